@@ -1,0 +1,2 @@
+//! bolillero
+fn main() {}

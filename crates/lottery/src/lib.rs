@@ -1,1 +1,34 @@
-//! lottery
+//! The lottery's domain: bets, agencies, the draw's life, and what a store of them must promise.
+//!
+//! Everything here is pure: no IO, no clock, no threads of its own. [`Draws`] holds the rules (which
+//! batch is new, who has finished, when a draw may be made) and every store calls it, so that the
+//! rules exist once. [`Store`] is the contract between the central and whatever keeps the bets;
+//! [`conformance`] is the suite each store must pass, and [`MemoryStore`] the simplest one that does.
+//!
+//! Deliberately absent: bytes on the wire or on disk, sockets, how durability is reached.
+
+mod agencies;
+mod bet;
+mod bets;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod draw;
+mod draws;
+mod event;
+pub mod limits;
+mod memory;
+mod store;
+mod winners;
+
+pub use agencies::{Agencies, AgenciesError, AgencyId};
+pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
+pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest};
+pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, Timestamp};
+pub use draws::{AgencyProgress, Draws, Ruling};
+pub use event::{BatchSummary, Event};
+pub use memory::MemoryStore;
+pub use store::{
+    AppendError, Appended, Batch, ChunkId, CloseError, Closed, Done, DrawError, Drawn, FinishError,
+    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch,
+};
+pub use winners::{Documents, Winners};

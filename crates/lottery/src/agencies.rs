@@ -1,0 +1,158 @@
+//! The registered set of agencies of a draw.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX};
+
+/// An agency's number, as it appears on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgencyId(pub u32);
+
+impl fmt::Display for AgencyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A non-empty set of at most [`AGENCIES_MAX`] agencies, kept as inclusive ranges: ascending, apart from each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agencies {
+    ranges: Vec<(u32, u32)>,
+}
+
+/// Why a set of agencies was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AgenciesError {
+    /// No agency at all.
+    #[error("a draw needs at least one agency")]
+    Empty,
+    /// Ranges that are out of order, touch, overlap or run backwards.
+    #[error("agency ranges must be ascending and apart from each other")]
+    NotCanonical,
+    /// More ranges than [`AGENCY_RANGES_MAX`].
+    #[error("a set of agencies has at most {AGENCY_RANGES_MAX} ranges")]
+    TooManyRanges,
+    /// More agencies than [`AGENCIES_MAX`].
+    #[error("a draw has at most {AGENCIES_MAX} agencies")]
+    TooMany,
+}
+
+impl Agencies {
+    /// Agencies `1..=count`.
+    ///
+    /// # Errors
+    /// When `count` is 0 or above [`AGENCIES_MAX`].
+    pub fn first(count: u32) -> Result<Self, AgenciesError> {
+        if count == 0 {
+            return Err(AgenciesError::Empty);
+        }
+        Self::from_ranges(vec![(1, count)])
+    }
+
+    /// A set from inclusive ranges in canonical form (as [`Agencies::ranges`] gives them).
+    ///
+    /// # Errors
+    /// When the ranges are none, too many, or not canonical.
+    pub fn from_ranges(ranges: Vec<(u32, u32)>) -> Result<Self, AgenciesError> {
+        if ranges.is_empty() {
+            return Err(AgenciesError::Empty);
+        }
+        if ranges.len() > AGENCY_RANGES_MAX {
+            return Err(AgenciesError::TooManyRanges);
+        }
+        let backwards = ranges.iter().any(|(first, last)| first > last);
+        let touching = ranges
+            .windows(2)
+            .any(|pair| u64::from(pair[0].1) + 1 >= u64::from(pair[1].0));
+        if backwards || touching {
+            return Err(AgenciesError::NotCanonical);
+        }
+        let agencies = Self { ranges };
+        if agencies.count() > AGENCIES_MAX {
+            return Err(AgenciesError::TooMany);
+        }
+        Ok(agencies)
+    }
+
+    /// The inclusive ranges, ascending.
+    #[must_use]
+    pub fn ranges(&self) -> &[(u32, u32)] {
+        &self.ranges
+    }
+
+    /// Whether `agency` is registered.
+    #[must_use]
+    pub fn contains(&self, agency: AgencyId) -> bool {
+        self.ranges
+            .iter()
+            .any(|&(first, last)| (first..=last).contains(&agency.0))
+    }
+
+    /// How many agencies are registered.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|&(first, last)| u64::from(last - first) + 1)
+            .sum()
+    }
+
+    /// The agencies in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = AgencyId> + '_ {
+        self.ranges
+            .iter()
+            .flat_map(|&(first, last)| (first..=last).map(AgencyId))
+    }
+}
+
+impl fmt::Display for Agencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (first, last)) in self.ranges.iter().enumerate() {
+            if position > 0 {
+                f.write_str(", ")?;
+            }
+            if first == last {
+                write!(f, "{first}")?;
+            } else {
+                write!(f, "{first}-{last}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_registers_one_to_n() {
+        let agencies = Agencies::first(5).unwrap();
+        assert_eq!(
+            agencies.iter().map(|a| a.0).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5]
+        );
+        assert!(!agencies.contains(AgencyId(0)));
+        assert!(!agencies.contains(AgencyId(6)));
+        assert_eq!(agencies.to_string(), "1-5");
+    }
+
+    #[test]
+    fn ranges_must_be_canonical() {
+        let cases: [(&[(u32, u32)], Result<u64, AgenciesError>); 7] = [
+            (&[], Err(AgenciesError::Empty)),
+            (&[(2, 1)], Err(AgenciesError::NotCanonical)),
+            (&[(1, 2), (3, 4)], Err(AgenciesError::NotCanonical)),
+            (&[(3, 4), (1, 1)], Err(AgenciesError::NotCanonical)),
+            (&[(1, 2), (4, 4)], Ok(3)),
+            (&[(0, u32::MAX)], Err(AgenciesError::TooMany)),
+            (&[(u32::MAX, u32::MAX)], Ok(1)),
+        ];
+        for (ranges, expected) in cases {
+            let made = Agencies::from_ranges(ranges.to_vec()).map(|agencies| agencies.count());
+            assert_eq!(made, expected, "{ranges:?}");
+        }
+    }
+}

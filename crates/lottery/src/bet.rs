@@ -1,0 +1,415 @@
+//! One bet: its five fields, and what makes each of them acceptable.
+//!
+//! A [`Bet`] borrows its text, so that checking a batch copies nothing. It exists only checked: the
+//! one way to make it is [`Bet::check`].
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::limits::{DOCUMENT_LEN_MAX, NAME_LEN_MAX, NUMBER_MAX_DEFAULT, NUMBER_MIN_DEFAULT};
+
+/// A checked bet. Its text form is `first|last|document|YYYY-MM-DD|number`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bet<'a> {
+    first_name: &'a str,
+    last_name: &'a str,
+    document: &'a str,
+    birthdate: Birthdate,
+    number: u32,
+}
+
+/// A real day of the Gregorian calendar, years 1 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Birthdate {
+    year: u16,
+    month: u8,
+    day: u8,
+}
+
+/// The numbers that bets of a draw may be placed on, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberRange {
+    min: u32,
+    max: u32,
+}
+
+/// A range that runs backwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the smallest number {min} is above the largest {max}")]
+pub struct NumberRangeError {
+    min: u32,
+    max: u32,
+}
+
+/// What is wrong with a bet: the first field at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BetFault {
+    /// Not exactly five fields.
+    #[error("a bet has five fields: first name, last name, document, birthdate, number")]
+    FieldCount,
+    /// First name not 1-100 bytes, or holding a control character, `|` or `&`.
+    #[error("the first name must have 1 to 100 bytes, without control characters, '|' or '&'")]
+    FirstName,
+    /// Last name not 1-100 bytes, or holding a control character, `|` or `&`.
+    #[error("the last name must have 1 to 100 bytes, without control characters, '|' or '&'")]
+    LastName,
+    /// Document not 1-15 ASCII letters, digits, `.` or `-`.
+    #[error("the document must have 1 to 15 ASCII letters, digits, '.' or '-'")]
+    Document,
+    /// Not a real date in the form `YYYY-MM-DD`.
+    #[error("the birthdate must be a real date written YYYY-MM-DD")]
+    Birthdate,
+    /// Not made of decimal digits only.
+    #[error("the number must be decimal digits only, without sign or space")]
+    NumberFormat,
+    /// Outside the draw's range.
+    #[error("the number is outside the range of this draw")]
+    NumberRange,
+}
+
+impl<'a> Bet<'a> {
+    /// Checks the five fields as they came and makes a bet of them.
+    ///
+    /// # Errors
+    /// The first field at fault.
+    pub fn check(fields: [&'a str; 5], numbers: NumberRange) -> Result<Self, BetFault> {
+        let [first_name, last_name, document, birthdate, number] = fields;
+        if !is_name(first_name) {
+            return Err(BetFault::FirstName);
+        }
+        if !is_name(last_name) {
+            return Err(BetFault::LastName);
+        }
+        if !is_document(document) {
+            return Err(BetFault::Document);
+        }
+        let birthdate = Birthdate::parse(birthdate).ok_or(BetFault::Birthdate)?;
+        let number = parse_number(number).ok_or(BetFault::NumberFormat)?;
+        match u32::try_from(number) {
+            Ok(number) if numbers.contains(number) => Ok(Self {
+                first_name,
+                last_name,
+                document,
+                birthdate,
+                number,
+            }),
+            _ => Err(BetFault::NumberRange),
+        }
+    }
+
+    /// First name, 1-100 bytes.
+    #[must_use]
+    pub fn first_name(&self) -> &'a str {
+        self.first_name
+    }
+
+    /// Last name, 1-100 bytes.
+    #[must_use]
+    pub fn last_name(&self) -> &'a str {
+        self.last_name
+    }
+
+    /// Document, 1-15 ASCII letters, digits, `.` or `-`.
+    #[must_use]
+    pub fn document(&self) -> &'a str {
+        self.document
+    }
+
+    /// Birthdate.
+    #[must_use]
+    pub fn birthdate(&self) -> Birthdate {
+        self.birthdate
+    }
+
+    /// The number betted on.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+impl fmt::Display for Bet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            first_name,
+            last_name,
+            document,
+            birthdate,
+            number,
+        } = self;
+        write!(
+            f,
+            "{first_name}|{last_name}|{document}|{birthdate}|{number}"
+        )
+    }
+}
+
+impl Birthdate {
+    /// Parses `YYYY-MM-DD`; none when it is not written so or is not a real date.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = text.as_bytes() else {
+            return None;
+        };
+        let digits = [y0, y1, y2, y3, m0, m1, d0, d1];
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let two = |tens: u8, ones: u8| (tens - b'0') * 10 + (ones - b'0');
+        let year = u16::from(two(y0, y1)) * 100 + u16::from(two(y2, y3));
+        let (month, day) = (two(m0, m1), two(d0, d1));
+        let real = year > 0 && day > 0 && day <= days_in_month(year, month);
+        real.then_some(Self { year, month, day })
+    }
+}
+
+impl fmt::Display for Birthdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+impl NumberRange {
+    /// The numbers `min..=max`.
+    ///
+    /// # Errors
+    /// When `min` is above `max`.
+    pub fn new(min: u32, max: u32) -> Result<Self, NumberRangeError> {
+        if min > max {
+            return Err(NumberRangeError { min, max });
+        }
+        Ok(Self { min, max })
+    }
+
+    /// Smallest number.
+    #[must_use]
+    pub fn min(self) -> u32 {
+        self.min
+    }
+
+    /// Largest number.
+    #[must_use]
+    pub fn max(self) -> u32 {
+        self.max
+    }
+
+    /// Whether `number` may be betted on.
+    #[must_use]
+    pub fn contains(self, number: u32) -> bool {
+        (self.min..=self.max).contains(&number)
+    }
+}
+
+impl Default for NumberRange {
+    fn default() -> Self {
+        Self {
+            min: NUMBER_MIN_DEFAULT,
+            max: NUMBER_MAX_DEFAULT,
+        }
+    }
+}
+
+impl fmt::Display for NumberRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.min, self.max)
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    if bytes.is_empty() || bytes.len() > NAME_LEN_MAX {
+        return false;
+    }
+    // The control characters U+0080 to U+009F are C2 80 to C2 9F in UTF-8: the only two-byte ones.
+    let mut after_c2 = false;
+    bytes.iter().all(|&byte| {
+        let control = byte < 0x20 || byte == 0x7f || (after_c2 && byte < 0xa0);
+        after_c2 = byte == 0xc2;
+        !control && byte != b'|' && byte != b'&'
+    })
+}
+
+fn is_document(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    !bytes.is_empty()
+        && bytes.len() <= DOCUMENT_LEN_MAX
+        && bytes
+            .iter()
+            .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+}
+
+/// The value of a run of digits, held at `u64::MAX` when it is larger; none for anything else.
+fn parse_number(text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |value, byte| {
+        byte.is_ascii_digit().then(|| {
+            value
+                .saturating_mul(10)
+                .saturating_add(u64::from(byte - b'0'))
+        })
+    })
+}
+
+fn days_in_month(year: u16, month: u8) -> u8 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
+        2 => 28,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: [&str; 5] = ["Ñandú", "D'Angelo", "30.904-465A", "1999-03-17", "0007"];
+
+    fn check_with(position: usize, text: &str) -> Result<(), BetFault> {
+        let mut fields = GOOD;
+        fields[position] = text;
+        Bet::check(fields, NumberRange::default()).map(|_| ())
+    }
+
+    #[test]
+    fn a_good_bet_is_printed_in_its_canonical_form() {
+        let bet = Bet::check(GOOD, NumberRange::default()).unwrap();
+        assert_eq!(bet.to_string(), "Ñandú|D'Angelo|30.904-465A|1999-03-17|7");
+    }
+
+    #[test]
+    fn each_field_is_checked_by_its_own_rule() {
+        let (name_100, name_101) = ("x".repeat(100), "x".repeat(101));
+        let accented_101 = format!("{}é", "x".repeat(99));
+        let name_cases: [(&str, bool); 11] = [
+            ("", false),
+            (" ", true),
+            (&name_100, true),
+            (&name_101, false),
+            (&accented_101, false),
+            ("a|b", false),
+            ("a&b", false),
+            ("a\tb", false),
+            ("a\u{7f}", false),
+            ("a\u{85}", false),
+            ("a\u{a0}é", true),
+        ];
+        for (text, good) in name_cases {
+            assert_eq!(
+                check_with(0, text),
+                if good {
+                    Ok(())
+                } else {
+                    Err(BetFault::FirstName)
+                }
+            );
+            assert_eq!(
+                check_with(1, text),
+                if good {
+                    Ok(())
+                } else {
+                    Err(BetFault::LastName)
+                }
+            );
+        }
+        let documents = [
+            ("", false),
+            ("123456789012345", true),
+            ("1234567890123456", false),
+        ]
+        .into_iter()
+        .chain([
+            ("M-1.2", true),
+            ("1 2", false),
+            ("1,2", false),
+            ("ñ", false),
+        ]);
+        for (text, good) in documents {
+            let expected = if good {
+                Ok(())
+            } else {
+                Err(BetFault::Document)
+            };
+            assert_eq!(check_with(2, text), expected, "{text:?}");
+        }
+        let numbers = [
+            ("0", Ok(())),
+            ("9999", Ok(())),
+            ("00000000000000000000000009999", Ok(())),
+            ("10000", Err(BetFault::NumberRange)),
+            ("4294967296", Err(BetFault::NumberRange)),
+            ("99999999999999999999999999", Err(BetFault::NumberRange)),
+            ("", Err(BetFault::NumberFormat)),
+            ("+7", Err(BetFault::NumberFormat)),
+            ("-7", Err(BetFault::NumberFormat)),
+            (" 7", Err(BetFault::NumberFormat)),
+            ("7 ", Err(BetFault::NumberFormat)),
+            ("7.0", Err(BetFault::NumberFormat)),
+            ("٧", Err(BetFault::NumberFormat)),
+        ];
+        for (text, expected) in numbers {
+            assert_eq!(check_with(4, text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_birthdate_is_a_real_day() {
+        let cases = [
+            ("2000-02-29", true),
+            ("1900-02-29", false),
+            ("2024-02-29", true),
+            ("2023-02-29", false),
+            ("1999-04-31", false),
+            ("1999-12-31", true),
+            ("0001-01-01", true),
+            ("0000-01-01", false),
+            ("1999-00-10", false),
+            ("1999-13-10", false),
+            ("1999-01-00", false),
+            ("1999-1-01", false),
+            ("1999/01/01", false),
+            ("+999-01-01", false),
+            ("1999-01-01 ", false),
+            ("", false),
+        ];
+        for (text, good) in cases {
+            let expected = if good {
+                Ok(())
+            } else {
+                Err(BetFault::Birthdate)
+            };
+            assert_eq!(check_with(3, text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_backwards_range_is_refused() {
+        assert!(NumberRange::new(2, 1).is_err());
+        assert!(NumberRange::new(1, 1).unwrap().contains(1));
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_name_has_no_control_character(name in "\\PC{0,40}|.{0,40}") {
+            let accepted = check_with(0, &name).is_ok();
+            let forbidden = |c: char| c.is_control() || c == '|' || c == '&';
+            let expected = !name.is_empty() && name.len() <= 100 && !name.chars().any(forbidden);
+            prop_assert_eq!(accepted, expected);
+        }
+
+        #[test]
+        fn a_date_that_parses_prints_as_it_came(text in "[0-2][0-9]{3}-[01][0-9]-[0-3][0-9]") {
+            if let Some(date) = Birthdate::parse(&text) {
+                prop_assert_eq!(date.to_string(), text);
+            }
+        }
+    }
+}

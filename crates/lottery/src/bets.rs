@@ -1,0 +1,338 @@
+//! The bets of one batch, checked whole, and the digests that tell one content from another.
+//!
+//! The canonical text of a batch is its bets' texts (see [`Bet`]) joined by `&`, numbers without
+//! leading zeros; a batch without bets has the empty text. It is what is stored, digested and
+//! compared: two batches are the same exactly when their canonical texts are.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::bet::{Bet, BetFault, NumberRange};
+use crate::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
+
+/// The checked content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bets {
+    text: String,
+    numbers: Vec<u32>,
+    digest: ChunkDigest,
+}
+
+/// SHA-256 of a batch's canonical text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChunkDigest(pub [u8; 32]);
+
+/// A digest over the contents of the chunks `0..n` of one agency, in order.
+///
+/// `P(0)` is 32 zero bytes and `P(n + 1) = SHA-256(P(n) || digest of chunk n)`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PrefixDigest(pub [u8; 32]);
+
+/// A fault and the position of its bet in the batch, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BetAt {
+    /// Position of the bet in its batch, from 0.
+    pub position: u32,
+    /// What is wrong with it.
+    pub fault: BetFault,
+}
+
+/// Why a batch's content was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BetsFault {
+    /// Some bets are not acceptable, so none is.
+    #[error("{}", describe(.faults, *.count))]
+    Bets {
+        /// The first [`FAULTS_MAX`] of them, in order.
+        faults: Vec<BetAt>,
+        /// How many bets are at fault in all.
+        count: u32,
+    },
+    /// Longer than [`BATCH_TEXT_LEN_MAX`].
+    #[error("a batch has at most {BATCH_TEXT_LEN_MAX} bytes of bets; send fewer bets at a time")]
+    TooLong,
+}
+
+impl Bets {
+    /// A batch without bets.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            text: String::new(),
+            numbers: Vec::new(),
+            digest: ChunkDigest::of(""),
+        }
+    }
+
+    /// Checks bets written one after the other, joined by `&`. Note that the empty text is one bet
+    /// without fields, hence a fault: for no bets there is [`Bets::none`].
+    ///
+    /// # Errors
+    /// All the bets at fault, when there is one; the batch is good as a whole or not at all.
+    pub fn parse(text: &str, range: NumberRange) -> Result<Self, BetsFault> {
+        if text.len() > BATCH_TEXT_LEN_MAX {
+            return Err(BetsFault::TooLong);
+        }
+        let mut numbers = Vec::with_capacity(text.len() / TYPICAL_BET_LEN + 1);
+        let mut faults = Vec::new();
+        let (mut position, mut fault_count, mut canonical) = (0_u32, 0_u32, true);
+        for bet_text in split(text, b'&') {
+            match parse_bet(bet_text, range) {
+                Ok(bet) => {
+                    numbers.push(bet.number());
+                    canonical &= !has_leading_zero(bet_text);
+                }
+                Err(fault) => {
+                    fault_count += 1;
+                    if faults.len() < FAULTS_MAX {
+                        faults.push(BetAt { position, fault });
+                    }
+                }
+            }
+            position += 1;
+        }
+        if fault_count > 0 {
+            return Err(BetsFault::Bets {
+                faults,
+                count: fault_count,
+            });
+        }
+        let text = if canonical {
+            text.to_owned()
+        } else {
+            canonical_text(text, range)
+        };
+        let digest = ChunkDigest::of(&text);
+        Ok(Self {
+            text,
+            numbers,
+            digest,
+        })
+    }
+
+    /// The canonical text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The number of each bet, in order.
+    #[must_use]
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
+    /// How many bets.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.numbers.len()).expect("a batch's text holds fewer bets than bytes")
+    }
+
+    /// What the content is compared by.
+    #[must_use]
+    pub fn digest(&self) -> &ChunkDigest {
+        &self.digest
+    }
+}
+
+/// The bets in a canonical text that was read back, each checked again but for the range.
+pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFault>> {
+    let any_number = NumberRange::new(0, u32::MAX).expect("0 is not above the largest u32");
+    let bets = (!text.is_empty()).then(|| split(text, b'&'));
+    bets.into_iter()
+        .flatten()
+        .map(move |bet_text| parse_bet(bet_text, any_number))
+}
+
+impl ChunkDigest {
+    /// The digest of a canonical text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+impl PrefixDigest {
+    /// The digest of no chunks.
+    pub const EMPTY: Self = Self([0; 32]);
+
+    /// The digest once the next chunk is added.
+    #[must_use]
+    pub fn then(self, next: &ChunkDigest) -> Self {
+        Self(
+            Sha256::new()
+                .chain_update(self.0)
+                .chain_update(next.0)
+                .finalize()
+                .into(),
+        )
+    }
+}
+
+impl fmt::Debug for ChunkDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PrefixDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ChunkDigest(self.0).fmt(f)
+    }
+}
+
+/// What a bet takes in the field, to reserve room; only a hint.
+const TYPICAL_BET_LEN: usize = 40;
+
+fn parse_bet(text: &str, range: NumberRange) -> Result<Bet<'_>, BetFault> {
+    let mut fields = split(text, b'|');
+    let mut next = || fields.next().ok_or(BetFault::FieldCount);
+    let five = [next()?, next()?, next()?, next()?, next()?];
+    if fields.next().is_some() {
+        return Err(BetFault::FieldCount);
+    }
+    Bet::check(five, range)
+}
+
+/// The parts of `text` between separators, which are ASCII: one part more than separators.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let current = rest?;
+        match memchr::memchr(separator, current.as_bytes()) {
+            Some(at) => {
+                rest = Some(&current[at + 1..]);
+                Some(&current[..at])
+            }
+            None => rest.take(),
+        }
+    })
+}
+
+/// Whether the bet's number, its last field, has a zero before other digits.
+fn has_leading_zero(bet_text: &str) -> bool {
+    let number = memchr::memrchr(b'|', bet_text.as_bytes()).map_or("", |at| &bet_text[at + 1..]);
+    number.len() > 1 && number.starts_with('0')
+}
+
+fn canonical_text(text: &str, range: NumberRange) -> String {
+    let bets = split(text, b'&').map(|bet_text| parse_bet(bet_text, range));
+    let texts = bets.map(|bet| bet.expect("every bet was checked before").to_string());
+    texts.collect::<Vec<_>>().join("&")
+}
+
+fn describe(faults: &[BetAt], count: u32) -> String {
+    let first = faults.first().expect("a refused batch has a bet at fault");
+    let others = match count - 1 {
+        0 => String::new(),
+        1 => "; 1 other bet is at fault too".to_owned(),
+        others => format!("; {others} other bets are at fault too"),
+    };
+    format!(
+        "bet {} of the batch: {}{others}",
+        first.position + 1,
+        first.fault
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LORCA: &str = "Santiago Lionel|Lorca|30904465|1999-03-17|2201";
+
+    fn parse(text: &str) -> Result<Bets, BetsFault> {
+        Bets::parse(text, NumberRange::default())
+    }
+
+    #[test]
+    fn a_batch_keeps_its_canonical_text_and_numbers() {
+        let bets = parse(&format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|0007")).unwrap();
+        assert_eq!(
+            bets.text(),
+            format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|7")
+        );
+        assert_eq!(bets.numbers(), [2201, 7]);
+        assert_eq!(*bets.digest(), ChunkDigest::of(bets.text()));
+    }
+
+    #[test]
+    fn leading_zeros_do_not_make_another_content() {
+        let short = parse("A|B|1|2000-01-01|0").unwrap();
+        assert_eq!(parse("A|B|1|2000-01-01|0000").unwrap(), short);
+    }
+
+    #[test]
+    fn a_batch_is_refused_whole_and_names_every_bet_at_fault() {
+        let text = format!("{LORCA}&A|B|1|2000-02-30|1&{LORCA}&A|B|1&&A|B|1|2000-01-01|10000");
+        let at = |position, fault| BetAt { position, fault };
+        let faults = vec![
+            at(1, BetFault::Birthdate),
+            at(3, BetFault::FieldCount),
+            at(4, BetFault::FieldCount),
+            at(5, BetFault::NumberRange),
+        ];
+        let refused = parse(&text).unwrap_err();
+        assert_eq!(refused, BetsFault::Bets { faults, count: 4 });
+        assert_eq!(
+            refused.to_string(),
+            "bet 2 of the batch: the birthdate must be a real date written YYYY-MM-DD; \
+             3 other bets are at fault too"
+        );
+    }
+
+    #[test]
+    fn the_faults_named_are_bounded_and_all_are_counted() {
+        let Err(BetsFault::Bets { faults, count }) = parse(&"&".repeat(5_000)) else {
+            panic!("five thousand empty bets were accepted");
+        };
+        assert_eq!((faults.len(), count), (FAULTS_MAX, 5_001));
+        assert_eq!(
+            parse(&"&".repeat(BATCH_TEXT_LEN_MAX + 1)),
+            Err(BetsFault::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_prefix_digest_depends_on_contents_and_order() {
+        let (a, b) = (ChunkDigest::of("a"), ChunkDigest::of("b"));
+        assert_ne!(
+            PrefixDigest::EMPTY.then(&a).then(&b),
+            PrefixDigest::EMPTY.then(&b).then(&a)
+        );
+        let expected = Sha256::digest([[0_u8; 32], a.0].concat());
+        assert_eq!(PrefixDigest::EMPTY.then(&a).0, <[u8; 32]>::from(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn stored_bets_read_back_as_they_were_sent(
+            bets in prop::collection::vec(
+                ("[A-Za-zÑñá' ]{1,20}", "[A-Zé]{1,10}", "[0-9]{1,15}", 0_u32..=9_999), 1..20,
+            ),
+        ) {
+            let texts: Vec<_> =
+                bets.iter().map(|(f, l, d, n)| format!("{f}|{l}|{d}|1990-05-06|{n:05}")).collect();
+            let parsed = parse(&texts.join("&")).unwrap();
+            let read: Vec<_> = bets_in(parsed.text()).map(Result::unwrap).collect();
+            prop_assert_eq!(read.len(), bets.len());
+            for (read, (first, last, document, number)) in read.iter().zip(&bets) {
+                prop_assert_eq!(read.first_name(), first);
+                prop_assert_eq!(read.last_name(), last);
+                prop_assert_eq!(read.document(), document);
+                prop_assert_eq!(read.number(), *number);
+            }
+            prop_assert_eq!(parse(parsed.text()).unwrap(), parsed);
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in ".*") {
+            let _ = parse(&text);
+            bets_in(&text).for_each(drop);
+        }
+    }
+}

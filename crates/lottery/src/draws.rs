@@ -1,0 +1,443 @@
+//! The rules: what is decided about each request, given the events so far.
+//!
+//! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new event,
+//! repeats one, or is refused, and with what answer; `apply` takes an event into the state. A store decides, makes the
+//! event durable, applies it, and only then answers. Every event passes through `apply`, when it is
+//! new and again when a store is opened, and `apply` asserts what must hold whatever was asked.
+//!
+//! Deliberately absent: the bets. The state holds what decisions need, some 40 bytes a batch.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::agencies::AgencyId;
+use crate::bets::{ChunkDigest, PrefixDigest};
+use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms};
+use crate::event::{BatchSummary, Event};
+use crate::store::{
+    AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
+    Finished, OpenDrawError, ProgressError,
+};
+
+/// What is decided about a request that is not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling<T> {
+    /// What to answer, once the event is durable and applied.
+    pub outcome: T,
+    /// The event that it makes; none when the request repeats one made before.
+    pub event: Option<Event>,
+}
+
+/// How far an agency has come in a draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgencyProgress {
+    /// The chunks `0..chunks_stored` are all stored.
+    pub chunks_stored: u64,
+    /// How many bets those chunks hold.
+    pub bets_stored: u64,
+    /// The digest of those chunks.
+    pub prefix_digest: PrefixDigest,
+    /// Whether the agency has finished.
+    pub finished: bool,
+    /// Where the draw is.
+    pub state: DrawState,
+}
+
+/// All draws and where they are.
+#[derive(Debug, Default)]
+pub struct Draws {
+    draws: Vec<Draw>,
+}
+
+#[derive(Debug)]
+struct Draw {
+    terms: DrawTerms,
+    state: DrawState,
+    agencies: HashMap<AgencyId, Agency>,
+    agencies_finished: u64,
+    batches: u64,
+    bets: u64,
+}
+
+#[derive(Debug)]
+struct Agency {
+    /// The contents of the chunks from 0 on without a gap.
+    contiguous: Vec<Fingerprint>,
+    /// The chunks behind a gap.
+    ahead: BTreeMap<u32, BatchSummary>,
+    prefix_digest: PrefixDigest,
+    prefix_bets: u64,
+    finished: bool,
+}
+
+/// Half of a chunk's digest: enough to tell two contents apart, at half the memory.
+type Fingerprint = [u8; 16];
+
+impl Draws {
+    /// Decides whether to open a draw.
+    ///
+    /// # Errors
+    /// When the name is taken by a draw with other terms.
+    pub fn decide_open(&self, terms: DrawTerms) -> Result<Ruling<DrawId>, OpenDrawError> {
+        match self
+            .draws
+            .iter()
+            .position(|draw| draw.terms.name == terms.name)
+        {
+            None => {
+                let draw = draw_id(self.draws.len());
+                Ok(Ruling {
+                    outcome: draw,
+                    event: Some(Event::DrawOpened { draw, terms }),
+                })
+            }
+            Some(at) if self.draws[at].terms == terms => Ok(Ruling {
+                outcome: draw_id(at),
+                event: None,
+            }),
+            Some(at) => Err(OpenDrawError::OtherTerms(Box::new(
+                self.draws[at].terms.clone(),
+            ))),
+        }
+    }
+
+    /// Decides whether to store a batch.
+    ///
+    /// # Errors
+    /// See [`AppendError`]. A stored chunk sent again is answered as such even when the agency has
+    /// finished or the draw is closed: nothing new enters by it.
+    pub fn decide_append(&self, batch: &Batch) -> Result<Ruling<Appended>, AppendError> {
+        let draw = self
+            .get(batch.draw)
+            .ok_or(AppendError::UnknownDraw(batch.draw))?;
+        let agency =
+            draw.agencies
+                .get(&batch.agency)
+                .ok_or_else(|| AppendError::UnknownAgency {
+                    agency: batch.agency,
+                    registered: draw.terms.agencies.clone(),
+                })?;
+        match agency.stored(batch.chunk) {
+            Some(stored) if stored == fingerprint(batch.bets.digest()) => {
+                return Ok(Ruling {
+                    outcome: Appended::Repeated,
+                    event: None,
+                });
+            }
+            Some(_) => return Err(AppendError::ChunkConflict(batch.chunk)),
+            None => {}
+        }
+        if draw.state != DrawState::Open {
+            return Err(AppendError::DrawClosed);
+        }
+        if agency.finished {
+            return Err(AppendError::AgencyFinished(batch.agency));
+        }
+        let range = draw.terms.numbers;
+        if !batch
+            .bets
+            .numbers()
+            .iter()
+            .all(|&number| range.contains(number))
+        {
+            return Err(AppendError::NumberRange(range));
+        }
+        let event = Some(Event::BatchAccepted(BatchSummary::of(batch)));
+        Ok(Ruling {
+            outcome: Appended::New,
+            event,
+        })
+    }
+
+    /// Decides whether to note that an agency has finished.
+    ///
+    /// # Errors
+    /// When the draw or the agency is not known.
+    pub fn decide_finish(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+    ) -> Result<Ruling<Finished>, FinishError> {
+        let found = self.get(draw).ok_or(FinishError::UnknownDraw(draw))?;
+        let Some(known) = found.agencies.get(&agency) else {
+            let registered = found.terms.agencies.clone();
+            return Err(FinishError::UnknownAgency { agency, registered });
+        };
+        let repeated = known.finished;
+        let agencies_finished = found.agencies_finished + u64::from(!repeated);
+        let all = agencies_finished == found.terms.agencies.count();
+        Ok(Ruling {
+            outcome: Finished {
+                repeated,
+                agencies_finished,
+                all,
+            },
+            event: (!repeated).then_some(Event::AgencyFinished { draw, agency }),
+        })
+    }
+
+    /// Decides whether to close a draw.
+    ///
+    /// # Errors
+    /// When it is not known or an agency has not finished.
+    pub fn decide_close(&self, draw: DrawId) -> Result<Ruling<Closed>, CloseError> {
+        let found = self.get(draw).ok_or(CloseError::UnknownDraw(draw))?;
+        let (finished, registered) = (found.agencies_finished, found.terms.agencies.count());
+        let repeated = found.state != DrawState::Open;
+        if !repeated && finished < registered {
+            return Err(CloseError::AgenciesMissing {
+                finished,
+                registered,
+            });
+        }
+        Ok(Ruling {
+            outcome: Closed { repeated },
+            event: (!repeated).then_some(Event::DrawClosed { draw }),
+        })
+    }
+
+    /// Decides whether to make a draw. One already made keeps its number.
+    ///
+    /// # Errors
+    /// When it is not known or not closed, or the number could not win.
+    pub fn decide_draw(&self, draw: DrawId, number: u32) -> Result<Ruling<Drawn>, DrawError> {
+        let found = self.get(draw).ok_or(DrawError::UnknownDraw(draw))?;
+        let range = found.terms.numbers;
+        match found.state {
+            DrawState::Open => Err(DrawError::NotClosed),
+            DrawState::Closed if !range.contains(number) => {
+                Err(DrawError::NumberRange { number, range })
+            }
+            DrawState::Closed => Ok(Ruling {
+                outcome: Drawn {
+                    repeated: false,
+                    number,
+                },
+                event: Some(Event::DrawMade {
+                    draw,
+                    number,
+                    bets: found.bets,
+                }),
+            }),
+            DrawState::Drawn { number } => Ok(Ruling {
+                outcome: Drawn {
+                    repeated: true,
+                    number,
+                },
+                event: None,
+            }),
+        }
+    }
+
+    /// Takes an event into the state.
+    ///
+    /// # Panics
+    /// When the event does not follow from the ones before: a store that reads events back checks
+    /// them with [`Draws::admits`] first.
+    pub fn apply(&mut self, event: &Event) {
+        if let Err(why) = self.admits(event) {
+            panic!("an event that the rules forbid: {why}: {event:?}");
+        }
+        match event {
+            Event::DrawOpened { terms, .. } => self.draws.push(Draw::open(terms.clone())),
+            Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
+            Event::AgencyFinished { draw, agency } => {
+                let draw = self.get_mut(*draw);
+                draw.agencies
+                    .get_mut(agency)
+                    .expect("admits() found the agency")
+                    .finished = true;
+                draw.agencies_finished += 1;
+            }
+            Event::DrawClosed { draw } => self.get_mut(*draw).state = DrawState::Closed,
+            Event::DrawMade { draw, number, .. } => {
+                self.get_mut(*draw).state = DrawState::Drawn { number: *number };
+            }
+        }
+    }
+
+    /// Whether an event follows from the ones before; if not, why.
+    ///
+    /// # Errors
+    /// The rule that it breaks, as a short text.
+    pub fn admits(&self, event: &Event) -> Result<(), &'static str> {
+        let draw_of = |draw: DrawId| self.get(draw).ok_or("it belongs to a draw never opened");
+        let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
+        match event {
+            Event::DrawOpened { draw, terms } => {
+                rule(
+                    *draw == draw_id(self.draws.len()),
+                    "draws are numbered in order",
+                )?;
+                let taken = self.draws.iter().any(|draw| draw.terms.name == terms.name);
+                rule(!taken, "a draw of this name was opened before")
+            }
+            Event::BatchAccepted(batch) => {
+                let draw = draw_of(batch.draw)?;
+                let agency = draw
+                    .agencies
+                    .get(&batch.agency)
+                    .ok_or("the agency is unknown")?;
+                rule(draw.state == DrawState::Open, "the draw was closed before")?;
+                rule(!agency.finished, "the agency had finished before")?;
+                rule(
+                    agency.stored(batch.chunk).is_none(),
+                    "the chunk was stored before",
+                )
+            }
+            Event::AgencyFinished { draw, agency } => {
+                let draw = draw_of(*draw)?;
+                let agency = draw.agencies.get(agency).ok_or("the agency is unknown")?;
+                rule(draw.state == DrawState::Open, "the draw was closed before")?;
+                rule(!agency.finished, "the agency had finished before")
+            }
+            Event::DrawClosed { draw } => {
+                let draw = draw_of(*draw)?;
+                rule(draw.state == DrawState::Open, "the draw was closed before")?;
+                rule(
+                    draw.agencies_finished == draw.terms.agencies.count(),
+                    "an agency had not finished",
+                )
+            }
+            Event::DrawMade { draw, number, bets } => {
+                let draw = draw_of(*draw)?;
+                rule(
+                    draw.state == DrawState::Closed,
+                    "the draw was not closed, or made before",
+                )?;
+                rule(
+                    draw.terms.numbers.contains(*number),
+                    "the number is out of range",
+                )?;
+                rule(draw.bets == *bets, "the draw holds another number of bets")
+            }
+        }
+    }
+
+    /// All draws, in the order of opening.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<DrawStatus> {
+        (0..self.draws.len())
+            .filter_map(|at| self.status(draw_id(at)))
+            .collect()
+    }
+
+    /// One draw, if it is known.
+    #[must_use]
+    pub fn status(&self, id: DrawId) -> Option<DrawStatus> {
+        self.get(id).map(|draw| DrawStatus {
+            id,
+            terms: draw.terms.clone(),
+            state: draw.state,
+            agencies_finished: draw.agencies_finished,
+            batches: draw.batches,
+            bets: draw.bets,
+        })
+    }
+
+    /// How far an agency has come.
+    ///
+    /// # Errors
+    /// When the draw or the agency is not known.
+    pub fn progress(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+    ) -> Result<AgencyProgress, ProgressError> {
+        let found = self.get(draw).ok_or(ProgressError::UnknownDraw(draw))?;
+        let Some(known) = found.agencies.get(&agency) else {
+            let registered = found.terms.agencies.clone();
+            return Err(ProgressError::UnknownAgency { agency, registered });
+        };
+        Ok(AgencyProgress {
+            chunks_stored: known.contiguous.len() as u64,
+            bets_stored: known.prefix_bets,
+            prefix_digest: known.prefix_digest,
+            finished: known.finished,
+            state: found.state,
+        })
+    }
+
+    fn get(&self, id: DrawId) -> Option<&Draw> {
+        let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        self.draws.get(at)
+    }
+
+    fn get_mut(&mut self, id: DrawId) -> &mut Draw {
+        let at = id.0.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.draws.get_mut(at))
+            .expect("admits() found the draw")
+    }
+}
+
+impl Draw {
+    fn open(terms: DrawTerms) -> Self {
+        let agencies = terms
+            .agencies
+            .iter()
+            .map(|id| (id, Agency::new()))
+            .collect();
+        let state = DrawState::Open;
+        Self {
+            terms,
+            state,
+            agencies,
+            agencies_finished: 0,
+            batches: 0,
+            bets: 0,
+        }
+    }
+
+    fn add(&mut self, batch: BatchSummary) {
+        self.batches += 1;
+        self.bets += u64::from(batch.bets);
+        self.agencies
+            .get_mut(&batch.agency)
+            .expect("admits() found the agency")
+            .add(batch);
+    }
+}
+
+impl Agency {
+    fn new() -> Self {
+        Self {
+            contiguous: Vec::new(),
+            ahead: BTreeMap::new(),
+            prefix_digest: PrefixDigest::EMPTY,
+            prefix_bets: 0,
+            finished: false,
+        }
+    }
+
+    fn stored(&self, chunk: ChunkId) -> Option<Fingerprint> {
+        let at = usize::try_from(chunk.0).ok()?;
+        match self.contiguous.get(at) {
+            Some(stored) => Some(*stored),
+            None => self
+                .ahead
+                .get(&chunk.0)
+                .map(|batch| fingerprint(&batch.digest)),
+        }
+    }
+
+    fn add(&mut self, batch: BatchSummary) {
+        self.ahead.insert(batch.chunk.0, batch);
+        while let Some(next) = self.ahead.first_entry() {
+            if u64::from(*next.key()) != self.contiguous.len() as u64 {
+                break;
+            }
+            let batch = next.remove();
+            self.contiguous.push(fingerprint(&batch.digest));
+            self.prefix_digest = self.prefix_digest.then(&batch.digest);
+            self.prefix_bets += u64::from(batch.bets);
+        }
+    }
+}
+
+fn draw_id(position: usize) -> DrawId {
+    let number = u32::try_from(position + 1);
+    DrawId(number.expect("a store's memory ends long before its draw numbers"))
+}
+
+fn fingerprint(digest: &ChunkDigest) -> Fingerprint {
+    *digest.0.first_chunk().expect("a digest has 32 bytes")
+}

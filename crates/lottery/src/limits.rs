@@ -1,0 +1,20 @@
+//! Every bound of the domain, by name.
+
+/// Longest first or last name, in bytes of UTF-8.
+pub const NAME_LEN_MAX: usize = 100;
+/// Longest document, in bytes.
+pub const DOCUMENT_LEN_MAX: usize = 15;
+/// Longest name of a draw, in bytes of UTF-8.
+pub const DRAW_NAME_LEN_MAX: usize = 64;
+/// Most agencies in one draw.
+pub const AGENCIES_MAX: u64 = 100_000;
+/// Most contiguous ranges a set of agencies may be made of.
+pub const AGENCY_RANGES_MAX: usize = 1024;
+/// Smallest number a bet may be placed on, unless the draw says otherwise.
+pub const NUMBER_MIN_DEFAULT: u32 = 0;
+/// Largest number a bet may be placed on, unless the draw says otherwise.
+pub const NUMBER_MAX_DEFAULT: u32 = 9_999;
+/// Most faults named when a batch is refused; the others are counted only.
+pub const FAULTS_MAX: usize = 1024;
+/// Most bytes of bets in one batch. A frame of the agencies' protocol carries at most 65,535.
+pub const BATCH_TEXT_LEN_MAX: usize = 65_535;

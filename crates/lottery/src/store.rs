@@ -1,0 +1,326 @@
+//! The contract between the central and whatever keeps the bets.
+//!
+//! Every change is one call that carries a completion: the store runs it once, when the outcome is
+//! durable (for a refusal: decided), on any thread. Completions must be short and must not call
+//! back into the store and wait. Changes submitted by one thread are decided in that order. Nobody
+//! is told of anything, not even by a query, that a crash could still undo.
+//!
+//! A store that could not make something durable is poisoned: it answers everything from then on
+//! with [`StoreFault::Failed`] and never again acknowledges.
+
+use std::ops::ControlFlow;
+
+use thiserror::Error;
+
+use crate::agencies::{Agencies, AgencyId};
+use crate::bet::{Bet, NumberRange};
+use crate::bets::{Bets, bets_in};
+use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
+use crate::draws::AgencyProgress;
+use crate::winners::Winners;
+
+/// What a store runs, once, with the outcome of a call.
+pub type Done<T> = Box<dyn FnOnce(T) + Send>;
+
+/// An agency's number for one of its batches in one draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkId(pub u32);
+
+impl std::fmt::Display for ChunkId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Bets that an agency sends together, to be stored all or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// In which draw.
+    pub draw: DrawId,
+    /// Of which agency.
+    pub agency: AgencyId,
+    /// The agency's number for it.
+    pub chunk: ChunkId,
+    /// The bets, already checked.
+    pub bets: Bets,
+}
+
+/// A batch as read back from a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBatch<'a> {
+    /// In which draw.
+    pub draw: DrawId,
+    /// Of which agency.
+    pub agency: AgencyId,
+    /// The agency's number for it.
+    pub chunk: ChunkId,
+    /// The bets in canonical text.
+    pub text: &'a str,
+}
+
+impl Batch {
+    /// The batch as a store would show it.
+    #[must_use]
+    pub fn stored(&self) -> StoredBatch<'_> {
+        let Self {
+            draw,
+            agency,
+            chunk,
+            ref bets,
+        } = *self;
+        StoredBatch {
+            draw,
+            agency,
+            chunk,
+            text: bets.text(),
+        }
+    }
+}
+
+impl<'a> StoredBatch<'a> {
+    /// The bets, each checked again (but for the draw's range of numbers).
+    pub fn bets(&self) -> impl Iterator<Item = Result<Bet<'a>, crate::bet::BetFault>> + use<'a> {
+        bets_in(self.text)
+    }
+}
+
+/// The contract. See the module's documentation for what every implementation promises.
+pub trait Store: Send + Sync {
+    /// Opens a draw, or finds the one of that name when it has the same terms.
+    fn open_draw(&self, terms: DrawTerms, at: Timestamp, done: Done<Result<DrawId, OpenDrawError>>);
+
+    /// Stores a batch, once.
+    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>);
+
+    /// Notes, once, that an agency has no more bets.
+    fn finish(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        at: Timestamp,
+        done: Done<Result<Finished, FinishError>>,
+    );
+
+    /// Closes, once, a draw whose agencies have all finished.
+    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>);
+
+    /// Makes, once, a closed draw with the winning number `number`.
+    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>);
+
+    /// All draws, in the order of opening.
+    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>);
+
+    /// How far an agency has come in a draw.
+    fn progress(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        done: Done<Result<AgencyProgress, ProgressError>>,
+    );
+
+    /// The winners of a draw that was made. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the draw is not known or not made, or what is stored can't be read.
+    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError>;
+
+    /// Shows `visit` the batches of a draw in the order in which they were accepted, until it
+    /// breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the draw is not known, or what is stored can't be read.
+    fn scan(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+}
+
+/// A batch is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// By this call.
+    New,
+    /// Already, with the same content.
+    Repeated,
+}
+
+/// An agency has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Whether it had before this call.
+    pub repeated: bool,
+    /// How many different agencies of the draw have finished.
+    pub agencies_finished: u64,
+    /// Whether they are all of them.
+    pub all: bool,
+}
+
+/// A draw is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Whether it was before this call.
+    pub repeated: bool,
+}
+
+/// A draw is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// Whether it was before this call.
+    pub repeated: bool,
+    /// The winning number: the one recorded, whichever was asked for now.
+    pub number: u32,
+}
+
+/// The store itself could not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreFault {
+    /// Something failed for good: nothing is acknowledged any more.
+    #[error("the store failed and takes nothing more: {0}")]
+    Failed(String),
+    /// No room now; the same may succeed later.
+    #[error("the store is full: {0}")]
+    Full(String),
+    /// It is being closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a draw was not opened.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenDrawError {
+    /// A draw of this name has other terms.
+    #[error(
+        "the draw '{name}' was opened for agencies {agencies} and numbers {numbers}; open it with \
+         the same, or give another draw's name",
+        name = .0.name, agencies = .0.agencies, numbers = .0.numbers
+    )]
+    OtherTerms(Box<DrawTerms>),
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why a batch was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// Not an agency of this draw.
+    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
+    UnknownAgency {
+        /// Who asked.
+        agency: AgencyId,
+        /// Who is registered.
+        registered: Agencies,
+    },
+    /// A number outside the draw's range.
+    #[error("a bet's number is outside the range {0} of this draw")]
+    NumberRange(NumberRange),
+    /// The same chunk is stored with other content.
+    #[error("chunk {0} is already stored with other bets; a new batch needs a new chunk id")]
+    ChunkConflict(ChunkId),
+    /// The agency said before that it had no more bets.
+    #[error("agency {0} has finished and can't send more bets to this draw")]
+    AgencyFinished(AgencyId),
+    /// The draw takes no more bets.
+    #[error("the draw is closed and takes no more bets")]
+    DrawClosed,
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why an agency could not finish.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FinishError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// Not an agency of this draw.
+    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
+    UnknownAgency {
+        /// Who asked.
+        agency: AgencyId,
+        /// Who is registered.
+        registered: Agencies,
+    },
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why a draw was not closed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CloseError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// Some agencies have not finished.
+    #[error("only {finished} of {registered} agencies have finished")]
+    AgenciesMissing {
+        /// How many have.
+        finished: u64,
+        /// How many there are.
+        registered: u64,
+    },
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why a draw was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DrawError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// It is still open.
+    #[error("the draw is still open; close it first")]
+    NotClosed,
+    /// Not a number that could win.
+    #[error("the winning number {number} is outside the range {range} of this draw")]
+    NumberRange {
+        /// The number asked for.
+        number: u32,
+        /// The draw's range.
+        range: NumberRange,
+    },
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why an agency's progress is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProgressError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// Not an agency of this draw.
+    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
+    UnknownAgency {
+        /// Who asked.
+        agency: AgencyId,
+        /// Who is registered.
+        registered: Agencies,
+    },
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why something stored could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// Winners were asked of a draw that was not made.
+    #[error("the draw has not been made")]
+    NotDrawn,
+    /// The store's data could not be read or is damaged; says where.
+    #[error("{0}")]
+    Unreadable(String),
+}

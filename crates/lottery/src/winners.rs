@@ -1,0 +1,88 @@
+//! Who won: the documents of the winning bets of each agency.
+
+use std::collections::BTreeMap;
+
+use crate::agencies::AgencyId;
+
+/// The winners of a draw by agency. An agency without winners is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Winners {
+    by_agency: BTreeMap<AgencyId, Documents>,
+}
+
+/// Documents of winning bets, one for each bet, in the order in which the bets were accepted.
+///
+/// Kept joined by commas, which no document holds: a document costs its bytes and one more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Documents {
+    joined: String,
+    count: u64,
+}
+
+impl Winners {
+    /// Adds a winning bet.
+    pub fn add(&mut self, agency: AgencyId, document: &str) {
+        self.by_agency.entry(agency).or_default().push(document);
+    }
+
+    /// The winners of one agency, if it has some.
+    #[must_use]
+    pub fn of(&self, agency: AgencyId) -> Option<&Documents> {
+        self.by_agency.get(&agency)
+    }
+
+    /// The agencies that have winners, ascending, with them.
+    pub fn iter(&self) -> impl Iterator<Item = (AgencyId, &Documents)> {
+        self.by_agency
+            .iter()
+            .map(|(agency, documents)| (*agency, documents))
+    }
+
+    /// How many winning bets.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.by_agency.values().map(Documents::count).sum()
+    }
+}
+
+impl Documents {
+    /// The documents, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (self.count > 0)
+            .then(|| self.joined.split(','))
+            .into_iter()
+            .flatten()
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn push(&mut self, document: &str) {
+        assert!(!document.contains(','), "a document holds no comma");
+        if self.count > 0 {
+            self.joined.push(',');
+        }
+        self.joined.push_str(document);
+        self.count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn winners_are_kept_by_agency_in_order_and_with_repetition() {
+        let mut winners = Winners::default();
+        for (agency, document) in [(2, "9"), (1, "7"), (2, "8"), (2, "9")] {
+            winners.add(AgencyId(agency), document);
+        }
+        let of_two = winners.of(AgencyId(2)).unwrap();
+        assert_eq!(of_two.iter().collect::<Vec<_>>(), ["9", "8", "9"]);
+        assert_eq!(winners.of(AgencyId(3)), None);
+        assert_eq!(winners.count(), 4);
+    }
+}

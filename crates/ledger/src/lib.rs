@@ -1,1 +1,35 @@
-//! ledger
+//! The embedded store: an append-only, hash-chained log of events in preallocated segments.
+//!
+//! Everything the lottery decides is one record, written once and never changed. A batch is
+//! acknowledged when its record is durable; whatever requests are pending share one durable write.
+//! The byte format is documented where it is coded ([`record`], [`body`], [`segment`], [`index`])
+//! and in docs/ledger.md.
+//!
+//! Map: [`Ledger`] is the store, an [`engine`] on its own thread; [`keeper`] prepares segments ahead
+//! and indexes full ones; [`recovery`] opens a folder; [`reading`] finds winners and scans beside the
+//! writer; [`Archive`] reads a folder from outside. All IO goes through [`disk`].
+//!
+//! Deliberately absent: sockets, clocks (times come with the requests), logging, updates in place,
+//! deletion.
+
+mod archive;
+mod block_buffer;
+mod body;
+pub mod disk;
+mod engine;
+mod error;
+mod index;
+mod keeper;
+mod ledger;
+pub mod limits;
+mod reading;
+mod record;
+mod recovery;
+mod segment;
+mod segments;
+
+pub use archive::{Archive, Entry, Summary};
+pub use error::{Damage, Fault};
+pub use ledger::{Ledger, Options};
+pub use record::Chain;
+pub use recovery::Report;

@@ -1,0 +1,315 @@
+//! The bodies of records: one kind for each event.
+//!
+//! Little-endian. A body is a head of fixed-width integers and a tail, either of which may be empty.
+//!
+//! | kind | event | head | tail |
+//! |---|---|---|---|
+//! | 1 | draw opened | u32 draw, u32 smallest number, u32 largest number, u32 bytes of the name | name, then for each range of agencies u32 first, u32 last |
+//! | 2 | batch accepted | u32 draw, u32 agency, u32 chunk, u32 bets | the bets in canonical text |
+//! | 3 | agency finished | u32 draw, u32 agency | |
+//! | 4 | draw closed | u32 draw | |
+//! | 5 | draw made | u32 draw, u32 winning number, u64 bets | |
+//!
+//! Kinds are frozen; new events get new ones.
+
+use lottery::{
+    Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,
+    Event, NumberRange,
+};
+
+use crate::record::{u32_at, u64_at};
+
+const DRAW_OPENED: u16 = 1;
+const BATCH_ACCEPTED: u16 = 2;
+const AGENCY_FINISHED: u16 = 3;
+const DRAW_CLOSED: u16 = 4;
+const DRAW_MADE: u16 = 5;
+
+/// A body to be written.
+pub(crate) struct Body<'a> {
+    kind: u16,
+    head: [u8; 16],
+    head_len: usize,
+    tail: Tail<'a>,
+}
+
+enum Tail<'a> {
+    Bytes(Vec<u8>),
+    Bets {
+        text: &'a str,
+        digest: &'a ChunkDigest,
+    },
+}
+
+impl<'a> Body<'a> {
+    /// The body for an event; `batch` is the one accepted when it is that event.
+    pub(crate) fn of(event: &Event, batch: Option<&'a Batch>) -> Self {
+        match event {
+            Event::DrawOpened { draw, terms } => Self::draw_opened(*draw, terms),
+            Event::BatchAccepted(_) => {
+                Self::batch_accepted(batch.expect("a batch is accepted with its bets"))
+            }
+            Event::AgencyFinished { draw, agency } => Self::agency_finished(*draw, *agency),
+            Event::DrawClosed { draw } => Self::new(DRAW_CLOSED, &[draw.0]),
+            Event::DrawMade { draw, number, bets } => {
+                let mut body = Self::new(DRAW_MADE, &[draw.0, *number, 0, 0]);
+                body.head[8..].copy_from_slice(&bets.to_le_bytes());
+                body
+            }
+        }
+    }
+
+    pub(crate) fn agency_finished(draw: DrawId, agency: AgencyId) -> Self {
+        Self::new(AGENCY_FINISHED, &[draw.0, agency.0])
+    }
+
+    pub(crate) fn kind(&self) -> u16 {
+        self.kind
+    }
+
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head[..self.head_len]
+    }
+
+    pub(crate) fn tail(&self) -> &[u8] {
+        match &self.tail {
+            Tail::Bytes(bytes) => bytes,
+            Tail::Bets { text, .. } => text.as_bytes(),
+        }
+    }
+
+    /// SHA-256 of the tail: for bets, the digest they came with.
+    pub(crate) fn tail_digest(&self) -> ChunkDigest {
+        match &self.tail {
+            Tail::Bytes(bytes) => digest_of(bytes),
+            Tail::Bets { digest, .. } => **digest,
+        }
+    }
+
+    fn draw_opened(draw: DrawId, terms: &DrawTerms) -> Self {
+        let name = terms.name.as_str().as_bytes();
+        let name_len = u32::try_from(name.len()).expect("a draw's name is short");
+        let numbers = terms.numbers;
+        let mut tail = name.to_vec();
+        for (first, last) in terms.agencies.ranges() {
+            tail.extend_from_slice(&first.to_le_bytes());
+            tail.extend_from_slice(&last.to_le_bytes());
+        }
+        let mut body = Self::new(
+            DRAW_OPENED,
+            &[draw.0, numbers.min(), numbers.max(), name_len],
+        );
+        body.tail = Tail::Bytes(tail);
+        body
+    }
+
+    fn batch_accepted(batch: &'a Batch) -> Self {
+        let integers = [
+            batch.draw.0,
+            batch.agency.0,
+            batch.chunk.0,
+            batch.bets.count(),
+        ];
+        let mut body = Self::new(BATCH_ACCEPTED, &integers);
+        body.tail = Tail::Bets {
+            text: batch.bets.text(),
+            digest: batch.bets.digest(),
+        };
+        body
+    }
+
+    fn new(kind: u16, integers: &[u32]) -> Self {
+        let mut head = [0; 16];
+        for (place, integer) in head.chunks_exact_mut(4).zip(integers) {
+            place.copy_from_slice(&integer.to_le_bytes());
+        }
+        Self {
+            kind,
+            head,
+            head_len: integers.len() * 4,
+            tail: Tail::Bytes(Vec::new()),
+        }
+    }
+}
+
+/// A body that was read: the event, and for a batch its bets in canonical text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decoded<'a> {
+    pub(crate) event: Event,
+    pub(crate) text: &'a str,
+    pub(crate) tail_digest: ChunkDigest,
+}
+
+/// Reads a body; says in a few words what is wrong with it when it is not one.
+pub(crate) fn decode<'a>(
+    kind: u16,
+    head: &[u8],
+    tail: &'a [u8],
+) -> Result<Decoded<'a>, &'static str> {
+    let draw = DrawId(integer(head, 0)?);
+    if kind == BATCH_ACCEPTED {
+        return batch(draw, head, tail);
+    }
+    let (head_len, event) = match kind {
+        DRAW_OPENED => (
+            16,
+            Event::DrawOpened {
+                draw,
+                terms: terms(head, tail)?,
+            },
+        ),
+        AGENCY_FINISHED => (
+            8,
+            Event::AgencyFinished {
+                draw,
+                agency: AgencyId(integer(head, 4)?),
+            },
+        ),
+        DRAW_CLOSED => (4, Event::DrawClosed { draw }),
+        DRAW_MADE => {
+            let bytes = head.get(..16).ok_or(SHORT)?;
+            let (number, bets) = (u32_at(bytes, 4), u64_at(bytes, 8));
+            (16, Event::DrawMade { draw, number, bets })
+        }
+        _ => return Err("an event of a kind that this version does not know"),
+    };
+    if head.len() != head_len || (kind != DRAW_OPENED && !tail.is_empty()) {
+        return Err(WRONG_LENGTH);
+    }
+    Ok(Decoded {
+        event,
+        text: "",
+        tail_digest: digest_of(tail),
+    })
+}
+
+const WRONG_LENGTH: &str = "an event of the wrong length";
+const SHORT: &str = "an event that is too short";
+
+fn batch<'a>(draw: DrawId, head: &[u8], tail: &'a [u8]) -> Result<Decoded<'a>, &'static str> {
+    if head.len() != 16 {
+        return Err(WRONG_LENGTH);
+    }
+    let text = std::str::from_utf8(tail).map_err(|_| "bets that are not UTF-8")?;
+    let digest = ChunkDigest::of(text);
+    let event = Event::BatchAccepted(BatchSummary {
+        draw,
+        agency: AgencyId(u32_at(head, 4)),
+        chunk: ChunkId(u32_at(head, 8)),
+        bets: u32_at(head, 12),
+        digest,
+    });
+    Ok(Decoded {
+        event,
+        text,
+        tail_digest: digest,
+    })
+}
+
+fn integer(head: &[u8], at: usize) -> Result<u32, &'static str> {
+    head.get(at..at + 4)
+        .map(|bytes| u32_at(bytes, 0))
+        .ok_or(SHORT)
+}
+
+fn terms(head: &[u8], tail: &[u8]) -> Result<DrawTerms, &'static str> {
+    let name_len = usize::try_from(integer(head, 12)?).expect("u32 fits usize");
+    let (name, ranges) = tail.split_at_checked(name_len).ok_or(SHORT)?;
+    let name = std::str::from_utf8(name)
+        .ok()
+        .and_then(|name| DrawName::new(name).ok());
+    if ranges.len() % 8 != 0 {
+        return Err("agencies of a draw that are cut off");
+    }
+    let ranges = ranges
+        .chunks_exact(8)
+        .map(|range| (u32_at(range, 0), u32_at(range, 4)));
+    Ok(DrawTerms {
+        name: name.ok_or("a draw's name that is not one")?,
+        agencies: Agencies::from_ranges(ranges.collect())
+            .map_err(|_| "agencies of a draw that are not a set")?,
+        numbers: NumberRange::new(integer(head, 4)?, integer(head, 8)?)
+            .map_err(|_| "a range of numbers that runs backwards")?,
+    })
+}
+
+fn digest_of(bytes: &[u8]) -> ChunkDigest {
+    use sha2::Digest as _;
+    ChunkDigest(sha2::Sha256::digest(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::Bets;
+
+    use super::*;
+
+    fn events() -> Vec<(Event, Option<Batch>)> {
+        let draw = DrawId(3);
+        let terms = DrawTerms {
+            name: DrawName::new("Quiniela ñ").unwrap(),
+            agencies: Agencies::from_ranges(vec![(1, 5), (7, 7)]).unwrap(),
+            numbers: NumberRange::new(1, 99_999).unwrap(),
+        };
+        let bets = Bets::parse("Ñandú|B|1-2|2000-01-01|07", NumberRange::default()).unwrap();
+        let batch = Batch {
+            draw,
+            agency: AgencyId(2),
+            chunk: ChunkId(u32::MAX),
+            bets,
+        };
+        vec![
+            (Event::DrawOpened { draw, terms }, None),
+            (Event::BatchAccepted(BatchSummary::of(&batch)), Some(batch)),
+            (
+                Event::AgencyFinished {
+                    draw,
+                    agency: AgencyId(7),
+                },
+                None,
+            ),
+            (Event::DrawClosed { draw }, None),
+            (
+                Event::DrawMade {
+                    draw,
+                    number: 7574,
+                    bets: u64::MAX,
+                },
+                None,
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_event_reads_back_and_nothing_shorter_or_longer_does() {
+        for (event, batch) in events() {
+            let body = Body::of(&event, batch.as_ref());
+            let read = decode(body.kind(), body.head(), body.tail()).unwrap();
+            assert_eq!(read.event, event);
+            assert_eq!(
+                read.text,
+                batch.as_ref().map_or("", |batch| batch.bets.text())
+            );
+            assert_eq!(read.tail_digest, body.tail_digest());
+            for len in 0..body.head().len() {
+                assert!(decode(body.kind(), &body.head()[..len], body.tail()).is_err());
+            }
+            let longer = [body.head(), &[0]].concat();
+            assert!(decode(body.kind(), &longer, body.tail()).is_err());
+            if batch.is_none() {
+                let longer = [body.tail(), &[0]].concat();
+                assert!(decode(body.kind(), body.head(), &longer).is_err());
+            }
+        }
+        assert!(decode(99, &[0; 16], &[]).is_err());
+    }
+
+    #[test]
+    fn the_bytes_of_a_batch_are_frozen() {
+        let (event, batch) = events().swap_remove(1);
+        let body = Body::of(&event, batch.as_ref());
+        let head = [3, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0];
+        assert_eq!((body.kind(), body.head()), (2, &head[..]));
+        assert_eq!(body.tail(), "Ñandú|B|1-2|2000-01-01|7".as_bytes());
+    }
+}

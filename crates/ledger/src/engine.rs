@@ -1,0 +1,355 @@
+//! The writer: decides requests in order, and makes what they decide durable group by group.
+//!
+//! One [`Engine`] owns the rules' state and the end of the log. A turn takes all requests that are
+//! pending, decides each against the state as the ones before left it, encodes the events into one
+//! buffer, writes that durably, and only then answers them all, refusals and queries included: what
+//! an answer says can no longer be undone. It has no thread of its own; see [`crate::ledger`].
+//!
+//! After a write that failed nobody knows what is on disk: the engine is poisoned, answers
+//! everything with the reason, and writes nothing more.
+
+use std::sync::Arc;
+
+use lottery::{
+    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
+    DrawId, DrawStatus, DrawTerms, Drawn, Draws, Event, FinishError, Finished, OpenDrawError,
+    ProgressError, Ruling, StoreFault, Timestamp,
+};
+
+use crate::block_buffer::BlockBuffer;
+use crate::body::Body;
+use crate::disk::DiskFile;
+use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
+use crate::record::{self, Chain, Place};
+use crate::recovery::Recovered;
+use crate::segment::SegmentHeader;
+use crate::segments::{Segment, Segments};
+
+/// What is asked of the engine, each with what runs with the outcome.
+pub(crate) enum Request {
+    OpenDraw(DrawTerms, Timestamp, Done<Result<DrawId, OpenDrawError>>),
+    Append(Batch, Timestamp, Done<Result<Appended, AppendError>>),
+    Finish(
+        DrawId,
+        AgencyId,
+        Timestamp,
+        Done<Result<Finished, FinishError>>,
+    ),
+    Close(DrawId, Timestamp, Done<Result<Closed, CloseError>>),
+    Draw(DrawId, u32, Timestamp, Done<Result<Drawn, DrawError>>),
+    Draws(Done<Result<Vec<DrawStatus>, StoreFault>>),
+    Progress(
+        DrawId,
+        AgencyId,
+        Done<Result<AgencyProgress, ProgressError>>,
+    ),
+}
+
+impl Request {
+    /// Answers without deciding anything.
+    pub(crate) fn refuse(self, fault: StoreFault) {
+        match self {
+            Self::OpenDraw(_, _, done) => done(Err(fault.into())),
+            Self::Append(_, _, done) => done(Err(fault.into())),
+            Self::Finish(_, _, _, done) => done(Err(fault.into())),
+            Self::Close(_, _, done) => done(Err(fault.into())),
+            Self::Draw(_, _, _, done) => done(Err(fault.into())),
+            Self::Draws(done) => done(Err(fault)),
+            Self::Progress(_, _, done) => done(Err(fault.into())),
+        }
+    }
+}
+
+/// Where new segments come from and full ones go.
+pub(crate) trait SegmentSource: Send {
+    /// The file for the segment with this number: as long as a segment, all zeros, its name durable.
+    fn next(&mut self, number: u64) -> Result<Box<dyn DiskFile>, StoreFault>;
+
+    /// Waits until what is kept in store is complete, or can't be.
+    fn stock_up(&mut self);
+
+    /// Takes a segment that nothing more is written to, to give it its index.
+    fn seal(&mut self, segment: Arc<Segment>);
+
+    /// Why nothing more may be written, if something was found that forbids it.
+    fn alarm(&self) -> Option<String>;
+}
+
+/// See the module's documentation.
+pub(crate) struct Engine {
+    draws: Draws,
+    segments: Segments,
+    source: Box<dyn SegmentSource>,
+    segment_len: u64,
+    next_sequence: u64,
+    chain: Chain,
+    /// Sequence of the first record that is not durable yet.
+    group: u64,
+    active: Option<Active>,
+    /// Records that are not durable yet, behind the part of their first block that is.
+    buffer: BlockBuffer,
+    answers: Vec<Answer>,
+    poison: Option<StoreFault>,
+}
+
+/// The segment being written.
+struct Active {
+    segment: Arc<Segment>,
+    /// Where the buffer's first byte goes.
+    buffer_offset: u64,
+}
+
+/// Answers a request, once it is known whether what was decided is durable.
+type Answer = Box<dyn FnOnce(Result<(), StoreFault>) + Send>;
+
+impl Engine {
+    /// Goes on where a folder's content ends.
+    pub(crate) fn new(
+        recovered: Recovered,
+        source: Box<dyn SegmentSource>,
+        segment_len: u64,
+    ) -> Result<Self, crate::error::Fault> {
+        let Recovered {
+            draws,
+            segments,
+            next_sequence,
+            chain,
+            ..
+        } = recovered;
+        let mut buffer = BlockBuffer::new(GROUP_LEN_MAX + BLOCK_LEN);
+        let active = match segments.snapshot().pop() {
+            None => None,
+            Some(segment) => Some(Active::resume(segment, &mut buffer)?),
+        };
+        Ok(Self {
+            draws,
+            segments,
+            source,
+            segment_len,
+            next_sequence,
+            chain,
+            group: next_sequence,
+            active,
+            buffer,
+            answers: Vec::new(),
+            poison: None,
+        })
+    }
+
+    /// Makes sure that there is a segment to write to, and others ready behind it, so that nothing
+    /// need be prepared beside the intake for a while.
+    pub(crate) fn start(&mut self) -> Result<(), StoreFault> {
+        self.source.stock_up();
+        if self.active.is_none() {
+            self.rotate()?;
+            self.source.stock_up();
+        }
+        Ok(())
+    }
+
+    /// Decides the requests in order, and answers them all once what they decided is durable.
+    pub(crate) fn turn(&mut self, requests: impl Iterator<Item = Request>) {
+        if let (None, Some(why)) = (&self.poison, self.source.alarm()) {
+            self.poison = Some(StoreFault::Failed(why));
+        }
+        for request in requests {
+            self.decide(request);
+        }
+        self.flush();
+    }
+
+    fn decide(&mut self, request: Request) {
+        match request {
+            Request::OpenDraw(terms, at, done) => {
+                let ruling = self.draws.decide_open(terms);
+                self.follow(ruling, None, at, done);
+            }
+            Request::Append(batch, at, done) => {
+                let ruling = self.draws.decide_append(&batch);
+                self.follow(ruling, Some(&batch), at, done);
+            }
+            Request::Finish(draw, agency, at, done) => {
+                let ruling = self.draws.decide_finish(draw, agency);
+                self.follow(ruling, None, at, done);
+            }
+            Request::Close(draw, at, done) => {
+                let ruling = self.draws.decide_close(draw);
+                self.follow(ruling, None, at, done);
+            }
+            Request::Draw(draw, number, at, done) => {
+                let ruling = self.draws.decide_draw(draw, number);
+                self.follow(ruling, None, at, done);
+            }
+            Request::Draws(done) => {
+                let statuses = Ok(self.draws.statuses());
+                self.answer_when_durable(statuses, done);
+            }
+            Request::Progress(draw, agency, done) => {
+                let progress = self.draws.progress(draw, agency);
+                self.answer_when_durable(progress, done);
+            }
+        }
+    }
+
+    fn follow<T: Send + 'static, E: From<StoreFault> + Send + 'static>(
+        &mut self,
+        ruling: Result<Ruling<T>, E>,
+        batch: Option<&Batch>,
+        at: Timestamp,
+        done: Done<Result<T, E>>,
+    ) {
+        let outcome = ruling.and_then(|Ruling { outcome, event }| {
+            event.map_or(Ok(()), |event| self.write(&event, batch, at))?;
+            Ok(outcome)
+        });
+        self.answer_when_durable(outcome, done);
+    }
+
+    fn answer_when_durable<T: Send + 'static, E: From<StoreFault> + Send + 'static>(
+        &mut self,
+        outcome: Result<T, E>,
+        done: Done<Result<T, E>>,
+    ) {
+        self.answers.push(Box::new(move |durable| {
+            done(durable.map_err(E::from).and(outcome))
+        }));
+    }
+
+    /// Puts an event behind the others and into the state; it is durable after the next flush.
+    fn write(
+        &mut self,
+        event: &Event,
+        batch: Option<&Batch>,
+        at: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let body = Body::of(event, batch);
+        let len = record::record_len(body.head().len() + body.tail().len());
+        if self.buffer.len() + len > GROUP_LEN_MAX {
+            self.flush();
+        }
+        if self.room_left() < len as u64 {
+            self.flush();
+            if self.poison.is_none() {
+                self.rotate()?;
+            }
+        }
+        if let Some(fault) = &self.poison {
+            return Err(fault.clone());
+        }
+        let active = self
+            .active
+            .as_ref()
+            .expect("rotate() left a segment with room");
+        let place = Place {
+            sequence: self.next_sequence,
+            group: self.group,
+            at_ms: at.0,
+            segment: active.segment.header.number,
+            chain: self.chain,
+        };
+        self.chain = record::encode(&body, &place, self.buffer.extend(len));
+        self.next_sequence += 1;
+        self.draws.apply(event);
+        Ok(())
+    }
+
+    /// Makes what is in the buffer durable, and answers.
+    fn flush(&mut self) {
+        if self.poison.is_none()
+            && let Some(active) = &mut self.active
+            && self.group < self.next_sequence
+        {
+            match active.write(&mut self.buffer) {
+                Ok(()) => self.group = self.next_sequence,
+                Err(error) => {
+                    let name = crate::segment::name(active.segment.header.number);
+                    self.poison = Some(StoreFault::Failed(format!("writing {name}: {error}")));
+                }
+            }
+        }
+        let durable = self.poison.clone().map_or(Ok(()), Err);
+        for answer in self.answers.drain(..) {
+            answer(durable.clone());
+        }
+    }
+
+    fn room_left(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| {
+            active.segment.header.len - active.buffer_offset - self.buffer.len() as u64
+        })
+    }
+
+    /// Goes on to a new segment. Everything written before is durable.
+    fn rotate(&mut self) -> Result<(), StoreFault> {
+        assert_eq!(
+            self.group, self.next_sequence,
+            "a segment is left only when it is durable"
+        );
+        let number = self
+            .active
+            .as_ref()
+            .map_or(0, |active| active.segment.header.number)
+            + 1;
+        let file = self.source.next(number)?;
+        let header = SegmentHeader {
+            number,
+            first_sequence: self.next_sequence,
+            len: self.segment_len,
+            chain: self.chain,
+        };
+        let mut block = BlockBuffer::new(BLOCK_LEN);
+        block.extend(BLOCK_LEN).copy_from_slice(&header.to_block());
+        if let Err(error) = file.write_durable(0, block.blocks()) {
+            let name = crate::segment::name(number);
+            let fault = StoreFault::Failed(format!("writing the header of {name}: {error}"));
+            self.poison = Some(fault.clone());
+            return Err(fault);
+        }
+        let segment = Arc::new(Segment::new(file, header, None, RECORDS_OFFSET as u64));
+        self.segments.push(Arc::clone(&segment));
+        let next = Active {
+            segment,
+            buffer_offset: RECORDS_OFFSET as u64,
+        };
+        if let Some(full) = self.active.replace(next) {
+            self.source.seal(full.segment);
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Active {
+    /// Goes on behind the last record of a segment, taking up the part of its last block that it fills.
+    fn resume(
+        segment: Arc<Segment>,
+        buffer: &mut BlockBuffer,
+    ) -> Result<Self, crate::error::Fault> {
+        let end = segment.end();
+        let partial = end % BLOCK_LEN as u64;
+        let buffer_offset = end - partial;
+        let kept = buffer.extend(usize::try_from(partial).expect("less than a block"));
+        segment.file.read_at(buffer_offset, kept).map_err(|error| {
+            crate::error::Fault::io(
+                "reading",
+                &crate::segment::name(segment.header.number),
+                error,
+            )
+        })?;
+        Ok(Self {
+            segment,
+            buffer_offset,
+        })
+    }
+
+    fn write(&mut self, buffer: &mut BlockBuffer) -> std::io::Result<()> {
+        self.segment
+            .file
+            .write_durable(self.buffer_offset, buffer.blocks())?;
+        let end = self.buffer_offset + buffer.len() as u64;
+        self.segment.extend(end);
+        buffer.keep_partial_block();
+        self.buffer_offset = end - buffer.len() as u64;
+        Ok(())
+    }
+}

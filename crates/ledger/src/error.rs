@@ -1,0 +1,83 @@
+//! What can go wrong when a ledger is opened or read.
+
+use std::fmt;
+use std::io;
+
+use thiserror::Error;
+
+/// Why a ledger could not be opened or read.
+#[derive(Debug, Error)]
+pub enum Fault {
+    /// Another process has the folder.
+    #[error("another process is using the data folder; stop it first, or give another folder")]
+    InUse,
+    /// The folder has no ledger.
+    #[error("there is no ledger in this folder; check the path")]
+    NoLedger,
+    /// Something on disk is not what was written there.
+    #[error(
+        "the ledger is damaged: {0}; nothing was changed: keep a copy of the folder, and go on with \
+         a good copy of the file"
+    )]
+    Damage(Damage),
+    /// Written by a newer version.
+    #[error(
+        "{file} has format version {version} and this program knows {known}; use the newer program \
+         that wrote it"
+    )]
+    NewerFormat {
+        /// Which file.
+        file: String,
+        /// Its format version.
+        version: u32,
+        /// The newest that is known here.
+        known: u32,
+    },
+    /// The system refused something.
+    #[error("{doing}: {error}")]
+    Io {
+        /// What was being done, to which file.
+        doing: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// An option that can't be.
+    #[error("the segment length {0} is not a multiple of 4096 from 98304 to 1073741824")]
+    SegmentLen(u64),
+}
+
+/// Where something on disk is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, by its name in the data folder.
+    pub file: String,
+    /// From the start of the file, in bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Damage {
+    pub(crate) fn new(file: &str, offset: u64, what: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            offset,
+            what: what.into(),
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}: {}", self.file, self.offset, self.what)
+    }
+}
+
+impl Fault {
+    pub(crate) fn io(doing: &str, file: &str, error: io::Error) -> Self {
+        Self::Io {
+            doing: format!("{doing} {file}"),
+            error,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The keeper: a thread that makes new segments ready ahead of need and gives full ones their index,
+//! so that the writer does neither.
+//!
+//! A new segment is zeroed before it is used, because only blocks that were written before take
+//! durable writes at full speed. When the writer needs one that is still being zeroed, it gets it as
+//! it is: unwritten blocks read as zeros too, and are only slower.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use lottery::StoreFault;
+
+use crate::block_buffer::BlockBuffer;
+use crate::disk::{Claim, Disk, DiskFile};
+use crate::engine::SegmentSource;
+use crate::error::Fault;
+use crate::limits::{BLOCK_LEN, ZERO_STEP_LEN};
+use crate::segment;
+use crate::segments::Segment;
+
+/// See the module's documentation.
+pub(crate) struct Keeper {
+    shelf: Arc<Shelf>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shelf {
+    disk: Arc<dyn Disk>,
+    segment_len: u64,
+    spares: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Ready to be used, in order.
+    ready: VecDeque<Box<dyn DiskFile>>,
+    /// The number of the segment to make ready next.
+    next_number: u64,
+    /// The writer waits.
+    hurry: bool,
+    /// Why the last attempt to make one ready failed; cleared by the next that is asked for.
+    failed: Option<StoreFault>,
+    full: VecDeque<Arc<Segment>>,
+    alarm: Option<String>,
+    closing: bool,
+}
+
+impl Keeper {
+    /// Starts the thread; `next_number` is the number of the first segment that will be asked for.
+    pub(crate) fn start(
+        disk: Arc<dyn Disk>,
+        segment_len: u64,
+        spares: usize,
+        next_number: u64,
+    ) -> io::Result<Self> {
+        let state = Mutex::new(State {
+            next_number,
+            ..State::default()
+        });
+        let shelf = Shelf {
+            disk,
+            segment_len,
+            spares: spares.max(1),
+            state,
+            changed: Condvar::new(),
+        };
+        let shelf = Arc::new(shelf);
+        let of_thread = Arc::clone(&shelf);
+        let thread = thread::Builder::new()
+            .name("ledger-keeper".to_owned())
+            .spawn(move || of_thread.run())?;
+        Ok(Self {
+            shelf,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl SegmentSource for Keeper {
+    fn next(&mut self, _number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
+        let mut state = self.shelf.lock();
+        state.failed = None;
+        loop {
+            if let Some(file) = state.ready.pop_front() {
+                state.hurry = false;
+                self.shelf.changed.notify_all();
+                return Ok(file);
+            }
+            if let Some(fault) = state.failed.take() {
+                return Err(fault);
+            }
+            state.hurry = true;
+            self.shelf.changed.notify_all();
+            state = self.shelf.wait(state);
+        }
+    }
+
+    fn stock_up(&mut self) {
+        let mut state = self.shelf.lock();
+        while state.ready.len() < self.shelf.spares && state.failed.is_none() {
+            state = self.shelf.wait(state);
+        }
+    }
+
+    fn seal(&mut self, segment: Arc<Segment>) {
+        self.shelf.lock().full.push_back(segment);
+        self.shelf.changed.notify_all();
+    }
+
+    fn alarm(&self) -> Option<String> {
+        self.shelf.lock().alarm.clone()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shelf.lock().closing = true;
+        self.shelf.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported by the panic hook, and nothing is lost by it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shelf {
+    fn run(&self) {
+        let mut state = self.lock();
+        while !state.closing {
+            if state.failed.is_none() && state.ready.len() < self.spares {
+                let number = state.next_number;
+                drop(state);
+                let made = self.make_ready(number);
+                state = self.lock();
+                match made {
+                    Ok(file) => {
+                        state.ready.push_back(file);
+                        state.next_number += 1;
+                    }
+                    Err(error) => state.failed = Some(fault_of(&segment::name(number), &error)),
+                }
+                self.changed.notify_all();
+            } else if let Some(segment) = state.full.pop_front() {
+                drop(state);
+                let sealed = segment.seal();
+                state = self.lock();
+                // Without room for its index a segment is complete all the same: it is given one
+                // when the ledger is opened next. Damage is another matter.
+                if let Err(fault @ Fault::Damage(_)) = sealed {
+                    state.alarm = Some(fault.to_string());
+                }
+            } else {
+                state = self.wait(state);
+            }
+        }
+    }
+
+    fn make_ready(&self, number: u64) -> io::Result<Box<dyn DiskFile>> {
+        let file = new_segment(&*self.disk, number, self.segment_len)?;
+        let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
+        let mut offset = 0;
+        while offset < self.segment_len && !self.is_hurried() {
+            let step = (self.segment_len - offset).min(ZERO_STEP_LEN as u64);
+            zeros.clear();
+            zeros.extend(usize::try_from(step).expect("a step fits memory"));
+            file.write_durable(offset, zeros.blocks())?;
+            offset += step;
+        }
+        Ok(file)
+    }
+
+    fn is_hurried(&self) -> bool {
+        let state = self.lock();
+        state.closing || (state.hurry && state.ready.is_empty())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file for a segment: its whole length allocated, reading as zeros, its name durable.
+///
+/// A file of that name that was left unused is made anew.
+pub(crate) fn new_segment(
+    disk: &dyn Disk,
+    number: u64,
+    segment_len: u64,
+) -> io::Result<Box<dyn DiskFile>> {
+    let name = segment::name(number);
+    if disk.names()?.contains(&name) {
+        let unused = disk.open(&name, Claim::Write)?;
+        let mut header = [0; BLOCK_LEN];
+        if unused.len()? >= BLOCK_LEN as u64 {
+            unused.read_at(0, &mut header)?;
+        }
+        assert!(
+            header.iter().all(|&byte| byte == 0),
+            "a segment in use is never made anew"
+        );
+        disk.remove(&name)?;
+    }
+    let file = disk.create(&name)?;
+    if let Err(error) = file.allocate(segment_len).and_then(|()| file.sync()) {
+        disk.remove(&name)?;
+        return Err(error);
+    }
+    disk.sync_names()?;
+    Ok(file)
+}
+
+/// What a failure to make a segment ready means to those who wait for it.
+pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
+    let why = format!("making {name}: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreFault::Full(format!("{why}; make room in the data folder"))
+        }
+        _ => StoreFault::Failed(why),
+    }
+}

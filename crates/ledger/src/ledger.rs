@@ -1,0 +1,240 @@
+//! The embedded store: an [`Engine`] on a thread of its own, and readers beside it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use lottery::{
+    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
+    DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished, OpenDrawError,
+    ProgressError, ReadError, Store, StoreFault, StoredBatch, Timestamp, Winners,
+};
+
+use crate::disk::{Claim, Disk, Folder};
+use crate::engine::{Engine, Request};
+use crate::error::Fault;
+use crate::keeper::Keeper;
+use crate::limits::{
+    BLOCK_LEN, GROUP_REQUESTS_MAX, SEGMENT_LEN_DEFAULT, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
+    SPARES_DEFAULT,
+};
+use crate::reading;
+use crate::recovery::{self, Report};
+use crate::segments::Segments;
+
+/// How a ledger is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Length of new segments in bytes: a multiple of 4096 from 96 KiB to 1 GiB.
+    pub segment_len: u64,
+    /// How many segments are kept ready ahead of the one being written; at least 1.
+    pub spares: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_len: SEGMENT_LEN_DEFAULT,
+            spares: SPARES_DEFAULT,
+        }
+    }
+}
+
+/// A ledger open for writing. Dropping it finishes what is under way and closes it.
+pub struct Ledger {
+    requests: Option<Sender<Request>>,
+    committer: Option<JoinHandle<()>>,
+    segments: Segments,
+    report: Report,
+    write_mode: &'static str,
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl Ledger {
+    /// Opens the ledger in the folder at `path`, made when it is missing.
+    ///
+    /// # Errors
+    /// When another process has it, it is damaged, or the system refuses something.
+    pub fn open(path: &Path, options: Options) -> Result<Self, Fault> {
+        let folder =
+            Folder::create(path).map_err(|error| Fault::io("opening", "the data folder", error))?;
+        Self::open_on(Arc::new(folder), options)
+    }
+
+    /// Opens the ledger on `disk`.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, Fault> {
+        check_segment_len(options.segment_len)?;
+        let lock = take(&*disk, Claim::Write)?;
+        let recovered = recovery::recover(&*disk)?;
+        let (segments, report) = (recovered.segments.clone(), recovered.report);
+        let failed = |doing, error| Fault::io(doing, "the ledger's threads", error);
+        let next_number = report.segments + 1;
+        let write_mode = disk.write_mode();
+        let keeper = Keeper::start(disk, options.segment_len, options.spares, next_number)
+            .map_err(|error| failed("starting", error))?;
+        let mut engine = Engine::new(recovered, Box::new(keeper), options.segment_len)?;
+        engine.start().map_err(refused)?;
+        let (sender, receiver) = mpsc::channel();
+        let committer = thread::Builder::new()
+            .name("ledger-commit".to_owned())
+            .spawn(move || commit(engine, &receiver))
+            .map_err(|error| failed("starting", error))?;
+        Ok(Self {
+            requests: Some(sender),
+            committer: Some(committer),
+            segments,
+            report,
+            write_mode,
+            _lock: lock,
+        })
+    }
+
+    /// What was found and done at opening.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.report
+    }
+
+    /// How durable writes are done, for people.
+    #[must_use]
+    pub fn write_mode(&self) -> &'static str {
+        self.write_mode
+    }
+
+    fn submit(&self, request: Request) {
+        let sender = self
+            .requests
+            .as_ref()
+            .expect("it is taken only when the ledger is dropped");
+        if let Err(unsent) = sender.send(request) {
+            // The writer ends before the ledger only by a panic.
+            unsent.0.refuse(StoreFault::Failed(
+                "the ledger's writer has ended".to_owned(),
+            ));
+        }
+    }
+
+    fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {
+        let (sender, receiver) = mpsc::channel();
+        self.draws(Box::new(move |statuses| drop(sender.send(statuses))));
+        let statuses = receiver.recv().unwrap_or(Err(StoreFault::Closed));
+        let statuses = statuses.map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
+        statuses
+            .into_iter()
+            .find(|status| status.id == draw)
+            .ok_or(ReadError::UnknownDraw(draw))
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(committer) = self.committer.take() {
+            // A panic there was reported by the panic hook; everything acknowledged is durable.
+            let _ = committer.join();
+        }
+    }
+}
+
+impl Store for Ledger {
+    fn open_draw(
+        &self,
+        terms: DrawTerms,
+        at: Timestamp,
+        done: Done<Result<DrawId, OpenDrawError>>,
+    ) {
+        self.submit(Request::OpenDraw(terms, at, done));
+    }
+
+    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
+        self.submit(Request::Append(batch, at, done));
+    }
+
+    fn finish(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        at: Timestamp,
+        done: Done<Result<Finished, FinishError>>,
+    ) {
+        self.submit(Request::Finish(draw, agency, at, done));
+    }
+
+    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
+        self.submit(Request::Close(draw, at, done));
+    }
+
+    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
+        self.submit(Request::Draw(draw, number, at, done));
+    }
+
+    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
+        self.submit(Request::Draws(done));
+    }
+
+    fn progress(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        done: Done<Result<AgencyProgress, ProgressError>>,
+    ) {
+        self.submit(Request::Progress(draw, agency, done));
+    }
+
+    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+        let DrawState::Drawn { number } = self.status(draw)?.state else {
+            return Err(ReadError::NotDrawn);
+        };
+        reading::winners(&self.segments, draw, number).map_err(unreadable)
+    }
+
+    fn scan(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.status(draw)?;
+        reading::scan(&self.segments, draw, visit).map_err(unreadable)
+    }
+}
+
+/// Takes the folder, telling apart the one reason that a person can do something about.
+pub(crate) fn take(disk: &dyn Disk, claim: Claim) -> Result<Box<dyn Send + Sync>, Fault> {
+    disk.lock(claim)
+        .map_err(|error| match (error.kind(), claim) {
+            (std::io::ErrorKind::WouldBlock, _) => Fault::InUse,
+            (std::io::ErrorKind::NotFound, Claim::Read) => Fault::NoLedger,
+            _ => Fault::io("locking", "the data folder", error),
+        })
+}
+
+/// The committing thread: waits for a request, takes what else is pending, and lets the engine turn.
+fn commit(mut engine: Engine, requests: &Receiver<Request>) {
+    while let Ok(first) = requests.recv() {
+        let others = requests.try_iter().take(GROUP_REQUESTS_MAX - 1);
+        engine.turn(std::iter::once(first).chain(others));
+    }
+}
+
+fn check_segment_len(len: u64) -> Result<(), Fault> {
+    let sound = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&len);
+    if sound && len.is_multiple_of(BLOCK_LEN as u64) {
+        Ok(())
+    } else {
+        Err(Fault::SegmentLen(len))
+    }
+}
+
+fn refused(fault: StoreFault) -> Fault {
+    let error = std::io::Error::other(fault.to_string());
+    Fault::io("making", "the first segment", error)
+}
+
+fn unreadable(fault: Fault) -> ReadError {
+    ReadError::Unreadable(fault.to_string())
+}

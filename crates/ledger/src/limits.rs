@@ -1,0 +1,24 @@
+//! Every bound and size of the ledger, by name. Those that shape files are frozen with the format.
+
+/// Unit of direct writes: offsets, lengths and addresses are multiples of it. Frozen.
+pub const BLOCK_LEN: usize = 4096;
+/// What a disk writes whole or not at all. Frozen: a cut tail is told from damage by it.
+pub const SECTOR_LEN: usize = 512;
+/// Where a segment's records begin, behind its header. Frozen.
+pub const RECORDS_OFFSET: usize = BLOCK_LEN;
+/// Default length of the part of a segment that holds its header and records, in bytes.
+pub const SEGMENT_LEN_DEFAULT: u64 = 64 << 20;
+/// Shortest segment: room for the header and a batch of the largest size.
+pub const SEGMENT_LEN_MIN: u64 = 96 << 10;
+/// Longest segment: offsets within it fit `u32`, and one can be held in memory.
+pub const SEGMENT_LEN_MAX: u64 = 1 << 30;
+/// Longest body of a record, in bytes: a batch of the largest size, or a draw's terms.
+pub const BODY_LEN_MAX: usize = 16 + lottery::limits::BATCH_TEXT_LEN_MAX;
+/// Most bytes that go into one durable write.
+pub const GROUP_LEN_MAX: usize = 4 << 20;
+/// Most requests that are decided between two durable writes.
+pub const GROUP_REQUESTS_MAX: usize = 4096;
+/// Default number of segments kept ready ahead of the one being written.
+pub const SPARES_DEFAULT: usize = 2;
+/// How much of a new segment is zeroed in one write.
+pub const ZERO_STEP_LEN: usize = 1 << 20;

@@ -1,0 +1,138 @@
+//! Reading beside the writer: only what is durable, every record checked.
+
+use std::ops::ControlFlow;
+
+use lottery::{BatchSummary, Bet, BetFault, DrawId, Event, StoredBatch, Winners};
+
+use crate::error::Fault;
+use crate::index::{self, BetPlace, Index};
+use crate::segment::{self, Image, LoneRecord};
+use crate::segments::{Segment, Segments};
+
+/// Shows the batches of a draw, in order, until `visit` breaks.
+pub(crate) fn scan(
+    segments: &Segments,
+    draw: DrawId,
+    visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+) -> Result<(), Fault> {
+    for segment in segments.snapshot() {
+        let image = segment.image()?;
+        let scanned = batches_of(&image, |batch, text, _| {
+            if batch.draw != draw {
+                return Ok(ControlFlow::Continue(()));
+            }
+            Ok(visit(index::stored(batch, text)))
+        })?;
+        if scanned.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The winners of a draw: through the indexes of the segments that have one, else by reading.
+pub(crate) fn winners(segments: &Segments, draw: DrawId, number: u32) -> Result<Winners, Fault> {
+    let mut winners = Winners::default();
+    for segment in segments.snapshot() {
+        match segment.index.get() {
+            Some(index) => winners_by_index(&segment, index, draw, number, &mut winners)?,
+            None => winners_by_reading(&segment.image()?, draw, number, &mut winners)?,
+        }
+    }
+    Ok(winners)
+}
+
+fn winners_by_index(
+    segment: &Segment,
+    index: &Index,
+    draw: DrawId,
+    number: u32,
+    winners: &mut Winners,
+) -> Result<(), Fault> {
+    let name = segment::name(segment.header.number);
+    let places = index
+        .bets_on(&*segment.file, draw, number)
+        .map_err(|error| Fault::io("reading the index of", &name, error))?;
+    let Some(places) = places else {
+        // The index is derived: when it turns out unsound, the records still tell.
+        return winners_by_reading(&segment.image()?, draw, number, winners);
+    };
+    for of_batch in places.chunk_by(|a, b| a.offset == b.offset) {
+        let offset = usize::try_from(of_batch[0].offset).expect("u32 fits usize");
+        let record = segment::read_record(&*segment.file, &segment.header, offset)?;
+        winners_in_batch(&record, of_batch, draw, number, winners)?;
+    }
+    Ok(())
+}
+
+fn winners_in_batch(
+    record: &LoneRecord,
+    places: &[BetPlace],
+    draw: DrawId,
+    number: u32,
+    winners: &mut Winners,
+) -> Result<(), Fault> {
+    let astray = || record.damage("the index says that a bet on the number is here, and it is not");
+    let decoded = record.decode()?;
+    let Event::BatchAccepted(batch) = decoded.event else {
+        return Err(astray());
+    };
+    if batch.draw != draw {
+        return Err(astray());
+    }
+    let mut wanted = places.iter().map(|place| place.position).peekable();
+    for (position, bet) in (0..).zip(index::stored(&batch, decoded.text).bets()) {
+        if wanted.next_if_eq(&position).is_none() {
+            continue;
+        }
+        let bet = bet
+            .ok()
+            .filter(|bet| bet.number() == number)
+            .ok_or_else(astray)?;
+        winners.add(batch.agency, bet.document());
+    }
+    if wanted.next().is_some() {
+        Err(astray())
+    } else {
+        Ok(())
+    }
+}
+
+fn winners_by_reading(
+    image: &Image,
+    draw: DrawId,
+    number: u32,
+    winners: &mut Winners,
+) -> Result<(), Fault> {
+    let read = batches_of(image, |batch, text, offset| {
+        if batch.draw == draw {
+            for bet in index::stored(batch, text).bets() {
+                let bet: Bet<'_> =
+                    bet.map_err(|fault: BetFault| image.damage(offset, fault.to_string()))?;
+                if bet.number() == number {
+                    winners.add(batch.agency, bet.document());
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    assert!(read.is_continue(), "nothing above breaks");
+    Ok(())
+}
+
+/// Shows the batches of an image, which ends where its records end.
+fn batches_of(
+    image: &Image,
+    mut visit: impl FnMut(&BatchSummary, &str, usize) -> Result<ControlFlow<()>, Fault>,
+) -> Result<ControlFlow<()>, Fault> {
+    let mut walk = image.walk();
+    while !walk.is_at_end() {
+        let record = walk.step().map_err(|stop| walk.damage(&stop))?;
+        if let Event::BatchAccepted(batch) = &record.event
+            && visit(batch, record.text, record.offset)?.is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}

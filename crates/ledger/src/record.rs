@@ -1,0 +1,307 @@
+//! One record: an event on disk, framed so that it can be told from anything else.
+//!
+//! Little-endian. A record starts at a multiple of 8 and is never split over two segments.
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | `BLR1` |
+//! | 4 | 4 | CRC-32C of bytes 8..80 |
+//! | 8 | 8 | sequence: 0 for the first record of the ledger, then one more each |
+//! | 16 | 8 | group: the sequence of the first record written together with this one |
+//! | 24 | 8 | time of the decision, in milliseconds since the Unix epoch, by the central's clock |
+//! | 32 | 4 | length of the body |
+//! | 36 | 2 | kind of the body |
+//! | 38 | 2 | length of the body's head |
+//! | 40 | 8 | number of the segment |
+//! | 48 | 32 | chain |
+//! | 80 | n | body: its head, then its tail, then zeros up to a multiple of 8 |
+//! | | 4 | CRC-32C of the body |
+//! | | 4 | `1RLB` |
+//!
+//! `chain = SHA-256(chain of the record before || bytes 8..40 || head || SHA-256(tail))`, from 32
+//! zero bytes on: no record can be altered, removed or added without changing every chain behind.
+//!
+//! `group` tells a torn tail from damage: whoever wrote this record had seen everything before
+//! `group` become durable. The end mark is never zero, so that a sector of a record that still
+//! reads as zeros was not written.
+
+use lottery::ChunkDigest;
+use sha2::{Digest, Sha256};
+
+use crate::body::Body;
+use crate::limits::BODY_LEN_MAX;
+
+/// Bytes of a record before its body.
+pub(crate) const HEADER_LEN: usize = 80;
+/// Records start at multiples of it.
+pub(crate) const ALIGNMENT: usize = 8;
+
+const TRAILER_LEN: usize = 8;
+const START_MARK: [u8; 4] = *b"BLR1";
+const END_MARK: [u8; 4] = *b"1RLB";
+
+/// Binds each record to all before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain(pub [u8; 32]);
+
+impl Chain {
+    /// Before the first record.
+    pub const GENESIS: Self = Self([0; 32]);
+}
+
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a record says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) sequence: u64,
+    pub(crate) group: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) body_len: u32,
+    pub(crate) kind: u16,
+    pub(crate) head_len: u16,
+    pub(crate) segment: u64,
+    pub(crate) chain: Chain,
+}
+
+/// Bytes that a record with a body of `body_len` bytes takes.
+pub(crate) fn record_len(body_len: usize) -> usize {
+    HEADER_LEN + body_len.next_multiple_of(ALIGNMENT) + TRAILER_LEN
+}
+
+/// Where a record stands among the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) sequence: u64,
+    pub(crate) group: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) segment: u64,
+    /// Of the record before.
+    pub(crate) chain: Chain,
+}
+
+/// Writes a record into `out`, which is exactly as long as it, and gives its chain.
+pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Chain {
+    let body_len = body.head().len() + body.tail().len();
+    assert!(body_len <= BODY_LEN_MAX, "the domain bounds every body");
+    assert_eq!(
+        out.len(),
+        record_len(body_len),
+        "the caller reserves what a record takes"
+    );
+    let mut header = Header {
+        sequence: place.sequence,
+        group: place.group,
+        at_ms: place.at_ms,
+        body_len: u32::try_from(body_len).expect("bounded above"),
+        kind: body.kind(),
+        head_len: u16::try_from(body.head().len()).expect("heads are a few bytes"),
+        segment: place.segment,
+        chain: Chain::GENESIS,
+    };
+    header.chain = chain(place.chain, &header, body.head(), &body.tail_digest());
+    out[..HEADER_LEN].copy_from_slice(&header.to_bytes());
+    let (head, tail) = out[HEADER_LEN..][..body_len].split_at_mut(body.head().len());
+    head.copy_from_slice(body.head());
+    tail.copy_from_slice(body.tail());
+    let crc = crc32c::crc32c(&out[HEADER_LEN..][..body_len]);
+    let trailer = out.len() - TRAILER_LEN;
+    out[HEADER_LEN + body_len..trailer].fill(0);
+    out[trailer..trailer + 4].copy_from_slice(&crc.to_le_bytes());
+    out[trailer + 4..].copy_from_slice(&END_MARK);
+    header.chain
+}
+
+/// The chain of the record with this header (its own chain set aside) and body.
+pub(crate) fn chain(
+    before: Chain,
+    header: &Header,
+    head: &[u8],
+    tail_digest: &ChunkDigest,
+) -> Chain {
+    let hash = Sha256::new()
+        .chain_update(before.0)
+        .chain_update(&header.to_bytes()[8..40])
+        .chain_update(head)
+        .chain_update(tail_digest.0);
+    Chain(hash.finalize().into())
+}
+
+impl Header {
+    /// The header at the start of `bytes`, if there is a sound one.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; HEADER_LEN] = bytes.first_chunk()?;
+        if bytes[..4] != START_MARK || bytes[4..8] != crc32c::crc32c(&bytes[8..]).to_le_bytes() {
+            return None;
+        }
+        let header = Self {
+            sequence: u64_at(bytes, 8),
+            group: u64_at(bytes, 16),
+            at_ms: u64_at(bytes, 24),
+            body_len: u32_at(bytes, 32),
+            kind: u16_at(bytes, 36),
+            head_len: u16_at(bytes, 38),
+            segment: u64_at(bytes, 40),
+            chain: Chain(*bytes[48..].first_chunk()?),
+        };
+        let sound = header.body_len() <= BODY_LEN_MAX
+            && usize::from(header.head_len) <= header.body_len()
+            && header.group <= header.sequence;
+        sound.then_some(header)
+    }
+
+    /// Length of the body.
+    pub(crate) fn body_len(&self) -> usize {
+        usize::try_from(self.body_len).expect("u32 fits usize")
+    }
+
+    /// Length of the whole record.
+    pub(crate) fn record_len(&self) -> usize {
+        record_len(self.body_len())
+    }
+
+    fn to_bytes(self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..4].copy_from_slice(&START_MARK);
+        bytes[8..16].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.group.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.at_ms.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.body_len.to_le_bytes());
+        bytes[36..38].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[38..40].copy_from_slice(&self.head_len.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[48..].copy_from_slice(&self.chain.0);
+        let crc = crc32c::crc32c(&bytes[8..]);
+        bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+}
+
+/// The body of a record whose header is sound and which lies whole in `record`, if it is sound too.
+pub(crate) fn body_of<'a>(header: &Header, record: &'a [u8]) -> Option<&'a [u8]> {
+    let record = record.get(..header.record_len())?;
+    let (rest, trailer) = record.split_at(record.len() - TRAILER_LEN);
+    let (body, padding) = rest[HEADER_LEN..].split_at(header.body_len());
+    let sound = trailer[4..] == END_MARK
+        && trailer[..4] == crc32c::crc32c(body).to_le_bytes()
+        && padding.iter().all(|&byte| byte == 0);
+    sound.then_some(body)
+}
+
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(
+        *bytes[at..]
+            .first_chunk()
+            .expect("the caller checked the length"),
+    )
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(
+        *bytes[at..]
+            .first_chunk()
+            .expect("the caller checked the length"),
+    )
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(
+        *bytes[at..]
+            .first_chunk()
+            .expect("the caller checked the length"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::{AgencyId, DrawId};
+
+    use super::*;
+
+    fn finished_record() -> (Vec<u8>, Header) {
+        let body = Body::agency_finished(DrawId(1), AgencyId(5));
+        let mut record = vec![0xff; record_len(body.head().len())];
+        let chain = Chain([7; 32]);
+        let place = Place {
+            sequence: 9,
+            group: 8,
+            at_ms: 1_700_000_000_000,
+            segment: 3,
+            chain,
+        };
+        encode(&body, &place, &mut record);
+        let header = Header::decode(&record).unwrap();
+        (record, header)
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        let (record, header) = finished_record();
+        assert_eq!((header.sequence, header.group, header.segment), (9, 8, 3));
+        assert_eq!(header.at_ms, 1_700_000_000_000);
+        assert_eq!(
+            body_of(&header, &record),
+            Some(&[1, 0, 0, 0, 5, 0, 0, 0][..])
+        );
+        let expected = chain(
+            Chain([7; 32]),
+            &header,
+            &[1, 0, 0, 0, 5, 0, 0, 0],
+            &ChunkDigest::of(""),
+        );
+        assert_eq!(header.chain, expected);
+    }
+
+    #[test]
+    fn no_flipped_bit_goes_unnoticed() {
+        let (record, _) = finished_record();
+        for at in 0..record.len() * 8 {
+            let mut flipped = record.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            let header = Header::decode(&flipped);
+            let body = header.as_ref().and_then(|header| body_of(header, &flipped));
+            assert_eq!(body, None, "bit {at}");
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_not_a_record() {
+        let (record, header) = finished_record();
+        for len in 0..record.len() {
+            assert_eq!(body_of(&header, &record[..len]), None);
+            assert!(Header::decode(&record[..len]).is_none() || len >= HEADER_LEN);
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_documented_format() {
+        let (record, _) = finished_record();
+        let start = [
+            "424c5231",
+            "????????",
+            "0900000000000000",
+            "0800000000000000",
+            "0068e5cf8b010000",
+            "08000000",
+            "0300",
+            "0800",
+            "0300000000000000",
+        ];
+        let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut at = 0;
+        for part in start {
+            let found = &hex[at..at + part.len()];
+            assert!(part.starts_with('?') || part == found, "{part} is {found}");
+            at += part.len();
+        }
+        assert_eq!(&hex[160..176], "0100000005000000");
+        assert!(hex.ends_with(&format!(
+            "{:08x}31524c42",
+            crc32c::crc32c(&record[80..88]).swap_bytes()
+        )));
+    }
+}

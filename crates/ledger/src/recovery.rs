@@ -1,0 +1,236 @@
+//! Opening: what a folder holds, checked, replayed through the rules, and mended where a crash
+//! interrupted it.
+//!
+//! A sealed segment is replayed from its index. One without is read whole and given its index. The
+//! last one is always read whole, and a tail that a crash left half written is cut, that is zeroed;
+//! anything else that is not as it was written is damage, and opening is refused.
+
+use std::sync::Arc;
+
+use lottery::{Draws, Event};
+
+use crate::disk::{Claim, Disk, DiskFile};
+use crate::error::{Damage, Fault};
+use crate::index::{self, Replay};
+use crate::limits::{BLOCK_LEN, RECORDS_OFFSET};
+use crate::record::Chain;
+use crate::segment::{self, Image, Record, SegmentHeader, Tail};
+use crate::segments::{Segment, Segments};
+
+/// What a folder held.
+pub(crate) struct Recovered {
+    pub(crate) draws: Draws,
+    pub(crate) segments: Segments,
+    pub(crate) next_sequence: u64,
+    pub(crate) chain: Chain,
+    pub(crate) report: Report,
+}
+
+/// What was found and done when a ledger was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many records it holds.
+    pub records: u64,
+    /// How many segments they are in.
+    pub segments: u64,
+    /// How many bytes of a half-written tail were cut.
+    pub cut_bytes: u64,
+    /// How many sealed segments had no sound index and were read whole to give them one.
+    pub indexes_built: u64,
+}
+
+/// The files of a folder that are segments in use, in order.
+pub(crate) fn segments_in(
+    disk: &dyn Disk,
+    claim: Claim,
+) -> Result<Vec<(Box<dyn DiskFile>, SegmentHeader)>, Fault> {
+    let names = disk
+        .names()
+        .map_err(|error| Fault::io("listing", "the data folder", error))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
+    numbers.sort_unstable();
+    let mut used: Vec<(Box<dyn DiskFile>, SegmentHeader)> = Vec::new();
+    let mut unused: Option<String> = None;
+    for (expected, number) in (1..).zip(&numbers) {
+        let name = segment::name(*number);
+        if *number != expected {
+            let missing = Damage::new(&segment::name(expected), 0, "the file is missing");
+            return Err(Fault::Damage(missing));
+        }
+        let file = disk
+            .open(&name, claim)
+            .map_err(|error| Fault::io("opening", &name, error))?;
+        match (SegmentHeader::read(&*file, *number)?, &unused) {
+            (Some(header), None) => used.push((file, header)),
+            (Some(_), Some(empty)) => {
+                let what = format!("the segment is empty, though {name} follows");
+                return Err(Fault::Damage(Damage::new(empty, 0, what)));
+            }
+            (None, None) => unused = Some(name),
+            (None, Some(_)) => {}
+        }
+    }
+    Ok(used)
+}
+
+/// Opens what `disk` holds, for writing.
+pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
+    let used = segments_in(disk, Claim::Write)?;
+    let mut recovered = Recovered {
+        draws: Draws::default(),
+        segments: Segments::default(),
+        next_sequence: 0,
+        chain: Chain::GENESIS,
+        report: Report {
+            segments: used.len() as u64,
+            ..Report::default()
+        },
+    };
+    let last = recovered.report.segments;
+    for (file, header) in used {
+        recovered.continues(&header)?;
+        let segment = if header.number == last {
+            recovered.take_last(file, header)?
+        } else {
+            recovered.take_sealed(file, header)?
+        };
+        recovered.segments.push(Arc::new(segment));
+    }
+    recovered.report.records = recovered.next_sequence;
+    Ok(recovered)
+}
+
+impl Recovered {
+    /// Checks that a segment goes on where the ones before it end.
+    fn continues(&self, header: &SegmentHeader) -> Result<(), Fault> {
+        check_continues(header, self.next_sequence, self.chain)
+    }
+
+    fn take_sealed(
+        &mut self,
+        file: Box<dyn DiskFile>,
+        header: SegmentHeader,
+    ) -> Result<Segment, Fault> {
+        let found = match index::read(&*file, &header)? {
+            Some(found) => Some(found),
+            None => {
+                let image = Image::read(&*file, header, None)?;
+                index::write(&*file, &header, &index::build(&image)?)?;
+                self.report.indexes_built += 1;
+                index::read(&*file, &header)?
+            }
+        };
+        let Some((index, replay)) = found else {
+            let what = "the index that was just written does not read back";
+            return Err(Fault::Damage(Damage::new(
+                &segment::name(header.number),
+                header.len,
+                what,
+            )));
+        };
+        self.replay(&*file, &header, replay)?;
+        self.next_sequence += index.records;
+        self.chain = index.last_chain;
+        let end = u64::from(index.records_end);
+        Ok(Segment::new(file, header, Some(index), end))
+    }
+
+    fn replay(
+        &mut self,
+        file: &dyn DiskFile,
+        header: &SegmentHeader,
+        replay: Replay,
+    ) -> Result<(), Fault> {
+        let mut batches = replay.batches.into_iter();
+        let mut position = 0_u32;
+        for (at, offset) in replay.events {
+            let between = usize::try_from(at.saturating_sub(position)).expect("u32 fits usize");
+            for batch in batches.by_ref().take(between) {
+                self.apply(&Event::BatchAccepted(batch), header, 0)?;
+            }
+            let offset = usize::try_from(offset).expect("u32 fits usize");
+            let event = read_event(file, header, offset)?;
+            self.apply(&event, header, offset)?;
+            position = at.saturating_add(1);
+        }
+        batches.try_for_each(|batch| self.apply(&Event::BatchAccepted(batch), header, 0))
+    }
+
+    fn take_last(
+        &mut self,
+        file: Box<dyn DiskFile>,
+        header: SegmentHeader,
+    ) -> Result<Segment, Fault> {
+        let image = Image::read(&*file, header, None)?;
+        let mut walk = image.walk();
+        let stop = loop {
+            match walk.step() {
+                Ok(Record { event, offset, .. }) => self.apply(&event, &header, offset)?,
+                Err(stop) => break stop,
+            }
+        };
+        let end = walk.offset();
+        if let Tail::Torn { end: dirty_end } = walk.judge_tail(&stop)? {
+            zero(&*file, end, dirty_end).map_err(|error| {
+                Fault::io("cutting the tail of", &segment::name(header.number), error)
+            })?;
+            self.report.cut_bytes = (dirty_end - end) as u64;
+        }
+        self.next_sequence = walk.next_sequence();
+        self.chain = walk.chain();
+        Ok(Segment::new(file, header, None, end as u64))
+    }
+
+    fn apply(&mut self, event: &Event, header: &SegmentHeader, offset: usize) -> Result<(), Fault> {
+        admit(&mut self.draws, event, header, offset)
+    }
+}
+
+/// Checks that a segment goes on where the ones before it end.
+pub(crate) fn check_continues(
+    header: &SegmentHeader,
+    next_sequence: u64,
+    chain: Chain,
+) -> Result<(), Fault> {
+    if header.first_sequence == next_sequence && header.chain == chain {
+        return Ok(());
+    }
+    let what = format!("the segment does not continue the one before it at record {next_sequence}");
+    Err(Fault::Damage(Damage::new(
+        &segment::name(header.number),
+        0,
+        what,
+    )))
+}
+
+/// Applies an event that was read, unless the rules forbid it.
+pub(crate) fn admit(
+    draws: &mut Draws,
+    event: &Event,
+    header: &SegmentHeader,
+    offset: usize,
+) -> Result<(), Fault> {
+    if let Err(why) = draws.admits(event) {
+        let what = format!("an event that the rules forbid: {why}");
+        let damage = Damage::new(&segment::name(header.number), offset as u64, what);
+        return Err(Fault::Damage(damage));
+    }
+    draws.apply(event);
+    Ok(())
+}
+
+fn read_event(file: &dyn DiskFile, header: &SegmentHeader, offset: usize) -> Result<Event, Fault> {
+    let record = segment::read_record(file, header, offset)?;
+    Ok(record.decode()?.event)
+}
+
+/// Zeroes the bytes `from..to` durably. A crash in the middle leaves a tail that is cut again.
+fn zero(file: &dyn DiskFile, from: usize, to: usize) -> std::io::Result<()> {
+    assert!(from >= RECORDS_OFFSET, "the header is never cut");
+    let zeros = [0; BLOCK_LEN];
+    for start in (from..to).step_by(BLOCK_LEN) {
+        let len = BLOCK_LEN.min(to - start);
+        file.write_at(start as u64, &zeros[..len])?;
+    }
+    file.sync()
+}

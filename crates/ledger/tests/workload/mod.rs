@@ -1,0 +1,218 @@
+//! A short life of a ledger, and what must be found in it afterwards.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::{Ledger, Options};
+use lottery::conformance::wait;
+use lottery::{
+    Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName, DrawState,
+    DrawTerms, NumberRange, Store, Timestamp,
+};
+
+/// Segments so short that a short run fills some.
+pub const OPTIONS: Options = Options {
+    segment_len: 96 << 10,
+    spares: 1,
+};
+pub const DRAW: DrawId = DrawId(1);
+pub const WINNING_NUMBER: u32 = 7;
+const AT: Timestamp = Timestamp(1_700_000_000_000);
+const CHUNKS: u32 = 12;
+const BETS: u32 = 150;
+
+/// What a run was told.
+#[derive(Default)]
+pub struct Run {
+    /// Texts of the batches that were acknowledged.
+    pub acknowledged: BTreeMap<(u32, u32), String>,
+    pub finished: Vec<u32>,
+    pub drawn: bool,
+    /// Nothing was refused.
+    pub complete: bool,
+}
+
+/// Opens the ledger on a disk.
+pub fn open(disk: &SimulatedDisk) -> Ledger {
+    Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap()
+}
+
+/// Opens the draw of agencies 1 to 3.
+pub fn begin(ledger: &Ledger) -> Run {
+    wait(|done| ledger.open_draw(terms(), AT, done)).unwrap();
+    Run {
+        complete: true,
+        ..Run::default()
+    }
+}
+
+/// Plays the whole run: batches of three agencies at a time, then the draw. Goes as far as the ledger
+/// lets it.
+pub fn play(ledger: &Ledger, seed: u64) -> Run {
+    let mut run = Run::default();
+    if wait(|done| ledger.open_draw(terms(), AT, done)).is_err() {
+        return run;
+    }
+    let mut random = fastrand::Rng::with_seed(seed);
+    run.complete = true;
+    for chunk in 0..CHUNKS {
+        append_to_all(ledger, &mut run, chunk, &mut random);
+    }
+    for agency in 1..=3 {
+        if run.complete {
+            run.complete = wait(|done| ledger.finish(DRAW, AgencyId(agency), AT, done)).is_ok();
+            run.finished.extend(run.complete.then_some(agency));
+        }
+    }
+    let closed = run.complete && wait(|done| ledger.close(DRAW, AT, done)).is_ok();
+    run.drawn = closed && wait(|done| ledger.draw(DRAW, WINNING_NUMBER, AT, done)).is_ok();
+    run.complete = run.drawn;
+    run
+}
+
+/// One batch of each agency, all at once, so that some share a group.
+fn append_to_all(ledger: &Ledger, run: &mut Run, chunk: u32, random: &mut fastrand::Rng) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for agency in 1..=3 {
+        let batch = batch(agency, chunk, 1 + random.u32(..BETS));
+        let (text, sender) = (batch.bets.text().to_owned(), sender.clone());
+        let done = move |outcome: Result<Appended, AppendError>| {
+            sender.send((agency, text, outcome)).unwrap();
+        };
+        ledger.append(batch, AT, Box::new(done));
+    }
+    drop(sender);
+    for (agency, text, outcome) in receiver {
+        match outcome {
+            Ok(_) => drop(run.acknowledged.insert((agency, chunk), text)),
+            Err(AppendError::Store(_)) => run.complete = false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Appends one batch and notes what came of it.
+pub fn append(
+    ledger: &Ledger,
+    run: &mut Run,
+    agency: u32,
+    chunk: u32,
+    bets: u32,
+) -> Result<Appended, AppendError> {
+    let batch = batch(agency, chunk, bets);
+    let text = batch.bets.text().to_owned();
+    let outcome = wait(|done| ledger.append(batch, AT, done));
+    if outcome.is_ok() {
+        run.acknowledged.insert((agency, chunk), text);
+    }
+    outcome
+}
+
+/// Checks that the ledger holds every batch acknowledged, once, and none that was never sent; and
+/// that the other things it said still hold.
+pub fn check_contents(ledger: &Ledger, run: &Run, what: &str) {
+    let mut found = BTreeMap::new();
+    let statuses = wait(|done| ledger.draws(done)).unwrap();
+    let Some(status) = statuses.first() else {
+        assert!(
+            run.acknowledged.is_empty() && run.finished.is_empty(),
+            "{what}"
+        );
+        return;
+    };
+    ledger
+        .scan(DRAW, &mut |batch| {
+            let key = (batch.agency.0, batch.chunk.0);
+            let twice = found.insert(key, batch.text.to_owned());
+            assert_eq!(twice, None, "{what}: {key:?} is stored twice");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    for (key, text) in &run.acknowledged {
+        assert_eq!(
+            found.get(key),
+            Some(text),
+            "{what}: {key:?} was acknowledged"
+        );
+    }
+    for (key, text) in &found {
+        // Batches that were never answered may be there; what was never sent may not.
+        assert_eq!(
+            *text,
+            batch(key.0, key.1, count(text)).bets.text(),
+            "{what}: {key:?}"
+        );
+    }
+    assert_eq!(status.batches, found.len() as u64, "{what}");
+    assert!(
+        status.agencies_finished >= run.finished.len() as u64,
+        "{what}"
+    );
+    for agency in &run.finished {
+        let progress = wait(|done| ledger.progress(DRAW, AgencyId(*agency), done)).unwrap();
+        assert!(progress.finished, "{what}");
+    }
+    if run.drawn {
+        assert_eq!(
+            status.state,
+            DrawState::Drawn {
+                number: WINNING_NUMBER
+            },
+            "{what}"
+        );
+        check_winners(ledger, &found, what);
+    }
+}
+
+fn check_winners(ledger: &Ledger, batches: &BTreeMap<(u32, u32), String>, what: &str) {
+    let winners = ledger.winners(DRAW).unwrap();
+    let ending = format!("|{WINNING_NUMBER}");
+    for agency in 1..=3 {
+        let of_agency = batches.range((agency, 0)..=(agency, u32::MAX));
+        let bets = of_agency.flat_map(|(_, text)| text.split('&'));
+        let expected = bets.filter(|bet| bet.ends_with(&ending));
+        let mut expected: Vec<_> = expected.map(|bet| bet.split('|').nth(2).unwrap()).collect();
+        let documents = winners.of(AgencyId(agency));
+        let mut found: Vec<_> = documents
+            .iter()
+            .flat_map(|documents| documents.iter())
+            .collect();
+        // Chunks may have been stored in another order than their ids'.
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert!(!expected.is_empty(), "the workload has winners");
+        assert_eq!(found, expected, "{what}: winners of agency {agency}");
+    }
+}
+
+/// A batch that only depends on its arguments.
+pub fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
+    let bet = |bet: u32| {
+        let number = (agency * 31 + chunk * 7 + bet) % 50;
+        format!("Ana{bet}|Díaz|{agency}{chunk:03}{bet:03}|1990-01-02|{number}")
+    };
+    let text = (0..bets).map(bet).collect::<Vec<_>>().join("&");
+    let bets = Bets::parse(&text, NumberRange::default()).unwrap();
+    Batch {
+        draw: DRAW,
+        agency: AgencyId(agency),
+        chunk: ChunkId(chunk),
+        bets,
+    }
+}
+
+fn count(text: &str) -> u32 {
+    u32::try_from(text.split('&').count()).unwrap()
+}
+
+fn terms() -> DrawTerms {
+    DrawTerms {
+        name: DrawName::new("sorteo").unwrap(),
+        agencies: Agencies::first(3).unwrap(),
+        numbers: NumberRange::default(),
+    }
+}

@@ -1,0 +1,309 @@
+//! What the checks are written with: calls that wait, bets to send, everything a store shows.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use sha2::{Digest, Sha256};
+
+use super::{Pending, Subject, submit, wait};
+use crate::agencies::{Agencies, AgencyId};
+use crate::bet::NumberRange;
+use crate::bets::{Bets, PrefixDigest};
+use crate::draw::{DrawId, DrawName, DrawStatus, DrawTerms, Timestamp};
+use crate::draws::AgencyProgress;
+use crate::store::{
+    AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
+    Finished, OpenDrawError, ProgressError, ReadError, Store, StoredBatch,
+};
+use crate::winners::Winners;
+
+pub(super) const AT: Timestamp = Timestamp(1_724_278_275_000);
+
+/// A stored batch, owned, with plain numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kept {
+    pub(super) agency: u32,
+    pub(super) chunk: u32,
+    pub(super) text: String,
+}
+
+/// Documents of winners by agency, in order.
+pub(super) type WinnersByAgency = BTreeMap<u32, Vec<String>>;
+
+/// Everything that a store shows of its draws.
+#[derive(Debug, PartialEq)]
+pub(super) struct Snapshot {
+    pub(super) statuses: Vec<DrawStatus>,
+    pub(super) draws: Vec<DrawSnapshot>,
+}
+
+/// Everything that a store shows of one draw, but for its status.
+#[derive(Debug, PartialEq)]
+pub(super) struct DrawSnapshot {
+    pub(super) kept: Vec<Kept>,
+    pub(super) progress: Vec<AgencyProgress>,
+    pub(super) winners: Result<WinnersByAgency, ReadError>,
+}
+
+/// The store's calls, each made on the store as it is now.
+impl dyn Subject + '_ {
+    /// Opens a draw for agencies `1..=agencies` and the default numbers.
+    pub(super) fn open(&self, name: &str, agencies: u32) -> DrawId {
+        self.open_with(&terms(name, agencies)).unwrap()
+    }
+
+    pub(super) fn open_with(&self, terms: &DrawTerms) -> Result<DrawId, OpenDrawError> {
+        wait(|done| self.store().open_draw(terms.clone(), AT, done))
+    }
+
+    pub(super) fn append(&self, batch: &Batch) -> Result<Appended, AppendError> {
+        self.submit_append(batch).answer()
+    }
+
+    pub(super) fn submit_append(&self, batch: &Batch) -> Pending<Result<Appended, AppendError>> {
+        submit(|done| self.store().append(batch.clone(), AT, done))
+    }
+
+    pub(super) fn finish(&self, draw: DrawId, agency: u32) -> Result<Finished, FinishError> {
+        self.submit_finish(draw, agency).answer()
+    }
+
+    pub(super) fn submit_finish(
+        &self,
+        draw: DrawId,
+        agency: u32,
+    ) -> Pending<Result<Finished, FinishError>> {
+        submit(|done| self.store().finish(draw, AgencyId(agency), AT, done))
+    }
+
+    pub(super) fn close(&self, draw: DrawId) -> Result<Closed, CloseError> {
+        wait(|done| self.store().close(draw, AT, done))
+    }
+
+    pub(super) fn make(&self, draw: DrawId, number: u32) -> Result<Drawn, DrawError> {
+        wait(|done| self.store().draw(draw, number, AT, done))
+    }
+
+    /// All agencies finish, and the draw is closed.
+    pub(super) fn finish_and_close(&self, draw: DrawId) {
+        let status = self
+            .statuses()
+            .into_iter()
+            .find(|status| status.id == draw)
+            .unwrap();
+        for agency in status.terms.agencies.iter() {
+            self.finish(draw, agency.0).unwrap();
+        }
+        self.close(draw).unwrap();
+    }
+
+    pub(super) fn statuses(&self) -> Vec<DrawStatus> {
+        wait(|done| self.store().draws(done)).unwrap()
+    }
+
+    pub(super) fn status(&self, draw: DrawId) -> DrawStatus {
+        self.statuses()
+            .into_iter()
+            .find(|status| status.id == draw)
+            .unwrap()
+    }
+
+    pub(super) fn progress(
+        &self,
+        draw: DrawId,
+        agency: u32,
+    ) -> Result<AgencyProgress, ProgressError> {
+        wait(|done| self.store().progress(draw, AgencyId(agency), done))
+    }
+
+    pub(super) fn winners(&self, draw: DrawId) -> Result<WinnersByAgency, ReadError> {
+        self.store()
+            .winners(draw)
+            .map(|winners| by_agency(&winners))
+    }
+
+    pub(super) fn scan(&self, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
+        scan(&*self.store(), draw)
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let statuses = self.statuses();
+        let draws = statuses.iter().map(|status| DrawSnapshot {
+            kept: self.scan(status.id).unwrap(),
+            progress: (status.terms.agencies.iter())
+                .map(|agency| self.progress(status.id, agency.0).unwrap())
+                .collect(),
+            winners: self.winners(status.id),
+        });
+        Snapshot {
+            draws: draws.collect(),
+            statuses,
+        }
+    }
+}
+
+impl Kept {
+    pub(super) fn read(batch: &StoredBatch<'_>) -> Self {
+        Self {
+            agency: batch.agency.0,
+            chunk: batch.chunk.0,
+            text: batch.text.to_owned(),
+        }
+    }
+
+    pub(super) fn all(batches: &[Batch]) -> Vec<Self> {
+        batches
+            .iter()
+            .map(|batch| Self::read(&batch.stored()))
+            .collect()
+    }
+
+    /// The documents and numbers of its bets, taken from the text by hand.
+    pub(super) fn documents_and_numbers(&self) -> Vec<(String, u32)> {
+        let bets = self.text.split('&').filter(|bet| !bet.is_empty());
+        bets.map(|bet| {
+            let fields: Vec<_> = bet.split('|').collect();
+            (fields[2].to_owned(), fields[4].parse().unwrap())
+        })
+        .collect()
+    }
+}
+
+/// All the batches of a draw.
+pub(super) fn scan(store: &dyn Store, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
+    let mut kept = Vec::new();
+    store.scan(draw, &mut |batch| {
+        assert_eq!(batch.draw, draw, "a scan showed a batch of another draw");
+        kept.push(Kept::read(&batch));
+        ControlFlow::Continue(())
+    })?;
+    Ok(kept)
+}
+
+pub(super) fn terms(name: &str, agencies: u32) -> DrawTerms {
+    DrawTerms {
+        name: DrawName::new(name).unwrap(),
+        agencies: Agencies::first(agencies).unwrap(),
+        numbers: NumberRange::default(),
+    }
+}
+
+pub(super) fn batch(draw: DrawId, agency: u32, chunk: u32, bets: Bets) -> Batch {
+    Batch {
+        draw,
+        agency: AgencyId(agency),
+        chunk: ChunkId(chunk),
+        bets,
+    }
+}
+
+/// A batch with one bet, told apart from others by its document.
+pub(super) fn small_batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
+    let document = format!("{agency}-{chunk}");
+    batch(draw, agency, chunk, bets(&[(&document, chunk % 100)]))
+}
+
+/// Bets by their documents and numbers.
+pub(super) fn bets(documents_and_numbers: &[(&str, u32)]) -> Bets {
+    let bets = documents_and_numbers.iter();
+    let texts: Vec<_> = bets
+        .map(|(document, number)| bet(document, *number))
+        .collect();
+    parse(&texts.join("&"))
+}
+
+pub(super) fn bet(document: &str, number: u32) -> String {
+    format!("Ñandú|D'Angelo, hijo|{document}|1999-03-17|{number}")
+}
+
+/// Bets from text; their numbers may be any.
+pub(super) fn parse(text: &str) -> Bets {
+    Bets::parse(text, NumberRange::new(0, u32::MAX).unwrap()).unwrap()
+}
+
+/// The digest of the chunks with these texts, from its definition.
+pub(super) fn prefix_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> PrefixDigest {
+    let digest = texts.into_iter().fold([0; 32], |prefix, text| {
+        let both = [prefix, Sha256::digest(text).into()].concat();
+        Sha256::digest(both).into()
+    });
+    PrefixDigest(digest)
+}
+
+/// The winners as a recount of these batches gives them.
+pub(super) fn recount(kept: &[Kept], number: u32) -> WinnersByAgency {
+    let mut winners = WinnersByAgency::new();
+    for batch in kept {
+        for (document, betted) in batch.documents_and_numbers() {
+            if betted == number {
+                winners.entry(batch.agency).or_default().push(document);
+            }
+        }
+    }
+    winners
+}
+
+fn by_agency(winners: &Winners) -> WinnersByAgency {
+    let owned = winners.iter().map(|(agency, documents)| {
+        let documents: Vec<_> = documents.iter().map(str::to_owned).collect();
+        (agency.0, documents)
+    });
+    owned.collect()
+}
+
+/// The seeds of a random check: some fixed ones, or the one in `BOLILLERO_SEED`.
+pub(super) fn seeds() -> Vec<u64> {
+    match std::env::var("BOLILLERO_SEED") {
+        Ok(seed) => vec![seed.parse().expect("BOLILLERO_SEED is a decimal number")],
+        Err(_) => (1..=6).collect(),
+    }
+}
+
+/// A small seeded generator (SplitMix64), so that stores need no dependency to be tested.
+pub(super) struct Rng(u64);
+
+impl Rng {
+    pub(super) fn with_seed(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// One of `0..bound`.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(bound)).expect("it is below a u32")
+    }
+
+    pub(super) fn percent(&mut self, chance: u32) -> bool {
+        self.below(100) < chance
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        let at = self.next() % from.len() as u64;
+        from[usize::try_from(at).expect("it is below a length")]
+    }
+
+    /// `count` bets by few people on few numbers, so that documents and winners repeat.
+    pub(super) fn bets(&mut self, count: u32, numbers: u32) -> Bets {
+        if count == 0 {
+            return Bets::none();
+        }
+        let texts: Vec<_> = (0..count).map(|_| self.bet(numbers)).collect();
+        parse(&texts.join("&"))
+    }
+
+    fn bet(&mut self, numbers: u32) -> String {
+        let first_name = self.pick(&["Santiago Lionel", "Ñandú", "O'Higgins", "日本", "🎰", "a,b"]);
+        let last_name = self.pick(&["Lorca", "Fernández-Güiraldes", "X", " de la Cruz "]);
+        let document = 30_904_000 + self.below(40);
+        let (year, day) = (1900 + self.below(100), 1 + self.below(28));
+        let number = self.below(numbers);
+        format!("{first_name}|{last_name}|{document}|{year}-02-{day:02}|{number}")
+    }
+}

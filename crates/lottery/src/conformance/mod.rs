@@ -1,0 +1,196 @@
+//! The suite that every store must pass: each check is one promise of [`Store`], as a sentence.
+//!
+//! A driver makes its store a [`Subject`] and lets [`conformance_suite!`] write one test a check:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use lottery::{MemoryStore, Store, conformance::Subject};
+//! struct InMemory(Arc<MemoryStore>);
+//!
+//! impl Subject for InMemory {
+//!     fn store(&self) -> Arc<dyn Store> {
+//!         self.0.clone()
+//!     }
+//!     fn reopen(&mut self) {}
+//! }
+//!
+//! lottery::conformance_suite!(InMemory(Arc::new(MemoryStore::new())));
+//! ```
+//!
+//! The checks ask only through the contract, from an empty store on, and compare with what was
+//! sent or with a naive model, never with [`Draws`](crate::Draws): the rules that all stores share
+//! are on trial too. Random checks name their seed when they fail; `BOLILLERO_SEED=7` runs only
+//! that one.
+//!
+//! Deliberately absent: crashes, damage, full disks and failing flushes. Each driver provokes those
+//! in its own way, and has its own tests of them, for which [`submit`] and [`wait`] are public.
+#![expect(clippy::unwrap_used, reason = "the whole module is test code")]
+
+mod batches;
+mod draws;
+mod fixture;
+mod model;
+mod reading;
+mod threads;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::store::{Done, Store};
+
+pub use batches::*;
+pub use draws::*;
+pub use model::*;
+pub use reading::*;
+pub use threads::*;
+
+/// A store under test, with its data. Each check gets a new one, empty.
+pub trait Subject {
+    /// The store. No check keeps a clone of it over [`Subject::reopen`].
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Ends the store as a stop of the central would, and opens it again on the same data. A store
+    /// without durability just goes on.
+    fn reopen(&mut self);
+}
+
+/// Longest that a store may take to answer, so that a lost answer fails a test instead of hanging.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The answer to a call, which may not be there yet.
+#[derive(Debug)]
+#[must_use = "an answer nobody looks at checks nothing"]
+pub struct Pending<T>(Receiver<T>);
+
+/// Makes a call and does not wait: `submit(|done| store.append(batch, at, done))`.
+pub fn submit<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> Pending<T> {
+    let (sender, receiver) = mpsc::channel();
+    call(Box::new(move |answer| {
+        // The other end is gone only when a check has failed and is unwinding.
+        let _ = sender.send(answer);
+    }));
+    Pending(receiver)
+}
+
+/// Makes a call and waits for its answer: `wait(|done| store.append(batch, at, done))`.
+///
+/// # Panics
+/// When the answer never comes: see [`Pending::answer`].
+pub fn wait<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> T {
+    submit(call).answer()
+}
+
+impl<T> Pending<T> {
+    /// Waits for the answer.
+    ///
+    /// # Panics
+    /// When the store dropped the completion instead of running it, or takes longer than
+    /// [`ANSWER_TIME_MAX`].
+    #[must_use]
+    pub fn answer(self) -> T {
+        match self.0.recv_timeout(ANSWER_TIME_MAX) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("the store dropped a completion without running it")
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("the store has not answered for {ANSWER_TIME_MAX:?}")
+            }
+        }
+    }
+}
+
+/// Writes one `#[test]` for each check of [`conformance`](crate::conformance). The argument is an
+/// expression that makes a new, empty [`Subject`](crate::conformance::Subject).
+#[macro_export]
+macro_rules! conformance_suite {
+    ($subject:expr) => {
+        $crate::conformance_suite! { $subject =>
+            an_empty_store_has_no_draws,
+            a_draw_is_opened_once_and_found_by_the_same_terms,
+            a_draws_name_with_other_terms_is_refused,
+            draws_are_numbered_in_the_order_of_opening,
+            a_draw_keeps_its_terms_up_to_every_limit,
+            unknown_draws_and_agencies_are_refused,
+            a_finish_repeated_is_counted_once,
+            all_have_finished_only_when_each_one_has,
+            a_draw_is_not_closed_before_all_have_finished,
+            a_draw_is_closed_once,
+            a_draw_is_not_made_before_it_is_closed,
+            a_draw_is_made_once_and_keeps_its_number,
+            a_number_out_of_range_is_not_drawn,
+            a_draws_whole_life_may_be_submitted_at_once,
+            the_clock_decides_nothing,
+            a_batch_reads_back_byte_by_byte,
+            batches_are_kept_in_the_order_of_acceptance,
+            batches_of_draws_and_agencies_are_kept_apart,
+            a_chunk_sent_again_is_stored_once,
+            a_chunk_sent_again_after_finish_and_draw_is_acknowledged,
+            a_chunk_with_other_bets_is_refused,
+            chunks_may_come_out_of_order,
+            a_batch_may_have_no_bets,
+            a_batch_may_have_the_largest_size,
+            a_batch_with_a_number_out_of_range_is_refused_whole,
+            bets_after_finish_are_refused,
+            bets_after_the_close_are_refused,
+            a_scan_ends_when_its_visitor_breaks,
+            winners_are_not_known_before_the_draw,
+            winners_of_an_agency_are_its_own_in_order,
+            a_draw_nobody_hit_has_no_winners,
+            winners_agree_with_a_recount,
+            progress_counts_the_chunks_without_a_gap,
+            progress_tells_who_has_finished_and_where_the_draw_is,
+            statuses_count_what_is_stored,
+            everything_reads_the_same_after_reopening_at_each_stage,
+            a_chunk_sent_by_many_at_once_is_stored_once,
+            of_contents_sent_at_once_for_one_chunk_one_is_stored,
+            the_batches_of_one_thread_keep_their_order,
+            a_finish_sent_by_many_at_once_is_counted_once,
+            a_draw_opened_closed_and_made_by_many_is_one,
+            bets_that_race_with_finish_are_stored_or_refused,
+            scans_beside_intake_show_a_growing_prefix,
+            every_completion_is_run_even_by_a_stop,
+            random_histories_agree_with_a_naive_model,
+        }
+    };
+    ($subject:expr => $($check:ident,)*) => {
+        $(
+            #[test]
+            fn $check() {
+                $crate::conformance::$check(&mut $subject);
+            }
+        )*
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_check_is_in_the_suite() {
+        let this_file = include_str!("mod.rs");
+        let checks = [
+            include_str!("batches.rs"),
+            include_str!("draws.rs"),
+            include_str!("model.rs"),
+            include_str!("reading.rs"),
+            include_str!("threads.rs"),
+        ];
+        let names = checks
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter_map(|line| {
+                let name = line.strip_prefix("pub fn ")?;
+                name.strip_suffix("(subject: &mut dyn Subject) {")
+            });
+        let missing: Vec<_> = names
+            .clone()
+            .filter(|name| !this_file.contains(&format!(" {name},\n")))
+            .collect();
+        assert_eq!(missing, Vec::<&str>::new());
+        assert!(
+            names.count() > 40,
+            "the checks were not found in their files"
+        );
+    }
+}

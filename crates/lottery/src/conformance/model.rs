@@ -1,0 +1,325 @@
+//! Random histories held against a naive model of the whole contract.
+//!
+//! The model keeps the batches in a list and answers every question by looking through it. It
+//! shares no code with [`Draws`](crate::Draws), on purpose.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use super::fixture::{
+    AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recount, seeds, terms,
+};
+use super::{Pending, Subject, submit};
+use crate::agencies::AgencyId;
+use crate::bet::NumberRange;
+use crate::bets::Bets;
+use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms};
+use crate::draws::AgencyProgress;
+use crate::store::{
+    AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
+    Finished, OpenDrawError, ReadError,
+};
+
+const BURSTS: u32 = 80;
+const BURST_MAX: u32 = 24;
+const DRAWS: u32 = 3;
+
+/// Some seeds' worth of mixed requests, sent in bursts, with restarts between them.
+pub fn random_histories_agree_with_a_naive_model(subject: &mut dyn Subject) {
+    let mut model = Model::default();
+    for seed in seeds() {
+        let mut rng = Rng::with_seed(seed);
+        for burst in 0..BURSTS {
+            let requests = 1 + rng.below(BURST_MAX);
+            let checks: Vec<_> = (0..requests)
+                .map(|_| request(&mut rng, seed, subject, &mut model))
+                .collect();
+            checks.into_iter().for_each(|check| check());
+            if rng.percent(15) {
+                subject.reopen();
+            }
+            if rng.percent(30) {
+                let (shown, expected) = (subject.snapshot(), model.snapshot());
+                assert_eq!(shown, expected, "seed {seed}, after burst {burst}");
+            }
+        }
+        let of_seed = model.draws.iter().rev().take(DRAWS as usize);
+        let won = of_seed.filter(|draw| draw.snapshot().winners.is_ok_and(|it| !it.is_empty()));
+        assert!(
+            won.count() > 0,
+            "no draw of seed {seed} has winners: it checks too little"
+        );
+    }
+    subject.reopen();
+    assert_eq!(subject.snapshot(), model.snapshot());
+}
+
+/// Sends one random request; gives what is left to check once the burst is sent.
+fn request(
+    rng: &mut Rng,
+    seed: u64,
+    subject: &dyn Subject,
+    model: &mut Model,
+) -> Box<dyn FnOnce()> {
+    let opened_before = u32::try_from(model.draws.len()).expect("few draws");
+    let oldest_of_seed = opened_before.saturating_sub(DRAWS) + 1;
+    let draw = DrawId(match rng.below(20) {
+        0 => rng.below(opened_before + 3),
+        _ => oldest_of_seed + rng.below(DRAWS),
+    });
+    let agency = AgencyId(rng.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 4, 0]));
+    let store = subject.store();
+    match rng.below(100) {
+        0..10 => {
+            let terms = random_terms(rng, seed);
+            let expected = model.open(&terms);
+            expect(
+                seed,
+                submit(|done| store.open_draw(terms, AT, done)),
+                expected,
+            )
+        }
+        10..14 => {
+            let pending = submit(|done| store.finish(draw, agency, AT, done));
+            expect(seed, pending, model.finish(draw, agency))
+        }
+        14..20 => expect(
+            seed,
+            submit(|done| store.close(draw, AT, done)),
+            model.close(draw),
+        ),
+        20..26 => {
+            let number = if rng.percent(20) {
+                99 + rng.below(3)
+            } else {
+                rng.below(20)
+            };
+            let pending = submit(|done| store.draw(draw, number, AT, done));
+            expect(seed, pending, model.draw(draw, number))
+        }
+        _ => {
+            let batch = random_batch(rng, seed, draw, agency);
+            let expected = model.append(&batch);
+            expect(seed, submit(|done| store.append(batch, AT, done)), expected)
+        }
+    }
+}
+
+fn expect<T: Debug + PartialEq + 'static>(
+    seed: u64,
+    pending: Pending<T>,
+    expected: T,
+) -> Box<dyn FnOnce()> {
+    Box::new(move || assert_eq!(pending.answer(), expected, "seed {seed}"))
+}
+
+fn random_terms(rng: &mut Rng, seed: u64) -> DrawTerms {
+    let at = rng.below(DRAWS);
+    // One in five asks for other terms than the rest do.
+    let (agencies, numbers) = if rng.percent(80) {
+        (1 + at, 99)
+    } else {
+        (2, 9_999)
+    };
+    DrawTerms {
+        numbers: NumberRange::new(0, numbers).unwrap(),
+        ..terms(&format!("sorteo {at} of {seed}"), agencies)
+    }
+}
+
+/// Contents follow from the chunk, so that most that are sent twice are the same.
+fn random_batch(rng: &mut Rng, seed: u64, draw: DrawId, agency: AgencyId) -> Batch {
+    let chunk = match rng.below(20) {
+        0 => u32::MAX - rng.below(2),
+        _ => rng.below(30),
+    };
+    let variant = u64::from(rng.percent(15));
+    let mut content = Rng::with_seed((seed << 32) ^ (u64::from(chunk) << 1) ^ variant);
+    let numbers = if content.percent(5) { 200 } else { 20 };
+    let count = content.below(8);
+    batch(draw, agency.0, chunk, content.bets(count, numbers))
+}
+
+#[derive(Default)]
+struct Model {
+    draws: Vec<ModelDraw>,
+}
+
+struct ModelDraw {
+    terms: DrawTerms,
+    state: DrawState,
+    finished: BTreeSet<AgencyId>,
+    batches: Vec<Batch>,
+}
+
+impl Model {
+    fn open(&mut self, terms: &DrawTerms) -> Result<DrawId, OpenDrawError> {
+        for (draw, id) in self.draws.iter().zip(1..) {
+            if draw.terms == *terms {
+                return Ok(DrawId(id));
+            }
+            if draw.terms.name == terms.name {
+                return Err(OpenDrawError::OtherTerms(Box::new(draw.terms.clone())));
+            }
+        }
+        self.draws.push(ModelDraw {
+            terms: terms.clone(),
+            state: DrawState::Open,
+            finished: BTreeSet::new(),
+            batches: Vec::new(),
+        });
+        Ok(DrawId(u32::try_from(self.draws.len()).unwrap()))
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<Appended, AppendError> {
+        let draw = self
+            .get(batch.draw)
+            .ok_or(AppendError::UnknownDraw(batch.draw))?;
+        if !draw.terms.agencies.contains(batch.agency) {
+            let (agency, registered) = (batch.agency, draw.terms.agencies.clone());
+            return Err(AppendError::UnknownAgency { agency, registered });
+        }
+        if let Some(stored) = draw.stored(batch.agency, batch.chunk) {
+            let same = stored.bets.text() == batch.bets.text();
+            let conflict = Err(AppendError::ChunkConflict(batch.chunk));
+            return if same {
+                Ok(Appended::Repeated)
+            } else {
+                conflict
+            };
+        }
+        if draw.state != DrawState::Open {
+            return Err(AppendError::DrawClosed);
+        }
+        if draw.finished.contains(&batch.agency) {
+            return Err(AppendError::AgencyFinished(batch.agency));
+        }
+        let betted = Kept::read(&batch.stored()).documents_and_numbers();
+        if betted
+            .iter()
+            .any(|(_, number)| *number > draw.terms.numbers.max())
+        {
+            return Err(AppendError::NumberRange(draw.terms.numbers));
+        }
+        draw.batches.push(batch.clone());
+        Ok(Appended::New)
+    }
+
+    fn finish(&mut self, id: DrawId, agency: AgencyId) -> Result<Finished, FinishError> {
+        let draw = self.get(id).ok_or(FinishError::UnknownDraw(id))?;
+        if !draw.terms.agencies.contains(agency) {
+            let registered = draw.terms.agencies.clone();
+            return Err(FinishError::UnknownAgency { agency, registered });
+        }
+        let repeated = !draw.finished.insert(agency);
+        let agencies_finished = draw.finished.len() as u64;
+        let all = agencies_finished == draw.terms.agencies.count();
+        Ok(Finished {
+            repeated,
+            agencies_finished,
+            all,
+        })
+    }
+
+    fn close(&mut self, id: DrawId) -> Result<Closed, CloseError> {
+        let draw = self.get(id).ok_or(CloseError::UnknownDraw(id))?;
+        let (finished, registered) = (draw.finished.len() as u64, draw.terms.agencies.count());
+        if finished < registered {
+            return Err(CloseError::AgenciesMissing {
+                finished,
+                registered,
+            });
+        }
+        let repeated = draw.state != DrawState::Open;
+        if !repeated {
+            draw.state = DrawState::Closed;
+        }
+        Ok(Closed { repeated })
+    }
+
+    fn draw(&mut self, id: DrawId, number: u32) -> Result<Drawn, DrawError> {
+        let draw = self.get(id).ok_or(DrawError::UnknownDraw(id))?;
+        if let DrawState::Drawn { number } = draw.state {
+            return Ok(Drawn {
+                repeated: true,
+                number,
+            });
+        }
+        if draw.state == DrawState::Open {
+            return Err(DrawError::NotClosed);
+        }
+        let range = draw.terms.numbers;
+        if number > range.max() {
+            return Err(DrawError::NumberRange { number, range });
+        }
+        draw.state = DrawState::Drawn { number };
+        Ok(Drawn {
+            repeated: false,
+            number,
+        })
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let statuses = self.draws.iter().zip(1..).map(|(draw, id)| DrawStatus {
+            id: DrawId(id),
+            terms: draw.terms.clone(),
+            state: draw.state,
+            agencies_finished: draw.finished.len() as u64,
+            batches: draw.batches.len() as u64,
+            bets: draw
+                .batches
+                .iter()
+                .map(|batch| u64::from(batch.bets.count()))
+                .sum(),
+        });
+        Snapshot {
+            statuses: statuses.collect(),
+            draws: self.draws.iter().map(ModelDraw::snapshot).collect(),
+        }
+    }
+
+    fn get(&mut self, id: DrawId) -> Option<&mut ModelDraw> {
+        self.draws
+            .iter_mut()
+            .zip(1..)
+            .find(|(_, at)| *at == id.0)
+            .map(|(draw, _)| draw)
+    }
+}
+
+impl ModelDraw {
+    fn stored(&self, agency: AgencyId, chunk: ChunkId) -> Option<&Batch> {
+        self.batches
+            .iter()
+            .find(|batch| (batch.agency, batch.chunk) == (agency, chunk))
+    }
+
+    fn snapshot(&self) -> DrawSnapshot {
+        let kept = Kept::all(&self.batches);
+        DrawSnapshot {
+            progress: self
+                .terms
+                .agencies
+                .iter()
+                .map(|agency| self.progress(agency))
+                .collect(),
+            winners: match self.state {
+                DrawState::Drawn { number } => Ok(recount(&kept, number)),
+                DrawState::Open | DrawState::Closed => Err(ReadError::NotDrawn),
+            },
+            kept,
+        }
+    }
+
+    fn progress(&self, agency: AgencyId) -> AgencyProgress {
+        let chunks = (0..).map_while(|chunk| self.stored(agency, ChunkId(chunk)));
+        let prefix: Vec<&Bets> = chunks.map(|batch| &batch.bets).collect();
+        AgencyProgress {
+            chunks_stored: prefix.len() as u64,
+            bets_stored: prefix.iter().map(|bets| u64::from(bets.count())).sum(),
+            prefix_digest: prefix_digest(prefix.iter().map(|bets| bets.text())),
+            finished: self.finished.contains(&agency),
+            state: self.state,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Checks with many threads at once, and of completions.
+
+use std::collections::BTreeMap;
+use std::sync::Barrier;
+
+use super::fixture::{AT, Kept, batch, bets, scan, small_batch, terms};
+use super::{Pending, Subject, submit, wait};
+use crate::agencies::AgencyId;
+use crate::draw::{DrawId, DrawState};
+use crate::store::{AppendError, Appended, Batch, Drawn, Store, StoreFault};
+
+const THREADS: u32 = 8;
+
+/// Connections that resend the same batches at the same time still store them once.
+pub fn a_chunk_sent_by_many_at_once_is_stored_once(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", 2);
+    let sent: Vec<_> = (0..100)
+        .map(|at| small_batch(draw, 1 + at % 2, at / 2))
+        .collect();
+    // Many short races meet more often than a long one.
+    for sent in sent.chunks(4) {
+        let answers = at_once(subject, |store, _| append_all(store, sent));
+        for (at, batch) in sent.iter().enumerate() {
+            let of_batch: Vec<_> = answers.iter().map(|of_thread| &of_thread[at]).collect();
+            let count = |outcome| {
+                of_batch
+                    .iter()
+                    .filter(|answer| ***answer == Ok(outcome))
+                    .count()
+            };
+            let (new, repeated) = (count(Appended::New), count(Appended::Repeated));
+            assert_eq!(
+                (new, new + repeated),
+                (1, of_batch.len()),
+                "{batch:?}: {of_batch:?}"
+            );
+        }
+    }
+    same_batches_in_any_order(subject, draw, &sent);
+    subject.reopen();
+    same_batches_in_any_order(subject, draw, &sent);
+}
+
+/// When several contents race for one chunk id, who was told `New` is who is stored.
+pub fn of_contents_sent_at_once_for_one_chunk_one_is_stored(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", 1);
+    let of_thread = |thread: u32, chunk| {
+        let document = format!("{chunk}-{thread}");
+        batch(draw, 1, chunk, bets(&[(&document, thread)]))
+    };
+    let sent = |thread| {
+        (0..50)
+            .map(|chunk| of_thread(thread, chunk))
+            .collect::<Vec<_>>()
+    };
+    let answers = at_once(subject, |store, thread| append_all(store, &sent(thread)));
+    let mut winners = Vec::new();
+    for (thread, answers) in (0..).zip(answers) {
+        for (batch, answer) in sent(thread).into_iter().zip(answers) {
+            match answer {
+                Ok(Appended::New) => winners.push(batch),
+                other => assert_eq!(other, Err(AppendError::ChunkConflict(batch.chunk))),
+            }
+        }
+    }
+    assert_eq!(winners.len(), 50);
+    same_batches_in_any_order(subject, draw, &winners);
+    subject.reopen();
+    same_batches_in_any_order(subject, draw, &winners);
+}
+
+/// Agencies at the same time: each one's batches are all there, in the order in which it sent them.
+pub fn the_batches_of_one_thread_keep_their_order(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", THREADS);
+    // Neither ascending nor descending: each thread has its own order.
+    let sent =
+        |thread: u32| (0..60).map(move |at| small_batch(draw, thread + 1, (at * 7 + thread) % 60));
+    at_once(subject, |store, thread| {
+        let answers = append_all(store, &sent(thread).collect::<Vec<_>>());
+        assert!(answers.iter().all(|answer| *answer == Ok(Appended::New)));
+    });
+    for _ in 0..2 {
+        let kept = subject.scan(draw).unwrap();
+        for thread in 0..THREADS {
+            let of_agency = kept.iter().filter(|batch| batch.agency == thread + 1);
+            let expected = Kept::all(&sent(thread).collect::<Vec<_>>());
+            assert!(of_agency.eq(&expected), "agency {}", thread + 1);
+        }
+        assert_eq!(kept.len(), 60 * THREADS as usize);
+        subject.reopen();
+    }
+}
+
+/// Every agency finishes once, one of them last, however many say so at the same time.
+pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) {
+    const AGENCIES: u32 = 40;
+    let draw = subject.open("sorteo", AGENCIES);
+    let answers = at_once(subject, |store, thread| {
+        let agencies = (0..AGENCIES).map(|at| AgencyId(1 + (at + thread * 5) % AGENCIES));
+        let pending: Vec<_> = agencies
+            .map(|agency| submit(|done| store.finish(draw, agency, AT, done)))
+            .collect();
+        pending
+            .into_iter()
+            .map(|answer| answer.answer().unwrap())
+            .collect::<Vec<_>>()
+    });
+    let mut first: Vec<_> = answers
+        .iter()
+        .flatten()
+        .filter(|answer| !answer.repeated)
+        .collect();
+    first.sort_by_key(|answer| answer.agencies_finished);
+    let counted: Vec<_> = first
+        .iter()
+        .map(|answer| answer.agencies_finished)
+        .collect();
+    assert_eq!(counted, (1..=u64::from(AGENCIES)).collect::<Vec<_>>());
+    let all = answers.iter().flatten().filter(|answer| answer.all);
+    assert!(
+        all.clone()
+            .all(|answer| answer.agencies_finished == u64::from(AGENCIES))
+    );
+    assert_eq!(all.filter(|answer| !answer.repeated).count(), 1);
+    subject.reopen();
+    assert!(subject.status(draw).all_finished());
+}
+
+/// Many who open, close and make the same draw get one draw with one number.
+pub fn a_draw_opened_closed_and_made_by_many_is_one(subject: &mut dyn Subject) {
+    let mut numbers = Vec::new();
+    for round in 1..=25 {
+        let terms = terms(&format!("sorteo {round}"), 1);
+        let opened = at_once(subject, |store, _| {
+            wait(|done| store.open_draw(terms.clone(), AT, done)).unwrap()
+        });
+        let draw = DrawId(round);
+        assert!(opened.iter().all(|opened| *opened == draw), "{opened:?}");
+        subject.finish(draw, 1).unwrap();
+
+        let closed = at_once(subject, |store, _| {
+            wait(|done| store.close(draw, AT, done)).unwrap()
+        });
+        assert_eq!(closed.iter().filter(|closed| !closed.repeated).count(), 1);
+
+        let made = at_once(subject, |store, thread| {
+            wait(|done| store.draw(draw, 100 + thread, AT, done)).unwrap()
+        });
+        let first: Vec<_> = made.iter().filter(|drawn| !drawn.repeated).collect();
+        let [&Drawn { number, .. }] = first[..] else {
+            panic!("drawn not once: {made:?}")
+        };
+        assert!(made.iter().all(|drawn| drawn.number == number), "{made:?}");
+        numbers.push(DrawState::Drawn { number });
+    }
+    subject.reopen();
+    let states: Vec<_> = subject
+        .statuses()
+        .iter()
+        .map(|status| status.state)
+        .collect();
+    assert_eq!(states, numbers);
+}
+
+/// A batch that meets its agency's FINISH is stored and acknowledged, or refused and not stored.
+pub fn bets_that_race_with_finish_are_stored_or_refused(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", 1);
+    let refusal = Err(AppendError::AgencyFinished(AgencyId(1)));
+    let sent = |thread: u32| (0..40).map(move |at| small_batch(draw, 1, thread * 40 + at));
+    let acknowledged: Vec<_> = at_once(subject, |store, thread| {
+        let pending: Vec<_> = sent(thread)
+            .enumerate()
+            .map(|(at, batch)| {
+                if thread == 0 && at == 20 {
+                    wait(|done| store.finish(draw, AgencyId(1), AT, done)).unwrap();
+                }
+                submit(|done| store.append(batch, AT, done))
+            })
+            .collect();
+        let answers: Vec<_> = pending.into_iter().map(Pending::answer).collect();
+        let known = |answer: &_| *answer == Ok(Appended::New) || *answer == refusal;
+        assert!(answers.iter().all(known), "{answers:?}");
+        if thread == 0 {
+            assert!(
+                answers[..20].iter().all(Result::is_ok) && answers[20..].iter().all(Result::is_err)
+            );
+        }
+        let stored = sent(thread)
+            .zip(answers)
+            .filter(|(_, answer)| answer.is_ok());
+        stored.map(|(batch, _)| batch).collect::<Vec<_>>()
+    })
+    .concat();
+    same_batches_in_any_order(subject, draw, &acknowledged);
+    assert_eq!(subject.status(draw).batches, acknowledged.len() as u64);
+    subject.reopen();
+    same_batches_in_any_order(subject, draw, &acknowledged);
+    assert_eq!(subject.append(&small_batch(draw, 1, u32::MAX)), refusal);
+}
+
+/// A scan beside live intake shows all that was acknowledged before it, and later ones only add.
+pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", THREADS);
+    let scans = at_once(subject, |store, thread| {
+        let scans = (0..30).map(|chunk| {
+            let batch = small_batch(draw, thread + 1, chunk);
+            wait(|done| store.append(batch.clone(), AT, done)).unwrap();
+            let kept = scan(store, draw).unwrap();
+            let acknowledged = Kept::read(&batch.stored());
+            assert!(
+                kept.contains(&acknowledged),
+                "{acknowledged:?} is missing in {kept:?}"
+            );
+            kept
+        });
+        scans.collect::<Vec<_>>()
+    });
+    let last = subject.scan(draw).unwrap();
+    assert_eq!(last.len(), 30 * THREADS as usize);
+    for of_thread in scans {
+        assert!(
+            of_thread.is_sorted_by_key(Vec::len),
+            "a later scan showed less"
+        );
+        assert!(
+            of_thread.iter().all(|scan| last.starts_with(scan)),
+            "the order has changed"
+        );
+    }
+    subject.reopen();
+    assert_eq!(subject.scan(draw), Ok(last));
+}
+
+/// A stop in the middle of intake answers every call, and loses nothing that it acknowledged.
+pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", 1);
+    for round in 0..5 {
+        let sent: Vec<_> = (0..200)
+            .map(|at| small_batch(draw, 1, round * 200 + at))
+            .collect();
+        let pending: Vec<_> = sent
+            .iter()
+            .map(|batch| subject.submit_append(batch))
+            .collect();
+        subject.reopen();
+        let kept = subject.scan(draw).unwrap();
+        let stored: BTreeMap<_, _> = kept.iter().map(|batch| (batch.chunk, batch)).collect();
+        assert_eq!(stored.len(), kept.len(), "a chunk is stored twice");
+        for (batch, pending) in sent.iter().zip(pending) {
+            match pending.answer() {
+                Ok(Appended::New) => {
+                    let kept = Kept::read(&batch.stored());
+                    assert_eq!(
+                        stored.get(&batch.chunk.0),
+                        Some(&&kept),
+                        "acknowledged and lost"
+                    );
+                }
+                other => assert_eq!(other, Err(AppendError::Store(StoreFault::Closed))),
+            }
+        }
+    }
+}
+
+/// Runs `work` on many threads that start together; gives what each one gave.
+fn at_once<T: Send>(
+    subject: &dyn Subject,
+    work: impl Fn(&dyn Store, u32) -> T + Send + Sync,
+) -> Vec<T> {
+    let (store, start) = (subject.store(), Barrier::new(THREADS as usize));
+    std::thread::scope(|scope| {
+        let threads = (0..THREADS).map(|thread| {
+            let (store, start, work) = (&store, &start, &work);
+            scope.spawn(move || {
+                start.wait();
+                work(&**store, thread)
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
+fn append_all(store: &dyn Store, batches: &[Batch]) -> Vec<Result<Appended, AppendError>> {
+    let pending: Vec<_> = batches
+        .iter()
+        .map(|batch| submit(|done| store.append(batch.clone(), AT, done)))
+        .collect();
+    pending.into_iter().map(Pending::answer).collect()
+}
+
+fn same_batches_in_any_order(subject: &dyn Subject, draw: DrawId, sent: &[Batch]) {
+    let (mut kept, mut expected) = (subject.scan(draw).unwrap(), Kept::all(sent));
+    kept.sort();
+    expected.sort();
+    assert_eq!(kept, expected);
+}

@@ -6,7 +6,9 @@
 use std::fmt;
 
 macro_rules! codes {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $number:literal $code:ident $text:literal,)+ }) => {
+    ($(#[$about:meta])* $name:ident {
+        $($(#[$doc:meta])* $number:literal $code:ident $text:literal,)+
+    }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
@@ -175,6 +177,9 @@ mod tests {
     #[test]
     fn a_code_reads_as_plain_english() {
         assert_eq!(ErrorCode::DrawClosed.to_string(), "the draw is closed");
-        assert_eq!(FaultCode::Unknown(99).to_string(), "code 99, unknown to this version");
+        assert_eq!(
+            FaultCode::Unknown(99).to_string(),
+            "code 99, unknown to this version"
+        );
     }
 }

@@ -32,9 +32,11 @@ pub mod session;
 
 pub use codes::{ErrorCode, FaultCode};
 pub use frame::{Frame, FrameError, Sender};
+pub use limits::LimitsError;
 pub use message::{
-    AgencyMessage, BetsEncoder, BetsFrame, CentralMessage, DecodeError, Documents, DrawName,
-    DrawState, ErrorMessage, Fault, Hello, PayloadError, Welcome, WinnersParts,
+    AgencyMessage, BetsEncoder, BetsFrame, CentralMessage, DecodeError, Documents, DocumentsError,
+    DrawName, DrawNameTooLong, DrawState, ErrorMessage, Fault, FieldCount, Hello, NotUtf8,
+    PayloadError, PushError, RawBets, Welcome, WinnersParts,
 };
 pub use reader::FrameReader;
 pub use session::{

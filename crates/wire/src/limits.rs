@@ -72,7 +72,11 @@ pub fn check_frame_len_max(frame_len_max: u32) -> Result<(), LimitsError> {
 ///
 /// [`LimitsError::Window`] outside `1..=WINDOW_MAX`.
 pub fn check_window(window: u16) -> Result<(), LimitsError> {
-    if (1..=WINDOW_MAX).contains(&window) { Ok(()) } else { Err(LimitsError::Window(window)) }
+    if (1..=WINDOW_MAX).contains(&window) {
+        Ok(())
+    } else {
+        Err(LimitsError::Window(window))
+    }
 }
 
 /// A configured limit that the protocol cannot live with.
@@ -100,14 +104,16 @@ mod tests {
     fn the_defaults_are_within_their_ranges() {
         assert_eq!(check_frame_len_max(FRAME_LEN_MAX), Ok(()));
         assert_eq!(check_window(WINDOW), Ok(()));
-        assert!(HEADER_LEN + 22 + 86 * BATCH_BETS < FRAME_LEN_MAX);
-        assert!(BATCH_BETS < 94);
+        const { assert!(HEADER_LEN + 22 + 86 * BATCH_BETS < FRAME_LEN_MAX && BATCH_BETS < 94) };
     }
 
     #[test]
     fn limits_out_of_range_are_refused() {
         assert_eq!(check_frame_len_max(255), Err(LimitsError::FrameLen(255)));
-        assert_eq!(check_frame_len_max(65_540), Err(LimitsError::FrameLen(65_540)));
+        assert_eq!(
+            check_frame_len_max(65_540),
+            Err(LimitsError::FrameLen(65_540))
+        );
         assert_eq!(check_frame_len_max(65_539), Ok(()));
         assert_eq!(check_window(0), Err(LimitsError::Window(0)));
         assert_eq!(check_window(1025), Err(LimitsError::Window(1025)));

@@ -1,0 +1,396 @@
+//! The messages, each way, and their bytes.
+//!
+//! | id | type | from -> to | payload |
+//! |---|---|---|---|
+//! | 12 | [`BetsFrame`] | agency -> central | see [`bets`] |
+//! | 13 | [`CentralMessage::BetsAck`] | central -> agency | u32 chunk |
+//! | 14 | [`AgencyMessage::Finish`] | agency -> central | u32 agency |
+//! | 14 | [`CentralMessage::FinishAck`] | central -> agency | u32 agency |
+//! | 15 | [`AgencyMessage::GetWinners`] | agency -> central | u32 agency |
+//! | 16 | [`CentralMessage::NoWinners`] | central -> agency | nothing |
+//! | 17 | [`CentralMessage::Winners`] | central -> agency | see [`documents`] |
+//! | 18 | [`Hello`] | agency -> central | see [`hello`] |
+//! | 19 | [`Welcome`] | central -> agency | see [`welcome`] |
+//! | 20 | [`ErrorMessage`] | central -> agency | see [`error`] |
+//! | 21 | [`CentralMessage::WinnersPart`] | central -> agency | see [`documents`] |
+//!
+//! Decoding borrows from the bytes; only ERROR allocates. A payload must be used up exactly:
+//! missing and trailing bytes are refused. Decoding BETS looks at its two numbers and leaves the
+//! bets alone, so it costs the same for one bet as for ninety-three.
+
+pub mod bets;
+pub mod bets_encoder;
+pub mod documents;
+pub mod draw_name;
+pub mod error;
+mod fields;
+pub mod hello;
+pub mod welcome;
+pub mod winners_parts;
+
+#[cfg(test)]
+pub(crate) mod checks;
+
+pub use bets::{BetsFrame, FieldCount, NotUtf8, RawBets};
+pub use bets_encoder::{BetsEncoder, PushError};
+pub use documents::{Documents, DocumentsError};
+pub use draw_name::{DrawName, DrawNameTooLong};
+pub use error::{ErrorMessage, Fault};
+pub use hello::Hello;
+pub use welcome::{DrawState, Welcome};
+pub use winners_parts::WinnersParts;
+
+use crate::frame::{Frame, FrameError, Sender, header, ids, put_fixed, put_prefixed};
+use crate::limits::MESSAGE_LEN_MAX;
+use fields::Fields;
+use thiserror::Error;
+
+/// What an agency says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgencyMessage<'a> {
+    /// Who speaks, for which draw.
+    Hello(Hello<'a>),
+    /// A batch of bets.
+    Bets(BetsFrame<'a>),
+    /// No more bets will come from this agency.
+    Finish {
+        /// The agency that has finished.
+        agency: u32,
+    },
+    /// Asks for the winners of this agency.
+    GetWinners {
+        /// The agency that asks.
+        agency: u32,
+    },
+}
+
+/// What the central says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CentralMessage<'a> {
+    /// Every bet of the chunk is stored.
+    BetsAck {
+        /// The chunk's id.
+        chunk: u32,
+    },
+    /// It was noted that the agency has finished.
+    FinishAck {
+        /// The agency that has finished.
+        agency: u32,
+    },
+    /// The draw has not been made yet: ask again.
+    NoWinners,
+    /// All the winners of the agency, to one that never said HELLO.
+    Winners(Documents<'a>),
+    /// HELLO was accepted.
+    Welcome(Welcome<'a>),
+    /// Something was refused.
+    Error(ErrorMessage),
+    /// Some of the winners of the agency, to one that said HELLO.
+    WinnersPart {
+        /// No more parts follow.
+        last: bool,
+        /// At most 65,534 bytes of them.
+        documents: Documents<'a>,
+    },
+}
+
+/// The payload of a whole frame is not that of its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PayloadError {
+    /// It does not follow the layout; says where.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
+    /// The named text is not UTF-8.
+    #[error("{0} is not UTF-8")]
+    NotUtf8(&'static str),
+}
+
+/// Bytes that are not exactly one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// Refused from its header.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Refused from its payload.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The message goes on after these bytes.
+    #[error("the message is cut short")]
+    Truncated,
+    /// The message ends before these bytes do.
+    #[error("{0} bytes after the message")]
+    Trailing(usize),
+}
+
+impl<'a> AgencyMessage<'a> {
+    /// The message in `frame`, which an agency sent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its payload.
+    pub fn from_frame(frame: Frame<'a>) -> Result<Self, PayloadError> {
+        Ok(match frame.id {
+            ids::BETS => Self::Bets(BetsFrame::from_payload(frame.payload)?),
+            ids::FINISH => Self::Finish {
+                agency: only_u32(frame.payload, "FINISH")?,
+            },
+            ids::GET_WINNERS => Self::GetWinners {
+                agency: only_u32(frame.payload, "GET_WINNERS")?,
+            },
+            ids::HELLO => Self::Hello(Hello::from_payload(frame.payload)?),
+            _ => return Err(PayloadError::Malformed("message id")),
+        })
+    }
+
+    /// The message that `bytes` are, all of them.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not exactly one message of an agency.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Ok(Self::from_frame(only_frame(Sender::Agency, bytes)?)?)
+    }
+
+    /// Appends the message's bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the bets do not fit the longest message.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello(hello) => put_prefixed(out, ids::HELLO, |out| hello.put_payload(out)),
+            Self::Bets(bets) => put_prefixed(out, ids::BETS, |out| bets.put_payload(out)),
+            Self::Finish { agency } => put_fixed(out, ids::FINISH, &agency.to_be_bytes()),
+            Self::GetWinners { agency } => put_fixed(out, ids::GET_WINNERS, &agency.to_be_bytes()),
+        }
+    }
+}
+
+impl<'a> CentralMessage<'a> {
+    /// The message in `frame`, which the central sent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its payload.
+    pub fn from_frame(frame: Frame<'a>) -> Result<Self, PayloadError> {
+        Ok(match frame.id {
+            ids::BETS_ACK => Self::BetsAck {
+                chunk: only_u32(frame.payload, "BETS_ACK")?,
+            },
+            ids::FINISH_ACK => Self::FinishAck {
+                agency: only_u32(frame.payload, "FINISH_ACK")?,
+            },
+            ids::NO_WINNERS => {
+                Fields::new(frame.payload, "NO_WINNERS").end()?;
+                Self::NoWinners
+            }
+            ids::WINNERS => {
+                let mut fields = Fields::new(frame.payload, "WINNERS");
+                Self::Winners(Documents::from_fields(&mut fields)?)
+            }
+            ids::WELCOME => Self::Welcome(Welcome::from_payload(frame.payload)?),
+            ids::ERROR => Self::Error(ErrorMessage::from_payload(frame.payload)?),
+            ids::WINNERS_PART => {
+                let mut fields = Fields::new(frame.payload, "WINNERS_PART");
+                let last = fields.flag()?;
+                Self::WinnersPart {
+                    last,
+                    documents: Documents::from_fields(&mut fields)?,
+                }
+            }
+            _ => return Err(PayloadError::Malformed("message id")),
+        })
+    }
+
+    /// The message that `bytes` are, all of them.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not exactly one message of the central.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Ok(Self::from_frame(only_frame(Sender::Central, bytes)?)?)
+    }
+
+    /// Appends the message's bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the documents of a WINNERS_PART take 65,535 bytes: with `last` that is one too many.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::BetsAck { chunk } => put_fixed(out, ids::BETS_ACK, &chunk.to_be_bytes()),
+            Self::FinishAck { agency } => put_fixed(out, ids::FINISH_ACK, &agency.to_be_bytes()),
+            Self::NoWinners => put_fixed(out, ids::NO_WINNERS, &[]),
+            Self::Winners(documents) => put_prefixed(out, ids::WINNERS, |out| {
+                out.extend_from_slice(documents.text().as_bytes());
+            }),
+            Self::Welcome(welcome) => {
+                put_prefixed(out, ids::WELCOME, |out| welcome.put_payload(out));
+            }
+            Self::Error(error) => put_prefixed(out, ids::ERROR, |out| error.put_payload(out)),
+            Self::WinnersPart { last, documents } => put_prefixed(out, ids::WINNERS_PART, |out| {
+                out.push(u8::from(*last));
+                out.extend_from_slice(documents.text().as_bytes());
+            }),
+        }
+    }
+
+    /// The message's name in the protocol.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::BetsAck { .. } => "BETS_ACK",
+            Self::FinishAck { .. } => "FINISH_ACK",
+            Self::NoWinners => "NO_WINNERS",
+            Self::Winners(_) => "WINNERS",
+            Self::Welcome(_) => "WELCOME",
+            Self::Error(_) => "ERROR",
+            Self::WinnersPart { .. } => "WINNERS_PART",
+        }
+    }
+
+    /// Whether the field's agencies know this message: all that a connection without HELLO may be
+    /// sent, but for one ERROR before it is closed.
+    pub fn is_of_the_field(&self) -> bool {
+        match self {
+            Self::BetsAck { .. } | Self::FinishAck { .. } | Self::NoWinners | Self::Winners(_) => {
+                true
+            }
+            Self::Welcome(_) | Self::Error(_) | Self::WinnersPart { .. } => false,
+        }
+    }
+}
+
+fn only_frame(sender: Sender, bytes: &[u8]) -> Result<Frame<'_>, DecodeError> {
+    let header = header(sender, bytes, MESSAGE_LEN_MAX)?.ok_or(DecodeError::Truncated)?;
+    if bytes.len() > header.len {
+        return Err(DecodeError::Trailing(bytes.len() - header.len));
+    }
+    let payload = bytes
+        .get(header.payload_at..header.len)
+        .ok_or(DecodeError::Truncated)?;
+    Ok(Frame {
+        id: header.id,
+        payload,
+    })
+}
+
+fn only_u32(payload: &[u8], message: &'static str) -> Result<u32, PayloadError> {
+    let mut fields = Fields::new(payload, message);
+    let number = fields.u32()?;
+    fields.end()?;
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checks::{check_agency_message, check_central_message};
+    use super::*;
+
+    #[test]
+    fn finish_and_get_winners_are_an_id_and_an_agency() {
+        check_agency_message(&AgencyMessage::Finish { agency: 5 }, &[0, 14, 0, 0, 0, 5]);
+        check_agency_message(
+            &AgencyMessage::GetWinners { agency: 258 },
+            &[0, 15, 0, 0, 1, 2],
+        );
+    }
+
+    #[test]
+    fn the_acks_echo_a_number() {
+        check_central_message(
+            &CentralMessage::BetsAck { chunk: 43 },
+            &[0, 13, 0, 0, 0, 43],
+        );
+        check_central_message(
+            &CentralMessage::FinishAck { agency: 5 },
+            &[0, 14, 0, 0, 0, 5],
+        );
+    }
+
+    #[test]
+    fn no_winners_is_an_id_only() {
+        check_central_message(&CentralMessage::NoWinners, &[0, 16]);
+    }
+
+    #[test]
+    fn winners_are_documents_after_a_length() {
+        let documents = |text| Documents::from_text(text).expect("short");
+        let winners = CentralMessage::Winners(documents("307,248"));
+        check_central_message(&winners, b"\x00\x11\x00\x07307,248");
+        check_central_message(&CentralMessage::Winners(documents("")), &[0, 17, 0, 0]);
+    }
+
+    #[test]
+    fn a_part_of_the_winners_says_whether_it_is_the_last() {
+        let documents = |text| Documents::from_text(text).expect("short");
+        let part = CentralMessage::WinnersPart {
+            last: false,
+            documents: documents("307,248"),
+        };
+        check_central_message(&part, b"\x00\x15\x00\x08\x00307,248");
+        let part = CentralMessage::WinnersPart {
+            last: true,
+            documents: documents(""),
+        };
+        check_central_message(&part, &[0, 21, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_part_that_is_neither_last_nor_not_is_malformed() {
+        let malformed = Err(DecodeError::Payload(PayloadError::Malformed(
+            "WINNERS_PART",
+        )));
+        assert_eq!(CentralMessage::decode(&[0, 21, 0, 1, 2]), malformed);
+        assert_eq!(CentralMessage::decode(&[0, 21, 0, 0]), malformed);
+    }
+
+    #[test]
+    fn winners_that_are_not_utf8_are_refused() {
+        let not_utf8 = Err(DecodeError::Payload(PayloadError::NotUtf8("WINNERS")));
+        assert_eq!(CentralMessage::decode(&[0, 17, 0, 1, 0xff]), not_utf8);
+    }
+
+    #[test]
+    fn frames_made_by_hand_are_judged_too() {
+        let frame = Frame {
+            id: 99,
+            payload: b"",
+        };
+        assert_eq!(
+            AgencyMessage::from_frame(frame),
+            Err(PayloadError::Malformed("message id"))
+        );
+        assert_eq!(
+            CentralMessage::from_frame(frame),
+            Err(PayloadError::Malformed("message id"))
+        );
+        let frame = Frame {
+            id: 16,
+            payload: b"x",
+        };
+        assert_eq!(
+            CentralMessage::from_frame(frame),
+            Err(PayloadError::Malformed("NO_WINNERS"))
+        );
+        let frame = Frame {
+            id: 14,
+            payload: b"12345",
+        };
+        assert_eq!(
+            AgencyMessage::from_frame(frame),
+            Err(PayloadError::Malformed("FINISH"))
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "longer than the 65535")]
+    fn a_part_one_byte_too_long_is_the_callers_mistake() {
+        let text = "1".repeat(65_535);
+        let documents = Documents::from_text(&text).expect("fits WINNERS");
+        CentralMessage::WinnersPart {
+            last: true,
+            documents,
+        }
+        .encode(&mut Vec::new());
+    }
+}

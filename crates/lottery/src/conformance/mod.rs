@@ -1,6 +1,7 @@
 //! The suite that every store must pass: each check is one promise of [`Store`], as a sentence.
 //!
-//! A driver makes its store a [`Subject`] and lets [`conformance_suite!`] write one test a check:
+//! A driver makes its store a [`Subject`] and lets
+//! [`conformance_suite!`](crate::conformance_suite) write one test a check:
 //!
 //! ```
 //! # use std::sync::Arc;

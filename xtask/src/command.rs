@@ -1,0 +1,156 @@
+//! The command line: which command, or which help.
+
+use std::fmt;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Ci,
+    Test,
+    Tidy,
+    Help(Help),
+}
+
+/// A text that explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Help {
+    Overview,
+    Ci,
+    Test,
+    Tidy,
+}
+
+/// Reads the arguments after the program's name. An error is a text for whoever typed them.
+pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (command, help) = match arguments[..] {
+        [] => return Err("which command?".to_owned()),
+        ["-h" | "--help"] => return Ok(Command::Help(Help::Overview)),
+        ["ci", ..] => (Command::Ci, Help::Ci),
+        ["test", ..] => (Command::Test, Help::Test),
+        ["tidy", ..] => (Command::Tidy, Help::Tidy),
+        [unknown, ..] => return Err(format!("there is no command '{unknown}'")),
+    };
+    match arguments[1..] {
+        [] => Ok(command),
+        ["-h" | "--help"] => Ok(Command::Help(help)),
+        [argument, ..] => Err(format!("'{}' takes no argument '{argument}'", arguments[0])),
+    }
+}
+
+impl fmt::Display for Help {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overview => OVERVIEW,
+            Self::Ci => CI,
+            Self::Test => TEST,
+            Self::Tidy => TIDY,
+        })
+    }
+}
+
+const OVERVIEW: &str = "\
+Everything a developer or CI runs.
+
+Usage: cargo xtask <command>
+
+Commands:
+  ci     All that must be green before a change is merged
+  test   The tests only
+  tidy   The rules of the house that the compiler does not know
+
+Options:
+  -h, --help   This text, or that of a command
+
+Examples:
+  cargo xtask ci
+  cargo xtask tidy --help
+";
+
+const CI: &str = "\
+All that must be green before a change is merged: formatting, clippy without warnings, tidy, all
+tests, documentation without warnings. Stops at the first that fails.
+
+Usage: cargo xtask ci
+
+Example:
+  cargo xtask ci && git push
+";
+
+const TEST: &str = "\
+All the tests of the workspace. For some of them, ask cargo.
+
+Usage: cargo xtask test
+
+Examples:
+  cargo xtask test
+  cargo test --locked -p lottery draw
+";
+
+const TIDY: &str = "\
+The rules of the house that the compiler does not know: which crate may depend on which, what may
+import what, lengths of files and lines, no unfinished code, no large data, links that lead
+somewhere, decisions numbered without gaps. Each finding says where, what, and what to do.
+
+Usage: cargo xtask tidy
+
+Example:
+  cargo xtask tidy
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_read_with_or_without_help() {
+        let cases: [(&[&str], Command); 6] = [
+            (&["ci"], Command::Ci),
+            (&["test"], Command::Test),
+            (&["tidy"], Command::Tidy),
+            (&["--help"], Command::Help(Help::Overview)),
+            (&["ci", "--help"], Command::Help(Help::Ci)),
+            (&["tidy", "-h"], Command::Help(Help::Tidy)),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(parse_words(arguments), Ok(expected), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        let cases: [(&[&str], &str); 4] = [
+            (&[], "which command?"),
+            (&["deploy"], "there is no command 'deploy'"),
+            (&["test", "-p", "wire"], "'test' takes no argument '-p'"),
+            (&["ci", "--help", "x"], "'ci' takes no argument '--help'"),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(
+                parse_words(arguments),
+                Err(expected.to_owned()),
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_help_shows_an_example() {
+        for help in [Help::Overview, Help::Ci, Help::Test, Help::Tidy] {
+            let text = help.to_string();
+            assert!(
+                text.contains("Usage: cargo xtask") && text.contains("Example"),
+                "{text}"
+            );
+        }
+    }
+
+    fn parse_words(words: &[&str]) -> Result<Command, String> {
+        parse(
+            &words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>(),
+        )
+    }
+}

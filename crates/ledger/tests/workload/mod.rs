@@ -1,6 +1,6 @@
 //! A short life of a ledger, and what must be found in it afterwards.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -78,7 +78,7 @@ pub fn play(ledger: &Ledger, seed: u64) -> Run {
 fn append_to_all(ledger: &Ledger, run: &mut Run, chunk: u32, random: &mut fastrand::Rng) {
     let (sender, receiver) = std::sync::mpsc::channel();
     for agency in 1..=3 {
-        let batch = batch(agency, chunk, 1 + random.u32(..BETS));
+        let batch = batch(agency, chunk, BETS + random.u32(..BETS));
         let (text, sender) = (batch.bets.text().to_owned(), sender.clone());
         let done = move |outcome: Result<Appended, AppendError>| {
             sender.send((agency, text, outcome)).unwrap();

@@ -1,0 +1,242 @@
+//! Whatever is changed in a ledger's files is found, and a torn tail is told from damage.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod workload;
+
+use std::sync::Arc;
+
+use ledger::disk::simulated::{Failure, SimulatedDisk};
+use ledger::disk::{Claim, Disk as _};
+use ledger::{Archive, Damage, Fault, Ledger, Summary};
+use lottery::{DrawState, Store};
+
+use workload::{DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, play};
+
+const FIRST: &str = "segment-0000000001.bol";
+const SECOND: &str = "segment-0000000002.bol";
+
+/// A ledger of several segments, its draw made, closed in order.
+fn played() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    assert!(play(&ledger, 1).complete);
+    drop(ledger);
+    // Segments that were still without an index when the ledger was closed get it now.
+    drop(open(&disk));
+    disk
+}
+
+fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
+    Archive::open_on(Arc::new(disk.clone())).unwrap().check(|_| Ok(()))
+}
+
+fn damage(result: Result<impl Sized, Fault>, what: &str) -> Damage {
+    match result {
+        Err(Fault::Damage(damage)) => damage,
+        Err(other) => panic!("{what}: {other}"),
+        Ok(_) => panic!("{what}: nothing was found"),
+    }
+}
+
+/// Where the records of the last segment in use end, by its bytes.
+fn records_end(disk: &SimulatedDisk, name: &str) -> usize {
+    let records = &disk.contents(name)[..usize::try_from(OPTIONS.segment_len).unwrap()];
+    records.iter().rposition(|&byte| byte != 0).unwrap() + 1
+}
+
+fn segments(disk: &SimulatedDisk) -> Vec<String> {
+    let mut names = disk.names().unwrap();
+    names.retain(|name| disk.contents(name).iter().any(|&byte| byte != 0));
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_sound_ledger_checks_and_tells_what_it_holds() {
+    let summary = check(&played()).unwrap();
+    assert!(summary.segments >= 3, "the workload fills segments: {}", summary.segments);
+    assert_eq!((summary.torn_bytes, summary.indexes_missing), (0, 0));
+    assert_eq!(summary.records, 1 + 3 * 12 + 3 + 2);
+    assert_eq!(summary.draws[0].state, DrawState::Drawn { number: WINNING_NUMBER });
+    assert_eq!(summary.draws[0].batches, 36);
+}
+
+#[test]
+fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
+    let disk = played();
+    let sound = open(&disk).winners(DRAW).unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    for name in segments(&disk) {
+        let whole = disk.contents(&name);
+        let len = whole.len();
+        let end = records_end(&disk, &name);
+        let index = usize::try_from(OPTIONS.segment_len).unwrap();
+        // Every byte of the header and of one record and more, then a sample.
+        let sample: Vec<_> = (0..400).map(|_| random.usize(4096..end)).collect();
+        let in_index: Vec<_> = (index..len).step_by(13).collect();
+        for offset in (0..72).chain(4096..4400).chain(end - 100..end).chain(sample).chain(in_index) {
+            let mask = 1 << random.u8(..8);
+            let what = format!("{name}, bit {mask:#x} of byte {offset}");
+            disk.flip(&name, offset, mask);
+            let found = check(&disk);
+            // Only the version can turn into something that is not damage but a newer version.
+            let newer = matches!(found, Err(Fault::NewerFormat { .. })) && (8..12).contains(&offset);
+            let half_index = offset >= index && matches!(&found, Ok(s) if s.indexes_missing > 0);
+            if !newer && !half_index {
+                assert_eq!(damage(found, &what).file, name, "{what}");
+            }
+            if let Ok(ledger) = Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+                match ledger.winners(DRAW) {
+                    Ok(winners) => assert_eq!(winners, sound, "{what}"),
+                    Err(error) => assert!(error.to_string().contains("damaged"), "{what}: {error}"),
+                }
+            }
+            // An index may have been made anew meanwhile; the records never change.
+            let now = disk.contents(&name);
+            assert!(offset >= index || now[offset] != whole[offset], "{what}: it was written to");
+            if now[offset] != whole[offset] {
+                disk.flip(&name, offset, mask);
+            }
+        }
+    }
+    check(&disk).unwrap();
+}
+
+#[test]
+fn damage_to_what_was_acknowledged_last_is_not_taken_for_a_torn_tail() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    append(&ledger, &mut run, 1, 0, 40).unwrap();
+    drop(ledger);
+    let end = records_end(&disk, FIRST);
+    for offset in 4096..end {
+        disk.flip(FIRST, offset, 0x40);
+        let what = format!("byte {offset}");
+        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+        assert_eq!(damage(opened.map(drop), &what).file, FIRST);
+        damage(check(&disk), &what);
+        disk.flip(FIRST, offset, 0x40);
+    }
+    check_contents(&open(&disk), &run, "the flips are undone");
+}
+
+#[test]
+fn a_bad_record_with_later_ones_behind_it_is_damage_even_if_it_looks_unwritten() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    for chunk in 0..4 {
+        append(&ledger, &mut run, 1, chunk, 40).unwrap();
+    }
+    drop(ledger);
+    // A whole sector in the middle reads as zeros, as if it had never been written.
+    let file = disk.open(FIRST, Claim::Write).unwrap();
+    file.write_at(4096 + 1024, &[0; 512]).unwrap();
+    file.sync().unwrap();
+    let found = damage(Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop), "a lost sector");
+    assert!(found.what.contains("was durable"), "{found}");
+    damage(check(&disk), "a lost sector");
+}
+
+#[test]
+fn a_torn_tail_is_cut_at_whatever_sector_it_was_torn() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    append(&ledger, &mut run, 1, 0, 40).unwrap();
+    let before = records_end(&disk, FIRST);
+    disk.fail_after(0, Failure::NotDurable);
+    append(&ledger, &mut run, 1, 1, 40).unwrap_err();
+    drop(ledger);
+    let sectors = (records_end(&disk, FIRST) - before).div_ceil(512) + 8;
+    let mut torn = 0;
+    for survivors in 0_u32..1 << sectors.min(9) {
+        let mut sector = 0;
+        let crashed = disk.crash(&mut || {
+            sector += 1;
+            survivors >> (sector - 1) & 1 == 1
+        });
+        let summary = check(&crashed).unwrap();
+        torn += u32::from(summary.torn_bytes > 0);
+        let ledger = open(&crashed);
+        assert_eq!(ledger.report().cut_bytes, summary.torn_bytes);
+        check_contents(&ledger, &run, &format!("survivors {survivors:b}"));
+        append(&ledger, &mut run, 1, 1, 7).ok();
+        run.acknowledged.remove(&(1, 1));
+        drop(ledger);
+        assert_eq!(check(&crashed).unwrap().torn_bytes, 0);
+    }
+    assert!(torn > 100, "most subsets of the sectors are torn tails: {torn}");
+}
+
+#[test]
+fn removed_files_records_and_segments_of_others_are_found() {
+    let disk = played();
+    let last = segments(&disk).pop().unwrap();
+    disk.remove(FIRST).unwrap();
+    assert_eq!(damage(check(&disk), "the first file is missing").file, FIRST);
+
+    let disk = played();
+    disk.remove(SECOND).unwrap();
+    assert_eq!(damage(check(&disk), "the second file is missing").file, SECOND);
+    assert_eq!(damage(Ledger::open_on(Arc::new(disk), OPTIONS).map(drop), "").file, SECOND);
+
+    // A segment of another ledger, sound in itself.
+    let disk = played();
+    let other = SimulatedDisk::new();
+    let ledger = open(&other);
+    assert!(play(&ledger, 2).complete);
+    drop(ledger);
+    let foreign = other.contents(SECOND);
+    disk.remove(SECOND).unwrap();
+    disk.create(SECOND).unwrap().write_at(0, &foreign).unwrap();
+    assert_eq!(damage(check(&disk), "a foreign segment").file, SECOND);
+
+    // The last record, a whole one, taken away together with all that is behind it: nothing in the
+    // folder can tell, so whoever wants to must have kept the chain.
+    let disk = played();
+    let sound = check(&disk).unwrap();
+    let end = records_end(&disk, &last);
+    let drawn_len = 80 + 16 + 8;
+    let file = disk.open(&last, Claim::Write).unwrap();
+    file.write_at((end - drawn_len) as u64, &vec![0; drawn_len]).unwrap();
+    let shorter = check(&disk).unwrap();
+    assert_eq!(shorter.records, sound.records - 1);
+    assert_ne!(shorter.chain, sound.chain);
+}
+
+#[test]
+fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
+    let disk = played();
+    disk.flip(FIRST, 8, 2 ^ 1);
+    let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+    assert!(matches!(opened, Err(Fault::NewerFormat { version: 2, known: 1, .. })));
+    disk.flip(FIRST, 8, 2 ^ 1);
+
+    let ledger = open(&disk);
+    let again = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+    assert!(matches!(again, Err(Fault::InUse)));
+    assert!(matches!(Archive::open_on(Arc::new(disk)).map(drop), Err(Fault::InUse)));
+    drop(ledger);
+}
+
+#[test]
+fn an_index_is_made_again_when_it_is_missing_or_unsound() {
+    let disk = played();
+    let sound = open(&disk).winners(DRAW).unwrap();
+    let index = usize::try_from(OPTIONS.segment_len).unwrap();
+    let whole = disk.contents(FIRST);
+    for (offset, indexes_built) in [(index + 40, 1), (index + 100, 1), (whole.len() - 1, 0)] {
+        disk.flip(FIRST, offset, 1);
+        let ledger = open(&disk);
+        assert_eq!(ledger.report().indexes_built, indexes_built, "byte {offset}");
+        assert_eq!(ledger.winners(DRAW).unwrap(), sound);
+        drop(ledger);
+        if indexes_built == 0 {
+            disk.flip(FIRST, offset, 1);
+        }
+        assert!(disk.contents(FIRST) == whole, "byte {offset}");
+    }
+}

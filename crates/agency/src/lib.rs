@@ -1,1 +1,37 @@
-//! agency
+//! The agency: reads a file of bets, sends it in batches, and asks for its winners.
+//!
+//! [`run`] is all of it. The file is checked whole before anything is sent, several batches are in
+//! flight at once, lost connections are made again, and an interrupted run goes on where it stopped.
+//!
+//! ```text
+//! rows         CSV -> rows with their lines, in constant memory
+//! file         the file, the same at each reading
+//! plan         rows -> batches, the same for the same file and limits
+//! check        the first reading: every row at fault
+//! outbox       batches sent and not acknowledged; what is skipped, what comes next
+//! connection   a socket and wire's session
+//! attempt      what is said on one connection, from HELLO to the winners
+//! run          attempts until the winners are there
+//! ```
+//!
+//! Invariants: nothing is sent of a file with rows at fault, unless that was asked for; a batch
+//! keeps its id until it is acknowledged; FINISH is only said when all batches are stored.
+//!
+//! Deliberately absent: printing (events go to `tracing` and to the caller) and configuration.
+
+mod attempt;
+mod backoff;
+mod check;
+mod connection;
+mod error;
+mod file;
+pub mod limits;
+mod options;
+mod outbox;
+mod plan;
+mod rows;
+mod run;
+
+pub use error::{AgencyError, Loss, RowFault, RowReason};
+pub use options::{Options, Progress, Report};
+pub use run::run;

@@ -1,1 +1,33 @@
-//! central
+//! The central: serves the agencies of a draw over TCP, on top of any store.
+//!
+//! ```text
+//! central     Central: open, serve, shut down
+//! options     what it is started with
+//! service     the domain service: what is asked of the store, the draw's making, its winners
+//! tcp/        agencies: sockets, sessions, and the translation of wire values to domain values
+//! limits      every named limit
+//! clock       where the time comes from
+//! ```
+//!
+//! Invariants:
+//! - nothing is acknowledged before the store said that it is durable;
+//! - a store that failed for good ends [`Central::serve`] with an error, and nothing is
+//!   acknowledged from then on;
+//! - `tcp` talks to `service` only, and `service` knows nothing of sockets or messages;
+//! - a slow, silent or broken agency costs bounded memory and delays nobody.
+//!
+//! Deliberately absent: which store it is, how durability is reached, what the bytes of the
+//! protocol look like (crate `wire`), and the process: signals, configuration, exit codes.
+
+mod central;
+mod clock;
+pub mod limits;
+mod options;
+mod service;
+mod tcp;
+
+pub use central::{Central, ServeError};
+pub use clock::Clock;
+pub use limits::{Limits, LimitsError};
+pub use options::{Options, WinningNumber};
+pub use service::{MakeDrawError, OpenError};

@@ -211,7 +211,7 @@ impl Engine {
         done: Done<Result<T, E>>,
     ) {
         self.answers.push(Box::new(move |durable| {
-            done(durable.map_err(E::from).and(outcome))
+            done(durable.map_err(E::from).and(outcome));
         }));
     }
 

@@ -1,0 +1,353 @@
+//! What is said on one connection, from HELLO to the winners.
+//!
+//! To a central that knows HELLO all of it is said on one connection. In legacy mode there is no
+//! HELLO, one batch at a time, and each question for the winners has a connection of its own, as
+//! agencies in the field do it.
+
+use lottery::{NumberRange, PrefixDigest};
+use tokio::time::{Instant, sleep};
+use wire::message::DrawState;
+use wire::session::Mode;
+use wire::{AgencyEvent, AgencySession, DrawName, ErrorCode, ErrorMessage, Welcome};
+
+use crate::connection::Connection;
+use crate::error::{AgencyError, Loss, RowFault, RowReason};
+use crate::limits::{ASK_AGAIN_TIME, FRAME_LEN_MAX, REPLY_TIME_MAX, WINNERS_LEN_MAX};
+use crate::options::Progress;
+use crate::outbox::Outbox;
+use crate::plan::{Batch, Prefix, Terms};
+use crate::run::Run;
+
+/// How an attempt ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The winners are there.
+    Done,
+    /// All bets are there; the winners are to be asked for on a new connection.
+    AskNow,
+    /// There are no winners yet; ask again on a new connection after a pause.
+    AskLater,
+}
+
+/// How an attempt ended otherwise.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// Another attempt may go better.
+    Lost(Loss),
+    /// No other attempt would.
+    Failed(AgencyError),
+}
+
+impl Run<'_> {
+    /// Connects and goes as far as that connection allows.
+    pub(crate) async fn attempt(&mut self) -> Result<Outcome, Setback> {
+        self.outbox().reconnected();
+        let mut connection = Connection::open(&self.options.central, self.session()).await?;
+        if self.options.legacy {
+            (self.progress)(Progress::Connected);
+            if self.finished {
+                return self.collect_winners(&mut connection).await;
+            }
+        } else {
+            self.greet(&mut connection).await?;
+            (self.progress)(Progress::Connected);
+        }
+        if !self.finished {
+            self.send_bets(&mut connection).await?;
+            self.finish(&mut connection).await?;
+        }
+        if self.options.legacy {
+            return Ok(Outcome::AskNow);
+        }
+        self.collect_winners(&mut connection).await
+    }
+
+    fn session(&self) -> AgencySession {
+        let mode = if self.options.legacy {
+            Mode::Legacy
+        } else {
+            Mode::Greeting
+        };
+        let draw = self.options.draw.as_ref().map_or("", |draw| draw.as_str());
+        let draw = DrawName::new(draw).expect("the domain's longest name is the protocol's");
+        AgencySession::new(mode, self.options.agency.0, draw, FRAME_LEN_MAX)
+    }
+
+    /// Waits for WELCOME and skips what is already stored.
+    async fn greet(&mut self, connection: &mut Connection) -> Result<(), Setback> {
+        let welcome = match connection.next_event(Some(REPLY_TIME_MAX)).await {
+            Ok(AgencyEvent::Welcomed(welcome)) => welcome,
+            Ok(event) => return Err(self.not_expected(event)),
+            Err(Loss::Closed) => return Err(Loss::ClosedAtHello.into()),
+            Err(loss) => return Err(loss.into()),
+        };
+        let numbers =
+            NumberRange::new(welcome.number_min, welcome.number_max).map_err(|_| Loss::Numbers)?;
+        let planned = self.outbox().terms();
+        let terms = Terms {
+            frame_len_max: connection.session.frame_len_max(),
+            numbers,
+            ..planned
+        };
+        if terms != planned {
+            self.plan(terms).await?;
+        }
+        self.resume(&welcome).await
+    }
+
+    async fn resume(&mut self, welcome: &Welcome<'_>) -> Result<(), Setback> {
+        let stored = Prefix {
+            chunks: welcome.chunks_stored,
+            bets: welcome.bets_stored,
+            digest: PrefixDigest(welcome.prefix_digest),
+        };
+        let found = self
+            .with_outbox(move |outbox| outbox.resume(stored))
+            .await?;
+        self.report.resumed += found.unsent;
+        for batch in &found.sent {
+            self.note_acknowledged(batch);
+        }
+        if found.unsent > 0 || !found.sent.is_empty() {
+            self.note_progress();
+        }
+        let state = match welcome.state {
+            DrawState::Open => {
+                self.finished = false;
+                return Ok(());
+            }
+            DrawState::AgencyFinished => "it has finished",
+            DrawState::Closed => "the draw is closed",
+            DrawState::Drawn => "the draw has been made",
+        };
+        if self.with_outbox(Outbox::has_unsent).await? {
+            return Err(Setback::Failed(AgencyError::NoMoreBets {
+                agency: self.options.agency,
+                state,
+                chunks: stored.chunks,
+            }));
+        }
+        self.note_finished();
+        Ok(())
+    }
+
+    /// Sends what is left of the file, a window at a time, until all of it is stored.
+    ///
+    /// The next batches are read here and not on another thread: it is a few kB, read ahead by the
+    /// system, and costs less than handing them over.
+    async fn send_bets(&mut self, connection: &mut Connection) -> Result<(), Setback> {
+        let window = usize::from(self.options.window);
+        loop {
+            while connection.session.can_send() > 0 && self.outbox().in_flight() < window {
+                match self.outbox().send_next() {
+                    Ok(Some(batch)) => connection
+                        .session
+                        .send_bets(batch.chunk, &batch.frame)
+                        .expect("a batch within the session's limits, sent once, in the window"),
+                    Ok(None) => break,
+                    Err(error) => return Err(self.outbox_error(error).into()),
+                }
+            }
+            if self.outbox().in_flight() == 0 {
+                return Ok(());
+            }
+            match connection.next_event(Some(REPLY_TIME_MAX)).await? {
+                AgencyEvent::Acknowledged { chunk } => {
+                    let batch = self.outbox().acknowledge();
+                    let batch = batch.filter(|batch| batch.chunk == chunk);
+                    let batch = batch.expect("the session acknowledges the oldest in flight");
+                    self.note_acknowledged(&batch);
+                    self.note_progress();
+                }
+                event => return Err(self.not_expected(event)),
+            }
+        }
+    }
+
+    async fn finish(&mut self, connection: &mut Connection) -> Result<(), Setback> {
+        connection
+            .session
+            .send_finish()
+            .expect("nothing is awaited once every batch is acknowledged");
+        match connection.next_event(Some(REPLY_TIME_MAX)).await? {
+            AgencyEvent::Finished => {
+                self.note_finished();
+                Ok(())
+            }
+            event => Err(self.not_expected(event)),
+        }
+    }
+
+    async fn collect_winners(&mut self, connection: &mut Connection) -> Result<Outcome, Setback> {
+        (self.progress)(Progress::Waiting);
+        let mut winners = Vec::new();
+        let mut winners_len = 0;
+        connection
+            .session
+            .send_get_winners()
+            .expect("nothing is awaited before the winners");
+        loop {
+            let asked_at = Instant::now();
+            // The first part may take until the draw; the others are ready then.
+            let time_max = (winners_len > 0).then_some(REPLY_TIME_MAX);
+            let event = connection.next_event(time_max).await;
+            self.waited_since(asked_at);
+            match event? {
+                AgencyEvent::NoWinners => {
+                    self.heard();
+                    if self.options.legacy {
+                        return Ok(Outcome::AskLater);
+                    }
+                    sleep(ASK_AGAIN_TIME).await;
+                    connection
+                        .session
+                        .send_get_winners()
+                        .expect("nothing is awaited after NO_WINNERS");
+                }
+                AgencyEvent::Winners { documents, last } => {
+                    winners_len += documents.text().len() + 1;
+                    if winners_len > WINNERS_LEN_MAX {
+                        return Err(Setback::Failed(AgencyError::TooManyWinners));
+                    }
+                    winners.extend(documents.iter().map(str::to_owned));
+                    if last {
+                        break;
+                    }
+                }
+                event => return Err(self.not_expected(event)),
+            }
+        }
+        tracing::info!(
+            action = "consulta_ganadores",
+            result = "success",
+            cant_ganadores = winners.len(),
+        );
+        self.report.winners = winners;
+        Ok(Outcome::Done)
+    }
+
+    fn note_acknowledged(&mut self, batch: &Batch) {
+        self.report.bytes += batch.frame.len() as u64;
+        tracing::info!(
+            action = "apuesta_enviada",
+            result = "success",
+            cantidad = batch.bets(),
+            chunk_id = batch.chunk,
+        );
+    }
+
+    fn note_progress(&mut self) {
+        let confirmed = self.outbox().confirmed();
+        self.moved();
+        self.report.bets = confirmed.bets;
+        self.report.batches = confirmed.chunks;
+        (self.progress)(Progress::Acknowledged {
+            bets: confirmed.bets,
+            batches: confirmed.chunks,
+        });
+    }
+
+    fn note_finished(&mut self) {
+        if !self.finished {
+            self.finished = true;
+            self.moved();
+            (self.progress)(Progress::Finished);
+        }
+    }
+
+    /// What follows from an event that is not what was asked for: a refusal, in a good session.
+    fn not_expected(&mut self, event: AgencyEvent) -> Setback {
+        let AgencyEvent::Refused { error, .. } = event else {
+            return Setback::Lost(Loss::Unexpected);
+        };
+        let (code, reason) = (error.code(), error.reason().to_owned());
+        match verdict(code) {
+            Verdict::TryAgain => Setback::Lost(Loss::Refused { code, reason }),
+            Verdict::GiveUp => Setback::Failed(self.refusal(&error)),
+        }
+    }
+
+    /// A refusal for good, in terms of the file.
+    fn refusal(&mut self, error: &ErrorMessage) -> AgencyError {
+        // Replies come in order, so a refusal that names no chunk answers the oldest batch too.
+        let batch = self.outbox().oldest().cloned();
+        let batch = batch.filter(|batch| error.chunk().is_none_or(|chunk| chunk == batch.chunk));
+        let rows = batch
+            .as_ref()
+            .map_or_else(Vec::new, |batch| self.rows_at_fault(batch, error));
+        let refusal = AgencyError::Refused {
+            code: error.code(),
+            reason: error.reason().to_owned(),
+            chunk: error.chunk(),
+            rows,
+        };
+        if let Some(batch) = batch {
+            tracing::error!(
+                action = "apuesta_enviada",
+                result = "fail",
+                cantidad = batch.bets(),
+                chunk_id = batch.chunk,
+                error = %refusal,
+            );
+        }
+        refusal
+    }
+
+    fn rows_at_fault(&self, batch: &Batch, error: &ErrorMessage) -> Vec<RowFault> {
+        let faults = error.faults().iter();
+        faults
+            .filter_map(|fault| {
+                let line = batch.lines.get(usize::from(fault.position))?;
+                Some(self.file().row_fault(*line, RowReason::Central(fault.code)))
+            })
+            .collect()
+    }
+}
+
+/// What a refusal means for the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It may pass: connect again after a pause.
+    TryAgain,
+    /// The same would be refused again.
+    GiveUp,
+}
+
+fn verdict(code: ErrorCode) -> Verdict {
+    match code {
+        ErrorCode::Busy
+        | ErrorCode::TimedOut
+        | ErrorCode::StorageFailed
+        | ErrorCode::StorageFull
+        | ErrorCode::ShuttingDown => Verdict::TryAgain,
+        ErrorCode::UnknownMessage
+        | ErrorCode::FrameTooLong
+        | ErrorCode::Malformed
+        | ErrorCode::NotUtf8
+        | ErrorCode::UnsupportedVersion
+        | ErrorCode::HelloOutOfPlace
+        | ErrorCode::UnknownAgency
+        | ErrorCode::OtherAgency
+        | ErrorCode::UnknownDraw
+        | ErrorCode::NoOpenDraw
+        | ErrorCode::BadBets
+        | ErrorCode::ChunkConflict
+        | ErrorCode::AgencyFinished
+        | ErrorCode::DrawClosed
+        | ErrorCode::WinnersTooMany
+        // From a newer central, whose reason says more than this version knows.
+        | ErrorCode::Unknown(_) => Verdict::GiveUp,
+    }
+}
+
+impl From<Loss> for Setback {
+    fn from(loss: Loss) -> Self {
+        Self::Lost(loss)
+    }
+}
+
+impl From<AgencyError> for Setback {
+    fn from(error: AgencyError) -> Self {
+        Self::Failed(error)
+    }
+}

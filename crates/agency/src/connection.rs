@@ -1,0 +1,110 @@
+//! One connection to the central: moves bytes between a socket and the protocol's session.
+//!
+//! Deliberately absent: what to say. [`Connection::session`] is spoken to directly; what it has to
+//! send leaves while the next event is awaited.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use wire::{AgencyEvent, AgencySession};
+
+use crate::error::Loss;
+use crate::limits::{CONNECT_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIME};
+
+/// A connection to the central.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) session: AgencySession,
+    stream: TcpStream,
+    /// Why nothing more can be written. What the central said before it is still read.
+    write_error: Option<io::Error>,
+}
+
+impl Connection {
+    /// Connects; `session` is a new one.
+    pub(crate) async fn open(central: &str, session: AgencySession) -> Result<Self, Loss> {
+        let connecting = timeout(CONNECT_TIME_MAX, TcpStream::connect(central));
+        let stream = match connecting.await {
+            Ok(connected) => connected.map_err(Loss::Connect)?,
+            Err(_) => return Err(Loss::ConnectTime(CONNECT_TIME_MAX)),
+        };
+        stream.set_nodelay(true).map_err(Loss::Connect)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_TIME)
+            .with_interval(KEEPALIVE_INTERVAL);
+        SockRef::from(&stream)
+            .set_tcp_keepalive(&keepalive)
+            .map_err(Loss::Connect)?;
+        Ok(Self {
+            session,
+            stream,
+            write_error: None,
+        })
+    }
+
+    /// What the central says next. With `time_max` it has to begin and end within it.
+    pub(crate) async fn next_event(
+        &mut self,
+        time_max: Option<Duration>,
+    ) -> Result<AgencyEvent, Loss> {
+        let deadline = time_max.map(|time_max| (Instant::now() + time_max, time_max));
+        loop {
+            if let Some(event) = self.session.next_event().map_err(Loss::Violation)? {
+                return Ok(event);
+            }
+            self.write();
+            let wants_write = !self.session.outgoing().is_empty() && self.write_error.is_none();
+            let interest = if wants_write {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            tokio::select! {
+                ready = self.stream.ready(interest) => ready.map_err(Loss::Io)?,
+                loss = pass(deadline) => return Err(loss),
+            };
+            self.read()?;
+        }
+    }
+
+    fn write(&mut self) {
+        while !self.session.outgoing().is_empty() && self.write_error.is_none() {
+            match self.stream.try_write(self.session.outgoing()) {
+                Ok(len) => self.session.sent(len),
+                Err(error) if is_transient(&error) => break,
+                Err(error) => self.write_error = Some(error),
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Loss> {
+        match self.stream.try_read(self.session.space()) {
+            Ok(0) => Err(self.write_error.take().map_or(Loss::Closed, Loss::Io)),
+            Ok(len) => {
+                self.session.filled(len);
+                Ok(())
+            }
+            Err(error) if is_transient(&error) => Ok(()),
+            Err(error) => Err(Loss::Io(error)),
+        }
+    }
+}
+
+/// Ends when the deadline has passed: never, when there is none.
+async fn pass(deadline: Option<(Instant, Duration)>) -> Loss {
+    match deadline {
+        Some((deadline, time_max)) => {
+            sleep_until(deadline).await;
+            Loss::ReplyTime(time_max)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

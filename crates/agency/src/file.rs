@@ -1,0 +1,218 @@
+//! The file of bets, which has to be the same each time it is read through.
+//!
+//! It is opened once and read from the beginning as often as needed. Its length and its time of
+//! change are looked at after every read: when one of them is another, reading fails.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{AgencyError, RowFault, RowReason};
+use crate::rows::Rows;
+
+/// The file of bets.
+#[derive(Clone, Debug)]
+pub(crate) struct BetsFile {
+    path: Arc<Path>,
+    file: Arc<File>,
+    stamp: Stamp,
+    stop: CancellationToken,
+}
+
+/// Reads the file as long as it is unchanged and nobody wants to stop.
+#[derive(Debug)]
+pub(crate) struct Unchanged(BetsFile);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: SystemTime,
+}
+
+/// What reading fails with when the file changed.
+#[derive(Debug)]
+struct FileChanged;
+
+impl BetsFile {
+    /// Opens the file. `stop` ends every reading of it.
+    ///
+    /// # Errors
+    /// When it can't be opened or is not a regular file.
+    pub(crate) fn open(path: &Path, stop: CancellationToken) -> Result<Self, AgencyError> {
+        let open_error = |source| AgencyError::Open {
+            file: path.to_owned(),
+            source,
+        };
+        // Asked before opening, which would wait for the writer of a pipe.
+        if !fs::metadata(path).map_err(open_error)?.is_file() {
+            return Err(AgencyError::NotRegular {
+                file: path.to_owned(),
+            });
+        }
+        let file = File::open(path).map_err(open_error)?;
+        let metadata = file.metadata().map_err(open_error)?;
+        Ok(Self {
+            path: path.into(),
+            file: Arc::new(file),
+            stamp: Stamp::of(&metadata).map_err(open_error)?,
+            stop,
+        })
+    }
+
+    /// Its rows from the first on. Rows given out before must not be read any more: the place in
+    /// the file is one.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn rows(&self) -> io::Result<Rows<Unchanged>> {
+        (&*self.file).seek(SeekFrom::Start(0))?;
+        Ok(Rows::new(Unchanged(self.clone())))
+    }
+
+    /// The fault of a row of this file.
+    pub(crate) fn row_fault(&self, line: u64, reason: RowReason) -> RowFault {
+        RowFault {
+            file: Arc::clone(&self.path),
+            line,
+            reason,
+        }
+    }
+
+    /// What to say of an error while reading.
+    pub(crate) fn read_error(&self, source: io::Error) -> AgencyError {
+        let changed = source
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<FileChanged>);
+        if changed {
+            self.changed()
+        } else {
+            AgencyError::Read {
+                file: self.path.to_path_buf(),
+                source,
+            }
+        }
+    }
+
+    /// The file is another than when it was checked.
+    pub(crate) fn changed(&self) -> AgencyError {
+        AgencyError::Changed {
+            file: self.path.to_path_buf(),
+        }
+    }
+}
+
+impl Read for Unchanged {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Self(BetsFile {
+            file, stamp, stop, ..
+        }) = self;
+        if stop.is_cancelled() {
+            return Err(io::Error::other("stopped"));
+        }
+        let len = (&**file).read(buffer)?;
+        if Stamp::of(&file.metadata()?)? != *stamp {
+            return Err(io::Error::other(FileChanged));
+        }
+        Ok(len)
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> io::Result<Self> {
+        Ok(Self {
+            len: metadata.len(),
+            modified: metadata.modified()?,
+        })
+    }
+}
+
+impl fmt::Display for FileChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the file changed")
+    }
+}
+
+impl std::error::Error for FileChanged {}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const ROW: &str = "Ana,Paz,7,2000-01-01,22\n";
+
+    fn open(path: &Path) -> Result<BetsFile, AgencyError> {
+        BetsFile::open(path, CancellationToken::new())
+    }
+
+    fn count(rows: &mut Rows<Unchanged>) -> io::Result<usize> {
+        let mut count = 0;
+        while rows.advance()? {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn a_file_is_read_from_its_beginning_each_time() {
+        let mut written = tempfile::NamedTempFile::new().unwrap();
+        written.write_all(ROW.repeat(3).as_bytes()).unwrap();
+        let file = open(written.path()).unwrap();
+        assert!(file.rows().unwrap().advance().unwrap());
+        assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 3);
+        assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_file_that_grew_can_be_read_no_more() {
+        let mut written = tempfile::NamedTempFile::new().unwrap();
+        written.write_all(ROW.as_bytes()).unwrap();
+        let file = open(written.path()).unwrap();
+        assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 1);
+        written.write_all(ROW.as_bytes()).unwrap();
+        let error = count(&mut file.rows().unwrap()).unwrap_err();
+        assert!(matches!(
+            file.read_error(error),
+            AgencyError::Changed { .. }
+        ));
+    }
+
+    #[test]
+    fn a_file_written_over_in_place_can_be_read_no_more() {
+        let mut written = tempfile::NamedTempFile::new().unwrap();
+        written.write_all(ROW.as_bytes()).unwrap();
+        let file = open(written.path()).unwrap();
+        let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        written.as_file().set_modified(later).unwrap();
+        let error = count(&mut file.rows().unwrap()).unwrap_err();
+        assert!(matches!(
+            file.read_error(error),
+            AgencyError::Changed { .. }
+        ));
+    }
+
+    #[test]
+    fn only_a_regular_file_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let not_regular = open(directory.path());
+        assert!(matches!(not_regular, Err(AgencyError::NotRegular { .. })));
+        let missing = open(&directory.path().join("none"));
+        assert!(matches!(missing, Err(AgencyError::Open { .. })));
+    }
+
+    #[test]
+    fn reading_ends_when_stopped() {
+        let mut written = tempfile::NamedTempFile::new().unwrap();
+        written.write_all(ROW.as_bytes()).unwrap();
+        let stop = CancellationToken::new();
+        let file = BetsFile::open(written.path(), stop.clone()).unwrap();
+        stop.cancel();
+        assert!(count(&mut file.rows().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,308 @@
+//! What was sent and not yet acknowledged, and what comes next.
+//!
+//! ```text
+//! chunk 0        confirmed          pending.len()                  end of the file
+//! | acknowledged  | sent | not sent  | not read yet                 |
+//!                        ^ sent, on this connection
+//! ```
+//!
+//! Pure but for reading the file. Invariants:
+//! - a batch is kept, and its id with it, until it is acknowledged: after a lost connection exactly
+//!   the unacknowledged ones are sent again;
+//! - acknowledgements come in the order of sending, which the session sees to;
+//! - the batches are those that were checked: when the file ends with other totals, that is an error.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+use crate::plan::{Batch, Plan, PlanError, Prefix, Terms, Totals};
+
+/// The batches of a file on their way.
+#[derive(Debug)]
+pub(crate) struct Outbox<R> {
+    plan: Plan<R>,
+    /// What checking the file gave.
+    expected: Totals,
+    confirmed: Prefix,
+    pending: VecDeque<Batch>,
+    sent: usize,
+}
+
+/// Why the batches can't go on.
+#[derive(Debug)]
+pub(crate) enum OutboxError {
+    Plan(PlanError),
+    /// The file is not the one that was checked.
+    Changed,
+    /// The central holds other bets for the batches `0..chunks`.
+    OtherBets {
+        chunks: u64,
+    },
+    /// The central holds fewer than it acknowledged.
+    LostByCentral {
+        acknowledged: u64,
+        stored: u64,
+    },
+}
+
+/// Batches that turned out to be stored.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Sent on an earlier connection of this run.
+    pub(crate) sent: Vec<Batch>,
+    /// How many were never sent by this run.
+    pub(crate) unsent: u64,
+}
+
+impl<R: Read> Outbox<R> {
+    pub(crate) fn new(plan: Plan<R>, expected: Totals) -> Self {
+        Self {
+            plan,
+            expected,
+            confirmed: Prefix::EMPTY,
+            pending: VecDeque::new(),
+            sent: 0,
+        }
+    }
+
+    /// What the batches follow from.
+    pub(crate) fn terms(&self) -> Terms {
+        self.plan.terms()
+    }
+
+    /// What is known to be stored.
+    pub(crate) fn confirmed(&self) -> Prefix {
+        self.confirmed
+    }
+
+    /// How many batches were sent on this connection and not acknowledged.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.sent
+    }
+
+    /// The oldest batch in flight.
+    pub(crate) fn oldest(&self) -> Option<&Batch> {
+        self.pending.front().filter(|_| self.sent > 0)
+    }
+
+    /// The batch to send next, which counts as sent from now on; none when all were.
+    ///
+    /// # Errors
+    /// When the file can't be read or is another than the one that was checked.
+    pub(crate) fn send_next(&mut self) -> Result<Option<&Batch>, OutboxError> {
+        if !self.has_unsent()? {
+            return Ok(None);
+        }
+        self.sent += 1;
+        Ok(self.pending.get(self.sent - 1))
+    }
+
+    /// Whether there is a batch that was not sent on this connection.
+    ///
+    /// # Errors
+    /// As [`Outbox::send_next`].
+    pub(crate) fn has_unsent(&mut self) -> Result<bool, OutboxError> {
+        if self.sent == self.pending.len() {
+            let Some(batch) = self.read_next()? else {
+                return Ok(false);
+            };
+            self.pending.push_back(batch);
+        }
+        Ok(true)
+    }
+
+    /// The oldest batch in flight is stored.
+    pub(crate) fn acknowledge(&mut self) -> Option<Batch> {
+        if self.sent == 0 {
+            return None;
+        }
+        let batch = self.pending.pop_front()?;
+        self.sent -= 1;
+        self.confirmed = batch.prefix;
+        Some(batch)
+    }
+
+    /// A new connection: nothing is in flight on it.
+    pub(crate) fn reconnected(&mut self) {
+        self.sent = 0;
+    }
+
+    /// Skips what the central holds, if it is what was or would have been sent.
+    ///
+    /// # Errors
+    /// When it is not; and as [`Outbox::send_next`].
+    pub(crate) fn resume(&mut self, stored: Prefix) -> Result<Found, OutboxError> {
+        self.reconnected();
+        if stored.chunks < self.confirmed.chunks {
+            return Err(OutboxError::LostByCentral {
+                acknowledged: self.confirmed.chunks,
+                stored: stored.chunks,
+            });
+        }
+        let other_bets = OutboxError::OtherBets {
+            chunks: stored.chunks,
+        };
+        let mut found = Found::default();
+        while self.confirmed.chunks < stored.chunks {
+            if let Some(batch) = self.pending.pop_front() {
+                self.confirmed = batch.prefix;
+                found.sent.push(batch);
+            } else if let Some(batch) = self.read_next()? {
+                self.confirmed = batch.prefix;
+                found.unsent += 1;
+            } else {
+                return Err(other_bets);
+            }
+        }
+        if self.confirmed == stored {
+            Ok(found)
+        } else {
+            Err(other_bets)
+        }
+    }
+
+    fn read_next(&mut self) -> Result<Option<Batch>, OutboxError> {
+        let batch = self
+            .plan
+            .next_batch(&mut |_, _| {})
+            .map_err(OutboxError::Plan)?;
+        let (totals, expected) = (self.plan.totals(), self.expected);
+        let as_checked = if batch.is_some() {
+            totals.refused <= expected.refused && totals.batches <= expected.batches
+        } else {
+            totals == expected
+        };
+        if as_checked {
+            Ok(batch)
+        } else {
+            Err(OutboxError::Changed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::{AgencyId, NumberRange};
+
+    use super::*;
+    use crate::rows::Rows;
+
+    const ROWS: &str = "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\n";
+
+    /// Three batches of one bet.
+    fn outbox_of(text: &'static str) -> Outbox<&'static [u8]> {
+        let terms = Terms {
+            agency: AgencyId(1),
+            bets_max: 1,
+            frame_len_max: 8192,
+            numbers: NumberRange::default(),
+        };
+        let expected = Totals {
+            bets: 3,
+            batches: 3,
+            refused: 0,
+        };
+        Outbox::new(Plan::new(Rows::new(text.as_bytes()), terms), expected)
+    }
+
+    fn prefix(chunks: u64) -> Prefix {
+        let mut outbox = outbox_of(ROWS);
+        for _ in 0..chunks {
+            outbox.send_next().unwrap();
+            outbox.acknowledge().unwrap();
+        }
+        outbox.confirmed()
+    }
+
+    fn send(outbox: &mut Outbox<&[u8]>) -> Option<u32> {
+        outbox.send_next().unwrap().map(|batch| batch.chunk)
+    }
+
+    #[test]
+    fn batches_are_sent_once_and_kept_until_acknowledged() {
+        let mut outbox = outbox_of(ROWS);
+        assert_eq!(outbox.acknowledge(), None);
+        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(0), Some(1)]);
+        assert_eq!(outbox.acknowledge().unwrap().chunk, 0);
+        assert_eq!((outbox.in_flight(), outbox.confirmed()), (1, prefix(1)));
+        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(2), None]);
+        assert_eq!(outbox.oldest().unwrap().chunk, 1);
+    }
+
+    #[test]
+    fn a_new_connection_sends_exactly_the_unacknowledged_again() {
+        let mut outbox = outbox_of(ROWS);
+        while send(&mut outbox).is_some() {}
+        outbox.acknowledge().unwrap();
+        outbox.reconnected();
+        assert_eq!(outbox.oldest(), None);
+        let again = [send(&mut outbox), send(&mut outbox), send(&mut outbox)];
+        assert_eq!(again, [Some(1), Some(2), None]);
+    }
+
+    #[test]
+    fn what_an_earlier_run_stored_is_skipped() {
+        let mut outbox = outbox_of(ROWS);
+        assert_eq!(outbox.resume(prefix(2)).unwrap().unsent, 2);
+        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(2), None]);
+    }
+
+    #[test]
+    fn what_was_stored_without_a_word_is_found_on_the_next_connection() {
+        let mut outbox = outbox_of(ROWS);
+        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(0), Some(1)]);
+        let found = outbox.resume(prefix(1)).unwrap();
+        assert_eq!(
+            (found.sent[0].chunk, found.sent.len(), found.unsent),
+            (0, 1, 0)
+        );
+        assert_eq!(send(&mut outbox), Some(1));
+    }
+
+    #[test]
+    fn other_bets_at_the_central_are_noticed() {
+        let other = |change: fn(&mut Prefix)| {
+            let mut stored = prefix(2);
+            change(&mut stored);
+            let resumed = outbox_of(ROWS).resume(stored);
+            matches!(resumed, Err(OutboxError::OtherBets { .. }))
+        };
+        assert!(!other(|_| ()));
+        assert!(other(|stored| stored.digest.0[31] ^= 1));
+        assert!(other(|stored| stored.bets += 1));
+        assert!(other(|stored| stored.chunks = 1));
+        assert!(other(|stored| stored.chunks = 4));
+    }
+
+    #[test]
+    fn a_central_that_lost_what_it_acknowledged_is_noticed() {
+        let mut outbox = outbox_of(ROWS);
+        outbox.resume(prefix(2)).unwrap();
+        let lost = outbox.resume(prefix(1)).unwrap_err();
+        assert!(matches!(
+            lost,
+            OutboxError::LostByCentral {
+                acknowledged: 2,
+                stored: 1
+            }
+        ));
+    }
+
+    #[test]
+    fn a_file_with_other_rows_than_were_checked_is_noticed() {
+        for text in [
+            "a,b,0,2000-01-01,0\na,b,1,2000-01-01,x\na,b,2,2000-01-01,2\n",
+            "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\n",
+            "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\na,b,3,2000-01-01,2\n",
+        ] {
+            let mut outbox = outbox_of(text);
+            let error = loop {
+                match outbox.send_next() {
+                    Ok(batch) => assert!(batch.is_some(), "sent to its end: {text}"),
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(error, OutboxError::Changed), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! How the rows of a file make batches.
+//!
+//! Bets are taken in order into a batch until it holds the most bets allowed or the next one would
+//! make its message too long; that one begins the next batch. So the same rows with the same
+//! [`Terms`] always make the same batches, numbered from 0: what an interrupted run had stored can
+//! be found again. Every batch has a bet. Rows at fault are told to the caller and left out.
+
+use std::fmt::Write;
+use std::io::{self, Read};
+
+use lottery::{AgencyId, Bet, ChunkDigest, NumberRange, PrefixDigest};
+use wire::BetsEncoder;
+
+use crate::error::RowReason;
+use crate::rows::Rows;
+
+/// What batches follow from, besides the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) agency: AgencyId,
+    pub(crate) bets_max: u32,
+    /// Of a whole message, its header included.
+    pub(crate) frame_len_max: u32,
+    pub(crate) numbers: NumberRange,
+}
+
+/// Makes batches of rows.
+#[derive(Debug)]
+pub(crate) struct Plan<R> {
+    rows: Rows<R>,
+    terms: Terms,
+    /// Whether the current row did not fit the last batch.
+    row_waits: bool,
+    totals: Totals,
+    /// Up to the last batch.
+    prefix: Prefix,
+    birthdate: String,
+    number: String,
+}
+
+/// A batch, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) chunk: u32,
+    /// The BETS message.
+    pub(crate) frame: Vec<u8>,
+    /// The line of each bet, in order.
+    pub(crate) lines: Vec<u64>,
+    /// All batches up to this one.
+    pub(crate) prefix: Prefix,
+}
+
+/// The first batches of an agency, as the central tells what it has stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    pub(crate) chunks: u64,
+    pub(crate) bets: u64,
+    pub(crate) digest: PrefixDigest,
+}
+
+/// What came of the rows so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) bets: u64,
+    pub(crate) batches: u64,
+    pub(crate) refused: u64,
+}
+
+/// Why there is no next batch.
+#[derive(Debug)]
+pub(crate) enum PlanError {
+    Read(io::Error),
+    TooManyBatches,
+}
+
+impl<R: Read> Plan<R> {
+    pub(crate) fn new(rows: Rows<R>, terms: Terms) -> Self {
+        Self {
+            rows,
+            terms,
+            row_waits: false,
+            totals: Totals::default(),
+            prefix: Prefix::EMPTY,
+            birthdate: String::new(),
+            number: String::new(),
+        }
+    }
+
+    /// The next batch; none after the last. The rows at fault on the way are given to `refuse`.
+    ///
+    /// # Errors
+    /// When the rows can't be read, or there are more batches than chunk ids.
+    pub(crate) fn next_batch(
+        &mut self,
+        refuse: &mut dyn FnMut(u64, RowReason),
+    ) -> Result<Option<Batch>, PlanError> {
+        let Terms {
+            agency,
+            bets_max,
+            frame_len_max,
+            numbers,
+        } = self.terms;
+        let chunk_wanted = self.totals.batches;
+        // Past the last chunk id any will do, to see whether there are more bets.
+        let chunk = u32::try_from(chunk_wanted).unwrap_or(u32::MAX);
+        let mut encoder = BetsEncoder::new(agency.0, chunk, frame_len_max);
+        let mut lines = Vec::new();
+        while encoder.bets() < bets_max {
+            if !self.row_waits && !self.rows.advance().map_err(PlanError::Read)? {
+                break;
+            }
+            self.row_waits = false;
+            let row = self.rows.row();
+            let pushed = row.bet(numbers).and_then(|bet| {
+                let texts = (&mut self.birthdate, &mut self.number);
+                push(&mut encoder, &bet, texts, frame_len_max)
+            });
+            match pushed {
+                Ok(true) => lines.push(row.line),
+                Ok(false) => {
+                    self.row_waits = true;
+                    break;
+                }
+                Err(reason) => {
+                    self.totals.refused += 1;
+                    refuse(row.line, reason);
+                }
+            }
+        }
+        if encoder.is_empty() {
+            return Ok(None);
+        }
+        if u64::from(chunk) != chunk_wanted {
+            return Err(PlanError::TooManyBatches);
+        }
+        let text = str::from_utf8(encoder.bets_text()).expect("a batch is made of text");
+        self.totals.batches += 1;
+        self.totals.bets += u64::from(encoder.bets());
+        self.prefix = Prefix {
+            chunks: self.totals.batches,
+            bets: self.totals.bets,
+            digest: self.prefix.digest.then(&ChunkDigest::of(text)),
+        };
+        Ok(Some(Batch {
+            chunk,
+            frame: encoder.finish(),
+            lines,
+            prefix: self.prefix,
+        }))
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+}
+
+impl Batch {
+    /// How many bets.
+    pub(crate) fn bets(&self) -> usize {
+        self.lines.len()
+    }
+}
+
+impl Prefix {
+    pub(crate) const EMPTY: Self = Self {
+        chunks: 0,
+        bets: 0,
+        digest: PrefixDigest::EMPTY,
+    };
+}
+
+/// Adds a bet in its canonical form; `false` when it begins the next batch.
+fn push(
+    encoder: &mut BetsEncoder,
+    bet: &Bet<'_>,
+    (birthdate, number): (&mut String, &mut String),
+    frame_len_max: u32,
+) -> Result<bool, RowReason> {
+    birthdate.clear();
+    number.clear();
+    write!(birthdate, "{}", bet.birthdate()).expect("a string takes all that is written");
+    write!(number, "{}", bet.number()).expect("a string takes all that is written");
+    let fields = [
+        bet.first_name(),
+        bet.last_name(),
+        bet.document(),
+        birthdate,
+        number,
+    ];
+    // A checked bet holds no separators: it can only be too long.
+    encoder
+        .try_push(&fields)
+        .map_err(|_| RowReason::Message(frame_len_max))
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::BetFault;
+    use proptest::prelude::*;
+    use wire::AgencyMessage;
+
+    use super::*;
+
+    fn terms(bets_max: u32, frame_len_max: u32) -> Terms {
+        Terms {
+            agency: AgencyId(1),
+            bets_max,
+            frame_len_max,
+            numbers: NumberRange::default(),
+        }
+    }
+
+    fn plan(text: &str, terms: Terms) -> (Vec<Batch>, Vec<(u64, RowReason)>, Totals) {
+        let mut plan = Plan::new(Rows::new(text.as_bytes()), terms);
+        let (mut batches, mut refused) = (Vec::new(), Vec::new());
+        while let Some(batch) = plan
+            .next_batch(&mut |line, reason| refused.push((line, reason)))
+            .unwrap()
+        {
+            batches.push(batch);
+        }
+        (batches, refused, plan.totals())
+    }
+
+    fn text_of(batch: &Batch) -> String {
+        let Ok(AgencyMessage::Bets(bets)) = AgencyMessage::decode(&batch.frame) else {
+            panic!("not a BETS message");
+        };
+        assert_eq!((bets.agency, bets.chunk), (1, batch.chunk));
+        bets.text().unwrap().expect("a batch has bets").to_owned()
+    }
+
+    #[test]
+    fn a_batch_has_the_bytes_of_the_field() {
+        let text = "Santiago Lionel,Lorca,30904465,1999-03-17,02201\n";
+        let (batches, ..) = plan(text, terms(93, 8192));
+        let expected = b"\x00\x0c\x00\x321&0&Santiago Lionel|Lorca|30904465|1999-03-17|2201";
+        assert_eq!(batches[0].frame, expected);
+    }
+
+    #[test]
+    fn rows_at_fault_are_told_and_left_out() {
+        let text = "a,b,1,2000-01-01,1\na,b,1,2000-01-01,x\na,b\n\na,b,1,2000-01-01,2\n";
+        let (batches, refused, totals) = plan(text, terms(2, 8192));
+        assert_eq!(
+            text_of(&batches[0]),
+            "a|b|1|2000-01-01|1&a|b|1|2000-01-01|2"
+        );
+        assert_eq!(batches[0].lines, [1, 5]);
+        let number = RowReason::Bet(BetFault::NumberFormat);
+        assert_eq!(refused, [(2, number), (3, RowReason::FieldCount(2))]);
+        let expected = Totals {
+            bets: 2,
+            batches: 1,
+            refused: 2,
+        };
+        assert_eq!(totals, expected);
+    }
+
+    #[test]
+    fn a_file_without_bets_makes_no_batch() {
+        assert_eq!(
+            plan("", terms(93, 8192)),
+            (vec![], vec![], Totals::default())
+        );
+        assert_eq!(plan("x\n", terms(93, 8192)).0, []);
+    }
+
+    #[test]
+    fn a_bet_too_long_for_its_message_is_at_fault() {
+        let name = "x".repeat(100);
+        let longest = format!("{name},{name},123456789012345,2000-01-01,4294967295\n");
+        let terms = Terms {
+            agency: AgencyId(u32::MAX),
+            numbers: NumberRange::new(0, u32::MAX).unwrap(),
+            ..terms(1, 256)
+        };
+        // It fits to the byte while the chunk id has one digit.
+        let (batches, refused, _) = plan(&longest.repeat(11), terms);
+        assert_eq!((batches.len(), batches[9].frame.len()), (10, 256));
+        assert_eq!(refused, [(11, RowReason::Message(256))]);
+    }
+
+    proptest! {
+        #[test]
+        fn batches_keep_both_limits_and_are_the_file_in_order(
+            rows in prop::collection::vec(
+                ("[a-zñ]{1,50}", "[A-Z]{1,50}", "[0-9]{1,15}", 0_u32..10_000), 0..60,
+            ),
+            bets_max in 1_u32..20,
+            frame_len_max in 256_u32..1_500,
+        ) {
+            let texts: Vec<_> =
+                rows.iter().map(|(f, l, d, n)| format!("{f}|{l}|{d}|2000-01-01|{n}")).collect();
+            let csv: String = texts.iter().map(|text| text.replace('|', ",") + "\n").collect();
+            let (batches, refused, totals) = plan(&csv, terms(bets_max, frame_len_max));
+            prop_assert_eq!(refused, []);
+            prop_assert_eq!(totals.bets, rows.len() as u64);
+            let mut prefix = Prefix::EMPTY;
+            let mut sent = Vec::new();
+            for (chunk, batch) in (0..).zip(&batches) {
+                prop_assert_eq!(batch.chunk, chunk);
+                prop_assert!(batch.bets() >= 1 && batch.bets() <= bets_max as usize);
+                prop_assert!(batch.frame.len() <= frame_len_max as usize);
+                let text = text_of(batch);
+                prefix.chunks += 1;
+                prefix.bets += batch.bets() as u64;
+                prefix.digest = prefix.digest.then(&ChunkDigest::of(&text));
+                prop_assert_eq!(batch.prefix, prefix);
+                sent.extend(text.split('&').map(str::to_owned));
+            }
+            prop_assert_eq!(&sent, &texts);
+            let lines: Vec<_> = batches.iter().flat_map(|batch| batch.lines.clone()).collect();
+            prop_assert_eq!(lines, (1..=rows.len() as u64).collect::<Vec<_>>());
+            // No batch could have taken the bet that begins the next.
+            for pair in batches.windows(2) {
+                let first_of_next = text_of(&pair[1]).split('&').next().unwrap().len();
+                let full = pair[0].bets() == bets_max as usize;
+                prop_assert!(full || pair[0].frame.len() + 1 + first_of_next > frame_len_max as usize);
+            }
+        }
+    }
+}

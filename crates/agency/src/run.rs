@@ -1,0 +1,212 @@
+//! The agency's life: check the file, then attempt after attempt until the winners are there.
+
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{Outcome, Setback};
+use crate::backoff::Backoff;
+use crate::check::{Checked, check};
+use crate::error::{AgencyError, Loss};
+use crate::file::{BetsFile, Unchanged};
+use crate::limits::{FRAME_LEN_MAX, STALL_TIME_MAX};
+use crate::options::{Options, Progress, Report};
+use crate::outbox::{Outbox, OutboxError};
+use crate::plan::{Plan, PlanError, Terms};
+
+/// Sends the bets of a file and waits for the winners; `progress` is told on the way. `shutdown`
+/// ends it at once, at any point: what was acknowledged is stored, and another run goes on there.
+///
+/// # Errors
+/// See [`AgencyError`]; [`AgencyError::is_wrong_input`] tells a bad file from a failure.
+pub async fn run(
+    options: Options,
+    progress: &mut (dyn FnMut(Progress) + Send),
+    shutdown: CancellationToken,
+) -> Result<Report, AgencyError> {
+    let started = Instant::now();
+    // Ends the reading of the file when this future is dropped, too.
+    let reading = shutdown.child_token();
+    let _ends_reading = reading.clone().drop_guard();
+    let mut report = Report::default();
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => report.stopped = true,
+        ended = live(&options, progress, &mut report, reading) => ended?,
+    }
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+/// A run under way.
+pub(crate) struct Run<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) progress: &'a mut (dyn FnMut(Progress) + Send),
+    pub(crate) report: &'a mut Report,
+    file: BetsFile,
+    /// None only while another thread reads on.
+    outbox: Option<Outbox<Unchanged>>,
+    /// Whether the central noted that this agency has finished.
+    pub(crate) finished: bool,
+    backoff: Backoff,
+    /// When it last came forward. Time spent waiting for the draw is added.
+    moved_at: Instant,
+}
+
+async fn live(
+    options: &Options,
+    progress: &mut (dyn FnMut(Progress) + Send),
+    report: &mut Report,
+    reading: CancellationToken,
+) -> Result<(), AgencyError> {
+    options.check()?;
+    let path = options.bets.clone();
+    let file = off_thread(move || BetsFile::open(&path, reading)).await?;
+    let mut run = Run {
+        options,
+        progress,
+        report,
+        file,
+        outbox: None,
+        finished: false,
+        backoff: Backoff::with_seed(options.seed),
+        moved_at: Instant::now(),
+    };
+    run.plan(Terms {
+        agency: options.agency,
+        bets_max: options.batch_bets_max,
+        frame_len_max: FRAME_LEN_MAX,
+        numbers: options.numbers,
+    })
+    .await?;
+    run.moved_at = Instant::now();
+    loop {
+        match run.attempt().await {
+            Ok(Outcome::Done) => return Ok(()),
+            Ok(Outcome::AskNow) => {}
+            Ok(Outcome::AskLater) => sleep(run.backoff.pause()).await,
+            Err(Setback::Failed(error)) => return Err(error),
+            Err(Setback::Lost(loss)) => run.pause_after(loss).await?,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Reads the file through and gets ready to send it under `terms`, from its first batch.
+    pub(crate) async fn plan(&mut self, terms: Terms) -> Result<(), AgencyError> {
+        self.outbox = None;
+        let file = self.file.clone();
+        let skip_invalid = self.options.skip_invalid;
+        let checking = off_thread(move || {
+            let checked = check(&file, terms, skip_invalid)?;
+            let rows = file.rows().map_err(|error| file.read_error(error))?;
+            Ok((checked, Plan::new(rows, terms)))
+        });
+        let (checked, plan) = checking.await?;
+        let Checked {
+            totals,
+            refused_rows,
+        } = checked;
+        self.report.refused_rows = refused_rows;
+        self.outbox = Some(Outbox::new(plan, totals));
+        (self.progress)(Progress::Checked {
+            bets: totals.bets,
+            batches: totals.batches,
+            refused: totals.refused,
+        });
+        Ok(())
+    }
+
+    /// The batches on their way.
+    pub(crate) fn outbox(&mut self) -> &mut Outbox<Unchanged> {
+        self.outbox
+            .as_mut()
+            .expect("the outbox is only away while its reader is awaited")
+    }
+
+    /// Does what reads much of the file on a thread that may block.
+    pub(crate) async fn with_outbox<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Outbox<Unchanged>) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, AgencyError> {
+        let mut outbox = self
+            .outbox
+            .take()
+            .expect("the outbox is only away while its reader is awaited");
+        let (outbox, done) = off_thread(move || {
+            let done = work(&mut outbox);
+            (outbox, done)
+        })
+        .await;
+        self.outbox = Some(outbox);
+        done.map_err(|error| self.outbox_error(error))
+    }
+
+    /// What to say when the batches can't go on.
+    pub(crate) fn outbox_error(&self, error: OutboxError) -> AgencyError {
+        let agency = self.options.agency;
+        match error {
+            OutboxError::Plan(PlanError::Read(error)) => self.file.read_error(error),
+            OutboxError::Plan(PlanError::TooManyBatches) => AgencyError::TooManyBatches,
+            OutboxError::Changed => self.file.changed(),
+            OutboxError::OtherBets { chunks } => AgencyError::OtherBets { agency, chunks },
+            OutboxError::LostByCentral {
+                acknowledged,
+                stored,
+            } => AgencyError::LostByCentral {
+                acknowledged,
+                stored,
+            },
+        }
+    }
+
+    pub(crate) fn file(&self) -> &BetsFile {
+        &self.file
+    }
+
+    /// It came forward: there is time again, and the next pause is short.
+    pub(crate) fn moved(&mut self) {
+        self.moved_at = Instant::now();
+        self.backoff.reset();
+    }
+
+    /// The central said something new, but nothing that another attempt should be quick for.
+    pub(crate) fn heard(&mut self) {
+        self.moved_at = Instant::now();
+    }
+
+    /// The draw was waited for since `from` on a connection that was good until now.
+    pub(crate) fn waited_since(&mut self, from: Instant) {
+        self.moved_at += from.elapsed();
+    }
+
+    async fn pause_after(&mut self, loss: Loss) -> Result<(), AgencyError> {
+        let stalled_for = self.moved_at.elapsed();
+        if stalled_for >= STALL_TIME_MAX {
+            return Err(AgencyError::Stalled { last: loss });
+        }
+        let retry_in = self.backoff.pause().min(STALL_TIME_MAX - stalled_for);
+        let reason = loss.to_string();
+        tracing::warn!(
+            action = "conexion",
+            result = "fail",
+            error = %reason,
+            retry_ms = retry_in.as_millis(),
+        );
+        (self.progress)(Progress::Lost { reason, retry_in });
+        sleep(retry_in).await;
+        Ok(())
+    }
+}
+
+/// Runs what blocks on a thread for it.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down, so nobody will poll this again.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

@@ -1,0 +1,282 @@
+//! A central that does what a test tells it, over a real socket, and what the tests start from.
+
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
+use std::io::Write;
+use std::time::Duration;
+
+use agency::{AgencyError, Options, Progress, Report};
+use lottery::{AgencyId, ChunkDigest, NumberRange, PrefixDigest};
+use tempfile::NamedTempFile;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use wire::message::DrawState;
+use wire::{
+    AgencyMessage, CentralMessage, CentralSession, DrawName, ErrorMessage, SessionLimits, Ticket,
+    Welcome,
+};
+
+/// Longer than a test runs, also when its clock is made to jump.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Where the scripted central listens.
+pub(crate) struct Central {
+    listener: TcpListener,
+}
+
+/// One connection as the central sees it.
+pub(crate) struct Line {
+    stream: TcpStream,
+    session: CentralSession,
+}
+
+/// What an agency asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Hello { agency: u32, draw: String },
+    Bets { chunk: u32, text: String },
+    Finish,
+    GetWinners,
+}
+
+impl Central {
+    pub(crate) async fn bind() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self { listener }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.listener.local_addr().expect("bound").to_string()
+    }
+
+    pub(crate) async fn accept_raw(&self) -> TcpStream {
+        self.listener.accept().await.expect("a connection").0
+    }
+
+    pub(crate) async fn accept(&self) -> Line {
+        let limits = SessionLimits::new(8192, 64).expect("good limits");
+        Line {
+            stream: self.accept_raw().await,
+            session: CentralSession::new(limits),
+        }
+    }
+
+    /// Accepts and answers HELLO.
+    pub(crate) async fn greet(&self, welcome: Welcome<'_>) -> Line {
+        let mut line = self.accept().await;
+        let (ticket, request) = line.request().await.expect("HELLO");
+        assert!(
+            matches!(request, Request::Hello { agency: 1, .. }),
+            "{request:?}"
+        );
+        line.greet(ticket, welcome).await;
+        line
+    }
+}
+
+impl Line {
+    /// The next request; none when the agency closed the connection.
+    pub(crate) async fn request(&mut self) -> Option<(Ticket, Request)> {
+        loop {
+            let next = self
+                .session
+                .next_request()
+                .expect("a request that makes sense");
+            if let Some((ticket, message)) = next {
+                return Some((ticket, request_of(&message)));
+            }
+            self.stream.readable().await.expect("a live socket");
+            match self.stream.try_read(self.session.space()) {
+                Ok(0) => return None,
+                Ok(len) => self.session.filled(len),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// The next request, which has to be this batch.
+    pub(crate) async fn bets(&mut self, expected: u32) -> (Ticket, String) {
+        match self.request().await {
+            Some((ticket, Request::Bets { chunk, text })) if chunk == expected => (ticket, text),
+            other => panic!("batch {expected} was expected, not {other:?}"),
+        }
+    }
+
+    /// Whether nothing more comes before the agency is answered, as far as a moment can tell: it
+    /// may miss what comes late, and never reports what does not come.
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        let next = self.request();
+        timeout(Duration::from_millis(30), next).await.is_err()
+    }
+
+    pub(crate) async fn greet(&mut self, ticket: Ticket, welcome: Welcome<'_>) {
+        self.session.greet(ticket, welcome);
+        self.flush().await;
+    }
+
+    pub(crate) async fn acknowledge(&mut self, ticket: Ticket, chunk: u32) {
+        self.reply(ticket, &CentralMessage::BetsAck { chunk }).await;
+    }
+
+    pub(crate) async fn reply(&mut self, ticket: Ticket, message: &CentralMessage<'_>) {
+        self.session.reply(ticket, message);
+        self.flush().await;
+    }
+
+    pub(crate) async fn reply_part(&mut self, ticket: &Ticket, message: &CentralMessage<'_>) {
+        self.session.reply_part(ticket, message);
+        self.flush().await;
+    }
+
+    pub(crate) async fn refuse(&mut self, ticket: Ticket, error: ErrorMessage) {
+        self.session.refuse(ticket, error);
+        self.flush().await;
+    }
+
+    /// Takes bets from `first` on, FINISH and GET_WINNERS, and says that `winners` won. The texts
+    /// of the batches.
+    pub(crate) async fn serve(&mut self, first: u32, winners: &[&str]) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some((ticket, request)) = self.request().await {
+            match request {
+                Request::Bets { chunk, text } => {
+                    assert_eq!(chunk, first + u32::try_from(texts.len()).expect("few"));
+                    texts.push(text);
+                    self.acknowledge(ticket, chunk).await;
+                }
+                Request::Finish => {
+                    let agency = 1;
+                    self.reply(ticket, &CentralMessage::FinishAck { agency })
+                        .await;
+                }
+                Request::GetWinners => self.reply(ticket, &won(winners)).await,
+                Request::Hello { .. } => panic!("HELLO twice"),
+            }
+        }
+        texts
+    }
+
+    async fn flush(&mut self) {
+        while !self.session.outgoing().is_empty() {
+            self.stream.writable().await.expect("a live socket");
+            match self.stream.try_write(self.session.outgoing()) {
+                Ok(len) => self.session.sent(len),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+fn request_of(message: &AgencyMessage<'_>) -> Request {
+    match message {
+        AgencyMessage::Hello(hello) => Request::Hello {
+            agency: hello.agency,
+            draw: hello.draw_name.as_str().to_owned(),
+        },
+        AgencyMessage::Bets(bets) => Request::Bets {
+            chunk: bets.chunk,
+            text: bets.text().expect("UTF-8").expect("bets").to_owned(),
+        },
+        AgencyMessage::Finish { .. } => Request::Finish,
+        AgencyMessage::GetWinners { .. } => Request::GetWinners,
+    }
+}
+
+/// The last part of the winners.
+pub(crate) fn won(winners: &[&str]) -> CentralMessage<'static> {
+    CentralMessage::WinnersPart {
+        last: true,
+        documents: wire::Documents::join(winners).expect("few winners"),
+    }
+}
+
+/// WELCOME to an open draw of which nothing is stored.
+pub(crate) fn welcome() -> Welcome<'static> {
+    Welcome {
+        version: 1,
+        agency: 1,
+        window: 64,
+        frame_len_max: 8192,
+        number_min: 0,
+        number_max: 9_999,
+        chunks_stored: 0,
+        bets_stored: 0,
+        prefix_digest: [0; 32],
+        state: DrawState::Open,
+        draw_name: DrawName::new("sorteo").expect("short"),
+    }
+}
+
+/// WELCOME when these batches are stored.
+pub(crate) fn welcome_back(stored: &[impl AsRef<str>]) -> Welcome<'static> {
+    let digests = stored.iter().map(|text| ChunkDigest::of(text.as_ref()));
+    let bets = stored
+        .iter()
+        .map(|text| text.as_ref().split('&').count() as u64);
+    Welcome {
+        chunks_stored: stored.len() as u64,
+        bets_stored: bets.sum(),
+        prefix_digest: digests.fold(PrefixDigest::EMPTY, |p, next| p.then(&next)).0,
+        ..welcome()
+    }
+}
+
+/// A row of the file and its bet's text: the same for the same number.
+pub(crate) fn row(number: u32) -> String {
+    format!("Ana,Paz,{},2000-01-01,{number}\n", 30_000_000 + number)
+}
+
+/// Rows 0 to `count - 1`.
+pub(crate) fn rows(count: u32) -> String {
+    (0..count).map(row).collect()
+}
+
+/// The batches that [`rows`] make, of `bets_max` bets.
+pub(crate) fn batches(count: u32, bets_max: usize) -> Vec<String> {
+    let bets: Vec<_> = (0..count)
+        .map(|number| row(number).trim_end().replace(',', "|"))
+        .collect();
+    bets.chunks(bets_max).map(|batch| batch.join("&")).collect()
+}
+
+/// A file that holds `text`.
+pub(crate) fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("room for it");
+    file
+}
+
+/// Two bets in a batch, three batches in flight.
+pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
+    Options {
+        agency: AgencyId(1),
+        central: central.address(),
+        bets: file.path().to_owned(),
+        draw: None,
+        batch_bets_max: 2,
+        window: 3,
+        legacy: false,
+        skip_invalid: false,
+        numbers: NumberRange::default(),
+        seed: 7,
+    }
+}
+
+/// Runs an agency to its end, in more time than any test needs.
+pub(crate) async fn run(options: Options) -> Result<Report, AgencyError> {
+    run_watched(options, &mut |_| (), CancellationToken::new()).await
+}
+
+/// As [`run`], watched.
+pub(crate) async fn run_watched(
+    options: Options,
+    progress: &mut (dyn FnMut(Progress) + Send),
+    shutdown: CancellationToken,
+) -> Result<Report, AgencyError> {
+    let run = agency::run(options, progress, shutdown);
+    timeout(DAY, run).await.expect("the agency hangs")
+}

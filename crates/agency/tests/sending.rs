@@ -1,0 +1,433 @@
+//! Sending to a central that knows HELLO: windows, lost connections, resuming, refusals.
+
+mod scripted;
+
+use agency::{AgencyError, Options, Progress, RowReason};
+use lottery::{DrawName, NumberRange};
+use scripted::{
+    Central, Request, batches, file, options, row, rows, run, run_watched, welcome, welcome_back,
+    won,
+};
+use tokio::join;
+use tokio_util::sync::CancellationToken;
+use wire::message::DrawState;
+use wire::{CentralMessage, Documents, ErrorCode, ErrorMessage, Fault, FaultCode, Welcome};
+
+#[tokio::test]
+async fn a_file_is_sent_and_the_winners_come_in_parts() {
+    let central = Central::bind().await;
+    let file = file(&rows(5));
+    let draw = Some(DrawName::new("sorteo").unwrap());
+    let script = async {
+        let mut line = central.accept().await;
+        let (ticket, hello) = line.request().await.unwrap();
+        let draw = "sorteo".to_owned();
+        assert_eq!(hello, Request::Hello { agency: 1, draw });
+        line.greet(ticket, welcome()).await;
+        for (chunk, expected) in (0..).zip(batches(5, 2)) {
+            let (ticket, text) = line.bets(chunk).await;
+            assert_eq!(text, expected);
+            line.acknowledge(ticket, chunk).await;
+        }
+        let (ticket, request) = line.request().await.unwrap();
+        assert_eq!(request, Request::Finish);
+        let finish_ack = CentralMessage::FinishAck { agency: 1 };
+        line.reply(ticket, &finish_ack).await;
+        let (ticket, request) = line.request().await.unwrap();
+        assert_eq!(request, Request::GetWinners);
+        let documents = Documents::join(["30000001", "30000002"]).unwrap();
+        let last = false;
+        line.reply_part(&ticket, &CentralMessage::WinnersPart { last, documents })
+            .await;
+        line.reply(ticket, &won(&["30000004"])).await;
+        assert_eq!(line.request().await, None);
+    };
+    let mut told = Vec::new();
+    let options = Options {
+        draw,
+        ..options(&central, &file)
+    };
+    let mut watch = |progress| told.push(progress);
+    let run = run_watched(options, &mut watch, CancellationToken::new());
+    let (report, ()) = join!(run, script);
+    let report = report.unwrap();
+    assert_eq!(report.winners, ["30000001", "30000002", "30000004"]);
+    assert_eq!((report.bets, report.batches, report.resumed), (5, 3, 0));
+    let bytes: usize = batches(5, 2).iter().map(|text| text.len() + 8).sum();
+    assert_eq!((report.bytes, report.stopped), (bytes as u64, false));
+    let acknowledged = |bets, batches| Progress::Acknowledged { bets, batches };
+    let expected = [
+        Progress::Checked {
+            bets: 5,
+            batches: 3,
+            refused: 0,
+        },
+        Progress::Connected,
+        acknowledged(2, 1),
+        acknowledged(4, 2),
+        acknowledged(5, 3),
+        Progress::Finished,
+        Progress::Waiting,
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn the_smaller_window_applies() {
+    for (own, offered) in [(3, 64), (64, 3), (1, 1)] {
+        let central = Central::bind().await;
+        let file = file(&rows(20));
+        let options = Options {
+            window: own,
+            ..options(&central, &file)
+        };
+        let script = async {
+            let window = offered;
+            let mut line = central
+                .greet(Welcome {
+                    window,
+                    ..welcome()
+                })
+                .await;
+            let in_flight = u32::from(own.min(offered));
+            let mut tickets = std::collections::VecDeque::new();
+            for chunk in 0..in_flight {
+                tickets.push_back(line.bets(chunk).await.0);
+            }
+            assert!(line.is_silent().await, "more than {in_flight} in flight");
+            for chunk in 0..10 - in_flight {
+                line.acknowledge(tickets.pop_front().unwrap(), chunk).await;
+                tickets.push_back(line.bets(chunk + in_flight).await.0);
+                assert!(line.is_silent().await, "more than {in_flight} in flight");
+            }
+            for (ticket, chunk) in tickets.into_iter().zip(10 - in_flight..) {
+                line.acknowledge(ticket, chunk).await;
+            }
+            line.serve(10, &[]).await;
+        };
+        let (report, ()) = join!(run(options), script);
+        assert_eq!(report.unwrap().batches, 10);
+    }
+}
+
+#[tokio::test]
+async fn after_a_lost_connection_exactly_the_unacknowledged_is_sent_again() {
+    let central = Central::bind().await;
+    let file = file(&rows(10));
+    let expected = batches(10, 2);
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        let (first, _) = line.bets(0).await;
+        line.bets(1).await;
+        line.bets(2).await;
+        line.acknowledge(first, 0).await;
+        line.bets(3).await;
+        drop(line);
+        // Batch 1 was stored and its acknowledgement lost; 2 and 3 never came through.
+        let mut line = central.greet(welcome_back(&expected[..2])).await;
+        assert_eq!(line.serve(2, &["30000001"]).await, expected[2..]);
+    };
+    let mut lost = 0;
+    let mut totals = Vec::new();
+    let mut watch = |progress| match progress {
+        Progress::Lost { .. } => lost += 1,
+        Progress::Acknowledged { bets, batches } => totals.push((bets, batches)),
+        _ => {}
+    };
+    let options = options(&central, &file);
+    let run = run_watched(options, &mut watch, CancellationToken::new());
+    let (report, ()) = join!(run, script);
+    let report = report.unwrap();
+    assert_eq!((report.bets, report.batches, report.resumed), (10, 5, 0));
+    assert_eq!(report.winners, ["30000001"]);
+    assert_eq!(lost, 1);
+    assert_eq!(totals, [(2, 1), (4, 2), (6, 3), (8, 4), (10, 5)]);
+}
+
+#[tokio::test]
+async fn a_restarted_agency_goes_on_where_the_last_run_stopped() {
+    let central = Central::bind().await;
+    let file = file(&rows(9));
+    let expected = batches(9, 2);
+    let script = async {
+        let mut line = central.greet(welcome_back(&expected[..3])).await;
+        assert_eq!(line.serve(3, &[]).await, expected[3..]);
+    };
+    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = report.unwrap();
+    assert_eq!((report.bets, report.batches, report.resumed), (9, 5, 3));
+}
+
+#[tokio::test]
+async fn other_bets_at_the_central_are_never_sent_on() {
+    let changed_file = [batches(10, 2)[0].clone(), batches(4, 2)[0].clone()];
+    let other_batch_limit = batches(9, 3)[..2].to_vec();
+    let longer_file = batches(11, 2);
+    for stored in [changed_file.to_vec(), other_batch_limit, longer_file] {
+        let central = Central::bind().await;
+        let file = file(&rows(9));
+        let script = async {
+            let mut line = central.greet(welcome_back(&stored)).await;
+            assert_eq!(line.request().await, None);
+        };
+        let (failed, ()) = join!(run(options(&central, &file)), script);
+        let error = failed.unwrap_err();
+        assert!(!error.is_wrong_input());
+        let chunks = stored.len();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the central holds other bets for the first {chunks} batches of agency 1: to go \
+                 on sending, the same file is needed with the same batch limit (--batch-max-bets)"
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_central_that_lost_acknowledged_batches_is_told_from_a_lost_connection() {
+    let central = Central::bind().await;
+    let file = file(&rows(9));
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        let (ticket, _) = line.bets(0).await;
+        line.acknowledge(ticket, 0).await;
+        line.bets(1).await;
+        line.bets(2).await;
+        line.bets(3).await;
+        drop(line);
+        let mut line = central.greet(welcome()).await;
+        assert_eq!(line.request().await, None);
+    };
+    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let lost = matches!(
+        failed,
+        Err(AgencyError::LostByCentral {
+            acknowledged: 1,
+            stored: 0
+        })
+    );
+    assert!(lost, "{failed:?}");
+}
+
+#[tokio::test]
+async fn bets_refused_by_the_central_are_named_by_file_and_line() {
+    let central = Central::bind().await;
+    let file = file(&format!("{}\n\n{}{}", row(0), row(1), rows(4)));
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        let (first, _) = line.bets(0).await;
+        let (second, _) = line.bets(1).await;
+        line.acknowledge(first, 0).await;
+        let faults = [(0, FaultCode::Document), (1, FaultCode::NumberRange)]
+            .map(|(position, code)| Fault { position, code });
+        let error = ErrorMessage::of_chunk(ErrorCode::BadBets, 1, "no").with_faults(faults);
+        line.refuse(second, error).await;
+        while line.request().await.is_some() {}
+    };
+    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let error = failed.unwrap_err();
+    assert!(error.is_wrong_input());
+    let path = file.path().display();
+    let expected = format!(
+        "the central refused batch 1: the batch holds bets that cannot be accepted: no \
+         ({path}:5: refused by the central: bad document; 1 other row is at fault too)"
+    );
+    assert_eq!(error.to_string(), expected);
+    let AgencyError::Refused { chunk, rows, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((chunk, rows.len()), (Some(1), 2));
+    let range = RowReason::Central(FaultCode::NumberRange);
+    assert_eq!((rows[1].line, rows[1].reason), (6, range));
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_ends_the_run_and_one_for_now_does_not() {
+    for (code, for_good) in [
+        (ErrorCode::UnknownAgency, true),
+        (ErrorCode::NoOpenDraw, true),
+        (ErrorCode::UnsupportedVersion, true),
+        (ErrorCode::Unknown(999), true),
+        (ErrorCode::Busy, false),
+        (ErrorCode::ShuttingDown, false),
+    ] {
+        let central = Central::bind().await;
+        let file = file(&rows(3));
+        let script = async {
+            let mut line = central.accept().await;
+            let (hello, _) = line.request().await.unwrap();
+            line.refuse(hello, ErrorMessage::closing(code, "because"))
+                .await;
+            drop(line);
+            if !for_good {
+                central.greet(welcome()).await.serve(0, &[]).await;
+            }
+        };
+        let (ended, ()) = join!(run(options(&central, &file)), script);
+        match ended {
+            Ok(report) => assert!(!for_good && report.bets == 3, "{code}"),
+            Err(AgencyError::Refused { code: said, .. }) => assert!(for_good && said == code),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_refused_for_now_is_sent_again_on_a_new_connection() {
+    let central = Central::bind().await;
+    let file = file(&rows(6));
+    let expected = batches(6, 2);
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        let (first, _) = line.bets(0).await;
+        let (second, _) = line.bets(1).await;
+        line.acknowledge(first, 0).await;
+        let full = ErrorMessage::of_chunk(ErrorCode::StorageFull, 1, "no room");
+        line.refuse(second, full).await;
+        let mut line = central.greet(welcome_back(&expected[..1])).await;
+        assert_eq!(line.serve(1, &[]).await, expected[1..]);
+    };
+    let (report, ()) = join!(run(options(&central, &file)), script);
+    assert_eq!(report.unwrap().batches, 3);
+}
+
+#[tokio::test]
+async fn the_file_is_checked_again_with_the_draws_numbers_before_anything_is_sent() {
+    for skip_invalid in [false, true] {
+        let central = Central::bind().await;
+        let file = file(&format!("{}{}{}", row(7), row(150), row(8)));
+        let numbers = NumberRange::new(0, 200).unwrap();
+        let options = Options {
+            skip_invalid,
+            numbers,
+            ..options(&central, &file)
+        };
+        let script = async {
+            let number_max = 99;
+            let welcome = Welcome {
+                number_max,
+                ..welcome()
+            };
+            let texts = central.greet(welcome).await.serve(0, &[]).await;
+            assert_eq!(texts.len(), usize::from(skip_invalid));
+        };
+        let (ended, ()) = join!(run(options), script);
+        let refused = match ended {
+            Ok(report) => report.refused_rows,
+            Err(AgencyError::BadRows { rows, .. }) => rows,
+            Err(error) => panic!("{error}"),
+        };
+        let range = RowReason::Bet(lottery::BetFault::NumberRange);
+        let named: Vec<_> = refused.iter().map(|row| (row.line, row.reason)).collect();
+        assert_eq!(named, [(2, range)]);
+    }
+}
+
+#[tokio::test]
+async fn a_shorter_message_limit_of_the_central_makes_smaller_batches() {
+    let central = Central::bind().await;
+    let file = file(&rows(30));
+    let options = Options {
+        batch_bets_max: 93,
+        ..options(&central, &file)
+    };
+    let script = async {
+        let frame_len_max = 256;
+        let welcome = Welcome {
+            frame_len_max,
+            ..welcome()
+        };
+        let texts = central.greet(welcome).await.serve(0, &[]).await;
+        assert!(texts.len() > 3 && texts.iter().all(|text| text.len() <= 252));
+        assert_eq!(texts.join("&"), batches(30, 30)[0]);
+    };
+    let (report, ()) = join!(run(options), script);
+    assert_eq!(report.unwrap().bets, 30);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_after_its_check_is_not_sent() {
+    use std::io::Write;
+    let central = Central::bind().await;
+    let mut file = file(&rows(5));
+    let options = options(&central, &file);
+    let script = async {
+        let mut line = central.accept().await;
+        let (hello, _) = line.request().await.unwrap();
+        file.write_all(row(5).as_bytes()).unwrap();
+        line.greet(hello, welcome()).await;
+        assert_eq!(line.request().await, None);
+    };
+    let (failed, ()) = join!(run(options), script);
+    assert!(
+        matches!(failed, Err(AgencyError::Changed { .. })),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_agency_that_had_finished_only_asks_for_its_winners() {
+    for state in [
+        DrawState::AgencyFinished,
+        DrawState::Closed,
+        DrawState::Drawn,
+    ] {
+        let central = Central::bind().await;
+        let file = file(&rows(5));
+        let script = async {
+            let welcome = Welcome {
+                state,
+                ..welcome_back(&batches(5, 2))
+            };
+            let mut line = central.greet(welcome).await;
+            let (ticket, request) = line.request().await.unwrap();
+            assert_eq!(request, Request::GetWinners);
+            line.reply(ticket, &won(&["30000003"])).await;
+        };
+        let (report, ()) = join!(run(options(&central, &file)), script);
+        let report = report.unwrap();
+        assert_eq!(report.winners, ["30000003"]);
+        assert_eq!((report.bets, report.resumed, report.bytes), (5, 3, 0));
+    }
+}
+
+#[tokio::test]
+async fn an_agency_that_had_finished_can_send_no_more() {
+    let central = Central::bind().await;
+    let file = file(&rows(5));
+    let script = async {
+        let welcome = Welcome {
+            state: DrawState::AgencyFinished,
+            ..welcome_back(&batches(5, 2)[..2])
+        };
+        assert_eq!(central.greet(welcome).await.request().await, None);
+    };
+    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let no_more = matches!(failed, Err(AgencyError::NoMoreBets { chunks: 2, .. }));
+    assert!(no_more, "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_file_without_bets_goes_straight_to_finish() {
+    let central = Central::bind().await;
+    let file = file("\r\n");
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        assert_eq!(line.serve(0, &[]).await, Vec::<String>::new());
+    };
+    let (report, ()) = join!(run(options(&central, &file)), script);
+    assert_eq!(report.unwrap().bets, 0);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_the_central_for_a_file_with_rows_at_fault() {
+    let central = Central::bind().await;
+    let file = file(&format!("{}x\n{}", row(1), row(2)));
+    // Nobody accepts: it would not end if it asked.
+    let failed = run(options(&central, &file)).await;
+    assert!(
+        matches!(failed, Err(AgencyError::BadRows { count: 1, .. })),
+        "{failed:?}"
+    );
+}

@@ -1,0 +1,76 @@
+//! The command line.
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::commands::{
+    AgencyArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs, WinnersArgs,
+};
+use crate::exit::Ending;
+use crate::settings;
+
+/// A lottery central and its agencies.
+///
+/// Agencies send their bets over TCP; the central keeps every bet for good before it acknowledges
+/// it; when all agencies have finished it makes the draw, once; each agency gets its own winners.
+#[derive(Debug, Parser)]
+#[command(name = "bolillero", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the central.
+    Serve(Box<ServeArgs>),
+    /// Run an agency: send a file of bets and wait for the winners.
+    Agency(Box<AgencyArgs>),
+    /// Run a central and its agencies on this machine, and show what came of it.
+    Demo(DemoArgs),
+    /// Write files of plausible bets.
+    Generate(GenerateArgs),
+    /// Write a draw's bets, in the order of the ledger.
+    Export(ExportArgs),
+    /// Recount a draw's winners from the ledger alone.
+    Winners(WinnersArgs),
+    /// Verify every record, the chain and the indexes of a ledger.
+    Check(CheckArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bolillero demo
+  bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
+  bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
+
+Every setting can also be given as an environment variable, BOLILLERO_ and the flag's name, and those
+of serve and agency in a TOML file (--config). Flags win over variables, variables over the file.
+Exit codes: 0 done, 1 failed, 2 wrong usage or input.";
+
+/// Reads the command line and the environment.
+pub(crate) fn parse() -> Result<Command, Ending> {
+    let matches = Cli::command().try_get_matches().map_err(Ending::Usage)?;
+    settings::check_environment(&Cli::command())?;
+    Ok(Cli::from_arg_matches(&matches)
+        .map_err(Ending::Usage)?
+        .command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for mut command in Cli::command().get_subcommands().cloned() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+}

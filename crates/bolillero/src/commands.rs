@@ -1,0 +1,35 @@
+//! The subcommands, one module each.
+
+mod agency;
+mod check;
+mod demo;
+mod export;
+mod folder;
+mod generate;
+mod progress;
+mod serve;
+mod winners;
+
+pub(crate) use agency::AgencyArgs;
+pub(crate) use check::CheckArgs;
+pub(crate) use demo::DemoArgs;
+pub(crate) use export::ExportArgs;
+pub(crate) use generate::GenerateArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use winners::WinnersArgs;
+
+use crate::cli::Command;
+use crate::exit::Ending;
+
+/// Does what was asked.
+pub(crate) fn run(command: Command) -> Result<(), Ending> {
+    match command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Agency(args) => agency::run(*args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Winners(args) => winners::run(&args),
+        Command::Check(args) => check::run(&args),
+    }
+}

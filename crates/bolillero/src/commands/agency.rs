@@ -1,0 +1,216 @@
+//! `bolillero agency`: one agency, from its file of bets to its winners.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use agency::{AgencyError, Options, Progress, Report, RowFault};
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::MultiProgress;
+use lottery::AgencyId;
+use serde::{Deserialize, Serialize};
+
+use super::progress;
+use super::serve::needed;
+use crate::exit::Ending;
+use crate::logging::{self, LogFormat, LogLevel};
+use crate::values::{Name, Numbers};
+use crate::{settings, signals};
+
+const EXAMPLES: &str = "\
+Examples:
+  bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
+  bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv --legacy > winners.txt
+
+The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number; in UTF-8,
+without a header. It is checked whole before anything is sent. The documents of the winners go to
+standard output, one a line. Run again with the same file after an interruption, it goes on where it
+stopped. SIGTERM or SIGINT ends it in order; a second one ends it at once.";
+
+/// Settings of an agency. None: not given here.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct AgencyArgs {
+    /// The agency's number.
+    #[arg(long, env = "BOLILLERO_ID", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+
+    /// Where the central is.
+    #[arg(long, env = "BOLILLERO_CENTRAL", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    central: Option<String>,
+
+    /// File of bets.
+    #[arg(long, env = "BOLILLERO_BETS", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bets: Option<PathBuf>,
+
+    /// Draw to bet in; needed only where several are open.
+    #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draw: Option<Name>,
+
+    /// Most bets in a batch [default: 93].
+    #[arg(long, env = "BOLILLERO_BATCH_MAX_BETS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_max_bets: Option<u32>,
+
+    /// Most batches sent and not yet acknowledged; the central's limit applies when it is smaller
+    /// [default: 16].
+    #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<u16>,
+
+    /// Numbers that the file is checked against at first; the draw's own apply once they are known
+    /// [default: 0-9999].
+    #[arg(long, env = "BOLILLERO_NUMBERS", value_name = "MIN-MAX")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<Numbers>,
+
+    /// Speak the field's protocol only: no greeting, one batch at a time, asking again for winners.
+    #[arg(long, env = "BOLILLERO_LEGACY")]
+    #[serde(skip_serializing_if = "is_false")]
+    legacy: bool,
+
+    /// Send the good rows even if others are at fault, and list those.
+    #[arg(long, env = "BOLILLERO_SKIP_INVALID")]
+    #[serde(skip_serializing_if = "is_false")]
+    skip_invalid: bool,
+
+    /// How log lines are written [default: text].
+    #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+
+    /// What is logged: this and all that is graver [default: info].
+    #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_level: Option<LogLevel>,
+
+    /// File with settings.
+    #[arg(long, env = "BOLILLERO_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// Runs the agency to its winners, or until a signal ends it.
+pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
+    let file = args.config.clone();
+    let settings = settings::layered(args, file.as_deref())?;
+    let options = settings.options()?;
+    let bars = MultiProgress::new();
+    let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
+    logging::start_above(bars.clone(), format, level.unwrap_or_default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime")?;
+    let bar = progress::of_batches(&bars);
+    let ended = runtime.block_on(async {
+        let shutdown = signals::shutdown_token()?;
+        let mut show = |progress: Progress| match progress {
+            Progress::Checked { batches, .. } => bar.set_length(batches),
+            Progress::Acknowledged { batches, .. } => bar.set_position(batches),
+            Progress::Connected => bar.set_message("sending"),
+            Progress::Lost { reason, .. } => bar.set_message(reason),
+            Progress::Finished => bar.set_message("finished"),
+            Progress::Waiting => bar.set_message("waiting for the draw"),
+        };
+        anyhow::Ok(agency::run(options, &mut show, shutdown).await)
+    })?;
+    bar.finish_and_clear();
+    let report = ended.map_err(explain)?;
+    log_end(&report);
+    print(&report.winners)
+}
+
+impl AgencyArgs {
+    fn options(&self) -> Result<Options, Ending> {
+        let id = needed(self.id, "id")?;
+        Ok(Options {
+            agency: AgencyId(id),
+            central: needed(self.central.clone(), "central")?,
+            bets: needed(self.bets.clone(), "bets")?,
+            draw: self.draw.clone().map(|Name(name)| name),
+            batch_bets_max: self
+                .batch_max_bets
+                .unwrap_or(agency::limits::BATCH_BETS_MAX),
+            window: self.window.unwrap_or(agency::limits::WINDOW),
+            legacy: self.legacy,
+            skip_invalid: self.skip_invalid,
+            numbers: self
+                .numbers
+                .map_or_else(Default::default, |Numbers(range)| range),
+            // Agencies that lost the central together must not come back together.
+            seed: u64::from(id) << 32 | u64::from(std::process::id()),
+        })
+    }
+}
+
+/// What an error means for the exit code; the rows at fault are all told.
+fn explain(error: AgencyError) -> Ending {
+    if let AgencyError::BadRows { rows, count } = &error {
+        log_rows(rows);
+        let unnamed = count - rows.len() as u64;
+        if unnamed > 0 {
+            tracing::error!(
+                action = "revisar_apuestas",
+                result = "fail",
+                sin_nombrar = unnamed
+            );
+        }
+    }
+    if error.is_wrong_input() {
+        Ending::wrong(error)
+    } else {
+        error.into()
+    }
+}
+
+fn log_rows(rows: &[RowFault]) {
+    for row in rows {
+        tracing::error!(action = "revisar_apuestas", result = "fail", error = %row);
+    }
+}
+
+fn log_end(report: &Report) {
+    log_rows(&report.refused_rows);
+    let seconds = report.elapsed.as_secs_f64();
+    tracing::info!(
+        action = "resumen",
+        result = if report.stopped { "interrupted" } else { "success" },
+        apuestas = report.bets,
+        batches = report.batches,
+        ya_guardados = report.resumed,
+        bytes = report.bytes,
+        segundos = %format_args!("{seconds:.3}"),
+        bytes_por_segundo = %format_args!("{:.0}", per_second(report.bytes, seconds)),
+        apuestas_por_segundo = %format_args!("{:.0}", per_second(report.bets, seconds)),
+    );
+    tracing::info!(action = "exit", result = "success");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 {
+        count as f64 / seconds
+    } else {
+        0.0
+    }
+}
+
+fn print(winners: &[String]) -> Result<(), Ending> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for document in winners {
+        writeln!(out, "{document}").context("can't write the winners")?;
+    }
+    out.flush().context("can't write the winners")?;
+    Ok(())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

@@ -1,0 +1,88 @@
+//! `bolillero check`: everything a ledger holds, verified.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use ledger::{Fault, Summary};
+use lottery::DrawState;
+
+use super::{folder, progress};
+use crate::exit::Ending;
+
+const EXAMPLES: &str = "\
+Example:
+  bolillero check --data ./data
+
+Verifies every record, the chain that binds them, the rules of the lottery, and every index. Changes
+nothing. Prints the chain's end: kept elsewhere, it shows later whether anything up to here changed.
+Exits with 1 at the first damage, and tells its place.";
+
+/// What to check.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// Folder of the ledger. The central that writes to it must be stopped.
+    #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
+    data: PathBuf,
+}
+
+/// Checks.
+pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
+    let archive = folder::open(&args.data)?;
+    let bar = progress::counter("records verified");
+    let checked = archive.check(|_| {
+        bar.inc(1);
+        Ok::<_, Fault>(())
+    });
+    bar.finish_and_clear();
+    let summary = checked.with_context(|| folder::in_folder(&args.data))?;
+    let mut out = std::io::stdout().lock();
+    let text = describe(&summary);
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("can't write the result")?;
+    Ok(())
+}
+
+fn describe(summary: &Summary) -> String {
+    let mut lines = vec![
+        "sound".to_owned(),
+        format!(
+            "records   {} in {} segments",
+            summary.records, summary.segments
+        ),
+        format!("chain     {}", summary.chain),
+    ];
+    for draw in &summary.draws {
+        let state = match draw.state {
+            DrawState::Open => "open".to_owned(),
+            DrawState::Closed => "closed".to_owned(),
+            DrawState::Drawn { number } => format!("drawn, winning number {number}"),
+        };
+        lines.push(format!(
+            "draw      {}: {state}; {} bets in {} batches; {} of {} agencies finished",
+            draw.terms.name,
+            draw.bets,
+            draw.batches,
+            draw.agencies_finished,
+            draw.terms.agencies.count()
+        ));
+    }
+    if summary.torn_bytes > 0 {
+        lines.push(format!(
+            "note      {} bytes at the end were half written when the central stopped; they were \
+             never acknowledged and its next start cuts them",
+            summary.torn_bytes
+        ));
+    }
+    if summary.indexes_missing > 0 {
+        lines.push(format!(
+            "note      {} segments have no index yet; the central's next start makes it",
+            summary.indexes_missing
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

@@ -1,0 +1,142 @@
+//! The processes of a demo: this same program as a central and as agencies.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+/// A central in a process of its own; killed when dropped.
+pub(super) struct Central {
+    process: Child,
+    address: String,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+/// Agencies, each in a process of its own; killed when dropped.
+pub(super) struct Agencies {
+    processes: Vec<Child>,
+}
+
+impl Central {
+    /// Starts one on a free port and waits until it listens.
+    pub(super) async fn start(data: &Path, agencies: u32) -> anyhow::Result<Self> {
+        let mut command = this_program()?;
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+        command
+            .arg("--data")
+            .arg(data)
+            .args(["--agencies", &agencies.to_string()]);
+        let mut process = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("can't start a central")?;
+        let stderr = process
+            .stderr
+            .take()
+            .context("the central's log is not there")?;
+        let mut log = BufReader::new(stderr).lines();
+        let mut last = String::new();
+        while let Some(line) = log.next_line().await? {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(address) = event["direccion"].as_str() {
+                return Ok(Self {
+                    process,
+                    address: address.to_owned(),
+                    log,
+                });
+            }
+            last = line;
+        }
+        bail!("the central ended before it listened: {last}")
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits until it ends by itself, reading its log; gives its last words.
+    pub(super) async fn ended(&mut self) -> String {
+        let mut last = String::new();
+        while let Ok(Some(line)) = self.log.next_line().await {
+            last = line;
+        }
+        last
+    }
+
+    /// Ends it in order.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(pid) = self
+            .process
+            .id()
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()))
+        {
+            kill_process(pid, Signal::TERM).context("can't end the central")?;
+        }
+        let last = self.ended().await;
+        let status = self.process.wait().await?;
+        if status.success() {
+            Ok(())
+        } else {
+            bail!("the central failed ({status}): {last}")
+        }
+    }
+}
+
+impl Agencies {
+    /// Starts one for each file.
+    pub(super) fn start(files: &[PathBuf], central: &str) -> anyhow::Result<Self> {
+        let start = |(id, file): (u32, &PathBuf)| {
+            let mut command = this_program()?;
+            command.args(["agency", "--log-level", "warn", "--central", central]);
+            command
+                .args(["--id", &id.to_string()])
+                .arg("--bets")
+                .arg(file);
+            command
+                .stdout(Stdio::piped())
+                .spawn()
+                .context("can't start an agency")
+        };
+        let processes = (1..).zip(files).map(start).collect::<anyhow::Result<_>>()?;
+        Ok(Self { processes })
+    }
+
+    /// Waits until all have ended; gives the winners of each.
+    pub(super) async fn winners(
+        self,
+        mut one_more: impl FnMut(),
+    ) -> anyhow::Result<Vec<Vec<String>>> {
+        let mut winners = Vec::new();
+        for (id, mut process) in (1_u32..).zip(self.processes) {
+            let mut text = String::new();
+            let mut out = process
+                .stdout
+                .take()
+                .context("an agency's output is not there")?;
+            out.read_to_string(&mut text).await?;
+            let status: ExitStatus = process.wait().await?;
+            if !status.success() {
+                bail!("agency {id} failed ({status})");
+            }
+            winners.push(text.lines().map(str::to_owned).collect());
+            one_more();
+        }
+        Ok(winners)
+    }
+}
+
+/// This program, to be started again: without the environment's settings, ended when let go of.
+fn this_program() -> anyhow::Result<Command> {
+    let path = std::env::current_exe().context("can't tell where this program is")?;
+    let mut command = Command::new(path);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BOLILLERO_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
+}

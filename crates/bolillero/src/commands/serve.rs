@@ -1,0 +1,245 @@
+//! `bolillero serve`: the central on the embedded ledger.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use central::{Central, Clock, Limits, Options, WinningNumber};
+use clap::Args;
+use ledger::Ledger;
+use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::exit::Ending;
+use crate::logging::{self, LogFormat, LogLevel};
+use crate::values::{Name, Numbers, Span};
+use crate::{settings, signals};
+
+const EXAMPLES: &str = "\
+Examples:
+  bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
+  bolillero serve --config central.toml --log-format json
+
+A configuration file holds the same settings with _ for -:
+  listen = \"127.0.0.1:12345\"
+  data = \"/var/lib/bolillero\"
+  agencies = 5
+  winners_wait = \"10m\"
+
+SIGTERM or SIGINT ends it in order; a second one ends it at once.";
+
+/// The course's winning number.
+const WINNING_NUMBER_DEFAULT: u32 = 7574;
+const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
+/// After the connections are closed, what may still be running is winners being read.
+const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// Settings of the central. None: not given here.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// Address that agencies connect to; port 0 takes a free one and logs it.
+    #[arg(long, env = "BOLILLERO_LISTEN", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<String>,
+
+    /// Folder of the ledger; made when it is missing.
+    #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+
+    /// How many agencies take part: those numbered 1 to N.
+    #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agencies: Option<u32>,
+
+    /// Name of the draw to open, or to go on with [default: sorteo].
+    #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draw: Option<Name>,
+
+    /// The winning number [default: 7574].
+    #[arg(long, env = "BOLILLERO_WINNING_NUMBER", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    winning_number: Option<u32>,
+
+    /// Numbers that may be betted on [default: 0-9999].
+    #[arg(long, env = "BOLILLERO_NUMBERS", value_name = "MIN-MAX")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<Numbers>,
+
+    /// Longest wait of an agency that asks for winners before the draw; 0 answers at once that there
+    /// are none yet [default: 10m].
+    #[arg(long, env = "BOLILLERO_WINNERS_WAIT", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    winners_wait: Option<Span>,
+
+    /// Batches that an agency may have sent and not yet acknowledged [default: 16].
+    #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<u16>,
+
+    /// Longest message of an agency, its 4 header bytes included [default: 8192].
+    #[arg(long, env = "BOLILLERO_FRAME_LEN_MAX", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_len_max: Option<u32>,
+
+    /// Longest time for the rest of a message once it began [default: 30s].
+    #[arg(long, env = "BOLILLERO_FRAME_TIME_MAX", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_time_max: Option<Span>,
+
+    /// Longest time that an agency may leave its replies unread [default: 30s].
+    #[arg(long, env = "BOLILLERO_WRITE_TIME_MAX", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_time_max: Option<Span>,
+
+    /// Most connections at once [default: 20000].
+    #[arg(long, env = "BOLILLERO_CONNECTIONS_MAX", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections_max: Option<usize>,
+
+    /// Longest time for an orderly end [default: 10s].
+    #[arg(long, env = "BOLILLERO_SHUTDOWN_TIME_MAX", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shutdown_time_max: Option<Span>,
+
+    /// How log lines are written [default: text].
+    #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+
+    /// What is logged: this and all that is graver [default: info].
+    #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_level: Option<LogLevel>,
+
+    /// File with settings.
+    #[arg(long, env = "BOLILLERO_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// Runs the central until a signal or a failure ends it.
+pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
+    let file = args.config.clone();
+    let settings = settings::layered(args, file.as_deref())?;
+    let (listen, data) = (needed(settings.listen.clone(), "listen")?, settings.data()?);
+    let options = settings.options()?;
+    let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
+    let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default());
+
+    let ledger = Ledger::open(&data, ledger::Options::default())
+        .with_context(|| format!("can't open the ledger in {}", data.display()))?;
+    let report = ledger.report();
+    tracing::info!(
+        action = "abrir_libro",
+        result = "success",
+        data = %data.display(),
+        registros = report.records,
+        cortados = report.cut_bytes,
+        indices_rehechos = report.indexes_built,
+        escritura = ledger.write_mode(),
+    );
+    let ledger = Arc::new(ledger);
+    let runtime = Runtime::new().context("can't start the runtime")?;
+    let store = Arc::clone(&ledger);
+    let served = runtime.block_on(async move {
+        let shutdown = signals::shutdown_token().context("can't listen for signals")?;
+        let central = Central::open(store, Arc::new(SystemClock), options)
+            .await
+            .context("can't open the draw")?;
+        let listener = TcpListener::bind(&listen)
+            .await
+            .with_context(|| format!("can't listen on {listen}; is the address free and valid?"))?;
+        let address = listener
+            .local_addr()
+            .context("can't tell the address listened on")?;
+        tracing::info!(action = "escuchar", result = "success", direccion = %address);
+        central
+            .serve(listener, shutdown)
+            .await
+            .context("the central stopped")
+    });
+    runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
+    // Dropped last, it finishes what is under way.
+    drop(ledger);
+    Ok(served?)
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl ServeArgs {
+    fn data(&self) -> Result<PathBuf, Ending> {
+        needed(self.data.clone(), "data")
+    }
+
+    fn options(&self) -> Result<Options, Ending> {
+        let agencies = needed(self.agencies, "agencies")?;
+        let name = match &self.draw {
+            Some(Name(name)) => name.clone(),
+            None => DrawName::new("sorteo").expect("a name without blanks at its ends"),
+        };
+        let numbers = self
+            .numbers
+            .map_or_else(Default::default, |Numbers(range)| range);
+        let number = self.winning_number.unwrap_or(WINNING_NUMBER_DEFAULT);
+        if !numbers.contains(number) {
+            return Err(Ending::wrong(format!(
+                "the winning number {number} is outside the numbers {numbers} of the draw; give \
+                 --winning-number"
+            )));
+        }
+        Ok(Options {
+            terms: DrawTerms {
+                name,
+                agencies: Agencies::first(agencies).map_err(Ending::wrong)?,
+                numbers,
+            },
+            winning_number: WinningNumber::Fixed(number),
+            winners_wait: self
+                .winners_wait
+                .map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
+            limits: self.limits(),
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        let time = |given: Option<Span>, default| given.map_or(default, |Span(time)| time);
+        Limits {
+            window: self.window.unwrap_or(default.window),
+            frame_len_max: self.frame_len_max.unwrap_or(default.frame_len_max),
+            connections_max: self.connections_max.unwrap_or(default.connections_max),
+            frame_time_max: time(self.frame_time_max, default.frame_time_max),
+            write_time_max: time(self.write_time_max, default.write_time_max),
+            shutdown_time_max: time(self.shutdown_time_max, default.shutdown_time_max),
+            ..default
+        }
+    }
+}
+
+/// A setting that has no default.
+pub(super) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
+    let upper = name.to_uppercase();
+    given.ok_or_else(|| {
+        Ending::wrong(format!(
+            "--{name} is needed: give it as a flag, as BOLILLERO_{upper}, or in the configuration \
+             file"
+        ))
+    })
+}

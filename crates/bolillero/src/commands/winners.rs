@@ -1,0 +1,144 @@
+//! `bolillero winners`: the winners of a draw, recounted from the ledger alone.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use lottery::{DrawState, DrawStatus, Winners};
+
+use super::folder::{self, FolderArgs};
+use crate::exit::Ending;
+
+const EXAMPLES: &str = "\
+Examples:
+  bolillero winners --data ./data
+  bolillero winners --data ./data --draw sorteo --format json
+
+Reads every bet of the ledger and uses none of its indexes.";
+
+/// Whose winners.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct WinnersArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+
+    /// How they are shown.
+    #[arg(
+        long,
+        env = "BOLILLERO_FORMAT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// A header line, then a winning bet a line: agency, document.
+    Csv,
+    /// One object.
+    Json,
+}
+
+/// Recounts and shows.
+pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
+    let (archive, draw) = args.folder.open()?;
+    let DrawState::Drawn { number } = draw.state else {
+        return Err(Ending::Failed(anyhow::anyhow!(
+            "the draw '{}' has not been made: {} of {} agencies have finished",
+            draw.terms.name,
+            draw.agencies_finished,
+            draw.terms.agencies.count()
+        )));
+    };
+    let mut winners = Winners::default();
+    folder::each_bet(&archive, &args.folder.data, draw.id, |agency, bet| {
+        if bet.number() == number {
+            winners.add(agency, bet.document());
+        }
+        Ok(())
+    })?;
+    let text = match args.format {
+        Format::Table => table(&draw, number, &winners),
+        Format::Csv => csv(&draw, &winners)?,
+        Format::Json => json(&draw, number, &winners)?,
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("can't write the winners")?;
+    Ok(())
+}
+
+fn table(draw: &DrawStatus, number: u32, winners: &Winners) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["agency", "winners", "documents"]);
+    for (agency, documents) in of_each(draw, winners) {
+        table.add_row([
+            agency.to_string(),
+            documents.len().to_string(),
+            documents.join(" "),
+        ]);
+    }
+    for column in 0..2 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!(
+        "draw {}, winning number {number}: {} winners among {} bets\n{table}\n",
+        draw.terms.name,
+        winners.count(),
+        draw.bets
+    )
+}
+
+fn csv(draw: &DrawStatus, winners: &Winners) -> anyhow::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["agency", "document"])?;
+    for (agency, documents) in of_each(draw, winners) {
+        for document in documents {
+            csv.write_record([&agency.to_string(), document])?;
+        }
+    }
+    Ok(String::from_utf8(
+        csv.into_inner().map_err(csv::IntoInnerError::into_error)?,
+    )?)
+}
+
+fn json(draw: &DrawStatus, number: u32, winners: &Winners) -> anyhow::Result<String> {
+    let agencies: Vec<_> = of_each(draw, winners)
+        .map(|(agency, documents)| serde_json::json!({ "agency": agency, "documents": documents }))
+        .collect();
+    let object = serde_json::json!({
+        "draw": draw.terms.name.as_str(),
+        "winning_number": number,
+        "bets": draw.bets,
+        "winners": winners.count(),
+        "agencies": agencies,
+    });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&object)?))
+}
+
+/// Every agency of the draw with its winners, those without too.
+fn of_each<'a>(
+    draw: &'a DrawStatus,
+    winners: &'a Winners,
+) -> impl Iterator<Item = (u32, Vec<&'a str>)> {
+    draw.terms.agencies.iter().map(|agency| {
+        let documents = winners.of(agency);
+        (
+            agency.0,
+            documents
+                .iter()
+                .flat_map(|documents| documents.iter())
+                .collect(),
+        )
+    })
+}

@@ -1,0 +1,332 @@
+//! Log lines: the course's text form, or JSON lines.
+//!
+//! `2024-08-21 22:11:15 INFO     action: apuesta_recibida | result: success | cantidad: 93`: local
+//! time, the level padded to eight, then the event's fields in their order. Lines go to standard
+//! error. The central's go through a bounded queue and a thread of its own, so that whoever does not
+//! read them delays nobody: when the queue is full, lines are dropped.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use indicatif::MultiProgress;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Lines that wait for whoever reads them; about 10 MB at the most.
+const QUEUE_LINES_MAX: usize = 100_000;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// The course's lines.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged: this and all that is graver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// Details for whoever looks for a fault.
+    Debug,
+    /// Every step of the lottery.
+    #[default]
+    Info,
+    /// What somebody should look at.
+    Warn,
+    /// What went wrong.
+    Error,
+}
+
+/// Logs through a queue that never blocks. Lines still queued are written when the guard is dropped.
+pub(crate) fn start_queued(format: LogFormat, level: LogLevel) -> WorkerGuard {
+    let builder = NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUE_LINES_MAX)
+        .lossy(true);
+    let (writer, guard) = builder.finish(io::stderr());
+    start(format, level, writer);
+    guard
+}
+
+/// Logs straight to standard error, above the bars if some are shown.
+pub(crate) fn start_above(bars: MultiProgress, format: LogFormat, level: LogLevel) {
+    start(format, level, move || AboveBars(bars.clone()));
+}
+
+fn start<W>(format: LogFormat, level: LogLevel, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level.as_level())
+        .with_writer(writer);
+    match format {
+        LogFormat::Text => builder
+            .event_format(CourseLines {
+                zone: TimeZone::system(),
+            })
+            .init(),
+        LogFormat::Json => builder.event_format(JsonLines).init(),
+    }
+}
+
+impl LogLevel {
+    fn as_level(self) -> Level {
+        match self {
+            Self::Debug => Level::DEBUG,
+            Self::Info => Level::INFO,
+            Self::Warn => Level::WARN,
+            Self::Error => Level::ERROR,
+        }
+    }
+}
+
+struct AboveBars(MultiProgress);
+
+impl Write for AboveBars {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write_all(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct CourseLines {
+    zone: TimeZone,
+}
+
+struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for CourseLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let time = Timestamp::now().to_zoned(self.zone.clone());
+        let level = match *event.metadata().level() {
+            Level::WARN => "WARNING",
+            Level::ERROR => "ERROR",
+            Level::INFO => "INFO",
+            Level::DEBUG | Level::TRACE => "DEBUG",
+        };
+        write!(writer, "{} {level:<8} ", time.strftime("%Y-%m-%d %H:%M:%S"))?;
+        let mut fields = TextFields {
+            writer: &mut writer,
+            first: true,
+            result: Ok(()),
+        };
+        event.record(&mut fields);
+        fields.result?;
+        writeln!(writer)
+    }
+}
+
+struct TextFields<'a, 'b> {
+    writer: &'a mut Writer<'b>,
+    first: bool,
+    result: fmt::Result,
+}
+
+impl TextFields<'_, '_> {
+    fn put(&mut self, field: &Field, value: &str) {
+        let separator = if std::mem::take(&mut self.first) {
+            ""
+        } else {
+            " | "
+        };
+        // What agencies send is part of some values: it must not look like another line.
+        let value = escape_controls(value);
+        self.result = self
+            .result
+            .and_then(|()| write!(self.writer, "{separator}{}: {value}", field.name()));
+    }
+}
+
+impl Visit for TextFields<'_, '_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, &format!("{value:?}"));
+    }
+}
+
+/// Replaces control characters by their escapes, and nothing else.
+fn escape_controls(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if character.is_control() {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = JsonFields(serde_json::Map::new());
+        let time = Timestamp::now();
+        fields
+            .0
+            .insert("time".to_owned(), format!("{time:.3}").into());
+        fields
+            .0
+            .insert("level".to_owned(), event.metadata().level().as_str().into());
+        event.record(&mut fields);
+        writeln!(writer, "{}", serde_json::Value::Object(fields.0))
+    }
+}
+
+struct JsonFields(serde_json::Map<String, serde_json::Value>);
+
+impl Visit for JsonFields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0
+            .insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged<
+        F: FormatEvent<
+                tracing_subscriber::Registry,
+                tracing_subscriber::fmt::format::DefaultFields,
+            > + Send
+            + Sync
+            + 'static,
+    >(
+        format: F,
+        event: impl FnOnce(),
+    ) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .event_format(format)
+            .finish();
+        tracing::subscriber::with_default(subscriber, event);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn bets_received() {
+        tracing::info!(
+            action = "apuesta_recibida",
+            result = "success",
+            cantidad = 93_u32
+        );
+    }
+
+    #[test]
+    fn a_text_line_is_the_courses() {
+        let line = logged(
+            CourseLines {
+                zone: TimeZone::UTC,
+            },
+            bets_received,
+        );
+        let (time, rest) = line.split_at(19);
+        assert!(time.parse::<jiff::civil::DateTime>().is_ok(), "{line}");
+        assert_eq!(
+            rest,
+            " INFO     action: apuesta_recibida | result: success | cantidad: 93\n"
+        );
+    }
+
+    #[test]
+    fn what_an_agency_sends_can_not_forge_a_line() {
+        let line = logged(
+            CourseLines {
+                zone: TimeZone::UTC,
+            },
+            || {
+                tracing::warn!(action = "x", error = "a\nb\u{1b}[0m ñ 'D\"");
+            },
+        );
+        assert!(
+            line.ends_with(" WARNING  action: x | error: a\\nb\\u{1b}[0m ñ 'D\"\n"),
+            "{line:?}"
+        );
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_json_line_is_an_object_with_the_fields() {
+        let line = logged(JsonLines, bets_received);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["action"], "apuesta_recibida");
+        assert_eq!(value["cantidad"], 93);
+        assert_eq!(value["level"], "INFO");
+        assert!(value["time"].as_str().unwrap().ends_with('Z'));
+    }
+}

@@ -1,0 +1,108 @@
+//! Settings from three places, the stronger first: flags, environment (`BOLILLERO_*`), a TOML file.
+//!
+//! clap joins flags and environment; here the file is put beneath them. A key or variable that is
+//! not known is refused: a misspelt one must not be passed over.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::Command;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::exit::Ending;
+
+/// What every variable of this program begins with.
+const ENVIRONMENT_PREFIX: &str = "BOLILLERO_";
+
+/// The settings given, with the file's where nothing else was said.
+pub(crate) fn layered<T: Serialize + DeserializeOwned>(
+    given: T,
+    file: Option<&Path>,
+) -> Result<T, Ending> {
+    let Some(path) = file else { return Ok(given) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can't read the configuration file {}", path.display()))
+        .map_err(Ending::Wrong)?;
+    merge(given, &text)
+        .with_context(|| format!("in the configuration file {}", path.display()))
+        .map_err(Ending::Wrong)
+}
+
+fn merge<T: Serialize + DeserializeOwned>(given: T, text: &str) -> anyhow::Result<T> {
+    // Read once as settings, for messages with line and key.
+    toml::from_str::<T>(text)?;
+    let mut table: toml::Table = toml::from_str(text)?;
+    table.extend(toml::Table::try_from(given)?);
+    Ok(table.try_into()?)
+}
+
+/// Refuses variables that look like settings and are none.
+pub(crate) fn check_environment(command: &Command) -> Result<(), Ending> {
+    let known = known_variables(command);
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let unknown =
+        names.filter(|name| name.starts_with(ENVIRONMENT_PREFIX) && !known.contains(name));
+    let unknown: Vec<_> = unknown.collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Ending::wrong(format!(
+        "unknown environment variable {}; the ones known are {known}",
+        unknown.join(", ")
+    )))
+}
+
+fn known_variables(command: &Command) -> BTreeSet<String> {
+    let own = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env());
+    let mut known: BTreeSet<_> = own
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    for subcommand in command.get_subcommands() {
+        known.extend(known_variables(subcommand));
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, Default, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        a: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        b: Option<String>,
+    }
+
+    #[test]
+    fn what_is_given_is_stronger_than_the_file() {
+        let given = Sample {
+            a: Some(1),
+            b: None,
+        };
+        let merged = merge(given, "a = 2\nb = 'x'").unwrap();
+        assert_eq!(
+            merged,
+            Sample {
+                a: Some(1),
+                b: Some("x".to_owned())
+            }
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let refused = merge(Sample::default(), "a = 2\nc = 1").unwrap_err();
+        let words = format!("{refused:#}");
+        assert!(words.contains("line 2") && words.contains('c'), "{words}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Values as people write them on the command line, in the environment and in files.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A length of time: `10m`, `1h 30m`, `250ms`; a bare number is seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+/// An inclusive range of numbers: `0-9999`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers(pub(crate) lottery::NumberRange);
+
+/// The name of a draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) lottery::DrawName);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(seconds) = text.parse() {
+            return Ok(Self(Duration::from_secs(seconds)));
+        }
+        let duration: Option<SignedDuration> = text.parse().ok();
+        let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+        duration
+            .map(Self)
+            .ok_or_else(|| format!("'{text}' is not a time such as 10m, 90s or 250ms"))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX);
+        write!(f, "{duration:#}")
+    }
+}
+
+impl FromStr for Numbers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let range = text.split_once('-').and_then(|(min, max)| {
+            let range = lottery::NumberRange::new(min.parse().ok()?, max.parse().ok()?);
+            range.ok()
+        });
+        range
+            .map(Self)
+            .ok_or_else(|| format!("'{text}' is not a range of numbers such as 0-9999"))
+    }
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Name {
+    type Err = lottery::DrawNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        lottery::DrawName::new(text).map(Self)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Written in files as on the command line.
+macro_rules! in_files_as_text {
+    ($($value:ty),*) => {$(
+        impl Serialize for $value {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $value {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+in_files_as_text!(Span, Numbers, Name);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let cases = [
+            ("10m", 600_000),
+            ("0", 0),
+            ("90", 90_000),
+            ("1h 30m", 5_400_000),
+            ("250ms", 250),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(text.parse(), Ok(Span(Duration::from_millis(ms))), "{text}");
+        }
+        for text in ["", "-1s", "ten", "1 fortnight", "-5"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        let printed = Span(Duration::from_secs(90)).to_string();
+        assert_eq!(printed.parse(), Ok(Span(Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn ranges_are_read_as_people_write_them() {
+        assert_eq!("1-99".parse::<Numbers>().unwrap().0.max(), 99);
+        for text in ["", "5", "9-1", "-1-5", "a-b", "1-4294967296"] {
+            assert!(text.parse::<Numbers>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Every limit of the central, by name, with its default.
+//!
+//! Bytes and counts are whole; durations are measured with tokio's clock. The limits of the
+//! protocol itself are `wire`'s, those of a bet and a batch are `lottery`'s.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use wire::SessionLimits;
+
+/// Winners in parts are added to a connection's outgoing bytes only below this many, so that what
+/// they take does not depend on how many winners there are.
+pub(crate) const WINNERS_OUTGOING_LOW: usize = 32 * 1024;
+
+/// How much of what an agency still sends is read at a time, to be dropped, once its connection
+/// ends.
+pub(crate) const DISCARD_LEN: usize = 4 * 1024;
+
+/// What a batch is counted for besides its bytes, in [`Limits::in_flight_bytes_max`].
+pub(crate) const BATCH_OVERHEAD_LEN: usize = 256;
+
+/// The shortest and the longest pause after accepting a connection failed. It doubles in between.
+pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
+/// See [`ACCEPT_RETRY_TIME_MIN`].
+pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The refusal of connections over the limit is logged at most once in this time.
+pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
+
+/// How long after a store without room for it the making of a draw is tried again.
+pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
+
+/// What a central grants to its agencies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message of an agency, in bytes, its header included.
+    pub frame_len_max: u32,
+    /// Requests of one connection that may be unanswered. Over it the connection is not read.
+    pub window: u16,
+    /// Connections at once. One more is told `busy` and closed.
+    pub connections_max: usize,
+    /// How long an agency may take for a message once it began to send it.
+    pub frame_time_max: Duration,
+    /// How long an agency may take none of the replies that wait for it.
+    pub write_time_max: Duration,
+    /// Bytes of batches between their reading and the store's answer, over all connections. Over
+    /// it batches wait their turn, unsubmitted.
+    pub in_flight_bytes_max: usize,
+    /// How long a shutdown waits for commits and for agencies to take their replies.
+    pub shutdown_time_max: Duration,
+    /// How long a connection that the central ends waits for the agency to close its side, so
+    /// that the network does not drop the last reply.
+    pub linger_time_max: Duration,
+    /// Silence after which the system asks whether the agency's host is still there.
+    pub keepalive_idle_time: Duration,
+    /// Time between such questions.
+    pub keepalive_interval: Duration,
+    /// How many of them remain unanswered before the connection is given up.
+    pub keepalive_probes: u32,
+}
+
+/// A limit that the central cannot work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LimitsError {
+    /// One of the protocol's.
+    #[error(transparent)]
+    Protocol(#[from] wire::limits::LimitsError),
+    /// No connection could be taken.
+    #[error("at least one connection must be allowed")]
+    Connections,
+    /// No batch could be taken.
+    #[error("at least one byte of batches must be allowed in flight")]
+    InFlightBytes,
+}
+
+impl Limits {
+    /// The limits of one connection's session.
+    ///
+    /// # Errors
+    /// When the central cannot work with one of the limits.
+    pub(crate) fn session(&self) -> Result<SessionLimits, LimitsError> {
+        if self.connections_max == 0 {
+            return Err(LimitsError::Connections);
+        }
+        if self.in_flight_bytes_max == 0 {
+            return Err(LimitsError::InFlightBytes);
+        }
+        Ok(SessionLimits::new(self.frame_len_max, self.window)?)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_len_max: 8192,
+            window: 16,
+            connections_max: 20_000,
+            frame_time_max: Duration::from_secs(30),
+            write_time_max: Duration::from_secs(30),
+            in_flight_bytes_max: 64 * 1024 * 1024,
+            shutdown_time_max: Duration::from_secs(10),
+            linger_time_max: Duration::from_secs(2),
+            keepalive_idle_time: Duration::from_secs(30),
+            keepalive_interval: Duration::from_secs(10),
+            keepalive_probes: 3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_be_worked_with() {
+        let session = Limits::default().session().unwrap();
+        assert_eq!((session.frame_len_max(), session.window()), (8192, 16));
+    }
+
+    #[test]
+    fn limits_that_would_serve_nobody_are_refused() {
+        let refused = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.session().unwrap_err().to_string()
+        };
+        assert!(refused(|limits| limits.connections_max = 0).contains("connection"));
+        assert!(refused(|limits| limits.in_flight_bytes_max = 0).contains("in flight"));
+        assert!(refused(|limits| limits.window = 0).contains("window"));
+        assert!(refused(|limits| limits.frame_len_max = 10).contains("bytes"));
+    }
+}

@@ -1,0 +1,162 @@
+//! What comes back from the store: given on exactly once, and watched for a store that failed.
+//!
+//! Invariants:
+//! - every request is answered once: one that the store drops unanswered is answered as failed;
+//! - a fault that ends all acknowledging is noticed here, whatever was asked, before the one who
+//!   asked learns of it.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+
+use lottery::{
+    AppendError, CloseError, Done, DrawError, FinishError, OpenDrawError, ProgressError, StoreFault,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Whether the store failed for good, and how.
+#[derive(Debug, Default)]
+pub(crate) struct Failure {
+    fault: OnceLock<StoreFault>,
+    noticed: CancellationToken,
+}
+
+/// An error of the store's contract, which may tell of the store itself.
+pub(super) trait StoreError: From<StoreFault> {
+    fn store_fault(&self) -> Option<&StoreFault>;
+}
+
+/// A completion that runs `done` and tells `failure`.
+pub(super) fn watched<T, E, F>(failure: &Arc<Failure>, done: F) -> Done<Result<T, E>>
+where
+    T: 'static,
+    E: StoreError + 'static,
+    F: FnOnce(Result<T, E>) + Send + 'static,
+{
+    let answer = Answer {
+        done: Some(done),
+        failure: Arc::clone(failure),
+        outcome: PhantomData,
+    };
+    Box::new(move |outcome| answer.give(outcome))
+}
+
+impl Failure {
+    /// How the store failed, once it did.
+    pub(crate) fn fault(&self) -> Option<&StoreFault> {
+        self.fault.get()
+    }
+
+    /// Ends when the store failed.
+    pub(crate) async fn noticed(&self) {
+        self.noticed.cancelled().await;
+    }
+
+    fn note(&self, fault: &StoreFault) {
+        match fault {
+            StoreFault::Full(_) => {}
+            StoreFault::Failed(_) | StoreFault::Closed => {
+                self.fault.get_or_init(|| fault.clone());
+                self.noticed.cancel();
+            }
+        }
+    }
+}
+
+/// The duty to answer: kept by [`Answer::give`], or else when it is dropped.
+struct Answer<T, E: StoreError, F: FnOnce(Result<T, E>)> {
+    done: Option<F>,
+    failure: Arc<Failure>,
+    outcome: PhantomData<fn(T, E)>,
+}
+
+impl<T, E: StoreError, F: FnOnce(Result<T, E>)> Answer<T, E, F> {
+    fn give(mut self, outcome: Result<T, E>) {
+        self.settle(outcome);
+    }
+
+    fn settle(&mut self, outcome: Result<T, E>) {
+        let Some(done) = self.done.take() else { return };
+        if let Some(fault) = outcome.as_ref().err().and_then(E::store_fault) {
+            self.failure.note(fault);
+        }
+        done(outcome);
+    }
+}
+
+impl<T, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F> {
+    fn drop(&mut self) {
+        if self.done.is_some() {
+            let dropped = "a request was dropped without an answer".to_owned();
+            self.settle(Err(StoreFault::Failed(dropped).into()));
+        }
+    }
+}
+
+impl StoreError for StoreFault {
+    fn store_fault(&self) -> Option<&StoreFault> {
+        Some(self)
+    }
+}
+
+macro_rules! store_errors {
+    ($($error:ident),+) => {$(
+        impl StoreError for $error {
+            fn store_fault(&self) -> Option<&StoreFault> {
+                if let Self::Store(fault) = self { Some(fault) } else { None }
+            }
+        }
+    )+};
+}
+
+store_errors!(AppendError, CloseError, DrawError, FinishError, OpenDrawError, ProgressError);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    type Outcome = Result<u32, AppendError>;
+
+    fn asked() -> (Arc<Failure>, Done<Outcome>, mpsc::Receiver<Outcome>) {
+        let failure = Arc::new(Failure::default());
+        let (answer, answered) = mpsc::channel();
+        let done = watched(&failure, move |outcome| answer.send(outcome).unwrap());
+        (failure, done, answered)
+    }
+
+    #[test]
+    fn an_outcome_is_given_on_once() {
+        let (failure, done, answered) = asked();
+        done(Ok(7));
+        assert_eq!(answered.try_iter().collect::<Vec<_>>(), [Ok(7)]);
+        assert_eq!(failure.fault(), None);
+    }
+
+    #[test]
+    fn a_full_store_has_not_failed() {
+        let (failure, done, _answered) = asked();
+        done(Err(StoreFault::Full("disk".to_owned()).into()));
+        assert_eq!(failure.fault(), None);
+        assert!(!failure.noticed.is_cancelled());
+    }
+
+    #[test]
+    fn a_failed_store_is_noticed() {
+        let (failure, done, answered) = asked();
+        let fault = StoreFault::Failed("disk".to_owned());
+        done(Err(fault.clone().into()));
+        assert_eq!(answered.recv(), Ok(Err(AppendError::Store(fault.clone()))));
+        assert_eq!(failure.fault(), Some(&fault));
+        assert!(failure.noticed.is_cancelled());
+    }
+
+    #[test]
+    fn a_request_dropped_by_the_store_is_a_failure() {
+        let (failure, done, answered) = asked();
+        drop(done);
+        let outcomes: Vec<_> = answered.try_iter().collect();
+        assert!(matches!(outcomes[..], [Err(AppendError::Store(StoreFault::Failed(_)))]));
+        assert!(failure.fault().is_some());
+    }
+}

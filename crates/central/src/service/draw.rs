@@ -1,0 +1,170 @@
+//! A draw as the central follows it: its terms, and how far its winners are.
+//!
+//! Whoever waits for winners waits for [`Stage`] to change: one channel a draw, however many wait,
+//! without a lock or a thread held by any of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lottery::{AgencyId, DrawId, DrawTerms, Winners};
+use tokio::sync::watch;
+
+/// A draw that the store knows.
+#[derive(Debug)]
+pub(crate) struct Draw {
+    /// Its number in the store.
+    pub(crate) id: DrawId,
+    /// What it was opened with.
+    pub(crate) terms: DrawTerms,
+    stage: watch::Sender<Stage>,
+}
+
+/// How far a draw's winners are.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// The draw was not made.
+    NotMade,
+    /// It is being closed and made.
+    BeingMade,
+    /// It was made; nobody asked for the winners yet.
+    Made,
+    /// The winners are being read.
+    BeingRead,
+    /// The winners could not be read. Who asks next makes them be read again.
+    Unreadable,
+    /// The winners.
+    Ready(Arc<DrawWinners>),
+}
+
+/// The winners of a draw, ready to be sent many times.
+#[derive(Debug)]
+pub(crate) struct DrawWinners {
+    by_agency: BTreeMap<AgencyId, Arc<str>>,
+}
+
+impl Draw {
+    pub(super) fn new(id: DrawId, terms: DrawTerms, stage: Stage) -> Self {
+        let (stage, _) = watch::channel(stage);
+        Self { id, terms, stage }
+    }
+
+    /// Follows the stage from now on.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    /// Whether the caller is the one to make the draw now.
+    pub(super) fn begin_making(&self) -> bool {
+        self.begin(|stage| matches!(stage, Stage::NotMade), Stage::BeingMade)
+    }
+
+    /// Whether the caller is the one to read the winners now.
+    pub(super) fn begin_reading(&self) -> bool {
+        self.begin(|stage| matches!(stage, Stage::Made | Stage::Unreadable), Stage::BeingRead)
+    }
+
+    /// It was made.
+    pub(super) fn made(&self) {
+        self.begin(|_| true, Stage::Made);
+    }
+
+    /// It was not made after all, for now.
+    pub(super) fn give_up_making(&self) {
+        self.begin(|_| true, Stage::NotMade);
+    }
+
+    /// The winners were read: all who wait are woken.
+    pub(super) fn publish(&self, winners: DrawWinners) {
+        self.stage.send_replace(Stage::Ready(Arc::new(winners)));
+    }
+
+    /// The winners can't be read: all who wait are woken.
+    pub(super) fn unreadable(&self) {
+        self.stage.send_replace(Stage::Unreadable);
+    }
+
+    /// Goes from one stage to the next without waking those who wait: it is no news to them.
+    fn begin(&self, may: impl FnOnce(&Stage) -> bool, next: Stage) -> bool {
+        let mut begun = false;
+        self.stage.send_if_modified(|stage| {
+            begun = may(stage);
+            if begun {
+                *stage = next;
+            }
+            false
+        });
+        begun
+    }
+}
+
+impl DrawWinners {
+    pub(super) fn new(winners: &Winners) -> Self {
+        let joined = winners.iter().map(|(agency, documents)| {
+            let mut text = String::new();
+            for document in documents.iter() {
+                if !text.is_empty() {
+                    text.push(',');
+                }
+                text.push_str(document);
+            }
+            (agency, Arc::from(text))
+        });
+        Self { by_agency: joined.collect() }
+    }
+
+    /// The documents of an agency's winning bets, joined by commas; empty when it has none.
+    pub(crate) fn of(&self, agency: AgencyId) -> Arc<str> {
+        self.by_agency.get(&agency).map_or_else(|| Arc::from(""), Arc::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::{Agencies, DrawName, NumberRange};
+
+    use super::*;
+
+    fn draw() -> Draw {
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Agencies::first(1).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        Draw::new(DrawId(1), terms, Stage::NotMade)
+    }
+
+    #[test]
+    fn one_caller_makes_the_draw_and_one_reads_the_winners() {
+        let draw = draw();
+        assert!(!draw.begin_reading());
+        assert!(draw.begin_making());
+        assert!(!draw.begin_making());
+        draw.made();
+        assert!(draw.begin_reading());
+        assert!(!draw.begin_reading());
+        draw.unreadable();
+        assert!(draw.begin_reading());
+    }
+
+    #[test]
+    fn only_what_ends_the_waiting_wakes_those_who_wait() {
+        let draw = draw();
+        let mut waiting = draw.subscribe();
+        waiting.mark_unchanged();
+        draw.begin_making();
+        assert!(!waiting.has_changed().unwrap());
+        draw.unreadable();
+        assert!(waiting.has_changed().unwrap());
+    }
+
+    #[test]
+    fn winners_are_joined_by_agency() {
+        let mut winners = Winners::default();
+        for (agency, document) in [(2, "9"), (1, "7"), (2, "8")] {
+            winners.add(AgencyId(agency), document);
+        }
+        let winners = DrawWinners::new(&winners);
+        assert_eq!(&*winners.of(AgencyId(2)), "9,8");
+        assert_eq!(&*winners.of(AgencyId(3)), "");
+    }
+}

@@ -1,0 +1,27 @@
+//! Agencies over TCP: sockets on one side, the domain service on the other.
+//!
+//! ```text
+//! listener      takes connections, up to the limit
+//! connection    one connection: reads, writes, waits, times
+//! requests      what an agency asked, given to the service; the service's outcomes as replies
+//! winners       the requests for winners that wait, and winners on their way out
+//! outcomes      where the store's completions meet the connection's task
+//! translate     wire values to domain values and back, errors to codes
+//! ```
+//!
+//! Invariants:
+//! - one task a connection; it never blocks and holds no lock while it waits;
+//! - an idle connection holds no buffer: memory to read into exists while a message arrives;
+//! - a reply leaves only after the store's completion, in the order of the requests.
+//!
+//! Deliberately absent: what the messages look like and who may say what when (`wire`), and every
+//! decision about bets and draws (`service`).
+
+mod connection;
+mod listener;
+mod outcomes;
+mod requests;
+mod translate;
+mod winners;
+
+pub(crate) use listener::Agencies;

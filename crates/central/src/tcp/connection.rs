@@ -1,0 +1,338 @@
+//! One connection: its socket, its session, and what it waits for.
+//!
+//! The task goes round: answer all that can be answered, send it in one write, then wait for the
+//! socket, the store, the draw, a deadline or the shutdown, whichever is first.
+//!
+//! Invariants:
+//! - it is read only while the session takes requests: an agency that sends more than its window
+//!   is held back by TCP, never refused;
+//! - only what the agency fails to do has a deadline: to end a message that it began, to take
+//!   replies. A connection without either may be silent for ever;
+//! - an agency that closed its sending side still gets all that it is owed;
+//! - it ends only when the store has answered all that was submitted, so that what is stored is
+//!   logged and waited for at shutdown even if the agency is gone.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, Shutdown};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use socket2::SockRef;
+use thiserror::Error;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use wire::{CentralSession, SessionLimits};
+
+use crate::limits::{DISCARD_LEN, Limits};
+use crate::service::{Draw, Service};
+use crate::tcp::outcomes::Outcomes;
+use crate::tcp::requests::Stalled;
+use crate::tcp::translate::Refusal;
+use crate::tcp::winners::WinnersRequests;
+
+/// What all connections have in common.
+pub(super) struct Shared {
+    pub(super) service: Arc<Service>,
+    pub(super) limits: Limits,
+    pub(super) session_limits: SessionLimits,
+    /// Bytes of batches that may still be given to the store.
+    pub(super) in_flight: Arc<Semaphore>,
+    pub(super) stopping: CancellationToken,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: IpAddr,
+    pub(super) session: CentralSession,
+    /// HELLO's, or the served one.
+    pub(super) draw: Arc<Draw>,
+    pub(super) outcomes: Arc<Outcomes>,
+    /// Requests that the store has not answered.
+    pub(super) submitted: usize,
+    pub(super) stalled: Option<Box<Stalled>>,
+    pub(super) winners: WinnersRequests,
+    /// The central stops: no more requests are taken.
+    pub(super) stopping: bool,
+    stream: TcpStream,
+    /// Since when the message that is arriving does, while it is read.
+    message_since: Option<Instant>,
+    /// Since when the agency takes nothing of what it is sent.
+    unsent_since: Option<Instant>,
+    /// Whether the agency may not have expected the end.
+    lingers: bool,
+}
+
+/// Why a connection is dropped without its last replies.
+#[derive(Debug, Error)]
+enum Dropped {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error("the agency takes no replies")]
+    TakesNoReplies,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared>) -> Self {
+        Self {
+            session: CentralSession::new(shared.session_limits),
+            draw: Arc::clone(shared.service.served()),
+            shared,
+            peer,
+            outcomes: Arc::default(),
+            submitted: 0,
+            stalled: None,
+            winners: WinnersRequests::default(),
+            stopping: false,
+            stream,
+            message_since: None,
+            unsent_since: None,
+            lingers: false,
+        }
+    }
+
+    /// Serves the agency until one of the two ends it.
+    pub(super) async fn run(mut self) {
+        match self.converse().await {
+            Ok(()) => self.close().await,
+            Err(why) => self.abandon(&why),
+        }
+        self.stalled = None;
+        while self.submitted > 0 {
+            self.outcomes.arrived().await;
+            self.take_outcomes();
+        }
+    }
+
+    async fn converse(&mut self) -> Result<(), Dropped> {
+        let shared = Arc::clone(&self.shared);
+        let mut stopping = pin!(shared.stopping.cancelled());
+        loop {
+            while self.answer() | self.send()? {
+                tokio::task::coop::consume_budget().await;
+            }
+            if self.is_over() {
+                return Ok(());
+            }
+            let interest = self.interest();
+            let deadline = self.deadline();
+            let ready = tokio::select! {
+                ready = self.stream.ready(interest) => Some(ready?),
+                () = self.outcomes.arrived() => None,
+                () = self.winners.changed() => None,
+                permit = Self::turn(&mut self.stalled) => {
+                    self.resume(permit);
+                    None
+                }
+                () = until(deadline) => None,
+                () = &mut stopping, if !self.stopping => {
+                    self.stop();
+                    None
+                }
+            };
+            match ready {
+                Some(ready) if ready.is_error() => return Err(self.socket_error().into()),
+                Some(ready) if self.reads() && (ready.is_readable() || ready.is_read_closed()) => {
+                    self.read().await?;
+                }
+                _ => {}
+            }
+            self.judge_delays()?;
+        }
+    }
+
+    /// Takes requests, outcomes and winners for as long as there are some. Says whether there were.
+    fn answer(&mut self) -> bool {
+        let (mut answered, mut taken) = (false, false);
+        loop {
+            let requests = self.take_requests();
+            let outcomes = self.take_outcomes();
+            let winners = self.winners.answer(
+                &mut self.session,
+                self.shared.session_limits.frame_len_max(),
+                Instant::now(),
+                self.stopping,
+            );
+            taken |= requests;
+            if !(requests | outcomes | winners) {
+                break;
+            }
+            answered = true;
+        }
+        if taken || !self.session.is_mid_message() || !self.reads() {
+            self.message_since = None;
+        }
+        if self.session.is_mid_message() && self.reads() {
+            self.message_since.get_or_insert_with(Instant::now);
+        }
+        answered
+    }
+
+    /// Writes what waits to be sent, as far as it is taken. Says whether something was.
+    fn send(&mut self) -> Result<bool, io::Error> {
+        let mut sent = false;
+        while !self.session.outgoing().is_empty() {
+            match self.stream.try_write(self.session.outgoing()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(len) => {
+                    self.session.sent(len);
+                    self.unsent_since = None;
+                    sent = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unsent_since.get_or_insert_with(Instant::now);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Reads once, as much as there is room for.
+    async fn read(&mut self) -> Result<(), io::Error> {
+        let (stream, session) = (&mut self.stream, &mut self.session);
+        // Like try_read, but it knows that a read that came short has emptied the socket: there
+        // is no second one that finds nothing, with a buffer made for it.
+        let len = poll_fn(|context| {
+            let mut room = ReadBuf::new(session.space());
+            match Pin::new(&mut *stream).poll_read(context, &mut room) {
+                Poll::Ready(read) => Poll::Ready(read.map(|()| Some(room.filled().len()))),
+                Poll::Pending => Poll::Ready(Ok(None)),
+            }
+        });
+        match len.await? {
+            Some(0) => session.end_of_input(),
+            Some(len) => session.filled(len),
+            // The next look for requests gives the buffer back.
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn reads(&self) -> bool {
+        !self.stopping && self.stalled.is_none() && self.session.wants_input()
+    }
+
+    /// What to wait for on the socket: always for its breaking.
+    fn interest(&self) -> Interest {
+        let mut interest = Interest::ERROR;
+        if self.reads() {
+            interest |= Interest::READABLE;
+        }
+        if !self.session.outgoing().is_empty() {
+            interest |= Interest::WRITABLE;
+        }
+        interest
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let limits = &self.shared.limits;
+        let message = self.message_since.and_then(|at| at.checked_add(limits.frame_time_max));
+        let unsent = self.unsent_since.and_then(|at| at.checked_add(limits.write_time_max));
+        [message, unsent, self.winners.deadline()].into_iter().flatten().min()
+    }
+
+    /// Ends the connection of an agency that is too slow.
+    fn judge_delays(&mut self) -> Result<(), Dropped> {
+        let (now, limits) = (Instant::now(), &self.shared.limits);
+        let over = |since: Option<Instant>, time_max| {
+            since.and_then(|at| at.checked_add(time_max)).is_some_and(|end| end <= now)
+        };
+        if over(self.unsent_since, limits.write_time_max) {
+            return Err(Dropped::TakesNoReplies);
+        }
+        if over(self.message_since, limits.frame_time_max) {
+            self.session.refuse_unasked(Refusal::TimedOut.message(None));
+            self.message_since = None;
+            tracing::warn!(
+                action = "recibir_mensaje",
+                result = "fail",
+                ip = %self.peer,
+                error = %Refusal::TimedOut,
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes no more requests; those that wait for the draw are answered at the next round.
+    fn stop(&mut self) {
+        self.stopping = true;
+        let idle = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
+        self.lingers = !idle;
+        if self.session.identity().is_some() && !self.session.is_closing() {
+            self.winners.answer(
+                &mut self.session,
+                self.shared.session_limits.frame_len_max(),
+                Instant::now(),
+                true,
+            );
+            self.session.refuse_unasked(Refusal::ShuttingDown.message(None));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let nothing_owed = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
+        self.session.is_closed() || (self.stopping && self.stalled.is_none() && nothing_owed)
+    }
+
+    /// Closes in order: the agency reads all replies and then the end.
+    async fn close(&mut self) {
+        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+        let refused = self.session.is_closing() && !self.stopping;
+        if self.lingers || refused {
+            // If something arrived that nobody reads, closing would drop the replies on their way.
+            let _ = tokio::time::timeout(self.shared.limits.linger_time_max, discard(&self.stream)).await;
+        }
+    }
+
+    fn abandon(&self, why: &Dropped) {
+        match why {
+            Dropped::Socket(error) => {
+                let ip = self.peer;
+                tracing::debug!(action = "atender_conexion", result = "fail", %ip, error = %error);
+            }
+            Dropped::TakesNoReplies => {
+                tracing::warn!(
+                    action = "enviar_respuesta",
+                    result = "fail",
+                    ip = %self.peer,
+                    error = %why,
+                );
+                // What the agency does not take is not to be kept by the system either.
+                let _ = self.stream.set_zero_linger();
+            }
+        }
+    }
+
+    fn socket_error(&self) -> io::Error {
+        let taken = self.stream.take_error().ok().flatten();
+        taken.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+/// Reads until the agency closes its side.
+async fn discard(stream: &TcpStream) -> io::Result<()> {
+    loop {
+        stream.readable().await?;
+        let mut discarded = vec![0; DISCARD_LEN];
+        match stream.try_read(&mut discarded) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,228 @@
+//! Takes connections, up to the limit, and gives each its task.
+//!
+//! Nothing that goes wrong here ends it: when the system has no room for one more connection, the
+//! next is taken after a pause.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::{CentralSession, SessionLimits};
+
+use crate::limits::{ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, BUSY_LOG_TIME_MIN, Limits};
+use crate::service::Service;
+use crate::tcp::connection::{Connection, Shared};
+use crate::tcp::translate::Refusal;
+
+/// The agencies' side of the central.
+pub(crate) struct Agencies {
+    shared: Arc<Shared>,
+    free: Arc<Semaphore>,
+    tasks: TaskTracker,
+    cut: CancellationToken,
+}
+
+impl Agencies {
+    /// Serves nobody yet.
+    pub(crate) fn new(
+        service: &Arc<Service>,
+        limits: &Limits,
+        session_limits: SessionLimits,
+    ) -> Self {
+        let permits = |limit: usize| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        let free = permits(limits.connections_max);
+        let in_flight = permits(limits.in_flight_bytes_max);
+        let shared = Shared {
+            service: Arc::clone(service),
+            limits: limits.clone(),
+            session_limits,
+            in_flight,
+            stopping: CancellationToken::new(),
+        };
+        let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+        Self { shared: Arc::new(shared), free, tasks, cut }
+    }
+
+    /// Takes connections for as long as it is polled.
+    pub(crate) async fn accept_from(&self, listener: &TcpListener) -> Infallible {
+        let mut pause = Pause::default();
+        let mut turned_away = TurnedAway::default();
+        loop {
+            let (stream, peer) = match listener.accept().await {
+                Ok((stream, peer)) => (stream, peer.ip()),
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => {
+                    // It may be out of descriptors: they come back as connections end.
+                    tracing::error!(action = "accept_connections", result = "fail", error = %error);
+                    tokio::time::sleep(pause.next()).await;
+                    continue;
+                }
+            };
+            pause = Pause::default();
+            let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
+                self.turn_away(&stream);
+                turned_away.count(Instant::now());
+                continue;
+            };
+            self.serve(stream, peer, place);
+        }
+    }
+
+    /// Has every connection closed in order, and ends when all are.
+    pub(crate) async fn close(&self) {
+        self.shared.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Drops the connections that are left, and says how many they were.
+    pub(crate) async fn cut(&self) -> usize {
+        let left = self.tasks.len();
+        self.cut.cancel();
+        self.close().await;
+        left
+    }
+
+    fn serve(&self, stream: TcpStream, peer: IpAddr, place: tokio::sync::OwnedSemaphorePermit) {
+        if let Err(error) = set_up(&stream, &self.shared.limits) {
+            // The peer is gone already.
+            tracing::debug!(action = "accept_connections", result = "fail", ip = %peer, error = %error);
+            return;
+        }
+        tracing::info!(action = "accept_connections", result = "success", ip = %peer);
+        let connection = Connection::new(stream, peer, Arc::clone(&self.shared)).run();
+        let cut = self.cut.clone();
+        self.tasks.spawn(async move {
+            cut.run_until_cancelled(connection).await;
+            drop(place);
+        });
+    }
+
+    fn turn_away(&self, stream: &TcpStream) {
+        let mut session = CentralSession::new(self.shared.session_limits);
+        session.refuse_unasked(Refusal::Busy.message(None));
+        // A new socket has room for this; if it has not, the close tells enough. Directly, since
+        // the runtime does not know yet that it can be written to.
+        let _ = SockRef::from(stream).send(session.outgoing());
+        let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// The pauses after accepting failed: each twice the one before, up to a limit.
+#[derive(Debug, Default)]
+struct Pause {
+    last: Duration,
+}
+
+impl Pause {
+    fn next(&mut self) -> Duration {
+        self.last = (self.last * 2).clamp(ACCEPT_RETRY_TIME_MIN, ACCEPT_RETRY_TIME_MAX);
+        self.last
+    }
+}
+
+/// Connections turned away, logged now and then: who floods the central should not flood its log.
+#[derive(Debug, Default)]
+struct TurnedAway {
+    unlogged: u64,
+    logged_at: Option<Instant>,
+}
+
+impl TurnedAway {
+    fn count(&mut self, now: Instant) {
+        if let Some(count) = self.due(now) {
+            tracing::warn!(
+                action = "accept_connections",
+                result = "fail",
+                cantidad = count,
+                error = "as many connections as the limit allows",
+            );
+        }
+    }
+
+    /// How many to log now, with the one just turned away.
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        self.unlogged += 1;
+        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < BUSY_LOG_TIME_MIN);
+        if soon {
+            return None;
+        }
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
+    }
+}
+
+/// Whether only the connection that was to be accepted is at fault.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::TimedOut
+    )
+}
+
+fn set_up(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
+    // Replies are gathered here: holding them back once more would only delay them.
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(limits.keepalive_idle_time)
+        .with_interval(limits.keepalive_interval)
+        .with_retries(limits.keepalive_probes);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_limit() {
+        let mut pause = Pause::default();
+        let pauses: Vec<_> = (0..7).map(|_| pause.next().as_millis()).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
+    }
+
+    #[test]
+    fn a_flood_is_logged_once_in_a_while_and_counted_whole() {
+        let mut turned_away = TurnedAway::default();
+        let start = Instant::now();
+        assert_eq!(turned_away.due(start), Some(1));
+        for _ in 0..1000 {
+            assert_eq!(turned_away.due(start + BUSY_LOG_TIME_MIN / 2), None);
+        }
+        assert_eq!(turned_away.due(start + BUSY_LOG_TIME_MIN), Some(1001));
+    }
+
+    #[test]
+    fn running_out_of_descriptors_is_not_one_connections_fault() {
+        // EMFILE and ENFILE.
+        for code in [24, 23] {
+            assert!(!is_of_one_connection(&io::Error::from_raw_os_error(code)));
+        }
+        assert!(is_of_one_connection(&io::Error::from(io::ErrorKind::ConnectionAborted)));
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_asked_whether_it_lives() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        set_up(&stream, &Limits::default()).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+    }
+}

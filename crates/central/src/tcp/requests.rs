@@ -1,0 +1,235 @@
+//! What an agency asked is given to the service, and the service's outcomes become replies.
+//!
+//! Invariants: a request is submitted once and its outcome awaited, whatever becomes of the
+//! connection meanwhile; bytes of batches are counted from the submission until the outcome.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lottery::{AgencyId, Appended, Batch, Finished};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use wire::{CentralMessage, Ticket};
+
+use crate::limits::BATCH_OVERHEAD_LEN;
+use crate::tcp::connection::Connection;
+use crate::tcp::outcomes::Outcome;
+use crate::tcp::translate::{self, BatchRequest, Refusal, Request};
+use crate::tcp::winners;
+
+/// A batch that waits until less is in flight. The connection takes no more requests meanwhile.
+pub(super) struct Stalled {
+    ticket: Ticket,
+    batch: Batch,
+    turn: Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>,
+}
+
+impl Connection {
+    /// Takes the requests that were received, as many as may be. Says whether there was one.
+    pub(super) fn take_requests(&mut self) -> bool {
+        let mut taken = false;
+        while !self.stopping && self.stalled.is_none() {
+            let numbers = self.draw.terms.numbers;
+            match self.session.next_request() {
+                Ok(None) => break,
+                Ok(Some((ticket, message))) => {
+                    let request = Request::of(&message, numbers);
+                    self.submit(ticket, request);
+                }
+                // Refused by the session itself.
+                Err(error) => tracing::warn!(
+                    action = "recibir_mensaje",
+                    result = "fail",
+                    ip = %self.peer,
+                    error = %error,
+                ),
+            }
+            taken = true;
+        }
+        taken
+    }
+
+    /// Replies with what the service has answered. Says whether there was something.
+    pub(super) fn take_outcomes(&mut self) -> bool {
+        let outcomes = self.outcomes.take();
+        self.submitted -= outcomes.len();
+        let taken = !outcomes.is_empty();
+        for outcome in outcomes {
+            self.reply(outcome);
+        }
+        taken
+    }
+
+    /// Whether a batch waits for others to be stored; if so, until it needs not.
+    pub(super) async fn turn(stalled: &mut Option<Box<Stalled>>) -> OwnedSemaphorePermit {
+        match stalled {
+            Some(stalled) => stalled.turn.as_mut().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Submits the batch that waited.
+    pub(super) fn resume(&mut self, permit: OwnedSemaphorePermit) {
+        if let Some(stalled) = self.stalled.take() {
+            self.append(stalled.ticket, stalled.batch, permit);
+        }
+    }
+
+    fn submit(&mut self, ticket: Ticket, request: Request) {
+        match request {
+            Request::Hello { version, agency, draw_name } => {
+                self.greet(ticket, version, agency, draw_name);
+            }
+            Request::Bets(batch) => self.admit(ticket, batch),
+            Request::Finish { agency } => self.finish(ticket, agency),
+            Request::GetWinners { agency } => self.wait_for_winners(ticket, agency),
+        }
+    }
+
+    fn greet(&mut self, ticket: Ticket, version: u16, agency: AgencyId, draw_name: String) {
+        let service = &self.shared.service;
+        let named = if draw_name.is_empty() {
+            Some(service.served())
+        } else {
+            service.draw_named(&draw_name)
+        };
+        let Some(draw) = named.map(Arc::clone) else {
+            return self.refuse_hello(ticket, agency, &Refusal::NoDrawNamed(draw_name));
+        };
+        self.submitted += 1;
+        let (outcomes, of) = (Arc::clone(&self.outcomes), Arc::clone(&draw));
+        service.progress(&of, agency, move |progress| {
+            outcomes.put(Outcome::Greeted { ticket, version, agency, draw, progress });
+        });
+    }
+
+    fn admit(&mut self, ticket: Ticket, request: BatchRequest) {
+        let BatchRequest { agency, chunk, count, len, bets } = request;
+        let bets = match bets {
+            Ok(bets) => bets,
+            Err(refusal) => {
+                log_refused_batch(count, &refusal);
+                return self.session.refuse(ticket, refusal.message(Some(chunk)));
+            }
+        };
+        let batch = Batch { draw: self.draw.id, agency, chunk, bets };
+        // Less than what it takes if that is more than there is: it must pass some time.
+        let weight = (len + BATCH_OVERHEAD_LEN).min(self.shared.limits.in_flight_bytes_max);
+        let weight = u32::try_from(weight).expect("a message is shorter than 4 GiB");
+        let in_flight = Arc::clone(&self.shared.in_flight);
+        match Arc::clone(&in_flight).try_acquire_many_owned(weight) {
+            Ok(permit) => self.append(ticket, batch, permit),
+            Err(_) => {
+                let turn = Box::pin(async move {
+                    let permit = in_flight.acquire_many_owned(weight).await;
+                    permit.expect("the semaphore is never closed")
+                });
+                self.stalled = Some(Box::new(Stalled { ticket, batch, turn }));
+            }
+        }
+    }
+
+    fn append(&mut self, ticket: Ticket, batch: Batch, permit: OwnedSemaphorePermit) {
+        self.submitted += 1;
+        let outcomes = Arc::clone(&self.outcomes);
+        let (chunk, bets) = (batch.chunk, batch.bets.count());
+        self.shared.service.append(batch, move |appended| {
+            drop(permit);
+            outcomes.put(Outcome::Appended { ticket, chunk, bets, appended });
+        });
+    }
+
+    fn finish(&mut self, ticket: Ticket, agency: AgencyId) {
+        self.submitted += 1;
+        let outcomes = Arc::clone(&self.outcomes);
+        self.shared.service.finish(&self.draw, agency, move |finished| {
+            outcomes.put(Outcome::Finished { ticket, agency, finished });
+        });
+    }
+
+    fn wait_for_winners(&mut self, ticket: Ticket, agency: AgencyId) {
+        let service = &self.shared.service;
+        match service.winners(&self.draw, agency) {
+            Ok(stage) => {
+                let until = Instant::now().checked_add(service.winners_wait());
+                self.winners.add(ticket, agency, until, stage);
+            }
+            Err(error) => winners::refuse(&mut self.session, ticket, agency, &error.into()),
+        }
+    }
+
+    fn reply(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Greeted { ticket, version, agency, draw, progress } => match progress {
+                Ok(progress) => {
+                    let limits = self.shared.session_limits;
+                    let terms = &draw.terms;
+                    let welcome = translate::welcome(version, agency, limits, terms, &progress);
+                    self.session.greet(ticket, welcome);
+                    self.draw = draw;
+                }
+                Err(error) => self.refuse_hello(ticket, agency, &error.into()),
+            },
+            Outcome::Appended { ticket, chunk, bets, appended } => match appended {
+                Ok(appended) => {
+                    self.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
+                    log_stored_batch(bets, appended);
+                }
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    log_refused_batch(bets, &refusal);
+                    self.session.refuse(ticket, refusal.message(Some(chunk)));
+                }
+            },
+            Outcome::Finished { ticket, agency, finished } => match finished {
+                Ok(finished) => {
+                    self.session.reply(ticket, &CentralMessage::FinishAck { agency: agency.0 });
+                    log_finished(agency, finished);
+                }
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    tracing::warn!(
+                        action = "agencia_finalizo",
+                        result = "fail",
+                        agencia = agency.0,
+                        error = %refusal,
+                    );
+                    self.session.refuse(ticket, refusal.message(None));
+                }
+            },
+        }
+    }
+
+    fn refuse_hello(&mut self, ticket: Ticket, agency: AgencyId, refusal: &Refusal) {
+        tracing::warn!(action = "saludo", result = "fail", agencia = agency.0, error = %refusal);
+        self.session.refuse(ticket, refusal.message(None));
+    }
+}
+
+/// A batch sent again has its own line, so that the lines of new ones add up to what is stored.
+fn log_stored_batch(bets: u32, appended: Appended) {
+    match appended {
+        Appended::New => {
+            tracing::info!(action = "apuesta_recibida", result = "success", cantidad = bets);
+        }
+        Appended::Repeated => {
+            tracing::info!(action = "apuesta_repetida", result = "success", cantidad = bets);
+        }
+    }
+}
+
+fn log_refused_batch(bets: u32, refusal: &Refusal) {
+    tracing::warn!(action = "apuesta_recibida", result = "fail", cantidad = bets, error = %refusal);
+}
+
+fn log_finished(agency: AgencyId, finished: Finished) {
+    if finished.repeated {
+        tracing::debug!(action = "agencia_finalizo", result = "repeated", agencia = agency.0);
+    } else {
+        tracing::info!(
+            action = "agencia_finalizo",
+            result = "success",
+            total_agencias_finalizadas = finished.agencies_finished,
+        );
+    }
+}

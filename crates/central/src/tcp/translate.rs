@@ -1,0 +1,315 @@
+//! Wire values to domain values, and back. The one place that knows both.
+//!
+//! Every refusal that an agency is told passes through [`Refusal`]: one exhaustive match gives each
+//! its code, and a new error in the domain does not compile until it has one.
+
+use lottery::{
+    AgencyId, AgencyProgress, AppendError, BetFault, Bets, BetsFault, ChunkId, DrawState,
+    DrawTerms, FinishError, NumberRange, ProgressError, StoreFault,
+};
+use thiserror::Error;
+use wire::{
+    AgencyMessage, BetsFrame, CentralMessage, Documents, DrawName, ErrorCode, ErrorMessage, Fault,
+    FaultCode, SessionLimits, Welcome,
+};
+
+use crate::service::WinnersError;
+
+/// What an agency asks, in the domain's terms.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// To speak for an agency in a draw; the empty name is the served draw's.
+    Hello { version: u16, agency: AgencyId, draw_name: String },
+    /// To store a batch.
+    Bets(BatchRequest),
+    /// To note that it has no more bets.
+    Finish { agency: AgencyId },
+    /// For its winners.
+    GetWinners { agency: AgencyId },
+}
+
+/// A batch as it came.
+#[derive(Debug)]
+pub(super) struct BatchRequest {
+    pub(super) agency: AgencyId,
+    pub(super) chunk: ChunkId,
+    /// How many bets, good or not.
+    pub(super) count: u32,
+    /// The bytes of their text as it came.
+    pub(super) len: usize,
+    pub(super) bets: Result<Bets, Refusal>,
+}
+
+/// Why an agency is refused something.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    #[error("the bets are not UTF-8")]
+    NotUtf8,
+    #[error(transparent)]
+    Bets(#[from] BetsFault),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Finish(#[from] FinishError),
+    #[error(transparent)]
+    Progress(#[from] ProgressError),
+    #[error(transparent)]
+    Winners(#[from] WinnersError),
+    #[error("there is no draw '{0}'")]
+    NoDrawNamed(String),
+    #[error("the winners can't be read now")]
+    WinnersUnreadable,
+    #[error("the winners take {0} bytes, more than one message holds: say HELLO to get them")]
+    WinnersTooLong(usize),
+    #[error("the message was begun and not ended in time")]
+    TimedOut,
+    #[error("the central has as many connections as it may: try again later")]
+    Busy,
+    #[error("the central is shutting down: try again later")]
+    ShuttingDown,
+}
+
+impl Request {
+    /// What `message` asks, bets being for a draw with these numbers.
+    pub(super) fn of(message: &AgencyMessage<'_>, numbers: NumberRange) -> Self {
+        match message {
+            AgencyMessage::Hello(hello) => Self::Hello {
+                version: hello.version,
+                agency: AgencyId(hello.agency),
+                draw_name: hello.draw_name.as_str().to_owned(),
+            },
+            AgencyMessage::Bets(frame) => Self::Bets(BatchRequest::of(frame, numbers)),
+            AgencyMessage::Finish { agency } => Self::Finish { agency: AgencyId(*agency) },
+            AgencyMessage::GetWinners { agency } => Self::GetWinners { agency: AgencyId(*agency) },
+        }
+    }
+}
+
+impl BatchRequest {
+    fn of(frame: &BetsFrame<'_>, numbers: NumberRange) -> Self {
+        let bets = match frame.text() {
+            Err(wire::message::NotUtf8) => Err(Refusal::NotUtf8),
+            Ok(None) => Ok(Bets::none()),
+            Ok(Some(text)) => Bets::parse(text, numbers).map_err(Refusal::from),
+        };
+        let count = match (&bets, frame.bets) {
+            (Ok(bets), _) => bets.count(),
+            (Err(_), bytes) => count_texts(bytes),
+        };
+        Self {
+            agency: AgencyId(frame.agency),
+            chunk: ChunkId(frame.chunk),
+            count,
+            len: frame.bets.map_or(0, <[u8]>::len),
+            bets,
+        }
+    }
+}
+
+impl Refusal {
+    /// The refusal as a message; with a chunk, of that chunk only.
+    pub(super) fn message(&self, chunk: Option<ChunkId>) -> ErrorMessage {
+        let code = self.code();
+        let reason = match code {
+            // What the store says of itself is for the operator's log.
+            ErrorCode::StorageFailed | ErrorCode::StorageFull => code.to_string(),
+            _ => self.to_string(),
+        };
+        let message = match chunk {
+            Some(chunk) => ErrorMessage::of_chunk(code, chunk.0, &reason),
+            None => ErrorMessage::closing(code, &reason),
+        };
+        match self {
+            Self::Bets(BetsFault::Bets { faults, .. }) => {
+                message.with_faults(faults.iter().filter_map(|at| {
+                    let position = u16::try_from(at.position).ok()?;
+                    Some(Fault { position, code: fault_code(at.fault) })
+                }))
+            }
+            _ => message,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotUtf8 => ErrorCode::NotUtf8,
+            Self::Bets(BetsFault::Bets { .. }) | Self::Append(AppendError::NumberRange(_)) => {
+                ErrorCode::BadBets
+            }
+            Self::Bets(BetsFault::TooLong) => ErrorCode::FrameTooLong,
+            Self::Append(AppendError::ChunkConflict(_)) => ErrorCode::ChunkConflict,
+            Self::Append(AppendError::AgencyFinished(_)) => ErrorCode::AgencyFinished,
+            Self::Append(AppendError::DrawClosed) => ErrorCode::DrawClosed,
+            Self::Append(AppendError::UnknownAgency { .. })
+            | Self::Finish(FinishError::UnknownAgency { .. })
+            | Self::Progress(ProgressError::UnknownAgency { .. })
+            | Self::Winners(WinnersError::UnknownAgency { .. }) => ErrorCode::UnknownAgency,
+            Self::Append(AppendError::UnknownDraw(_))
+            | Self::Finish(FinishError::UnknownDraw(_))
+            | Self::Progress(ProgressError::UnknownDraw(_))
+            | Self::NoDrawNamed(_) => ErrorCode::UnknownDraw,
+            Self::Append(AppendError::Store(fault))
+            | Self::Finish(FinishError::Store(fault))
+            | Self::Progress(ProgressError::Store(fault)) => match fault {
+                StoreFault::Failed(_) => ErrorCode::StorageFailed,
+                StoreFault::Full(_) => ErrorCode::StorageFull,
+                StoreFault::Closed => ErrorCode::ShuttingDown,
+            },
+            Self::WinnersUnreadable => ErrorCode::StorageFailed,
+            Self::WinnersTooLong(_) => ErrorCode::WinnersTooMany,
+            Self::TimedOut => ErrorCode::TimedOut,
+            Self::Busy => ErrorCode::Busy,
+            Self::ShuttingDown => ErrorCode::ShuttingDown,
+        }
+    }
+}
+
+/// The answer to HELLO.
+pub(super) fn welcome<'a>(
+    version: u16,
+    agency: AgencyId,
+    limits: SessionLimits,
+    terms: &'a DrawTerms,
+    progress: &AgencyProgress,
+) -> Welcome<'a> {
+    let state = match progress.state {
+        DrawState::Drawn { .. } => wire::DrawState::Drawn,
+        DrawState::Closed => wire::DrawState::Closed,
+        DrawState::Open if progress.finished => wire::DrawState::AgencyFinished,
+        DrawState::Open => wire::DrawState::Open,
+    };
+    Welcome {
+        version: version.min(wire::limits::VERSION),
+        agency: agency.0,
+        window: limits.window(),
+        frame_len_max: limits.frame_len_max(),
+        number_min: terms.numbers.min(),
+        number_max: terms.numbers.max(),
+        chunks_stored: progress.chunks_stored,
+        bets_stored: progress.bets_stored,
+        prefix_digest: progress.prefix_digest.0,
+        state,
+        draw_name: DrawName::new(terms.name.as_str())
+            .expect("a draw's name has the same bound on the wire"),
+    }
+}
+
+/// All winners in one message, for those that know no other.
+pub(super) fn winners(joined: &str) -> Result<CentralMessage<'_>, Refusal> {
+    let documents = Documents::from_text(joined);
+    let documents = documents.map_err(|_| Refusal::WinnersTooLong(joined.len()))?;
+    Ok(CentralMessage::Winners(documents))
+}
+
+/// The winners from byte `at` on, as many as fit a message, and where the next ones begin; `None`
+/// when these are the last.
+pub(super) fn winners_part(
+    joined: &str,
+    at: usize,
+    frame_len_max: u32,
+) -> (CentralMessage<'_>, Option<usize>) {
+    let text_len_max = (frame_len_max - wire::limits::HEADER_LEN - 1) as usize;
+    let rest = &joined[at..];
+    let (text, next) = if rest.len() <= text_len_max {
+        (rest, None)
+    } else {
+        // The comma may be the byte behind the text: it is not sent.
+        let comma = rest.as_bytes()[..=text_len_max].iter().rposition(|&byte| byte == b',');
+        let comma = comma.expect("a document is shorter than the shortest limit of a message");
+        (&rest[..comma], Some(at + comma + 1))
+    };
+    let documents = Documents::from_text(text).expect("a part is shorter than a message");
+    (CentralMessage::WinnersPart { last: next.is_none(), documents }, next)
+}
+
+fn fault_code(fault: BetFault) -> FaultCode {
+    match fault {
+        BetFault::FieldCount => FaultCode::FieldCount,
+        BetFault::FirstName => FaultCode::FirstName,
+        BetFault::LastName => FaultCode::LastName,
+        BetFault::Document => FaultCode::Document,
+        BetFault::Birthdate => FaultCode::Birthdate,
+        BetFault::NumberFormat => FaultCode::NumberFormat,
+        BetFault::NumberRange => FaultCode::NumberRange,
+    }
+}
+
+/// How many bets a payload that was refused holds.
+fn count_texts(bets: Option<&[u8]>) -> u32 {
+    let texts = bets.map_or(0, |bytes| bytes.iter().filter(|&&byte| byte == b'&').count() + 1);
+    u32::try_from(texts).expect("a payload holds fewer bets than bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(bets: &[u8]) -> BatchRequest {
+        let frame = BetsFrame { agency: 2, chunk: 7, bets: Some(bets) };
+        BatchRequest::of(&frame, NumberRange::default())
+    }
+
+    #[test]
+    fn a_good_batch_becomes_bets() {
+        let batch = batch("Ñandú|B|1|2000-01-01|0007".as_bytes());
+        assert_eq!((batch.agency, batch.chunk, batch.count), (AgencyId(2), ChunkId(7), 1));
+        assert_eq!(batch.bets.unwrap().text(), "Ñandú|B|1|2000-01-01|7");
+    }
+
+    #[test]
+    fn an_empty_batch_has_no_bets_and_an_empty_bet_is_a_fault() {
+        let frame = BetsFrame { agency: 1, chunk: 0, bets: None };
+        let empty = BatchRequest::of(&frame, NumberRange::default());
+        assert_eq!((empty.count, empty.bets.unwrap().count()), (0, 0));
+        assert_eq!(batch(b"").count, 1);
+        assert!(matches!(batch(b"").bets, Err(Refusal::Bets(_))));
+    }
+
+    #[test]
+    fn a_refused_batch_names_positions_and_faults() {
+        let batch = batch(b"A|B|1|2000-01-01|1&A|B|1|2000-02-30|1&x&A|B|1|2000-01-01|99999");
+        assert_eq!(batch.count, 4);
+        let message = batch.bets.unwrap_err().message(Some(batch.chunk));
+        assert_eq!((message.code(), message.chunk()), (ErrorCode::BadBets, Some(7)));
+        let expected =
+            [(1, FaultCode::Birthdate), (2, FaultCode::FieldCount), (3, FaultCode::NumberRange)];
+        assert_eq!(message.faults(), expected.map(|(position, code)| Fault { position, code }));
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_as_such() {
+        let batch = batch(b"\xff|B&x");
+        assert_eq!(batch.count, 2);
+        assert_eq!(batch.bets.unwrap_err().code(), ErrorCode::NotUtf8);
+    }
+
+    #[test]
+    fn what_the_store_says_of_itself_stays_here() {
+        let secret = StoreFault::Failed("/var/lib/bolillero: input/output error".to_owned());
+        let message = Refusal::from(AppendError::Store(secret)).message(None);
+        assert_eq!(message.code(), ErrorCode::StorageFailed);
+        assert!(!message.reason().contains("/var"), "{}", message.reason());
+    }
+
+    #[test]
+    fn every_winner_is_in_one_part_and_parts_are_as_full_as_they_can_be() {
+        for count in 0..400_usize {
+            let documents: Vec<_> = (0..count).map(|n| (n * 7919 + 1).to_string()).collect();
+            let joined = documents.join(",");
+            let (mut at, mut read, mut lens) = (Some(0), Vec::new(), Vec::new());
+            while let Some(from) = at {
+                let (message, next) = winners_part(&joined, from, 256);
+                let CentralMessage::WinnersPart { last, documents } = message else {
+                    panic!("not a part");
+                };
+                assert_eq!(last, next.is_none());
+                lens.push(documents.text().len());
+                read.extend(documents.iter().map(str::to_owned));
+                at = next;
+            }
+            assert_eq!(read, documents);
+            assert!(lens.iter().all(|&len| len <= 251));
+            assert!(lens.iter().rev().skip(1).all(|&len| len > 251 - 8), "{lens:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! An agency reduced to its bytes: what it sends and what it expects, message by message.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wire::message::{Hello, Welcome};
+use wire::{AgencyMessage, BetsFrame, CentralMessage, DrawName, ErrorMessage};
+
+/// Longer than anything a test waits for: a central that does not answer fails the test instead
+/// of holding it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const LORCA: &str = "Santiago Lionel|Lorca|30904465|1999-03-17|7";
+
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+}
+
+impl Client {
+    pub(crate) async fn connect(port: u16) -> Self {
+        Self { stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap() }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        patiently(self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    pub(crate) async fn hello(&mut self, version: u16, agency: u32, draw_name: &str) {
+        let draw_name = DrawName::new(draw_name).unwrap();
+        self.say(&AgencyMessage::Hello(Hello { version, agency, draw_name })).await;
+    }
+
+    pub(crate) async fn bets(&mut self, agency: u32, chunk: u32, bets: &str) {
+        self.send(&bets_message(agency, chunk, bets)).await;
+    }
+
+    pub(crate) async fn finish(&mut self, agency: u32) {
+        self.say(&AgencyMessage::Finish { agency }).await;
+    }
+
+    pub(crate) async fn get_winners(&mut self, agency: u32) {
+        self.say(&AgencyMessage::GetWinners { agency }).await;
+    }
+
+    /// Sends a batch and waits for its acknowledgement.
+    pub(crate) async fn store(&mut self, agency: u32, chunk: u32, bets: &str) {
+        self.bets(agency, chunk, bets).await;
+        self.acknowledged(chunk).await;
+    }
+
+    /// Says that the agency has finished, and waits until it is noted.
+    pub(crate) async fn end(&mut self, agency: u32) {
+        self.finish(agency).await;
+        self.expect(&[&[0, 14][..], &agency.to_be_bytes()].concat()).await;
+    }
+
+    /// The next bytes are exactly these.
+    pub(crate) async fn expect(&mut self, bytes: &[u8]) {
+        let mut read = vec![0; bytes.len()];
+        patiently(self.stream.read_exact(&mut read)).await.unwrap();
+        assert_eq!(read, bytes);
+    }
+
+    pub(crate) async fn acknowledged(&mut self, chunk: u32) {
+        self.expect(&[&[0, 13][..], &chunk.to_be_bytes()].concat()).await;
+    }
+
+    /// WINNERS with exactly these documents.
+    pub(crate) async fn winners(&mut self, documents: &str) {
+        let len = u16::try_from(documents.len()).unwrap();
+        self.expect(&[&[0, 17][..], &len.to_be_bytes(), documents.as_bytes()].concat()).await;
+    }
+
+    pub(crate) async fn no_winners(&mut self) {
+        self.expect(&[0, 16]).await;
+    }
+
+    /// An ERROR, whatever it says.
+    pub(crate) async fn error(&mut self) -> ErrorMessage {
+        match self.message().await {
+            CentralMessage::Error(error) => error,
+            other => panic!("not an ERROR: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn welcome(&mut self) -> Welcome<'static> {
+        match self.message().await {
+            CentralMessage::Welcome(welcome) => welcome,
+            other => panic!("not a WELCOME: {other:?}"),
+        }
+    }
+
+    /// Whether the next message is a WELCOME; if not, it is the end or an ERROR.
+    pub(crate) async fn is_welcome(&mut self) -> bool {
+        let mut id = [0; 2];
+        let read = patiently(self.stream.read_exact(&mut id)).await;
+        read.is_ok() && id == [0, 19]
+    }
+
+    /// A message with a length, decoded.
+    pub(crate) async fn message(&mut self) -> CentralMessage<'static> {
+        let mut bytes = vec![0; 4];
+        patiently(self.stream.read_exact(&mut bytes)).await.unwrap();
+        let len = u16::from_be_bytes([bytes[2], bytes[3]]);
+        bytes.resize(4 + usize::from(len), 0);
+        patiently(self.stream.read_exact(&mut bytes[4..])).await.unwrap();
+        match CentralMessage::decode(&bytes).unwrap() {
+            CentralMessage::Error(error) => CentralMessage::Error(error),
+            CentralMessage::Welcome(welcome) => CentralMessage::Welcome(welcome.into_owned()),
+            CentralMessage::WinnersPart { last, documents } => {
+                CentralMessage::WinnersPart { last, documents: documents.into_owned() }
+            }
+            other => panic!("not a message with a length: {other:?}"),
+        }
+    }
+
+    /// Nothing more comes, and the connection ends in order.
+    pub(crate) async fn ends(&mut self) {
+        let mut rest = Vec::new();
+        patiently(self.stream.read_to_end(&mut rest)).await.unwrap();
+        assert_eq!(rest, [0; 0]);
+    }
+
+    /// The connection is over for the agency, in order or not; whatever came before is dropped.
+    pub(crate) async fn is_cut(&mut self) {
+        let _ = patiently(self.stream.read_to_end(&mut Vec::new())).await;
+    }
+
+    /// No more will be sent.
+    pub(crate) async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// The same connection as two: one to read and one to write to.
+    pub(crate) fn split(self) -> (Self, TcpStream) {
+        let stream = self.stream.into_std().unwrap();
+        let other = TcpStream::from_std(stream.try_clone().unwrap()).unwrap();
+        (Self { stream: TcpStream::from_std(stream).unwrap() }, other)
+    }
+
+    async fn say(&mut self, message: &AgencyMessage<'_>) {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        self.send(&bytes).await;
+    }
+}
+
+pub(crate) fn bets_message(agency: u32, chunk: u32, bets: &str) -> Vec<u8> {
+    let bets = Some(bets.as_bytes());
+    let mut bytes = Vec::new();
+    AgencyMessage::Bets(BetsFrame { agency, chunk, bets }).encode(&mut bytes);
+    bytes
+}
+
+/// A bet of a document on a number.
+pub(crate) fn bet(document: &str, number: u32) -> String {
+    format!("A|B|{document}|2000-01-01|{number}")
+}
+
+pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("the central answers")
+}

@@ -1,0 +1,211 @@
+//! The draw: made once, by whoever finishes last, and those who wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lottery::{Agencies, AgencyId, DrawId, Store, StoreFault, Timestamp};
+use wire::ErrorCode;
+
+use crate::client::{Client, LORCA};
+use crate::log::Log;
+use crate::setting::{Setting, WINNER};
+use crate::store::{Mode, TestStore};
+
+const SORTEO: &str = "action: sorteo | result: success";
+
+#[tokio::test]
+async fn waiting_agencies_are_released_by_the_draw() {
+    let central = Setting::agencies(2).start().await;
+    central.connect().await.store(1, 0, LORCA).await;
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        let mut client = central.connect().await;
+        client.get_winners(1).await;
+        waiting.push(client);
+    }
+    let mut last = central.connect().await;
+    last.end(1).await;
+    last.end(2).await;
+    for client in &mut waiting {
+        client.winners("30904465").await;
+    }
+    assert_eq!(central.store.winners_read.load(Ordering::Relaxed), 1);
+    // They go on as if they had not waited.
+    waiting[0].get_winners(2).await;
+    waiting[0].winners("").await;
+}
+
+#[tokio::test]
+async fn without_a_wait_the_answer_before_the_draw_is_immediate() {
+    let setting = Setting { winners_wait: Duration::ZERO, ..Setting::agencies(2) };
+    let central = setting.start().await;
+    let mut agency = central.connect().await;
+    agency.get_winners(1).await;
+    agency.no_winners().await;
+    agency.end(1).await;
+    agency.end(2).await;
+    // Made but not read yet is not "no winners": the answer waits for the reading.
+    ask_until_drawn(&mut agency).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_over_is_answered_and_the_agency_asks_again() {
+    let hour = Duration::from_secs(3600);
+    let central = Setting { winners_wait: hour, ..Setting::agencies(2) }.start().await;
+    let mut agency = central.connect().await;
+    let start = tokio::time::Instant::now();
+    agency.get_winners(1).await;
+    let mut reply = [0; 2];
+    let read = tokio::io::AsyncReadExt::read_exact(&mut agency.stream, &mut reply);
+    read.await.unwrap();
+    assert_eq!(reply, [0, 16]);
+    let waited = start.elapsed();
+    assert!(waited >= hour && waited < hour + Duration::from_secs(1), "{waited:?}");
+}
+
+#[tokio::test]
+async fn the_draw_is_made_once_however_many_finish_at_once() {
+    let log = Log::keep();
+    let central = Setting::agencies(5).start().await;
+    central.store.set(Mode::Holds);
+    let mut agencies = Vec::new();
+    for id in 1..=5_u32 {
+        let mut agency = central.connect().await;
+        agency.finish(id).await;
+        agency.finish(id).await;
+        agencies.push(agency);
+    }
+    central.store.holds(10).await;
+    central.store.release_all();
+    for (id, agency) in (1_u8..).zip(&mut agencies) {
+        agency.expect(&[0, 14, 0, 0, 0, id, 0, 14, 0, 0, 0, id]).await;
+        agency.get_winners(u32::from(id)).await;
+        agency.winners("").await;
+    }
+    // And the answers of agencies that finish again after it change nothing.
+    agencies[0].end(1).await;
+    agencies[0].get_winners(1).await;
+    agencies[0].winners("").await;
+    assert_eq!(central.store.draws_asked.load(Ordering::Relaxed), 1);
+    assert_eq!(log.count(SORTEO), 1);
+}
+
+#[tokio::test]
+async fn a_draw_that_a_crash_left_unmade_is_made_at_the_start() {
+    for closed in [false, true] {
+        let log = Log::keep();
+        let store: Arc<TestStore> = Arc::default();
+        left_behind(&store, closed);
+        let central = Setting::agencies(2).start_on(Arc::clone(&store)).await;
+        assert_eq!(log.count(SORTEO), 1);
+        let mut agency = central.connect().await;
+        agency.get_winners(1).await;
+        agency.winners("").await;
+        central.shut_down().await;
+        // Another start finds it made.
+        let central = Setting::agencies(2).start_on(store).await;
+        let mut agency = central.connect().await;
+        agency.get_winners(2).await;
+        agency.winners("").await;
+        assert_eq!(log.count(SORTEO), 1);
+    }
+}
+
+#[tokio::test]
+async fn winners_that_cannot_be_read_are_refused_and_read_again_when_asked_again() {
+    let log = Log::keep();
+    let central = Setting::default().start().await;
+    central.store.unreadable.store(true, Ordering::Relaxed);
+    let mut agency = central.connect().await;
+    agency.store(1, 0, LORCA).await;
+    agency.get_winners(1).await;
+    agency.finish(1).await;
+    // The request waited since before the draw: its answer comes first, and ends it.
+    assert_eq!(agency.error().await.code(), ErrorCode::StorageFailed);
+    agency.ends().await;
+    let line = log.one("action: leer_ganadores | result: fail");
+    assert!(line.ends_with("error: damaged at byte 7"), "{line}");
+    central.store.unreadable.store(false, Ordering::Relaxed);
+    let mut agency = central.connect().await;
+    agency.get_winners(1).await;
+    agency.winners("30904465").await;
+}
+
+#[tokio::test]
+async fn a_draw_that_finds_the_store_full_is_made_when_there_is_room() {
+    let log = Log::keep();
+    let central = Setting::default().start().await;
+    central.store.set(Mode::Holds);
+    let mut agency = central.connect().await;
+    agency.finish(1).await;
+    central.store.holds(1).await;
+    central.store.set(Mode::Refuses(StoreFault::Full("disk".to_owned())));
+    central.store.release(1);
+    agency.expect(&[0, 14, 0, 0, 0, 1]).await;
+    agency.get_winners(1).await;
+    while !log.has("action: sorteo | result: fail") {
+        tokio::task::yield_now().await;
+    }
+    central.store.set(Mode::Works);
+    agency.winners("").await;
+    assert_eq!(log.count(SORTEO), 1);
+}
+
+#[tokio::test]
+async fn a_central_that_could_not_draw_does_not_open() {
+    let mut setting = Setting::default();
+    setting.winning_number = 10_000;
+    let error = setting.open(&Arc::default()).await.err().unwrap();
+    assert!(matches!(error, central::OpenError::WinningNumber { number: 10_000, .. }));
+}
+
+#[tokio::test]
+async fn a_draw_of_the_same_name_with_other_agencies_does_not_open() {
+    let store: Arc<TestStore> = Arc::default();
+    Setting::agencies(2).open(&store).await.unwrap();
+    let error = Setting::agencies(3).open(&store).await.err().unwrap();
+    assert!(error.to_string().contains("agencies 1-2"), "{error}");
+}
+
+#[tokio::test]
+async fn the_number_recorded_counts_and_the_operator_is_told() {
+    let log = Log::keep();
+    let store: Arc<TestStore> = Arc::default();
+    left_behind(&store, true);
+    store.memory.draw(DrawId(1), 9, Timestamp(0), Box::new(|drawn| drop(drawn.unwrap())));
+    Setting::agencies(2).open(&store).await.unwrap();
+    let line = log.one("action: abrir_sorteo");
+    assert!(line.ends_with(&format!("numero_sorteado: 9 | numero_ignorado: {WINNER}")), "{line}");
+    assert_eq!(log.count(SORTEO), 0);
+}
+
+/// A store as a crash leaves it after the last FINISH, or after the close.
+fn left_behind(store: &TestStore, closed: bool) {
+    let at = Timestamp(0);
+    let terms = Setting::agencies(2).terms();
+    assert_eq!(terms.agencies, Agencies::first(2).unwrap());
+    store.memory.open_draw(terms, at, Box::new(|opened| assert_eq!(opened, Ok(DrawId(1)))));
+    for agency in [1, 2] {
+        let finished = Box::new(|finished: Result<_, _>| drop(finished.unwrap()));
+        store.memory.finish(DrawId(1), AgencyId(agency), at, finished);
+    }
+    if closed {
+        store.memory.close(DrawId(1), at, Box::new(|closed| drop(closed.unwrap())));
+    }
+}
+
+/// NO_WINNERS as long as the draw is not made, then WINNERS.
+async fn ask_until_drawn(agency: &mut Client) {
+    loop {
+        agency.get_winners(1).await;
+        let mut id = [0; 2];
+        let read = tokio::io::AsyncReadExt::read_exact(&mut agency.stream, &mut id);
+        read.await.unwrap();
+        match id {
+            [0, 16] => {}
+            [0, 17] => return agency.expect(&[0, 0]).await,
+            other => panic!("neither WINNERS nor NO_WINNERS: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Agencies that are slow, silent, greedy or too many: they cost little and delay nobody.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use wire::ErrorCode;
+
+use crate::client::{LORCA, bet, bets_message, patiently};
+use crate::log::Log;
+use crate::setting::{Running, Setting};
+use crate::store::Mode;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
+    let log = Log::keep();
+    let central = Setting::limits(|limits| limits.frame_time_max = SHORT).start().await;
+    let mut silent = central.connect().await;
+    let slow = central.connect().await;
+    let (mut slow_reading, mut slow_writing) = slow.split();
+    let trickle = async move {
+        for byte in bets_message(1, 0, LORCA) {
+            // Until the central closes; then there is nobody to write to.
+            let _ = slow_writing.write_all(&[byte]).await;
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    let cut = async move {
+        assert_eq!(slow_reading.error().await.code(), ErrorCode::TimedOut);
+        slow_reading.ends().await;
+    };
+    let served = async {
+        let mut other = central.connect().await;
+        for chunk in 0..1000 {
+            other.store(1, chunk, LORCA).await;
+        }
+    };
+    tokio::join!(served, cut, trickle);
+    log.one("action: recibir_mensaje | result: fail | ip: 127.0.0.1 | error: the message was begun");
+    // One that began nothing may be silent for longer than that.
+    silent.store(1, 1000, LORCA).await;
+}
+
+#[tokio::test]
+async fn time_does_not_run_for_a_message_that_the_central_does_not_read() {
+    let central = Setting::limits(|limits| limits.window = 1).start().await;
+    central.store.set(Mode::Holds);
+    let mut agency = central.connect().await;
+    let second = bets_message(1, 1, LORCA);
+    agency.send(&[&bets_message(1, 0, LORCA), &second[..10]].concat()).await;
+    central.store.holds(1).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(600)).await;
+    tokio::time::resume();
+    central.store.release_all();
+    agency.acknowledged(0).await;
+    agency.send(&second[10..]).await;
+    agency.acknowledged(1).await;
+}
+
+#[tokio::test]
+async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
+    let log = Log::keep();
+    let central = Setting::limits(|limits| limits.write_time_max = SHORT).start().await;
+    let mut greedy = central.connect().await;
+    for chunk in 0..32 {
+        greedy.store(1, chunk, &vec![bet("123456789012345", 7); 128].join("&")).await;
+    }
+    greedy.end(1).await;
+    // 26 MB of winners, far more than the system keeps for a socket.
+    greedy.send(&[0, 15, 0, 0, 0, 1].repeat(400)).await;
+    let cut = "action: enviar_respuesta | result: fail | ip: 127.0.0.1";
+    let served = async {
+        while !log.has(cut) {
+            let mut other = central.connect().await;
+            other.end(1).await;
+        }
+    };
+    patiently(served).await;
+    greedy.is_cut().await;
+    log.one(cut);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_so_and_closed() {
+    let log = Log::keep();
+    let central = Setting::limits(|limits| limits.connections_max = 2).start().await;
+    let first = central.greeted(1).await;
+    let mut second = central.greeted(1).await;
+    for _ in 0..10 {
+        let mut third = central.connect().await;
+        assert_eq!(third.error().await.code(), ErrorCode::Busy);
+        third.ends().await;
+    }
+    log.one("action: accept_connections | result: fail | cantidad: 1 | error: as many");
+    drop(first);
+    wait_for_a_place(&central).await;
+    second.store(1, 0, LORCA).await;
+}
+
+#[tokio::test]
+async fn an_agency_that_breaks_off_while_it_waits_gives_its_place_back() {
+    let setting = Setting::limits(|limits| limits.connections_max = 1);
+    let central = Setting { agencies: 2, ..setting }.start().await;
+    let mut waiting = central.connect().await;
+    waiting.end(1).await;
+    waiting.get_winners(1).await;
+    waiting.half_close().await;
+    waiting.stream.set_zero_linger().unwrap();
+    drop(waiting);
+    wait_for_a_place(&central).await;
+}
+
+#[tokio::test]
+async fn an_agency_that_breaks_off_with_its_window_full_gives_its_place_back() {
+    let setting = Setting::limits(|limits| (limits.connections_max, limits.window) = (1, 2));
+    let central = Setting { agencies: 2, ..setting }.start().await;
+    let mut waiting = central.connect().await;
+    waiting.end(1).await;
+    for _ in 0..10 {
+        waiting.get_winners(1).await;
+    }
+    waiting.stream.set_zero_linger().unwrap();
+    drop(waiting);
+    wait_for_a_place(&central).await;
+}
+
+async fn wait_for_a_place(central: &Running) {
+    let served = async {
+        loop {
+            let mut client = central.connect().await;
+            client.hello(1, 1, "").await;
+            if client.is_welcome().await {
+                return;
+            }
+        }
+    };
+    patiently(served).await;
+}

@@ -1,0 +1,179 @@
+//! A store that keeps the contract, or holds answers back, is full, or fails, as it is told.
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use lottery::{
+    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
+    DrawId, DrawStatus, DrawTerms, Drawn, FinishError, Finished, MemoryStore, OpenDrawError,
+    ProgressError, ReadError, Store, StoreFault, StoredBatch, Timestamp, Winners,
+};
+use tokio::sync::watch;
+
+/// What becomes of changes.
+#[derive(Clone, Debug)]
+pub(crate) enum Mode {
+    Works,
+    /// They wait for [`TestStore::release`].
+    Holds,
+    /// They are refused.
+    Refuses(StoreFault),
+    /// They are dropped without an answer.
+    Drops,
+}
+
+type Held = Box<dyn FnOnce(&MemoryStore) + Send>;
+
+pub(crate) struct TestStore {
+    pub(crate) memory: MemoryStore,
+    mode: Mutex<Mode>,
+    held: Mutex<Vec<Held>>,
+    held_count: watch::Sender<usize>,
+    pub(crate) unreadable: AtomicBool,
+    pub(crate) winners_read: AtomicUsize,
+    /// Calls of `draw`, and those of them that made a draw.
+    pub(crate) draws_asked: AtomicUsize,
+}
+
+impl Default for TestStore {
+    fn default() -> Self {
+        Self {
+            memory: MemoryStore::new(),
+            mode: Mutex::new(Mode::Works),
+            held: Mutex::default(),
+            held_count: watch::channel(0).0,
+            unreadable: AtomicBool::new(false),
+            winners_read: AtomicUsize::new(0),
+            draws_asked: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl TestStore {
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    /// Waits until so many changes are held back.
+    pub(crate) async fn holds(&self, count: usize) {
+        let mut held = self.held_count.subscribe();
+        held.wait_for(|held| *held >= count).await.unwrap();
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.lock().unwrap().len()
+    }
+
+    /// Answers the oldest `count` changes that are held back.
+    pub(crate) fn release(&self, count: usize) {
+        let released: Vec<_> = self.held.lock().unwrap().drain(..count).collect();
+        self.held_count.send_modify(|held| *held -= count);
+        for held in released {
+            held(&self.memory);
+        }
+    }
+
+    /// Answers the newest change that is held back.
+    pub(crate) fn release_last(&self) {
+        let last = self.held.lock().unwrap().pop().unwrap();
+        self.held_count.send_modify(|held| *held -= 1);
+        last(&self.memory);
+    }
+
+    /// Answers those that are held back, and holds no more.
+    pub(crate) fn release_all(&self) {
+        self.set(Mode::Works);
+        self.release(self.held());
+    }
+
+    /// How many bets are stored.
+    pub(crate) fn bets(&self) -> u64 {
+        let (answer, answered) = std::sync::mpsc::channel();
+        self.memory.draws(Box::new(move |draws| answer.send(draws).unwrap()));
+        answered.recv().unwrap().unwrap().iter().map(|draw| draw.bets).sum()
+    }
+
+    fn change<T, E>(
+        &self,
+        done: Done<Result<T, E>>,
+        call: impl FnOnce(&MemoryStore, Done<Result<T, E>>) + Send + 'static,
+    ) where
+        T: 'static,
+        E: From<StoreFault> + 'static,
+    {
+        let mode = self.mode.lock().unwrap().clone();
+        match mode {
+            Mode::Works => call(&self.memory, done),
+            Mode::Holds => {
+                self.held.lock().unwrap().push(Box::new(|memory| call(memory, done)));
+                self.held_count.send_modify(|held| *held += 1);
+            }
+            Mode::Refuses(fault) => done(Err(fault.into())),
+            Mode::Drops => drop(done),
+        }
+    }
+}
+
+impl Store for TestStore {
+    fn open_draw(
+        &self,
+        terms: DrawTerms,
+        at: Timestamp,
+        done: Done<Result<DrawId, OpenDrawError>>,
+    ) {
+        self.memory.open_draw(terms, at, done);
+    }
+
+    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
+        self.change(done, move |memory, done| memory.append(batch, at, done));
+    }
+
+    fn finish(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        at: Timestamp,
+        done: Done<Result<Finished, FinishError>>,
+    ) {
+        self.change(done, move |memory, done| memory.finish(draw, agency, at, done));
+    }
+
+    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
+        self.change(done, move |memory, done| memory.close(draw, at, done));
+    }
+
+    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
+        self.draws_asked.fetch_add(1, Ordering::Relaxed);
+        self.change(done, move |memory, done| memory.draw(draw, number, at, done));
+    }
+
+    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
+        self.memory.draws(done);
+    }
+
+    fn progress(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        done: Done<Result<AgencyProgress, ProgressError>>,
+    ) {
+        self.change(done, move |memory, done| memory.progress(draw, agency, done));
+    }
+
+    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+        self.winners_read.fetch_add(1, Ordering::Relaxed);
+        if self.unreadable.load(Ordering::Relaxed) {
+            return Err(ReadError::Unreadable("damaged at byte 7".to_owned()));
+        }
+        self.memory.winners(draw)
+    }
+
+    fn scan(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.memory.scan(draw, visit)
+    }
+}

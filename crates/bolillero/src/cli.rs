@@ -44,9 +44,9 @@ Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
 
-Every setting can also be given as an environment variable, BOLILLERO_ and the flag's name, and those
-of serve and agency in a TOML file (--config). Flags win over variables, variables over the file.
-Exit codes: 0 done, 1 failed, 2 wrong usage or input.";
+Every setting can also be given as an environment variable, BOLILLERO_ and the flag's name, and
+those of serve and agency in a TOML file (--config). Flags win over variables, variables over the
+file. Exit codes: 0 done, 1 failed, 2 wrong usage or input.";
 
 /// Reads the command line and the environment.
 pub(crate) fn parse() -> Result<Command, Ending> {

@@ -2,8 +2,8 @@
 //!
 //! `2024-08-21 22:11:15 INFO     action: apuesta_recibida | result: success | cantidad: 93`: local
 //! time, the level padded to eight, then the event's fields in their order. Lines go to standard
-//! error. The central's go through a bounded queue and a thread of its own, so that whoever does not
-//! read them delays nobody: when the queue is full, lines are dropped.
+//! error. The central's go through a bounded queue and a thread of its own, so that whoever does
+//! not read them delays nobody: when the queue is full, lines are dropped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -50,7 +50,8 @@ pub(crate) enum LogLevel {
     Error,
 }
 
-/// Logs through a queue that never blocks. Lines still queued are written when the guard is dropped.
+/// Logs through a queue that never blocks. Lines still queued are written when the guard is
+/// dropped.
 pub(crate) fn start_queued(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let builder = NonBlockingBuilder::default()
         .buffered_lines_limit(QUEUE_LINES_MAX)

@@ -1,16 +1,17 @@
 //! The bodies of records: one kind for each event.
 //!
-//! Little-endian. A body is a head of fixed-width integers and a tail, either of which may be empty.
+//! Little-endian. A body is a head of fixed-width integers and a tail, either of which may be
+//! empty.
 //!
 //! | kind | event | head | tail |
 //! |---|---|---|---|
-//! | 1 | draw opened | u32 draw, u32 smallest number, u32 largest number, u32 bytes of the name | name, then for each range of agencies u32 first, u32 last |
+//! | 1 | draw opened | u32 draw, smallest and largest number, bytes of the name | name, ranges |
 //! | 2 | batch accepted | u32 draw, u32 agency, u32 chunk, u32 bets | the bets in canonical text |
 //! | 3 | agency finished | u32 draw, u32 agency | |
 //! | 4 | draw closed | u32 draw | |
 //! | 5 | draw made | u32 draw, u32 winning number, u64 bets | |
 //!
-//! Kinds are frozen; new events get new ones.
+//! A range of agencies is u32 first, u32 last. Kinds are frozen; new events get new ones.
 
 use lottery::{
     Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,

@@ -1,7 +1,7 @@
 //! The ledger's whole view of storage: a folder of files, and what makes writes durable.
 //!
-//! Everything the ledger reads or writes goes through [`Disk`] and [`DiskFile`], so that a simulated
-//! disk can stand in for the real one and lose, tear or flip what a real one might.
+//! Everything the ledger reads or writes goes through [`Disk`] and [`DiskFile`], so that a
+//! simulated disk can stand in for the real one and lose, tear or flip what a real one might.
 
 mod folder;
 #[cfg(any(test, feature = "simulation"))]
@@ -91,7 +91,8 @@ pub trait DiskFile: Send + Sync {
     /// length are multiples of [`BLOCK_LEN`](crate::limits::BLOCK_LEN).
     ///
     /// # Errors
-    /// Of the underlying system. What is on disk then is unknown: the caller must not go on writing.
+    /// Of the underlying system. What is on disk then is unknown: the caller must not go on
+    /// writing.
     fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()>;
 
     /// Makes the file `len` bytes long with room reserved for them; new bytes read as zeros.
@@ -103,6 +104,7 @@ pub trait DiskFile: Send + Sync {
     /// Makes everything written before durable.
     ///
     /// # Errors
-    /// Of the underlying system. What is on disk then is unknown: the caller must not go on writing.
+    /// Of the underlying system. What is on disk then is unknown: the caller must not go on
+    /// writing.
     fn sync(&self) -> io::Result<()>;
 }

@@ -62,7 +62,8 @@ impl Request {
 
 /// Where new segments come from and full ones go.
 pub(crate) trait SegmentSource: Send {
-    /// The file for the segment with this number: as long as a segment, all zeros, its name durable.
+    /// The file for the segment with this number: as long as a segment, all zeros, its name
+    /// durable.
     fn next(&mut self, number: u64) -> Result<Box<dyn DiskFile>, StoreFault>;
 
     /// Waits until what is kept in store is complete, or can't be.
@@ -320,7 +321,8 @@ impl Engine {
 }
 
 impl Active {
-    /// Goes on behind the last record of a segment, taking up the part of its last block that it fills.
+    /// Goes on behind the last record of a segment, taking up the part of its last block that it
+    /// fills.
     fn resume(
         segment: Arc<Segment>,
         buffer: &mut BlockBuffer,

@@ -16,8 +16,8 @@ pub enum Fault {
     NoLedger,
     /// Something on disk is not what was written there.
     #[error(
-        "the ledger is damaged: {0}; nothing was changed: keep a copy of the folder, and go on with \
-         a good copy of the file"
+        "the ledger is damaged: {0}; nothing was changed: keep a copy of the folder, and go on \
+         with a good copy of the file"
     )]
     Damage(Damage),
     /// Written by a newer version.

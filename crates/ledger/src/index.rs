@@ -17,8 +17,11 @@
 //! | 32 | chain of the segment's last record |
 //! | 52 each | batches, in order: u32 offset of the record, draw, agency, chunk, bets; digest |
 //! | 8 each | other events, in order: u32 position among the segment's records, u32 offset |
-//! | 16 each | numbers, ascending by draw and number: u32 draw, number, bets, start in the postings |
-//! | the rest | postings of each number: the ordinals of its bets among all bets of the segment, ascending, each as LEB128 of the difference to the one before (the first to 0) |
+//! | 16 each | numbers, ascending by draw, number: u32 draw, number, bets, start in the postings |
+//! | the rest | postings of each number |
+//!
+//! The postings of a number are the ordinals of its bets among all bets of the segment, ascending,
+//! each as LEB128 of the difference to the one before (the first to 0).
 
 use lottery::{AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, Event, StoredBatch};
 
@@ -391,16 +394,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn postings_read_back(mut bets in prop::collection::vec((1_u32..3, 0_u32..5, any::<u32>()), 0..200)) {
+        fn postings_read_back(
+            mut bets in prop::collection::vec((1_u32..3, 0_u32..5, any::<u32>()), 0..200),
+        ) {
             bets.sort_unstable();
             bets.dedup();
             let (numbers, postings) = postings_of(&bets);
             let mut read = Vec::new();
             let entries: Vec<_> = numbers.chunks_exact(NUMBER_LEN).collect();
+            let start = |at: usize| {
+                entries.get(at).map_or(postings.len(), |entry| index_usize(u32_at(entry, 12)))
+            };
             for (at, entry) in entries.iter().enumerate() {
-                let end = entries.get(at + 1).map_or(postings.len(), |e| index_usize(u32_at(e, 12)));
-                let list = &postings[index_usize(u32_at(entry, 12))..end];
-                read.extend(decode_postings(list).map(|bet| (u32_at(entry, 0), u32_at(entry, 4), bet)));
+                let ordinals = decode_postings(&postings[start(at)..start(at + 1)]);
+                read.extend(ordinals.map(|bet| (u32_at(entry, 0), u32_at(entry, 4), bet)));
             }
             prop_assert_eq!(read, bets);
         }

@@ -1,9 +1,9 @@
-//! The keeper: a thread that makes new segments ready ahead of need and gives full ones their index,
-//! so that the writer does neither.
+//! The keeper: a thread that makes new segments ready ahead of need and gives full ones their
+//! index, so that the writer does neither.
 //!
 //! A new segment is zeroed before it is used, because only blocks that were written before take
-//! durable writes at full speed. When the writer needs one that is still being zeroed, it gets it as
-//! it is: unwritten blocks read as zeros too, and are only slower.
+//! durable writes at full speed. When the writer needs one that is still being zeroed, it gets it
+//! as it is: unwritten blocks read as zeros too, and are only slower.
 
 use std::collections::VecDeque;
 use std::io;

@@ -213,7 +213,8 @@ pub(crate) fn take(disk: &dyn Disk, claim: Claim) -> Result<Box<dyn Send + Sync>
         })
 }
 
-/// The committing thread: waits for a request, takes what else is pending, and lets the engine turn.
+/// The committing thread: waits for a request, takes what else is pending, and lets the engine
+/// turn.
 fn commit(mut engine: Engine, requests: &Receiver<Request>) {
     while let Ok(first) = requests.recv() {
         let others = requests.try_iter().take(GROUP_REQUESTS_MAX - 1);

@@ -5,9 +5,9 @@
 //! The byte format is documented where it is coded ([`record`], [`body`], [`segment`], [`index`])
 //! and in docs/ledger.md.
 //!
-//! Map: [`Ledger`] is the store, an [`engine`] on its own thread; [`keeper`] prepares segments ahead
-//! and indexes full ones; [`recovery`] opens a folder; [`reading`] finds winners and scans beside the
-//! writer; [`Archive`] reads a folder from outside. All IO goes through [`disk`].
+//! Map: [`Ledger`] is the store, an [`engine`] on its own thread; [`keeper`] prepares segments
+//! ahead and indexes full ones; [`recovery`] opens a folder; [`reading`] finds winners and scans
+//! beside the writer; [`Archive`] reads a folder from outside. All IO goes through [`disk`].
 //!
 //! Deliberately absent: sockets, clocks (times come with the requests), logging, updates in place,
 //! deletion.

@@ -1,9 +1,9 @@
 //! A segment: one preallocated file of records, its header, and the walk over its records.
 //!
 //! A segment is named `segment-0000000001.bol` by its number, from 1. Its first block holds the
-//! header, little-endian, then zeros; records follow from byte 4096, each where the one before ends;
-//! behind the last one everything is zeros up to the segment's length, where an index may follow (see
-//! [`crate::index`]). A segment whose header is all zeros is not in use yet.
+//! header, little-endian, then zeros; records follow from byte 4096, each where the one before
+//! ends; behind the last one everything is zeros up to the segment's length, where an index may
+//! follow (see [`crate::index`]). A segment whose header is all zeros is not in use yet.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -331,8 +331,9 @@ impl<'a> Walk<'a> {
     /// Tells a tail that a crash left from damage, in the segment that was being written.
     ///
     /// A crash leaves whole sectors unwritten, and only of the last group: so what stopped the walk
-    /// is a torn tail only if a sector of it still reads as zeros and no record behind it was written
-    /// after it had become durable. All else is damage to something that may have been acknowledged.
+    /// is a torn tail only if a sector of it still reads as zeros and no record behind it was
+    /// written after it had become durable. All else is damage to something that may have been
+    /// acknowledged.
     pub(crate) fn judge_tail(&self, stop: &Stop) -> Result<Tail, Fault> {
         let rest = self.rest();
         let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {

@@ -1,5 +1,5 @@
-//! The ledger on a simulated disk: crashed at every point, with every kind of luck, it keeps what it
-//! acknowledged and nothing else.
+//! The ledger on a simulated disk: crashed at every point, with every kind of luck, it keeps what
+//! it acknowledged and nothing else.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

@@ -16,7 +16,8 @@ impl fmt::Display for AgencyId {
     }
 }
 
-/// A non-empty set of at most [`AGENCIES_MAX`] agencies, kept as inclusive ranges: ascending, apart from each other.
+/// A non-empty set of at most [`AGENCIES_MAX`] agencies, kept as inclusive ranges: ascending, apart
+/// from each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agencies {
     ranges: Vec<(u32, u32)>,

@@ -1,9 +1,10 @@
 //! The rules: what is decided about each request, given the events so far.
 //!
-//! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new event,
-//! repeats one, or is refused, and with what answer; `apply` takes an event into the state. A store decides, makes the
-//! event durable, applies it, and only then answers. Every event passes through `apply`, when it is
-//! new and again when a store is opened, and `apply` asserts what must hold whatever was asked.
+//! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new
+//! event, repeats one, or is refused, and with what answer; `apply` takes an event into the state.
+//! A store decides, makes the event durable, applies it, and only then answers. Every event passes
+//! through `apply`, when it is new and again when a store is opened, and `apply` asserts what must
+//! hold whatever was asked.
 //!
 //! Deliberately absent: the bets. The state holds what decisions need, some 40 bytes a batch.
 

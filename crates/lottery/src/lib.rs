@@ -1,9 +1,10 @@
 //! The lottery's domain: bets, agencies, the draw's life, and what a store of them must promise.
 //!
-//! Everything here is pure: no IO, no clock, no threads of its own. [`Draws`] holds the rules (which
-//! batch is new, who has finished, when a draw may be made) and every store calls it, so that the
-//! rules exist once. [`Store`] is the contract between the central and whatever keeps the bets;
-//! [`conformance`] is the suite each store must pass, and [`MemoryStore`] the simplest one that does.
+//! Everything here is pure: no IO, no clock, no threads of its own. [`Draws`] holds the rules
+//! (which batch is new, who has finished, when a draw may be made) and every store calls it, so
+//! that the rules exist once. [`Store`] is the contract between the central and whatever keeps the
+//! bets; [`conformance`] is the suite each store must pass, and [`MemoryStore`] the simplest one
+//! that does.
 //!
 //! Deliberately absent: bytes on the wire or on disk, sockets, how durability is reached.
 

@@ -22,10 +22,10 @@ Examples:
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv --legacy > winners.txt
 
-The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number; in UTF-8,
-without a header. It is checked whole before anything is sent. The documents of the winners go to
-standard output, one a line. Run again with the same file after an interruption, it goes on where it
-stopped. SIGTERM or SIGINT ends it in order; a second one ends it at once.";
+The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number; in
+UTF-8, without a header. It is checked whole before anything is sent. The documents of the winners
+go to standard output, one a line. Run again with the same file after an interruption, it goes on
+where it stopped. SIGTERM or SIGINT ends it in order; a second one ends it at once.";
 
 /// Settings of an agency. None: not given here.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]

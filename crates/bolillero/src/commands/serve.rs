@@ -72,8 +72,8 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<Numbers>,
 
-    /// Longest wait of an agency that asks for winners before the draw; 0 answers at once that there
-    /// are none yet [default: 10m].
+    /// Longest wait of an agency that asks for winners before the draw; 0 answers at once that
+    /// there are none yet [default: 10m].
     #[arg(long, env = "BOLILLERO_WINNERS_WAIT", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     winners_wait: Option<Span>,

@@ -1,9 +1,9 @@
 //! A disk in memory that a test can crash, damage, fill up and make fail.
 //!
 //! It keeps what was written and what is durable apart. At a crash each sector that was written
-//! since and not synced is, by the choice of the test, as written or as it was before; a length that
-//! was not synced may be the old one; files whose names were not synced may be gone. Everything else
-//! is as it was.
+//! since and not synced is, by the choice of the test, as written or as it was before; a length
+//! that was not synced may be the old one; files whose names were not synced may be gone.
+//! Everything else is as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -79,8 +79,8 @@ impl SimulatedDisk {
         self.state().room = bytes;
     }
 
-    /// What the disk holds after a crash now: a new disk, without faults. `survives` is asked for each
-    /// sector (and name) that was not synced whether it made it.
+    /// What the disk holds after a crash now: a new disk, without faults. `survives` is asked for
+    /// each sector (and name) that was not synced whether it made it.
     #[must_use]
     pub fn crash(&self, survives: &mut dyn FnMut() -> bool) -> Self {
         let state = self.state();

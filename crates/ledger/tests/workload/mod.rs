@@ -50,8 +50,8 @@ pub fn begin(ledger: &Ledger) -> Run {
     }
 }
 
-/// Plays the whole run: batches of three agencies at a time, then the draw. Goes as far as the ledger
-/// lets it.
+/// Plays the whole run: batches of three agencies at a time, then the draw. Goes as far as the
+/// ledger lets it.
 pub fn play(ledger: &Ledger, seed: u64) -> Run {
     let mut run = Run::default();
     if wait(|done| ledger.open_draw(terms(), AT, done)).is_err() {

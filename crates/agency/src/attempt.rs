@@ -351,3 +351,24 @@ impl From<AgencyError> for Setback {
         Self::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let codes = ErrorCode::ALL.iter().copied();
+        let tried_again: Vec<_> = codes
+            .filter(|code| verdict(*code) == Verdict::TryAgain)
+            .collect();
+        let expected = [
+            ErrorCode::Busy,
+            ErrorCode::TimedOut,
+            ErrorCode::StorageFailed,
+            ErrorCode::StorageFull,
+            ErrorCode::ShuttingDown,
+        ];
+        assert_eq!(tried_again, expected);
+    }
+}

@@ -39,7 +39,7 @@ pub enum RowReason {
     /// A field is not UTF-8.
     #[error("the text is not UTF-8")]
     NotUtf8,
-    /// A quotation mark within an unquoted field or behind a quoted one, or one that nothing closes.
+    /// A quotation mark inside an unquoted field or behind a quoted one, or one never closed.
     #[error("a quotation mark is out of place or is never closed")]
     Quotes,
     /// It goes on to this line, within quotation marks.
@@ -89,7 +89,7 @@ pub enum AgencyError {
         source: io::Error,
     },
     /// The file was written to while it was being sent.
-    #[error("'{}' changed after it was checked; run again once nothing writes to it", file.display())]
+    #[error("'{}' changed after it was checked; run again when it is complete", file.display())]
     Changed {
         /// The file.
         file: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Longest row of a file of bets, in bytes, its line end not counted. A bet takes 246 with short numbers.
+/// Longest row of a file of bets, in bytes, its line end not counted. No canonical bet takes 250.
 pub const ROW_LEN_MAX: usize = 4 * 1024;
 /// How much of the file is read at once, in bytes.
 pub const READ_LEN: usize = 64 * 1024;

@@ -10,7 +10,7 @@
 //! - a batch is kept, and its id with it, until it is acknowledged: after a lost connection exactly
 //!   the unacknowledged ones are sent again;
 //! - acknowledgements come in the order of sending, which the session sees to;
-//! - the batches are those that were checked: when the file ends with other totals, that is an error.
+//! - the batches are those that were checked: when the file has other totals, that is an error.
 
 use std::collections::VecDeque;
 use std::io::Read;

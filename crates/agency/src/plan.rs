@@ -320,7 +320,8 @@ mod tests {
             for pair in batches.windows(2) {
                 let first_of_next = text_of(&pair[1]).split('&').next().unwrap().len();
                 let full = pair[0].bets() == bets_max as usize;
-                prop_assert!(full || pair[0].frame.len() + 1 + first_of_next > frame_len_max as usize);
+                let len_with_it = pair[0].frame.len() + 1 + first_of_next;
+                prop_assert!(full || len_with_it > frame_len_max as usize);
             }
         }
     }

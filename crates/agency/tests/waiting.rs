@@ -280,3 +280,22 @@ async fn options_that_cannot_work_are_refused() {
         assert!(matches!(refused, AgencyError::Options(_)) && refused.is_wrong_input());
     }
 }
+
+#[test]
+fn a_run_can_move_between_threads() {
+    fn is_send(_: &impl Send) {}
+    let options = Options {
+        agency: lottery::AgencyId(1),
+        central: String::new(),
+        bets: std::path::PathBuf::new(),
+        draw: None,
+        batch_bets_max: 1,
+        window: 1,
+        legacy: false,
+        skip_invalid: false,
+        numbers: lottery::NumberRange::default(),
+        seed: 0,
+    };
+    let mut ignore = |_| ();
+    is_send(&agency::run(options, &mut ignore, CancellationToken::new()));
+}

@@ -1,6 +1,7 @@
 //! The simplest store: everything in memory, for tests and for comparison.
 //!
-//! It keeps the contract but for durability: what it holds ends with the process.
+//! It keeps the contract but for durability: what it holds ends with the process. A scan holds up
+//! everything else.
 
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
@@ -47,19 +48,13 @@ impl Store for MemoryStore {
         _at: Timestamp,
         done: Done<Result<DrawId, OpenDrawError>>,
     ) {
-        let mut content = self.content();
-        let ruling = content.draws.decide_open(terms);
-        done(content.follow(ruling));
+        let opened = self.content().decide(|draws| draws.decide_open(terms));
+        done(opened);
     }
 
     fn append(&self, batch: Batch, _at: Timestamp, done: Done<Result<Appended, AppendError>>) {
-        let mut content = self.content();
-        let ruling = content.draws.decide_append(&batch);
-        let outcome = content.follow(ruling);
-        if outcome == Ok(Appended::New) {
-            content.batches.push(batch);
-        }
-        done(outcome);
+        let appended = self.content().append(batch);
+        done(appended);
     }
 
     fn finish(
@@ -69,15 +64,15 @@ impl Store for MemoryStore {
         _at: Timestamp,
         done: Done<Result<Finished, FinishError>>,
     ) {
-        let mut content = self.content();
-        let ruling = content.draws.decide_finish(draw, agency);
-        done(content.follow(ruling));
+        let finished = self
+            .content()
+            .decide(|draws| draws.decide_finish(draw, agency));
+        done(finished);
     }
 
     fn close(&self, draw: DrawId, _at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-        let mut content = self.content();
-        let ruling = content.draws.decide_close(draw);
-        done(content.follow(ruling));
+        let closed = self.content().decide(|draws| draws.decide_close(draw));
+        done(closed);
     }
 
     fn draw(
@@ -87,13 +82,15 @@ impl Store for MemoryStore {
         _at: Timestamp,
         done: Done<Result<Drawn, DrawError>>,
     ) {
-        let mut content = self.content();
-        let ruling = content.draws.decide_draw(draw, number);
-        done(content.follow(ruling));
+        let drawn = self
+            .content()
+            .decide(|draws| draws.decide_draw(draw, number));
+        done(drawn);
     }
 
     fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
-        done(Ok(self.content().draws.statuses()));
+        let statuses = self.content().draws.statuses();
+        done(Ok(statuses));
     }
 
     fn progress(
@@ -102,7 +99,8 @@ impl Store for MemoryStore {
         agency: AgencyId,
         done: Done<Result<AgencyProgress, ProgressError>>,
     ) {
-        done(self.content().draws.progress(draw, agency));
+        let progress = self.content().draws.progress(draw, agency);
+        done(progress);
     }
 
     fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
@@ -143,8 +141,19 @@ impl Store for MemoryStore {
 }
 
 impl Content {
-    fn follow<T, E>(&mut self, ruling: Result<Ruling<T>, E>) -> Result<T, E> {
-        let Ruling { outcome, event } = ruling?;
+    fn append(&mut self, batch: Batch) -> Result<Appended, AppendError> {
+        let appended = self.decide(|draws| draws.decide_append(&batch))?;
+        if appended == Appended::New {
+            self.batches.push(batch);
+        }
+        Ok(appended)
+    }
+
+    fn decide<T, E>(
+        &mut self,
+        decide: impl FnOnce(&Draws) -> Result<Ruling<T>, E>,
+    ) -> Result<T, E> {
+        let Ruling { outcome, event } = decide(&self.draws)?;
         if let Some(event) = event {
             self.draws.apply(&event);
         }

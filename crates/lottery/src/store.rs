@@ -1,12 +1,16 @@
 //! The contract between the central and whatever keeps the bets.
 //!
-//! Every change is one call that carries a completion: the store runs it once, when the outcome is
-//! durable (for a refusal: decided), on any thread. Completions must be short and must not call
-//! back into the store and wait. Changes submitted by one thread are decided in that order. Nobody
-//! is told of anything, not even by a query, that a crash could still undo.
+//! Every change and query is one call that carries a completion: the store runs it once, when the
+//! outcome is durable (for a refusal or a query: when all that it rests on is), on any thread.
+//! Completions must be short; they may call the store again, but not wait for it. Calls of one
+//! thread are decided in that order, and what was acknowledged is seen by every call made after;
+//! the order in which completions run is not promised. Nobody is told of anything that a crash
+//! could still undo. Times are recorded as they come: no decision depends on them.
 //!
-//! A store that could not make something durable is poisoned: it answers everything from then on
-//! with [`StoreFault::Failed`] and never again acknowledges.
+//! A store that is being closed still answers what it took, or refuses it with
+//! [`StoreFault::Closed`]; then it may be stored or not. A store that could not make something
+//! durable is poisoned: it answers everything from then on with [`StoreFault::Failed`] and never
+//! again acknowledges.
 
 use std::ops::ControlFlow;
 
@@ -125,7 +129,8 @@ pub trait Store: Send + Sync {
     fn winners(&self, draw: DrawId) -> Result<Winners, ReadError>;
 
     /// Shows `visit` the batches of a draw in the order in which they were accepted, until it
-    /// breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
+    /// breaks. Covers at least what was acknowledged before the call. Blocks while it reads;
+    /// `visit` must not call the store.
     ///
     /// # Errors
     /// When the draw is not known, or what is stored can't be read.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use lottery::{DrawStatus, Draws, Event, StoredBatch, Timestamp};
 
-use crate::disk::{Claim, Disk, Folder};
+use crate::disk::{Claim, Disk, DiskFile, Folder};
 use crate::error::{Damage, Fault};
 use crate::index;
 use crate::ledger::take;
 use crate::record::Chain;
 use crate::recovery::{admit, check_continues, segments_in};
-use crate::segment::{self, Image, Tail};
+use crate::segment::{self, Image, SegmentHeader, Tail};
 
 /// A ledger open for reading.
 pub struct Archive {
@@ -119,12 +119,7 @@ impl Archive {
                     _ => None,
                 };
                 let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
-                visit(Entry {
-                    sequence,
-                    at,
-                    event: &record.event,
-                    batch,
-                })?;
+                visit(Entry { sequence, at, event: &record.event, batch })?;
             };
             (records, chain) = (walk.next_sequence(), walk.chain());
             if header.number < segments {
@@ -132,24 +127,30 @@ impl Archive {
                 if indexes && !index_is_sound(&*file, &image)? {
                     indexes_missing += 1;
                 }
-            } else if let Tail::Torn { end } = walk.judge_tail(&stop)? {
-                torn_bytes = (end - walk.offset()) as u64;
+            } else {
+                if let Tail::Torn { end } = walk.judge_tail(&stop)? {
+                    torn_bytes = (end - walk.offset()) as u64;
+                }
+                expect_len(&*file, &header, header.len)?;
             }
         }
         let draws = draws.statuses();
-        Ok(Summary {
-            records,
-            segments,
-            chain,
-            draws,
-            torn_bytes,
-            indexes_missing,
-        })
+        Ok(Summary { records, segments, chain, draws, torn_bytes, indexes_missing })
     }
 }
 
+/// Checks that a segment's file has nothing behind its end.
+fn expect_len(file: &dyn DiskFile, header: &SegmentHeader, len: u64) -> Result<(), Fault> {
+    let name = segment::name(header.number);
+    let found = file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
+    if found == len {
+        return Ok(());
+    }
+    Err(Fault::Damage(Damage::new(&name, len, "the file is longer than what was written to it")))
+}
+
 /// Whether a sealed segment has the index that its records give; false when it has none.
-fn index_is_sound(file: &dyn crate::disk::DiskFile, image: &Image) -> Result<bool, Fault> {
+fn index_is_sound(file: &dyn DiskFile, image: &Image) -> Result<bool, Fault> {
     let built = index::build(image)?;
     let len = image.header.len;
     let name = segment::name(image.header.number);
@@ -158,6 +159,7 @@ fn index_is_sound(file: &dyn crate::disk::DiskFile, image: &Image) -> Result<boo
     let mut found = vec![0; built.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
     file.read_at(len, &mut found).map_err(failed)?;
     if found == built {
+        expect_len(file, &image.header, len + built.len() as u64)?;
         return Ok(true);
     }
     // The head is written last: without it, what follows was never said to be an index.
@@ -166,9 +168,5 @@ fn index_is_sound(file: &dyn crate::disk::DiskFile, image: &Image) -> Result<boo
     }
     let differs = found.iter().zip(&built).take_while(|(a, b)| a == b).count();
     let what = "the index is not the one that the records give";
-    Err(Fault::Damage(Damage::new(
-        &name,
-        len + differs as u64,
-        what,
-    )))
+    Err(Fault::Damage(Damage::new(&name, len + differs as u64, what)))
 }

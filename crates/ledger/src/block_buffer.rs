@@ -15,15 +15,8 @@ impl BlockBuffer {
         // Allocated once and never grown: the address, and with it `start`, stays.
         let bytes = vec![0; capacity.next_multiple_of(BLOCK_LEN) + BLOCK_LEN];
         let start = bytes.as_ptr().align_offset(BLOCK_LEN);
-        assert!(
-            start < BLOCK_LEN,
-            "bytes can be aligned to any power of two"
-        );
-        Self {
-            bytes,
-            start,
-            len: 0,
-        }
+        assert!(start < BLOCK_LEN, "bytes can be aligned to any power of two");
+        Self { bytes, start, len: 0 }
     }
 
     /// How many bytes are filled.
@@ -35,10 +28,7 @@ impl BlockBuffer {
     pub(crate) fn extend(&mut self, len: usize) -> &mut [u8] {
         let from = self.start + self.len;
         self.len += len;
-        assert!(
-            self.len <= self.bytes.len() - BLOCK_LEN,
-            "a group is ended before it is too long"
-        );
+        assert!(self.len <= self.bytes.len() - BLOCK_LEN, "a group is ended before it is too long");
         &mut self.bytes[from..from + len]
     }
 
@@ -57,8 +47,7 @@ impl BlockBuffer {
     pub(crate) fn keep_partial_block(&mut self) {
         let kept = self.len % BLOCK_LEN;
         let filled = self.start..self.start + self.len;
-        self.bytes
-            .copy_within(filled.end - kept..filled.end, self.start);
+        self.bytes.copy_within(filled.end - kept..filled.end, self.start);
         self.bytes[self.start + kept..filled.end].fill(0);
         self.len = kept;
     }
@@ -77,16 +66,8 @@ mod tests {
         assert_eq!(buffer.blocks().len(), 2 * BLOCK_LEN);
         buffer.keep_partial_block();
         assert_eq!(buffer.len(), BLOCK_LEN - 10);
-        assert!(
-            buffer.blocks()[..BLOCK_LEN - 10]
-                .iter()
-                .all(|&byte| byte == 9)
-        );
-        assert!(
-            buffer.blocks()[BLOCK_LEN - 10..]
-                .iter()
-                .all(|&byte| byte == 0)
-        );
+        assert!(buffer.blocks()[..BLOCK_LEN - 10].iter().all(|&byte| byte == 9));
+        assert!(buffer.blocks()[BLOCK_LEN - 10..].iter().all(|&byte| byte == 0));
         buffer.extend(10).fill(8);
         buffer.keep_partial_block();
         assert_eq!(buffer.len(), 0);

@@ -36,10 +36,7 @@ pub(crate) struct Body<'a> {
 
 enum Tail<'a> {
     Bytes(Vec<u8>),
-    Bets {
-        text: &'a str,
-        digest: &'a ChunkDigest,
-    },
+    Bets { text: &'a str, digest: &'a ChunkDigest },
 }
 
 impl<'a> Body<'a> {
@@ -96,26 +93,15 @@ impl<'a> Body<'a> {
             tail.extend_from_slice(&first.to_le_bytes());
             tail.extend_from_slice(&last.to_le_bytes());
         }
-        let mut body = Self::new(
-            DRAW_OPENED,
-            &[draw.0, numbers.min(), numbers.max(), name_len],
-        );
+        let mut body = Self::new(DRAW_OPENED, &[draw.0, numbers.min(), numbers.max(), name_len]);
         body.tail = Tail::Bytes(tail);
         body
     }
 
     fn batch_accepted(batch: &'a Batch) -> Self {
-        let integers = [
-            batch.draw.0,
-            batch.agency.0,
-            batch.chunk.0,
-            batch.bets.count(),
-        ];
+        let integers = [batch.draw.0, batch.agency.0, batch.chunk.0, batch.bets.count()];
         let mut body = Self::new(BATCH_ACCEPTED, &integers);
-        body.tail = Tail::Bets {
-            text: batch.bets.text(),
-            digest: batch.bets.digest(),
-        };
+        body.tail = Tail::Bets { text: batch.bets.text(), digest: batch.bets.digest() };
         body
     }
 
@@ -124,12 +110,7 @@ impl<'a> Body<'a> {
         for (place, integer) in head.chunks_exact_mut(4).zip(integers) {
             place.copy_from_slice(&integer.to_le_bytes());
         }
-        Self {
-            kind,
-            head,
-            head_len: integers.len() * 4,
-            tail: Tail::Bytes(Vec::new()),
-        }
+        Self { kind, head, head_len: integers.len() * 4, tail: Tail::Bytes(Vec::new()) }
     }
 }
 
@@ -152,20 +133,8 @@ pub(crate) fn decode<'a>(
         return batch(draw, head, tail);
     }
     let (head_len, event) = match kind {
-        DRAW_OPENED => (
-            16,
-            Event::DrawOpened {
-                draw,
-                terms: terms(head, tail)?,
-            },
-        ),
-        AGENCY_FINISHED => (
-            8,
-            Event::AgencyFinished {
-                draw,
-                agency: AgencyId(integer(head, 4)?),
-            },
-        ),
+        DRAW_OPENED => (16, Event::DrawOpened { draw, terms: terms(head, tail)? }),
+        AGENCY_FINISHED => (8, Event::AgencyFinished { draw, agency: AgencyId(integer(head, 4)?) }),
         DRAW_CLOSED => (4, Event::DrawClosed { draw }),
         DRAW_MADE => {
             let bytes = head.get(..16).ok_or(SHORT)?;
@@ -177,11 +146,7 @@ pub(crate) fn decode<'a>(
     if head.len() != head_len || (kind != DRAW_OPENED && !tail.is_empty()) {
         return Err(WRONG_LENGTH);
     }
-    Ok(Decoded {
-        event,
-        text: "",
-        tail_digest: digest_of(tail),
-    })
+    Ok(Decoded { event, text: "", tail_digest: digest_of(tail) })
 }
 
 const WRONG_LENGTH: &str = "an event of the wrong length";
@@ -200,31 +165,21 @@ fn batch<'a>(draw: DrawId, head: &[u8], tail: &'a [u8]) -> Result<Decoded<'a>, &
         bets: u32_at(head, 12),
         digest,
     });
-    Ok(Decoded {
-        event,
-        text,
-        tail_digest: digest,
-    })
+    Ok(Decoded { event, text, tail_digest: digest })
 }
 
 fn integer(head: &[u8], at: usize) -> Result<u32, &'static str> {
-    head.get(at..at + 4)
-        .map(|bytes| u32_at(bytes, 0))
-        .ok_or(SHORT)
+    head.get(at..at + 4).map(|bytes| u32_at(bytes, 0)).ok_or(SHORT)
 }
 
 fn terms(head: &[u8], tail: &[u8]) -> Result<DrawTerms, &'static str> {
     let name_len = usize::try_from(integer(head, 12)?).expect("u32 fits usize");
     let (name, ranges) = tail.split_at_checked(name_len).ok_or(SHORT)?;
-    let name = std::str::from_utf8(name)
-        .ok()
-        .and_then(|name| DrawName::new(name).ok());
+    let name = std::str::from_utf8(name).ok().and_then(|name| DrawName::new(name).ok());
     if ranges.len() % 8 != 0 {
         return Err("agencies of a draw that are cut off");
     }
-    let ranges = ranges
-        .chunks_exact(8)
-        .map(|range| (u32_at(range, 0), u32_at(range, 4)));
+    let ranges = ranges.chunks_exact(8).map(|range| (u32_at(range, 0), u32_at(range, 4)));
     Ok(DrawTerms {
         name: name.ok_or("a draw's name that is not one")?,
         agencies: Agencies::from_ranges(ranges.collect())
@@ -253,31 +208,13 @@ mod tests {
             numbers: NumberRange::new(1, 99_999).unwrap(),
         };
         let bets = Bets::parse("Ñandú|B|1-2|2000-01-01|07", NumberRange::default()).unwrap();
-        let batch = Batch {
-            draw,
-            agency: AgencyId(2),
-            chunk: ChunkId(u32::MAX),
-            bets,
-        };
+        let batch = Batch { draw, agency: AgencyId(2), chunk: ChunkId(u32::MAX), bets };
         vec![
             (Event::DrawOpened { draw, terms }, None),
             (Event::BatchAccepted(BatchSummary::of(&batch)), Some(batch)),
-            (
-                Event::AgencyFinished {
-                    draw,
-                    agency: AgencyId(7),
-                },
-                None,
-            ),
+            (Event::AgencyFinished { draw, agency: AgencyId(7) }, None),
             (Event::DrawClosed { draw }, None),
-            (
-                Event::DrawMade {
-                    draw,
-                    number: 7574,
-                    bets: u64::MAX,
-                },
-                None,
-            ),
+            (Event::DrawMade { draw, number: 7574, bets: u64::MAX }, None),
         ]
     }
 
@@ -287,10 +224,7 @@ mod tests {
             let body = Body::of(&event, batch.as_ref());
             let read = decode(body.kind(), body.head(), body.tail()).unwrap();
             assert_eq!(read.event, event);
-            assert_eq!(
-                read.text,
-                batch.as_ref().map_or("", |batch| batch.bets.text())
-            );
+            assert_eq!(read.text, batch.as_ref().map_or("", |batch| batch.bets.text()));
             assert_eq!(read.tail_digest, body.tail_digest());
             for len in 0..body.head().len() {
                 assert!(decode(body.kind(), &body.head()[..len], body.tail()).is_err());

@@ -64,10 +64,7 @@ pub enum Claim {
 }
 
 /// An open file. Offsets and lengths are in bytes.
-#[allow(
-    clippy::len_without_is_empty,
-    reason = "a file's length is asked to compare, not to test"
-)]
+#[allow(clippy::len_without_is_empty, reason = "a file's length is asked to compare, not to test")]
 pub trait DiskFile: Send + Sync {
     /// The file's length.
     ///

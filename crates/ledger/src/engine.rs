@@ -29,20 +29,11 @@ use crate::segments::{Segment, Segments};
 pub(crate) enum Request {
     OpenDraw(DrawTerms, Timestamp, Done<Result<DrawId, OpenDrawError>>),
     Append(Batch, Timestamp, Done<Result<Appended, AppendError>>),
-    Finish(
-        DrawId,
-        AgencyId,
-        Timestamp,
-        Done<Result<Finished, FinishError>>,
-    ),
+    Finish(DrawId, AgencyId, Timestamp, Done<Result<Finished, FinishError>>),
     Close(DrawId, Timestamp, Done<Result<Closed, CloseError>>),
     Draw(DrawId, u32, Timestamp, Done<Result<Drawn, DrawError>>),
     Draws(Done<Result<Vec<DrawStatus>, StoreFault>>),
-    Progress(
-        DrawId,
-        AgencyId,
-        Done<Result<AgencyProgress, ProgressError>>,
-    ),
+    Progress(DrawId, AgencyId, Done<Result<AgencyProgress, ProgressError>>),
 }
 
 impl Request {
@@ -110,13 +101,7 @@ impl Engine {
         source: Box<dyn SegmentSource>,
         segment_len: u64,
     ) -> Result<Self, crate::error::Fault> {
-        let Recovered {
-            draws,
-            segments,
-            next_sequence,
-            chain,
-            ..
-        } = recovered;
+        let Recovered { draws, segments, next_sequence, chain, .. } = recovered;
         let mut buffer = BlockBuffer::new(GROUP_LEN_MAX + BLOCK_LEN);
         let active = match segments.snapshot().pop() {
             None => None,
@@ -237,10 +222,7 @@ impl Engine {
         if let Some(fault) = &self.poison {
             return Err(fault.clone());
         }
-        let active = self
-            .active
-            .as_ref()
-            .expect("rotate() left a segment with room");
+        let active = self.active.as_ref().expect("rotate() left a segment with room");
         let place = Place {
             sequence: self.next_sequence,
             group: self.group,
@@ -282,15 +264,8 @@ impl Engine {
 
     /// Goes on to a new segment. Everything written before is durable.
     fn rotate(&mut self) -> Result<(), StoreFault> {
-        assert_eq!(
-            self.group, self.next_sequence,
-            "a segment is left only when it is durable"
-        );
-        let number = self
-            .active
-            .as_ref()
-            .map_or(0, |active| active.segment.header.number)
-            + 1;
+        assert_eq!(self.group, self.next_sequence, "a segment is left only when it is durable");
+        let number = self.active.as_ref().map_or(0, |active| active.segment.header.number) + 1;
         let file = self.source.next(number)?;
         let header = SegmentHeader {
             number,
@@ -308,10 +283,7 @@ impl Engine {
         }
         let segment = Arc::new(Segment::new(file, header, None, RECORDS_OFFSET as u64));
         self.segments.push(Arc::clone(&segment));
-        let next = Active {
-            segment,
-            buffer_offset: RECORDS_OFFSET as u64,
-        };
+        let next = Active { segment, buffer_offset: RECORDS_OFFSET as u64 };
         if let Some(full) = self.active.replace(next) {
             self.source.seal(full.segment);
         }
@@ -332,22 +304,13 @@ impl Active {
         let buffer_offset = end - partial;
         let kept = buffer.extend(usize::try_from(partial).expect("less than a block"));
         segment.file.read_at(buffer_offset, kept).map_err(|error| {
-            crate::error::Fault::io(
-                "reading",
-                &crate::segment::name(segment.header.number),
-                error,
-            )
+            crate::error::Fault::io("reading", &crate::segment::name(segment.header.number), error)
         })?;
-        Ok(Self {
-            segment,
-            buffer_offset,
-        })
+        Ok(Self { segment, buffer_offset })
     }
 
     fn write(&mut self, buffer: &mut BlockBuffer) -> std::io::Result<()> {
-        self.segment
-            .file
-            .write_durable(self.buffer_offset, buffer.blocks())?;
+        self.segment.file.write_durable(self.buffer_offset, buffer.blocks())?;
         let end = self.buffer_offset + buffer.len() as u64;
         self.segment.extend(end);
         buffer.keep_partial_block();

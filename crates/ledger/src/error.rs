@@ -16,8 +16,8 @@ pub enum Fault {
     NoLedger,
     /// Something on disk is not what was written there.
     #[error(
-        "the ledger is damaged: {0}; nothing was changed: keep a copy of the folder, and go on \
-         with a good copy of the file"
+        "the ledger is damaged: {0}; keep a copy of the folder as it is, and go on with a good \
+         copy of the file"
     )]
     Damage(Damage),
     /// Written by a newer version.
@@ -59,11 +59,7 @@ pub struct Damage {
 
 impl Damage {
     pub(crate) fn new(file: &str, offset: u64, what: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            offset,
-            what: what.into(),
-        }
+        Self { file: file.to_owned(), offset, what: what.into() }
     }
 }
 
@@ -75,9 +71,6 @@ impl fmt::Display for Damage {
 
 impl Fault {
     pub(crate) fn io(doing: &str, file: &str, error: io::Error) -> Self {
-        Self::Io {
-            doing: format!("{doing} {file}"),
-            error,
-        }
+        Self::Io { doing: format!("{doing} {file}"), error }
     }
 }

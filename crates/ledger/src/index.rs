@@ -95,10 +95,7 @@ pub(crate) fn build(image: &Image) -> Result<Vec<u8>, Fault> {
             continue;
         };
         put(&mut batches, &[offset_u32(record.offset)]);
-        put(
-            &mut batches,
-            &[batch.draw.0, batch.agency.0, batch.chunk.0, batch.bets],
-        );
+        put(&mut batches, &[batch.draw.0, batch.agency.0, batch.chunk.0, batch.bets]);
         batches.extend_from_slice(&batch.digest.0);
         let mut unseen = batch.bets;
         for bet in stored(&batch, record.text).bets() {
@@ -126,10 +123,7 @@ pub(crate) fn build(image: &Image) -> Result<Vec<u8>, Fault> {
     ];
     put(&mut head, &counts.map(offset_u32));
     let listed = crc32c::crc32c_append(crc32c::crc32c(&batches), &events);
-    put(
-        &mut head,
-        &[listed, crc32c::crc32c(&numbers), crc32c::crc32c(&postings)],
-    );
+    put(&mut head, &[listed, crc32c::crc32c(&numbers), crc32c::crc32c(&postings)]);
     put(&mut head, &[offset_u32(walk.offset()), 0]);
     head.extend_from_slice(&walk.chain().0);
     let mut bytes = MAGIC.to_vec();
@@ -149,8 +143,7 @@ pub(crate) fn write(
     let failed = |error| Fault::io("writing the index of", &name(header.number), error);
     let (head, sections) = index.split_at(HEAD_LEN);
     file.write_at(header.len, &[0; HEAD_LEN]).map_err(failed)?;
-    file.write_at(header.len + HEAD_LEN as u64, sections)
-        .map_err(failed)?;
+    file.write_at(header.len + HEAD_LEN as u64, sections).map_err(failed)?;
     file.sync().map_err(failed)?;
     file.write_at(header.len, head).map_err(failed)?;
     file.sync().map_err(failed)
@@ -173,12 +166,8 @@ pub(crate) fn read(
         && u32_at(&head, 12) == crc32c::crc32c(&head[16..])
         && u64_at(&head, 16) == header.first_sequence;
     let len_at = |at, unit| usize::try_from(u32_at(&head, at)).map(|count| count * unit);
-    let lens = (
-        len_at(24, BATCH_LEN),
-        len_at(28, EVENT_LEN),
-        len_at(32, NUMBER_LEN),
-        len_at(36, 1),
-    );
+    let lens =
+        (len_at(24, BATCH_LEN), len_at(28, EVENT_LEN), len_at(32, NUMBER_LEN), len_at(36, 1));
     let (Ok(batches), Ok(events), Ok(numbers), Ok(postings)) = lens else {
         return Ok(None);
     };
@@ -194,31 +183,17 @@ pub(crate) fn read(
     }
     let (batches, events) = listed.split_at(batches);
     let numbers_offset = listed_offset + listed.len() as u64;
-    let numbers = Section {
-        offset: numbers_offset,
-        len: numbers,
-        crc: u32_at(&head, 44),
-    };
+    let numbers = Section { offset: numbers_offset, len: numbers, crc: u32_at(&head, 44) };
     let postings_offset = numbers_offset + numbers.len as u64;
-    let postings = Section {
-        offset: postings_offset,
-        len: postings,
-        crc: u32_at(&head, 48),
-    };
+    let postings = Section { offset: postings_offset, len: postings, crc: u32_at(&head, 48) };
     let last_chain = Chain(*head[60..].first_chunk().expect("the head has 92 bytes"));
     let replay = Replay {
         batches: batches.chunks_exact(BATCH_LEN).map(summary).collect(),
-        events: events
-            .chunks_exact(EVENT_LEN)
-            .map(|e| (u32_at(e, 0), u32_at(e, 4)))
-            .collect(),
+        events: events.chunks_exact(EVENT_LEN).map(|e| (u32_at(e, 0), u32_at(e, 4))).collect(),
     };
     let mut first_bet = 0_u32;
     let batches = batches.chunks_exact(BATCH_LEN).map(|batch| {
-        let at = BatchAt {
-            offset: u32_at(batch, 0),
-            first_bet,
-        };
+        let at = BatchAt { offset: u32_at(batch, 0), first_bet };
         first_bet = first_bet.saturating_add(u32_at(batch, 16));
         at
     });
@@ -251,17 +226,11 @@ impl Index {
             return Ok(Some(Vec::new()));
         };
         let start = index_usize(u32_at(entries[found], 12));
-        let end = entries
-            .get(found + 1)
-            .map_or(self.postings.len, |e| index_usize(u32_at(e, 12)));
+        let end = entries.get(found + 1).map_or(self.postings.len, |e| index_usize(u32_at(e, 12)));
         let Some(len) = end.checked_sub(start).filter(|_| end <= self.postings.len) else {
             return Ok(None);
         };
-        let list = Section {
-            offset: self.postings.offset + start as u64,
-            len,
-            crc: 0,
-        };
+        let list = Section { offset: self.postings.offset + start as u64, len, crc: 0 };
         let list = list.read(file)?;
         let places: Option<Vec<_>> = decode_postings(&list).map(|bet| self.place(bet)).collect();
         Ok(places.filter(|places| places.len() == index_usize(u32_at(entries[found], 8))))
@@ -270,10 +239,7 @@ impl Index {
     fn place(&self, bet: u32) -> Option<BetPlace> {
         let after = self.batches.partition_point(|batch| batch.first_bet <= bet);
         let batch = self.batches.get(after.checked_sub(1)?)?;
-        Some(BetPlace {
-            offset: batch.offset,
-            position: bet - batch.first_bet,
-        })
+        Some(BetPlace { offset: batch.offset, position: bet - batch.first_bet })
     }
 }
 
@@ -287,12 +253,7 @@ impl Section {
 
 /// A batch as the domain shows it.
 pub(crate) fn stored<'a>(batch: &BatchSummary, text: &'a str) -> StoredBatch<'a> {
-    StoredBatch {
-        draw: batch.draw,
-        agency: batch.agency,
-        chunk: batch.chunk,
-        text,
-    }
+    StoredBatch { draw: batch.draw, agency: batch.agency, chunk: batch.chunk, text }
 }
 
 fn summary(entry: &[u8]) -> BatchSummary {
@@ -310,15 +271,7 @@ fn postings_of(bets: &[(u32, u32, u32)]) -> (Vec<u8>, Vec<u8>) {
     let (mut numbers, mut postings) = (Vec::new(), Vec::new());
     for list in bets.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let (draw, number, _) = list[0];
-        put(
-            &mut numbers,
-            &[
-                draw,
-                number,
-                offset_u32(list.len()),
-                offset_u32(postings.len()),
-            ],
-        );
+        put(&mut numbers, &[draw, number, offset_u32(list.len()), offset_u32(postings.len())]);
         let mut before = 0;
         for &(_, _, bet) in list {
             encode_varint(bet - before, &mut postings);
@@ -356,9 +309,7 @@ fn decode_postings(bytes: &[u8]) -> impl Iterator<Item = u32> {
 }
 
 fn put(out: &mut Vec<u8>, integers: &[u32]) {
-    integers
-        .iter()
-        .for_each(|integer| out.extend_from_slice(&integer.to_le_bytes()));
+    integers.iter().for_each(|integer| out.extend_from_slice(&integer.to_le_bytes()));
 }
 
 fn offset_u32(offset: usize) -> u32 {
@@ -379,11 +330,7 @@ fn low_byte(value: u32) -> u8 {
 
 fn damaged(image: &Image, offset: usize) -> Fault {
     let what = "the record holds bets that are not as they were accepted";
-    Fault::Damage(crate::error::Damage::new(
-        &name(image.header.number),
-        offset as u64,
-        what,
-    ))
+    Fault::Damage(crate::error::Damage::new(&name(image.header.number), offset as u64, what))
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ struct State {
     full: VecDeque<Arc<Segment>>,
     alarm: Option<String>,
     closing: bool,
+    /// The thread is gone: nothing is made ready any more.
+    ended: bool,
 }
 
 impl Keeper {
@@ -57,26 +59,15 @@ impl Keeper {
         spares: usize,
         next_number: u64,
     ) -> io::Result<Self> {
-        let state = Mutex::new(State {
-            next_number,
-            ..State::default()
-        });
-        let shelf = Shelf {
-            disk,
-            segment_len,
-            spares: spares.max(1),
-            state,
-            changed: Condvar::new(),
-        };
+        let state = Mutex::new(State { next_number, ..State::default() });
+        let shelf =
+            Shelf { disk, segment_len, spares: spares.max(1), state, changed: Condvar::new() };
         let shelf = Arc::new(shelf);
         let of_thread = Arc::clone(&shelf);
         let thread = thread::Builder::new()
             .name("ledger-keeper".to_owned())
             .spawn(move || of_thread.run())?;
-        Ok(Self {
-            shelf,
-            thread: Some(thread),
-        })
+        Ok(Self { shelf, thread: Some(thread) })
     }
 }
 
@@ -93,6 +84,9 @@ impl SegmentSource for Keeper {
             if let Some(fault) = state.failed.take() {
                 return Err(fault);
             }
+            if state.ended {
+                return Err(StoreFault::Failed("the ledger's keeper has ended".to_owned()));
+            }
             state.hurry = true;
             self.shelf.changed.notify_all();
             state = self.shelf.wait(state);
@@ -101,8 +95,9 @@ impl SegmentSource for Keeper {
 
     fn stock_up(&mut self) {
         let mut state = self.shelf.lock();
-        while state.ready.len() < self.shelf.spares && state.failed.is_none() {
-            state = self.shelf.wait(state);
+        let shelf = &self.shelf;
+        while state.ready.len() < shelf.spares && state.failed.is_none() && !state.ended {
+            state = shelf.wait(state);
         }
     }
 
@@ -127,8 +122,20 @@ impl Drop for Keeper {
     }
 }
 
+/// Tells those who wait that the thread is gone, also when a panic ended it.
+struct Ends<'a>(&'a Shelf);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
 impl Shelf {
     fn run(&self) {
+        // Declared before the lock is taken, so dropped after it is let go of.
+        let _ends = Ends(self);
         let mut state = self.lock();
         while !state.closing {
             if state.failed.is_none() && state.ready.len() < self.spares {
@@ -183,9 +190,7 @@ impl Shelf {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,10 +209,9 @@ pub(crate) fn new_segment(
         if unused.len()? >= BLOCK_LEN as u64 {
             unused.read_at(0, &mut header)?;
         }
-        assert!(
-            header.iter().all(|&byte| byte == 0),
-            "a segment in use is never made anew"
-        );
+        if header.iter().any(|&byte| byte != 0) {
+            return Err(io::Error::other("a segment in use is never made anew"));
+        }
         disk.remove(&name)?;
     }
     let file = disk.create(&name)?;

@@ -35,10 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment_len: SEGMENT_LEN_DEFAULT,
-            spares: SPARES_DEFAULT,
-        }
+        Self { segment_len: SEGMENT_LEN_DEFAULT, spares: SPARES_DEFAULT }
     }
 }
 
@@ -107,15 +104,10 @@ impl Ledger {
     }
 
     fn submit(&self, request: Request) {
-        let sender = self
-            .requests
-            .as_ref()
-            .expect("it is taken only when the ledger is dropped");
+        let sender = self.requests.as_ref().expect("it is taken only when the ledger is dropped");
         if let Err(unsent) = sender.send(request) {
             // The writer ends before the ledger only by a panic.
-            unsent.0.refuse(StoreFault::Failed(
-                "the ledger's writer has ended".to_owned(),
-            ));
+            unsent.0.refuse(StoreFault::Failed("the ledger's writer has ended".to_owned()));
         }
     }
 
@@ -124,10 +116,7 @@ impl Ledger {
         self.draws(Box::new(move |statuses| drop(sender.send(statuses))));
         let statuses = receiver.recv().unwrap_or(Err(StoreFault::Closed));
         let statuses = statuses.map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
-        statuses
-            .into_iter()
-            .find(|status| status.id == draw)
-            .ok_or(ReadError::UnknownDraw(draw))
+        statuses.into_iter().find(|status| status.id == draw).ok_or(ReadError::UnknownDraw(draw))
     }
 }
 
@@ -205,12 +194,11 @@ impl Store for Ledger {
 
 /// Takes the folder, telling apart the one reason that a person can do something about.
 pub(crate) fn take(disk: &dyn Disk, claim: Claim) -> Result<Box<dyn Send + Sync>, Fault> {
-    disk.lock(claim)
-        .map_err(|error| match (error.kind(), claim) {
-            (std::io::ErrorKind::WouldBlock, _) => Fault::InUse,
-            (std::io::ErrorKind::NotFound, Claim::Read) => Fault::NoLedger,
-            _ => Fault::io("locking", "the data folder", error),
-        })
+    disk.lock(claim).map_err(|error| match (error.kind(), claim) {
+        (std::io::ErrorKind::WouldBlock, _) => Fault::InUse,
+        (std::io::ErrorKind::NotFound, Claim::Read) => Fault::NoLedger,
+        _ => Fault::io("locking", "the data folder", error),
+    })
 }
 
 /// The committing thread: waits for a request, takes what else is pending, and lets the engine
@@ -224,11 +212,7 @@ fn commit(mut engine: Engine, requests: &Receiver<Request>) {
 
 fn check_segment_len(len: u64) -> Result<(), Fault> {
     let sound = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&len);
-    if sound && len.is_multiple_of(BLOCK_LEN as u64) {
-        Ok(())
-    } else {
-        Err(Fault::SegmentLen(len))
-    }
+    if sound && len.is_multiple_of(BLOCK_LEN as u64) { Ok(()) } else { Err(Fault::SegmentLen(len)) }
 }
 
 fn refused(fault: StoreFault) -> Fault {

@@ -85,17 +85,10 @@ fn winners_in_batch(
         if wanted.next_if_eq(&position).is_none() {
             continue;
         }
-        let bet = bet
-            .ok()
-            .filter(|bet| bet.number() == number)
-            .ok_or_else(astray)?;
+        let bet = bet.ok().filter(|bet| bet.number() == number).ok_or_else(astray)?;
         winners.add(batch.agency, bet.document());
     }
-    if wanted.next().is_some() {
-        Err(astray())
-    } else {
-        Ok(())
-    }
+    if wanted.next().is_some() { Err(astray()) } else { Ok(()) }
 }
 
 fn winners_by_reading(

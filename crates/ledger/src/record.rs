@@ -88,11 +88,7 @@ pub(crate) struct Place {
 pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Chain {
     let body_len = body.head().len() + body.tail().len();
     assert!(body_len <= BODY_LEN_MAX, "the domain bounds every body");
-    assert_eq!(
-        out.len(),
-        record_len(body_len),
-        "the caller reserves what a record takes"
-    );
+    assert_eq!(out.len(), record_len(body_len), "the caller reserves what a record takes");
     let mut header = Header {
         sequence: place.sequence,
         group: place.group,
@@ -193,27 +189,15 @@ pub(crate) fn body_of<'a>(header: &Header, record: &'a [u8]) -> Option<&'a [u8]>
 }
 
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(
-        *bytes[at..]
-            .first_chunk()
-            .expect("the caller checked the length"),
-    )
+    u16::from_le_bytes(*bytes[at..].first_chunk().expect("the caller checked the length"))
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(
-        *bytes[at..]
-            .first_chunk()
-            .expect("the caller checked the length"),
-    )
+    u32::from_le_bytes(*bytes[at..].first_chunk().expect("the caller checked the length"))
 }
 
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(
-        *bytes[at..]
-            .first_chunk()
-            .expect("the caller checked the length"),
-    )
+    u64::from_le_bytes(*bytes[at..].first_chunk().expect("the caller checked the length"))
 }
 
 #[cfg(test)]
@@ -226,13 +210,7 @@ mod tests {
         let body = Body::agency_finished(DrawId(1), AgencyId(5));
         let mut record = vec![0xff; record_len(body.head().len())];
         let chain = Chain([7; 32]);
-        let place = Place {
-            sequence: 9,
-            group: 8,
-            at_ms: 1_700_000_000_000,
-            segment: 3,
-            chain,
-        };
+        let place = Place { sequence: 9, group: 8, at_ms: 1_700_000_000_000, segment: 3, chain };
         encode(&body, &place, &mut record);
         let header = Header::decode(&record).unwrap();
         (record, header)
@@ -243,16 +221,9 @@ mod tests {
         let (record, header) = finished_record();
         assert_eq!((header.sequence, header.group, header.segment), (9, 8, 3));
         assert_eq!(header.at_ms, 1_700_000_000_000);
-        assert_eq!(
-            body_of(&header, &record),
-            Some(&[1, 0, 0, 0, 5, 0, 0, 0][..])
-        );
-        let expected = chain(
-            Chain([7; 32]),
-            &header,
-            &[1, 0, 0, 0, 5, 0, 0, 0],
-            &ChunkDigest::of(""),
-        );
+        assert_eq!(body_of(&header, &record), Some(&[1, 0, 0, 0, 5, 0, 0, 0][..]));
+        let expected =
+            chain(Chain([7; 32]), &header, &[1, 0, 0, 0, 5, 0, 0, 0], &ChunkDigest::of(""));
         assert_eq!(header.chain, expected);
     }
 
@@ -299,9 +270,8 @@ mod tests {
             at += part.len();
         }
         assert_eq!(&hex[160..176], "0100000005000000");
-        assert!(hex.ends_with(&format!(
-            "{:08x}31524c42",
-            crc32c::crc32c(&record[80..88]).swap_bytes()
-        )));
+        assert!(
+            hex.ends_with(&format!("{:08x}31524c42", crc32c::crc32c(&record[80..88]).swap_bytes()))
+        );
     }
 }

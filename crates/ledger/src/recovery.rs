@@ -44,9 +44,7 @@ pub(crate) fn segments_in(
     disk: &dyn Disk,
     claim: Claim,
 ) -> Result<Vec<(Box<dyn DiskFile>, SegmentHeader)>, Fault> {
-    let names = disk
-        .names()
-        .map_err(|error| Fault::io("listing", "the data folder", error))?;
+    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
     numbers.sort_unstable();
     let mut used: Vec<(Box<dyn DiskFile>, SegmentHeader)> = Vec::new();
@@ -57,9 +55,7 @@ pub(crate) fn segments_in(
             let missing = Damage::new(&segment::name(expected), 0, "the file is missing");
             return Err(Fault::Damage(missing));
         }
-        let file = disk
-            .open(&name, claim)
-            .map_err(|error| Fault::io("opening", &name, error))?;
+        let file = disk.open(&name, claim).map_err(|error| Fault::io("opening", &name, error))?;
         match (SegmentHeader::read(&*file, *number)?, &unused) {
             (Some(header), None) => used.push((file, header)),
             (Some(_), Some(empty)) => {
@@ -81,10 +77,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
         segments: Segments::default(),
         next_sequence: 0,
         chain: Chain::GENESIS,
-        report: Report {
-            segments: used.len() as u64,
-            ..Report::default()
-        },
+        report: Report { segments: used.len() as u64, ..Report::default() },
     };
     let last = recovered.report.segments;
     for (file, header) in used {
@@ -196,11 +189,7 @@ pub(crate) fn check_continues(
         return Ok(());
     }
     let what = format!("the segment does not continue the one before it at record {next_sequence}");
-    Err(Fault::Damage(Damage::new(
-        &segment::name(header.number),
-        0,
-        what,
-    )))
+    Err(Fault::Damage(Damage::new(&segment::name(header.number), 0, what)))
 }
 
 /// Applies an event that was read, unless the rules forbid it.

@@ -3,7 +3,7 @@
 //! A segment is named `segment-0000000001.bol` by its number, from 1. Its first block holds the
 //! header, little-endian, then zeros; records follow from byte 4096, each where the one before
 //! ends; behind the last one everything is zeros up to the segment's length, where an index may
-//! follow (see [`crate::index`]). A segment whose header is all zeros is not in use yet.
+//! follow (see [`crate::index`]). A segment that is all zeros is not in use yet.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -20,7 +20,9 @@ use lottery::Event;
 use crate::body::{self, Decoded};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
-use crate::limits::{BLOCK_LEN, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
+use crate::limits::{
+    BLOCK_LEN, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN, ZERO_STEP_LEN,
+};
 use crate::record::{self, Chain, HEADER_LEN, Header, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
@@ -69,29 +71,25 @@ impl SegmentHeader {
     /// Reads the header of the segment that should have this number; none when it is not in use.
     pub(crate) fn read(file: &dyn DiskFile, number: u64) -> Result<Option<Self>, Fault> {
         let name = name(number);
-        let file_len = file
-            .len()
-            .map_err(|error| Fault::io("asking the length of", &name, error))?;
+        let file_len =
+            file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
         if file_len < BLOCK_LEN as u64 {
             return Ok(None);
         }
-        let mut bytes = [0; SECTOR_LEN];
-        file.read_at(0, &mut bytes)
-            .map_err(|error| Fault::io("reading", &name, error))?;
-        if bytes.iter().all(|&byte| byte == 0) {
-            return Ok(None);
-        }
+        let mut bytes = [0; BLOCK_LEN];
+        file.read_at(0, &mut bytes).map_err(|error| Fault::io("reading", &name, error))?;
         let damage = |what: &str| Fault::Damage(Damage::new(&name, 0, what));
+        if bytes[..SECTOR_LEN].iter().all(|&byte| byte == 0) {
+            let unused = is_zero(file, file_len).map_err(|e| Fault::io("reading", &name, e))?;
+            let lost = || damage("the segment's header is missing, though it holds something");
+            return if unused { Ok(None) } else { Err(lost()) };
+        }
         if bytes[..8] != MAGIC {
             return Err(damage("the segment's header does not begin as one"));
         }
         let version = u32_at(&bytes, 8);
         if version > FORMAT_VERSION {
-            return Err(Fault::NewerFormat {
-                file: name,
-                version,
-                known: FORMAT_VERSION,
-            });
+            return Err(Fault::NewerFormat { file: name, version, known: FORMAT_VERSION });
         }
         if u32_at(&bytes, 12) != crc32c::crc32c(&bytes[16..SEGMENT_HEADER_LEN]) {
             return Err(damage("the segment's header does not match its checksum"));
@@ -100,28 +98,38 @@ impl SegmentHeader {
             number: u64_at(&bytes, 16),
             first_sequence: u64_at(&bytes, 24),
             len: u64_at(&bytes, 32),
-            chain: Chain(
-                *bytes[40..]
-                    .first_chunk()
-                    .expect("a sector is longer than 72 bytes"),
-            ),
+            chain: Chain(*bytes[40..].first_chunk().expect("a sector is longer than 72 bytes")),
         };
         let sound_len = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&header.len)
             && header.len.is_multiple_of(BLOCK_LEN as u64);
+        let rest_is_zero = bytes[SEGMENT_HEADER_LEN..].iter().all(|&byte| byte == 0);
+        if !rest_is_zero {
+            return Err(damage("the block of the segment's header holds something else too"));
+        }
         if header.number != number || !sound_len || version != FORMAT_VERSION {
-            return Err(damage(
-                "the segment's header belongs to another file or length",
-            ));
+            return Err(damage("the segment's header belongs to another file or length"));
         }
         if file_len < header.len {
-            return Err(Fault::Damage(Damage::new(
-                &name,
-                file_len,
-                "the segment is cut short",
-            )));
+            return Err(Fault::Damage(Damage::new(&name, file_len, "the segment is cut short")));
         }
         Ok(Some(header))
     }
+}
+
+/// Whether a file reads as zeros.
+fn is_zero(file: &dyn DiskFile, len: u64) -> std::io::Result<bool> {
+    let mut buffer = vec![0; ZERO_STEP_LEN];
+    let mut offset = 0;
+    while offset < len {
+        let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
+        let part = &mut buffer[..left.min(ZERO_STEP_LEN)];
+        file.read_at(offset, part)?;
+        if part.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        offset += part.len() as u64;
+    }
+    Ok(true)
 }
 
 /// A segment's header and records in memory, up to some end.
@@ -183,13 +191,10 @@ pub(crate) fn read_record(
 ) -> Result<LoneRecord, Fault> {
     let name = name(segment.number);
     let damage = |what| Fault::Damage(Damage::new(&name, offset as u64, what));
-    let room = usize::try_from(segment.len)
-        .expect("a segment fits memory")
-        .saturating_sub(offset);
+    let room = usize::try_from(segment.len).expect("a segment fits memory").saturating_sub(offset);
     let mut bytes = vec![0; room.min(RECORD_READ_LEN)];
     let fill = |bytes: &mut [u8]| {
-        file.read_at(offset as u64, bytes)
-            .map_err(|error| Fault::io("reading", &name, error))
+        file.read_at(offset as u64, bytes).map_err(|error| Fault::io("reading", &name, error))
     };
     fill(&mut bytes)?;
     let header = Header::decode(&bytes)
@@ -202,12 +207,7 @@ pub(crate) fn read_record(
     let body = record::body_of(&header, &bytes)
         .ok_or_else(|| damage("the record does not match its checksum"))?
         .to_vec();
-    Ok(LoneRecord {
-        segment: segment.number,
-        offset,
-        header,
-        body,
-    })
+    Ok(LoneRecord { segment: segment.number, offset, header, body })
 }
 
 impl LoneRecord {
@@ -257,14 +257,8 @@ impl<'a> Walk<'a> {
     /// The next record, or why there is none.
     pub(crate) fn step(&mut self) -> Result<Record<'a>, Stop> {
         let rest = self.image.bytes.get(self.offset..).unwrap_or_default();
-        let doubtful = |flaw| Stop {
-            flaw,
-            beyond_doubt: false,
-        };
-        let certain = |flaw| Stop {
-            flaw,
-            beyond_doubt: true,
-        };
+        let doubtful = |flaw| Stop { flaw, beyond_doubt: false };
+        let certain = |flaw| Stop { flaw, beyond_doubt: true };
         let header = Header::decode(rest).ok_or(doubtful("there is no sound record header"))?;
         if header.segment != self.image.header.number || header.sequence != self.next_sequence {
             return Err(certain("the record here belongs elsewhere"));
@@ -274,20 +268,13 @@ impl<'a> Walk<'a> {
         let (head, tail) = body.split_at(usize::from(header.head_len));
         let decoded = body::decode(header.kind, head, tail).map_err(certain)?;
         if record::chain(self.chain, &header, head, &decoded.tail_digest) != header.chain {
-            return Err(certain(
-                "the record does not continue the chain of those before it",
-            ));
+            return Err(certain("the record does not continue the chain of those before it"));
         }
         let offset = self.offset;
         self.offset += header.record_len();
         self.next_sequence += 1;
         self.chain = header.chain;
-        Ok(Record {
-            offset,
-            header,
-            event: decoded.event,
-            text: decoded.text,
-        })
+        Ok(Record { offset, header, event: decoded.event, text: decoded.text })
     }
 
     /// Where the walk is, in bytes from the start of the segment.
@@ -313,19 +300,12 @@ impl<'a> Walk<'a> {
     /// The damage of a stop that must not be where it is.
     pub(crate) fn damage(&self, stop: &Stop) -> Fault {
         let sequence = self.next_sequence;
-        self.image.damage(
-            self.offset,
-            format!("{} (record {sequence} expected)", stop.flaw),
-        )
+        self.image.damage(self.offset, format!("{} (record {sequence} expected)", stop.flaw))
     }
 
     /// Checks that a segment which others follow ends here as it should: with zeros only.
     pub(crate) fn expect_end(&self, stop: &Stop) -> Result<(), Fault> {
-        if self.rest().iter().all(|&byte| byte == 0) {
-            Ok(())
-        } else {
-            Err(self.damage(stop))
-        }
+        if self.rest().iter().all(|&byte| byte == 0) { Ok(()) } else { Err(self.damage(stop)) }
     }
 
     /// Tells a tail that a crash left from damage, in the segment that was being written.
@@ -351,9 +331,7 @@ impl<'a> Walk<'a> {
         if stop.beyond_doubt || !self.has_unwritten_sector() {
             return Err(self.damage(stop));
         }
-        Ok(Tail::Torn {
-            end: self.offset + last + 1,
-        })
+        Ok(Tail::Torn { end: self.offset + last + 1 })
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -365,8 +343,7 @@ impl<'a> Walk<'a> {
         let starts = (record::ALIGNMENT..rest.len()).step_by(record::ALIGNMENT);
         let headers = starts.filter_map(|at| Header::decode(&rest[at..]));
         let mut here = headers.filter(|header| header.segment == self.image.header.number);
-        here.find(|header| header.group > self.next_sequence)
-            .map(|header| header.sequence)
+        here.find(|header| header.group > self.next_sequence).map(|header| header.sequence)
     }
 
     /// Whether the record here has a sector of which it wrote nothing.
@@ -377,10 +354,7 @@ impl<'a> Walk<'a> {
         let mut from = self.offset;
         while from < end {
             let sector_end = ((from / SECTOR_LEN + 1) * SECTOR_LEN).min(end);
-            if self.image.bytes[from..sector_end]
-                .iter()
-                .all(|&byte| byte == 0)
-            {
+            if self.image.bytes[from..sector_end].iter().all(|&byte| byte == 0) {
                 return true;
             }
             from = sector_end;
@@ -399,12 +373,7 @@ mod tests {
         for number in [1, 9_999_999_999, 10_000_000_000, u64::MAX] {
             assert_eq!(number_in(&name(number)), Some(number));
         }
-        for other in [
-            "lock",
-            "segment-1.bol",
-            "segment-0000000001.bak",
-            "segment-000000000x.bol",
-        ] {
+        for other in ["lock", "segment-1.bol", "segment-0000000001.bak", "segment-000000000x.bol"] {
             assert_eq!(number_in(other), None);
         }
     }

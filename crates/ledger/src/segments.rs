@@ -32,12 +32,7 @@ impl Segment {
         end: u64,
     ) -> Self {
         let index = index.map_or_else(OnceLock::new, OnceLock::from);
-        Self {
-            file,
-            header,
-            index,
-            end: AtomicU64::new(end),
-        }
+        Self { file, header, index, end: AtomicU64::new(end) }
     }
 
     /// Where its durable records end, in bytes from its start.
@@ -69,16 +64,10 @@ impl Segment {
 impl Segments {
     /// A list to read without holding anything up.
     pub(crate) fn snapshot(&self) -> Vec<Arc<Segment>> {
-        self.list
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {
-        self.list
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(segment);
+        self.list.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 }

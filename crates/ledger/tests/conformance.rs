@@ -18,16 +18,9 @@ struct OnDisk {
 impl OnDisk {
     fn new(segment_len: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options {
-            segment_len,
-            spares: 1,
-        };
+        let options = Options { segment_len, spares: 1 };
         let ledger = Some(Arc::new(Ledger::open(folder.path(), options).unwrap()));
-        Self {
-            folder,
-            options,
-            ledger,
-        }
+        Self { folder, options, ledger }
     }
 }
 
@@ -39,9 +32,7 @@ impl Subject for OnDisk {
     fn reopen(&mut self) {
         let ledger = Arc::into_inner(self.ledger.take().unwrap());
         drop(ledger.expect("a check lets go of the store before it reopens"));
-        self.ledger = Some(Arc::new(
-            Ledger::open(self.folder.path(), self.options).unwrap(),
-        ));
+        self.ledger = Some(Arc::new(Ledger::open(self.folder.path(), self.options).unwrap()));
     }
 }
 

@@ -50,9 +50,7 @@ fn crash_and_go_on(after: u64, failure: Failure, luck: Luck) -> bool {
     check_contents(&ledger, &resumed, &what);
     drop(ledger);
     let archive = Archive::open_on(Arc::new(disk)).unwrap();
-    let summary = archive
-        .check(|_| Ok::<_, Fault>(()))
-        .unwrap_or_else(|f| panic!("{what}: {f}"));
+    let summary = archive.check(|_| Ok::<_, Fault>(())).unwrap_or_else(|f| panic!("{what}: {f}"));
     assert_eq!(summary.torn_bytes, 0, "{what}");
     failed
 }
@@ -72,10 +70,7 @@ fn whatever_fails_and_whenever_what_was_acknowledged_is_kept() {
             }
         }
     }
-    assert!(
-        interrupted > operations,
-        "most failures interrupt the run: {interrupted}"
-    );
+    assert!(interrupted > operations, "most failures interrupt the run: {interrupted}");
 }
 
 #[test]
@@ -88,9 +83,7 @@ fn a_failed_write_is_the_last_thing_that_is_tried() {
     disk.fail_after(u64::MAX / 2, Failure::Clean);
     let tried = disk.operations();
     for chunk in 1..5 {
-        let refused = append(&ledger, &mut run, 1, chunk, 3)
-            .unwrap_err()
-            .to_string();
+        let refused = append(&ledger, &mut run, 1, chunk, 3).unwrap_err().to_string();
         assert!(refused.contains("simulated failure"), "{refused}");
     }
     drop(ledger);
@@ -110,16 +103,10 @@ fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
             Err(error) => break error,
         }
     };
-    assert!(
-        refused.to_string().contains("the store is full"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("the store is full"), "{refused}");
     assert!(chunk > 0);
     assert!(append(&ledger, &mut run, 1, chunk, 60).is_err());
-    assert!(
-        append(&ledger, &mut run, 1, 0, 60).is_ok(),
-        "it is stored already"
-    );
+    assert!(append(&ledger, &mut run, 1, 0, 60).is_ok(), "it is stored already");
     disk.limit_room(None);
     append(&ledger, &mut run, 1, chunk, 60).unwrap();
     check_contents(&ledger, &run, "a full disk");

@@ -28,9 +28,7 @@ fn played() -> SimulatedDisk {
 }
 
 fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
-    Archive::open_on(Arc::new(disk.clone()))
-        .unwrap()
-        .check(|_| Ok(()))
+    Archive::open_on(Arc::new(disk.clone())).unwrap().check(|_| Ok(()))
 }
 
 fn damage(result: Result<impl Sized, Fault>, what: &str) -> Damage {
@@ -57,19 +55,10 @@ fn segments(disk: &SimulatedDisk) -> Vec<String> {
 #[test]
 fn a_sound_ledger_checks_and_tells_what_it_holds() {
     let summary = check(&played()).unwrap();
-    assert!(
-        summary.segments >= 3,
-        "the workload fills segments: {}",
-        summary.segments
-    );
+    assert!(summary.segments >= 3, "the workload fills segments: {}", summary.segments);
     assert_eq!((summary.torn_bytes, summary.indexes_missing), (0, 0));
     assert_eq!(summary.records, 1 + 3 * 12 + 3 + 2);
-    assert_eq!(
-        summary.draws[0].state,
-        DrawState::Drawn {
-            number: WINNING_NUMBER
-        }
-    );
+    assert_eq!(summary.draws[0].state, DrawState::Drawn { number: WINNING_NUMBER });
     assert_eq!(summary.draws[0].batches, 36);
 }
 
@@ -86,11 +75,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
         // Every byte of the header and of one record and more, then a sample.
         let sample: Vec<_> = (0..400).map(|_| random.usize(4096..end)).collect();
         let in_index: Vec<_> = (index..len).step_by(13).collect();
-        for offset in (0..72)
-            .chain(4096..4400)
-            .chain(end - 100..end)
-            .chain(sample)
-            .chain(in_index)
+        for offset in (0..72).chain(4096..4400).chain(end - 100..end).chain(sample).chain(in_index)
         {
             let mask = 1 << random.u8(..8);
             let what = format!("{name}, bit {mask:#x} of byte {offset}");
@@ -111,10 +96,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
             }
             // An index may have been made anew meanwhile; the records never change.
             let now = disk.contents(&name);
-            assert!(
-                offset >= index || now[offset] != whole[offset],
-                "{what}: it was written to"
-            );
+            assert!(offset >= index || now[offset] != whole[offset], "{what}: it was written to");
             if now[offset] != whole[offset] {
                 disk.flip(&name, offset, mask);
             }
@@ -155,10 +137,7 @@ fn a_bad_record_with_later_ones_behind_it_is_damage_even_if_it_looks_unwritten()
     let file = disk.open(FIRST, Claim::Write).unwrap();
     file.write_at(4096 + 1024, &[0; 512]).unwrap();
     file.sync().unwrap();
-    let found = damage(
-        Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop),
-        "a lost sector",
-    );
+    let found = damage(Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop), "a lost sector");
     assert!(found.what.contains("was durable"), "{found}");
     damage(check(&disk), "a lost sector");
 }
@@ -191,10 +170,7 @@ fn a_torn_tail_is_cut_at_whatever_sector_it_was_torn() {
         drop(ledger);
         assert_eq!(check(&crashed).unwrap().torn_bytes, 0);
     }
-    assert!(
-        torn > 100,
-        "most subsets of the sectors are torn tails: {torn}"
-    );
+    assert!(torn > 100, "most subsets of the sectors are torn tails: {torn}");
 }
 
 #[test]
@@ -202,21 +178,12 @@ fn removed_files_records_and_segments_of_others_are_found() {
     let disk = played();
     let last = segments(&disk).pop().unwrap();
     disk.remove(FIRST).unwrap();
-    assert_eq!(
-        damage(check(&disk), "the first file is missing").file,
-        FIRST
-    );
+    assert_eq!(damage(check(&disk), "the first file is missing").file, FIRST);
 
     let disk = played();
     disk.remove(SECOND).unwrap();
-    assert_eq!(
-        damage(check(&disk), "the second file is missing").file,
-        SECOND
-    );
-    assert_eq!(
-        damage(Ledger::open_on(Arc::new(disk), OPTIONS).map(drop), "").file,
-        SECOND
-    );
+    assert_eq!(damage(check(&disk), "the second file is missing").file, SECOND);
+    assert_eq!(damage(Ledger::open_on(Arc::new(disk), OPTIONS).map(drop), "").file, SECOND);
 
     // A segment of another ledger, sound in itself.
     let disk = played();
@@ -236,11 +203,47 @@ fn removed_files_records_and_segments_of_others_are_found() {
     let end = records_end(&disk, &last);
     let drawn_len = 80 + 16 + 8;
     let file = disk.open(&last, Claim::Write).unwrap();
-    file.write_at((end - drawn_len) as u64, &vec![0; drawn_len])
-        .unwrap();
+    file.write_at((end - drawn_len) as u64, &vec![0; drawn_len]).unwrap();
     let shorter = check(&disk).unwrap();
     assert_eq!(shorter.records, sound.records - 1);
     assert_ne!(shorter.chain, sound.chain);
+}
+
+#[test]
+fn a_lost_header_is_damage_and_nothing_is_made_anew_over_it() {
+    let disk = played();
+    let last = segments(&disk).pop().unwrap();
+    let whole = disk.contents(&last);
+    let file = disk.open(&last, Claim::Write).unwrap();
+    file.write_at(0, &[0; 512]).unwrap();
+    file.sync().unwrap();
+    assert_eq!(damage(check(&disk), "a lost header").file, last);
+    let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+    assert_eq!(damage(opened.map(drop), "a lost header").file, last);
+    assert!(disk.contents(&last)[512..] == whole[512..]);
+}
+
+#[test]
+fn bytes_where_nothing_was_written_are_found() {
+    let disk = played();
+    let last = segments(&disk).pop().unwrap();
+    let number = disk.names().unwrap().len();
+    let unused = format!("segment-{number:010}.bol");
+    for (name, offset) in [(FIRST, 72), (FIRST, 4095), (&last, 1000), (&unused, 5000)] {
+        disk.flip(name, offset, 1);
+        let what = format!("{name} at {offset}");
+        assert_eq!(damage(check(&disk), &what).file, name, "{what}");
+        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+        assert_eq!(damage(opened.map(drop), &what).file, name, "{what}");
+        disk.flip(name, offset, 1);
+    }
+    // The last first: a check ends at the first damage.
+    for name in [&last, FIRST] {
+        let len = disk.contents(name).len() as u64;
+        disk.open(name, Claim::Write).unwrap().write_at(len, &[1]).unwrap();
+        let found = damage(check(&disk), name);
+        assert_eq!((found.file.as_str(), found.offset), (name, len));
+    }
 }
 
 #[test]
@@ -248,23 +251,13 @@ fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
     let disk = played();
     disk.flip(FIRST, 8, 2 ^ 1);
     let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
-    assert!(matches!(
-        opened,
-        Err(Fault::NewerFormat {
-            version: 2,
-            known: 1,
-            ..
-        })
-    ));
+    assert!(matches!(opened, Err(Fault::NewerFormat { version: 2, known: 1, .. })));
     disk.flip(FIRST, 8, 2 ^ 1);
 
     let ledger = open(&disk);
     let again = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
     assert!(matches!(again, Err(Fault::InUse)));
-    assert!(matches!(
-        Archive::open_on(Arc::new(disk)).map(drop),
-        Err(Fault::InUse)
-    ));
+    assert!(matches!(Archive::open_on(Arc::new(disk)).map(drop), Err(Fault::InUse)));
     drop(ledger);
 }
 
@@ -277,11 +270,7 @@ fn an_index_is_made_again_when_it_is_missing_or_unsound() {
     for (offset, indexes_built) in [(index + 40, 1), (index + 100, 1), (whole.len() - 1, 0)] {
         disk.flip(FIRST, offset, 1);
         let ledger = open(&disk);
-        assert_eq!(
-            ledger.report().indexes_built,
-            indexes_built,
-            "byte {offset}"
-        );
+        assert_eq!(ledger.report().indexes_built, indexes_built, "byte {offset}");
         assert_eq!(ledger.winners(DRAW).unwrap(), sound);
         drop(ledger);
         if indexes_built == 0 {

@@ -64,9 +64,8 @@ impl Agencies {
             return Err(AgenciesError::TooManyRanges);
         }
         let backwards = ranges.iter().any(|(first, last)| first > last);
-        let touching = ranges
-            .windows(2)
-            .any(|pair| u64::from(pair[0].1) + 1 >= u64::from(pair[1].0));
+        let touching =
+            ranges.windows(2).any(|pair| u64::from(pair[0].1) + 1 >= u64::from(pair[1].0));
         if backwards || touching {
             return Err(AgenciesError::NotCanonical);
         }
@@ -86,25 +85,18 @@ impl Agencies {
     /// Whether `agency` is registered.
     #[must_use]
     pub fn contains(&self, agency: AgencyId) -> bool {
-        self.ranges
-            .iter()
-            .any(|&(first, last)| (first..=last).contains(&agency.0))
+        self.ranges.iter().any(|&(first, last)| (first..=last).contains(&agency.0))
     }
 
     /// How many agencies are registered.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|&(first, last)| u64::from(last - first) + 1)
-            .sum()
+        self.ranges.iter().map(|&(first, last)| u64::from(last - first) + 1).sum()
     }
 
     /// The agencies in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = AgencyId> + '_ {
-        self.ranges
-            .iter()
-            .flat_map(|&(first, last)| (first..=last).map(AgencyId))
+        self.ranges.iter().flat_map(|&(first, last)| (first..=last).map(AgencyId))
     }
 }
 
@@ -131,10 +123,7 @@ mod tests {
     #[test]
     fn a_count_registers_one_to_n() {
         let agencies = Agencies::first(5).unwrap();
-        assert_eq!(
-            agencies.iter().map(|a| a.0).collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5]
-        );
+        assert_eq!(agencies.iter().map(|a| a.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         assert!(!agencies.contains(AgencyId(0)));
         assert!(!agencies.contains(AgencyId(6)));
         assert_eq!(agencies.to_string(), "1-5");

@@ -87,13 +87,9 @@ impl<'a> Bet<'a> {
         let birthdate = Birthdate::parse(birthdate).ok_or(BetFault::Birthdate)?;
         let number = parse_number(number).ok_or(BetFault::NumberFormat)?;
         match u32::try_from(number) {
-            Ok(number) if numbers.contains(number) => Ok(Self {
-                first_name,
-                last_name,
-                document,
-                birthdate,
-                number,
-            }),
+            Ok(number) if numbers.contains(number) => {
+                Ok(Self { first_name, last_name, document, birthdate, number })
+            }
             _ => Err(BetFault::NumberRange),
         }
     }
@@ -131,17 +127,8 @@ impl<'a> Bet<'a> {
 
 impl fmt::Display for Bet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            first_name,
-            last_name,
-            document,
-            birthdate,
-            number,
-        } = self;
-        write!(
-            f,
-            "{first_name}|{last_name}|{document}|{birthdate}|{number}"
-        )
+        let Self { first_name, last_name, document, birthdate, number } = self;
+        write!(f, "{first_name}|{last_name}|{document}|{birthdate}|{number}")
     }
 }
 
@@ -203,10 +190,7 @@ impl NumberRange {
 
 impl Default for NumberRange {
     fn default() -> Self {
-        Self {
-            min: NUMBER_MIN_DEFAULT,
-            max: NUMBER_MAX_DEFAULT,
-        }
+        Self { min: NUMBER_MIN_DEFAULT, max: NUMBER_MAX_DEFAULT }
     }
 }
 
@@ -234,9 +218,7 @@ fn is_document(text: &str) -> bool {
     let bytes = text.as_bytes();
     !bytes.is_empty()
         && bytes.len() <= DOCUMENT_LEN_MAX
-        && bytes
-            .iter()
-            .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
 }
 
 /// The value of a run of digits, held at `u64::MAX` when it is larger; none for anything else.
@@ -245,11 +227,8 @@ fn parse_number(text: &str) -> Option<u64> {
         return None;
     }
     text.bytes().try_fold(0_u64, |value, byte| {
-        byte.is_ascii_digit().then(|| {
-            value
-                .saturating_mul(10)
-                .saturating_add(u64::from(byte - b'0'))
-        })
+        byte.is_ascii_digit()
+            .then(|| value.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
     })
 }
 
@@ -303,41 +282,14 @@ mod tests {
             ("a\u{a0}é", true),
         ];
         for (text, good) in name_cases {
-            assert_eq!(
-                check_with(0, text),
-                if good {
-                    Ok(())
-                } else {
-                    Err(BetFault::FirstName)
-                }
-            );
-            assert_eq!(
-                check_with(1, text),
-                if good {
-                    Ok(())
-                } else {
-                    Err(BetFault::LastName)
-                }
-            );
+            assert_eq!(check_with(0, text), if good { Ok(()) } else { Err(BetFault::FirstName) });
+            assert_eq!(check_with(1, text), if good { Ok(()) } else { Err(BetFault::LastName) });
         }
-        let documents = [
-            ("", false),
-            ("123456789012345", true),
-            ("1234567890123456", false),
-        ]
-        .into_iter()
-        .chain([
-            ("M-1.2", true),
-            ("1 2", false),
-            ("1,2", false),
-            ("ñ", false),
-        ]);
+        let documents = [("", false), ("123456789012345", true), ("1234567890123456", false)]
+            .into_iter()
+            .chain([("M-1.2", true), ("1 2", false), ("1,2", false), ("ñ", false)]);
         for (text, good) in documents {
-            let expected = if good {
-                Ok(())
-            } else {
-                Err(BetFault::Document)
-            };
+            let expected = if good { Ok(()) } else { Err(BetFault::Document) };
             assert_eq!(check_with(2, text), expected, "{text:?}");
         }
         let numbers = [
@@ -381,11 +333,7 @@ mod tests {
             ("", false),
         ];
         for (text, good) in cases {
-            let expected = if good {
-                Ok(())
-            } else {
-                Err(BetFault::Birthdate)
-            };
+            let expected = if good { Ok(()) } else { Err(BetFault::Birthdate) };
             assert_eq!(check_with(3, text), expected, "{text:?}");
         }
     }

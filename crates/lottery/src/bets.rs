@@ -59,11 +59,7 @@ impl Bets {
     /// A batch without bets.
     #[must_use]
     pub fn none() -> Self {
-        Self {
-            text: String::new(),
-            numbers: Vec::new(),
-            digest: ChunkDigest::of(""),
-        }
+        Self { text: String::new(), numbers: Vec::new(), digest: ChunkDigest::of("") }
     }
 
     /// Checks bets written one after the other, joined by `&`. Note that the empty text is one bet
@@ -94,22 +90,11 @@ impl Bets {
             position += 1;
         }
         if fault_count > 0 {
-            return Err(BetsFault::Bets {
-                faults,
-                count: fault_count,
-            });
+            return Err(BetsFault::Bets { faults, count: fault_count });
         }
-        let text = if canonical {
-            text.to_owned()
-        } else {
-            canonical_text(text, range)
-        };
+        let text = if canonical { text.to_owned() } else { canonical_text(text, range) };
         let digest = ChunkDigest::of(&text);
-        Ok(Self {
-            text,
-            numbers,
-            digest,
-        })
+        Ok(Self { text, numbers, digest })
     }
 
     /// The canonical text.
@@ -141,9 +126,7 @@ impl Bets {
 pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFault>> {
     let any_number = NumberRange::new(0, u32::MAX).expect("0 is not above the largest u32");
     let bets = (!text.is_empty()).then(|| split(text, b'&'));
-    bets.into_iter()
-        .flatten()
-        .map(move |bet_text| parse_bet(bet_text, any_number))
+    bets.into_iter().flatten().map(move |bet_text| parse_bet(bet_text, any_number))
 }
 
 impl ChunkDigest {
@@ -161,13 +144,7 @@ impl PrefixDigest {
     /// The digest once the next chunk is added.
     #[must_use]
     pub fn then(self, next: &ChunkDigest) -> Self {
-        Self(
-            Sha256::new()
-                .chain_update(self.0)
-                .chain_update(next.0)
-                .finalize()
-                .into(),
-        )
+        Self(Sha256::new().chain_update(self.0).chain_update(next.0).finalize().into())
     }
 }
 
@@ -230,11 +207,7 @@ fn describe(faults: &[BetAt], count: u32) -> String {
         1 => "; 1 other bet is at fault too".to_owned(),
         others => format!("; {others} other bets are at fault too"),
     };
-    format!(
-        "bet {} of the batch: {}{others}",
-        first.position + 1,
-        first.fault
-    )
+    format!("bet {} of the batch: {}{others}", first.position + 1, first.fault)
 }
 
 #[cfg(test)]
@@ -252,10 +225,7 @@ mod tests {
     #[test]
     fn a_batch_keeps_its_canonical_text_and_numbers() {
         let bets = parse(&format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|0007")).unwrap();
-        assert_eq!(
-            bets.text(),
-            format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|7")
-        );
+        assert_eq!(bets.text(), format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|7"));
         assert_eq!(bets.numbers(), [2201, 7]);
         assert_eq!(*bets.digest(), ChunkDigest::of(bets.text()));
     }
@@ -291,19 +261,13 @@ mod tests {
             panic!("five thousand empty bets were accepted");
         };
         assert_eq!((faults.len(), count), (FAULTS_MAX, 5_001));
-        assert_eq!(
-            parse(&"&".repeat(BATCH_TEXT_LEN_MAX + 1)),
-            Err(BetsFault::TooLong)
-        );
+        assert_eq!(parse(&"&".repeat(BATCH_TEXT_LEN_MAX + 1)), Err(BetsFault::TooLong));
     }
 
     #[test]
     fn a_prefix_digest_depends_on_contents_and_order() {
         let (a, b) = (ChunkDigest::of("a"), ChunkDigest::of("b"));
-        assert_ne!(
-            PrefixDigest::EMPTY.then(&a).then(&b),
-            PrefixDigest::EMPTY.then(&b).then(&a)
-        );
+        assert_ne!(PrefixDigest::EMPTY.then(&a).then(&b), PrefixDigest::EMPTY.then(&b).then(&a));
         let expected = Sha256::digest([[0_u8; 32], a.0].concat());
         assert_eq!(PrefixDigest::EMPTY.then(&a).0, <[u8; 32]>::from(expected));
     }

@@ -2,7 +2,7 @@
 //!
 //! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new
 //! event, repeats one, or is refused, and with what answer; `apply` takes an event into the state.
-//! A store decides, makes the event durable, applies it, and only then answers. Every event passes
+//! A store decides, applies the event, makes it durable, and only then answers. Every event passes
 //! through `apply`, when it is new and again when a store is opened, and `apply` asserts what must
 //! hold whatever was asked.
 //!
@@ -79,25 +79,15 @@ impl Draws {
     /// # Errors
     /// When the name is taken by a draw with other terms.
     pub fn decide_open(&self, terms: DrawTerms) -> Result<Ruling<DrawId>, OpenDrawError> {
-        match self
-            .draws
-            .iter()
-            .position(|draw| draw.terms.name == terms.name)
-        {
+        match self.draws.iter().position(|draw| draw.terms.name == terms.name) {
             None => {
                 let draw = draw_id(self.draws.len());
-                Ok(Ruling {
-                    outcome: draw,
-                    event: Some(Event::DrawOpened { draw, terms }),
-                })
+                Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms }) })
             }
-            Some(at) if self.draws[at].terms == terms => Ok(Ruling {
-                outcome: draw_id(at),
-                event: None,
-            }),
-            Some(at) => Err(OpenDrawError::OtherTerms(Box::new(
-                self.draws[at].terms.clone(),
-            ))),
+            Some(at) if self.draws[at].terms == terms => {
+                Ok(Ruling { outcome: draw_id(at), event: None })
+            }
+            Some(at) => Err(OpenDrawError::OtherTerms(Box::new(self.draws[at].terms.clone()))),
         }
     }
 
@@ -107,22 +97,15 @@ impl Draws {
     /// See [`AppendError`]. A stored chunk sent again is answered as such even when the agency has
     /// finished or the draw is closed: nothing new enters by it.
     pub fn decide_append(&self, batch: &Batch) -> Result<Ruling<Appended>, AppendError> {
-        let draw = self
-            .get(batch.draw)
-            .ok_or(AppendError::UnknownDraw(batch.draw))?;
+        let draw = self.get(batch.draw).ok_or(AppendError::UnknownDraw(batch.draw))?;
         let agency =
-            draw.agencies
-                .get(&batch.agency)
-                .ok_or_else(|| AppendError::UnknownAgency {
-                    agency: batch.agency,
-                    registered: draw.terms.agencies.clone(),
-                })?;
+            draw.agencies.get(&batch.agency).ok_or_else(|| AppendError::UnknownAgency {
+                agency: batch.agency,
+                registered: draw.terms.agencies.clone(),
+            })?;
         match agency.stored(batch.chunk) {
             Some(stored) if stored == fingerprint(batch.bets.digest()) => {
-                return Ok(Ruling {
-                    outcome: Appended::Repeated,
-                    event: None,
-                });
+                return Ok(Ruling { outcome: Appended::Repeated, event: None });
             }
             Some(_) => return Err(AppendError::ChunkConflict(batch.chunk)),
             None => {}
@@ -134,19 +117,11 @@ impl Draws {
             return Err(AppendError::AgencyFinished(batch.agency));
         }
         let range = draw.terms.numbers;
-        if !batch
-            .bets
-            .numbers()
-            .iter()
-            .all(|&number| range.contains(number))
-        {
+        if !batch.bets.numbers().iter().all(|&number| range.contains(number)) {
             return Err(AppendError::NumberRange(range));
         }
         let event = Some(Event::BatchAccepted(BatchSummary::of(batch)));
-        Ok(Ruling {
-            outcome: Appended::New,
-            event,
-        })
+        Ok(Ruling { outcome: Appended::New, event })
     }
 
     /// Decides whether to note that an agency has finished.
@@ -167,11 +142,7 @@ impl Draws {
         let agencies_finished = found.agencies_finished + u64::from(!repeated);
         let all = agencies_finished == found.terms.agencies.count();
         Ok(Ruling {
-            outcome: Finished {
-                repeated,
-                agencies_finished,
-                all,
-            },
+            outcome: Finished { repeated, agencies_finished, all },
             event: (!repeated).then_some(Event::AgencyFinished { draw, agency }),
         })
     }
@@ -185,10 +156,7 @@ impl Draws {
         let (finished, registered) = (found.agencies_finished, found.terms.agencies.count());
         let repeated = found.state != DrawState::Open;
         if !repeated && finished < registered {
-            return Err(CloseError::AgenciesMissing {
-                finished,
-                registered,
-            });
+            return Err(CloseError::AgenciesMissing { finished, registered });
         }
         Ok(Ruling {
             outcome: Closed { repeated },
@@ -209,23 +177,12 @@ impl Draws {
                 Err(DrawError::NumberRange { number, range })
             }
             DrawState::Closed => Ok(Ruling {
-                outcome: Drawn {
-                    repeated: false,
-                    number,
-                },
-                event: Some(Event::DrawMade {
-                    draw,
-                    number,
-                    bets: found.bets,
-                }),
+                outcome: Drawn { repeated: false, number },
+                event: Some(Event::DrawMade { draw, number, bets: found.bets }),
             }),
-            DrawState::Drawn { number } => Ok(Ruling {
-                outcome: Drawn {
-                    repeated: true,
-                    number,
-                },
-                event: None,
-            }),
+            DrawState::Drawn { number } => {
+                Ok(Ruling { outcome: Drawn { repeated: true, number }, event: None })
+            }
         }
     }
 
@@ -243,10 +200,7 @@ impl Draws {
             Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
             Event::AgencyFinished { draw, agency } => {
                 let draw = self.get_mut(*draw);
-                draw.agencies
-                    .get_mut(agency)
-                    .expect("admits() found the agency")
-                    .finished = true;
+                draw.agencies.get_mut(agency).expect("admits() found the agency").finished = true;
                 draw.agencies_finished += 1;
             }
             Event::DrawClosed { draw } => self.get_mut(*draw).state = DrawState::Closed,
@@ -265,25 +219,16 @@ impl Draws {
         let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
         match event {
             Event::DrawOpened { draw, terms } => {
-                rule(
-                    *draw == draw_id(self.draws.len()),
-                    "draws are numbered in order",
-                )?;
+                rule(*draw == draw_id(self.draws.len()), "draws are numbered in order")?;
                 let taken = self.draws.iter().any(|draw| draw.terms.name == terms.name);
                 rule(!taken, "a draw of this name was opened before")
             }
             Event::BatchAccepted(batch) => {
                 let draw = draw_of(batch.draw)?;
-                let agency = draw
-                    .agencies
-                    .get(&batch.agency)
-                    .ok_or("the agency is unknown")?;
+                let agency = draw.agencies.get(&batch.agency).ok_or("the agency is unknown")?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
                 rule(!agency.finished, "the agency had finished before")?;
-                rule(
-                    agency.stored(batch.chunk).is_none(),
-                    "the chunk was stored before",
-                )
+                rule(agency.stored(batch.chunk).is_none(), "the chunk was stored before")
             }
             Event::AgencyFinished { draw, agency } => {
                 let draw = draw_of(*draw)?;
@@ -301,14 +246,8 @@ impl Draws {
             }
             Event::DrawMade { draw, number, bets } => {
                 let draw = draw_of(*draw)?;
-                rule(
-                    draw.state == DrawState::Closed,
-                    "the draw was not closed, or made before",
-                )?;
-                rule(
-                    draw.terms.numbers.contains(*number),
-                    "the number is out of range",
-                )?;
+                rule(draw.state == DrawState::Closed, "the draw was not closed, or made before")?;
+                rule(draw.terms.numbers.contains(*number), "the number is out of range")?;
                 rule(draw.bets == *bets, "the draw holds another number of bets")
             }
         }
@@ -317,9 +256,7 @@ impl Draws {
     /// All draws, in the order of opening.
     #[must_use]
     pub fn statuses(&self) -> Vec<DrawStatus> {
-        (0..self.draws.len())
-            .filter_map(|at| self.status(draw_id(at)))
-            .collect()
+        (0..self.draws.len()).filter_map(|at| self.status(draw_id(at))).collect()
     }
 
     /// One draw, if it is known.
@@ -365,36 +302,21 @@ impl Draws {
 
     fn get_mut(&mut self, id: DrawId) -> &mut Draw {
         let at = id.0.checked_sub(1).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.draws.get_mut(at))
-            .expect("admits() found the draw")
+        at.and_then(|at| self.draws.get_mut(at)).expect("admits() found the draw")
     }
 }
 
 impl Draw {
     fn open(terms: DrawTerms) -> Self {
-        let agencies = terms
-            .agencies
-            .iter()
-            .map(|id| (id, Agency::new()))
-            .collect();
+        let agencies = terms.agencies.iter().map(|id| (id, Agency::new())).collect();
         let state = DrawState::Open;
-        Self {
-            terms,
-            state,
-            agencies,
-            agencies_finished: 0,
-            batches: 0,
-            bets: 0,
-        }
+        Self { terms, state, agencies, agencies_finished: 0, batches: 0, bets: 0 }
     }
 
     fn add(&mut self, batch: BatchSummary) {
         self.batches += 1;
         self.bets += u64::from(batch.bets);
-        self.agencies
-            .get_mut(&batch.agency)
-            .expect("admits() found the agency")
-            .add(batch);
+        self.agencies.get_mut(&batch.agency).expect("admits() found the agency").add(batch);
     }
 }
 
@@ -413,10 +335,7 @@ impl Agency {
         let at = usize::try_from(chunk.0).ok()?;
         match self.contiguous.get(at) {
             Some(stored) => Some(*stored),
-            None => self
-                .ahead
-                .get(&chunk.0)
-                .map(|batch| fingerprint(&batch.digest)),
+            None => self.ahead.get(&chunk.0).map(|batch| fingerprint(&batch.digest)),
         }
     }
 

@@ -35,9 +35,7 @@ impl MemoryStore {
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.content
-            .lock()
-            .expect("no call panics while it holds the lock")
+        self.content.lock().expect("no call panics while it holds the lock")
     }
 }
 
@@ -64,9 +62,7 @@ impl Store for MemoryStore {
         _at: Timestamp,
         done: Done<Result<Finished, FinishError>>,
     ) {
-        let finished = self
-            .content()
-            .decide(|draws| draws.decide_finish(draw, agency));
+        let finished = self.content().decide(|draws| draws.decide_finish(draw, agency));
         done(finished);
     }
 
@@ -82,9 +78,7 @@ impl Store for MemoryStore {
         _at: Timestamp,
         done: Done<Result<Drawn, DrawError>>,
     ) {
-        let drawn = self
-            .content()
-            .decide(|draws| draws.decide_draw(draw, number));
+        let drawn = self.content().decide(|draws| draws.decide_draw(draw, number));
         done(drawn);
     }
 
@@ -105,10 +99,7 @@ impl Store for MemoryStore {
 
     fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
         let content = self.content();
-        let status = content
-            .draws
-            .status(draw)
-            .ok_or(ReadError::UnknownDraw(draw))?;
+        let status = content.draws.status(draw).ok_or(ReadError::UnknownDraw(draw))?;
         let DrawState::Drawn { number } = status.state else {
             return Err(ReadError::NotDrawn);
         };
@@ -130,10 +121,7 @@ impl Store for MemoryStore {
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         let content = self.content();
-        content
-            .draws
-            .status(draw)
-            .ok_or(ReadError::UnknownDraw(draw))?;
+        content.draws.status(draw).ok_or(ReadError::UnknownDraw(draw))?;
         let mut batches = content.batches.iter().filter(|batch| batch.draw == draw);
         let _ = batches.try_for_each(|batch| visit(batch.stored()));
         Ok(())

@@ -66,18 +66,8 @@ impl Batch {
     /// The batch as a store would show it.
     #[must_use]
     pub fn stored(&self) -> StoredBatch<'_> {
-        let Self {
-            draw,
-            agency,
-            chunk,
-            ref bets,
-        } = *self;
-        StoredBatch {
-            draw,
-            agency,
-            chunk,
-            text: bets.text(),
-        }
+        let Self { draw, agency, chunk, ref bets } = *self;
+        StoredBatch { draw, agency, chunk, text: bets.text() }
     }
 }
 

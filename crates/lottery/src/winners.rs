@@ -33,9 +33,7 @@ impl Winners {
 
     /// The agencies that have winners, ascending, with them.
     pub fn iter(&self) -> impl Iterator<Item = (AgencyId, &Documents)> {
-        self.by_agency
-            .iter()
-            .map(|(agency, documents)| (*agency, documents))
+        self.by_agency.iter().map(|(agency, documents)| (*agency, documents))
     }
 
     /// How many winning bets.
@@ -48,10 +46,7 @@ impl Winners {
 impl Documents {
     /// The documents, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (self.count > 0)
-            .then(|| self.joined.split(','))
-            .into_iter()
-            .flatten()
+        (self.count > 0).then(|| self.joined.split(',')).into_iter().flatten()
     }
 
     /// How many.

@@ -177,9 +177,6 @@ mod tests {
     #[test]
     fn a_code_reads_as_plain_english() {
         assert_eq!(ErrorCode::DrawClosed.to_string(), "the draw is closed");
-        assert_eq!(
-            FaultCode::Unknown(99).to_string(),
-            "code 99, unknown to this version"
-        );
+        assert_eq!(FaultCode::Unknown(99).to_string(), "code 99, unknown to this version");
     }
 }

@@ -102,16 +102,9 @@ pub(crate) fn header(
     };
     let len = payload_at + payload_len;
     if len > frame_len_max {
-        return Err(FrameError::TooLong {
-            len,
-            max: frame_len_max,
-        });
+        return Err(FrameError::TooLong { len, max: frame_len_max });
     }
-    Ok(Some(Header {
-        id,
-        payload_at: payload_at as usize,
-        len: len as usize,
-    }))
+    Ok(Some(Header { id, payload_at: payload_at as usize, len: len as usize }))
 }
 
 /// Appends a frame whose payload has a fixed length.
@@ -172,32 +165,16 @@ mod tests {
     #[test]
     fn an_unknown_id_is_refused_from_two_bytes() {
         assert_eq!(header(Sender::Agency, &[0], 8192), Ok(None));
-        assert_eq!(
-            header(Sender::Agency, &[0, 13], 8192),
-            Err(FrameError::UnknownId(13))
-        );
-        assert_eq!(
-            header(Sender::Central, &[0, 12], 8192),
-            Err(FrameError::UnknownId(12))
-        );
+        assert_eq!(header(Sender::Agency, &[0, 13], 8192), Err(FrameError::UnknownId(13)));
+        assert_eq!(header(Sender::Central, &[0, 12], 8192), Err(FrameError::UnknownId(12)));
     }
 
     #[test]
     fn a_frame_too_long_is_refused_from_four_bytes() {
         assert_eq!(header(Sender::Agency, &[0, 12, 0x1f], 8192), Ok(None));
-        let longest = Header {
-            id: 12,
-            payload_at: 4,
-            len: 8192,
-        };
-        assert_eq!(
-            header(Sender::Agency, &[0, 12, 0x1f, 0xfc], 8192),
-            Ok(Some(longest))
-        );
-        let refused = Err(FrameError::TooLong {
-            len: 8193,
-            max: 8192,
-        });
+        let longest = Header { id: 12, payload_at: 4, len: 8192 };
+        assert_eq!(header(Sender::Agency, &[0, 12, 0x1f, 0xfc], 8192), Ok(Some(longest)));
+        let refused = Err(FrameError::TooLong { len: 8193, max: 8192 });
         assert_eq!(header(Sender::Agency, &[0, 12, 0x1f, 0xfd], 8192), refused);
     }
 
@@ -205,8 +182,7 @@ mod tests {
     fn each_side_has_its_own_ids() {
         let known = |sender| {
             let ids = 0..=u16::MAX;
-            ids.filter(|id| header(sender, &id.to_be_bytes(), 8192).is_ok())
-                .collect::<Vec<_>>()
+            ids.filter(|id| header(sender, &id.to_be_bytes(), 8192).is_ok()).collect::<Vec<_>>()
         };
         assert_eq!(known(Sender::Agency), [12, 14, 15, 18]);
         assert_eq!(known(Sender::Central), [13, 14, 16, 17, 19, 20, 21]);
@@ -214,11 +190,7 @@ mod tests {
 
     #[test]
     fn a_message_without_payload_is_whole_with_its_id() {
-        let whole = Header {
-            id: 16,
-            payload_at: 2,
-            len: 2,
-        };
+        let whole = Header { id: 16, payload_at: 2, len: 2 };
         assert_eq!(header(Sender::Central, &[0, 16], 8192), Ok(Some(whole)));
     }
 }

@@ -72,11 +72,7 @@ pub fn check_frame_len_max(frame_len_max: u32) -> Result<(), LimitsError> {
 ///
 /// [`LimitsError::Window`] outside `1..=WINDOW_MAX`.
 pub fn check_window(window: u16) -> Result<(), LimitsError> {
-    if (1..=WINDOW_MAX).contains(&window) {
-        Ok(())
-    } else {
-        Err(LimitsError::Window(window))
-    }
+    if (1..=WINDOW_MAX).contains(&window) { Ok(()) } else { Err(LimitsError::Window(window)) }
 }
 
 /// A configured limit that the protocol cannot live with.
@@ -110,10 +106,7 @@ mod tests {
     #[test]
     fn limits_out_of_range_are_refused() {
         assert_eq!(check_frame_len_max(255), Err(LimitsError::FrameLen(255)));
-        assert_eq!(
-            check_frame_len_max(65_540),
-            Err(LimitsError::FrameLen(65_540))
-        );
+        assert_eq!(check_frame_len_max(65_540), Err(LimitsError::FrameLen(65_540)));
         assert_eq!(check_frame_len_max(65_539), Ok(()));
         assert_eq!(check_window(0), Err(LimitsError::Window(0)));
         assert_eq!(check_window(1025), Err(LimitsError::Window(1025)));

@@ -131,12 +131,10 @@ impl<'a> AgencyMessage<'a> {
     pub fn from_frame(frame: Frame<'a>) -> Result<Self, PayloadError> {
         Ok(match frame.id {
             ids::BETS => Self::Bets(BetsFrame::from_payload(frame.payload)?),
-            ids::FINISH => Self::Finish {
-                agency: only_u32(frame.payload, "FINISH")?,
-            },
-            ids::GET_WINNERS => Self::GetWinners {
-                agency: only_u32(frame.payload, "GET_WINNERS")?,
-            },
+            ids::FINISH => Self::Finish { agency: only_u32(frame.payload, "FINISH")? },
+            ids::GET_WINNERS => {
+                Self::GetWinners { agency: only_u32(frame.payload, "GET_WINNERS")? }
+            }
             ids::HELLO => Self::Hello(Hello::from_payload(frame.payload)?),
             _ => return Err(PayloadError::Malformed("message id")),
         })
@@ -174,12 +172,8 @@ impl<'a> CentralMessage<'a> {
     /// What is wrong with its payload.
     pub fn from_frame(frame: Frame<'a>) -> Result<Self, PayloadError> {
         Ok(match frame.id {
-            ids::BETS_ACK => Self::BetsAck {
-                chunk: only_u32(frame.payload, "BETS_ACK")?,
-            },
-            ids::FINISH_ACK => Self::FinishAck {
-                agency: only_u32(frame.payload, "FINISH_ACK")?,
-            },
+            ids::BETS_ACK => Self::BetsAck { chunk: only_u32(frame.payload, "BETS_ACK")? },
+            ids::FINISH_ACK => Self::FinishAck { agency: only_u32(frame.payload, "FINISH_ACK")? },
             ids::NO_WINNERS => {
                 Fields::new(frame.payload, "NO_WINNERS").end()?;
                 Self::NoWinners
@@ -193,10 +187,7 @@ impl<'a> CentralMessage<'a> {
             ids::WINNERS_PART => {
                 let mut fields = Fields::new(frame.payload, "WINNERS_PART");
                 let last = fields.flag()?;
-                Self::WinnersPart {
-                    last,
-                    documents: Documents::from_fields(&mut fields)?,
-                }
+                Self::WinnersPart { last, documents: Documents::from_fields(&mut fields)? }
             }
             _ => return Err(PayloadError::Malformed("message id")),
         })
@@ -265,13 +256,8 @@ fn only_frame(sender: Sender, bytes: &[u8]) -> Result<Frame<'_>, DecodeError> {
     if bytes.len() > header.len {
         return Err(DecodeError::Trailing(bytes.len() - header.len));
     }
-    let payload = bytes
-        .get(header.payload_at..header.len)
-        .ok_or(DecodeError::Truncated)?;
-    Ok(Frame {
-        id: header.id,
-        payload,
-    })
+    let payload = bytes.get(header.payload_at..header.len).ok_or(DecodeError::Truncated)?;
+    Ok(Frame { id: header.id, payload })
 }
 
 fn only_u32(payload: &[u8], message: &'static str) -> Result<u32, PayloadError> {
@@ -289,22 +275,13 @@ mod tests {
     #[test]
     fn finish_and_get_winners_are_an_id_and_an_agency() {
         check_agency_message(&AgencyMessage::Finish { agency: 5 }, &[0, 14, 0, 0, 0, 5]);
-        check_agency_message(
-            &AgencyMessage::GetWinners { agency: 258 },
-            &[0, 15, 0, 0, 1, 2],
-        );
+        check_agency_message(&AgencyMessage::GetWinners { agency: 258 }, &[0, 15, 0, 0, 1, 2]);
     }
 
     #[test]
     fn the_acks_echo_a_number() {
-        check_central_message(
-            &CentralMessage::BetsAck { chunk: 43 },
-            &[0, 13, 0, 0, 0, 43],
-        );
-        check_central_message(
-            &CentralMessage::FinishAck { agency: 5 },
-            &[0, 14, 0, 0, 0, 5],
-        );
+        check_central_message(&CentralMessage::BetsAck { chunk: 43 }, &[0, 13, 0, 0, 0, 43]);
+        check_central_message(&CentralMessage::FinishAck { agency: 5 }, &[0, 14, 0, 0, 0, 5]);
     }
 
     #[test]
@@ -323,23 +300,15 @@ mod tests {
     #[test]
     fn a_part_of_the_winners_says_whether_it_is_the_last() {
         let documents = |text| Documents::from_text(text).expect("short");
-        let part = CentralMessage::WinnersPart {
-            last: false,
-            documents: documents("307,248"),
-        };
+        let part = CentralMessage::WinnersPart { last: false, documents: documents("307,248") };
         check_central_message(&part, b"\x00\x15\x00\x08\x00307,248");
-        let part = CentralMessage::WinnersPart {
-            last: true,
-            documents: documents(""),
-        };
+        let part = CentralMessage::WinnersPart { last: true, documents: documents("") };
         check_central_message(&part, &[0, 21, 0, 1, 1]);
     }
 
     #[test]
     fn a_part_that_is_neither_last_nor_not_is_malformed() {
-        let malformed = Err(DecodeError::Payload(PayloadError::Malformed(
-            "WINNERS_PART",
-        )));
+        let malformed = Err(DecodeError::Payload(PayloadError::Malformed("WINNERS_PART")));
         assert_eq!(CentralMessage::decode(&[0, 21, 0, 1, 2]), malformed);
         assert_eq!(CentralMessage::decode(&[0, 21, 0, 0]), malformed);
     }
@@ -352,34 +321,13 @@ mod tests {
 
     #[test]
     fn frames_made_by_hand_are_judged_too() {
-        let frame = Frame {
-            id: 99,
-            payload: b"",
-        };
-        assert_eq!(
-            AgencyMessage::from_frame(frame),
-            Err(PayloadError::Malformed("message id"))
-        );
-        assert_eq!(
-            CentralMessage::from_frame(frame),
-            Err(PayloadError::Malformed("message id"))
-        );
-        let frame = Frame {
-            id: 16,
-            payload: b"x",
-        };
-        assert_eq!(
-            CentralMessage::from_frame(frame),
-            Err(PayloadError::Malformed("NO_WINNERS"))
-        );
-        let frame = Frame {
-            id: 14,
-            payload: b"12345",
-        };
-        assert_eq!(
-            AgencyMessage::from_frame(frame),
-            Err(PayloadError::Malformed("FINISH"))
-        );
+        let frame = Frame { id: 99, payload: b"" };
+        assert_eq!(AgencyMessage::from_frame(frame), Err(PayloadError::Malformed("message id")));
+        assert_eq!(CentralMessage::from_frame(frame), Err(PayloadError::Malformed("message id")));
+        let frame = Frame { id: 16, payload: b"x" };
+        assert_eq!(CentralMessage::from_frame(frame), Err(PayloadError::Malformed("NO_WINNERS")));
+        let frame = Frame { id: 14, payload: b"12345" };
+        assert_eq!(AgencyMessage::from_frame(frame), Err(PayloadError::Malformed("FINISH")));
     }
 
     #[test]
@@ -387,10 +335,6 @@ mod tests {
     fn a_part_one_byte_too_long_is_the_callers_mistake() {
         let text = "1".repeat(65_535);
         let documents = Documents::from_text(&text).expect("fits WINNERS");
-        CentralMessage::WinnersPart {
-            last: true,
-            documents,
-        }
-        .encode(&mut Vec::new());
+        CentralMessage::WinnersPart { last: true, documents }.encode(&mut Vec::new());
     }
 }

@@ -20,10 +20,7 @@ impl Outgoing {
 
     /// The first `n` bytes of [`Self::pending`] were sent.
     pub(crate) fn sent(&mut self, n: usize) {
-        assert!(
-            n <= self.pending().len(),
-            "{n} bytes sent, more than there were"
-        );
+        assert!(n <= self.pending().len(), "{n} bytes sent, more than there were");
         self.sent += n;
         if self.sent == self.bytes.len() {
             *self = Self::default();

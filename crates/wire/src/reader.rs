@@ -45,14 +45,7 @@ impl FrameReader {
     pub fn new(sender: Sender, frame_len_max: u32) -> Self {
         assert_frame_len_max(frame_len_max);
         let read_len = READ_LEN_LEAST;
-        Self {
-            sender,
-            frame_len_max,
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            read_len,
-        }
+        Self { sender, frame_len_max, buffer: Vec::new(), start: 0, end: 0, read_len }
     }
 
     /// Room to read into. Only empty while a whole frame waits to be taken.
@@ -76,10 +69,7 @@ impl FrameReader {
     ///
     /// If there was no room for `n` bytes.
     pub fn filled(&mut self, n: usize) {
-        assert!(
-            n <= self.buffer.len() - self.end,
-            "{n} bytes read, more than there was room for"
-        );
+        assert!(n <= self.buffer.len() - self.end, "{n} bytes read, more than there was room for");
         self.end += n;
         if n >= self.read_len {
             self.read_len = (self.read_len * 2).min(READ_LEN_MAX);
@@ -135,10 +125,7 @@ impl FrameReader {
             Some(header) if header.len <= self.received().len() => {
                 let payload = self.start + header.payload_at..self.start + header.len;
                 self.start = payload.end;
-                Ok(Some(Taken {
-                    id: header.id,
-                    payload,
-                }))
+                Ok(Some(Taken { id: header.id, payload }))
             }
             _ => {
                 self.release_if_empty();
@@ -149,10 +136,7 @@ impl FrameReader {
 
     /// The frame just taken.
     pub(crate) fn frame(&self, taken: Taken) -> Frame<'_> {
-        Frame {
-            id: taken.id,
-            payload: &self.buffer[taken.payload],
-        }
+        Frame { id: taken.id, payload: &self.buffer[taken.payload] }
     }
 
     /// Gives the memory back if nothing is in it.
@@ -197,13 +181,7 @@ mod tests {
         }
         feed(&mut reader, b"7");
         assert!(reader.has_next() && !reader.is_mid_frame());
-        assert_eq!(
-            reader.next_frame(),
-            Ok(Some(Frame {
-                id: 12,
-                payload: b"2&7"
-            }))
-        );
+        assert_eq!(reader.next_frame(), Ok(Some(Frame { id: 12, payload: b"2&7" })));
         assert!(!reader.has_next() && !reader.is_mid_frame());
     }
 

@@ -18,14 +18,8 @@ fn legacy() -> AgencySession {
 fn greeted(window: u16) -> AgencySession {
     let mut session = AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 8192);
     session.sent(session.outgoing().len());
-    hear(
-        &mut session,
-        &[CentralMessage::Welcome(welcome(AGENCY, window))],
-    );
-    assert!(matches!(
-        events(&mut session)[..],
-        [AgencyEvent::Welcomed(_)]
-    ));
+    hear(&mut session, &[CentralMessage::Welcome(welcome(AGENCY, window))]);
+    assert!(matches!(events(&mut session)[..], [AgencyEvent::Welcomed(_)]));
     session
 }
 
@@ -60,13 +54,8 @@ fn hello_is_the_first_that_is_sent() {
     let draw_name = DrawName::new("N8").expect("short");
     let session = AgencySession::new(Mode::Greeting, AGENCY, draw_name, 8192);
     let messages = agency_messages(session.outgoing());
-    let [AgencyMessage::Hello(hello)] = &messages[..] else {
-        panic!("{messages:?}")
-    };
-    assert_eq!(
-        (hello.version, hello.agency, hello.draw_name.as_str()),
-        (1, AGENCY, "N8")
-    );
+    let [AgencyMessage::Hello(hello)] = &messages[..] else { panic!("{messages:?}") };
+    assert_eq!((hello.version, hello.agency, hello.draw_name.as_str()), (1, AGENCY, "N8"));
     assert!(legacy().outgoing().is_empty());
 }
 
@@ -74,10 +63,7 @@ fn hello_is_the_first_that_is_sent() {
 fn nothing_can_be_sent_before_welcome() {
     let mut session = AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 8192);
     assert_eq!(session.can_send(), 0);
-    assert_eq!(
-        session.send_bets(0, &bets(AGENCY, 0)),
-        Err(SendError::NotNow)
-    );
+    assert_eq!(session.send_bets(0, &bets(AGENCY, 0)), Err(SendError::NotNow));
     assert_eq!(session.send_finish(), Err(SendError::NotNow));
     assert_eq!(session.send_get_winners(), Err(SendError::NotNow));
 }
@@ -89,16 +75,10 @@ fn chunks_are_sent_up_to_the_window() {
     for chunk in 0..3 {
         assert_eq!(session.send_bets(chunk, &bets(AGENCY, chunk)), Ok(()));
     }
-    assert_eq!(
-        session.send_bets(3, &bets(AGENCY, 3)),
-        Err(SendError::NotNow)
-    );
+    assert_eq!(session.send_bets(3, &bets(AGENCY, 3)), Err(SendError::NotNow));
     assert_eq!(session.in_flight().collect::<Vec<_>>(), [0, 1, 2]);
     hear(&mut session, &[ack(0)]);
-    assert_eq!(
-        events(&mut session),
-        [AgencyEvent::Acknowledged { chunk: 0 }]
-    );
+    assert_eq!(events(&mut session), [AgencyEvent::Acknowledged { chunk: 0 }]);
     assert_eq!((session.can_send(), session.in_flight().count()), (1, 2));
     assert_eq!(agency_messages(session.outgoing()).len(), 3);
 }
@@ -110,45 +90,28 @@ fn the_fields_protocol_has_one_request_at_a_time() {
     session.send_bets(4, &bets(AGENCY, 4)).expect("the first");
     assert_eq!(session.can_send(), 0);
     hear(&mut session, &[ack(4)]);
-    assert_eq!(
-        events(&mut session),
-        [AgencyEvent::Acknowledged { chunk: 4 }]
-    );
+    assert_eq!(events(&mut session), [AgencyEvent::Acknowledged { chunk: 4 }]);
     session.send_finish().expect("nothing is in flight");
-    hear(
-        &mut session,
-        &[CentralMessage::FinishAck { agency: AGENCY }],
-    );
+    hear(&mut session, &[CentralMessage::FinishAck { agency: AGENCY }]);
     assert_eq!(events(&mut session), [AgencyEvent::Finished]);
     session.send_get_winners().expect("nothing is in flight");
     let documents = Documents::join(["1", "2"]).expect("short");
     hear(&mut session, &[CentralMessage::Winners(documents.clone())]);
-    assert_eq!(
-        events(&mut session),
-        [AgencyEvent::Winners {
-            documents,
-            last: true
-        }]
-    );
+    assert_eq!(events(&mut session), [AgencyEvent::Winners { documents, last: true }]);
     assert!(!session.awaits_reply() && !session.is_over());
 }
 
 #[test]
 fn finish_waits_until_every_chunk_is_answered_and_ends_the_bets() {
     let mut session = greeted(8);
-    session
-        .send_bets(0, &bets(AGENCY, 0))
-        .expect("the window is open");
+    session.send_bets(0, &bets(AGENCY, 0)).expect("the window is open");
     assert_eq!(session.send_finish(), Err(SendError::NotNow));
     assert_eq!(session.send_get_winners(), Err(SendError::NotNow));
     hear(&mut session, &[ack(0)]);
     events(&mut session);
     assert_eq!(session.send_finish(), Ok(()));
     assert_eq!(session.send_finish(), Err(SendError::NotNow));
-    hear(
-        &mut session,
-        &[CentralMessage::FinishAck { agency: AGENCY }],
-    );
+    hear(&mut session, &[CentralMessage::FinishAck { agency: AGENCY }]);
     assert_eq!(events(&mut session), [AgencyEvent::Finished]);
     assert_eq!(session.can_send(), 0);
     assert_eq!(session.send_get_winners(), Ok(()));
@@ -167,22 +130,14 @@ fn no_bets_are_sent_while_winners_are_awaited() {
 #[test]
 fn only_the_batch_that_was_said_is_sent() {
     let mut session = greeted(8);
-    session
-        .send_bets(0, &bets(AGENCY, 0))
-        .expect("the window is open");
+    session.send_bets(0, &bets(AGENCY, 0)).expect("the window is open");
     let before = session.outgoing().len();
-    assert_eq!(
-        session.send_bets(0, &bets(AGENCY, 0)),
-        Err(SendError::InFlight(0))
-    );
+    assert_eq!(session.send_bets(0, &bets(AGENCY, 0)), Err(SendError::InFlight(0)));
     let not_the_batch = Err(SendError::NotTheBatch(1));
     assert_eq!(session.send_bets(1, &bets(AGENCY, 2)), not_the_batch);
     assert_eq!(session.send_bets(1, &bets(AGENCY + 1, 1)), not_the_batch);
     assert_eq!(session.send_bets(1, &finish(1)), not_the_batch);
-    assert_eq!(
-        session.send_bets(1, &[bets(AGENCY, 1), bets(AGENCY, 1)].concat()),
-        not_the_batch
-    );
+    assert_eq!(session.send_bets(1, &[bets(AGENCY, 1), bets(AGENCY, 1)].concat()), not_the_batch);
     assert_eq!(session.outgoing().len(), before);
 }
 
@@ -190,10 +145,7 @@ fn only_the_batch_that_was_said_is_sent() {
 fn the_shorter_of_both_limits_holds() {
     let welcomed = |frame_len_max| {
         let mut session = AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 300);
-        let welcome = wire::Welcome {
-            frame_len_max,
-            ..welcome(AGENCY, 1)
-        };
+        let welcome = wire::Welcome { frame_len_max, ..welcome(AGENCY, 1) };
         hear(&mut session, &[CentralMessage::Welcome(welcome)]);
         events(&mut session);
         session
@@ -201,37 +153,22 @@ fn the_shorter_of_both_limits_holds() {
     assert_eq!(welcomed(8192).frame_len_max(), 300);
     let mut session = welcomed(256);
     let text = [b'x'; 250];
-    let long = wire::BetsFrame {
-        agency: AGENCY,
-        chunk: 0,
-        bets: Some(&text),
-    };
+    let long = wire::BetsFrame { agency: AGENCY, chunk: 0, bets: Some(&text) };
     let too_long = Err(SendError::TooLong { len: 258, max: 256 });
-    assert_eq!(
-        session.send_bets(0, &encode(&AgencyMessage::Bets(long))),
-        too_long
-    );
+    assert_eq!(session.send_bets(0, &encode(&AgencyMessage::Bets(long))), too_long);
 }
 
 #[test]
 fn a_refused_chunk_leaves_the_others_in_flight() {
     let mut session = greeted(8);
     for chunk in 0..3 {
-        session
-            .send_bets(chunk, &bets(AGENCY, chunk))
-            .expect("the window is open");
+        session.send_bets(chunk, &bets(AGENCY, chunk)).expect("the window is open");
     }
     let error = of_chunk(ErrorCode::BadBets, 1);
-    hear(
-        &mut session,
-        &[ack(0), CentralMessage::Error(error.clone()), ack(2)],
-    );
+    hear(&mut session, &[ack(0), CentralMessage::Error(error.clone()), ack(2)]);
     let expected = [
         AgencyEvent::Acknowledged { chunk: 0 },
-        AgencyEvent::Refused {
-            error,
-            goes_on: true,
-        },
+        AgencyEvent::Refused { error, goes_on: true },
         AgencyEvent::Acknowledged { chunk: 2 },
     ];
     assert_eq!(events(&mut session), expected);
@@ -248,17 +185,8 @@ fn a_refusal_without_a_chunk_ends_the_session_wherever_it_comes() {
     events(&mut halfway);
     for mut session in [unwelcome, halfway, greeted(1), legacy()] {
         let error = closing(ErrorCode::ShuttingDown);
-        hear(
-            &mut session,
-            &[CentralMessage::Error(error.clone()), ack(3)],
-        );
-        assert_eq!(
-            events(&mut session),
-            [AgencyEvent::Refused {
-                error,
-                goes_on: false
-            }]
-        );
+        hear(&mut session, &[CentralMessage::Error(error.clone()), ack(3)]);
+        assert_eq!(events(&mut session), [AgencyEvent::Refused { error, goes_on: false }]);
         assert!(session.is_over() && !session.wants_input());
     }
 }
@@ -269,13 +197,7 @@ fn any_refusal_ends_a_session_without_hello() {
     session.send_bets(3, &bets(AGENCY, 3)).expect("the first");
     let error = of_chunk(ErrorCode::BadBets, 3);
     hear(&mut session, &[CentralMessage::Error(error.clone())]);
-    assert_eq!(
-        events(&mut session),
-        [AgencyEvent::Refused {
-            error,
-            goes_on: false
-        }]
-    );
+    assert_eq!(events(&mut session), [AgencyEvent::Refused { error, goes_on: false }]);
     assert!(session.is_over() && session.in_flight().eq([3]));
 }
 
@@ -285,23 +207,14 @@ fn winners_come_in_parts_until_the_last() {
     session.send_get_winners().expect("idle");
     hear(&mut session, &[part(false, "1,2"), part(false, "3")]);
     let documents = events(&mut session).into_iter().map(|event| match event {
-        AgencyEvent::Winners {
-            documents,
-            last: false,
-        } => documents.text().to_owned(),
+        AgencyEvent::Winners { documents, last: false } => documents.text().to_owned(),
         other => panic!("{other:?}"),
     });
     assert_eq!(documents.collect::<Vec<_>>(), ["1,2", "3"]);
     assert!(session.awaits_reply() && session.can_send() == 0);
     hear(&mut session, &[part(true, "")]);
     let documents = Documents::default();
-    assert_eq!(
-        events(&mut session),
-        [AgencyEvent::Winners {
-            documents,
-            last: true
-        }]
-    );
+    assert_eq!(events(&mut session), [AgencyEvent::Winners { documents, last: true }]);
     assert!(!session.awaits_reply());
 }
 
@@ -318,13 +231,7 @@ fn the_longest_winners_of_the_field_are_read_whatever_the_limit_of_batches() {
         feed_agency(&mut session, &rest[..len]);
         rest = &rest[len..];
     }
-    assert_eq!(
-        events(&mut session),
-        [AgencyEvent::Winners {
-            documents,
-            last: true
-        }]
-    );
+    assert_eq!(events(&mut session), [AgencyEvent::Winners { documents, last: true }]);
 }
 
 #[test]
@@ -332,20 +239,13 @@ fn acknowledgements_of_what_is_not_next_in_flight_make_no_sense() {
     let other = |message, chunk| ProtocolViolation::OtherChunk { message, chunk };
     let two_in_flight = || {
         let mut session = greeted(8);
-        session
-            .send_bets(0, &bets(AGENCY, 0))
-            .expect("the window is open");
-        session
-            .send_bets(1, &bets(AGENCY, 1))
-            .expect("the window is open");
+        session.send_bets(0, &bets(AGENCY, 0)).expect("the window is open");
+        session.send_bets(1, &bets(AGENCY, 1)).expect("the window is open");
         session
     };
     assert_eq!(violation(two_in_flight(), &[ack(9)]), other("BETS_ACK", 9));
     assert_eq!(violation(two_in_flight(), &[ack(1)]), other("BETS_ACK", 1));
-    assert_eq!(
-        violation(two_in_flight(), &[ack(0), ack(0)]),
-        other("BETS_ACK", 0)
-    );
+    assert_eq!(violation(two_in_flight(), &[ack(0), ack(0)]), other("BETS_ACK", 0));
     let error = CentralMessage::Error(of_chunk(ErrorCode::BadBets, 1));
     assert_eq!(violation(two_in_flight(), &[error]), other("ERROR", 1));
 }
@@ -356,17 +256,11 @@ fn answers_that_were_not_asked_for_make_no_sense() {
     let unwelcome = || AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 8192);
     assert_eq!(violation(unwelcome(), &[ack(0)]), unasked("BETS_ACK"));
     assert_eq!(violation(legacy(), &[ack(0)]), unasked("BETS_ACK"));
-    assert_eq!(
-        violation(legacy(), &[CentralMessage::NoWinners]),
-        unasked("NO_WINNERS")
-    );
+    assert_eq!(violation(legacy(), &[CentralMessage::NoWinners]), unasked("NO_WINNERS"));
     let finish_ack = CentralMessage::FinishAck { agency: AGENCY };
     assert_eq!(violation(greeted(1), &[finish_ack]), unasked("FINISH_ACK"));
     let welcome = CentralMessage::Welcome(welcome(AGENCY, 1));
-    assert_eq!(
-        violation(greeted(1), std::slice::from_ref(&welcome)),
-        unasked("WELCOME")
-    );
+    assert_eq!(violation(greeted(1), std::slice::from_ref(&welcome)), unasked("WELCOME"));
     assert_eq!(violation(legacy(), &[welcome]), unasked("WELCOME"));
 }
 
@@ -379,20 +273,11 @@ fn winners_of_the_other_mode_or_after_the_last_make_no_sense() {
     };
     let winners = CentralMessage::Winners(Documents::default());
     assert_eq!(violation(asked(greeted(1)), &[winners]), unasked("WINNERS"));
-    assert_eq!(
-        violation(asked(legacy()), &[part(true, "")]),
-        unasked("WINNERS_PART")
-    );
+    assert_eq!(violation(asked(legacy()), &[part(true, "")]), unasked("WINNERS_PART"));
     let after_the_last = [part(true, ""), part(true, "")];
-    assert_eq!(
-        violation(asked(greeted(1)), &after_the_last),
-        unasked("WINNERS_PART")
-    );
+    assert_eq!(violation(asked(greeted(1)), &after_the_last), unasked("WINNERS_PART"));
     let halfway = [part(false, "1"), CentralMessage::NoWinners];
-    assert_eq!(
-        violation(asked(greeted(1)), &halfway),
-        unasked("NO_WINNERS")
-    );
+    assert_eq!(violation(asked(greeted(1)), &halfway), unasked("NO_WINNERS"));
 }
 
 #[test]
@@ -417,40 +302,10 @@ fn a_welcome_that_is_impossible_makes_no_sense() {
         |draw_name, welcome| violation(unwelcome(draw_name), &[CentralMessage::Welcome(welcome)]);
     let good = || welcome(AGENCY, 1);
     let bad = ProtocolViolation::BadWelcome;
-    assert_eq!(
-        impossible(
-            "",
-            wire::Welcome {
-                version: 0,
-                ..good()
-            }
-        ),
-        bad("version")
-    );
-    assert_eq!(
-        impossible(
-            "",
-            wire::Welcome {
-                version: 2,
-                ..good()
-            }
-        ),
-        bad("version")
-    );
-    assert_eq!(
-        impossible(
-            "",
-            wire::Welcome {
-                window: 0,
-                ..good()
-            }
-        ),
-        bad("window")
-    );
-    let short = wire::Welcome {
-        frame_len_max: 255,
-        ..good()
-    };
+    assert_eq!(impossible("", wire::Welcome { version: 0, ..good() }), bad("version"));
+    assert_eq!(impossible("", wire::Welcome { version: 2, ..good() }), bad("version"));
+    assert_eq!(impossible("", wire::Welcome { window: 0, ..good() }), bad("window"));
+    let short = wire::Welcome { frame_len_max: 255, ..good() };
     assert_eq!(impossible("", short), bad("length limit"));
     assert_eq!(impossible("N9", good()), bad("draw"));
 }
@@ -463,10 +318,7 @@ fn bytes_that_are_no_message_make_no_sense() {
     assert!(session.is_over());
     let mut session = greeted(1);
     feed_agency(&mut session, &[0, 21, 0, 0]);
-    assert_eq!(
-        session.next_event(),
-        Err(PayloadError::Malformed("WINNERS_PART").into())
-    );
+    assert_eq!(session.next_event(), Err(PayloadError::Malformed("WINNERS_PART").into()));
     assert!(session.is_over());
 }
 

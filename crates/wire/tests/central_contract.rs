@@ -14,13 +14,7 @@ use wire::{
 fn parts_are_never_sent_without_hello() {
     let (mut session, ticket) = asked(&get_winners(1));
     let documents = Documents::default();
-    session.reply(
-        ticket,
-        &CentralMessage::WinnersPart {
-            last: true,
-            documents,
-        },
-    );
+    session.reply(ticket, &CentralMessage::WinnersPart { last: true, documents });
 }
 
 #[test]
@@ -69,23 +63,13 @@ fn a_wider_window_is_never_promised() {
 #[should_panic(expected = "a version not spoken")]
 fn a_version_that_the_agency_does_not_speak_is_never_agreed_on() {
     let (mut session, ticket) = asked(&hello(1));
-    session.greet(
-        ticket,
-        Welcome {
-            version: 2,
-            ..welcome(1, 1)
-        },
-    );
+    session.greet(ticket, Welcome { version: 2, ..welcome(1, 1) });
 }
 
 #[test]
 fn a_newer_agency_is_answered_in_the_version_spoken_here() {
     let draw_name = DrawName::default();
-    let newer = AgencyMessage::Hello(Hello {
-        version: 9,
-        agency: 1,
-        draw_name,
-    });
+    let newer = AgencyMessage::Hello(Hello { version: 9, agency: 1, draw_name });
     let (mut session, ticket) = asked(&encode(&newer));
     session.greet(ticket, welcome(1, 1));
     assert_eq!(session.identity(), Some(1));
@@ -95,19 +79,9 @@ fn a_newer_agency_is_answered_in_the_version_spoken_here() {
 #[should_panic(expected = "a version not spoken")]
 fn a_version_newer_than_ours_is_never_agreed_on() {
     let draw_name = DrawName::default();
-    let newer = AgencyMessage::Hello(Hello {
-        version: 9,
-        agency: 1,
-        draw_name,
-    });
+    let newer = AgencyMessage::Hello(Hello { version: 9, agency: 1, draw_name });
     let (mut session, ticket) = asked(&encode(&newer));
-    session.greet(
-        ticket,
-        Welcome {
-            version: 2,
-            ..welcome(1, 1)
-        },
-    );
+    session.greet(ticket, Welcome { version: 2, ..welcome(1, 1) });
 }
 
 #[test]
@@ -171,16 +145,9 @@ fn asked_greeted(request: &[u8]) -> (CentralSession, Ticket) {
 }
 
 fn ticket(session: &mut CentralSession) -> Ticket {
-    session
-        .next_request()
-        .expect("not refused")
-        .expect("a request")
-        .0
+    session.next_request().expect("not refused").expect("a request").0
 }
 
 fn part(last: bool) -> CentralMessage<'static> {
-    CentralMessage::WinnersPart {
-        last,
-        documents: Documents::default(),
-    }
+    CentralMessage::WinnersPart { last, documents: Documents::default() }
 }

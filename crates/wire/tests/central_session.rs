@@ -23,11 +23,7 @@ fn greeted(agency: u32, window: u16) -> CentralSession {
 }
 
 fn ticket(session: &mut CentralSession) -> Ticket {
-    session
-        .next_request()
-        .expect("not refused")
-        .expect("a request")
-        .0
+    session.next_request().expect("not refused").expect("a request").0
 }
 
 fn nothing_to_take(session: &mut CentralSession) -> bool {
@@ -52,10 +48,7 @@ fn the_fields_agency_is_served_step_by_step() {
     let documents = Documents::join(["1", "2"]).expect("short");
     session.reply(winners_ticket, &CentralMessage::Winners(documents));
     assert_eq!(session.identity(), None);
-    assert_eq!(
-        gist(&sent(&mut session)),
-        ["ack 0", "FINISH_ACK", "WINNERS"]
-    );
+    assert_eq!(gist(&sent(&mut session)), ["ack 0", "FINISH_ACK", "WINNERS"]);
     assert!(!session.is_closed());
 }
 
@@ -69,25 +62,16 @@ fn one_connection_of_the_field_may_speak_for_many_agencies() {
 #[test]
 fn replies_leave_in_the_order_of_requests() {
     let mut session = greeted(1, 4);
-    feed(
-        &mut session,
-        &[bets(1, 0), bets(1, 1), bets(1, 2), finish(1)].concat(),
-    );
+    feed(&mut session, &[bets(1, 0), bets(1, 1), bets(1, 2), finish(1)].concat());
     let [first, second, third, last] = std::array::from_fn(|_| ticket(&mut session));
     session.reply(last, &CentralMessage::FinishAck { agency: 1 });
     session.refuse(third, of_chunk(ErrorCode::BadBets, 2));
     assert!(session.outgoing().is_empty() && session.is_head(&first) && !session.is_head(&second));
     session.reply(first, &ack(0));
     assert!(session.is_head(&second));
-    assert_eq!(
-        (gist(&sent(&mut session)), session.unanswered()),
-        (vec!["ack 0".to_owned()], 3)
-    );
+    assert_eq!((gist(&sent(&mut session)), session.unanswered()), (vec!["ack 0".to_owned()], 3));
     session.reply(second, &ack(1));
-    assert_eq!(
-        gist(&sent(&mut session)),
-        ["ack 1", "BadBets of 2", "FINISH_ACK"]
-    );
+    assert_eq!(gist(&sent(&mut session)), ["ack 1", "BadBets of 2", "FINISH_ACK"]);
     assert_eq!(session.unanswered(), 0);
 }
 
@@ -100,10 +84,7 @@ fn requests_are_held_back_while_the_window_is_full() {
     let second = ticket(&mut session);
     assert!(nothing_to_take(&mut session) && !session.wants_input());
     session.reply(second, &ack(1));
-    assert!(
-        nothing_to_take(&mut session),
-        "the first reply still holds the second back"
-    );
+    assert!(nothing_to_take(&mut session), "the first reply still holds the second back");
     session.reply(first, &ack(0));
     let third = ticket(&mut session);
     assert!(nothing_to_take(&mut session) && session.wants_input());
@@ -138,10 +119,7 @@ fn nothing_is_taken_while_hello_is_unanswered() {
     assert_eq!(session.identity(), None);
     session.greet(hello_ticket, welcome(7, 8));
     assert_eq!(session.identity(), Some(7));
-    assert!(matches!(
-        session.next_request(),
-        Ok(Some((_, AgencyMessage::Bets(_))))
-    ));
+    assert!(matches!(session.next_request(), Ok(Some((_, AgencyMessage::Bets(_))))));
 }
 
 #[test]
@@ -190,22 +168,12 @@ fn bets_of_another_agency_are_refused_and_the_connection_goes_on() {
     feed(&mut session, &[bets(7, 0), bets(8, 1), bets(7, 2)].concat());
     let first = ticket(&mut session);
     let error = refused(&mut session);
-    assert_eq!(
-        error,
-        RequestError::OtherAgency {
-            greeted: 7,
-            named: 8,
-            chunk: Some(1)
-        }
-    );
+    assert_eq!(error, RequestError::OtherAgency { greeted: 7, named: 8, chunk: Some(1) });
     assert!(!error.closes());
     let last = ticket(&mut session);
     session.reply(last, &ack(2));
     session.reply(first, &ack(0));
-    assert_eq!(
-        gist(&sent(&mut session)),
-        ["ack 0", "OtherAgency of 1", "ack 2"]
-    );
+    assert_eq!(gist(&sent(&mut session)), ["ack 0", "OtherAgency of 1", "ack 2"]);
     assert!(!session.is_closing());
 }
 
@@ -215,14 +183,7 @@ fn finish_and_get_winners_of_another_agency_close() {
         let mut session = greeted(7, 8);
         feed(&mut session, &request);
         let error = refused(&mut session);
-        assert_eq!(
-            error,
-            RequestError::OtherAgency {
-                greeted: 7,
-                named: 8,
-                chunk: None
-            }
-        );
+        assert_eq!(error, RequestError::OtherAgency { greeted: 7, named: 8, chunk: None });
         assert_eq!(gist(&sent(&mut session)), ["OtherAgency"]);
         assert!(error.closes() && session.is_closed());
     }
@@ -230,18 +191,11 @@ fn finish_and_get_winners_of_another_agency_close() {
 
 #[test]
 fn what_cannot_be_read_is_refused_after_the_replies_owed() {
-    let too_long = FrameError::TooLong {
-        len: 8193,
-        max: 8192,
-    };
+    let too_long = FrameError::TooLong { len: 8193, max: 8192 };
     let cases: [(&[u8], RequestError, &str); 4] = [
         (&[0, 99], FrameError::UnknownId(99).into(), "UnknownMessage"),
         (&[0, 12, 0x1f, 0xfd], too_long.into(), "FrameTooLong"),
-        (
-            &[0, 12, 0, 1, b'x'],
-            wire::PayloadError::Malformed("BETS").into(),
-            "Malformed",
-        ),
+        (&[0, 12, 0, 1, b'x'], wire::PayloadError::Malformed("BETS").into(), "Malformed"),
         (
             b"\0\x12\0\x07\0\x01\0\0\0\x07\xff",
             wire::PayloadError::NotUtf8("HELLO").into(),
@@ -265,10 +219,7 @@ fn what_cannot_be_read_is_refused_after_the_replies_owed() {
 #[test]
 fn a_refusal_without_hello_is_the_last_that_is_sent() {
     let mut session = session(8);
-    feed(
-        &mut session,
-        &[bets(1, 0), bets(1, 1), bets(1, 2), bets(1, 3)].concat(),
-    );
+    feed(&mut session, &[bets(1, 0), bets(1, 1), bets(1, 2), bets(1, 3)].concat());
     let [first, second, third] = std::array::from_fn(|_| ticket(&mut session));
     session.reply(third, &ack(2));
     session.refuse(second, of_chunk(ErrorCode::BadBets, 1));
@@ -281,17 +232,11 @@ fn a_refusal_without_hello_is_the_last_that_is_sent() {
 #[test]
 fn answers_to_requests_behind_the_last_reply_are_dropped() {
     let mut session = greeted(1, 8);
-    feed(
-        &mut session,
-        &[bets(1, 0), bets(1, 1), get_winners(1), bets(1, 3)].concat(),
-    );
+    feed(&mut session, &[bets(1, 0), bets(1, 1), get_winners(1), bets(1, 3)].concat());
     let [first, second, third, last] = std::array::from_fn(|_| ticket(&mut session));
     session.refuse(first, closing(ErrorCode::StorageFailed));
     assert!(!session.is_head(&second) && !session.is_head(&third));
-    let part = CentralMessage::WinnersPart {
-        last: false,
-        documents: Documents::default(),
-    };
+    let part = CentralMessage::WinnersPart { last: false, documents: Documents::default() };
     session.reply_part(&third, &part);
     session.reply(second, &ack(1));
     session.refuse(third, closing(ErrorCode::ShuttingDown));
@@ -309,20 +254,14 @@ fn an_earlier_refusal_takes_the_place_of_a_later_one() {
     session.refuse_unasked(closing(ErrorCode::ShuttingDown));
     session.refuse(second, closing(ErrorCode::StorageFailed));
     session.refuse(first, of_chunk(ErrorCode::DrawClosed, 0));
-    assert_eq!(
-        gist(&sent(&mut session)),
-        ["DrawClosed of 0", "StorageFailed"]
-    );
+    assert_eq!(gist(&sent(&mut session)), ["DrawClosed of 0", "StorageFailed"]);
     assert!(session.is_closed());
 }
 
 #[test]
 fn a_refusal_unasked_comes_after_the_replies_owed() {
     let mut session = session(8);
-    feed(
-        &mut session,
-        &[&bets(1, 0)[..], &get_winners(1), &[0, 12, 0]].concat(),
-    );
+    feed(&mut session, &[&bets(1, 0)[..], &get_winners(1), &[0, 12, 0]].concat());
     let [bets, winners] = std::array::from_fn(|_| ticket(&mut session));
     assert!(nothing_to_take(&mut session) && session.is_mid_message());
     session.refuse_unasked(closing(ErrorCode::TimedOut));
@@ -330,10 +269,7 @@ fn a_refusal_unasked_comes_after_the_replies_owed() {
     assert!(!session.is_mid_message() && !session.wants_input());
     session.reply(winners, &CentralMessage::NoWinners);
     session.reply(bets, &ack(0));
-    assert_eq!(
-        gist(&sent(&mut session)),
-        ["ack 0", "NO_WINNERS", "TimedOut"]
-    );
+    assert_eq!(gist(&sent(&mut session)), ["ack 0", "NO_WINNERS", "TimedOut"]);
     assert!(session.is_closed());
 }
 
@@ -349,20 +285,14 @@ fn a_connection_can_be_refused_before_anything_is_received() {
 #[test]
 fn winners_are_given_in_parts_when_their_turn_has_come() {
     let mut session = greeted(1, 8);
-    feed(
-        &mut session,
-        &[bets(1, 0), get_winners(1), finish(1)].concat(),
-    );
+    feed(&mut session, &[bets(1, 0), get_winners(1), finish(1)].concat());
     let [bets, winners, finish] = std::array::from_fn(|_| ticket(&mut session));
     session.reply(finish, &CentralMessage::FinishAck { agency: 1 });
     assert!(!session.is_head(&winners));
     session.reply(bets, &ack(0));
     assert!(session.is_head(&winners));
     assert_eq!(gist(&sent(&mut session)), ["ack 0"]);
-    let part = |last| CentralMessage::WinnersPart {
-        last,
-        documents: Documents::default(),
-    };
+    let part = |last| CentralMessage::WinnersPart { last, documents: Documents::default() };
     session.reply_part(&winners, &part(false));
     assert_eq!(gist(&sent(&mut session)), ["WINNERS_PART"]);
     session.reply_part(&winners, &part(false));
@@ -392,9 +322,7 @@ fn what_was_received_before_the_end_of_input_is_still_answered() {
 fn an_idle_connection_holds_next_to_no_memory() {
     let mut session = session(1024);
     assert_eq!(session.memory_len(), 0);
-    let requests = (0..200)
-        .flat_map(|chunk| bets(1, chunk))
-        .collect::<Vec<_>>();
+    let requests = (0..200).flat_map(|chunk| bets(1, chunk)).collect::<Vec<_>>();
     feed(&mut session, &requests);
     let mut tickets = Vec::new();
     while let Ok(Some((ticket, _))) = session.next_request() {

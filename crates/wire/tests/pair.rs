@@ -51,14 +51,7 @@ impl Central {
         let limits = SessionLimits::new(8192, window).expect("in range");
         let session = CentralSession::new(limits);
         let stored = BTreeMap::new();
-        Self {
-            session,
-            kept: Vec::new(),
-            stored,
-            winners: None,
-            documents,
-            refused,
-        }
+        Self { session, kept: Vec::new(), stored, winners: None, documents, refused }
     }
 
     fn take_requests(&mut self) {
@@ -67,10 +60,7 @@ impl Central {
                 AgencyMessage::Hello(_) => Request::Hello,
                 AgencyMessage::Bets(frame) => {
                     let text = frame.bets.unwrap_or_default().to_vec();
-                    Request::Bets {
-                        chunk: frame.chunk,
-                        text,
-                    }
+                    Request::Bets { chunk: frame.chunk, text }
                 }
                 AgencyMessage::Finish { .. } => Request::Finish,
                 AgencyMessage::GetWinners { .. } => Request::GetWinners,
@@ -84,16 +74,14 @@ impl Central {
         match request {
             Request::Hello => self.session.greet(ticket, welcome(AGENCY, window)),
             Request::Bets { chunk, .. } if self.refused.contains(&chunk) => {
-                self.session
-                    .refuse(ticket, of_chunk(ErrorCode::BadBets, chunk));
+                self.session.refuse(ticket, of_chunk(ErrorCode::BadBets, chunk));
             }
             Request::Bets { chunk, text } => {
                 assert_eq!(self.stored.insert(chunk, text), None, "stored twice");
                 self.session.reply(ticket, &ack(chunk));
             }
             Request::Finish => {
-                self.session
-                    .reply(ticket, &CentralMessage::FinishAck { agency: AGENCY });
+                self.session.reply(ticket, &CentralMessage::FinishAck { agency: AGENCY });
             }
             Request::GetWinners if self.session.identity().is_some() => {
                 let parts = WinnersParts::new(self.documents.clone(), 256);
@@ -101,8 +89,7 @@ impl Central {
             }
             Request::GetWinners => {
                 let documents = Documents::join(&self.documents).expect("short");
-                self.session
-                    .reply(ticket, &CentralMessage::Winners(documents));
+                self.session.reply(ticket, &CentralMessage::Winners(documents));
             }
         }
     }
@@ -113,10 +100,7 @@ impl Central {
             return;
         };
         if self.session.is_head(&ticket) && self.session.outgoing().is_empty() {
-            let part = parts
-                .next_part()
-                .expect("sendable")
-                .expect("the last was not given");
+            let part = parts.next_part().expect("sendable").expect("the last was not given");
             if let CentralMessage::WinnersPart { last: true, .. } = part {
                 self.session.reply(ticket, &part);
                 return;
@@ -164,9 +148,7 @@ fn run(seed: u64, mode: Mode, chunks: u32, central: &mut Central, window: u16) -
     let (mut next, mut asked, mut over) = (0, false, false);
     for _ in 0..100_000 {
         while next < chunks && agency.can_send() > 0 {
-            agency
-                .send_bets(next, &batch(next))
-                .expect("the window is open");
+            agency.send_bets(next, &batch(next)).expect("the window is open");
             next += 1;
         }
         if next == chunks && !learned.finished && !agency.awaits_reply() && !agency.is_over() {
@@ -202,17 +184,13 @@ fn learn(learned: &mut Learned, event: AgencyEvent) -> bool {
         AgencyEvent::Welcomed(welcome) => assert_eq!(welcome.agency, AGENCY),
         AgencyEvent::Acknowledged { chunk } => learned.acknowledged.push(chunk),
         AgencyEvent::Refused { error, goes_on } => {
-            learned
-                .refused
-                .push(error.chunk().expect("only chunks are refused"));
+            learned.refused.push(error.chunk().expect("only chunks are refused"));
             return !goes_on;
         }
         AgencyEvent::Finished => learned.finished = true,
         AgencyEvent::NoWinners => panic!("never said here"),
         AgencyEvent::Winners { documents, last } => {
-            learned
-                .documents
-                .extend(documents.iter().map(str::to_owned));
+            learned.documents.extend(documents.iter().map(str::to_owned));
             return last;
         }
     }
@@ -222,11 +200,7 @@ fn learn(learned: &mut Learned, event: AgencyEvent) -> bool {
 /// Different for each chunk, some of them long.
 fn batch(chunk: u32) -> Vec<u8> {
     let text = format!("chunk {chunk} {}", "x".repeat(chunk as usize % 5 * 1500));
-    let frame = wire::BetsFrame {
-        agency: AGENCY,
-        chunk,
-        bets: Some(text.as_bytes()),
-    };
+    let frame = wire::BetsFrame { agency: AGENCY, chunk, bets: Some(text.as_bytes()) };
     encode(&AgencyMessage::Bets(frame))
 }
 
@@ -240,21 +214,13 @@ fn a_greeted_agency_learns_everything_in_order_whatever_the_pieces_and_the_order
         println_seed(seed);
         let mut central = Central::new(window, vec![3, 4, 17], documents(200));
         let learned = run(seed, Mode::Greeting, 40, &mut central, window);
-        let accepted: Vec<u32> = (0..40)
-            .filter(|chunk| ![3, 4, 17].contains(chunk))
-            .collect();
+        let accepted: Vec<u32> = (0..40).filter(|chunk| ![3, 4, 17].contains(chunk)).collect();
         assert_eq!(learned.acknowledged, accepted);
         assert_eq!(learned.refused, [3, 4, 17]);
-        assert_eq!(
-            (learned.finished, learned.documents),
-            (true, documents(200))
-        );
+        assert_eq!((learned.finished, learned.documents), (true, documents(200)));
         assert!(central.stored.keys().copied().eq(accepted));
         let same = |(chunk, text): (&u32, &Vec<u8>)| batch(*chunk).ends_with(text);
-        assert!(
-            central.stored.iter().all(same),
-            "what was stored is what was sent"
-        );
+        assert!(central.stored.iter().all(same), "what was stored is what was sent");
         assert_eq!(central.session.identity(), Some(AGENCY));
     }
 }
@@ -266,10 +232,7 @@ fn an_agency_of_the_field_learns_everything_in_order() {
         let mut central = Central::new(4, Vec::new(), documents(200));
         let learned = run(seed, Mode::Legacy, 20, &mut central, 4);
         assert!(learned.acknowledged.iter().copied().eq(0..20));
-        assert_eq!(
-            (learned.finished, learned.documents),
-            (true, documents(200))
-        );
+        assert_eq!((learned.finished, learned.documents), (true, documents(200)));
         assert_eq!(central.session.identity(), None);
     }
 }
@@ -286,10 +249,7 @@ fn a_refusal_ends_the_connection_of_an_agency_of_the_field() {
     }
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "shown when the test fails, to run it again"
-)]
+#[allow(clippy::print_stdout, reason = "shown when the test fails, to run it again")]
 fn println_seed(seed: u64) {
     println!("seed {seed}");
 }

@@ -19,32 +19,18 @@ const REPLY_LEN_MAX: usize = 1024;
 type Owned<T> = BoxedStrategy<T>;
 
 fn draw_name() -> Owned<DrawName<'static>> {
-    "[a-zñ ]{0,32}"
-        .prop_map(|name| DrawName::new(name).expect("at most 64 bytes"))
-        .boxed()
+    "[a-zñ ]{0,32}".prop_map(|name| DrawName::new(name).expect("at most 64 bytes")).boxed()
 }
 
 fn agency_message() -> Owned<AgencyMessage<'static>> {
     let hello =
         (any::<u16>(), any::<u32>(), draw_name()).prop_map(|(version, agency, draw_name)| {
-            AgencyMessage::Hello(Hello {
-                version,
-                agency,
-                draw_name,
-            })
+            AgencyMessage::Hello(Hello { version, agency, draw_name })
         });
-    let bets = (
-        any::<u32>(),
-        any::<u32>(),
-        proptest::option::of(vec(any::<u8>(), 0..200)),
-    );
+    let bets = (any::<u32>(), any::<u32>(), proptest::option::of(vec(any::<u8>(), 0..200)));
     let bets = bets.prop_map(|(agency, chunk, bets)| {
         let bets = bets.map(|bets| &*bets.leak());
-        AgencyMessage::Bets(BetsFrame {
-            agency,
-            chunk,
-            bets,
-        })
+        AgencyMessage::Bets(BetsFrame { agency, chunk, bets })
     });
     prop_oneof![
         hello,
@@ -56,10 +42,8 @@ fn agency_message() -> Owned<AgencyMessage<'static>> {
 }
 
 fn error_message() -> Owned<ErrorMessage> {
-    let fault = (any::<u16>(), 0..20u16).prop_map(|(position, code)| Fault {
-        position,
-        code: FaultCode::from_number(code),
-    });
+    let fault = (any::<u16>(), 0..20u16)
+        .prop_map(|(position, code)| Fault { position, code: FaultCode::from_number(code) });
     let parts = (0..40u16, any::<Option<u32>>(), vec(fault, 0..5), ".{0,40}");
     let error = parts.prop_map(|(code, chunk, faults, reason)| {
         let code = ErrorCode::from_number(code);
@@ -73,42 +57,33 @@ fn error_message() -> Owned<ErrorMessage> {
 }
 
 fn welcome_message() -> Owned<Welcome<'static>> {
-    let numbers = (
-        any::<(u16, u32, u16)>(),
-        any::<(u32, u32, u32)>(),
-        any::<(u64, u64)>(),
-    );
+    let numbers = (any::<(u16, u32, u16)>(), any::<(u32, u32, u32)>(), any::<(u64, u64)>());
     let parts = (numbers, any::<[u8; 32]>(), 0..4u8, draw_name());
-    let welcome = parts.prop_map(
-        |((first, second, third), prefix_digest, state, draw_name)| {
-            let (version, agency, window) = first;
-            let (frame_len_max, number_min, number_max) = second;
-            let (chunks_stored, bets_stored) = third;
-            let state = DrawState::from_number(state).expect("0 to 3");
-            Welcome {
-                version,
-                agency,
-                window,
-                frame_len_max,
-                number_min,
-                number_max,
-                chunks_stored,
-                bets_stored,
-                prefix_digest,
-                state,
-                draw_name,
-            }
-        },
-    );
+    let welcome = parts.prop_map(|((first, second, third), prefix_digest, state, draw_name)| {
+        let (version, agency, window) = first;
+        let (frame_len_max, number_min, number_max) = second;
+        let (chunks_stored, bets_stored) = third;
+        let state = DrawState::from_number(state).expect("0 to 3");
+        Welcome {
+            version,
+            agency,
+            window,
+            frame_len_max,
+            number_min,
+            number_max,
+            chunks_stored,
+            bets_stored,
+            prefix_digest,
+            state,
+            draw_name,
+        }
+    });
     welcome.boxed()
 }
 
 fn central_message() -> Owned<CentralMessage<'static>> {
-    let documents = || {
-        vec("[0-9ñ]{1,9}", 0..30)
-            .prop_map(|list| Documents::join(list).expect("short"))
-            .boxed()
-    };
+    let documents =
+        || vec("[0-9ñ]{1,9}", 0..30).prop_map(|list| Documents::join(list).expect("short")).boxed();
     prop_oneof![
         any::<u32>().prop_map(|chunk| CentralMessage::BetsAck { chunk }),
         any::<u32>().prop_map(|agency| CentralMessage::FinishAck { agency }),
@@ -343,18 +318,14 @@ fn reply_to(message: &AgencyMessage<'_>, greeted: bool) -> CentralMessage<'stati
     let documents = Documents::default();
     match message {
         AgencyMessage::Hello(hello) => {
-            let welcome = Welcome {
-                frame_len_max: 512,
-                ..welcome(hello.agency, 8)
-            };
+            let welcome = Welcome { frame_len_max: 512, ..welcome(hello.agency, 8) };
             CentralMessage::Welcome(welcome)
         }
         AgencyMessage::Bets(bets) => ack(bets.chunk),
         AgencyMessage::Finish { agency } => CentralMessage::FinishAck { agency: *agency },
-        AgencyMessage::GetWinners { .. } if greeted => CentralMessage::WinnersPart {
-            last: true,
-            documents,
-        },
+        AgencyMessage::GetWinners { .. } if greeted => {
+            CentralMessage::WinnersPart { last: true, documents }
+        }
         AgencyMessage::GetWinners { .. } => CentralMessage::Winners(documents),
     }
 }
@@ -365,12 +336,7 @@ fn check_heard(heard: &[u8], expected: &[String], greeted: bool) -> Result<(), T
     let heard = central_messages(heard);
     let gist: Vec<String> = gist(&heard)
         .into_iter()
-        .map(|gist| {
-            gist.split(" of ")
-                .next()
-                .expect("the first piece")
-                .to_owned()
-        })
+        .map(|gist| gist.split(" of ").next().expect("the first piece").to_owned())
         .collect();
     prop_assert_eq!(gist, expected);
     for (index, message) in heard.iter().enumerate() {

@@ -45,10 +45,7 @@ fn every_vector_is_read_at_every_split_of_its_bytes() {
         for sender in vector.senders {
             for split in 0..=vector.bytes.len() {
                 let (first, second) = vector.bytes.split_at(split);
-                assert_eq!(
-                    read_pieces(*sender, &[first, second]),
-                    from_ref(&vector.message)
-                );
+                assert_eq!(read_pieces(*sender, &[first, second]), from_ref(&vector.message));
             }
             let bytes: Vec<_> = vector.bytes.chunks(1).collect();
             assert_eq!(read_pieces(*sender, &bytes), from_ref(&vector.message));
@@ -60,11 +57,7 @@ fn every_vector_is_read_at_every_split_of_its_bytes() {
 fn all_the_vectors_of_a_side_can_come_in_one_piece() {
     for sender in [Sender::Agency, Sender::Central] {
         let vectors = vectors();
-        let vectors = || {
-            vectors
-                .iter()
-                .filter(|vector| vector.senders.contains(&sender))
-        };
+        let vectors = || vectors.iter().filter(|vector| vector.senders.contains(&sender));
         let bytes: Vec<_> = vectors().flat_map(|vector| vector.bytes.clone()).collect();
         let messages: Vec<_> = vectors().map(|vector| vector.message.clone()).collect();
         assert!(messages.len() >= 4);
@@ -81,21 +74,10 @@ fn a_vector_with_one_byte_less_in_its_length_is_not_its_message() {
         }
         bytes[3] -= 1;
         let trailing = wire::DecodeError::Trailing(1);
-        assert_eq!(
-            AgencyMessage::decode(&bytes),
-            Err(trailing),
-            "{}",
-            vector.name
-        );
+        assert_eq!(AgencyMessage::decode(&bytes), Err(trailing), "{}", vector.name);
     }
-    let cut = Frame {
-        id: 12,
-        payload: b"1",
-    };
-    assert_eq!(
-        AgencyMessage::from_frame(cut),
-        Err(PayloadError::Malformed("BETS"))
-    );
+    let cut = Frame { id: 12, payload: b"1" };
+    assert_eq!(AgencyMessage::from_frame(cut), Err(PayloadError::Malformed("BETS")));
 }
 
 fn vectors() -> Vec<Vector> {
@@ -226,12 +208,8 @@ fn bets_bytes(vector: &Vector) -> Vec<u8> {
 fn central_bytes(message: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     match message["type"].as_str() {
-        Some("BETS_ACK") => CentralMessage::BetsAck {
-            chunk: number(&message["chunk"]),
-        },
-        Some("FINISH") => CentralMessage::FinishAck {
-            agency: number(&message["agency"]),
-        },
+        Some("BETS_ACK") => CentralMessage::BetsAck { chunk: number(&message["chunk"]) },
+        Some("FINISH") => CentralMessage::FinishAck { agency: number(&message["agency"]) },
         Some("NO_WINNERS") => CentralMessage::NoWinners,
         Some("WINNERS") => {
             let documents = message["documents"].as_array().expect("a list").iter();
@@ -245,8 +223,5 @@ fn central_bytes(message: &Value) -> Vec<u8> {
 }
 
 fn number(value: &Value) -> u32 {
-    value
-        .as_u64()
-        .and_then(|number| number.try_into().ok())
-        .expect("a u32")
+    value.as_u64().and_then(|number| number.try_into().ok()).expect("a u32")
 }

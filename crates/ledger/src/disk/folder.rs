@@ -16,7 +16,6 @@ use super::{Claim, Disk, DiskFile};
 use crate::limits::BLOCK_LEN;
 
 const LOCK_NAME: &str = "lock";
-const PROBE_NAME: &str = "probe";
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -37,17 +36,15 @@ impl Folder {
     /// # Errors
     /// Of the underlying system.
     pub fn create(path: &Path) -> io::Result<Self> {
-        if !path.is_dir() {
-            fs::create_dir_all(path)?;
-            // The new name must survive a crash as surely as what will be acknowledged under it.
-            let parent = fs::canonicalize(path)?.parent().map(Path::to_path_buf);
-            parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
+        let path = &std::path::absolute(path)?;
+        let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
+        fs::create_dir_all(path)?;
+        for folder in missing {
+            // The new names must survive a crash as surely as what will be acknowledged under them.
+            folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
         }
         let direct = direct_writes_work(path)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            direct,
-        })
+        Ok(Self { path: path.to_path_buf(), direct })
     }
 
     /// The folder at `path`, which must exist; for reading only.
@@ -58,10 +55,7 @@ impl Folder {
         if !fs::metadata(path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            direct: false,
-        })
+        Ok(Self { path: path.to_path_buf(), direct: false })
     }
 
     fn file(&self, name: &str, options: &mut OpenOptions) -> io::Result<Box<dyn DiskFile>> {
@@ -78,11 +72,7 @@ impl Disk for Folder {
         let (file, locked) = match claim {
             Claim::Write => {
                 let mut options = OpenOptions::new();
-                let file = options
-                    .create(true)
-                    .truncate(false)
-                    .write(true)
-                    .open(path)?;
+                let file = options.create(true).truncate(false).write(true).open(path)?;
                 let locked = file.try_lock();
                 (file, locked)
             }
@@ -108,17 +98,11 @@ impl Disk for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.file(
-            name,
-            OpenOptions::new().read(true).write(true).create_new(true),
-        )
+        self.file(name, OpenOptions::new().read(true).write(true).create_new(true))
     }
 
     fn open(&self, name: &str, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
-        self.file(
-            name,
-            OpenOptions::new().read(true).write(claim == Claim::Write),
-        )
+        self.file(name, OpenOptions::new().read(true).write(claim == Claim::Write))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -130,11 +114,7 @@ impl Disk for Folder {
     }
 
     fn write_mode(&self) -> &'static str {
-        if self.direct {
-            "direct"
-        } else {
-            "buffered, fdatasync"
-        }
+        if self.direct { "direct" } else { "buffered, fdatasync" }
     }
 }
 
@@ -177,13 +157,9 @@ impl DiskFile for FolderFile {
 
 /// Whether the file system at `path` takes direct writes: it is asked, with a file that is removed.
 fn direct_writes_work(path: &Path) -> io::Result<bool> {
-    let probe = path.join(PROBE_NAME);
-    // A probe that a crash left behind is taken over.
-    let created = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .open(&probe);
+    // The folder is not locked yet: another process may be asking too.
+    let probe = path.join(format!("probe-{}", std::process::id()));
+    let created = OpenOptions::new().create(true).truncate(true).write(true).open(&probe);
     created.and_then(|file| file.set_len(BLOCK_LEN as u64))?;
     let zeros = vec![0_u8; 2 * BLOCK_LEN];
     let aligned = zeros.as_ptr().align_offset(BLOCK_LEN);
@@ -195,10 +171,7 @@ fn direct_writes_work(path: &Path) -> io::Result<bool> {
 
 fn open_direct(path: &Path) -> io::Result<File> {
     let flags = (OFlags::DIRECT | OFlags::DSYNC).bits().cast_signed();
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(flags)
-        .open(path)
+    OpenOptions::new().write(true).custom_flags(flags).open(path)
 }
 
 #[cfg(test)]
@@ -228,14 +201,9 @@ mod tests {
         file.allocate(3 * BLOCK_LEN as u64).unwrap();
         let buffer = vec![7_u8; 2 * BLOCK_LEN];
         let aligned = buffer.as_ptr().align_offset(BLOCK_LEN);
-        file.write_durable(BLOCK_LEN as u64, &buffer[aligned..aligned + BLOCK_LEN])
-            .unwrap();
+        file.write_durable(BLOCK_LEN as u64, &buffer[aligned..aligned + BLOCK_LEN]).unwrap();
         let mut read = vec![1_u8; 3 * BLOCK_LEN];
-        folder
-            .open("a", Claim::Read)
-            .unwrap()
-            .read_at(0, &mut read)
-            .unwrap();
+        folder.open("a", Claim::Read).unwrap().read_at(0, &mut read).unwrap();
         let expected = [[0_u8; BLOCK_LEN], [7; BLOCK_LEN], [0; BLOCK_LEN]].concat();
         assert!(read == expected);
         assert_eq!(folder.names().unwrap(), ["a"]);

@@ -91,19 +91,12 @@ impl SimulatedDisk {
             }
             let bytes = file.after_crash(survives);
             let durable = bytes.clone();
-            after.files.insert(
-                name.clone(),
-                File {
-                    written: bytes,
-                    durable,
-                    dirty: BTreeSet::new(),
-                },
-            );
+            after
+                .files
+                .insert(name.clone(), File { written: bytes, durable, dirty: BTreeSet::new() });
             after.durable_names.insert(name.clone());
         }
-        Self {
-            state: Arc::new(Mutex::new(after)),
-        }
+        Self { state: Arc::new(Mutex::new(after)) }
     }
 
     /// The bytes of a file as they are now.
@@ -121,10 +114,7 @@ impl SimulatedDisk {
     /// When there is no such file or byte.
     pub fn flip(&self, name: &str, offset: usize, mask: u8) {
         let mut state = self.state();
-        let file = state
-            .files
-            .get_mut(name)
-            .expect("a test names a file that exists");
+        let file = state.files.get_mut(name).expect("a test names a file that exists");
         file.written[offset] ^= mask;
         file.durable[offset] ^= mask;
     }
@@ -143,9 +133,7 @@ impl State {
     }
 
     fn file(&mut self, name: &str) -> io::Result<&mut File> {
-        self.files
-            .get_mut(name)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get_mut(name).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8], durable: bool) -> io::Result<()> {
@@ -153,11 +141,7 @@ impl State {
         if failure == Some(Failure::Clean) {
             return Err(broken());
         }
-        let used: u64 = self
-            .files
-            .values()
-            .map(|file| file.written.len() as u64)
-            .sum();
+        let used: u64 = self.files.values().map(|file| file.written.len() as u64).sum();
         let room = self.room;
         let file = self.file(name)?;
         let (offset, end) = (place(offset), place(offset) + bytes.len());
@@ -169,8 +153,7 @@ impl State {
             file.written.resize(end, 0);
         }
         file.written[offset..end].copy_from_slice(bytes);
-        file.dirty
-            .extend(offset / SECTOR_LEN..end.div_ceil(SECTOR_LEN));
+        file.dirty.extend(offset / SECTOR_LEN..end.div_ceil(SECTOR_LEN));
         if failure.is_some() {
             return Err(broken());
         }
@@ -231,18 +214,12 @@ impl Disk for SimulatedDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.files.insert(name.to_owned(), File::default());
-        Ok(Box::new(OpenFile {
-            disk: self.clone(),
-            name: name.to_owned(),
-        }))
+        Ok(Box::new(OpenFile { disk: self.clone(), name: name.to_owned() }))
     }
 
     fn open(&self, name: &str, _claim: Claim) -> io::Result<Box<dyn DiskFile>> {
         self.state().file(name)?;
-        Ok(Box::new(OpenFile {
-            disk: self.clone(),
-            name: name.to_owned(),
-        }))
+        Ok(Box::new(OpenFile { disk: self.clone(), name: name.to_owned() }))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -277,9 +254,7 @@ impl DiskFile for OpenFile {
         let mut state = self.disk.state();
         let bytes = &state.file(&self.name)?.written;
         let from = place(offset);
-        let wanted = bytes
-            .get(from..from + buffer.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let wanted = bytes.get(from..from + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(wanted);
         Ok(())
     }
@@ -289,18 +264,9 @@ impl DiskFile for OpenFile {
     }
 
     fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
-        assert!(
-            place(offset).is_multiple_of(BLOCK_LEN),
-            "durable writes start at a block"
-        );
-        assert!(
-            blocks.len().is_multiple_of(BLOCK_LEN),
-            "durable writes are of whole blocks"
-        );
-        assert!(
-            (blocks.as_ptr() as usize).is_multiple_of(BLOCK_LEN),
-            "and aligned in memory"
-        );
+        assert!(place(offset).is_multiple_of(BLOCK_LEN), "durable writes start at a block");
+        assert!(blocks.len().is_multiple_of(BLOCK_LEN), "durable writes are of whole blocks");
+        assert!((blocks.as_ptr() as usize).is_multiple_of(BLOCK_LEN), "and aligned in memory");
         self.disk.state().write(&self.name, offset, blocks, true)
     }
 
@@ -308,9 +274,7 @@ impl DiskFile for OpenFile {
         let len = place(len);
         let held = place(self.len()?);
         let zeros = vec![0; len.saturating_sub(held)];
-        self.disk
-            .state()
-            .write(&self.name, held as u64, &zeros, false)
+        self.disk.state().write(&self.name, held as u64, &zeros, false)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -15,10 +15,7 @@ use lottery::{
 };
 
 /// Segments so short that a short run fills some.
-pub const OPTIONS: Options = Options {
-    segment_len: 96 << 10,
-    spares: 1,
-};
+pub const OPTIONS: Options = Options { segment_len: 96 << 10, spares: 1 };
 pub const DRAW: DrawId = DrawId(1);
 pub const WINNING_NUMBER: u32 = 7;
 const AT: Timestamp = Timestamp(1_700_000_000_000);
@@ -44,10 +41,7 @@ pub fn open(disk: &SimulatedDisk) -> Ledger {
 /// Opens the draw of agencies 1 to 3.
 pub fn begin(ledger: &Ledger) -> Run {
     wait(|done| ledger.open_draw(terms(), AT, done)).unwrap();
-    Run {
-        complete: true,
-        ..Run::default()
-    }
+    Run { complete: true, ..Run::default() }
 }
 
 /// Plays the whole run: batches of three agencies at a time, then the draw. Goes as far as the
@@ -118,10 +112,7 @@ pub fn check_contents(ledger: &Ledger, run: &Run, what: &str) {
     let mut found = BTreeMap::new();
     let statuses = wait(|done| ledger.draws(done)).unwrap();
     let Some(status) = statuses.first() else {
-        assert!(
-            run.acknowledged.is_empty() && run.finished.is_empty(),
-            "{what}"
-        );
+        assert!(run.acknowledged.is_empty() && run.finished.is_empty(), "{what}");
         return;
     };
     ledger
@@ -133,37 +124,20 @@ pub fn check_contents(ledger: &Ledger, run: &Run, what: &str) {
         })
         .unwrap();
     for (key, text) in &run.acknowledged {
-        assert_eq!(
-            found.get(key),
-            Some(text),
-            "{what}: {key:?} was acknowledged"
-        );
+        assert_eq!(found.get(key), Some(text), "{what}: {key:?} was acknowledged");
     }
     for (key, text) in &found {
         // Batches that were never answered may be there; what was never sent may not.
-        assert_eq!(
-            *text,
-            batch(key.0, key.1, count(text)).bets.text(),
-            "{what}: {key:?}"
-        );
+        assert_eq!(*text, batch(key.0, key.1, count(text)).bets.text(), "{what}: {key:?}");
     }
     assert_eq!(status.batches, found.len() as u64, "{what}");
-    assert!(
-        status.agencies_finished >= run.finished.len() as u64,
-        "{what}"
-    );
+    assert!(status.agencies_finished >= run.finished.len() as u64, "{what}");
     for agency in &run.finished {
         let progress = wait(|done| ledger.progress(DRAW, AgencyId(*agency), done)).unwrap();
         assert!(progress.finished, "{what}");
     }
     if run.drawn {
-        assert_eq!(
-            status.state,
-            DrawState::Drawn {
-                number: WINNING_NUMBER
-            },
-            "{what}"
-        );
+        assert_eq!(status.state, DrawState::Drawn { number: WINNING_NUMBER }, "{what}");
         check_winners(ledger, &found, what);
     }
 }
@@ -177,10 +151,7 @@ fn check_winners(ledger: &Ledger, batches: &BTreeMap<(u32, u32), String>, what: 
         let expected = bets.filter(|bet| bet.ends_with(&ending));
         let mut expected: Vec<_> = expected.map(|bet| bet.split('|').nth(2).unwrap()).collect();
         let documents = winners.of(AgencyId(agency));
-        let mut found: Vec<_> = documents
-            .iter()
-            .flat_map(|documents| documents.iter())
-            .collect();
+        let mut found: Vec<_> = documents.iter().flat_map(|documents| documents.iter()).collect();
         // Chunks may have been stored in another order than their ids'.
         expected.sort_unstable();
         found.sort_unstable();
@@ -197,12 +168,7 @@ pub fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
     };
     let text = (0..bets).map(bet).collect::<Vec<_>>().join("&");
     let bets = Bets::parse(&text, NumberRange::default()).unwrap();
-    Batch {
-        draw: DRAW,
-        agency: AgencyId(agency),
-        chunk: ChunkId(chunk),
-        bets,
-    }
+    Batch { draw: DRAW, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
 }
 
 fn count(text: &str) -> u32 {

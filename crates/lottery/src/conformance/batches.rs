@@ -39,17 +39,7 @@ pub fn a_batch_reads_back_byte_by_byte(subject: &mut dyn Subject) {
 /// A scan follows the order in which batches were accepted, agencies mixed, not their numbering.
 pub fn batches_are_kept_in_the_order_of_acceptance(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
-    let order = [
-        (3, 0),
-        (1, 0),
-        (3, 1),
-        (2, 5),
-        (1, 1),
-        (2, 0),
-        (3, 2),
-        (1, 9),
-        (1, 2),
-    ];
+    let order = [(3, 0), (1, 0), (3, 1), (2, 5), (1, 1), (2, 0), (3, 2), (1, 9), (1, 2)];
     let sent = order.map(|(agency, chunk)| small_batch(draw, agency, chunk));
     for (at, batch) in sent.iter().enumerate() {
         assert_eq!(subject.append(batch), Ok(Appended::New));
@@ -66,33 +56,19 @@ pub fn batches_are_kept_in_the_order_of_acceptance(subject: &mut dyn Subject) {
 pub fn batches_of_draws_and_agencies_are_kept_apart(subject: &mut dyn Subject) {
     let (first, second) = (subject.open("uno", 2), subject.open("dos", 2));
     let of = |draw, agency, document| batch(draw, agency, 0, bets(&[(document, 7)]));
-    let sent = [
-        of(first, 1, "a"),
-        of(second, 1, "b"),
-        of(second, 2, "c"),
-        of(first, 2, "d"),
-    ];
+    let sent = [of(first, 1, "a"), of(second, 1, "b"), of(second, 2, "c"), of(first, 2, "d")];
     for batch in &sent {
         assert_eq!(subject.append(batch), Ok(Appended::New));
     }
     subject.finish_and_close(first);
     subject.make(first, 7).unwrap();
-    assert_eq!(
-        subject.append(&small_batch(second, 1, 1)),
-        Ok(Appended::New)
-    );
+    assert_eq!(subject.append(&small_batch(second, 1, 1)), Ok(Appended::New));
     for _ in 0..2 {
         let [a, b, c, d] = sent.clone();
         assert_eq!(subject.scan(first), Ok(Kept::all(&[a, d])));
-        assert_eq!(
-            subject.scan(second),
-            Ok(Kept::all(&[b, c, small_batch(second, 1, 1)]))
-        );
+        assert_eq!(subject.scan(second), Ok(Kept::all(&[b, c, small_batch(second, 1, 1)])));
         let winners = subject.winners(first).unwrap();
-        assert_eq!(
-            (&winners[&1][..], &winners[&2][..]),
-            (&["a".into()][..], &["d".into()][..])
-        );
+        assert_eq!((&winners[&1][..], &winners[&2][..]), (&["a".into()][..], &["d".into()][..]));
         assert!(!subject.progress(second, 1).unwrap().finished);
         assert_eq!(subject.progress(second, 1).unwrap().chunks_stored, 2);
         subject.reopen();
@@ -102,21 +78,10 @@ pub fn batches_of_draws_and_agencies_are_kept_apart(subject: &mut dyn Subject) {
 /// A lost acknowledgement costs nothing: the chunk is acknowledged again and stored once.
 pub fn a_chunk_sent_again_is_stored_once(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
-    let sent = [
-        small_batch(draw, 1, 0),
-        small_batch(draw, 1, 1),
-        small_batch(draw, 2, 0),
-    ];
-    let at_once: Vec<_> = sent
-        .iter()
-        .chain(&sent)
-        .chain(&sent)
-        .map(|batch| subject.submit_append(batch))
-        .collect();
-    let answers: Vec<_> = at_once
-        .into_iter()
-        .map(|pending| pending.answer().unwrap())
-        .collect();
+    let sent = [small_batch(draw, 1, 0), small_batch(draw, 1, 1), small_batch(draw, 2, 0)];
+    let at_once: Vec<_> =
+        sent.iter().chain(&sent).chain(&sent).map(|batch| subject.submit_append(batch)).collect();
+    let answers: Vec<_> = at_once.into_iter().map(|pending| pending.answer().unwrap()).collect();
     assert_eq!(answers[..3], [Appended::New; 3]);
     assert_eq!(answers[3..], [Appended::Repeated; 6]);
     for _ in 0..2 {
@@ -124,10 +89,7 @@ pub fn a_chunk_sent_again_is_stored_once(subject: &mut dyn Subject) {
             assert_eq!(subject.append(batch), Ok(Appended::Repeated));
         }
         assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
-        assert_eq!(
-            (subject.status(draw).batches, subject.status(draw).bets),
-            (3, 3)
-        );
+        assert_eq!((subject.status(draw).batches, subject.status(draw).bets), (3, 3));
         subject.reopen();
     }
 }
@@ -141,18 +103,11 @@ pub fn a_chunk_sent_again_after_finish_and_draw_is_acknowledged(subject: &mut dy
         subject.submit_finish(draw, 1),
         subject.submit_append(&sent),
     );
-    assert_eq!(
-        (first.answer(), repeated.answer()),
-        (Ok(Appended::New), Ok(Appended::Repeated))
-    );
+    assert_eq!((first.answer(), repeated.answer()), (Ok(Appended::New), Ok(Appended::Repeated)));
     let ask_again = |stage: &str, subject: &mut dyn Subject| {
         for _ in 0..2 {
             assert_eq!(subject.append(&sent), Ok(Appended::Repeated), "{stage}");
-            assert_eq!(
-                subject.scan(draw),
-                Ok(Kept::all(std::slice::from_ref(&sent))),
-                "{stage}"
-            );
+            assert_eq!(subject.scan(draw), Ok(Kept::all(std::slice::from_ref(&sent))), "{stage}");
             subject.reopen();
         }
     };
@@ -176,34 +131,19 @@ pub fn a_chunk_with_other_bets_is_refused(subject: &mut dyn Subject) {
         bets(&[("a", 1), ("b", 2), ("c", 3)]),
         Bets::none(),
     ]
-    .map(|other| Batch {
-        bets: other,
-        ..sent.clone()
-    });
+    .map(|other| Batch { bets: other, ..sent.clone() });
 
     let first = subject.submit_append(&sent);
-    let at_once: Vec<_> = others
-        .iter()
-        .map(|other| subject.submit_append(other))
-        .collect();
+    let at_once: Vec<_> = others.iter().map(|other| subject.submit_append(other)).collect();
     assert_eq!(first.answer(), Ok(Appended::New));
-    assert!(
-        at_once
-            .into_iter()
-            .map(Pending::answer)
-            .all(|answer| answer == CONFLICT)
-    );
+    assert!(at_once.into_iter().map(Pending::answer).all(|answer| answer == CONFLICT));
 
     let send_others = |stage: &str, subject: &mut dyn Subject| {
         for _ in 0..2 {
             for other in &others {
                 assert_eq!(subject.append(other), CONFLICT, "{stage}");
             }
-            assert_eq!(
-                subject.scan(draw),
-                Ok(Kept::all(std::slice::from_ref(&sent))),
-                "{stage}"
-            );
+            assert_eq!(subject.scan(draw), Ok(Kept::all(std::slice::from_ref(&sent))), "{stage}");
             subject.reopen();
         }
     };
@@ -222,22 +162,12 @@ pub fn chunks_may_come_out_of_order(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let chunks = [u32::MAX, 3, 1, u32::MAX - 1, 0, 1 << 31, 2];
     let sent = chunks.map(|chunk| small_batch(draw, 1, chunk));
-    let at_once: Vec<_> = sent
-        .iter()
-        .map(|batch| subject.submit_append(batch))
-        .collect();
-    assert!(
-        at_once
-            .into_iter()
-            .all(|pending| pending.answer() == Ok(Appended::New))
-    );
+    let at_once: Vec<_> = sent.iter().map(|batch| subject.submit_append(batch)).collect();
+    assert!(at_once.into_iter().all(|pending| pending.answer() == Ok(Appended::New)));
     for _ in 0..2 {
         assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
         for (chunk, batch) in chunks.into_iter().zip(&sent) {
-            let other = Batch {
-                bets: Bets::none(),
-                ..batch.clone()
-            };
+            let other = Batch { bets: Bets::none(), ..batch.clone() };
             assert_eq!(subject.append(batch), Ok(Appended::Repeated), "{chunk}");
             let conflict = Err(AppendError::ChunkConflict(ChunkId(chunk)));
             assert_eq!(subject.append(&other), conflict);
@@ -262,10 +192,7 @@ pub fn a_batch_may_have_no_bets(subject: &mut dyn Subject) {
     for _ in 0..2 {
         assert_eq!(subject.append(&small_batch(draw, 1, 0)), CONFLICT);
         assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
-        assert_eq!(
-            (subject.status(draw).batches, subject.status(draw).bets),
-            (3, 1)
-        );
+        assert_eq!((subject.status(draw).batches, subject.status(draw).bets), (3, 1));
         assert_eq!(subject.progress(draw, 1).unwrap().chunks_stored, 3);
         subject.reopen();
     }
@@ -283,22 +210,13 @@ pub fn a_batch_may_have_the_largest_size(subject: &mut dyn Subject) {
         batch(draw, 1, 2, parse(&vec![shortest_bet; most_bets].join("&"))),
     ];
     assert_eq!(sent[0].bets.text().len(), BATCH_TEXT_LEN_MAX);
-    let at_once: Vec<_> = sent
-        .iter()
-        .chain(&sent)
-        .map(|batch| subject.submit_append(batch))
-        .collect();
-    let answers: Vec<_> = at_once
-        .into_iter()
-        .map(|pending| pending.answer().unwrap())
-        .collect();
+    let at_once: Vec<_> =
+        sent.iter().chain(&sent).map(|batch| subject.submit_append(batch)).collect();
+    let answers: Vec<_> = at_once.into_iter().map(|pending| pending.answer().unwrap()).collect();
     assert_eq!(answers[..3], [Appended::New; 3]);
     assert_eq!(answers[3..], [Appended::Repeated; 3]);
     for _ in 0..2 {
-        assert!(
-            subject.scan(draw).unwrap() == Kept::all(&sent),
-            "a large batch has changed"
-        );
+        assert!(subject.scan(draw).unwrap() == Kept::all(&sent), "a large batch has changed");
         subject.reopen();
     }
 }
@@ -306,27 +224,16 @@ pub fn a_batch_may_have_the_largest_size(subject: &mut dyn Subject) {
 /// One bet at fault refuses its batch, and the chunk id stays free for the bets put right.
 pub fn a_batch_with_a_number_out_of_range_is_refused_whole(subject: &mut dyn Subject) {
     let numbers = NumberRange::new(10, 20).unwrap();
-    let draw = subject
-        .open_with(&DrawTerms {
-            numbers,
-            ..terms("sorteo", 1)
-        })
-        .unwrap();
+    let draw = subject.open_with(&DrawTerms { numbers, ..terms("sorteo", 1) }).unwrap();
     for number in [9, 21, u32::MAX] {
         let wrong = batch(draw, 1, 0, bets(&[("a", 10), ("b", number), ("c", 20)]));
-        assert_eq!(
-            subject.append(&wrong),
-            Err(AppendError::NumberRange(numbers))
-        );
+        assert_eq!(subject.append(&wrong), Err(AppendError::NumberRange(numbers)));
     }
     subject.reopen();
     assert_eq!(subject.scan(draw), Ok(vec![]));
     let right = batch(draw, 1, 0, bets(&[("a", 10), ("b", 11), ("c", 20)]));
     assert_eq!(subject.append(&right), Ok(Appended::New));
-    assert_eq!(
-        (subject.status(draw).batches, subject.status(draw).bets),
-        (1, 3)
-    );
+    assert_eq!((subject.status(draw).batches, subject.status(draw).bets), (1, 3));
 }
 
 /// Finishing is an agency's last word, and only its own.
@@ -363,10 +270,7 @@ pub fn bets_after_the_close_are_refused(subject: &mut dyn Subject) {
     refused(subject, draw);
     subject.make(draw, 1).unwrap();
     refused(subject, draw);
-    assert_eq!(
-        subject.scan(draw),
-        Ok(Kept::all(&[small_batch(draw, 1, 0)]))
-    );
+    assert_eq!(subject.scan(draw), Ok(Kept::all(&[small_batch(draw, 1, 0)])));
     assert!(subject.winners(draw).unwrap().is_empty());
 }
 
@@ -379,10 +283,7 @@ fn text_of_len(len: usize) -> String {
     // The last bet's first name takes up what is left.
     let (first_name, others) = one.split_once('|').unwrap();
     let name_len = rest - (others.len() + 1);
-    assert!(
-        (1..=NAME_LEN_MAX).contains(&name_len),
-        "{first_name} can't be {name_len} long"
-    );
+    assert!((1..=NAME_LEN_MAX).contains(&name_len), "{first_name} can't be {name_len} long");
     text.push('&');
     text.push_str(&"x".repeat(name_len));
     text.push('|');

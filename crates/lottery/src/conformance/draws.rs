@@ -16,10 +16,7 @@ pub fn an_empty_store_has_no_draws(subject: &mut dyn Subject) {
     assert_eq!(subject.statuses(), []);
     subject.reopen();
     assert_eq!(subject.statuses(), []);
-    assert_eq!(
-        subject.scan(DrawId(1)),
-        Err(ReadError::UnknownDraw(DrawId(1)))
-    );
+    assert_eq!(subject.scan(DrawId(1)), Err(ReadError::UnknownDraw(DrawId(1))));
 }
 
 /// Opening again finds the draw: at once, later, and after a restart.
@@ -40,17 +37,12 @@ pub fn a_draw_is_opened_once_and_found_by_the_same_terms(subject: &mut dyn Subje
 pub fn a_draws_name_with_other_terms_is_refused(subject: &mut dyn Subject) {
     let recorded = terms("sorteo", 5);
     let other_agencies = terms("sorteo", 6);
-    let other_numbers = DrawTerms {
-        numbers: NumberRange::new(1, 9_999).unwrap(),
-        ..recorded.clone()
-    };
+    let other_numbers =
+        DrawTerms { numbers: NumberRange::new(1, 9_999).unwrap(), ..recorded.clone() };
     let refusal = Err(OpenDrawError::OtherTerms(Box::new(recorded.clone())));
     let at_once = [&recorded, &other_agencies]
         .map(|terms| submit(|done| subject.store().open_draw(terms.clone(), AT, done)));
-    assert_eq!(
-        at_once.map(Pending::answer),
-        [Ok(DrawId(1)), refusal.clone()]
-    );
+    assert_eq!(at_once.map(Pending::answer), [Ok(DrawId(1)), refusal.clone()]);
     for _ in 0..2 {
         assert_eq!(subject.open_with(&other_agencies), refusal);
         assert_eq!(subject.open_with(&other_numbers), refusal);
@@ -68,10 +60,8 @@ pub fn draws_are_numbered_in_the_order_of_opening(subject: &mut dyn Subject) {
         subject.reopen();
     }
     let statuses = subject.statuses();
-    let listed: Vec<_> = statuses
-        .iter()
-        .map(|status| (status.terms.name.as_str(), status.id))
-        .collect();
+    let listed: Vec<_> =
+        statuses.iter().map(|status| (status.terms.name.as_str(), status.id)).collect();
     let expected: Vec<_> = names.into_iter().zip((1..).map(DrawId)).collect();
     assert_eq!(listed, expected);
 }
@@ -103,25 +93,16 @@ pub fn a_draw_keeps_its_terms_up_to_every_limit(subject: &mut dyn Subject) {
     subject.finish_and_close(small);
     subject.make(small, u32::MAX).unwrap();
     subject.reopen();
-    assert_eq!(
-        (subject.status(large).terms, subject.status(small).terms),
-        (largest, smallest)
-    );
+    assert_eq!((subject.status(large).terms, subject.status(small).terms), (largest, smallest));
     assert!(subject.progress(large, u32::MAX).unwrap().finished);
-    assert_eq!(
-        subject.status(small).state,
-        DrawState::Drawn { number: u32::MAX }
-    );
+    assert_eq!(subject.status(small).state, DrawState::Drawn { number: u32::MAX });
 }
 
 /// Every call names what it does not know, and changes nothing.
 pub fn unknown_draws_and_agencies_are_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     for id in [0, 2, u32::MAX].map(DrawId) {
-        assert_eq!(
-            subject.append(&small_batch(id, 1, 0)),
-            Err(AppendError::UnknownDraw(id))
-        );
+        assert_eq!(subject.append(&small_batch(id, 1, 0)), Err(AppendError::UnknownDraw(id)));
         assert_eq!(subject.finish(id, 1), Err(FinishError::UnknownDraw(id)));
         assert_eq!(subject.close(id), Err(CloseError::UnknownDraw(id)));
         assert_eq!(subject.make(id, 1), Err(DrawError::UnknownDraw(id)));
@@ -133,17 +114,11 @@ pub fn unknown_draws_and_agencies_are_refused(subject: &mut dyn Subject) {
         let (agency, registered) = (AgencyId(unknown), Agencies::first(3).unwrap());
         assert_eq!(
             subject.append(&small_batch(draw, unknown, 0)),
-            Err(AppendError::UnknownAgency {
-                agency,
-                registered: registered.clone()
-            })
+            Err(AppendError::UnknownAgency { agency, registered: registered.clone() })
         );
         assert_eq!(
             subject.finish(draw, unknown),
-            Err(FinishError::UnknownAgency {
-                agency,
-                registered: registered.clone()
-            })
+            Err(FinishError::UnknownAgency { agency, registered: registered.clone() })
         );
         assert_eq!(
             subject.progress(draw, unknown),
@@ -159,13 +134,7 @@ pub fn unknown_draws_and_agencies_are_refused(subject: &mut dyn Subject) {
 /// One agency that finishes again and again is one agency.
 pub fn a_finish_repeated_is_counted_once(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
-    let answer = |repeated| {
-        Ok(Finished {
-            repeated,
-            agencies_finished: 1,
-            all: false,
-        })
-    };
+    let answer = |repeated| Ok(Finished { repeated, agencies_finished: 1, all: false });
     let at_once = [(); 2].map(|()| subject.submit_finish(draw, 2));
     assert_eq!(at_once.map(Pending::answer), [answer(false), answer(true)]);
     assert_eq!(subject.finish(draw, 2), answer(true));
@@ -179,16 +148,8 @@ pub fn a_finish_repeated_is_counted_once(subject: &mut dyn Subject) {
 pub fn all_have_finished_only_when_each_one_has(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     let mut finish = |agency, repeated, agencies_finished, all| {
-        let expected = Finished {
-            repeated,
-            agencies_finished,
-            all,
-        };
-        assert_eq!(
-            subject.finish(draw, agency),
-            Ok(expected),
-            "agency {agency}"
-        );
+        let expected = Finished { repeated, agencies_finished, all };
+        assert_eq!(subject.finish(draw, agency), Ok(expected), "agency {agency}");
         assert_eq!(subject.status(draw).all_finished(), all);
         subject.reopen();
     };
@@ -204,12 +165,7 @@ pub fn all_have_finished_only_when_each_one_has(subject: &mut dyn Subject) {
 /// While an agency may still send bets, the draw stays open and takes them.
 pub fn a_draw_is_not_closed_before_all_have_finished(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
-    let missing = |finished| {
-        Err(CloseError::AgenciesMissing {
-            finished,
-            registered: 2,
-        })
-    };
+    let missing = |finished| Err(CloseError::AgenciesMissing { finished, registered: 2 });
     assert_eq!(subject.close(draw), missing(0));
     subject.finish(draw, 1).unwrap();
     assert_eq!(subject.close(draw), missing(1));
@@ -226,13 +182,7 @@ pub fn a_draw_is_closed_once(subject: &mut dyn Subject) {
     subject.finish(draw, 1).unwrap();
     let at_once = [(); 2].map(|()| submit(|done| subject.store().close(draw, AT, done)));
     let [first, again] = at_once.map(Pending::answer);
-    assert_eq!(
-        (first, again),
-        (
-            Ok(Closed { repeated: false }),
-            Ok(Closed { repeated: true })
-        )
-    );
+    assert_eq!((first, again), (Ok(Closed { repeated: false }), Ok(Closed { repeated: true })));
     subject.reopen();
     assert_eq!(subject.status(draw).state, DrawState::Closed);
     assert_eq!(subject.close(draw), Ok(Closed { repeated: true }));
@@ -258,12 +208,7 @@ pub fn a_draw_is_made_once_and_keeps_its_number(subject: &mut dyn Subject) {
     subject.append(&small_batch(draw, 1, 7)).unwrap();
     subject.finish_and_close(draw);
     let at_once = [7, 8].map(|number| submit(|done| subject.store().draw(draw, number, AT, done)));
-    let answer = |repeated| {
-        Ok(Drawn {
-            repeated,
-            number: 7,
-        })
-    };
+    let answer = |repeated| Ok(Drawn { repeated, number: 7 });
     assert_eq!(at_once.map(Pending::answer), [answer(false), answer(true)]);
     for number in [7, 8, u32::MAX] {
         assert_eq!(subject.make(draw, number), answer(true));
@@ -278,25 +223,14 @@ pub fn a_draw_is_made_once_and_keeps_its_number(subject: &mut dyn Subject) {
 pub fn a_number_out_of_range_is_not_drawn(subject: &mut dyn Subject) {
     let range = NumberRange::new(10, 20).unwrap();
     for (name, winning) in [("low", 10), ("high", 20)] {
-        let draw = subject
-            .open_with(&DrawTerms {
-                numbers: range,
-                ..terms(name, 1)
-            })
-            .unwrap();
+        let draw = subject.open_with(&DrawTerms { numbers: range, ..terms(name, 1) }).unwrap();
         subject.finish_and_close(draw);
         for number in [0, 9, 21, u32::MAX] {
-            assert_eq!(
-                subject.make(draw, number),
-                Err(DrawError::NumberRange { number, range })
-            );
+            assert_eq!(subject.make(draw, number), Err(DrawError::NumberRange { number, range }));
         }
         subject.reopen();
         assert_eq!(subject.status(draw).state, DrawState::Closed);
-        let expected = Drawn {
-            repeated: false,
-            number: winning,
-        };
+        let expected = Drawn { repeated: false, number: winning };
         assert_eq!(subject.make(draw, winning), Ok(expected));
     }
 }
@@ -321,49 +255,14 @@ pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
     assert_eq!(opened.answer(), Ok(draw));
     assert_eq!(early.answer(), Err(DrawError::NotClosed));
     assert_eq!(bets_of_one.answer(), Ok(Appended::New));
-    assert_eq!(
-        one.answer(),
-        Ok(Finished {
-            repeated: false,
-            agencies_finished: 1,
-            all: false
-        })
-    );
-    assert_eq!(
-        too_late.answer(),
-        Err(AppendError::AgencyFinished(AgencyId(1)))
-    );
-    assert_eq!(
-        too_soon.answer(),
-        Err(CloseError::AgenciesMissing {
-            finished: 1,
-            registered: 2
-        })
-    );
-    assert_eq!(
-        two.answer(),
-        Ok(Finished {
-            repeated: false,
-            agencies_finished: 2,
-            all: true
-        })
-    );
+    assert_eq!(one.answer(), Ok(Finished { repeated: false, agencies_finished: 1, all: false }));
+    assert_eq!(too_late.answer(), Err(AppendError::AgencyFinished(AgencyId(1))));
+    assert_eq!(too_soon.answer(), Err(CloseError::AgenciesMissing { finished: 1, registered: 2 }));
+    assert_eq!(two.answer(), Ok(Finished { repeated: false, agencies_finished: 2, all: true }));
     assert_eq!(closed.answer(), Ok(Closed { repeated: false }));
     assert_eq!(after_close.answer(), Err(AppendError::DrawClosed));
-    assert_eq!(
-        drawn.answer(),
-        Ok(Drawn {
-            repeated: false,
-            number: 5
-        })
-    );
-    assert_eq!(
-        again.answer(),
-        Ok(Drawn {
-            repeated: true,
-            number: 5
-        })
-    );
+    assert_eq!(drawn.answer(), Ok(Drawn { repeated: false, number: 5 }));
+    assert_eq!(again.answer(), Ok(Drawn { repeated: true, number: 5 }));
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-5"]);
 }
 
@@ -374,10 +273,7 @@ pub fn the_clock_decides_nothing(subject: &mut dyn Subject) {
     let draw = super::wait(|done| store.open_draw(terms("sorteo", 1), late, done)).unwrap();
     for (chunk, at) in [later, early, late, late].into_iter().enumerate() {
         let batch = small_batch(draw, 1, u32::try_from(chunk).unwrap());
-        assert_eq!(
-            super::wait(|done| store.append(batch, at, done)),
-            Ok(Appended::New)
-        );
+        assert_eq!(super::wait(|done| store.append(batch, at, done)), Ok(Appended::New));
     }
     super::wait(|done| store.finish(draw, AgencyId(1), early, done)).unwrap();
     super::wait(|done| store.close(draw, later, done)).unwrap();

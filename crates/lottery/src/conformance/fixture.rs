@@ -86,11 +86,7 @@ impl dyn Subject + '_ {
 
     /// All agencies finish, and the draw is closed.
     pub(super) fn finish_and_close(&self, draw: DrawId) {
-        let status = self
-            .statuses()
-            .into_iter()
-            .find(|status| status.id == draw)
-            .unwrap();
+        let status = self.statuses().into_iter().find(|status| status.id == draw).unwrap();
         for agency in status.terms.agencies.iter() {
             self.finish(draw, agency.0).unwrap();
         }
@@ -102,10 +98,7 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn status(&self, draw: DrawId) -> DrawStatus {
-        self.statuses()
-            .into_iter()
-            .find(|status| status.id == draw)
-            .unwrap()
+        self.statuses().into_iter().find(|status| status.id == draw).unwrap()
     }
 
     pub(super) fn progress(
@@ -117,9 +110,7 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn winners(&self, draw: DrawId) -> Result<WinnersByAgency, ReadError> {
-        self.store()
-            .winners(draw)
-            .map(|winners| by_agency(&winners))
+        self.store().winners(draw).map(|winners| by_agency(&winners))
     }
 
     pub(super) fn scan(&self, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
@@ -135,27 +126,17 @@ impl dyn Subject + '_ {
                 .collect(),
             winners: self.winners(status.id),
         });
-        Snapshot {
-            draws: draws.collect(),
-            statuses,
-        }
+        Snapshot { draws: draws.collect(), statuses }
     }
 }
 
 impl Kept {
     pub(super) fn read(batch: &StoredBatch<'_>) -> Self {
-        Self {
-            agency: batch.agency.0,
-            chunk: batch.chunk.0,
-            text: batch.text.to_owned(),
-        }
+        Self { agency: batch.agency.0, chunk: batch.chunk.0, text: batch.text.to_owned() }
     }
 
     pub(super) fn all(batches: &[Batch]) -> Vec<Self> {
-        batches
-            .iter()
-            .map(|batch| Self::read(&batch.stored()))
-            .collect()
+        batches.iter().map(|batch| Self::read(&batch.stored())).collect()
     }
 
     /// The documents and numbers of its bets, taken from the text by hand.
@@ -189,12 +170,7 @@ pub(super) fn terms(name: &str, agencies: u32) -> DrawTerms {
 }
 
 pub(super) fn batch(draw: DrawId, agency: u32, chunk: u32, bets: Bets) -> Batch {
-    Batch {
-        draw,
-        agency: AgencyId(agency),
-        chunk: ChunkId(chunk),
-        bets,
-    }
+    Batch { draw, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
 }
 
 /// A batch with one bet, told apart from others by its document.
@@ -206,9 +182,7 @@ pub(super) fn small_batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
 /// Bets by their documents and numbers.
 pub(super) fn bets(documents_and_numbers: &[(&str, u32)]) -> Bets {
     let bets = documents_and_numbers.iter();
-    let texts: Vec<_> = bets
-        .map(|(document, number)| bet(document, *number))
-        .collect();
+    let texts: Vec<_> = bets.map(|(document, number)| bet(document, *number)).collect();
     parse(&texts.join("&"))
 }
 

@@ -177,21 +177,13 @@ mod tests {
             include_str!("reading.rs"),
             include_str!("threads.rs"),
         ];
-        let names = checks
-            .iter()
-            .flat_map(|text| text.lines())
-            .filter_map(|line| {
-                let name = line.strip_prefix("pub fn ")?;
-                name.strip_suffix("(subject: &mut dyn Subject) {")
-            });
-        let missing: Vec<_> = names
-            .clone()
-            .filter(|name| !this_file.contains(&format!(" {name},\n")))
-            .collect();
+        let names = checks.iter().flat_map(|text| text.lines()).filter_map(|line| {
+            let name = line.strip_prefix("pub fn ")?;
+            name.strip_suffix("(subject: &mut dyn Subject) {")
+        });
+        let missing: Vec<_> =
+            names.clone().filter(|name| !this_file.contains(&format!(" {name},\n"))).collect();
         assert_eq!(missing, Vec::<&str>::new());
-        assert!(
-            names.count() > 40,
-            "the checks were not found in their files"
-        );
+        assert!(names.count() > 40, "the checks were not found in their files");
     }
 }

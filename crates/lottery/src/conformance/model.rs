@@ -31,9 +31,8 @@ pub fn random_histories_agree_with_a_naive_model(subject: &mut dyn Subject) {
         let mut rng = Rng::with_seed(seed);
         for burst in 0..BURSTS {
             let requests = 1 + rng.below(BURST_MAX);
-            let checks: Vec<_> = (0..requests)
-                .map(|_| request(&mut rng, seed, subject, &mut model))
-                .collect();
+            let checks: Vec<_> =
+                (0..requests).map(|_| request(&mut rng, seed, subject, &mut model)).collect();
             checks.into_iter().for_each(|check| check());
             if rng.percent(15) {
                 subject.reopen();
@@ -45,10 +44,7 @@ pub fn random_histories_agree_with_a_naive_model(subject: &mut dyn Subject) {
         }
         let of_seed = model.draws.iter().rev().take(DRAWS as usize);
         let won = of_seed.filter(|draw| draw.snapshot().winners.is_ok_and(|it| !it.is_empty()));
-        assert!(
-            won.count() > 0,
-            "no draw of seed {seed} has winners: it checks too little"
-        );
+        assert!(won.count() > 0, "no draw of seed {seed} has winners: it checks too little");
     }
     subject.reopen();
     assert_eq!(subject.snapshot(), model.snapshot());
@@ -73,27 +69,15 @@ fn request(
         0..10 => {
             let terms = random_terms(rng, seed);
             let expected = model.open(&terms);
-            expect(
-                seed,
-                submit(|done| store.open_draw(terms, AT, done)),
-                expected,
-            )
+            expect(seed, submit(|done| store.open_draw(terms, AT, done)), expected)
         }
         10..14 => {
             let pending = submit(|done| store.finish(draw, agency, AT, done));
             expect(seed, pending, model.finish(draw, agency))
         }
-        14..20 => expect(
-            seed,
-            submit(|done| store.close(draw, AT, done)),
-            model.close(draw),
-        ),
+        14..20 => expect(seed, submit(|done| store.close(draw, AT, done)), model.close(draw)),
         20..26 => {
-            let number = if rng.percent(20) {
-                99 + rng.below(3)
-            } else {
-                rng.below(20)
-            };
+            let number = if rng.percent(20) { 99 + rng.below(3) } else { rng.below(20) };
             let pending = submit(|done| store.draw(draw, number, AT, done));
             expect(seed, pending, model.draw(draw, number))
         }
@@ -116,11 +100,7 @@ fn expect<T: Debug + PartialEq + 'static>(
 fn random_terms(rng: &mut Rng, seed: u64) -> DrawTerms {
     let at = rng.below(DRAWS);
     // One in five asks for other terms than the rest do.
-    let (agencies, numbers) = if rng.percent(80) {
-        (1 + at, 99)
-    } else {
-        (2, 9_999)
-    };
+    let (agencies, numbers) = if rng.percent(80) { (1 + at, 99) } else { (2, 9_999) };
     DrawTerms {
         numbers: NumberRange::new(0, numbers).unwrap(),
         ..terms(&format!("sorteo {at} of {seed}"), agencies)
@@ -172,9 +152,7 @@ impl Model {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<Appended, AppendError> {
-        let draw = self
-            .get(batch.draw)
-            .ok_or(AppendError::UnknownDraw(batch.draw))?;
+        let draw = self.get(batch.draw).ok_or(AppendError::UnknownDraw(batch.draw))?;
         if !draw.terms.agencies.contains(batch.agency) {
             let (agency, registered) = (batch.agency, draw.terms.agencies.clone());
             return Err(AppendError::UnknownAgency { agency, registered });
@@ -182,11 +160,7 @@ impl Model {
         if let Some(stored) = draw.stored(batch.agency, batch.chunk) {
             let same = stored.bets.text() == batch.bets.text();
             let conflict = Err(AppendError::ChunkConflict(batch.chunk));
-            return if same {
-                Ok(Appended::Repeated)
-            } else {
-                conflict
-            };
+            return if same { Ok(Appended::Repeated) } else { conflict };
         }
         if draw.state != DrawState::Open {
             return Err(AppendError::DrawClosed);
@@ -195,10 +169,7 @@ impl Model {
             return Err(AppendError::AgencyFinished(batch.agency));
         }
         let betted = Kept::read(&batch.stored()).documents_and_numbers();
-        if betted
-            .iter()
-            .any(|(_, number)| *number > draw.terms.numbers.max())
-        {
+        if betted.iter().any(|(_, number)| *number > draw.terms.numbers.max()) {
             return Err(AppendError::NumberRange(draw.terms.numbers));
         }
         draw.batches.push(batch.clone());
@@ -214,21 +185,14 @@ impl Model {
         let repeated = !draw.finished.insert(agency);
         let agencies_finished = draw.finished.len() as u64;
         let all = agencies_finished == draw.terms.agencies.count();
-        Ok(Finished {
-            repeated,
-            agencies_finished,
-            all,
-        })
+        Ok(Finished { repeated, agencies_finished, all })
     }
 
     fn close(&mut self, id: DrawId) -> Result<Closed, CloseError> {
         let draw = self.get(id).ok_or(CloseError::UnknownDraw(id))?;
         let (finished, registered) = (draw.finished.len() as u64, draw.terms.agencies.count());
         if finished < registered {
-            return Err(CloseError::AgenciesMissing {
-                finished,
-                registered,
-            });
+            return Err(CloseError::AgenciesMissing { finished, registered });
         }
         let repeated = draw.state != DrawState::Open;
         if !repeated {
@@ -240,10 +204,7 @@ impl Model {
     fn draw(&mut self, id: DrawId, number: u32) -> Result<Drawn, DrawError> {
         let draw = self.get(id).ok_or(DrawError::UnknownDraw(id))?;
         if let DrawState::Drawn { number } = draw.state {
-            return Ok(Drawn {
-                repeated: true,
-                number,
-            });
+            return Ok(Drawn { repeated: true, number });
         }
         if draw.state == DrawState::Open {
             return Err(DrawError::NotClosed);
@@ -253,10 +214,7 @@ impl Model {
             return Err(DrawError::NumberRange { number, range });
         }
         draw.state = DrawState::Drawn { number };
-        Ok(Drawn {
-            repeated: false,
-            number,
-        })
+        Ok(Drawn { repeated: false, number })
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -266,11 +224,7 @@ impl Model {
             state: draw.state,
             agencies_finished: draw.finished.len() as u64,
             batches: draw.batches.len() as u64,
-            bets: draw
-                .batches
-                .iter()
-                .map(|batch| u64::from(batch.bets.count()))
-                .sum(),
+            bets: draw.batches.iter().map(|batch| u64::from(batch.bets.count())).sum(),
         });
         Snapshot {
             statuses: statuses.collect(),
@@ -279,30 +233,19 @@ impl Model {
     }
 
     fn get(&mut self, id: DrawId) -> Option<&mut ModelDraw> {
-        self.draws
-            .iter_mut()
-            .zip(1..)
-            .find(|(_, at)| *at == id.0)
-            .map(|(draw, _)| draw)
+        self.draws.iter_mut().zip(1..).find(|(_, at)| *at == id.0).map(|(draw, _)| draw)
     }
 }
 
 impl ModelDraw {
     fn stored(&self, agency: AgencyId, chunk: ChunkId) -> Option<&Batch> {
-        self.batches
-            .iter()
-            .find(|batch| (batch.agency, batch.chunk) == (agency, chunk))
+        self.batches.iter().find(|batch| (batch.agency, batch.chunk) == (agency, chunk))
     }
 
     fn snapshot(&self) -> DrawSnapshot {
         let kept = Kept::all(&self.batches);
         DrawSnapshot {
-            progress: self
-                .terms
-                .agencies
-                .iter()
-                .map(|agency| self.progress(agency))
-                .collect(),
+            progress: self.terms.agencies.iter().map(|agency| self.progress(agency)).collect(),
             winners: match self.state {
                 DrawState::Drawn { number } => Ok(recount(&kept, number)),
                 DrawState::Open | DrawState::Closed => Err(ReadError::NotDrawn),

@@ -22,11 +22,7 @@ pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
         let mut seen = Vec::new();
         let scanned = subject.store().scan(draw, &mut |batch| {
             seen.push(Kept::read(&batch));
-            if seen.len() == enough {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if seen.len() == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(scanned, Ok(()));
         assert_eq!(seen, Kept::all(&sent[..enough]));
@@ -42,9 +38,7 @@ pub fn winners_are_not_known_before_the_draw(subject: &mut dyn Subject) {
         assert_eq!(subject.winners(draw), Err(ReadError::NotDrawn), "{stage}");
     };
     not_drawn("empty", subject);
-    subject
-        .append(&batch(draw, 1, 0, bets(&[("a", 7)])))
-        .unwrap();
+    subject.append(&batch(draw, 1, 0, bets(&[("a", 7)]))).unwrap();
     not_drawn("with bets", subject);
     subject.finish(draw, 1).unwrap();
     not_drawn("finished", subject);
@@ -60,12 +54,7 @@ pub fn winners_of_an_agency_are_its_own_in_order(subject: &mut dyn Subject) {
     let sent = [
         batch(draw, 2, 1, bets(&[("z", 7), ("loser", 6), ("m", 7)])),
         batch(draw, 1, 0, bets(&[("shared", 7), ("loser", 70)])),
-        batch(
-            draw,
-            2,
-            0,
-            bets(&[("a", 7), ("shared", 7), ("z", 7), ("z", 7)]),
-        ),
+        batch(draw, 2, 0, bets(&[("a", 7), ("shared", 7), ("z", 7), ("z", 7)])),
         batch(draw, 3, 0, bets(&[("loser", 8), ("7", 77)])),
         batch(draw, 1, 1, bets(&[("shared", 7)])),
     ];
@@ -89,9 +78,7 @@ pub fn winners_of_an_agency_are_its_own_in_order(subject: &mut dyn Subject) {
 /// No bets at all, and bets on other numbers only.
 pub fn a_draw_nobody_hit_has_no_winners(subject: &mut dyn Subject) {
     let (empty, missed) = (subject.open("empty", 2), subject.open("missed", 2));
-    subject
-        .append(&batch(missed, 1, 0, bets(&[("a", 6), ("b", 8)])))
-        .unwrap();
+    subject.append(&batch(missed, 1, 0, bets(&[("a", 6), ("b", 8)]))).unwrap();
     for draw in [empty, missed] {
         subject.finish_and_close(draw);
         subject.make(draw, 7).unwrap();
@@ -113,10 +100,7 @@ pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
                 batch(draw, agency, chunk, rng.bets(count, 20))
             })
             .collect();
-        let at_once: Vec<_> = sent
-            .iter()
-            .map(|batch| subject.submit_append(batch))
-            .collect();
+        let at_once: Vec<_> = sent.iter().map(|batch| subject.submit_append(batch)).collect();
         for pending in at_once {
             assert_eq!(pending.answer(), Ok(Appended::New), "seed {seed}");
         }
@@ -125,16 +109,10 @@ pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
         subject.make(draw, number).unwrap();
         for _ in 0..2 {
             let kept = subject.scan(draw).unwrap();
-            assert!(
-                kept == Kept::all(&sent),
-                "seed {seed}: the scan is not what was sent"
-            );
+            assert!(kept == Kept::all(&sent), "seed {seed}: the scan is not what was sent");
             let winners = subject.winners(draw).unwrap();
             assert_eq!(winners, recount(&kept, number), "seed {seed}");
-            assert!(
-                !winners.is_empty(),
-                "seed {seed} makes no winners, and checks nothing"
-            );
+            assert!(!winners.is_empty(), "seed {seed} makes no winners, and checks nothing");
             subject.reopen();
         }
     }
@@ -147,27 +125,11 @@ pub fn progress_counts_the_chunks_without_a_gap(subject: &mut dyn Subject) {
         2 => Bets::none(),
         _ => bets(&vec![("x", chunk); chunk as usize + 1]),
     };
-    let steps = [
-        (1, 0),
-        (0, 2),
-        (4, 2),
-        (u32::MAX - 1, 2),
-        (2, 3),
-        (3, 5),
-        (6, 5),
-        (5, 7),
-    ];
+    let steps = [(1, 0), (0, 2), (4, 2), (u32::MAX - 1, 2), (2, 3), (3, 5), (6, 5), (5, 7)];
     let mut other = small_batch(draw, 2, 0);
     for (chunk, chunks_stored) in steps {
-        let bets = if chunk > 9 {
-            Bets::none()
-        } else {
-            content(chunk)
-        };
-        assert_eq!(
-            subject.append(&batch(draw, 1, chunk, bets)),
-            Ok(Appended::New)
-        );
+        let bets = if chunk > 9 { Bets::none() } else { content(chunk) };
+        assert_eq!(subject.append(&batch(draw, 1, chunk, bets)), Ok(Appended::New));
         subject.append(&other).unwrap();
         other.chunk.0 += 1;
         let prefix: Vec<_> = (0..chunks_stored).map(content).collect();
@@ -178,17 +140,9 @@ pub fn progress_counts_the_chunks_without_a_gap(subject: &mut dyn Subject) {
             finished: false,
             state: DrawState::Open,
         };
-        assert_eq!(
-            subject.progress(draw, 1),
-            Ok(expected),
-            "after chunk {chunk}"
-        );
+        assert_eq!(subject.progress(draw, 1), Ok(expected), "after chunk {chunk}");
         subject.reopen();
-        assert_eq!(
-            subject.progress(draw, 1),
-            Ok(expected),
-            "reopened after chunk {chunk}"
-        );
+        assert_eq!(subject.progress(draw, 1), Ok(expected), "reopened after chunk {chunk}");
     }
 }
 
@@ -233,15 +187,9 @@ pub fn statuses_count_what_is_stored(subject: &mut dyn Subject) {
         let sent = batch(draw, 1, chunk, rng.bets(count, 100));
         assert_eq!(subject.append(&sent), Ok(Appended::New));
         assert_eq!(subject.append(&sent), Ok(Appended::Repeated));
-        let conflict = Batch {
-            bets: bets(&[("other", 1)]),
-            ..sent
-        };
+        let conflict = Batch { bets: bets(&[("other", 1)]), ..sent };
         assert!(subject.append(&conflict).is_err());
-        let status = expected
-            .iter_mut()
-            .find(|status| status.id == draw)
-            .unwrap();
+        let status = expected.iter_mut().find(|status| status.id == draw).unwrap();
         status.batches += 1;
         status.bets += u64::from(count);
         assert_eq!(subject.statuses(), expected);
@@ -283,9 +231,7 @@ pub fn everything_reads_the_same_after_reopening_at_each_stage(subject: &mut dyn
     subject.finish(draw, 1).unwrap();
     subject.finish(draw, 3).unwrap();
     same("some finished", subject);
-    subject
-        .append(&batch(draw, 2, 0, bets(&[("a", 3), ("b", 4), ("a", 3)])))
-        .unwrap();
+    subject.append(&batch(draw, 2, 0, bets(&[("a", 3), ("b", 4), ("a", 3)]))).unwrap();
     subject.finish(draw, 2).unwrap();
     same("all finished", subject);
     subject.close(draw).unwrap();

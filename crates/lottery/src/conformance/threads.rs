@@ -14,26 +14,15 @@ const THREADS: u32 = 8;
 /// Connections that resend the same batches at the same time still store them once.
 pub fn a_chunk_sent_by_many_at_once_is_stored_once(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
-    let sent: Vec<_> = (0..100)
-        .map(|at| small_batch(draw, 1 + at % 2, at / 2))
-        .collect();
+    let sent: Vec<_> = (0..100).map(|at| small_batch(draw, 1 + at % 2, at / 2)).collect();
     // Many short races meet more often than a long one.
     for sent in sent.chunks(4) {
         let answers = at_once(subject, |store, _| append_all(store, sent));
         for (at, batch) in sent.iter().enumerate() {
             let of_batch: Vec<_> = answers.iter().map(|of_thread| &of_thread[at]).collect();
-            let count = |outcome| {
-                of_batch
-                    .iter()
-                    .filter(|answer| ***answer == Ok(outcome))
-                    .count()
-            };
+            let count = |outcome| of_batch.iter().filter(|answer| ***answer == Ok(outcome)).count();
             let (new, repeated) = (count(Appended::New), count(Appended::Repeated));
-            assert_eq!(
-                (new, new + repeated),
-                (1, of_batch.len()),
-                "{batch:?}: {of_batch:?}"
-            );
+            assert_eq!((new, new + repeated), (1, of_batch.len()), "{batch:?}: {of_batch:?}");
         }
     }
     same_batches_in_any_order(subject, draw, &sent);
@@ -48,11 +37,7 @@ pub fn of_contents_sent_at_once_for_one_chunk_one_is_stored(subject: &mut dyn Su
         let document = format!("{chunk}-{thread}");
         batch(draw, 1, chunk, bets(&[(&document, thread)]))
     };
-    let sent = |thread| {
-        (0..50)
-            .map(|chunk| of_thread(thread, chunk))
-            .collect::<Vec<_>>()
-    };
+    let sent = |thread| (0..50).map(|chunk| of_thread(thread, chunk)).collect::<Vec<_>>();
     let answers = at_once(subject, |store, thread| append_all(store, &sent(thread)));
     let mut winners = Vec::new();
     for (thread, answers) in (0..).zip(answers) {
@@ -97,30 +82,16 @@ pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) 
     let draw = subject.open("sorteo", AGENCIES);
     let answers = at_once(subject, |store, thread| {
         let agencies = (0..AGENCIES).map(|at| AgencyId(1 + (at + thread * 5) % AGENCIES));
-        let pending: Vec<_> = agencies
-            .map(|agency| submit(|done| store.finish(draw, agency, AT, done)))
-            .collect();
-        pending
-            .into_iter()
-            .map(|answer| answer.answer().unwrap())
-            .collect::<Vec<_>>()
+        let pending: Vec<_> =
+            agencies.map(|agency| submit(|done| store.finish(draw, agency, AT, done))).collect();
+        pending.into_iter().map(|answer| answer.answer().unwrap()).collect::<Vec<_>>()
     });
-    let mut first: Vec<_> = answers
-        .iter()
-        .flatten()
-        .filter(|answer| !answer.repeated)
-        .collect();
+    let mut first: Vec<_> = answers.iter().flatten().filter(|answer| !answer.repeated).collect();
     first.sort_by_key(|answer| answer.agencies_finished);
-    let counted: Vec<_> = first
-        .iter()
-        .map(|answer| answer.agencies_finished)
-        .collect();
+    let counted: Vec<_> = first.iter().map(|answer| answer.agencies_finished).collect();
     assert_eq!(counted, (1..=u64::from(AGENCIES)).collect::<Vec<_>>());
     let all = answers.iter().flatten().filter(|answer| answer.all);
-    assert!(
-        all.clone()
-            .all(|answer| answer.agencies_finished == u64::from(AGENCIES))
-    );
+    assert!(all.clone().all(|answer| answer.agencies_finished == u64::from(AGENCIES)));
     assert_eq!(all.filter(|answer| !answer.repeated).count(), 1);
     subject.reopen();
     assert!(subject.status(draw).all_finished());
@@ -138,27 +109,19 @@ pub fn a_draw_opened_closed_and_made_by_many_is_one(subject: &mut dyn Subject) {
         assert!(opened.iter().all(|opened| *opened == draw), "{opened:?}");
         subject.finish(draw, 1).unwrap();
 
-        let closed = at_once(subject, |store, _| {
-            wait(|done| store.close(draw, AT, done)).unwrap()
-        });
+        let closed = at_once(subject, |store, _| wait(|done| store.close(draw, AT, done)).unwrap());
         assert_eq!(closed.iter().filter(|closed| !closed.repeated).count(), 1);
 
         let made = at_once(subject, |store, thread| {
             wait(|done| store.draw(draw, 100 + thread, AT, done)).unwrap()
         });
         let first: Vec<_> = made.iter().filter(|drawn| !drawn.repeated).collect();
-        let [&Drawn { number, .. }] = first[..] else {
-            panic!("drawn not once: {made:?}")
-        };
+        let [&Drawn { number, .. }] = first[..] else { panic!("drawn not once: {made:?}") };
         assert!(made.iter().all(|drawn| drawn.number == number), "{made:?}");
         numbers.push(DrawState::Drawn { number });
     }
     subject.reopen();
-    let states: Vec<_> = subject
-        .statuses()
-        .iter()
-        .map(|status| status.state)
-        .collect();
+    let states: Vec<_> = subject.statuses().iter().map(|status| status.state).collect();
     assert_eq!(states, numbers);
 }
 
@@ -185,9 +148,7 @@ pub fn bets_that_race_with_finish_are_stored_or_refused(subject: &mut dyn Subjec
                 answers[..20].iter().all(Result::is_ok) && answers[20..].iter().all(Result::is_err)
             );
         }
-        let stored = sent(thread)
-            .zip(answers)
-            .filter(|(_, answer)| answer.is_ok());
+        let stored = sent(thread).zip(answers).filter(|(_, answer)| answer.is_ok());
         stored.map(|(batch, _)| batch).collect::<Vec<_>>()
     })
     .concat();
@@ -207,10 +168,7 @@ pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
             wait(|done| store.append(batch.clone(), AT, done)).unwrap();
             let kept = scan(store, draw).unwrap();
             let acknowledged = Kept::read(&batch.stored());
-            assert!(
-                kept.contains(&acknowledged),
-                "{acknowledged:?} is missing in {kept:?}"
-            );
+            assert!(kept.contains(&acknowledged), "{acknowledged:?} is missing in {kept:?}");
             kept
         });
         scans.collect::<Vec<_>>()
@@ -218,14 +176,8 @@ pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
     let last = subject.scan(draw).unwrap();
     assert_eq!(last.len(), 30 * THREADS as usize);
     for of_thread in scans {
-        assert!(
-            of_thread.is_sorted_by_key(Vec::len),
-            "a later scan showed less"
-        );
-        assert!(
-            of_thread.iter().all(|scan| last.starts_with(scan)),
-            "the order has changed"
-        );
+        assert!(of_thread.is_sorted_by_key(Vec::len), "a later scan showed less");
+        assert!(of_thread.iter().all(|scan| last.starts_with(scan)), "the order has changed");
     }
     subject.reopen();
     assert_eq!(subject.scan(draw), Ok(last));
@@ -235,13 +187,8 @@ pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
 pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     for round in 0..5 {
-        let sent: Vec<_> = (0..200)
-            .map(|at| small_batch(draw, 1, round * 200 + at))
-            .collect();
-        let pending: Vec<_> = sent
-            .iter()
-            .map(|batch| subject.submit_append(batch))
-            .collect();
+        let sent: Vec<_> = (0..200).map(|at| small_batch(draw, 1, round * 200 + at)).collect();
+        let pending: Vec<_> = sent.iter().map(|batch| subject.submit_append(batch)).collect();
         subject.reopen();
         let kept = subject.scan(draw).unwrap();
         let stored: BTreeMap<_, _> = kept.iter().map(|batch| (batch.chunk, batch)).collect();
@@ -250,11 +197,7 @@ pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
             match pending.answer() {
                 Ok(Appended::New) => {
                     let kept = Kept::read(&batch.stored());
-                    assert_eq!(
-                        stored.get(&batch.chunk.0),
-                        Some(&&kept),
-                        "acknowledged and lost"
-                    );
+                    assert_eq!(stored.get(&batch.chunk.0), Some(&&kept), "acknowledged and lost");
                 }
                 other => assert_eq!(other, Err(AppendError::Store(StoreFault::Closed))),
             }
@@ -277,18 +220,13 @@ fn at_once<T: Send>(
             })
         });
         let threads: Vec<_> = threads.collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
 
 fn append_all(store: &dyn Store, batches: &[Batch]) -> Vec<Result<Appended, AppendError>> {
-    let pending: Vec<_> = batches
-        .iter()
-        .map(|batch| submit(|done| store.append(batch.clone(), AT, done)))
-        .collect();
+    let pending: Vec<_> =
+        batches.iter().map(|batch| submit(|done| store.append(batch.clone(), AT, done))).collect();
     pending.into_iter().map(Pending::answer).collect()
 }
 

@@ -53,10 +53,7 @@ impl<'a> BetsFrame<'a> {
     ///
     /// If they are not UTF-8.
     pub fn text(&self) -> Result<Option<&'a str>, NotUtf8> {
-        self.bets
-            .map(str::from_utf8)
-            .transpose()
-            .map_err(|_| NotUtf8)
+        self.bets.map(str::from_utf8).transpose().map_err(|_| NotUtf8)
     }
 
     /// The bets one by one, five fields each, or how many fields one has instead.
@@ -65,19 +62,13 @@ impl<'a> BetsFrame<'a> {
     ///
     /// If they are not UTF-8.
     pub fn raw_bets(&self) -> Result<RawBets<'a>, NotUtf8> {
-        Ok(RawBets {
-            bets: self.text()?.map(|text| text.split('&')),
-        })
+        Ok(RawBets { bets: self.text()?.map(|text| text.split('&')) })
     }
 
     pub(super) fn from_payload(payload: &'a [u8]) -> Result<Self, PayloadError> {
         let (agency, rest) = decimal(payload)?;
         let (chunk, rest) = decimal(after_separator(rest)?.ok_or(MALFORMED)?)?;
-        Ok(Self {
-            agency,
-            chunk,
-            bets: after_separator(rest)?,
-        })
+        Ok(Self { agency, chunk, bets: after_separator(rest)? })
     }
 
     pub(super) fn put_payload(&self, out: &mut Vec<u8>) {
@@ -102,11 +93,7 @@ impl<'a> Iterator for RawBets<'a> {
             }
             count += 1;
         }
-        Some(if count == BET_FIELDS {
-            Ok(fields)
-        } else {
-            Err(FieldCount(count))
-        })
+        Some(if count == BET_FIELDS { Ok(fields) } else { Err(FieldCount(count)) })
     }
 }
 
@@ -128,11 +115,7 @@ fn decimal(bytes: &[u8]) -> Result<(u32, &[u8]), PayloadError> {
             .ok_or(MALFORMED)?;
         len += 1;
     }
-    if len == 0 {
-        Err(MALFORMED)
-    } else {
-        Ok((number, &bytes[len..]))
-    }
+    if len == 0 { Err(MALFORMED) } else { Ok((number, &bytes[len..])) }
 }
 
 /// What follows a `&`; `None` at the end of the payload.
@@ -151,20 +134,12 @@ mod tests {
     use super::*;
 
     fn bets(agency: u32, chunk: u32, bets: Option<&[u8]>) -> BetsFrame<'_> {
-        BetsFrame {
-            agency,
-            chunk,
-            bets,
-        }
+        BetsFrame { agency, chunk, bets }
     }
 
     #[test]
     fn bets_have_the_bytes_of_the_field() {
-        let one = bets(
-            1,
-            0,
-            Some(b"Santiago Lionel|Lorca|30904465|1999-03-17|2201"),
-        );
+        let one = bets(1, 0, Some(b"Santiago Lionel|Lorca|30904465|1999-03-17|2201"));
         let bytes = b"\x00\x0c\x00\x321&0&Santiago Lionel|Lorca|30904465|1999-03-17|2201";
         check_agency_message(&AgencyMessage::Bets(one), bytes);
     }
@@ -172,20 +147,14 @@ mod tests {
     #[test]
     fn an_empty_batch_is_not_a_batch_of_one_empty_bet() {
         check_agency_message(&AgencyMessage::Bets(bets(2, 7, None)), b"\0\x0c\0\x032&7");
-        check_agency_message(
-            &AgencyMessage::Bets(bets(2, 7, Some(b""))),
-            b"\0\x0c\0\x042&7&",
-        );
+        check_agency_message(&AgencyMessage::Bets(bets(2, 7, Some(b""))), b"\0\x0c\0\x042&7&");
     }
 
     #[test]
     fn the_numbers_are_digits_that_fit_u32() {
         let decode = BetsFrame::from_payload;
         assert_eq!(decode(b"0&00"), Ok(bets(0, 0, None)));
-        assert_eq!(
-            decode(b"0000000000004&4294967295"),
-            Ok(bets(4, u32::MAX, None))
-        );
+        assert_eq!(decode(b"0000000000004&4294967295"), Ok(bets(4, u32::MAX, None)));
         for payload in [
             &b""[..],
             b"1",
@@ -207,12 +176,7 @@ mod tests {
             b"1&99999999999999999999",
             b"\xd9\xa1&1",
         ] {
-            assert_eq!(
-                decode(payload),
-                Err(MALFORMED),
-                "{}",
-                payload.escape_ascii()
-            );
+            assert_eq!(decode(payload), Err(MALFORMED), "{}", payload.escape_ascii());
         }
     }
 

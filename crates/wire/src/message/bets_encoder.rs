@@ -49,12 +49,7 @@ impl BetsEncoder {
         frame.extend_from_slice(&[0, 0]);
         put_numbers(&mut frame, agency, chunk);
         let bets_at = frame.len() + 1;
-        Self {
-            frame,
-            frame_len_max,
-            bets_at,
-            bets: 0,
-        }
+        Self { frame, frame_len_max, bets_at, bets: 0 }
     }
 
     /// Adds a bet: first name, last name, document, birthdate, number. `false` when it does not fit
@@ -65,20 +60,15 @@ impl BetsEncoder {
     /// If it fits no batch. Nothing was added.
     pub fn try_push(&mut self, fields: &[&str; BET_FIELDS]) -> Result<bool, PushError> {
         let is_separator = |byte: &u8| matches!(byte, b'|' | b'&');
-        if let Some(field) = fields
-            .iter()
-            .position(|field| field.as_bytes().iter().any(is_separator))
+        if let Some(field) =
+            fields.iter().position(|field| field.as_bytes().iter().any(is_separator))
         {
             return Err(PushError::Separator(field));
         }
         let len = fields.iter().map(|field| field.len()).sum::<usize>() + BET_FIELDS - 1;
         if self.frame.len() + 1 + len > self.frame_len_max {
             let max = self.frame_len_max - self.bets_at;
-            return if len > max {
-                Err(PushError::TooLong { len, max })
-            } else {
-                Ok(false)
-            };
+            return if len > max { Err(PushError::TooLong { len, max }) } else { Ok(false) };
         }
         for (separator, field) in [b'&', b'|', b'|', b'|', b'|'].into_iter().zip(fields) {
             self.frame.push(separator);
@@ -123,10 +113,7 @@ mod tests {
         assert_eq!(encoder.try_push(&BET), Ok(true));
         let text = b"Santiago Lionel|Lorca|30904465|1999-03-17|2201";
         assert_eq!((encoder.bets(), encoder.bets_text()), (1, &text[..]));
-        assert_eq!(
-            encoder.finish(),
-            [&b"\x00\x0c\x00\x321&0&"[..], text].concat()
-        );
+        assert_eq!(encoder.finish(), [&b"\x00\x0c\x00\x321&0&"[..], text].concat());
     }
 
     #[test]
@@ -153,19 +140,10 @@ mod tests {
     fn a_bet_that_fits_no_batch_is_refused_wherever_it_comes() {
         let too_long = Err(PushError::TooLong { len: 249, max: 248 });
         let mut encoder = BetsEncoder::new(1, 0, 256);
-        assert_eq!(
-            encoder.try_push(&[&"n".repeat(245), "", "", "", ""]),
-            too_long
-        );
+        assert_eq!(encoder.try_push(&[&"n".repeat(245), "", "", "", ""]), too_long);
         assert_eq!(encoder.try_push(&BET), Ok(true));
-        assert_eq!(
-            encoder.try_push(&[&"n".repeat(245), "", "", "", ""]),
-            too_long
-        );
-        assert_eq!(
-            encoder.try_push(&[&"n".repeat(244), "", "", "", ""]),
-            Ok(false)
-        );
+        assert_eq!(encoder.try_push(&[&"n".repeat(245), "", "", "", ""]), too_long);
+        assert_eq!(encoder.try_push(&[&"n".repeat(244), "", "", "", ""]), Ok(false));
         assert_eq!(encoder.bets(), 1);
     }
 

@@ -45,9 +45,7 @@ impl<'a> Documents<'a> {
         let mut text = String::new();
         for document in documents {
             if !try_push(&mut text, document.as_ref(), DOCUMENTS_LEN_MAX)? {
-                return Err(DocumentsError::TooLong {
-                    max: DOCUMENTS_LEN_MAX,
-                });
+                return Err(DocumentsError::TooLong { max: DOCUMENTS_LEN_MAX });
             }
         }
         Ok(Documents(Cow::Owned(text)))
@@ -61,9 +59,7 @@ impl<'a> Documents<'a> {
     pub fn from_text(text: impl Into<Cow<'a, str>>) -> Result<Self, DocumentsError> {
         let text = text.into();
         if text.len() > DOCUMENTS_LEN_MAX {
-            return Err(DocumentsError::TooLong {
-                max: DOCUMENTS_LEN_MAX,
-            });
+            return Err(DocumentsError::TooLong { max: DOCUMENTS_LEN_MAX });
         }
         Ok(Self(text))
     }
@@ -126,10 +122,7 @@ mod tests {
     fn documents_are_joined_and_parted_by_commas() {
         let documents = Documents::join(["30876370", "24807259"]).expect("short");
         assert_eq!(documents.text(), "30876370,24807259");
-        assert_eq!(
-            documents.iter().collect::<Vec<_>>(),
-            ["30876370", "24807259"]
-        );
+        assert_eq!(documents.iter().collect::<Vec<_>>(), ["30876370", "24807259"]);
     }
 
     #[test]
@@ -155,9 +148,6 @@ mod tests {
     #[test]
     fn joining_stops_when_they_are_too_many() {
         let endless = std::iter::repeat("12345678");
-        assert_eq!(
-            Documents::join(endless),
-            Err(DocumentsError::TooLong { max: 65_535 })
-        );
+        assert_eq!(Documents::join(endless), Err(DocumentsError::TooLong { max: 65_535 }));
     }
 }

@@ -39,22 +39,12 @@ pub struct Fault {
 impl ErrorMessage {
     /// A refusal that closes the connection. A reason over 512 bytes is cut.
     pub fn closing(code: ErrorCode, reason: &str) -> Self {
-        Self {
-            code,
-            chunk: None,
-            faults: Vec::new(),
-            reason: cut(reason),
-        }
+        Self { code, chunk: None, faults: Vec::new(), reason: cut(reason) }
     }
 
     /// The refusal of one chunk. A reason over 512 bytes is cut.
     pub fn of_chunk(code: ErrorCode, chunk: u32, reason: &str) -> Self {
-        Self {
-            code,
-            chunk: Some(chunk),
-            faults: Vec::new(),
-            reason: cut(reason),
-        }
+        Self { code, chunk: Some(chunk), faults: Vec::new(), reason: cut(reason) }
     }
 
     /// The same refusal, naming these faults, the first 1024 of them.
@@ -99,21 +89,13 @@ impl ErrorMessage {
         let mut faults = Vec::with_capacity(count);
         for _ in 0..count {
             let position = fields.u16()?;
-            faults.push(Fault {
-                position,
-                code: FaultCode::from_number(fields.u16()?),
-            });
+            faults.push(Fault { position, code: FaultCode::from_number(fields.u16()?) });
         }
         let reason = fields.text()?;
         if reason.len() > REASON_LEN_MAX {
             return Err(fields.malformed());
         }
-        Ok(Self {
-            code,
-            chunk,
-            faults,
-            reason: reason.to_owned(),
-        })
+        Ok(Self { code, chunk, faults, reason: reason.to_owned() })
     }
 
     pub(super) fn put_payload(&self, out: &mut Vec<u8>) {
@@ -170,10 +152,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_left_out_when_it_is_made() {
-        let fault = Fault {
-            position: 1,
-            code: FaultCode::Document,
-        };
+        let fault = Fault { position: 1, code: FaultCode::Document };
         let reason = format!("x{}", "ñ".repeat(300));
         let error = ErrorMessage::of_chunk(ErrorCode::BadBets, 0, &reason)
             .with_faults(std::iter::repeat_n(fault, 2000));
@@ -186,26 +165,10 @@ mod tests {
     #[test]
     fn an_error_out_of_its_limits_is_malformed() {
         assert!(decode(&[0, 1, 0, 0, 0, 0, 0, 0, 0]).is_ok());
-        assert_eq!(
-            decode(&[0, 1, 2, 0, 0, 0, 0, 0, 0]),
-            Err(MALFORMED),
-            "has_chunk 2"
-        );
-        assert_eq!(
-            decode(&[0, 1, 0, 0, 0, 0, 1, 0, 0]),
-            Err(MALFORMED),
-            "chunk without has_chunk"
-        );
-        assert_eq!(
-            decode(&[0, 1, 0, 0, 0, 0, 0, 0, 1]),
-            Err(MALFORMED),
-            "a fault is missing"
-        );
-        assert_eq!(
-            decode(&[0, 1, 0, 0, 0, 0, 0, 0]),
-            Err(MALFORMED),
-            "too short"
-        );
+        assert_eq!(decode(&[0, 1, 2, 0, 0, 0, 0, 0, 0]), Err(MALFORMED), "has_chunk 2");
+        assert_eq!(decode(&[0, 1, 0, 0, 0, 0, 1, 0, 0]), Err(MALFORMED), "chunk without has_chunk");
+        assert_eq!(decode(&[0, 1, 0, 0, 0, 0, 0, 0, 1]), Err(MALFORMED), "a fault is missing");
+        assert_eq!(decode(&[0, 1, 0, 0, 0, 0, 0, 0]), Err(MALFORMED), "too short");
         let faults = [&[0, 1, 0, 0, 0, 0, 0, 4, 1][..], &[0; 4 * 1025]].concat();
         assert_eq!(decode(&faults), Err(MALFORMED), "1025 faults");
         let reason = [&[0, 1, 0, 0, 0, 0, 0, 0, 0][..], &[b'x'; 513]].concat();

@@ -11,10 +11,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(payload: &'a [u8], message: &'static str) -> Self {
-        Self {
-            rest: payload,
-            message,
-        }
+        Self { rest: payload, message }
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, PayloadError> {
@@ -57,11 +54,7 @@ impl<'a> Fields<'a> {
 
     /// Nothing may be left.
     pub(super) fn end(&self) -> Result<(), PayloadError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.malformed())
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.malformed()) }
     }
 
     pub(super) fn malformed(&self) -> PayloadError {

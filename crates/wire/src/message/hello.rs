@@ -26,11 +26,7 @@ impl<'a> Hello<'a> {
         let mut fields = Fields::new(payload, "HELLO");
         let version = fields.u16()?;
         let agency = fields.u32()?;
-        Ok(Self {
-            version,
-            agency,
-            draw_name: DrawName::from_fields(&mut fields)?,
-        })
+        Ok(Self { version, agency, draw_name: DrawName::from_fields(&mut fields)? })
     }
 
     pub(super) fn put_payload(&self, out: &mut Vec<u8>) {
@@ -48,11 +44,7 @@ mod tests {
 
     fn hello(draw_name: &str) -> AgencyMessage<'_> {
         let draw_name = DrawName::new(draw_name).expect("short");
-        AgencyMessage::Hello(Hello {
-            version: 1,
-            agency: 7,
-            draw_name,
-        })
+        AgencyMessage::Hello(Hello { version: 1, agency: 7, draw_name })
     }
 
     #[test]
@@ -64,11 +56,7 @@ mod tests {
     #[test]
     fn a_name_over_64_bytes_is_malformed() {
         let with_name = |len: u8| {
-            [
-                &[0, 18, 0, 6 + len, 0, 1, 0, 0, 0, 7],
-                "n".repeat(len.into()).as_bytes(),
-            ]
-            .concat()
+            [&[0, 18, 0, 6 + len, 0, 1, 0, 0, 0, 7], "n".repeat(len.into()).as_bytes()].concat()
         };
         assert!(AgencyMessage::decode(&with_name(64)).is_ok());
         let malformed = Err(DecodeError::Payload(PayloadError::Malformed("HELLO")));
@@ -85,9 +73,6 @@ mod tests {
     #[test]
     fn a_payload_too_short_is_malformed() {
         let malformed = Err(DecodeError::Payload(PayloadError::Malformed("HELLO")));
-        assert_eq!(
-            AgencyMessage::decode(b"\0\x12\0\x05\0\x01\0\0\0"),
-            malformed
-        );
+        assert_eq!(AgencyMessage::decode(b"\0\x12\0\x05\0\x01\0\0\0"), malformed);
     }
 }

@@ -29,13 +29,7 @@ impl<D: AsRef<str>, I: Iterator<Item = D>> WinnersParts<I> {
         assert_frame_len_max(frame_len_max);
         let text_len_max = (frame_len_max - HEADER_LEN - 1) as usize;
         let documents = documents.into_iter();
-        Self {
-            documents,
-            waiting: None,
-            text_len_max,
-            text: String::new(),
-            ended: false,
-        }
+        Self { documents, waiting: None, text_len_max, text: String::new(), ended: false }
     }
 
     /// The next message; `None` after the last.
@@ -56,9 +50,7 @@ impl<D: AsRef<str>, I: Iterator<Item = D>> WinnersParts<I> {
             };
             if !try_push(&mut self.text, document.as_ref(), self.text_len_max)? {
                 if self.text.is_empty() {
-                    return Err(DocumentsError::TooLong {
-                        max: self.text_len_max,
-                    });
+                    return Err(DocumentsError::TooLong { max: self.text_len_max });
                 }
                 self.waiting = Some(document);
                 break false;
@@ -110,10 +102,8 @@ mod tests {
         for count in 0..300 {
             let documents: Vec<_> = (0..count).map(|n| (n * 7919).to_string()).collect();
             let parts = parts(&documents, 256);
-            let joined: Vec<_> = parts
-                .iter()
-                .flat_map(|(_, documents)| documents.clone())
-                .collect();
+            let joined: Vec<_> =
+                parts.iter().flat_map(|(_, documents)| documents.clone()).collect();
             assert_eq!(joined, documents);
             let lasts = parts.iter().filter(|(last, _)| *last).count();
             assert!(lasts == 1 && parts.last().is_some_and(|(last, _)| *last));

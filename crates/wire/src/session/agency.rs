@@ -178,11 +178,7 @@ impl AgencySession {
         if mode == Mode::Greeting {
             session.phase = Phase::AwaitsWelcome;
             let draw_name = session.draw_name.clone();
-            let hello = Hello {
-                version: VERSION,
-                agency,
-                draw_name,
-            };
+            let hello = Hello { version: VERSION, agency, draw_name };
             session.ask(&AgencyMessage::Hello(hello), Awaited::Welcome);
         }
         session
@@ -222,10 +218,7 @@ impl AgencySession {
 
     /// How many chunks may be sent now.
     pub fn can_send(&self) -> usize {
-        let only_acks = self
-            .awaited
-            .iter()
-            .all(|awaited| matches!(awaited, Awaited::Ack { .. }));
+        let only_acks = self.awaited.iter().all(|awaited| matches!(awaited, Awaited::Ack { .. }));
         if self.phase == Phase::Open && !self.finish_sent && only_acks {
             self.window - self.awaited.len()
         } else {
@@ -246,17 +239,11 @@ impl AgencySession {
             return Err(SendError::InFlight(chunk));
         }
         if frame.len() > self.frame_len_max as usize {
-            return Err(SendError::TooLong {
-                len: frame.len(),
-                max: self.frame_len_max,
-            });
+            return Err(SendError::TooLong { len: frame.len(), max: self.frame_len_max });
         }
         match AgencyMessage::decode(frame) {
-            Ok(AgencyMessage::Bets(BetsFrame {
-                agency,
-                chunk: named,
-                ..
-            })) if agency == self.agency && named == chunk => {}
+            Ok(AgencyMessage::Bets(BetsFrame { agency, chunk: named, .. }))
+                if agency == self.agency && named == chunk => {}
             _ => return Err(SendError::NotTheBatch(chunk)),
         }
         self.outgoing.end().extend_from_slice(frame);
@@ -272,12 +259,7 @@ impl AgencySession {
     pub fn send_finish(&mut self) -> Result<(), SendError> {
         self.check_idle()?;
         self.finish_sent = true;
-        self.ask(
-            &AgencyMessage::Finish {
-                agency: self.agency,
-            },
-            Awaited::FinishAck,
-        );
+        self.ask(&AgencyMessage::Finish { agency: self.agency }, Awaited::FinishAck);
         Ok(())
     }
 
@@ -288,12 +270,7 @@ impl AgencySession {
     /// [`SendError::NotNow`] while any reply is awaited.
     pub fn send_get_winners(&mut self) -> Result<(), SendError> {
         self.check_idle()?;
-        self.ask(
-            &AgencyMessage::GetWinners {
-                agency: self.agency,
-            },
-            Awaited::Winners,
-        );
+        self.ask(&AgencyMessage::GetWinners { agency: self.agency }, Awaited::Winners);
         Ok(())
     }
 
@@ -371,28 +348,19 @@ impl AgencySession {
             (CentralMessage::Error(error), _) => return self.refused(error).map(Some),
             (CentralMessage::BetsAck { chunk }, Some(Awaited::Ack { chunk: oldest })) => {
                 if chunk != oldest {
-                    return Err(ProtocolViolation::OtherChunk {
-                        message: name,
-                        chunk,
-                    });
+                    return Err(ProtocolViolation::OtherChunk { message: name, chunk });
                 }
                 AgencyEvent::Acknowledged { chunk }
             }
             (CentralMessage::FinishAck { agency }, Some(Awaited::FinishAck)) => {
                 if agency != self.agency {
-                    return Err(ProtocolViolation::OtherAgency {
-                        message: name,
-                        agency,
-                    });
+                    return Err(ProtocolViolation::OtherAgency { message: name, agency });
                 }
                 AgencyEvent::Finished
             }
             (CentralMessage::NoWinners, Some(Awaited::Winners)) => AgencyEvent::NoWinners,
             (CentralMessage::Winners(documents), Some(Awaited::Winners)) if !greeting => {
-                AgencyEvent::Winners {
-                    documents: documents.into_owned(),
-                    last: true,
-                }
+                AgencyEvent::Winners { documents: documents.into_owned(), last: true }
             }
             (
                 CentralMessage::WinnersPart { last, documents },
@@ -420,10 +388,7 @@ impl AgencySession {
         let goes_on = match error.chunk() {
             Some(chunk) if self.mode == Mode::Greeting => {
                 if self.awaited.front() != Some(&Awaited::Ack { chunk }) {
-                    return Err(ProtocolViolation::OtherChunk {
-                        message: "ERROR",
-                        chunk,
-                    });
+                    return Err(ProtocolViolation::OtherChunk { message: "ERROR", chunk });
                 }
                 self.awaited.pop_front();
                 true
@@ -439,10 +404,7 @@ impl AgencySession {
     fn welcomed(&mut self, welcome: &Welcome<'_>) -> Result<(), ProtocolViolation> {
         if welcome.agency != self.agency {
             let agency = welcome.agency;
-            return Err(ProtocolViolation::OtherAgency {
-                message: "WELCOME",
-                agency,
-            });
+            return Err(ProtocolViolation::OtherAgency { message: "WELCOME", agency });
         }
         if !(1..=VERSION).contains(&welcome.version) {
             return Err(ProtocolViolation::BadWelcome("version"));

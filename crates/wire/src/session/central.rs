@@ -41,10 +41,7 @@ impl SessionLimits {
     pub fn new(frame_len_max: u32, window: u16) -> Result<Self, LimitsError> {
         check_frame_len_max(frame_len_max)?;
         check_window(window)?;
-        Ok(Self {
-            frame_len_max,
-            window,
-        })
+        Ok(Self { frame_len_max, window })
     }
 
     /// The longest message, in bytes, its header included.
@@ -60,10 +57,7 @@ impl SessionLimits {
 
 impl Default for SessionLimits {
     fn default() -> Self {
-        Self {
-            frame_len_max: FRAME_LEN_MAX,
-            window: WINDOW,
-        }
+        Self { frame_len_max: FRAME_LEN_MAX, window: WINDOW }
     }
 }
 
@@ -165,12 +159,7 @@ impl CentralSession {
             self.reader.release_if_empty();
             return Ok(None);
         }
-        let Self {
-            reader,
-            greeting,
-            replies,
-            ..
-        } = self;
+        let Self { reader, greeting, replies, .. } = self;
         let judged = match reader.next_frame() {
             Ok(None) => return Ok(None),
             Ok(Some(frame)) => AgencyMessage::from_frame(frame).map_err(RequestError::from),
@@ -198,14 +187,8 @@ impl CentralSession {
         let Some(Asked::Hello { version, agency }) = self.replies.asked(&ticket) else {
             panic!("WELCOME answers HELLO only");
         };
-        assert_eq!(
-            welcome.agency, agency,
-            "WELCOME for another agency than HELLO's"
-        );
-        assert!(
-            (1..=version.min(VERSION)).contains(&welcome.version),
-            "a version not spoken"
-        );
+        assert_eq!(welcome.agency, agency, "WELCOME for another agency than HELLO's");
+        assert!((1..=version.min(VERSION)).contains(&welcome.version), "a version not spoken");
         assert!(
             welcome.window <= self.limits.window
                 && welcome.frame_len_max <= self.limits.frame_len_max,
@@ -237,10 +220,7 @@ impl CentralSession {
     /// As [`Self::reply`], and if `message` is not such a part.
     pub fn reply_part(&mut self, ticket: &Ticket, message: &CentralMessage<'_>) {
         let more = matches!(message, CentralMessage::WinnersPart { last: false, .. });
-        assert!(
-            more,
-            "a part of a reply is a WINNERS_PART that is not the last"
-        );
+        assert!(more, "a part of a reply is a WINNERS_PART that is not the last");
         self.add(ticket, message);
         self.replies.more_winners_follow(ticket);
     }
@@ -256,11 +236,7 @@ impl CentralSession {
             return;
         };
         if let Some(chunk) = error.chunk() {
-            assert_eq!(
-                asked,
-                Asked::Bets { chunk },
-                "the refusal of a chunk answers its BETS"
-            );
+            assert_eq!(asked, Asked::Bets { chunk }, "the refusal of a chunk answers its BETS");
         }
         let closes = self.identity().is_none() || error.chunk().is_none();
         self.replies.add(&ticket, &CentralMessage::Error(error));
@@ -277,11 +253,7 @@ impl CentralSession {
     ///
     /// If `error` names a chunk.
     pub fn refuse_unasked(&mut self, error: ErrorMessage) {
-        assert_eq!(
-            error.chunk(),
-            None,
-            "the refusal of a chunk answers its BETS"
-        );
+        assert_eq!(error.chunk(), None, "the refusal of a chunk answers its BETS");
         if self.replies.is_closing() {
             return;
         }
@@ -383,10 +355,7 @@ impl Greeting {
                     return Err(RequestError::UnsupportedVersion(0));
                 }
                 *self = Self::Asked;
-                return Ok(Asked::Hello {
-                    version: hello.version,
-                    agency: hello.agency,
-                });
+                return Ok(Asked::Hello { version: hello.version, agency: hello.agency });
             }
             AgencyMessage::Bets(bets) => (bets.agency, Asked::Bets { chunk: bets.chunk }),
             AgencyMessage::Finish { agency } => (*agency, Asked::Finish { agency: *agency }),
@@ -394,16 +363,8 @@ impl Greeting {
         };
         match *self {
             Self::Accepted { agency } if agency != named => {
-                let chunk = if let Asked::Bets { chunk } = asked {
-                    Some(chunk)
-                } else {
-                    None
-                };
-                Err(RequestError::OtherAgency {
-                    greeted: agency,
-                    named,
-                    chunk,
-                })
+                let chunk = if let Asked::Bets { chunk } = asked { Some(chunk) } else { None };
+                Err(RequestError::OtherAgency { greeted: agency, named, chunk })
             }
             Self::Accepted { .. } => Ok(asked),
             Self::Undecided | Self::Field => {
@@ -450,9 +411,9 @@ impl RequestError {
 
     fn message(&self) -> ErrorMessage {
         match self {
-            Self::OtherAgency {
-                chunk: Some(chunk), ..
-            } => ErrorMessage::of_chunk(self.code(), *chunk, &self.to_string()),
+            Self::OtherAgency { chunk: Some(chunk), .. } => {
+                ErrorMessage::of_chunk(self.code(), *chunk, &self.to_string())
+            }
             _ => ErrorMessage::closing(self.code(), &self.to_string()),
         }
     }

@@ -57,16 +57,9 @@ struct Slot {
 impl Replies {
     /// Takes a place for the reply to what was `asked`.
     pub(super) fn ask(&mut self, asked: Asked) -> Ticket {
-        assert!(
-            self.closing.is_none(),
-            "no request is taken after the last reply"
-        );
+        assert!(self.closing.is_none(), "no request is taken after the last reply");
         let ticket = Ticket(self.head + self.slots.len() as u64);
-        self.slots.push_back(Slot {
-            asked,
-            answered: false,
-            bytes: Vec::new(),
-        });
+        self.slots.push_back(Slot { asked, answered: false, bytes: Vec::new() });
         ticket
     }
 
@@ -143,20 +136,12 @@ impl Replies {
     }
 
     pub(super) fn memory_len(&self) -> usize {
-        let waiting = self
-            .slots
-            .iter()
-            .map(|slot| slot.bytes.capacity())
-            .sum::<usize>();
+        let waiting = self.slots.iter().map(|slot| slot.bytes.capacity()).sum::<usize>();
         self.outgoing.memory_len() + waiting + self.slots.capacity() * size_of::<Slot>()
     }
 
     fn index(&self, ticket: &Ticket) -> Option<usize> {
-        if self
-            .closing
-            .as_ref()
-            .is_some_and(|closing| ticket.0 > closing.0)
-        {
+        if self.closing.as_ref().is_some_and(|closing| ticket.0 > closing.0) {
             return None;
         }
         let index = ticket.0.checked_sub(self.head);

@@ -74,21 +74,13 @@ pub(crate) fn encode_central(messages: &[CentralMessage<'_>]) -> Vec<u8> {
 
 /// A batch of one empty bet.
 pub(crate) fn bets(agency: u32, chunk: u32) -> Vec<u8> {
-    let bets = wire::BetsFrame {
-        agency,
-        chunk,
-        bets: Some(b"||||"),
-    };
+    let bets = wire::BetsFrame { agency, chunk, bets: Some(b"||||") };
     encode(&AgencyMessage::Bets(bets))
 }
 
 pub(crate) fn hello(agency: u32) -> Vec<u8> {
     let draw_name = DrawName::default();
-    encode(&AgencyMessage::Hello(wire::Hello {
-        version: 1,
-        agency,
-        draw_name,
-    }))
+    encode(&AgencyMessage::Hello(wire::Hello { version: 1, agency, draw_name }))
 }
 
 pub(crate) fn finish(agency: u32) -> Vec<u8> {

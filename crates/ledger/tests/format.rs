@@ -1,0 +1,98 @@
+//! The format on disk is frozen: a ledger written by format 1's first release is read, and the same
+//! events give the same bytes.
+//!
+//! The golden files hold the rows of 32 bytes that are not all zeros, in hexadecimal, each behind its
+//! offset. They are never made anew: a change of format gets a version and a golden of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod workload;
+
+use std::fmt::Write as _;
+
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::disk::{Disk as _, DiskFile};
+use lottery::conformance::wait;
+use lottery::{AgencyId, DrawState, Store, Timestamp};
+
+use workload::{DRAW, WINNING_NUMBER, append, begin, check_contents, open};
+
+const ROW_LEN: usize = 32;
+const SEGMENTS: [&str; 2] = ["segment-0000000001.bol", "segment-0000000002.bol"];
+const GOLDEN: [&str; 2] =
+    [include_str!("golden/format-1-segment-1.hex"), include_str!("golden/format-1-segment-2.hex")];
+
+/// Every event there is, in two segments, the first with its index; each in a group of its own.
+fn written_now() -> (SimulatedDisk, workload::Run) {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    let mut chunk = 0;
+    while disk.contents(SEGMENTS[1]).iter().all(|&byte| byte == 0) {
+        append(&ledger, &mut run, 1, chunk, 1_500).unwrap();
+        chunk += 1;
+    }
+    append(&ledger, &mut run, 2, 0, 50).unwrap();
+    append(&ledger, &mut run, 3, 0, 50).unwrap();
+    for agency in 1..=3 {
+        wait(|done| ledger.finish(DRAW, AgencyId(agency), Timestamp(7), done)).unwrap();
+        run.finished.push(agency);
+    }
+    wait(|done| ledger.close(DRAW, Timestamp(8), done)).unwrap();
+    wait(|done| ledger.draw(DRAW, WINNING_NUMBER, Timestamp(9), done)).unwrap();
+    run.drawn = true;
+    drop(ledger);
+    drop(open(&disk));
+    (disk, run)
+}
+
+fn rows(bytes: &[u8]) -> String {
+    let mut text = format!("length {}\n", bytes.len());
+    for (at, row) in bytes.chunks(ROW_LEN).enumerate() {
+        if row.iter().any(|&byte| byte != 0) {
+            write!(text, "{:08x} ", at * ROW_LEN).unwrap();
+            row.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn bytes(rows: &str) -> Vec<u8> {
+    let mut lines = rows.lines();
+    let len = lines.next().unwrap().strip_prefix("length ").unwrap().parse().unwrap();
+    let mut bytes = vec![0; len];
+    for line in lines {
+        let (offset, row) = line.split_once(' ').unwrap();
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        for (at, pair) in row.as_bytes().chunks(2).enumerate() {
+            let pair = std::str::from_utf8(pair).unwrap();
+            bytes[offset + at] = u8::from_str_radix(pair, 16).unwrap();
+        }
+    }
+    bytes
+}
+
+#[test]
+fn the_same_events_give_the_same_bytes() {
+    let (disk, _) = written_now();
+    for (name, golden) in SEGMENTS.iter().zip(GOLDEN) {
+        assert!(rows(&disk.contents(name)) == golden, "{name} differs from the golden file");
+    }
+}
+
+#[test]
+fn a_ledger_of_the_first_release_is_read() {
+    let disk = SimulatedDisk::new();
+    for (name, golden) in SEGMENTS.iter().zip(GOLDEN) {
+        let file: Box<dyn DiskFile> = disk.create(name).unwrap();
+        file.write_at(0, &bytes(golden)).unwrap();
+    }
+    disk.sync_names().unwrap();
+    let ledger = open(&disk);
+    assert_eq!((ledger.report().records, ledger.report().indexes_built), (1 + 4 + 3 + 2, 0));
+    let (_, run) = written_now();
+    check_contents(&ledger, &run, "the golden files");
+    let statuses = wait(|done| ledger.draws(done)).unwrap();
+    assert_eq!(statuses[0].state, DrawState::Drawn { number: WINNING_NUMBER });
+}

@@ -290,19 +290,20 @@ mod tests {
 
     #[test]
     fn a_file_with_other_rows_than_were_checked_is_noticed() {
-        for text in [
-            "a,b,0,2000-01-01,0\na,b,1,2000-01-01,x\na,b,2,2000-01-01,2\n",
-            "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\n",
-            "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\na,b,3,2000-01-01,2\n",
+        for (text, good) in [
+            ("a,b,0,2000-01-01,0\na,b,1,2000-01-01,x\na,b,2,2000-01-01,2\n", 1),
+            ("a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\n", 2),
+            (
+                "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\na,b,3,2000-01-01,3\n",
+                3,
+            ),
         ] {
             let mut outbox = outbox_of(text);
-            let error = loop {
-                match outbox.send_next() {
-                    Ok(batch) => assert!(batch.is_some(), "sent to its end: {text}"),
-                    Err(error) => break error,
-                }
-            };
-            assert!(matches!(error, OutboxError::Changed), "{error:?}");
+            for chunk in 0..good {
+                assert_eq!(send(&mut outbox), Some(chunk), "{text}");
+            }
+            let next = outbox.send_next();
+            assert!(matches!(next, Err(OutboxError::Changed)), "{next:?}");
         }
     }
 }

@@ -131,6 +131,26 @@ async fn finish_is_said_again_until_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn finish_is_said_again_to_a_central_that_does_not_know_of_it_any_more() {
+    let central = Central::bind().await;
+    let file = file(&rows(3));
+    let script = async {
+        for _ in 0..2 {
+            let mut line = central.greet(welcome_back(&batches(3, 2))).await;
+            let (ticket, request) = line.request().await.unwrap();
+            assert_eq!(request, Request::Finish);
+            line.reply(ticket, &FINISH_ACK).await;
+            let (_ticket, request) = line.request().await.unwrap();
+            assert_eq!(request, Request::GetWinners);
+        }
+        let mut line = central.greet(welcome_back(&batches(3, 2))).await;
+        line.serve(2, &["7"]).await;
+    };
+    let (report, ()) = join!(run(options(&central, &file)), script);
+    assert_eq!(report.unwrap().winners, ["7"]);
+}
+
+#[tokio::test]
 async fn no_winners_yet_is_asked_again_on_the_same_connection() {
     let central = Central::bind().await;
     let file = file("");

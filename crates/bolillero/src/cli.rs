@@ -52,9 +52,7 @@ file. Exit codes: 0 done, 1 failed, 2 wrong usage or input.";
 pub(crate) fn parse() -> Result<Command, Ending> {
     let matches = Cli::command().try_get_matches().map_err(Ending::Usage)?;
     settings::check_environment(&Cli::command())?;
-    Ok(Cli::from_arg_matches(&matches)
-        .map_err(Ending::Usage)?
-        .command)
+    Ok(Cli::from_arg_matches(&matches).map_err(Ending::Usage)?.command)
 }
 
 #[cfg(test)]

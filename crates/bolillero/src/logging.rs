@@ -53,9 +53,7 @@ pub(crate) enum LogLevel {
 /// Logs through a queue that never blocks. Lines still queued are written when the guard is
 /// dropped.
 pub(crate) fn start_queued(format: LogFormat, level: LogLevel) -> WorkerGuard {
-    let builder = NonBlockingBuilder::default()
-        .buffered_lines_limit(QUEUE_LINES_MAX)
-        .lossy(true);
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(QUEUE_LINES_MAX).lossy(true);
     let (writer, guard) = builder.finish(io::stderr());
     start(format, level, writer);
     guard
@@ -70,15 +68,9 @@ fn start<W>(format: LogFormat, level: LogLevel, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level.as_level())
-        .with_writer(writer);
+    let builder = tracing_subscriber::fmt().with_max_level(level.as_level()).with_writer(writer);
     match format {
-        LogFormat::Text => builder
-            .event_format(CourseLines {
-                zone: TimeZone::system(),
-            })
-            .init(),
+        LogFormat::Text => builder.event_format(CourseLines { zone: TimeZone::system() }).init(),
         LogFormat::Json => builder.event_format(JsonLines).init(),
     }
 }
@@ -132,11 +124,7 @@ where
             Level::DEBUG | Level::TRACE => "DEBUG",
         };
         write!(writer, "{} {level:<8} ", time.strftime("%Y-%m-%d %H:%M:%S"))?;
-        let mut fields = TextFields {
-            writer: &mut writer,
-            first: true,
-            result: Ok(()),
-        };
+        let mut fields = TextFields { writer: &mut writer, first: true, result: Ok(()) };
         event.record(&mut fields);
         fields.result?;
         writeln!(writer)
@@ -151,16 +139,11 @@ struct TextFields<'a, 'b> {
 
 impl TextFields<'_, '_> {
     fn put(&mut self, field: &Field, value: &str) {
-        let separator = if std::mem::take(&mut self.first) {
-            ""
-        } else {
-            " | "
-        };
+        let separator = if std::mem::take(&mut self.first) { "" } else { " | " };
         // What agencies send is part of some values: it must not look like another line.
         let value = escape_controls(value);
-        self.result = self
-            .result
-            .and_then(|()| write!(self.writer, "{separator}{}: {value}", field.name()));
+        self.result =
+            self.result.and_then(|()| write!(self.writer, "{separator}{}: {value}", field.name()));
     }
 }
 
@@ -203,12 +186,8 @@ where
     ) -> fmt::Result {
         let mut fields = JsonFields(serde_json::Map::new());
         let time = Timestamp::now();
-        fields
-            .0
-            .insert("time".to_owned(), format!("{time:.3}").into());
-        fields
-            .0
-            .insert("level".to_owned(), event.metadata().level().as_str().into());
+        fields.0.insert("time".to_owned(), format!("{time:.3}").into());
+        fields.0.insert("level".to_owned(), event.metadata().level().as_str().into());
         event.record(&mut fields);
         writeln!(writer, "{}", serde_json::Value::Object(fields.0))
     }
@@ -234,8 +213,7 @@ impl Visit for JsonFields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0
-            .insert(field.name().to_owned(), format!("{value:?}").into());
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
     }
 }
 
@@ -281,39 +259,22 @@ mod tests {
     }
 
     fn bets_received() {
-        tracing::info!(
-            action = "apuesta_recibida",
-            result = "success",
-            cantidad = 93_u32
-        );
+        tracing::info!(action = "apuesta_recibida", result = "success", cantidad = 93_u32);
     }
 
     #[test]
     fn a_text_line_is_the_courses() {
-        let line = logged(
-            CourseLines {
-                zone: TimeZone::UTC,
-            },
-            bets_received,
-        );
+        let line = logged(CourseLines { zone: TimeZone::UTC }, bets_received);
         let (time, rest) = line.split_at(19);
         assert!(time.parse::<jiff::civil::DateTime>().is_ok(), "{line}");
-        assert_eq!(
-            rest,
-            " INFO     action: apuesta_recibida | result: success | cantidad: 93\n"
-        );
+        assert_eq!(rest, " INFO     action: apuesta_recibida | result: success | cantidad: 93\n");
     }
 
     #[test]
     fn what_an_agency_sends_can_not_forge_a_line() {
-        let line = logged(
-            CourseLines {
-                zone: TimeZone::UTC,
-            },
-            || {
-                tracing::warn!(action = "x", error = "a\nb\u{1b}[0m ñ 'D\"");
-            },
-        );
+        let line = logged(CourseLines { zone: TimeZone::UTC }, || {
+            tracing::warn!(action = "x", error = "a\nb\u{1b}[0m ñ 'D\"");
+        });
         assert!(
             line.ends_with(" WARNING  action: x | error: a\\nb\\u{1b}[0m ñ 'D\"\n"),
             "{line:?}"

@@ -56,12 +56,8 @@ pub(crate) fn check_environment(command: &Command) -> Result<(), Ending> {
 }
 
 fn known_variables(command: &Command) -> BTreeSet<String> {
-    let own = command
-        .get_arguments()
-        .filter_map(|argument| argument.get_env());
-    let mut known: BTreeSet<_> = own
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
+    let own = command.get_arguments().filter_map(|argument| argument.get_env());
+    let mut known: BTreeSet<_> = own.map(|name| name.to_string_lossy().into_owned()).collect();
     for subcommand in command.get_subcommands() {
         known.extend(known_variables(subcommand));
     }
@@ -85,18 +81,9 @@ mod tests {
 
     #[test]
     fn what_is_given_is_stronger_than_the_file() {
-        let given = Sample {
-            a: Some(1),
-            b: None,
-        };
+        let given = Sample { a: Some(1), b: None };
         let merged = merge(given, "a = 2\nb = 'x'").unwrap();
-        assert_eq!(
-            merged,
-            Sample {
-                a: Some(1),
-                b: Some("x".to_owned())
-            }
-        );
+        assert_eq!(merged, Sample { a: Some(1), b: Some("x".to_owned()) });
     }
 
     #[test]

@@ -6,18 +6,12 @@ use tokio_util::sync::CancellationToken;
 /// What SIGTERM and SIGINT cancel. Must be called within a runtime.
 pub(crate) fn shutdown_token() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let signals = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(watch(signals, token.clone()));
     Ok(token)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the second signal asks for just this"
-)]
+#[expect(clippy::disallowed_methods, reason = "the second signal asks for just this")]
 async fn watch((mut terminate, mut interrupt): (Signal, Signal), token: CancellationToken) {
     either(&mut terminate, &mut interrupt).await;
     token.cancel();

@@ -49,9 +49,7 @@ impl FromStr for Numbers {
             let range = lottery::NumberRange::new(min.parse().ok()?, max.parse().ok()?);
             range.ok()
         });
-        range
-            .map(Self)
-            .ok_or_else(|| format!("'{text}' is not a range of numbers such as 0-9999"))
+        range.map(Self).ok_or_else(|| format!("'{text}' is not a range of numbers such as 0-9999"))
     }
 }
 
@@ -100,13 +98,8 @@ mod tests {
 
     #[test]
     fn times_are_read_as_people_write_them() {
-        let cases = [
-            ("10m", 600_000),
-            ("0", 0),
-            ("90", 90_000),
-            ("1h 30m", 5_400_000),
-            ("250ms", 250),
-        ];
+        let cases =
+            [("10m", 600_000), ("0", 0), ("90", 90_000), ("1h 30m", 5_400_000), ("250ms", 250)];
         for (text, ms) in cases {
             assert_eq!(text.parse(), Ok(Span(Duration::from_millis(ms))), "{text}");
         }

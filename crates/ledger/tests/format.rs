@@ -1,8 +1,8 @@
 //! The format on disk is frozen: a ledger written by format 1's first release is read, and the same
 //! events give the same bytes.
 //!
-//! The golden files hold the rows of 32 bytes that are not all zeros, in hexadecimal, each behind its
-//! offset. They are never made anew: a change of format gets a version and a golden of its own.
+//! The golden files hold the rows of 32 bytes that are not all zeros, in hexadecimal, each behind
+//! its offset. They are never made anew: a change of format gets a version and a golden of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

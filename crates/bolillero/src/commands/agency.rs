@@ -134,15 +134,11 @@ impl AgencyArgs {
             central: needed(self.central.clone(), "central")?,
             bets: needed(self.bets.clone(), "bets")?,
             draw: self.draw.clone().map(|Name(name)| name),
-            batch_bets_max: self
-                .batch_max_bets
-                .unwrap_or(agency::limits::BATCH_BETS_MAX),
+            batch_bets_max: self.batch_max_bets.unwrap_or(agency::limits::BATCH_BETS_MAX),
             window: self.window.unwrap_or(agency::limits::WINDOW),
             legacy: self.legacy,
             skip_invalid: self.skip_invalid,
-            numbers: self
-                .numbers
-                .map_or_else(Default::default, |Numbers(range)| range),
+            numbers: self.numbers.map_or_else(Default::default, |Numbers(range)| range),
             // Agencies that lost the central together must not come back together.
             seed: u64::from(id) << 32 | u64::from(std::process::id()),
         })
@@ -155,18 +151,10 @@ fn explain(error: AgencyError) -> Ending {
         log_rows(rows);
         let unnamed = count - rows.len() as u64;
         if unnamed > 0 {
-            tracing::error!(
-                action = "revisar_apuestas",
-                result = "fail",
-                sin_nombrar = unnamed
-            );
+            tracing::error!(action = "revisar_apuestas", result = "fail", sin_nombrar = unnamed);
         }
     }
-    if error.is_wrong_input() {
-        Ending::wrong(error)
-    } else {
-        error.into()
-    }
+    if error.is_wrong_input() { Ending::wrong(error) } else { error.into() }
 }
 
 fn log_rows(rows: &[RowFault]) {
@@ -194,11 +182,7 @@ fn log_end(report: &Report) {
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
 fn per_second(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 {
-        count as f64 / seconds
-    } else {
-        0.0
-    }
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
 fn print(winners: &[String]) -> Result<(), Ending> {

@@ -40,19 +40,14 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
     let summary = checked.with_context(|| folder::in_folder(&args.data))?;
     let mut out = std::io::stdout().lock();
     let text = describe(&summary);
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("can't write the result")?;
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't write the result")?;
     Ok(())
 }
 
 fn describe(summary: &Summary) -> String {
     let mut lines = vec![
         "sound".to_owned(),
-        format!(
-            "records   {} in {} segments",
-            summary.records, summary.segments
-        ),
+        format!("records   {} in {} segments", summary.records, summary.segments),
         format!("chain     {}", summary.chain),
     ];
     for draw in &summary.draws {

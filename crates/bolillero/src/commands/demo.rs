@@ -100,22 +100,11 @@ async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<Strin
 
 /// Counts what the ledger holds, and holds the winners that agencies were told against it.
 fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
-    let row = |(agency, _)| Row {
-        agency,
-        bets: 0,
-        batches: 0,
-        winners: Vec::new(),
-    };
+    let row = |(agency, _)| Row { agency, bets: 0, batches: 0, winners: Vec::new() };
     let mut rows: Vec<Row> = (1..).zip(told).map(row).collect();
     let archive = Archive::open(data)?;
     let summary = archive.check(|_| anyhow::Ok(()))?;
-    let [
-        DrawStatus {
-            state: DrawState::Drawn { number },
-            ..
-        },
-    ] = summary.draws[..]
-    else {
+    let [DrawStatus { state: DrawState::Drawn { number }, .. }] = summary.draws[..] else {
         bail!("the ledger does not hold one draw that was made");
     };
     archive.read(|entry| {
@@ -128,17 +117,13 @@ fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
         for bet in batch.bets() {
             let bet = bet?;
             row.bets += 1;
-            row.winners
-                .extend((bet.number() == number).then(|| bet.document().to_owned()));
+            row.winners.extend((bet.number() == number).then(|| bet.document().to_owned()));
         }
         Ok(())
     })?;
     for (row, told) in rows.iter().zip(told) {
         let agency = row.agency;
-        ensure!(
-            row.winners == *told,
-            "agency {agency} was told other winners than the ledger's"
-        );
+        ensure!(row.winners == *told, "agency {agency} was told other winners than the ledger's");
     }
     Ok(rows)
 }
@@ -146,25 +131,13 @@ fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
 #[expect(clippy::print_stdout, reason = "the result of the command")]
 fn show(rows: &[Row], took: Duration) {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["agency", "bets", "batches", "winners"]);
-    for Row {
-        agency,
-        bets,
-        batches,
-        winners,
-    } in rows
-    {
+    table.load_style(presets::NOTHING).set_header(["agency", "bets", "batches", "winners"]);
+    for Row { agency, bets, batches, winners } in rows {
         let counts = [u64::from(*agency), *bets, *batches, winners.len() as u64];
         table.add_row(counts.map(|count| count.to_string()));
     }
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
-    let totals = [
-        sum(|row| row.bets),
-        sum(|row| row.batches),
-        sum(|row| row.winners.len() as u64),
-    ];
+    let totals = [sum(|row| row.bets), sum(|row| row.batches), sum(|row| row.winners.len() as u64)];
     let mut total = vec!["all".to_owned()];
     total.extend(totals.iter().map(u64::to_string));
     table.add_row(total);
@@ -172,9 +145,5 @@ fn show(rows: &[Row], took: Duration) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("{table}");
-    println!(
-        "\n{} bets stored, drawn and told in {:.2} s",
-        totals[0],
-        took.as_secs_f64()
-    );
+    println!("\n{} bets stored, drawn and told in {:.2} s", totals[0], took.as_secs_f64());
 }

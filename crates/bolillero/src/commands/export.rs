@@ -24,12 +24,7 @@ pub(crate) struct ExportArgs {
     folder: FolderArgs,
 
     /// Format of the file.
-    #[arg(
-        long,
-        env = "BOLILLERO_FORMAT",
-        value_name = "FORMAT",
-        default_value = "csv"
-    )]
+    #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "csv")]
     format: Format,
 
     /// File to write, complete or not at all; standard output when not given.
@@ -57,9 +52,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
 
 fn write_file(archive: &Archive, data: &Path, draw: DrawId, path: &Path) -> anyhow::Result<()> {
     let cant = || format!("can't write {}", path.display());
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(folder.unwrap_or(Path::new(".")))
@@ -72,25 +65,12 @@ fn write_file(archive: &Archive, data: &Path, draw: DrawId, path: &Path) -> anyh
 
 fn write(archive: &Archive, data: &Path, draw: DrawId, out: impl Write) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record([
-        "agency",
-        "first_name",
-        "last_name",
-        "document",
-        "birthdate",
-        "number",
-    ])?;
+    csv.write_record(["agency", "first_name", "last_name", "document", "birthdate", "number"])?;
     folder::each_bet(archive, data, draw, |agency, bet| {
         let (agency, number) = (agency.to_string(), bet.number().to_string());
         let birthdate = bet.birthdate().to_string();
-        let fields = [
-            &agency,
-            bet.first_name(),
-            bet.last_name(),
-            bet.document(),
-            &birthdate,
-            &number,
-        ];
+        let fields =
+            [&agency, bet.first_name(), bet.last_name(), bet.document(), &birthdate, &number];
         csv.write_record(fields).context("can't write the export")
     })?;
     csv.flush().context("can't write the export")

@@ -43,10 +43,7 @@ impl FolderArgs {
         let names: Vec<_> = draws.iter().map(|draw| draw.terms.name.as_str()).collect();
         let names = names.join("', '");
         match (&self.draw, draws.as_slice()) {
-            (_, []) => Err(Ending::wrong(format!(
-                "{} holds no draw",
-                self.data.display()
-            ))),
+            (_, []) => Err(Ending::wrong(format!("{} holds no draw", self.data.display()))),
             (None, [only]) => Ok(only.clone()),
             (None, _) => Err(Ending::wrong(format!(
                 "there are several draws: give --draw, one of '{names}'"
@@ -83,11 +80,7 @@ pub(super) fn each_bet(
         };
         for bet in batch.bets() {
             let bet = bet.with_context(|| {
-                format!(
-                    "{}: record {} holds a bet that is none",
-                    data.display(),
-                    entry.sequence
-                )
+                format!("{}: record {} holds a bet that is none", data.display(), entry.sequence)
             })?;
             visit(batch.agency, bet)?;
             bar.inc(1);

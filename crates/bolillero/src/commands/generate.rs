@@ -30,12 +30,7 @@ const BIRTH_YEARS: std::ops::RangeInclusive<u32> = 1940..=2007;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct GenerateArgs {
     /// How many agencies, each with a file of its own.
-    #[arg(
-        long,
-        env = "BOLILLERO_AGENCIES",
-        value_name = "N",
-        default_value_t = 5
-    )]
+    #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(AGENCIES_MAX)))]
     agencies: u32,
 
@@ -98,22 +93,11 @@ fn write_bet(out: &mut impl Write, random: &mut Rng) -> std::io::Result<()> {
     let mut pick = |names: &[&'static str]| names[random.usize(..names.len())];
     let (first, last) = (pick(FIRST_NAMES), pick(LAST_NAMES));
     let second = pick(FIRST_NAMES);
-    let first = if random.bool() {
-        format!("{first} {second}")
-    } else {
-        first.to_owned()
-    };
+    let first = if random.bool() { format!("{first} {second}") } else { first.to_owned() };
     let document = random.u32(DOCUMENTS);
-    let (year, month, day) = (
-        random.u32(BIRTH_YEARS),
-        random.u32(1..=12),
-        random.u32(1..=28),
-    );
+    let (year, month, day) = (random.u32(BIRTH_YEARS), random.u32(1..=12), random.u32(1..=28));
     let number = random.u32(0..=lottery::limits::NUMBER_MAX_DEFAULT);
-    write!(
-        out,
-        "{first},{last},{document},{year}-{month:02}-{day:02},{number}\r\n"
-    )
+    write!(out, "{first},{last},{document},{year}-{month:02}-{day:02},{number}\r\n")
 }
 
 #[cfg(test)]

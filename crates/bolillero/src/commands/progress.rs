@@ -11,10 +11,7 @@ pub(super) fn of_batches(bars: &MultiProgress) -> ProgressBar {
 /// A counter of something whose end is not known; where there is no terminal it shows nothing.
 pub(super) fn counter(of_what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
-    styled(
-        bar,
-        &format!("{{spinner}} {{human_pos}} {of_what}, {{per_sec}}"),
-    )
+    styled(bar, &format!("{{spinner}} {{human_pos}} {of_what}, {{per_sec}}"))
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {

@@ -156,14 +156,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let listener = TcpListener::bind(&listen)
             .await
             .with_context(|| format!("can't listen on {listen}; is the address free and valid?"))?;
-        let address = listener
-            .local_addr()
-            .context("can't tell the address listened on")?;
+        let address = listener.local_addr().context("can't tell the address listened on")?;
         tracing::info!(action = "escuchar", result = "success", direccion = %address);
-        central
-            .serve(listener, shutdown)
-            .await
-            .context("the central stopped")
+        central.serve(listener, shutdown).await.context("the central stopped")
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
     // Dropped last, it finishes what is under way.
@@ -176,9 +171,7 @@ struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -194,9 +187,7 @@ impl ServeArgs {
             Some(Name(name)) => name.clone(),
             None => DrawName::new("sorteo").expect("a name without blanks at its ends"),
         };
-        let numbers = self
-            .numbers
-            .map_or_else(Default::default, |Numbers(range)| range);
+        let numbers = self.numbers.map_or_else(Default::default, |Numbers(range)| range);
         let number = self.winning_number.unwrap_or(WINNING_NUMBER_DEFAULT);
         if !numbers.contains(number) {
             return Err(Ending::wrong(format!(
@@ -211,9 +202,7 @@ impl ServeArgs {
                 numbers,
             },
             winning_number: WinningNumber::Fixed(number),
-            winners_wait: self
-                .winners_wait
-                .map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
+            winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
             limits: self.limits(),
         })
     }

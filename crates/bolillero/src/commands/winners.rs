@@ -25,12 +25,7 @@ pub(crate) struct WinnersArgs {
     folder: FolderArgs,
 
     /// How they are shown.
-    #[arg(
-        long,
-        env = "BOLILLERO_FORMAT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
+    #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "table")]
     format: Format,
 }
 
@@ -68,23 +63,15 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
         Format::Json => json(&draw, number, &winners)?,
     };
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("can't write the winners")?;
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't write the winners")?;
     Ok(())
 }
 
 fn table(draw: &DrawStatus, number: u32, winners: &Winners) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["agency", "winners", "documents"]);
+    table.load_style(presets::NOTHING).set_header(["agency", "winners", "documents"]);
     for (agency, documents) in of_each(draw, winners) {
-        table.add_row([
-            agency.to_string(),
-            documents.len().to_string(),
-            documents.join(" "),
-        ]);
+        table.add_row([agency.to_string(), documents.len().to_string(), documents.join(" ")]);
     }
     for column in 0..2 {
         if let Some(column) = table.column_mut(column) {
@@ -107,9 +94,7 @@ fn csv(draw: &DrawStatus, winners: &Winners) -> anyhow::Result<String> {
             csv.write_record([&agency.to_string(), document])?;
         }
     }
-    Ok(String::from_utf8(
-        csv.into_inner().map_err(csv::IntoInnerError::into_error)?,
-    )?)
+    Ok(String::from_utf8(csv.into_inner().map_err(csv::IntoInnerError::into_error)?)?)
 }
 
 fn json(draw: &DrawStatus, number: u32, winners: &Winners) -> anyhow::Result<String> {
@@ -133,12 +118,6 @@ fn of_each<'a>(
 ) -> impl Iterator<Item = (u32, Vec<&'a str>)> {
     draw.terms.agencies.iter().map(|agency| {
         let documents = winners.of(agency);
-        (
-            agency.0,
-            documents
-                .iter()
-                .flat_map(|documents| documents.iter())
-                .collect(),
-        )
+        (agency.0, documents.iter().flat_map(|documents| documents.iter()).collect())
     })
 }

@@ -25,28 +25,16 @@ impl Central {
     pub(super) async fn start(data: &Path, agencies: u32) -> anyhow::Result<Self> {
         let mut command = this_program()?;
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
-        command
-            .arg("--data")
-            .arg(data)
-            .args(["--agencies", &agencies.to_string()]);
-        let mut process = command
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("can't start a central")?;
-        let stderr = process
-            .stderr
-            .take()
-            .context("the central's log is not there")?;
+        command.arg("--data").arg(data).args(["--agencies", &agencies.to_string()]);
+        let mut process =
+            command.stderr(Stdio::piped()).spawn().context("can't start a central")?;
+        let stderr = process.stderr.take().context("the central's log is not there")?;
         let mut log = BufReader::new(stderr).lines();
         let mut last = String::new();
         while let Some(line) = log.next_line().await? {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if let Some(address) = event["direccion"].as_str() {
-                return Ok(Self {
-                    process,
-                    address: address.to_owned(),
-                    log,
-                });
+                return Ok(Self { process, address: address.to_owned(), log });
             }
             last = line;
         }
@@ -68,20 +56,12 @@ impl Central {
 
     /// Ends it in order.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        if let Some(pid) = self
-            .process
-            .id()
-            .and_then(|pid| Pid::from_raw(pid.cast_signed()))
-        {
+        if let Some(pid) = self.process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
             kill_process(pid, Signal::TERM).context("can't end the central")?;
         }
         let last = self.ended().await;
         let status = self.process.wait().await?;
-        if status.success() {
-            Ok(())
-        } else {
-            bail!("the central failed ({status}): {last}")
-        }
+        if status.success() { Ok(()) } else { bail!("the central failed ({status}): {last}") }
     }
 }
 
@@ -91,14 +71,8 @@ impl Agencies {
         let start = |(id, file): (u32, &PathBuf)| {
             let mut command = this_program()?;
             command.args(["agency", "--log-level", "warn", "--central", central]);
-            command
-                .args(["--id", &id.to_string()])
-                .arg("--bets")
-                .arg(file);
-            command
-                .stdout(Stdio::piped())
-                .spawn()
-                .context("can't start an agency")
+            command.args(["--id", &id.to_string()]).arg("--bets").arg(file);
+            command.stdout(Stdio::piped()).spawn().context("can't start an agency")
         };
         let processes = (1..).zip(files).map(start).collect::<anyhow::Result<_>>()?;
         Ok(Self { processes })
@@ -112,10 +86,7 @@ impl Agencies {
         let mut winners = Vec::new();
         for (id, mut process) in (1_u32..).zip(self.processes) {
             let mut text = String::new();
-            let mut out = process
-                .stdout
-                .take()
-                .context("an agency's output is not there")?;
+            let mut out = process.stdout.take().context("an agency's output is not there")?;
             out.read_to_string(&mut text).await?;
             let status: ExitStatus = process.wait().await?;
             if !status.success() {

@@ -1,0 +1,268 @@
+//! Whole days of a lottery: a central and its agencies as processes, over sockets, some of them
+//! killed.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::path::Path;
+
+use support::{Bets, Central, Ended, Process, agency, exported, free_address, run, run_well, str};
+
+/// Small batches, one at a time, so that a day takes long enough to be interrupted.
+const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];
+
+fn serve_with(bets: &Bets) -> Vec<&str> {
+    vec!["--agencies", "5", "--winning-number", &bets.winning_number]
+}
+
+fn check_winners_told(bets: &Bets, agency: u32, ended: &Ended) {
+    assert_eq!(ended.code, Some(0), "agency {agency}: {:#?}", ended.log);
+    let mut told: Vec<_> = ended.stdout.lines().collect();
+    let mut expected = bets.winners(agency);
+    // The order is the ledger's, which is the file's unless batches overtook each other.
+    told.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(told, expected, "agency {agency}");
+    let line = format!("consulta_ganadores | result: success | cant_ganadores: {}", told.len());
+    assert!(ended.log.iter().any(|logged| logged.contains(&line)), "{:#?}", ended.log);
+    assert!(ended.log.last().unwrap().contains("action: exit | result: success"));
+}
+
+/// The ledger, read from outside, holds every bet exactly once and has the same winners.
+fn check_ledger(bets: &Bets, data: &Path) {
+    let exported = exported(data);
+    for (agency, lines) in &bets.lines {
+        let mut expected = lines.clone();
+        expected.sort_unstable();
+        let found = exported.get(agency).cloned().unwrap_or_default();
+        assert!(found == expected, "agency {agency}: {} of {}", found.len(), expected.len());
+    }
+    let json = run_well(&["winners", "--data", str(data), "--format", "json"]);
+    let recount: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(recount["bets"], bets.count());
+    for of_agency in recount["agencies"].as_array().unwrap() {
+        let agency = u32::try_from(of_agency["agency"].as_u64().unwrap()).unwrap();
+        let documents = of_agency["documents"].as_array().unwrap().iter();
+        let mut found: Vec<_> = documents.map(|d| d.as_str().unwrap().to_owned()).collect();
+        let mut expected = bets.winners(agency);
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "agency {agency}");
+    }
+    assert!(run_well(&["check", "--data", str(data)]).starts_with("sound\n"));
+}
+
+/// A day without incidents; gives the central's log.
+fn quiet_day(bets: &Bets, of_agencies: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &serve_with(bets));
+    let start = |id| agency(id, &central.address, bets.file(id), of_agencies);
+    let agencies: Vec<_> = (1..=5).map(start).collect();
+    for (id, process) in (1..).zip(agencies) {
+        check_winners_told(bets, id, &process.ended());
+    }
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    check_ledger(bets, &data);
+    ended.log
+}
+
+fn count(log: &[String], part: &str) -> usize {
+    log.iter().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn five_agencies_get_their_winners_and_the_day_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 20_000);
+    let log = quiet_day(&bets, &[]);
+    assert_eq!(count(&log, "action: accept_connections | result: success | ip: 127.0.0.1"), 5);
+    let stored: usize = log
+        .iter()
+        .filter_map(|line| line.split("apuesta_recibida | result: success | cantidad: ").nth(1))
+        .map(|count| count.parse::<usize>().unwrap())
+        .sum();
+    assert_eq!(stored, 20_000);
+    for finished in 1..=5 {
+        let line =
+            format!("agencia_finalizo | result: success | total_agencias_finalizadas: {finished}");
+        assert_eq!(count(&log, &line), 1);
+    }
+    assert_eq!(count(&log, "action: sorteo | result: success"), 1);
+    assert_eq!(count(&log, "action: shutdown | result: in_progress"), 1);
+    assert!(log.last().unwrap().ends_with("INFO     action: shutdown | result: success"));
+}
+
+#[test]
+fn agencies_of_the_original_protocol_get_theirs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    quiet_day(&Bets::generated(folder.path(), 5_000), &["--legacy"]);
+}
+
+#[test]
+fn agencies_that_send_one_batch_at_a_time_get_theirs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    quiet_day(&Bets::generated(folder.path(), 5_000), &["--window", "1"]);
+}
+
+/// The bets of the course, where they are: `REAL_BETS_DIR` names the folder.
+#[test]
+fn the_courses_bets_have_the_courses_winners() {
+    let Some(folder) = std::env::var_os("REAL_BETS_DIR") else { return };
+    let bets = Bets::in_folder(Path::new(&folder), "7574".to_owned());
+    assert_eq!(bets.count(), 78_697);
+    let winners: Vec<_> = (1..=5).map(|agency| bets.winners(agency).len()).collect();
+    assert_eq!(winners, [2, 3, 3, 2, 0]);
+    quiet_day(&bets, &[]);
+}
+
+#[test]
+fn a_central_and_an_agency_killed_in_the_middle_lose_nothing_and_repeat_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 12_000);
+    let (data, address) = (folder.path().join("data"), free_address());
+    let mut central = Central::start(&data, &address, &serve_with(&bets));
+    let start = |id| agency(id, &address, bets.file(id), SLOWLY);
+    let mut agencies: Vec<_> = (1..=5).map(start).collect();
+
+    central.process.wait_for_many("apuesta_recibida | result: success", 100);
+    let mut log = central.process.kill();
+    let check = run_well(&["check", "--data", str(&data)]);
+    let held: usize =
+        check.split(": open; ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((400..12_000).contains(&held), "killed in the middle: {check}");
+
+    let mut central = Central::start(&data, &address, &serve_with(&bets));
+    central.process.wait_for_many("apuesta_recibida | result: success", 100);
+    agencies.remove(2).kill();
+    agencies.insert(2, start(3));
+    let resumed = agencies[2].wait_for("apuesta_enviada | result: success");
+    assert!(!resumed.ends_with("chunk_id: 0"), "it goes on where it was: {resumed}");
+
+    for (id, process) in (1..).zip(agencies) {
+        check_winners_told(&bets, id, &process.ended());
+    }
+    log.extend(central.process.terminate().log);
+    assert_eq!(count(&log, "action: sorteo | result: success"), 1);
+    check_ledger(&bets, &data);
+}
+
+#[test]
+fn a_central_killed_again_and_again_comes_to_its_draw() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 6_000);
+    let (data, address) = (folder.path().join("data"), free_address());
+    let mut central = Central::start(&data, &address, &serve_with(&bets));
+    let agencies: Vec<_> = (1..=5).map(|id| agency(id, &address, bets.file(id), SLOWLY)).collect();
+    for batches in [10, 90, 200, 30] {
+        central.process.wait_for_many("apuesta_recibida | result: success", batches);
+        central.process.kill();
+        central = Central::start(&data, &address, &serve_with(&bets));
+    }
+    for (id, process) in (1..).zip(agencies) {
+        check_winners_told(&bets, id, &process.ended());
+    }
+    assert_eq!(central.process.terminate().code, Some(0));
+    check_ledger(&bets, &data);
+}
+
+#[test]
+fn waiting_agencies_outlive_a_restart_of_the_central_and_get_their_winners() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 2_000);
+    let (data, address) = (folder.path().join("data"), free_address());
+    let mut central = Central::start(&data, &address, &serve_with(&bets));
+    let start = |id, more: &[&str]| agency(id, &address, bets.file(id), more);
+    let waiting: Vec<_> =
+        (1..=4).map(|id| start(id, if id > 2 { &["--legacy"] } else { &[] })).collect();
+    central.process.wait_for("total_agencias_finalizadas: 4");
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert_eq!(count(&ended.log, "sorteo"), 0);
+
+    let central = Central::start(&data, &address, &serve_with(&bets));
+    let last = start(5, &[]);
+    for (id, process) in (1..).zip(waiting.into_iter().chain([last])) {
+        check_winners_told(&bets, id, &process.ended());
+    }
+    // After the draw, and after another restart, it tells the same.
+    assert_eq!(central.process.terminate().code, Some(0));
+    let central = Central::start(&data, &address, &serve_with(&bets));
+    check_winners_told(&bets, 2, &start(2, &[]).ended());
+    let ended = central.process.terminate();
+    assert_eq!(count(&ended.log, "sorteo"), 0, "it was made before: {:#?}", ended.log);
+    check_ledger(&bets, &data);
+}
+
+#[test]
+fn an_agency_asked_to_end_ends_well_and_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 4_000);
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &serve_with(&bets));
+    let start = |id| agency(id, &central.address, bets.file(id), SLOWLY);
+    let mut first = start(1);
+    first.wait_for("apuesta_enviada | result: success");
+    let ended = first.terminate();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{:#?}", ended.log);
+    assert!(ended.log.last().unwrap().contains("action: exit | result: success"));
+    assert!(count(&ended.log, "result: interrupted") == 1, "{:#?}", ended.log);
+    let agencies: Vec<Process> = (1..=5).map(start).collect();
+    for (id, process) in (1..).zip(agencies) {
+        check_winners_told(&bets, id, &process.ended());
+    }
+    drop(central);
+    check_ledger(&bets, &data);
+}
+
+#[test]
+fn a_central_asked_to_end_under_load_has_all_that_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 12_000);
+    let data = folder.path().join("data");
+    let mut central = Central::start(&data, "127.0.0.1:0", &serve_with(&bets));
+    let more = ["--batch-max-bets", "4"];
+    let agencies: Vec<_> =
+        (1..=5).map(|id| agency(id, &central.address, bets.file(id), &more)).collect();
+    central.process.wait_for_many("apuesta_recibida | result: success", 200);
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log.last());
+    let acknowledged = agencies.into_iter().map(|process| {
+        let ended = process.terminate();
+        assert_eq!(ended.code, Some(0), "{:#?}", ended.log.last());
+        count(&ended.log, "apuesta_enviada | result: success")
+    });
+    let acknowledged: usize = acknowledged.sum();
+    let check = run_well(&["check", "--data", str(&data)]);
+    let batches = check.split(" bets in ").nth(1).unwrap().split(' ').next().unwrap();
+    let batches: usize = batches.parse().unwrap();
+    assert!((1..=batches).contains(&acknowledged), "{acknowledged} of {check}");
+    let exported = exported(&data);
+    for (agency, found) in exported {
+        let mut expected = bets.lines[&agency].clone();
+        expected.sort_unstable();
+        let each_once =
+            found.windows(2).all(|pair| pair[0] != pair[1] || expected.contains(&pair[0]));
+        assert!(each_once && found.iter().all(|bet| expected.binary_search(bet).is_ok()));
+    }
+}
+
+#[test]
+fn a_folder_has_one_central() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let _central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    for command in ["serve", "check", "export", "winners"] {
+        let mut args = vec![command, "--data", str(&data)];
+        if command == "serve" {
+            args.extend(["--listen", "127.0.0.1:0", "--agencies", "1"]);
+        }
+        let refused = run(&args);
+        let told = support::text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{command}: {told}");
+        assert!(told.contains("another process is using the data folder"), "{command}: {told}");
+        assert!(told.contains(str(&data)), "{command}: {told}");
+    }
+}

@@ -1,0 +1,246 @@
+//! The program as processes: started, listened to, killed; and what its files hold.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Longer than anything takes: what never comes fails the test instead of holding it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program, with none of the settings of whoever runs the tests.
+pub fn bolillero() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bolillero"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BOLILLERO_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn run(args: &[&str]) -> Output {
+    let output = bolillero().args(args).output().unwrap();
+    let told = text(&output.stderr);
+    assert!(!told.contains("panicked"), "{args:?}: {told}");
+    output
+}
+
+/// Runs it to a good end, and gives what it printed.
+pub fn run_well(args: &[&str]) -> String {
+    let output = run(args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub fn str(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A process of the program. Killed when dropped.
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    /// The lines of its log so far.
+    pub log: Vec<String>,
+    stdout: Option<JoinHandle<String>>,
+}
+
+/// How a process ended.
+pub struct Ended {
+    /// None: by a signal.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub log: Vec<String>,
+}
+
+impl Process {
+    pub fn start(args: &[&str]) -> Self {
+        let mut command = bolillero();
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let mut out = child.stdout.take().unwrap();
+        let stdout = thread::spawn(move || {
+            let mut printed = String::new();
+            out.read_to_string(&mut printed).unwrap();
+            printed
+        });
+        Self { child, lines, log: Vec::new(), stdout: Some(stdout) }
+    }
+
+    /// Waits for a line of the log that has this part.
+    pub fn wait_for(&mut self, part: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.log.push(line.clone());
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(why) => panic!("'{part}' was not logged ({why}): {:#?}", self.log),
+            }
+        }
+    }
+
+    /// Waits until so many lines with this part were logged.
+    pub fn wait_for_many(&mut self, part: &str, count: usize) {
+        (0..count).for_each(|_| drop(self.wait_for(part)));
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.end().log
+    }
+
+    /// Asks it to end, and waits.
+    pub fn terminate(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.ended()
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> Ended {
+        let ended = self.end();
+        assert!(!ended.log.iter().any(|line| line.contains("panicked")), "{:#?}", ended.log);
+        ended
+    }
+
+    fn end(&mut self) -> Ended {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.log.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.log),
+            }
+        }
+        let code = self.child.wait().unwrap().code();
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        Ended { code, stdout, log: std::mem::take(&mut self.log) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running central.
+pub struct Central {
+    pub process: Process,
+    pub address: String,
+}
+
+impl Central {
+    /// Starts one and waits until it listens.
+    pub fn start(data: &Path, listen: &str, more: &[&str]) -> Self {
+        let mut args = vec!["serve", "--listen", listen, "--data", str(data)];
+        args.extend(more);
+        let mut process = Process::start(&args);
+        let line = process.wait_for("action: escuchar | result: success");
+        let address = line.split("direccion: ").nth(1).unwrap().to_owned();
+        Self { process, address }
+    }
+}
+
+/// An address that nobody listens on now, to be used again after a restart.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Starts an agency.
+pub fn agency(id: u32, central: &str, bets: &Path, more: &[&str]) -> Process {
+    let id = id.to_string();
+    let mut args = vec!["agency", "--id", &id, "--central", central, "--bets", str(bets)];
+    args.extend(more);
+    Process::start(&args)
+}
+
+/// Five files of bets, what they hold, and who wins.
+pub struct Bets {
+    pub files: Vec<PathBuf>,
+    /// By agency: the lines of its file.
+    pub lines: BTreeMap<u32, Vec<String>>,
+    pub winning_number: String,
+}
+
+impl Bets {
+    /// Generated ones. The winning number is that of the first bet, so that there are winners.
+    pub fn generated(folder: &Path, count: u32) -> Self {
+        let count = count.to_string();
+        run_well(&["generate", "--agencies", "5", "--bets", &count, "--out", str(folder)]);
+        let first = std::fs::read_to_string(folder.join("agency-1.csv")).unwrap();
+        let winning_number = first.lines().next().unwrap().rsplit(',').next().unwrap().to_owned();
+        Self::in_folder(folder, winning_number)
+    }
+
+    pub fn in_folder(folder: &Path, winning_number: String) -> Self {
+        let file = |agency| folder.join(format!("agency-{agency}.csv"));
+        let lines = |agency| {
+            let content = std::fs::read_to_string(file(agency)).unwrap();
+            content.lines().map(str::to_owned).collect()
+        };
+        Self {
+            files: (1..=5).map(file).collect(),
+            lines: (1..=5).map(|agency| (agency, lines(agency))).collect(),
+            winning_number,
+        }
+    }
+
+    pub fn file(&self, agency: u32) -> &Path {
+        &self.files[agency as usize - 1]
+    }
+
+    pub fn count(&self) -> usize {
+        self.lines.values().map(Vec::len).sum()
+    }
+
+    /// What an agency prints.
+    pub fn winners(&self, agency: u32) -> Vec<String> {
+        let fields = self.lines[&agency].iter().map(|line| line.split(',').collect::<Vec<_>>());
+        let winning = fields.filter(|fields| fields[4] == self.winning_number);
+        winning.map(|fields| fields[2].to_owned()).collect()
+    }
+}
+
+/// What the ledger holds, by agency: each bet as a line of a file, sorted.
+pub fn exported(data: &Path) -> BTreeMap<u32, Vec<String>> {
+    let printed = run_well(&["export", "--data", str(data), "--format", "csv"]);
+    let mut lines = printed.lines();
+    let header = "agency,first_name,last_name,document,birthdate,number";
+    assert_eq!(lines.next(), Some(header));
+    let mut by_agency: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for line in lines {
+        let (agency, bet) = line.split_once(',').unwrap();
+        by_agency.entry(agency.parse().unwrap()).or_default().push(bet.to_owned());
+    }
+    by_agency.values_mut().for_each(|bets| bets.sort_unstable());
+    by_agency
+}

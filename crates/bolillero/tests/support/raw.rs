@@ -1,0 +1,129 @@
+//! An agency made of bytes written by hand: it shares no code with the program.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+use super::PATIENCE;
+
+/// A connection.
+pub struct Raw(pub TcpStream);
+
+/// An ERROR as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error {
+    pub code: u16,
+    pub chunk: Option<u32>,
+    /// Position in the batch and code of each bet at fault.
+    pub faults: Vec<(u16, u16)>,
+    pub reason: String,
+}
+
+pub fn bets(agency: u32, chunk: u32, bets: &[&str]) -> Vec<u8> {
+    let mut payload = format!("{agency}&{chunk}");
+    for bet in bets {
+        payload.push('&');
+        payload.push_str(bet);
+    }
+    framed(12, payload.as_bytes())
+}
+
+pub fn framed(id: u16, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len()).unwrap();
+    [&id.to_be_bytes()[..], &len.to_be_bytes(), payload].concat()
+}
+
+pub fn finish(agency: u32) -> Vec<u8> {
+    [&[0, 14][..], &agency.to_be_bytes()].concat()
+}
+
+pub fn get_winners(agency: u32) -> Vec<u8> {
+    [&[0, 15][..], &agency.to_be_bytes()].concat()
+}
+
+pub fn ack(chunk: u32) -> Vec<u8> {
+    [&[0, 13][..], &chunk.to_be_bytes()].concat()
+}
+
+pub fn winners(documents: &str) -> Vec<u8> {
+    framed(17, documents.as_bytes())
+}
+
+pub const NO_WINNERS: [u8; 2] = [0, 16];
+
+pub fn hello(agency: u32, draw: &str) -> Vec<u8> {
+    let payload = [&[0, 1][..], &agency.to_be_bytes(), draw.as_bytes()].concat();
+    framed(18, &payload)
+}
+
+impl Raw {
+    pub fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.write_all(bytes).unwrap();
+        self
+    }
+
+    /// The next bytes are these.
+    pub fn expect(&mut self, bytes: &[u8]) -> &mut Self {
+        let found = self.read(bytes.len());
+        assert_eq!(found, bytes, "{}", String::from_utf8_lossy(&found));
+        self
+    }
+
+    /// The next bytes are a message with an id and a length; gives its payload.
+    pub fn payload(&mut self, id: u16) -> Vec<u8> {
+        let found = self.read(2);
+        assert_eq!(found, id.to_be_bytes());
+        let len = self.read(2);
+        self.read(usize::from(u16::from_be_bytes([len[0], len[1]])))
+    }
+
+    pub fn error(&mut self) -> Error {
+        let payload = self.payload(20);
+        let u16_at = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
+        let chunk = u32::from_be_bytes(payload[3..7].try_into().unwrap());
+        let count = usize::from(u16_at(7));
+        let fault = |fault| (u16_at(9 + 4 * fault), u16_at(11 + 4 * fault));
+        assert!(payload[2] == 1 || (payload[2] == 0 && chunk == 0));
+        Error {
+            code: u16_at(0),
+            chunk: (payload[2] == 1).then_some(chunk),
+            faults: (0..count).map(fault).collect(),
+            reason: String::from_utf8(payload[9 + 4 * count..].to_vec()).unwrap(),
+        }
+    }
+
+    /// An ERROR with this code, then the end.
+    pub fn refused(&mut self, code: u16) -> Error {
+        let error = self.error();
+        assert_eq!(error.code, code, "{error:?}");
+        self.closed();
+        error
+    }
+
+    /// The central has nothing more to say and has closed.
+    pub fn closed(&mut self) {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => assert!(rest.is_empty(), "more than expected: {rest:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+
+    /// Says that it sends nothing more.
+    pub fn half_close(&mut self) -> &mut Self {
+        self.0.shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+}

@@ -63,11 +63,7 @@ impl Run<'_> {
     }
 
     fn session(&self) -> AgencySession {
-        let mode = if self.options.legacy {
-            Mode::Legacy
-        } else {
-            Mode::Greeting
-        };
+        let mode = if self.options.legacy { Mode::Legacy } else { Mode::Greeting };
         let draw = self.options.draw.as_ref().map_or("", |draw| draw.as_str());
         let draw = DrawName::new(draw).expect("the domain's longest name is the protocol's");
         AgencySession::new(mode, self.options.agency.0, draw, FRAME_LEN_MAX)
@@ -84,11 +80,7 @@ impl Run<'_> {
         let numbers =
             NumberRange::new(welcome.number_min, welcome.number_max).map_err(|_| Loss::Numbers)?;
         let planned = self.outbox().terms();
-        let terms = Terms {
-            frame_len_max: connection.session.frame_len_max(),
-            numbers,
-            ..planned
-        };
+        let terms = Terms { frame_len_max: connection.session.frame_len_max(), numbers, ..planned };
         if terms != planned {
             self.plan(terms).await?;
         }
@@ -101,9 +93,7 @@ impl Run<'_> {
             bets: welcome.bets_stored,
             digest: PrefixDigest(welcome.prefix_digest),
         };
-        let found = self
-            .with_outbox(move |outbox| outbox.resume(stored))
-            .await?;
+        let found = self.with_outbox(move |outbox| outbox.resume(stored)).await?;
         self.report.resumed += found.unsent;
         for batch in &found.sent {
             self.note_acknowledged(batch);
@@ -182,10 +172,7 @@ impl Run<'_> {
         (self.progress)(Progress::Waiting);
         let mut winners = Vec::new();
         let mut winners_len = 0;
-        connection
-            .session
-            .send_get_winners()
-            .expect("nothing is awaited before the winners");
+        connection.session.send_get_winners().expect("nothing is awaited before the winners");
         loop {
             let asked_at = Instant::now();
             // The first part may take until the draw; the others are ready then.
@@ -241,10 +228,7 @@ impl Run<'_> {
         self.moved();
         self.report.bets = confirmed.bets;
         self.report.batches = confirmed.chunks;
-        (self.progress)(Progress::Acknowledged {
-            bets: confirmed.bets,
-            batches: confirmed.chunks,
-        });
+        (self.progress)(Progress::Acknowledged { bets: confirmed.bets, batches: confirmed.chunks });
     }
 
     fn note_finished(&mut self) {
@@ -272,9 +256,7 @@ impl Run<'_> {
         // Replies come in order, so a refusal that names no chunk answers the oldest batch too.
         let batch = self.outbox().oldest().cloned();
         let batch = batch.filter(|batch| error.chunk().is_none_or(|chunk| chunk == batch.chunk));
-        let rows = batch
-            .as_ref()
-            .map_or_else(Vec::new, |batch| self.rows_at_fault(batch, error));
+        let rows = batch.as_ref().map_or_else(Vec::new, |batch| self.rows_at_fault(batch, error));
         let refusal = AgencyError::Refused {
             code: error.code(),
             reason: error.reason().to_owned(),
@@ -359,9 +341,8 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_tried_again() {
         let codes = ErrorCode::ALL.iter().copied();
-        let tried_again: Vec<_> = codes
-            .filter(|code| verdict(*code) == Verdict::TryAgain)
-            .collect();
+        let tried_again: Vec<_> =
+            codes.filter(|code| verdict(*code) == Verdict::TryAgain).collect();
         let expected = [
             ErrorCode::Busy,
             ErrorCode::TimedOut,

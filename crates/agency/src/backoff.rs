@@ -16,10 +16,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn with_seed(seed: u64) -> Self {
-        Self {
-            random: fastrand::Rng::with_seed(seed),
-            next: RETRY_TIME_MIN,
-        }
+        Self { random: fastrand::Rng::with_seed(seed), next: RETRY_TIME_MIN }
     }
 
     /// The next pause: between half of its full length and all of it.

@@ -40,15 +40,9 @@ pub(crate) fn check(
     }
     let totals = plan.totals();
     if totals.refused > 0 && !skip_invalid {
-        return Err(AgencyError::BadRows {
-            rows: refused_rows,
-            count: totals.refused,
-        });
+        return Err(AgencyError::BadRows { rows: refused_rows, count: totals.refused });
     }
-    Ok(Checked {
-        totals,
-        refused_rows,
-    })
+    Ok(Checked { totals, refused_rows })
 }
 
 #[cfg(test)]
@@ -79,11 +73,7 @@ mod tests {
     #[test]
     fn a_good_file_is_counted() {
         let checked = check_text(&GOOD.repeat(94), false).unwrap();
-        let expected = Totals {
-            bets: 94,
-            batches: 2,
-            refused: 0,
-        };
+        let expected = Totals { bets: 94, batches: 2, refused: 0 };
         assert_eq!((checked.totals, checked.refused_rows), (expected, vec![]));
         assert_eq!(check_text("", false).unwrap().totals, Totals::default());
     }

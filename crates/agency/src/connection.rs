@@ -33,17 +33,10 @@ impl Connection {
             Err(_) => return Err(Loss::ConnectTime(CONNECT_TIME_MAX)),
         };
         stream.set_nodelay(true).map_err(Loss::Connect)?;
-        let keepalive = TcpKeepalive::new()
-            .with_time(KEEPALIVE_TIME)
-            .with_interval(KEEPALIVE_INTERVAL);
-        SockRef::from(&stream)
-            .set_tcp_keepalive(&keepalive)
-            .map_err(Loss::Connect)?;
-        Ok(Self {
-            session,
-            stream,
-            write_error: None,
-        })
+        let keepalive =
+            TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(Loss::Connect)?;
+        Ok(Self { session, stream, write_error: None })
     }
 
     /// What the central says next. With `time_max` it has to begin and end within it.

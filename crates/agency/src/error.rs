@@ -67,7 +67,7 @@ pub enum AgencyError {
     #[error("{0}")]
     Options(String),
     /// The file can't be opened.
-    #[error("can't open '{}': {source}", file.display())]
+    #[error("can't open '{}'", file.display())]
     Open {
         /// The file.
         file: PathBuf,
@@ -81,7 +81,7 @@ pub enum AgencyError {
         file: PathBuf,
     },
     /// The file can't be read.
-    #[error("can't read '{}': {source}", file.display())]
+    #[error("can't read '{}'", file.display())]
     Read {
         /// The file.
         file: PathBuf,
@@ -167,8 +167,8 @@ impl AgencyError {
         match self {
             Self::Options(_) | Self::BadRows { .. } | Self::NotRegular { .. } => true,
             Self::Refused { code, .. } => *code == ErrorCode::BadBets,
-            Self::Open { .. }
-            | Self::Read { .. }
+            Self::Open { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Read { .. }
             | Self::Changed { .. }
             | Self::TooManyBatches
             | Self::OtherBets { .. }

@@ -44,15 +44,10 @@ impl BetsFile {
     /// # Errors
     /// When it can't be opened or is not a regular file.
     pub(crate) fn open(path: &Path, stop: CancellationToken) -> Result<Self, AgencyError> {
-        let open_error = |source| AgencyError::Open {
-            file: path.to_owned(),
-            source,
-        };
+        let open_error = |source| AgencyError::Open { file: path.to_owned(), source };
         // Asked before opening, which would wait for the writer of a pipe.
         if !fs::metadata(path).map_err(open_error)?.is_file() {
-            return Err(AgencyError::NotRegular {
-                file: path.to_owned(),
-            });
+            return Err(AgencyError::NotRegular { file: path.to_owned() });
         }
         let file = File::open(path).map_err(open_error)?;
         let metadata = file.metadata().map_err(open_error)?;
@@ -76,41 +71,29 @@ impl BetsFile {
 
     /// The fault of a row of this file.
     pub(crate) fn row_fault(&self, line: u64, reason: RowReason) -> RowFault {
-        RowFault {
-            file: Arc::clone(&self.path),
-            line,
-            reason,
-        }
+        RowFault { file: Arc::clone(&self.path), line, reason }
     }
 
     /// What to say of an error while reading.
     pub(crate) fn read_error(&self, source: io::Error) -> AgencyError {
-        let changed = source
-            .get_ref()
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<FileChanged>);
+        let changed =
+            source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<FileChanged>);
         if changed {
             self.changed()
         } else {
-            AgencyError::Read {
-                file: self.path.to_path_buf(),
-                source,
-            }
+            AgencyError::Read { file: self.path.to_path_buf(), source }
         }
     }
 
     /// The file is another than when it was checked.
     pub(crate) fn changed(&self) -> AgencyError {
-        AgencyError::Changed {
-            file: self.path.to_path_buf(),
-        }
+        AgencyError::Changed { file: self.path.to_path_buf() }
     }
 }
 
 impl Read for Unchanged {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Self(BetsFile {
-            file, stamp, stop, ..
-        }) = self;
+        let Self(BetsFile { file, stamp, stop, .. }) = self;
         if stop.is_cancelled() {
             return Err(io::Error::other("stopped"));
         }
@@ -124,10 +107,7 @@ impl Read for Unchanged {
 
 impl Stamp {
     fn of(metadata: &Metadata) -> io::Result<Self> {
-        Ok(Self {
-            len: metadata.len(),
-            modified: metadata.modified()?,
-        })
+        Ok(Self { len: metadata.len(), modified: metadata.modified()? })
     }
 }
 
@@ -180,10 +160,7 @@ mod tests {
         // As on a file system whose times are coarse.
         written.as_file().set_modified(before).unwrap();
         let error = count(&mut file.rows().unwrap()).unwrap_err();
-        assert!(matches!(
-            file.read_error(error),
-            AgencyError::Changed { .. }
-        ));
+        assert!(matches!(file.read_error(error), AgencyError::Changed { .. }));
     }
 
     #[test]
@@ -194,10 +171,7 @@ mod tests {
         let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
         written.as_file().set_modified(later).unwrap();
         let error = count(&mut file.rows().unwrap()).unwrap_err();
-        assert!(matches!(
-            file.read_error(error),
-            AgencyError::Changed { .. }
-        ));
+        assert!(matches!(file.read_error(error), AgencyError::Changed { .. }));
     }
 
     #[test]

@@ -56,13 +56,7 @@ pub(crate) struct Found {
 
 impl<R: Read> Outbox<R> {
     pub(crate) fn new(plan: Plan<R>, expected: Totals) -> Self {
-        Self {
-            plan,
-            expected,
-            confirmed: Prefix::EMPTY,
-            pending: VecDeque::new(),
-            sent: 0,
-        }
+        Self { plan, expected, confirmed: Prefix::EMPTY, pending: VecDeque::new(), sent: 0 }
     }
 
     /// What the batches follow from.
@@ -139,9 +133,7 @@ impl<R: Read> Outbox<R> {
                 stored: stored.chunks,
             });
         }
-        let other_bets = OutboxError::OtherBets {
-            chunks: stored.chunks,
-        };
+        let other_bets = OutboxError::OtherBets { chunks: stored.chunks };
         let mut found = Found::default();
         while self.confirmed.chunks < stored.chunks {
             if let Some(batch) = self.pending.pop_front() {
@@ -154,29 +146,18 @@ impl<R: Read> Outbox<R> {
                 return Err(other_bets);
             }
         }
-        if self.confirmed == stored {
-            Ok(found)
-        } else {
-            Err(other_bets)
-        }
+        if self.confirmed == stored { Ok(found) } else { Err(other_bets) }
     }
 
     fn read_next(&mut self) -> Result<Option<Batch>, OutboxError> {
-        let batch = self
-            .plan
-            .next_batch(&mut |_, _| {})
-            .map_err(OutboxError::Plan)?;
+        let batch = self.plan.next_batch(&mut |_, _| {}).map_err(OutboxError::Plan)?;
         let (totals, expected) = (self.plan.totals(), self.expected);
         let as_checked = if batch.is_some() {
             totals.refused <= expected.refused && totals.batches <= expected.batches
         } else {
             totals == expected
         };
-        if as_checked {
-            Ok(batch)
-        } else {
-            Err(OutboxError::Changed)
-        }
+        if as_checked { Ok(batch) } else { Err(OutboxError::Changed) }
     }
 }
 
@@ -197,11 +178,7 @@ mod tests {
             frame_len_max: 8192,
             numbers: NumberRange::default(),
         };
-        let expected = Totals {
-            bets: 3,
-            batches: 3,
-            refused: 0,
-        };
+        let expected = Totals { bets: 3, batches: 3, refused: 0 };
         Outbox::new(Plan::new(Rows::new(text.as_bytes()), terms), expected)
     }
 
@@ -252,10 +229,7 @@ mod tests {
         let mut outbox = outbox_of(ROWS);
         assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(0), Some(1)]);
         let found = outbox.resume(prefix(1)).unwrap();
-        assert_eq!(
-            (found.sent[0].chunk, found.sent.len(), found.unsent),
-            (0, 1, 0)
-        );
+        assert_eq!((found.sent[0].chunk, found.sent.len(), found.unsent), (0, 1, 0));
         assert_eq!(send(&mut outbox), Some(1));
     }
 
@@ -279,13 +253,7 @@ mod tests {
         let mut outbox = outbox_of(ROWS);
         outbox.resume(prefix(2)).unwrap();
         let lost = outbox.resume(prefix(1)).unwrap_err();
-        assert!(matches!(
-            lost,
-            OutboxError::LostByCentral {
-                acknowledged: 2,
-                stored: 1
-            }
-        ));
+        assert!(matches!(lost, OutboxError::LostByCentral { acknowledged: 2, stored: 1 }));
     }
 
     #[test]
@@ -293,10 +261,7 @@ mod tests {
         for (text, good) in [
             ("a,b,0,2000-01-01,0\na,b,1,2000-01-01,x\na,b,2,2000-01-01,2\n", 1),
             ("a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\n", 2),
-            (
-                "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\na,b,3,2000-01-01,3\n",
-                3,
-            ),
+            ("a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\na,b,3,2000-01-01,3\n", 3),
         ] {
             let mut outbox = outbox_of(text);
             for chunk in 0..good {

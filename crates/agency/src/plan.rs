@@ -94,12 +94,7 @@ impl<R: Read> Plan<R> {
         &mut self,
         refuse: &mut dyn FnMut(u64, RowReason),
     ) -> Result<Option<Batch>, PlanError> {
-        let Terms {
-            agency,
-            bets_max,
-            frame_len_max,
-            numbers,
-        } = self.terms;
+        let Terms { agency, bets_max, frame_len_max, numbers } = self.terms;
         let chunk_wanted = self.totals.batches;
         // Past the last chunk id any will do, to see whether there are more bets.
         let chunk = u32::try_from(chunk_wanted).unwrap_or(u32::MAX);
@@ -141,12 +136,7 @@ impl<R: Read> Plan<R> {
             bets: self.totals.bets,
             digest: self.prefix.digest.then(&ChunkDigest::of(text)),
         };
-        Ok(Some(Batch {
-            chunk,
-            frame: encoder.finish(),
-            lines,
-            prefix: self.prefix,
-        }))
+        Ok(Some(Batch { chunk, frame: encoder.finish(), lines, prefix: self.prefix }))
     }
 
     pub(crate) fn terms(&self) -> Terms {
@@ -166,11 +156,7 @@ impl Batch {
 }
 
 impl Prefix {
-    pub(crate) const EMPTY: Self = Self {
-        chunks: 0,
-        bets: 0,
-        digest: PrefixDigest::EMPTY,
-    };
+    pub(crate) const EMPTY: Self = Self { chunks: 0, bets: 0, digest: PrefixDigest::EMPTY };
 }
 
 /// Adds a bet in its canonical form; `false` when it begins the next batch.
@@ -184,17 +170,9 @@ fn push(
     number.clear();
     write!(birthdate, "{}", bet.birthdate()).expect("a string takes all that is written");
     write!(number, "{}", bet.number()).expect("a string takes all that is written");
-    let fields = [
-        bet.first_name(),
-        bet.last_name(),
-        bet.document(),
-        birthdate,
-        number,
-    ];
+    let fields = [bet.first_name(), bet.last_name(), bet.document(), birthdate, number];
     // A checked bet holds no separators: it can only be too long.
-    encoder
-        .try_push(&fields)
-        .map_err(|_| RowReason::Message(frame_len_max))
+    encoder.try_push(&fields).map_err(|_| RowReason::Message(frame_len_max))
 }
 
 #[cfg(test)]
@@ -206,20 +184,14 @@ mod tests {
     use super::*;
 
     fn terms(bets_max: u32, frame_len_max: u32) -> Terms {
-        Terms {
-            agency: AgencyId(1),
-            bets_max,
-            frame_len_max,
-            numbers: NumberRange::default(),
-        }
+        Terms { agency: AgencyId(1), bets_max, frame_len_max, numbers: NumberRange::default() }
     }
 
     fn plan(text: &str, terms: Terms) -> (Vec<Batch>, Vec<(u64, RowReason)>, Totals) {
         let mut plan = Plan::new(Rows::new(text.as_bytes()), terms);
         let (mut batches, mut refused) = (Vec::new(), Vec::new());
-        while let Some(batch) = plan
-            .next_batch(&mut |line, reason| refused.push((line, reason)))
-            .unwrap()
+        while let Some(batch) =
+            plan.next_batch(&mut |line, reason| refused.push((line, reason))).unwrap()
         {
             batches.push(batch);
         }
@@ -246,27 +218,17 @@ mod tests {
     fn rows_at_fault_are_told_and_left_out() {
         let text = "a,b,1,2000-01-01,1\na,b,1,2000-01-01,x\na,b\n\na,b,1,2000-01-01,2\n";
         let (batches, refused, totals) = plan(text, terms(2, 8192));
-        assert_eq!(
-            text_of(&batches[0]),
-            "a|b|1|2000-01-01|1&a|b|1|2000-01-01|2"
-        );
+        assert_eq!(text_of(&batches[0]), "a|b|1|2000-01-01|1&a|b|1|2000-01-01|2");
         assert_eq!(batches[0].lines, [1, 5]);
         let number = RowReason::Bet(BetFault::NumberFormat);
         assert_eq!(refused, [(2, number), (3, RowReason::FieldCount(2))]);
-        let expected = Totals {
-            bets: 2,
-            batches: 1,
-            refused: 2,
-        };
+        let expected = Totals { bets: 2, batches: 1, refused: 2 };
         assert_eq!(totals, expected);
     }
 
     #[test]
     fn a_file_without_bets_makes_no_batch() {
-        assert_eq!(
-            plan("", terms(93, 8192)),
-            (vec![], vec![], Totals::default())
-        );
+        assert_eq!(plan("", terms(93, 8192)), (vec![], vec![], Totals::default()));
         assert_eq!(plan("x\n", terms(93, 8192)).0, []);
     }
 

@@ -80,11 +80,7 @@ impl<R: Read> Rows<R> {
             // As many as the longest row could need, so that neither is ever full.
             text: vec![0; ROW_LEN_MAX + 2],
             ends: vec![0; ROW_LEN_MAX + 2],
-            current: Current {
-                line: 0,
-                last_line: 0,
-                fields: Ok(0),
-            },
+            current: Current { line: 0, last_line: 0, fields: Ok(0) },
         }
     }
 
@@ -108,11 +104,8 @@ impl<R: Read> Rows<R> {
                 self.skip_line()?;
             }
         }
-        self.current = Current {
-            line,
-            last_line: self.line,
-            fields: fields.map(|(_, count)| count),
-        };
+        self.current =
+            Current { line, last_line: self.line, fields: fields.map(|(_, count)| count) };
         Ok(true)
     }
 
@@ -131,11 +124,7 @@ impl<R: Read> Rows<R> {
             }
             Ok(fields)
         });
-        Row {
-            line: self.current.line,
-            last_line: self.current.last_line,
-            fields,
-        }
+        Row { line: self.current.line, last_line: self.current.last_line, fields }
     }
 
     /// Cuts the row that begins at `start` into `text` and `ends`, without taking it: its length
@@ -152,8 +141,7 @@ impl<R: Read> Rows<R> {
                 &self.buffer[self.start + row_len..upto]
             };
             let (result, taken, written, ended) =
-                self.parser
-                    .read_record(input, &mut self.text[text_len..], &mut self.ends[count..]);
+                self.parser.read_record(input, &mut self.text[text_len..], &mut self.ends[count..]);
             text_len += written;
             count += ended;
             if !at_end {

@@ -25,8 +25,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<Report, AgencyError> {
     let started = Instant::now();
-    // Ends the reading of the file when this future is dropped, too.
-    let reading = shutdown.child_token();
+    // However this ends, or when it is dropped: a thread that still reads the file stops.
+    let reading = CancellationToken::new();
     let _ends_reading = reading.clone().drop_guard();
     let mut report = Report::default();
     tokio::select! {
@@ -103,10 +103,7 @@ impl Run<'_> {
             Ok((checked, Plan::new(rows, terms)))
         });
         let (checked, plan) = checking.await?;
-        let Checked {
-            totals,
-            refused_rows,
-        } = checked;
+        let Checked { totals, refused_rows } = checked;
         self.report.refused_rows = refused_rows;
         self.outbox = Some(Outbox::new(plan, totals));
         (self.progress)(Progress::Checked {
@@ -119,9 +116,7 @@ impl Run<'_> {
 
     /// The batches on their way.
     pub(crate) fn outbox(&mut self) -> &mut Outbox<Unchanged> {
-        self.outbox
-            .as_mut()
-            .expect("the outbox is only away while its reader is awaited")
+        self.outbox.as_mut().expect("the outbox is only away while its reader is awaited")
     }
 
     /// Does what reads much of the file on a thread that may block.
@@ -129,10 +124,8 @@ impl Run<'_> {
         &mut self,
         work: impl FnOnce(&mut Outbox<Unchanged>) -> Result<T, OutboxError> + Send + 'static,
     ) -> Result<T, AgencyError> {
-        let mut outbox = self
-            .outbox
-            .take()
-            .expect("the outbox is only away while its reader is awaited");
+        let mut outbox =
+            self.outbox.take().expect("the outbox is only away while its reader is awaited");
         let (outbox, done) = off_thread(move || {
             let done = work(&mut outbox);
             (outbox, done)
@@ -150,13 +143,9 @@ impl Run<'_> {
             OutboxError::Plan(PlanError::TooManyBatches) => AgencyError::TooManyBatches,
             OutboxError::Changed => self.file.changed(),
             OutboxError::OtherBets { chunks } => AgencyError::OtherBets { agency, chunks },
-            OutboxError::LostByCentral {
-                acknowledged,
-                stored,
-            } => AgencyError::LostByCentral {
-                acknowledged,
-                stored,
-            },
+            OutboxError::LostByCentral { acknowledged, stored } => {
+                AgencyError::LostByCentral { acknowledged, stored }
+            }
         }
     }
 

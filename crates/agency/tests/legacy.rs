@@ -14,10 +14,7 @@ use tokio::time::timeout;
 use wire::{CentralMessage, ErrorCode, ErrorMessage, Fault, FaultCode};
 
 fn legacy(central: &Central, file: &NamedTempFile) -> Options {
-    Options {
-        legacy: true,
-        ..options(central, file)
-    }
+    Options { legacy: true, ..options(central, file) }
 }
 
 /// A BETS message, as the field has it.
@@ -64,10 +61,7 @@ async fn the_first_central_is_served_as_the_field_does_it() {
         drop(stream);
         let mut stream = central.accept_raw().await;
         expect(&mut stream, &[0, 15, 0, 0, 0, 1]).await;
-        stream
-            .write_all(b"\0\x11\0\x1130000001,30000002")
-            .await
-            .unwrap();
+        stream.write_all(b"\0\x11\0\x1130000001,30000002").await.unwrap();
     };
     let (report, ()) = join!(run(legacy(&central, &file)), script);
     let report = report.unwrap();
@@ -114,10 +108,7 @@ async fn a_refusal_names_the_rows_of_the_batch_that_was_in_flight() {
                 Some(chunk) => ErrorMessage::of_chunk(ErrorCode::BadBets, chunk, ""),
                 None => ErrorMessage::closing(ErrorCode::BadBets, ""),
             };
-            let fault = Fault {
-                position: 1,
-                code: FaultCode::LastName,
-            };
+            let fault = Fault { position: 1, code: FaultCode::LastName };
             let mut bytes = Vec::new();
             CentralMessage::Error(error.with_faults([fault])).encode(&mut bytes);
             stream.write_all(&bytes).await.unwrap();

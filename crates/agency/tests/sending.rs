@@ -37,16 +37,12 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
         assert_eq!(request, Request::GetWinners);
         let documents = Documents::join(["30000001", "30000002"]).unwrap();
         let last = false;
-        line.reply_part(&ticket, &CentralMessage::WinnersPart { last, documents })
-            .await;
+        line.reply_part(&ticket, &CentralMessage::WinnersPart { last, documents }).await;
         line.reply(ticket, &won(&["30000004"])).await;
         assert_eq!(line.request().await, None);
     };
     let mut told = Vec::new();
-    let options = Options {
-        draw,
-        ..options(&central, &file)
-    };
+    let options = Options { draw, ..options(&central, &file) };
     let mut watch = |progress| told.push(progress);
     let run = run_watched(options, &mut watch, CancellationToken::new());
     let (report, ()) = join!(run, script);
@@ -57,11 +53,7 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
     assert_eq!((report.bytes, report.stopped), (bytes as u64, false));
     let acknowledged = |bets, batches| Progress::Acknowledged { bets, batches };
     let expected = [
-        Progress::Checked {
-            bets: 5,
-            batches: 3,
-            refused: 0,
-        },
+        Progress::Checked { bets: 5, batches: 3, refused: 0 },
         Progress::Connected,
         acknowledged(2, 1),
         acknowledged(4, 2),
@@ -77,18 +69,10 @@ async fn the_smaller_window_applies() {
     for (own, offered) in [(3, 64), (64, 3), (1, 1)] {
         let central = Central::bind().await;
         let file = file(&rows(20));
-        let options = Options {
-            window: own,
-            ..options(&central, &file)
-        };
+        let options = Options { window: own, ..options(&central, &file) };
         let script = async {
             let window = offered;
-            let mut line = central
-                .greet(Welcome {
-                    window,
-                    ..welcome()
-                })
-                .await;
+            let mut line = central.greet(Welcome { window, ..welcome() }).await;
             let in_flight = u32::from(own.min(offered));
             let mut tickets = std::collections::VecDeque::new();
             for chunk in 0..in_flight {
@@ -200,13 +184,7 @@ async fn a_central_that_lost_acknowledged_batches_is_told_from_a_lost_connection
         assert_eq!(line.request().await, None);
     };
     let (failed, ()) = join!(run(options(&central, &file)), script);
-    let lost = matches!(
-        failed,
-        Err(AgencyError::LostByCentral {
-            acknowledged: 1,
-            stored: 0
-        })
-    );
+    let lost = matches!(failed, Err(AgencyError::LostByCentral { acknowledged: 1, stored: 0 }));
     assert!(lost, "{failed:?}");
 }
 
@@ -257,8 +235,7 @@ async fn a_refusal_for_good_ends_the_run_and_one_for_now_does_not() {
         let script = async {
             let mut line = central.accept().await;
             let (hello, _) = line.request().await.unwrap();
-            line.refuse(hello, ErrorMessage::closing(code, "because"))
-                .await;
+            line.refuse(hello, ErrorMessage::closing(code, "because")).await;
             drop(line);
             if !for_good {
                 central.greet(welcome()).await.serve(0, &[]).await;
@@ -298,17 +275,10 @@ async fn the_file_is_checked_again_with_the_draws_numbers_before_anything_is_sen
         let central = Central::bind().await;
         let file = file(&format!("{}{}{}", row(7), row(150), row(8)));
         let numbers = NumberRange::new(0, 200).unwrap();
-        let options = Options {
-            skip_invalid,
-            numbers,
-            ..options(&central, &file)
-        };
+        let options = Options { skip_invalid, numbers, ..options(&central, &file) };
         let script = async {
             let number_max = 99;
-            let welcome = Welcome {
-                number_max,
-                ..welcome()
-            };
+            let welcome = Welcome { number_max, ..welcome() };
             let texts = central.greet(welcome).await.serve(0, &[]).await;
             assert_eq!(texts.len(), usize::from(skip_invalid));
         };
@@ -328,16 +298,10 @@ async fn the_file_is_checked_again_with_the_draws_numbers_before_anything_is_sen
 async fn a_shorter_message_limit_of_the_central_makes_smaller_batches() {
     let central = Central::bind().await;
     let file = file(&rows(30));
-    let options = Options {
-        batch_bets_max: 93,
-        ..options(&central, &file)
-    };
+    let options = Options { batch_bets_max: 93, ..options(&central, &file) };
     let script = async {
         let frame_len_max = 256;
-        let welcome = Welcome {
-            frame_len_max,
-            ..welcome()
-        };
+        let welcome = Welcome { frame_len_max, ..welcome() };
         let texts = central.greet(welcome).await.serve(0, &[]).await;
         assert!(texts.len() > 3 && texts.iter().all(|text| text.len() <= 252));
         assert_eq!(texts.join("&"), batches(30, 30)[0]);
@@ -360,26 +324,16 @@ async fn a_file_that_changes_after_its_check_is_not_sent() {
         assert_eq!(line.request().await, None);
     };
     let (failed, ()) = join!(run(options), script);
-    assert!(
-        matches!(failed, Err(AgencyError::Changed { .. })),
-        "{failed:?}"
-    );
+    assert!(matches!(failed, Err(AgencyError::Changed { .. })), "{failed:?}");
 }
 
 #[tokio::test]
 async fn an_agency_that_had_finished_only_asks_for_its_winners() {
-    for state in [
-        DrawState::AgencyFinished,
-        DrawState::Closed,
-        DrawState::Drawn,
-    ] {
+    for state in [DrawState::AgencyFinished, DrawState::Closed, DrawState::Drawn] {
         let central = Central::bind().await;
         let file = file(&rows(5));
         let script = async {
-            let welcome = Welcome {
-                state,
-                ..welcome_back(&batches(5, 2))
-            };
+            let welcome = Welcome { state, ..welcome_back(&batches(5, 2)) };
             let mut line = central.greet(welcome).await;
             let (ticket, request) = line.request().await.unwrap();
             assert_eq!(request, Request::GetWinners);
@@ -397,10 +351,8 @@ async fn an_agency_that_had_finished_can_send_no_more() {
     let central = Central::bind().await;
     let file = file(&rows(5));
     let script = async {
-        let welcome = Welcome {
-            state: DrawState::AgencyFinished,
-            ..welcome_back(&batches(5, 2)[..2])
-        };
+        let welcome =
+            Welcome { state: DrawState::AgencyFinished, ..welcome_back(&batches(5, 2)[..2]) };
         assert_eq!(central.greet(welcome).await.request().await, None);
     };
     let (failed, ()) = join!(run(options(&central, &file)), script);
@@ -426,8 +378,5 @@ async fn nothing_is_asked_of_the_central_for_a_file_with_rows_at_fault() {
     let file = file(&format!("{}x\n{}", row(1), row(2)));
     // Nobody accepts: it would not end if it asked.
     let failed = run(options(&central, &file)).await;
-    assert!(
-        matches!(failed, Err(AgencyError::BadRows { count: 1, .. })),
-        "{failed:?}"
-    );
+    assert!(matches!(failed, Err(AgencyError::BadRows { count: 1, .. })), "{failed:?}");
 }

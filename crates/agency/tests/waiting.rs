@@ -6,7 +6,7 @@ mod scripted;
 
 use std::time::Duration;
 
-use agency::limits::{REPLY_TIME_MAX, STALL_TIME_MAX};
+use agency::limits::{REPLY_TIME_MAX, STALL_TIME_MAX, WINNERS_LEN_MAX};
 use agency::{AgencyError, Options, Progress};
 use scripted::{
     Central, Request, batches, file, options, rows, run, run_watched, welcome, welcome_back, won,
@@ -41,10 +41,7 @@ async fn a_silent_central_is_left_after_the_longest_reply_time() {
         }
     };
     let options = options(&central, &file);
-    let (report, ()) = join!(
-        run_watched(options, &mut watch, CancellationToken::new()),
-        script
-    );
+    let (report, ()) = join!(run_watched(options, &mut watch, CancellationToken::new()), script);
     assert_eq!(report.unwrap().bets, 3);
     assert_eq!(reasons[0], "no reply from the central after 30 seconds");
 }
@@ -63,10 +60,7 @@ async fn a_central_that_stays_away_is_given_up() {
     };
     let started = Instant::now();
     let failed = run_watched(options, &mut watch, CancellationToken::new()).await;
-    assert!(
-        matches!(failed, Err(AgencyError::Stalled { .. })),
-        "{failed:?}"
-    );
+    assert!(matches!(failed, Err(AgencyError::Stalled { .. })), "{failed:?}");
     assert!(started.elapsed() >= STALL_TIME_MAX);
     assert!(started.elapsed() < STALL_TIME_MAX + Duration::from_secs(10));
     assert!(pauses[0] <= Duration::from_millis(100));
@@ -90,17 +84,16 @@ async fn hours_of_waiting_for_the_draw_do_not_count_as_standing_still() {
             resume();
             drop(line);
             let state = DrawState::AgencyFinished;
-            line = central
-                .greet(Welcome {
-                    state,
-                    ..welcome_back(&all)
-                })
-                .await;
+            line = central.greet(Welcome { state, ..welcome_back(&all) }).await;
         }
         line.serve(0, &["30000001"]).await;
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let mut finished = 0;
+    let mut watch = |progress| finished += u32::from(progress == Progress::Finished);
+    let options = options(&central, &file);
+    let (report, ()) = join!(run_watched(options, &mut watch, CancellationToken::new()), script);
     assert_eq!(report.unwrap().winners, ["30000001"]);
+    assert_eq!(finished, 1);
 }
 
 #[tokio::test]
@@ -113,19 +106,12 @@ async fn finish_is_said_again_until_it_is_acknowledged() {
             let (_ticket, request) = line.request().await.unwrap();
             assert_eq!(request, Request::Finish);
         }
-        central
-            .greet(welcome_back(&batches(3, 2)))
-            .await
-            .serve(2, &[])
-            .await;
+        central.greet(welcome_back(&batches(3, 2))).await.serve(2, &[]).await;
     };
     let mut finished = 0;
     let mut watch = |progress| finished += u32::from(progress == Progress::Finished);
     let options = options(&central, &file);
-    let (report, ()) = join!(
-        run_watched(options, &mut watch, CancellationToken::new()),
-        script
-    );
+    let (report, ()) = join!(run_watched(options, &mut watch, CancellationToken::new()), script);
     assert!(report.is_ok());
     assert_eq!(finished, 1);
 }
@@ -180,8 +166,7 @@ async fn winners_that_broke_off_are_collected_again_from_the_first() {
         let (ticket, _) = line.request().await.unwrap();
         let documents = Documents::join(["1", "2"]).unwrap();
         let last = false;
-        line.reply_part(&ticket, &CentralMessage::WinnersPart { last, documents })
-            .await;
+        line.reply_part(&ticket, &CentralMessage::WinnersPart { last, documents }).await;
         drop(line);
         let state = DrawState::Drawn;
         let mut line = central.greet(Welcome { state, ..welcome() }).await;
@@ -190,6 +175,26 @@ async fn winners_that_broke_off_are_collected_again_from_the_first() {
     };
     let (report, ()) = join!(run(options(&central, &file)), script);
     assert_eq!(report.unwrap().winners, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn more_winners_than_fit_the_limit_are_refused() {
+    let central = Central::bind().await;
+    let file = file("");
+    let script = async {
+        let state = DrawState::Drawn;
+        let mut line = central.greet(Welcome { state, ..welcome() }).await;
+        let (ticket, _) = line.request().await.unwrap();
+        let documents = Documents::join(["30000001"; 7_000]).unwrap();
+        let last = false;
+        let part = CentralMessage::WinnersPart { last, documents };
+        for _ in 0..=WINNERS_LEN_MAX / (7_000 * 9) {
+            line.reply_part(&ticket, &part).await;
+        }
+        line.reply(ticket, &won(&[])).await;
+    };
+    let (failed, ()) = join!(run(options(&central, &file)), script);
+    assert!(matches!(failed, Err(AgencyError::TooManyWinners)));
 }
 
 #[tokio::test]
@@ -256,10 +261,7 @@ async fn being_stopped_while_waiting_for_the_draw_ends_at_once() {
     let mut ignore = |_| ();
     let (report, ()) = join!(run_watched(options, &mut ignore, stop.clone()), script);
     let report = report.unwrap();
-    assert_eq!(
-        (report.stopped, report.bets, report.winners),
-        (true, 2, vec![])
-    );
+    assert_eq!((report.stopped, report.bets, report.winners), (true, 2, vec![]));
 }
 
 #[tokio::test]

@@ -46,7 +46,6 @@ pub struct Ledger {
     segments: Segments,
     report: Report,
     write_mode: &'static str,
-    _lock: Box<dyn Send + Sync>,
 }
 
 impl Ledger {
@@ -79,7 +78,11 @@ impl Ledger {
         let (sender, receiver) = mpsc::channel();
         let committer = thread::Builder::new()
             .name("ledger-commit".to_owned())
-            .spawn(move || commit(engine, &receiver))
+            .spawn(move || {
+                commit(engine, &receiver);
+                // Only now nothing is written any more.
+                drop(lock);
+            })
             .map_err(|error| failed("starting", error))?;
         Ok(Self {
             requests: Some(sender),
@@ -87,7 +90,6 @@ impl Ledger {
             segments,
             report,
             write_mode,
-            _lock: lock,
         })
     }
 
@@ -123,7 +125,10 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         self.requests = None;
-        if let Some(committer) = self.committer.take() {
+        let committer = self.committer.take();
+        // The last to let go may be a completion, on the committing thread itself: that ends by
+        // itself then, as there are no more requests.
+        if let Some(committer) = committer.filter(|c| c.thread().id() != thread::current().id()) {
             // A panic there was reported by the panic hook; everything acknowledged is durable.
             let _ = committer.join();
         }
@@ -210,16 +215,16 @@ fn commit(mut engine: Engine, requests: &Receiver<Request>) {
     }
 }
 
-fn check_segment_len(len: u64) -> Result<(), Fault> {
+pub(crate) fn check_segment_len(len: u64) -> Result<(), Fault> {
     let sound = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&len);
     if sound && len.is_multiple_of(BLOCK_LEN as u64) { Ok(()) } else { Err(Fault::SegmentLen(len)) }
 }
 
-fn refused(fault: StoreFault) -> Fault {
+pub(crate) fn refused(fault: StoreFault) -> Fault {
     let error = std::io::Error::other(fault.to_string());
     Fault::io("making", "the first segment", error)
 }
 
-fn unreadable(fault: Fault) -> ReadError {
+pub(crate) fn unreadable(fault: Fault) -> ReadError {
     ReadError::Unreadable(fault.to_string())
 }

@@ -27,9 +27,13 @@ mod record;
 mod recovery;
 mod segment;
 mod segments;
+#[cfg(any(test, feature = "simulation"))]
+mod stepped;
 
 pub use archive::{Archive, Entry, Summary};
 pub use error::{Damage, Fault};
 pub use ledger::{Ledger, Options};
 pub use record::Chain;
 pub use recovery::Report;
+#[cfg(any(test, feature = "simulation"))]
+pub use stepped::SteppedLedger;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::{Archive, Fault, Ledger};
+use lottery::Store as _;
 
 use workload::{OPTIONS, Run, append, begin, check_contents, open, play};
 
@@ -113,4 +114,28 @@ fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
     drop(ledger);
     let ledger = open(&crash(&disk, Luck::AllLost));
     check_contents(&ledger, &run, "a full disk, after a crash");
+}
+
+#[test]
+fn a_ledger_that_its_own_completion_lets_go_of_is_closed_in_order() {
+    let disk = SimulatedDisk::new();
+    let ledger = Arc::new(open(&disk));
+    let run = begin(&ledger);
+    let (let_go, waits) = std::sync::mpsc::channel();
+    let last = Arc::clone(&ledger);
+    let done = move |_| {
+        waits.recv().unwrap();
+        drop(last);
+    };
+    ledger.draws(Box::new(done));
+    drop(ledger);
+    let_go.send(()).unwrap();
+    let reopened = loop {
+        match Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+            Ok(ledger) => break ledger,
+            Err(Fault::InUse) => std::thread::yield_now(),
+            Err(fault) => panic!("{fault}"),
+        }
+    };
+    check_contents(&reopened, &run, "let go of by a completion");
 }

@@ -96,10 +96,7 @@ fn rows_with_other_than_five_fields_say_how_many() {
 
 #[test]
 fn each_field_must_be_utf8_by_itself() {
-    for row in [
-        &b"Jos\xe9,Paz,7,2000-01-01,22"[..],
-        b"Jos\xc3,\xa9,7,2000-01-01,22",
-    ] {
+    for row in [&b"Jos\xe9,Paz,7,2000-01-01,22"[..], b"Jos\xc3,\xa9,7,2000-01-01,22"] {
         assert_eq!(read(row), [(1, Err(RowReason::NotUtf8))]);
     }
 }

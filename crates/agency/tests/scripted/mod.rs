@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use agency::{AgencyError, Options, Progress, Report};
@@ -56,20 +56,14 @@ impl Central {
 
     pub(crate) async fn accept(&self) -> Line {
         let limits = SessionLimits::new(8192, 64).expect("good limits");
-        Line {
-            stream: self.accept_raw().await,
-            session: CentralSession::new(limits),
-        }
+        Line { stream: self.accept_raw().await, session: CentralSession::new(limits) }
     }
 
     /// Accepts and answers HELLO.
     pub(crate) async fn greet(&self, welcome: Welcome<'_>) -> Line {
         let mut line = self.accept().await;
         let (ticket, request) = line.request().await.expect("HELLO");
-        assert!(
-            matches!(request, Request::Hello { agency: 1, .. }),
-            "{request:?}"
-        );
+        assert!(matches!(request, Request::Hello { agency: 1, .. }), "{request:?}");
         line.greet(ticket, welcome).await;
         line
     }
@@ -79,10 +73,7 @@ impl Line {
     /// The next request; none when the agency closed the connection.
     pub(crate) async fn request(&mut self) -> Option<(Ticket, Request)> {
         loop {
-            let next = self
-                .session
-                .next_request()
-                .expect("a request that makes sense");
+            let next = self.session.next_request().expect("a request that makes sense");
             if let Some((ticket, message)) = next {
                 return Some((ticket, request_of(&message)));
             }
@@ -90,8 +81,8 @@ impl Line {
             match self.stream.try_read(self.session.space()) {
                 Ok(0) => return None,
                 Ok(len) => self.session.filled(len),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if is_end(&error) => return None,
                 Err(error) => panic!("{error}"),
             }
         }
@@ -149,8 +140,7 @@ impl Line {
                 }
                 Request::Finish => {
                     let agency = 1;
-                    self.reply(ticket, &CentralMessage::FinishAck { agency })
-                        .await;
+                    self.reply(ticket, &CentralMessage::FinishAck { agency }).await;
                 }
                 Request::GetWinners => self.reply(ticket, &won(winners)).await,
                 Request::Hello { .. } => panic!("HELLO twice"),
@@ -164,19 +154,24 @@ impl Line {
             self.stream.writable().await.expect("a live socket");
             match self.stream.try_write(self.session.outgoing()) {
                 Ok(len) => self.session.sent(len),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if is_end(&error) => return,
                 Err(error) => panic!("{error}"),
             }
         }
     }
 }
 
+/// Whether the agency closed the connection while more was on its way to it.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
 fn request_of(message: &AgencyMessage<'_>) -> Request {
     match message {
-        AgencyMessage::Hello(hello) => Request::Hello {
-            agency: hello.agency,
-            draw: hello.draw_name.as_str().to_owned(),
-        },
+        AgencyMessage::Hello(hello) => {
+            Request::Hello { agency: hello.agency, draw: hello.draw_name.as_str().to_owned() }
+        }
         AgencyMessage::Bets(bets) => Request::Bets {
             chunk: bets.chunk,
             text: bets.text().expect("UTF-8").expect("bets").to_owned(),
@@ -214,9 +209,7 @@ pub(crate) fn welcome() -> Welcome<'static> {
 /// WELCOME when these batches are stored.
 pub(crate) fn welcome_back(stored: &[impl AsRef<str>]) -> Welcome<'static> {
     let digests = stored.iter().map(|text| ChunkDigest::of(text.as_ref()));
-    let bets = stored
-        .iter()
-        .map(|text| text.as_ref().split('&').count() as u64);
+    let bets = stored.iter().map(|text| text.as_ref().split('&').count() as u64);
     Welcome {
         chunks_stored: stored.len() as u64,
         bets_stored: bets.sum(),
@@ -237,9 +230,7 @@ pub(crate) fn rows(count: u32) -> String {
 
 /// The batches that [`rows`] make, of `bets_max` bets.
 pub(crate) fn batches(count: u32, bets_max: usize) -> Vec<String> {
-    let bets: Vec<_> = (0..count)
-        .map(|number| row(number).trim_end().replace(',', "|"))
-        .collect();
+    let bets: Vec<_> = (0..count).map(|number| row(number).trim_end().replace(',', "|")).collect();
     bets.chunks(bets_max).map(|batch| batch.join("&")).collect()
 }
 

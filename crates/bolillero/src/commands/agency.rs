@@ -154,7 +154,7 @@ fn explain(error: AgencyError) -> Ending {
             tracing::error!(action = "revisar_apuestas", result = "fail", sin_nombrar = unnamed);
         }
     }
-    if error.is_wrong_input() { Ending::wrong(error) } else { error.into() }
+    if error.is_wrong_input() { Ending::Wrong(error.into()) } else { error.into() }
 }
 
 fn log_rows(rows: &[RowFault]) {

@@ -19,8 +19,9 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
     let central = Setting::agencies(2).start().await;
     let mut idle = central.connect().await;
     let mut waiting = central.connect().await;
-    waiting.end(2).await;
-    waiting.get_winners(2).await;
+    // At once, so that the reply to the first says that the second was taken.
+    waiting.send(&[0, 14, 0, 0, 0, 2, 0, 15, 0, 0, 0, 2]).await;
+    waiting.expect(&[0, 14, 0, 0, 0, 2]).await;
     let mut agency = central.greeted(1).await;
     agency.store(1, 0, LORCA).await;
     central.store.set(Mode::Holds);
@@ -62,8 +63,7 @@ async fn a_store_that_fails_at_the_draw_ends_the_central() {
     let central = Setting::default().start().await;
     central.store.set(Mode::Holds);
     let mut agency = central.connect().await;
-    agency.finish(1).await;
-    agency.get_winners(1).await;
+    agency.send(&[0, 14, 0, 0, 0, 1, 0, 15, 0, 0, 0, 1]).await;
     central.store.holds(1).await;
     central.store.set(Mode::Refuses(failed()));
     central.store.release(1);

@@ -13,6 +13,8 @@ use crate::setting::Setting;
 use crate::store::Mode;
 
 const SHORT: Duration = Duration::from_millis(200);
+const FINISH: [u8; 6] = [0, 14, 0, 0, 0, 1];
+const GET_WINNERS: [u8; 6] = [0, 15, 0, 0, 0, 1];
 
 #[tokio::test]
 async fn idle_connections_are_closed_at_once_and_no_more_are_taken() {
@@ -48,17 +50,17 @@ async fn idle_connections_are_closed_at_once_and_no_more_are_taken() {
 #[tokio::test]
 async fn those_who_wait_for_the_draw_are_told_that_there_is_none() {
     let central = Setting::agencies(2).start().await;
+    // Sent at once, so that the reply to the first says that the others were taken.
     let mut field = central.connect().await;
-    field.end(1).await;
-    field.get_winners(1).await;
-    field.get_winners(1).await;
+    field.send(&[FINISH, GET_WINNERS, GET_WINNERS].concat()).await;
+    field.expect(&FINISH).await;
     let mut half_closed = central.connect().await;
-    half_closed.get_winners(1).await;
+    half_closed.send(&[FINISH, GET_WINNERS].concat()).await;
     half_closed.half_close().await;
-    let mut greeted = central.greeted(2).await;
-    greeted.get_winners(2).await;
-    // Answered behind the requests above: they were taken.
-    central.connect().await.end(1).await;
+    half_closed.expect(&FINISH).await;
+    let mut greeted = central.greeted(1).await;
+    greeted.send(&[FINISH, GET_WINNERS].concat()).await;
+    greeted.expect(&FINISH).await;
     central.begin_shutdown();
     field.no_winners().await;
     field.no_winners().await;
@@ -154,15 +156,15 @@ async fn a_store_that_does_not_answer_does_not_hold_the_shutdown_for_ever() {
 async fn an_agency_that_is_gone_does_not_hide_what_it_had_sent() {
     let log = Log::keep();
     let central = Setting::default().start().await;
+    let mut idle = central.greeted(1).await;
     central.store.set(Mode::Holds);
     let mut agency = central.connect().await;
     agency.bets(1, 0, LORCA).await;
     central.store.holds(1).await;
     agency.stream.set_zero_linger().unwrap();
     drop(agency);
-    let mut idle = central.connect().await;
     central.begin_shutdown();
-    idle.ends().await;
+    assert_eq!(idle.error().await.code(), ErrorCode::ShuttingDown);
     central.store.release_all();
     assert_eq!(central.ended().await, Ok(()));
     log.one("action: apuesta_recibida | result: success | cantidad: 1");

@@ -1,0 +1,245 @@
+//! What the program says to whoever runs it, and its exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+use std::path::Path;
+use std::process::Stdio;
+
+use support::raw::{Raw, ack, bets, finish};
+use support::{Central, agency, bolillero, run, run_well, str, text};
+
+/// Runs it, and checks the exit code and the parts of what it says on standard error.
+fn refused(args: &[&str], code: i32, parts: &[&str]) {
+    let output = run(args);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {told}");
+    for part in parts {
+        assert!(told.contains(part), "{args:?}: '{part}' is not in: {told}");
+    }
+}
+
+fn write(folder: &Path, name: &str, content: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, content).unwrap();
+    str(&path).to_owned()
+}
+
+/// A ledger with a draw that was made, of one agency with these bets.
+fn ledger_of(data: &Path, draw: &str, sent: &[&str]) {
+    let more = ["--agencies", "1", "--winning-number", "7", "--draw", draw];
+    let central = Central::start(data, "127.0.0.1:0", &more);
+    let mut raw = Raw::connect(&central.address);
+    raw.send(&bets(1, 0, sent)).expect(&ack(0)).send(&finish(1)).expect(&finish(1));
+    drop(raw);
+    assert_eq!(central.process.terminate().code, Some(0));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in ["serve", "agency", "demo", "generate", "export", "winners", "check"] {
+        assert!(run_well(&[command, "--help"]).contains("Example"), "{command}");
+    }
+    assert!(run_well(&["--version"]).starts_with("bolillero "));
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (data, missing) = (str(&data), folder.path().join("missing"));
+    let missing = str(&missing);
+    refused(&[], 2, &["Usage"]);
+    refused(&["serve", "--nonsense"], 2, &["--nonsense"]);
+    refused(
+        &["serve", "--listen", "127.0.0.1:0", "--agencies", "1"],
+        2,
+        &["--data", "BOLILLERO_DATA"],
+    );
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data];
+    refused(&[&serve[..], &["--agencies", "0"]].concat(), 2, &["at least one agency"]);
+    refused(&[&serve[..], &["--agencies", "1", "--winners-wait", "soon"]].concat(), 2, &["soon"]);
+    let out_of_range = ["--agencies", "1", "--numbers", "0-99"];
+    refused(&[&serve[..], &out_of_range].concat(), 2, &["7574", "0-99", "--winning-number"]);
+    let nowhere = ["serve", "--listen", "nowhere", "--data", data, "--agencies", "1"];
+    refused(&nowhere, 1, &["can't listen on nowhere"]);
+    let agency = ["agency", "--id", "1", "--central", "127.0.0.1:1"];
+    refused(&agency, 2, &["--bets"]);
+    refused(&[&agency[..], &["--bets", missing]].concat(), 2, &["can't open", missing]);
+    for command in ["check", "export", "winners"] {
+        refused(&[command, "--data", missing], 1, &[missing]);
+        let empty = folder.path().join("empty");
+        std::fs::create_dir_all(&empty).unwrap();
+        refused(&[command, "--data", str(&empty)], 2, &["there is no ledger", str(&empty)]);
+    }
+    refused(&["demo", "--bets", missing], 2, &["agency-1.csv"]);
+}
+
+#[test]
+fn settings_come_from_flags_then_environment_then_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let content = "listen = \"127.0.0.1:0\"\nagencies = 1\ndraw = 'file'\nwinning_number = 1\n";
+    let file = write(folder.path(), "central.toml", content);
+    let mut command = bolillero();
+    command.args(["serve", "--config", &file, "--data", str(&data), "--draw", "flag"]);
+    command.env("BOLILLERO_DRAW", "variable").env("BOLILLERO_WINNING_NUMBER", "2");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let listening = lines.find(|line| line.as_ref().unwrap().contains("direccion: ")).unwrap();
+    let address = listening.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+    Raw::connect(&address).send(&finish(1)).expect(&finish(1));
+    lines.find(|line| line.as_ref().unwrap().contains("sorteo | result: success"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let check = run_well(&["check", "--data", str(&data)]);
+    assert!(check.contains("flag: drawn, winning number 2;"), "{check}");
+
+    let file = write(folder.path(), "unknown.toml", "agencies = 1\nagency = 2\n");
+    refused(&["serve", "--config", &file], 2, &[&file, "line 2", "agency"]);
+    let output = bolillero().arg("demo").env("BOLILLERO_WINNER", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("unknown environment variable BOLILLERO_WINNER;"));
+}
+
+#[test]
+fn rows_at_fault_are_all_named_and_nothing_is_sent_unless_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "Ana,Paz,1,2000-01-01,5\r\nAna,Paz,1,2001-02-29,5\r\nAna,Paz,1,2000-01-01\r\n\
+                Ana|,Paz,1,2000-01-01,5\r\n\"Ana, la\",\"O\"\"Paz\",2,2000-01-01,0007\r\n";
+    let file = write(folder.path(), "bets.csv", rows);
+    let data = folder.path().join("data");
+    let more = ["--agencies", "1", "--winning-number", "7"];
+    let central = Central::start(&data, "127.0.0.1:0", &more);
+    let sent = agency(1, &central.address, Path::new(&file), &[]).ended();
+    assert_eq!(sent.code, Some(2));
+    let faults = [":2: the birthdate", ":3: a bet has five fields", ":4: the first name"];
+    for fault in faults {
+        let told = |line: &&String| line.contains(&format!("{file}{fault}"));
+        assert!(sent.log.iter().any(|line| told(&line)), "{fault}: {:#?}", sent.log);
+    }
+    let sent = agency(1, &central.address, Path::new(&file), &["--skip-invalid"]).ended();
+    assert_eq!((sent.code, sent.stdout.as_str()), (Some(0), "2\n"), "{:#?}", sent.log);
+    for fault in faults {
+        assert!(sent.log.iter().any(|line| line.contains(fault)), "{fault}: {:#?}", sent.log);
+    }
+    assert_eq!(central.process.terminate().code, Some(0));
+    let out = folder.path().join("bets-out.csv");
+    run_well(&["export", "--data", str(&data), "--out", str(&out)]);
+    let exported = std::fs::read_to_string(&out).unwrap();
+    let bets = "1,Ana,Paz,1,2000-01-01,5\n1,\"Ana, la\",\"O\"\"Paz\",2,2000-01-01,7\n";
+    assert_eq!(exported.split_once('\n').unwrap().1, bets);
+}
+
+#[test]
+fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "Ana,Paz,1,2000-01-01,5\n";
+    let file = write(folder.path(), "bets.csv", &row.repeat(40));
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
+    let mut first = agency(1, &central.address, Path::new(&file), &["--batch-max-bets", "10"]);
+    first.wait_for("chunk_id: 3");
+    first.kill();
+    let other = agency(1, &central.address, Path::new(&file), &["--batch-max-bets", "7"]).ended();
+    assert_eq!(other.code, Some(1));
+    let told = other.log.last().unwrap();
+    assert!(told.contains("--batch-max-bets") && told.contains("first 4 batches"), "{told}");
+}
+
+#[test]
+fn several_draws_of_a_ledger_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    ledger_of(&data, "lunes", &["Ana|Paz|1|2000-01-01|7"]);
+    ledger_of(&data, "martes", &["Ana|Paz|2|2000-01-01|7", "Eva|Paz|3|2000-01-01|8"]);
+    let data = str(&data);
+    for command in ["export", "winners"] {
+        refused(&[command, "--data", data], 2, &["--draw", "lunes", "martes"]);
+        refused(&[command, "--data", data, "--draw", "jueves"], 2, &["jueves", "lunes"]);
+    }
+    let csv = ["winners", "--data", data, "--format", "csv", "--draw"];
+    assert_eq!(run_well(&[&csv[..], &["lunes"]].concat()), "agency,document\n1,1\n");
+    assert_eq!(run_well(&[&csv[..], &["martes"]].concat()), "agency,document\n1,2\n");
+    let table = run_well(&["winners", "--data", data, "--draw", "martes"]);
+    assert!(
+        table.starts_with("draw martes, winning number 7: 1 winners among 2 bets\n"),
+        "{table}"
+    );
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--agencies", "2"];
+    refused(&[&serve[..], &["--draw", "lunes"]].concat(), 1, &["lunes", "agencies 1 ", "0-9999"]);
+}
+
+#[test]
+fn a_draw_that_was_not_made_has_no_winners_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
+    Raw::connect(&central.address).send(&finish(2)).expect(&finish(2));
+    assert_eq!(central.process.terminate().code, Some(0));
+    refused(&["winners", "--data", str(&data)], 1, &["'sorteo' has not been made", "1 of 2"]);
+}
+
+#[test]
+fn a_damaged_ledger_is_refused_with_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    ledger_of(&data, "lunes", &["Ana|Paz|1|2000-01-01|7"]);
+    let path = data.join("segment-0000000001.bol");
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    // Within the first record's body.
+    file.seek(std::io::SeekFrom::Start(4096 + 90)).unwrap();
+    file.write_all(b"x").unwrap();
+    let place = ["segment-0000000001.bol at byte 4096", str(&data)];
+    refused(&["check", "--data", str(&data)], 1, &place);
+    refused(&["export", "--data", str(&data)], 1, &place);
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", str(&data), "--agencies", "1"];
+    refused(&serve, 1, &place);
+}
+
+#[test]
+fn an_address_in_use_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let central = Central::start(&folder.path().join("a"), "127.0.0.1:0", &["--agencies", "1"]);
+    let other = folder.path().join("b");
+    let serve = ["serve", "--listen", &central.address, "--data", str(&other), "--agencies", "1"];
+    refused(&serve, 1, &[&central.address, "is the address free"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let bet = "Ana|Paz|1|2000-01-01|7";
+    ledger_of(&data, "lunes", &[bet; 300]);
+    let mut command = bolillero();
+    command.args(["export", "--data", str(&data)]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let told = text(&output.stderr);
+    assert!(output.status.code().is_some() && !told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn a_demo_shows_what_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = str(folder.path());
+    run_well(&["generate", "--agencies", "3", "--bets", "1000", "--seed", "4", "--out", out]);
+    let shown = run_well(&["demo", "--bets", out]);
+    let words: Vec<Vec<&str>> =
+        shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["agency", "bets", "batches", "winners"]);
+    for (agency, shown) in (1..=3).zip(&words[1..]) {
+        let path = folder.path().join(format!("agency-{agency}.csv"));
+        let file = std::fs::read_to_string(path).unwrap();
+        let bets = file.lines().count();
+        let winners = file.lines().filter(|line| line.ends_with(",7574")).count();
+        let batches = bets.div_ceil(93);
+        let expected = [agency, bets, batches, winners].map(|count| count.to_string());
+        assert_eq!(*shown, expected);
+    }
+    assert_eq!(words[4][..2], ["all", "1000"]);
+}

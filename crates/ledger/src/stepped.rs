@@ -1,0 +1,348 @@
+//! The store without threads, for simulations: nothing happens until it is told to take a turn.
+//!
+//! The same [`Engine`] and the same recovery as [`Ledger`](crate::Ledger). Calls queue; a turn is
+//! one group commit of what is pending, and runs the completions before it returns. Segments are
+//! made when they are needed and sealed as soon as they are full, inline. So with one caller all
+//! that a run does to its disk follows from the calls and turns alone.
+//!
+//! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lottery::{
+    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
+    DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished, OpenDrawError,
+    ProgressError, ReadError, Store, StoreFault, StoredBatch, Timestamp, Winners,
+};
+
+use crate::disk::{Claim, Disk, DiskFile};
+use crate::engine::{Engine, Request, SegmentSource};
+use crate::error::Fault;
+use crate::keeper::{fault_of, new_segment};
+use crate::ledger::{check_segment_len, refused, take, unreadable};
+use crate::limits::GROUP_REQUESTS_MAX;
+use crate::reading;
+use crate::recovery::{self, Report};
+use crate::segment;
+use crate::segments::{Segment, Segments};
+
+/// See the module's documentation. Dropping it refuses what is pending.
+pub struct SteppedLedger {
+    pending: Mutex<Vec<Request>>,
+    engine: Mutex<Engine>,
+    segments: Segments,
+    report: Report,
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// Makes and seals segments where it is called.
+struct Inline {
+    disk: Arc<dyn Disk>,
+    segment_len: u64,
+    alarm: Option<String>,
+}
+
+impl SteppedLedger {
+    /// Opens the ledger on `disk`; new segments are `segment_len` bytes long.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`](crate::Ledger::open).
+    pub fn open_on(disk: Arc<dyn Disk>, segment_len: u64) -> Result<Self, Fault> {
+        check_segment_len(segment_len)?;
+        let lock = take(&*disk, Claim::Write)?;
+        let recovered = recovery::recover(&*disk)?;
+        let (segments, report) = (recovered.segments.clone(), recovered.report);
+        let source = Inline { disk, segment_len, alarm: None };
+        let mut engine = Engine::new(recovered, Box::new(source), segment_len)?;
+        engine.start().map_err(refused)?;
+        let (pending, engine) = (Mutex::new(Vec::new()), Mutex::new(engine));
+        Ok(Self { pending, engine, segments, report, _lock: lock })
+    }
+
+    /// What was found and done at opening.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.report
+    }
+
+    /// Decides what is pending, makes it durable and runs the completions, as one group commit.
+    /// Says whether there was something; not while another turn is under way, which is so for a
+    /// completion that asks.
+    pub fn turn(&self) -> bool {
+        // Before the requests are taken, so that they are decided in the order of the calls.
+        let Ok(mut engine) = self.engine.try_lock() else { return false };
+        let mut pending = self.pending();
+        let count = pending.len().min(GROUP_REQUESTS_MAX);
+        let requests: Vec<_> = pending.drain(..count).collect();
+        // Completions may call.
+        drop(pending);
+        if count > 0 {
+            engine.turn(requests.into_iter());
+        }
+        count > 0
+    }
+
+    /// How many calls wait for a turn.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.pending().len()
+    }
+
+    fn submit(&self, request: Request) {
+        self.pending().push(request);
+    }
+
+    /// Asks the engine beside what is pending, which is not part of what a reader must see.
+    fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {
+        let (sender, receiver) = mpsc::channel();
+        let request = Request::Draws(Box::new(move |statuses| drop(sender.send(statuses))));
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        engine.turn(std::iter::once(request));
+        drop(engine);
+        let statuses = receiver.recv().unwrap_or(Err(StoreFault::Closed));
+        let statuses = statuses.map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
+        statuses.into_iter().find(|status| status.id == draw).ok_or(ReadError::UnknownDraw(draw))
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SteppedLedger {
+    fn drop(&mut self) {
+        let pending = std::mem::take(&mut *self.pending());
+        for request in pending {
+            request.refuse(StoreFault::Closed);
+        }
+    }
+}
+
+impl Store for SteppedLedger {
+    fn open_draw(
+        &self,
+        terms: DrawTerms,
+        at: Timestamp,
+        done: Done<Result<DrawId, OpenDrawError>>,
+    ) {
+        self.submit(Request::OpenDraw(terms, at, done));
+    }
+
+    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
+        self.submit(Request::Append(batch, at, done));
+    }
+
+    fn finish(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        at: Timestamp,
+        done: Done<Result<Finished, FinishError>>,
+    ) {
+        self.submit(Request::Finish(draw, agency, at, done));
+    }
+
+    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
+        self.submit(Request::Close(draw, at, done));
+    }
+
+    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
+        self.submit(Request::Draw(draw, number, at, done));
+    }
+
+    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
+        self.submit(Request::Draws(done));
+    }
+
+    fn progress(
+        &self,
+        draw: DrawId,
+        agency: AgencyId,
+        done: Done<Result<AgencyProgress, ProgressError>>,
+    ) {
+        self.submit(Request::Progress(draw, agency, done));
+    }
+
+    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+        let DrawState::Drawn { number } = self.status(draw)?.state else {
+            return Err(ReadError::NotDrawn);
+        };
+        reading::winners(&self.segments, draw, number).map_err(unreadable)
+    }
+
+    fn scan(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.status(draw)?;
+        reading::scan(&self.segments, draw, visit).map_err(unreadable)
+    }
+}
+
+impl SegmentSource for Inline {
+    fn next(&mut self, number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
+        new_segment(&*self.disk, number, self.segment_len)
+            .map_err(|error| fault_of(&segment::name(number), &error))
+    }
+
+    fn stock_up(&mut self) {}
+
+    fn seal(&mut self, segment: Arc<Segment>) {
+        // As the keeper: without an index it is complete all the same, damage is another matter.
+        if let Err(fault @ Fault::Damage(_)) = segment.seal() {
+            self.alarm = Some(fault.to_string());
+        }
+    }
+
+    fn alarm(&self) -> Option<String> {
+        self.alarm.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lottery::conformance::{Subject, submit};
+
+    use super::*;
+    use crate::disk::simulated::SimulatedDisk;
+
+    const SEGMENT_LEN: u64 = 96 << 10;
+
+    fn open(disk: &SimulatedDisk) -> Arc<SteppedLedger> {
+        Arc::new(SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN).unwrap())
+    }
+
+    /// Takes a turn after each call.
+    struct Eager(Arc<SteppedLedger>);
+
+    impl Eager {
+        fn then_turn<T>(&self, call: impl FnOnce(&SteppedLedger) -> T) -> T {
+            let given = call(&self.0);
+            // Who finds another turning may leave: that one looks again when its turn is over.
+            while self.0.pending_count() > 0 && self.0.turn() {}
+            given
+        }
+    }
+
+    impl Store for Eager {
+        fn open_draw(
+            &self,
+            terms: DrawTerms,
+            at: Timestamp,
+            done: Done<Result<DrawId, OpenDrawError>>,
+        ) {
+            self.then_turn(|ledger| ledger.open_draw(terms, at, done));
+        }
+
+        fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
+            self.then_turn(|ledger| ledger.append(batch, at, done));
+        }
+
+        fn finish(
+            &self,
+            draw: DrawId,
+            agency: AgencyId,
+            at: Timestamp,
+            done: Done<Result<Finished, FinishError>>,
+        ) {
+            self.then_turn(|ledger| ledger.finish(draw, agency, at, done));
+        }
+
+        fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
+            self.then_turn(|ledger| ledger.close(draw, at, done));
+        }
+
+        fn draw(
+            &self,
+            draw: DrawId,
+            number: u32,
+            at: Timestamp,
+            done: Done<Result<Drawn, DrawError>>,
+        ) {
+            self.then_turn(|ledger| ledger.draw(draw, number, at, done));
+        }
+
+        fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
+            self.then_turn(|ledger| ledger.draws(done));
+        }
+
+        fn progress(
+            &self,
+            draw: DrawId,
+            agency: AgencyId,
+            done: Done<Result<AgencyProgress, ProgressError>>,
+        ) {
+            self.then_turn(|ledger| ledger.progress(draw, agency, done));
+        }
+
+        fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+            self.then_turn(|ledger| ledger.winners(draw))
+        }
+
+        fn scan(
+            &self,
+            draw: DrawId,
+            visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+        ) -> Result<(), ReadError> {
+            self.then_turn(|ledger| ledger.scan(draw, visit))
+        }
+    }
+
+    struct OnSimulatedDisk {
+        disk: SimulatedDisk,
+        eager: Option<Arc<Eager>>,
+    }
+
+    impl OnSimulatedDisk {
+        fn new() -> Self {
+            let disk = SimulatedDisk::new();
+            let eager = Some(Arc::new(Eager(open(&disk))));
+            Self { disk, eager }
+        }
+    }
+
+    impl Subject for OnSimulatedDisk {
+        fn store(&self) -> Arc<dyn Store> {
+            Arc::clone(self.eager.as_ref().unwrap()) as Arc<dyn Store>
+        }
+
+        fn reopen(&mut self) {
+            let eager = Arc::into_inner(self.eager.take().unwrap());
+            drop(eager.expect("a check lets go of the store before it reopens"));
+            self.eager = Some(Arc::new(Eager(open(&self.disk))));
+        }
+    }
+
+    mod suite {
+        lottery::conformance_suite!(super::OnSimulatedDisk::new());
+    }
+
+    #[test]
+    fn nothing_is_decided_written_or_answered_before_a_turn() {
+        let disk = SimulatedDisk::new();
+        let ledger = open(&disk);
+        let before = disk.operations();
+        let terms = DrawTerms {
+            name: lottery::DrawName::new("sorteo").unwrap(),
+            agencies: lottery::Agencies::first(1).unwrap(),
+            numbers: lottery::NumberRange::default(),
+        };
+        let opened = submit(|done| ledger.open_draw(terms, Timestamp(1), done));
+        assert_eq!((ledger.pending_count(), disk.operations()), (1, before));
+        assert!(ledger.turn());
+        assert_eq!(opened.answer(), Ok(DrawId(1)));
+        assert_eq!(disk.operations(), before + 1);
+        assert!(!ledger.turn(), "nothing is pending");
+    }
+
+    #[test]
+    fn what_is_pending_when_it_is_dropped_is_refused() {
+        let ledger = open(&SimulatedDisk::new());
+        let draws = submit(|done| ledger.draws(done));
+        drop(ledger);
+        assert_eq!(draws.answer(), Err(StoreFault::Closed));
+    }
+}

@@ -74,7 +74,8 @@ impl Run<'_> {
         let welcome = match connection.next_event(Some(REPLY_TIME_MAX)).await {
             Ok(AgencyEvent::Welcomed(welcome)) => welcome,
             Ok(event) => return Err(self.not_expected(event)),
-            Err(Loss::Closed) => return Err(Loss::ClosedAtHello.into()),
+            // A reset, when it had not read all of HELLO.
+            Err(Loss::Closed | Loss::Io(_)) => return Err(Loss::ClosedAtHello.into()),
             Err(loss) => return Err(loss.into()),
         };
         let numbers =

@@ -5,10 +5,9 @@ mod scripted;
 use std::time::Duration;
 
 use agency::{AgencyError, Options, RowReason};
-use scripted::{Central, batches, file, options, rows, run};
+use scripted::{Central, batches, file, options, play, rows, run};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::join;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::{CentralMessage, ErrorCode, ErrorMessage, Fault, FaultCode};
@@ -63,7 +62,7 @@ async fn the_first_central_is_served_as_the_field_does_it() {
         expect(&mut stream, &[0, 15, 0, 0, 0, 1]).await;
         stream.write_all(b"\0\x11\0\x1130000001,30000002").await.unwrap();
     };
-    let (report, ()) = join!(run(legacy(&central, &file)), script);
+    let report = play(run(legacy(&central, &file)), script).await;
     let report = report.unwrap();
     assert_eq!((report.bets, report.batches), (5, 3));
     assert_eq!(report.winners, ["30000001", "30000002"]);
@@ -92,7 +91,7 @@ async fn a_batch_without_acknowledgement_is_sent_again_with_its_id() {
         expect(&mut stream, &[0, 15, 0, 0, 0, 1]).await;
         stream.write_all(&[0, 17, 0, 0]).await.unwrap();
     };
-    let (report, ()) = join!(run(legacy(&central, &file)), script);
+    let report = play(run(legacy(&central, &file)), script).await;
     assert_eq!(report.unwrap().winners, Vec::<String>::new());
 }
 
@@ -113,7 +112,7 @@ async fn a_refusal_names_the_rows_of_the_batch_that_was_in_flight() {
             CentralMessage::Error(error.with_faults([fault])).encode(&mut bytes);
             stream.write_all(&bytes).await.unwrap();
         };
-        let (failed, ()) = join!(run(legacy(&central, &file)), script);
+        let failed = play(run(legacy(&central, &file)), script).await;
         let Err(AgencyError::Refused { rows, .. }) = failed else {
             panic!("{failed:?}");
         };

@@ -5,8 +5,7 @@ mod scripted;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use scripted::{Central, file, options, rows, run, welcome};
-use tokio::join;
+use scripted::{Central, file, options, play, rows, run, welcome};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use wire::{ErrorCode, ErrorMessage};
@@ -53,7 +52,7 @@ impl Visit for Fields {
 async fn lines_of(script: impl Future<Output = ()>, agency: agency::Options) -> Vec<String> {
     let lines = Lines::default();
     let logged = tracing::subscriber::set_default(lines.clone());
-    let _ = join!(run(agency), script);
+    let _ = play(run(agency), script).await;
     drop(logged);
     let lines = lines.0.lock().expect("no test panics in it");
     lines.clone()

@@ -5,10 +5,9 @@ mod scripted;
 use agency::{AgencyError, Options, Progress, RowReason};
 use lottery::{DrawName, NumberRange};
 use scripted::{
-    Central, Request, batches, file, options, row, rows, run, run_watched, welcome, welcome_back,
-    won,
+    Central, Request, batches, file, options, play, row, rows, run, run_watched, welcome,
+    welcome_back, won,
 };
-use tokio::join;
 use tokio_util::sync::CancellationToken;
 use wire::message::DrawState;
 use wire::{CentralMessage, Documents, ErrorCode, ErrorMessage, Fault, FaultCode, Welcome};
@@ -45,7 +44,7 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
     let options = Options { draw, ..options(&central, &file) };
     let mut watch = |progress| told.push(progress);
     let run = run_watched(options, &mut watch, CancellationToken::new());
-    let (report, ()) = join!(run, script);
+    let report = play(run, script).await;
     let report = report.unwrap();
     assert_eq!(report.winners, ["30000001", "30000002", "30000004"]);
     assert_eq!((report.bets, report.batches, report.resumed), (5, 3, 0));
@@ -89,7 +88,7 @@ async fn the_smaller_window_applies() {
             }
             line.serve(10, &[]).await;
         };
-        let (report, ()) = join!(run(options), script);
+        let report = play(run(options), script).await;
         assert_eq!(report.unwrap().batches, 10);
     }
 }
@@ -120,7 +119,7 @@ async fn after_a_lost_connection_exactly_the_unacknowledged_is_sent_again() {
     };
     let options = options(&central, &file);
     let run = run_watched(options, &mut watch, CancellationToken::new());
-    let (report, ()) = join!(run, script);
+    let report = play(run, script).await;
     let report = report.unwrap();
     assert_eq!((report.bets, report.batches, report.resumed), (10, 5, 0));
     assert_eq!(report.winners, ["30000001"]);
@@ -137,7 +136,7 @@ async fn a_restarted_agency_goes_on_where_the_last_run_stopped() {
         let mut line = central.greet(welcome_back(&expected[..3])).await;
         assert_eq!(line.serve(3, &[]).await, expected[3..]);
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = play(run(options(&central, &file)), script).await;
     let report = report.unwrap();
     assert_eq!((report.bets, report.batches, report.resumed), (9, 5, 3));
 }
@@ -154,7 +153,7 @@ async fn other_bets_at_the_central_are_never_sent_on() {
             let mut line = central.greet(welcome_back(&stored)).await;
             assert_eq!(line.request().await, None);
         };
-        let (failed, ()) = join!(run(options(&central, &file)), script);
+        let failed = play(run(options(&central, &file)), script).await;
         let error = failed.unwrap_err();
         assert!(!error.is_wrong_input());
         let chunks = stored.len();
@@ -183,7 +182,7 @@ async fn a_central_that_lost_acknowledged_batches_is_told_from_a_lost_connection
         let mut line = central.greet(welcome()).await;
         assert_eq!(line.request().await, None);
     };
-    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let failed = play(run(options(&central, &file)), script).await;
     let lost = matches!(failed, Err(AgencyError::LostByCentral { acknowledged: 1, stored: 0 }));
     assert!(lost, "{failed:?}");
 }
@@ -203,7 +202,7 @@ async fn bets_refused_by_the_central_are_named_by_file_and_line() {
         line.refuse(second, error).await;
         while line.request().await.is_some() {}
     };
-    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let failed = play(run(options(&central, &file)), script).await;
     let error = failed.unwrap_err();
     assert!(error.is_wrong_input());
     let path = file.path().display();
@@ -241,7 +240,7 @@ async fn a_refusal_for_good_ends_the_run_and_one_for_now_does_not() {
                 central.greet(welcome()).await.serve(0, &[]).await;
             }
         };
-        let (ended, ()) = join!(run(options(&central, &file)), script);
+        let ended = play(run(options(&central, &file)), script).await;
         match ended {
             Ok(report) => assert!(!for_good && report.bets == 3, "{code}"),
             Err(AgencyError::Refused { code: said, .. }) => assert!(for_good && said == code),
@@ -265,7 +264,7 @@ async fn a_batch_refused_for_now_is_sent_again_on_a_new_connection() {
         let mut line = central.greet(welcome_back(&expected[..1])).await;
         assert_eq!(line.serve(1, &[]).await, expected[1..]);
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = play(run(options(&central, &file)), script).await;
     assert_eq!(report.unwrap().batches, 3);
 }
 
@@ -282,7 +281,7 @@ async fn the_file_is_checked_again_with_the_draws_numbers_before_anything_is_sen
             let texts = central.greet(welcome).await.serve(0, &[]).await;
             assert_eq!(texts.len(), usize::from(skip_invalid));
         };
-        let (ended, ()) = join!(run(options), script);
+        let ended = play(run(options), script).await;
         let refused = match ended {
             Ok(report) => report.refused_rows,
             Err(AgencyError::BadRows { rows, .. }) => rows,
@@ -306,7 +305,7 @@ async fn a_shorter_message_limit_of_the_central_makes_smaller_batches() {
         assert!(texts.len() > 3 && texts.iter().all(|text| text.len() <= 252));
         assert_eq!(texts.join("&"), batches(30, 30)[0]);
     };
-    let (report, ()) = join!(run(options), script);
+    let report = play(run(options), script).await;
     assert_eq!(report.unwrap().bets, 30);
 }
 
@@ -323,7 +322,7 @@ async fn a_file_that_changes_after_its_check_is_not_sent() {
         line.greet(hello, welcome()).await;
         assert_eq!(line.request().await, None);
     };
-    let (failed, ()) = join!(run(options), script);
+    let failed = play(run(options), script).await;
     assert!(matches!(failed, Err(AgencyError::Changed { .. })), "{failed:?}");
 }
 
@@ -339,7 +338,7 @@ async fn an_agency_that_had_finished_only_asks_for_its_winners() {
             assert_eq!(request, Request::GetWinners);
             line.reply(ticket, &won(&["30000003"])).await;
         };
-        let (report, ()) = join!(run(options(&central, &file)), script);
+        let report = play(run(options(&central, &file)), script).await;
         let report = report.unwrap();
         assert_eq!(report.winners, ["30000003"]);
         assert_eq!((report.bets, report.resumed, report.bytes), (5, 3, 0));
@@ -355,7 +354,7 @@ async fn an_agency_that_had_finished_can_send_no_more() {
             Welcome { state: DrawState::AgencyFinished, ..welcome_back(&batches(5, 2)[..2]) };
         assert_eq!(central.greet(welcome).await.request().await, None);
     };
-    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let failed = play(run(options(&central, &file)), script).await;
     let no_more = matches!(failed, Err(AgencyError::NoMoreBets { chunks: 2, .. }));
     assert!(no_more, "{failed:?}");
 }
@@ -368,7 +367,7 @@ async fn a_file_without_bets_goes_straight_to_finish() {
         let mut line = central.greet(welcome()).await;
         assert_eq!(line.serve(0, &[]).await, Vec::<String>::new());
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = play(run(options(&central, &file)), script).await;
     assert_eq!(report.unwrap().bets, 0);
 }
 

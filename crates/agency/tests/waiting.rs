@@ -9,9 +9,9 @@ use std::time::Duration;
 use agency::limits::{REPLY_TIME_MAX, STALL_TIME_MAX, WINNERS_LEN_MAX};
 use agency::{AgencyError, Options, Progress};
 use scripted::{
-    Central, Request, batches, file, options, rows, run, run_watched, welcome, welcome_back, won,
+    Central, Request, batches, file, options, play, rows, run, run_watched, welcome, welcome_back,
+    won,
 };
-use tokio::join;
 use tokio::time::{Instant, pause, resume, sleep};
 use tokio_util::sync::CancellationToken;
 use wire::message::DrawState;
@@ -41,7 +41,7 @@ async fn a_silent_central_is_left_after_the_longest_reply_time() {
         }
     };
     let options = options(&central, &file);
-    let (report, ()) = join!(run_watched(options, &mut watch, CancellationToken::new()), script);
+    let report = play(run_watched(options, &mut watch, CancellationToken::new()), script).await;
     assert_eq!(report.unwrap().bets, 3);
     assert_eq!(reasons[0], "no reply from the central after 30 seconds");
 }
@@ -91,7 +91,7 @@ async fn hours_of_waiting_for_the_draw_do_not_count_as_standing_still() {
     let mut finished = 0;
     let mut watch = |progress| finished += u32::from(progress == Progress::Finished);
     let options = options(&central, &file);
-    let (report, ()) = join!(run_watched(options, &mut watch, CancellationToken::new()), script);
+    let report = play(run_watched(options, &mut watch, CancellationToken::new()), script).await;
     assert_eq!(report.unwrap().winners, ["30000001"]);
     assert_eq!(finished, 1);
 }
@@ -111,7 +111,7 @@ async fn finish_is_said_again_until_it_is_acknowledged() {
     let mut finished = 0;
     let mut watch = |progress| finished += u32::from(progress == Progress::Finished);
     let options = options(&central, &file);
-    let (report, ()) = join!(run_watched(options, &mut watch, CancellationToken::new()), script);
+    let report = play(run_watched(options, &mut watch, CancellationToken::new()), script).await;
     assert!(report.is_ok());
     assert_eq!(finished, 1);
 }
@@ -132,7 +132,7 @@ async fn finish_is_said_again_to_a_central_that_does_not_know_of_it_any_more() {
         let mut line = central.greet(welcome_back(&batches(3, 2))).await;
         line.serve(2, &["7"]).await;
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = play(run(options(&central, &file)), script).await;
     assert_eq!(report.unwrap().winners, ["7"]);
 }
 
@@ -151,7 +151,7 @@ async fn no_winners_yet_is_asked_again_on_the_same_connection() {
         }
         line.serve(0, &["7"]).await;
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = play(run(options(&central, &file)), script).await;
     assert_eq!(report.unwrap().winners, ["7"]);
 }
 
@@ -173,7 +173,7 @@ async fn winners_that_broke_off_are_collected_again_from_the_first() {
         let (ticket, _) = line.request().await.unwrap();
         line.reply(ticket, &won(&["1", "2", "3"])).await;
     };
-    let (report, ()) = join!(run(options(&central, &file)), script);
+    let report = play(run(options(&central, &file)), script).await;
     assert_eq!(report.unwrap().winners, ["1", "2", "3"]);
 }
 
@@ -193,7 +193,7 @@ async fn more_winners_than_fit_the_limit_are_refused() {
         }
         line.reply(ticket, &won(&[])).await;
     };
-    let (failed, ()) = join!(run(options(&central, &file)), script);
+    let failed = play(run(options(&central, &file)), script).await;
     assert!(matches!(failed, Err(AgencyError::TooManyWinners)));
 }
 
@@ -214,7 +214,7 @@ async fn a_central_that_does_not_know_hello_is_told_from_others() {
         line.request().await.unwrap();
     };
     let options = options(&central, &file);
-    let (report, ()) = join!(run_watched(options, &mut watch, stop.clone()), script);
+    let report = play(run_watched(options, &mut watch, stop.clone()), script).await;
     assert!(report.unwrap().stopped);
     assert!(reasons[0].contains("--legacy"), "{reasons:?}");
 }
@@ -236,7 +236,7 @@ async fn being_stopped_while_sending_ends_at_once_and_tells_what_is_stored() {
     };
     let options = options(&central, &file);
     let mut ignore = |_| ();
-    let (report, ()) = join!(run_watched(options, &mut ignore, stop.clone()), script);
+    let report = play(run_watched(options, &mut ignore, stop.clone()), script).await;
     let report = report.unwrap();
     assert_eq!((report.stopped, report.bets, report.batches), (true, 2, 1));
 }
@@ -259,7 +259,7 @@ async fn being_stopped_while_waiting_for_the_draw_ends_at_once() {
     };
     let options = options(&central, &file);
     let mut ignore = |_| ();
-    let (report, ()) = join!(run_watched(options, &mut ignore, stop.clone()), script);
+    let report = play(run_watched(options, &mut ignore, stop.clone()), script).await;
     let report = report.unwrap();
     assert_eq!((report.stopped, report.bets, report.winners), (true, 2, vec![]));
 }

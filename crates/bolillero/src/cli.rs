@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs, WinnersArgs,
+    AgencyArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs, WinnersArgs,
 };
 use crate::exit::Ending;
 use crate::settings;
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Winners(WinnersArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
+    /// Measure how fast bets are acknowledged on this machine.
+    Bench(BenchArgs),
 }
 
 const EXAMPLES: &str = "\

@@ -1,16 +1,19 @@
 //! The subcommands, one module each.
 
 mod agency;
+mod bench;
 mod check;
 mod demo;
 mod export;
 mod folder;
 mod generate;
+mod processes;
 mod progress;
 mod serve;
 mod winners;
 
 pub(crate) use agency::AgencyArgs;
+pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
@@ -31,5 +34,6 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Export(args) => export::run(&args),
         Command::Winners(args) => winners::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

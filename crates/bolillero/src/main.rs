@@ -5,6 +5,7 @@
 
 mod cli;
 mod commands;
+mod descriptors;
 mod exit;
 mod logging;
 mod settings;

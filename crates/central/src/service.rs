@@ -35,8 +35,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::limits::{DRAW_RETRY_TIME, LimitsError};
 use crate::options::{Options, WinningNumber};
-use answers::{StoreError, watched};
 pub(crate) use answers::Failure;
+use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
 
 /// The domain service. One a store.
@@ -264,7 +264,8 @@ impl Service {
         let WinningNumber::Fixed(number) = self.winning_number;
         let (failure, store) = (&self.failure, &self.store);
         ask(failure, |done| store.close(draw.id, self.clock.now(), done)).await?;
-        let drawn = ask(failure, |done| store.draw(draw.id, number, self.clock.now(), done)).await?;
+        let drawn =
+            ask(failure, |done| store.draw(draw.id, number, self.clock.now(), done)).await?;
         if !drawn.repeated {
             tracing::info!(action = "sorteo", result = "success");
         }
@@ -305,10 +306,7 @@ impl MakeDrawError {
 }
 
 /// Waits for the store's answer to `request`.
-async fn ask<T, E>(
-    failure: &Arc<Failure>,
-    request: impl FnOnce(Done<Result<T, E>>),
-) -> Result<T, E>
+async fn ask<T, E>(failure: &Arc<Failure>, request: impl FnOnce(Done<Result<T, E>>)) -> Result<T, E>
 where
     T: Send + 'static,
     E: StoreError + Send + 'static,

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::io::{self, ErrorKind, Write};
+use std::pin::pin;
 use std::time::Duration;
 
 use agency::{AgencyError, Options, Progress, Report};
@@ -19,6 +20,9 @@ use wire::{
 
 /// Longer than a test runs, also when its clock is made to jump.
 const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What one side may still take when the other has ended.
+const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Where the scripted central listens.
 pub(crate) struct Central {
@@ -260,6 +264,25 @@ pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
 /// Runs an agency to its end, in more time than any test needs.
 pub(crate) async fn run(options: Options) -> Result<Report, AgencyError> {
     run_watched(options, &mut |_| (), CancellationToken::new()).await
+}
+
+/// The agency's side and the central's at once. One that ends leaves the other little time.
+pub(crate) async fn play<T>(
+    agency: impl Future<Output = T>,
+    script: impl Future<Output = ()>,
+) -> T {
+    let (mut agency, mut script) = (pin!(agency), pin!(script));
+    tokio::select! {
+        ended = &mut agency => {
+            let rest = timeout(REST_TIME_MAX, script).await;
+            rest.expect("the agency ended before the script did");
+            ended
+        }
+        () = &mut script => {
+            let rest = timeout(REST_TIME_MAX, agency).await;
+            rest.expect("the script ended and the agency goes on")
+        }
+    }
 }
 
 /// As [`run`], watched.

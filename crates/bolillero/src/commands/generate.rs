@@ -89,7 +89,8 @@ fn shares(agencies: u32, bets: u64, random: &mut Rng) -> Vec<u64> {
     weights.iter().map(share).collect()
 }
 
-fn write_bet(out: &mut impl Write, random: &mut Rng) -> std::io::Result<()> {
+/// Writes one bet as a line of a file.
+pub(super) fn write_bet(out: &mut impl Write, random: &mut Rng) -> std::io::Result<()> {
     let mut pick = |names: &[&'static str]| names[random.usize(..names.len())];
     let (first, last) = (pick(FIRST_NAMES), pick(LAST_NAMES));
     let second = pick(FIRST_NAMES);

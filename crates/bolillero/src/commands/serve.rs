@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::values::{Name, Numbers, Span};
-use crate::{settings, signals};
+use crate::{descriptors, settings, signals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +34,8 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.";
 /// The course's winning number.
 const WINNING_NUMBER_DEFAULT: u32 = 7574;
 const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
+/// File descriptors besides the connections: the ledger's, the log's, the runtime's.
+const DESCRIPTORS_SPARE: u64 = 100;
 /// After the connections are closed, what may still be running is winners being read.
 const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 
@@ -133,6 +135,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default());
 
+    allow_connections(options.limits.connections_max);
     let ledger = Ledger::open(&data, ledger::Options::default())
         .with_context(|| format!("can't open the ledger in {}", data.display()))?;
     let report = ledger.report();
@@ -164,6 +167,22 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     // Dropped last, it finishes what is under way.
     drop(ledger);
     Ok(served?)
+}
+
+/// Sees to it that there is a descriptor for every connection.
+fn allow_connections(connections_max: usize) {
+    let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX);
+    let wanted = wanted.saturating_add(DESCRIPTORS_SPARE);
+    let allowed = descriptors::allow(wanted);
+    if allowed < wanted {
+        tracing::warn!(
+            action = "permitir_conexiones",
+            result = "fail",
+            descriptores = allowed,
+            necesarios = wanted,
+            error = "raise the limit of open files, or lower --connections-max",
+        );
+    }
 }
 
 struct SystemClock;

@@ -32,11 +32,7 @@ where
     E: StoreError + 'static,
     F: FnOnce(Result<T, E>) + Send + 'static,
 {
-    let answer = Answer {
-        done: Some(done),
-        failure: Arc::clone(failure),
-        outcome: PhantomData,
-    };
+    let answer = Answer { done: Some(done), failure: Arc::clone(failure), outcome: PhantomData };
     Box::new(move |outcome| answer.give(outcome))
 }
 

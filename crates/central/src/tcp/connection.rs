@@ -97,7 +97,7 @@ impl Connection {
     }
 
     /// Serves the agency until one of the two ends it.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         match self.converse().await {
             Ok(()) => self.close().await,
             Err(why) => self.abandon(&why),
@@ -287,7 +287,8 @@ impl Connection {
         let refused = self.session.is_closing() && !self.stopping;
         if self.lingers || refused {
             // If something arrived that nobody reads, closing would drop the replies on their way.
-            let _ = tokio::time::timeout(self.shared.limits.linger_time_max, discard(&self.stream)).await;
+            let _ = tokio::time::timeout(self.shared.limits.linger_time_max, discard(&self.stream))
+                .await;
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -91,19 +91,15 @@ impl Agencies {
         left
     }
 
-    fn serve(&self, stream: TcpStream, peer: IpAddr, place: tokio::sync::OwnedSemaphorePermit) {
+    fn serve(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
             tracing::debug!(action = "accept_connections", result = "fail", ip = %peer, error = %error);
             return;
         }
         tracing::info!(action = "accept_connections", result = "success", ip = %peer);
-        let connection = Connection::new(stream, peer, Arc::clone(&self.shared)).run();
-        let cut = self.cut.clone();
-        self.tasks.spawn(async move {
-            cut.run_until_cancelled(connection).await;
-            drop(place);
-        });
+        let connection = Connection::new(stream, peer, Arc::clone(&self.shared));
+        self.tasks.spawn(run(connection, self.cut.clone(), place));
     }
 
     fn turn_away(&self, stream: &TcpStream) {
@@ -114,6 +110,11 @@ impl Agencies {
         let _ = SockRef::from(stream).send(session.outgoing());
         let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);
     }
+}
+
+/// A connection's task: what it takes is what an idle connection costs.
+async fn run(mut connection: Connection, cut: CancellationToken, _place: OwnedSemaphorePermit) {
+    cut.run_until_cancelled(connection.run()).await;
 }
 
 /// The pauses after accepting failed: each twice the one before, up to a limit.
@@ -185,7 +186,47 @@ fn set_up(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use lottery::{Agencies as Registered, DrawName, DrawTerms, MemoryStore, NumberRange};
+
     use super::*;
+    use crate::options::{Options, WinningNumber};
+
+    struct StoppedClock;
+
+    impl crate::clock::Clock for StoppedClock {
+        fn now(&self) -> lottery::Timestamp {
+            lottery::Timestamp(0)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_costs_little() {
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Registered::first(1).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        let (winning_number, winners_wait) = (WinningNumber::Fixed(7), Duration::ZERO);
+        let limits = Limits::default();
+        let options = Options { terms, winning_number, winners_wait, limits };
+        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(StoppedClock));
+        let service = Service::open(store, clock, &options).await.unwrap();
+        let session_limits = options.limits.session().unwrap();
+        let agencies = Agencies::new(&service, &options.limits, session_limits);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let connection = Connection::new(stream, address.ip(), Arc::clone(&agencies.shared));
+        assert_eq!(
+            connection.session.memory_len(),
+            0,
+            "no buffer before there is something to read"
+        );
+        let place = Arc::clone(&agencies.free).try_acquire_owned().unwrap();
+        let task = run(connection, agencies.cut.clone(), place);
+        assert!(size_of_val(&task) <= 2560, "{} bytes", size_of_val(&task));
+    }
 
     #[test]
     fn pauses_grow_up_to_the_limit() {

@@ -32,12 +32,7 @@ pub(super) enum Outcome {
         progress: Result<AgencyProgress, ProgressError>,
     },
     /// Of BETS.
-    Appended {
-        ticket: Ticket,
-        chunk: ChunkId,
-        bets: u32,
-        appended: Result<Appended, AppendError>,
-    },
+    Appended { ticket: Ticket, chunk: ChunkId, bets: u32, appended: Result<Appended, AppendError> },
     /// Of FINISH.
     Finished { ticket: Ticket, agency: AgencyId, finished: Result<Finished, FinishError> },
 }

@@ -154,8 +154,7 @@ async fn a_draw_that_finds_the_store_full_is_made_when_there_is_room() {
 
 #[tokio::test]
 async fn a_central_that_could_not_draw_does_not_open() {
-    let mut setting = Setting::default();
-    setting.winning_number = 10_000;
+    let setting = Setting { winning_number: 10_000, ..Setting::default() };
     let error = setting.open(&Arc::default()).await.err().unwrap();
     assert!(matches!(error, central::OpenError::WinningNumber { number: 10_000, .. }));
 }

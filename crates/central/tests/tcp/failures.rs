@@ -40,6 +40,7 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
     assert_eq!(agency.error().await.code(), ErrorCode::ShuttingDown);
     agency.ends().await;
     assert_eq!(central.bets_stored(), 2);
+    drop((idle, waiting, agency));
     assert_eq!(central.ended().await, Err(ServeError::Store(failed())));
     let line = log.one("action: apuesta_recibida | result: fail | cantidad: 1 | error: ");
     assert!(line.contains("input/output error"), "{line}");
@@ -54,6 +55,7 @@ async fn a_store_that_fails_at_finish_ends_the_central() {
     agency.finish(1).await;
     assert_eq!(agency.error().await.code(), ErrorCode::StorageFailed);
     agency.ends().await;
+    drop(agency);
     assert_eq!(central.ended().await, Err(ServeError::Store(failed())));
 }
 
@@ -70,6 +72,7 @@ async fn a_store_that_fails_at_the_draw_ends_the_central() {
     agency.expect(&[0, 14, 0, 0, 0, 1]).await;
     agency.no_winners().await;
     agency.ends().await;
+    drop(agency);
     assert_eq!(central.ended().await, Err(ServeError::Store(failed())));
     assert_eq!(log.count("action: sorteo | result: success"), 0);
 }
@@ -82,6 +85,7 @@ async fn a_request_that_the_store_drops_is_a_failure_not_a_silence() {
     agency.bets(1, 0, LORCA).await;
     assert_eq!(agency.error().await.code(), ErrorCode::StorageFailed);
     agency.ends().await;
+    drop(agency);
     assert!(matches!(central.ended().await, Err(ServeError::Store(StoreFault::Failed(_)))));
 }
 
@@ -97,6 +101,7 @@ async fn a_full_store_refuses_and_takes_the_batch_later() {
     field.bets(1, 1, &bet("1", 1)).await;
     assert_eq!(field.error().await.code(), ErrorCode::StorageFull);
     field.ends().await;
+    drop(field);
     assert_eq!(central.bets_stored(), 0);
 
     central.store.set(Mode::Works);

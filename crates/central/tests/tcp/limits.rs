@@ -37,7 +37,9 @@ async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
         }
     };
     tokio::join!(served, cut, trickle);
-    log.one("action: recibir_mensaje | result: fail | ip: 127.0.0.1 | error: the message was begun");
+    log.one(
+        "action: recibir_mensaje | result: fail | ip: 127.0.0.1 | error: the message was begun",
+    );
     // One that began nothing may be silent for longer than that.
     silent.store(1, 1000, LORCA).await;
 }

@@ -1,4 +1,5 @@
 //! The central as agencies meet it: over real sockets, on a store that can be made to misbehave.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod client;
 mod draws;

@@ -41,8 +41,7 @@ async fn idle_connections_are_closed_at_once_and_no_more_are_taken() {
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
     let lines = log.lines();
     let shutdown: Vec<_> = lines.iter().filter(|line| line.contains("shutdown")).collect();
-    let expected =
-        ["action: shutdown | result: in_progress", "action: shutdown | result: success"];
+    let expected = ["action: shutdown | result: in_progress", "action: shutdown | result: success"];
     assert_eq!(shutdown, expected);
     assert_eq!(lines.last().unwrap(), expected[1]);
 }

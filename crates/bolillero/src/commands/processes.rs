@@ -1,4 +1,4 @@
-//! The processes of a demo: this same program as a central and as agencies.
+//! This same program in processes of its own: a central and agencies.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -7,12 +7,16 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 
 /// A central in a process of its own; killed when dropped.
 pub(super) struct Central {
     process: Child,
+    number: u32,
     address: String,
-    log: Lines<BufReader<ChildStderr>>,
+    /// Reads its log to the end, so that it never waits for a reader; gives the last line.
+    log: Option<JoinHandle<String>>,
+    last_words: String,
 }
 
 /// Agencies, each in a process of its own; killed when dropped.
@@ -22,9 +26,10 @@ pub(super) struct Agencies {
 
 impl Central {
     /// Starts one on a free port and waits until it listens.
-    pub(super) async fn start(data: &Path, agencies: u32) -> anyhow::Result<Self> {
+    pub(super) async fn start(data: &Path, agencies: u32, more: &[&str]) -> anyhow::Result<Self> {
         let mut command = this_program()?;
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(more);
         command.arg("--data").arg(data).args(["--agencies", &agencies.to_string()]);
         let mut process =
             command.stderr(Stdio::piped()).spawn().context("can't start a central")?;
@@ -34,29 +39,37 @@ impl Central {
         while let Some(line) = log.next_line().await? {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if let Some(address) = event["direccion"].as_str() {
-                return Ok(Self { process, address: address.to_owned(), log });
+                let number = process.id().context("the central has ended")?;
+                let log = Some(tokio::spawn(last_line(log)));
+                let address = address.to_owned();
+                return Ok(Self { process, number, address, log, last_words: String::new() });
             }
             last = line;
         }
         bail!("the central ended before it listened: {last}")
     }
 
+    /// Its number in the system.
+    pub(super) fn process(&self) -> u32 {
+        self.number
+    }
+
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Waits until it ends by itself, reading its log; gives its last words.
+    /// Waits until it ends by itself; gives its last words.
     pub(super) async fn ended(&mut self) -> String {
-        let mut last = String::new();
-        while let Ok(Some(line)) = self.log.next_line().await {
-            last = line;
+        if let Some(log) = &mut self.log {
+            self.last_words = log.await.unwrap_or_default();
+            self.log = None;
         }
-        last
+        self.last_words.clone()
     }
 
     /// Ends it in order.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        if let Some(pid) = self.process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+        if let Some(pid) = Pid::from_raw(self.number.cast_signed()) {
             kill_process(pid, Signal::TERM).context("can't end the central")?;
         }
         let last = self.ended().await;
@@ -97,6 +110,14 @@ impl Agencies {
         }
         Ok(winners)
     }
+}
+
+async fn last_line(mut log: Lines<BufReader<ChildStderr>>) -> String {
+    let mut last = String::new();
+    while let Ok(Some(line)) = log.next_line().await {
+        last = line;
+    }
+    last
 }
 
 /// This program, to be started again: without the environment's settings, ended when let go of.

@@ -1,0 +1,28 @@
+//! Every bound of the simulation, by name. Times are in ticks.
+
+use std::ops::RangeInclusive;
+
+/// How many agencies take part.
+pub const AGENCIES: RangeInclusive<u32> = 3..=5;
+/// Bets of one agency when batches are small, and when they fill segments.
+pub const BETS_FEW: RangeInclusive<usize> = 0..=40;
+/// See [`BETS_FEW`].
+pub const BETS_MANY: RangeInclusive<usize> = 300..=900;
+/// Chunks that an agency keeps unanswered.
+pub const WINDOW: RangeInclusive<u16> = 1..=8;
+/// Length of the ledger's segments: the least, so that some runs fill several.
+pub const SEGMENT_LEN: u64 = ledger::limits::SEGMENT_LEN_MIN;
+/// When faults stop.
+pub const FAULTS_TIME: RangeInclusive<u64> = 100..=1_500;
+/// How long after that a run may take to its end.
+pub const END_TIME_MAX: u64 = 10_000;
+/// How long the network keeps a piece of bytes, or the news that a connection is lost.
+pub const DELAY_TIME: RangeInclusive<u64> = 1..=12;
+/// How long the central, or an agency, is away after a crash.
+pub const AWAY_TIME: RangeInclusive<u64> = 1..=40;
+/// How long an agency pauses before it connects again or asks again.
+pub const PAUSE_TIME: RangeInclusive<u64> = 1..=25;
+/// How long the central lets a request for winners wait before it says that there are none yet.
+pub const WINNERS_WAIT: RangeInclusive<u64> = 10..=150;
+/// How many of the last notes of a run are told with its failure.
+pub const NOTES_TOLD: usize = 40;

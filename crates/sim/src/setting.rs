@@ -1,0 +1,150 @@
+//! What is fixed before a run begins, all of it from the seed.
+
+use fastrand::Rng;
+use lottery::{ChunkDigest, PrefixDigest};
+use wire::{BetsEncoder, Mode};
+
+use crate::limits::{AGENCIES, BETS_FEW, BETS_MANY, FAULTS_TIME, WINDOW, WINNERS_WAIT};
+
+/// The draw's name.
+pub(crate) const DRAW_NAME: &str = "sorteo";
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) files: Vec<File>,
+    pub(crate) frame_len_max: u32,
+    /// The central's.
+    pub(crate) window: u16,
+    pub(crate) number_max: u32,
+    pub(crate) winning_number: u32,
+    pub(crate) winners_wait: u64,
+    /// From this tick on no fault happens.
+    pub(crate) faults_until: u64,
+    pub(crate) rates: Rates,
+}
+
+/// One in how many ticks each thing goes wrong: for cuts a connection, for agencies an agency.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    pub(crate) cut: u64,
+    pub(crate) central_crash: u64,
+    pub(crate) agency_crash: u64,
+}
+
+/// An agency's file of bets, cut into its batches, and how the agency speaks.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// From 1.
+    pub(crate) agency: u32,
+    pub(crate) mode: Mode,
+    pub(crate) window: usize,
+    pub(crate) chunks: Vec<Chunk>,
+}
+
+/// A batch.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// The BETS message.
+    pub(crate) frame: Vec<u8>,
+    /// Its bets in canonical text.
+    pub(crate) text: String,
+    pub(crate) bets: u64,
+    /// Of all chunks up to this one.
+    pub(crate) prefix: PrefixDigest,
+}
+
+impl Setting {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let frame_len_max = *pick(rng, &[256, 512, 8192]);
+        let number_max = *pick(rng, &[1, 9, 9_999]);
+        let many = rng.u8(..) < 40;
+        let count = rng.u32(AGENCIES);
+        let files: Vec<_> = (1..=count)
+            .map(|agency| File::new(rng, agency, frame_len_max, number_max, many))
+            .collect();
+        Self {
+            winning_number: winning_number(rng, &files, number_max),
+            files,
+            frame_len_max,
+            window: rng.u16(WINDOW),
+            number_max,
+            winners_wait: rng.u64(WINNERS_WAIT),
+            faults_until: rng.u64(FAULTS_TIME),
+            rates: Rates {
+                cut: rng.u64(40..=600),
+                central_crash: rng.u64(60..=800),
+                agency_crash: rng.u64(150..=2_000),
+            },
+        }
+    }
+}
+
+impl File {
+    fn new(rng: &mut Rng, agency: u32, frame_len_max: u32, number_max: u32, many: bool) -> Self {
+        let mode = if rng.bool() { Mode::Greeting } else { Mode::Legacy };
+        let window = usize::from(rng.u16(WINDOW));
+        let (bets, bets_max) =
+            if many { (rng.usize(BETS_MANY), 93) } else { (rng.usize(BETS_FEW), rng.u32(1..=6)) };
+        let mut file = Self { agency, mode, window, chunks: Vec::new() };
+        let mut encoder = BetsEncoder::new(agency, 0, frame_len_max);
+        for _ in 0..bets {
+            let fields = bet(rng, number_max);
+            let fields = fields.each_ref().map(String::as_str);
+            let fits = |encoder: &mut BetsEncoder| {
+                encoder.try_push(&fields).expect("a bet here is short and has no separators")
+            };
+            if encoder.bets() == bets_max || !fits(&mut encoder) {
+                encoder = file.end_chunk(encoder, frame_len_max);
+                assert!(fits(&mut encoder), "an empty batch has room for a bet");
+            }
+        }
+        if !encoder.is_empty() {
+            file.end_chunk(encoder, frame_len_max);
+        }
+        file
+    }
+
+    /// The digest of the chunks `0..count`.
+    pub(crate) fn prefix(&self, count: usize) -> PrefixDigest {
+        count.checked_sub(1).map_or(PrefixDigest::EMPTY, |last| self.chunks[last].prefix)
+    }
+
+    /// Takes a batch, and begins the next.
+    fn end_chunk(&mut self, encoder: BetsEncoder, frame_len_max: u32) -> BetsEncoder {
+        let text = str::from_utf8(encoder.bets_text()).expect("it was made of text").to_owned();
+        let prefix = self.prefix(self.chunks.len()).then(&ChunkDigest::of(&text));
+        let bets = u64::from(encoder.bets());
+        self.chunks.push(Chunk { frame: encoder.finish(), text, bets, prefix });
+        let next = u32::try_from(self.chunks.len()).expect("a file here is short");
+        BetsEncoder::new(self.agency, next, frame_len_max)
+    }
+}
+
+/// One of `of`.
+pub(crate) fn pick<'a, T>(rng: &mut Rng, of: &'a [T]) -> &'a T {
+    &of[rng.usize(..of.len())]
+}
+
+/// Mostly a number that somebody betted on.
+fn winning_number(rng: &mut Rng, files: &[File], number_max: u32) -> u32 {
+    let texts: Vec<_> = files.iter().flat_map(|file| &file.chunks).map(|c| &c.text).collect();
+    if texts.is_empty() || rng.u8(..) < 50 {
+        return rng.u32(0..=number_max);
+    }
+    let text = *pick(rng, &texts);
+    let number = text.rsplit('|').next().and_then(|number| number.parse().ok());
+    number.expect("a batch's text ends with a number")
+}
+
+fn bet(rng: &mut Rng, number_max: u32) -> [String; 5] {
+    const FIRST: [&str; 5] = ["Santiago Lionel", "Ñandú", "María", "Agustín", "Zoë"];
+    const LAST: [&str; 4] = ["Lorca", "Fornerón", "Güemes", "O'Higgins"];
+    [
+        (*pick(rng, &FIRST)).to_owned(),
+        (*pick(rng, &LAST)).to_owned(),
+        rng.u32(1..=99_999_999).to_string(),
+        format!("{}-{:02}-{:02}", rng.u32(1900..=2006), rng.u32(1..=12), rng.u32(1..=28)),
+        rng.u32(0..=number_max).to_string(),
+    ]
+}

@@ -63,6 +63,9 @@ pub(crate) trait SegmentSource: Send {
     /// Takes a segment that nothing more is written to, to give it its index.
     fn seal(&mut self, segment: Arc<Segment>);
 
+    /// Is told of each group that was written.
+    fn written(&self) {}
+
     /// Why nothing more may be written, if something was found that forbids it.
     fn alarm(&self) -> Option<String>;
 }
@@ -243,7 +246,10 @@ impl Engine {
             && self.group < self.next_sequence
         {
             match active.write(&mut self.buffer) {
-                Ok(()) => self.group = self.next_sequence,
+                Ok(()) => {
+                    self.group = self.next_sequence;
+                    self.source.written();
+                }
                 Err(error) => {
                     let name = crate::segment::name(active.segment.header.number);
                     self.poison = Some(StoreFault::Failed(format!("writing {name}: {error}")));

@@ -2,11 +2,13 @@
 //! index, so that the writer does neither.
 //!
 //! A new segment is zeroed before it is used, because only blocks that were written before take
-//! durable writes at full speed. When the writer needs one that is still being zeroed, it gets it
-//! as it is: unwritten blocks read as zeros too, and are only slower.
+//! durable writes at full speed. That competes with the writer for the disk, so beside intake it is
+//! done only in its pauses. When the writer needs a segment that is not zeroed whole, it gets it as
+//! it is: unwritten blocks read as zeros too, and are only slower.
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -16,7 +18,7 @@ use crate::block_buffer::BlockBuffer;
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::engine::SegmentSource;
 use crate::error::Fault;
-use crate::limits::{BLOCK_LEN, ZERO_STEP_LEN};
+use crate::limits::{BLOCK_LEN, PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
 
@@ -32,6 +34,8 @@ struct Shelf {
     spares: usize,
     state: Mutex<State>,
     changed: Condvar,
+    /// How many groups the writer has written.
+    writes: AtomicU64,
 }
 
 #[derive(Default)]
@@ -60,8 +64,14 @@ impl Keeper {
         next_number: u64,
     ) -> io::Result<Self> {
         let state = Mutex::new(State { next_number, ..State::default() });
-        let shelf =
-            Shelf { disk, segment_len, spares: spares.max(1), state, changed: Condvar::new() };
+        let shelf = Shelf {
+            disk,
+            segment_len,
+            spares: spares.max(1),
+            state,
+            changed: Condvar::new(),
+            writes: AtomicU64::new(0),
+        };
         let shelf = Arc::new(shelf);
         let of_thread = Arc::clone(&shelf);
         let thread = thread::Builder::new()
@@ -104,6 +114,10 @@ impl SegmentSource for Keeper {
     fn seal(&mut self, segment: Arc<Segment>) {
         self.shelf.lock().full.push_back(segment);
         self.shelf.changed.notify_all();
+    }
+
+    fn written(&self) {
+        self.shelf.writes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn alarm(&self) -> Option<String> {
@@ -170,7 +184,7 @@ impl Shelf {
         let file = new_segment(&*self.disk, number, self.segment_len)?;
         let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
         let mut offset = 0;
-        while offset < self.segment_len && !self.is_hurried() {
+        while offset < self.segment_len && !self.is_hurried_before_a_pause() {
             let step = (self.segment_len - offset).min(ZERO_STEP_LEN as u64);
             zeros.clear();
             zeros.extend(usize::try_from(step).expect("a step fits memory"));
@@ -180,9 +194,23 @@ impl Shelf {
         Ok(file)
     }
 
-    fn is_hurried(&self) -> bool {
-        let state = self.lock();
-        state.closing || (state.hurry && state.ready.is_empty())
+    /// Waits until the writer pauses; says whether it needs a segment at once instead.
+    fn is_hurried_before_a_pause(&self) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.closing || (state.hurry && state.ready.is_empty()) {
+                return true;
+            }
+            let writes = self.writes.load(Ordering::Relaxed);
+            if writes == 0 {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, PAUSE_TIME);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if self.writes.load(Ordering::Relaxed) == writes {
+                return false;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,7 @@
 //! Every bound and size of the ledger, by name. Those that shape files are frozen with the format.
 
+use std::time::Duration;
+
 /// Unit of direct writes: offsets, lengths and addresses are multiples of it. Frozen.
 pub const BLOCK_LEN: usize = 4096;
 /// What a disk writes whole or not at all. Frozen: a cut tail is told from damage by it.
@@ -22,3 +24,5 @@ pub const GROUP_REQUESTS_MAX: usize = 4096;
 pub const SPARES_DEFAULT: usize = 2;
 /// How much of a new segment is zeroed in one write, or of an unused one read at once.
 pub const ZERO_STEP_LEN: usize = 1 << 20;
+/// A writer that has not written for so long pauses: segments are zeroed then.
+pub const PAUSE_TIME: Duration = Duration::from_millis(5);

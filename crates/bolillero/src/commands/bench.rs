@@ -1,8 +1,8 @@
 //! `bolillero bench`: how fast bets are acknowledged, beside what the disk does by itself.
 //!
-//! A central as a process of its own, over real sockets, on a real ledger in a temporary folder; the
-//! load comes from this process. Slices of every scenario and of the disk's own limit take turns, so
-//! that a drift of the machine hits all alike; ratios are taken turn by turn.
+//! A central as a process of its own, over real sockets, on a real ledger in a temporary folder;
+//! the load comes from this process. Slices of every scenario and of the disk's own limit take
+//! turns, so that a drift of the machine hits all alike; ratios are taken turn by turn.
 
 mod idle;
 mod limit;

@@ -1,7 +1,7 @@
 //! The agency: reads a file of bets, sends it in batches, and asks for its winners.
 //!
-//! [`run`] is all of it. The file is checked whole before anything is sent, several batches are in
-//! flight at once, lost connections are made again, and an interrupted run is gone on with.
+//! [`run()`] is all of it. The file is checked whole before anything is sent, several batches are
+//! in flight at once, lost connections are made again, and an interrupted run is gone on with.
 //!
 //! ```text
 //! rows         CSV -> rows with their lines, in constant memory

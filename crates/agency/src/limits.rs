@@ -11,7 +11,7 @@ pub const FAULTS_MAX: usize = 1_000;
 /// Default for the most bets in a batch.
 pub const BATCH_BETS_MAX: u32 = wire::limits::BATCH_BETS;
 /// Default for the most batches sent and not yet acknowledged.
-pub const WINDOW: u16 = 16;
+pub const WINDOW: u16 = wire::limits::WINDOW;
 /// Most bytes of a whole BETS message; less where the central's WELCOME says so.
 pub const FRAME_LEN_MAX: u32 = wire::limits::FRAME_LEN_MAX;
 /// Most bytes of winners, the commas between them included.

@@ -92,9 +92,9 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            frame_len_max: 8192,
-            window: 16,
-            connections_max: 20_000,
+            frame_len_max: wire::limits::FRAME_LEN_MAX,
+            window: wire::limits::WINDOW,
+            connections_max: 16_000,
             frame_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
             in_flight_bytes_max: 64 * 1024 * 1024,

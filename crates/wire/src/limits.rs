@@ -27,7 +27,7 @@ pub const BATCH_BETS: u32 = 93;
 pub const BET_FIELDS: usize = 5;
 
 /// The default window: chunks (for the central: requests) that may be unanswered at once.
-pub const WINDOW: u16 = 32;
+pub const WINDOW: u16 = 16;
 
 /// The largest window. An agency offered more uses this.
 pub const WINDOW_MAX: u16 = 1024;

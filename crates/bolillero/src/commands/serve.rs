@@ -100,7 +100,7 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     write_time_max: Option<Span>,
 
-    /// Most connections at once [default: 20000].
+    /// Most connections at once [default: 16000].
     #[arg(long, env = "BOLILLERO_CONNECTIONS_MAX", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_max: Option<usize>,

@@ -94,7 +94,12 @@ impl Agencies {
     fn serve(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
-            tracing::debug!(action = "accept_connections", result = "fail", ip = %peer, error = %error);
+            tracing::debug!(
+                action = "accept_connections",
+                result = "fail",
+                ip = %peer,
+                error = %error,
+            );
             return;
         }
         tracing::info!(action = "accept_connections", result = "success", ip = %peer);

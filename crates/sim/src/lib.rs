@@ -1,1 +1,38 @@
-//! sim
+//! A seeded simulation of the whole system: agencies, a network, the central, its disk, and an
+//! auditor who believes nobody.
+//!
+//! One seed decides everything that happens in a run: what is betted, how the network splits,
+//! delays and cuts, when the central or an agency crashes, which sectors of a half-done write
+//! survive. The protocol ([`wire`]), the rules ([`lottery`]) and the ledger ([`ledger`], its engine
+//! and recovery without threads) are the real ones. Faults stop after a while; then every agency
+//! must come to its winners in bounded time.
+//!
+//! ```text
+//! run          a run, tick by tick; its outcome or failure
+//! setting      what is fixed before, from the seed: files, sizes, rates
+//! world        what all share; planted bugs, for tests
+//! network      connections that split, delay and are cut
+//! agency       an agency over wire's session
+//! central      the central's starts and crashes; process, its program over wire's session
+//! auditor      what was sent, told and finally stored, compared
+//! faults       how often each fault happened; trace, what happened, as a digest
+//! ```
+//!
+//! Deliberately absent: threads, sockets and clocks, and so the central's tokio code and the
+//! agency's: their own tests and those of whole processes cover them. Neither are bad agencies,
+//! full disks, or damage to what was durable.
+
+mod agency;
+mod auditor;
+mod central;
+mod faults;
+pub mod limits;
+mod network;
+mod process;
+mod run;
+mod setting;
+mod trace;
+mod world;
+
+pub use faults::Faults;
+pub use run::{Failure, Outcome, run};

@@ -16,8 +16,10 @@ pub const SEGMENT_LEN: u64 = ledger::limits::SEGMENT_LEN_MIN;
 pub const FAULTS_TIME: RangeInclusive<u64> = 100..=1_500;
 /// How long after that a run may take to its end.
 pub const END_TIME_MAX: u64 = 10_000;
-/// How long the network keeps a piece of bytes, or the news that a connection is lost.
+/// How long the network keeps a piece of bytes, or from an agency that its connection is lost.
 pub const DELAY_TIME: RangeInclusive<u64> = 1..=12;
+/// How long the central takes a lost connection for a good one.
+pub const STALE_TIME: RangeInclusive<u64> = 1..=60;
 /// How long the central, or an agency, is away after a crash.
 pub const AWAY_TIME: RangeInclusive<u64> = 1..=40;
 /// How long an agency pauses before it connects again or asks again.

@@ -1,16 +1,16 @@
 //! Connections as pairs of byte pipes, with a network's manners.
 //!
-//! Bytes arrive in order and unchanged or not at all. They are split anywhere and late; a connection
-//! may be cut, which loses what was on its way from some point on, and each side learns of it in
-//! its own time: one may go on talking to nobody, and what it sent before may still arrive after
-//! the other side has begun a new connection.
+//! Bytes arrive in order and unchanged or not at all. They are split anywhere and late; a
+//! connection may be cut, which loses what was on its way from some point on, and each side learns
+//! of it in its own time: one may go on talking to nobody, and what it sent before may still arrive
+//! after the other side has begun a new connection.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 
 use crate::faults::Faults;
-use crate::limits::DELAY_TIME;
+use crate::limits::{DELAY_TIME, STALE_TIME};
 
 /// A connection's number. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,7 @@ impl Network {
             self.arriving.push((now + rng.u64(DELAY_TIME), link));
         } else {
             self.lose(rng, now, link, &mut Faults::default());
+            self.close(link, End::Central);
         }
         link
     }
@@ -197,11 +198,12 @@ impl Network {
     fn lose(&mut self, rng: &mut Rng, now: u64, link: Link, faults: &mut Faults) {
         let Some(wires) = self.links.get_mut(&link) else { return };
         let mut lost = false;
-        for pipe in [&mut wires.to_agency, &mut wires.to_central] {
+        let pipes = [(&mut wires.to_agency, DELAY_TIME), (&mut wires.to_central, STALE_TIME)];
+        for (pipe, time) in pipes {
             let kept = rng.usize(0..=pipe.on_their_way.len());
             lost |= kept < pipe.on_their_way.len();
             pipe.on_their_way.truncate(kept);
-            let told_at = now + rng.u64(DELAY_TIME);
+            let told_at = now + rng.u64(time);
             pipe.broken_from = Some(pipe.broken_from.map_or(told_at, |at| at.min(told_at)));
         }
         faults.bytes_lost += u64::from(lost);

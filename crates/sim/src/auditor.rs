@@ -1,0 +1,244 @@
+//! The auditor: knows what agencies sent and were told, reads the final bytes, and compares.
+//!
+//! It asks the central nothing and shares no code with it, nor with the rules behind it: what an
+//! agency must get is worked out here from the agency's own file. The ledger is read as an
+//! outsider reads it, with [`ledger::Archive`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::{Archive, Entry};
+use lottery::Event;
+
+use crate::setting::{DRAW_NAME, Setting};
+use crate::world::{Wrong, wrong};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Auditor {
+    accounts: BTreeMap<u32, Account>,
+    winning_number: u32,
+}
+
+/// What is known of one agency, over all its crashes.
+#[derive(Debug, Default)]
+struct Account {
+    /// The bets of each chunk of its file.
+    file: Vec<String>,
+    sent: BTreeSet<u32>,
+    acknowledged: BTreeSet<u32>,
+    finish_sent: bool,
+    finish_acknowledged: bool,
+    got_winners: bool,
+}
+
+/// What the ledger turned out to hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holdings {
+    pub(crate) batches: u64,
+    pub(crate) bets: u64,
+    pub(crate) segments: u64,
+}
+
+/// The ledger as far as it was read.
+#[derive(Default)]
+struct Reading {
+    stored: BTreeSet<(u32, u32)>,
+    finished: BTreeSet<u32>,
+    bets: u64,
+    opened: u64,
+    closed: u64,
+    drawn: u64,
+}
+
+impl Auditor {
+    pub(crate) fn new(setting: &Setting) -> Self {
+        let accounts = setting.files.iter().map(|file| {
+            let chunks = file.chunks.iter().map(|chunk| chunk.text.clone()).collect();
+            (file.agency, Account { file: chunks, ..Account::default() })
+        });
+        Self { accounts: accounts.collect(), winning_number: setting.winning_number }
+    }
+
+    pub(crate) fn sent(&mut self, agency: u32, chunk: u32) {
+        self.account(agency).sent.insert(chunk);
+    }
+
+    pub(crate) fn acknowledged(&mut self, agency: u32, chunk: u32) -> Result<(), Wrong> {
+        let account = self.account(agency);
+        account.acknowledged.insert(chunk);
+        if account.sent.contains(&chunk) {
+            return Ok(());
+        }
+        wrong(format!("chunk {chunk} of agency {agency} was acknowledged and never sent"))
+    }
+
+    pub(crate) fn finish_sent(&mut self, agency: u32) {
+        self.account(agency).finish_sent = true;
+    }
+
+    pub(crate) fn finish_acknowledged(&mut self, agency: u32) -> Result<(), Wrong> {
+        let account = self.account(agency);
+        account.finish_acknowledged = true;
+        if account.finish_sent {
+            return Ok(());
+        }
+        wrong(format!("FINISH of agency {agency} was acknowledged and never sent"))
+    }
+
+    /// An agency was told, on a new connection, how many chunks are stored and whether it, or
+    /// everybody, has finished.
+    pub(crate) fn welcomed(
+        &mut self,
+        agency: u32,
+        chunks_stored: u64,
+        finished: bool,
+    ) -> Result<(), Wrong> {
+        let account = self.account(agency);
+        let kept = (0..).zip(&account.acknowledged).take_while(|(at, chunk)| at == *chunk).count();
+        if chunks_stored < kept as u64 {
+            return wrong(format!(
+                "{kept} chunks of agency {agency} were acknowledged, now {chunks_stored} are stored"
+            ));
+        }
+        if (0..)
+            .zip(&account.file)
+            .any(|(chunk, _)| u64::from(chunk) < chunks_stored && !account.sent.contains(&chunk))
+        {
+            return wrong(format!("of agency {agency} a chunk is stored that was never sent"));
+        }
+        if account.finish_acknowledged && !finished {
+            return wrong(format!("FINISH of agency {agency} was acknowledged, and forgotten"));
+        }
+        if finished && !account.finish_sent {
+            return wrong(format!("agency {agency} never sent FINISH, and is said to have"));
+        }
+        // As good as an acknowledgement: the one for FINISH may have been lost.
+        account.finish_acknowledged |= finished;
+        Ok(())
+    }
+
+    pub(crate) fn got_winners(&mut self, agency: u32, documents: &[String]) -> Result<(), Wrong> {
+        if let Some((late, _)) = self.accounts.iter().find(|(_, account)| !account.finish_sent) {
+            return wrong(format!("agency {agency} got winners before agency {late} finished"));
+        }
+        let number = self.winning_number.to_string();
+        let account = self.account(agency);
+        account.got_winners = true;
+        let expected = account.winners(&number);
+        if documents == expected {
+            return Ok(());
+        }
+        wrong(format!("agency {agency} got the winners {documents:?} and not {expected:?}"))
+    }
+
+    /// Compares the ledger with what is known, at the end.
+    pub(crate) fn judge(&self, disk: &SimulatedDisk) -> Result<Holdings, Wrong> {
+        let archive = Archive::open_on(Arc::new(disk.clone())).map_err(Wrong::from)?;
+        let mut reading = Reading::default();
+        let summary = archive.check(|entry| self.take(&entry, &mut reading))?;
+        if (summary.torn_bytes, reading.opened, reading.closed, reading.drawn) != (0, 1, 1, 1) {
+            return wrong(format!(
+                "the ledger ends with {} torn bytes, {} openings, {} closes and {} draws",
+                summary.torn_bytes, reading.opened, reading.closed, reading.drawn
+            ));
+        }
+        for (agency, account) in &self.accounts {
+            let stored = |chunk: &u32| reading.stored.contains(&(*agency, *chunk));
+            if let Some(chunk) = account.acknowledged.iter().find(|chunk| !stored(chunk)) {
+                return wrong(format!(
+                    "chunk {chunk} of agency {agency} was acknowledged, and lost"
+                ));
+            }
+            if (0..).zip(&account.file).any(|(chunk, _)| !stored(&chunk)) {
+                return wrong(format!("of agency {agency} a chunk never came to be stored"));
+            }
+            if !reading.finished.contains(agency) || !account.got_winners {
+                return wrong(format!("agency {agency} did not come to its end"));
+            }
+        }
+        let batches = reading.stored.len() as u64;
+        Ok(Holdings { batches, bets: reading.bets, segments: summary.segments })
+    }
+
+    fn take(&self, entry: &Entry<'_>, reading: &mut Reading) -> Result<(), Wrong> {
+        match entry.event {
+            Event::DrawOpened { terms, .. } => {
+                reading.opened += 1;
+                if terms.name.as_str() != DRAW_NAME {
+                    return wrong(format!("a draw '{}' was opened", terms.name));
+                }
+            }
+            Event::BatchAccepted(batch) => {
+                let Some(text) = entry.batch.map(|batch| batch.text) else {
+                    return wrong("a batch without its bets");
+                };
+                self.take_batch((batch.agency.0, batch.chunk.0), text, reading)?;
+            }
+            Event::AgencyFinished { agency, .. } => {
+                let known = self.accounts.get(&agency.0);
+                if !known.is_some_and(|account| account.finish_sent) {
+                    return wrong(format!("agency {agency} never sent FINISH, and finished"));
+                }
+                if !reading.finished.insert(agency.0) {
+                    return wrong(format!("agency {agency} finished twice"));
+                }
+            }
+            Event::DrawClosed { .. } => {
+                reading.closed += 1;
+                if reading.finished.len() < self.accounts.len() {
+                    return wrong("the draw was closed before the last FINISH");
+                }
+            }
+            Event::DrawMade { number, bets, .. } => {
+                reading.drawn += 1;
+                if (*number, *bets) != (self.winning_number, reading.bets) {
+                    return wrong(format!("the draw was made with {number} over {bets} bets"));
+                }
+                if reading.finished.len() < self.accounts.len() {
+                    return wrong("the draw was made before the last FINISH");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_batch(
+        &self,
+        (agency, chunk): (u32, u32),
+        text: &str,
+        reading: &mut Reading,
+    ) -> Result<(), Wrong> {
+        let name = format!("chunk {chunk} of agency {agency}");
+        let account = self.accounts.get(&agency);
+        let Some(account) = account.filter(|account| account.sent.contains(&chunk)) else {
+            return wrong(format!("{name} is stored and was never sent"));
+        };
+        if account.file.get(chunk as usize).map(String::as_str) != Some(text) {
+            return wrong(format!("{name} is stored with other bets: {text}"));
+        }
+        if reading.finished.contains(&agency) || reading.closed > 0 {
+            return wrong(format!("{name} was stored after its agency's FINISH"));
+        }
+        if !reading.stored.insert((agency, chunk)) {
+            return wrong(format!("{name} is stored twice"));
+        }
+        reading.bets += text.split('&').count() as u64;
+        Ok(())
+    }
+
+    fn account(&mut self, agency: u32) -> &mut Account {
+        self.accounts.get_mut(&agency).expect("only the agencies of the setting report")
+    }
+}
+
+impl Account {
+    /// The documents of the bets on `number`, in the order of the file.
+    fn winners(&self, number: &str) -> Vec<String> {
+        let bets = self.file.iter().flat_map(|text| text.split('&'));
+        let fields = bets.map(|bet| bet.split('|').collect::<Vec<_>>());
+        let won = fields.filter(|fields| fields.last() == Some(&number));
+        won.map(|fields| fields[2].to_owned()).collect()
+    }
+}

@@ -1,0 +1,184 @@
+//! One run: a tick after the other, until every agency has its winners or something is wrong.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use fastrand::Rng;
+use thiserror::Error;
+
+use crate::agency::Agency;
+use crate::auditor::Auditor;
+use crate::central::Central;
+use crate::faults::Faults;
+use crate::limits::END_TIME_MAX;
+use crate::network::Network;
+use crate::setting::Setting;
+use crate::trace::Trace;
+use crate::world::{Bugs, World, Wrong, wrong};
+
+/// What a run that went well was like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The faults that it went through.
+    pub faults: Faults,
+    /// How long it took.
+    pub ticks: u64,
+    /// Agencies that took part.
+    pub agencies: u64,
+    /// Batches in the ledger at its end.
+    pub batches: u64,
+    /// Bets in them.
+    pub bets: u64,
+    /// Of all that happened: the same for every run of the same seed.
+    pub trace: u64,
+}
+
+/// What went wrong in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("seed {seed}, tick {tick}: {what}\nwhat happened last:\n{trace}")]
+pub struct Failure {
+    /// The run's seed: the same one fails again.
+    pub seed: u64,
+    /// When it was noticed.
+    pub tick: u64,
+    /// What must never happen, and did.
+    pub what: String,
+    /// What had happened before, the last things only.
+    pub trace: String,
+}
+
+/// Runs the whole system once. The seed decides everything.
+///
+/// # Errors
+/// When a promise was broken, or something panicked.
+pub fn run(seed: u64) -> Result<Outcome, Failure> {
+    run_with(seed, Bugs::default())
+}
+
+pub(crate) fn run_with(seed: u64, bugs: Bugs) -> Result<Outcome, Failure> {
+    let mut rng = Rng::with_seed(seed);
+    let setting = Setting::new(&mut rng);
+    let mut run = Run::new(rng, &setting, bugs);
+    let outcome = catch_unwind(AssertUnwindSafe(|| run.play()));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        wrong(format!("a panic: {}", text.unwrap_or("without a text")))
+    });
+    let world = &run.world;
+    outcome.map_err(|Wrong(what)| Failure {
+        seed,
+        tick: world.now,
+        what,
+        trace: world.trace.to_string(),
+    })
+}
+
+struct Run<'a> {
+    setting: &'a Setting,
+    world: World,
+    central: Central<'a>,
+    agencies: Vec<Agency<'a>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(rng: Rng, setting: &'a Setting, bugs: Bugs) -> Self {
+        let world = World {
+            now: 0,
+            rng,
+            network: Network::default(),
+            auditor: Auditor::new(setting),
+            faults: Faults::default(),
+            trace: Trace::new(),
+            central_up: false,
+            faulty: true,
+        };
+        let agencies = setting.files.iter();
+        let agencies = agencies.map(|file| Agency::new(file, setting.frame_len_max)).collect();
+        Self { setting, world, central: Central::new(setting, bugs), agencies }
+    }
+
+    fn play(&mut self) -> Result<Outcome, Wrong> {
+        while !self.agencies.iter().all(Agency::is_done) {
+            if self.world.now > self.setting.faults_until + END_TIME_MAX {
+                return wrong("the run has not come to its end");
+            }
+            self.tick()?;
+        }
+        let world = &mut self.world;
+        let disk = self.central.shut_down(world);
+        let holdings = world.auditor.judge(&disk)?;
+        world.faults.segments_filled += holdings.segments - 1;
+        world.note("the run ends", [holdings.batches, holdings.bets]);
+        Ok(Outcome {
+            faults: world.faults,
+            ticks: world.now,
+            agencies: self.agencies.len() as u64,
+            batches: holdings.batches,
+            bets: holdings.bets,
+            trace: world.trace.digest(),
+        })
+    }
+
+    fn tick(&mut self) -> Result<(), Wrong> {
+        let (world, rates) = (&mut self.world, self.setting.rates);
+        world.now += 1;
+        world.faulty = world.now < self.setting.faults_until;
+        if world.faulty {
+            let (rng, faults) = (&mut world.rng, &mut world.faults);
+            world.network.cut_some(rng, world.now, rates.cut, faults);
+        }
+        let mut order: Vec<usize> = (0..self.agencies.len()).collect();
+        world.rng.shuffle(&mut order);
+        for at in order {
+            if world.strikes(rates.agency_crash) {
+                self.agencies[at].crash(world);
+            }
+            self.agencies[at].step(world)?;
+        }
+        self.central.step(world)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEDS: u64 = 100;
+
+    #[test]
+    fn a_hundred_runs_keep_every_promise_and_go_through_every_fault() {
+        let mut faults = Faults::default();
+        for seed in 0..SEEDS {
+            let outcome = run(seed).unwrap_or_else(|failure| panic!("{failure}"));
+            faults.add(&outcome.faults);
+        }
+        for (name, count) in faults.by_name() {
+            assert!(count > 0, "no {name} in {SEEDS} runs");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_run() {
+        let runs: Vec<_> = (0..20).map(|seed| run(seed).unwrap()).collect();
+        let again: Vec<_> = (0..20).map(|seed| run(seed).unwrap()).collect();
+        assert_eq!(runs, again);
+        assert_ne!(runs[0].trace, runs[1].trace);
+    }
+
+    fn first_failure(bugs: Bugs) -> Failure {
+        let failure = (0..SEEDS).find_map(|seed| run_with(seed, bugs).err());
+        failure.expect("a planted bug is found")
+    }
+
+    #[test]
+    fn an_acknowledgement_before_the_write_is_found() {
+        let found = first_failure(Bugs { acknowledge_before_turn: true, ..Bugs::default() });
+        assert!(found.what.contains("acknowledged"), "{found}");
+    }
+
+    #[test]
+    fn a_draw_after_a_count_of_finishes_is_found() {
+        let found = first_failure(Bugs { count_finishes: true, ..Bugs::default() });
+        assert!(found.what.contains("got winners before"), "{found}");
+    }
+}

@@ -4,23 +4,10 @@ use crate::steps::{cargo, step};
 use crate::{test, tidy};
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
-const CLIPPY: &[&str] = &[
-    "clippy",
-    "--workspace",
-    "--all-targets",
-    "--locked",
-    "--",
-    "-D",
-    "warnings",
-];
+const CLIPPY: &[&str] =
+    &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
 // All features: the documentation names modules that only a feature brings.
-const DOC: &[&str] = &[
-    "doc",
-    "--workspace",
-    "--no-deps",
-    "--all-features",
-    "--locked",
-];
+const DOC: &[&str] = &["doc", "--workspace", "--no-deps", "--all-features", "--locked"];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     step("fmt", || cargo(FMT, None))?;

@@ -8,6 +8,7 @@ pub(crate) enum Command {
     Ci,
     Test,
     Tidy,
+    Sim { first_seed: u64, seeds: u64 },
     Help(Help),
 }
 
@@ -18,7 +19,10 @@ pub(crate) enum Help {
     Ci,
     Test,
     Tidy,
+    Sim,
 }
+
+const SEEDS_DEFAULT: u64 = 1_000;
 
 /// Reads the arguments after the program's name. An error is a text for whoever typed them.
 pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
@@ -29,6 +33,8 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
         ["ci", ..] => (Command::Ci, Help::Ci),
         ["test", ..] => (Command::Test, Help::Test),
         ["tidy", ..] => (Command::Tidy, Help::Tidy),
+        ["sim", "-h" | "--help"] => return Ok(Command::Help(Help::Sim)),
+        ["sim", ref rest @ ..] => return parse_sim(rest),
         [unknown, ..] => return Err(format!("there is no command '{unknown}'")),
     };
     match arguments[1..] {
@@ -38,6 +44,21 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
     }
 }
 
+fn parse_sim(mut arguments: &[&str]) -> Result<Command, String> {
+    let (mut first_seed, mut seeds) = (0, SEEDS_DEFAULT);
+    while let [name, rest @ ..] = arguments {
+        let number = rest.first().and_then(|number| number.parse().ok());
+        let number = number.ok_or_else(|| format!("'{name}' of 'sim' needs a number"));
+        match *name {
+            "--seed" => first_seed = number?,
+            "--seeds" => seeds = number?,
+            _ => return Err(format!("'sim' takes no argument '{name}'")),
+        }
+        arguments = &rest[1..];
+    }
+    Ok(Command::Sim { first_seed, seeds })
+}
+
 impl fmt::Display for Help {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -45,6 +66,7 @@ impl fmt::Display for Help {
             Self::Ci => CI,
             Self::Test => TEST,
             Self::Tidy => TIDY,
+            Self::Sim => SIM,
         })
     }
 }
@@ -58,6 +80,7 @@ Commands:
   ci     All that must be green before a change is merged
   test   The tests only
   tidy   The rules of the house that the compiler does not know
+  sim    The simulation of the whole system, with faults
 
 Options:
   -h, --help   This text, or that of a command
@@ -98,13 +121,30 @@ Example:
   cargo xtask tidy
 ";
 
+const SIM: &str = "\
+The simulation of the whole system: agencies, network, central and disk from one seed, with faults,
+and an auditor. Prints seeds a second and how often each fault happened. A seed that fails is named,
+and fails again in the same way.
+
+Usage: cargo xtask sim [--seeds N] [--seed S]
+
+  --seeds N   How many seeds (1000 when not given)
+  --seed S    The first one (0 when not given)
+
+Examples:
+  cargo xtask sim --seeds 10000
+  cargo xtask sim --seed 42 --seeds 1
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_command_is_read_with_or_without_help() {
-        let cases: [(&[&str], Command); 6] = [
+        let cases: [(&[&str], Command); 8] = [
+            (&["sim"], Command::Sim { first_seed: 0, seeds: SEEDS_DEFAULT }),
+            (&["sim", "--seed", "7", "--seeds", "1"], Command::Sim { first_seed: 7, seeds: 1 }),
             (&["ci"], Command::Ci),
             (&["test"], Command::Test),
             (&["tidy"], Command::Tidy),
@@ -119,38 +159,29 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let cases: [(&[&str], &str); 4] = [
+        let cases: [(&[&str], &str); 7] = [
+            (&["sim", "--seeds"], "'--seeds' of 'sim' needs a number"),
+            (&["sim", "--seed", "x"], "'--seed' of 'sim' needs a number"),
+            (&["sim", "--size", "1"], "'sim' takes no argument '--size'"),
             (&[], "which command?"),
             (&["deploy"], "there is no command 'deploy'"),
             (&["test", "-p", "wire"], "'test' takes no argument '-p'"),
             (&["ci", "--help", "x"], "'ci' takes no argument '--help'"),
         ];
         for (arguments, expected) in cases {
-            assert_eq!(
-                parse_words(arguments),
-                Err(expected.to_owned()),
-                "{arguments:?}"
-            );
+            assert_eq!(parse_words(arguments), Err(expected.to_owned()), "{arguments:?}");
         }
     }
 
     #[test]
     fn every_help_shows_an_example() {
-        for help in [Help::Overview, Help::Ci, Help::Test, Help::Tidy] {
+        for help in [Help::Overview, Help::Ci, Help::Test, Help::Tidy, Help::Sim] {
             let text = help.to_string();
-            assert!(
-                text.contains("Usage: cargo xtask") && text.contains("Example"),
-                "{text}"
-            );
+            assert!(text.contains("Usage: cargo xtask") && text.contains("Example"), "{text}");
         }
     }
 
     fn parse_words(words: &[&str]) -> Result<Command, String> {
-        parse(
-            &words
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>(),
-        )
+        parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 }

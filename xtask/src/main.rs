@@ -4,14 +4,11 @@
 //! 1 when something failed or broke a rule, 2 when the command itself was wrong.
 //!
 //! Deliberately absent: anything that the product needs at run time.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a developer's tool prints"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
 mod ci;
 mod command;
+mod sim;
 mod steps;
 mod test;
 mod tidy;
@@ -33,6 +30,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
+        Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
         Command::Help(help) => {
             print!("{help}");
             Ok(())

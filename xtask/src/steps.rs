@@ -42,15 +42,10 @@ pub(crate) fn cargo_command(arguments: &[&str]) -> Command {
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent()
-        .expect("xtask is a folder of the workspace")
-        .to_owned()
+    here.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a step really took is what is asked"
-)]
+#[expect(clippy::disallowed_methods, reason = "how long a step really took is what is asked")]
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     (work(), start.elapsed())
@@ -64,10 +59,7 @@ mod tests {
     fn a_step_that_fails_says_which_and_why() {
         let failed = step("tea", || bail!("no water")).unwrap_err();
         let text = format!("{failed:#}");
-        assert!(
-            text.starts_with("tea failed after ") && text.ends_with(": no water"),
-            "{text}"
-        );
+        assert!(text.starts_with("tea failed after ") && text.ends_with(": no water"), "{text}");
         assert!(step("tea", || Ok(())).is_ok());
     }
 

@@ -3,7 +3,5 @@
 use crate::steps;
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    steps::step("test", || {
-        steps::cargo(&["test", "--workspace", "--locked"], None)
-    })
+    steps::step("test", || steps::cargo(&["test", "--workspace", "--locked"], None))
 }

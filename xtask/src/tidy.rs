@@ -38,11 +38,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     match violations.len() {
         0 => {
-            println!(
-                "{} files, {} crates: tidy",
-                tree.files.len(),
-                crates.crates.len()
-            );
+            println!("{} files, {} crates: tidy", tree.files.len(), crates.crates.len());
             Ok(())
         }
         1 => bail!("1 rule is broken"),
@@ -62,12 +58,7 @@ fn check(tree: &Tree, crates: &Crates) -> Vec<Violation> {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            line,
-            what,
-            remedy,
-        } = self;
+        let Self { path, line, what, remedy } = self;
         match line {
             Some(line) => write!(f, "{path}:{line}: {what}; {remedy}"),
             None => write!(f, "{path}: {what}; {remedy}"),
@@ -87,14 +78,8 @@ mod tests {
             what: "`todo` is unfinished code".to_owned(),
             remedy: "finish it",
         };
-        assert_eq!(
-            violation.to_string(),
-            "a/b.rs:7: `todo` is unfinished code; finish it"
-        );
+        assert_eq!(violation.to_string(), "a/b.rs:7: `todo` is unfinished code; finish it");
         violation.line = None;
-        assert_eq!(
-            violation.to_string(),
-            "a/b.rs: `todo` is unfinished code; finish it"
-        );
+        assert_eq!(violation.to_string(), "a/b.rs: `todo` is unfinished code; finish it");
     }
 }

@@ -61,14 +61,9 @@ fn string_len(text: &str) -> usize {
 
 /// `b"..."`, `c"..."`, `r"..."`, `br#"..."#` and so on; none when it is something else.
 fn prefixed_string_len(text: &str) -> Option<usize> {
-    let prefix = text
-        .find(|c| !matches!(c, 'r' | 'b' | 'c'))
-        .filter(|at| *at <= 2)?;
+    let prefix = text.find(|c| !matches!(c, 'r' | 'b' | 'c')).filter(|at| *at <= 2)?;
     let raw = text[..prefix].ends_with('r');
-    let hashes = text[prefix..]
-        .bytes()
-        .take_while(|byte| *byte == b'#')
-        .count();
+    let hashes = text[prefix..].bytes().take_while(|byte| *byte == b'#').count();
     let quote = prefix + hashes;
     if !text[quote..].starts_with('"') || (!raw && hashes > 0) {
         return None;
@@ -78,11 +73,7 @@ fn prefixed_string_len(text: &str) -> Option<usize> {
     }
     let end = format!("\"{}", "#".repeat(hashes));
     let inside = quote + 1;
-    Some(
-        text[inside..]
-            .find(&end)
-            .map_or(text.len(), |at| inside + at + end.len()),
-    )
+    Some(text[inside..].find(&end).map_or(text.len(), |at| inside + at + end.len()))
 }
 
 /// `'x'` or `'\n'`; none for a lifetime.
@@ -129,12 +120,7 @@ mod tests {
         let tree = crate::tidy::tree::Tree::read(&crate::steps::root()).unwrap();
         for file in tree.ending(".rs") {
             let code = code_only(&file.text);
-            assert_eq!(
-                code.lines().count(),
-                file.text.lines().count(),
-                "{}",
-                file.path
-            );
+            assert_eq!(code.lines().count(), file.text.lines().count(), "{}", file.path);
         }
     }
 }

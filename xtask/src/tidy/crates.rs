@@ -37,21 +37,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ledger", &["lottery"]),
     ("agency", &["wire", "lottery"]),
     ("central", &["wire", "lottery"]),
-    (
-        "bolillero",
-        &["wire", "lottery", "ledger", "agency", "central"],
-    ),
-    (
-        "sim",
-        &[
-            "wire",
-            "lottery",
-            "ledger",
-            "agency",
-            "central",
-            "bolillero",
-        ],
-    ),
+    ("bolillero", &["wire", "lottery", "ledger", "agency", "central"]),
+    ("sim", &["wire", "lottery", "ledger", "agency", "central", "bolillero"]),
     ("xtask", &[]),
 ];
 
@@ -87,32 +74,16 @@ const IMPURE: &[&str] = &[
 ];
 
 pub(super) fn check(crates: &Crates) -> Vec<Violation> {
-    crates
-        .crates
-        .iter()
-        .flat_map(|it| [ours(it, crates), impure(it)].concat())
-        .collect()
+    crates.crates.iter().flat_map(|it| [ours(it, crates), impure(it)].concat()).collect()
 }
 
 impl Crates {
     /// Asks cargo.
     pub(super) fn read(root: &Path) -> anyhow::Result<Self> {
-        let arguments = [
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--locked",
-            "--offline",
-        ];
-        let output = cargo_command(&arguments)
-            .output()
-            .context("cargo could not be started")?;
+        let arguments = ["metadata", "--format-version", "1", "--no-deps", "--locked", "--offline"];
+        let output = cargo_command(&arguments).output().context("cargo could not be started")?;
         if !output.status.success() {
-            bail!(
-                "`cargo metadata`: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("`cargo metadata`: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         let metadata: Value = serde_json::from_slice(&output.stdout)?;
         Self::parse(&metadata, root).context("`cargo metadata` answered with something else")
@@ -120,11 +91,7 @@ impl Crates {
 
     fn parse(metadata: &Value, root: &Path) -> Option<Self> {
         let packages = metadata["packages"].as_array()?.iter();
-        Some(Self {
-            crates: packages
-                .map(|it| Crate::parse(it, root))
-                .collect::<Option<_>>()?,
-        })
+        Some(Self { crates: packages.map(|it| Crate::parse(it, root)).collect::<Option<_>>()? })
     }
 }
 
@@ -133,10 +100,7 @@ impl Crate {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let manifest = manifest.strip_prefix(root).unwrap_or(manifest);
         let dependency = |it: &Value| {
-            Some(Dependency {
-                name: it["name"].as_str()?.to_owned(),
-                dev: it["kind"] == "dev",
-            })
+            Some(Dependency { name: it["name"].as_str()?.to_owned(), dev: it["kind"] == "dev" })
         };
         let dependencies = package["dependencies"].as_array()?.iter().map(dependency);
         Some(Self {
@@ -147,12 +111,7 @@ impl Crate {
     }
 
     fn violation(&self, what: String, remedy: &'static str) -> Violation {
-        Violation {
-            path: self.manifest.clone(),
-            line: None,
-            what,
-            remedy,
-        }
+        Violation { path: self.manifest.clone(), line: None, what, remedy }
     }
 }
 
@@ -171,10 +130,7 @@ fn ours(it: &Crate, crates: &Crates) -> Vec<Violation> {
         .filter(|name| is_ours(name) && **name != it.name && !allowed.contains(&name.as_str()));
     let violation = |name: &String| {
         let what = format!("'{}' may not depend on '{name}'", it.name);
-        it.violation(
-            what,
-            "move the code to where both may see it, or let the binary join them",
-        )
+        it.violation(what, "move the code to where both may see it, or let the binary join them")
     };
     forbidden.map(violation).collect()
 }
@@ -190,15 +146,9 @@ fn impure(it: &Crate) -> Vec<Violation> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
         })
     };
-    let forbidden = it
-        .dependencies
-        .iter()
-        .filter(|it| !it.dev && is_impure(&it.name));
+    let forbidden = it.dependencies.iter().filter(|it| !it.dev && is_impure(&it.name));
     let violation = |dependency: &Dependency| {
-        let what = format!(
-            "'{}' is pure and may not depend on '{}'",
-            it.name, dependency.name
-        );
+        let what = format!("'{}' is pure and may not depend on '{}'", it.name, dependency.name);
         it.violation(what, "do that part in the crate that has the IO")
     };
     forbidden.map(violation).collect()
@@ -211,15 +161,10 @@ pub(super) fn crates_of(crates: &[(&str, &[&str])]) -> Crates {
         name: (*name).to_owned(),
         manifest: format!("crates/{name}/Cargo.toml"),
         dependencies: (dependencies.iter())
-            .map(|name| Dependency {
-                name: (*name).to_owned(),
-                dev: false,
-            })
+            .map(|name| Dependency { name: (*name).to_owned(), dev: false })
             .collect(),
     });
-    Crates {
-        crates: made.collect(),
-    }
+    Crates { crates: made.collect() }
 }
 
 #[cfg(test)]
@@ -234,10 +179,7 @@ mod tests {
         ("ledger", &["lottery", "rustix"]),
         ("agency", &["wire", "lottery", "tokio"]),
         ("central", &["wire", "lottery", "tokio"]),
-        (
-            "bolillero",
-            &["agency", "central", "ledger", "lottery", "wire", "jiff"],
-        ),
+        ("bolillero", &["agency", "central", "ledger", "lottery", "wire", "jiff"]),
         ("sim", &["agency", "central", "ledger", "lottery", "wire"]),
         ("xtask", &["anyhow"]),
     ];
@@ -258,38 +200,17 @@ mod tests {
             ("central", "sim", "'central' may not depend on 'sim'"),
             ("bolillero", "sim", "'bolillero' may not depend on 'sim'"),
             ("xtask", "lottery", "'xtask' may not depend on 'lottery'"),
-            (
-                "wire",
-                "tokio",
-                "'wire' is pure and may not depend on 'tokio'",
-            ),
-            (
-                "wire",
-                "serde_json",
-                "'wire' is pure and may not depend on 'serde_json'",
-            ),
-            (
-                "lottery",
-                "jiff",
-                "'lottery' is pure and may not depend on 'jiff'",
-            ),
-            (
-                "lottery",
-                "tokio-util",
-                "'lottery' is pure and may not depend on 'tokio-util'",
-            ),
+            ("wire", "tokio", "'wire' is pure and may not depend on 'tokio'"),
+            ("wire", "serde_json", "'wire' is pure and may not depend on 'serde_json'"),
+            ("lottery", "jiff", "'lottery' is pure and may not depend on 'jiff'"),
+            ("lottery", "tokio-util", "'lottery' is pure and may not depend on 'tokio-util'"),
         ];
         for (name, dependency, what) in cases {
             let mut crates = crates_of(&CLEAN);
             let at = crates.crates.iter().position(|it| it.name == name).unwrap();
-            let added = Dependency {
-                name: dependency.to_owned(),
-                dev: false,
-            };
+            let added = Dependency { name: dependency.to_owned(), dev: false };
             crates.crates[at].dependencies.push(added);
-            let [found] = &check(&crates)[..] else {
-                panic!("not found once: {what}")
-            };
+            let [found] = &check(&crates)[..] else { panic!("not found once: {what}") };
             assert_eq!(found.what, what);
             assert_eq!(found.path, format!("crates/{name}/Cargo.toml"));
         }
@@ -315,9 +236,7 @@ mod tests {
             let knows = |it| name == it || allowed.contains(&it);
             knows("ledger") && knows("central")
         };
-        let joining = ALLOWED
-            .iter()
-            .filter(|(name, allowed)| joins(allowed, *name));
+        let joining = ALLOWED.iter().filter(|(name, allowed)| joins(allowed, *name));
         assert!(joining.map(|(name, _)| *name).eq(["bolillero", "sim"]));
         assert!(ALLOWED.iter().all(|(_, allowed)| !allowed.contains(&"sim")));
     }
@@ -333,15 +252,9 @@ mod tests {
             ],
         }] });
         let crates = Crates::parse(&metadata, Path::new("/repo")).unwrap();
-        let [wire] = &crates.crates[..] else {
-            panic!("one crate")
-        };
+        let [wire] = &crates.crates[..] else { panic!("one crate") };
         assert_eq!(wire.manifest, "crates/wire/Cargo.toml");
-        let read: Vec<_> = wire
-            .dependencies
-            .iter()
-            .map(|it| (&*it.name, it.dev))
-            .collect();
+        let read: Vec<_> = wire.dependencies.iter().map(|it| (&*it.name, it.dev)).collect();
         assert_eq!(read, [("thiserror", false), ("serde_json", true)]);
         assert!(Crates::parse(&json!({ "packages": [{}] }), Path::new("/")).is_none());
     }

@@ -10,16 +10,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let documents = tree.ending(".md");
     let links =
         documents.flat_map(|file| dead_links(&file.path, &file.text, &|path| tree.has(path)));
-    let decisions = tree
-        .files
-        .iter()
-        .filter_map(|file| file.path.strip_prefix(DECISIONS));
+    let decisions = tree.files.iter().filter_map(|file| file.path.strip_prefix(DECISIONS));
     let decisions: Vec<_> = decisions.collect();
-    required(tree)
-        .into_iter()
-        .chain(links)
-        .chain(numbered(&decisions))
-        .collect()
+    required(tree).into_iter().chain(links).chain(numbered(&decisions)).collect()
 }
 
 fn required(tree: &Tree) -> Vec<Violation> {
@@ -38,22 +31,12 @@ fn numbered(names: &[&str]) -> Vec<Violation> {
         let path = format!("{DECISIONS}{name}");
         let Some(number) = decision_number(name) else {
             let what = "a decision is named NNNN-what-it-is.md".to_owned();
-            violations.push(violation(
-                &path,
-                None,
-                what,
-                "rename it, or move it elsewhere",
-            ));
+            violations.push(violation(&path, None, what, "rename it, or move it elsewhere"));
             continue;
         };
         if number != expected {
             let what = format!("decision {number:04} comes where {expected:04} should");
-            violations.push(violation(
-                &path,
-                None,
-                what,
-                "number them without gaps, each once",
-            ));
+            violations.push(violation(&path, None, what, "number them without gaps, each once"));
         }
         expected = number + 1;
     }
@@ -64,9 +47,7 @@ fn decision_number(name: &str) -> Option<u32> {
     let (number, title) = name.strip_suffix(".md")?.split_once('-')?;
     let four_digits = number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit());
     let plain = !title.is_empty() && !title.contains('/');
-    (four_digits && plain)
-        .then(|| number.parse().ok())
-        .flatten()
+    (four_digits && plain).then(|| number.parse().ok()).flatten()
 }
 
 /// Links within the repository that lead to no file or folder.
@@ -75,9 +56,7 @@ fn dead_links(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Viol
     let mut fence = None;
     for (line, text) in (1..).zip(text.lines()) {
         let start = text.trim_start();
-        let mark = ["```", "~~~"]
-            .into_iter()
-            .find(|mark| start.starts_with(mark));
+        let mark = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark));
         match (fence, mark) {
             (None, Some(_)) => fence = mark,
             (Some(_), _) if mark == fence => fence = None,
@@ -89,12 +68,7 @@ fn dead_links(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Viol
                 });
                 violations.extend(dead.map(|target| {
                     let what = format!("the link to `{target}` leads nowhere");
-                    violation(
-                        path,
-                        Some(line),
-                        what,
-                        "point it at a file of the repository",
-                    )
+                    violation(path, Some(line), what, "point it at a file of the repository")
                 }));
             }
         }
@@ -106,17 +80,12 @@ fn dead_links(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Viol
 fn links(line: &str) -> Vec<String> {
     // Every other part between backquotes is code.
     let parts = line.split('`').enumerate();
-    let prose: String = parts
-        .map(|(at, part)| if at % 2 == 0 { part } else { "code" })
-        .collect();
+    let prose: String = parts.map(|(at, part)| if at % 2 == 0 { part } else { "code" }).collect();
     let inline = prose.match_indices("](").filter_map(|(at, opening)| {
         let rest = &prose[at + opening.len()..];
         Some(&rest[..closing_parenthesis(rest)?])
     });
-    let label = prose
-        .trim_start()
-        .strip_prefix('[')
-        .and_then(|it| it.split_once("]:"));
+    let label = prose.trim_start().strip_prefix('[').and_then(|it| it.split_once("]:"));
     let definition = label
         .filter(|(label, _)| !label.contains(']') && !label.starts_with('^'))
         .map(|(_, target)| target);
@@ -154,11 +123,7 @@ fn is_elsewhere(target: &str) -> bool {
 
 /// A target as a path from the root of the repository; none when it leaves it.
 fn resolve(from: &str, target: &str) -> Option<String> {
-    let target = target
-        .split(['#', '?'])
-        .next()
-        .unwrap_or(target)
-        .replace("%20", " ");
+    let target = target.split(['#', '?']).next().unwrap_or(target).replace("%20", " ");
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
     let whole = match target.strip_prefix('/') {
         Some(from_root) => from_root.to_owned(),
@@ -176,12 +141,7 @@ fn resolve(from: &str, target: &str) -> Option<String> {
 }
 
 fn violation(path: &str, line: Option<usize>, what: String, remedy: &'static str) -> Violation {
-    Violation {
-        path: path.to_owned(),
-        line,
-        what,
-        remedy,
-    }
+    Violation { path: path.to_owned(), line, what, remedy }
 }
 
 #[cfg(test)]
@@ -195,10 +155,7 @@ mod tests {
         assert_eq!(check(&tree_of(&all)), []);
         let found = check(&tree_of(&all[1..]));
         assert_eq!(found.len(), 1);
-        assert_eq!(
-            (&*found[0].path, &*found[0].what),
-            ("README.md", "it is missing")
-        );
+        assert_eq!((&*found[0].path, &*found[0].what), ("README.md", "it is missing"));
     }
 
     #[test]
@@ -211,10 +168,7 @@ mod tests {
             (&["0001-a.md", "0003-c.md", "0004-d.md"], 1),
             (&["0001-a.md", "0001-b.md"], 1),
             (&["0001-a.md", "README.md"], 1),
-            (
-                &["1-a.md", "0001.md", "0001-.md", "0001-a.txt", "+001-a.md"],
-                5,
-            ),
+            (&["1-a.md", "0001.md", "0001-.md", "0001-a.txt", "+001-a.md"], 5),
             (&["0001-a.md", "old/0002-b.md"], 1),
         ];
         for (names, expected) in cases {

@@ -7,9 +7,7 @@ use super::tree::Tree;
 const FACES: [(&str, &str); 2] = [("tcp", "http"), ("http", "tcp")];
 
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
-    tree.ending(".rs")
-        .flat_map(|file| faces_apart(&file.path, &file.text))
-        .collect()
+    tree.ending(".rs").flat_map(|file| faces_apart(&file.path, &file.text)).collect()
 }
 
 fn faces_apart(path: &str, source: &str) -> Vec<Violation> {
@@ -17,17 +15,13 @@ fn faces_apart(path: &str, source: &str) -> Vec<Violation> {
         return Vec::new();
     };
     let of_face = |face: &str| {
-        inside
-            .strip_prefix(face)
-            .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        inside.strip_prefix(face).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     };
     let Some((face, other)) = FACES.into_iter().find(|(face, _)| of_face(face)) else {
         return Vec::new();
     };
     let paths = crate_paths(&code_only(source));
-    let imports = paths
-        .into_iter()
-        .filter(|(_, path)| path.first().is_some_and(|it| it == other));
+    let imports = paths.into_iter().filter(|(_, path)| path.first().is_some_and(|it| it == other));
     let violation = |(line, _)| Violation {
         path: path.to_owned(),
         line: Some(line),
@@ -123,10 +117,7 @@ mod tests {
     use super::*;
 
     fn lines_found(path: &str, source: &str) -> Vec<usize> {
-        faces_apart(path, source)
-            .into_iter()
-            .filter_map(|violation| violation.line)
-            .collect()
+        faces_apart(path, source).into_iter().filter_map(|violation| violation.line).collect()
     }
 
     #[test]
@@ -136,10 +127,7 @@ mod tests {
             ("use crate::http::Routes;", &[1]),
             ("\nuse super::http::Routes;", &[2]),
             ("use super::super::http;", &[1]),
-            (
-                "use crate::{\n    service::{Service, Reply},\n    http::Routes,\n};",
-                &[3],
-            ),
+            ("use crate::{\n    service::{Service, Reply},\n    http::Routes,\n};", &[3]),
             ("use crate::{limits, http};", &[1]),
             ("use super::{super::http};", &[1]),
             ("fn f() { crate :: http::serve(); }", &[1]),
@@ -151,43 +139,19 @@ mod tests {
             let found = lines_found("crates/central/src/tcp/session.rs", source);
             assert_eq!(found, expected, "{source}");
         }
-        assert_eq!(
-            lines_found("crates/central/src/tcp.rs", "use crate::http;"),
-            [1]
-        );
-        assert_eq!(
-            lines_found("crates/central/src/http/mod.rs", "use crate::tcp;"),
-            [1]
-        );
+        assert_eq!(lines_found("crates/central/src/tcp.rs", "use crate::http;"), [1]);
+        assert_eq!(lines_found("crates/central/src/http/mod.rs", "use crate::tcp;"), [1]);
     }
 
     #[test]
     fn other_uses_of_the_word_are_not() {
         let cases = [
-            (
-                "crates/central/src/tcp/session.rs",
-                "use crate::service; use http::StatusCode;",
-            ),
-            (
-                "crates/central/src/tcp/session.rs",
-                "// not crate::http\nlet a = \"crate::http\";",
-            ),
-            (
-                "crates/central/src/tcp/session.rs",
-                "use crate::service::http; use crate::https;",
-            ),
-            (
-                "crates/central/src/tcp/session.rs",
-                "pub(crate) fn http() {} use crate::*;",
-            ),
-            (
-                "crates/central/src/tcp/session.rs",
-                "use crate::{tcp::http_limits, limits::{A}};",
-            ),
-            (
-                "crates/central/src/http/mod.rs",
-                "use crate::http::routes; use super::service;",
-            ),
+            ("crates/central/src/tcp/session.rs", "use crate::service; use http::StatusCode;"),
+            ("crates/central/src/tcp/session.rs", "// not crate::http\nlet a = \"crate::http\";"),
+            ("crates/central/src/tcp/session.rs", "use crate::service::http; use crate::https;"),
+            ("crates/central/src/tcp/session.rs", "pub(crate) fn http() {} use crate::*;"),
+            ("crates/central/src/tcp/session.rs", "use crate::{tcp::http_limits, limits::{A}};"),
+            ("crates/central/src/http/mod.rs", "use crate::http::routes; use super::service;"),
             ("crates/central/src/lib.rs", "use crate::{http, tcp};"),
             ("crates/central/src/tcp_limits.rs", "use crate::http;"),
             ("crates/agency/src/tcp/session.rs", "use crate::http;"),

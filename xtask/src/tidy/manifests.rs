@@ -6,23 +6,15 @@ use super::tree::Tree;
 
 pub(super) fn check(tree: &Tree, crates: &Crates) -> Vec<Violation> {
     let manifests = crates.crates.iter().filter_map(|it| tree.get(&it.manifest));
-    manifests
-        .flat_map(|file| inherits(&file.path, &file.text))
-        .collect()
+    manifests.flat_map(|file| inherits(&file.path, &file.text)).collect()
 }
 
 fn inherits(path: &str, manifest: &str) -> Vec<Violation> {
     let must_have = [
-        (
-            "package",
-            "edition.workspace",
-            "the edition is not the workspace's",
-        ),
+        ("package", "edition.workspace", "the edition is not the workspace's"),
         ("lints", "workspace", "the lints are not the workspace's"),
     ];
-    let missing = must_have
-        .iter()
-        .filter(|(table, key, _)| !is_true(manifest, table, key));
+    let missing = must_have.iter().filter(|(table, key, _)| !is_true(manifest, table, key));
     let violation = |(table, _, what): &(&str, &str, &str)| Violation {
         path: path.to_owned(),
         line: None,
@@ -62,16 +54,10 @@ mod tests {
         let lints = "the lints are not the workspace's";
         let cases: [(String, &[&str]); 6] = [
             (CLEAN.to_owned(), &[]),
-            (
-                CLEAN.replace("edition.workspace = true", "edition = \"2021\""),
-                &[edition],
-            ),
+            (CLEAN.replace("edition.workspace = true", "edition = \"2021\""), &[edition]),
             (CLEAN.replace("[lints]\nworkspace = true\n", ""), &[lints]),
             (CLEAN.replace("[lints]", "[lints.rust]"), &[lints]),
-            (
-                CLEAN.replace("workspace = true\n\n[dep", "workspace = false\n\n[dep"),
-                &[lints],
-            ),
+            (CLEAN.replace("workspace = true\n\n[dep", "workspace = false\n\n[dep"), &[lints]),
             (String::new(), &[edition, lints]),
         ];
         for (manifest, expected) in cases {

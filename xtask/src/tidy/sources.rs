@@ -22,16 +22,9 @@ const UNFINISHED: [(&str, &str); 4] = [
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let sources = tree.ending(".rs").flat_map(|file| {
         let (path, text) = (&*file.path, &*file.text);
-        [
-            short_file(path, text),
-            short_lines(path, text),
-            finished(path, text),
-        ]
-        .concat()
+        [short_file(path, text), short_lines(path, text), finished(path, text)].concat()
     });
-    let data = tree
-        .ending(".csv")
-        .flat_map(|file| small_data(&file.path, file.len));
+    let data = tree.ending(".csv").flat_map(|file| small_data(&file.path, file.len));
     sources.chain(data).collect()
 }
 
@@ -41,12 +34,7 @@ fn short_file(path: &str, source: &str) -> Vec<Violation> {
         return Vec::new();
     }
     let what = format!("the file has {lines} lines, more than {FILE_LINES_MAX}");
-    vec![violation(
-        path,
-        None,
-        what,
-        "split it by what its parts are about",
-    )]
+    vec![violation(path, None, what, "split it by what its parts are about")]
 }
 
 fn short_lines(path: &str, source: &str) -> Vec<Violation> {
@@ -69,10 +57,7 @@ fn finished(path: &str, source: &str) -> Vec<Violation> {
         for (word, remedy) in UNFINISHED {
             let alone =
                 |at: usize| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-            if text
-                .match_indices(word)
-                .any(|(at, _)| alone(at) || word.starts_with('#'))
-            {
+            if text.match_indices(word).any(|(at, _)| alone(at) || word.starts_with('#')) {
                 let what = format!("`{word}` is unfinished code").replace("[ignore", "[ignore]");
                 violations.push(violation(path, Some(line), what, remedy));
             }
@@ -86,21 +71,11 @@ fn small_data(path: &str, len: u64) -> Vec<Violation> {
         return Vec::new();
     }
     let what = format!("the data file has {len} bytes, more than {CSV_LEN_MAX}");
-    vec![violation(
-        path,
-        None,
-        what,
-        "generate it where it is needed, or keep a small sample",
-    )]
+    vec![violation(path, None, what, "generate it where it is needed, or keep a small sample")]
 }
 
 fn violation(path: &str, line: Option<usize>, what: String, remedy: &'static str) -> Violation {
-    Violation {
-        path: path.to_owned(),
-        line,
-        what,
-        remedy,
-    }
+    Violation { path: path.to_owned(), line, what, remedy }
 }
 
 #[cfg(test)]
@@ -133,10 +108,7 @@ mod tests {
             ("unimplemented!()", &["`unimplemented!` is unfinished code"]),
             ("f(dbg!(x))", &["`dbg!` is unfinished code"]),
             ("#[ignore]\nfn f() {}", &["`#[ignore]` is unfinished code"]),
-            (
-                "# [ ignore = \"slow\" ]",
-                &["`#[ignore]` is unfinished code"],
-            ),
+            ("# [ ignore = \"slow\" ]", &["`#[ignore]` is unfinished code"]),
             ("// todo!()", &[]),
             ("let a = \"dbg!\";", &[]),
             ("my_todo!()", &[]),
@@ -159,11 +131,7 @@ mod tests {
     #[test]
     fn every_source_and_data_file_is_looked_at() {
         let mut tree = tree_of(&[("a.rs", "todo!()"), ("b.md", "todo!()")]);
-        let data = File {
-            path: "c.csv".to_owned(),
-            len: 20_000,
-            text: String::new(),
-        };
+        let data = File { path: "c.csv".to_owned(), len: 20_000, text: String::new() };
         tree.files.push(data);
         let found = check(&tree);
         let paths: Vec<_> = found.iter().map(|violation| &*violation.path).collect();

@@ -28,21 +28,12 @@ impl Tree {
     /// Reads the files at and below `root`, which must be a git checkout.
     pub(super) fn read(root: &Path) -> anyhow::Result<Self> {
         let listing = Command::new("git")
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .current_dir(root)
             .output()
             .context("git could not be started; tidy asks it which files there are")?;
         if !listing.status.success() {
-            bail!(
-                "`git ls-files`: {}",
-                String::from_utf8_lossy(&listing.stderr).trim()
-            );
+            bail!("`git ls-files`: {}", String::from_utf8_lossy(&listing.stderr).trim());
         }
         let listing = String::from_utf8(listing.stdout).context("a file's name is not UTF-8")?;
         let mut paths: Vec<_> = listing.split_terminator('\0').collect();
@@ -50,17 +41,13 @@ impl Tree {
         paths.dedup();
         // Git still lists a file that was deleted since the last commit.
         let present = paths.into_iter().filter(|path| root.join(path).is_file());
-        let files = present
-            .map(|path| File::read(root, path))
-            .collect::<anyhow::Result<_>>()?;
+        let files = present.map(|path| File::read(root, path)).collect::<anyhow::Result<_>>()?;
         Ok(Self { files })
     }
 
     /// The files whose name ends so.
     pub(super) fn ending(&self, extension: &str) -> impl Iterator<Item = &File> {
-        self.files
-            .iter()
-            .filter(move |file| file.path.ends_with(extension))
+        self.files.iter().filter(move |file| file.path.ends_with(extension))
     }
 
     /// The file at this path.
@@ -82,19 +69,13 @@ impl File {
     fn read(root: &Path, path: &str) -> anyhow::Result<Self> {
         let full = root.join(path);
         let len = full.metadata().with_context(|| path.to_owned())?.len();
-        let read = READ_EXTENSIONS
-            .iter()
-            .any(|extension| path.ends_with(extension));
+        let read = READ_EXTENSIONS.iter().any(|extension| path.ends_with(extension));
         let text = if read {
             std::fs::read_to_string(&full).with_context(|| path.to_owned())?
         } else {
             String::new()
         };
-        Ok(Self {
-            path: path.to_owned(),
-            len,
-            text,
-        })
+        Ok(Self { path: path.to_owned(), len, text })
     }
 }
 
@@ -106,9 +87,7 @@ pub(super) fn tree_of(files: &[(&str, &str)]) -> Tree {
         len: text.len() as u64,
         text: (*text).to_owned(),
     });
-    Tree {
-        files: files.collect(),
-    }
+    Tree { files: files.collect() }
 }
 
 #[cfg(test)]
@@ -134,11 +113,6 @@ mod tests {
     #[test]
     fn this_repository_can_be_read() {
         let tree = Tree::read(&crate::steps::root()).unwrap();
-        assert!(
-            tree.get("xtask/src/tidy/tree.rs")
-                .unwrap()
-                .text
-                .contains("fn this_repository")
-        );
+        assert!(tree.get("xtask/src/tidy/tree.rs").unwrap().text.contains("fn this_repository"));
     }
 }

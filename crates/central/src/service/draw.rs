@@ -98,7 +98,7 @@ impl Draw {
 }
 
 impl DrawWinners {
-    pub(super) fn new(winners: &Winners) -> Self {
+    pub(crate) fn new(winners: &Winners) -> Self {
         let joined = winners.iter().map(|(agency, documents)| {
             let mut text = String::new();
             for document in documents.iter() {

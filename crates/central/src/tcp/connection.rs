@@ -164,12 +164,9 @@ impl Connection {
             }
             answered = true;
         }
-        if taken || !self.session.is_mid_message() || !self.reads() {
-            self.message_since = None;
-        }
-        if self.session.is_mid_message() && self.reads() {
-            self.message_since.get_or_insert_with(Instant::now);
-        }
+        let arriving = self.session.is_mid_message() && self.reads();
+        let since = self.message_since.filter(|_| !taken);
+        self.message_since = arriving.then(|| since.unwrap_or_else(Instant::now));
         answered
     }
 
@@ -278,7 +275,7 @@ impl Connection {
 
     fn is_over(&self) -> bool {
         let nothing_owed = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
-        self.session.is_closed() || (self.stopping && self.stalled.is_none() && nothing_owed)
+        self.session.is_closed() || (self.stopping && nothing_owed)
     }
 
     /// Closes in order: the agency reads all replies and then the end.

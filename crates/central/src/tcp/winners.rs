@@ -187,3 +187,70 @@ pub(super) fn refuse(
 fn has_room(session: &CentralSession, ticket: &Ticket) -> bool {
     session.is_head(ticket) && session.outgoing().len() < WINNERS_OUTGOING_LOW
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::message::Hello;
+    use wire::{AgencyMessage, BetsFrame, DrawName, DrawState, SessionLimits, Welcome};
+
+    use super::*;
+
+    fn say(session: &mut CentralSession, message: &AgencyMessage<'_>) -> Ticket {
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        session.space()[..bytes.len()].copy_from_slice(&bytes);
+        session.filled(bytes.len());
+        session.next_request().unwrap().unwrap().0
+    }
+
+    fn greeted() -> CentralSession {
+        let mut session = CentralSession::new(SessionLimits::default());
+        let hello = Hello { version: 1, agency: 1, draw_name: DrawName::default() };
+        let ticket = say(&mut session, &AgencyMessage::Hello(hello));
+        let welcome = Welcome {
+            version: 1,
+            agency: 1,
+            window: 16,
+            frame_len_max: 8192,
+            number_min: 0,
+            number_max: 9999,
+            chunks_stored: 0,
+            bets_stored: 0,
+            prefix_digest: [0; 32],
+            state: DrawState::Drawn,
+            draw_name: DrawName::default(),
+        };
+        session.greet(ticket, welcome);
+        session
+    }
+
+    #[test]
+    fn winners_take_memory_only_once_it_is_their_turn_and_then_little() {
+        let mut winners = lottery::Winners::default();
+        for number in 0..100_000 {
+            winners.add(AgencyId(1), &number.to_string());
+        }
+        let (_stage, receiver) = watch::channel(Stage::Ready(Arc::new(DrawWinners::new(&winners))));
+        let mut session = greeted();
+        let bets = BetsFrame { agency: 1, chunk: 0, bets: None };
+        let first = say(&mut session, &AgencyMessage::Bets(bets));
+        let second = say(&mut session, &AgencyMessage::GetWinners { agency: 1 });
+        let mut requests = WinnersRequests::default();
+        requests.add(second, AgencyId(1), None, receiver);
+        let now = Instant::now();
+        let empty = session.memory_len();
+        assert!(!requests.answer(&mut session, 8192, now, false));
+        assert!(session.memory_len() <= empty, "{} bytes", session.memory_len());
+
+        session.reply(first, &CentralMessage::BetsAck { chunk: 0 });
+        let mut sent = 0;
+        while requests.answer(&mut session, 8192, now, false) {
+            let len = session.outgoing().len();
+            assert!(len <= WINNERS_OUTGOING_LOW + 8192, "{len} bytes outgoing");
+            sent += len;
+            session.sent(len);
+        }
+        assert!(sent > 500_000, "{sent} bytes sent");
+        assert_eq!(session.unanswered(), 0);
+    }
+}

@@ -22,6 +22,14 @@ impl Client {
         Self { stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap() }
     }
 
+    /// A connection whose system keeps few of the bytes that were not read.
+    pub(crate) async fn connect_with_little_room(port: u16) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        Self { stream: socket.connect(address).await.unwrap() }
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         patiently(self.stream.write_all(bytes)).await.unwrap();
     }
@@ -145,6 +153,14 @@ impl Client {
         self.send(&bytes).await;
     }
 }
+
+/// A batch of 128 winning bets whose documents take 2,047 bytes with their commas.
+pub(crate) fn winning_bets() -> String {
+    vec![bet(DOCUMENT, 7); 128].join("&")
+}
+
+/// The longest document.
+pub(crate) const DOCUMENT: &str = "123456789012345";
 
 pub(crate) fn bets_message(agency: u32, chunk: u32, bets: &str) -> Vec<u8> {
     let bets = Some(bets.as_bytes());

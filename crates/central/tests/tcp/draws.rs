@@ -153,6 +153,28 @@ async fn a_draw_that_finds_the_store_full_is_made_when_there_is_room() {
 }
 
 #[tokio::test]
+async fn a_draw_found_made_is_not_logged_as_made_here() {
+    let log = Log::keep();
+    let central = Setting::default().start().await;
+    central.store.set(Mode::Holds);
+    let mut agency = central.connect().await;
+    agency.finish(1).await;
+    // FINISH and the close are let through, the draw is made behind the central's back.
+    for _ in 0..2 {
+        central.store.holds(1).await;
+        central.store.release(1);
+    }
+    central.store.holds(1).await;
+    let made = Box::new(|drawn: Result<_, _>| assert!(drawn.is_ok()));
+    central.store.memory.draw(DrawId(1), WINNER, Timestamp(0), made);
+    central.store.release_all();
+    agency.expect(&[0, 14, 0, 0, 0, 1]).await;
+    agency.get_winners(1).await;
+    agency.winners("").await;
+    assert_eq!(log.count(SORTEO), 0);
+}
+
+#[tokio::test]
 async fn a_central_that_could_not_draw_does_not_open() {
     let setting = Setting { winning_number: 10_000, ..Setting::default() };
     let error = setting.open(&Arc::default()).await.err().unwrap();

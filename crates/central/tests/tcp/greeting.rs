@@ -209,16 +209,18 @@ async fn no_more_bytes_are_given_to_the_store_than_the_limit_allows() {
     let central = Setting::limits(|limits| limits.in_flight_bytes_max = 1).start().await;
     central.store.set(Mode::Holds);
     let (mut first, mut second) = (central.connect().await, central.connect().await);
-    first.send(&[bets_message(1, 0, LORCA), bets_message(1, 1, LORCA)].concat()).await;
-    second.bets(1, 2, LORCA).await;
-    for _ in 0..3 {
+    let three = [0, 1, 2].map(|chunk| bets_message(1, chunk, LORCA)).concat();
+    first.send(&three).await;
+    second.bets(1, 3, LORCA).await;
+    for _ in 0..4 {
         central.store.holds(1).await;
         assert_eq!(central.store.held(), 1);
         central.store.release(1);
     }
     first.acknowledged(0).await;
     first.acknowledged(1).await;
-    second.acknowledged(2).await;
+    first.acknowledged(2).await;
+    second.acknowledged(3).await;
 }
 
 /// The documents of each part, until the last.

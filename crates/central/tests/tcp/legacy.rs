@@ -2,7 +2,7 @@
 
 use wire::ErrorCode;
 
-use crate::client::{Client, LORCA, bet, bets_message};
+use crate::client::{Client, DOCUMENT, LORCA, bet, bets_message, winning_bets};
 use crate::log::Log;
 use crate::setting::Setting;
 
@@ -171,13 +171,23 @@ async fn what_is_not_of_the_protocol_is_refused_and_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn the_last_reply_arrives_even_if_the_agency_goes_on_sending() {
+async fn all_replies_arrive_though_the_agency_goes_on_sending_after_the_last() {
     let central = Setting::default().start().await;
-    let mut agency = central.connect().await;
-    // More than the central reads before it refuses the first message.
-    let mut bytes = bets_message(1, 0, "x");
-    bytes.extend((1..2000).flat_map(|chunk| bets_message(1, chunk, LORCA)));
+    let mut before = central.connect().await;
+    for chunk in 0..32 {
+        before.store(1, chunk, &winning_bets()).await;
+    }
+    before.end(1).await;
+    // The replies are still on their way, in the central's system, when it refuses the last
+    // message; and there is more behind that than it reads.
+    let mut agency = Client::connect_with_little_room(central.port).await;
+    let mut bytes = [0, 15, 0, 0, 0, 1].repeat(10);
+    bytes.extend(bets_message(1, 0, "x"));
+    bytes.extend((1..4000).flat_map(|chunk| bets_message(1, chunk, LORCA)));
     agency.send(&bytes).await;
+    for _ in 0..10 {
+        agency.winners(&vec![DOCUMENT; 4096].join(",")).await;
+    }
     assert_eq!(agency.error().await.code(), ErrorCode::BadBets);
     agency.ends().await;
 }
@@ -207,12 +217,11 @@ async fn an_agency_that_closed_its_side_still_gets_its_winners() {
 #[tokio::test]
 async fn more_winners_than_a_message_holds_are_refused_and_exactly_as_many_are_sent() {
     // 15 bytes and a comma each: 4096 of them take 65,535 bytes.
-    let document = "123456789012345";
     for (more, fits) in [(&[][..], true), (&["1"], false)] {
         let central = Setting::default().start().await;
         let mut agency = central.connect().await;
         for chunk in 0..32 {
-            agency.store(1, chunk, &vec![bet(document, 7); 128].join("&")).await;
+            agency.store(1, chunk, &winning_bets()).await;
         }
         for document in more {
             agency.store(1, 32, &bet(document, 7)).await;
@@ -220,7 +229,7 @@ async fn more_winners_than_a_message_holds_are_refused_and_exactly_as_many_are_s
         agency.end(1).await;
         agency.get_winners(1).await;
         if fits {
-            agency.winners(&vec![document; 4096].join(",")).await;
+            agency.winners(&vec![DOCUMENT; 4096].join(",")).await;
         } else {
             assert_eq!(agency.error().await.code(), ErrorCode::WinnersTooMany);
             agency.ends().await;

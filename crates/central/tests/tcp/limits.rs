@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use wire::ErrorCode;
 
-use crate::client::{LORCA, bet, bets_message, patiently};
+use crate::client::{Client, DOCUMENT, LORCA, bets_message, patiently, winning_bets};
 use crate::log::Log;
 use crate::setting::{Running, Setting};
 use crate::store::Mode;
@@ -67,7 +67,7 @@ async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
     let central = Setting::limits(|limits| limits.write_time_max = SHORT).start().await;
     let mut greedy = central.connect().await;
     for chunk in 0..32 {
-        greedy.store(1, chunk, &vec![bet("123456789012345", 7); 128].join("&")).await;
+        greedy.store(1, chunk, &winning_bets()).await;
     }
     greedy.end(1).await;
     // 26 MB of winners, far more than the system keeps for a socket.
@@ -82,6 +82,27 @@ async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
     patiently(served).await;
     greedy.is_cut().await;
     log.one(cut);
+}
+
+#[tokio::test]
+async fn an_agency_that_takes_its_replies_slowly_is_not_cut() {
+    let write_time_max = Duration::from_secs(100);
+    let central = Setting::limits(|limits| limits.write_time_max = write_time_max).start().await;
+    let mut agency = Client::connect_with_little_room(central.port).await;
+    for chunk in 0..32 {
+        agency.store(1, chunk, &winning_bets()).await;
+    }
+    agency.end(1).await;
+    agency.send(&[0, 15, 0, 0, 0, 1].repeat(1000)).await;
+    // Each time more than the systems on both sides keep, so that the central has written.
+    for _ in 0..5 {
+        for _ in 0..200 {
+            agency.winners(&vec![DOCUMENT; 4096].join(",")).await;
+        }
+        tokio::time::pause();
+        tokio::time::advance(write_time_max * 6 / 10).await;
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]

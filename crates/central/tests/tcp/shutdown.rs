@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use wire::ErrorCode;
 
-use crate::client::{LORCA, bets_message, patiently};
+use crate::client::{Client, DOCUMENT, LORCA, bets_message, patiently, winning_bets};
 use crate::log::Log;
 use crate::setting::Setting;
 use crate::store::Mode;
@@ -132,6 +132,29 @@ async fn under_load_all_that_is_stored_is_acknowledged_and_arrives() {
     assert_eq!(central.ended().await, Ok(()));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(acknowledged * 50, store.bets());
+}
+
+#[tokio::test]
+async fn replies_on_their_way_arrive_though_the_agency_had_sent_more() {
+    let central = Setting::default().start().await;
+    let mut before = central.connect().await;
+    for chunk in 0..32 {
+        before.store(1, chunk, &winning_bets()).await;
+    }
+    before.end(1).await;
+    let mut agency = Client::connect_with_little_room(central.port).await;
+    agency.send(&GET_WINNERS.repeat(200_000)).await;
+    // One reply was begun, so that there are more behind it.
+    agency.expect(&[0, 17]).await;
+    central.begin_shutdown();
+    before.ends().await;
+    let mut rest = Vec::new();
+    patiently(agency.stream.read_to_end(&mut rest)).await.unwrap();
+    let len = 4 + DOCUMENT.len() * 4096 + 4095;
+    assert_eq!((2 + rest.len()) % len, 0, "the last reply is whole");
+    assert!(rest.len() / len >= 15, "all those taken are answered");
+    drop(agency);
+    assert_eq!(central.ended().await, Ok(()));
 }
 
 #[tokio::test]

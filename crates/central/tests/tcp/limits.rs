@@ -62,6 +62,29 @@ async fn time_does_not_run_for_a_message_that_the_central_does_not_read() {
 }
 
 #[tokio::test]
+async fn each_message_has_its_own_time() {
+    let frame_time_max = Duration::from_secs(100);
+    let central = Setting::limits(|limits| limits.frame_time_max = frame_time_max).start().await;
+    let mut agency = central.connect().await;
+    let messages: Vec<_> = (0..5).map(|chunk| bets_message(1, chunk, LORCA)).collect();
+    let stream = messages.concat();
+    let len = messages[0].len();
+    let mut sent = 0;
+    // The connection is never without a message that was begun.
+    for chunk in 0..4_u32 {
+        let end = sent + len + usize::from(chunk == 0) * 10;
+        agency.send(&stream[sent..end]).await;
+        sent = end;
+        agency.acknowledged(chunk).await;
+        tokio::time::pause();
+        tokio::time::advance(frame_time_max * 6 / 10).await;
+        tokio::time::resume();
+    }
+    agency.send(&stream[sent..]).await;
+    agency.acknowledged(4).await;
+}
+
+#[tokio::test]
 async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
     let log = Log::keep();
     let central = Setting::limits(|limits| limits.write_time_max = SHORT).start().await;

@@ -1,17 +1,13 @@
 //! The embedded store: an [`Engine`] on a thread of its own, and readers beside it.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use lottery::{
-    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
-    DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished, OpenDrawError,
-    ProgressError, ReadError, Store, StoreFault, StoredBatch, Timestamp, Winners,
-};
+use lottery::{DrawStatus, StoreFault};
 
+use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, Folder};
 use crate::engine::{Engine, Request};
 use crate::error::Fault;
@@ -20,7 +16,6 @@ use crate::limits::{
     BLOCK_LEN, GROUP_REQUESTS_MAX, SEGMENT_LEN_DEFAULT, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
     SPARES_DEFAULT,
 };
-use crate::reading;
 use crate::recovery::{self, Report};
 use crate::segments::Segments;
 
@@ -104,7 +99,9 @@ impl Ledger {
     pub fn write_mode(&self) -> &'static str {
         self.write_mode
     }
+}
 
+impl RunsEngine for Ledger {
     fn submit(&self, request: Request) {
         let sender = self.requests.as_ref().expect("it is taken only when the ledger is dropped");
         if let Err(unsent) = sender.send(request) {
@@ -113,14 +110,18 @@ impl Ledger {
         }
     }
 
-    fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {
+    fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
         let (sender, receiver) = mpsc::channel();
-        self.draws(Box::new(move |statuses| drop(sender.send(statuses))));
-        let statuses = receiver.recv().unwrap_or(Err(StoreFault::Closed));
-        let statuses = statuses.map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
-        statuses.into_iter().find(|status| status.id == draw).ok_or(ReadError::UnknownDraw(draw))
+        self.submit(Request::Draws(Box::new(move |statuses| drop(sender.send(statuses)))));
+        receiver.recv().unwrap_or(Err(StoreFault::Closed))
+    }
+
+    fn segments(&self) -> &Segments {
+        &self.segments
     }
 }
+
+store_by_requests!(Ledger);
 
 impl Drop for Ledger {
     fn drop(&mut self) {
@@ -132,68 +133,6 @@ impl Drop for Ledger {
             // A panic there was reported by the panic hook; everything acknowledged is durable.
             let _ = committer.join();
         }
-    }
-}
-
-impl Store for Ledger {
-    fn open_draw(
-        &self,
-        terms: DrawTerms,
-        at: Timestamp,
-        done: Done<Result<DrawId, OpenDrawError>>,
-    ) {
-        self.submit(Request::OpenDraw(terms, at, done));
-    }
-
-    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
-        self.submit(Request::Append(batch, at, done));
-    }
-
-    fn finish(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        at: Timestamp,
-        done: Done<Result<Finished, FinishError>>,
-    ) {
-        self.submit(Request::Finish(draw, agency, at, done));
-    }
-
-    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-        self.submit(Request::Close(draw, at, done));
-    }
-
-    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
-        self.submit(Request::Draw(draw, number, at, done));
-    }
-
-    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
-        self.submit(Request::Draws(done));
-    }
-
-    fn progress(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        done: Done<Result<AgencyProgress, ProgressError>>,
-    ) {
-        self.submit(Request::Progress(draw, agency, done));
-    }
-
-    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
-        let DrawState::Drawn { number } = self.status(draw)?.state else {
-            return Err(ReadError::NotDrawn);
-        };
-        reading::winners(&self.segments, draw, number).map_err(unreadable)
-    }
-
-    fn scan(
-        &self,
-        draw: DrawId,
-        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        self.status(draw)?;
-        reading::scan(&self.segments, draw, visit).map_err(unreadable)
     }
 }
 
@@ -223,8 +162,4 @@ pub(crate) fn check_segment_len(len: u64) -> Result<(), Fault> {
 pub(crate) fn refused(fault: StoreFault) -> Fault {
     let error = std::io::Error::other(fault.to_string());
     Fault::io("making", "the first segment", error)
-}
-
-pub(crate) fn unreadable(fault: Fault) -> ReadError {
-    ReadError::Unreadable(fault.to_string())
 }

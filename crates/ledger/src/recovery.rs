@@ -199,13 +199,10 @@ pub(crate) fn admit(
     header: &SegmentHeader,
     offset: usize,
 ) -> Result<(), Fault> {
-    if let Err(why) = draws.admits(event) {
+    draws.replay(event).map_err(|why| {
         let what = format!("an event that the rules forbid: {why}");
-        let damage = Damage::new(&segment::name(header.number), offset as u64, what);
-        return Err(Fault::Damage(damage));
-    }
-    draws.apply(event);
-    Ok(())
+        Fault::Damage(Damage::new(&segment::name(header.number), offset as u64, what))
+    })
 }
 
 fn read_event(file: &dyn DiskFile, header: &SegmentHeader, offset: usize) -> Result<Event, Fault> {

@@ -7,23 +7,18 @@
 //!
 //! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
 
-use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lottery::{
-    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
-    DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished, OpenDrawError,
-    ProgressError, ReadError, Store, StoreFault, StoredBatch, Timestamp, Winners,
-};
+use lottery::{DrawStatus, StoreFault};
 
+use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::engine::{Engine, Request, SegmentSource};
 use crate::error::Fault;
 use crate::keeper::{fault_of, new_segment};
-use crate::ledger::{check_segment_len, refused, take, unreadable};
+use crate::ledger::{check_segment_len, refused, take};
 use crate::limits::GROUP_REQUESTS_MAX;
-use crate::reading;
 use crate::recovery::{self, Report};
 use crate::segment;
 use crate::segments::{Segment, Segments};
@@ -90,26 +85,32 @@ impl SteppedLedger {
         self.pending().len()
     }
 
+    fn pending(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunsEngine for SteppedLedger {
     fn submit(&self, request: Request) {
         self.pending().push(request);
     }
 
     /// Asks the engine beside what is pending, which is not part of what a reader must see.
-    fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {
+    fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
         let (sender, receiver) = mpsc::channel();
         let request = Request::Draws(Box::new(move |statuses| drop(sender.send(statuses))));
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         engine.turn(std::iter::once(request));
         drop(engine);
-        let statuses = receiver.recv().unwrap_or(Err(StoreFault::Closed));
-        let statuses = statuses.map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
-        statuses.into_iter().find(|status| status.id == draw).ok_or(ReadError::UnknownDraw(draw))
+        receiver.recv().unwrap_or(Err(StoreFault::Closed))
     }
 
-    fn pending(&self) -> MutexGuard<'_, Vec<Request>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn segments(&self) -> &Segments {
+        &self.segments
     }
 }
+
+store_by_requests!(SteppedLedger);
 
 impl Drop for SteppedLedger {
     fn drop(&mut self) {
@@ -117,68 +118,6 @@ impl Drop for SteppedLedger {
         for request in pending {
             request.refuse(StoreFault::Closed);
         }
-    }
-}
-
-impl Store for SteppedLedger {
-    fn open_draw(
-        &self,
-        terms: DrawTerms,
-        at: Timestamp,
-        done: Done<Result<DrawId, OpenDrawError>>,
-    ) {
-        self.submit(Request::OpenDraw(terms, at, done));
-    }
-
-    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
-        self.submit(Request::Append(batch, at, done));
-    }
-
-    fn finish(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        at: Timestamp,
-        done: Done<Result<Finished, FinishError>>,
-    ) {
-        self.submit(Request::Finish(draw, agency, at, done));
-    }
-
-    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-        self.submit(Request::Close(draw, at, done));
-    }
-
-    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
-        self.submit(Request::Draw(draw, number, at, done));
-    }
-
-    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
-        self.submit(Request::Draws(done));
-    }
-
-    fn progress(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        done: Done<Result<AgencyProgress, ProgressError>>,
-    ) {
-        self.submit(Request::Progress(draw, agency, done));
-    }
-
-    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
-        let DrawState::Drawn { number } = self.status(draw)?.state else {
-            return Err(ReadError::NotDrawn);
-        };
-        reading::winners(&self.segments, draw, number).map_err(unreadable)
-    }
-
-    fn scan(
-        &self,
-        draw: DrawId,
-        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        self.status(draw)?;
-        reading::scan(&self.segments, draw, visit).map_err(unreadable)
     }
 }
 
@@ -204,7 +143,14 @@ impl SegmentSource for Inline {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use lottery::conformance::{Subject, submit};
+    use lottery::{
+        AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done,
+        DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished, OpenDrawError, ProgressError,
+        ReadError, Store, StoredBatch, Timestamp, Winners,
+    };
 
     use super::*;
     use crate::disk::simulated::SimulatedDisk;

@@ -186,15 +186,23 @@ impl Draws {
         }
     }
 
-    /// Takes an event into the state.
+    /// Takes an event that was decided into the state.
     ///
     /// # Panics
-    /// When the event does not follow from the ones before: a store that reads events back checks
-    /// them with [`Draws::admits`] first.
+    /// When the event does not follow from the ones before: a store that reads events back uses
+    /// [`Draws::replay`].
     pub fn apply(&mut self, event: &Event) {
-        if let Err(why) = self.admits(event) {
+        if let Err(why) = self.replay(event) {
             panic!("an event that the rules forbid: {why}: {event:?}");
         }
+    }
+
+    /// Takes an event that was read into the state.
+    ///
+    /// # Errors
+    /// The rule that it breaks, as a short text, when it does not follow from the ones before.
+    pub fn replay(&mut self, event: &Event) -> Result<(), &'static str> {
+        self.admits(event)?;
         match event {
             Event::DrawOpened { terms, .. } => self.draws.push(Draw::open(terms.clone())),
             Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
@@ -208,13 +216,11 @@ impl Draws {
                 self.get_mut(*draw).state = DrawState::Drawn { number: *number };
             }
         }
+        Ok(())
     }
 
-    /// Whether an event follows from the ones before; if not, why.
-    ///
-    /// # Errors
-    /// The rule that it breaks, as a short text.
-    pub fn admits(&self, event: &Event) -> Result<(), &'static str> {
+    /// Whether an event follows from the ones before; if not, the rule that it breaks.
+    fn admits(&self, event: &Event) -> Result<(), &'static str> {
         let draw_of = |draw: DrawId| self.get(draw).ok_or("it belongs to a draw never opened");
         let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
         match event {

@@ -96,6 +96,11 @@ impl Options {
             let why = "a batch must be allowed to hold at least one bet";
             return Err(AgencyError::Options(why.to_owned()));
         }
+        if self.legacy && self.draw.is_some() {
+            let why =
+                "the original protocol can't name a draw: leave out either --legacy or --draw";
+            return Err(AgencyError::Options(why.to_owned()));
+        }
         wire::limits::check_window(self.window)
             .map_err(|error| AgencyError::Options(error.to_string()))?;
         let port = self.central.rsplit_once(':').map(|(_, port)| port);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use support::raw::{Raw, ack, bets, finish};
-use support::{Central, agency, bolillero, run, run_well, str, text};
+use support::{Central, Process, agency, bolillero, exported, run, run_well, str, text};
 
 /// Runs it, and checks the exit code and the parts of what it says on standard error.
 fn refused(args: &[&str], code: i32, parts: &[&str]) {
@@ -67,6 +67,8 @@ fn wrong_usage_is_told_apart_from_failure() {
     refused(&nowhere, 1, &["can't listen on nowhere"]);
     let agency = ["agency", "--id", "1", "--central", "127.0.0.1:1"];
     refused(&agency, 2, &["--bets"]);
+    let unsaid = ["--bets", "Cargo.toml", "--legacy", "--draw", "otro"];
+    refused(&[&agency[..], &unsaid].concat(), 2, &["--legacy", "--draw"]);
     refused(&[&agency[..], &["--bets", missing]].concat(), 2, &["can't open", missing]);
     for command in ["check", "export", "winners"] {
         refused(&[command, "--data", missing], 1, &[missing]);
@@ -102,6 +104,121 @@ fn settings_come_from_flags_then_environment_then_file() {
     let output = bolillero().arg("demo").env("BOLILLERO_WINNER", "1").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("unknown environment variable BOLILLERO_WINNER;"));
+}
+
+#[test]
+fn an_agency_takes_its_settings_from_all_three_places_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,5\n");
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "3"]);
+    let file =
+        write(folder.path(), "agency.toml", "id = 1\nlegacy = true\ncentral = 'nowhere:1'\n");
+    let mut command = bolillero();
+    command.args(["agency", "--config", &file, "--central", &central.address]);
+    command.env("BOLILLERO_ID", "2").env("BOLILLERO_BETS", &bets);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
+    Raw::connect(&central.address).send(&finish(3)).expect(&finish(3));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    drop(central);
+    assert_eq!(exported(&data).into_keys().collect::<Vec<_>>(), [2]);
+
+    refused(&["agency", "--config", &file, "--id", "2"], 2, &["--bets", "BOLILLERO_BETS"]);
+    let missing = folder.path().join("missing.toml");
+    refused(&["agency", "--config", str(&missing)], 2, &["configuration file", str(&missing)]);
+    let wrong = write(folder.path(), "wrong.toml", "id = 1\nwindow = 'wide'\n");
+    refused(&["agency", "--config", &wrong], 2, &[&wrong, "line 2", "wide"]);
+    let output = bolillero().arg("serve").env("BOLILLERO_AGENCIES", "five").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("'five'"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_same_seed_generates_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let generated = |name: &str, seed: &str| {
+        let out = folder.path().join(name);
+        let more = ["--bets", "2000", "--seed", seed, "--out", str(&out)];
+        run_well(&[&["generate", "--agencies", "3"][..], &more].concat());
+        let read = |agency| std::fs::read(out.join(format!("agency-{agency}.csv"))).unwrap();
+        assert!(!out.join("agency-4.csv").exists());
+        (1..=3).map(read).collect::<Vec<_>>()
+    };
+    let first = generated("first", "9");
+    let lines: usize = first.iter().map(|file| text(file).lines().count()).sum();
+    assert_eq!(lines, 2_000);
+    assert_eq!(first, generated("again", "9"));
+    assert_ne!(first, generated("other", "10"));
+}
+
+#[test]
+fn winners_that_can_not_be_printed_are_a_failure_and_no_good_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,7574\n");
+    let central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &["--agencies", "1"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = bolillero();
+    command.args(["agency", "--id", "1", "--central", &central.address, "--bets", &bets]);
+    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("can't write the winners") && !told.contains("action: exit"), "{told}");
+}
+
+#[test]
+fn log_lines_may_be_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,7574\n");
+    let data = folder.path().join("data");
+    let json = ["--log-format", "json"];
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", str(&data), "--agencies", "1"];
+    let mut central = Process::start(&[&serve[..], &json].concat());
+    let object = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let listening = object(&central.wait_for("\"escuchar\""));
+    let address = listening["direccion"].as_str().unwrap();
+    let of_agency = agency(1, address, Path::new(&bets), &json).ended();
+    assert_eq!((of_agency.code, of_agency.stdout.as_str()), (Some(0), "1\n"));
+    let of_central = central.terminate();
+    assert_eq!(of_central.code, Some(0));
+    let objects: Vec<_> = of_agency.log.iter().chain(&of_central.log).map(object).collect();
+    for object in &objects {
+        for field in ["time", "level", "action", "result"] {
+            assert!(object[field].is_string(), "{field}: {object}");
+        }
+    }
+    let of = |action: &str| objects.iter().find(|object| object["action"] == action).unwrap();
+    assert_eq!(of("apuesta_recibida")["cantidad"], 1);
+    assert_eq!(of("apuesta_enviada")["chunk_id"], 0);
+    assert_eq!(of("consulta_ganadores")["cant_ganadores"], 1);
+    assert_eq!(of("sorteo")["result"], "success");
+}
+
+#[test]
+fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,5\n");
+    let central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &["--agencies", "1"]);
+    let ended = |id, more: &[&str]| agency(id, &central.address, Path::new(&bets), more).ended();
+    let cases: [(u32, &[&str], &str); 3] = [
+        (9, &[], "agency 9 is not registered"),
+        (9, &["--legacy"], "agency 9 is not registered"),
+        (1, &["--draw", "otro"], "there is no draw 'otro'"),
+    ];
+    for (id, more, reason) in cases {
+        let ended = ended(id, more);
+        assert_eq!(ended.code, Some(1), "{reason}: {:#?}", ended.log);
+        let last = ended.log.last().unwrap();
+        assert!(last.starts_with("error: the central refused") && last.contains(reason), "{last}");
+    }
+    // Another file after the day is over: nothing of it is taken, and nobody is told otherwise.
+    assert_eq!(ended(1, &[]).code, Some(0));
+    let other = write(folder.path(), "bets.csv", "Eva,Paz,2,2000-01-01,5\n");
+    let refused = agency(1, &central.address, Path::new(&other), &[]).ended();
+    assert_eq!(refused.code, Some(1));
+    let last = refused.log.last().unwrap();
+    assert!(last.contains("holds other bets for the first 1 batches of agency 1"), "{last}");
 }
 
 #[test]

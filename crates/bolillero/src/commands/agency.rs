@@ -47,7 +47,7 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     bets: Option<PathBuf>,
 
-    /// Draw to bet in; needed only where several are open.
+    /// Draw to bet in; needed only where several are open. Not with --legacy, which can't say it.
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     draw: Option<Name>,
@@ -122,8 +122,9 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     })?;
     bar.finish_and_clear();
     let report = ended.map_err(explain)?;
+    print(&report.winners)?;
     log_end(&report);
-    print(&report.winners)
+    Ok(())
 }
 
 impl AgencyArgs {

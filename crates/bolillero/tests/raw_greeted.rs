@@ -110,8 +110,11 @@ fn a_refused_batch_is_named_and_the_connection_goes_on() {
 #[test]
 fn what_a_greeting_may_not_be_is_refused() {
     let (_folder, central) = central("1");
-    let cases: [(Vec<u8>, u16); 4] = [
+    let cases: [(Vec<u8>, u16); 7] = [
         (hello(9, ""), 7),
+        (raw::framed(18, b"\x00\x01\x00\x00\x00"), 3),
+        (hello(1, &"n".repeat(65)), 3),
+        (raw::framed(18, b"\x00\x01\x00\x00\x00\x01\xff"), 4),
         (hello(1, "otro"), 9),
         ([hello(1, ""), hello(1, "")].concat(), 6),
         (raw::framed(18, b"\x00\x00\x00\x00\x00\x01"), 5),
@@ -129,6 +132,59 @@ fn what_a_greeting_may_not_be_is_refused() {
     let mut of_another = Raw::connect(&central.address);
     of_another.send(&hello(1, "")).payload(19);
     of_another.send(&get_winners(2)).refused(8);
+}
+
+#[test]
+fn a_whole_day_may_be_sent_behind_the_greeting() {
+    let (_folder, central) = central("1");
+    // A version to come is answered with the one that both know.
+    let greeting = raw::framed(18, b"\x00\x07\x00\x00\x00\x01sorteo");
+    let day = [greeting, bets(1, 0, &[LORCA, RIVERA]), finish(1), get_winners(1)].concat();
+    let winners = raw::framed(21, b"\x0130904465");
+    let answers = [nothing_stored(1), ack(0), finish(1), winners].concat();
+    Raw::connect(&central.address).send(&day).half_close().expect(&answers).closed();
+}
+
+#[test]
+fn each_agency_gets_its_own_winners() {
+    let (_folder, central) = central("3");
+    for (agency, document) in [(1, "30904465"), (2, "11")] {
+        let bet = LORCA.replace("30904465", document);
+        let day = [bets(agency, 0, &[&bet, RIVERA, &bet]), finish(agency)].concat();
+        Raw::connect(&central.address).send(&day).expect(&[ack(0), finish(agency)].concat());
+    }
+    Raw::connect(&central.address).send(&finish(3)).expect(&finish(3));
+    for (agency, documents) in [(1, "30904465,30904465"), (2, "11,11"), (3, "")] {
+        let mut legacy = Raw::connect(&central.address);
+        legacy.send(&get_winners(agency)).expect(&raw::winners(documents));
+        let mut greeted = Raw::connect(&central.address);
+        greeted.send(&hello(agency, "")).payload(19);
+        let part = raw::framed(21, format!("\x01{documents}").as_bytes());
+        greeted.send(&get_winners(agency)).expect(&part);
+        greeted.send(&get_winners(agency % 3 + 1)).refused(8);
+    }
+}
+
+#[test]
+fn the_operators_limits_are_told_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let terms = ["--agencies", "1", "--draw", "año nuevo", "--numbers", "5-50"];
+    let limits = ["--winning-number", "7", "--window", "3", "--frame-len-max", "300"];
+    let more = [&terms[..], &limits].concat();
+    let central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &more);
+    let mut agency = Raw::connect(&central.address);
+    let welcome = agency.send(&hello(1, "año nuevo")).payload(19);
+    assert_eq!(welcome[6..20], [0, 3, 0, 0, 1, 44, 0, 0, 0, 5, 0, 0, 0, 50]);
+    assert_eq!(welcome[69..], *"año nuevo".as_bytes());
+    let numbers = ["4", "5", "50", "51", "7574"].map(|number| LORCA.replace("7574", number));
+    agency.send(&bets(1, 0, &numbers.each_ref().map(String::as_str)));
+    assert_eq!(agency.error().faults, [(0, 7), (3, 7), (4, 7)]);
+    let bet = |letters: usize| format!("{}|Paz|1|2000-01-01|5", "A".repeat(letters));
+    let (long, last) = (bet(100), bet(33));
+    let longest = bets(1, 1, &[&long, &long, &last]);
+    assert_eq!(longest.len(), 300);
+    agency.send(&longest).expect(&ack(1));
+    agency.send(&[0, 12, 1, 41]).refused(2);
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! What interrupts a day: kills at its worst moments, and agencies that come early, twice, or leave
+//! while they wait.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::path::Path;
+
+use support::{Bets, Central, Ended, Process, agency, exported, free_address, run_well, str};
+
+const STORED: &str = "apuesta_recibida | result: success";
+const DRAWN: &str = "action: sorteo | result: success";
+/// Small batches, so that a day takes long enough to be interrupted.
+const SLOWLY: &[&str] = &["--batch-max-bets", "4"];
+
+fn serve(bets: &Bets, data: &Path, address: &str) -> Central {
+    let more = ["--agencies", "5", "--winning-number", &bets.winning_number];
+    Central::start(data, address, &more)
+}
+
+/// Each agency printed its winners and no others.
+fn check_winners_told(bets: &Bets, agencies: Vec<(u32, Process)>) {
+    for (id, process) in agencies {
+        let Ended { code, stdout, log } = process.ended();
+        assert_eq!(code, Some(0), "agency {id}: {log:#?}");
+        let mut told: Vec<_> = stdout.lines().map(str::to_owned).collect();
+        let mut expected = bets.winners(id);
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "agency {id}");
+    }
+}
+
+/// Every bet is in the ledger once, and the draw was made.
+fn check_ledger(bets: &Bets, data: &Path) {
+    let exported = exported(data);
+    for (agency, lines) in &bets.lines {
+        let mut expected = lines.clone();
+        expected.sort_unstable();
+        let found = exported.get(agency).cloned().unwrap_or_default();
+        assert!(found == expected, "agency {agency}: {} of {}", found.len(), expected.len());
+    }
+    let check = run_well(&["check", "--data", str(data)]);
+    assert!(check.starts_with("sound\n") && check.contains(": drawn, "), "{check}");
+}
+
+fn count(log: &[String], part: &str) -> usize {
+    log.iter().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn agencies_of_the_original_protocol_repeat_what_they_sent_and_it_is_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 3_000);
+    let (data, address) = (folder.path().join("data"), free_address());
+    let start = |id| (id, agency(id, &address, bets.file(id), &["--legacy", SLOWLY[0], SLOWLY[1]]));
+    let mut central = serve(&bets, &data, &address);
+    let mut agencies: Vec<_> = (1..=5).map(start).collect();
+    central.process.wait_for_many(STORED, 60);
+    central.process.kill();
+
+    let central = serve(&bets, &data, &address);
+    agencies[1].1.wait_for("apuesta_enviada | result: success");
+    agencies.remove(1).1.kill();
+    agencies.push(start(2));
+    check_winners_told(&bets, agencies);
+    assert_eq!(count(&central.process.terminate().log, DRAWN), 1);
+    check_ledger(&bets, &data);
+}
+
+#[test]
+fn a_central_killed_as_the_last_agency_finishes_has_one_draw() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 500);
+    for moment in ["total_agencias_finalizadas: 4", "total_agencias_finalizadas: 5", DRAWN] {
+        let (data, address) = (folder.path().join(moment.replace(' ', "-")), free_address());
+        let mut central = serve(&bets, &data, &address);
+        let start = |id| (id, agency(id, &address, bets.file(id), &[]));
+        let agencies: Vec<_> = (1..=5).map(start).collect();
+        central.process.wait_for(moment);
+        let mut log = central.process.kill();
+        let central = serve(&bets, &data, &address);
+        check_winners_told(&bets, agencies);
+        log.extend(central.process.terminate().log);
+        // Killed between the draw and its line, that line is never written.
+        assert!(count(&log, DRAWN) <= 1, "{log:#?}");
+        check_ledger(&bets, &data);
+    }
+}
+
+#[test]
+fn an_agency_killed_and_started_again_sends_only_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 3_000);
+    let data = folder.path().join("data");
+    let central = serve(&bets, &data, "127.0.0.1:0");
+    let start = |id| agency(id, &central.address, bets.file(id), SLOWLY);
+    let mut killed = start(1);
+    killed.wait_for_many("apuesta_enviada | result: success", 20);
+    killed.kill();
+    let again = start(1);
+    let others: Vec<_> = (2..=5).map(|id| (id, start(id))).collect();
+    let ended = again.ended();
+    let summary = ended.log.iter().find(|line| line.contains("action: resumen")).unwrap();
+    let of = |name: &str| -> usize {
+        let value = summary.split(&format!(" {name}: ")).nth(1).unwrap();
+        value.split(' ').next().unwrap().parse().unwrap()
+    };
+    let (stored_before, batches) = (of("ya_guardados"), of("batches"));
+    assert_eq!(of("apuestas"), bets.lines[&1].len());
+    assert_eq!(batches, bets.lines[&1].len().div_ceil(4));
+    assert!((20..batches).contains(&stored_before), "{summary}");
+    let sent = count(&ended.log, "apuesta_enviada | result: success");
+    assert_eq!(sent, batches - stored_before);
+    check_winners_told(&bets, others);
+    check_ledger(&bets, &data_of(central, data));
+}
+
+#[test]
+fn an_agency_run_twice_at_once_bets_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 2_000);
+    let data = folder.path().join("data");
+    let central = serve(&bets, &data, "127.0.0.1:0");
+    let twice = (1..=5).flat_map(|id| [(id, SLOWLY), (id, &["--batch-max-bets", "4", "--legacy"])]);
+    let start =
+        |(id, more): (u32, &[&str])| (id, agency(id, &central.address, bets.file(id), more));
+    let agencies = twice.map(start).collect();
+    check_winners_told(&bets, agencies);
+    check_ledger(&bets, &data_of(central, data));
+}
+
+#[test]
+fn agencies_that_come_before_their_central_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 500);
+    let (data, address) = (folder.path().join("data"), free_address());
+    let modes: [&[&str]; 5] = [&[], &["--legacy"], &[], &["--legacy"], &[]];
+    let start = |(id, more): (u32, &&[&str])| (id, agency(id, &address, bets.file(id), more));
+    let mut agencies: Vec<_> = (1..).zip(&modes).map(start).collect();
+    for (_, process) in &mut agencies {
+        process.wait_for("action: conexion | result: fail | error: can't connect");
+    }
+    let central = serve(&bets, &data, &address);
+    check_winners_told(&bets, agencies);
+    check_ledger(&bets, &data_of(central, data));
+}
+
+#[test]
+fn an_agency_asked_to_end_while_it_waits_for_the_draw_ends_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 200);
+    let data = folder.path().join("data");
+    let mut central = serve(&bets, &data, "127.0.0.1:0");
+    for (id, more) in [(1, &[][..]), (2, &["--legacy"][..])] {
+        let waiting = agency(id, &central.address, bets.file(id), more);
+        central.process.wait_for(&format!("total_agencias_finalizadas: {id}"));
+        let ended = waiting.terminate();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{:#?}", ended.log);
+        assert!(ended.log.last().unwrap().contains("action: exit | result: success"));
+    }
+    let agencies = (1..=5).map(|id| (id, agency(id, &central.address, bets.file(id), &[])));
+    let agencies = agencies.collect();
+    check_winners_told(&bets, agencies);
+    check_ledger(&bets, &data_of(central, data));
+}
+
+/// The data folder of a central, once that has ended well.
+fn data_of<T: AsRef<Path>>(central: Central, data: T) -> T {
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert_eq!(count(&ended.log, DRAWN), 1);
+    data
+}

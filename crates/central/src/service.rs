@@ -297,11 +297,12 @@ impl Service {
 impl MakeDrawError {
     /// Whether trying again later makes sense.
     fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::Close(CloseError::Store(StoreFault::Full(_)))
-                | Self::Draw(DrawError::Store(StoreFault::Full(_)))
-        )
+        match self {
+            Self::Close(CloseError::Store(fault)) | Self::Draw(DrawError::Store(fault)) => {
+                fault.may_pass()
+            }
+            _ => false,
+        }
     }
 }
 

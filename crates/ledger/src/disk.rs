@@ -9,6 +9,7 @@ pub mod simulated;
 
 use std::io;
 
+use crate::limits::BLOCK_LEN;
 pub use folder::Folder;
 
 /// A folder of files.
@@ -78,19 +79,40 @@ pub trait DiskFile: Send + Sync {
     /// Of the underlying system.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Writes all of `bytes` at `offset`; durable only after [`DiskFile::sync`].
+    /// Writes bytes at `offset`, perhaps only the first of them, and says how many; durable only
+    /// after [`DiskFile::sync`].
     ///
     /// # Errors
     /// Of the underlying system.
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Writes all of `blocks` at `offset` and returns once they are durable. Address, offset and
-    /// length are multiples of [`BLOCK_LEN`](crate::limits::BLOCK_LEN).
+    /// Writes blocks at `offset`, perhaps only the first bytes of them, and says how many, once
+    /// those are durable. Address, offset and length are multiples of
+    /// [`BLOCK_LEN`].
     ///
     /// # Errors
     /// Of the underlying system. What is on disk then is unknown: the caller must not go on
     /// writing.
-    fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()>;
+    fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`; durable only after [`DiskFile::sync`].
+    ///
+    /// # Errors
+    /// Of [`DiskFile::write_some_at`]. A part may have been written.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        in_pieces(bytes.len(), 1, |done| self.write_some_at(offset + done as u64, &bytes[done..]))
+    }
+
+    /// Writes all of `blocks` at `offset` and returns once they are durable.
+    ///
+    /// # Errors
+    /// Of [`DiskFile::write_some_durable`]. What is on disk then is unknown: the caller must not go
+    /// on writing.
+    fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+        in_pieces(blocks.len(), BLOCK_LEN, |done| {
+            self.write_some_durable(offset + done as u64, &blocks[done..])
+        })
+    }
 
     /// Makes the file `len` bytes long with room reserved for them; new bytes read as zeros.
     ///
@@ -104,4 +126,66 @@ pub trait DiskFile: Send + Sync {
     /// Of the underlying system. What is on disk then is unknown: the caller must not go on
     /// writing.
     fn sync(&self) -> io::Result<()>;
+}
+
+/// Writes until `len` bytes are written; each piece begins at a multiple of `unit`, so what a
+/// short write left of a unit is written again.
+fn in_pieces(
+    len: usize,
+    unit: usize,
+    mut write_from: impl FnMut(usize) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut done = 0;
+    while done < len {
+        let written = match write_from(done) {
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let whole = written - written % unit;
+        if whole == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        done += whole;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was asked for, and what came of it, when each write takes at most `most` bytes.
+    fn pieces(len: usize, unit: usize, most: usize) -> (Vec<usize>, io::Result<()>) {
+        let mut asked = Vec::new();
+        let outcome = in_pieces(len, unit, |done| {
+            asked.push(done);
+            Ok(most.min(len - done))
+        });
+        (asked, outcome)
+    }
+
+    #[test]
+    fn short_writes_are_gone_on_with_from_the_last_whole_unit() {
+        let (asked, outcome) = pieces(10, 1, 4);
+        assert_eq!((asked, outcome.is_ok()), (vec![0, 4, 8], true));
+        let (asked, outcome) = pieces(4 * 512, 512, 700);
+        assert_eq!((asked, outcome.is_ok()), (vec![0, 512, 1024, 1536], true));
+    }
+
+    #[test]
+    fn a_write_that_gets_nowhere_is_an_error_and_an_interrupted_one_is_not() {
+        let (asked, outcome) = pieces(512, 512, 511);
+        assert_eq!(asked, [0]);
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::WriteZero);
+        let mut interruptions = 2;
+        let outcome = in_pieces(1, 1, |_| {
+            if interruptions == 0 {
+                return Ok(1);
+            }
+            interruptions -= 1;
+            Err(io::ErrorKind::Interrupted.into())
+        });
+        assert!(outcome.is_ok());
+    }
 }

@@ -272,7 +272,11 @@ impl Engine {
     fn rotate(&mut self) -> Result<(), StoreFault> {
         assert_eq!(self.group, self.next_sequence, "a segment is left only when it is durable");
         let number = self.active.as_ref().map_or(0, |active| active.segment.header.number) + 1;
-        let file = self.source.next(number)?;
+        let file = self.source.next(number).inspect_err(|fault| {
+            if !fault.may_pass() {
+                self.poison = Some(fault.clone());
+            }
+        })?;
         let header = SegmentHeader {
             number,
             first_sequence: self.next_sequence,

@@ -46,7 +46,8 @@ struct State {
     next_number: u64,
     /// The writer waits.
     hurry: bool,
-    /// Why the last attempt to make one ready failed; cleared by the next that is asked for.
+    /// Why the last attempt to make one ready failed. A lack of room is forgotten when the next is
+    /// asked for; after anything else nothing is tried again.
     failed: Option<StoreFault>,
     full: VecDeque<Arc<Segment>>,
     alarm: Option<String>,
@@ -84,15 +85,15 @@ impl Keeper {
 impl SegmentSource for Keeper {
     fn next(&mut self, _number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
         let mut state = self.shelf.lock();
-        state.failed = None;
+        state.failed = state.failed.take().filter(|fault| !fault.may_pass());
         loop {
             if let Some(file) = state.ready.pop_front() {
                 state.hurry = false;
                 self.shelf.changed.notify_all();
                 return Ok(file);
             }
-            if let Some(fault) = state.failed.take() {
-                return Err(fault);
+            if let Some(fault) = &state.failed {
+                return Err(fault.clone());
             }
             if state.ended {
                 return Err(StoreFault::Failed("the ledger's keeper has ended".to_owned()));
@@ -169,11 +170,7 @@ impl Shelf {
                 drop(state);
                 let sealed = segment.seal();
                 state = self.lock();
-                // Without room for its index a segment is complete all the same: it is given one
-                // when the ledger is opened next. Damage is another matter.
-                if let Err(fault @ Fault::Damage(_)) = sealed {
-                    state.alarm = Some(fault.to_string());
-                }
+                state.alarm = sealed.err().and_then(alarm_of).or(state.alarm.take());
             } else {
                 state = self.wait(state);
             }
@@ -254,10 +251,24 @@ pub(crate) fn new_segment(
 /// What a failure to make a segment ready means to those who wait for it.
 pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
     let why = format!("making {name}: {error}");
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreFault::Full(format!("{why}; make room in the data folder"))
-        }
-        _ => StoreFault::Failed(why),
+    if is_lack_of_room(error) {
+        StoreFault::Full(format!("{why}; make room in the data folder"))
+    } else {
+        StoreFault::Failed(why)
     }
+}
+
+/// What a failure to seal a segment means to the writer, if anything.
+///
+/// Without room for its index a segment is complete all the same: it is given one when the ledger
+/// is opened next. But a disk that can't read back or write what it should is not written to.
+pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
+    match fault {
+        Fault::Io { error, .. } if is_lack_of_room(&error) => None,
+        fault => Some(fault.to_string()),
+    }
+}
+
+fn is_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

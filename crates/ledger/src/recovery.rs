@@ -3,16 +3,19 @@
 //!
 //! A sealed segment is replayed from its index. One without is read whole and given its index. The
 //! last one is always read whole, and a tail that a crash left half written is cut, that is zeroed;
-//! anything else that is not as it was written is damage, and opening is refused.
+//! anything else that is not as it was written is damage, and opening is refused. What was read
+//! becomes durable before anything is said of it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use lottery::{Draws, Event};
 
+use crate::block_buffer::BlockBuffer;
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::error::{Damage, Fault};
 use crate::index::{self, Replay};
-use crate::limits::{BLOCK_LEN, RECORDS_OFFSET};
+use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
 use crate::record::Chain;
 use crate::segment::{self, Image, Record, SegmentHeader, Tail};
 use crate::segments::{Segment, Segments};
@@ -89,6 +92,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
         };
         recovered.segments.push(Arc::new(segment));
     }
+    // A process that was killed may have left names that are not durable.
+    disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
     recovered.report.records = recovered.next_sequence;
     Ok(recovered)
 }
@@ -156,19 +161,25 @@ impl Recovered {
     ) -> Result<Segment, Fault> {
         let image = Image::read(&*file, header, None)?;
         let mut walk = image.walk();
+        let mut last_group = (header.first_sequence, walk.offset());
         let stop = loop {
             match walk.step() {
-                Ok(Record { event, offset, .. }) => self.apply(&event, &header, offset)?,
+                Ok(Record { event, offset, header: record, .. }) => {
+                    self.apply(&event, &header, offset)?;
+                    if record.group != last_group.0 {
+                        last_group = (record.group, offset);
+                    }
+                }
                 Err(stop) => break stop,
             }
         };
         let end = walk.offset();
+        let name = segment::name(header.number);
         if let Tail::Torn { end: dirty_end } = walk.judge_tail(&stop)? {
-            zero(&*file, end, dirty_end).map_err(|error| {
-                Fault::io("cutting the tail of", &segment::name(header.number), error)
-            })?;
             self.report.cut_bytes = (dirty_end - end) as u64;
         }
+        settle(&*file, &image, last_group.1..end)
+            .map_err(|error| Fault::io("writing the end of", &name, error))?;
         self.next_sequence = walk.next_sequence();
         self.chain = walk.chain();
         Ok(Segment::new(file, header, None, end as u64))
@@ -210,13 +221,20 @@ fn read_event(file: &dyn DiskFile, header: &SegmentHeader, offset: usize) -> Res
     Ok(record.decode()?.event)
 }
 
-/// Zeroes the bytes `from..to` durably. A crash in the middle leaves a tail that is cut again.
-fn zero(file: &dyn DiskFile, from: usize, to: usize) -> std::io::Result<()> {
-    assert!(from >= RECORDS_OFFSET, "the header is never cut");
-    let zeros = [0; BLOCK_LEN];
-    for start in (from..to).step_by(BLOCK_LEN) {
-        let len = BLOCK_LEN.min(to - start);
-        file.write_at(start as u64, &zeros[..len])?;
-    }
-    file.sync()
+/// Makes certain what a process that was killed, or that saw a write fail, may have left otherwise:
+/// the header, the last group, and zeros behind it as far as an unfinished group may have reached.
+///
+/// Written once more, and not only synced: a system may have taken what it failed to write for
+/// written. A crash in the middle leaves a tail that is cut again.
+fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::io::Result<()> {
+    file.sync()?;
+    let mut header = BlockBuffer::new(RECORDS_OFFSET);
+    header.extend(RECORDS_OFFSET).copy_from_slice(image.bytes(0..RECORDS_OFFSET));
+    file.write_durable(0, header.blocks())?;
+    let start = last_group.start - last_group.start % BLOCK_LEN;
+    let reach = (last_group.end + GROUP_LEN_MAX).next_multiple_of(BLOCK_LEN).min(image.len());
+    let mut end = BlockBuffer::new(reach - start);
+    end.extend(last_group.end - start).copy_from_slice(image.bytes(start..last_group.end));
+    end.extend(reach - last_group.end);
+    file.write_durable(start as u64, end.blocks())
 }

@@ -15,6 +15,8 @@
 //! | 32 | 8 | length of the segment, without the index |
 //! | 40 | 32 | chain of the record before the first |
 
+use std::ops::Range;
+
 use lottery::Event;
 
 use crate::body::{self, Decoded};
@@ -235,6 +237,16 @@ impl Image {
         file.read_at(0, &mut bytes)
             .map_err(|error| Fault::io("reading", &name(header.number), error))?;
         Ok(Self { header, bytes })
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A part of it as it is.
+    pub(crate) fn bytes(&self, part: Range<usize>) -> &[u8] {
+        &self.bytes[part]
     }
 
     /// Starts at the first record.

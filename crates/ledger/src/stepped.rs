@@ -16,7 +16,7 @@ use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::engine::{Engine, Request, SegmentSource};
 use crate::error::Fault;
-use crate::keeper::{fault_of, new_segment};
+use crate::keeper::{alarm_of, fault_of, new_segment};
 use crate::ledger::{check_segment_len, refused, take};
 use crate::limits::GROUP_REQUESTS_MAX;
 use crate::recovery::{self, Report};
@@ -130,10 +130,7 @@ impl SegmentSource for Inline {
     fn stock_up(&mut self) {}
 
     fn seal(&mut self, segment: Arc<Segment>) {
-        // As the keeper: without an index it is complete all the same, damage is another matter.
-        if let Err(fault @ Fault::Damage(_)) = segment.seal() {
-            self.alarm = Some(fault.to_string());
-        }
+        self.alarm = segment.seal().err().and_then(alarm_of).or(self.alarm.take());
     }
 
     fn alarm(&self) -> Option<String> {

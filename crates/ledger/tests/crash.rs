@@ -7,11 +7,12 @@ mod workload;
 
 use std::sync::Arc;
 
+use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use ledger::{Archive, Fault, Ledger};
-use lottery::Store as _;
+use ledger::{Archive, Fault, Ledger, SteppedLedger};
+use lottery::{Appended, Store as _};
 
-use workload::{OPTIONS, Run, append, begin, check_contents, open, play};
+use workload::{DRAW, OPTIONS, Run, append, begin, check_contents, open, play};
 
 /// How sectors that were not synced fare in a crash.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,7 @@ fn whatever_fails_and_whenever_what_was_acknowledged_is_kept() {
     let operations = disk.operations();
     let mut interrupted = 0;
     for after in 0..operations {
-        for failure in [Failure::Clean, Failure::NotDurable] {
+        for failure in [Failure::Clean, Failure::NotDurable, Failure::Forgotten] {
             for luck in [Luck::AllLost, Luck::AllWritten, Luck::Mixed(after)] {
                 interrupted += u64::from(crash_and_go_on(after, failure, luck));
             }
@@ -81,7 +82,7 @@ fn a_failed_write_is_the_last_thing_that_is_tried() {
     let mut run = begin(&ledger);
     disk.fail_after(0, Failure::Clean);
     assert!(append(&ledger, &mut run, 1, 0, 3).is_err());
-    disk.fail_after(u64::MAX / 2, Failure::Clean);
+    disk.stop_failing();
     let tried = disk.operations();
     for chunk in 1..5 {
         let refused = append(&ledger, &mut run, 1, chunk, 3).unwrap_err().to_string();
@@ -89,6 +90,137 @@ fn a_failed_write_is_the_last_thing_that_is_tried() {
     }
     drop(ledger);
     assert_eq!(disk.operations(), tried);
+}
+
+#[test]
+fn what_a_killed_process_left_written_is_durable_before_it_counts() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    disk.fail_after(0, Failure::NotDurable);
+    append(&ledger, &mut run, 1, 0, 3).unwrap_err();
+    drop(ledger);
+    disk.stop_failing();
+    let ledger = open(&disk);
+    assert_eq!(append(&ledger, &mut run, 1, 0, 3), Ok(Appended::Repeated));
+    drop(ledger);
+    check_contents(&open(&crash(&disk, Luck::AllLost)), &run, "told to be stored");
+}
+
+#[test]
+fn what_a_system_forgot_to_write_is_durable_before_it_counts() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    disk.fail_after(0, Failure::Forgotten);
+    append(&ledger, &mut run, 1, 0, 3).unwrap_err();
+    drop(ledger);
+    // The system still shows it, and no longer knows that it has yet to be written.
+    let ledger = open(&disk);
+    assert_eq!(append(&ledger, &mut run, 1, 0, 3), Ok(Appended::Repeated));
+    drop(ledger);
+    check_contents(&open(&crash(&disk, Luck::AllLost)), &run, "told to be stored");
+}
+
+#[test]
+fn a_tail_is_cut_for_good_even_if_cutting_it_fails_the_first_time() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    disk.fail_after(0, Failure::NotDurable);
+    append(&ledger, &mut run, 1, 0, 40).unwrap_err();
+    drop(ledger);
+    // Its last sectors made it to the disk, its first did not.
+    let mut sector = 0;
+    let disk = disk.crash(&mut || {
+        sector += 1;
+        sector > 2
+    });
+    for operations in 0..3 {
+        disk.fail_after(operations, Failure::Forgotten);
+        assert!(matches!(Ledger::open_on(Arc::new(disk.clone()), OPTIONS), Err(Fault::Io { .. })));
+    }
+    disk.stop_failing();
+    let ledger = open(&disk);
+    disk.fail_after(0, Failure::NotDurable);
+    append(&ledger, &mut run, 1, 0, 60).unwrap_err();
+    drop(ledger);
+    for luck in [Luck::AllLost, Luck::Mixed(1), Luck::Mixed(2), Luck::Mixed(3)] {
+        check_contents(&open(&crash(&disk, luck)), &run, &format!("{luck:?}"));
+    }
+}
+
+#[test]
+fn a_name_that_was_not_durable_is_before_anything_under_it_counts() {
+    let disk = SimulatedDisk::new();
+    drop(open(&disk));
+    let names = disk.names().unwrap();
+    let whole = disk.contents(&names[0]);
+    // The same bytes in a folder that was not synced, as a process killed at the wrong time leaves.
+    let disk = SimulatedDisk::new();
+    let file = disk.create(&names[0]).unwrap();
+    file.write_at(0, &whole).unwrap();
+    file.sync().unwrap();
+    let stepped = SteppedLedger::open_on(Arc::new(disk.clone()), OPTIONS.segment_len).unwrap();
+    assert_eq!(crash(&disk, Luck::AllLost).names().unwrap(), [names[0].as_str()]);
+    drop(stepped);
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_acknowledged_however_well_the_disk_speaks_of_itself() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    disk.fail_after(0, Failure::Forgotten);
+    for chunk in 0..5 {
+        append(&ledger, &mut run, 1, chunk, 3).unwrap_err();
+    }
+    drop(ledger);
+    check_contents(&open(&crash(&disk, Luck::AllLost)), &run, "a disk that lies");
+}
+
+#[test]
+fn short_writes_are_gone_on_with() {
+    let disk = SimulatedDisk::new();
+    disk.limit_writes(Some(4096 + 700));
+    let ledger = open(&disk);
+    let run = play(&ledger, 1);
+    assert!(run.complete);
+    drop(ledger);
+    let ledger = open(&crash(&disk, Luck::AllLost));
+    check_contents(&ledger, &run, "short writes");
+}
+
+#[test]
+fn whatever_read_fails_opening_is_refused_or_all_is_there() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let run = play(&ledger, 1);
+    drop(ledger);
+    drop(open(&disk));
+    let before = disk.reads();
+    let ledger = open(&disk);
+    let sound = ledger.winners(DRAW).unwrap();
+    drop(ledger);
+    let reads = disk.reads() - before;
+    let (mut refused, mut unreadable) = (0, 0);
+    for after in 0..reads {
+        disk.fail_reads_after(after);
+        match Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+            Err(Fault::Io { .. }) => refused += 1,
+            Err(fault) => panic!("read {after}: {fault}"),
+            Ok(ledger) => match ledger.winners(DRAW) {
+                Ok(winners) => assert_eq!(winners, sound, "read {after}"),
+                Err(error) => {
+                    assert!(error.to_string().contains("simulated failure"), "{error}");
+                    unreadable += 1;
+                }
+            },
+        }
+        disk.stop_failing();
+    }
+    assert!(refused > 5 && unreadable > 5, "{refused} refused, {unreadable} unreadable");
+    check_contents(&open(&disk), &run, "after all reads failed");
 }
 
 #[test]

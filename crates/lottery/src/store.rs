@@ -181,6 +181,14 @@ pub enum StoreFault {
     Closed,
 }
 
+impl StoreFault {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
 /// Why a draw was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OpenDrawError {

@@ -127,16 +127,17 @@ impl DiskFile for FolderFile {
         self.buffered.read_exact_at(buffer, offset)
     }
 
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.buffered.write_all_at(bytes, offset)
+    fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.buffered.write_at(bytes, offset)
     }
 
-    fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+    fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize> {
         match &self.direct {
-            Some(direct) => direct.write_all_at(blocks, offset),
+            Some(direct) => direct.write_at(blocks, offset),
             None => {
-                self.buffered.write_all_at(blocks, offset)?;
-                self.buffered.sync_data()
+                let written = self.buffered.write_at(blocks, offset)?;
+                self.buffered.sync_data()?;
+                Ok(written)
             }
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! It keeps what was written and what is durable apart. At a crash each sector that was written
 //! since and not synced is, by the choice of the test, as written or as it was before; a length
-//! that was not synced may be the old one; files whose names were not synced may be gone.
-//! Everything else is as it was.
+//! that was not synced may be the old one; a name that was created or removed and not synced may
+//! or may not have been. Everything else is as it was. A process that is only killed finds all
+//! that it wrote, durable or not: it opens the same disk again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Claim, Disk, DiskFile};
@@ -20,16 +22,23 @@ pub struct SimulatedDisk {
 
 #[derive(Default)]
 struct State {
-    files: BTreeMap<String, File>,
+    /// All that were ever created; names lead to them.
+    files: BTreeMap<FileId, File>,
+    names: BTreeMap<String, FileId>,
     /// Names as they are after a crash: those synced.
-    durable_names: BTreeSet<String>,
+    durable_names: BTreeMap<String, FileId>,
     locked: bool,
     /// Every operation that changes something counts one.
     operations: u64,
-    /// From which operation on all fail.
+    /// From which operation on they fail.
     fail_from: Option<(u64, Failure)>,
+    reads: u64,
+    fail_reads_from: Option<u64>,
     room: Option<u64>,
+    write_len_max: Option<usize>,
 }
+
+type FileId = usize;
 
 #[derive(Clone, Default)]
 struct File {
@@ -37,22 +46,27 @@ struct File {
     durable: Vec<u8>,
     /// Sectors in which they may differ.
     dirty: BTreeSet<usize>,
+    /// Dirty sectors that no sync makes durable, unless they are written again.
+    forgotten: BTreeSet<usize>,
 }
 
 /// How operations fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Nothing is done.
+    /// Nothing is done, from then on.
     Clean,
-    /// A write is done, but not made durable.
+    /// A write is done, but not made durable; so are all later ones.
     NotDurable,
+    /// As [`Failure::NotDurable`], once. Later ones succeed, but none makes durable what this one
+    /// did not, unless it is written again: systems mark the pages of a failed write as clean.
+    Forgotten,
 }
 
 struct Guard(SimulatedDisk);
 
 struct OpenFile {
     disk: SimulatedDisk,
-    name: String,
+    id: FileId,
 }
 
 impl SimulatedDisk {
@@ -62,10 +76,16 @@ impl SimulatedDisk {
         Self::default()
     }
 
-    /// How many operations have changed something so far.
+    /// How many operations have changed something so far, or failed to.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How many reads there were so far.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.state().reads
     }
 
     /// Makes the operation `after` operations from now, and all behind it, fail.
@@ -74,9 +94,32 @@ impl SimulatedDisk {
         state.fail_from = Some((state.operations + after, how));
     }
 
+    /// Makes the read `after` reads from now, and all behind it, fail.
+    pub fn fail_reads_after(&self, after: u64) {
+        let mut state = self.state();
+        state.fail_reads_from = Some(state.reads + after);
+    }
+
+    /// Ends all failing. What was not made durable meanwhile still is not.
+    pub fn stop_failing(&self) {
+        let mut state = self.state();
+        (state.fail_from, state.fail_reads_from) = (None, None);
+    }
+
     /// Lets files have at most `bytes` in all from now on.
     pub fn limit_room(&self, bytes: Option<u64>) {
         self.state().room = bytes;
+    }
+
+    /// How many bytes the files have in all.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
+    /// Lets one write take at most `bytes`, which is to be a block at least: longer ones are short.
+    pub fn limit_writes(&self, bytes: Option<usize>) {
+        self.state().write_len_max = bytes;
     }
 
     /// What the disk holds after a crash now: a new disk, without faults. `survives` is asked for
@@ -85,17 +128,18 @@ impl SimulatedDisk {
     pub fn crash(&self, survives: &mut dyn FnMut() -> bool) -> Self {
         let state = self.state();
         let mut after = State::default();
-        for (name, file) in &state.files {
-            if !state.durable_names.contains(name) && !survives() {
-                continue;
-            }
+        let names: BTreeSet<_> = state.names.keys().chain(state.durable_names.keys()).collect();
+        for name in names {
+            let (now, durable) = (state.names.get(name), state.durable_names.get(name));
+            let found = if now == durable || survives() { now } else { durable };
+            let Some(file) = found.and_then(|id| state.files.get(id)) else { continue };
             let bytes = file.after_crash(survives);
             let durable = bytes.clone();
-            after
-                .files
-                .insert(name.clone(), File { written: bytes, durable, dirty: BTreeSet::new() });
-            after.durable_names.insert(name.clone());
+            let id = after.files.len();
+            after.files.insert(id, File { written: bytes, durable, ..File::default() });
+            after.names.insert(name.clone(), id);
         }
+        after.durable_names = after.names.clone();
         Self { state: Arc::new(Mutex::new(after)) }
     }
 
@@ -105,7 +149,7 @@ impl SimulatedDisk {
     /// When there is no such file.
     #[must_use]
     pub fn contents(&self, name: &str) -> Vec<u8> {
-        self.state().files[name].written.clone()
+        self.state().named(name).written.clone()
     }
 
     /// Flips bits of a file, durably.
@@ -114,9 +158,11 @@ impl SimulatedDisk {
     /// When there is no such file or byte.
     pub fn flip(&self, name: &str, offset: usize, mask: u8) {
         let mut state = self.state();
-        let file = state.files.get_mut(name).expect("a test names a file that exists");
+        let file = state.named(name);
         file.written[offset] ^= mask;
-        file.durable[offset] ^= mask;
+        if let Some(durable) = file.durable.get_mut(offset) {
+            *durable ^= mask;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -129,45 +175,72 @@ impl State {
     fn operate(&mut self) -> Option<Failure> {
         let failure = self.fail_from.filter(|(from, _)| self.operations >= *from);
         self.operations += 1;
+        if failure.is_some_and(|(_, how)| how == Failure::Forgotten) {
+            self.fail_from = None;
+        }
         failure.map(|(_, how)| how)
     }
 
-    fn file(&mut self, name: &str) -> io::Result<&mut File> {
-        self.files.get_mut(name).ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn file(&mut self, id: FileId) -> &mut File {
+        self.files.get_mut(&id).expect("files are never forgotten")
     }
 
-    fn write(&mut self, name: &str, offset: u64, bytes: &[u8], durable: bool) -> io::Result<()> {
+    fn named(&mut self, name: &str) -> &mut File {
+        let id = *self.names.get(name).expect("a test names a file that exists");
+        self.file(id)
+    }
+
+    fn used(&self) -> u64 {
+        self.names.values().map(|id| self.files[id].written.len() as u64).sum()
+    }
+
+    /// Writes as much as one write takes; says how much.
+    fn write(&mut self, id: FileId, at: u64, bytes: &[u8], durable: bool) -> io::Result<usize> {
         let failure = self.operate();
         if failure == Some(Failure::Clean) {
             return Err(broken());
         }
-        let used: u64 = self.files.values().map(|file| file.written.len() as u64).sum();
-        let room = self.room;
-        let file = self.file(name)?;
-        let (offset, end) = (place(offset), place(offset) + bytes.len());
-        let grown = end.saturating_sub(file.written.len()) as u64;
-        if room.is_some_and(|room| used + grown > room && grown > 0) {
+        let free = self.room.map_or(u64::MAX, |room| room.saturating_sub(self.used()));
+        let most = self.write_len_max.unwrap_or(usize::MAX);
+        let file = self.file(id);
+        let at = place(at);
+        let held = file.written.len().saturating_sub(at);
+        let len = bytes.len().min(most).min(held.saturating_add(place(free)));
+        // What passes the cache ends with a sector.
+        let len = if durable { len - len % SECTOR_LEN } else { len };
+        if len == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        let end = at + len;
         if file.written.len() < end {
             file.written.resize(end, 0);
         }
-        file.written[offset..end].copy_from_slice(bytes);
-        file.dirty.extend(offset / SECTOR_LEN..end.div_ceil(SECTOR_LEN));
-        if failure.is_some() {
+        file.written[at..end].copy_from_slice(&bytes[..len]);
+        let sectors = at / SECTOR_LEN..end.div_ceil(SECTOR_LEN);
+        file.dirty.extend(sectors.clone());
+        file.forgotten.retain(|sector| !sectors.contains(sector));
+        if let Some(failure) = failure {
+            file.fail(failure, sectors);
             return Err(broken());
         }
         if durable {
-            file.sync(offset / SECTOR_LEN..end.div_ceil(SECTOR_LEN));
+            file.sync(sectors);
         }
-        Ok(())
+        Ok(len)
     }
 }
 
 impl File {
-    fn sync(&mut self, sectors: std::ops::Range<usize>) {
+    /// A write to sectors, or their syncing, fails.
+    fn fail(&mut self, how: Failure, sectors: Range<usize>) {
+        if how == Failure::Forgotten {
+            self.forgotten.extend(self.dirty.range(sectors));
+        }
+    }
+
+    fn sync(&mut self, sectors: Range<usize>) {
         self.durable.resize(self.written.len(), 0);
-        for sector in sectors {
+        for sector in sectors.filter(|sector| !self.forgotten.contains(sector)) {
             let from = sector * SECTOR_LEN;
             let to = (from + SECTOR_LEN).min(self.written.len());
             self.durable[from..to].copy_from_slice(&self.written[from..to]);
@@ -202,7 +275,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        Ok(self.state().files.keys().cloned().collect())
+        Ok(self.state().names.keys().cloned().collect())
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -210,16 +283,19 @@ impl Disk for SimulatedDisk {
         if state.operate().is_some() {
             return Err(broken());
         }
-        if state.files.contains_key(name) {
+        if state.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        state.files.insert(name.to_owned(), File::default());
-        Ok(Box::new(OpenFile { disk: self.clone(), name: name.to_owned() }))
+        let id = state.files.len();
+        state.files.insert(id, File::default());
+        state.names.insert(name.to_owned(), id);
+        Ok(Box::new(OpenFile { disk: self.clone(), id }))
     }
 
     fn open(&self, name: &str, _claim: Claim) -> io::Result<Box<dyn DiskFile>> {
-        self.state().file(name)?;
-        Ok(Box::new(OpenFile { disk: self.clone(), name: name.to_owned() }))
+        let id = self.state().names.get(name).copied();
+        let id = id.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(OpenFile { disk: self.clone(), id }))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -227,8 +303,8 @@ impl Disk for SimulatedDisk {
         if state.operate().is_some() {
             return Err(broken());
         }
-        state.files.remove(name);
-        Ok(())
+        let removed = state.names.remove(name);
+        removed.map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -236,7 +312,7 @@ impl Disk for SimulatedDisk {
         if state.operate().is_some() {
             return Err(broken());
         }
-        state.durable_names = state.files.keys().cloned().collect();
+        state.durable_names = state.names.clone();
         Ok(())
     }
 
@@ -247,44 +323,59 @@ impl Disk for SimulatedDisk {
 
 impl DiskFile for OpenFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.disk.state().file(&self.name)?.written.len() as u64)
+        Ok(self.disk.state().file(self.id).written.len() as u64)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let mut state = self.disk.state();
-        let bytes = &state.file(&self.name)?.written;
+        let fails = state.fail_reads_from.is_some_and(|from| state.reads >= from);
+        state.reads += 1;
+        if fails {
+            return Err(broken());
+        }
+        let bytes = &state.file(self.id).written;
         let from = place(offset);
         let wanted = bytes.get(from..from + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(wanted);
         Ok(())
     }
 
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.state().write(&self.name, offset, bytes, false)
+    fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.state().write(self.id, offset, bytes, false)
     }
 
-    fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+    fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize> {
         assert!(place(offset).is_multiple_of(BLOCK_LEN), "durable writes start at a block");
         assert!(blocks.len().is_multiple_of(BLOCK_LEN), "durable writes are of whole blocks");
         assert!((blocks.as_ptr() as usize).is_multiple_of(BLOCK_LEN), "and aligned in memory");
-        self.disk.state().write(&self.name, offset, blocks, true)
+        self.disk.state().write(self.id, offset, blocks, true)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        let len = place(len);
-        let held = place(self.len()?);
-        let zeros = vec![0; len.saturating_sub(held)];
-        self.disk.state().write(&self.name, held as u64, &zeros, false)
+        let held = self.len()?;
+        let mut state = self.disk.state();
+        let most = state.write_len_max.take();
+        let zeros = vec![0; place(len.saturating_sub(held))];
+        let written = state.write(self.id, held, &zeros, false);
+        state.write_len_max = most;
+        // Room is reserved whole or not at all.
+        if written? < zeros.len() {
+            state.file(self.id).written.truncate(place(held));
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
-        if state.operate().is_some() {
+        let failure = state.operate();
+        let file = state.file(self.id);
+        let sectors = 0..file.written.len().div_ceil(SECTOR_LEN);
+        if let Some(failure) = failure {
+            file.fail(failure, sectors);
             return Err(broken());
         }
-        let file = state.file(&self.name)?;
-        let sectors = file.written.len().div_ceil(SECTOR_LEN);
-        file.sync(0..sectors);
+        file.sync(sectors);
         Ok(())
     }
 }
@@ -299,6 +390,7 @@ fn broken() -> io::Error {
     io::Error::other("simulated failure")
 }
 
+/// A place in memory; more than there can be when it does not fit.
 fn place(offset: u64) -> usize {
-    usize::try_from(offset).expect("simulated files fit memory")
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }

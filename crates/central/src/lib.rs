@@ -30,4 +30,5 @@ pub use central::{Central, ServeError};
 pub use clock::Clock;
 pub use limits::{Limits, LimitsError};
 pub use options::{Options, WinningNumber};
-pub use service::{MakeDrawError, OpenError};
+pub use service::{MakeDrawError, OpenError, WinnersError};
+pub use tcp::translate;

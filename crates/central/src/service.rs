@@ -93,9 +93,15 @@ pub enum MakeDrawError {
 
 /// Why winners can't be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum WinnersError {
+pub enum WinnersError {
+    /// The draw has no such agency.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency { agency: AgencyId, registered: Agencies },
+    UnknownAgency {
+        /// Who asked.
+        agency: AgencyId,
+        /// Those of the draw.
+        registered: Agencies,
+    },
 }
 
 impl Service {

@@ -21,7 +21,7 @@ mod connection;
 mod listener;
 mod outcomes;
 mod requests;
-mod translate;
+pub mod translate;
 mod winners;
 
 pub(crate) use listener::Agencies;

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use lottery::planted::{Bug, planted};
 use lottery::{
     AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
     DrawId, DrawStatus, DrawTerms, Drawn, Draws, Event, FinishError, Finished, OpenDrawError,
@@ -241,6 +242,9 @@ impl Engine {
 
     /// Makes what is in the buffer durable, and answers.
     fn flush(&mut self) {
+        if planted(Bug::AcknowledgedBeforeSync) {
+            self.answers.drain(..).for_each(|answer| answer(Ok(())));
+        }
         if self.poison.is_none()
             && let Some(active) = &mut self.active
             && self.group < self.next_sequence
@@ -285,7 +289,12 @@ impl Engine {
         };
         let mut block = BlockBuffer::new(BLOCK_LEN);
         block.extend(BLOCK_LEN).copy_from_slice(&header.to_block());
-        if let Err(error) = file.write_durable(0, block.blocks()) {
+        let written = if planted(Bug::HeaderNotSynced) {
+            file.write_at(0, block.blocks())
+        } else {
+            file.write_durable(0, block.blocks())
+        };
+        if let Err(error) = written {
             let name = crate::segment::name(number);
             let fault = StoreFault::Failed(format!("writing the header of {name}: {error}"));
             self.poison = Some(fault.clone());
@@ -320,7 +329,12 @@ impl Active {
     }
 
     fn write(&mut self, buffer: &mut BlockBuffer) -> std::io::Result<()> {
-        self.segment.file.write_durable(self.buffer_offset, buffer.blocks())?;
+        let file = &self.segment.file;
+        let mut written = file.write_durable(self.buffer_offset, buffer.blocks());
+        if planted(Bug::FailedSyncRetried) {
+            written = written.or_else(|_| file.sync());
+        }
+        written?;
         let end = self.buffer_offset + buffer.len() as u64;
         self.segment.extend(end);
         buffer.keep_partial_block();

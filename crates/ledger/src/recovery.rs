@@ -9,6 +9,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use lottery::planted::{Bug, planted};
 use lottery::{Draws, Event};
 
 use crate::block_buffer::BlockBuffer;
@@ -162,6 +163,7 @@ impl Recovered {
         let image = Image::read(&*file, header, None)?;
         let mut walk = image.walk();
         let mut last_group = (header.first_sequence, walk.offset());
+        let mut last_record = walk.offset();
         let stop = loop {
             match walk.step() {
                 Ok(Record { event, offset, header: record, .. }) => {
@@ -169,6 +171,7 @@ impl Recovered {
                     if record.group != last_group.0 {
                         last_group = (record.group, offset);
                     }
+                    last_record = offset;
                 }
                 Err(stop) => break stop,
             }
@@ -178,7 +181,9 @@ impl Recovered {
         if let Tail::Torn { end: dirty_end } = walk.judge_tail(&stop)? {
             self.report.cut_bytes = (dirty_end - end) as u64;
         }
-        settle(&*file, &image, last_group.1..end)
+        let cut_too_far = planted(Bug::TailCutTooFar) && self.report.cut_bytes > 0;
+        let kept_end = if cut_too_far { last_record } else { end };
+        settle(&*file, &image, last_group.1.min(kept_end)..kept_end)
             .map_err(|error| Fault::io("writing the end of", &name, error))?;
         self.next_sequence = walk.next_sequence();
         self.chain = walk.chain();
@@ -227,6 +232,9 @@ fn read_event(file: &dyn DiskFile, header: &SegmentHeader, offset: usize) -> Res
 /// Written once more, and not only synced: a system may have taken what it failed to write for
 /// written. A crash in the middle leaves a tail that is cut again.
 fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::io::Result<()> {
+    if planted(Bug::TailBelieved) {
+        return Ok(());
+    }
     file.sync()?;
     let mut header = BlockBuffer::new(RECORDS_OFFSET);
     header.extend(RECORDS_OFFSET).copy_from_slice(image.bytes(0..RECORDS_OFFSET));
@@ -235,6 +243,9 @@ fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::
     let reach = (last_group.end + GROUP_LEN_MAX).next_multiple_of(BLOCK_LEN).min(image.len());
     let mut end = BlockBuffer::new(reach - start);
     end.extend(last_group.end - start).copy_from_slice(image.bytes(start..last_group.end));
-    end.extend(reach - last_group.end);
+    let behind = end.extend(reach - last_group.end);
+    if planted(Bug::TailNotCut) {
+        behind.copy_from_slice(image.bytes(last_group.end..reach));
+    }
     file.write_durable(start as u64, end.blocks())
 }

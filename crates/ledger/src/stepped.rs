@@ -10,6 +10,7 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lottery::planted::{Bug, planted};
 use lottery::{DrawStatus, StoreFault};
 
 use crate::contract::{RunsEngine, store_by_requests};
@@ -29,7 +30,7 @@ pub struct SteppedLedger {
     engine: Mutex<Engine>,
     segments: Segments,
     report: Report,
-    _lock: Box<dyn Send + Sync>,
+    _lock: Option<Box<dyn Send + Sync>>,
 }
 
 /// Makes and seals segments where it is called.
@@ -53,6 +54,7 @@ impl SteppedLedger {
         let mut engine = Engine::new(recovered, Box::new(source), segment_len)?;
         engine.start().map_err(refused)?;
         let (pending, engine) = (Mutex::new(Vec::new()), Mutex::new(engine));
+        let lock = (!planted(Bug::LockReleasedEarly)).then_some(lock);
         Ok(Self { pending, engine, segments, report, _lock: lock })
     }
 

@@ -14,6 +14,7 @@ use crate::agencies::AgencyId;
 use crate::bets::{ChunkDigest, PrefixDigest};
 use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms};
 use crate::event::{BatchSummary, Event};
+use crate::planted::{Bug, planted};
 use crate::store::{
     AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
     Finished, OpenDrawError, ProgressError,
@@ -138,9 +139,9 @@ impl Draws {
             let registered = found.terms.agencies.clone();
             return Err(FinishError::UnknownAgency { agency, registered });
         };
-        let repeated = known.finished;
+        let repeated = known.has_finished();
         let agencies_finished = found.agencies_finished + u64::from(!repeated);
-        let all = agencies_finished == found.terms.agencies.count();
+        let all = found.is_complete_with(agencies_finished);
         Ok(Ruling {
             outcome: Finished { repeated, agencies_finished, all },
             event: (!repeated).then_some(Event::AgencyFinished { draw, agency }),
@@ -155,7 +156,7 @@ impl Draws {
         let found = self.get(draw).ok_or(CloseError::UnknownDraw(draw))?;
         let (finished, registered) = (found.agencies_finished, found.terms.agencies.count());
         let repeated = found.state != DrawState::Open;
-        if !repeated && finished < registered {
+        if !repeated && !found.is_complete_with(finished) {
             return Err(CloseError::AgenciesMissing { finished, registered });
         }
         Ok(Ruling {
@@ -240,15 +241,12 @@ impl Draws {
                 let draw = draw_of(*draw)?;
                 let agency = draw.agencies.get(agency).ok_or("the agency is unknown")?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
-                rule(!agency.finished, "the agency had finished before")
+                rule(!agency.has_finished(), "the agency had finished before")
             }
             Event::DrawClosed { draw } => {
                 let draw = draw_of(*draw)?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
-                rule(
-                    draw.agencies_finished == draw.terms.agencies.count(),
-                    "an agency had not finished",
-                )
+                rule(draw.is_complete_with(draw.agencies_finished), "an agency had not finished")
             }
             Event::DrawMade { draw, number, bets } => {
                 let draw = draw_of(*draw)?;
@@ -319,6 +317,12 @@ impl Draw {
         Self { terms, state, agencies, agencies_finished: 0, batches: 0, bets: 0 }
     }
 
+    /// Whether all agencies have finished once so many have.
+    fn is_complete_with(&self, finished: u64) -> bool {
+        let missing = self.terms.agencies.count().saturating_sub(finished);
+        missing == 0 || (missing == 1 && planted(Bug::DrawWithoutLast))
+    }
+
     fn add(&mut self, batch: BatchSummary) {
         self.batches += 1;
         self.bets += u64::from(batch.bets);
@@ -337,7 +341,14 @@ impl Agency {
         }
     }
 
+    fn has_finished(&self) -> bool {
+        self.finished && !planted(Bug::FinishesCounted)
+    }
+
     fn stored(&self, chunk: ChunkId) -> Option<Fingerprint> {
+        if planted(Bug::ChunkNotChecked) {
+            return None;
+        }
         let at = usize::try_from(chunk.0).ok()?;
         match self.contiguous.get(at) {
             Some(stored) => Some(*stored),
@@ -355,6 +366,7 @@ impl Agency {
             self.contiguous.push(fingerprint(&batch.digest));
             self.prefix_digest = self.prefix_digest.then(&batch.digest);
             self.prefix_bets += u64::from(batch.bets);
+            self.prefix_bets += u64::from(planted(Bug::BetsMiscounted));
         }
     }
 }

@@ -18,6 +18,7 @@ mod draws;
 mod event;
 pub mod limits;
 mod memory;
+pub mod planted;
 mod store;
 mod winners;
 

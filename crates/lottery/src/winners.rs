@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::agencies::AgencyId;
+use crate::planted::{Bug, planted};
 
 /// The winners of a draw by agency. An agency without winners is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,7 @@ impl Winners {
     /// The winners of one agency, if it has some.
     #[must_use]
     pub fn of(&self, agency: AgencyId) -> Option<&Documents> {
+        let agency = if planted(Bug::WinnersOfAnother) { AgencyId(agency.0 ^ 1) } else { agency };
         self.by_agency.get(&agency)
     }
 
@@ -47,6 +49,12 @@ impl Documents {
     /// The documents, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (self.count > 0).then(|| self.joined.split(',')).into_iter().flatten()
+    }
+
+    /// All of them, joined by commas.
+    #[must_use]
+    pub fn joined(&self) -> &str {
+        &self.joined
     }
 
     /// How many.

@@ -1,10 +1,10 @@
 //! An agency: sends its file over whatever connections it gets, finishes, and asks for its winners.
 //!
 //! It keeps nothing over a crash but its file. Everything that it is told goes to the auditor, and
-//! what a sound central never says is wrong at once: any refusal, other bets than the file's, less
-//! stored than was acknowledged.
+//! what a sound central never says is wrong at once: a refusal for other reasons than its own
+//! troubles, other bets than the file's, less stored than was acknowledged.
 
-use wire::{AgencyEvent, AgencySession, DrawName, DrawState, Mode, Welcome};
+use wire::{AgencyEvent, AgencySession, DrawName, DrawState, ErrorCode, Mode, Welcome};
 
 use crate::limits::{AWAY_TIME, PAUSE_TIME};
 use crate::network::{End, Link, Read};
@@ -56,9 +56,14 @@ impl<'a> Agency<'a> {
         }
     }
 
-    /// Whether it has its winners.
+    /// Whether it has its winners, or gave up.
     pub(crate) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Whether nothing is left for it but to wait for a draw.
+    pub(crate) fn only_waits(&self) -> bool {
+        self.done || (self.finished && !self.repeats_finish)
     }
 
     /// Forgets everything but the file.
@@ -67,6 +72,12 @@ impl<'a> Agency<'a> {
         world.faults.agency_crashes += 1;
         let agency = self.file.agency;
         world.network.lose_agency(&mut world.rng, world.now, agency, &mut world.faults);
+        if self.file.gives_up && world.auditor.gives_up(agency) {
+            world.faults.given_up += 1;
+            self.connection = None;
+            self.done = true;
+            return;
+        }
         let away = world.rng.u64(AWAY_TIME);
         *self = Self { wakes_at: world.now + away, ..Self::new(self.file, self.frame_len_max) };
     }
@@ -103,7 +114,7 @@ impl<'a> Agency<'a> {
         let name = DrawName::new(name).expect("a short name");
         let up = world.central_up;
         Connection {
-            link: world.network.connect(&mut world.rng, world.now, agency, up),
+            link: world.network.connect(&mut world.rng, world.now, (agency, up), &mut world.faults),
             session: AgencySession::new(mode, agency, name, self.frame_len_max),
             welcomed: mode == Mode::Legacy,
             next: self.confirmed,
@@ -183,6 +194,9 @@ impl<'a> Agency<'a> {
             }
             AgencyEvent::Refused { error, .. } => {
                 let (code, reason) = (error.code(), error.reason());
+                if may_pass(code) {
+                    return Ok(Verdict::Leave);
+                }
                 return wrong(format!("agency {agency} was refused: {code}: {reason}"));
             }
         }
@@ -246,6 +260,11 @@ impl<'a> Agency<'a> {
         }
         ask(session, "GET_WINNERS", AgencySession::send_get_winners)
     }
+}
+
+/// Whether a refusal is for reasons of the central's, so that trying again makes sense.
+pub(crate) fn may_pass(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::StorageFull | ErrorCode::StorageFailed | ErrorCode::ShuttingDown)
 }
 
 /// Sends something that the session must take now.

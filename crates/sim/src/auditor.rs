@@ -1,4 +1,5 @@
-//! The auditor: knows what agencies sent and were told, reads the final bytes, and compares.
+//! The auditor: knows what agencies sent and were told, reads the durable bytes whenever the
+//! central ends or has recovered, and compares.
 //!
 //! It asks the central nothing and shares no code with it, nor with the rules behind it: what an
 //! agency must get is worked out here from the agency's own file. The ledger is read as an
@@ -8,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Entry};
+use ledger::{Archive, Entry, Fault};
 use lottery::Event;
 
 use crate::setting::{DRAW_NAME, Setting};
@@ -31,6 +32,7 @@ struct Account {
     finish_sent: bool,
     finish_acknowledged: bool,
     got_winners: bool,
+    gave_up: bool,
 }
 
 /// What the ledger turned out to hold.
@@ -72,6 +74,28 @@ impl Auditor {
             return Ok(());
         }
         wrong(format!("chunk {chunk} of agency {agency} was acknowledged and never sent"))
+    }
+
+    /// An agency that never sent FINISH leaves for good, if it may: then no draw is ever made.
+    pub(crate) fn gives_up(&mut self, agency: u32) -> bool {
+        let account = self.account(agency);
+        account.gave_up = !account.finish_sent;
+        account.gave_up
+    }
+
+    /// Whether an agency left for good, so that the draw can't be made.
+    pub(crate) fn someone_gave_up(&self) -> bool {
+        self.accounts.values().any(|account| account.gave_up)
+    }
+
+    /// A chunk of the agency that was acknowledged, if one was.
+    pub(crate) fn acknowledged_chunk(&self, agency: u32) -> Option<u32> {
+        self.accounts.get(&agency)?.acknowledged.first().copied()
+    }
+
+    /// Whether the agency knows that it has finished.
+    pub(crate) fn has_finished(&self, agency: u32) -> bool {
+        self.accounts.get(&agency).is_some_and(|account| account.finish_acknowledged)
     }
 
     pub(crate) fn finish_sent(&mut self, agency: u32) {
@@ -126,11 +150,44 @@ impl Auditor {
         let number = self.winning_number.to_string();
         let account = self.account(agency);
         account.got_winners = true;
-        let expected = account.winners(&number);
+        let mut expected = account.winners(&number);
+        // They come in the order in which the chunks were stored: not the file's when one was
+        // refused for a while.
+        let mut documents = documents.to_vec();
+        expected.sort_unstable();
+        documents.sort_unstable();
         if documents == expected {
             return Ok(());
         }
         wrong(format!("agency {agency} got the winners {documents:?} and not {expected:?}"))
+    }
+
+    /// Compares what a disk holds for sure with what was acknowledged, whenever the central ends.
+    pub(crate) fn check_durable(&self, disk: &SimulatedDisk) -> Result<(), Wrong> {
+        self.read(disk).map(drop)
+    }
+
+    /// Compares what a disk holds for sure with what was acknowledged, once the central has
+    /// recovered: nothing half-written is left.
+    pub(crate) fn check_recovered(&self, disk: &SimulatedDisk) -> Result<(), Wrong> {
+        match self.read(disk)? {
+            0 => Ok(()),
+            bytes => wrong(format!("after a recovery {bytes} bytes of a torn tail are left")),
+        }
+    }
+
+    /// Reads what a disk holds, and says how many bytes of a torn tail.
+    fn read(&self, disk: &SimulatedDisk) -> Result<u64, Wrong> {
+        let mut reading = Reading::default();
+        let torn_bytes = match Archive::open_on(Arc::new(disk.clone())) {
+            Err(Fault::NoLedger) => 0,
+            archive => {
+                let archive = archive.map_err(Wrong::from)?;
+                archive.check(|entry| self.take(&entry, &mut reading))?.torn_bytes
+            }
+        };
+        self.check_kept(&reading)?;
+        Ok(torn_bytes)
     }
 
     /// Compares the ledger with what is known, at the end.
@@ -138,28 +195,51 @@ impl Auditor {
         let archive = Archive::open_on(Arc::new(disk.clone())).map_err(Wrong::from)?;
         let mut reading = Reading::default();
         let summary = archive.check(|entry| self.take(&entry, &mut reading))?;
-        if (summary.torn_bytes, reading.opened, reading.closed, reading.drawn) != (0, 1, 1, 1) {
+        let draws = u64::from(!self.someone_gave_up());
+        let found = (summary.torn_bytes, reading.opened, reading.closed, reading.drawn);
+        if found != (0, 1, draws, draws) {
             return wrong(format!(
                 "the ledger ends with {} torn bytes, {} openings, {} closes and {} draws",
                 summary.torn_bytes, reading.opened, reading.closed, reading.drawn
             ));
         }
-        for (agency, account) in &self.accounts {
+        self.check_kept(&reading)?;
+        for (agency, account) in self.accounts.iter().filter(|(_, account)| !account.gave_up) {
             let stored = |chunk: &u32| reading.stored.contains(&(*agency, *chunk));
-            if let Some(chunk) = account.acknowledged.iter().find(|chunk| !stored(chunk)) {
-                return wrong(format!(
-                    "chunk {chunk} of agency {agency} was acknowledged, and lost"
-                ));
-            }
             if (0..).zip(&account.file).any(|(chunk, _)| !stored(&chunk)) {
                 return wrong(format!("of agency {agency} a chunk never came to be stored"));
             }
-            if !reading.finished.contains(agency) || !account.got_winners {
+            let draw_made = draws == 1;
+            if !reading.finished.contains(agency) || account.got_winners != draw_made {
                 return wrong(format!("agency {agency} did not come to its end"));
             }
         }
         let batches = reading.stored.len() as u64;
         Ok(Holdings { batches, bets: reading.bets, segments: summary.segments })
+    }
+
+    /// Everything acknowledged is there.
+    fn check_kept(&self, reading: &Reading) -> Result<(), Wrong> {
+        for (agency, account) in &self.accounts {
+            let lost = account
+                .acknowledged
+                .iter()
+                .find(|chunk| !reading.stored.contains(&(*agency, **chunk)));
+            if let Some(chunk) = lost {
+                return wrong(format!(
+                    "chunk {chunk} of agency {agency} was acknowledged, and is not durable"
+                ));
+            }
+            if account.finish_acknowledged && !reading.finished.contains(agency) {
+                return wrong(format!(
+                    "FINISH of agency {agency} was acknowledged, and is not durable"
+                ));
+            }
+            if account.got_winners && reading.drawn != 1 {
+                return wrong(format!("agency {agency} got winners, and the draw is not durable"));
+            }
+        }
+        Ok(())
     }
 
     fn take(&self, entry: &Entry<'_>, reading: &mut Reading) -> Result<(), Wrong> {

@@ -1,49 +1,76 @@
-//! The central's life: it starts over what its disk holds, serves, and crashes.
+//! The central's life: it starts over what its disk holds, serves, and ends in every way it can.
 //!
-//! A crash takes the process and every connection; the disk keeps what was durable, and of what
-//! was being written each sector that luck lets survive. It comes before a write, in the middle of
-//! one, between a write and the replies to it, after the replies, or in the middle of a recovery.
+//! A power loss takes the process and every connection; the disk keeps what was durable, and of
+//! what was being written each sector that luck lets survive. A kill leaves all that was written,
+//! durable or not, for the next process to find. Either comes before a write, in the middle of one,
+//! between a write and the replies to it, after the replies, or in the middle of a recovery. The
+//! auditor then, and after each recovery, reads what would be left by the worst luck.
+//!
+//! Besides, the disk fails writes and reads, is full for a while, and has bits flipped while nobody
+//! uses it; and a second central is started by mistake.
 
-use ledger::Fault;
+use std::sync::Arc;
+
+use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
+use ledger::{Archive, Fault, SteppedLedger};
 
-use crate::limits::AWAY_TIME;
+use crate::limits::{AWAY_TIME, FULL_TIME, SEGMENT_LEN};
 use crate::process::{Process, StartError};
-use crate::setting::Setting;
-use crate::world::{Bugs, World, Wrong, wrong};
+use crate::setting::{Setting, pick};
+use crate::world::{World, Wrong, wrong};
 
 /// See the module's documentation.
 pub(crate) struct Central<'a> {
     setting: &'a Setting,
-    bugs: Bugs,
     disk: SimulatedDisk,
     process: Option<Process<'a>>,
     starts_at: u64,
     dying: Option<Death>,
+    /// The end that comes takes the system too.
+    power_fails: bool,
+    full_until: Option<u64>,
 }
 
-/// Where a crash comes.
+/// Where an end comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     BeforeTurn,
     Writing,
     Unreplied,
     Replied,
+    InOrder,
 }
 
 impl<'a> Central<'a> {
-    pub(crate) fn new(setting: &'a Setting, bugs: Bugs) -> Self {
+    pub(crate) fn new(setting: &'a Setting) -> Self {
         let disk = SimulatedDisk::new();
-        Self { setting, bugs, disk, process: None, starts_at: 0, dying: None }
+        Self {
+            setting,
+            disk,
+            process: None,
+            starts_at: 0,
+            dying: None,
+            power_fails: false,
+            full_until: None,
+        }
     }
 
     pub(crate) fn step(&mut self, world: &mut World) -> Result<(), Wrong> {
+        self.disturb(world)?;
         if self.process.is_none() {
             return if world.now < self.starts_at { Ok(()) } else { self.start(world) };
         }
         if self.dying.is_none() && world.strikes(self.setting.rates.central_crash) {
-            let deaths = [Death::BeforeTurn, Death::Writing, Death::Unreplied, Death::Replied];
-            self.dying = Some(*crate::setting::pick(&mut world.rng, &deaths));
+            let deaths = [
+                Death::BeforeTurn,
+                Death::Writing,
+                Death::Writing,
+                Death::Unreplied,
+                Death::Replied,
+                Death::InOrder,
+            ];
+            self.dying = Some(*pick(&mut world.rng, &deaths));
         }
         if !world.faulty {
             self.dying = None;
@@ -52,33 +79,77 @@ impl<'a> Central<'a> {
     }
 
     /// Ends the process in order. What its disk holds should the power fail then.
-    pub(crate) fn shut_down(&mut self, world: &mut World) -> SimulatedDisk {
-        self.process = None;
+    pub(crate) fn shut_down(&mut self, world: &mut World) -> Result<SimulatedDisk, Wrong> {
+        if let Some(mut process) = self.process.take() {
+            process.shut_down(world)?;
+        }
         world.central_up = false;
-        self.after_power_loss(world)
+        Ok(self.after_power_loss(world))
+    }
+
+    /// What happens to a disk and its users without the central's doing.
+    fn disturb(&mut self, world: &mut World) -> Result<(), Wrong> {
+        if self.full_until.is_some_and(|until| until <= world.now || !world.faulty) {
+            self.disk.limit_room(None);
+            self.full_until = None;
+        }
+        if self.process.is_none() || !world.faulty {
+            return Ok(());
+        }
+        if self.full_until.is_none() && world.strikes(150) {
+            self.disk.limit_room(Some(self.disk.used()));
+            self.full_until = Some(world.now + world.rng.u64(FULL_TIME));
+        }
+        if world.strikes(500) {
+            self.disk.limit_writes(world.rng.bool().then_some(4096 + world.rng.usize(..4096)));
+        }
+        if world.strikes(500) {
+            let disk = Arc::new(self.disk.clone());
+            if !matches!(SteppedLedger::open_on(disk, SEGMENT_LEN), Err(Fault::InUse)) {
+                return wrong("a second central took the folder of the first");
+            }
+            world.faults.second_centrals += 1;
+        }
+        Ok(())
     }
 
     fn start(&mut self, world: &mut World) -> Result<(), Wrong> {
-        let fails = world.strikes(4);
-        if fails {
+        if world.strikes(4) {
+            self.flip_a_bit(world)?;
+        }
+        let reads_fail = world.strikes(12);
+        if reads_fail {
+            self.disk.fail_reads_after(world.rng.u64(..8));
+        }
+        let writes_fail = world.strikes(4);
+        if writes_fail {
             self.arm(world.rng.u64(..12), world);
         }
-        match Process::start(&self.disk, self.setting, self.bugs, world) {
+        match Process::start(&self.disk, self.setting, world) {
             Ok(process) => {
-                self.disarm();
+                self.disk.stop_failing();
                 let report = process.report();
                 world.note("the central starts", [report.records, report.cut_bytes]);
                 world.faults.torn_tails += u64::from(report.cut_bytes > 0);
                 self.process = Some(process);
                 world.central_up = true;
-                Ok(())
+                world.auditor.check_recovered(&self.disk.crash(&mut || false))
             }
             Err(StartError::Ledger(Fault::Damage(damage))) => {
                 wrong(format!("the central finds its ledger damaged: {damage}"))
             }
-            Err(_) if fails => {
+            Err(_) if reads_fail => {
+                world.faults.failed_reads += 1;
+                self.crash(world)
+            }
+            Err(_) if writes_fail => {
                 world.faults.crashes_opening += 1;
-                self.crash(world);
+                self.crash(world)
+            }
+            Err(error) if self.full_until.is_some() => {
+                world.note("the central does not start", [0, 0]);
+                drop(error);
+                self.starts_at = world.now + world.rng.u64(AWAY_TIME);
                 Ok(())
             }
             Err(error) => wrong(format!("the central does not start: {error}")),
@@ -94,10 +165,16 @@ impl<'a> Central<'a> {
         });
         match dying {
             Some(Death::BeforeTurn) => {}
-            Some(Death::Writing) => self.die_writing(world),
+            Some(Death::Writing) => return self.die_writing(world),
             Some(Death::Unreplied) => {
                 world.faults.crashes_unreplied += 1;
                 process.turn();
+            }
+            Some(Death::InOrder) => {
+                process.shut_down(world)?;
+                world.faults.shutdowns += 1;
+                world.note("the central shuts down", [0, 0]);
+                return self.end(world);
             }
             Some(Death::Replied) | None => {
                 // Not every tick: then more is written at once, and more is lost by a crash.
@@ -105,32 +182,56 @@ impl<'a> Central<'a> {
                     process.turn();
                 }
                 process.reply(world)?;
+                if process.has_failed() {
+                    // It sees for itself that it has to end.
+                    world.faults.failed_writes += 1;
+                    return self.crash(world);
+                }
             }
         }
-        if dying.is_some() {
-            self.crash(world);
-        }
-        Ok(())
+        if dying.is_some() { self.crash(world) } else { Ok(()) }
     }
 
-    /// Takes a turn whose writes fail from some operation on. Most turns have one only.
-    fn die_writing(&mut self, world: &mut World) {
+    /// Takes a turn whose writes fail from some operation on. Most turns have one only. Then it is
+    /// over at once, or it still has the time to notice, and perhaps to say something wrong.
+    fn die_writing(&mut self, world: &mut World) -> Result<(), Wrong> {
         let after = if world.rng.u8(..4) > 0 { 0 } else { world.rng.u64(..12) };
         let operations = self.disk.operations();
         self.arm(after, world);
-        self.process.as_ref().expect("the process runs").turn();
-        world.faults.crashes_writing += u64::from(self.disk.operations() > operations + after);
+        self.dying = None;
+        let process = self.process.as_mut().expect("the process runs");
+        process.turn();
+        let struck = self.disk.operations() > operations + after;
+        if struck && world.rng.bool() {
+            return process.reply(world);
+        }
+        world.faults.crashes_writing += u64::from(struck);
+        self.power_fails = world.rng.u8(..8) > 0;
+        self.crash(world)
     }
 
-    fn crash(&mut self, world: &mut World) {
+    fn crash(&mut self, world: &mut World) -> Result<(), Wrong> {
         world.note("the central crashes", [self.disk.operations(), 0]);
-        world.faults.central_crashes += 1;
-        world.central_up = false;
+        self.process = None;
+        world.network.lose_all(&mut world.rng, world.now, &mut world.faults);
+        self.end(world)
+    }
+
+    /// The process is gone; perhaps the system with it.
+    fn end(&mut self, world: &mut World) -> Result<(), Wrong> {
         self.process = None;
         self.dying = None;
-        world.network.lose_all(&mut world.rng, world.now, &mut world.faults);
-        self.disk = self.after_power_loss(world);
+        world.central_up = false;
+        self.disk.stop_failing();
+        world.auditor.check_durable(&self.disk.crash(&mut || false))?;
+        if std::mem::take(&mut self.power_fails) || world.rng.bool() {
+            world.faults.power_losses += 1;
+            self.disk = self.after_power_loss(world);
+        } else {
+            world.faults.kills += 1;
+        }
         self.starts_at = world.now + world.rng.u64(AWAY_TIME);
+        Ok(())
     }
 
     fn after_power_loss(&self, world: &mut World) -> SimulatedDisk {
@@ -142,11 +243,38 @@ impl<'a> Central<'a> {
     }
 
     fn arm(&self, after: u64, world: &mut World) {
-        let failures = [Failure::NotDurable, Failure::NotDurable, Failure::Clean];
-        self.disk.fail_after(after, *crate::setting::pick(&mut world.rng, &failures));
+        let failures =
+            [Failure::NotDurable, Failure::NotDurable, Failure::Forgotten, Failure::Clean];
+        self.disk.fail_after(after, *pick(&mut world.rng, &failures));
     }
 
-    fn disarm(&self) {
-        self.disk.fail_after(u64::MAX / 2, Failure::Clean);
+    /// Flips one bit of what the disk holds, sees that a check finds it, and puts it back.
+    fn flip_a_bit(&mut self, world: &mut World) -> Result<(), Wrong> {
+        let names = self.disk.names().unwrap_or_default();
+        let check = |disk: &SimulatedDisk| {
+            Archive::open_on(Arc::new(disk.clone()))?.check(|_| Ok::<_, Fault>(()))
+        };
+        // Behind a torn tail a bit more or less makes no difference.
+        if names.is_empty() || !check(&self.disk).is_ok_and(|found| found.torn_bytes == 0) {
+            return Ok(());
+        }
+        let name = pick(&mut world.rng, &names);
+        let bytes = self.disk.contents(name);
+        let records_len = usize::try_from(SEGMENT_LEN).unwrap_or(usize::MAX).min(bytes.len());
+        let Some(last) = bytes[..records_len].iter().rposition(|&byte| byte != 0) else {
+            return Ok(());
+        };
+        let (offset, mask) = (world.rng.usize(..=last), 1 << world.rng.u8(..8));
+        self.disk.flip(name, offset, mask);
+        let found = check(&self.disk);
+        self.disk.flip(name, offset, mask);
+        match found {
+            Err(Fault::Damage(damage)) if damage.file == *name => {}
+            Err(Fault::NewerFormat { file, .. }) if file == *name => {}
+            Err(other) => return wrong(format!("byte {offset} of {name} was flipped: {other}")),
+            Ok(_) => return wrong(format!("byte {offset} of {name} was flipped, unnoticed")),
+        }
+        world.faults.flipped_bits += 1;
+        Ok(())
     }
 }

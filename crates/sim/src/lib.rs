@@ -5,7 +5,7 @@
 //! delays and cuts, when the central or an agency crashes, which sectors of a half-done write
 //! survive. The protocol ([`wire`]), the rules ([`lottery`]) and the ledger ([`ledger`], its engine
 //! and recovery without threads) are the real ones. Faults stop after a while; then every agency
-//! must come to its winners in bounded time.
+//! must come to its winners in bounded time, if none gave up.
 //!
 //! ```text
 //! run          a run, tick by tick; its outcome or failure
@@ -13,14 +13,14 @@
 //! world        what all share; planted bugs, for tests
 //! network      connections that split, delay and are cut
 //! agency       an agency over wire's session
-//! central      the central's starts and crashes; process, its program over wire's session
+//! rogue        a client that means no good
+//! central      the central's starts and ends; process, its program over wire's session
 //! auditor      what was sent, told and finally stored, compared
 //! faults       how often each fault happened; trace, what happened, as a digest
 //! ```
 //!
-//! Deliberately absent: threads, sockets and clocks, and so the central's tokio code and the
-//! agency's: their own tests and those of whole processes cover them. Neither are bad agencies,
-//! full disks, or damage to what was durable.
+//! Deliberately absent: threads, sockets and real time, and so the central's tokio code and the
+//! agency's: their own tests and those of whole processes cover them.
 
 mod agency;
 mod auditor;
@@ -29,10 +29,11 @@ mod faults;
 pub mod limits;
 mod network;
 mod process;
+mod rogue;
 mod run;
 mod setting;
 mod trace;
 mod world;
 
 pub use faults::Faults;
-pub use run::{Failure, Outcome, run};
+pub use run::{Failure, Outcome, run, run_with};

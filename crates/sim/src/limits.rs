@@ -15,16 +15,26 @@ pub const SEGMENT_LEN: u64 = ledger::limits::SEGMENT_LEN_MIN;
 /// When faults stop.
 pub const FAULTS_TIME: RangeInclusive<u64> = 100..=1_500;
 /// How long after that a run may take to its end.
-pub const END_TIME_MAX: u64 = 10_000;
+pub const END_TIME_MAX: u64 = 20_000;
 /// How long the network keeps a piece of bytes, or from an agency that its connection is lost.
 pub const DELAY_TIME: RangeInclusive<u64> = 1..=12;
 /// How long the central takes a lost connection for a good one.
 pub const STALE_TIME: RangeInclusive<u64> = 1..=60;
+/// From when on a lost connection that one side takes for good counts as half-open.
+pub const HALF_OPEN_TIME: u64 = 30;
 /// How long the central, or an agency, is away after a crash.
 pub const AWAY_TIME: RangeInclusive<u64> = 1..=40;
 /// How long an agency pauses before it connects again or asks again.
 pub const PAUSE_TIME: RangeInclusive<u64> = 1..=25;
 /// How long the central lets a request for winners wait before it says that there are none yet.
 pub const WINNERS_WAIT: RangeInclusive<u64> = 10..=150;
+/// How many bytes a slow connection carries in a tick.
+pub const SLOW_BYTES: RangeInclusive<usize> = 48..=512;
+/// How long a full disk stays full.
+pub const FULL_TIME: RangeInclusive<u64> = 50..=400;
+/// How long a client that means no good stays.
+pub const VISIT_TIME: RangeInclusive<u64> = 5..=120;
+/// How far the central's clock may be set wrong: some ten years.
+pub const CLOCK_ERROR_MS_MAX: i64 = 315_360_000_000;
 /// How many of the last notes of a run are told with its failure.
 pub const NOTES_TOLD: usize = 40;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use fastrand::Rng;
 
 use crate::faults::Faults;
-use crate::limits::{DELAY_TIME, STALE_TIME};
+use crate::limits::{DELAY_TIME, HALF_OPEN_TIME, SLOW_BYTES, STALE_TIME};
 
 /// A connection's number. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +42,15 @@ pub(crate) struct Network {
     next: u64,
     /// Connections that the central has not seen, and when it will.
     arriving: Vec<(u64, Link)>,
+    /// The newest that it has seen.
+    newest: Option<Link>,
 }
 
 #[derive(Debug)]
 struct Wires {
     agency: u32,
+    /// Bytes that a read gives at most.
+    speed: usize,
     to_agency: Pipe,
     to_central: Pipe,
 }
@@ -66,11 +70,20 @@ struct Pipe {
 
 impl Network {
     /// Connects an agency to the central, which may not be there.
-    pub(crate) fn connect(&mut self, rng: &mut Rng, now: u64, agency: u32, up: bool) -> Link {
+    pub(crate) fn connect(
+        &mut self,
+        rng: &mut Rng,
+        now: u64,
+        (agency, up): (u32, bool),
+        faults: &mut Faults,
+    ) -> Link {
         let link = Link(self.next);
         self.next += 1;
         let (to_agency, to_central) = (Pipe::default(), Pipe::default());
-        self.links.insert(link, Wires { agency, to_agency, to_central });
+        let slow = rng.u8(..12) == 0;
+        faults.slow_connections += u64::from(slow);
+        let speed = if slow { rng.usize(SLOW_BYTES) } else { usize::MAX };
+        self.links.insert(link, Wires { agency, speed, to_agency, to_central });
         if up {
             self.arriving.push((now + rng.u64(DELAY_TIME), link));
         } else {
@@ -81,10 +94,14 @@ impl Network {
     }
 
     /// The connections that the central sees now for the first time.
-    pub(crate) fn accept(&mut self, now: u64) -> Vec<Link> {
+    pub(crate) fn accept(&mut self, now: u64, faults: &mut Faults) -> Vec<Link> {
         let (seen, arriving) = self.arriving.iter().partition(|(at, _)| *at <= now);
         self.arriving = arriving;
         let seen: Vec<(u64, Link)> = seen;
+        for (_, link) in &seen {
+            faults.overtakings += u64::from(self.newest.is_some_and(|newest| *link < newest));
+            self.newest = self.newest.max(Some(*link));
+        }
         seen.into_iter().map(|(_, link)| link).collect()
     }
 
@@ -124,6 +141,7 @@ impl Network {
         (link, by): (Link, End),
         space: &mut [u8],
     ) -> Read {
+        let speed = self.links.get(&link).map_or(0, |wires| wires.speed);
         let Some(pipe) = self.pipe_to(link, by) else { return Read::Broken };
         while pipe.on_their_way.front().is_some_and(|(at, _)| *at <= now) {
             let (_, bytes) = pipe.on_their_way.pop_front().expect("there is a first piece");
@@ -136,7 +154,7 @@ impl Network {
             let ended = pipe.closed && pipe.on_their_way.is_empty();
             return if ended { Read::Ended } else { Read::Nothing };
         }
-        let most = pipe.arrived.len().min(space.len());
+        let most = pipe.arrived.len().min(space.len()).min(speed);
         let len = if rng.u8(..4) > 0 { most } else { rng.usize(1..=most) };
         for (to, byte) in space.iter_mut().zip(pipe.arrived.drain(..len)) {
             *to = byte;
@@ -198,15 +216,18 @@ impl Network {
     fn lose(&mut self, rng: &mut Rng, now: u64, link: Link, faults: &mut Faults) {
         let Some(wires) = self.links.get_mut(&link) else { return };
         let mut lost = false;
+        let mut told = Vec::new();
         let pipes = [(&mut wires.to_agency, DELAY_TIME), (&mut wires.to_central, STALE_TIME)];
         for (pipe, time) in pipes {
             let kept = rng.usize(0..=pipe.on_their_way.len());
             lost |= kept < pipe.on_their_way.len();
             pipe.on_their_way.truncate(kept);
             let told_at = now + rng.u64(time);
+            told.push(told_at);
             pipe.broken_from = Some(pipe.broken_from.map_or(told_at, |at| at.min(told_at)));
         }
         faults.bytes_lost += u64::from(lost);
+        faults.half_open += u64::from(told[0].abs_diff(told[1]) > HALF_OPEN_TIME);
     }
 
     fn pipe_from(&mut self, link: Link, from: End) -> Option<&mut Pipe> {

@@ -1,37 +1,35 @@
 //! One run of the central's program: sessions of the wire protocol over a ledger without threads.
 //!
-//! What the central crate does with tokio is done here a step at a time, in the same order: a
-//! request is submitted once, its outcome awaited and replied with; when the last agency has
-//! finished the draw is closed, and then made. A refusal by the store is wrong here, for agencies
-//! send nothing that would deserve one.
+//! What the central crate does with tokio is done here a step at a time, in the same order, with
+//! its own translation between wire and domain: a request is submitted once, its outcome awaited
+//! and replied with; when the last agency has finished the draw is closed, and then made. A store
+//! that failed for good ends the program.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use central::translate::{self, BatchRequest, Refusal, Request};
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};
+use lottery::planted::{Bug, planted};
 use lottery::{
-    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, Bets, ChunkId, CloseError,
-    Closed, Done, DrawError, DrawId, DrawState, DrawTerms, Drawn, FinishError, Finished,
-    NumberRange, ProgressError, Store, Timestamp, Winners,
+    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, CloseError, Closed,
+    Done, DrawError, DrawId, DrawState, DrawTerms, Drawn, FinishError, Finished, NumberRange,
+    ProgressError, Store, StoreFault, Winners,
 };
 use thiserror::Error;
-use wire::{
-    AgencyMessage, CentralMessage, CentralSession, Documents, SessionLimits, Ticket, Welcome,
-    WinnersParts,
-};
+use wire::{CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
 
 use crate::limits::SEGMENT_LEN;
 use crate::network::{End, Link, Read};
 use crate::setting::{DRAW_NAME, Setting};
-use crate::world::{Bugs, World, Wrong, wrong};
+use crate::world::{World, Wrong, wrong};
 
 /// See the module's documentation.
 pub(crate) struct Process<'a> {
     setting: &'a Setting,
-    bugs: Bugs,
+    limits: SessionLimits,
     store: SteppedLedger,
     draw: DrawId,
     terms: DrawTerms,
@@ -39,8 +37,9 @@ pub(crate) struct Process<'a> {
     outcomes: Receiver<Outcome>,
     outcome: Sender<Outcome>,
     winners: Option<Winners>,
-    /// For [`Bugs::count_finishes`] only.
-    finishes: usize,
+    /// The draw was to be made, and there was no room: when to try again.
+    draw_at: Option<u64>,
+    failed: bool,
 }
 
 struct Connection {
@@ -61,18 +60,10 @@ pub(crate) enum StartError {
 /// What came of a request.
 enum Outcome {
     Greeted(Link, Ticket, u16, AgencyId, Result<AgencyProgress, ProgressError>),
-    Appended(Link, Option<Ticket>, ChunkId, Result<Appended, AppendError>),
+    Appended(Link, Ticket, ChunkId, Result<Appended, AppendError>),
     Finished(Link, Ticket, AgencyId, Result<Finished, FinishError>),
     Closed(Result<Closed, CloseError>),
     Drawn(Result<Drawn, DrawError>),
-}
-
-/// What an agency asked, without the session's bytes.
-enum Asked {
-    Hello(u16, AgencyId),
-    Bets(AgencyId, ChunkId, Bets),
-    Finish(AgencyId),
-    Winners(AgencyId),
 }
 
 impl<'a> Process<'a> {
@@ -81,11 +72,10 @@ impl<'a> Process<'a> {
     pub(crate) fn start(
         disk: &SimulatedDisk,
         setting: &'a Setting,
-        bugs: Bugs,
         world: &World,
     ) -> Result<Self, StartError> {
         let store = SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)?;
-        let at = Timestamp(world.now);
+        let at = world.clock();
         let terms = terms(setting);
         let draw = ask(&store, |done| store.open_draw(terms.clone(), at, done))?;
         let statuses = ask(&store, |done| store.draws(done))?;
@@ -101,25 +91,31 @@ impl<'a> Process<'a> {
             winners = Some(read.map_err(|error| StartError::Store(error.to_string()))?);
         }
         let (outcome, outcomes) = mpsc::channel();
-        let connections = BTreeMap::new();
-        let finishes = 0;
+        let window = setting.window + u16::from(planted(Bug::WindowOffByOne));
+        let limits = SessionLimits::new(setting.frame_len_max, window);
         Ok(Self {
             setting,
-            bugs,
+            limits: limits.expect("a setting keeps the limits' ranges"),
             store,
             draw,
             terms,
-            connections,
+            connections: BTreeMap::new(),
             outcomes,
             outcome,
             winners,
-            finishes,
+            draw_at: None,
+            failed: false,
         })
     }
 
     /// What recovery found.
     pub(crate) fn report(&self) -> Report {
         self.store.report()
+    }
+
+    /// Whether the store failed, so that the program has to end.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Whether a turn would have something to do.
@@ -134,14 +130,12 @@ impl<'a> Process<'a> {
 
     /// Takes what agencies sent, and submits it.
     pub(crate) fn receive(&mut self, world: &mut World) -> Result<(), Wrong> {
-        for link in world.network.accept(world.now) {
-            let limits = SessionLimits::new(self.setting.frame_len_max, self.setting.window);
-            let session = CentralSession::new(limits.expect("a setting keeps the limits' ranges"));
+        for link in world.network.accept(world.now, &mut world.faults) {
+            let session = CentralSession::new(self.limits);
             self.connections.insert(link, Connection { session, waiting: VecDeque::new() });
         }
-        let links: Vec<Link> = self.connections.keys().copied().collect();
-        for link in links {
-            let session = &mut self.connections.get_mut(&link).expect("just listed").session;
+        for link in self.links() {
+            let session = &mut self.connection(link).session;
             if session.wants_input() {
                 let by = (link, End::Central);
                 match world.network.read(&mut world.rng, world.now, by, session.space()) {
@@ -157,6 +151,9 @@ impl<'a> Process<'a> {
             }
             self.take_requests(link, world)?;
         }
+        if self.draw_at.is_some_and(|at| at <= world.now) {
+            self.close_draw(world);
+        }
         Ok(())
     }
 
@@ -165,138 +162,206 @@ impl<'a> Process<'a> {
         while let Ok(outcome) = self.outcomes.try_recv() {
             self.take_outcome(outcome, world)?;
         }
-        let links: Vec<Link> = self.connections.keys().copied().collect();
-        for link in links {
+        for link in self.links() {
             self.take_requests(link, world)?;
             self.tell_winners(link, world.now)?;
-            let session = &mut self.connections.get_mut(&link).expect("just listed").session;
-            let bytes = session.outgoing();
-            let from = (link, End::Central);
-            world.network.send(&mut world.rng, world.now, from, bytes, &mut world.faults);
-            session.sent(bytes.len());
-            if session.is_closed() {
-                world.network.close(link, End::Central);
-                self.connections.remove(&link);
-            }
+            self.send(link, world);
         }
         Ok(())
+    }
+
+    /// Ends in order: what was asked is stored and acknowledged, nothing more is taken.
+    pub(crate) fn shut_down(&mut self, world: &mut World) -> Result<(), Wrong> {
+        while self.has_pending() {
+            self.turn();
+        }
+        self.reply(world)?;
+        for link in self.links() {
+            let connection = self.connection(link);
+            for (ticket, ..) in std::mem::take(&mut connection.waiting) {
+                connection.session.reply(ticket, &CentralMessage::NoWinners);
+            }
+            if connection.session.identity().is_some() {
+                connection.session.refuse_unasked(Refusal::ShuttingDown.message(None));
+            }
+            self.send(link, world);
+            world.network.close(link, End::Central);
+        }
+        Ok(())
+    }
+
+    fn links(&self) -> Vec<Link> {
+        self.connections.keys().copied().collect()
+    }
+
+    fn connection(&mut self, link: Link) -> &mut Connection {
+        self.connections.get_mut(&link).expect("the caller has just seen it")
+    }
+
+    fn send(&mut self, link: Link, world: &mut World) {
+        let session = &mut self.connection(link).session;
+        let bytes = session.outgoing();
+        let from = (link, End::Central);
+        world.network.send(&mut world.rng, world.now, from, bytes, &mut world.faults);
+        session.sent(bytes.len());
+        if session.is_closed() {
+            world.network.close(link, End::Central);
+            self.connections.remove(&link);
+        }
     }
 
     fn take_requests(&mut self, link: Link, world: &mut World) -> Result<(), Wrong> {
         loop {
-            let connection = self.connections.get_mut(&link).expect("the caller has it");
-            match connection.session.next_request() {
+            let numbers = self.terms.numbers;
+            let window = usize::from(self.setting.window);
+            let session = &mut self.connection(link).session;
+            match session.next_request() {
                 Ok(None) => return Ok(()),
                 Ok(Some((ticket, message))) => {
-                    let asked = Asked::of(&message, self.terms.numbers)?;
-                    self.submit(link, ticket, asked, world);
+                    let request = Request::of(&message, numbers);
+                    if session.unanswered() > window {
+                        return wrong("more requests than the window are unanswered");
+                    }
+                    self.submit(link, ticket, request, world);
                 }
-                Err(error) => return wrong(format!("the central refused a message: {error}")),
+                // Refused by the session itself: a rogue's doing.
+                Err(_) => {}
             }
         }
     }
 
-    fn submit(&mut self, link: Link, ticket: Ticket, asked: Asked, world: &mut World) {
-        let at = Timestamp(world.now);
-        let (store, outcome) = (&self.store, self.outcome.clone());
+    fn submit(&mut self, link: Link, ticket: Ticket, request: Request, world: &mut World) {
+        let at = world.clock();
+        let outcome = self.outcome.clone();
         // The receiver is gone when the process dies: then nobody waits for outcomes.
         let put = move |what| drop(outcome.send(what));
-        let connection = self.connections.get_mut(&link).expect("the caller has it");
-        match asked {
-            Asked::Hello(version, agency) => {
+        match request {
+            Request::Hello { version, agency, .. } => {
                 let done = move |p| put(Outcome::Greeted(link, ticket, version, agency, p));
-                store.progress(self.draw, agency, Box::new(done));
+                self.store.progress(self.draw, agency, Box::new(done));
             }
-            Asked::Bets(agency, chunk, bets) => {
-                let mut owed = Some(ticket);
-                if self.bugs.acknowledge_before_turn
-                    && let Some(ticket) = owed.take()
-                {
-                    connection.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
+            Request::Bets(BatchRequest { agency, chunk, bets, .. }) => match bets {
+                Ok(bets) => {
+                    let batch = Batch { draw: self.draw, agency, chunk, bets };
+                    let done = move |a| put(Outcome::Appended(link, ticket, chunk, a));
+                    self.store.append(batch, at, Box::new(done));
                 }
-                let batch = Batch { draw: self.draw, agency, chunk, bets };
-                let done = move |a| put(Outcome::Appended(link, owed, chunk, a));
-                store.append(batch, at, Box::new(done));
-            }
-            Asked::Finish(agency) => {
+                Err(refusal) => self.refuse(link, ticket, &refusal, Some(chunk)),
+            },
+            Request::Finish { agency } => {
                 let done = move |f| put(Outcome::Finished(link, ticket, agency, f));
-                store.finish(self.draw, agency, at, Box::new(done));
+                self.store.finish(self.draw, agency, at, Box::new(done));
             }
-            Asked::Winners(agency) => {
-                let until = world.now + self.setting.winners_wait;
-                connection.waiting.push_back((ticket, agency, until));
+            Request::GetWinners { agency } => {
+                if self.terms.agencies.contains(agency) {
+                    let until = world.now + self.setting.winners_wait;
+                    self.connection(link).waiting.push_back((ticket, agency, until));
+                } else {
+                    let registered = self.terms.agencies.clone();
+                    let error = central::WinnersError::UnknownAgency { agency, registered };
+                    self.refuse(link, ticket, &error.into(), None);
+                }
             }
+        }
+    }
+
+    fn refuse(&mut self, link: Link, ticket: Ticket, refusal: &Refusal, chunk: Option<ChunkId>) {
+        if let Some(connection) = self.connections.get_mut(&link) {
+            connection.session.refuse(ticket, refusal.message(chunk));
         }
     }
 
     fn take_outcome(&mut self, outcome: Outcome, world: &mut World) -> Result<(), Wrong> {
-        let at = Timestamp(world.now);
         match outcome {
-            Outcome::Greeted(link, ticket, version, agency, progress) => {
-                let progress = sound(progress, "HELLO")?;
-                if let Some(connection) = self.connections.get_mut(&link) {
-                    let welcome = welcome(self.setting, version, agency, &progress);
-                    connection.session.greet(ticket, welcome);
+            Outcome::Greeted(link, ticket, version, agency, progress) => match progress {
+                Ok(progress) => {
+                    let (window, len_max) = (self.setting.window, self.setting.frame_len_max);
+                    let told = SessionLimits::new(len_max, window).expect("as at the start");
+                    let terms = self.terms.clone();
+                    let welcome = translate::welcome(version, agency, told, &terms, &progress);
+                    if let Some(connection) = self.connections.get_mut(&link) {
+                        connection.session.greet(ticket, welcome);
+                    }
                 }
-            }
-            Outcome::Appended(link, ticket, chunk, appended) => {
-                let repeated = sound(appended, "a batch")? == Appended::Repeated;
-                world.faults.repeated_chunks += u64::from(repeated);
-                if let (Some(connection), Some(ticket)) = (self.connections.get_mut(&link), ticket)
-                {
-                    connection.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
+                Err(error) => self.refused(link, ticket, error.into(), None, world),
+            },
+            Outcome::Appended(link, ticket, chunk, appended) => match appended {
+                Ok(appended) => {
+                    world.faults.repeated_chunks += u64::from(appended == Appended::Repeated);
+                    let ack = CentralMessage::BetsAck { chunk: chunk.0 };
+                    self.answer(link, ticket, &ack);
                 }
-            }
-            Outcome::Finished(link, ticket, agency, finished) => {
-                let finished = sound(finished, "FINISH")?;
-                world.faults.repeated_finishes += u64::from(finished.repeated);
-                if finished.all && self.winners.is_none() {
-                    let outcome = self.outcome.clone();
-                    let done = move |closed| drop(outcome.send(Outcome::Closed(closed)));
-                    self.store.close(self.draw, at, Box::new(done));
+                Err(error) => self.refused(link, ticket, error.into(), Some(chunk), world),
+            },
+            Outcome::Finished(link, ticket, agency, finished) => match finished {
+                Ok(finished) => {
+                    world.faults.repeated_finishes += u64::from(finished.repeated);
+                    if finished.all && self.winners.is_none() {
+                        self.close_draw(world);
+                    }
+                    self.answer(link, ticket, &CentralMessage::FinishAck { agency: agency.0 });
                 }
-                self.count_finish()?;
-                if let Some(connection) = self.connections.get_mut(&link) {
-                    let ack = CentralMessage::FinishAck { agency: agency.0 };
-                    connection.session.reply(ticket, &ack);
-                }
-            }
-            Outcome::Closed(closed) => {
-                sound(closed, "the close")?;
+                Err(error) => self.refused(link, ticket, error.into(), None, world),
+            },
+            Outcome::Closed(Ok(_)) => {
                 let outcome = self.outcome.clone();
                 let done = move |drawn| drop(outcome.send(Outcome::Drawn(drawn)));
-                self.store.draw(self.draw, self.setting.winning_number, at, Box::new(done));
+                let number = self.setting.winning_number;
+                self.store.draw(self.draw, number, world.clock(), Box::new(done));
             }
-            Outcome::Drawn(drawn) => {
-                let drawn = sound(drawn, "the draw")?;
+            Outcome::Closed(Err(CloseError::Store(fault)))
+            | Outcome::Drawn(Err(DrawError::Store(fault))) => self.postpone_draw(&fault, world),
+            Outcome::Closed(Err(error)) => return wrong(format!("the close: {error}")),
+            Outcome::Drawn(Err(error)) => return wrong(format!("the draw: {error}")),
+            Outcome::Drawn(Ok(drawn)) => {
                 world.note("the draw is made", [drawn.number.into(), drawn.repeated.into()]);
-                self.winners = Some(sound(self.store.winners(self.draw), "winners")?);
+                match self.store.winners(self.draw) {
+                    Ok(winners) => self.winners = Some(winners),
+                    Err(error) => return wrong(format!("the winners: {error}")),
+                }
             }
         }
         Ok(())
     }
 
-    /// The first central's mistake, when a test asks for it.
-    fn count_finish(&mut self) -> Result<(), Wrong> {
-        self.finishes += 1;
-        if !self.bugs.count_finishes || self.finishes != self.setting.files.len() {
-            return Ok(());
+    fn answer(&mut self, link: Link, ticket: Ticket, message: &CentralMessage<'_>) {
+        if let Some(connection) = self.connections.get_mut(&link) {
+            connection.session.reply(ticket, message);
         }
-        let mut winners = Winners::default();
-        let scanned = self.store.scan(self.draw, &mut |batch| {
-            let won = |number| number == self.setting.winning_number;
-            for bet in batch.bets().flatten().filter(|bet| won(bet.number())) {
-                winners.add(batch.agency, bet.document());
-            }
-            ControlFlow::Continue(())
-        });
-        sound(scanned, "a scan")?;
-        self.winners = Some(winners);
-        Ok(())
+    }
+
+    /// Refuses what the store refused, and notices when that is the end.
+    fn refused(
+        &mut self,
+        link: Link,
+        ticket: Ticket,
+        refusal: Refusal,
+        chunk: Option<ChunkId>,
+        world: &mut World,
+    ) {
+        if let Some(fault) = store_fault(&refusal) {
+            self.failed |= !fault.may_pass();
+            world.faults.full_disks += u64::from(fault.may_pass());
+        }
+        self.refuse(link, ticket, &refusal, chunk);
+    }
+
+    fn close_draw(&mut self, world: &World) {
+        self.draw_at = None;
+        let outcome = self.outcome.clone();
+        let done = move |closed| drop(outcome.send(Outcome::Closed(closed)));
+        self.store.close(self.draw, world.clock(), Box::new(done));
+    }
+
+    fn postpone_draw(&mut self, fault: &StoreFault, world: &mut World) {
+        self.failed |= !fault.may_pass();
+        world.faults.full_disks += u64::from(fault.may_pass());
+        self.draw_at = Some(world.now + 1);
     }
 
     /// Answers the requests for winners that can be answered now.
     fn tell_winners(&mut self, link: Link, now: u64) -> Result<(), Wrong> {
+        let frame_len_max = self.setting.frame_len_max;
         let connection = self.connections.get_mut(&link).expect("the caller has it");
         let Connection { session, waiting } = connection;
         let ready =
@@ -307,37 +372,26 @@ impl<'a> Process<'a> {
                 session.reply(ticket, &CentralMessage::NoWinners);
                 continue;
             };
-            let documents = winners.of(agency).into_iter().flat_map(lottery::Documents::iter);
+            let joined = winners.of(agency).map_or("", lottery::Documents::joined);
             if session.identity().is_none() {
-                let documents = sound(Documents::join(documents), "winners in one message")?;
-                session.reply(ticket, &CentralMessage::Winners(documents));
-            } else {
-                let mut parts = WinnersParts::new(documents, self.setting.frame_len_max);
-                while let Some(part) = sound(parts.next_part(), "a part of the winners")? {
-                    if matches!(part, CentralMessage::WinnersPart { last: true, .. }) {
-                        session.reply(ticket, &part);
-                        break;
-                    }
-                    session.reply_part(&ticket, &part);
+                match translate::winners(joined) {
+                    Ok(message) => session.reply(ticket, &message),
+                    Err(refusal) => return wrong(format!("the winners: {refusal}")),
                 }
+                continue;
+            }
+            let mut at = 0;
+            loop {
+                let (part, next) = winners_part(joined, at, frame_len_max);
+                let Some(next) = next else {
+                    session.reply(ticket, &part);
+                    break;
+                };
+                session.reply_part(&ticket, &part);
+                at = next;
             }
         }
         Ok(())
-    }
-}
-
-impl Asked {
-    fn of(message: &AgencyMessage<'_>, numbers: NumberRange) -> Result<Self, Wrong> {
-        Ok(match message {
-            AgencyMessage::Hello(hello) => Self::Hello(hello.version, AgencyId(hello.agency)),
-            AgencyMessage::Bets(frame) => {
-                let text = sound(frame.text(), "a batch's text")?;
-                let bets = text.map_or(Ok(Bets::none()), |text| Bets::parse(text, numbers));
-                Self::Bets(AgencyId(frame.agency), ChunkId(frame.chunk), sound(bets, "bets")?)
-            }
-            AgencyMessage::Finish { agency } => Self::Finish(AgencyId(*agency)),
-            AgencyMessage::GetWinners { agency } => Self::Winners(AgencyId(*agency)),
-        })
     }
 }
 
@@ -350,29 +404,13 @@ fn terms(setting: &Setting) -> DrawTerms {
     }
 }
 
-fn welcome(
-    setting: &Setting,
-    version: u16,
-    agency: AgencyId,
-    progress: &AgencyProgress,
-) -> Welcome<'static> {
-    Welcome {
-        version: version.min(wire::limits::VERSION),
-        agency: agency.0,
-        window: setting.window,
-        frame_len_max: setting.frame_len_max,
-        number_min: 0,
-        number_max: setting.number_max,
-        chunks_stored: progress.chunks_stored,
-        bets_stored: progress.bets_stored,
-        prefix_digest: progress.prefix_digest.0,
-        state: match progress.state {
-            DrawState::Drawn { .. } => wire::DrawState::Drawn,
-            DrawState::Closed => wire::DrawState::Closed,
-            DrawState::Open if progress.finished => wire::DrawState::AgencyFinished,
-            DrawState::Open => wire::DrawState::Open,
-        },
-        draw_name: wire::DrawName::new(DRAW_NAME).expect("a short name"),
+/// The store's fault behind a refusal, if that is why.
+fn store_fault(refusal: &Refusal) -> Option<&StoreFault> {
+    match refusal {
+        Refusal::Append(AppendError::Store(fault))
+        | Refusal::Finish(FinishError::Store(fault))
+        | Refusal::Progress(ProgressError::Store(fault)) => Some(fault),
+        _ => None,
     }
 }
 
@@ -387,8 +425,4 @@ fn ask<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     let outcome = receiver.try_recv();
     let outcome = outcome.map_err(|_| StartError::Store("a call was not answered".to_owned()))?;
     outcome.map_err(|error| StartError::Store(error.to_string()))
-}
-
-fn sound<T, E: std::fmt::Display>(outcome: Result<T, E>, of: &str) -> Result<T, Wrong> {
-    outcome.map_err(|error| Wrong(format!("{of} was refused: {error}")))
 }

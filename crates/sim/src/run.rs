@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fastrand::Rng;
+use lottery::planted::{Bug, plant};
 use thiserror::Error;
 
 use crate::agency::Agency;
@@ -11,9 +12,10 @@ use crate::central::Central;
 use crate::faults::Faults;
 use crate::limits::END_TIME_MAX;
 use crate::network::Network;
+use crate::rogue::Rogue;
 use crate::setting::Setting;
 use crate::trace::Trace;
-use crate::world::{Bugs, World, Wrong, wrong};
+use crate::world::{World, Wrong, wrong};
 
 /// What a run that went well was like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,14 +53,20 @@ pub struct Failure {
 /// # Errors
 /// When a promise was broken, or something panicked.
 pub fn run(seed: u64) -> Result<Outcome, Failure> {
-    run_with(seed, Bugs::default())
+    run_with(seed, None)
 }
 
-pub(crate) fn run_with(seed: u64, bugs: Bugs) -> Result<Outcome, Failure> {
+/// Runs the whole system once, with a deliberate bug in it.
+///
+/// # Errors
+/// As [`run`]: the bug was found.
+pub fn run_with(seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
     let mut rng = Rng::with_seed(seed);
     let setting = Setting::new(&mut rng);
-    let mut run = Run::new(rng, &setting, bugs);
+    let mut run = Run::new(rng, &setting);
+    plant(bug);
     let outcome = catch_unwind(AssertUnwindSafe(|| run.play()));
+    plant(None);
     let outcome = outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -78,10 +86,11 @@ struct Run<'a> {
     world: World,
     central: Central<'a>,
     agencies: Vec<Agency<'a>>,
+    rogue: Rogue,
 }
 
 impl<'a> Run<'a> {
-    fn new(rng: Rng, setting: &'a Setting, bugs: Bugs) -> Self {
+    fn new(rng: Rng, setting: &'a Setting) -> Self {
         let world = World {
             now: 0,
             rng,
@@ -91,21 +100,23 @@ impl<'a> Run<'a> {
             trace: Trace::new(),
             central_up: false,
             faulty: true,
+            clock_error_ms: 0,
         };
         let agencies = setting.files.iter();
         let agencies = agencies.map(|file| Agency::new(file, setting.frame_len_max)).collect();
-        Self { setting, world, central: Central::new(setting, bugs), agencies }
+        let (central, rogue) = (Central::new(setting), Rogue::default());
+        Self { setting, world, central, agencies, rogue }
     }
 
     fn play(&mut self) -> Result<Outcome, Wrong> {
-        while !self.agencies.iter().all(Agency::is_done) {
+        while !self.is_over() {
             if self.world.now > self.setting.faults_until + END_TIME_MAX {
                 return wrong("the run has not come to its end");
             }
             self.tick()?;
         }
         let world = &mut self.world;
-        let disk = self.central.shut_down(world);
+        let disk = self.central.shut_down(world)?;
         let holdings = world.auditor.judge(&disk)?;
         world.faults.segments_filled += holdings.segments - 1;
         world.note("the run ends", [holdings.batches, holdings.bets]);
@@ -119,6 +130,13 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Everybody has got all that there is to get.
+    fn is_over(&self) -> bool {
+        let without_draw = !self.world.faulty && self.world.auditor.someone_gave_up();
+        let waits = |agency: &Agency<'_>| agency.is_done() || (without_draw && agency.only_waits());
+        self.agencies.iter().all(waits)
+    }
+
     fn tick(&mut self) -> Result<(), Wrong> {
         let (world, rates) = (&mut self.world, self.setting.rates);
         world.now += 1;
@@ -127,6 +145,7 @@ impl<'a> Run<'a> {
             let (rng, faults) = (&mut world.rng, &mut world.faults);
             world.network.cut_some(rng, world.now, rates.cut, faults);
         }
+        world.disturb_clock();
         let mut order: Vec<usize> = (0..self.agencies.len()).collect();
         world.rng.shuffle(&mut order);
         for at in order {
@@ -135,6 +154,7 @@ impl<'a> Run<'a> {
             }
             self.agencies[at].step(world)?;
         }
+        self.rogue.step(self.setting, world)?;
         self.central.step(world)
     }
 }
@@ -163,22 +183,5 @@ mod tests {
         let again: Vec<_> = (0..20).map(|seed| run(seed).unwrap()).collect();
         assert_eq!(runs, again);
         assert_ne!(runs[0].trace, runs[1].trace);
-    }
-
-    fn first_failure(bugs: Bugs) -> Failure {
-        let failure = (0..SEEDS).find_map(|seed| run_with(seed, bugs).err());
-        failure.expect("a planted bug is found")
-    }
-
-    #[test]
-    fn an_acknowledgement_before_the_write_is_found() {
-        let found = first_failure(Bugs { acknowledge_before_turn: true, ..Bugs::default() });
-        assert!(found.what.contains("acknowledged"), "{found}");
-    }
-
-    #[test]
-    fn a_draw_after_a_count_of_finishes_is_found() {
-        let found = first_failure(Bugs { count_finishes: true, ..Bugs::default() });
-        assert!(found.what.contains("got winners before"), "{found}");
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct File {
     pub(crate) agency: u32,
     pub(crate) mode: Mode,
     pub(crate) window: usize,
+    /// It leaves for good at its first crash before FINISH.
+    pub(crate) gives_up: bool,
     pub(crate) chunks: Vec<Chunk>,
 }
 
@@ -86,7 +88,8 @@ impl File {
         let window = usize::from(rng.u16(WINDOW));
         let (bets, bets_max) =
             if many { (rng.usize(BETS_MANY), 93) } else { (rng.usize(BETS_FEW), rng.u32(1..=6)) };
-        let mut file = Self { agency, mode, window, chunks: Vec::new() };
+        let mut file =
+            Self { agency, mode, window, gives_up: rng.u8(..40) == 0, chunks: Vec::new() };
         let mut encoder = BetsEncoder::new(agency, 0, frame_len_max);
         for _ in 0..bets {
             let fields = bet(rng, number_max);

@@ -1,9 +1,11 @@
 //! What everybody in a run shares: the time, the dice, the network, and those who take notes.
 
 use fastrand::Rng;
+use lottery::Timestamp;
 
 use crate::auditor::Auditor;
 use crate::faults::Faults;
+use crate::limits::CLOCK_ERROR_MS_MAX;
 use crate::network::Network;
 use crate::trace::Trace;
 
@@ -20,24 +22,31 @@ pub(crate) struct World {
     pub(crate) central_up: bool,
     /// Whether faults may still happen.
     pub(crate) faulty: bool,
+    /// How far the central's clock is from the time, in milliseconds.
+    pub(crate) clock_error_ms: i64,
 }
 
 /// Something that must never happen, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong(pub(crate) String);
 
-/// Mistakes that a test plants in the central, to see that they are found. None in a real run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Bugs {
-    /// A batch is acknowledged when it is asked for, and not when it is durable.
-    pub(crate) acknowledge_before_turn: bool,
-    /// Winners are given once as many FINISHes came as there are agencies, whoever sent them.
-    pub(crate) count_finishes: bool,
-}
-
 impl World {
     pub(crate) fn note(&mut self, what: &'static str, about: [u64; 2]) {
         self.trace.note(self.now, what, about);
+    }
+
+    /// What the central's clock shows. A tick is a millisecond, when nobody sets it.
+    pub(crate) fn clock(&self) -> Timestamp {
+        const START_MS: u64 = 1_700_000_000_000;
+        Timestamp((START_MS + self.now).saturating_add_signed(self.clock_error_ms))
+    }
+
+    /// Sets the central's clock, now and then.
+    pub(crate) fn disturb_clock(&mut self) {
+        if self.strikes(300) {
+            self.clock_error_ms = self.rng.i64(-CLOCK_ERROR_MS_MAX..=CLOCK_ERROR_MS_MAX);
+            self.faults.clock_jumps += 1;
+        }
     }
 
     /// Whether something happens now that happens once in `rate` ticks while there are faults.

@@ -36,7 +36,7 @@ pub use limits::LimitsError;
 pub use message::{
     AgencyMessage, BetsEncoder, BetsFrame, CentralMessage, DecodeError, Documents, DocumentsError,
     DrawName, DrawNameTooLong, DrawState, ErrorMessage, Fault, FieldCount, Hello, NotUtf8,
-    PayloadError, PushError, RawBets, Welcome, WinnersParts,
+    PayloadError, PushError, RawBets, Welcome, winners_part,
 };
 pub use reader::FrameReader;
 pub use session::{

@@ -38,7 +38,7 @@ pub use draw_name::{DrawName, DrawNameTooLong};
 pub use error::{ErrorMessage, Fault};
 pub use hello::Hello;
 pub use welcome::{DrawState, Welcome};
-pub use winners_parts::WinnersParts;
+pub use winners_parts::winners_part;
 
 use crate::frame::{Frame, FrameError, Sender, header, ids, put_fixed, put_prefixed};
 use crate::limits::MESSAGE_LEN_MAX;

@@ -10,7 +10,7 @@ use support::*;
 use wire::limits::READ_LEN_MAX;
 use wire::{
     AgencyEvent, AgencyMessage, AgencySession, CentralMessage, CentralSession, Documents, DrawName,
-    ErrorCode, Mode, SessionLimits, Ticket, WinnersParts,
+    ErrorCode, Mode, SessionLimits, Ticket, winners_part,
 };
 
 const AGENCY: u32 = 7;
@@ -33,8 +33,8 @@ struct Central {
     session: CentralSession,
     kept: Vec<(Ticket, Request)>,
     stored: BTreeMap<u32, Vec<u8>>,
-    /// Winners on their way, and the ticket that they answer.
-    winners: Option<(Ticket, WinnersParts<std::vec::IntoIter<String>>)>,
+    /// The ticket that winners on their way answer, and where the next part of them begins.
+    winners: Option<(Ticket, usize)>,
     documents: Vec<String>,
     refused: Vec<u32>,
 }
@@ -84,8 +84,7 @@ impl Central {
                 self.session.reply(ticket, &CentralMessage::FinishAck { agency: AGENCY });
             }
             Request::GetWinners if self.session.identity().is_some() => {
-                let parts = WinnersParts::new(self.documents.clone(), 256);
-                self.winners = Some((ticket, parts));
+                self.winners = Some((ticket, 0));
             }
             Request::GetWinners => {
                 let documents = Documents::join(&self.documents).expect("short");
@@ -96,18 +95,19 @@ impl Central {
 
     /// Gives one more part of the winners, if it is their turn and the one before was sent.
     fn stream_winners(&mut self) {
-        let Some((ticket, mut parts)) = self.winners.take() else {
+        let Some((ticket, mut at)) = self.winners.take() else {
             return;
         };
         if self.session.is_head(&ticket) && self.session.outgoing().is_empty() {
-            let part = parts.next_part().expect("sendable").expect("the last was not given");
-            if let CentralMessage::WinnersPart { last: true, .. } = part {
-                self.session.reply(ticket, &part);
-                return;
-            }
+            let joined = self.documents.join(",");
+            let (part, next) = winners_part(&joined, at, 256);
+            let Some(next) = next else {
+                return self.session.reply(ticket, &part);
+            };
             self.session.reply_part(&ticket, &part);
+            at = next;
         }
-        self.winners = Some((ticket, parts));
+        self.winners = Some((ticket, at));
     }
 }
 

@@ -23,11 +23,12 @@ pub(super) struct Crate {
     pub(super) dependencies: Vec<Dependency>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Dependency {
     pub(super) name: String,
     /// Used by the crate's tests only.
     pub(super) dev: bool,
+    pub(super) features: Vec<String>,
 }
 
 /// For each crate, which of ours it may depend on, its tests included.
@@ -73,8 +74,15 @@ const IMPURE: &[&str] = &[
     "ureq",
 ];
 
+/// Features of our crates that no shipped build may have.
+const FOR_TESTS: &[&str] = &["conformance", "planted-bugs", "simulation"];
+
+/// Who is not shipped, and may ask for them.
+const NOT_SHIPPED: &[&str] = &["sim"];
+
 pub(super) fn check(crates: &Crates) -> Vec<Violation> {
-    crates.crates.iter().flat_map(|it| [ours(it, crates), impure(it)].concat()).collect()
+    let of_one = |it| [ours(it, crates), impure(it), features_for_tests(it, crates)].concat();
+    crates.crates.iter().flat_map(of_one).collect()
 }
 
 impl Crates {
@@ -100,7 +108,12 @@ impl Crate {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let manifest = manifest.strip_prefix(root).unwrap_or(manifest);
         let dependency = |it: &Value| {
-            Some(Dependency { name: it["name"].as_str()?.to_owned(), dev: it["kind"] == "dev" })
+            let features = it["features"].as_array().map_or(&[][..], Vec::as_slice).iter();
+            Some(Dependency {
+                name: it["name"].as_str()?.to_owned(),
+                dev: it["kind"] == "dev",
+                features: features.filter_map(Value::as_str).map(str::to_owned).collect(),
+            })
         };
         let dependencies = package["dependencies"].as_array()?.iter().map(dependency);
         Some(Self {
@@ -154,6 +167,22 @@ fn impure(it: &Crate) -> Vec<Violation> {
     forbidden.map(violation).collect()
 }
 
+/// Tests and what is not shipped may ask ours for features that are for tests; nobody else.
+fn features_for_tests(it: &Crate, crates: &Crates) -> Vec<Violation> {
+    if NOT_SHIPPED.contains(&it.name.as_str()) {
+        return Vec::new();
+    }
+    let is_ours = |name: &str| crates.crates.iter().any(|other| other.name == name);
+    let shipped = it.dependencies.iter().filter(|it| !it.dev && is_ours(&it.name));
+    let features = shipped.flat_map(|on| on.features.iter().map(move |feature| (on, feature)));
+    let forbidden = features.filter(|(_, feature)| FOR_TESTS.contains(&feature.as_str()));
+    let violation = |(on, feature): (&Dependency, &String)| {
+        let what = format!("'{}' ships '{}' with its feature '{feature}'", it.name, on.name);
+        it.violation(what, "ask for it in [dev-dependencies]")
+    };
+    forbidden.map(violation).collect()
+}
+
 /// A workspace for the tests of rules: crates with what they depend on.
 #[cfg(test)]
 pub(super) fn crates_of(crates: &[(&str, &[&str])]) -> Crates {
@@ -161,7 +190,7 @@ pub(super) fn crates_of(crates: &[(&str, &[&str])]) -> Crates {
         name: (*name).to_owned(),
         manifest: format!("crates/{name}/Cargo.toml"),
         dependencies: (dependencies.iter())
-            .map(|name| Dependency { name: (*name).to_owned(), dev: false })
+            .map(|name| Dependency { name: (*name).to_owned(), ..Dependency::default() })
             .collect(),
     });
     Crates { crates: made.collect() }
@@ -208,7 +237,7 @@ mod tests {
         for (name, dependency, what) in cases {
             let mut crates = crates_of(&CLEAN);
             let at = crates.crates.iter().position(|it| it.name == name).unwrap();
-            let added = Dependency { name: dependency.to_owned(), dev: false };
+            let added = Dependency { name: dependency.to_owned(), ..Dependency::default() };
             crates.crates[at].dependencies.push(added);
             let [found] = &check(&crates)[..] else { panic!("not found once: {what}") };
             assert_eq!(found.what, what);
@@ -222,6 +251,21 @@ mod tests {
         assert_eq!(check(&crates).len(), 1);
         crates.crates[0].dependencies[0].dev = true;
         assert_eq!(check(&crates), []);
+    }
+
+    #[test]
+    fn what_is_for_tests_is_not_shipped() {
+        let with_bugs = |who| {
+            let mut crates = crates_of(&[(who, &["lottery"]), ("lottery", &[])]);
+            crates.crates[0].dependencies[0].features.push("planted-bugs".to_owned());
+            crates
+        };
+        let found = check(&with_bugs("ledger"));
+        assert_eq!(found[0].what, "'ledger' ships 'lottery' with its feature 'planted-bugs'");
+        assert_eq!(check(&with_bugs("sim")), []);
+        let mut in_tests = with_bugs("ledger");
+        in_tests.crates[0].dependencies[0].dev = true;
+        assert_eq!(check(&in_tests), []);
     }
 
     #[test]
@@ -248,7 +292,7 @@ mod tests {
             "manifest_path": "/repo/crates/wire/Cargo.toml",
             "dependencies": [
                 { "name": "thiserror", "kind": null },
-                { "name": "serde_json", "kind": "dev" },
+                { "name": "serde_json", "kind": "dev", "features": ["std"] },
             ],
         }] });
         let crates = Crates::parse(&metadata, Path::new("/repo")).unwrap();
@@ -256,6 +300,7 @@ mod tests {
         assert_eq!(wire.manifest, "crates/wire/Cargo.toml");
         let read: Vec<_> = wire.dependencies.iter().map(|it| (&*it.name, it.dev)).collect();
         assert_eq!(read, [("thiserror", false), ("serde_json", true)]);
+        assert_eq!(wire.dependencies[1].features, ["std"]);
         assert!(Crates::parse(&json!({ "packages": [{}] }), Path::new("/")).is_none());
     }
 }

@@ -99,16 +99,7 @@ impl Draw {
 
 impl DrawWinners {
     pub(crate) fn new(winners: &Winners) -> Self {
-        let joined = winners.iter().map(|(agency, documents)| {
-            let mut text = String::new();
-            for document in documents.iter() {
-                if !text.is_empty() {
-                    text.push(',');
-                }
-                text.push_str(document);
-            }
-            (agency, Arc::from(text))
-        });
+        let joined = winners.iter().map(|(agency, of)| (agency, Arc::from(of.joined())));
         Self { by_agency: joined.collect() }
     }
 

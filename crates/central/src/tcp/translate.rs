@@ -17,61 +17,90 @@ use crate::service::WinnersError;
 
 /// What an agency asks, in the domain's terms.
 #[derive(Debug)]
-pub(super) enum Request {
+pub enum Request {
     /// To speak for an agency in a draw; the empty name is the served draw's.
-    Hello { version: u16, agency: AgencyId, draw_name: String },
+    Hello {
+        /// The newest version of the protocol that it speaks.
+        version: u16,
+        /// Who it says that it is.
+        agency: AgencyId,
+        /// The draw's name, or nothing.
+        draw_name: String,
+    },
     /// To store a batch.
     Bets(BatchRequest),
     /// To note that it has no more bets.
-    Finish { agency: AgencyId },
+    Finish {
+        /// Who.
+        agency: AgencyId,
+    },
     /// For its winners.
-    GetWinners { agency: AgencyId },
+    GetWinners {
+        /// Whose.
+        agency: AgencyId,
+    },
 }
 
 /// A batch as it came.
 #[derive(Debug)]
-pub(super) struct BatchRequest {
-    pub(super) agency: AgencyId,
-    pub(super) chunk: ChunkId,
+pub struct BatchRequest {
+    /// Whose it is.
+    pub agency: AgencyId,
+    /// The agency's number for it.
+    pub chunk: ChunkId,
     /// How many bets, good or not.
-    pub(super) count: u32,
+    pub count: u32,
     /// The bytes of their text as it came.
-    pub(super) len: usize,
-    pub(super) bets: Result<Bets, Refusal>,
+    pub len: usize,
+    /// The bets, if all of them are good.
+    pub bets: Result<Bets, Refusal>,
 }
 
 /// Why an agency is refused something.
 #[derive(Debug, Error)]
-pub(super) enum Refusal {
+pub enum Refusal {
+    /// Bets that are not text.
     #[error("the bets are not UTF-8")]
     NotUtf8,
+    /// Bets that are not as they must be.
     #[error(transparent)]
     Bets(#[from] BetsFault),
+    /// The store refused a batch.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// The store refused a FINISH.
     #[error(transparent)]
     Finish(#[from] FinishError),
+    /// The store refused to say how far an agency is.
     #[error(transparent)]
     Progress(#[from] ProgressError),
+    /// Nobody may ask for these winners.
     #[error(transparent)]
     Winners(#[from] WinnersError),
+    /// HELLO for a draw that is not known.
     #[error("there is no draw '{0}'")]
     NoDrawNamed(String),
+    /// The winners are there and could not be read.
     #[error("the winners can't be read now")]
     WinnersUnreadable,
+    /// More bytes of winners than the one message that the agency knows can hold.
     #[error("the winners take {0} bytes, more than one message holds: say HELLO to get them")]
     WinnersTooLong(usize),
+    /// A message came too slowly.
     #[error("the message was begun and not ended in time")]
     TimedOut,
+    /// One connection too many.
     #[error("the central has as many connections as it may: try again later")]
     Busy,
+    /// The central ends.
     #[error("the central is shutting down: try again later")]
     ShuttingDown,
 }
 
 impl Request {
     /// What `message` asks, bets being for a draw with these numbers.
-    pub(super) fn of(message: &AgencyMessage<'_>, numbers: NumberRange) -> Self {
+    #[must_use]
+    pub fn of(message: &AgencyMessage<'_>, numbers: NumberRange) -> Self {
         match message {
             AgencyMessage::Hello(hello) => Self::Hello {
                 version: hello.version,
@@ -108,7 +137,7 @@ impl BatchRequest {
 
 impl Refusal {
     /// The refusal as a message; with a chunk, of that chunk only.
-    pub(super) fn message(&self, chunk: Option<ChunkId>) -> ErrorMessage {
+    pub fn message(&self, chunk: Option<ChunkId>) -> ErrorMessage {
         let code = self.code();
         let reason = match code {
             // What the store says of itself is for the operator's log.
@@ -165,7 +194,7 @@ impl Refusal {
 }
 
 /// The answer to HELLO.
-pub(super) fn welcome<'a>(
+pub fn welcome<'a>(
     version: u16,
     agency: AgencyId,
     limits: SessionLimits,
@@ -195,31 +224,13 @@ pub(super) fn welcome<'a>(
 }
 
 /// All winners in one message, for those that know no other.
-pub(super) fn winners(joined: &str) -> Result<CentralMessage<'_>, Refusal> {
+///
+/// # Errors
+/// When they are too long for it.
+pub fn winners(joined: &str) -> Result<CentralMessage<'_>, Refusal> {
     let documents = Documents::from_text(joined);
     let documents = documents.map_err(|_| Refusal::WinnersTooLong(joined.len()))?;
     Ok(CentralMessage::Winners(documents))
-}
-
-/// The winners from byte `at` on, as many as fit a message, and where the next ones begin; `None`
-/// when these are the last.
-pub(super) fn winners_part(
-    joined: &str,
-    at: usize,
-    frame_len_max: u32,
-) -> (CentralMessage<'_>, Option<usize>) {
-    let text_len_max = (frame_len_max - wire::limits::HEADER_LEN - 1) as usize;
-    let rest = &joined[at..];
-    let (text, next) = if rest.len() <= text_len_max {
-        (rest, None)
-    } else {
-        // The comma may be the byte behind the text: it is not sent.
-        let comma = rest.as_bytes()[..=text_len_max].iter().rposition(|&byte| byte == b',');
-        let comma = comma.expect("a document is shorter than the shortest limit of a message");
-        (&rest[..comma], Some(at + comma + 1))
-    };
-    let documents = Documents::from_text(text).expect("a part is shorter than a message");
-    (CentralMessage::WinnersPart { last: next.is_none(), documents }, next)
 }
 
 fn fault_code(fault: BetFault) -> FaultCode {
@@ -289,27 +300,5 @@ mod tests {
         let message = Refusal::from(AppendError::Store(secret)).message(None);
         assert_eq!(message.code(), ErrorCode::StorageFailed);
         assert!(!message.reason().contains("/var"), "{}", message.reason());
-    }
-
-    #[test]
-    fn every_winner_is_in_one_part_and_parts_are_as_full_as_they_can_be() {
-        for count in 0..400_usize {
-            let documents: Vec<_> = (0..count).map(|n| (n * 7919 + 1).to_string()).collect();
-            let joined = documents.join(",");
-            let (mut at, mut read, mut lens) = (Some(0), Vec::new(), Vec::new());
-            while let Some(from) = at {
-                let (message, next) = winners_part(&joined, from, 256);
-                let CentralMessage::WinnersPart { last, documents } = message else {
-                    panic!("not a part");
-                };
-                assert_eq!(last, next.is_none());
-                lens.push(documents.text().len());
-                read.extend(documents.iter().map(str::to_owned));
-                at = next;
-            }
-            assert_eq!(read, documents);
-            assert!(lens.iter().all(|&len| len <= 251));
-            assert!(lens.iter().rev().skip(1).all(|&len| len > 251 - 8), "{lens:?}");
-        }
     }
 }

@@ -152,7 +152,7 @@ impl WinnersRequests {
 impl Delivery {
     /// Sends the next part; gives back what remains to be sent.
     fn send_part(mut self, session: &mut CentralSession, frame_len_max: u32) -> Option<Self> {
-        let (message, next) = translate::winners_part(&self.joined, self.at, frame_len_max);
+        let (message, next) = wire::winners_part(&self.joined, self.at, frame_len_max);
         match next {
             None => {
                 session.reply(self.ticket, &message);

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! WINNERS holds at most 65,535 bytes of them. More can only be sent in parts, to those who said
-//! HELLO: see [`super::WinnersParts`].
+//! HELLO: see [`super::winners_part`].
 
 use super::PayloadError;
 use super::fields::Fields;

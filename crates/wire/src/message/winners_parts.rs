@@ -1,84 +1,59 @@
 //! Splits winners into WINNERS_PART messages, one at a time.
 //!
 //! Invariants: every message fits the frame limit; exactly one, the last, says that it is; no
-//! winners make one empty part; memory is that of one part and one document, however many there
-//! are. Each part is filled as far as the next document allows.
+//! winners make one empty part; nothing is copied, however many there are. Each part is filled as
+//! far as the next document allows.
 
-use super::documents::try_push;
-use super::{CentralMessage, Documents, DocumentsError};
+use super::{CentralMessage, Documents};
 use crate::limits::{HEADER_LEN, assert_frame_len_max};
 
-/// Winners on their way into parts.
-#[derive(Debug)]
-pub struct WinnersParts<I: Iterator> {
-    documents: I,
-    /// The document that did not fit the part before.
-    waiting: Option<I::Item>,
-    text_len_max: usize,
-    text: String,
-    ended: bool,
-}
-
-impl<D: AsRef<str>, I: Iterator<Item = D>> WinnersParts<I> {
-    /// Splits `documents` into messages of at most `frame_len_max` bytes, header included.
-    ///
-    /// # Panics
-    ///
-    /// If `limits::check_frame_len_max` refuses `frame_len_max`.
-    pub fn new(documents: impl IntoIterator<IntoIter = I, Item = D>, frame_len_max: u32) -> Self {
-        assert_frame_len_max(frame_len_max);
-        let text_len_max = (frame_len_max - HEADER_LEN - 1) as usize;
-        let documents = documents.into_iter();
-        Self { documents, waiting: None, text_len_max, text: String::new(), ended: false }
-    }
-
-    /// The next message; `None` after the last.
-    ///
-    /// # Errors
-    ///
-    /// If a document cannot be sent, or is too long for any part. Nothing comes after that.
-    pub fn next_part(&mut self) -> Result<Option<CentralMessage<'_>>, DocumentsError> {
-        if self.ended {
-            return Ok(None);
-        }
-        // Until the part is known to be good, so that an error is the end.
-        self.ended = true;
-        self.text.clear();
-        let last = loop {
-            let Some(document) = self.waiting.take().or_else(|| self.documents.next()) else {
-                break true;
-            };
-            if !try_push(&mut self.text, document.as_ref(), self.text_len_max)? {
-                if self.text.is_empty() {
-                    return Err(DocumentsError::TooLong { max: self.text_len_max });
-                }
-                self.waiting = Some(document);
-                break false;
-            }
-        };
-        self.ended = last;
-        let documents = Documents::from_text(&self.text)?;
-        Ok(Some(CentralMessage::WinnersPart { last, documents }))
-    }
+/// The winners from byte `at` of `joined` on, as many as fit a message of `frame_len_max` bytes,
+/// and where the next ones begin; `None` when these are the last. Documents are joined by commas.
+///
+/// # Panics
+///
+/// If `limits::check_frame_len_max` refuses `frame_len_max`, or a document is longer than the
+/// shortest such limit: those of bets are not.
+pub fn winners_part(
+    joined: &str,
+    at: usize,
+    frame_len_max: u32,
+) -> (CentralMessage<'_>, Option<usize>) {
+    assert_frame_len_max(frame_len_max);
+    let text_len_max = (frame_len_max - HEADER_LEN - 1) as usize;
+    let rest = &joined[at..];
+    let (text, next) = if rest.len() <= text_len_max {
+        (rest, None)
+    } else {
+        // The comma may be the byte behind the text: it is not sent.
+        let comma = rest.as_bytes()[..=text_len_max].iter().rposition(|&byte| byte == b',');
+        let comma = comma.expect("a document is shorter than the shortest limit of a message");
+        (&rest[..comma], Some(at + comma + 1))
+    };
+    let documents = Documents::from_text(text).expect("a part is shorter than a message");
+    (CentralMessage::WinnersPart { last: next.is_none(), documents }, next)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The documents of each part, and whether it says that it is the last.
     fn parts(documents: &[String], frame_len_max: u32) -> Vec<(bool, Vec<String>)> {
-        let mut parts = WinnersParts::new(documents, frame_len_max);
-        let mut found = Vec::new();
-        while let Some(part) = parts.next_part().expect("good documents") {
+        let joined = documents.join(",");
+        let (mut at, mut found) = (Some(0), Vec::new());
+        while let Some(from) = at {
+            let (part, next) = winners_part(&joined, from, frame_len_max);
             let mut bytes = Vec::new();
             part.encode(&mut bytes);
             assert!(bytes.len() <= frame_len_max as usize);
             let CentralMessage::WinnersPart { last, documents } = part else {
                 panic!("not a part");
             };
+            assert_eq!(last, next.is_none());
             found.push((last, documents.iter().map(str::to_owned).collect()));
+            at = next;
         }
-        assert_eq!(parts.next_part(), Ok(None));
         found
     }
 
@@ -98,48 +73,22 @@ mod tests {
     }
 
     #[test]
-    fn every_winner_is_in_one_part_in_order_and_only_the_last_part_is_last() {
-        for count in 0..300 {
-            let documents: Vec<_> = (0..count).map(|n| (n * 7919).to_string()).collect();
+    fn every_winner_is_in_one_part_in_order_and_parts_are_as_full_as_they_can_be() {
+        for count in 0..400 {
+            let documents: Vec<_> = (0..count).map(|n| (n * 7919 + 1).to_string()).collect();
             let parts = parts(&documents, 256);
-            let joined: Vec<_> =
-                parts.iter().flat_map(|(_, documents)| documents.clone()).collect();
-            assert_eq!(joined, documents);
-            let lasts = parts.iter().filter(|(last, _)| *last).count();
-            assert!(lasts == 1 && parts.last().is_some_and(|(last, _)| *last));
+            let read: Vec<_> = parts.iter().flat_map(|(_, documents)| documents.clone()).collect();
+            assert_eq!(read, documents);
+            let lens = parts.iter().map(|(_, documents)| documents.join(",").len());
+            let lens: Vec<_> = lens.collect();
+            assert!(lens.iter().all(|&len| len <= 251));
+            assert!(lens.iter().rev().skip(1).all(|&len| len > 251 - 8), "{lens:?}");
         }
-    }
-
-    #[test]
-    fn parts_are_made_as_they_are_asked_for() {
-        let mut taken = 0;
-        let endless = std::iter::repeat_with(|| {
-            taken += 1;
-            "12345678"
-        });
-        let mut parts = WinnersParts::new(endless, 256);
-        assert!(matches!(
-            parts.next_part(),
-            Ok(Some(CentralMessage::WinnersPart { last: false, .. }))
-        ));
-        assert_eq!(taken, 29, "one part of 28, and the one that did not fit");
     }
 
     #[test]
     fn the_longest_parts_can_be_encoded() {
         let documents = vec!["12345678".to_owned(); 20_000];
         assert_eq!(parts(&documents, 65_539).len(), 3);
-    }
-
-    #[test]
-    fn a_document_that_fits_no_part_ends_it() {
-        let long = "1".repeat(252);
-        let mut parts = WinnersParts::new(["1", &long, "2"], 256);
-        assert!(matches!(parts.next_part(), Ok(Some(_))));
-        assert_eq!(parts.next_part(), Err(DocumentsError::TooLong { max: 251 }));
-        assert_eq!(parts.next_part(), Ok(None));
-        let mut parts = WinnersParts::new(["1", "2,3"], 256);
-        assert_eq!(parts.next_part(), Err(DocumentsError::Unsendable));
-        assert_eq!(parts.next_part(), Ok(None));
     }
 }

@@ -1,0 +1,95 @@
+//! Deliberate bugs, to see that the simulation finds them. In a shipped build there are none.
+//!
+//! Where one can be planted the code asks [`planted`]. Without the feature `planted-bugs`, which
+//! only the simulation asks for, the answer is a constant no and the compiler leaves nothing of it.
+
+/// A mistake that somebody could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// A batch is acknowledged before it is durable.
+    AcknowledgedBeforeSync,
+    /// A sync that failed is tried again, and its success believed.
+    FailedSyncRetried,
+    /// The name of a new segment is not made durable.
+    NameNotSynced,
+    /// The header of a new segment is not made durable.
+    HeaderNotSynced,
+    /// What recovery reads is believed to be durable.
+    TailBelieved,
+    /// A torn tail is left where it is.
+    TailNotCut,
+    /// With a torn tail the last whole record is cut too.
+    TailCutTooFar,
+    /// A record's checksum is not compared.
+    ChecksumNotChecked,
+    /// Winners in a segment without an index are not looked for.
+    IndexNotRebuilt,
+    /// The data folder is not held while the ledger is open.
+    LockReleasedEarly,
+    /// A chunk that is stored already is stored again.
+    ChunkNotChecked,
+    /// Every FINISH counts, also a repeated one.
+    FinishesCounted,
+    /// The draw is made when one agency has yet to finish.
+    DrawWithoutLast,
+    /// WELCOME counts one bet too many.
+    BetsMiscounted,
+    /// An agency is told the winners of another.
+    WinnersOfAnother,
+    /// One request more than the window may be unanswered.
+    WindowOffByOne,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::AcknowledgedBeforeSync,
+        Self::FailedSyncRetried,
+        Self::NameNotSynced,
+        Self::HeaderNotSynced,
+        Self::TailBelieved,
+        Self::TailNotCut,
+        Self::TailCutTooFar,
+        Self::ChecksumNotChecked,
+        Self::IndexNotRebuilt,
+        Self::LockReleasedEarly,
+        Self::ChunkNotChecked,
+        Self::FinishesCounted,
+        Self::DrawWithoutLast,
+        Self::BetsMiscounted,
+        Self::WinnersOfAnother,
+        Self::WindowOffByOne,
+    ];
+}
+
+/// Whether a bug was planted: never, here.
+#[cfg(not(feature = "planted-bugs"))]
+#[must_use]
+pub const fn planted(_bug: Bug) -> bool {
+    false
+}
+
+#[cfg(feature = "planted-bugs")]
+pub use switch::{plant, planted};
+
+#[cfg(feature = "planted-bugs")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Plants a bug in all that this thread does from now on, in place of the one before.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    /// Whether a bug was planted in what this thread does.
+    #[must_use]
+    pub fn planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}

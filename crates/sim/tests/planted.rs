@@ -1,0 +1,30 @@
+//! Every deliberate bug is found, and soon: what the simulation is worth.
+//!
+//! `cargo test -p sim --test planted -- --nocapture` prints with which seed each is found.
+
+#![allow(clippy::print_stdout, reason = "the seeds are for docs/reliability.md")]
+
+use lottery::planted::Bug;
+
+/// Seeds that are tried for each bug.
+const SEEDS: u64 = 400;
+
+#[test]
+fn every_planted_bug_is_found() {
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        let found = (0..SEEDS).find_map(|seed| sim::run_with(seed, Some(bug)).err());
+        match found {
+            Some(failure) => println!("{bug:?}: seed {}: {}", failure.seed, failure.what),
+            None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+}
+
+#[test]
+fn without_a_bug_the_same_seeds_pass() {
+    for seed in 0..SEEDS {
+        sim::run(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}

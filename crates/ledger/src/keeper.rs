@@ -8,9 +8,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use lottery::StoreFault;
 
@@ -21,6 +20,8 @@ use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
 
 /// See the module's documentation.
 pub(crate) struct Keeper {
@@ -205,8 +206,7 @@ impl Shelf {
             if writes == 0 {
                 return false;
             }
-            let waited = self.changed.wait_timeout(state, PAUSE_TIME);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_at_most(&self.changed, &self.state, state, PAUSE_TIME);
             if self.writes.load(Ordering::Relaxed) == writes {
                 return false;
             }
@@ -261,3 +261,6 @@ pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
         _ => StoreFault::Failed(why),
     }
 }
+
+#[cfg(all(test, models))]
+mod models;

@@ -7,8 +7,7 @@
 //!
 //! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
 
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use lottery::{DrawStatus, StoreFault};
 
@@ -22,6 +21,7 @@ use crate::limits::GROUP_REQUESTS_MAX;
 use crate::recovery::{self, Report};
 use crate::segment;
 use crate::segments::{Segment, Segments};
+use crate::sync::{Mutex, MutexGuard, mpsc};
 
 /// See the module's documentation. Dropping it refuses what is pending.
 pub struct SteppedLedger {

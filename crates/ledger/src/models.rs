@@ -104,7 +104,7 @@ impl Drop for SaysHowToReplay<'_> {
         if std::thread::panicking() {
             let test = self.0;
             say(&format!(
-                "{test}: FAILED; its schedule is in the file named below, replay it with\n  \
+                "{test}: FAILED; its schedule is in the first file named below; replay it with\n  \
                  cargo xtask models --replay {test} FILE"
             ));
         }

@@ -167,12 +167,12 @@ fn asks_who_ends(mut keeper: Keeper) {
 
 #[test]
 fn a_writer_that_needs_segments_gets_them_in_order() {
-    every_schedule(8, asks_for_two);
+    every_schedule(5, asks_for_two);
 }
 
 #[test]
 fn a_writer_that_stocks_up_is_woken_when_all_are_ready() {
-    every_schedule(8, stocks_up_and_asks);
+    every_schedule(5, stocks_up_and_asks);
 }
 
 #[test]
@@ -182,12 +182,12 @@ fn a_keeper_at_work_can_be_closed_at_any_moment() {
 
 #[test]
 fn a_writer_is_told_of_want_of_room_and_served_once_it_has_passed() {
-    every_schedule(8, room_is_short_for_a_while);
+    every_schedule(5, room_is_short_for_a_while);
 }
 
 #[test]
 fn what_sealing_finds_is_told_unless_it_is_left_for_the_next_opening() {
-    every_schedule(8, hands_over_full_ones);
+    every_schedule(5, hands_over_full_ones);
 }
 
 #[test]

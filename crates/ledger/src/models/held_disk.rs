@@ -36,6 +36,11 @@ impl HeldDisk {
         Self { forgetful: true, ..Self::default() }
     }
 
+    /// What a crash now would leave of it: only what is durable.
+    pub(crate) fn crash(&self) -> Self {
+        Self { disk: self.disk.crash(&mut || false), ..Self::default() }
+    }
+
     fn check_held(&self) {
         assert!(self.held.load(Ordering::Relaxed), "written without holding the folder");
     }

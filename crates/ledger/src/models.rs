@@ -8,6 +8,7 @@
 //!
 //! Assumed, not checked: sequentially consistent memory (the atomics here publish one number, or
 //! are only compared), no spurious wake-ups, no unwinding by a panic.
+#![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
 mod held_disk;
 mod preemptions;

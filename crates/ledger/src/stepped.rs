@@ -292,3 +292,6 @@ mod tests {
         assert_eq!(draws.answer(), Err(StoreFault::Closed));
     }
 }
+
+#[cfg(all(test, models))]
+mod models;

@@ -1,5 +1,6 @@
 //! The keeper and its writer in every order: who waits is woken, whatever the keeper does or does
 //! not do any more. The disk is instant: between two of its operations nothing here can change.
+#![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
 use std::sync::atomic::AtomicU64 as Count;
 

@@ -1,5 +1,6 @@
 //! The ledger whole, its callers, its committing thread and its keeper, in many orders: each answer
 //! comes, and what it says is on the disk by then.
+#![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
 use std::ops::ControlFlow;
 use std::sync::{LazyLock, Mutex as StdMutex};

@@ -110,8 +110,9 @@ mod tests {
 
     #[test]
     fn all_orders_are_tried_up_to_the_bound() {
-        // Of 6 steps: one after the other, both ways, and then those with one interruption more.
+        // One after the other; one put between two steps of the other; all mixes of 3 and 3.
         assert_eq!(orders(0), 2);
+        assert_eq!(orders(1), 6);
         assert_eq!(orders(usize::MAX), 20);
     }
 }

@@ -8,6 +8,7 @@
 
 mod ci;
 mod command;
+mod models;
 mod sim;
 mod steps;
 mod test;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
+        Command::Models { replay } => models::run(replay.as_ref()),
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
         Command::Help(help) => {
             print!("{help}");

@@ -8,9 +8,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use lottery::StoreFault;
 use lottery::planted::{Bug, planted};
@@ -22,6 +21,8 @@ use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
 
 /// See the module's documentation.
 pub(crate) struct Keeper {
@@ -203,8 +204,7 @@ impl Shelf {
             if writes == 0 {
                 return false;
             }
-            let waited = self.changed.wait_timeout(state, PAUSE_TIME);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_at_most(&self.changed, &self.state, state, PAUSE_TIME);
             if self.writes.load(Ordering::Relaxed) == writes {
                 return false;
             }
@@ -275,3 +275,6 @@ pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
 fn is_lack_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
+
+#[cfg(all(test, models))]
+mod models;

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
 
 use lottery::{DrawStatus, StoreFault};
 
@@ -18,6 +16,8 @@ use crate::limits::{
 };
 use crate::recovery::{self, Report};
 use crate::segments::Segments;
+use crate::sync::mpsc::{self, Receiver, Sender};
+use crate::sync::thread::{self, JoinHandle};
 
 /// How a ledger is kept.
 #[derive(Clone, Copy, Debug)]
@@ -163,3 +163,6 @@ pub(crate) fn refused(fault: StoreFault) -> Fault {
     let error = std::io::Error::other(fault.to_string());
     Fault::io("making", "the first segment", error)
 }
+
+#[cfg(all(test, models))]
+mod models;

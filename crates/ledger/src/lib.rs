@@ -23,6 +23,8 @@ mod index;
 mod keeper;
 mod ledger;
 pub mod limits;
+#[cfg(all(test, models))]
+mod models;
 mod reading;
 mod record;
 mod recovery;
@@ -30,6 +32,7 @@ mod segment;
 mod segments;
 #[cfg(any(test, feature = "simulation"))]
 mod stepped;
+mod sync;
 
 pub use archive::{Archive, Entry, Summary};
 pub use error::{Damage, Fault};

@@ -1,12 +1,13 @@
 //! The segments of an open ledger, shared between its writer and its readers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::index::{self, Index};
 use crate::segment::{Image, SegmentHeader};
+use crate::sync::{AtomicU64, RwLock};
 
 /// A segment in use.
 pub(crate) struct Segment {

@@ -7,8 +7,7 @@
 //!
 //! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
 
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use lottery::planted::{Bug, planted};
 use lottery::{DrawStatus, StoreFault};
@@ -23,6 +22,7 @@ use crate::limits::GROUP_REQUESTS_MAX;
 use crate::recovery::{self, Report};
 use crate::segment;
 use crate::segments::{Segment, Segments};
+use crate::sync::{Mutex, MutexGuard, mpsc};
 
 /// See the module's documentation. Dropping it refuses what is pending.
 pub struct SteppedLedger {
@@ -291,3 +291,6 @@ mod tests {
         assert_eq!(draws.answer(), Err(StoreFault::Closed));
     }
 }
+
+#[cfg(all(test, models))]
+mod models;

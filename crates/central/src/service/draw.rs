@@ -111,6 +111,8 @@ impl DrawWinners {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use lottery::{Agencies, DrawName, NumberRange};
 
     use super::*;
@@ -135,6 +137,32 @@ mod tests {
         assert!(!draw.begin_reading());
         draw.unreadable();
         assert!(draw.begin_reading());
+    }
+
+    // On real threads: a model checker can't schedule the lock inside of tokio's channel.
+    #[test]
+    fn of_callers_at_the_same_moment_one_makes_the_draw_and_one_reads_the_winners() {
+        const CALLERS: usize = 4;
+        const ROUNDS: usize = 500;
+        let begun_at_once = |begin: &(dyn Fn() -> bool + Sync)| {
+            let together = Barrier::new(CALLERS);
+            std::thread::scope(|scope| {
+                let caller = || {
+                    scope.spawn(|| {
+                        together.wait();
+                        begin()
+                    })
+                };
+                let callers: Vec<_> = (0..CALLERS).map(|_| caller()).collect();
+                callers.into_iter().map(|it| usize::from(it.join().unwrap())).sum::<usize>()
+            })
+        };
+        for _ in 0..ROUNDS {
+            let draw = draw();
+            assert_eq!(begun_at_once(&|| draw.begin_making()), 1);
+            draw.made();
+            assert_eq!(begun_at_once(&|| draw.begin_reading()), 1);
+        }
     }
 
     #[test]

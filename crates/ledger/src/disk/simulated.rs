@@ -9,10 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::{Claim, Disk, DiskFile};
 use crate::limits::{BLOCK_LEN, SECTOR_LEN};
+use crate::sync::{Mutex, MutexGuard};
 
 /// See the module's documentation. Clones are the same disk.
 #[derive(Clone, Default)]

@@ -1,0 +1,204 @@
+//! The keeper and its writer in every order: who waits is woken, whatever the keeper does or does
+//! not do any more. The disk is instant: between two of its operations nothing here can change.
+#![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
+
+use std::sync::atomic::AtomicU64 as Count;
+
+use super::*;
+use crate::models::{UNBOUNDED, every_schedule, planted};
+use crate::record::Chain;
+use crate::segment::SegmentHeader;
+
+const SEGMENT_LEN: u64 = 2 * BLOCK_LEN as u64;
+
+/// A disk that keeps nothing; each new file's length is how many were made before it.
+#[derive(Default)]
+struct Blank {
+    created: Count,
+    /// How many creations fail for want of room, from which one on.
+    full: Option<(u64, u64)>,
+}
+
+struct BlankFile {
+    number: u64,
+    holds: u8,
+}
+
+impl Disk for Blank {
+    fn lock(&self, _: Claim) -> io::Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(()))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let attempt = self.created.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.full.is_some_and(|(from, count)| (from..from + count).contains(&attempt)) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let number = segment::number_in(name).expect("only segments are made");
+        Ok(Box::new(BlankFile { number, holds: 0 }))
+    }
+
+    fn open(&self, _: &str, _: Claim) -> io::Result<Box<dyn DiskFile>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_mode(&self) -> &'static str {
+        "not at all"
+    }
+}
+
+impl DiskFile for BlankFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.number)
+    }
+
+    fn read_at(&self, _: u64, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.fill(self.holds);
+        Ok(())
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_durable(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start(disk: Blank, spares: usize) -> Keeper {
+    Keeper::start(Arc::new(disk), SEGMENT_LEN, spares, 1).unwrap()
+}
+
+fn next_number(keeper: &mut Keeper) -> Result<u64, StoreFault> {
+    keeper.next(0).map(|file| file.len().unwrap())
+}
+
+fn full_segment(holds: u8) -> Arc<Segment> {
+    let header =
+        SegmentHeader { number: 1, first_sequence: 0, len: SEGMENT_LEN, chain: Chain::GENESIS };
+    let file = Box::new(BlankFile { number: 1, holds });
+    Arc::new(Segment::new(file, header, None, BLOCK_LEN as u64))
+}
+
+fn asks_for_two() {
+    let mut keeper = start(Blank::default(), 1);
+    keeper.written();
+    assert_eq!(next_number(&mut keeper), Ok(1));
+    assert_eq!(next_number(&mut keeper), Ok(2));
+}
+
+fn stocks_up_and_asks() {
+    let mut keeper = start(Blank::default(), 2);
+    keeper.stock_up();
+    assert_eq!(keeper.shelf.lock().ready.len(), 2);
+    keeper.written();
+    assert_eq!(next_number(&mut keeper), Ok(1));
+    keeper.stock_up();
+}
+
+fn starts_and_closes() {
+    let keeper = start(Blank::default(), 2);
+    keeper.written();
+    drop(keeper);
+}
+
+fn room_is_short_for_a_while() {
+    let mut keeper = start(Blank { full: Some((1, 2)), ..Blank::default() }, 1);
+    keeper.stock_up();
+    let refused = (0..3).take_while(|_| next_number(&mut keeper).is_err()).count();
+    // Each call waits for an attempt of its own, or one that was made before: at most the two.
+    assert!(refused <= 2, "the room was short twice, and refused {refused} times");
+    keeper.stock_up();
+}
+
+fn hands_over_full_ones() {
+    let mut keeper = start(Blank::default(), 1);
+    keeper.seal(full_segment(0xff));
+    assert_eq!(next_number(&mut keeper), Ok(1));
+    let shelf = Arc::clone(&keeper.shelf);
+    drop(keeper);
+    let state = shelf.lock();
+    let sealed = state.full.is_empty();
+    assert_eq!(state.alarm.is_some(), sealed, "what was found when it was sealed is told");
+}
+
+/// A keeper whose thread is `ending` only.
+fn with_thread(ending: fn(&Shelf)) -> Keeper {
+    let shelf = Shelf {
+        disk: Arc::new(Blank::default()),
+        segment_len: SEGMENT_LEN,
+        spares: 1,
+        state: Mutex::new(State { next_number: 1, ..State::default() }),
+        changed: Condvar::new(),
+        writes: AtomicU64::new(0),
+    };
+    let shelf = Arc::new(shelf);
+    let of_thread = Arc::clone(&shelf);
+    let thread = thread::Builder::new().spawn(move || ending(&of_thread)).unwrap();
+    Keeper { shelf, thread: Some(thread) }
+}
+
+fn asks_who_ends(mut keeper: Keeper) {
+    keeper.stock_up();
+    keeper.seal(full_segment(0));
+    assert!(matches!(next_number(&mut keeper), Err(StoreFault::Failed(_))));
+    keeper.stock_up();
+}
+
+#[test]
+fn a_writer_that_needs_segments_gets_them_in_order() {
+    every_schedule(5, asks_for_two);
+}
+
+#[test]
+fn a_writer_that_stocks_up_is_woken_when_all_are_ready() {
+    every_schedule(5, stocks_up_and_asks);
+}
+
+#[test]
+fn a_keeper_at_work_can_be_closed_at_any_moment() {
+    every_schedule(UNBOUNDED, starts_and_closes);
+}
+
+#[test]
+fn a_writer_is_told_of_want_of_room_and_served_once_it_has_passed() {
+    every_schedule(5, room_is_short_for_a_while);
+}
+
+#[test]
+fn what_sealing_finds_is_told_unless_it_is_left_for_the_next_opening() {
+    every_schedule(5, hands_over_full_ones);
+}
+
+#[test]
+fn nobody_waits_for_a_keeper_that_has_ended() {
+    // As a panic would end it, which the checker can't go on after.
+    every_schedule(UNBOUNDED, || asks_who_ends(with_thread(|shelf| drop(Ends(shelf)))));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_keeper_that_ended_and_woke_nobody_would_be_found() {
+    planted(1, || asks_who_ends(with_thread(|shelf| shelf.lock().ended = true)));
+}

@@ -1,0 +1,113 @@
+//! Model checking: the ledger's real code on the checker's threads, in as many orders as there are
+//! or as a bounded time allows. `cargo xtask models` runs every `models` module.
+//!
+//! [`every_schedule`] tries all orders in which at most so many times a thread that could go on is
+//! interrupted; [`sampled`] tries random ones, half of them with few interruptions at telling
+//! places (PCT). Seeds are fixed, so that a run is the same every time. A schedule that fails is
+//! written to a file, and it is said how to replay it.
+//!
+//! Assumed, not checked: sequentially consistent memory (the atomics here publish one number, or
+//! are only compared), no spurious wake-ups, no unwinding by a panic.
+#![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
+
+mod held_disk;
+mod preemptions;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
+use shuttle::{Config, FailurePersistence, Runner};
+
+pub(crate) use held_disk::HeldDisk;
+use preemptions::Preemptions;
+
+/// The checker's stacks do not grow; recovery has some blocks on its own.
+const STACK_LEN: usize = 512 << 10;
+const SEED: u64 = 7;
+/// How many interruptions the half of the samples has that has few.
+const PCT_DEPTH: usize = 3;
+/// Where `cargo xtask models --replay` says which file to replay.
+const REPLAY_VARIABLE: &str = "BOLILLERO_MODELS_REPLAY";
+
+/// No bound on interruptions: every order there is.
+pub(crate) const UNBOUNDED: usize = usize::MAX;
+
+/// Runs `model` in every order with at most `preemptions_max` interruptions.
+pub(crate) fn every_schedule(preemptions_max: usize, model: fn()) {
+    let what = match preemptions_max {
+        UNBOUNDED => "all there are".to_owned(),
+        max => format!("all with at most {max} preemptions"),
+    };
+    check(&what, vec![Box::new(Preemptions::new(preemptions_max))], model);
+}
+
+/// Runs `model` in `schedules` orders chosen at random.
+pub(crate) fn sampled(schedules: usize, model: fn()) {
+    let random = RandomScheduler::new_from_seed(SEED, schedules / 2);
+    let telling = PctScheduler::new_from_seed(SEED, PCT_DEPTH, schedules / 2);
+    check("sampled", vec![Box::new(random), Box::new(telling)], model);
+}
+
+/// Runs a model that must fail, with a bug in it; panics as the model does.
+pub(crate) fn planted(preemptions_max: usize, model: fn()) {
+    let scheduler = Preemptions::new(preemptions_max);
+    Runner::new(scheduler, config(FailurePersistence::None)).run(model);
+}
+
+fn check(what: &str, schedulers: Vec<Box<dyn Scheduler + Send>>, model: fn()) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let _failing = SaysHowToReplay(&test);
+    let config = config(FailurePersistence::File(Some(schedules_folder())));
+    if let Some(file) = std::env::var_os(REPLAY_VARIABLE) {
+        let replay = ReplayScheduler::new_from_file(PathBuf::from(file)).unwrap();
+        Runner::new(replay, config).run(model);
+        return say(&format!("{test}: the replayed schedule passes"));
+    }
+    // The checker's own count leaves out what each of several runners did.
+    let explored = Arc::new(AtomicUsize::new(0));
+    for scheduler in schedulers {
+        let count = Arc::clone(&explored);
+        Runner::new(scheduler, config.clone()).run(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            model();
+        });
+    }
+    say(&format!("{test}: {} schedules, {what}", explored.load(Ordering::Relaxed)));
+}
+
+fn config(failure_persistence: FailurePersistence) -> Config {
+    let mut config = Config::new();
+    config.stack_size = STACK_LEN;
+    config.failure_persistence = failure_persistence;
+    config.silence_warnings = true;
+    config
+}
+
+fn schedules_folder() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = root.join("target/models/schedules");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Past the test runner, which would keep what a test that passes prints to itself.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+struct SaysHowToReplay<'a>(&'a str);
+
+impl Drop for SaysHowToReplay<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let test = self.0;
+            say(&format!(
+                "{test}: FAILED; its schedule is in the first file named below; replay it with\n  \
+                 cargo xtask models --replay {test} FILE"
+            ));
+        }
+    }
+}

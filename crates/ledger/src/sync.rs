@@ -1,0 +1,44 @@
+//! What threads share and wait on: std's, or, where the ledger's models are checked, the checker's.
+//!
+//! Only the unit tests of a build with `--cfg models` (`cargo xtask models`) get the checker's, so
+//! that nothing of it is ever in a product. All that schedules threads is imported from here; `Arc`
+//! and `OnceLock` are std's everywhere, as nobody waits on them.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+#[cfg(not(all(test, models)))]
+pub(crate) use std::{
+    sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64, mpsc},
+    thread,
+};
+
+#[cfg(all(test, models))]
+pub(crate) use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64, mpsc},
+    thread,
+};
+
+/// Waits for `changed` with the lock let go, but no longer than `time`.
+#[cfg(not(all(test, models)))]
+pub(crate) fn wait_at_most<'a, T>(
+    changed: &Condvar,
+    _: &'a Mutex<T>,
+    guard: MutexGuard<'a, T>,
+    time: Duration,
+) -> MutexGuard<'a, T> {
+    changed.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// The checker has no time: here the lock is taken again whenever it chooses. That is a timeout at
+/// any moment and, as nobody is told which it was, also a notification at any moment.
+#[cfg(all(test, models))]
+pub(crate) fn wait_at_most<'a, T>(
+    _: &Condvar,
+    mutex: &'a Mutex<T>,
+    guard: MutexGuard<'a, T>,
+    _: Duration,
+) -> MutexGuard<'a, T> {
+    drop(guard);
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -69,12 +69,12 @@ impl DiskFile for BlankFile {
         Ok(())
     }
 
-    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
-        Ok(())
+    fn write_some_at(&self, _: u64, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
     }
 
-    fn write_durable(&self, _: u64, _: &[u8]) -> io::Result<()> {
-        Ok(())
+    fn write_some_durable(&self, _: u64, blocks: &[u8]) -> io::Result<usize> {
+        Ok(blocks.len())
     }
 
     fn allocate(&self, _: u64) -> io::Result<()> {

@@ -90,17 +90,17 @@ impl DiskFile for HeldFile {
         self.file.read_at(offset, buffer)
     }
 
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         self.disk.check_held();
-        self.file.write_at(offset, bytes)
+        self.file.write_some_at(offset, bytes)
     }
 
-    fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+    fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize> {
         self.disk.check_held();
         if self.disk.forgetful {
-            return self.file.write_at(offset, blocks);
+            return self.file.write_some_at(offset, blocks);
         }
-        self.file.write_durable(offset, blocks)
+        self.file.write_some_durable(offset, blocks)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

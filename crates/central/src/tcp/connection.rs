@@ -284,8 +284,11 @@ impl Connection {
         let refused = self.session.is_closing() && !self.stopping;
         if self.lingers || refused {
             // If something arrived that nobody reads, closing would drop the replies on their way.
-            let _ = tokio::time::timeout(self.shared.limits.linger_time_max, discard(&self.stream))
-                .await;
+            let _ = tokio::time::timeout(
+                self.shared.limits.linger_time_max,
+                discard(&self.stream, usize::MAX),
+            )
+            .await;
         }
     }
 
@@ -314,18 +317,20 @@ impl Connection {
     }
 }
 
-/// Reads until the agency closes its side.
-async fn discard(stream: &TcpStream) -> io::Result<()> {
-    loop {
+/// Reads until the agency closes its side, or more than `len_max` bytes were read.
+pub(super) async fn discard(stream: &TcpStream, len_max: usize) -> io::Result<()> {
+    let mut len = 0;
+    while len <= len_max {
         stream.readable().await?;
         let mut discarded = vec![0; DISCARD_LEN];
         match stream.try_read(&mut discarded) {
             Ok(0) => return Ok(()),
-            Ok(_) => {}
+            Ok(read) => len += read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 async fn until(deadline: Option<Instant>) {

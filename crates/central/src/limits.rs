@@ -24,6 +24,10 @@ pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who then
+/// ask again after a second, and later each time: in a flood, agencies would hardly come in.
+pub(crate) const ACCEPT_QUEUE_MAX: i32 = 1024;
+
 /// Connections over a limit that linger at once, so that the network delivers the reason; others
 /// are closed at once, and may lose it. Each takes a descriptor besides `connections_max`, for
 /// [`Limits::linger_time_max`] at most.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::SessionLimits;
 
-use crate::limits::{ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits};
+use crate::limits::{ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits};
 use crate::service::Service;
 use crate::tcp::connection::{Connection, Shared};
 use crate::tcp::places::{Place, Places};
@@ -52,6 +52,8 @@ impl Agencies {
 
     /// Takes connections for as long as it is polled.
     pub(crate) async fn accept_from(&self, listener: &TcpListener) -> Infallible {
+        // It listens already: this only makes its queue longer, if the system knows how to.
+        let _ = SockRef::from(listener).listen(ACCEPT_QUEUE_MAX);
         let mut pause = Pause::default();
         let mut turned_away = TurnedAway::new(&self.shared, &self.tasks);
         loop {

@@ -126,6 +126,18 @@ async fn who_goes_on_sending_after_being_turned_away_is_cut() {
 }
 
 #[tokio::test]
+async fn many_may_connect_before_the_central_comes_to_accept_them() {
+    let central = Setting::default().start().await;
+    // It listens, and from here on has no turn.
+    welcomed(&central, ONE).await;
+    let address = std::net::SocketAddr::from((ONE, central.port));
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5));
+    let connections: Result<Vec<_>, _> = (0..500).map(connect).collect();
+    drop(connections.unwrap());
+    welcomed(&central, ONE).await.store(1, 0, LORCA).await;
+}
+
+#[tokio::test]
 async fn those_who_linger_do_not_hold_up_the_end() {
     let central = per_address(1).await;
     let _first = welcomed(&central, ONE).await;

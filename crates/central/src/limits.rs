@@ -16,13 +16,23 @@ pub(crate) const WINNERS_OUTGOING_LOW: usize = 32 * 1024;
 /// ends.
 pub(crate) const DISCARD_LEN: usize = 4 * 1024;
 
-/// What a batch is counted for besides its bytes, in [`Limits::in_flight_bytes_max`].
-pub(crate) const BATCH_OVERHEAD_LEN: usize = 256;
+/// What a request is counted for besides the bytes of its bets: in [`Limits::in_flight_bytes_max`],
+/// and in a turn.
+pub(crate) const REQUEST_OVERHEAD_LEN: usize = 256;
 
 /// The shortest and the longest pause after accepting a connection failed. It doubles in between.
 pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of requests that a connection's task handles before others have their turn: about a tenth
+/// of a millisecond's work, a third for the worst of batches.
+pub(crate) const TURN_LEN_MAX: usize = 16 * 1024;
+
+/// What the system keeps of one connection, each way, besides what this process does: a default
+/// window of the longest messages. More would only be memory, and work done in advance for agencies
+/// that do not read. Linux takes twice as much, for its own use.
+pub(crate) const SOCKET_LEN_MAX: usize = 128 * 1024;
 
 /// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who then
 /// ask again after a second, and later each time: in a flood, agencies would hardly come in.

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::SessionLimits;
 
-use crate::limits::{ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits};
+use crate::limits::{
+    ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, SOCKET_LEN_MAX,
+};
 use crate::service::Service;
 use crate::tcp::connection::{Connection, Shared};
 use crate::tcp::places::{Place, Places};
@@ -52,8 +54,7 @@ impl Agencies {
 
     /// Takes connections for as long as it is polled.
     pub(crate) async fn accept_from(&self, listener: &TcpListener) -> Infallible {
-        // It listens already: this only makes its queue longer, if the system knows how to.
-        let _ = SockRef::from(listener).listen(ACCEPT_QUEUE_MAX);
+        prepare(listener);
         let mut pause = Pause::default();
         let mut turned_away = TurnedAway::new(&self.shared, &self.tasks);
         loop {
@@ -138,6 +139,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Sets what the connections take from their listener. Without it they work too.
+fn prepare(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
+    let prepared = socket
+        .set_send_buffer_size(SOCKET_LEN_MAX)
+        .and_then(|()| socket.set_recv_buffer_size(SOCKET_LEN_MAX))
+        // It listens already: this only makes its queue longer.
+        .and_then(|()| socket.listen(ACCEPT_QUEUE_MAX));
+    if let Err(error) = prepared {
+        tracing::warn!(action = "accept_connections", result = "fail", error = %error);
+    }
+}
+
 fn set_up(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     // Replies are gathered here: holding them back once more would only delay them.
     stream.set_nodelay(true)?;
@@ -206,6 +220,18 @@ mod tests {
             assert!(!is_of_one_connection(&io::Error::from_raw_os_error(code)));
         }
         assert!(is_of_one_connection(&io::Error::from(io::ErrorKind::ConnectionAborted)));
+    }
+
+    #[tokio::test]
+    async fn what_the_system_keeps_of_a_connection_is_bounded_from_its_start() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        prepare(&listener);
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&stream);
+        // Linux tells twice what was asked for.
+        assert!(socket.send_buffer_size().unwrap() <= 2 * SOCKET_LEN_MAX);
+        assert!(socket.recv_buffer_size().unwrap() <= 2 * SOCKET_LEN_MAX);
     }
 
     #[tokio::test]

@@ -31,4 +31,4 @@ pub use clock::Clock;
 pub use limits::{Limits, LimitsError};
 pub use options::{Options, WinningNumber};
 pub use service::{MakeDrawError, OpenError, WinnersError};
-pub use tcp::translate;
+pub use tcp::{NoPlace, translate};

@@ -16,13 +16,34 @@ pub(crate) const WINNERS_OUTGOING_LOW: usize = 32 * 1024;
 /// ends.
 pub(crate) const DISCARD_LEN: usize = 4 * 1024;
 
-/// What a batch is counted for besides its bytes, in [`Limits::in_flight_bytes_max`].
-pub(crate) const BATCH_OVERHEAD_LEN: usize = 256;
+/// What a request is counted for besides the bytes of its bets: in [`Limits::in_flight_bytes_max`],
+/// and in a turn.
+pub(crate) const REQUEST_OVERHEAD_LEN: usize = 256;
 
 /// The shortest and the longest pause after accepting a connection failed. It doubles in between.
 pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of requests that a connection's task handles before others have their turn: about a tenth
+/// of a millisecond's work, a third for the worst of batches.
+pub(crate) const TURN_LEN_MAX: usize = 16 * 1024;
+
+/// What the system keeps of one connection, each way, besides what this process does: a default
+/// window of the longest messages. More would only be memory, and work done in advance for agencies
+/// that do not read. Linux takes twice as much, for its own use.
+pub(crate) const SOCKET_LEN_MAX: usize = 128 * 1024;
+
+/// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who then
+/// ask again after a second, and later each time: in a flood, agencies would hardly come in.
+pub(crate) const ACCEPT_QUEUE_MAX: i32 = 1024;
+
+/// Connections over a limit that linger at once, so that the network delivers the reason; others
+/// are closed at once, and may lose it. Each takes a descriptor besides `connections_max`, for
+/// [`Limits::linger_time_max`] at most.
+pub const TURNED_AWAY_MAX: usize = 64;
+/// How many of them may be from one address: a flood leaves the others a chance.
+pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 
 /// The refusal of connections over the limit is logged at most once in this time.
 pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
@@ -39,6 +60,8 @@ pub struct Limits {
     pub window: u16,
     /// Connections at once. One more is told `busy` and closed.
     pub connections_max: usize,
+    /// Those from one address: IPv4, or the first 64 bits of IPv6. One more is told `busy` too.
+    pub connections_per_address_max: usize,
     /// How long an agency may take for a message once it began to send it.
     pub frame_time_max: Duration,
     /// How long an agency may take none of the replies that wait for it.
@@ -68,6 +91,9 @@ pub enum LimitsError {
     /// No connection could be taken.
     #[error("at least one connection must be allowed")]
     Connections,
+    /// No connection could be taken from anywhere.
+    #[error("at least one connection from each address must be allowed")]
+    ConnectionsPerAddress,
     /// No batch could be taken.
     #[error("at least one byte of batches must be allowed in flight")]
     InFlightBytes,
@@ -82,6 +108,9 @@ impl Limits {
         if self.connections_max == 0 {
             return Err(LimitsError::Connections);
         }
+        if self.connections_per_address_max == 0 {
+            return Err(LimitsError::ConnectionsPerAddress);
+        }
         if self.in_flight_bytes_max == 0 {
             return Err(LimitsError::InFlightBytes);
         }
@@ -95,6 +124,9 @@ impl Default for Limits {
             frame_len_max: wire::limits::FRAME_LEN_MAX,
             window: wire::limits::WINDOW,
             connections_max: 16_000,
+            // A quarter: far more than the agencies behind one router, and one host alone can't
+            // take all places.
+            connections_per_address_max: 4_000,
             frame_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
             in_flight_bytes_max: 64 * 1024 * 1024,
@@ -125,6 +157,7 @@ mod tests {
             limits.session().unwrap_err().to_string()
         };
         assert!(refused(|limits| limits.connections_max = 0).contains("connection"));
+        assert!(refused(|limits| limits.connections_per_address_max = 0).contains("address"));
         assert!(refused(|limits| limits.in_flight_bytes_max = 0).contains("in flight"));
         assert!(refused(|limits| limits.window = 0).contains("window"));
         assert!(refused(|limits| limits.frame_len_max = 10).contains("bytes"));

@@ -1,7 +1,9 @@
 //! Agencies over TCP: sockets on one side, the domain service on the other.
 //!
 //! ```text
-//! listener      takes connections, up to the limit
+//! listener      takes connections, up to the limits
+//! places        the limits: how many there are, in all and from one address
+//! turned_away   what becomes of those over a limit
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
 //! winners       the requests for winners that wait, and winners on their way out
@@ -20,8 +22,11 @@
 mod connection;
 mod listener;
 mod outcomes;
+mod places;
 mod requests;
 pub mod translate;
+mod turned_away;
 mod winners;
 
 pub(crate) use listener::Agencies;
+pub use places::NoPlace;

@@ -82,7 +82,7 @@ codes! {
         14 DrawClosed "the draw is closed",
         /// WINNERS cannot carry them: the agency has to say HELLO.
         15 WinnersTooMany "too many winners for one message: say HELLO to get them in parts",
-        /// The central's limit of connections.
+        /// A limit of the central's connections: of all, or of those from one address.
         16 Busy "too many connections",
         /// A message was started and not completed in time.
         17 TimedOut "a started message was not completed in time",

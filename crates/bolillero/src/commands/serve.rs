@@ -34,8 +34,9 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.";
 /// The course's winning number.
 const WINNING_NUMBER_DEFAULT: u32 = 7574;
 const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
-/// File descriptors besides the connections: the ledger's, the log's, the runtime's.
-const DESCRIPTORS_SPARE: u64 = 100;
+/// File descriptors besides the connections: those of connections turned away, the ledger's, the
+/// log's, the runtime's.
+const DESCRIPTORS_SPARE: u64 = central::limits::TURNED_AWAY_MAX as u64 + 100;
 /// After the connections are closed, what may still be running is winners being read.
 const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 
@@ -104,6 +105,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_CONNECTIONS_MAX", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_max: Option<usize>,
+
+    /// Most connections at once from one address (of IPv6, its first 64 bits) [default: 4000].
+    #[arg(long, env = "BOLILLERO_CONNECTIONS_PER_ADDRESS_MAX", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections_per_address_max: Option<usize>,
 
     /// Longest time for an orderly end [default: 10s].
     #[arg(long, env = "BOLILLERO_SHUTDOWN_TIME_MAX", value_name = "TIME")]
@@ -233,6 +239,9 @@ impl ServeArgs {
             window: self.window.unwrap_or(default.window),
             frame_len_max: self.frame_len_max.unwrap_or(default.frame_len_max),
             connections_max: self.connections_max.unwrap_or(default.connections_max),
+            connections_per_address_max: self
+                .connections_per_address_max
+                .unwrap_or(default.connections_per_address_max),
             frame_time_max: time(self.frame_time_max, default.frame_time_max),
             write_time_max: time(self.write_time_max, default.write_time_max),
             shutdown_time_max: time(self.shutdown_time_max, default.shutdown_time_max),

@@ -109,8 +109,19 @@ impl Process {
         (0..count).for_each(|_| drop(self.wait_for(part)));
     }
 
+    /// Forgets the lines logged so far.
+    pub fn forget_log(&mut self) {
+        self.log.clear();
+        while self.lines.try_recv().is_ok() {}
+    }
+
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
@@ -232,9 +243,18 @@ impl Bets {
     }
 }
 
-/// What the ledger holds, by agency: each bet as a line of a file, sorted.
+/// What the ledger of one draw holds, by agency: each bet as a line of a file, sorted.
 pub fn exported(data: &Path) -> BTreeMap<u32, Vec<String>> {
-    let printed = run_well(&["export", "--data", str(data), "--format", "csv"]);
+    exported_by(&["export", "--data", str(data)])
+}
+
+/// The same of one draw of several.
+pub fn exported_draw(data: &Path, draw: &str) -> BTreeMap<u32, Vec<String>> {
+    exported_by(&["export", "--data", str(data), "--draw", draw])
+}
+
+fn exported_by(export: &[&str]) -> BTreeMap<u32, Vec<String>> {
+    let printed = run_well(&[export, &["--format", "csv"]].concat());
     let mut lines = printed.lines();
     let header = "agency,first_name,last_name,document,birthdate,number";
     assert_eq!(lines.next(), Some(header));

@@ -8,6 +8,7 @@
 //!   is held back by TCP, never refused;
 //! - only what the agency fails to do has a deadline: to end a message that it began, to take
 //!   replies. A connection without either may be silent for ever;
+//! - however much it sends, it lets others have their turn after [`TURN_LEN_MAX`] bytes;
 //! - an agency that closed its sending side still gets all that it is owed;
 //! - it ends only when the store has answered all that was submitted, so that what is stored is
 //!   logged and waited for at shutdown even if the agency is gone.
@@ -28,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wire::{CentralSession, SessionLimits};
 
-use crate::limits::{DISCARD_LEN, Limits};
+use crate::limits::{DISCARD_LEN, Limits, TURN_LEN_MAX};
 use crate::service::{Draw, Service};
 use crate::tcp::outcomes::Outcomes;
 use crate::tcp::requests::Stalled;
@@ -57,6 +58,8 @@ pub(super) struct Connection {
     pub(super) submitted: usize,
     pub(super) stalled: Option<Box<Stalled>>,
     pub(super) winners: WinnersRequests,
+    /// Bytes of requests handled since others had their turn.
+    pub(super) turn_len: usize,
     /// The central stops: no more requests are taken.
     pub(super) stopping: bool,
     stream: TcpStream,
@@ -88,6 +91,7 @@ impl Connection {
             submitted: 0,
             stalled: None,
             winners: WinnersRequests::default(),
+            turn_len: 0,
             stopping: false,
             stream,
             message_since: None,
@@ -115,6 +119,11 @@ impl Connection {
         loop {
             while self.answer() | self.send()? {
                 tokio::task::coop::consume_budget().await;
+            }
+            if self.turn_len >= TURN_LEN_MAX {
+                self.turn_len = 0;
+                tokio::task::yield_now().await;
+                continue;
             }
             if self.is_over() {
                 return Ok(());
@@ -284,8 +293,11 @@ impl Connection {
         let refused = self.session.is_closing() && !self.stopping;
         if self.lingers || refused {
             // If something arrived that nobody reads, closing would drop the replies on their way.
-            let _ = tokio::time::timeout(self.shared.limits.linger_time_max, discard(&self.stream))
-                .await;
+            let _ = tokio::time::timeout(
+                self.shared.limits.linger_time_max,
+                discard(&self.stream, usize::MAX),
+            )
+            .await;
         }
     }
 
@@ -314,18 +326,20 @@ impl Connection {
     }
 }
 
-/// Reads until the agency closes its side.
-async fn discard(stream: &TcpStream) -> io::Result<()> {
-    loop {
+/// Reads until the agency closes its side, or more than `len_max` bytes were read.
+pub(super) async fn discard(stream: &TcpStream, len_max: usize) -> io::Result<()> {
+    let mut len = 0;
+    while len <= len_max {
         stream.readable().await?;
         let mut discarded = vec![0; DISCARD_LEN];
         match stream.try_read(&mut discarded) {
             Ok(0) => return Ok(()),
-            Ok(_) => {}
+            Ok(read) => len += read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 async fn until(deadline: Option<Instant>) {

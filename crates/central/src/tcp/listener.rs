@@ -1,4 +1,4 @@
-//! Takes connections, up to the limit, and gives each its task.
+//! Takes connections, up to the limits, and gives each its task.
 //!
 //! Nothing that goes wrong here ends it: when the system has no room for one more connection, the
 //! next is taken after a pause.
@@ -11,21 +11,23 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::{CentralSession, SessionLimits};
+use wire::SessionLimits;
 
-use crate::limits::{ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, BUSY_LOG_TIME_MIN, Limits};
+use crate::limits::{
+    ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, SOCKET_LEN_MAX,
+};
 use crate::service::Service;
 use crate::tcp::connection::{Connection, Shared};
-use crate::tcp::translate::Refusal;
+use crate::tcp::places::{Place, Places};
+use crate::tcp::turned_away::TurnedAway;
 
 /// The agencies' side of the central.
 pub(crate) struct Agencies {
     shared: Arc<Shared>,
-    free: Arc<Semaphore>,
+    places: Arc<Places>,
     tasks: TaskTracker,
     cut: CancellationToken,
 }
@@ -37,24 +39,24 @@ impl Agencies {
         limits: &Limits,
         session_limits: SessionLimits,
     ) -> Self {
-        let permits = |limit: usize| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        let free = permits(limits.connections_max);
-        let in_flight = permits(limits.in_flight_bytes_max);
+        let places = Places::new(limits.connections_max, limits.connections_per_address_max);
+        let in_flight = limits.in_flight_bytes_max.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             service: Arc::clone(service),
             limits: limits.clone(),
             session_limits,
-            in_flight,
+            in_flight: Arc::new(Semaphore::new(in_flight)),
             stopping: CancellationToken::new(),
         };
         let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-        Self { shared: Arc::new(shared), free, tasks, cut }
+        Self { shared: Arc::new(shared), places, tasks, cut }
     }
 
     /// Takes connections for as long as it is polled.
     pub(crate) async fn accept_from(&self, listener: &TcpListener) -> Infallible {
+        prepare(listener);
         let mut pause = Pause::default();
-        let mut turned_away = TurnedAway::default();
+        let mut turned_away = TurnedAway::new(&self.shared, &self.tasks);
         loop {
             let (stream, peer) = match listener.accept().await {
                 Ok((stream, peer)) => (stream, peer.ip()),
@@ -67,12 +69,10 @@ impl Agencies {
                 }
             };
             pause = Pause::default();
-            let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
-                self.turn_away(&stream);
-                turned_away.count(Instant::now());
-                continue;
-            };
-            self.serve(stream, peer, place);
+            match self.places.take(peer) {
+                Ok(place) => self.serve(stream, peer, place),
+                Err(why) => turned_away.tell(stream, peer, why),
+            }
         }
     }
 
@@ -91,7 +91,7 @@ impl Agencies {
         left
     }
 
-    fn serve(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
+    fn serve(&self, stream: TcpStream, peer: IpAddr, place: Place) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
             tracing::debug!(
@@ -106,19 +106,10 @@ impl Agencies {
         let connection = Connection::new(stream, peer, Arc::clone(&self.shared));
         self.tasks.spawn(run(connection, self.cut.clone(), place));
     }
-
-    fn turn_away(&self, stream: &TcpStream) {
-        let mut session = CentralSession::new(self.shared.session_limits);
-        session.refuse_unasked(Refusal::Busy.message(None));
-        // A new socket has room for this; if it has not, the close tells enough. Directly, since
-        // the runtime does not know yet that it can be written to.
-        let _ = SockRef::from(stream).send(session.outgoing());
-        let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);
-    }
 }
 
 /// A connection's task: what it takes is what an idle connection costs.
-async fn run(mut connection: Connection, cut: CancellationToken, _place: OwnedSemaphorePermit) {
+async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) {
     cut.run_until_cancelled(connection.run()).await;
 }
 
@@ -135,37 +126,6 @@ impl Pause {
     }
 }
 
-/// Connections turned away, logged now and then: who floods the central should not flood its log.
-#[derive(Debug, Default)]
-struct TurnedAway {
-    unlogged: u64,
-    logged_at: Option<Instant>,
-}
-
-impl TurnedAway {
-    fn count(&mut self, now: Instant) {
-        if let Some(count) = self.due(now) {
-            tracing::warn!(
-                action = "accept_connections",
-                result = "fail",
-                cantidad = count,
-                error = "as many connections as the limit allows",
-            );
-        }
-    }
-
-    /// How many to log now, with the one just turned away.
-    fn due(&mut self, now: Instant) -> Option<u64> {
-        self.unlogged += 1;
-        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < BUSY_LOG_TIME_MIN);
-        if soon {
-            return None;
-        }
-        self.logged_at = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
-    }
-}
-
 /// Whether only the connection that was to be accepted is at fault.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
@@ -177,6 +137,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | Kind::Interrupted
             | Kind::TimedOut
     )
+}
+
+/// Sets what the connections take from their listener. Without it they work too.
+fn prepare(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
+    let prepared = socket
+        .set_send_buffer_size(SOCKET_LEN_MAX)
+        .and_then(|()| socket.set_recv_buffer_size(SOCKET_LEN_MAX))
+        // It listens already: this only makes its queue longer.
+        .and_then(|()| socket.listen(ACCEPT_QUEUE_MAX));
+    if let Err(error) = prepared {
+        tracing::warn!(action = "accept_connections", result = "fail", error = %error);
+    }
 }
 
 fn set_up(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
@@ -228,7 +201,7 @@ mod tests {
             0,
             "no buffer before there is something to read"
         );
-        let place = Arc::clone(&agencies.free).try_acquire_owned().unwrap();
+        let place = agencies.places.take(address.ip()).unwrap();
         let task = run(connection, agencies.cut.clone(), place);
         assert!(size_of_val(&task) <= 2560, "{} bytes", size_of_val(&task));
     }
@@ -241,23 +214,24 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_logged_once_in_a_while_and_counted_whole() {
-        let mut turned_away = TurnedAway::default();
-        let start = Instant::now();
-        assert_eq!(turned_away.due(start), Some(1));
-        for _ in 0..1000 {
-            assert_eq!(turned_away.due(start + BUSY_LOG_TIME_MIN / 2), None);
-        }
-        assert_eq!(turned_away.due(start + BUSY_LOG_TIME_MIN), Some(1001));
-    }
-
-    #[test]
     fn running_out_of_descriptors_is_not_one_connections_fault() {
         // EMFILE and ENFILE.
         for code in [24, 23] {
             assert!(!is_of_one_connection(&io::Error::from_raw_os_error(code)));
         }
         assert!(is_of_one_connection(&io::Error::from(io::ErrorKind::ConnectionAborted)));
+    }
+
+    #[tokio::test]
+    async fn what_the_system_keeps_of_a_connection_is_bounded_from_its_start() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        prepare(&listener);
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&stream);
+        // Linux tells twice what was asked for.
+        assert!(socket.send_buffer_size().unwrap() <= 2 * SOCKET_LEN_MAX);
+        assert!(socket.recv_buffer_size().unwrap() <= 2 * SOCKET_LEN_MAX);
     }
 
     #[tokio::test]

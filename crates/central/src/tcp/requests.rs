@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wire::{CentralMessage, Ticket};
 
-use crate::limits::BATCH_OVERHEAD_LEN;
+use crate::limits::{REQUEST_OVERHEAD_LEN, TURN_LEN_MAX};
 use crate::tcp::connection::Connection;
 use crate::tcp::outcomes::Outcome;
 use crate::tcp::translate::{self, BatchRequest, Refusal, Request};
@@ -24,25 +24,37 @@ pub(super) struct Stalled {
     turn: Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>,
 }
 
+impl Request {
+    /// What it is counted for in a turn.
+    fn weight(&self) -> usize {
+        let len = if let Self::Bets(batch) = self { batch.len } else { 0 };
+        len + REQUEST_OVERHEAD_LEN
+    }
+}
+
 impl Connection {
-    /// Takes the requests that were received, as many as may be. Says whether there was one.
+    /// Takes the requests that were received, as many as may be now. Says whether there was one.
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
-        while !self.stopping && self.stalled.is_none() {
+        while !self.stopping && self.stalled.is_none() && self.turn_len < TURN_LEN_MAX {
             let numbers = self.draw.terms.numbers;
             match self.session.next_request() {
                 Ok(None) => break,
                 Ok(Some((ticket, message))) => {
                     let request = Request::of(&message, numbers);
+                    self.turn_len += request.weight();
                     self.submit(ticket, request);
                 }
                 // Refused by the session itself.
-                Err(error) => tracing::warn!(
-                    action = "recibir_mensaje",
-                    result = "fail",
-                    ip = %self.peer,
-                    error = %error,
-                ),
+                Err(error) => {
+                    self.turn_len += REQUEST_OVERHEAD_LEN;
+                    tracing::warn!(
+                        action = "recibir_mensaje",
+                        result = "fail",
+                        ip = %self.peer,
+                        error = %error,
+                    );
+                }
             }
             taken = true;
         }
@@ -114,7 +126,7 @@ impl Connection {
         };
         let batch = Batch { draw: self.draw.id, agency, chunk, bets };
         // Less than what it takes if that is more than there is: it must pass some time.
-        let weight = (len + BATCH_OVERHEAD_LEN).min(self.shared.limits.in_flight_bytes_max);
+        let weight = (len + REQUEST_OVERHEAD_LEN).min(self.shared.limits.in_flight_bytes_max);
         let weight = u32::try_from(weight).expect("a message is shorter than 4 GiB");
         let in_flight = Arc::clone(&self.shared.in_flight);
         match Arc::clone(&in_flight).try_acquire_many_owned(weight) {

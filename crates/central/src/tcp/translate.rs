@@ -14,6 +14,7 @@ use wire::{
 };
 
 use crate::service::WinnersError;
+use crate::tcp::places::NoPlace;
 
 /// What an agency asks, in the domain's terms.
 #[derive(Debug)]
@@ -90,8 +91,8 @@ pub enum Refusal {
     #[error("the message was begun and not ended in time")]
     TimedOut,
     /// One connection too many.
-    #[error("the central has as many connections as it may: try again later")]
-    Busy,
+    #[error("the central has {0}: try again later")]
+    Busy(NoPlace),
     /// The central ends.
     #[error("the central is shutting down: try again later")]
     ShuttingDown,
@@ -187,7 +188,7 @@ impl Refusal {
             Self::WinnersUnreadable => ErrorCode::StorageFailed,
             Self::WinnersTooLong(_) => ErrorCode::WinnersTooMany,
             Self::TimedOut => ErrorCode::TimedOut,
-            Self::Busy => ErrorCode::Busy,
+            Self::Busy(_) => ErrorCode::Busy,
             Self::ShuttingDown => ErrorCode::ShuttingDown,
         }
     }

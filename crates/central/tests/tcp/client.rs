@@ -22,6 +22,18 @@ impl Client {
         Self { stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap() }
     }
 
+    /// A connection from this address of the own host, on which `first` was sent before the central
+    /// could so much as accept it.
+    pub(crate) fn connect_from(address: [u8; 4], port: u16, first: &[u8]) -> Self {
+        let domain = socket2::Domain::IPV4;
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+        assert_eq!(socket.send(first).unwrap(), first.len());
+        socket.set_nonblocking(true).unwrap();
+        Self { stream: TcpStream::from_std(socket.into()).unwrap() }
+    }
+
     /// A connection whose system keeps few of the bytes that were not read.
     pub(crate) async fn connect_with_little_room(port: u16) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -128,6 +140,15 @@ impl Client {
         let mut rest = Vec::new();
         patiently(self.stream.read_to_end(&mut rest)).await.unwrap();
         assert_eq!(rest, [0; 0]);
+    }
+
+    /// Nothing more comes; says whether what was sent last was taken, and not answered by a reset.
+    pub(crate) async fn ends_without_reset(&mut self) -> bool {
+        match patiently(self.stream.read_to_end(&mut Vec::new())).await {
+            Ok(len) => assert_eq!(len, 0),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+        self.stream.take_error().unwrap().is_none()
     }
 
     /// The connection is over for the agency, in order or not; whatever came before is dropped.

@@ -146,6 +146,24 @@ async fn one_connection_too_many_is_told_so_and_closed() {
 }
 
 #[tokio::test]
+async fn an_agency_that_sends_without_end_leaves_others_their_turn() {
+    let setting = Setting::limits(|limits| limits.window = 1000);
+    let central = Setting { agencies: 2, ..setting }.start().await;
+    // About 100 kB in the central's socket before it looks at it.
+    let batches: Vec<_> =
+        (0..100).map(|chunk| bets_message(1, chunk, &[LORCA; 22].join("&"))).collect();
+    let mut greedy = Client::connect_from([127, 0, 0, 1], central.port, &batches.concat());
+    let first = bets_message(2, 0, LORCA);
+    let mut other = Client::connect_from([127, 0, 0, 1], central.port, &first);
+    other.acknowledged(0).await;
+    let stored = central.bets_stored();
+    assert!(stored < 22 * 50, "{stored} bets were stored before the other's");
+    for chunk in 0..100 {
+        greedy.acknowledged(chunk).await;
+    }
+}
+
+#[tokio::test]
 async fn an_agency_that_breaks_off_while_it_waits_gives_its_place_back() {
     let setting = Setting::limits(|limits| limits.connections_max = 1);
     let central = Setting { agencies: 2, ..setting }.start().await;

@@ -3,8 +3,9 @@
 //! It counts for the thread that made it: for the whole of a test that runs on one thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::subscriber::DefaultGuard;
@@ -15,8 +16,14 @@ pub(crate) struct Log {
     _guard: DefaultGuard,
 }
 
+/// Subscribers that nothing is logged to. While there is only one in the process, tracing lets the
+/// thread that logs a line first decide for all threads whether anybody wants it.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Keeper { lines: Arc::default() })));
+
 impl Log {
     pub(crate) fn keep() -> Self {
+        LazyLock::force(&OTHERS);
         let lines = Arc::default();
         let guard = tracing::subscriber::set_default(Keeper { lines: Arc::clone(&lines) });
         Self { lines, _guard: guard }

@@ -8,6 +8,7 @@ mod greeting;
 mod legacy;
 mod limits;
 mod log;
+mod places;
 mod setting;
 mod shutdown;
 mod store;

@@ -1,0 +1,306 @@
+//! Clients that mean harm, or might as well: each kind opens its connections again and again until
+//! it is stopped, from loopback addresses of its own, and counts how often it got its way.
+//!
+//! Their threads have the lowest priority: what attackers take of a processor is not the central's
+//! doing, and on this machine both share it.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::day::{OLD_AGENCY, OLD_CHUNKS, OLD_DRAW, old_batch};
+use crate::support::PATIENCE;
+use crate::support::raw::{framed, get_winners, hello};
+
+/// Requests for winners of one deaf client: far more than the central takes.
+const REQUESTS: usize = 1_000;
+/// The room that a deaf client's system keeps for what it does not read.
+const LITTLE_ROOM: u32 = 4_096;
+/// Between two bytes of a message that drips.
+const DRIP_TIME: Duration = Duration::from_millis(20);
+/// Between two connections of a client.
+const PAUSE: Duration = Duration::from_millis(5);
+const LOWEST_PRIORITY: i32 = 19;
+
+/// Codes of ERROR.
+const FRAME_TOO_LONG: u16 = 2;
+const BUSY: u16 = 16;
+const TIMED_OUT: u16 = 17;
+
+/// A kind of attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A message sent a byte at a time, until it is cut.
+    Drip,
+    /// A message begun and left, until it is cut.
+    HalfOpen,
+    /// The same behind so many batches that the central makes room for much at once.
+    HalfOpenBehindMuch,
+    /// A header that announces 64 KiB, and then as much.
+    GiantLength,
+    /// Bytes without sense.
+    Garbage,
+    /// Bad batches in a row; of the refusals, 4 kB each, none is read.
+    DeafToErrors,
+    /// Winners asked for many times, and none read.
+    DeafToWinners,
+    /// A connection reset in the middle of a batch.
+    Reset,
+    /// Connections opened and at once reset.
+    Churn,
+    /// More connections than the central has places, and one more again and again.
+    Flood,
+    /// Connections that say nothing.
+    Idle,
+}
+
+/// An attack under way; ends when dropped.
+pub(crate) struct Attack {
+    pub(crate) kind: Kind,
+    pub(crate) clients: u64,
+    tally: Arc<Tally>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    /// Connections that are held now.
+    held: AtomicU64,
+    /// How often a client got its way.
+    blows: AtomicU64,
+}
+
+struct Client {
+    kind: Kind,
+    central: SocketAddr,
+    from: Ipv4Addr,
+    tally: Arc<Tally>,
+}
+
+/// A connection that is held; counted as such until dropped.
+struct Held(Arc<Tally>);
+
+impl Attack {
+    /// So many clients, from so many addresses.
+    pub(crate) fn start(kind: Kind, central: &str, clients: u64, addresses: u8) -> Self {
+        let central = central.parse().unwrap();
+        let (tally, stop) = (Arc::new(Tally::default()), CancellationToken::new());
+        let (counted, stopped) = (Arc::clone(&tally), stop.clone());
+        let thread = thread::spawn(move || {
+            // On Linux this is of the thread.
+            rustix::process::nice(LOWEST_PRIORITY).unwrap();
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            for client in 0..clients {
+                let host = u8::try_from(client % u64::from(addresses)).unwrap() + 1;
+                let from = Ipv4Addr::new(127, 0, kind as u8 + 1, host);
+                let client = Client { kind, central, from, tally: Arc::clone(&counted) };
+                runtime.spawn(client.strike_again_and_again());
+            }
+            runtime.block_on(stopped.cancelled());
+        });
+        Self { kind, clients, tally, stop, thread: Some(thread) }
+    }
+
+    pub(crate) fn blows(&self) -> u64 {
+        self.tally.blows.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn held(&self) -> u64 {
+        self.tally.held.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it holds so many connections.
+    pub(crate) async fn holds(&self, wanted: u64) {
+        self.wait("connections held", || self.held() >= wanted).await;
+    }
+
+    /// Waits until it got its way so often.
+    pub(crate) async fn struck(&self, wanted: u64) {
+        self.wait("blows", || self.blows() >= wanted).await;
+    }
+
+    async fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            let (kind, held, blows) = (self.kind, self.held(), self.blows());
+            assert!(begun.elapsed() < PATIENCE, "{kind:?}: not enough {what}: {held}, {blows}");
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Drop for Attack {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || thread::panicking(), "{:?} failed", self.kind);
+    }
+}
+
+impl Client {
+    async fn strike_again_and_again(self) {
+        loop {
+            // A connection that breaks is what an attacker expects.
+            let _ = self.strike().await;
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn strike(&self) -> io::Result<()> {
+        match self.kind {
+            Kind::Drip => self.drip().await,
+            Kind::HalfOpen => {
+                let mut stream = self.connect().await?;
+                stream.write_all(b"\x00\x0c\x1f\xfc1&0&A").await?;
+                self.hold_until_told(&mut stream, TIMED_OUT).await
+            }
+            Kind::HalfOpenBehindMuch => {
+                let mut stream = self.greeted().await?;
+                stream.write_all(&with_half_a_batch(OLD_CHUNKS)).await?;
+                let mut acks = vec![0; 6 * OLD_CHUNKS as usize];
+                stream.read_exact(&mut acks).await?;
+                self.hold_until_told(&mut stream, TIMED_OUT).await
+            }
+            Kind::GiantLength => {
+                let mut stream = self.connect().await?;
+                let giant = [&[0, 12, 0xff, 0xff][..], &[b'1'; 0xffff]].concat();
+                // The central may have closed before it took all of this.
+                let _ = stream.write_all(&giant).await;
+                self.count_if(told(&mut stream).await? == Some(FRAME_TOO_LONG));
+                Ok(())
+            }
+            Kind::Garbage => {
+                let mut stream = self.connect().await?;
+                let seed = self.tally.blows.load(Ordering::Relaxed);
+                let mut random = fastrand::Rng::with_seed(seed);
+                let garbage: Vec<u8> = (0..4_096).map(|_| random.u8(..)).collect();
+                let _ = stream.write_all(&garbage).await;
+                self.count_if(told(&mut stream).await?.is_some());
+                Ok(())
+            }
+            Kind::DeafToErrors => {
+                let mut stream = self.greeted().await?;
+                let _held = self.hold();
+                // 8,192 bytes of empty bets: as many faults as an ERROR names.
+                let bad = [format!("{OLD_AGENCY}&0").as_bytes(), &[b'&'; 8_000]].concat();
+                let bad = framed(12, &bad);
+                while stream.write_all(&bad).await.is_ok() {}
+                self.count_if(true);
+                Ok(())
+            }
+            Kind::DeafToWinners => {
+                let mut stream = self.greeted().await?;
+                let _held = self.hold();
+                stream.write_all(&get_winners(OLD_AGENCY).repeat(REQUESTS)).await?;
+                stream.ready(Interest::ERROR).await?;
+                self.count_if(true);
+                Ok(())
+            }
+            Kind::Reset => {
+                let mut stream = self.greeted().await?;
+                stream.write_all(&with_half_a_batch(4)).await?;
+                // Once it has taken some of it.
+                stream.readable().await?;
+                self.count_if(true);
+                Ok(())
+            }
+            Kind::Churn => {
+                self.connect().await?;
+                self.count_if(true);
+                Ok(())
+            }
+            Kind::Flood => {
+                let mut stream = self.connect().await?;
+                self.hold_until_told(&mut stream, BUSY).await
+            }
+            Kind::Idle => {
+                let mut stream = self.connect().await?;
+                let _held = self.hold();
+                stream.read_u8().await?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn drip(&self) -> io::Result<()> {
+        let mut stream = self.connect().await?;
+        stream.write_all(&[0, 12, 0x1f, 0xfc]).await?;
+        let _held = self.hold();
+        while timeout(DRIP_TIME, stream.readable()).await.is_err() {
+            stream.write_all(b"1").await?;
+        }
+        self.count_if(told(&mut stream).await? == Some(TIMED_OUT));
+        Ok(())
+    }
+
+    async fn hold_until_told(&self, stream: &mut TcpStream, code: u16) -> io::Result<()> {
+        let _held = self.hold();
+        self.count_if(told(stream).await? == Some(code));
+        Ok(())
+    }
+
+    fn hold(&self) -> Held {
+        self.tally.held.fetch_add(1, Ordering::Relaxed);
+        Held(Arc::clone(&self.tally))
+    }
+
+    fn count_if(&self, got_its_way: bool) {
+        self.tally.blows.fetch_add(u64::from(got_its_way), Ordering::Relaxed);
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.from, 0).into())?;
+        if matches!(self.kind, Kind::DeafToErrors | Kind::DeafToWinners) {
+            socket.set_recv_buffer_size(LITTLE_ROOM)?;
+        }
+        let stream = socket.connect(self.central).await?;
+        if self.kind != Kind::Idle {
+            // It breaks off instead of closing.
+            stream.set_zero_linger()?;
+        }
+        Ok(stream)
+    }
+
+    /// A connection that spoke for the agency of the old draw, and was welcomed.
+    async fn greeted(&self) -> io::Result<TcpStream> {
+        let mut stream = self.connect().await?;
+        stream.write_all(&hello(OLD_AGENCY, OLD_DRAW)).await?;
+        let mut header = [0; 4];
+        stream.read_exact(&mut header).await?;
+        let mut welcome = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
+        stream.read_exact(&mut welcome).await?;
+        Ok(stream)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Batches that are stored already, and half of one more.
+fn with_half_a_batch(chunks: u32) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..chunks).flat_map(old_batch).collect();
+    let one_more = old_batch(0);
+    bytes.extend_from_slice(&one_more[..one_more.len() / 2]);
+    bytes
+}
+
+/// The code of the ERROR that comes next, if one does.
+async fn told(stream: &mut TcpStream) -> io::Result<Option<u16>> {
+    let mut start = [0; 6];
+    stream.read_exact(&mut start).await?;
+    Ok((start[..2] == [0, 20]).then(|| u16::from_be_bytes([start[4], start[5]])))
+}

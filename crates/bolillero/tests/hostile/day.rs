@@ -1,0 +1,119 @@
+//! The central under attack: what it serves, and what it takes of the system.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::support::raw::{Raw, ack, bets, finish};
+use crate::support::{Bets, Central, PATIENCE, str};
+
+/// A draw that was made before; attackers speak for its agency, so that they spoil nobody's bets.
+pub(crate) const OLD_DRAW: &str = "viejo";
+pub(crate) const OLD_AGENCY: u32 = 1;
+/// Its batches: 3,720 winning bets, about 60 kB of winners.
+pub(crate) const OLD_CHUNKS: u32 = 40;
+const OLD_BETS: usize = 93;
+
+/// Agencies that are processes of their own.
+pub(crate) const AGENCIES: u32 = 5;
+
+/// Between two looks at what a process takes.
+const LOOK_TIME: Duration = Duration::from_millis(20);
+
+pub(crate) struct Day {
+    pub(crate) folder: TempDir,
+    pub(crate) bets: Bets,
+    pub(crate) central: Central,
+}
+
+impl Day {
+    /// A ledger with the old draw, a central for a new one, and bets for five of its agencies; the
+    /// probes come behind them.
+    pub(crate) fn begin(count: u32, probes: u32, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bets = Bets::generated(folder.path(), count);
+        let data = folder.path().join("data");
+        make_old_draw(&data);
+        let agencies = (AGENCIES + probes).to_string();
+        let settings =
+            ["--agencies", &agencies, "--winning-number", &bets.winning_number, "--draw", "sorteo"];
+        let central = Central::start(&data, "127.0.0.1:0", &[&settings[..], more].concat());
+        Self { folder, bets, central }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Descriptors that are not files of the ledger's, which come and go with the bets.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = std::fs::read_dir(self.proc("fd")).unwrap();
+        // One may be closed while they are read.
+        let links = folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        links.filter(|link| !link.starts_with(self.folder.path())).count()
+    }
+
+    /// Waits until there are no more descriptors than this.
+    pub(crate) async fn descriptors_are(&self, expected: usize) {
+        let begun = Instant::now();
+        loop {
+            let found = self.descriptors();
+            if found == expected {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{found} descriptors, {expected} before");
+            sleep(LOOK_TIME).await;
+        }
+    }
+
+    /// The most memory that the central had at any time, in bytes.
+    pub(crate) fn memory_max(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has now besides mapped files, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, label: &str) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(label)).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    fn proc(&self, what: &str) -> String {
+        format!("/proc/{}/{what}", self.central.process.id())
+    }
+}
+
+/// A batch of the old draw, as it was sent.
+pub(crate) fn old_batch(chunk: u32) -> Vec<u8> {
+    let bet = format!("Ana|Paz|{}|2000-01-01|7574", "9".repeat(15));
+    bets(OLD_AGENCY, chunk, &[bet.as_str(); OLD_BETS])
+}
+
+/// Lets this process have so many descriptors.
+pub(crate) fn allow_descriptors(wanted: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    assert!(most >= wanted, "the hard limit of open files is {most}; {wanted} are needed");
+    limit.current = Some(limit.current.unwrap_or(u64::MAX).max(wanted));
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+fn make_old_draw(data: &Path) {
+    let settings = ["--agencies", "1", "--draw", OLD_DRAW, "--winning-number", "7574"];
+    let central = Central::start(data, "127.0.0.1:0", &settings);
+    let mut agency = Raw::connect(&central.address);
+    for chunk in 0..OLD_CHUNKS {
+        agency.send(&old_batch(chunk)).expect(&ack(chunk));
+    }
+    agency.send(&finish(OLD_AGENCY)).expect(&finish(OLD_AGENCY));
+    let mut process = central.process;
+    process.wait_for("action: sorteo | result: success");
+    assert_eq!(process.terminate().code, Some(0), "{}", str(data));
+}

@@ -1,0 +1,112 @@
+//! Honest agencies among clients that mean harm, against the program itself: they get their
+//! winners, and the central keeps to its memory and gives every descriptor back.
+//!
+//! `cargo xtask hostile` runs the large form of it, which measures too.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod attacks;
+mod day;
+mod measured;
+mod memory;
+mod probes;
+#[path = "../support/mod.rs"]
+mod support;
+
+use attacks::{Attack, Kind};
+use day::{AGENCIES, Day, allow_descriptors};
+use support::{Process, agency, exported_draw, str};
+
+/// Small batches, one at a time, so that there is time to be attacked.
+const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];
+
+#[tokio::test]
+async fn honest_agencies_get_their_winners_among_every_kind_of_attack_at_once() {
+    allow_descriptors(4_000);
+    let limits = ["--connections-per-address-max", "300", "--connections-max", "3000"];
+    let times = ["--frame-time-max", "1s", "--write-time-max", "1s"];
+    let day = Day::begin(10_000, 0, &[&limits[..], &times].concat());
+    let before = day.descriptors();
+    let attack =
+        |kind, clients, addresses| Attack::start(kind, &day.central.address, clients, addresses);
+    let attacks = [
+        attack(Kind::Drip, 100, 2),
+        attack(Kind::HalfOpen, 500, 2),
+        attack(Kind::HalfOpenBehindMuch, 20, 1),
+        attack(Kind::GiantLength, 10, 1),
+        attack(Kind::Garbage, 10, 1),
+        attack(Kind::DeafToErrors, 20, 1),
+        attack(Kind::DeafToWinners, 50, 1),
+        attack(Kind::Reset, 10, 1),
+        attack(Kind::Churn, 10, 1),
+        attack(Kind::Flood, 320, 1),
+        attack(Kind::Idle, 500, 2),
+    ];
+    for attack in &attacks {
+        match attack.kind {
+            Kind::Idle => attack.holds(500).await,
+            Kind::Flood => attack.struck(100).await,
+            _ => attack.struck(10).await,
+        }
+    }
+    let agencies = start(&day, SLOWLY);
+    check_winners_told(&day, agencies);
+    let blows: Vec<_> = attacks.iter().map(|attack| (attack.kind, attack.blows())).collect();
+    let most = day.memory_max();
+    assert!(most <= memory::bound(&attacks), "{most} bytes; {blows:?}");
+    drop(attacks);
+    day.descriptors_are(before).await;
+    check_ledger(day);
+}
+
+#[tokio::test]
+async fn agencies_turned_away_in_a_flood_that_takes_every_place_come_again_and_get_their_winners() {
+    let day = Day::begin(2_000, 0, &["--connections-max", "100"]);
+    let before = day.descriptors();
+    let flood = Attack::start(Kind::Flood, &day.central.address, 200, 4);
+    flood.struck(500).await;
+    let mut agencies = start(&day, SLOWLY);
+    for agency in &mut agencies {
+        agency.wait_for("too many connections");
+    }
+    drop(flood);
+    check_winners_told(&day, agencies);
+    day.descriptors_are(before).await;
+    check_ledger(day);
+}
+
+/// The five, each a process.
+fn start(day: &Day, more: &[&str]) -> Vec<Process> {
+    let central = &day.central.address;
+    (1..=AGENCIES).map(|id| agency(id, central, day.bets.file(id), more)).collect()
+}
+
+/// They end well, and each prints the winners of its file.
+fn check_winners_told(day: &Day, agencies: Vec<Process>) {
+    for (id, process) in (1..).zip(agencies) {
+        let ended = process.ended();
+        assert_eq!(ended.code, Some(0), "agency {id}: {:#?}", ended.log);
+        let (mut told, mut expected): (Vec<_>, _) =
+            (ended.stdout.lines().collect(), day.bets.winners(id));
+        // The order is the ledger's, which is the file's unless batches overtook each other.
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "agency {id}");
+    }
+}
+
+/// Ends the central, and reads the ledger from outside: it holds every bet of the five once.
+fn check_ledger(day: Day) -> std::collections::BTreeMap<u32, Vec<String>> {
+    let data = day.data();
+    let ended = day.central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log.last());
+    let stored = exported_draw(&data, "sorteo");
+    for (id, lines) in &day.bets.lines {
+        let mut expected = lines.clone();
+        expected.sort_unstable();
+        let found = stored.get(id).map_or(0, Vec::len);
+        assert!(stored.get(id) == Some(&expected), "agency {id}: {found} of {}", expected.len());
+    }
+    assert!(support::run_well(&["check", "--data", str(&data)]).starts_with("sound\n"));
+    stored
+}

@@ -1,0 +1,208 @@
+//! The large form: every kind of attack for itself and all at once, with the acknowledgements of
+//! honest agencies measured in turns of quiet and of attack.
+//!
+//! One comparison says little on a machine that does other things too. So every attack has several
+//! turns, each beside a quiet one, and the medians of the turns' 99th percentiles are compared.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::attacks::{Attack, Kind};
+use crate::day::{AGENCIES, Day, allow_descriptors};
+use crate::probes::{Probe, measure, percentile};
+use crate::{check_ledger, check_winners_told, memory, start};
+
+/// Agencies that measure, behind the five.
+const PROBES: u32 = 5;
+const TURNS: usize = 7;
+const TURN_TIME: Duration = Duration::from_secs(1);
+/// How much longer an acknowledgement may take under attack: 99 of 100, as a median of the turns.
+const RATIO_MAX: f64 = 2.0;
+/// Connections of all attacks at once, in this process and in the central.
+const DESCRIPTORS: u64 = 18_000;
+
+/// Kind, clients, addresses that they come from.
+type Force = (Kind, u64, u8);
+
+const FORCES: &[Force] = &[
+    (Kind::Drip, 500, 4),
+    (Kind::HalfOpen, 3_000, 4),
+    (Kind::HalfOpenBehindMuch, 200, 4),
+    (Kind::GiantLength, 20, 4),
+    (Kind::Garbage, 20, 4),
+    (Kind::DeafToErrors, 50, 4),
+    (Kind::DeafToWinners, 200, 4),
+    (Kind::Reset, 20, 4),
+    (Kind::Churn, 20, 4),
+    // One address, and more than it may have.
+    (Kind::Flood, 4_200, 1),
+    (Kind::Idle, 10_000, 4),
+];
+
+/// All at once: fewer of those that are cut and come again, so that all have a place.
+const ALL_AT_ONCE: &[Force] = &[
+    (Kind::Drip, 200, 4),
+    (Kind::HalfOpen, 1_000, 4),
+    (Kind::HalfOpenBehindMuch, 50, 4),
+    (Kind::GiantLength, 10, 4),
+    (Kind::Garbage, 10, 4),
+    (Kind::DeafToErrors, 20, 4),
+    (Kind::DeafToWinners, 50, 4),
+    (Kind::Reset, 10, 4),
+    (Kind::Churn, 10, 4),
+    (Kind::Flood, 4_100, 1),
+    (Kind::Idle, 10_000, 4),
+];
+
+/// What an attack did.
+struct Row {
+    name: String,
+    quiet_us: Latency,
+    attacked_us: Latency,
+    blows: u64,
+    held: u64,
+    memory_bytes: u64,
+    memory_bytes_max: u64,
+}
+
+/// Medians of the turns' percentiles.
+#[derive(Clone, Copy)]
+struct Latency {
+    p50: u64,
+    p99: u64,
+}
+
+struct Measuring {
+    day: Day,
+    probes: Vec<Probe>,
+    descriptors: usize,
+}
+
+#[tokio::test]
+#[ignore = "takes minutes, and measures: cargo xtask hostile"]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
+    allow_descriptors(DESCRIPTORS);
+    let day = Day::begin(40_000, PROBES, &["--frame-time-max", "1s", "--write-time-max", "1s"]);
+    let mut probes = Vec::new();
+    for agency in AGENCIES + 1..=AGENCIES + PROBES {
+        probes.push(Probe::connect(agency, &day.central.address).await);
+    }
+    let descriptors = day.descriptors();
+    let mut measuring = Measuring { day, probes, descriptors };
+    // What only the first batches meet is not measured.
+    measure(&mut measuring.probes, TURN_TIME).await;
+    let only = std::env::var("HOSTILE_ONLY").ok();
+    let mut rows = Vec::new();
+    for force in FORCES {
+        let name = format!("{:?}", force.0);
+        if only.as_ref().is_none_or(|only| name == *only) {
+            rows.push(measuring.measure(name, &[*force]).await);
+            println!("{}", rows.last().unwrap().describe());
+        }
+    }
+    if only.is_none() {
+        rows.push(measuring.measure("all at once".to_owned(), ALL_AT_ONCE).await);
+        println!("{}", rows.last().unwrap().describe());
+    }
+    measuring.finish().await;
+    let faults: Vec<_> = rows.iter().flat_map(Row::faults).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+impl Measuring {
+    async fn measure(&mut self, name: String, forces: &[Force]) -> Row {
+        let (mut quiet, mut attacked) = (Vec::new(), Vec::new());
+        let (mut blows, mut held, mut memory_bytes, mut memory_bytes_max) = (0, 0, 0, 0);
+        for _ in 0..TURNS {
+            quiet.push(measure(&mut self.probes, TURN_TIME).await);
+            let attacks = self.attack(forces).await;
+            attacked.push(measure(&mut self.probes, TURN_TIME).await);
+            blows += attacks.iter().map(Attack::blows).sum::<u64>();
+            held = held.max(attacks.iter().map(Attack::held).sum());
+            memory_bytes = memory_bytes.max(self.day.memory());
+            memory_bytes_max = memory::bound(&attacks);
+            drop(attacks);
+            self.day.descriptors_are(self.descriptors).await;
+            self.day.central.process.forget_log();
+        }
+        let (quiet_us, attacked_us) = (Latency::of(&quiet), Latency::of(&attacked));
+        Row { name, quiet_us, attacked_us, blows, held, memory_bytes, memory_bytes_max }
+    }
+
+    /// Starts the attacks, and waits until they are in full swing.
+    async fn attack(&self, forces: &[Force]) -> Vec<Attack> {
+        let mut attacks = Vec::new();
+        for &(kind, clients, addresses) in forces.iter().rev() {
+            let attack = Attack::start(kind, &self.day.central.address, clients, addresses);
+            match kind {
+                Kind::Idle | Kind::HalfOpen | Kind::HalfOpenBehindMuch | Kind::Drip => {
+                    attack.holds(clients * 9 / 10).await;
+                }
+                _ => attack.struck(10).await,
+            }
+            attacks.push(attack);
+        }
+        attacks
+    }
+
+    /// The five agencies send theirs under attack, and all get their winners.
+    async fn finish(mut self) {
+        let attacks = self.attack(ALL_AT_ONCE).await;
+        let agencies = start(&self.day, &[]);
+        measure(&mut self.probes, TURN_TIME).await;
+        for probe in &mut self.probes {
+            probe.finish().await;
+        }
+        check_winners_told(&self.day, agencies);
+        assert!(self.day.memory_max() <= memory::bound(&attacks));
+        drop(attacks);
+        self.day.descriptors_are(self.descriptors).await;
+        let sent: Vec<_> = self.probes.iter().map(|probe| (probe.agency, probe.bets())).collect();
+        drop(self.probes);
+        let stored = check_ledger(self.day);
+        for (agency, bets) in sent {
+            assert_eq!(stored[&agency].len(), bets, "agency {agency}");
+        }
+    }
+}
+
+impl Latency {
+    fn of(turns: &[Vec<u64>]) -> Self {
+        let median = |percent| {
+            let mut of_turns: Vec<_> = turns.iter().map(|turn| percentile(turn, percent)).collect();
+            of_turns.sort_unstable();
+            of_turns[of_turns.len() / 2]
+        };
+        Self { p50: median(50), p99: median(99) }
+    }
+}
+
+impl Row {
+    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+    fn ratio(&self) -> f64 {
+        self.attacked_us.p99 as f64 / self.quiet_us.p99 as f64
+    }
+
+    fn describe(&self) -> String {
+        let mut text = format!("{:<18} ", self.name);
+        let (quiet, attacked) = (self.quiet_us, self.attacked_us);
+        write!(text, "{:>6} {:>6} {:>6} {:>6} ", quiet.p50, attacked.p50, quiet.p99, attacked.p99)
+            .unwrap();
+        write!(text, "{:>5.2} {:>6} {:>7} ", self.ratio(), self.held, self.blows).unwrap();
+        let mib = |bytes| bytes / (1024 * 1024);
+        write!(text, "{:>4} {:>5}", mib(self.memory_bytes), mib(self.memory_bytes_max)).unwrap();
+        text
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.ratio() > RATIO_MAX {
+            faults.push(format!("{}: {:.2} times as late", self.name, self.ratio()));
+        }
+        if self.memory_bytes > self.memory_bytes_max {
+            faults.push(format!("{}: {} bytes of memory", self.name, self.memory_bytes));
+        }
+        faults
+    }
+}

@@ -1,0 +1,175 @@
+//! How many connections there are, in all and from one address, and whether there is room for one
+//! more.
+//!
+//! An address is an IPv4 address, or the first 64 bits of an IPv6 one: whoever is given IPv6 is
+//! given at least that many addresses, so a single one says nothing of who it is.
+//!
+//! Invariants:
+//! - a place is counted from [`Places::take`] until it is dropped, whatever happens in between;
+//! - an address is remembered only while it has places: there are never more entries than places.
+//!
+//! Deliberately absent: what a place is for, and what becomes of who gets none.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+/// Places, and who has them.
+#[derive(Debug)]
+pub(super) struct Places {
+    all_max: usize,
+    per_address_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    /// Never zero. A tree, since it gives its memory back as addresses leave it.
+    by_address: BTreeMap<IpAddr, usize>,
+}
+
+/// A place taken; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+}
+
+/// Which limit leaves no room for one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NoPlace {
+    /// That of all connections.
+    #[error("as many connections as the limit allows")]
+    InAll,
+    /// That of the connections of one address.
+    #[error("as many connections from one address as the limit allows")]
+    OfAddress,
+}
+
+impl Places {
+    pub(super) fn new(all_max: usize, per_address_max: usize) -> Arc<Self> {
+        Arc::new(Self { all_max, per_address_max, taken: Mutex::default() })
+    }
+
+    /// Takes a place for a connection from `peer`.
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Place, NoPlace> {
+        let address = counted_as(peer);
+        let mut taken = self.taken();
+        if taken.all >= self.all_max {
+            return Err(NoPlace::InAll);
+        }
+        if taken.by_address.get(&address).copied().unwrap_or(0) >= self.per_address_max {
+            return Err(NoPlace::OfAddress);
+        }
+        taken.all += 1;
+        *taken.by_address.entry(address).or_insert(0) += 1;
+        Ok(Place { places: Arc::clone(self), address })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // Nothing can panic between the first and the last change of the counts.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.all -= 1;
+        let of_address = taken.by_address.get_mut(&self.address).expect("it has this place");
+        *of_address -= 1;
+        if *of_address == 0 {
+            taken.by_address.remove(&self.address);
+        }
+    }
+}
+
+/// The address that stands for all that one peer may have.
+fn counted_as(peer: IpAddr) -> IpAddr {
+    // IPv4 through an IPv6 socket: as itself, or all of IPv4 would be one address.
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::bool::weighted;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// Whether one place is all that the two may have together.
+    fn count_as_one(first: &str, second: &str) -> bool {
+        let places = Places::new(2, 1);
+        let _first = places.take(address(first)).unwrap();
+        places.take(address(second)).is_err()
+    }
+
+    #[test]
+    fn an_ipv4_address_counts_for_itself_and_ipv6_by_its_first_64_bits() {
+        assert!(count_as_one("10.0.0.1", "10.0.0.1"));
+        assert!(!count_as_one("10.0.0.1", "10.0.0.2"));
+        assert!(count_as_one("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert!(!count_as_one("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(count_as_one("::ffff:10.0.0.1", "10.0.0.1"));
+        assert!(!count_as_one("::ffff:10.0.0.1", "::ffff:10.0.0.2"));
+    }
+
+    #[test]
+    fn the_limit_that_leaves_no_room_is_named() {
+        let places = Places::new(3, 2);
+        let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
+        let held = [places.take(one).unwrap(), places.take(one).unwrap()];
+        assert_eq!(places.take(one).unwrap_err(), NoPlace::OfAddress);
+        let _third = places.take(other).unwrap();
+        assert_eq!(places.take(other).unwrap_err(), NoPlace::InAll);
+        drop(held);
+        assert!(places.take(other).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_and_goes_the_counts_are_those_of_the_places_held(
+            steps in vec((weighted(0.4), 0..9_u8, any::<Index>()), 0..400),
+        ) {
+            let places = Places::new(40, 7);
+            let mut held: Vec<(IpAddr, Place)> = Vec::new();
+            for (goes, from, which) in steps {
+                if goes && !held.is_empty() {
+                    held.swap_remove(which.index(held.len()));
+                } else {
+                    let peer = IpAddr::from([10, 0, 0, from]);
+                    let of_peer = held.iter().filter(|(of, _)| *of == peer).count();
+                    match places.take(peer) {
+                        Ok(place) => {
+                            prop_assert!(held.len() < 40 && of_peer < 7);
+                            held.push((peer, place));
+                        }
+                        Err(NoPlace::InAll) => prop_assert_eq!(held.len(), 40),
+                        Err(NoPlace::OfAddress) => prop_assert_eq!(of_peer, 7),
+                    }
+                }
+                let mut expected = BTreeMap::new();
+                held.iter().for_each(|(peer, _)| *expected.entry(*peer).or_insert(0) += 1);
+                let taken = places.taken();
+                prop_assert_eq!((taken.all, &taken.by_address), (held.len(), &expected));
+            }
+            held.clear();
+            prop_assert!(places.taken().by_address.is_empty());
+        }
+    }
+}

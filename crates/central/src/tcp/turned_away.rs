@@ -1,0 +1,121 @@
+//! What becomes of a connection over a limit: it is told so, and closed.
+//!
+//! An agency that says HELLO at once may have done so before it is turned away. A socket closed
+//! with bytes that nobody read, or that arrive later, makes the network drop what was sent: the
+//! agency would see a connection that broke, and not why. So some of them linger: what they send
+//! is read and dropped until they close, or for a short while.
+//!
+//! Invariants: a flood costs [`TURNED_AWAY_MAX`] lingering connections and no more, each for
+//! `linger_time_max` and a window of messages at most; one address has a part of them; it is logged
+//! now and then, and counted whole.
+
+use std::net::{IpAddr, Shutdown};
+use std::sync::Arc;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+use wire::CentralSession;
+
+use crate::limits::{BUSY_LOG_TIME_MIN, TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX};
+use crate::tcp::connection::{Shared, discard};
+use crate::tcp::places::{NoPlace, Places};
+use crate::tcp::translate::Refusal;
+
+/// Connections turned away.
+pub(super) struct TurnedAway {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    lingering: Arc<Places>,
+    in_all: Unlogged,
+    of_address: Unlogged,
+}
+
+/// Those not logged yet.
+#[derive(Debug, Default)]
+struct Unlogged {
+    count: u64,
+    logged_at: Option<Instant>,
+}
+
+impl TurnedAway {
+    /// None yet.
+    pub(super) fn new(shared: &Arc<Shared>, tasks: &TaskTracker) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            tasks: tasks.clone(),
+            lingering: Places::new(TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX),
+            in_all: Unlogged::default(),
+            of_address: Unlogged::default(),
+        }
+    }
+
+    /// Tells a connection why it is closed, and closes it.
+    pub(super) fn tell(&mut self, stream: TcpStream, peer: IpAddr, why: NoPlace) {
+        self.log(peer, why);
+        let limits = self.shared.session_limits;
+        let mut session = CentralSession::new(limits);
+        session.refuse_unasked(Refusal::Busy(why).message(None));
+        // A new socket has room for this; if it has not, the close tells enough. Directly, since
+        // the runtime does not know yet that it can be written to.
+        let _ = SockRef::from(&stream).send(session.outgoing());
+        let _ = SockRef::from(&stream).shutdown(Shutdown::Write);
+        let Ok(place) = self.lingering.take(peer) else { return };
+        // An agency that expects to be served sends no more than this before it reads.
+        let len_max = usize::from(limits.window()) * limits.frame_len_max() as usize;
+        let (time_max, stopping) =
+            (self.shared.limits.linger_time_max, self.shared.stopping.clone());
+        self.tasks.spawn(async move {
+            let gone = timeout(time_max, discard(&stream, len_max));
+            let _ = stopping.run_until_cancelled(gone).await;
+            drop((stream, place));
+        });
+    }
+
+    fn log(&mut self, peer: IpAddr, why: NoPlace) {
+        let (unlogged, ip) = match why {
+            NoPlace::InAll => (&mut self.in_all, None),
+            NoPlace::OfAddress => (&mut self.of_address, Some(peer)),
+        };
+        if let Some(count) = unlogged.due(Instant::now()) {
+            tracing::warn!(
+                action = "accept_connections",
+                result = "fail",
+                ip = ip.map(tracing::field::display),
+                cantidad = count,
+                error = %why,
+            );
+        }
+    }
+}
+
+impl Unlogged {
+    /// How many to log now, with the one just turned away: who floods the central should not flood
+    /// its log.
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        self.count += 1;
+        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < BUSY_LOG_TIME_MIN);
+        if soon {
+            return None;
+        }
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_logged_once_in_a_while_and_counted_whole() {
+        let mut unlogged = Unlogged::default();
+        let start = Instant::now();
+        assert_eq!(unlogged.due(start), Some(1));
+        for _ in 0..1000 {
+            assert_eq!(unlogged.due(start + BUSY_LOG_TIME_MIN / 2), None);
+        }
+        assert_eq!(unlogged.due(start + BUSY_LOG_TIME_MIN), Some(1001));
+    }
+}

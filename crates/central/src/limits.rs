@@ -71,9 +71,23 @@ pub enum LimitsError {
     /// No batch could be taken.
     #[error("at least one byte of batches must be allowed in flight")]
     InFlightBytes,
+    /// No message that arrives in two pieces could be taken.
+    #[error("a message must be allowed some time to arrive whole")]
+    FrameTime,
+    /// No reply that waits for the agency could be sent.
+    #[error("an agency must be allowed some time to take its replies")]
+    WriteTime,
 }
 
 impl Limits {
+    /// Whether the central can work with them.
+    ///
+    /// # Errors
+    /// The first limit that it can't work with.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        self.session().map(drop)
+    }
+
     /// The limits of one connection's session.
     ///
     /// # Errors
@@ -84,6 +98,12 @@ impl Limits {
         }
         if self.in_flight_bytes_max == 0 {
             return Err(LimitsError::InFlightBytes);
+        }
+        if self.frame_time_max.is_zero() {
+            return Err(LimitsError::FrameTime);
+        }
+        if self.write_time_max.is_zero() {
+            return Err(LimitsError::WriteTime);
         }
         Ok(SessionLimits::new(self.frame_len_max, self.window)?)
     }
@@ -126,6 +146,8 @@ mod tests {
         };
         assert!(refused(|limits| limits.connections_max = 0).contains("connection"));
         assert!(refused(|limits| limits.in_flight_bytes_max = 0).contains("in flight"));
+        assert!(refused(|limits| limits.frame_time_max = Duration::ZERO).contains("message"));
+        assert!(refused(|limits| limits.write_time_max = Duration::ZERO).contains("replies"));
         assert!(refused(|limits| limits.window = 0).contains("window"));
         assert!(refused(|limits| limits.frame_len_max = 10).contains("bytes"));
     }

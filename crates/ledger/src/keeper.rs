@@ -258,6 +258,29 @@ pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StoreFault::Full(format!("{why}; make room in the data folder"))
         }
+        // A limit on this process: nothing was written, and it may be lifted while it runs.
+        io::ErrorKind::FileTooLarge => StoreFault::Full(format!(
+            "{why}; raise the limit on the length of files (RLIMIT_FSIZE)"
+        )),
         _ => StoreFault::Failed(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_want_of_room_may_pass() {
+        let of = |kind: io::ErrorKind| fault_of("segment-0000000007.bol", &kind.into());
+        for kind in
+            [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge]
+        {
+            let fault = of(kind);
+            assert!(matches!(&fault, StoreFault::Full(why) if why.contains("-0000000007.bol")));
+        }
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Other] {
+            assert!(matches!(of(kind), StoreFault::Failed(_)));
+        }
     }
 }

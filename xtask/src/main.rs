@@ -12,6 +12,7 @@ mod sim;
 mod steps;
 mod test;
 mod tidy;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
+        Command::Torture { rounds, first_seed, ending } => torture::run(rounds, first_seed, ending),
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
         Command::Help(help) => {
             print!("{help}");

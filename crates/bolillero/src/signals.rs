@@ -1,4 +1,4 @@
-//! Signals: the first one asks for an orderly end, the second ends the process at once. The one of a
+//! Signals: the first one asks for an orderly end, the second ends the process at once. That of a
 //! file over its limit ends nothing: whoever wrote is told by the error.
 
 use rustix::process::Signal as Number;

@@ -15,10 +15,10 @@ use std::thread::{self, JoinHandle};
 use lottery::StoreFault;
 
 use crate::block_buffer::BlockBuffer;
-use crate::disk::{Claim, Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
 use crate::engine::SegmentSource;
 use crate::error::Fault;
-use crate::limits::{BLOCK_LEN, PAUSE_TIME, ZERO_STEP_LEN};
+use crate::limits::{PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
 
@@ -222,26 +222,14 @@ impl Shelf {
     }
 }
 
-/// A file for a segment: its whole length allocated, reading as zeros, its name durable.
-///
-/// A file of that name that was left unused is made anew.
+/// A file for a segment, which must be the last: its whole length allocated, reading as zeros, its
+/// name durable.
 pub(crate) fn new_segment(
     disk: &dyn Disk,
     number: u64,
     segment_len: u64,
 ) -> io::Result<Box<dyn DiskFile>> {
     let name = segment::name(number);
-    if disk.names()?.contains(&name) {
-        let unused = disk.open(&name, Claim::Write)?;
-        let mut header = [0; BLOCK_LEN];
-        if unused.len()? >= BLOCK_LEN as u64 {
-            unused.read_at(0, &mut header)?;
-        }
-        if header.iter().any(|&byte| byte != 0) {
-            return Err(io::Error::other("a segment in use is never made anew"));
-        }
-        disk.remove(&name)?;
-    }
     let file = disk.create(&name)?;
     if let Err(error) = file.allocate(segment_len).and_then(|()| file.sync()) {
         disk.remove(&name)?;

@@ -93,7 +93,7 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let file = folder.path().join("bets.csv");
     std::fs::write(&file, lines_of(3, 2).join("\n")).unwrap();
     let mut waiting = agency(3, &central.address, &file, &["--batch-max-bets", "270"]);
-    waiting.wait_for("refused by the central for now: storage full");
+    waiting.wait_for("refused by the central for now: the storage is full");
 
     limit_file_len(&central.process, None);
     first.send(&batch(1, refused)).expect(&ack(refused)).send(&finish(1)).expect(&finish(1));

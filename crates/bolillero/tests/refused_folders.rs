@@ -135,7 +135,7 @@ fn a_file_is_no_folder() {
     for data in [&file, &beneath] {
         for command in [&serve(data)[..], &["check", "--data", str(data)]] {
             let output = bolillero().args(command).output().unwrap();
-            check_told(&output, 2, &[str(data), "not a directory", "give a folder"]);
+            check_told(&output, 2, &[str(data), "ot a directory", "give a folder"]);
         }
     }
     assert_eq!(fs::read(&file).unwrap(), b"mine");

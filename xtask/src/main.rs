@@ -13,30 +13,22 @@ mod sim;
 mod steps;
 mod test;
 mod tidy;
+mod torture;
 
 use std::process::ExitCode;
 
-use command::{Command, Help};
+use clap::Parser as _;
+
+use command::{Arguments, Command, replay_of};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let command = match command::parse(&arguments) {
-        Ok(command) => command,
-        Err(fault) => {
-            eprintln!("xtask: {fault}\n\n{}", Help::Overview);
-            return ExitCode::from(2);
-        }
-    };
-    let outcome = match command {
+    let outcome = match Arguments::parse().command {
         Command::Ci => ci::run(),
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
-        Command::Models { replay } => models::run(replay.as_ref()),
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
-        Command::Help(help) => {
-            print!("{help}");
-            Ok(())
-        }
+        Command::Models { replay } => models::run(replay_of(replay).as_ref()),
+        Command::Torture { rounds, first_seed, ending } => torture::run(rounds, first_seed, ending),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

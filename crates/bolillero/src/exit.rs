@@ -42,6 +42,21 @@ impl Ending {
     }
 }
 
+/// What was printed, unless whoever read it has gone: they had enough, which is no failure.
+pub(crate) fn printed(outcome: anyhow::Result<()>) -> anyhow::Result<()> {
+    match outcome {
+        Err(error) if is_of_a_reader_gone(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn is_of_a_reader_gone(error: &anyhow::Error) -> bool {
+    let of_io = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    };
+    error.chain().filter_map(of_io).any(|kind| kind == std::io::ErrorKind::BrokenPipe)
+}
+
 impl<E: Into<anyhow::Error>> From<E> for Ending {
     fn from(error: E) -> Self {
         Self::Failed(error.into())

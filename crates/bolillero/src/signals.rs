@@ -1,5 +1,7 @@
-//! Signals: the first one asks for an orderly end, the second ends the process at once.
+//! Signals: the first one asks for an orderly end, the second ends the process at once. That of a
+//! file over its limit ends nothing: whoever wrote is told by the error.
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +11,13 @@ pub(crate) fn shutdown_token() -> std::io::Result<CancellationToken> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(watch(signals, token.clone()));
     Ok(token)
+}
+
+/// Lets a write over the limit on the length of files fail, where otherwise it would end the
+/// process: the ledger treats it as a full disk. Must be called within a runtime.
+pub(crate) fn outlive_file_limits() -> std::io::Result<()> {
+    // It stays handled, though nobody listens.
+    signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the second signal asks for just this")]

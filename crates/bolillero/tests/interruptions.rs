@@ -7,6 +7,8 @@ mod support;
 
 use std::path::Path;
 
+use rustix::process::Signal;
+use support::raw::{Raw, finish, get_winners, hello};
 use support::{Bets, Central, Ended, Process, agency, exported, free_address, run_well, str};
 
 const STORED: &str = "apuesta_recibida | result: success";
@@ -164,6 +166,28 @@ fn an_agency_asked_to_end_while_it_waits_for_the_draw_ends_well() {
     let agencies = agencies.collect();
     check_winners_told(&bets, agencies);
     check_ledger(&bets, &data_of(central, data));
+}
+
+#[test]
+fn a_second_signal_ends_a_central_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for (second, name) in [(Signal::TERM, "term"), (Signal::INT, "int")] {
+        let data = folder.path().join(name);
+        let mut central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
+        // Told that there are no winners yet, it does not go away: the central waits for it.
+        let mut stays = Raw::connect(&central.address);
+        stays.send(&hello(1, "")).payload(19);
+        // In one piece: when the first is answered, the second was read too.
+        stays.send(&[finish(1), get_winners(1)].concat()).expect(&finish(1));
+        central.process.signal(Signal::TERM);
+        central.process.wait_for("action: shutdown | result: in_progress");
+        central.process.signal(second);
+        let ended = central.process.ended();
+        assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
+        assert_eq!(count(&ended.log, "action: shutdown | result: success"), 0);
+        drop(stays);
+        run_well(&["check", "--data", str(&data)]);
+    }
 }
 
 /// The data folder of a central, once that has ended well.

@@ -34,9 +34,9 @@ pub(crate) const TURN_LEN_MAX: usize = 16 * 1024;
 /// that do not read. Linux takes twice as much, for its own use.
 pub(crate) const SOCKET_LEN_MAX: usize = 128 * 1024;
 
-/// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who then
-/// ask again after a second, and later each time: in a flood, agencies would hardly come in.
-pub(crate) const ACCEPT_QUEUE_MAX: i32 = 1024;
+/// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who
+/// then ask again after a second, and later each time: in a flood, agencies would hardly come in.
+pub const ACCEPT_QUEUE_MAX: u32 = 1024;
 
 /// Connections over a limit that linger at once, so that the network delivers the reason; others
 /// are closed at once, and may lose it. Each takes a descriptor besides `connections_max`, for
@@ -97,9 +97,23 @@ pub enum LimitsError {
     /// No batch could be taken.
     #[error("at least one byte of batches must be allowed in flight")]
     InFlightBytes,
+    /// No message that arrives in two pieces could be taken.
+    #[error("a message must be allowed some time to arrive whole")]
+    FrameTime,
+    /// No reply that waits for the agency could be sent.
+    #[error("an agency must be allowed some time to take its replies")]
+    WriteTime,
 }
 
 impl Limits {
+    /// Whether the central can work with them.
+    ///
+    /// # Errors
+    /// The first limit that it can't work with.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        self.session().map(drop)
+    }
+
     /// The limits of one connection's session.
     ///
     /// # Errors
@@ -113,6 +127,12 @@ impl Limits {
         }
         if self.in_flight_bytes_max == 0 {
             return Err(LimitsError::InFlightBytes);
+        }
+        if self.frame_time_max.is_zero() {
+            return Err(LimitsError::FrameTime);
+        }
+        if self.write_time_max.is_zero() {
+            return Err(LimitsError::WriteTime);
         }
         Ok(SessionLimits::new(self.frame_len_max, self.window)?)
     }
@@ -159,6 +179,8 @@ mod tests {
         assert!(refused(|limits| limits.connections_max = 0).contains("connection"));
         assert!(refused(|limits| limits.connections_per_address_max = 0).contains("address"));
         assert!(refused(|limits| limits.in_flight_bytes_max = 0).contains("in flight"));
+        assert!(refused(|limits| limits.frame_time_max = Duration::ZERO).contains("message"));
+        assert!(refused(|limits| limits.write_time_max = Duration::ZERO).contains("replies"));
         assert!(refused(|limits| limits.window = 0).contains("window"));
         assert!(refused(|limits| limits.frame_len_max = 10).contains("bytes"));
     }

@@ -34,7 +34,7 @@ pub enum Fault {
         known: u32,
     },
     /// The system refused something.
-    #[error("{doing}: {error}")]
+    #[error("{doing}: {error}{}", remedy(error))]
     Io {
         /// What was being done, to which file.
         doing: String,
@@ -69,7 +69,31 @@ impl fmt::Display for Damage {
     }
 }
 
+/// What to do about what the system refuses, where that is known.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; give the user that runs this access to the folder and its files, or another folder"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "; give a folder that can be written to",
+        io::ErrorKind::NotADirectory => "; give a folder",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room in the data folder"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "; raise the limit on the length of files (RLIMIT_FSIZE), or make segments shorter"
+        }
+        _ => "",
+    }
+}
+
 impl Fault {
+    /// Whether what was given is no folder, or none that a ledger could be in.
+    #[must_use]
+    pub fn is_of_no_folder(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::NotADirectory)
+    }
+
     pub(crate) fn io(doing: &str, file: &str, error: io::Error) -> Self {
         Self::Io { doing: format!("{doing} {file}"), error }
     }

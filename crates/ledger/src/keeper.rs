@@ -15,10 +15,10 @@ use lottery::StoreFault;
 use lottery::planted::{Bug, planted};
 
 use crate::block_buffer::BlockBuffer;
-use crate::disk::{Claim, Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
 use crate::engine::SegmentSource;
 use crate::error::Fault;
-use crate::limits::{BLOCK_LEN, PAUSE_TIME, ZERO_STEP_LEN};
+use crate::limits::{PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
 use crate::sync::thread::{self, JoinHandle};
@@ -220,26 +220,14 @@ impl Shelf {
     }
 }
 
-/// A file for a segment: its whole length allocated, reading as zeros, its name durable.
-///
-/// A file of that name that was left unused is made anew.
+/// A file for a segment, which must be the last: its whole length allocated, reading as zeros, its
+/// name durable.
 pub(crate) fn new_segment(
     disk: &dyn Disk,
     number: u64,
     segment_len: u64,
 ) -> io::Result<Box<dyn DiskFile>> {
     let name = segment::name(number);
-    if disk.names()?.contains(&name) {
-        let unused = disk.open(&name, Claim::Write)?;
-        let mut header = [0; BLOCK_LEN];
-        if unused.len()? >= BLOCK_LEN as u64 {
-            unused.read_at(0, &mut header)?;
-        }
-        if header.iter().any(|&byte| byte != 0) {
-            return Err(io::Error::other("a segment in use is never made anew"));
-        }
-        disk.remove(&name)?;
-    }
     let file = disk.create(&name)?;
     if let Err(error) = file.allocate(segment_len).and_then(|()| file.sync()) {
         disk.remove(&name)?;
@@ -254,10 +242,15 @@ pub(crate) fn new_segment(
 /// What a failure to make a segment ready means to those who wait for it.
 pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
     let why = format!("making {name}: {error}");
-    if is_lack_of_room(error) {
-        StoreFault::Full(format!("{why}; make room in the data folder"))
-    } else {
-        StoreFault::Failed(why)
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreFault::Full(format!("{why}; make room in the data folder"))
+        }
+        // A limit on this process: nothing was written, and it may be lifted while it runs.
+        io::ErrorKind::FileTooLarge => StoreFault::Full(format!(
+            "{why}; raise the limit on the length of files (RLIMIT_FSIZE)"
+        )),
+        _ => StoreFault::Failed(why),
     }
 }
 
@@ -267,14 +260,29 @@ pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
 /// is opened next. But a disk that can't read back or write what it should is not written to.
 pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
     match fault {
-        Fault::Io { error, .. } if is_lack_of_room(&error) => None,
+        Fault::Io { doing, error } if fault_of(&doing, &error).may_pass() => None,
         fault => Some(fault.to_string()),
     }
 }
 
-fn is_lack_of_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 #[cfg(all(test, models))]
 mod models;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_want_of_room_may_pass() {
+        let of = |kind: io::ErrorKind| fault_of("segment-0000000007.bol", &kind.into());
+        for kind in
+            [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge]
+        {
+            let fault = of(kind);
+            assert!(matches!(&fault, StoreFault::Full(why) if why.contains("-0000000007.bol")));
+        }
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Other] {
+            assert!(matches!(of(kind), StoreFault::Failed(_)));
+        }
+    }
+}

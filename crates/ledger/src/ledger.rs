@@ -34,6 +34,16 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Whether a ledger can be kept like this.
+    ///
+    /// # Errors
+    /// [`Fault::SegmentLen`].
+    pub fn check(&self) -> Result<(), Fault> {
+        check_segment_len(self.segment_len)
+    }
+}
+
 /// A ledger open for writing. Dropping it finishes what is under way and closes it.
 pub struct Ledger {
     requests: Option<Sender<Request>>,
@@ -49,6 +59,7 @@ impl Ledger {
     /// # Errors
     /// When another process has it, it is damaged, or the system refuses something.
     pub fn open(path: &Path, options: Options) -> Result<Self, Fault> {
+        options.check()?;
         let folder =
             Folder::create(path).map_err(|error| Fault::io("opening", "the data folder", error))?;
         Self::open_on(Arc::new(folder), options)
@@ -59,7 +70,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, Fault> {
-        check_segment_len(options.segment_len)?;
+        options.check()?;
         let lock = take(&*disk, Claim::Write)?;
         let recovered = recovery::recover(&*disk)?;
         let (segments, report) = (recovered.segments.clone(), recovered.report);

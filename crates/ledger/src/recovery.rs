@@ -96,7 +96,23 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     // A process that was killed may have left names that are not durable.
     disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
     recovered.report.records = recovered.next_sequence;
+    remove_unused(disk, last)?;
     Ok(recovered)
+}
+
+/// Removes the segments behind the last one in use: they are made anew, since what was done to them
+/// is not known. The last goes first, so that no crash leaves a gap before one that is left.
+fn remove_unused(disk: &dyn Disk, last_used: u64) -> Result<(), Fault> {
+    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
+    let numbers = names.iter().filter_map(|name| segment::number_in(name));
+    let mut unused: Vec<_> = numbers.filter(|number| *number > last_used).collect();
+    unused.sort_unstable();
+    for number in unused.into_iter().rev() {
+        let name = segment::name(number);
+        let removed = disk.remove(&name).and_then(|()| disk.sync_names());
+        removed.map_err(|error| Fault::io("removing the unused", &name, error))?;
+    }
+    Ok(())
 }
 
 impl Recovered {

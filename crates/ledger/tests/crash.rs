@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use ledger::{Archive, Fault, Ledger, SteppedLedger};
+use ledger::{Archive, Fault, Ledger, Options, SteppedLedger};
 use lottery::{Appended, Store as _};
 
 use workload::{DRAW, OPTIONS, Run, append, begin, check_contents, open, play};
@@ -73,6 +73,30 @@ fn whatever_fails_and_whenever_what_was_acknowledged_is_kept() {
         }
     }
     assert!(interrupted > operations, "most failures interrupt the run: {interrupted}");
+}
+
+#[test]
+fn an_opening_cut_short_anywhere_among_several_spares_is_done_by_the_next() {
+    let options = Options { spares: 3, ..OPTIONS };
+    let open_with_spares = |disk: &SimulatedDisk| {
+        Ledger::open_on(Arc::new(disk.clone()), options).map(|ledger| begin(&ledger))
+    };
+    let closed = SimulatedDisk::new();
+    open_with_spares(&closed).unwrap();
+    let before = closed.operations();
+    open_with_spares(&closed).unwrap();
+    let operations = closed.operations() - before;
+    assert!(operations > 9, "spares are made anew: {operations}");
+    for after in 0..operations {
+        for luck in [Luck::AllLost, Luck::AllWritten, Luck::Mixed(after)] {
+            let disk = crash(&closed, Luck::AllWritten);
+            disk.fail_after(after, Failure::Clean);
+            let _cut_short = Ledger::open_on(Arc::new(disk.clone()), options);
+            let disk = crash(&disk, luck);
+            let opened = open_with_spares(&disk);
+            assert!(opened.is_ok(), "cut short after {after}, {luck:?}: {:?}", opened.err());
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ledger::{Fault, Summary};
 use lottery::DrawState;
 
 use super::{folder, progress};
-use crate::exit::Ending;
+use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
 Example:
@@ -40,8 +40,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
     let summary = checked.with_context(|| folder::in_folder(&args.data))?;
     let mut out = std::io::stdout().lock();
     let text = describe(&summary);
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't write the result")?;
-    Ok(())
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(printed(written.context("can't write the result"))?)
 }
 
 fn describe(summary: &Summary) -> String {

@@ -9,7 +9,7 @@ use ledger::Archive;
 use lottery::DrawId;
 
 use super::folder::{self, FolderArgs};
-use crate::exit::Ending;
+use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
     let (archive, draw) = args.folder.open()?;
     let data = &args.folder.data;
     match &args.out {
-        None => write(&archive, data, draw.id, std::io::stdout().lock())?,
+        None => printed(write(&archive, data, draw.id, std::io::stdout().lock()))?,
         Some(path) => write_file(&archive, data, draw.id, path)?,
     }
     Ok(())

@@ -60,9 +60,10 @@ impl FolderArgs {
 
 /// Opens the ledger in a folder for reading.
 pub(super) fn open(data: &Path) -> Result<Archive, Ending> {
-    Archive::open(data).map_err(|fault| match fault {
-        Fault::NoLedger => Ending::Wrong(anyhow::Error::new(fault).context(in_folder(data))),
-        _ => Ending::Failed(anyhow::Error::new(fault).context(in_folder(data))),
+    Archive::open(data).map_err(|fault| {
+        let wrong = matches!(fault, Fault::NoLedger) || fault.is_of_no_folder();
+        let error = anyhow::Error::new(fault).context(in_folder(data));
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
     })
 }
 

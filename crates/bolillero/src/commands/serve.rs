@@ -1,16 +1,19 @@
 //! `bolillero serve`: the central on the embedded ledger.
 
-use std::path::PathBuf;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use central::limits::{ACCEPT_QUEUE_MAX, TURNED_AWAY_MAX};
 use central::{Central, Clock, Limits, Options, WinningNumber};
 use clap::Args;
 use ledger::Ledger;
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
 use crate::exit::Ending;
@@ -36,7 +39,7 @@ const WINNING_NUMBER_DEFAULT: u32 = 7574;
 const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
 /// File descriptors besides the connections: those of connections turned away, the ledger's, the
 /// log's, the runtime's.
-const DESCRIPTORS_SPARE: u64 = central::limits::TURNED_AWAY_MAX as u64 + 100;
+const DESCRIPTORS_SPARE: u64 = TURNED_AWAY_MAX as u64 + 100;
 /// After the connections are closed, what may still be running is winners being read.
 const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 
@@ -116,6 +119,12 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_time_max: Option<Span>,
 
+    /// Length of the ledger's files, made ahead of need: a multiple of 4096 from 98304 to
+    /// 1073741824. Small ones suit small lotteries [default: 67108864].
+    #[arg(long, env = "BOLILLERO_SEGMENT_LEN", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segment_len: Option<u64>,
+
     /// How log lines are written [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,13 +146,70 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
     let (listen, data) = (needed(settings.listen.clone(), "listen")?, settings.data()?);
-    let options = settings.options()?;
+    let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default());
 
+    let runtime = Runtime::new().context("can't start the runtime")?;
+    runtime.block_on(async { signals::outlive_file_limits() }).context("can't take signals")?;
     allow_connections(options.limits.connections_max);
-    let ledger = Ledger::open(&data, ledger::Options::default())
-        .with_context(|| format!("can't open the ledger in {}", data.display()))?;
+    // Before the ledger is touched: an address that can't be had should leave no trace.
+    let socket = runtime.block_on(bound(&listen))?;
+    let ledger = Arc::new(open_ledger(&data, ledger_options)?);
+    let store = Arc::clone(&ledger);
+    let served = runtime.block_on(async move {
+        let shutdown = signals::shutdown_token().context("can't listen for signals")?;
+        let central = Central::open(store, Arc::new(SystemClock), options)
+            .await
+            .context("can't open the draw")?;
+        let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&listen))?;
+        let address = listener.local_addr().context("can't tell the address listened on")?;
+        tracing::info!(action = "escuchar", result = "success", direccion = %address);
+        central.serve(listener, shutdown).await.context("the central stopped")
+    });
+    runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
+    // Dropped last, it finishes what is under way.
+    drop(ledger);
+    Ok(served?)
+}
+
+/// A socket that has the address, and that nobody can connect to yet.
+async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
+    let failed = |error: io::Error| {
+        let wrong = error.kind() == io::ErrorKind::InvalidInput;
+        let error = anyhow::Error::new(error).context(cant_listen(listen));
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    };
+    let addresses = tokio::net::lookup_host(listen).await.map_err(failed)?;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match bound_to(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn bound_to(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A central that was killed leaves connections behind that would hold the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn cant_listen(listen: &str) -> String {
+    format!("can't listen on {listen}; is the address free and valid?")
+}
+
+fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
+    let ledger = Ledger::open(data, options).map_err(|fault| {
+        let wrong = fault.is_of_no_folder();
+        let context = format!("can't open the ledger in {}", data.display());
+        let error = anyhow::Error::new(fault).context(context);
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    })?;
     let report = ledger.report();
     tracing::info!(
         action = "abrir_libro",
@@ -154,25 +220,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         indices_rehechos = report.indexes_built,
         escritura = ledger.write_mode(),
     );
-    let ledger = Arc::new(ledger);
-    let runtime = Runtime::new().context("can't start the runtime")?;
-    let store = Arc::clone(&ledger);
-    let served = runtime.block_on(async move {
-        let shutdown = signals::shutdown_token().context("can't listen for signals")?;
-        let central = Central::open(store, Arc::new(SystemClock), options)
-            .await
-            .context("can't open the draw")?;
-        let listener = TcpListener::bind(&listen)
-            .await
-            .with_context(|| format!("can't listen on {listen}; is the address free and valid?"))?;
-        let address = listener.local_addr().context("can't tell the address listened on")?;
-        tracing::info!(action = "escuchar", result = "success", direccion = %address);
-        central.serve(listener, shutdown).await.context("the central stopped")
-    });
-    runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
-    // Dropped last, it finishes what is under way.
-    drop(ledger);
-    Ok(served?)
+    Ok(ledger)
 }
 
 /// Sees to it that there is a descriptor for every connection.
@@ -220,6 +268,8 @@ impl ServeArgs {
                  --winning-number"
             )));
         }
+        let limits = self.limits();
+        limits.check().map_err(Ending::wrong)?;
         Ok(Options {
             terms: DrawTerms {
                 name,
@@ -228,8 +278,16 @@ impl ServeArgs {
             },
             winning_number: WinningNumber::Fixed(number),
             winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
-            limits: self.limits(),
+            limits,
         })
+    }
+
+    fn ledger_options(&self) -> Result<ledger::Options, Ending> {
+        let default = ledger::Options::default();
+        let segment_len = self.segment_len.unwrap_or(default.segment_len);
+        let options = ledger::Options { segment_len, ..default };
+        options.check().map_err(Ending::wrong)?;
+        Ok(options)
     }
 
     fn limits(&self) -> Limits {

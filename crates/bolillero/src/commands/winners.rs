@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use lottery::{DrawState, DrawStatus, Winners};
 
 use super::folder::{self, FolderArgs};
-use crate::exit::Ending;
+use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,8 +63,8 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
         Format::Json => json(&draw, number, &winners)?,
     };
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("can't write the winners")?;
-    Ok(())
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(printed(written.context("can't write the winners"))?)
 }
 
 fn table(draw: &DrawStatus, number: u32, winners: &Winners) -> String {

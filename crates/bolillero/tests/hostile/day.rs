@@ -86,7 +86,7 @@ impl Day {
     }
 
     fn proc(&self, what: &str) -> String {
-        format!("/proc/{}/{what}", self.central.process.id())
+        format!("/proc/{}/{what}", self.central.process.pid().as_raw_nonzero())
     }
 }
 

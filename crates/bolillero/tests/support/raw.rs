@@ -83,8 +83,24 @@ impl Raw {
         self.read(usize::from(u16::from_be_bytes([len[0], len[1]])))
     }
 
+    /// The chunk that is acknowledged next, or else an ERROR.
+    pub fn reply(&mut self) -> Result<u32, Error> {
+        let id = self.read(2);
+        if id == [0, 13] {
+            return Ok(u32::from_be_bytes(self.read(4).try_into().unwrap()));
+        }
+        assert_eq!(id, [0, 20]);
+        let len = self.read(2);
+        let payload = self.read(usize::from(u16::from_be_bytes([len[0], len[1]])));
+        Err(Self::error_of(&payload))
+    }
+
     pub fn error(&mut self) -> Error {
         let payload = self.payload(20);
+        Self::error_of(&payload)
+    }
+
+    fn error_of(payload: &[u8]) -> Error {
         let u16_at = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
         let chunk = u32::from_be_bytes(payload[3..7].try_into().unwrap());
         let count = usize::from(u16_at(7));

@@ -146,7 +146,7 @@ fn prepare(listener: &TcpListener) {
         .set_send_buffer_size(SOCKET_LEN_MAX)
         .and_then(|()| socket.set_recv_buffer_size(SOCKET_LEN_MAX))
         // It listens already: this only makes its queue longer.
-        .and_then(|()| socket.listen(ACCEPT_QUEUE_MAX));
+        .and_then(|()| socket.listen(ACCEPT_QUEUE_MAX.cast_signed()));
     if let Err(error) = prepared {
         tracing::warn!(action = "accept_connections", result = "fail", error = %error);
     }

@@ -37,6 +37,9 @@ impl Folder {
     /// Of the underlying system.
     pub fn create(path: &Path) -> io::Result<Self> {
         let path = &std::path::absolute(path)?;
+        if path.exists() && !path.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
         fs::create_dir_all(path)?;
         for folder in missing {

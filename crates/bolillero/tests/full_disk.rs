@@ -1,0 +1,138 @@
+//! A disk without room for the next segment: bets are refused with the reason, and taken again once
+//! there is room.
+//!
+//! The want of room is a limit on the length of the central's files that is less than a segment: it
+//! needs no privilege and no file system of its own, and can be lifted while the central runs.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use support::raw::{Error, Raw, ack, bets, finish, get_winners, hello, winners};
+use support::{Central, Process, agency, exported, run_well, str};
+
+const SEGMENT_LEN: u64 = 96 << 10;
+/// Enough for what segments hold here, which does not reach their last block, and less than one.
+const FILE_LEN_MAX: u64 = SEGMENT_LEN - 4096;
+const BETS_IN_BATCH: u32 = 270;
+const STORAGE_FULL: u16 = 19;
+
+/// One of about 8,000 bytes: eleven fill a segment but for less than a twelfth, and the last block.
+fn batch(agency: u32, chunk: u32) -> Vec<u8> {
+    let texts: Vec<_> = (0..BETS_IN_BATCH).map(|at| bet_of(agency, chunk, at, '|')).collect();
+    bets(agency, chunk, &texts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The number 7 is in the first bet of each chunk.
+fn bet_of(agency: u32, chunk: u32, at: u32, separator: char) -> String {
+    let document = 1_000_000 * agency + 1_000 * chunk + at;
+    let number = if at == 0 { 7 } else { 8 };
+    ["Ana", "Paz", &document.to_string(), "2000-01-01", &number.to_string()]
+        .join(&separator.to_string())
+}
+
+fn limit_file_len(central: &Process, len_max: Option<u64>) {
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    let limit = Rlimit { current: len_max.or(maximum), maximum };
+    prlimit(Some(central.pid()), Resource::Fsize, limit).unwrap();
+}
+
+fn greeted(central: &Central, agency: u32) -> Raw {
+    let mut raw = Raw::connect(&central.address);
+    raw.send(&hello(agency, "")).payload(19);
+    raw
+}
+
+/// Sends batches until one is refused; gives its chunk.
+fn fill(raw: &mut Raw) -> u32 {
+    for chunk in 0..200 {
+        raw.send(&batch(1, chunk));
+        match raw.reply() {
+            Ok(acknowledged) => assert_eq!(acknowledged, chunk),
+            Err(error) => {
+                check_full(&error, Some(chunk));
+                return chunk;
+            }
+        }
+    }
+    panic!("the limit has no effect");
+}
+
+fn check_full(error: &Error, chunk: Option<u32>) {
+    assert_eq!((error.code, error.chunk), (STORAGE_FULL, chunk), "{error:?}");
+    assert!(error.faults.is_empty() && error.reason.contains("full"), "{error:?}");
+}
+
+fn lines_of(agency: u32, chunks: u32) -> Vec<String> {
+    let chunks = (0..chunks).flat_map(|chunk| (0..BETS_IN_BATCH).map(move |at| (chunk, at)));
+    chunks.map(|(chunk, at)| bet_of(agency, chunk, at, ',')).collect()
+}
+
+#[test]
+fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let segment_len = SEGMENT_LEN.to_string();
+    let more = ["--agencies", "3", "--winning-number", "7", "--segment-len", &segment_len];
+    let mut central = Central::start(&data, "127.0.0.1:0", &more);
+    limit_file_len(&central.process, Some(FILE_LEN_MAX));
+
+    let mut first = greeted(&central, 1);
+    let refused = fill(&mut first);
+    assert!(refused > 11, "the segments made before are filled: {refused}");
+    let told = central.process.wait_for("apuesta_recibida | result: fail | cantidad: 270");
+    assert!(told.contains("making segment-") && told.contains("RLIMIT_FSIZE"), "{told}");
+    // What is stored is acknowledged again, on the same connection and on one of the field's.
+    first.send(&batch(1, 0)).expect(&ack(0));
+    Raw::connect(&central.address).send(&batch(1, refused - 1)).expect(&ack(refused - 1));
+    check_full(&Raw::connect(&central.address).send(&batch(2, 0)).refused(STORAGE_FULL), Some(0));
+    // One that comes meanwhile waits for better times.
+    let file = folder.path().join("bets.csv");
+    std::fs::write(&file, lines_of(3, 2).join("\n")).unwrap();
+    let mut waiting = agency(3, &central.address, &file, &["--batch-max-bets", "270"]);
+    waiting.wait_for("refused by the central for now: the storage is full");
+
+    limit_file_len(&central.process, None);
+    first.send(&batch(1, refused)).expect(&ack(refused)).send(&finish(1)).expect(&finish(1));
+    let mut second = Raw::connect(&central.address);
+    second.send(&batch(2, 0)).expect(&ack(0)).send(&finish(2)).expect(&finish(2));
+    let ended = waiting.ended();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "3000000\n3001000\n"));
+    Raw::connect(&central.address).send(&get_winners(2)).expect(&winners("2000000"));
+    drop((first, second));
+    check_day(central, &data, refused);
+}
+
+/// All is there, once, and was drawn.
+fn check_day(central: Central, data: &Path, refused: u32) {
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    let stored = exported(data);
+    for (agency, chunks) in [(1, refused + 1), (2, 1), (3, 2)] {
+        let mut expected = lines_of(agency, chunks);
+        expected.sort_unstable();
+        assert!(stored[&agency] == expected, "agency {agency}: {}", stored[&agency].len());
+    }
+    let checked = run_well(&["check", "--data", str(data)]);
+    assert!(checked.starts_with("sound\n") && checked.contains(": drawn, "), "{checked}");
+}
+
+#[test]
+fn without_room_for_the_first_segment_the_central_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // The limit of a shell is inherited, and counts blocks of 512 or 1024 bytes.
+    let program = env!("CARGO_BIN_EXE_bolillero");
+    let script = format!("ulimit -f 40; exec {program} serve --listen 127.0.0.1:0 --agencies 1");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("{script} --segment-len 98304 --data {}", str(&data))]);
+    let output = command.output().unwrap();
+    let told = support::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for part in [str(&data), "segment-0000000001.bol", "RLIMIT_FSIZE"] {
+        assert!(told.contains(part), "'{part}' is not in: {told}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Data folders that a central can't work with: each is told in one line, with what to do, and
+//! nothing in them changes.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::raw::{Raw, ack, bets, finish};
+use support::{Central, bolillero, str, text};
+
+const READERS: [&str; 3] = ["check", "export", "winners"];
+/// Somebody who owns nothing.
+const NOBODY: u32 = 65_534;
+
+/// A ledger with a draw that was made.
+fn ledger_in(data: &Path) {
+    let more = ["--agencies", "1", "--winning-number", "7", "--segment-len", "98304"];
+    let central = Central::start(data, "127.0.0.1:0", &more);
+    let mut raw = Raw::connect(&central.address);
+    raw.send(&bets(1, 0, &["Ana|Paz|1|2000-01-01|7"])).expect(&ack(0));
+    raw.send(&finish(1)).expect(&finish(1));
+    assert_eq!(central.process.terminate().code, Some(0));
+}
+
+fn serve(data: &Path) -> [&str; 7] {
+    ["serve", "--listen", "127.0.0.1:0", "--agencies", "1", "--data", str(data)]
+}
+
+/// Every file's content, and what may be done with it.
+fn content(data: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path: PathBuf| {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        let bytes = fs::read(&path).unwrap();
+        (path, (mode, bytes))
+    };
+    entries.map(read).collect()
+}
+
+/// It ended with this code and one line of error, which has these parts.
+fn check_told(output: &Output, code: i32, parts: &[&str]) {
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    let errors: Vec<_> = told.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{told}") };
+    assert!(told.trim_end().ends_with(error), "more than one line: {told}");
+    for part in parts {
+        assert!(error.contains(part), "'{part}' is not in: {error}");
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The program as somebody whom permissions bind: they do not bind root.
+fn bound_by_permissions(folder: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return bolillero();
+    }
+    // Where the program was built, nobody else may be let in.
+    set_mode(folder, 0o755);
+    let program = folder.join("bolillero");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_bolillero"), &program).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    command
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_to_is_only_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    ledger_in(&data);
+    set_mode(&data, 0o555);
+    let before = content(&data);
+    let refused = bound_by_permissions(folder.path()).args(serve(&data)).output().unwrap();
+    check_told(&refused, 1, &[str(&data), "Permission denied", "give the user that runs this"]);
+    for command in READERS {
+        let mut reader = bound_by_permissions(folder.path());
+        let read = reader.args([command, "--data", str(&data)]).output().unwrap();
+        assert!(read.status.success(), "{command}: {}", text(&read.stderr));
+    }
+    set_mode(&data, 0o000);
+    for command in READERS {
+        let mut reader = bound_by_permissions(folder.path());
+        let refused = reader.args([command, "--data", str(&data)]).output().unwrap();
+        check_told(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
+    }
+    let refused = bound_by_permissions(folder.path()).args(serve(&data)).output().unwrap();
+    check_told(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
+    set_mode(&data, 0o755);
+    assert!(content(&data) == before, "something changed");
+}
+
+#[test]
+fn a_folder_on_a_read_only_file_system_is_only_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    ledger_in(&data);
+    let before = content(&data);
+    let run = |args: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_bolillero");
+        let mount = "mount --bind $0 $0 && mount -o remount,ro,bind $0 || exit 77";
+        let script = format!("{mount}; cd / && exec {program} {}", args.join(" "));
+        Command::new("unshare").args(["-rm", "sh", "-c", &script, str(&data)]).output()
+    };
+    let checked = run(&["check", "--data", "$0"]);
+    let Some(checked) = checked.ok().filter(|output| output.status.success()) else {
+        eprintln!("skipped: this system lets nobody but root mount (unshare -rm)");
+        return;
+    };
+    assert!(text(&checked.stdout).starts_with("sound\n"));
+    check_told(&run(&serve(&data)).unwrap(), 1, &[str(&data), "Read-only file system", "give a"]);
+    assert!(content(&data) == before, "something changed");
+}
+
+#[test]
+fn a_file_is_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data");
+    fs::write(&file, "mine").unwrap();
+    let beneath = file.join("deeper");
+    for data in [&file, &beneath] {
+        for command in [&serve(data)[..], &["check", "--data", str(data)]] {
+            let output = bolillero().args(command).output().unwrap();
+            check_told(&output, 2, &[str(data), "ot a directory", "give a folder"]);
+        }
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_ledger_of_a_newer_format_is_left_to_the_newer_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    ledger_in(&data);
+    let segment = fs::OpenOptions::new().write(true).open(data.join("segment-0000000001.bol"));
+    let mut segment = segment.unwrap();
+    segment.seek(SeekFrom::Start(8)).unwrap();
+    segment.write_all(&2_u32.to_le_bytes()).unwrap();
+    let before = content(&data);
+    let parts = [str(&data), "segment-0000000001.bol", "version 2", "knows 1", "newer program"];
+    check_told(&bolillero().args(serve(&data)).output().unwrap(), 1, &parts);
+    for command in READERS {
+        check_told(&bolillero().args([command, "--data", str(&data)]).output().unwrap(), 1, &parts);
+    }
+    assert!(content(&data) == before, "something changed");
+}
+
+#[test]
+fn a_folder_has_one_central() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    let names = || fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name());
+    let before: Vec<_> = names().collect();
+    let parts = [str(&data), "another process is using", "stop it first"];
+    check_told(&bolillero().args(serve(&data)).output().unwrap(), 1, &parts);
+    for command in READERS {
+        check_told(&bolillero().args([command, "--data", str(&data)]).output().unwrap(), 1, &parts);
+    }
+    assert_eq!(names().collect::<Vec<_>>(), before);
+    Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
+    assert_eq!(central.process.terminate().code, Some(0));
+}

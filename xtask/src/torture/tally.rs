@@ -1,0 +1,89 @@
+//! What rounds came to, in numbers.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Of one round, or of all.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) rounds: usize,
+    pub(super) kills_of_central: usize,
+    pub(super) kills_of_agencies: usize,
+    /// Chunks that an agency said were acknowledged to it.
+    pub(super) acknowledged: usize,
+    /// How often the ledger was held against them while the central was down.
+    pub(super) checks: usize,
+    /// Recoveries that cut a torn tail.
+    pub(super) torn_tails: usize,
+    /// From the start of a central to its listening, and whether it was one of several in a round.
+    pub(super) starts: Vec<(bool, Duration)>,
+    /// From SIGTERM to the end of a central under load.
+    pub(super) shutdowns: Vec<Duration>,
+}
+
+impl Tally {
+    /// Adds a round's.
+    pub(super) fn add(&mut self, round: Self) {
+        self.rounds += 1;
+        self.kills_of_central += round.kills_of_central;
+        self.kills_of_agencies += round.kills_of_agencies;
+        self.acknowledged += round.acknowledged;
+        self.checks += round.checks;
+        self.torn_tails += round.torn_tails;
+        self.starts.extend(round.starts);
+        self.shutdowns.extend(round.shutdowns);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let restarts = self.starts.iter().filter(|(again, _)| *again).map(|(_, took)| *took);
+        let restarts: Vec<_> = restarts.collect();
+        writeln!(f, "rounds                        {}", self.rounds)?;
+        writeln!(f, "kills of the central          {}", self.kills_of_central)?;
+        writeln!(f, "kills of agencies             {}", self.kills_of_agencies)?;
+        writeln!(f, "acknowledged chunks checked   {}", self.acknowledged)?;
+        writeln!(f, "  also before a restart       {} times", self.checks)?;
+        writeln!(f, "torn tails cut                {}", self.torn_tails)?;
+        writeln!(f, "restart, median and longest   {}", middle_and_longest(&restarts))?;
+        write!(f, "SIGTERM, median and longest   {}", middle_and_longest(&self.shutdowns))
+    }
+}
+
+fn middle_and_longest(times: &[Duration]) -> String {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    match (sorted.get(sorted.len() / 2), sorted.last()) {
+        (Some(middle), Some(longest)) => {
+            let ms = |time: &Duration| time.as_secs_f64() * 1e3;
+            format!("{:.0} ms, {:.0} ms ({} times)", ms(middle), ms(longest), sorted.len())
+        }
+        _ => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_by_their_middle_and_longest() {
+        let times = [9, 1, 5].map(Duration::from_millis);
+        assert_eq!(middle_and_longest(&times), "5 ms, 9 ms (3 times)");
+        assert_eq!(middle_and_longest(&[]), "none");
+    }
+
+    #[test]
+    fn rounds_add_up() {
+        let mut all = Tally::default();
+        for kills in [1, 2] {
+            let starts =
+                vec![(false, Duration::from_secs(9)), (true, Duration::from_millis(kills))];
+            let kills_of_central = usize::try_from(kills).unwrap();
+            all.add(Tally { kills_of_central, starts, ..Tally::default() });
+        }
+        let text = all.to_string();
+        assert!(text.contains("rounds                        2"), "{text}");
+        assert!(text.contains("central          3") && text.contains("2 ms, 2 ms (2 "), "{text}");
+    }
+}

@@ -17,9 +17,9 @@ const REPLAY_VARIABLE: &str = "BOLILLERO_MODELS_REPLAY";
 /// Explores all models, or replays a schedule of one of them.
 pub(crate) fn run(replay: Option<&Replay>) -> anyhow::Result<()> {
     let filter = replay.map_or(MODELS, |replay| &replay.model);
-    // Optimised: nearly all the time is spent in the models.
-    let mut cargo = cargo_command(&["test", "--quiet", "--release", "--locked", "-p", "ledger"]);
-    cargo.args(["--lib", "--target-dir", TARGET, "--", filter]).env("RUSTFLAGS", FLAGS);
+    let mut cargo = cargo_command(&["test", "--locked", "-p", "ledger", "--lib"]);
+    cargo.args(["--profile", "models", "--target-dir", TARGET, "--", filter]);
+    cargo.env("RUSTFLAGS", FLAGS);
     // More than one, as the only thread of a test runner does not know the test's name.
     cargo.arg("--test-threads=2");
     if let Some(replay) = replay {

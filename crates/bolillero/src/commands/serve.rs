@@ -165,7 +165,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
         tracing::info!(action = "escuchar", result = "success", direccion = %address);
-        central.serve(listener, shutdown).await.context("the central stopped")
+        // As a task among those of the connections, so that it takes turns with them.
+        let serving = tokio::spawn(central.serve(listener, shutdown));
+        serving.await.context("the central broke off")?.context("the central stopped")
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
     // Dropped last, it finishes what is under way.

@@ -28,7 +28,8 @@ const LITTLE_ROOM: u32 = 4_096;
 const DRIP_TIME: Duration = Duration::from_millis(20);
 /// Between two connections of a client.
 const PAUSE: Duration = Duration::from_millis(5);
-const LOWEST_PRIORITY: i32 = 19;
+/// More than there is between the highest and the lowest.
+const PRIORITY_DROP: i32 = 40;
 
 /// Codes of ERROR.
 const FRAME_TOO_LONG: u16 = 2;
@@ -97,7 +98,7 @@ impl Attack {
         let (counted, stopped) = (Arc::clone(&tally), stop.clone());
         let thread = thread::spawn(move || {
             // On Linux this is of the thread.
-            rustix::process::nice(LOWEST_PRIORITY).unwrap();
+            rustix::process::nice(PRIORITY_DROP).unwrap();
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = runtime.enable_all().build().unwrap();
             for client in 0..clients {

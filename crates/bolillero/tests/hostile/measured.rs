@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::attacks::{Attack, Kind};
 use crate::day::{AGENCIES, Day, allow_descriptors};
-use crate::probes::{Probe, measure, percentile};
+use crate::probes::{Probes, percentile};
 use crate::{check_ledger, check_winners_told, memory, start};
 
 /// Agencies that measure, behind the five.
@@ -74,7 +74,7 @@ struct Latency {
 
 struct Measuring {
     day: Day,
-    probes: Vec<Probe>,
+    probes: Probes,
     descriptors: usize,
 }
 
@@ -84,14 +84,12 @@ struct Measuring {
 async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
     allow_descriptors(DESCRIPTORS);
     let day = Day::begin(40_000, PROBES, &["--frame-time-max", "1s", "--write-time-max", "1s"]);
-    let mut probes = Vec::new();
-    for agency in AGENCIES + 1..=AGENCIES + PROBES {
-        probes.push(Probe::connect(agency, &day.central.address).await);
-    }
+    let agencies = AGENCIES + 1..=AGENCIES + PROBES;
+    let probes = Probes::start(agencies, &day.central.address).await;
     let descriptors = day.descriptors();
     let mut measuring = Measuring { day, probes, descriptors };
     // What only the first batches meet is not measured.
-    measure(&mut measuring.probes, TURN_TIME).await;
+    measuring.probes.measure(TURN_TIME).await;
     let only = std::env::var("HOSTILE_ONLY").ok();
     let mut rows = Vec::new();
     for force in FORCES {
@@ -105,7 +103,9 @@ async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
         rows.push(measuring.measure("all at once".to_owned(), ALL_AT_ONCE).await);
         println!("{}", rows.last().unwrap().describe());
     }
-    measuring.finish().await;
+    if only.is_none() {
+        measuring.finish().await;
+    }
     let faults: Vec<_> = rows.iter().flat_map(Row::faults).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -115,9 +115,9 @@ impl Measuring {
         let (mut quiet, mut attacked) = (Vec::new(), Vec::new());
         let (mut blows, mut held, mut memory_bytes, mut memory_bytes_max) = (0, 0, 0, 0);
         for _ in 0..TURNS {
-            quiet.push(measure(&mut self.probes, TURN_TIME).await);
+            quiet.push(self.probes.measure(TURN_TIME).await);
             let attacks = self.attack(forces).await;
-            attacked.push(measure(&mut self.probes, TURN_TIME).await);
+            attacked.push(self.probes.measure(TURN_TIME).await);
             blows += attacks.iter().map(Attack::blows).sum::<u64>();
             held = held.max(attacks.iter().map(Attack::held).sum());
             memory_bytes = memory_bytes.max(self.day.memory());
@@ -147,19 +147,16 @@ impl Measuring {
     }
 
     /// The five agencies send theirs under attack, and all get their winners.
-    async fn finish(mut self) {
+    async fn finish(self) {
         let attacks = self.attack(ALL_AT_ONCE).await;
         let agencies = start(&self.day, &[]);
-        measure(&mut self.probes, TURN_TIME).await;
-        for probe in &mut self.probes {
-            probe.finish().await;
-        }
+        self.probes.measure(TURN_TIME).await;
+        let sent = self.probes.finish().await;
         check_winners_told(&self.day, agencies);
         assert!(self.day.memory_max() <= memory::bound(&attacks));
         drop(attacks);
-        self.day.descriptors_are(self.descriptors).await;
-        let sent: Vec<_> = self.probes.iter().map(|probe| (probe.agency, probe.bets())).collect();
-        drop(self.probes);
+        // The connections of those that finished are gone too.
+        self.day.descriptors_are(self.descriptors - PROBES as usize).await;
         let stored = check_ledger(self.day);
         for (agency, bets) in sent {
             assert_eq!(stored[&agency].len(), bets, "agency {agency}");

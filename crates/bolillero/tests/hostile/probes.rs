@@ -3,14 +3,18 @@
 //! The pace does not depend on the answers, so that a central that is held up meets as much load
 //! as one that is not, and every batch sent meanwhile counts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
 
+use crate::support::PATIENCE;
 use crate::support::raw::{ack, bets, finish, hello};
 
 /// Between two batches of one agency.
@@ -18,96 +22,131 @@ const PACE: Duration = Duration::from_millis(2);
 const BETS: usize = 10;
 const ACK_LEN: usize = 6;
 
-/// One honest agency.
-pub(crate) struct Probe {
-    pub(crate) agency: u32,
-    chunk: u32,
+/// Between two looks at whether all is acknowledged.
+const LOOK_TIME: Duration = Duration::from_millis(5);
+
+/// Honest agencies that send from now on until they are told to finish. They never pause: what the
+/// central does in pauses is not what is measured.
+pub(crate) struct Probes {
+    agencies: Vec<(u32, JoinHandle<usize>)>,
+    seen: Arc<Mutex<Seen>>,
+    finish: CancellationToken,
+}
+
+/// What they have seen since the last time that somebody asked.
+#[derive(Default)]
+struct Seen {
+    /// When a batch was sent, and the microseconds to its acknowledgement.
+    acknowledged: Vec<(Instant, u64)>,
+    /// By agency, when the last batch was sent that is acknowledged.
+    last: BTreeMap<u32, Instant>,
+}
+
+struct Probe {
+    agency: u32,
     stream: TcpStream,
+    seen: Arc<Mutex<Seen>>,
+    finish: CancellationToken,
+}
+
+impl Probes {
+    /// Connects them, and has them send.
+    pub(crate) async fn start(agencies: RangeInclusive<u32>, central: &str) -> Self {
+        let (seen, finish) = (Arc::default(), CancellationToken::new());
+        let mut started = Vec::new();
+        for agency in agencies {
+            let stream = greeted(agency, central).await;
+            let (seen, finish) = (Arc::clone(&seen), finish.clone());
+            let probe = Probe { agency, stream, seen, finish };
+            started.push((agency, tokio::spawn(probe.send())));
+        }
+        Self { agencies: started, seen, finish }
+    }
+
+    /// Waits for so long; gives the microseconds to the acknowledgement of every batch that was
+    /// sent meanwhile, sorted.
+    pub(crate) async fn measure(&self, time: Duration) -> Vec<u64> {
+        let begin = Instant::now();
+        sleep(time).await;
+        let end = Instant::now();
+        while self.agencies.iter().any(|(agency, _)| !self.is_behind(*agency, end)) {
+            assert!(end.elapsed() < PATIENCE, "batches are not acknowledged");
+            sleep(LOOK_TIME).await;
+        }
+        let acknowledged = std::mem::take(&mut self.seen.lock().unwrap().acknowledged);
+        let of_then = acknowledged.into_iter().filter(|(at, _)| (begin..end).contains(at));
+        let mut took_us: Vec<_> = of_then.map(|(_, took_us)| took_us).collect();
+        took_us.sort_unstable();
+        took_us
+    }
+
+    /// Has all say that they have no more; gives how many bets each has sent.
+    pub(crate) async fn finish(self) -> BTreeMap<u32, usize> {
+        self.finish.cancel();
+        let mut bets = BTreeMap::new();
+        for (agency, sending) in self.agencies {
+            bets.insert(agency, sending.await.unwrap());
+        }
+        bets
+    }
+
+    fn is_behind(&self, agency: u32, end: Instant) -> bool {
+        self.seen.lock().unwrap().last.get(&agency).is_some_and(|last| *last >= end)
+    }
 }
 
 impl Probe {
-    /// A connection that said HELLO and was welcomed.
-    pub(crate) async fn connect(agency: u32, central: &str) -> Self {
-        let mut stream = TcpStream::connect(central).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.write_all(&hello(agency, "")).await.unwrap();
-        let mut header = [0; 4];
-        stream.read_exact(&mut header).await.unwrap();
-        assert_eq!(header[..2], [0, 19]);
-        let mut welcome = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
-        stream.read_exact(&mut welcome).await.unwrap();
-        Self { agency, chunk: 0, stream }
-    }
-
-    /// How many bets it has sent.
-    pub(crate) fn bets(&self) -> usize {
-        self.chunk as usize * BETS
-    }
-
-    /// Says that it has no more.
-    pub(crate) async fn finish(&mut self) {
-        self.stream.write_all(&finish(self.agency)).await.unwrap();
-        let mut noted = [0; ACK_LEN];
-        self.stream.read_exact(&mut noted).await.unwrap();
-        assert_eq!(noted[..], finish(self.agency));
-    }
-
-    /// Sends for so long; gives the microseconds of each acknowledgement.
-    async fn send_for(&mut self, time: Duration) -> Vec<u64> {
-        let until = Instant::now() + time;
+    /// Sends at its pace until it is to finish; gives how many bets.
+    async fn send(mut self) -> usize {
         let mut tick = interval(PACE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut sent: VecDeque<(u32, Instant)> = VecDeque::new();
-        let (mut took_us, mut received, mut held) = (Vec::new(), [0; 64 * ACK_LEN], 0);
+        let mut unanswered: VecDeque<(u32, Instant)> = VecDeque::new();
+        let (mut chunk, mut received, mut held) = (0, [0; 64 * ACK_LEN], 0);
         let (mut reading, mut writing) = self.stream.split();
-        loop {
-            let sends = Instant::now() < until;
-            if !sends && sent.is_empty() {
-                return took_us;
-            }
+        while !self.finish.is_cancelled() || !unanswered.is_empty() {
             tokio::select! {
                 read = reading.read(&mut received[held..]) => {
                     let len = read.unwrap();
                     assert!(len > 0, "agency {}: the central closed", self.agency);
                     held += len;
-                    let now = Instant::now();
-                    let whole = held / ACK_LEN * ACK_LEN;
+                    let (now, whole) = (Instant::now(), held / ACK_LEN * ACK_LEN);
+                    let mut seen = self.seen.lock().unwrap();
                     for bytes in received[..whole].chunks(ACK_LEN) {
-                        let (chunk, at) = sent.pop_front().unwrap();
+                        let (chunk, at) = unanswered.pop_front().unwrap();
                         assert_eq!(bytes, ack(chunk), "agency {}", self.agency);
-                        took_us.push(u64::try_from((now - at).as_micros()).unwrap());
+                        let took_us = u64::try_from((now - at).as_micros()).unwrap();
+                        seen.acknowledged.push((at, took_us));
+                        seen.last.insert(self.agency, at);
                     }
                     received.copy_within(whole..held, 0);
                     held -= whole;
                 }
-                _ = tick.tick(), if sends => {
-                    let message = batch(self.agency, self.chunk);
-                    sent.push_back((self.chunk, Instant::now()));
-                    writing.write_all(&message).await.unwrap();
-                    self.chunk += 1;
+                _ = tick.tick(), if !self.finish.is_cancelled() => {
+                    unanswered.push_back((chunk, Instant::now()));
+                    writing.write_all(&batch(self.agency, chunk)).await.unwrap();
+                    chunk += 1;
                 }
             }
         }
+        writing.write_all(&finish(self.agency)).await.unwrap();
+        let mut noted = [0; ACK_LEN];
+        reading.read_exact(&mut noted).await.unwrap();
+        assert_eq!(noted[..], finish(self.agency));
+        chunk as usize * BETS
     }
 }
 
-/// Has all send for so long; gives the microseconds of every acknowledgement.
-pub(crate) async fn measure(probes: &mut Vec<Probe>, time: Duration) -> Vec<u64> {
-    let mut sending = JoinSet::new();
-    for mut probe in probes.drain(..) {
-        sending.spawn(async move {
-            let took_us = probe.send_for(time).await;
-            (probe, took_us)
-        });
-    }
-    let mut all = Vec::new();
-    while let Some(sent) = sending.join_next().await {
-        let (probe, took_us) = sent.unwrap();
-        probes.push(probe);
-        all.extend(took_us);
-    }
-    all.sort_unstable();
-    all
+/// A connection that said HELLO and was welcomed.
+async fn greeted(agency: u32, central: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(central).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(&hello(agency, "")).await.unwrap();
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).await.unwrap();
+    assert_eq!(header[..2], [0, 19]);
+    let mut welcome = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
+    stream.read_exact(&mut welcome).await.unwrap();
+    stream
 }
 
 /// The value that so many of a hundred sorted ones are at most.

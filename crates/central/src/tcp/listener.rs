@@ -73,6 +73,8 @@ impl Agencies {
                 Ok(place) => self.serve(stream, peer, place),
                 Err(why) => turned_away.tell(stream, peer, why),
             }
+            // However many come at once, those that are there have their turn in between.
+            tokio::task::yield_now().await;
         }
     }
 

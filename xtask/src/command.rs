@@ -3,12 +3,13 @@
 use std::fmt;
 
 /// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Ci,
     Test,
     Tidy,
     Sim { first_seed: u64, seeds: u64 },
+    Fuzz { seconds: u64, target: Option<String> },
     Help(Help),
 }
 
@@ -20,9 +21,11 @@ pub(crate) enum Help {
     Test,
     Tidy,
     Sim,
+    Fuzz,
 }
 
 const SEEDS_DEFAULT: u64 = 1_000;
+const FUZZ_SECONDS_DEFAULT: u64 = 30;
 
 /// Reads the arguments after the program's name. An error is a text for whoever typed them.
 pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
@@ -35,6 +38,8 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
         ["tidy", ..] => (Command::Tidy, Help::Tidy),
         ["sim", "-h" | "--help"] => return Ok(Command::Help(Help::Sim)),
         ["sim", ref rest @ ..] => return parse_sim(rest),
+        ["fuzz", "-h" | "--help"] => return Ok(Command::Help(Help::Fuzz)),
+        ["fuzz", ref rest @ ..] => return parse_fuzz(rest),
         [unknown, ..] => return Err(format!("there is no command '{unknown}'")),
     };
     match arguments[1..] {
@@ -59,6 +64,25 @@ fn parse_sim(mut arguments: &[&str]) -> Result<Command, String> {
     Ok(Command::Sim { first_seed, seeds })
 }
 
+fn parse_fuzz(mut arguments: &[&str]) -> Result<Command, String> {
+    let (mut seconds, mut target) = (FUZZ_SECONDS_DEFAULT, None);
+    loop {
+        arguments = match *arguments {
+            [] => return Ok(Command::Fuzz { seconds, target }),
+            ["--seconds", ref rest @ ..] => {
+                let number = rest.first().and_then(|it| it.parse().ok()).filter(|it| *it > 0);
+                seconds = number.ok_or("'--seconds' of 'fuzz' needs a number above 0")?;
+                &arguments[2..]
+            }
+            [name, ref rest @ ..] if target.is_none() && !name.starts_with('-') => {
+                target = Some(name.to_owned());
+                rest
+            }
+            [argument, ..] => return Err(format!("'fuzz' takes no argument '{argument}'")),
+        };
+    }
+}
+
 impl fmt::Display for Help {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -67,6 +91,7 @@ impl fmt::Display for Help {
             Self::Test => TEST,
             Self::Tidy => TIDY,
             Self::Sim => SIM,
+            Self::Fuzz => FUZZ,
         })
     }
 }
@@ -81,6 +106,7 @@ Commands:
   test   The tests only
   tidy   The rules of the house that the compiler does not know
   sim    The simulation of the whole system, with faults
+  fuzz   The checks with made-up inputs, guided by what they reach
 
 Options:
   -h, --help   This text, or that of a command
@@ -136,13 +162,35 @@ Examples:
   cargo xtask sim --seed 42 --seeds 1
 ";
 
+const FUZZ: &str = "\
+The checks of crates/checks with made-up inputs, guided by what they reach. Prints for each target
+how many inputs ran, how many a second, how many were worth keeping, and how much of the code they
+reached. Fails when an input broke something, and names it. What was worth keeping stays in
+target/fuzz-corpus, and the next run goes on from there. Needs the nightly compiler and cargo-fuzz.
+
+Usage: cargo xtask fuzz [--seconds N] [TARGET]
+
+  --seconds N   How long each target runs (30 when not given)
+  TARGET        Only this one; the targets are the files of fuzz/fuzz_targets
+
+Examples:
+  cargo xtask fuzz
+  cargo xtask fuzz --seconds 600 frame_decoder
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_command_is_read_with_or_without_help() {
-        let cases: [(&[&str], Command); 8] = [
+        let all = Command::Fuzz { seconds: FUZZ_SECONDS_DEFAULT, target: None };
+        let one = Command::Fuzz { seconds: 5, target: Some("config".to_owned()) };
+        let cases: [(&[&str], Command); 12] = [
+            (&["fuzz"], all),
+            (&["fuzz", "--seconds", "5", "config"], one.clone()),
+            (&["fuzz", "config", "--seconds", "5"], one),
+            (&["fuzz", "-h"], Command::Help(Help::Fuzz)),
             (&["sim"], Command::Sim { first_seed: 0, seeds: SEEDS_DEFAULT }),
             (&["sim", "--seed", "7", "--seeds", "1"], Command::Sim { first_seed: 7, seeds: 1 }),
             (&["ci"], Command::Ci),
@@ -159,7 +207,11 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let cases: [(&[&str], &str); 7] = [
+        let cases: [(&[&str], &str); 11] = [
+            (&["fuzz", "--seconds"], "'--seconds' of 'fuzz' needs a number above 0"),
+            (&["fuzz", "--seconds", "0"], "'--seconds' of 'fuzz' needs a number above 0"),
+            (&["fuzz", "config", "wire"], "'fuzz' takes no argument 'wire'"),
+            (&["fuzz", "--size"], "'fuzz' takes no argument '--size'"),
             (&["sim", "--seeds"], "'--seeds' of 'sim' needs a number"),
             (&["sim", "--seed", "x"], "'--seed' of 'sim' needs a number"),
             (&["sim", "--size", "1"], "'sim' takes no argument '--size'"),
@@ -175,7 +227,8 @@ mod tests {
 
     #[test]
     fn every_help_shows_an_example() {
-        for help in [Help::Overview, Help::Ci, Help::Test, Help::Tidy, Help::Sim] {
+        let all = [Help::Overview, Help::Ci, Help::Test, Help::Tidy, Help::Sim, Help::Fuzz];
+        for help in all {
             let text = help.to_string();
             assert!(text.contains("Usage: cargo xtask") && text.contains("Example"), "{text}");
         }

@@ -108,6 +108,14 @@ impl SimulatedDisk {
         self.state().files[name].written.clone()
     }
 
+    /// Puts a file there, durably, in place of what it held.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut state = self.state();
+        let (written, durable) = (bytes.to_vec(), bytes.to_vec());
+        state.files.insert(name.to_owned(), File { written, durable, dirty: BTreeSet::new() });
+        state.durable_names.insert(name.to_owned());
+    }
+
     /// Flips bits of a file, durably.
     ///
     /// # Panics

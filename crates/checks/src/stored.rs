@@ -1,0 +1,229 @@
+//! Ledgers on a simulated disk: sound ones to begin with, and what one holds.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use ledger::disk::Disk as _;
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::{Archive, Fault, SteppedLedger, Summary};
+use lottery::conformance::submit;
+use lottery::{
+    Agencies, AgencyId, Appended, Batch, Bets, ChunkId, Done, DrawId, DrawName, DrawTerms, Event,
+    NumberRange, ReadError, Store as _, Timestamp, Winners,
+};
+
+use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
+
+pub(crate) const DRAW: DrawId = DrawId(1);
+pub(crate) const WINNING_NUMBER: u32 = 7;
+const AGENCIES: u32 = 3;
+const AT: Timestamp = Timestamp(1_724_278_275_000);
+
+/// The files of a folder, by name.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// One event of a ledger, with its bets when it is a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) event: Event,
+    pub(crate) text: Option<String>,
+}
+
+pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
+    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN as u64)
+}
+
+/// A disk that holds these files.
+pub(crate) fn disk_of(files: &Files) -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    files.iter().for_each(|(name, bytes)| disk.put(name, bytes));
+    disk
+}
+
+/// The files that a disk holds.
+pub(crate) fn files_of(disk: &SimulatedDisk) -> Files {
+    let names = disk.names().expect("a simulated disk without faults");
+    names.into_iter().map(|name| (name.clone(), disk.contents(&name))).collect()
+}
+
+/// Reads a ledger from outside, its indexes too, and changes nothing.
+pub(crate) fn read(disk: &SimulatedDisk) -> Result<(Vec<Told>, Summary), Fault> {
+    let archive = Archive::open_on(Arc::new(disk.clone()))?;
+    let mut told = Vec::new();
+    let summary = archive.check(|entry| {
+        let text = entry.batch.map(|batch| batch.text.to_owned());
+        let event = entry.event.clone();
+        told.push(Told { sequence: entry.sequence, at: entry.at, event, text });
+        Ok::<_, Fault>(())
+    })?;
+    Ok((told, summary))
+}
+
+/// The texts of a draw's batches, by agency and chunk, in order.
+pub(crate) fn scan(
+    ledger: &SteppedLedger,
+    draw: DrawId,
+) -> Result<Vec<(AgencyId, ChunkId, String)>, ReadError> {
+    let mut batches = Vec::new();
+    ledger.scan(draw, &mut |batch| {
+        batches.push((batch.agency, batch.chunk, batch.text.to_owned()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(batches)
+}
+
+/// The batches of a draw among what was told.
+pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId, String)> {
+    let batches = told.iter().filter_map(|told| match (&told.event, &told.text) {
+        (Event::BatchAccepted(batch), Some(text)) if batch.draw == draw => {
+            Some((batch.agency, batch.chunk, text.clone()))
+        }
+        _ => None,
+    });
+    batches.collect()
+}
+
+/// Who has betted on `number`, naively.
+pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -> Winners {
+    let mut winners = Winners::default();
+    for (agency, _, text) in batches {
+        for bet in text.split('&').filter(|bet| !bet.is_empty()) {
+            let fields: Vec<&str> = bet.split('|').collect();
+            if fields[4].parse() == Ok(number) {
+                winners.add(*agency, fields[2]);
+            }
+        }
+    }
+    winners
+}
+
+/// Opens what a disk holds as a store, has it take a batch in a draw of its own, and finds both
+/// again, also after the store was closed and opened. Reads only what is `sound`.
+pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
+    let ledger = open(disk).expect("it was opened before");
+    let draws = call(&ledger, |it, done| it.draws(done)).expect("it was just opened");
+    let is_free = |name: &String| draws.iter().all(|draw| draw.terms.name.as_str() != name);
+    let name = (0..).map(|number| format!("nuevo {number}")).find(is_free);
+    let terms = DrawTerms {
+        name: DrawName::new(name.expect("some number is free")).expect("a short name"),
+        agencies: Agencies::first(1).expect("one agency"),
+        numbers: NumberRange::default(),
+    };
+    let draw = call(&ledger, |it, done| it.open_draw(terms, AT, done)).expect("a new draw");
+    let batch = Batch { draw, ..batch(1, 0, 3) };
+    let stored = vec![(batch.agency, batch.chunk, batch.bets.text().to_owned())];
+    let appended = call(&ledger, |it, done| it.append(batch.clone(), AT, done));
+    assert_eq!(appended, Ok(Appended::New), "a store that opens takes a batch");
+    let is_there = |ledger: &SteppedLedger| {
+        let progress = call(ledger, |it, done| it.progress(draw, batch.agency, done));
+        let progress = progress.expect("the draw is there");
+        assert_eq!((progress.chunks_stored, progress.bets_stored), (1, 3));
+        assert!(!sound || scan(ledger, draw).as_ref() == Ok(&stored), "what it took is not there");
+    };
+    is_there(&ledger);
+    drop(ledger);
+    is_there(&open(disk).unwrap_or_else(|fault| panic!("it does not open again: {fault}")));
+}
+
+/// The files of a sound ledger: one of a few, some in several segments.
+///
+/// # Panics
+/// When it can't be made.
+#[must_use]
+pub fn sound_ledger(kind: usize) -> Vec<Vec<u8>> {
+    sound_files(kind).into_values().collect()
+}
+
+/// The files of a sound ledger with little in it, whose first segment is followed by another.
+///
+/// # Panics
+/// When it can't be made.
+#[must_use]
+pub fn sealed_ledger() -> Vec<Vec<u8>> {
+    let mut files = sound_files(0);
+    let records = records_in(&files[&name(1)]);
+    let last = records.last().expect("it holds a few");
+    let chain = *files[&name(1)][last.at + 48..].first_chunk().expect("a record is longer");
+    let header = segment_header(2, &End { sequence: last.sequence + 1, chain });
+    files.insert(name(2), file_of(&header, &[], &[]));
+    let disk = disk_of(&files);
+    // The first segment is given its index.
+    drop(open(&disk).expect("the second segment continues the first"));
+    takes_a_batch(&disk, true);
+    files_of(&disk).into_values().collect()
+}
+
+/// How many different sound ledgers there are.
+pub(crate) const SOUND_LEDGERS: usize = 4;
+
+pub(crate) fn sound_files(kind: usize) -> Files {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk).expect("an empty disk");
+    let terms = DrawTerms {
+        name: DrawName::new("sorteo").expect("a short name"),
+        agencies: Agencies::first(AGENCIES).expect("a few"),
+        numbers: NumberRange::default(),
+    };
+    assert_eq!(call(&ledger, |it, done| it.open_draw(terms, AT, done)), Ok(DRAW));
+    // Batches in a group, bets in a batch; groups of each.
+    let groups: &[(u32, u32)] = match kind {
+        // Short, the last group too.
+        0 => &[(1, 2), (3, 1), (2, 3), (1, 1)],
+        // The last group takes many sectors.
+        1 => &[(1, 2), (2, 60), (3, 40)],
+        // Several segments, all the draw's life.
+        2 => &[(2, 300), (3, 250), (2, 400), (1, 700), (3, 300), (1, 1)],
+        // Several segments, and the last has one record.
+        _ => &[(3, 600), (2, 500)],
+    };
+    for (chunk, (batches, bets)) in (0..).zip(groups) {
+        append_group(&ledger, chunk, *batches, *bets);
+    }
+    if kind == 2 {
+        make_draw(&ledger);
+    }
+    drop(ledger);
+    files_of(&disk)
+}
+
+fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
+    let pending: Vec<_> = (1..=batches)
+        .map(|agency| submit(|done| ledger.append(batch(agency, chunk, bets), AT, done)))
+        .collect();
+    ledger.turn();
+    for pending in pending {
+        assert_eq!(pending.answer(), Ok(Appended::New));
+    }
+}
+
+fn make_draw(ledger: &SteppedLedger) {
+    for agency in 1..=AGENCIES {
+        call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), AT, done)).expect("all is open");
+    }
+    call(ledger, |it, done| it.close(DRAW, AT, done)).expect("all have finished");
+    call(ledger, |it, done| it.draw(DRAW, WINNING_NUMBER, AT, done)).expect("it is closed");
+}
+
+/// A batch that depends on its arguments alone.
+fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
+    let bet = |bet: u32| {
+        let number = (agency * 31 + chunk * 7 + bet) % 50;
+        format!("Ana|Díaz|{agency}{chunk:02}{bet:03}|1990-01-02|{number}")
+    };
+    let text = (0..bets).map(bet).collect::<Vec<_>>().join("&");
+    let bets = Bets::parse(&text, NumberRange::default()).expect("acceptable bets");
+    Batch { draw: DRAW, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
+}
+
+/// Makes a call, and the turn that answers it.
+fn call<T: Send + 'static>(
+    ledger: &SteppedLedger,
+    call: impl FnOnce(&SteppedLedger, Done<T>),
+) -> T {
+    let pending = submit(|done| call(ledger, done));
+    ledger.turn();
+    pending.answer()
+}

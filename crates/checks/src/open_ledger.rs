@@ -115,8 +115,9 @@ fn holds(ledger: &ledger::SteppedLedger, told: &[Told], summary: &Summary) {
     for DrawStatus { id, state, batches, bets, .. } in &summary.draws {
         let expected = batches_in(told, *id);
         assert_eq!(scan(ledger, *id).as_ref(), Ok(&expected));
-        assert_eq!(*batches, expected.len() as u64);
-        let _ = bets;
+        let held = expected.iter().flat_map(|(_, _, text)| text.split('&'));
+        let held = held.filter(|bet| !bet.is_empty()).count();
+        assert_eq!((*batches, *bets), (expected.len() as u64, held as u64));
         match (state, ledger.winners(*id)) {
             (DrawState::Drawn { number }, Ok(winners)) => {
                 assert_eq!(winners, winners_in(&expected, *number));

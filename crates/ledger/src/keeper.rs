@@ -234,9 +234,8 @@ pub(crate) fn new_segment(
     if disk.names()?.contains(&name) {
         let unused = disk.open(&name, Claim::Write)?;
         let mut header = [0; BLOCK_LEN];
-        if unused.len()? >= BLOCK_LEN as u64 {
-            unused.read_at(0, &mut header)?;
-        }
+        let len = usize::try_from(unused.len()?).unwrap_or(usize::MAX).min(BLOCK_LEN);
+        unused.read_at(0, &mut header[..len])?;
         if header.iter().any(|&byte| byte != 0) {
             return Err(io::Error::other("a segment in use is never made anew"));
         }

@@ -168,6 +168,9 @@ fn config() {
     put("central", 0, central);
     put("agency", 1, agency);
     put("empty", 0, "");
+    let longest = "agencies = 1\nwinners_wait = \"4294967295\"\n\
+                   write_time_max = '2562047788015215h 30m 7.999999999s'\n";
+    put("longest-times", 0, longest);
     put("unknown-key", 0, "listen = 'x'\nlisten_on = 1\n");
     put("wrong-type", 1, "id = 'one'\n");
     put("not-toml", 1, "id = = 1\n");
@@ -180,12 +183,13 @@ fn open_ledger() {
         input
     };
     let small = checks::sound_ledger(0);
-    let sealed = checks::sealed_ledger();
+    let sealed = checks::sound_ledger(2);
     let put = |name: &str, input: &[u8]| write("open_ledger", name, &[input]);
     put("small", &sparse(0, &small));
     put("small-with-threads", &sparse(1 << 5, &small));
     put("large-group", &sparse(0, &checks::sound_ledger(1)));
     put("sealed", &sparse(0, &sealed));
+    put("last-segment-empty", &sparse(0, &checks::sound_ledger(3)));
     // A mended header is not in the input.
     let without_headers = |flags: u8, files: &[Vec<u8>]| {
         let mut input = vec![flags];

@@ -189,7 +189,7 @@ impl Agency {
             }
             Awaited::Ack(chunk) => CentralMessage::BetsAck { chunk: *chunk },
             Awaited::FinishAck => CentralMessage::FinishAck { agency: AGENCY },
-            Awaited::Winners if choice % 3 == 0 => CentralMessage::NoWinners,
+            Awaited::Winners if choice.is_multiple_of(3) => CentralMessage::NoWinners,
             Awaited::Winners | Awaited::MoreWinners if greeting => {
                 CentralMessage::WinnersPart { last: choice % 3 == 1, documents }
             }

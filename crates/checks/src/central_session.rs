@@ -164,7 +164,9 @@ impl<'a> Central<'a> {
             }
             Asked::Bets { chunk } => CentralMessage::BetsAck { chunk },
             Asked::Finish { agency } => CentralMessage::FinishAck { agency },
-            Asked::Winners if request.parts == 0 && choice % 3 == 0 => CentralMessage::NoWinners,
+            Asked::Winners if request.parts == 0 && choice.is_multiple_of(3) => {
+                CentralMessage::NoWinners
+            }
             Asked::Winners if !self.greeted => CentralMessage::Winners(documents("30876370,1")),
             Asked::Winners => {
                 let last = request.parts == PARTS_MAX || choice % 3 == 1;

@@ -25,7 +25,7 @@ mod open_ledger;
 mod stored;
 
 pub use ledger_bytes::sparse;
-pub use stored::{sealed_ledger, sound_ledger};
+pub use stored::sound_ledger;
 
 /// A check: its name, which is also its fuzz target's, and what it does with an input.
 #[derive(Clone, Copy, Debug)]

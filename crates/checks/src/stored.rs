@@ -104,14 +104,10 @@ pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -
 /// again, also after the store was closed and opened. Reads only what is `sound`.
 pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     let ledger = open(disk).expect("it was opened before");
-    let draws = call(&ledger, |it, done| it.draws(done)).expect("it was just opened");
+    let draws = call(&ledger, SteppedLedger::draws).expect("it was just opened");
     let is_free = |name: &String| draws.iter().all(|draw| draw.terms.name.as_str() != name);
     let name = (0..).map(|number| format!("nuevo {number}")).find(is_free);
-    let terms = DrawTerms {
-        name: DrawName::new(name.expect("some number is free")).expect("a short name"),
-        agencies: Agencies::first(1).expect("one agency"),
-        numbers: NumberRange::default(),
-    };
+    let terms = terms(&name.expect("some number is free"), 1);
     let draw = call(&ledger, |it, done| it.open_draw(terms, AT, done)).expect("a new draw");
     let batch = Batch { draw, ..batch(1, 0, 3) };
     let stored = vec![(batch.agency, batch.chunk, batch.bets.text().to_owned())];
@@ -128,65 +124,68 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     is_there(&open(disk).unwrap_or_else(|fault| panic!("it does not open again: {fault}")));
 }
 
-/// The files of a sound ledger: one of a few, some in several segments.
-///
-/// # Panics
-/// When it can't be made.
-#[must_use]
-pub fn sound_ledger(kind: usize) -> Vec<Vec<u8>> {
-    sound_files(kind).into_values().collect()
-}
-
-/// The files of a sound ledger with little in it, whose first segment is followed by another.
-///
-/// # Panics
-/// When it can't be made.
-#[must_use]
-pub fn sealed_ledger() -> Vec<Vec<u8>> {
-    let mut files = sound_files(0);
-    let records = records_in(&files[&name(1)]);
-    let last = records.last().expect("it holds a few");
-    let chain = *files[&name(1)][last.at + 48..].first_chunk().expect("a record is longer");
-    let header = segment_header(2, &End { sequence: last.sequence + 1, chain });
-    files.insert(name(2), file_of(&header, &[], &[]));
-    let disk = disk_of(&files);
-    // The first segment is given its index.
-    drop(open(&disk).expect("the second segment continues the first"));
-    takes_a_batch(&disk, true);
-    files_of(&disk).into_values().collect()
-}
-
 /// How many different sound ledgers there are.
 pub(crate) const SOUND_LEDGERS: usize = 4;
 
-pub(crate) fn sound_files(kind: usize) -> Files {
-    let disk = SimulatedDisk::new();
-    let ledger = open(&disk).expect("an empty disk");
-    let terms = DrawTerms {
-        name: DrawName::new("sorteo").expect("a short name"),
-        agencies: Agencies::first(AGENCIES).expect("a few"),
-        numbers: NumberRange::default(),
-    };
-    assert_eq!(call(&ledger, |it, done| it.open_draw(terms, AT, done)), Ok(DRAW));
-    // Batches in a group, bets in a batch; groups of each.
-    let groups: &[(u32, u32)] = match kind {
-        // Short, the last group too.
-        0 => &[(1, 2), (3, 1), (2, 3), (1, 1)],
+/// The files of a sound ledger: one of a few, two of them in several segments.
+///
+/// # Panics
+/// When there is none of that number.
+#[must_use]
+pub fn sound_ledger(number: usize) -> Vec<Vec<u8>> {
+    sound_files(number).into_values().collect()
+}
+
+pub(crate) fn sound_files(number: usize) -> Files {
+    assert!(number < SOUND_LEDGERS, "there is no such ledger");
+    // Segments; in each groups; in each so many batches of so many bets.
+    let segments: &[&[(u32, u32)]] = match number {
+        // Small groups.
+        0 => &[&[(1, 2), (3, 1), (2, 3), (1, 1)]],
         // The last group takes many sectors.
-        1 => &[(1, 2), (2, 60), (3, 40)],
-        // Several segments, all the draw's life.
-        2 => &[(2, 300), (3, 250), (2, 400), (1, 700), (3, 300), (1, 1)],
-        // Several segments, and the last has one record.
-        _ => &[(3, 600), (2, 500)],
+        1 => &[&[(1, 2), (2, 60), (3, 40)]],
+        // Several segments, and the draw made.
+        2 => &[&[(1, 2), (2, 20)], &[(3, 1)], &[(2, 5), (1, 30)]],
+        // Nothing in the last segment yet.
+        _ => &[&[(2, 3), (1, 20)], &[]],
     };
-    for (chunk, (batches, bets)) in (0..).zip(groups) {
-        append_group(&ledger, chunk, *batches, *bets);
+    let disk = SimulatedDisk::new();
+    let mut chunk = 0;
+    for groups in segments {
+        if chunk > 0 {
+            begin_segment(&disk);
+        }
+        let ledger = open(&disk).expect("a sound ledger");
+        let opened = call(&ledger, |it, done| it.open_draw(terms("sorteo", AGENCIES), AT, done));
+        assert_eq!(opened, Ok(DRAW));
+        for (batches, bets) in *groups {
+            append_group(&ledger, chunk, *batches, *bets);
+            chunk += 1;
+        }
     }
-    if kind == 2 {
-        make_draw(&ledger);
+    if number == 2 {
+        make_draw(&open(&disk).expect("a sound ledger"));
     }
-    drop(ledger);
     files_of(&disk)
+}
+
+/// Puts the next segment behind the last, as if that were full: then a ledger of several segments
+/// need not be large. The last one is given its index when the ledger is opened.
+fn begin_segment(disk: &SimulatedDisk) {
+    let files = files_of(disk);
+    let (last, number) = (&files[&name(files.len())], files.len() + 1);
+    let record = *records_in(last).last().expect("segments with nothing in them are the last");
+    let chain = *last[record.at + 48..].first_chunk().expect("a record is longer");
+    let header = segment_header(number, &End { sequence: record.sequence + 1, chain });
+    disk.put(&name(number), &file_of(&header, &[], &[]));
+}
+
+fn terms(name: &str, agencies: u32) -> DrawTerms {
+    DrawTerms {
+        name: DrawName::new(name).expect("a short name"),
+        agencies: Agencies::first(agencies).expect("a few"),
+        numbers: NumberRange::default(),
+    }
 }
 
 fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {

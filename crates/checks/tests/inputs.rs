@@ -1,5 +1,7 @@
 //! Every committed input of every check: seeds, and what once broke something.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -176,19 +176,17 @@ impl Failure {
 /// The last figures that the fuzzer told.
 fn figures(said: &str) -> Figures {
     let stat = |name: &str| {
-        let lines = said.lines().filter_map(|line| line.strip_prefix("stat::"));
-        let values = lines.filter_map(|line| line.split_once(':')).filter(|(key, _)| *key == name);
-        values.last().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or_default()
+        let stats = said.lines().rev().filter_map(|line| line.strip_prefix("stat::"));
+        let mut values = stats.filter_map(|stat| stat.strip_prefix(name)?.strip_prefix(':'));
+        values.next().and_then(|value| value.trim().parse().ok()).unwrap_or_default()
     };
     // `#9 DONE cov: 1 ft: 2 corp: 3/4b ...`
     let progress = |name: &str| {
-        let words: Vec<&str> = said
-            .lines()
-            .filter(|line| line.starts_with('#'))
-            .filter_map(|line| line.split_once(name).map(|(_, rest)| rest.trim_start()))
-            .collect();
-        let digits = words.last().map(|it| it.split(|c: char| !c.is_ascii_digit()).next());
-        digits.flatten().and_then(|digits| digits.parse().ok()).unwrap_or_default()
+        let lines = said.lines().rev().filter(|line| line.starts_with('#'));
+        let mut values = lines.filter_map(|line| line.split_once(name));
+        let digits =
+            values.next().and_then(|(_, it)| it.split([' ', '/']).find(|it| !it.is_empty()));
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
     };
     Figures {
         executions: stat("number_of_executed_units"),
@@ -201,8 +199,8 @@ fn figures(said: &str) -> Figures {
 
 /// The input that broke something, as the fuzzer told.
 fn artefact(said: &str) -> Option<PathBuf> {
-    let told = said.lines().filter_map(|line| line.split_once("Test unit written to "));
-    told.last().map(|(_, path)| PathBuf::from(path.trim()))
+    let mut told = said.lines().filter_map(|line| line.split_once("Test unit written to "));
+    told.next_back().map(|(_, path)| PathBuf::from(path.trim()))
 }
 
 #[cfg(test)]

@@ -224,6 +224,12 @@ fn damaged_ledger() {
         put(&format!("zeros-{kind}"), &[kind, 3, 0, 0, 3, 0, 0, 40]);
         put(&format!("sectors-{kind}"), &[kind, 4, 0, 0, 2, 0, 0, 40]);
     }
+    // Edits one behind the other; where one ends depends on its kind, so the later ones are any.
+    let edits = [7, 90, 0, 1, 0, 3, 1, 4, 0, 0, 2, 0, 40, 3, 9, 1, 5, 0, 77, 1, 0, 2, 6, 200, 1, 8];
+    for kind in 0..4 {
+        let several = [&[kind][..], &edits, &edits[3..], &edits[7..]].concat();
+        put(&format!("several-{kind}"), &several);
+    }
     put("swap", &[2, 5, 0, 0, 1, 0, 0, 1, 0, 0, 4]);
     put("copy", &[2, 6, 0, 0, 1, 1, 0, 1, 0, 0, 4]);
     put("truncate", &[2, 7, 10, 0, 5, 0]);

@@ -11,7 +11,7 @@ use lottery::{DrawState, ReadError, Store as _};
 
 use crate::decisions::Decisions;
 use crate::ledger_bytes::{
-    BLOCK_LEN, RECORD_HEADER_LEN, RecordPlace, SECTOR_LEN, SEGMENT_LEN, name, records_in,
+    BLOCK_LEN, RECORD_HEADER_LEN, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, name, records_in,
 };
 use crate::stored::{
     DRAW, Files, SOUND_LEDGERS, Told, WINNING_NUMBER, batches_in, disk_of, files_of, open, read,
@@ -117,7 +117,7 @@ impl Sound {
     fn is_all_of(&self, files: &Files) -> bool {
         files.iter().all(|(name, bytes)| match self.files.get(name) {
             Some(written) => written == bytes,
-            None => bytes.iter().all(|&byte| byte == 0),
+            None => is_zero(bytes),
         })
     }
 }
@@ -128,7 +128,7 @@ impl Lost<'_> {
         let RecordPlace { at, len, .. } = self.place;
         let Some(file) = files.get(self.file) else { return !self.witnessed };
         let rest = file.get(at..SEGMENT_LEN).unwrap_or_default();
-        let end_removed = rest.iter().all(|&byte| byte == 0);
+        let end_removed = is_zero(rest);
         let has_unwritten = [at + RECORD_HEADER_LEN, at + len].into_iter().any(|end| {
             let mut from = at;
             std::iter::from_fn(|| {
@@ -136,7 +136,7 @@ impl Lost<'_> {
                 from = sector.end;
                 (!sector.is_empty()).then_some(sector)
             })
-            .any(|sector| file.get(sector).is_some_and(|it| it.iter().all(|&byte| byte == 0)))
+            .any(|sector| file.get(sector).is_some_and(is_zero))
         });
         !self.witnessed && (end_removed || has_unwritten)
     }
@@ -232,15 +232,24 @@ fn move_file(files: &mut Files, from: &str, decisions: &mut Decisions<'_>) {
 fn changed_only_what_it_may(before: &Files, after: &Files, opened: bool) {
     for (name, before) in before {
         let after = after.get(name).unwrap_or_else(|| panic!("{name} was removed"));
-        let records = |file: &[u8]| file[..file.len().min(SEGMENT_LEN)].to_vec();
-        let (before, after) = (records(before), records(after));
+        let (before, after) = (records_of(before), records_of(after));
         if !opened {
             assert!(before == after, "{name} was changed and not opened");
-        } else if before.iter().any(|&byte| byte != 0) {
-            let cut = before.iter().zip(&after).position(|(a, b)| a != b).unwrap_or(before.len());
-            assert!(after[cut..].iter().all(|&byte| byte == 0), "{name} was written to");
+        } else if !is_zero(before) {
+            let pairs = || before.chunks(BLOCK_LEN).zip(after.chunks(BLOCK_LEN));
+            let block = pairs().take_while(|(before, after)| before == after).count();
+            let differs = |(before, after): (&[u8], &[u8])| {
+                before.iter().zip(after).take_while(|(a, b)| a == b).count()
+            };
+            let cut = block * BLOCK_LEN + pairs().nth(block).map_or(0, differs);
+            assert!(is_zero(after.get(cut..).unwrap_or_default()), "{name} was written to");
         }
     }
+}
+
+/// A segment's file without its index.
+fn records_of(file: &[u8]) -> &[u8] {
+    &file[..file.len().min(SEGMENT_LEN)]
 }
 
 /// What the store gives back is what was stored, from the first record on, or it says that it

@@ -1,6 +1,6 @@
 //! The command line: which command, with what.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, value_parser};
 
 use crate::models::Replay;
 use crate::torture::Ending;
@@ -90,6 +90,23 @@ pub(crate) enum Command {
         #[arg(long, value_name = "HOW", default_value_t = Ending::Kill)]
         ending: Ending,
     },
+
+    /// The checks with made-up inputs, guided by what they reach
+    ///
+    /// The checks of crates/checks with made-up inputs, guided by what they reach. Prints for each
+    /// target how many inputs ran, how many a second, how many were worth keeping, and how much of
+    /// the code they reached. Fails when an input broke something, and names it. What was worth
+    /// keeping stays in target/fuzz-corpus, and the next run goes on from there. Needs the nightly
+    /// compiler and cargo-fuzz.
+    #[command(after_help = "Examples:\n  cargo xtask fuzz\n  \
+                            cargo xtask fuzz --seconds 600 frame_decoder")]
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// Only this one; the targets are the files of fuzz/fuzz_targets
+        target: Option<String>,
+    },
 }
 
 /// The model and the file of `--replay`.
@@ -114,7 +131,13 @@ mod tests {
         Arguments::command().debug_assert();
         let torture = |rounds, first_seed, ending| Command::Torture { rounds, first_seed, ending };
         let sigterm = ["torture", "--seed", "7", "--rounds", "1", "--ending", "sigterm"];
-        let cases: [(&[&str], Command); 7] = [
+        let fuzz = |seconds, target: Option<&str>| Command::Fuzz {
+            seconds,
+            target: target.map(str::to_owned),
+        };
+        let cases: [(&[&str], Command); 9] = [
+            (&["fuzz"], fuzz(30, None)),
+            (&["fuzz", "--seconds", "5", "config"], fuzz(5, Some("config"))),
             (&["ci"], Command::Ci),
             (&["test"], Command::Test),
             (&["tidy"], Command::Tidy),
@@ -135,7 +158,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_wrong_usage() {
-        let wrong: [&[&str]; 7] = [
+        let wrong: [&[&str]; 9] = [
+            &["fuzz", "--seconds", "0"],
+            &["fuzz", "config", "wire"],
             &[],
             &["dance"],
             &["ci", "fast"],

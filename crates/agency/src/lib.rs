@@ -12,6 +12,7 @@
 //! connection   a socket and wire's session
 //! attempt      what is said on one connection, from HELLO to the winners
 //! run          attempts until the winners are there
+//! preview      what would be sent of a file (feature `preview`)
 //! ```
 //!
 //! Invariants: nothing is sent of a file with rows at fault, unless that was asked for; a batch
@@ -29,6 +30,8 @@ pub mod limits;
 mod options;
 mod outbox;
 mod plan;
+#[cfg(feature = "preview")]
+pub mod preview;
 mod rows;
 mod run;
 

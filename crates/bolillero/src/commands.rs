@@ -13,12 +13,14 @@ mod serve;
 mod winners;
 
 pub(crate) use agency::AgencyArgs;
+pub use agency::agency_settings;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use serve::ServeArgs;
+pub use serve::serve_settings;
 pub(crate) use winners::WinnersArgs;
 
 use crate::cli::Command;

@@ -4,6 +4,7 @@
 //! not known is refused: a misspelt one must not be passed over.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -36,6 +37,36 @@ fn merge<T: Serialize + DeserializeOwned>(given: T, text: &str) -> anyhow::Resul
     let mut table: toml::Table = toml::from_str(text)?;
     table.extend(toml::Table::try_from(given)?);
     Ok(table.try_into()?)
+}
+
+/// What the text of a configuration file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadSettings {
+    /// The same settings as the text of a file.
+    pub file: String,
+    /// The values, and what they ask for or why they can't be used, for people.
+    pub values: String,
+}
+
+impl ReadSettings {
+    /// The settings in a file alone; the error is what a person would be told.
+    pub(crate) fn of<T, O>(
+        text: &str,
+        options: impl FnOnce(&T) -> Result<O, Ending>,
+    ) -> Result<Self, String>
+    where
+        T: Serialize + DeserializeOwned + Default + Debug,
+        O: Debug,
+    {
+        let settings: T = merge(T::default(), text).map_err(|error| format!("{error:#}"))?;
+        let file = toml::to_string(&settings).map_err(|error| error.to_string())?;
+        let options = match options(&settings) {
+            Ok(options) => format!("{options:?}"),
+            Err(Ending::Failed(why) | Ending::Wrong(why)) => format!("{why:#}"),
+            Err(Ending::Usage(why)) => why.to_string(),
+        };
+        Ok(Self { file, values: format!("{settings:?}, {options}") })
+    }
 }
 
 /// Refuses variables that look like settings and are none.

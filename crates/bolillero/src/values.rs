@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time: `10m`, `1h 30m`, `250ms`; a bare number is seconds.
+/// A length of time: `10m`, `1h 30m`, `250ms`; a bare number is seconds, 136 years at the
+/// most: what is read can be written again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(pub(crate) Duration);
 
@@ -23,8 +24,8 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(seconds) = text.parse() {
-            return Ok(Self(Duration::from_secs(seconds)));
+        if let Ok(seconds) = text.parse::<u32>() {
+            return Ok(Self(Duration::from_secs(seconds.into())));
         }
         let duration: Option<SignedDuration> = text.parse().ok();
         let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
@@ -103,7 +104,7 @@ mod tests {
         for (text, ms) in cases {
             assert_eq!(text.parse(), Ok(Span(Duration::from_millis(ms))), "{text}");
         }
-        for text in ["", "-1s", "ten", "1 fortnight", "-5"] {
+        for text in ["", "-1s", "ten", "1 fortnight", "-5", "18446744073709551615"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         let printed = Span(Duration::from_secs(90)).to_string();

@@ -13,7 +13,7 @@ use crate::error::{Damage, Fault};
 use crate::index;
 use crate::ledger::take;
 use crate::record::Chain;
-use crate::recovery::{admit, check_continues, segments_in};
+use crate::recovery::{admit_record, check_continues, segments_in};
 use crate::segment::{self, Image, SegmentHeader, Tail};
 
 /// A ledger open for reading.
@@ -113,7 +113,7 @@ impl Archive {
                     Ok(record) => record,
                     Err(stop) => break stop,
                 };
-                admit(&mut draws, &record.event, &header, record.offset)?;
+                admit_record(&mut draws, &record, &header)?;
                 let batch = match &record.event {
                     Event::BatchAccepted(batch) => Some(index::stored(batch, record.text)),
                     _ => None,

@@ -182,12 +182,12 @@ impl Recovered {
         let mut last_record = walk.offset();
         let stop = loop {
             match walk.step() {
-                Ok(Record { event, offset, header: record, .. }) => {
-                    self.apply(&event, &header, offset)?;
-                    if record.group != last_group.0 {
-                        last_group = (record.group, offset);
+                Ok(record) => {
+                    admit_record(&mut self.draws, &record, &header)?;
+                    if record.header.group != last_group.0 {
+                        last_group = (record.header.group, record.offset);
                     }
-                    last_record = offset;
+                    last_record = record.offset;
                 }
                 Err(stop) => break stop,
             }
@@ -224,8 +224,27 @@ pub(crate) fn check_continues(
     Err(Fault::Damage(Damage::new(&segment::name(header.number), 0, what)))
 }
 
+/// Applies a record that was read whole, unless the rules forbid it or it holds other bets than it
+/// says.
+pub(crate) fn admit_record(
+    draws: &mut Draws,
+    record: &Record<'_>,
+    header: &SegmentHeader,
+) -> Result<(), Fault> {
+    if let Event::BatchAccepted(batch) = &record.event {
+        let mut bets = index::stored(batch, record.text).bets();
+        let sound = bets.try_fold(0_u32, |count, bet| bet.is_ok().then_some(count + 1));
+        if sound != Some(batch.bets) {
+            let what = "a batch that does not hold the bets that it says";
+            let file = segment::name(header.number);
+            return Err(Fault::Damage(Damage::new(&file, record.offset as u64, what)));
+        }
+    }
+    admit(draws, &record.event, header, record.offset)
+}
+
 /// Applies an event that was read, unless the rules forbid it.
-pub(crate) fn admit(
+fn admit(
     draws: &mut Draws,
     event: &Event,
     header: &SegmentHeader,

@@ -76,7 +76,11 @@ impl SegmentHeader {
         let file_len =
             file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
         if file_len < BLOCK_LEN as u64 {
-            return Ok(None);
+            // Left by a crash while it was made, then it was never written to; or cut later.
+            return match is_zero(file, file_len).map_err(|e| Fault::io("reading", &name, e))? {
+                true => Ok(None),
+                false => Err(cut_short(&name, file_len)),
+            };
         }
         let mut bytes = [0; BLOCK_LEN];
         file.read_at(0, &mut bytes).map_err(|error| Fault::io("reading", &name, error))?;
@@ -112,10 +116,14 @@ impl SegmentHeader {
             return Err(damage("the segment's header belongs to another file or length"));
         }
         if file_len < header.len {
-            return Err(Fault::Damage(Damage::new(&name, file_len, "the segment is cut short")));
+            return Err(cut_short(&name, file_len));
         }
         Ok(Some(header))
     }
+}
+
+fn cut_short(name: &str, file_len: u64) -> Fault {
+    Fault::Damage(Damage::new(name, file_len, "the segment is cut short"))
 }
 
 /// Whether a file reads as zeros.
@@ -194,6 +202,9 @@ pub(crate) fn read_record(
     let name = name(segment.number);
     let damage = |what| Fault::Damage(Damage::new(&name, offset as u64, what));
     let room = usize::try_from(segment.len).expect("a segment fits memory").saturating_sub(offset);
+    if room == 0 {
+        return Err(damage("there is no record behind the end of the segment"));
+    }
     let mut bytes = vec![0; room.min(RECORD_READ_LEN)];
     let fill = |bytes: &mut [u8]| {
         file.read_at(offset as u64, bytes).map_err(|error| Fault::io("reading", &name, error))

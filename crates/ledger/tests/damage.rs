@@ -224,6 +224,21 @@ fn a_lost_header_is_damage_and_nothing_is_made_anew_over_it() {
 }
 
 #[test]
+fn a_segment_cut_anywhere_is_damage_and_is_not_made_anew() {
+    let disk = played();
+    let last = segments(&disk).pop().unwrap();
+    let whole = disk.contents(&last);
+    for len in [1, 16, 71, 72, 511, 512, 4095, 4096, 5000, 98_303] {
+        let what = format!("cut to {len} bytes");
+        disk.put(&last, &whole[..len]);
+        assert_eq!(damage(check(&disk), &what).file, last, "{what}");
+        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+        assert_eq!(damage(opened.map(drop), &what).file, last, "{what}");
+        assert!(disk.contents(&last) == whole[..len], "{what}");
+    }
+}
+
+#[test]
 fn bytes_where_nothing_was_written_are_found() {
     let disk = played();
     let last = segments(&disk).pop().unwrap();

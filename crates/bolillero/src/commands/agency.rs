@@ -14,6 +14,7 @@ use super::progress;
 use super::serve::needed;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
+use crate::settings::ReadSettings;
 use crate::values::{Name, Numbers};
 use crate::{settings, signals};
 
@@ -125,6 +126,14 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     print(&report.winners)?;
     log_end(&report);
     Ok(())
+}
+
+/// What the text of a configuration file of `agency` says, without anything being done.
+///
+/// # Errors
+/// What a person would be told of a file that can't be used.
+pub fn agency_settings(text: &str) -> Result<ReadSettings, String> {
+    ReadSettings::of(text, AgencyArgs::options)
 }
 
 impl AgencyArgs {

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
+use crate::settings::ReadSettings;
 use crate::values::{Name, Numbers, Span};
 use crate::{descriptors, settings, signals};
 
@@ -249,6 +250,14 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+/// What the text of a configuration file of `serve` says, without anything being done.
+///
+/// # Errors
+/// What a person would be told of a file that can't be used.
+pub fn serve_settings(text: &str) -> Result<ReadSettings, String> {
+    ReadSettings::of(text, ServeArgs::options)
 }
 
 impl ServeArgs {

@@ -153,6 +153,16 @@ impl SimulatedDisk {
         self.state().named(name).written.clone()
     }
 
+    /// Puts a file there, durably, in place of what it held.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut state = self.state();
+        let (written, durable) = (bytes.to_vec(), bytes.to_vec());
+        let id = state.files.len();
+        state.files.insert(id, File { written, durable, ..File::default() });
+        state.names.insert(name.to_owned(), id);
+        state.durable_names.insert(name.to_owned(), id);
+    }
+
     /// Flips bits of a file, durably.
     ///
     /// # Panics

@@ -1,0 +1,311 @@
+//! Anything that an agency may send into wire's `CentralSession`, while requests are answered in
+//! any order, refused, answered in parts, and replies are sent in any pieces.
+//!
+//! Input: longest message, window, a schedule of steps, the bytes. What must be sent is kept in a
+//! naive model: the replies of each request, in the order of the requests, up to the one that
+//! closes.
+
+use wire::limits::{FRAME_LEN_LEAST, FRAME_LEN_MAX, OUTGOING_LEN_MAX, READ_LEN_MAX};
+use wire::{
+    AgencyMessage, CentralMessage, CentralSession, Documents, DrawName, DrawState, ErrorCode,
+    ErrorMessage, Fault, FaultCode, RequestError, Sender, SessionLimits, Ticket, Welcome,
+};
+
+use crate::decisions::Decisions;
+use crate::frames;
+
+/// Every input ends, whatever its schedule.
+const STEPS_MAX: usize = 2_000;
+/// More than all that is said here in reply to one request.
+const REPLY_LEN_MAX: usize = 1_024;
+/// A slot for a request, in bytes, and more.
+const SLOT_LEN_MAX: usize = 64;
+/// Parts of winners before the last.
+const PARTS_MAX: usize = 3;
+
+pub(crate) fn check(input: &[u8]) {
+    let mut decisions = Decisions::new(input);
+    let frame_len_max = decisions.one_of(&[FRAME_LEN_LEAST, 512, FRAME_LEN_MAX]);
+    let window = decisions.one_of(&[1, 2, 3, 8, 40]);
+    let limits = SessionLimits::new(frame_len_max, window).expect("within their ranges");
+    let mut schedule = decisions.schedule();
+    let mut central = Central::new(limits, decisions.rest());
+    let steps = schedule.len() + 4 * central.unread.len();
+    for _ in 0..steps.min(STEPS_MAX) {
+        let step = schedule.step();
+        central.step(step % 8, step / 8);
+        central.take_requests();
+        central.check_bounds();
+    }
+    central.answer_the_rest();
+    central.check_heard();
+}
+
+struct Central<'a> {
+    session: CentralSession,
+    limits: SessionLimits,
+    unread: &'a [u8],
+    kept: Vec<(Ticket, Request)>,
+    /// What must be sent for each request, in their order, and whether it is all.
+    expected: Vec<(Vec<u8>, bool)>,
+    /// The reply that closes, as a place in `expected`.
+    closing: Option<usize>,
+    greeted: bool,
+    ended: bool,
+    heard: Vec<u8>,
+}
+
+/// A request as far as replies depend on it, and its place in `expected`.
+struct Request {
+    asked: Asked,
+    place: usize,
+    parts: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Asked {
+    Hello { version: u16, agency: u32 },
+    Bets { chunk: u32 },
+    Finish { agency: u32 },
+    Winners,
+}
+
+impl<'a> Central<'a> {
+    fn new(limits: SessionLimits, unread: &'a [u8]) -> Self {
+        Self {
+            session: CentralSession::new(limits),
+            limits,
+            unread,
+            kept: Vec::new(),
+            expected: Vec::new(),
+            closing: None,
+            greeted: false,
+            ended: false,
+            heard: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, kind: usize, choice: usize) {
+        match kind {
+            0 | 1 => self.read(1 + choice * choice),
+            2 => self.read(usize::MAX),
+            3 | 4 => self.answer(choice, false),
+            5 => self.answer(choice, choice % 2 == 1),
+            6 => self.send(1 + choice * choice * choice),
+            _ if choice == 0 => self.refuse_unasked(),
+            _ if choice == 1 => {
+                self.session.end_of_input();
+                self.ended = true;
+            }
+            _ => self.send(usize::MAX),
+        }
+    }
+
+    fn read(&mut self, wanted: usize) {
+        if !self.session.wants_input() {
+            return;
+        }
+        assert!(!self.ended && self.closing.is_none(), "input is wanted of a session that ends");
+        let space = self.session.space();
+        let len = wanted.min(space.len()).min(self.unread.len());
+        assert!(len > 0 || self.unread.is_empty(), "input is wanted, and there is no room");
+        space[..len].copy_from_slice(&self.unread[..len]);
+        self.session.filled(len);
+        self.unread = &self.unread[len..];
+    }
+
+    fn take_requests(&mut self) {
+        loop {
+            let taken = self.session.next_request();
+            assert!(self.closing.is_none() || matches!(taken, Ok(None)), "a request after the end");
+            let place = self.expected.len();
+            match taken {
+                Ok(None) => break,
+                Ok(Some((ticket, message))) => {
+                    let asked = match message {
+                        AgencyMessage::Hello(hello) => {
+                            assert_eq!(place, 0, "HELLO is only given as the first");
+                            Asked::Hello { version: hello.version, agency: hello.agency }
+                        }
+                        AgencyMessage::Bets(bets) => Asked::Bets { chunk: bets.chunk },
+                        AgencyMessage::Finish { agency } => Asked::Finish { agency },
+                        AgencyMessage::GetWinners { .. } => Asked::Winners,
+                    };
+                    self.kept.push((ticket, Request { asked, place, parts: 0 }));
+                    self.expected.push((Vec::new(), false));
+                }
+                Err(error) => {
+                    self.expected.push((bytes_of(&refusal(&error)), true));
+                    if error.closes() {
+                        self.closing = Some(place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers, or refuses, one of the requests that wait.
+    fn answer(&mut self, choice: usize, refuse: bool) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let (ticket, mut request) = self.kept.swap_remove(choice % self.kept.len());
+        if refuse {
+            return self.refuse(ticket, &request, choice);
+        }
+        let documents = |text: &'static str| Documents::from_text(text).expect("short");
+        let reply = match request.asked {
+            Asked::Hello { version, agency } => {
+                let welcome = self.welcome(version, agency);
+                self.expect(request.place, &CentralMessage::Welcome(welcome.clone()), true);
+                self.session.greet(ticket, welcome);
+                self.greeted = true;
+                return;
+            }
+            Asked::Bets { chunk } => CentralMessage::BetsAck { chunk },
+            Asked::Finish { agency } => CentralMessage::FinishAck { agency },
+            Asked::Winners if request.parts == 0 && choice.is_multiple_of(3) => {
+                CentralMessage::NoWinners
+            }
+            Asked::Winners if !self.greeted => CentralMessage::Winners(documents("30876370,1")),
+            Asked::Winners => {
+                let last = request.parts == PARTS_MAX || choice % 3 == 1;
+                CentralMessage::WinnersPart { last, documents: documents("24807259") }
+            }
+        };
+        let more = matches!(reply, CentralMessage::WinnersPart { last: false, .. });
+        self.expect(request.place, &reply, !more);
+        if more {
+            self.session.reply_part(&ticket, &reply);
+            request.parts += 1;
+            self.kept.push((ticket, request));
+        } else {
+            self.session.reply(ticket, &reply);
+        }
+    }
+
+    fn welcome(&self, version: u16, agency: u32) -> Welcome<'static> {
+        Welcome {
+            version: version.min(wire::limits::VERSION),
+            agency,
+            window: self.limits.window(),
+            frame_len_max: self.limits.frame_len_max(),
+            number_min: 0,
+            number_max: 9_999,
+            chunks_stored: 0,
+            bets_stored: 0,
+            prefix_digest: [0; 32],
+            state: DrawState::Open,
+            draw_name: DrawName::new("sorteo").expect("short"),
+        }
+    }
+
+    fn refuse(&mut self, ticket: Ticket, request: &Request, choice: usize) {
+        let error = match request.asked {
+            Asked::Bets { chunk } if choice % 4 == 1 => {
+                let fault = Fault { position: 3, code: FaultCode::Document };
+                ErrorMessage::of_chunk(ErrorCode::BadBets, chunk, "ñ").with_faults([fault])
+            }
+            _ => ErrorMessage::closing(ErrorCode::StorageFailed, "because"),
+        };
+        let closes = !self.greeted || error.chunk().is_none();
+        if self.is_sent(request.place) {
+            self.expect(request.place, &CentralMessage::Error(error.clone()), true);
+            if closes {
+                self.closing = Some(request.place);
+            }
+        }
+        self.session.refuse(ticket, error);
+    }
+
+    fn refuse_unasked(&mut self) {
+        let error = ErrorMessage::closing(ErrorCode::ShuttingDown, "adiós");
+        if self.closing.is_none() {
+            self.closing = Some(self.expected.len());
+            self.expected.push((bytes_of(&error), true));
+        }
+        self.session.refuse_unasked(error);
+    }
+
+    fn send(&mut self, wanted: usize) {
+        let len = wanted.min(self.session.outgoing().len());
+        self.heard.extend_from_slice(&self.session.outgoing()[..len]);
+        self.session.sent(len);
+    }
+
+    /// Whether what is said in this place is sent: it is not behind the one that closes.
+    fn is_sent(&self, place: usize) -> bool {
+        self.closing.is_none_or(|closing| place <= closing)
+    }
+
+    fn expect(&mut self, place: usize, message: &CentralMessage<'_>, complete: bool) {
+        let (bytes, is_complete) = &mut self.expected[place];
+        assert!(!*is_complete, "a ticket is answered once");
+        message.encode(bytes);
+        *is_complete = complete;
+    }
+
+    fn check_bounds(&self) {
+        let window = usize::from(self.limits.window());
+        let closing = usize::from(self.closing.is_some());
+        let unanswered = self.expected.iter().take(self.closing.map_or(usize::MAX, |at| at + 1));
+        let unanswered = unanswered.skip_while(|(_, complete)| *complete).count();
+        assert_eq!(self.session.unanswered(), unanswered);
+        // A refusal that was not asked for has a place of its own.
+        assert!(unanswered <= window + closing, "more than the window is unanswered");
+        assert_eq!(self.session.is_closing(), self.closing.is_some());
+        assert_eq!(self.session.identity().is_some(), self.greeted);
+
+        let received = self.limits.frame_len_max() as usize + READ_LEN_MAX;
+        // A part of what was sent may still be there, and a Vec may hold twice what is in it.
+        let outgoing = 4 * (OUTGOING_LEN_MAX + (window + 1) * REPLY_LEN_MAX);
+        let held_back = 2 * window * REPLY_LEN_MAX;
+        let slots = 2 * (window + 1).max(wire::limits::WINDOW.into()) * SLOT_LEN_MAX;
+        assert!(
+            self.session.memory_len() <= received + outgoing + held_back + slots,
+            "memory out of bounds"
+        );
+    }
+
+    fn answer_the_rest(&mut self) {
+        while !self.kept.is_empty() {
+            self.answer(1, false);
+        }
+        self.send(usize::MAX);
+        let ends = self.closing.is_some();
+        assert!(!ends || self.session.is_closed(), "all is sent, and it is not closed");
+    }
+
+    /// All that was sent is what was expected; it is sound, and all that this side may be told.
+    fn check_heard(&self) {
+        let replies = self.expected.iter().take(self.closing.map_or(usize::MAX, |at| at + 1));
+        let expected: Vec<u8> = replies.flat_map(|(bytes, _)| bytes.iter().copied()).collect();
+        assert!(self.heard == expected, "other bytes than the replies in their order");
+        let (frames, rest, _) = frames::split(Sender::Central, &self.heard, usize::MAX);
+        assert!(rest.is_empty(), "the last message is not whole");
+        for (at, frame) in frames.iter().enumerate() {
+            let last = at + 1 == frames.len();
+            match CentralMessage::decode(frame).expect("the central speaks its protocol") {
+                CentralMessage::Error(error) if error.chunk().is_none() => assert!(last),
+                CentralMessage::Error(_) => assert!(self.greeted || last),
+                message => assert!(self.greeted || message.is_of_the_field()),
+            }
+        }
+    }
+}
+
+/// What the session says to a request that it refuses by itself.
+fn refusal(error: &RequestError) -> ErrorMessage {
+    match error {
+        RequestError::OtherAgency { chunk: Some(chunk), .. } => {
+            ErrorMessage::of_chunk(error.code(), *chunk, &error.to_string())
+        }
+        _ => ErrorMessage::closing(error.code(), &error.to_string()),
+    }
+}
+
+fn bytes_of(error: &ErrorMessage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    CentralMessage::Error(error.clone()).encode(&mut bytes);
+    bytes
+}

@@ -1,0 +1,292 @@
+//! Sound ledgers, edited after they were written, and opened: what was stored is given back from
+//! the first record on without a gap, or the damage is told.
+//!
+//! Input: which ledger, then edits. What may be passed over is what docs/ledger.md says can't be
+//! told: an end that was removed, and a sector lost in the last group that was written.
+
+use std::sync::OnceLock;
+
+use ledger::{Fault, SteppedLedger};
+use lottery::{DrawState, ReadError, Store as _};
+
+use crate::decisions::Decisions;
+use crate::ledger_bytes::{
+    BLOCK_LEN, RECORD_HEADER_LEN, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, name, records_in,
+};
+use crate::stored::{
+    DRAW, Files, SOUND_LEDGERS, Told, WINNING_NUMBER, batches_in, disk_of, files_of, open, read,
+    scan, sound_files, takes_a_batch, winners_in,
+};
+
+const EDITS_MAX: usize = 6;
+/// The most bytes that one edit changes, but for whole files.
+const RUN_LEN_MAX: usize = 3 * BLOCK_LEN;
+
+pub(crate) fn check(input: &[u8]) {
+    let mut decisions = Decisions::new(input);
+    let sound = Sound::get(decisions.below(SOUND_LEDGERS));
+    let mut files = sound.files.clone();
+    for _ in 0..EDITS_MAX {
+        if decisions.is_empty() {
+            break;
+        }
+        edit(&mut files, sound, &mut decisions);
+    }
+    let disk = disk_of(&files);
+    let read = read(&disk);
+    if let Ok((told, summary)) = &read {
+        let lost = sound.lost(&files, told.len());
+        assert!(told[..] == sound.told[..told.len()], "other events than were stored");
+        assert_eq!(told.len(), sound.intact(&files), "an event passed over, or one from nowhere");
+        assert!(lost.is_none_or(|lost| lost.may_be_passed_over(&files)), "damage is passed over");
+        let whole = lost.is_none() && summary.torn_bytes + summary.indexes_missing == 0;
+        assert!(!whole || sound.is_all_of(&files), "changed bytes are passed over");
+    }
+    let opened = open(&disk);
+    changed_only_what_it_may(&files, &files_of(&disk), opened.is_ok());
+    match opened {
+        Ok(ledger) => {
+            tells_the_truth(&ledger, sound, read.as_ref().ok().map(|(told, _)| told.len()));
+            drop(ledger);
+            takes_a_batch(&disk, read.is_ok());
+        }
+        Err(Fault::Damage(_) | Fault::NewerFormat { .. }) => {
+            assert!(read.is_err(), "sound for a reader from outside, and not opened");
+            assert!(files != sound.files, "nothing was edited");
+        }
+        Err(fault) => panic!("{fault}"),
+    }
+}
+
+/// A ledger as it was written.
+struct Sound {
+    files: Files,
+    told: Vec<Told>,
+    /// Where each record is.
+    places: Vec<(String, RecordPlace)>,
+}
+
+/// The first record that is not there any more.
+#[derive(Clone, Copy)]
+struct Lost<'a> {
+    file: &'a str,
+    place: RecordPlace,
+    /// Whether a record that is there was written after this one had become durable.
+    witnessed: bool,
+}
+
+impl Sound {
+    fn get(kind: usize) -> &'static Self {
+        static LEDGERS: [OnceLock<Sound>; SOUND_LEDGERS] =
+            [const { OnceLock::new() }; SOUND_LEDGERS];
+        LEDGERS[kind].get_or_init(|| Self::new(sound_files(kind)))
+    }
+
+    fn new(files: Files) -> Self {
+        let (told, _) = read(&disk_of(&files)).expect("a sound ledger");
+        let places = files.iter().flat_map(|(name, bytes)| {
+            records_in(bytes).into_iter().map(|place| (name.clone(), place))
+        });
+        let places: Vec<_> = places.collect();
+        assert_eq!(places.len(), told.len(), "every record has its place");
+        Self { files, told, places }
+    }
+
+    fn is_intact(&self, files: &Files, (name, place): &(String, RecordPlace)) -> bool {
+        let bytes = |files: &Files| {
+            let file = files.get(name).map(|file| file.get(place.at..place.at + place.len));
+            file.flatten().map(<[u8]>::to_vec)
+        };
+        bytes(files) == bytes(&self.files)
+    }
+
+    /// How many records are as they were, from the first to one that is not.
+    fn intact(&self, files: &Files) -> usize {
+        self.places.iter().take_while(|place| self.is_intact(files, place)).count()
+    }
+
+    /// The record behind the first `kept`, if there was one.
+    fn lost(&self, files: &Files, kept: usize) -> Option<Lost<'_>> {
+        let (file, place) = self.places.get(kept)?;
+        let mut behind = self.places[kept + 1..].iter();
+        let witnessed = behind.any(|it| it.1.group > place.sequence && self.is_intact(files, it));
+        Some(Lost { file, place: *place, witnessed })
+    }
+
+    /// Whether the files are those that were written, but for segments that are not in use.
+    fn is_all_of(&self, files: &Files) -> bool {
+        files.iter().all(|(name, bytes)| match self.files.get(name) {
+            Some(written) => written == bytes,
+            None => is_zero(bytes),
+        })
+    }
+}
+
+impl Lost<'_> {
+    /// Whether nothing in the files can tell that the record was acknowledged.
+    fn may_be_passed_over(&self, files: &Files) -> bool {
+        let RecordPlace { at, len, .. } = self.place;
+        let Some(file) = files.get(self.file) else { return !self.witnessed };
+        let rest = file.get(at..SEGMENT_LEN).unwrap_or_default();
+        let end_removed = is_zero(rest);
+        let has_unwritten = [at + RECORD_HEADER_LEN, at + len].into_iter().any(|end| {
+            let mut from = at;
+            std::iter::from_fn(|| {
+                let sector = from..((from / SECTOR_LEN + 1) * SECTOR_LEN).min(end);
+                from = sector.end;
+                (!sector.is_empty()).then_some(sector)
+            })
+            .any(|sector| file.get(sector).is_some_and(is_zero))
+        });
+        !self.witnessed && (end_removed || has_unwritten)
+    }
+}
+
+/// Edits the files as bad luck or a bad hand might.
+fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
+    let kind = decisions.below(10);
+    let (name_of, at) = somewhere(sound, decisions);
+    let Some(file) = files.get_mut(&name_of) else { return };
+    let unit = decisions.one_of(&[SECTOR_LEN, BLOCK_LEN]);
+    let run = at.min(file.len())..(at + decisions.below(RUN_LEN_MAX) + 1).min(file.len());
+    match kind {
+        0 | 1 if at < file.len() => file[at] ^= 1 << decisions.below(8),
+        2 => {
+            let bytes = decisions.bytes(run.len().min(64));
+            file[run.start..run.start + bytes.len()].copy_from_slice(bytes);
+        }
+        3 => file[run].fill(0),
+        4 => {
+            let sectors = run.start / unit * unit..(run.end.next_multiple_of(unit)).min(file.len());
+            file[sectors].fill(0);
+        }
+        5 | 6 => copy_units(files, &name_of, at, sound, unit, kind == 5, decisions),
+        7 => file.truncate(at),
+        8 => file.extend_from_slice(decisions.bytes(64)),
+        _ => move_file(files, &name_of, decisions),
+    }
+}
+
+/// A place in a file: around the beginning of something, or anywhere.
+fn somewhere(sound: &Sound, decisions: &mut Decisions<'_>) -> (String, usize) {
+    let near = usize::from(decisions.byte());
+    match decisions.below(4) {
+        0 => {
+            let (name, place) = &sound.places[decisions.below(sound.places.len())];
+            (name.clone(), place.at + near)
+        }
+        1 => {
+            let (name, place) = &sound.places[decisions.below(sound.places.len())];
+            (name.clone(), place.at + decisions.below(place.len))
+        }
+        2 => {
+            let number = 1 + decisions.below(sound.files.len());
+            (name(number), decisions.one_of(&[0, BLOCK_LEN - 100, SEGMENT_LEN]) + near)
+        }
+        _ => {
+            let number = 1 + decisions.below(sound.files.len());
+            (name(number), decisions.below(sound.files[&name(number)].len()))
+        }
+    }
+}
+
+/// Copies a sector or a block to another place, or swaps the two.
+fn copy_units(
+    files: &mut Files,
+    from: &str,
+    at: usize,
+    sound: &Sound,
+    unit: usize,
+    swap: bool,
+    decisions: &mut Decisions<'_>,
+) {
+    let (to, to_at) = somewhere(sound, decisions);
+    let unit_at = |files: &Files, name: &str, at: usize| {
+        let start = at / unit * unit;
+        files.get(name)?.get(start..start + unit).map(<[u8]>::to_vec)
+    };
+    let (Some(one), Some(other)) = (unit_at(files, from, at), unit_at(files, &to, to_at)) else {
+        return;
+    };
+    let mut put = |name: &str, at: usize, bytes: &[u8]| {
+        let file = files.get_mut(name).expect("it was read from");
+        file[at / unit * unit..][..unit].copy_from_slice(bytes);
+    };
+    put(&to, to_at, &one);
+    if swap {
+        put(from, at, &other);
+    }
+}
+
+/// Removes a file, or puts it in the place of another.
+fn move_file(files: &mut Files, from: &str, decisions: &mut Decisions<'_>) {
+    let (keeps, number) = (decisions.flag(), decisions.below(files.len() + 2));
+    let bytes = if keeps { files[from].clone() } else { files.remove(from).unwrap_or_default() };
+    // Number 0: nowhere.
+    if number > 0 {
+        files.insert(name(number), bytes);
+    }
+}
+
+/// Opening changes no record: it makes indexes, cuts a torn tail, and makes segments.
+fn changed_only_what_it_may(before: &Files, after: &Files, opened: bool) {
+    for (name, before) in before {
+        let after = after.get(name).unwrap_or_else(|| panic!("{name} was removed"));
+        let (before, after) = (records_of(before), records_of(after));
+        if !opened {
+            assert!(before == after, "{name} was changed and not opened");
+        } else if !is_zero(before) {
+            let pairs = || before.chunks(BLOCK_LEN).zip(after.chunks(BLOCK_LEN));
+            let block = pairs().take_while(|(before, after)| before == after).count();
+            let differs = |(before, after): (&[u8], &[u8])| {
+                before.iter().zip(after).take_while(|(a, b)| a == b).count()
+            };
+            let cut = block * BLOCK_LEN + pairs().nth(block).map_or(0, differs);
+            assert!(is_zero(after.get(cut..).unwrap_or_default()), "{name} was written to");
+        }
+    }
+}
+
+/// A segment's file without its index.
+fn records_of(file: &[u8]) -> &[u8] {
+    &file[..file.len().min(SEGMENT_LEN)]
+}
+
+/// What the store gives back is what was stored, from the first record on, or it says that it
+/// can't be read.
+fn tells_the_truth(ledger: &SteppedLedger, sound: &Sound, read: Option<usize>) {
+    let records = usize::try_from(ledger.report().records).expect("few");
+    assert!(records <= sound.told.len(), "more records than were written");
+    if let Some(read) = read {
+        assert_eq!(records, read, "not those that a reader from outside finds");
+    }
+    if records == 0 {
+        return;
+    }
+    let stored = batches_in(&sound.told[..records], DRAW);
+    match scan(ledger, DRAW) {
+        Ok(found) => assert_eq!(found, stored),
+        Err(why) => unreadable(&why, read),
+    }
+    match ledger.winners(DRAW) {
+        Ok(found) => assert_eq!(found, winners_in(&stored, WINNING_NUMBER)),
+        Err(ReadError::NotDrawn) => {
+            let drawn = matches!(last_state(sound, records), DrawState::Drawn { .. });
+            assert!(!drawn, "the draw is forgotten");
+        }
+        Err(why) => unreadable(&why, read),
+    }
+}
+
+fn unreadable(why: &ReadError, read: Option<usize>) {
+    let damage = matches!(why, ReadError::Unreadable(words) if words.contains("damaged"));
+    assert!(damage && read.is_none(), "{why}");
+}
+
+fn last_state(sound: &Sound, records: usize) -> DrawState {
+    let mut draws = lottery::Draws::default();
+    for told in &sound.told[..records] {
+        draws.replay(&told.event).expect("it was decided so");
+    }
+    draws.status(DRAW).expect("it is the first event").state
+}

@@ -1,0 +1,210 @@
+//! The ledger's files by their document (docs/ledger.md), naively: a second way to read where
+//! records are, and to make bytes that carry right checksums whatever else they say.
+
+use sha2::{Digest as _, Sha256};
+
+pub(crate) const SECTOR_LEN: usize = 512;
+pub(crate) const BLOCK_LEN: usize = 4096;
+/// The shortest that a segment can be: all are so long here.
+pub(crate) const SEGMENT_LEN: usize = 96 << 10;
+pub(crate) const RECORDS_AT: usize = BLOCK_LEN;
+pub(crate) const SEGMENT_HEADER_LEN: usize = 72;
+pub(crate) const RECORD_HEADER_LEN: usize = 80;
+const RECORD_TRAILER_LEN: usize = 8;
+const INDEX_HEAD_LEN: usize = 92;
+/// Lengths of an entry of the index: batches, other events, numbers, postings.
+const INDEX_ENTRY_LENS: [usize; 4] = [52, 8, 16, 1];
+
+/// Where a record is in its file, and what it says of its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordPlace {
+    pub(crate) at: usize,
+    pub(crate) len: usize,
+    pub(crate) sequence: u64,
+    pub(crate) group: u64,
+}
+
+/// What the next record continues.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct End {
+    pub(crate) sequence: u64,
+    pub(crate) chain: [u8; 32],
+}
+
+pub(crate) fn name(number: usize) -> String {
+    format!("segment-{number:010}.bol")
+}
+
+/// Whether all bytes are zeros. By blocks: the fuzzer watches every comparison.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(BLOCK_LEN).all(|block| block == &[0; BLOCK_LEN][..block.len()])
+}
+
+/// The records of a sound segment, or of one that begins as such.
+pub(crate) fn records_in(file: &[u8]) -> Vec<RecordPlace> {
+    let mut records = Vec::new();
+    let mut at = RECORDS_AT;
+    while file.get(at..at + 4) == Some(b"BLR1") {
+        let len = record_len(usize_at(file, at + 32));
+        let (sequence, group) = (u64_at(file, at + 8), u64_at(file, at + 16));
+        records.push(RecordPlace { at, len, sequence, group });
+        at += len;
+    }
+    records
+}
+
+/// An input of the check `open_ledger` that makes these files, with nothing mended.
+#[must_use]
+pub fn sparse(files: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = vec![0];
+    for file in files {
+        let records_end =
+            records_in(file).last().map_or(RECORDS_AT, |record| record.at + record.len);
+        input.extend_from_slice(&file[..SEGMENT_HEADER_LEN]);
+        for part in [&file[RECORDS_AT..records_end], &file[SEGMENT_LEN..]] {
+            let len = u16::try_from(part.len()).expect("a seed is small");
+            input.extend_from_slice(&len.to_le_bytes());
+            input.extend_from_slice(part);
+        }
+    }
+    input
+}
+
+/// A segment's file from the parts of it that are not zeros.
+pub(crate) fn file_of(header: &[u8], records: &[u8], index: &[u8]) -> Vec<u8> {
+    let mut file = header.to_vec();
+    file.resize(RECORDS_AT, 0);
+    file.extend_from_slice(&records[..records.len().min(SEGMENT_LEN - RECORDS_AT)]);
+    file.resize(SEGMENT_LEN, 0);
+    file.extend_from_slice(index);
+    file
+}
+
+/// The header of the segment that goes on at `end`.
+pub(crate) fn segment_header(number: usize, end: &End) -> Vec<u8> {
+    let mut header = b"BOLILLER\x01\0\0\0\0\0\0\0".to_vec();
+    for word in [number as u64, end.sequence, SEGMENT_LEN as u64] {
+        header.extend_from_slice(&word.to_le_bytes());
+    }
+    header.extend_from_slice(&end.chain);
+    let crc = crc32c::crc32c(&header[16..]);
+    header[12..16].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// Makes sound records of whatever `records` holds, at most `count` of them: what they say stays
+/// (time, kind, body; group and lengths as far as they can be); mark, sequence, segment, checksums
+/// and chain are made right.
+pub(crate) fn mend_records(
+    records: &mut Vec<u8>,
+    number: usize,
+    mut end: End,
+    count: usize,
+) -> End {
+    let mut at = 0;
+    for _ in 0..count {
+        let room = records.len().saturating_sub(at + RECORD_HEADER_LEN);
+        if room == 0 {
+            break;
+        }
+        let body_len = usize_at(records, at + 32).min(room).min(ledger::limits::BODY_LEN_MAX);
+        let head_len = usize::from(u16_at(records, at + 38)).min(body_len);
+        let len = record_len(body_len);
+        if at + len > SEGMENT_LEN - RECORDS_AT {
+            break;
+        }
+        records.resize(records.len().max(at + len), 0);
+        mend_record(&mut records[at..at + len], number, &mut end, (body_len, head_len));
+        at += len;
+    }
+    end
+}
+
+fn mend_record(
+    record: &mut [u8],
+    number: usize,
+    end: &mut End,
+    (body_len, head_len): (usize, usize),
+) {
+    let put = |record: &mut [u8], at: usize, bytes: &[u8]| {
+        record[at..at + bytes.len()].copy_from_slice(bytes);
+    };
+    let small = |len: usize| u32::try_from(len).expect("bounded by the longest body").to_le_bytes();
+    put(record, 0, b"BLR1");
+    put(record, 8, &end.sequence.to_le_bytes());
+    let group = u64_at(record, 16).min(end.sequence);
+    put(record, 16, &group.to_le_bytes());
+    put(record, 32, &small(body_len));
+    put(record, 38, &small(head_len)[..2]);
+    put(record, 40, &(number as u64).to_le_bytes());
+    let (head, tail) = record[RECORD_HEADER_LEN..][..body_len].split_at(head_len);
+    let hash = Sha256::new()
+        .chain_update(end.chain)
+        .chain_update(&record[8..40])
+        .chain_update(head)
+        .chain_update(Sha256::digest(tail));
+    let chain: [u8; 32] = hash.finalize().into();
+    put(record, 48, &chain);
+    let crc = crc32c::crc32c(&record[8..RECORD_HEADER_LEN]);
+    put(record, 4, &crc.to_le_bytes());
+    let body_end = RECORD_HEADER_LEN + body_len;
+    let crc = crc32c::crc32c(&record[RECORD_HEADER_LEN..body_end]);
+    let trailer = record.len() - RECORD_TRAILER_LEN;
+    record[body_end..trailer].fill(0);
+    put(record, trailer, &crc.to_le_bytes());
+    put(record, trailer + 4, b"1RLB");
+    *end = End { sequence: end.sequence + 1, chain };
+}
+
+/// Gives an index right marks and checksums; what it says stays.
+pub(crate) fn mend_index(index: &mut Vec<u8>, first_sequence: u64) {
+    index.resize(index.len().max(INDEX_HEAD_LEN), 0);
+    index[..8].copy_from_slice(b"BOLINDEX");
+    index[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    index[16..24].copy_from_slice(&first_sequence.to_le_bytes());
+    let mut section_at = INDEX_HEAD_LEN;
+    let mut ends = [0; 4];
+    for (place, entry_len) in INDEX_ENTRY_LENS.into_iter().enumerate() {
+        // As many as there are bytes for, at the most.
+        let room = (index.len() - section_at) / entry_len;
+        let count = usize_at(index, 24 + 4 * place).min(room);
+        let bytes = u32::try_from(count).expect("an input is small").to_le_bytes();
+        index[24 + 4 * place..][..4].copy_from_slice(&bytes);
+        section_at += count * entry_len;
+        ends[place] = section_at;
+    }
+    let [_, listed, numbers, postings] = ends;
+    for (at, section) in
+        [(40, INDEX_HEAD_LEN..listed), (44, listed..numbers), (48, numbers..postings)]
+    {
+        let crc = crc32c::crc32c(&index[section]);
+        index[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    }
+    let crc = crc32c::crc32c(&index[16..INDEX_HEAD_LEN]);
+    index[12..16].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Makes an index end where its segment does.
+pub(crate) fn continue_index(index: &mut Vec<u8>, records_len: usize, end: &End) {
+    index.resize(index.len().max(INDEX_HEAD_LEN), 0);
+    let records_end = u32::try_from(RECORDS_AT + records_len).expect("a segment is short");
+    index[52..56].copy_from_slice(&records_end.to_le_bytes());
+    index[60..92].copy_from_slice(&end.chain);
+}
+
+fn record_len(body_len: usize) -> usize {
+    RECORD_HEADER_LEN + body_len.next_multiple_of(8) + RECORD_TRAILER_LEN
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(*bytes[at..].first_chunk().expect("the caller looked"))
+}
+
+fn usize_at(bytes: &[u8], at: usize) -> usize {
+    let number = u32::from_le_bytes(*bytes[at..].first_chunk().expect("the caller looked"));
+    usize::try_from(number).expect("u32 fits usize")
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(*bytes[at..].first_chunk().expect("the caller looked"))
+}

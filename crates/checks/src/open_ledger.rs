@@ -1,0 +1,156 @@
+//! Anything as the files of a ledger: read from outside, opened, read, written to.
+//!
+//! Input: flags, then the segments, each without its zeros: header (72 bytes), length and bytes of
+//! the records, length and bytes of the index. As they are these get no further than the checksums,
+//! so flags ask for headers, records or indexes to be mended: then they are sound to the byte, and
+//! say anything. What a ledger has to keep to is that it is never a panic or much memory, that it
+//! opens whatever a reader from outside finds sound, and that a store that opens is one.
+
+use std::sync::Arc;
+
+use ledger::disk::Disk as _;
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::{Fault, Ledger, Options, Summary};
+use lottery::{DrawState, DrawStatus, ReadError, Store as _};
+
+use crate::decisions::Decisions;
+use crate::ledger_bytes::{
+    End, SEGMENT_HEADER_LEN, SEGMENT_LEN, continue_index, file_of, mend_index, mend_records, name,
+    segment_header,
+};
+use crate::stored::{
+    Files, Told, batches_in, disk_of, files_of, open, read, scan, takes_a_batch, winners_in,
+};
+
+const SEGMENTS_MAX: usize = 3;
+/// Records mended in one segment.
+const RECORDS_MAX: usize = 40;
+
+// Flags of an input.
+const MEND_HEADERS: u8 = 1;
+const MEND_RECORDS: u8 = 1 << 1;
+const MEND_INDEXES: u8 = 1 << 2;
+/// With mended indexes: those end where the records do.
+const CONTINUE_INDEXES: u8 = 1 << 3;
+/// A byte for each segment says how many bytes follow it or are missing of it.
+const CHANGE_LENGTHS: u8 = 1 << 4;
+/// The ledger with its threads too.
+const WITH_THREADS: u8 = 1 << 5;
+
+pub(crate) fn check(input: &[u8]) {
+    let files = files(&mut Decisions::new(input));
+    let disk = disk_of(&files);
+    let read = read(&disk);
+    assert!(files_of(&disk) == files, "a reader from outside changed something");
+    if let Err(fault) = &read {
+        is_about_the_bytes(fault);
+    }
+    if input.first().is_some_and(|flags| flags & WITH_THREADS != 0) {
+        with_threads(&disk_of(&files), read.is_ok());
+    }
+    let ledger = match open(&disk) {
+        Ok(ledger) => ledger,
+        Err(fault) => {
+            is_about_the_bytes(&fault);
+            assert!(read.is_err(), "sound for a reader from outside, and not opened: {fault}");
+            return;
+        }
+    };
+    match &read {
+        Ok((told, summary)) => holds(&ledger, told, summary),
+        Err(_) => reads_or_refuses(&ledger),
+    }
+    drop(ledger);
+    takes_a_batch(&disk, read.is_ok());
+    if let Ok((told, _)) = read {
+        let (now, summary) = crate::stored::read(&disk).expect("it is sound still");
+        assert!(now.starts_with(&told) && now.len() == told.len() + 2, "other events");
+        assert_eq!(summary.torn_bytes, 0, "what was torn is cut at opening");
+    }
+}
+
+fn files(decisions: &mut Decisions<'_>) -> Files {
+    let flags = decisions.byte();
+    let has = |flag: u8| flags & flag != 0;
+    let (mut files, mut end) = (Files::new(), End::default());
+    while !decisions.is_empty() && files.len() < SEGMENTS_MAX {
+        let number = files.len() + 1;
+        let first_sequence = end.sequence;
+        let header = match has(MEND_HEADERS) {
+            true => segment_header(number, &end),
+            false => decisions.bytes(SEGMENT_HEADER_LEN).to_vec(),
+        };
+        let records_len = decisions.u16().into();
+        let mut records = decisions.bytes(records_len).to_vec();
+        if has(MEND_RECORDS) {
+            end = mend_records(&mut records, number, end, RECORDS_MAX);
+        }
+        let index_len = decisions.u16().into();
+        let mut index = decisions.bytes(index_len).to_vec();
+        if has(MEND_INDEXES) && !index.is_empty() {
+            if has(CONTINUE_INDEXES) {
+                continue_index(&mut index, records.len(), &end);
+            }
+            mend_index(&mut index, first_sequence);
+        }
+        let mut file = file_of(&header, &records, &index);
+        if has(CHANGE_LENGTHS) {
+            let change = usize::from(decisions.byte());
+            file.resize(if change < 128 { file.len() + change } else { change * 700 }, 0);
+        }
+        files.insert(name(number), file);
+    }
+    files
+}
+
+/// What is wrong with a folder is told as what is wrong with its bytes.
+fn is_about_the_bytes(fault: &Fault) {
+    assert!(matches!(fault, Fault::Damage(_) | Fault::NewerFormat { .. }), "{fault}");
+}
+
+/// What a sound ledger tells as a store is what a reader from outside found.
+fn holds(ledger: &ledger::SteppedLedger, told: &[Told], summary: &Summary) {
+    let report = ledger.report();
+    assert_eq!((report.records, report.cut_bytes), (told.len() as u64, summary.torn_bytes));
+    for DrawStatus { id, state, batches, bets, .. } in &summary.draws {
+        let expected = batches_in(told, *id);
+        assert_eq!(scan(ledger, *id).as_ref(), Ok(&expected));
+        let held = expected.iter().flat_map(|(_, _, text)| text.split('&'));
+        let held = held.filter(|bet| !bet.is_empty()).count();
+        assert_eq!((*batches, *bets), (expected.len() as u64, held as u64));
+        match (state, ledger.winners(*id)) {
+            (DrawState::Drawn { number }, Ok(winners)) => {
+                assert_eq!(winners, winners_in(&expected, *number));
+            }
+            (DrawState::Drawn { .. }, other) => panic!("{other:?}"),
+            (_, other) => assert_eq!(other, Err(ReadError::NotDrawn)),
+        }
+    }
+}
+
+/// Opening trusts the checksums of indexes; who reads then must not be led astray by what they
+/// point to.
+fn reads_or_refuses(ledger: &ledger::SteppedLedger) {
+    for draw in (1..=8).map(lottery::DrawId) {
+        for refused in [scan(ledger, draw).err(), ledger.winners(draw).err()].into_iter().flatten()
+        {
+            let words = refused.to_string();
+            let expected =
+                !matches!(refused, ReadError::Unreadable(_)) || words.contains("damaged");
+            assert!(expected, "{words}");
+        }
+    }
+}
+
+fn with_threads(disk: &SimulatedDisk, sound: bool) {
+    let options = Options { segment_len: SEGMENT_LEN as u64, spares: 1 };
+    match Ledger::open_on(Arc::new(disk.clone()), options) {
+        Ok(ledger) => drop(ledger),
+        Err(fault) => {
+            assert!(!sound, "{fault}");
+            is_about_the_bytes(&fault);
+        }
+    }
+    let lock = disk.lock(ledger::disk::Claim::Write);
+    assert!(lock.is_ok(), "a ledger that was dropped is closed");
+}

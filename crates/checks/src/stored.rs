@@ -1,0 +1,228 @@
+//! Ledgers on a simulated disk: sound ones to begin with, and what one holds.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use ledger::disk::Disk as _;
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::{Archive, Fault, SteppedLedger, Summary};
+use lottery::conformance::submit;
+use lottery::{
+    Agencies, AgencyId, Appended, Batch, Bets, ChunkId, Done, DrawId, DrawName, DrawTerms, Event,
+    NumberRange, ReadError, Store as _, Timestamp, Winners,
+};
+
+use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
+
+pub(crate) const DRAW: DrawId = DrawId(1);
+pub(crate) const WINNING_NUMBER: u32 = 7;
+const AGENCIES: u32 = 3;
+const AT: Timestamp = Timestamp(1_724_278_275_000);
+
+/// The files of a folder, by name.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// One event of a ledger, with its bets when it is a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) event: Event,
+    pub(crate) text: Option<String>,
+}
+
+pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
+    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN as u64)
+}
+
+/// A disk that holds these files.
+pub(crate) fn disk_of(files: &Files) -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    files.iter().for_each(|(name, bytes)| disk.put(name, bytes));
+    disk
+}
+
+/// The files that a disk holds.
+pub(crate) fn files_of(disk: &SimulatedDisk) -> Files {
+    let names = disk.names().expect("a simulated disk without faults");
+    names.into_iter().map(|name| (name.clone(), disk.contents(&name))).collect()
+}
+
+/// Reads a ledger from outside, its indexes too, and changes nothing.
+pub(crate) fn read(disk: &SimulatedDisk) -> Result<(Vec<Told>, Summary), Fault> {
+    let archive = Archive::open_on(Arc::new(disk.clone()))?;
+    let mut told = Vec::new();
+    let summary = archive.check(|entry| {
+        let text = entry.batch.map(|batch| batch.text.to_owned());
+        let event = entry.event.clone();
+        told.push(Told { sequence: entry.sequence, at: entry.at, event, text });
+        Ok::<_, Fault>(())
+    })?;
+    Ok((told, summary))
+}
+
+/// The texts of a draw's batches, by agency and chunk, in order.
+pub(crate) fn scan(
+    ledger: &SteppedLedger,
+    draw: DrawId,
+) -> Result<Vec<(AgencyId, ChunkId, String)>, ReadError> {
+    let mut batches = Vec::new();
+    ledger.scan(draw, &mut |batch| {
+        batches.push((batch.agency, batch.chunk, batch.text.to_owned()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(batches)
+}
+
+/// The batches of a draw among what was told.
+pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId, String)> {
+    let batches = told.iter().filter_map(|told| match (&told.event, &told.text) {
+        (Event::BatchAccepted(batch), Some(text)) if batch.draw == draw => {
+            Some((batch.agency, batch.chunk, text.clone()))
+        }
+        _ => None,
+    });
+    batches.collect()
+}
+
+/// Who has betted on `number`, naively.
+pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -> Winners {
+    let mut winners = Winners::default();
+    for (agency, _, text) in batches {
+        for bet in text.split('&').filter(|bet| !bet.is_empty()) {
+            let fields: Vec<&str> = bet.split('|').collect();
+            if fields[4].parse() == Ok(number) {
+                winners.add(*agency, fields[2]);
+            }
+        }
+    }
+    winners
+}
+
+/// Opens what a disk holds as a store, has it take a batch in a draw of its own, and finds both
+/// again, also after the store was closed and opened. Reads only what is `sound`.
+pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
+    let ledger = open(disk).expect("it was opened before");
+    let draws = call(&ledger, SteppedLedger::draws).expect("it was just opened");
+    let is_free = |name: &String| draws.iter().all(|draw| draw.terms.name.as_str() != name);
+    let name = (0..).map(|number| format!("nuevo {number}")).find(is_free);
+    let terms = terms(&name.expect("some number is free"), 1);
+    let draw = call(&ledger, |it, done| it.open_draw(terms, AT, done)).expect("a new draw");
+    let batch = Batch { draw, ..batch(1, 0, 3) };
+    let stored = vec![(batch.agency, batch.chunk, batch.bets.text().to_owned())];
+    let appended = call(&ledger, |it, done| it.append(batch.clone(), AT, done));
+    assert_eq!(appended, Ok(Appended::New), "a store that opens takes a batch");
+    let is_there = |ledger: &SteppedLedger| {
+        let progress = call(ledger, |it, done| it.progress(draw, batch.agency, done));
+        let progress = progress.expect("the draw is there");
+        assert_eq!((progress.chunks_stored, progress.bets_stored), (1, 3));
+        assert!(!sound || scan(ledger, draw).as_ref() == Ok(&stored), "what it took is not there");
+    };
+    is_there(&ledger);
+    drop(ledger);
+    is_there(&open(disk).unwrap_or_else(|fault| panic!("it does not open again: {fault}")));
+}
+
+/// How many different sound ledgers there are.
+pub(crate) const SOUND_LEDGERS: usize = 4;
+
+/// The files of a sound ledger: one of a few, two of them in several segments.
+///
+/// # Panics
+/// When there is none of that number.
+#[must_use]
+pub fn sound_ledger(number: usize) -> Vec<Vec<u8>> {
+    sound_files(number).into_values().collect()
+}
+
+pub(crate) fn sound_files(number: usize) -> Files {
+    assert!(number < SOUND_LEDGERS, "there is no such ledger");
+    // Segments; in each groups; in each so many batches of so many bets.
+    let segments: &[&[(u32, u32)]] = match number {
+        // Small groups.
+        0 => &[&[(1, 2), (3, 1), (2, 3), (1, 1)]],
+        // The last group takes many sectors.
+        1 => &[&[(1, 2), (2, 60), (3, 40)]],
+        // Several segments, and the draw made.
+        2 => &[&[(1, 2), (2, 20)], &[(3, 1)], &[(2, 5), (1, 30)]],
+        // Nothing in the last segment yet.
+        _ => &[&[(2, 3), (1, 20)], &[]],
+    };
+    let disk = SimulatedDisk::new();
+    let mut chunk = 0;
+    for groups in segments {
+        if chunk > 0 {
+            begin_segment(&disk);
+        }
+        let ledger = open(&disk).expect("a sound ledger");
+        let opened = call(&ledger, |it, done| it.open_draw(terms("sorteo", AGENCIES), AT, done));
+        assert_eq!(opened, Ok(DRAW));
+        for (batches, bets) in *groups {
+            append_group(&ledger, chunk, *batches, *bets);
+            chunk += 1;
+        }
+    }
+    if number == 2 {
+        make_draw(&open(&disk).expect("a sound ledger"));
+    }
+    files_of(&disk)
+}
+
+/// Puts the next segment behind the last, as if that were full: then a ledger of several segments
+/// need not be large. The last one is given its index when the ledger is opened.
+fn begin_segment(disk: &SimulatedDisk) {
+    let files = files_of(disk);
+    let (last, number) = (&files[&name(files.len())], files.len() + 1);
+    let record = *records_in(last).last().expect("segments with nothing in them are the last");
+    let chain = *last[record.at + 48..].first_chunk().expect("a record is longer");
+    let header = segment_header(number, &End { sequence: record.sequence + 1, chain });
+    disk.put(&name(number), &file_of(&header, &[], &[]));
+}
+
+fn terms(name: &str, agencies: u32) -> DrawTerms {
+    DrawTerms {
+        name: DrawName::new(name).expect("a short name"),
+        agencies: Agencies::first(agencies).expect("a few"),
+        numbers: NumberRange::default(),
+    }
+}
+
+fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
+    let pending: Vec<_> = (1..=batches)
+        .map(|agency| submit(|done| ledger.append(batch(agency, chunk, bets), AT, done)))
+        .collect();
+    ledger.turn();
+    for pending in pending {
+        assert_eq!(pending.answer(), Ok(Appended::New));
+    }
+}
+
+fn make_draw(ledger: &SteppedLedger) {
+    for agency in 1..=AGENCIES {
+        call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), AT, done)).expect("all is open");
+    }
+    call(ledger, |it, done| it.close(DRAW, AT, done)).expect("all have finished");
+    call(ledger, |it, done| it.draw(DRAW, WINNING_NUMBER, AT, done)).expect("it is closed");
+}
+
+/// A batch that depends on its arguments alone.
+fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
+    let bet = |bet: u32| {
+        let number = (agency * 31 + chunk * 7 + bet) % 50;
+        format!("Ana|Díaz|{agency}{chunk:02}{bet:03}|1990-01-02|{number}")
+    };
+    let text = (0..bets).map(bet).collect::<Vec<_>>().join("&");
+    let bets = Bets::parse(&text, NumberRange::default()).expect("acceptable bets");
+    Batch { draw: DRAW, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
+}
+
+/// Makes a call, and the turn that answers it.
+fn call<T: Send + 'static>(
+    ledger: &SteppedLedger,
+    call: impl FnOnce(&SteppedLedger, Done<T>),
+) -> T {
+    let pending = submit(|done| call(ledger, done));
+    ledger.turn();
+    pending.answer()
+}

@@ -102,7 +102,8 @@ pub(crate) enum Command {
                             cargo xtask fuzz --seconds 600 frame_decoder")]
     Fuzz {
         /// How long each target runs
-        #[arg(long, value_name = "N", default_value_t = 30, value_parser = value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        #[arg(value_parser = value_parser!(u64).range(1..))]
         seconds: u64,
         /// Only this one; the targets are the files of fuzz/fuzz_targets
         target: Option<String>,

@@ -79,7 +79,7 @@ const IMPURE: &[&str] = &[
 const FOR_TESTS: &[&str] = &["conformance", "planted-bugs", "simulation"];
 
 /// Who is not shipped, and may ask for them.
-const NOT_SHIPPED: &[&str] = &["sim"];
+const NOT_SHIPPED: &[&str] = &["checks", "sim"];
 
 pub(super) fn check(crates: &Crates) -> Vec<Violation> {
     let of_one = |it| [ours(it, crates), impure(it), features_for_tests(it, crates)].concat();

@@ -89,7 +89,7 @@ fn frame_decoder() {
     put("agency-in-pieces", &[1, 1, 3, 1, 2, 50], &agency);
     put("central-whole", &[0, 1, 0], &central);
     put("central-in-pieces", &[0, 2, 2, 3, 7], &central);
-    put("too-long", &[1, 0, 0], &[0, 12, 1, 0, b'1', b'&', b'1']);
+    put("too-long", &[1, 0, 0], &[0, 12, 0, 253, b'1', b'&', b'1']);
     put("unknown-id", &[1, 0, 1, 1], &[0, 14, 0, 0, 0, 1, 0, 99]);
     put("unfinished", &[0, 0, 1, 2], &[0, 16, 0, 16, 0, 17, 0, 9, b'1']);
     put("not-utf8", &[1, 1, 0], b"\0\x12\0\x07\0\x01\0\0\0\x07\xff");
@@ -124,6 +124,7 @@ fn sessions() {
     put("bytes-of-a-central", &[0, 1, 1], &schedule(&[0, 2, 10, 7]), &central_messages(7));
     put("legacy-bytes", &[1, 2, 0], &schedule(&[2, 1]), &[0, 13, 0, 0, 0, 0]);
     put("closing-error", &[0, 1, 0], &schedule(&[1]), b"\0\x14\0\x09\0\x14\0\0\0\0\0\0\0");
+    put("other-chunk", &[1, 1, 0], &schedule(&[2, 6, 70, 1]), &[0, 13, 0, 0, 0, 5]);
     put("unasked", &[0, 1, 0], &schedule(&[1]), &[0, 16]);
 }
 
@@ -142,7 +143,11 @@ fn bets() {
     put("lines", &[0, 0, 0, 0], &format!("{bet}\n{bet}\r\n\r\n{bet}\r{bet}"));
     put("byte-order-mark", &[0, 1, 1, 1], &format!("\u{feff}{bet}\n\u{feff}{bet}\n"));
     put("quoted", &[0, 2, 2, 2], "\"Ana\",\"Paz\",\"7\",\"2000-01-01\",\"0022\"\n");
-    put("quotes-astray", &[0, 0, 0, 3], &format!("a\"b,\n\"a\"\"\n{bet}\n\"x\ny\",b,c,d,e\n"));
+    put(
+        "quotes-astray",
+        &[0, 0, 0, 3],
+        &format!("Ana\"x,Paz,7,2000-01-01,22\na\"b,\n\"a\"\"\n{bet}\n\"x\ny\",b,c,d,e\n"),
+    );
     put(
         "row-of-two-lines",
         &[0, 0, 0, 0],
@@ -212,6 +217,14 @@ fn open_ledger() {
     ] {
         put(name, &without_headers(flags, &sealed));
     }
+    let forged = |name, from: &[u8], to: &[u8]| {
+        let mut input = without_headers(0b0_0011, &small);
+        let at = input.windows(from.len()).rposition(|window| window == from).unwrap();
+        input[at..at + to.len()].copy_from_slice(to);
+        put(name, &input);
+    };
+    forged("a-bet-that-is-none", b"1990-01-02", b"1990-13-02");
+    forged("fewer-bets-than-said", b"&Ana|", b"xAna ");
     put("empty", &[]);
 }
 
@@ -230,10 +243,15 @@ fn damaged_ledger() {
         let several = [&[kind][..], &edits, &edits[3..], &edits[7..]].concat();
         put(&format!("several-{kind}"), &several);
     }
+    put("flip-in-the-last-record", &[0, 0, 90, 0, 7, 0, 0, 1, 3]);
+    put("flip-in-an-index", &[2, 0, 120, 2, 0, 2, 0, 0, 1, 3]);
+    put("sector-lost-in-the-last-group", &[1, 4, 0, 1, 4, 2, 88, 0, 0, 1]);
+    // And its index cut off: it continues another chain at the same record.
+    put("foreign-segment", &[3, 9, 0, 2, 1, 0, 0, 0, 1, 2, 7, 0, 2, 1, 2, 0, 0, 1]);
     put("swap", &[2, 5, 0, 0, 1, 0, 0, 1, 0, 0, 4]);
     put("copy", &[2, 6, 0, 0, 1, 1, 0, 1, 0, 0, 4]);
     put("truncate", &[2, 7, 10, 0, 5, 0]);
     put("extend", &[1, 8, 0, 2, 0, 0, 0, 1, 2, 3, 4, 5]);
-    put("remove", &[2, 9, 0, 2, 0, 0, 0, 0, 0, 0]);
-    put("move", &[2, 9, 0, 2, 0, 0, 0, 0, 1, 3]);
+    put("remove", &[2, 10, 0, 2, 0, 0, 0, 0, 0, 0]);
+    put("move", &[2, 10, 0, 2, 0, 0, 0, 0, 1, 3]);
 }

@@ -2,7 +2,7 @@
 //!
 //! Input: the range of numbers, the text (up to its first byte that is not UTF-8).
 
-use lottery::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
+use lottery::limits::{BATCH_TEXT_LEN_MAX, DOCUMENT_LEN_MAX, FAULTS_MAX, NAME_LEN_MAX};
 use lottery::{
     AgencyId, BetFault, Bets, BetsFault, ChunkDigest, ChunkId, DrawId, NumberRange, StoredBatch,
 };
@@ -15,10 +15,14 @@ pub(crate) fn check(input: &[u8]) {
     let range = range(&mut decisions);
     let text = utf8(decisions.rest());
     match Bets::parse(text, range) {
-        Ok(bets) => accepted(text, &bets, range),
+        Ok(bets) => {
+            assert_eq!(faults_one_by_one(text, range), [], "accepted, though at fault");
+            accepted(text, &bets, range);
+        }
         Err(BetsFault::TooLong) => assert!(text.len() > BATCH_TEXT_LEN_MAX),
         Err(BetsFault::Bets { faults, count }) => {
             let expected = faults_one_by_one(text, range);
+            assert!(count > 0, "refused without a fault");
             assert_eq!(count as usize, expected.len());
             let found: Vec<_> = faults.iter().map(|it| (it.position, it.fault)).collect();
             assert_eq!(found, expected[..expected.len().min(FAULTS_MAX)]);
@@ -70,12 +74,53 @@ fn canonical(text: &str) -> String {
     bets.collect::<Vec<_>>().join("&")
 }
 
+/// The bets at fault, judged by the rules as people are told them.
 fn faults_one_by_one(text: &str, range: NumberRange) -> Vec<(u32, BetFault)> {
-    let alone = |bet: &str| match Bets::parse(bet, range) {
-        Ok(_) => None,
-        Err(BetsFault::Bets { faults, count: 1 }) => Some(faults[0].fault),
-        Err(other) => panic!("one bet alone: {other}"),
-    };
     let bets = (0..).zip(text.split('&'));
-    bets.filter_map(|(position, bet)| Some((position, alone(bet)?))).collect()
+    bets.filter_map(|(position, bet)| Some((position, fault_of(bet, range)?))).collect()
+}
+
+fn fault_of(bet: &str, range: NumberRange) -> Option<BetFault> {
+    let fields: Vec<&str> = bet.split('|').collect();
+    let &[first_name, last_name, document, birthdate, number] = &fields[..] else {
+        return Some(BetFault::FieldCount);
+    };
+    let is_name = |name: &str| {
+        (1..=NAME_LEN_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+    };
+    let of_document = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    // Zeros in front say nothing, and any number of more than 20 digits is too large.
+    let value = number.trim_start_matches('0');
+    let value: u128 = if value.is_empty() { 0 } else { value.parse().unwrap_or(u128::MAX) };
+    let checks = [
+        (is_name(first_name), BetFault::FirstName),
+        (is_name(last_name), BetFault::LastName),
+        (
+            (1..=DOCUMENT_LEN_MAX).contains(&document.len()) && document.chars().all(of_document),
+            BetFault::Document,
+        ),
+        (is_day(birthdate), BetFault::Birthdate),
+        (digits(number), BetFault::NumberFormat),
+        ((range.min().into()..=range.max().into()).contains(&value), BetFault::NumberRange),
+    ];
+    checks.into_iter().find(|(holds, _)| !holds).map(|(_, fault)| fault)
+}
+
+/// Whether a text is a real day of the years 1 to 9999, written `YYYY-MM-DD`.
+fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let &[year, month, day] = &parts[..] else { return false };
+    let number = |text: &str, len: usize| {
+        let digits = text.len() == len && text.chars().all(|c| c.is_ascii_digit());
+        digits.then(|| text.parse::<usize>().ok()).flatten()
+    };
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2))
+    else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let february = if leap { 29 } else { 28 };
+    let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    year > 0 && month > 0 && days.get(month - 1).is_some_and(|days| (1..=*days).contains(&day))
 }

@@ -16,7 +16,7 @@ use lottery::{
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
 
 pub(crate) const DRAW: DrawId = DrawId(1);
-pub(crate) const WINNING_NUMBER: u32 = 7;
+const WINNING_NUMBER: u32 = 7;
 const AGENCIES: u32 = 3;
 const AT: Timestamp = Timestamp(1_724_278_275_000);
 
@@ -218,7 +218,7 @@ fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
 }
 
 /// Makes a call, and the turn that answers it.
-fn call<T: Send + 'static>(
+pub(crate) fn call<T: Send + 'static>(
     ledger: &SteppedLedger,
     call: impl FnOnce(&SteppedLedger, Done<T>),
 ) -> T {

@@ -4,13 +4,13 @@
 //! One comparison says little on a machine that does other things too. So every attack has several
 //! turns, each beside a quiet one, and the medians of the turns' 99th percentiles are compared.
 
-use std::fmt::Write as _;
+use std::slice;
 use std::time::Duration;
 
 use crate::attacks::{Attack, Kind};
 use crate::day::{AGENCIES, Day, allow_descriptors};
 use crate::probes::{Probes, percentile};
-use crate::{check_ledger, check_winners_told, memory, start};
+use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
 
 /// Agencies that measure, behind the five.
 const PROBES: u32 = 5;
@@ -20,9 +20,6 @@ const TURN_TIME: Duration = Duration::from_secs(1);
 const RATIO_MAX: f64 = 2.0;
 /// Connections of all attacks at once, in this process and in the central.
 const DESCRIPTORS: u64 = 18_000;
-
-/// Kind, clients, addresses that they come from.
-type Force = (Kind, u64, u8);
 
 const FORCES: &[Force] = &[
     (Kind::Drip, 500, 4),
@@ -41,8 +38,10 @@ const FORCES: &[Force] = &[
 
 /// All at once: fewer of those that are cut and come again, so that all have a place.
 const ALL_AT_ONCE: &[Force] = &[
-    (Kind::Drip, 200, 4),
+    (Kind::Idle, 10_000, 4),
+    (Kind::Flood, 4_100, 1),
     (Kind::HalfOpen, 1_000, 4),
+    (Kind::Drip, 200, 4),
     (Kind::HalfOpenBehindMuch, 50, 4),
     (Kind::GiantLength, 10, 4),
     (Kind::Garbage, 10, 4),
@@ -50,9 +49,10 @@ const ALL_AT_ONCE: &[Force] = &[
     (Kind::DeafToWinners, 50, 4),
     (Kind::Reset, 10, 4),
     (Kind::Churn, 10, 4),
-    (Kind::Flood, 4_100, 1),
-    (Kind::Idle, 10_000, 4),
 ];
+
+const HEADER: &str = "\
+attack             p50 us  under p99 us  under  ratio   held   blows   MiB   max";
 
 /// What an attack did.
 struct Row {
@@ -90,22 +90,17 @@ async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
     let mut measuring = Measuring { day, probes, descriptors };
     // What only the first batches meet is not measured.
     measuring.probes.measure(TURN_TIME).await;
-    let only = std::env::var("HOSTILE_ONLY").ok();
+    let mut tests: Vec<_> =
+        FORCES.iter().map(|force| (format!("{:?}", force.0), slice::from_ref(force))).collect();
+    tests.push(("all at once".to_owned(), ALL_AT_ONCE));
+    println!("{HEADER}");
     let mut rows = Vec::new();
-    for force in FORCES {
-        let name = format!("{:?}", force.0);
-        if only.as_ref().is_none_or(|only| name == *only) {
-            rows.push(measuring.measure(name, &[*force]).await);
-            println!("{}", rows.last().unwrap().describe());
-        }
+    for (name, forces) in tests {
+        let row = measuring.measure(name, forces).await;
+        println!("{}", row.describe());
+        rows.push(row);
     }
-    if only.is_none() {
-        rows.push(measuring.measure("all at once".to_owned(), ALL_AT_ONCE).await);
-        println!("{}", rows.last().unwrap().describe());
-    }
-    if only.is_none() {
-        measuring.finish().await;
-    }
+    measuring.finish().await;
     let faults: Vec<_> = rows.iter().flat_map(Row::faults).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -116,7 +111,7 @@ impl Measuring {
         let (mut blows, mut held, mut memory_bytes, mut memory_bytes_max) = (0, 0, 0, 0);
         for _ in 0..TURNS {
             quiet.push(self.probes.measure(TURN_TIME).await);
-            let attacks = self.attack(forces).await;
+            let attacks = attack(&self.day, forces).await;
             attacked.push(self.probes.measure(TURN_TIME).await);
             blows += attacks.iter().map(Attack::blows).sum::<u64>();
             held = held.max(attacks.iter().map(Attack::held).sum());
@@ -130,25 +125,9 @@ impl Measuring {
         Row { name, quiet_us, attacked_us, blows, held, memory_bytes, memory_bytes_max }
     }
 
-    /// Starts the attacks, and waits until they are in full swing.
-    async fn attack(&self, forces: &[Force]) -> Vec<Attack> {
-        let mut attacks = Vec::new();
-        for &(kind, clients, addresses) in forces.iter().rev() {
-            let attack = Attack::start(kind, &self.day.central.address, clients, addresses);
-            match kind {
-                Kind::Idle | Kind::HalfOpen | Kind::HalfOpenBehindMuch | Kind::Drip => {
-                    attack.holds(clients * 9 / 10).await;
-                }
-                _ => attack.struck(10).await,
-            }
-            attacks.push(attack);
-        }
-        attacks
-    }
-
     /// The five agencies send theirs under attack, and all get their winners.
     async fn finish(self) {
-        let attacks = self.attack(ALL_AT_ONCE).await;
+        let attacks = attack(&self.day, ALL_AT_ONCE).await;
         let agencies = start(&self.day, &[]);
         self.probes.measure(TURN_TIME).await;
         let sent = self.probes.finish().await;
@@ -182,14 +161,13 @@ impl Row {
     }
 
     fn describe(&self) -> String {
-        let mut text = format!("{:<18} ", self.name);
-        let (quiet, attacked) = (self.quiet_us, self.attacked_us);
-        write!(text, "{:>6} {:>6} {:>6} {:>6} ", quiet.p50, attacked.p50, quiet.p99, attacked.p99)
-            .unwrap();
-        write!(text, "{:>5.2} {:>6} {:>7} ", self.ratio(), self.held, self.blows).unwrap();
-        let mib = |bytes| bytes / (1024 * 1024);
-        write!(text, "{:>4} {:>5}", mib(self.memory_bytes), mib(self.memory_bytes_max)).unwrap();
-        text
+        let Self { name, quiet_us, attacked_us, held, blows, .. } = self;
+        let latencies = [quiet_us.p50, attacked_us.p50, quiet_us.p99, attacked_us.p99];
+        let latencies = latencies.map(|us| format!("{us:>7}")).concat();
+        let mib = [self.memory_bytes, self.memory_bytes_max].map(|bytes| bytes >> 20);
+        let [memory, memory_max] = mib.map(|mib| format!("{mib:>5}"));
+        let ratio = self.ratio();
+        format!("{name:<18}{latencies} {ratio:>6.2} {held:>6} {blows:>7} {memory} {memory_max}")
     }
 
     fn faults(&self) -> Vec<String> {

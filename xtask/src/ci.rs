@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: all that must be green before a change is merged, the quick ones first.
 
 use crate::steps::{cargo, step};
-use crate::{test, tidy};
+use crate::torture::Ending;
+use crate::{models, test, tidy, torture};
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 const CLIPPY: &[&str] =
@@ -12,11 +13,18 @@ const DOC: &[&str] = &["doc", "--workspace", "--no-deps", "--all-features", "--l
 // Links to private items serve those who read the source.
 const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links";
 
+/// Rounds of real processes, killed and ended in order: enough to see that it still works. The
+/// figures of docs/reliability.md are of many more.
+const TORTURE_ROUNDS: u64 = 5;
+
 pub(crate) fn run() -> anyhow::Result<()> {
     step("fmt", || cargo(FMT, None))?;
     step("tidy", tidy::run)?;
     step("clippy", || cargo(CLIPPY, None))?;
     test::run()?;
+    step("models", || models::run(None))?;
+    step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
+    step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;
     println!("--- all green");
     Ok(())

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn unfinished_code_is_found_where_it_is_code() {
-        let cases: [(&str, &[&str]); 11] = [
+        let cases: [(&str, &[&str]); 12] = [
             ("todo!()", &["`todo!` is unfinished code"]),
             ("std::todo ! (\"x\")", &["`todo!` is unfinished code"]),
             ("unimplemented!()", &["`unimplemented!` is unfinished code"]),

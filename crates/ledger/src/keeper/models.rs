@@ -5,6 +5,8 @@
 use std::sync::atomic::AtomicU64 as Count;
 
 use super::*;
+use crate::disk::Claim;
+use crate::limits::BLOCK_LEN;
 use crate::models::{UNBOUNDED, every_schedule, planted};
 use crate::record::Chain;
 use crate::segment::SegmentHeader;

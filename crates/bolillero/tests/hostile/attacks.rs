@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -97,8 +97,7 @@ impl Attack {
         let (tally, stop) = (Arc::new(Tally::default()), CancellationToken::new());
         let (counted, stopped) = (Arc::clone(&tally), stop.clone());
         let thread = thread::spawn(move || {
-            // On Linux this is of the thread.
-            rustix::process::nice(PRIORITY_DROP).unwrap();
+            take_lowest_priority();
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = runtime.enable_all().build().unwrap();
             for client in 0..clients {
@@ -289,6 +288,42 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Threads that do nothing, as busily as attackers may, until dropped.
+pub(crate) struct Spinning {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Spinning {
+    /// One for each processor.
+    pub(crate) fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = (0..thread::available_parallelism().unwrap().get()).map(|_| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                take_lowest_priority();
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        });
+        let threads = threads.collect();
+        Self { stop, threads }
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| thread.join().unwrap());
+    }
+}
+
+fn take_lowest_priority() {
+    // On Linux this is of the thread.
+    rustix::process::nice(PRIORITY_DROP).unwrap();
 }
 
 /// Batches that are stored already, and half of one more.

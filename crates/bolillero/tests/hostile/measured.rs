@@ -3,11 +3,16 @@
 //!
 //! One comparison says little on a machine that does other things too. So every attack has several
 //! turns, each beside a quiet one, and the medians of the turns' 99th percentiles are compared.
+//!
+//! Attackers run on the same processors as the central, at the lowest priority. What that alone
+//! costs is not the central's doing: so beside each turn of attack there is one without, in which
+//! threads of that priority keep the processors as busy. That one is what it is compared with; the
+//! turns in which nothing else runs are told beside it.
 
 use std::slice;
 use std::time::Duration;
 
-use crate::attacks::{Attack, Kind};
+use crate::attacks::{Attack, Kind, Spinning};
 use crate::day::{AGENCIES, Day, allow_descriptors};
 use crate::probes::{Probes, percentile};
 use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
@@ -52,12 +57,16 @@ const ALL_AT_ONCE: &[Force] = &[
 ];
 
 const HEADER: &str = "\
-attack             p50 us  under p99 us  under  ratio   held   blows   MiB   max";
+                   p50 us: quiet, busy, attacked; p99 us: the same
+attack               quiet   busy attack  quiet   busy attack  ratio   held   blows   MiB   max";
 
 /// What an attack did.
 struct Row {
     name: String,
+    /// Without anything else.
     quiet_us: Latency,
+    /// Without an attack, the processors being busy.
+    busy_us: Latency,
     attacked_us: Latency,
     blows: u64,
     held: u64,
@@ -107,10 +116,13 @@ async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
 
 impl Measuring {
     async fn measure(&mut self, name: String, forces: &[Force]) -> Row {
-        let (mut quiet, mut attacked) = (Vec::new(), Vec::new());
+        let (mut quiet, mut busy, mut attacked) = (Vec::new(), Vec::new(), Vec::new());
         let (mut blows, mut held, mut memory_bytes, mut memory_bytes_max) = (0, 0, 0, 0);
         for _ in 0..TURNS {
             quiet.push(self.probes.measure(TURN_TIME).await);
+            let spinning = Spinning::start();
+            busy.push(self.probes.measure(TURN_TIME).await);
+            drop(spinning);
             let attacks = attack(&self.day, forces).await;
             attacked.push(self.probes.measure(TURN_TIME).await);
             blows += attacks.iter().map(Attack::blows).sum::<u64>();
@@ -121,8 +133,8 @@ impl Measuring {
             self.day.descriptors_are(self.descriptors).await;
             self.day.central.process.forget_log();
         }
-        let (quiet_us, attacked_us) = (Latency::of(&quiet), Latency::of(&attacked));
-        Row { name, quiet_us, attacked_us, blows, held, memory_bytes, memory_bytes_max }
+        let [quiet_us, busy_us, attacked_us] = [&quiet, &busy, &attacked].map(Latency::of);
+        Row { name, quiet_us, busy_us, attacked_us, blows, held, memory_bytes, memory_bytes_max }
     }
 
     /// The five agencies send theirs under attack, and all get their winners.
@@ -144,7 +156,7 @@ impl Measuring {
 }
 
 impl Latency {
-    fn of(turns: &[Vec<u64>]) -> Self {
+    fn of(turns: &Vec<Vec<u64>>) -> Self {
         let median = |percent| {
             let mut of_turns: Vec<_> = turns.iter().map(|turn| percentile(turn, percent)).collect();
             of_turns.sort_unstable();
@@ -157,13 +169,14 @@ impl Latency {
 impl Row {
     #[expect(clippy::cast_precision_loss, reason = "a ratio")]
     fn ratio(&self) -> f64 {
-        self.attacked_us.p99 as f64 / self.quiet_us.p99 as f64
+        self.attacked_us.p99 as f64 / self.busy_us.p99 as f64
     }
 
     fn describe(&self) -> String {
-        let Self { name, quiet_us, attacked_us, held, blows, .. } = self;
-        let latencies = [quiet_us.p50, attacked_us.p50, quiet_us.p99, attacked_us.p99];
-        let latencies = latencies.map(|us| format!("{us:>7}")).concat();
+        let Self { name, quiet_us, busy_us, attacked_us, held, blows, .. } = self;
+        let of = [quiet_us, busy_us, attacked_us];
+        let latencies = [of.map(|us| us.p50), of.map(|us| us.p99)].concat();
+        let latencies = latencies.iter().map(|us| format!("{us:>7}")).collect::<String>();
         let mib = [self.memory_bytes, self.memory_bytes_max].map(|bytes| bytes >> 20);
         let [memory, memory_max] = mib.map(|mib| format!("{mib:>5}"));
         let ratio = self.ratio();

@@ -27,6 +27,7 @@ use lottery::{AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, Event, Store
 
 use crate::disk::DiskFile;
 use crate::error::Fault;
+use crate::limits::RECORDS_OFFSET;
 use crate::record::{Chain, u32_at, u64_at};
 use crate::segment::{Image, SegmentHeader, name};
 
@@ -164,7 +165,8 @@ pub(crate) fn read(
     let sound = head[..8] == MAGIC
         && u32_at(&head, 8) == FORMAT_VERSION
         && u32_at(&head, 12) == crc32c::crc32c(&head[16..])
-        && u64_at(&head, 16) == header.first_sequence;
+        && u64_at(&head, 16) == header.first_sequence
+        && (RECORDS_OFFSET as u64..=header.len).contains(&u32_at(&head, 52).into());
     let len_at = |at, unit| usize::try_from(u32_at(&head, at)).map(|count| count * unit);
     let lens =
         (len_at(24, BATCH_LEN), len_at(28, EVENT_LEN), len_at(32, NUMBER_LEN), len_at(36, 1));

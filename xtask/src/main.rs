@@ -8,6 +8,7 @@
 
 mod ci;
 mod command;
+mod hostile;
 mod sim;
 mod steps;
 mod test;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
+        Command::Hostile => hostile::run(),
         Command::Help(help) => {
             print!("{help}");
             Ok(())

@@ -156,5 +156,5 @@ pub(crate) fn percentile(sorted: &[u64], percent: usize) -> u64 {
 
 fn batch(agency: u32, chunk: u32) -> Vec<u8> {
     let bet = format!("Ana|Paz|{}|2000-01-01|1", 30_000_000 + chunk);
-    bets(agency, chunk, &vec![bet.as_str(); BETS])
+    bets(agency, chunk, &[bet.as_str(); BETS])
 }

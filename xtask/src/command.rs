@@ -91,6 +91,16 @@ pub(crate) enum Command {
         ending: Ending,
     },
 
+    /// The central under attack, at full size, with figures
+    ///
+    /// Slow, silent, deaf, senseless and far too many clients, each kind for itself and all at
+    /// once, while honest agencies send and measure. Prints what each kind does to their
+    /// acknowledgements and to the central's memory, and fails when they take more than twice as
+    /// long as without it, when memory or descriptors are not as they should be, or when a winner
+    /// is wrong. Takes some minutes, and a machine that does nothing else; needs 18,000 open files.
+    #[command(after_help = "Example:\n  cargo xtask hostile")]
+    Hostile,
+
     /// The checks with made-up inputs, guided by what they reach
     ///
     /// The checks of crates/checks with made-up inputs, guided by what they reach. Prints for each
@@ -136,7 +146,8 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 9] = [
+        let cases: [(&[&str], Command); 10] = [
+            (&["hostile"], Command::Hostile),
             (&["fuzz"], fuzz(30, None)),
             (&["fuzz", "--seconds", "5", "config"], fuzz(5, Some("config"))),
             (&["ci"], Command::Ci),

@@ -25,9 +25,9 @@ pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of requests that a connection's task handles before others have their turn: about a tenth
-/// of a millisecond's work, a third for the worst of batches.
-pub(crate) const TURN_LEN_MAX: usize = 16 * 1024;
+/// Bytes of requests that a connection's task handles before others have their turn: a batch of the
+/// field's longest, or some small ones. That takes less than a tenth of a millisecond.
+pub(crate) const TURN_LEN_MAX: usize = 8 * 1024;
 
 /// What the system keeps of one connection, each way, besides what this process does: a default
 /// window of the longest messages. More would only be memory, and work done in advance for agencies

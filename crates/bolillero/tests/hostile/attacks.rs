@@ -90,6 +90,18 @@ struct Client {
 /// A connection that is held; counted as such until dropped.
 struct Held(Arc<Tally>);
 
+impl Kind {
+    /// Whether its clients hold their connections until they are cut; the others come and go.
+    pub(crate) fn holds(self) -> bool {
+        use Kind as K;
+        match self {
+            K::Drip | K::HalfOpen | K::HalfOpenBehindMuch | K::DeafToErrors => true,
+            K::DeafToWinners | K::Idle => true,
+            K::GiantLength | K::Garbage | K::Reset | K::Churn | K::Flood => false,
+        }
+    }
+}
+
 impl Attack {
     /// So many clients, from so many addresses.
     pub(crate) fn start(kind: Kind, central: &str, clients: u64, addresses: u8) -> Self {

@@ -30,10 +30,10 @@ pub(crate) struct Day {
 }
 
 impl Day {
-    /// A ledger with the old draw, a central for a new one, and bets for five of its agencies; the
-    /// probes come behind them.
-    pub(crate) fn begin(count: u32, probes: u32, more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    /// A ledger with the old draw, in a folder of this one; a central for a new draw, and bets for
+    /// five of its agencies. The probes come behind them.
+    pub(crate) fn begin(within: &Path, count: u32, probes: u32, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir_in(within).unwrap();
         let bets = Bets::generated(folder.path(), count);
         let data = folder.path().join("data");
         make_old_draw(&data);

@@ -5,10 +5,11 @@
 //! turns, each beside a quiet one, and the medians of the turns' 99th percentiles are compared.
 //!
 //! Attackers run on the same processors as the central, at the lowest priority. What that alone
-//! costs is not the central's doing: so beside each turn of attack there is one without, in which
-//! threads of that priority keep the processors as busy. That one is what it is compared with; the
-//! turns in which nothing else runs are told beside it.
+//! costs is not the central's doing: so there is a third kind of turn, without an attack, in which
+//! threads of that priority keep the processors busy. An attack lies between the two, and is
+//! compared with whichever is the slower.
 
+use std::path::Path;
 use std::slice;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
 const PROBES: u32 = 5;
 const TURNS: usize = 7;
 const TURN_TIME: Duration = Duration::from_secs(1);
+/// Before each turn: the system frees thousands of sockets some time after they were closed, all at
+/// once, and holds everything up meanwhile.
+const SETTLE_TIME: Duration = Duration::from_millis(500);
+/// When what is slow or deaf is cut: sooner than by default, so that it happens in many turns.
+const CUT_TIME: &str = "5s";
 /// How much longer an acknowledgement may take under attack: 99 of 100, as a median of the turns.
 const RATIO_MAX: f64 = 2.0;
 /// Connections of all attacks at once, in this process and in the central.
@@ -87,18 +93,22 @@ struct Measuring {
     descriptors: usize,
 }
 
+/// Takes minutes. `HOSTILE_DIR` names the folder for its ledger; `cargo xtask hostile` sets it.
 #[tokio::test]
-#[ignore = "takes minutes, and measures: cargo xtask hostile"]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
+    let Some(folder) = std::env::var_os("HOSTILE_DIR") else {
+        return println!("not run: HOSTILE_DIR is not set");
+    };
     allow_descriptors(DESCRIPTORS);
-    let day = Day::begin(40_000, PROBES, &["--frame-time-max", "1s", "--write-time-max", "1s"]);
+    let times = ["--frame-time-max", CUT_TIME, "--write-time-max", CUT_TIME];
+    let day = Day::begin(Path::new(&folder), 40_000, PROBES, &times);
     let agencies = AGENCIES + 1..=AGENCIES + PROBES;
     let probes = Probes::start(agencies, &day.central.address).await;
     let descriptors = day.descriptors();
     let mut measuring = Measuring { day, probes, descriptors };
     // What only the first batches meet is not measured.
-    measuring.probes.measure(TURN_TIME).await;
+    measuring.turn().await;
     let mut tests: Vec<_> =
         FORCES.iter().map(|force| (format!("{:?}", force.0), slice::from_ref(force))).collect();
     tests.push(("all at once".to_owned(), ALL_AT_ONCE));
@@ -119,12 +129,12 @@ impl Measuring {
         let (mut quiet, mut busy, mut attacked) = (Vec::new(), Vec::new(), Vec::new());
         let (mut blows, mut held, mut memory_bytes, mut memory_bytes_max) = (0, 0, 0, 0);
         for _ in 0..TURNS {
-            quiet.push(self.probes.measure(TURN_TIME).await);
+            quiet.push(self.turn().await);
             let spinning = Spinning::start();
-            busy.push(self.probes.measure(TURN_TIME).await);
+            busy.push(self.turn().await);
             drop(spinning);
             let attacks = attack(&self.day, forces).await;
-            attacked.push(self.probes.measure(TURN_TIME).await);
+            attacked.push(self.turn().await);
             blows += attacks.iter().map(Attack::blows).sum::<u64>();
             held = held.max(attacks.iter().map(Attack::held).sum());
             memory_bytes = memory_bytes.max(self.day.memory());
@@ -133,15 +143,21 @@ impl Measuring {
             self.day.descriptors_are(self.descriptors).await;
             self.day.central.process.forget_log();
         }
-        let [quiet_us, busy_us, attacked_us] = [&quiet, &busy, &attacked].map(Latency::of);
+        let [quiet_us, busy_us, attacked_us] =
+            [quiet, busy, attacked].map(|turns| Latency::of(&turns));
         Row { name, quiet_us, busy_us, attacked_us, blows, held, memory_bytes, memory_bytes_max }
+    }
+
+    async fn turn(&self) -> Vec<u64> {
+        self.probes.measure(SETTLE_TIME).await;
+        self.probes.measure(TURN_TIME).await
     }
 
     /// The five agencies send theirs under attack, and all get their winners.
     async fn finish(self) {
         let attacks = attack(&self.day, ALL_AT_ONCE).await;
         let agencies = start(&self.day, &[]);
-        self.probes.measure(TURN_TIME).await;
+        self.turn().await;
         let sent = self.probes.finish().await;
         check_winners_told(&self.day, agencies);
         assert!(self.day.memory_max() <= memory::bound(&attacks));
@@ -156,7 +172,7 @@ impl Measuring {
 }
 
 impl Latency {
-    fn of(turns: &Vec<Vec<u64>>) -> Self {
+    fn of(turns: &[Vec<u64>]) -> Self {
         let median = |percent| {
             let mut of_turns: Vec<_> = turns.iter().map(|turn| percentile(turn, percent)).collect();
             of_turns.sort_unstable();
@@ -169,7 +185,7 @@ impl Latency {
 impl Row {
     #[expect(clippy::cast_precision_loss, reason = "a ratio")]
     fn ratio(&self) -> f64 {
-        self.attacked_us.p99 as f64 / self.busy_us.p99 as f64
+        self.attacked_us.p99 as f64 / self.quiet_us.p99.max(self.busy_us.p99) as f64
     }
 
     fn describe(&self) -> String {

@@ -11,8 +11,8 @@ use crate::attacks::{Attack, Kind};
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// The program: a segment that the ledger zeroes (64 MiB), its buffers and indexes, the queue of log
-/// lines (about 20 MiB when it is full), what the allocator keeps of what it had.
+/// The program: a segment that the ledger zeroes (64 MiB), its buffers and indexes, the queue of
+/// log lines (about 20 MiB when it is full), what the allocator keeps of what it had.
 const ITSELF: u64 = 128 * MIB;
 /// The task of a connection, its registrations, its session without buffers.
 const SILENT: u64 = 4 * KIB;

@@ -139,11 +139,11 @@ impl Archive {
     }
 }
 
-/// Checks that a segment's file has nothing behind its end.
+/// Checks that a segment's file has nothing behind `len`, where it ends.
 fn expect_len(file: &dyn DiskFile, header: &SegmentHeader, len: u64) -> Result<(), Fault> {
     let name = segment::name(header.number);
     let found = file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
-    if found == len {
+    if found <= len {
         return Ok(());
     }
     Err(Fault::Damage(Damage::new(&name, len, "the file is longer than what was written to it")))
@@ -155,11 +155,11 @@ fn index_is_sound(file: &dyn DiskFile, image: &Image) -> Result<bool, Fault> {
     let len = image.header.len;
     let name = segment::name(image.header.number);
     let failed = |error| Fault::io("reading the index of", &name, error);
+    expect_len(file, &image.header, len + built.len() as u64)?;
     let room = file.len().map_err(failed)?.saturating_sub(len);
     let mut found = vec![0; built.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
     file.read_at(len, &mut found).map_err(failed)?;
     if found == built {
-        expect_len(file, &image.header, len + built.len() as u64)?;
         return Ok(true);
     }
     // The head is written last: without it, what follows was never said to be an index.

@@ -259,6 +259,12 @@ fn bytes_where_nothing_was_written_are_found() {
         let found = damage(check(&disk), name);
         assert_eq!((found.file.as_str(), found.offset), (name, len));
     }
+    // Nor does it pass without the index that it is behind.
+    let len = disk.contents(FIRST).len() as u64 - 1;
+    let first = disk.open(FIRST, Claim::Write).unwrap();
+    first.write_at(OPTIONS.segment_len, &[0; 92]).unwrap();
+    let found = damage(check(&disk), "behind a missing index");
+    assert_eq!((found.file.as_str(), found.offset), (FIRST, len));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
 
 /// Agencies that measure, behind the five.
 const PROBES: u32 = 5;
-const TURNS: usize = 7;
+const TURNS: usize = 5;
 const TURN_TIME: Duration = Duration::from_secs(1);
 /// Before each turn: the system frees thousands of sockets some time after they were closed, all at
 /// once, and holds everything up meanwhile.

@@ -271,6 +271,16 @@ mod models;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Damage;
+
+    #[test]
+    fn whatever_sealing_meets_but_want_of_room_stops_the_writer() {
+        let io = |kind: io::ErrorKind| Fault::io("reading", "segment-0000000007.bol", kind.into());
+        assert_eq!(alarm_of(io(io::ErrorKind::StorageFull)), None);
+        let alarm = alarm_of(io(io::ErrorKind::Other)).unwrap();
+        assert!(alarm.contains("-0000000007.bol"), "{alarm}");
+        assert!(alarm_of(Fault::Damage(Damage::new("a", 0, "gone"))).is_some());
+    }
 
     #[test]
     fn only_a_want_of_room_may_pass() {

@@ -152,7 +152,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::disk::simulated::SimulatedDisk;
+    use crate::disk::simulated::{Failure, SimulatedDisk};
 
     const SEGMENT_LEN: u64 = 96 << 10;
 
@@ -281,6 +281,54 @@ mod tests {
         assert_eq!(opened.answer(), Ok(DrawId(1)));
         assert_eq!(disk.operations(), before + 1);
         assert!(!ledger.turn(), "nothing is pending");
+    }
+
+    /// Appends batches until the ledger goes on to a second segment, or refuses. How many operations
+    /// the disk had done before the last one.
+    fn fill_a_segment(disk: &SimulatedDisk, ledger: &Eager) -> (u64, Result<(), AppendError>) {
+        let terms = DrawTerms {
+            name: lottery::DrawName::new("sorteo").unwrap(),
+            agencies: lottery::Agencies::first(1).unwrap(),
+            numbers: lottery::NumberRange::default(),
+        };
+        submit(|done| ledger.open_draw(terms, Timestamp(1), done)).answer().unwrap();
+        let mut chunk = 0;
+        loop {
+            let before = disk.operations();
+            let outcome = append(ledger, chunk);
+            if outcome.is_err() || disk.names().unwrap().len() > 1 {
+                return (before, outcome.map(drop));
+            }
+            chunk += 1;
+        }
+    }
+
+    fn append(ledger: &Eager, chunk: u32) -> Result<Appended, AppendError> {
+        let text = vec!["Ana|Díaz|30904465|1990-01-02|7"; 200].join("&");
+        let bets = lottery::Bets::parse(&text, lottery::NumberRange::default()).unwrap();
+        let (draw, agency, chunk) = (DrawId(1), AgencyId(1), lottery::ChunkId(chunk));
+        let batch = Batch { draw, agency, chunk, bets };
+        submit(|done| ledger.append(batch, Timestamp(1), done)).answer()
+    }
+
+    #[test]
+    fn after_a_segment_could_not_be_made_nothing_is_tried_again() {
+        let disk = SimulatedDisk::new();
+        let (sound, outcome) = fill_a_segment(&disk, &Eager(open(&disk)));
+        outcome.unwrap();
+        // Its creation, length, sync and name, and its header.
+        for step in 0..5 {
+            let disk = SimulatedDisk::new();
+            let ledger = Eager(open(&disk));
+            disk.fail_after(sound - disk.operations() + step, Failure::Forgotten);
+            let (_, outcome) = fill_a_segment(&disk, &ledger);
+            assert!(matches!(outcome, Err(AppendError::Store(StoreFault::Failed(_)))));
+            let tried = disk.operations();
+            for chunk in 1_000..1_003 {
+                assert!(append(&ledger, chunk).is_err(), "step {step}");
+            }
+            assert_eq!(disk.operations(), tried, "step {step}");
+        }
     }
 
     #[test]

@@ -283,8 +283,8 @@ mod tests {
         assert!(!ledger.turn(), "nothing is pending");
     }
 
-    /// Appends batches until the ledger goes on to a second segment, or refuses. How many operations
-    /// the disk had done before the last one.
+    /// Appends batches until the ledger goes on to a second segment, or refuses. How many
+    /// operations the disk had done before the last one.
     fn fill_a_segment(disk: &SimulatedDisk, ledger: &Eager) -> (u64, Result<(), AppendError>) {
         let terms = DrawTerms {
             name: lottery::DrawName::new("sorteo").unwrap(),

@@ -11,7 +11,8 @@ use crate::setting::{Running, Setting};
 
 const ONE: [u8; 4] = [127, 0, 0, 1];
 const OTHER: [u8; 4] = [127, 0, 0, 2];
-const ANOTHER: [u8; 4] = [127, 0, 0, 3];
+/// None of the twenty that hold places.
+const ANOTHER: [u8; 4] = [127, 0, 0, 21];
 
 /// HELLO of agency 1, sent before the central could turn anybody away.
 const HELLO: &[u8] = &[0, 18, 0, 6, 0, 1, 0, 0, 0, 1];

@@ -11,6 +11,8 @@ use crate::setting::{Running, Setting};
 
 const ONE: [u8; 4] = [127, 0, 0, 1];
 const OTHER: [u8; 4] = [127, 0, 0, 2];
+/// None of the twenty that hold places.
+const ANOTHER: [u8; 4] = [127, 0, 0, 21];
 
 /// HELLO of agency 1, sent before the central could turn anybody away.
 const HELLO: &[u8] = &[0, 18, 0, 6, 0, 1, 0, 0, 0, 1];
@@ -107,11 +109,10 @@ async fn few_linger_of_one_address_and_a_bounded_number_in_all() {
         lingering += of_address;
     }
     assert_eq!(lingering, LINGERING);
-    // Whoever goes leaves the next one a chance, once that was noticed.
+    // Whoever goes leaves the next one a chance.
     held.clear();
-    let newcomer = [127, 0, 0, 21];
-    let mut first = welcomed(&central, newcomer).await;
-    patiently(async { while !turned_away(&central, newcomer).await.1 {} }).await;
+    let mut first = welcomed(&central, ANOTHER).await;
+    patiently(async { while !turned_away(&central, ANOTHER).await.1 {} }).await;
     first.store(1, 0, LORCA).await;
 }
 

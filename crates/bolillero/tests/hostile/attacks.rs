@@ -63,6 +63,14 @@ pub(crate) enum Kind {
     Idle,
 }
 
+impl Kind {
+    /// Whether its clients work without a pause, on the processors that the central has too.
+    pub(crate) fn never_pauses(self) -> bool {
+        use Kind::{Churn, Flood, Garbage, GiantLength, Reset};
+        matches!(self, Churn | Flood | Garbage | GiantLength | Reset)
+    }
+}
+
 /// An attack under way; ends when dropped.
 pub(crate) struct Attack {
     pub(crate) kind: Kind,

@@ -6,8 +6,8 @@
 //!
 //! Attackers run on the same processors as the central, at the lowest priority. What that alone
 //! costs is not the central's doing: so there is a third kind of turn, without an attack, in which
-//! threads of that priority keep the processors busy. An attack lies between the two, and is
-//! compared with whichever is the slower.
+//! threads of that priority keep the processors busy. An attack whose clients never pause lies
+//! between the two, and is compared with whichever is the slower; all others with quiet.
 
 use std::path::Path;
 use std::slice;
@@ -63,8 +63,9 @@ const ALL_AT_ONCE: &[Force] = &[
 ];
 
 const HEADER: &str = "\
-                   p50 us: quiet, busy, attacked; p99 us: the same
-attack               quiet   busy attack  quiet   busy attack  ratio   held   blows   MiB   max";
+                   p50 us: quiet, busy, attacked; p99 us: the same; ratio, and that to quiet
+attack               quiet   busy attack  quiet   busy attack  ratio  quiet    held   blows  \
+MiB  max";
 
 /// What an attack did.
 struct Row {
@@ -74,6 +75,8 @@ struct Row {
     /// Without an attack, the processors being busy.
     busy_us: Latency,
     attacked_us: Latency,
+    /// Its clients keep the processors busy.
+    never_pauses: bool,
     blows: u64,
     held: u64,
     memory_bytes: u64,
@@ -145,7 +148,18 @@ impl Measuring {
         }
         let [quiet_us, busy_us, attacked_us] =
             [quiet, busy, attacked].map(|turns| Latency::of(&turns));
-        Row { name, quiet_us, busy_us, attacked_us, blows, held, memory_bytes, memory_bytes_max }
+        let never_pauses = forces.iter().any(|(kind, ..)| kind.never_pauses());
+        Row {
+            name,
+            quiet_us,
+            busy_us,
+            attacked_us,
+            never_pauses,
+            blows,
+            held,
+            memory_bytes,
+            memory_bytes_max,
+        }
     }
 
     async fn turn(&self) -> Vec<u64> {
@@ -183,9 +197,14 @@ impl Latency {
 }
 
 impl Row {
-    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
     fn ratio(&self) -> f64 {
-        self.attacked_us.p99 as f64 / self.quiet_us.p99.max(self.busy_us.p99) as f64
+        let quiet = self.quiet_us.p99;
+        self.ratio_to(if self.never_pauses { quiet.max(self.busy_us.p99) } else { quiet })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+    fn ratio_to(&self, p99_us: u64) -> f64 {
+        self.attacked_us.p99 as f64 / p99_us as f64
     }
 
     fn describe(&self) -> String {
@@ -195,8 +214,9 @@ impl Row {
         let latencies = latencies.iter().map(|us| format!("{us:>7}")).collect::<String>();
         let mib = [self.memory_bytes, self.memory_bytes_max].map(|bytes| bytes >> 20);
         let [memory, memory_max] = mib.map(|mib| format!("{mib:>5}"));
-        let ratio = self.ratio();
-        format!("{name:<18}{latencies} {ratio:>6.2} {held:>6} {blows:>7} {memory} {memory_max}")
+        let ratios = [self.ratio(), self.ratio_to(quiet_us.p99)];
+        let ratios = ratios.map(|ratio| format!("{ratio:>6.2}")).join("  ");
+        format!("{name:<18}{latencies} {ratios} {held:>7} {blows:>7} {memory} {memory_max}")
     }
 
     fn faults(&self) -> Vec<String> {

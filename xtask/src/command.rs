@@ -95,9 +95,10 @@ pub(crate) enum Command {
     ///
     /// Slow, silent, deaf, senseless and far too many clients, each kind for itself and all at
     /// once, while honest agencies send and measure. Prints what each kind does to their
-    /// acknowledgements and to the central's memory, and fails when they take more than twice as
-    /// long as without it, when memory or descriptors are not as they should be, or when a winner
-    /// is wrong. Takes some minutes, and a machine that does nothing else; needs 18,000 open files.
+    /// acknowledgements and to the central's memory. Fails when they take more than twice as long
+    /// (under clients that never pause, more than 5 ms), when memory or descriptors are not as they
+    /// should be, or when a winner is wrong. Takes some minutes, and a machine that does nothing
+    /// else; needs 18,000 open files.
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const REQUESTS: usize = 1_000;
 /// The room that a deaf client's system keeps for what it does not read.
 const LITTLE_ROOM: u32 = 4_096;
 /// Between two bytes of a message that drips.
-const DRIP_TIME: Duration = Duration::from_millis(20);
+const DRIP_TIME: Duration = Duration::from_secs(1);
 /// Between two connections of a client.
 const PAUSE: Duration = Duration::from_millis(5);
 /// More than there is between the highest and the lowest.
@@ -307,37 +307,6 @@ impl Client {
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Threads that do nothing, as busily as attackers may, until dropped.
-pub(crate) struct Spinning {
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Spinning {
-    /// One for each processor.
-    pub(crate) fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let threads = (0..thread::available_parallelism().unwrap().get()).map(|_| {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || {
-                take_lowest_priority();
-                while !stop.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            })
-        });
-        let threads = threads.collect();
-        Self { stop, threads }
-    }
-}
-
-impl Drop for Spinning {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.threads.drain(..).for_each(|thread| thread.join().unwrap());
     }
 }
 

@@ -44,9 +44,7 @@ impl<'a> Documents<'a> {
     ) -> Result<Documents<'static>, DocumentsError> {
         let mut text = String::new();
         for document in documents {
-            if !try_push(&mut text, document.as_ref(), DOCUMENTS_LEN_MAX)? {
-                return Err(DocumentsError::TooLong { max: DOCUMENTS_LEN_MAX });
-            }
+            push(&mut text, document.as_ref())?;
         }
         Ok(Documents(Cow::Owned(text)))
     }
@@ -90,22 +88,18 @@ impl<'a> Documents<'a> {
     }
 }
 
-/// Appends `document` to the joined `text`; `false` if `text` would be longer than `len_max`.
-pub(super) fn try_push(
-    text: &mut String,
-    document: &str,
-    len_max: usize,
-) -> Result<bool, DocumentsError> {
+/// Appends `document` to the joined `text`.
+fn push(text: &mut String, document: &str) -> Result<(), DocumentsError> {
     if document.is_empty() || document.contains(',') {
         return Err(DocumentsError::Unsendable);
     }
     let comma = if text.is_empty() { "" } else { "," };
-    if text.len() + comma.len() + document.len() > len_max {
-        return Ok(false);
+    if text.len() + comma.len() + document.len() > DOCUMENTS_LEN_MAX {
+        return Err(DocumentsError::TooLong { max: DOCUMENTS_LEN_MAX });
     }
     text.push_str(comma);
     text.push_str(document);
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -213,6 +213,16 @@ impl Bets {
         Self::in_folder(folder, winning_number)
     }
 
+    /// Each agency's stored bets, sorted, are those of its file.
+    pub fn are_all_in(&self, stored: &BTreeMap<u32, Vec<String>>) {
+        for (agency, lines) in &self.lines {
+            let mut expected = lines.clone();
+            expected.sort_unstable();
+            let found = stored.get(agency).cloned().unwrap_or_default();
+            assert!(found == expected, "agency {agency}: {} of {}", found.len(), expected.len());
+        }
+    }
+
     pub fn in_folder(folder: &Path, winning_number: String) -> Self {
         let file = |agency| folder.join(format!("agency-{agency}.csv"));
         let lines = |agency| {

@@ -1,13 +1,24 @@
-//! `bolillero bench`: how fast bets are acknowledged, beside what the disk does by itself.
+//! `bolillero bench`: how fast bets are acknowledged, beside what the disk, the network and a
+//! processor do by themselves.
 //!
 //! A central as a process of its own, over real sockets, on a real ledger in a temporary folder;
-//! the load comes from this process. Slices of every scenario and of the disk's own limit take
-//! turns, so that a drift of the machine hits all alike; ratios are taken turn by turn.
+//! the load comes from this process.
 
+mod batches;
+mod checking;
+mod client;
+mod disk;
+mod figures;
 mod idle;
-mod limit;
+mod intake;
+mod interruption;
+mod large;
 mod load;
+mod loopback;
+mod report;
+mod turns;
 mod usage;
+mod waiting;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,24 +26,31 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::processes::Central;
 use super::progress;
 use crate::exit::Ending;
-use load::{Chunks, Slice};
+use batches::Batches;
+use figures::{Figures, Latency, median};
+use load::{Plan, Until};
+use turns::{Case, Measured, together};
 
 const EXAMPLES: &str = "\
 Examples:
   bolillero bench
   bolillero bench --scenario window --seconds 30 --data /var/lib --json
+  bolillero bench --scenario large --ledger-bets 1000000
 
-Figures depend on the machine: compare ratios, taken in one run.";
+Figures depend on the machine: compare ratios, taken in one run. All scenarios take some ten \
+minutes and 7 GB of disk.";
 
-const AGENCIES: u32 = 5;
-/// Turns that each scenario and the limit take.
+/// Turns that each scenario and each limit take.
 const TURNS: u32 = 5;
+const AGENCIES: u32 = 5;
+const MANY_AGENCIES: u32 = 1_000;
+const WINDOW: usize = 16;
+/// Batches that each of many agencies sends before it waits for winners.
+const BATCHES_BEFORE_WAITING: u32 = 10;
 
 /// What to measure.
 #[derive(Args, Clone, Debug)]
@@ -47,7 +65,13 @@ pub(crate) struct BenchArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
 
-    /// Folder in which the temporary ledger is made; the system's temporary folder when not given.
+    /// How many bets the ledgers of the scenario 'large' hold.
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "10000000,100000000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    ledger_bets: Vec<u64>,
+
+    /// Folder in which the temporary ledgers are made; the system's temporary folder when not
+    /// given.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -63,42 +87,22 @@ enum Scenario {
     OneAtATime,
     /// Five agencies with 16 batches in flight each.
     Window,
-    /// Memory that 1,000 idle connections take.
+    /// Half of the rate that 'window' reached, at even distances, whatever the acknowledgements.
+    HalfLoad,
+    /// 1,000 agencies, each waiting for every acknowledgement.
+    ManyAgencies,
+    /// 10,000 idle connections and 100 busy agencies.
     Idle,
+    /// 1,000 agencies waiting for their winners when the draw is made.
+    Waiting,
+    /// Ledgers that grow large, their draw, and opening them.
+    Large,
 }
 
 impl Scenario {
     fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
-}
-
-/// All figures of a run. Units are in the names.
-#[derive(Debug, Serialize)]
-struct Figures {
-    bets_per_batch: u32,
-    bytes_per_batch: usize,
-    /// Plain append and fdatasync of the same bytes, five batches at a time.
-    append_fdatasync_batches_per_second: Option<f64>,
-    intake: Vec<Intake>,
-    idle: Option<idle::Figures>,
-}
-
-/// What a scenario of intake gave.
-#[derive(Debug, Serialize)]
-struct Intake {
-    scenario: Scenario,
-    batches_per_second: f64,
-    bets_per_second: f64,
-    bets_bytes_per_second: f64,
-    ratio_to_append_fdatasync: f64,
-    ack_us_p50: u64,
-    ack_us_p99: u64,
-    ack_us_p999: u64,
-    ack_us_max: u64,
-    central_cpu_s_per_million_bets: f64,
-    load_cpu_s_per_million_bets: f64,
-    written_bytes_per_bets_byte: f64,
 }
 
 /// Measures.
@@ -108,20 +112,19 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Ending> {
         None => tempfile::tempdir(),
     };
     let folder = folder.context("can't make a temporary folder")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("can't start the runtime")?;
     let figures = runtime.block_on(async {
-        tokio::select! {
-            figures = measure(args, folder.path()) => figures,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        }
+        tokio::spawn(interruption::watch());
+        measure(args, folder.path()).await
     })?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&figures).context("can't write the figures")?)
     } else {
-        describe(&figures)
+        report::describe(&figures)
     };
     std::io::stdout().write_all(text.as_bytes()).context("can't write the figures")?;
     Ok(())
@@ -129,148 +132,152 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Ending> {
 
 async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
     let wants = |scenario| args.scenario.is_none_or(|only| only == scenario);
-    let intake = [(Scenario::OneAtATime, 1), (Scenario::Window, 16)];
-    let intake: Vec<_> = intake.into_iter().filter(|(scenario, _)| wants(*scenario)).collect();
-    let data = folder.join("data");
-    let central = Central::start(&data, AGENCIES, &["--log-level", "info"]).await?;
-    let mut chunks = Chunks::plausible(AGENCIES)?;
+    let time = Duration::from_secs(u64::from(args.seconds)) / TURNS;
+    let typical = Batches::plausible(wire::limits::BATCH_BETS)?;
+    let full = Batches::plausible(u32::MAX)?;
+    let prepared = tokio::task::block_in_place(|| disk::Prepared::make(folder))?;
     let mut figures = Figures {
-        bets_per_batch: load::BATCH_BETS,
-        bytes_per_batch: chunks.bytes_per_batch(),
-        append_fdatasync_batches_per_second: None,
+        version: env!("CARGO_PKG_VERSION"),
+        processors: std::thread::available_parallelism()?.get(),
+        seconds_per_scenario: args.seconds,
+        turns: TURNS,
+        prepared_writes: prepared.way(),
+        checking: Vec::new(),
+        disk: Vec::new(),
+        loopback: Vec::new(),
         intake: Vec::new(),
         idle: None,
+        waiting: None,
+        large: Vec::new(),
     };
-    if wants(Scenario::Idle) {
-        figures.idle = Some(idle::measure(&central).await?);
-    }
-    if !intake.is_empty() {
-        let slice = Duration::from_secs(u64::from(args.seconds)) / TURNS;
-        let bar = progress::counter("slices measured");
-        let mut limits = Vec::new();
-        let mut slices: Vec<Vec<Slice>> = intake.iter().map(|_| Vec::new()).collect();
-        for _ in 0..TURNS {
-            let bytes = chunks.bytes_per_batch();
-            let file = folder.join("append");
-            let limit = tokio::task::spawn_blocking(move || limit::measure(&file, bytes, slice));
-            limits.push(limit.await??);
+    let bar = progress::counter("measurements");
+    let mut cases: Vec<_> =
+        cases(&typical, &full, args.scenario).into_iter().map(Measured::new).collect();
+    for _ in 0..TURNS {
+        let mut rate_before = None;
+        for case in &mut cases {
+            let rate = case.take_turn(folder, &prepared, time, rate_before).await?;
+            rate_before = Some(rate);
             bar.inc(1);
-            for ((_, window), slices) in intake.iter().zip(&mut slices) {
-                slices.push(load::measure(&central, &mut chunks, *window, slice).await?);
-                bar.inc(1);
-            }
         }
-        bar.finish_and_clear();
-        let summaries = intake.iter().zip(&slices);
-        let summaries = summaries.map(|((scenario, _), of)| summarize(*scenario, of, &limits));
-        figures.intake = summaries.collect::<anyhow::Result<_>>()?;
-        figures.append_fdatasync_batches_per_second = Some(median(&limits));
     }
-    central.stop().await?;
+    for case in &cases {
+        let checking = case.checking();
+        if !figures.checking.iter().any(|other| other.size == checking.size) {
+            figures.checking.push(checking);
+        }
+        figures.disk.push(case.disk()?);
+        figures.loopback.push(case.loopback()?);
+        figures.intake.push(case.intake()?);
+    }
+    if wants(Scenario::Idle) {
+        figures.idle = Some(idle(folder, &typical, time, || bar.inc(1)).await?);
+    }
+    if wants(Scenario::Waiting) {
+        figures.waiting = Some(waiting(folder, &typical).await?);
+        bar.inc(1);
+    }
+    if wants(Scenario::Large) {
+        for &bets in &args.ledger_bets {
+            figures.large.push(large(folder, &typical, bets, time, || bar.inc(1)).await?);
+        }
+    }
+    bar.finish_and_clear();
     Ok(figures)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "rates for people to read")]
-fn summarize(scenario: Scenario, slices: &[Slice], limits: &[f64]) -> anyhow::Result<Intake> {
-    let rates: Vec<f64> = slices.iter().map(Slice::batches_per_second).collect();
-    let ratios: Vec<f64> = rates.iter().zip(limits).map(|(rate, limit)| rate / limit).collect();
-    let mut latencies = load::latencies()?;
-    for slice in slices {
-        latencies.add(&slice.ack_us)?;
-    }
-    let sum = |of: fn(&Slice) -> f64| slices.iter().map(of).sum::<f64>();
-    let bets = sum(|slice| slice.batches as f64) * f64::from(load::BATCH_BETS);
-    let bytes = sum(|slice| slice.bets_bytes as f64);
-    let rate = median(&rates);
-    let batches = sum(|slice| slice.batches as f64);
-    Ok(Intake {
+/// The scenarios of intake, each with batches of the sizes that tell something.
+fn cases(typical: &Batches, full: &Batches, only: Option<Scenario>) -> Vec<Case> {
+    let case = |scenario, agencies, window, batches: &Batches| Case {
         scenario,
-        batches_per_second: rate,
-        bets_per_second: rate * f64::from(load::BATCH_BETS),
-        bets_bytes_per_second: rate * bytes / batches,
-        ratio_to_append_fdatasync: median(&ratios),
-        ack_us_p50: latencies.value_at_quantile(0.5),
-        ack_us_p99: latencies.value_at_quantile(0.99),
-        ack_us_p999: latencies.value_at_quantile(0.999),
-        ack_us_max: latencies.max(),
-        central_cpu_s_per_million_bets: sum(|slice| slice.central.cpu_s) / bets * 1e6,
-        load_cpu_s_per_million_bets: sum(|slice| slice.load.cpu_s) / bets * 1e6,
-        written_bytes_per_bets_byte: sum(|slice| slice.central.written_bytes as f64) / bytes,
+        agencies,
+        window,
+        batches: batches.clone(),
+        part_of_rate_before: None,
+    };
+    let half_load = Case {
+        part_of_rate_before: Some(0.5),
+        ..case(Scenario::HalfLoad, AGENCIES, WINDOW, typical)
+    };
+    let all = [
+        case(Scenario::OneAtATime, AGENCIES, 1, typical),
+        case(Scenario::OneAtATime, AGENCIES, 1, full),
+        case(Scenario::Window, AGENCIES, WINDOW, full),
+        case(Scenario::Window, AGENCIES, WINDOW, typical),
+        // Its rate is that of the one before it.
+        half_load,
+        case(Scenario::ManyAgencies, MANY_AGENCIES, 1, typical),
+    ];
+    let wanted = |case: &Case| match only {
+        None => true,
+        Some(Scenario::HalfLoad) => matches!(case.scenario, Scenario::HalfLoad | Scenario::Window),
+        Some(only) => case.scenario == only,
+    };
+    all.into_iter().filter(wanted).collect()
+}
+
+async fn idle(
+    folder: &Path,
+    batches: &Batches,
+    time: Duration,
+    mut one_more: impl FnMut(),
+) -> anyhow::Result<figures::Idle> {
+    let batches = batches.clone();
+    let plan = Plan { batches, window: 1, rate: None, until: Until::Elapsed(time) };
+    let mut turns = Vec::new();
+    for _ in 0..TURNS {
+        turns.push(idle::Turn::measure(folder, &plan).await?);
+        one_more();
+    }
+    let silent_bytes_each = idle::silent_bytes_each(folder).await?;
+    let greeted = turns.iter().map(|turn| turn.greeted_bytes_each).max();
+    let alone = || turns.iter().map(|turn| &turn.alone.sent);
+    let beside_idle = || turns.iter().map(|turn| &turn.beside_idle.sent);
+    Ok(figures::Idle {
+        idle_connections: idle::IDLE,
+        busy_agencies: idle::BUSY,
+        greeted_bytes_each: greeted.unwrap_or_default(),
+        silent_bytes_each,
+        ack_us_alone: together(alone().map(|sent| &sent.ack_us))?,
+        ack_us_beside_idle: together(beside_idle().map(|sent| &sent.ack_us))?,
+        batches_per_second_alone: median(alone().map(load::Sent::batches_per_second)),
+        batches_per_second_beside_idle: median(beside_idle().map(load::Sent::batches_per_second)),
     })
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+async fn waiting(folder: &Path, batches: &Batches) -> anyhow::Result<figures::Waiting> {
+    let drawn = waiting::measure(folder, MANY_AGENCIES, batches, BATCHES_BEFORE_WAITING).await?;
+    Ok(figures::Waiting {
+        agencies: MANY_AGENCIES,
+        bets: drawn.bets,
+        winners: drawn.draw.winners,
+        winners_us: Latency::of(&drawn.draw.winners_us),
+    })
 }
 
-fn describe(figures: &Figures) -> String {
-    let mut text = String::new();
-    if let Some(limit) = figures.append_fdatasync_batches_per_second {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header([
-            "scenario",
-            "batches/s",
-            "bets/s",
-            "MB/s",
-            "ratio",
-            "p50 us",
-            "p99 us",
-            "p99.9 us",
-            "central cpu",
-            "load cpu",
-            "written",
-        ]);
-        let megabytes = |bytes: f64| format!("{:.1}", bytes / 1e6);
-        let bytes = u32::try_from(figures.bytes_per_batch).map_or(0.0, f64::from);
-        let mut row = vec!["append+fdatasync, 5 at a time".to_owned(), format!("{limit:.0}")];
-        row.extend([
-            format!("{:.0}", limit * f64::from(figures.bets_per_batch)),
-            megabytes(limit * bytes),
-            "1".to_owned(),
-        ]);
-        table.add_row(row);
-        for of in &figures.intake {
-            table.add_row([
-                of.scenario.name(),
-                format!("{:.0}", of.batches_per_second),
-                format!("{:.0}", of.bets_per_second),
-                megabytes(of.bets_bytes_per_second),
-                format!("{:.2}", of.ratio_to_append_fdatasync),
-                of.ack_us_p50.to_string(),
-                of.ack_us_p99.to_string(),
-                of.ack_us_p999.to_string(),
-                format!("{:.2}", of.central_cpu_s_per_million_bets),
-                format!("{:.2}", of.load_cpu_s_per_million_bets),
-                format!("{:.3}", of.written_bytes_per_bets_byte),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        text = format!(
-            "batches of {} bets, {} bytes; cpu in seconds per million bets; written in bytes per \
-             byte of bets\n{table}\n",
-            figures.bets_per_batch, figures.bytes_per_batch
-        );
-    }
-    if let Some(idle) = &figures.idle {
-        text.push_str(&format!(
-            "idle connections ({}): {} bytes each after HELLO, {} bytes each that said nothing\n",
-            idle.connections, idle.greeted_bytes_each, idle.silent_bytes_each
-        ));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!(median(&[]).abs() < f64::EPSILON);
-    }
+#[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
+async fn large(
+    folder: &Path,
+    batches: &Batches,
+    bets: u64,
+    time: Duration,
+    one_more: impl FnMut(),
+) -> anyhow::Result<figures::Large> {
+    let large = large::Large::measure(folder, batches, bets, time, one_more).await?;
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mark = |mark: &large::Mark| figures::Mark {
+        bets: mark.bets,
+        ack_us: Latency::of(&mark.slice.sent.ack_us),
+        memory_bytes: mark.memory_bytes,
+    };
+    Ok(figures::Large {
+        bets: large.bets,
+        marks: large.marks.iter().map(mark).collect(),
+        winners: large.draw.winners,
+        draw_ms: large.draw.winners_us.max() / 1000,
+        open_warm_ms: ms(large.open_warm),
+        open_cold_ms: ms(large.open_cold),
+        winners_cold_ms: ms(large.winners_cold),
+        disk_bytes_per_bet: large.disk_bytes as f64 / large.bets as f64,
+    })
 }

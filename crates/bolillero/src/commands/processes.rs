@@ -5,9 +5,14 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
+
+/// How much of a central's log is read at once.
+const LOG_READ_LEN: usize = 64 << 10;
+/// A line of a log is shorter.
+const LINE_LEN_MAX: usize = 16 << 10;
 
 /// A central in a process of its own; killed when dropped.
 pub(super) struct Central {
@@ -34,13 +39,13 @@ impl Central {
         let mut process =
             command.stderr(Stdio::piped()).spawn().context("can't start a central")?;
         let stderr = process.stderr.take().context("the central's log is not there")?;
-        let mut log = BufReader::new(stderr).lines();
+        let mut log = BufReader::with_capacity(LOG_READ_LEN, stderr).lines();
         let mut last = String::new();
         while let Some(line) = log.next_line().await? {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if let Some(address) = event["direccion"].as_str() {
                 let number = process.id().context("the central has ended")?;
-                let log = Some(tokio::spawn(last_line(log)));
+                let log = Some(tokio::spawn(last_line(log.into_inner())));
                 let address = address.to_owned();
                 return Ok(Self { process, number, address, log, last_words: String::new() });
             }
@@ -112,12 +117,17 @@ impl Agencies {
     }
 }
 
-async fn last_line(mut log: Lines<BufReader<ChildStderr>>) -> String {
-    let mut last = String::new();
-    while let Ok(Some(line)) = log.next_line().await {
-        last = line;
+/// Reads a log to its end; gives the last line. Looks for lines only then: under load there are
+/// many.
+async fn last_line(mut log: BufReader<ChildStderr>) -> String {
+    let mut tail = Vec::new();
+    while let Ok(piece @ [_, ..]) = log.fill_buf().await {
+        let len = piece.len();
+        tail.drain(..tail.len().saturating_sub(LINE_LEN_MAX));
+        tail.extend_from_slice(piece);
+        log.consume(len);
     }
-    last
+    String::from_utf8_lossy(&tail).lines().last().unwrap_or_default().to_owned()
 }
 
 /// This program, to be started again: without the environment's settings, ended when let go of.

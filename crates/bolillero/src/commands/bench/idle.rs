@@ -1,50 +1,93 @@
-//! What a connection costs that says nothing.
+//! What connections cost that say nothing: memory, and time of those that say something.
 
 use std::net::TcpStream;
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use serde::Serialize;
 
 use super::super::processes::Central;
-use super::load;
-use super::usage::memory_bytes;
+use super::client::Client;
+use super::intake::{Slice, connect};
+use super::load::Plan;
+use super::usage::{Usage, memory_bytes};
 use crate::descriptors;
 
-const CONNECTIONS: u32 = 1_000;
+pub(super) const IDLE: u32 = 10_000;
+pub(super) const BUSY: u32 = 100;
 /// Descriptors besides the connections.
 const DESCRIPTORS_SPARE: u64 = 100;
+/// All come from one address here.
+const OPTIONS: [&str; 2] = ["--connections-per-address-max", "15000"];
 
-/// Bytes of the central's memory for each idle connection.
-#[derive(Debug, Serialize)]
-pub(super) struct Figures {
-    pub(super) connections: u32,
-    /// After HELLO and WELCOME.
+/// One turn: the busy ones alone, then beside the idle ones.
+pub(super) struct Turn {
+    pub(super) alone: Slice,
+    pub(super) beside_idle: Slice,
+    /// Memory of the central for each idle connection, after HELLO.
     pub(super) greeted_bytes_each: u64,
-    /// That never sent anything.
-    pub(super) silent_bytes_each: u64,
 }
 
-/// Measures both kinds, one after the other.
-pub(super) async fn measure(central: &Central) -> anyhow::Result<Figures> {
-    let needed = u64::from(CONNECTIONS) + DESCRIPTORS_SPARE;
-    let allowed = descriptors::allow(needed);
-    ensure!(allowed >= needed, "only {allowed} descriptors are allowed and {needed} are needed");
-    // What the first connections bring along is not theirs.
-    drop(load::greeted(central.address(), 1)?);
-    let greet = || load::greeted(central.address(), 1);
-    let greeted_bytes_each = of_each(central, greet)?;
+impl Turn {
+    /// Measures a turn; the busy ones send by the plan.
+    pub(super) async fn measure(folder: &Path, plan: &Plan) -> anyhow::Result<Self> {
+        allow_descriptors()?;
+        let data = folder.join("idle");
+        let central = Central::start(&data, BUSY, &OPTIONS).await?;
+        let alone = Slice::of(&central, &mut connect(&central, BUSY)?, plan).await?;
+        central.stop().await?;
+        std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+
+        let central = Central::start(&data, BUSY, &OPTIONS).await?;
+        // What the first connections bring along is not theirs.
+        drop(connect(&central, BUSY)?);
+        let greet = || Client::greet(central.address(), 1);
+        let (idle, greeted_bytes_each) = open(&central, greet).await?;
+        let beside_idle = Slice::of(&central, &mut connect(&central, BUSY)?, plan).await?;
+        drop(idle);
+        central.stop().await?;
+        std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+        Ok(Self { alone, beside_idle, greeted_bytes_each })
+    }
+}
+
+/// Memory of a central for each connection that never said anything.
+pub(super) async fn silent_bytes_each(folder: &Path) -> anyhow::Result<u64> {
+    allow_descriptors()?;
+    let data = folder.join("silent");
+    let central = Central::start(&data, BUSY, &OPTIONS).await?;
+    drop(connect(&central, BUSY)?);
     let connect = || TcpStream::connect(central.address()).context("can't connect");
-    let silent_bytes_each = of_each(central, connect)?;
-    Ok(Figures { connections: CONNECTIONS, greeted_bytes_each, silent_bytes_each })
+    let (silent, bytes_each) = open(&central, connect).await?;
+    drop(silent);
+    central.stop().await?;
+    std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+    Ok(bytes_each)
 }
 
-fn of_each(central: &Central, open: impl Fn() -> anyhow::Result<TcpStream>) -> anyhow::Result<u64> {
+/// Opens the idle connections; gives the central's memory for each.
+async fn open<T>(
+    central: &Central,
+    one: impl Fn() -> anyhow::Result<T>,
+) -> anyhow::Result<(Vec<T>, u64)> {
+    Usage::at_rest(central.process()).await?;
     let before = memory_bytes(central.process())?;
-    let connections: anyhow::Result<Vec<_>> = (0..CONNECTIONS).map(|_| open()).collect();
-    let connections = connections?;
-    // The central greets in the order of accepting: after this one it has accepted all.
-    drop(load::greeted(central.address(), 1)?);
+    let connections = tokio::task::block_in_place(|| {
+        let connections = (0..IDLE).map(|_| one()).collect::<anyhow::Result<Vec<_>>>()?;
+        // The central greets in the order of accepting: after this one it has accepted all.
+        drop(Client::greet(central.address(), 1)?);
+        anyhow::Ok(connections)
+    })?;
     let taken = memory_bytes(central.process())?.saturating_sub(before);
-    drop(connections);
-    Ok(taken / u64::from(CONNECTIONS))
+    Ok((connections, taken / u64::from(IDLE)))
+}
+
+fn allow_descriptors() -> anyhow::Result<()> {
+    let needed = u64::from(IDLE + BUSY) + DESCRIPTORS_SPARE;
+    let allowed = descriptors::allow(needed);
+    ensure!(
+        allowed >= needed,
+        "only {allowed} open files are allowed and {needed} are needed: raise the limit \
+         (ulimit -Hn {needed}), or measure other scenarios"
+    );
+    Ok(())
 }

@@ -1,67 +1,91 @@
-//! Agencies that send as fast as they are acknowledged, each on a thread of its own.
+//! Agencies that send and are acknowledged: all on one thread, so that the load leaves the two
+//! processors to the central as far as it can.
 
-use std::io::{Read as _, Write as _};
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::fd::OwnedFd;
 use tokio::time::Instant;
-use wire::{AgencyMessage, BetsEncoder, DrawName};
+use wire::CentralMessage;
 
-use super::super::generate;
-use super::super::processes::Central;
-use super::usage::Usage;
+use super::batches::Batches;
+use super::interruption;
 
-/// Bets in a batch: what the field's agencies send by default.
-pub(super) const BATCH_BETS: u32 = wire::limits::BATCH_BETS;
-/// Different batches that an agency sends in turn.
-const CONTENTS: usize = 64;
 /// An acknowledgement: its id and the chunk.
 const ACK_LEN: usize = 6;
-/// Longer than any reply takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 const LATENCY_US_MAX: u64 = 60_000_000;
+/// The longest sleep: nothing that is waited for is later than that.
+const SLEEP_TIME_MAX: Duration = Duration::from_millis(100);
+/// An agency that is not acknowledged for so long never will be.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the agencies send next.
-pub(super) struct Chunks {
-    /// For each agency, the bets of the batches that it sends in turn, as they are sent.
-    contents: Vec<Vec<Vec<u8>>>,
-    next: Vec<u32>,
+/// What to send.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) batches: Batches,
+    /// Batches that an agency may have sent and not yet seen acknowledged.
+    pub(super) window: usize,
+    /// Batches a second of all agencies together; none: as fast as they are acknowledged.
+    pub(super) rate: Option<f64>,
+    /// When to stop.
+    pub(super) until: Until,
 }
 
-/// What one turn of a scenario gave.
-pub(super) struct Slice {
+/// When agencies stop sending.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    Elapsed(Duration),
+    /// So many bets have been sent.
+    Bets(u64),
+}
+
+/// What was sent, and how it was acknowledged.
+pub(super) struct Sent {
     pub(super) batches: u64,
+    pub(super) bets: u64,
     pub(super) bets_bytes: u64,
     pub(super) took: Duration,
-    /// From sending a batch to its acknowledgement, in microseconds.
+    /// Microseconds from the moment when a batch was due to its acknowledgement. Due is when it
+    /// should be sent at a given rate, and when it is sent without one.
     pub(super) ack_us: Histogram<u64>,
-    pub(super) central: Usage,
-    pub(super) load: Usage,
 }
 
-impl Chunks {
-    /// Batches of plausible bets.
-    pub(super) fn plausible(agencies: u32) -> anyhow::Result<Self> {
-        let mut random = fastrand::Rng::with_seed(1);
-        let mut contents = Vec::new();
-        for agency in 1..=agencies {
-            let batches = (0..CONTENTS).map(|_| content(agency, &mut random));
-            contents.push(batches.collect::<anyhow::Result<_>>()?);
-        }
-        let next = contents.iter().map(|_| 0).collect();
-        Ok(Self { contents, next })
-    }
-
-    /// Bytes of a batch's bets, on average.
-    pub(super) fn bytes_per_batch(&self) -> usize {
-        let all = self.contents.iter().flatten();
-        all.clone().map(Vec::len).sum::<usize>() / all.count()
-    }
+/// Agencies that are connected.
+pub(super) struct Fleet {
+    agencies: Vec<Agency>,
+    ready: OwnedFd,
 }
 
-impl Slice {
+struct Agency {
+    id: u32,
+    stream: TcpStream,
+    next_chunk: u32,
+    /// When each batch not yet sent was due, at a given rate.
+    due: VecDeque<Instant>,
+    in_flight: VecDeque<Flight>,
+    /// What the socket did not take yet.
+    unsent: Vec<u8>,
+    /// Acknowledgements, of which the last may have come in part.
+    received: Vec<u8>,
+}
+
+struct Flight {
+    chunk: u32,
+    due: Instant,
+}
+
+impl Sent {
+    fn nothing() -> anyhow::Result<Self> {
+        let took = Duration::ZERO;
+        Ok(Self { batches: 0, bets: 0, bets_bytes: 0, took, ack_us: latencies()? })
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     pub(super) fn batches_per_second(&self) -> f64 {
         self.batches as f64 / self.took.as_secs_f64()
@@ -73,140 +97,152 @@ pub(super) fn latencies() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new_with_max(LATENCY_US_MAX, 3)?)
 }
 
-/// Has every agency send for `time`, with `window` batches in flight.
-pub(super) async fn measure(
-    central: &Central,
-    chunks: &mut Chunks,
-    window: usize,
-    time: Duration,
-) -> anyhow::Result<Slice> {
-    let before = (Usage::of(Some(central.process()))?, Usage::of(None)?);
-    let started = Instant::now();
-    let until = started + time;
-    let mut agencies = Vec::new();
-    for (agency, first) in (1..).zip(&chunks.next) {
-        let stream = greeted(central.address(), agency)?;
-        let contents = std::mem::take(&mut chunks.contents[agency as usize - 1]);
-        let mut sender = Agency { agency, stream, contents, chunk: *first, frame: Vec::new() };
-        agencies.push(tokio::task::spawn_blocking(move || {
-            let sent = sender.send_until(until, window);
-            (sender, sent)
-        }));
+/// In microseconds, never zero, so that ratios of latencies exist.
+pub(super) fn microseconds(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).clamp(1, LATENCY_US_MAX)
+}
+
+impl Fleet {
+    /// Of agencies numbered from 1, each by its connection, on which nothing is to be read.
+    pub(super) fn new(streams: Vec<TcpStream>) -> anyhow::Result<Self> {
+        let ready = epoll::create(epoll::CreateFlags::CLOEXEC).context("can't watch sockets")?;
+        let mut agencies = Vec::new();
+        for (id, stream) in (1..).zip(streams) {
+            stream.set_nonblocking(true)?;
+            let event = epoll::EventData::new_u64(agencies.len() as u64);
+            epoll::add(&ready, &stream, event, epoll::EventFlags::IN)?;
+            agencies.push(Agency {
+                id,
+                stream,
+                next_chunk: 0,
+                due: VecDeque::new(),
+                in_flight: VecDeque::new(),
+                unsent: Vec::new(),
+                received: Vec::new(),
+            });
+        }
+        Ok(Self { agencies, ready })
     }
-    let mut slice = Slice {
-        batches: 0,
-        bets_bytes: 0,
-        took: Duration::ZERO,
-        ack_us: latencies()?,
-        central: Usage::default(),
-        load: Usage::default(),
-    };
-    for (at, agency) in agencies.into_iter().enumerate() {
-        let (sender, sent) = agency.await?;
-        let (ack_us, bets_bytes) = sent.with_context(|| format!("agency {}", sender.agency))?;
-        slice.batches += ack_us.len();
-        slice.bets_bytes += bets_bytes;
-        slice.ack_us.add(&ack_us)?;
-        chunks.next[at] = sender.chunk;
-        chunks.contents[at] = sender.contents;
-    }
-    slice.took = started.elapsed();
-    slice.central = Usage::of(Some(central.process()))?.since(before.0);
-    slice.load = Usage::of(None)?.since(before.1);
-    Ok(slice)
-}
 
-/// A connection that said HELLO and was welcomed.
-pub(super) fn greeted(address: &str, agency: u32) -> anyhow::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).context("can't connect")?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut hello = Vec::new();
-    let draw_name = DrawName::default();
-    let message = wire::message::Hello { version: wire::limits::VERSION, agency, draw_name };
-    AgencyMessage::Hello(message).encode(&mut hello);
-    stream.write_all(&hello)?;
-    let mut header = [0; 4];
-    stream.read_exact(&mut header)?;
-    let mut welcome = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
-    stream.read_exact(&mut welcome)?;
-    Ok(stream)
-}
-
-struct Agency {
-    agency: u32,
-    stream: TcpStream,
-    contents: Vec<Vec<u8>>,
-    chunk: u32,
-    frame: Vec<u8>,
-}
-
-impl Agency {
-    /// Gives the latencies and how many bytes of bets were acknowledged.
-    fn send_until(
-        &mut self,
-        until: Instant,
-        window: usize,
-    ) -> anyhow::Result<(Histogram<u64>, u64)> {
-        let mut ack_us = latencies()?;
-        let mut bets_bytes = 0;
-        let mut sent_at = std::collections::VecDeque::with_capacity(window);
-        let mut acks = vec![0; ACK_LEN * window];
-        let mut held = 0;
+    /// Sends by the plan, and waits for the last acknowledgement.
+    pub(super) fn send(&mut self, plan: &Plan) -> anyhow::Result<Sent> {
+        let mut sent = Sent::nothing()?;
+        let mut events = Vec::with_capacity(self.agencies.len());
+        let mut may_send: Vec<usize> = (0..self.agencies.len()).collect();
+        let (mut bets_sent, mut batches_due) = (0, 0);
+        let started = Instant::now();
         loop {
-            let more = if Instant::now() < until { window - sent_at.len() } else { 0 };
-            self.frame.clear();
-            for _ in 0..more {
-                bets_bytes += self.add_next();
+            interruption::check()?;
+            let more = match plan.until {
+                Until::Elapsed(time) => started.elapsed() < time,
+                Until::Bets(bets) => bets_sent < bets,
+            };
+            let mut sleep = SLEEP_TIME_MAX;
+            if let (Some(rate), true) = (plan.rate, more) {
+                let next = loop {
+                    let due = started + due_after(batches_due, rate);
+                    if due > Instant::now() {
+                        break due;
+                    }
+                    let at = usize::try_from(batches_due)? % self.agencies.len();
+                    self.agencies[at].due.push_back(due);
+                    may_send.push(at);
+                    batches_due += 1;
+                };
+                sleep = sleep.min(next.saturating_duration_since(Instant::now()));
             }
-            // Latencies are from before the write, in which a full socket may hold a batch up.
-            let now = Instant::now();
-            self.stream.write_all(&self.frame)?;
-            sent_at.extend(std::iter::repeat_n(now, more));
-            if sent_at.is_empty() {
-                return Ok((ack_us, bets_bytes));
+            for at in may_send.drain(..) {
+                bets_sent += self.agencies[at].send(plan, more)?;
             }
-            let len = self.stream.read(&mut acks[held..])?;
-            ensure!(len > 0, "the central closed the connection");
-            held += len;
-            let now = Instant::now();
-            let whole = held / ACK_LEN;
-            for ack in acks[..whole * ACK_LEN].chunks(ACK_LEN) {
-                ensure!(ack[..2] == [0, 13], "the central did not acknowledge: {ack:?}");
-                let sent = sent_at.pop_front().context("an acknowledgement of nothing")?;
-                let us = u64::try_from((now - sent).as_micros())?;
-                ack_us.record(us.min(LATENCY_US_MAX))?;
+            if !more && self.agencies.iter().all(Agency::is_done) {
+                sent.took = started.elapsed();
+                return Ok(sent);
             }
-            acks.copy_within(whole * ACK_LEN..held, 0);
-            held -= whole * ACK_LEN;
+            self.wait(sleep, &mut events)?;
+            for event in events.drain(..) {
+                let at = usize::try_from(event.data.u64())?;
+                let agency = &mut self.agencies[at];
+                agency.receive(plan, &mut sent).with_context(|| format!("agency {}", agency.id))?;
+                may_send.push(at);
+            }
+            let silent = |agency: &Agency| agency.waits_since(Instant::now()) > PATIENCE;
+            ensure!(!self.agencies.iter().any(silent), "the central acknowledges nothing more");
         }
     }
 
-    /// Adds the next batch to what is to be written; gives the bytes of its bets.
-    fn add_next(&mut self) -> u64 {
-        let content = &self.contents[self.chunk as usize % self.contents.len()];
-        let start = format!("{}&{}&", self.agency, self.chunk);
-        let len = u16::try_from(start.len() + content.len()).expect("content() fits a message");
-        self.frame.extend_from_slice(&[0, 12]);
-        self.frame.extend_from_slice(&len.to_be_bytes());
-        self.frame.extend_from_slice(start.as_bytes());
-        self.frame.extend_from_slice(content);
-        self.chunk += 1;
-        content.len() as u64
+    fn wait(&self, time: Duration, events: &mut Vec<epoll::Event>) -> anyhow::Result<()> {
+        let time = Timespec::try_from(time)?;
+        match epoll::wait(&self.ready, spare_capacity(events), Some(&time)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error).context("can't wait for sockets"),
+        }
     }
 }
 
-fn content(agency: u32, random: &mut fastrand::Rng) -> anyhow::Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    for _ in 0..BATCH_BETS {
-        generate::write_bet(&mut lines, random)?;
+impl Agency {
+    /// Sends what it may now; gives how many bets that were.
+    fn send(&mut self, plan: &Plan, more: bool) -> anyhow::Result<u64> {
+        let mut bets = 0;
+        while self.in_flight.len() < plan.window {
+            let due = match plan.rate {
+                None if more => Instant::now(),
+                None => break,
+                Some(_) => match self.due.pop_front() {
+                    Some(due) => due,
+                    None => break,
+                },
+            };
+            let batch = plan.batches.of(self.id, self.next_chunk);
+            batch.encode(self.id, self.next_chunk, &mut self.unsent);
+            self.in_flight.push_back(Flight { chunk: self.next_chunk, due });
+            self.next_chunk += 1;
+            bets += u64::from(batch.bets);
+        }
+        // What the socket does not take now goes when an acknowledgement has made room.
+        match self.stream.write(&self.unsent) {
+            Ok(len) => drop(self.unsent.drain(..len)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("can't send"),
+        }
+        Ok(bets)
     }
-    let lines = String::from_utf8(lines)?;
-    let mut encoder = BetsEncoder::new(agency, u32::MAX, wire::limits::FRAME_LEN_MAX);
-    for line in lines.lines() {
-        let fields: Vec<_> = line.split(',').collect();
-        let fields = fields.try_into().ok().context("a generated bet has five fields")?;
-        ensure!(encoder.try_push(&fields)?, "the bets of a batch fit a message");
+
+    /// Reads once, and takes the acknowledgements that are whole.
+    fn receive(&mut self, plan: &Plan, sent: &mut Sent) -> anyhow::Result<()> {
+        let mut bytes = [0; 4096];
+        let len = self.stream.read(&mut bytes).context("can't receive")?;
+        ensure!(len > 0, "the central closed the connection");
+        self.received.extend_from_slice(&bytes[..len]);
+        let now = Instant::now();
+        let (acks, _) = self.received.as_chunks::<ACK_LEN>();
+        for ack in acks {
+            let flight = self.in_flight.pop_front().context("an acknowledgement of nothing")?;
+            let mut expected = Vec::with_capacity(ACK_LEN);
+            CentralMessage::BetsAck { chunk: flight.chunk }.encode(&mut expected);
+            ensure!(ack[..] == expected, "chunk {} was answered {ack:?}", flight.chunk);
+            let batch = plan.batches.of(self.id, flight.chunk);
+            sent.batches += 1;
+            sent.bets += u64::from(batch.bets);
+            sent.bets_bytes += batch.text.len() as u64;
+            sent.ack_us.record(microseconds(now - flight.due))?;
+        }
+        let taken = acks.len() * ACK_LEN;
+        self.received.drain(..taken);
+        Ok(())
     }
-    Ok(encoder.bets_text().to_vec())
+
+    fn is_done(&self) -> bool {
+        self.in_flight.is_empty() && self.due.is_empty()
+    }
+
+    /// How long it has waited for its next acknowledgement.
+    fn waits_since(&self, now: Instant) -> Duration {
+        self.in_flight.front().map_or(Duration::ZERO, |flight| now - flight.due)
+    }
+}
+
+/// How long after the start a batch is due, at so many a second.
+#[expect(clippy::cast_precision_loss, reason = "exact as far as any run goes")]
+fn due_after(batches: u64, rate: f64) -> Duration {
+    Duration::from_secs_f64(batches as f64 / rate)
 }

@@ -1,6 +1,16 @@
 //! What a process used so far, as the system counts it (proc(5)).
 
+use std::time::Duration;
+
 use anyhow::Context as _;
+use tokio::time::{Instant, sleep};
+
+/// The thread of the central that writes the ledger.
+const WRITER: &str = "ledger-commit";
+/// How long a process must use nothing to be at rest.
+const REST_TIME: Duration = Duration::from_millis(60);
+/// A central that works in the background for longer is not waited for.
+const REST_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Use by a process. Also the difference of two.
 #[derive(Clone, Copy, Debug, Default)]
@@ -9,12 +19,17 @@ pub(super) struct Usage {
     pub(super) cpu_s: f64,
     /// Bytes that it caused to be written to the disk.
     pub(super) written_bytes: u64,
+    /// Those among them that the ledger's writer wrote, and in how many writes. Zero for a process
+    /// without one.
+    pub(super) log_bytes: u64,
+    pub(super) log_writes: u64,
 }
 
 impl Usage {
-    /// Of the process with this number; none: of this one.
-    pub(super) fn of(process: Option<u32>) -> anyhow::Result<Self> {
-        let stat = read(process, "stat")?;
+    /// Of the process with this number.
+    pub(super) fn of(process: u32) -> anyhow::Result<Self> {
+        let folder = format!("/proc/{process}");
+        let stat = read(&format!("{folder}/stat"))?;
         // Behind the name, which is in parentheses and may hold anything.
         let fields: Vec<_> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
@@ -22,29 +37,70 @@ impl Usage {
         let ticks = user.zip(system).context("can't tell the processor time from stat")?;
         let per_second = rustix::param::clock_ticks_per_second();
         let per_second = u32::try_from(per_second).context("impossible ticks a second")?;
-        let written_bytes = number_behind(&read(process, "io")?, "write_bytes:")?;
         let cpu_s = (f64::from(ticks.0) + f64::from(ticks.1)) / f64::from(per_second);
-        Ok(Self { cpu_s, written_bytes })
+        let written_bytes = number_behind(&read(&format!("{folder}/io"))?, "write_bytes:")?;
+        let (log_bytes, log_writes) = match thread_named(&folder, WRITER)? {
+            None => (0, 0),
+            Some(thread) => {
+                let io = read(&format!("{thread}/io"))?;
+                (number_behind(&io, "write_bytes:")?, number_behind(&io, "syscw:")?)
+            }
+        };
+        Ok(Self { cpu_s, written_bytes, log_bytes, log_writes })
+    }
+
+    /// Of this process.
+    pub(super) fn of_this() -> anyhow::Result<Self> {
+        Self::of(std::process::id())
+    }
+
+    /// Of a process once it is at rest: what it does in the background is done.
+    pub(super) async fn at_rest(process: u32) -> anyhow::Result<Self> {
+        let asked = Instant::now();
+        let mut before = Self::of(process)?;
+        loop {
+            sleep(REST_TIME).await;
+            let now = Self::of(process)?;
+            let used = now.since(before);
+            let rests = used.written_bytes == 0 && used.cpu_s * 2.0 < REST_TIME.as_secs_f64();
+            if rests || asked.elapsed() > REST_WAIT_MAX {
+                return Ok(now);
+            }
+            before = now;
+        }
     }
 
     /// What was used since `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self {
             cpu_s: self.cpu_s - before.cpu_s,
-            written_bytes: self.written_bytes - before.written_bytes,
+            written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
+            log_bytes: self.log_bytes.saturating_sub(before.log_bytes),
+            log_writes: self.log_writes.saturating_sub(before.log_writes),
         }
     }
 }
 
 /// Bytes of memory that a process holds.
 pub(super) fn memory_bytes(process: u32) -> anyhow::Result<u64> {
-    Ok(number_behind(&read(Some(process), "status")?, "VmRSS:")? * 1024)
+    Ok(number_behind(&read(&format!("/proc/{process}/status"))?, "VmRSS:")? * 1024)
 }
 
-fn read(process: Option<u32>, what: &str) -> anyhow::Result<String> {
-    let process = process.map_or("self".to_owned(), |process| process.to_string());
-    let path = format!("/proc/{process}/{what}");
-    std::fs::read_to_string(&path).with_context(|| format!("can't read {path}"))
+fn thread_named(folder: &str, name: &str) -> anyhow::Result<Option<String>> {
+    let list = std::fs::read_dir(format!("{folder}/task")).context("can't list the threads")?;
+    for thread in list {
+        let thread = thread?.path().display().to_string();
+        // One that has ended since it was listed is not the writer.
+        let its_name = std::fs::read_to_string(format!("{thread}/comm")).unwrap_or_default();
+        if its_name.trim_end() == name {
+            return Ok(Some(thread));
+        }
+    }
+    Ok(None)
+}
+
+fn read(path: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("can't read {path}"))
 }
 
 fn number_behind(text: &str, label: &str) -> anyhow::Result<u64> {

@@ -1,0 +1,115 @@
+//! Agencies that wait for their winners when the draw is made: how long after the last FINISH each
+//! has all of them.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use hdrhistogram::Histogram;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use tokio::time::Instant;
+
+use super::super::processes::Central;
+use super::batches::Batches;
+use super::client::Client;
+use super::intake::connect;
+use super::interruption;
+use super::load::{Plan, Until, latencies, microseconds};
+
+/// Longer than any draw takes.
+const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+
+/// What one draw gave.
+pub(super) struct Draw {
+    /// Microseconds from the last FINISH until an agency had all its winners.
+    pub(super) winners_us: Histogram<u64>,
+    /// How many winners all had together.
+    pub(super) winners: u64,
+}
+
+/// A draw, and how many bets took part in it.
+pub(super) struct Drawn {
+    pub(super) bets: u64,
+    pub(super) draw: Draw,
+}
+
+/// Has `agencies` send so many batches each, finish and wait, all but the last; then that one.
+pub(super) async fn measure(
+    folder: &Path,
+    agencies: u32,
+    batches: &Batches,
+    batches_each: u32,
+) -> anyhow::Result<Drawn> {
+    let data = folder.join("waiting");
+    let central = Central::start(&data, agencies, &[]).await?;
+    let mut fleet = connect(&central, agencies)?;
+    let bets = batches.bets_each() * f64::from(agencies) * f64::from(batches_each);
+    let until = Until::Bets(bets_u64(bets));
+    let plan = Plan { batches: batches.clone(), window: 1, rate: None, until };
+    let bets = tokio::task::block_in_place(|| fleet.send(&plan))?.bets;
+    drop(fleet);
+    let draw = tokio::task::block_in_place(|| draw(&central, agencies))?;
+    central.stop().await?;
+    std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+    Ok(Drawn { bets, draw })
+}
+
+/// Has all agencies of a central finish and wait for their winners.
+pub(super) fn draw(central: &Central, agencies: u32) -> anyhow::Result<Draw> {
+    let mut clients = Vec::new();
+    for agency in 1..=agencies {
+        clients.push(Client::greet(central.address(), agency)?);
+        interruption::check()?;
+    }
+    let (last, others) = clients.split_last_mut().context("a draw has agencies")?;
+    for client in others {
+        client.finish()?;
+        client.ask_winners()?;
+    }
+    let started = Instant::now();
+    last.finish()?;
+    last.ask_winners()?;
+    receive(clients, started)
+}
+
+/// Has all agencies of a central ask for their winners, of a draw that was made; gives how many
+/// there are.
+pub(super) fn winners(central: &Central, agencies: u32) -> anyhow::Result<u64> {
+    let started = Instant::now();
+    let mut clients = Vec::new();
+    for agency in 1..=agencies {
+        let mut client = Client::greet(central.address(), agency)?;
+        client.ask_winners()?;
+        clients.push(client);
+    }
+    Ok(receive(clients, started)?.winners)
+}
+
+/// Waits until all have their winners.
+fn receive(mut clients: Vec<Client>, started: Instant) -> anyhow::Result<Draw> {
+    let ready = epoll::create(epoll::CreateFlags::CLOEXEC).context("can't watch sockets")?;
+    for (at, client) in (0..).zip(&clients) {
+        epoll::add(&ready, client.stream(), epoll::EventData::new_u64(at), epoll::EventFlags::IN)?;
+    }
+    let (mut winners_us, mut winners) = (latencies()?, 0);
+    let mut events = Vec::with_capacity(clients.len());
+    while winners_us.len() < clients.len() as u64 {
+        epoll::wait(&ready, spare_capacity(&mut events), Some(&PATIENCE))?;
+        ensure!(!events.is_empty(), "an agency got no winners within a minute");
+        for event in events.drain(..) {
+            let client = &mut clients[usize::try_from(event.data.u64())?];
+            let (some, all) = client.some_winners()?;
+            winners += some;
+            if all {
+                winners_us.record(microseconds(started.elapsed()))?;
+                epoll::delete(&ready, client.stream())?;
+            }
+        }
+    }
+    Ok(Draw { winners_us, winners })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bets")]
+fn bets_u64(bets: f64) -> u64 {
+    bets as u64
+}

@@ -4,12 +4,13 @@ mod support;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use support::*;
 use wire::limits::{MESSAGE_LEN_MAX, OUTGOING_LEN_MAX, READ_LEN_MAX, WINDOW};
 use wire::{
     AgencyMessage, AgencySession, BetsEncoder, BetsFrame, CentralMessage, CentralSession,
     Documents, DrawName, DrawState, ErrorCode, ErrorMessage, Fault, FaultCode, FrameReader, Hello,
-    Mode, Sender, SessionLimits, Ticket, Welcome,
+    Mode, NotUtf8, Sender, SessionLimits, Ticket, Welcome,
 };
 
 /// More than any reply given here takes.
@@ -141,6 +142,18 @@ proptest! {
     fn any_message_of_the_central_survives_the_way_there_and_back(message in central_message()) {
         let bytes = encode_central(std::slice::from_ref(&message));
         prop_assert_eq!(CentralMessage::decode(&bytes), Ok(message));
+    }
+
+    #[test]
+    fn bets_are_text_when_they_are_utf8(
+        text in "[a-zñ€😀&|]{0,300}", edit in proptest::option::of(any::<(Index, u8)>()),
+    ) {
+        let mut bets = text.into_bytes();
+        if let (Some((at, byte)), false) = (edit, bets.is_empty()) {
+            *at.get_mut(&mut bets) = byte;
+        }
+        let frame = BetsFrame { agency: 1, chunk: 0, bets: Some(&bets) };
+        prop_assert_eq!(frame.text(), std::str::from_utf8(&bets).map(Some).map_err(|_| NotUtf8));
     }
 
     #[test]

@@ -230,11 +230,21 @@ pub(crate) fn has_control(text: &str) -> bool {
 }
 
 fn is_document(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    !bytes.is_empty()
-        && bytes.len() <= DOCUMENT_LEN_MAX
-        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+    (1..=DOCUMENT_LEN_MAX).contains(&text.len())
+        && text.bytes().all(|byte| IN_DOCUMENT[usize::from(byte)])
 }
+
+/// For each byte, whether documents may have it.
+static IN_DOCUMENT: [bool; 256] = {
+    let mut in_document = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let good = byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+        in_document[byte as usize] = good;
+        byte += 1;
+    }
+    in_document
+};
 
 /// The value of a run of digits, held at `u64::MAX` when it is larger; none for anything else.
 fn parse_number(text: &str) -> Option<u64> {

@@ -288,7 +288,7 @@ mod tests {
     fn each_field_is_checked_by_its_own_rule() {
         let (name_100, name_101) = ("x".repeat(100), "x".repeat(101));
         let accented_101 = format!("{}é", "x".repeat(99));
-        let name_cases: [(&str, bool); 11] = [
+        let name_cases: [(&str, bool); 13] = [
             ("", false),
             (" ", true),
             (&name_100, true),
@@ -298,7 +298,9 @@ mod tests {
             ("a&b", false),
             ("a\tb", false),
             ("a\u{7f}", false),
+            ("a\u{80}", false),
             ("a\u{85}", false),
+            ("a\u{9f}", false),
             ("a\u{a0}é", true),
         ];
         for (text, good) in name_cases {

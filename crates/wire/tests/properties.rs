@@ -226,7 +226,7 @@ proptest! {
     #[test]
     fn any_bytes_are_answered_in_order_and_in_bounded_memory(
         bytes in agency_bytes(),
-        steps in vec((0..200usize, 0..4usize, any::<prop::sample::Index>()), 1..120),
+        steps in vec((0..200usize, 0..4usize, any::<Index>()), 1..120),
     ) {
         serve(&bytes, &steps)?;
     }
@@ -271,7 +271,7 @@ proptest! {
 
 /// Feeds `bytes` to a central that answers, refuses and sends as `steps` say; looks at all that it
 /// sends.
-fn serve(bytes: &[u8], steps: &[(usize, usize, prop::sample::Index)]) -> Result<(), TestCaseError> {
+fn serve(bytes: &[u8], steps: &[(usize, usize, Index)]) -> Result<(), TestCaseError> {
     let limits = SessionLimits::new(512, 8).expect("in range");
     let mut session = CentralSession::new(limits);
     let mut rest = bytes;

@@ -2,7 +2,7 @@
 
 use crate::steps::{cargo, step};
 use crate::torture::Ending;
-use crate::{models, test, tidy, torture};
+use crate::{instructions, models, test, tidy, torture};
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 const CLIPPY: &[&str] =
@@ -25,6 +25,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("models", || models::run(None))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
+    step("instructions", || instructions::run(false))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;
     println!("--- all green");
     Ok(())

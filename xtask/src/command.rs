@@ -91,6 +91,18 @@ pub(crate) enum Command {
         ending: Ending,
     },
 
+    /// How many instructions it takes to read a bet
+    ///
+    /// From BETS as it comes to the bets as they are stored, digests left out, counted under
+    /// valgrind. Fails when they are a tenth more or fewer than recorded. Needs valgrind.
+    #[command(after_help = "Examples:\n  cargo xtask instructions\n  \
+                            cargo xtask instructions --record")]
+    Instructions {
+        /// Record the figure instead of comparing it
+        #[arg(long)]
+        record: bool,
+    },
+
     /// The central under attack, at full size, with figures
     ///
     /// Slow, silent, deaf, senseless and far too many clients, each kind for itself and all at
@@ -147,8 +159,10 @@ mod tests {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 10] = [
+        let cases: [(&[&str], Command); 12] = [
             (&["hostile"], Command::Hostile),
+            (&["instructions"], Command::Instructions { record: false }),
+            (&["instructions", "--record"], Command::Instructions { record: true }),
             (&["fuzz"], fuzz(30, None)),
             (&["fuzz", "--seconds", "5", "config"], fuzz(5, Some("config"))),
             (&["ci"], Command::Ci),

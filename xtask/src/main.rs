@@ -10,6 +10,7 @@ mod ci;
 mod command;
 mod fuzz;
 mod hostile;
+mod instructions;
 mod models;
 mod sim;
 mod steps;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
         Command::Models { replay } => models::run(replay_of(replay).as_ref()),
+        Command::Instructions { record } => instructions::run(record),
         Command::Hostile => hostile::run(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Torture { rounds, first_seed, ending } => torture::run(rounds, first_seed, ending),

@@ -74,11 +74,22 @@ impl<'a> Bet<'a> {
     /// # Errors
     /// The first field at fault.
     pub fn check(fields: [&'a str; 5], numbers: NumberRange) -> Result<Self, BetFault> {
+        Self::check_plain(fields, numbers, false)
+    }
+
+    /// As [`Bet::check`]. Fields known to be `plain` have no control characters, no `|` and no `&`,
+    /// so that names are not searched for them: to search a whole batch at once takes a tenth of
+    /// the time.
+    pub(crate) fn check_plain(
+        fields: [&'a str; 5],
+        numbers: NumberRange,
+        plain: bool,
+    ) -> Result<Self, BetFault> {
         let [first_name, last_name, document, birthdate, number] = fields;
-        if !is_name(first_name) {
+        if !is_name(first_name, plain) {
             return Err(BetFault::FirstName);
         }
-        if !is_name(last_name) {
+        if !is_name(last_name, plain) {
             return Err(BetFault::LastName);
         }
         if !is_document(document) {
@@ -146,7 +157,10 @@ impl Birthdate {
         let two = |tens: u8, ones: u8| (tens - b'0') * 10 + (ones - b'0');
         let year = u16::from(two(y0, y1)) * 100 + u16::from(two(y2, y3));
         let (month, day) = (two(m0, m1), two(d0, d1));
-        let real = year > 0 && day > 0 && day <= days_in_month(year, month);
+        let day_max = *DAYS_MAX.get(usize::from(month))?;
+        // Few days have to ask what year it is.
+        let leap_day = (month, day) == (2, 29);
+        let real = year > 0 && (1..=day_max).contains(&day) && (!leap_day || is_leap(year));
         real.then_some(Self { year, month, day })
     }
 }
@@ -200,26 +214,37 @@ impl fmt::Display for NumberRange {
     }
 }
 
-fn is_name(text: &str) -> bool {
+fn is_name(text: &str, plain: bool) -> bool {
+    let is_plain = |text: &str| !has_control(text) && !text.contains(['|', '&']);
+    (1..=NAME_LEN_MAX).contains(&text.len()) && (plain || is_plain(text))
+}
+
+/// Whether a text has a control character. Looks at all of it, many bytes at once.
+pub(crate) fn has_control(text: &str) -> bool {
     let bytes = text.as_bytes();
-    if bytes.is_empty() || bytes.len() > NAME_LEN_MAX {
-        return false;
-    }
-    // The control characters U+0080 to U+009F are C2 80 to C2 9F in UTF-8: the only two-byte ones.
-    let mut after_c2 = false;
-    bytes.iter().all(|&byte| {
-        let control = byte < 0x20 || byte == 0x7f || (after_c2 && byte < 0xa0);
-        after_c2 = byte == 0xc2;
-        !control && byte != b'|' && byte != b'&'
-    })
+    let of_one = bytes.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7f));
+    // U+0080 to U+009F are C2 80 to C2 9F in UTF-8: the only control characters of two bytes.
+    let of_two =
+        bytes.windows(2).fold(false, |found, two| found | ((two[0] == 0xc2) & (two[1] < 0xa0)));
+    of_one || of_two
 }
 
 fn is_document(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    !bytes.is_empty()
-        && bytes.len() <= DOCUMENT_LEN_MAX
-        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+    (1..=DOCUMENT_LEN_MAX).contains(&text.len())
+        && text.bytes().all(|byte| IN_DOCUMENT[usize::from(byte)])
 }
+
+/// For each byte, whether documents may have it.
+static IN_DOCUMENT: [bool; 256] = {
+    let mut in_document = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let good = byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+        in_document[byte as usize] = good;
+        byte += 1;
+    }
+    in_document
+};
 
 /// The value of a run of digits, held at `u64::MAX` when it is larger; none for anything else.
 fn parse_number(text: &str) -> Option<u64> {
@@ -232,16 +257,11 @@ fn parse_number(text: &str) -> Option<u64> {
     })
 }
 
-fn days_in_month(year: u16, month: u8) -> u8 {
-    match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
-            29
-        }
-        2 => 28,
-        _ => 0,
-    }
+/// The days of each month, from 1; none of month 0.
+const DAYS_MAX: [u8; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+fn is_leap(year: u16) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 #[cfg(test)]
@@ -268,7 +288,7 @@ mod tests {
     fn each_field_is_checked_by_its_own_rule() {
         let (name_100, name_101) = ("x".repeat(100), "x".repeat(101));
         let accented_101 = format!("{}é", "x".repeat(99));
-        let name_cases: [(&str, bool); 11] = [
+        let name_cases: [(&str, bool); 13] = [
             ("", false),
             (" ", true),
             (&name_100, true),
@@ -278,7 +298,9 @@ mod tests {
             ("a&b", false),
             ("a\tb", false),
             ("a\u{7f}", false),
+            ("a\u{80}", false),
             ("a\u{85}", false),
+            ("a\u{9f}", false),
             ("a\u{a0}é", true),
         ];
         for (text, good) in name_cases {

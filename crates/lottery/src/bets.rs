@@ -9,7 +9,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::bet::{Bet, BetFault, NumberRange};
+use crate::bet::{Bet, BetFault, NumberRange, has_control};
+use crate::cuts::Cuts;
 use crate::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
 
 /// The checked content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
@@ -71,14 +72,15 @@ impl Bets {
         if text.len() > BATCH_TEXT_LEN_MAX {
             return Err(BetsFault::TooLong);
         }
-        let mut numbers = Vec::with_capacity(text.len() / TYPICAL_BET_LEN + 1);
+        let plain = !has_control(text);
+        let mut numbers = Vec::with_capacity(text.len() / BET_LEN_LEAST + 1);
         let mut faults = Vec::new();
-        let (mut position, mut fault_count, mut canonical) = (0_u32, 0_u32, true);
-        for bet_text in split(text, b'&') {
-            match parse_bet(bet_text, range) {
-                Ok(bet) => {
-                    numbers.push(bet.number());
-                    canonical &= !has_leading_zero(bet_text);
+        let (mut fault_count, mut canonical) = (0_u32, true);
+        for (position, fields) in (0..).zip(Cuts::of(text)) {
+            match fields.and_then(|fields| check(fields, range, plain)) {
+                Ok((number, is_canonical)) => {
+                    numbers.push(number);
+                    canonical &= is_canonical;
                 }
                 Err(fault) => {
                     fault_count += 1;
@@ -87,12 +89,11 @@ impl Bets {
                     }
                 }
             }
-            position += 1;
         }
         if fault_count > 0 {
             return Err(BetsFault::Bets { faults, count: fault_count });
         }
-        let text = if canonical { text.to_owned() } else { canonical_text(text, range) };
+        let text = if canonical { text.to_owned() } else { canonical_text(text) };
         let digest = ChunkDigest::of(&text);
         Ok(Self { text, numbers, digest })
     }
@@ -125,8 +126,9 @@ impl Bets {
 /// The bets in a canonical text that was read back, each checked again but for the range.
 pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFault>> {
     let any_number = NumberRange::new(0, u32::MAX).expect("0 is not above the largest u32");
-    let bets = (!text.is_empty()).then(|| split(text, b'&'));
-    bets.into_iter().flatten().map(move |bet_text| parse_bet(bet_text, any_number))
+    let plain = !has_control(text);
+    let bets = (!text.is_empty()).then(|| Cuts::of(text));
+    bets.into_iter().flatten().map(move |fields| Bet::check_plain(fields?, any_number, plain))
 }
 
 impl ChunkDigest {
@@ -160,50 +162,39 @@ impl fmt::Debug for PrefixDigest {
     }
 }
 
-/// What a bet takes in the field, to reserve room; only a hint.
-const TYPICAL_BET_LEN: usize = 40;
-/// Bytes between the fields of a bet.
-const SEPARATORS: usize = 4;
+/// The shortest bet, with the `&` behind it: `A|B|1|2000-01-01|1&`.
+const BET_LEN_LEAST: usize = 19;
 
-fn parse_bet(text: &str, range: NumberRange) -> Result<Bet<'_>, BetFault> {
-    // Thousands of empty bets should take no more time than good ones of the same length.
-    if text.len() < SEPARATORS {
-        return Err(BetFault::FieldCount);
-    }
-    let mut fields = split(text, b'|');
-    let mut next = || fields.next().ok_or(BetFault::FieldCount);
-    let five = [next()?, next()?, next()?, next()?, next()?];
-    if fields.next().is_some() {
-        return Err(BetFault::FieldCount);
-    }
-    Bet::check(five, range)
+/// The number of the bet that these fields make, and whether it is written as it is stored.
+fn check(fields: [&str; 5], range: NumberRange, plain: bool) -> Result<(u32, bool), BetFault> {
+    let bet = Bet::check_plain(fields, range, plain)?;
+    let [.., number] = fields;
+    Ok((bet.number(), !has_leading_zero(number)))
 }
 
-/// The parts of `text` between separators, which are ASCII: one part more than separators.
-fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let current = rest?;
-        match memchr::memchr(separator, current.as_bytes()) {
-            Some(at) => {
-                rest = Some(&current[at + 1..]);
-                Some(&current[..at])
-            }
-            None => rest.take(),
+/// The text of good bets, the numbers without their leading zeros.
+fn canonical_text(text: &str) -> String {
+    let mut canonical = String::with_capacity(text.len());
+    for fields in Cuts::of(text) {
+        let [before @ .., mut number] = fields.expect("every bet was checked before");
+        if !canonical.is_empty() {
+            canonical.push('&');
         }
-    })
+        for field in before {
+            canonical.push_str(field);
+            canonical.push('|');
+        }
+        while has_leading_zero(number) {
+            number = &number[1..];
+        }
+        canonical.push_str(number);
+    }
+    canonical
 }
 
-/// Whether the bet's number, its last field, has a zero before other digits.
-fn has_leading_zero(bet_text: &str) -> bool {
-    let number = memchr::memrchr(b'|', bet_text.as_bytes()).map_or("", |at| &bet_text[at + 1..]);
+/// Whether a number has a zero before other digits.
+fn has_leading_zero(number: &str) -> bool {
     number.len() > 1 && number.starts_with('0')
-}
-
-fn canonical_text(text: &str, range: NumberRange) -> String {
-    let bets = split(text, b'&').map(|bet_text| parse_bet(bet_text, range));
-    let texts = bets.map(|bet| bet.expect("every bet was checked before").to_string());
-    texts.collect::<Vec<_>>().join("&")
 }
 
 fn describe(faults: &[BetAt], count: u32) -> String {

@@ -13,6 +13,7 @@ mod bet;
 mod bets;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod cuts;
 mod draw;
 mod draws;
 mod event;

@@ -4,12 +4,13 @@ mod support;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use support::*;
 use wire::limits::{MESSAGE_LEN_MAX, OUTGOING_LEN_MAX, READ_LEN_MAX, WINDOW};
 use wire::{
     AgencyMessage, AgencySession, BetsEncoder, BetsFrame, CentralMessage, CentralSession,
     Documents, DrawName, DrawState, ErrorCode, ErrorMessage, Fault, FaultCode, FrameReader, Hello,
-    Mode, Sender, SessionLimits, Ticket, Welcome,
+    Mode, NotUtf8, Sender, SessionLimits, Ticket, Welcome,
 };
 
 /// More than any reply given here takes.
@@ -144,6 +145,18 @@ proptest! {
     }
 
     #[test]
+    fn bets_are_text_when_they_are_utf8(
+        text in "[a-zñ€😀&|]{0,300}", edit in proptest::option::of(any::<(Index, u8)>()),
+    ) {
+        let mut bets = text.into_bytes();
+        if let (Some((at, byte)), false) = (edit, bets.is_empty()) {
+            *at.get_mut(&mut bets) = byte;
+        }
+        let frame = BetsFrame { agency: 1, chunk: 0, bets: Some(&bets) };
+        prop_assert_eq!(frame.text(), std::str::from_utf8(&bets).map(Some).map_err(|_| NotUtf8));
+    }
+
+    #[test]
     fn any_bytes_that_are_a_message_are_written_the_same(
         bytes in vec(any::<u8>(), 0..40),
         id in 12..22u8,
@@ -213,7 +226,7 @@ proptest! {
     #[test]
     fn any_bytes_are_answered_in_order_and_in_bounded_memory(
         bytes in agency_bytes(),
-        steps in vec((0..200usize, 0..4usize, any::<prop::sample::Index>()), 1..120),
+        steps in vec((0..200usize, 0..4usize, any::<Index>()), 1..120),
     ) {
         serve(&bytes, &steps)?;
     }
@@ -258,7 +271,7 @@ proptest! {
 
 /// Feeds `bytes` to a central that answers, refuses and sends as `steps` say; looks at all that it
 /// sends.
-fn serve(bytes: &[u8], steps: &[(usize, usize, prop::sample::Index)]) -> Result<(), TestCaseError> {
+fn serve(bytes: &[u8], steps: &[(usize, usize, Index)]) -> Result<(), TestCaseError> {
     let limits = SessionLimits::new(512, 8).expect("in range");
     let mut session = CentralSession::new(limits);
     let mut rest = bytes;

@@ -53,7 +53,7 @@ impl<'a> BetsFrame<'a> {
     ///
     /// If they are not UTF-8.
     pub fn text(&self) -> Result<Option<&'a str>, NotUtf8> {
-        self.bets.map(str::from_utf8).transpose().map_err(|_| NotUtf8)
+        self.bets.map(simdutf8::basic::from_utf8).transpose().map_err(|_| NotUtf8)
     }
 
     /// The bets one by one, five fields each, or how many fields one has instead.

@@ -1,0 +1,66 @@
+//! Batches of bets that are right but for a few bytes: where reading them is most easily wrong.
+//!
+//! The check compares what `lottery` makes of a text with the rules written out plainly, one bet,
+//! one field and one character at a time.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// What an edit puts in: separators, ends of ranges, and letters of two, three and four bytes.
+const PIECES: &[&str] = &[
+    "", "|", "&", "-", ".", "/", "0", "9", ":", "00", " ", "\0", "\u{1f}", "\u{7e}", "\u{7f}",
+    "\u{80}", "\u{9f}", "\u{a0}", "Â", "ñ", "€", "😀", "A", "z", "@", "[", "`", "{",
+];
+
+/// Mostly a good bet, at times one at the edge of a rule.
+fn bet() -> impl Strategy<Value = String> {
+    let name = || prop_oneof![30 => "[A-Za-zÑñáÂ' ]{1,20}", 1 => "[a-z]{97,102}|[ñ€]{30,51}"];
+    let document = prop_oneof![20 => "[0-9]{7,8}", 1 => "[0-9A-Za-z.-]{1,16}"];
+    let date = prop_oneof![
+        20 => "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])",
+        1 => "[12][09][0-9]{2}-[01][0-9]-[0-3][0-9]|[12][09][0-9]0-02-(28|29|30)",
+    ];
+    let number = prop_oneof![20 => "[0-9]{1,4}", 1 => "0{0,30}[0-9]{1,11}"];
+    (name(), name(), document, date, number).prop_map(|(first, last, document, date, number)| {
+        format!("{first}|{last}|{document}|{date}|{number}")
+    })
+}
+
+/// Where, how many characters go, and what comes in their place.
+fn edit() -> impl Strategy<Value = (Index, usize, &'static str)> {
+    (any::<Index>(), 0..3_usize, select(PIECES))
+}
+
+fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for (at, removed, piece) in edits {
+        let start = at.index(chars.len() + 1);
+        let end = (start + removed).min(chars.len());
+        chars.splice(start..end, piece.chars());
+    }
+    chars.into_iter().collect()
+}
+
+fn check(text: &str) {
+    // Behind the choice of the range: the default one, and all numbers.
+    for range in [0, 1] {
+        checks::run("bets_text", &[&[range], text.as_bytes()].concat());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn bets_with_a_few_edits_are_judged_by_the_rules(
+        bets in vec(bet(), 1..8), edits in vec(edit(), 0..4),
+    ) {
+        check(&edited(&bets.join("&"), &edits));
+    }
+
+    #[test]
+    fn arbitrary_text_is_judged_by_the_rules(text in "([|&0-9a-]|.){0,200}") {
+        check(&text);
+    }
+}

@@ -1,11 +1,10 @@
 //! The batches that everybody is sent: generated once, by Bolillero's own generator.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::server::said;
+use crate::server::{bare, said};
 
 /// Bets in a batch: what the field's agencies send by default.
 pub(crate) const BATCH_BETS: usize = 93;
@@ -29,7 +28,7 @@ pub(crate) struct Bet {
 
 /// Batches of plausible bets, the same ones every time.
 pub(crate) fn generated(bolillero: &Path, folder: &Path) -> anyhow::Result<Vec<Batch>> {
-    let mut generate = Command::new(bolillero);
+    let mut generate = bare(bolillero);
     generate.args(["generate", "--agencies", "1", "--seed", "1", "--out"]).arg(folder);
     said(generate.args(["--bets", &(BATCH_BETS * BATCHES).to_string()]))?;
     let text = std::fs::read_to_string(folder.join("agency-1.csv"))?;
@@ -39,8 +38,28 @@ pub(crate) fn generated(bolillero: &Path, folder: &Path) -> anyhow::Result<Vec<B
     Ok((0..BATCHES).map(|_| batch()).collect())
 }
 
+/// Batches as text, the way agencies write it: the payload of a message, or of an entry.
+pub(crate) struct Texts {
+    /// What stands behind the agency and the chunk.
+    bets: Vec<String>,
+}
+
+impl Texts {
+    pub(crate) fn new(batches: &[Batch]) -> Self {
+        Self { bets: batches.iter().map(Batch::text).collect() }
+    }
+
+    /// A batch in two parts, the second of them made before; and the length of both.
+    pub(crate) fn parts(&self, agency: u32, chunk: u32) -> (String, &str, usize) {
+        let (start, bets) =
+            (format!("{agency}&{chunk}"), &self.bets[chunk as usize % self.bets.len()]);
+        let len = start.len() + bets.len();
+        (start, bets, len)
+    }
+}
+
 impl Batch {
-    /// What stands in a message behind the agency and the chunk.
+    /// All bets as text, each behind its separator.
     pub(crate) fn text(&self) -> String {
         let text = |bet: &Bet| {
             let Bet { first_name, last_name, document, birthdate, number } = bet;
@@ -78,7 +97,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_written_as_agencies_do() {
-        assert_eq!(small().text(), "&Ana|Paz|1|2000-01-02|7");
+        let texts = Texts::new(&[small()]);
+        let parts = ("1&70".to_owned(), "&Ana|Paz|1|2000-01-02|7", 27);
+        assert_eq!(texts.parts(1, 70), parts);
         assert!(Bet::parse("Ana,Paz,1,2000-01-02").is_err());
         assert!(Bet::parse("Ana,Paz,1,2000-01-02,seven").is_err());
     }

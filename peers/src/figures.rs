@@ -12,6 +12,8 @@ use crate::peer::About;
 /// What a peer did in one slice.
 pub(crate) struct Slice {
     pub(crate) took: Duration,
+    /// Processor time of the thread that makes the load.
+    pub(crate) load_cpu: Duration,
     /// From before sending a batch to its acknowledgement, of every batch, in microseconds.
     pub(crate) ack_us: Vec<u32>,
 }
@@ -44,12 +46,18 @@ pub(crate) struct OfPeer {
     pub(crate) bolillero_times_as_fast: f64,
     pub(crate) ack_us_p50: f64,
     pub(crate) ack_us_p99: f64,
+    /// How busy the one thread was that makes the load: near 1, it is the limit.
+    pub(crate) load_busy: f64,
 }
 
 impl Slice {
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     fn batches_per_second(&self) -> f64 {
         self.ack_us.len() as f64 / self.took.as_secs_f64()
+    }
+
+    fn load_busy(&self) -> f64 {
+        self.load_cpu.as_secs_f64() / self.took.as_secs_f64()
     }
 
     /// The latency that so many per cent do not exceed.
@@ -75,6 +83,7 @@ impl OfPeer {
             bolillero_times_as_fast: median(ratios.map(|(bolillero, peer)| bolillero / peer)),
             ack_us_p50: median(slices.iter().map(|slice| slice.percentile(50))),
             ack_us_p99: median(slices.iter().map(|slice| slice.percentile(99))),
+            load_busy: median(slices.iter().map(Slice::load_busy)),
         }
     }
 }
@@ -99,8 +108,9 @@ impl Figures {
         writeln!(
             text,
             "batches of {bets_per_batch} bets and {bytes_per_batch} bytes, the same ones for all; \
-             {turns} turns of {seconds} s each, medians\nonly Bolillero checks the bets; the last \
-             column is how many times as fast as the peer Bolillero is"
+             {turns} turns of {seconds} s each, medians\nonly Bolillero checks the bets\n\
+             load: how busy the one thread was that makes the load; near 1, it is the limit\n\
+             times: how many times as fast as this Bolillero is"
         )?;
         for OfScenario { scenario, connections, in_flight_each, peers } in &self.scenarios {
             let name = serde_json::to_value(scenario).unwrap_or_default();
@@ -109,7 +119,7 @@ impl Figures {
                 "\n{}: {connections} connections, {in_flight_each} in flight each",
                 name.as_str().unwrap_or_default()
             )?;
-            write_row(text, ["", "batches/s", "bets/s", "p50 ms", "p99 ms", "times"])?;
+            write_row(text, ["", "batches/s", "bets/s", "p50 ms", "p99 ms", "load", "times"])?;
             for of in peers {
                 let ms = |us: f64| format!("{:.2}", us / 1e3);
                 let numbers = [
@@ -117,10 +127,11 @@ impl Figures {
                     format!("{:.0}", of.bets_per_second),
                     ms(of.ack_us_p50),
                     ms(of.ack_us_p99),
+                    format!("{:.2}", of.load_busy),
                     format!("{:.2}", of.bolillero_times_as_fast),
                 ];
-                let [a, b, c, d, e] = numbers.each_ref().map(String::as_str);
-                write_row(text, [of.name, a, b, c, d, e])?;
+                let [a, b, c, d, e, f] = numbers.each_ref().map(String::as_str);
+                write_row(text, [of.name, a, b, c, d, e, f])?;
             }
         }
         writeln!(text)?;
@@ -131,9 +142,9 @@ impl Figures {
     }
 }
 
-fn write_row(text: &mut String, [name, numbers @ ..]: [&str; 6]) -> std::fmt::Result {
-    let [batches, bets, p50, p99, times] = numbers;
-    writeln!(text, "  {name:<20} {batches:>10} {bets:>10} {p50:>9} {p99:>9} {times:>7}")
+fn write_row(text: &mut String, [name, numbers @ ..]: [&str; 7]) -> std::fmt::Result {
+    let [batches, bets, p50, p99, load, times] = numbers;
+    writeln!(text, "  {name:<20} {batches:>10} {bets:>10} {p50:>9} {p99:>9} {load:>6} {times:>7}")
 }
 
 #[cfg(test)]
@@ -141,7 +152,8 @@ mod tests {
     use super::*;
 
     fn slice(batches: u32, seconds: u64) -> Slice {
-        Slice { took: Duration::from_secs(seconds), ack_us: (1..=batches).rev().collect() }
+        let (took, load_cpu) = (Duration::from_secs(seconds), Duration::from_millis(250));
+        Slice { took, load_cpu, ack_us: (1..=batches).rev().collect() }
     }
 
     #[test]
@@ -152,8 +164,8 @@ mod tests {
         let found = [of.batches_per_second, of.bets_per_second, of.bolillero_times_as_fast];
         assert_eq!(found.map(f64::to_bits), [200.0, 18_600.0, 3.0].map(f64::to_bits));
         assert_eq!(
-            [of.ack_us_p50, of.ack_us_p99].map(f64::to_bits),
-            [100.0, 198.0].map(f64::to_bits)
+            [of.ack_us_p50, of.ack_us_p99, of.load_busy].map(f64::to_bits),
+            [100.0, 198.0, 0.25].map(f64::to_bits)
         );
     }
 

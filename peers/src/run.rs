@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -132,7 +133,7 @@ impl Measured {
         let agencies = 1..=scenario.agencies();
         let lines = agencies.map(|agency| self.peer.connect(agency));
         let lines = lines.collect::<anyhow::Result<Vec<_>>>()?;
-        let started = Instant::now();
+        let (started, cpu_before) = (Instant::now(), thread_cpu());
         let until = started + time;
         let mut sending = JoinSet::new();
         for (at, line) in lines.into_iter().enumerate() {
@@ -147,7 +148,11 @@ impl Measured {
             ack_us.extend(of_line);
         }
         self.acknowledged += ack_us.len() as u64;
-        Ok(Slice { took: started.elapsed(), ack_us })
+        Ok(Slice {
+            took: started.elapsed(),
+            load_cpu: thread_cpu().saturating_sub(cpu_before),
+            ack_us,
+        })
     }
 
     /// Whether it truly holds what it acknowledged.
@@ -176,6 +181,12 @@ impl Interrupts {
             _ = self.termination.recv() => {}
         }
     }
+}
+
+/// Processor time that this thread took so far.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("it counts from 0 on")
 }
 
 /// Sees to it that this process, and those that it starts, may open as many files as it takes.

@@ -100,6 +100,17 @@ pub(crate) fn program(name: &str, folders: &[PathBuf]) -> anyhow::Result<PathBuf
     files.next().with_context(|| format!("there is no {name}; this installs all: {INSTALL}"))
 }
 
+/// Bolillero without the settings of whoever runs this.
+pub(crate) fn bare(bolillero: &Path) -> Command {
+    let mut command = Command::new(bolillero);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BOLILLERO_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs a program to a good end; gives what it printed, without blanks around it.
 pub(crate) fn said(command: &mut Command) -> anyhow::Result<String> {
     let name = Path::new(command.get_program()).display().to_string();

@@ -2,17 +2,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::Signal;
 
-use crate::batches::Batch;
+use crate::batches::{Batch, Texts};
 use crate::line::Line;
 use crate::peer::{About, Peer, Reply, Speech, connected};
-use crate::server::{Server, pause, said};
+use crate::server::{Server, bare, pause, said};
 
 const BETS: u16 = 12;
 const BETS_ACK: u16 = 13;
@@ -23,8 +22,8 @@ const HELLO: [u8; 6] = [0, 18, 0, 6, 0, 1];
 const WELCOME: u16 = 19;
 /// Without a write for so long, the central is at rest.
 const REST: Duration = Duration::from_millis(300);
-/// Longest wait for that.
-const RESTS_MAX: u32 = 40;
+/// Most waits for that.
+const RESTS_MAX: u32 = 100;
 
 pub(super) struct Bolillero {
     about: About,
@@ -32,11 +31,11 @@ pub(super) struct Bolillero {
     program: PathBuf,
     data: PathBuf,
     port: u16,
-    texts: Arc<Texts>,
+    messages: Arc<Messages>,
 }
 
-/// The bets of batches as they stand in a message.
-struct Texts(Vec<String>);
+/// Batches as BETS.
+struct Messages(Texts);
 
 pub(super) fn start(
     program: &Path,
@@ -45,7 +44,7 @@ pub(super) fn start(
     agencies: u32,
 ) -> anyhow::Result<Bolillero> {
     let data = folder.join("bolillero");
-    let mut serve = Command::new(program);
+    let mut serve = bare(program);
     serve.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data"]).arg(&data);
     serve.args(["--agencies", &agencies.to_string()]);
     let log = folder.join("bolillero.log");
@@ -53,11 +52,11 @@ pub(super) fn start(
     let port = server.ready(port_in)?;
     let about = About {
         name: "Bolillero",
-        version: said(Command::new(program).arg("--version"))?,
+        version: said(bare(program).arg("--version"))?,
         settings: "defaults; every bet is checked".to_owned(),
     };
-    let texts = Arc::new(Texts(batches.iter().map(Batch::text).collect()));
-    Ok(Bolillero { about, server, program: program.to_owned(), data, port, texts })
+    let messages = Arc::new(Messages(Texts::new(batches)));
+    Ok(Bolillero { about, server, program: program.to_owned(), data, port, messages })
 }
 
 /// The port that the log tells, once it does.
@@ -81,7 +80,7 @@ impl Peer for Bolillero {
         let [id, len] = [[header[0], header[1]], [header[2], header[3]]].map(u16::from_be_bytes);
         ensure!(id == WELCOME, "agency {agency} was not welcomed, but answered with {id}");
         stream.read_exact(&mut vec![0; usize::from(len)])?;
-        Line::tcp(agency, stream, self.texts.clone())
+        Line::tcp(agency, stream, self.messages.clone())
     }
 
     /// Waits while it makes segments ready ahead.
@@ -100,7 +99,7 @@ impl Peer for Bolillero {
 
     fn stored(self: Box<Self>) -> anyhow::Result<u64> {
         drop(self.server);
-        let told = said(Command::new(&self.program).arg("check").arg("--data").arg(&self.data))?;
+        let told = said(bare(&self.program).arg("check").arg("--data").arg(&self.data))?;
         batches_in(&told).with_context(|| format!("no batches are told: {told}"))
     }
 }
@@ -118,15 +117,14 @@ fn written_bytes(process: u32) -> anyhow::Result<u64> {
     number.context("/proc tells no write_bytes")?.parse().context("write_bytes is no number")
 }
 
-impl Speech for Texts {
+impl Speech for Messages {
     fn add(&self, out: &mut Vec<u8>, agency: u32, chunk: u32) {
-        let text = &self.0[chunk as usize % self.0.len()];
-        let start = format!("{agency}&{chunk}");
-        let len = u16::try_from(start.len() + text.len()).expect("a batch fits a message");
+        let (start, bets, len) = self.0.parts(agency, chunk);
+        let len = u16::try_from(len).expect("a batch fits a message");
         out.extend_from_slice(&BETS.to_be_bytes());
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(start.as_bytes());
-        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(bets.as_bytes());
     }
 
     fn reply(&self, received: &[u8]) -> anyhow::Result<Option<Reply>> {
@@ -144,19 +142,19 @@ mod tests {
 
     #[test]
     fn a_batch_is_a_message_of_the_protocol() {
-        let texts = Texts(vec![small().text()]);
+        let messages = Messages(Texts::new(&[small()]));
         let mut out = Vec::new();
-        texts.add(&mut out, 1, 70);
+        messages.add(&mut out, 1, 70);
         assert_eq!(out, b"\0\x0c\0\x1b1&70&Ana|Paz|1|2000-01-02|7");
     }
 
     #[test]
     fn only_whole_acknowledgements_count() {
-        let texts = Texts(Vec::new());
-        assert_eq!(texts.reply(b"\0\x0d\0\0\0").unwrap(), None);
+        let messages = Messages(Texts::new(&[]));
+        assert_eq!(messages.reply(b"\0\x0d\0\0\0").unwrap(), None);
         let ack = Some(Reply { len: 6, acknowledges: true });
-        assert_eq!(texts.reply(b"\0\x0d\0\0\0\x07\0").unwrap(), ack);
-        assert!(texts.reply(b"\0\x14\0\0\0\x07").is_err());
+        assert_eq!(messages.reply(b"\0\x0d\0\0\0\x07\0").unwrap(), ack);
+        assert!(messages.reply(b"\0\x14\0\0\0\x07").is_err());
     }
 
     #[test]

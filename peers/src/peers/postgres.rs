@@ -23,19 +23,19 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// Who runs it instead of root, who may not; Debian's package makes this user.
 const USER: &str = "postgres";
 
-const SETTINGS: &[(&str, &str)] = &[
-    ("synchronous_commit", "on"),
-    ("fsync", "on"),
-    ("full_page_writes", "on"),
-    ("wal_level", "minimal"),
-    ("max_wal_senders", "0"),
-    ("wal_sync_method", "fdatasync"),
-    ("wal_buffers", "64MB"),
-    ("shared_buffers", "2GB"),
-    ("min_wal_size", "1GB"),
-    ("max_wal_size", "64GB"),
-    ("checkpoint_timeout", "1d"),
-    ("autovacuum", "off"),
+const SETTINGS: &[&str] = &[
+    "synchronous_commit=on",
+    "fsync=on",
+    "full_page_writes=on",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "wal_sync_method=fdatasync",
+    "wal_buffers=64MB",
+    "shared_buffers=2GB",
+    "min_wal_size=1GB",
+    "max_wal_size=64GB",
+    "checkpoint_timeout=1d",
+    "autovacuum=off",
 ];
 /// Connections besides the agencies'.
 const CONNECTIONS_SPARE: u32 = 100;
@@ -50,7 +50,7 @@ pub(super) struct Postgres {
     about: About,
     cluster: Rc<Cluster>,
     table: &'static str,
-    statement: String,
+    statement: &'static str,
     speech: Arc<dyn Speech + Sync>,
 }
 
@@ -69,9 +69,8 @@ pub(super) fn start(
     let programs = programs()?;
     let version = said(Command::new(programs.join("postgres")).arg("--version"))?;
     let cluster = Rc::new(Cluster::start(&programs, folder, agencies)?);
-    let settings: Vec<_> = SETTINGS.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let settings = settings.join(" ");
-    let way = |name, table, statement: String, how, speech| {
+    let settings = SETTINGS.join(" ");
+    let way = |name, table, statement, how, speech| {
         cluster.sql(&format!(
             "CREATE TABLE {table} (agency int4, chunk int4, first_name text, last_name text, \
              document text, birthdate date, number int4)"
@@ -84,7 +83,7 @@ pub(super) fn start(
     let copied = way(
         "PostgreSQL, COPY",
         "copied",
-        "COPY copied FROM STDIN (FORMAT binary)".to_owned(),
+        "COPY copied FROM STDIN (FORMAT binary)",
         "COPY, binary, sent whole without waiting in between",
         Arc::new(protocol::Copied::new(batches)) as Arc<dyn Speech + Sync>,
     )?;
@@ -92,8 +91,7 @@ pub(super) fn start(
         "PostgreSQL, INSERT",
         "inserted",
         "INSERT INTO inserted SELECT $1::int4, $2::int4, * FROM \
-         unnest($3::text[], $4::text[], $5::text[], $6::date[], $7::int4[])"
-            .to_owned(),
+         unnest($3::text[], $4::text[], $5::text[], $6::date[], $7::int4[])",
         "prepared INSERT of arrays by unnest, binary",
         Arc::new(protocol::Inserted::new(batches)),
     )?;
@@ -123,16 +121,15 @@ impl Cluster {
         // No other way in, and no file outside of the folder.
         serve.args(["-c", "unix_socket_directories=", "-c"]);
         serve.arg(format!("max_connections={}", agencies + CONNECTIONS_SPARE));
-        for (name, value) in SETTINGS {
-            serve.args(["-c", &format!("{name}={value}")]);
+        for setting in SETTINGS {
+            serve.args(["-c", setting]);
         }
         serve.arg("-D").arg(&data);
         let log = folder.join("postgres.log");
         // Its immediate shutdown: nothing has to be kept.
-        let server = Server::start("PostgreSQL", serve, log, Signal::QUIT)?;
-        let mut cluster = Self { _server: server, port, client };
-        let (client, port) = (cluster.client.clone(), cluster.port);
-        cluster._server.ready(|_| sql(&client, port, "SELECT 1").ok())?;
+        let mut server = Server::start("PostgreSQL", serve, log, Signal::QUIT)?;
+        server.ready(|_| sql(&client, port, "SELECT 1").ok())?;
+        let cluster = Self { _server: server, port, client };
         cluster.sql(FILL)?;
         cluster.sql("CHECKPOINT")?;
         Ok(cluster)
@@ -185,7 +182,7 @@ impl Peer for Postgres {
     }
 
     fn connect(&mut self, agency: u32) -> anyhow::Result<Line> {
-        let stream = protocol::prepared(self.cluster.port, &self.statement)?;
+        let stream = protocol::prepared(self.cluster.port, self.statement)?;
         Line::tcp(agency, stream, Arc::clone(&self.speech))
     }
 

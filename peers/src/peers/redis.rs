@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 
-use crate::batches::Batch;
+use crate::batches::{Batch, Texts};
 use crate::line::Line;
 use crate::peer::{About, Peer, Reply, Speech, connected};
 use crate::server::{Server, free_port, program, said};
@@ -29,11 +29,11 @@ pub(super) struct Redis {
     _server: Server,
     port: u16,
     client: PathBuf,
-    texts: Arc<Texts>,
+    entries: Arc<Entries>,
 }
 
-/// The bets of batches as they stand in a message.
-struct Texts(Vec<String>);
+/// Batches as XADD.
+struct Entries(Texts);
 
 pub(super) fn start(batches: &[Batch], folder: &Path, agencies: u32) -> anyhow::Result<Redis> {
     let (redis, client) = (program("redis-server", &[])?, program("redis-cli", &[])?);
@@ -56,8 +56,8 @@ pub(super) fn start(batches: &[Batch], folder: &Path, agencies: u32) -> anyhow::
         version: version.split(" sha=").next().unwrap_or_default().to_owned(),
         settings: settings.collect::<Vec<_>>().join(", "),
     };
-    let texts = Arc::new(Texts(batches.iter().map(Batch::text).collect()));
-    Ok(Redis { about, _server: server, port, client, texts })
+    let entries = Arc::new(Entries(Texts::new(batches)));
+    Ok(Redis { about, _server: server, port, client, entries })
 }
 
 fn asking(client: &Path, port: u16) -> Command {
@@ -72,7 +72,7 @@ impl Peer for Redis {
     }
 
     fn connect(&mut self, agency: u32) -> anyhow::Result<Line> {
-        Line::tcp(agency, connected(self.port)?, self.texts.clone())
+        Line::tcp(agency, connected(self.port)?, self.entries.clone())
     }
 
     /// It puts nothing off.
@@ -86,14 +86,12 @@ impl Peer for Redis {
     }
 }
 
-impl Speech for Texts {
+impl Speech for Entries {
     fn add(&self, out: &mut Vec<u8>, agency: u32, chunk: u32) {
-        let text = &self.0[chunk as usize % self.0.len()];
-        let start = format!("{agency}&{chunk}");
-        let len = start.len() + text.len();
+        let (start, bets, len) = self.0.parts(agency, chunk);
         let command = format!("*5\r\n$4\r\nXADD\r\n$4\r\n{STREAM}\r\n$1\r\n*\r\n$1\r\nb\r\n");
         out.extend_from_slice(command.as_bytes());
-        out.extend_from_slice(format!("${len}\r\n{start}{text}\r\n").as_bytes());
+        out.extend_from_slice(format!("${len}\r\n{start}{bets}\r\n").as_bytes());
     }
 
     /// The new entry's id: `$15\r\n1526919030474-0\r\n`.
@@ -113,9 +111,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_entry() {
-        let texts = Texts(vec![small().text()]);
+        let entries = Entries(Texts::new(&[small()]));
         let mut out = Vec::new();
-        texts.add(&mut out, 1, 70);
+        entries.add(&mut out, 1, 70);
         let expected = "*5\r\n$4\r\nXADD\r\n$4\r\nbets\r\n$1\r\n*\r\n$1\r\nb\r\n\
                         $27\r\n1&70&Ana|Paz|1|2000-01-02|7\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -123,12 +121,12 @@ mod tests {
 
     #[test]
     fn only_whole_acknowledgements_count() {
-        let texts = Texts(Vec::new());
+        let entries = Entries(Texts::new(&[]));
         let ack = b"$3\r\n1-0\r\n";
         for end in 0..ack.len() {
-            assert_eq!(texts.reply(&ack[..end]).unwrap(), None);
+            assert_eq!(entries.reply(&ack[..end]).unwrap(), None);
         }
-        assert_eq!(texts.reply(ack).unwrap(), Some(Reply { len: 9, acknowledges: true }));
-        assert!(texts.reply(b"-ERR no memory\r\n").is_err());
+        assert_eq!(entries.reply(ack).unwrap(), Some(Reply { len: 9, acknowledges: true }));
+        assert!(entries.reply(b"-ERR no memory\r\n").is_err());
     }
 }

@@ -11,7 +11,7 @@ use crate::batches::{BATCH_BETS, Batch};
 use crate::line::{Line, Waiting};
 use crate::peer::{About, Peer, batches_of};
 
-const SETTINGS: &str = "locking_mode = EXCLUSIVE, journal_mode = WAL, synchronous = FULL, \
+const SETTINGS: &str = "page_size = 16384, locking_mode = EXCLUSIVE, journal_mode = WAL, synchronous = FULL, \
                         wal_autocheckpoint = 0, cache_size = -262144";
 
 const TABLE: &str = "CREATE TABLE bets (agency INTEGER, chunk INTEGER, first_name TEXT, \

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, value_parser};
 
+use crate::bench_peers::BenchPeersArgs;
 use crate::models::Replay;
 use crate::torture::Ending;
 
@@ -102,6 +103,15 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 
+    /// Bolillero beside what could be used instead of it
+    ///
+    /// The same batches, made durable and acknowledged one by one over the same connections, by
+    /// Bolillero, PostgreSQL, NATS JetStream, Redis Streams and SQLite, each set as an expert would
+    /// for this and as durable as asked. They take turns; figures are medians. At the end each must
+    /// hold what it acknowledged. Takes some ten minutes as it is, and a machine that does nothing
+    /// else.
+    BenchPeers(BenchPeersArgs),
+
     /// The checks with made-up inputs, guided by what they reach
     ///
     /// The checks of crates/checks with made-up inputs, guided by what they reach. Prints for each
@@ -132,6 +142,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::bench_peers::Scenario;
 
     fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
         let arguments = ["cargo xtask"].iter().chain(arguments);
@@ -143,11 +154,15 @@ mod tests {
         Arguments::command().debug_assert();
         let torture = |rounds, first_seed, ending| Command::Torture { rounds, first_seed, ending };
         let sigterm = ["torture", "--seed", "7", "--rounds", "1", "--ending", "sigterm"];
+        let peers =
+            ["bench-peers", "--seconds", "1", "--turns", "2", "--scenario", "one-at-a-time"];
         let fuzz = |seconds, target: Option<&str>| Command::Fuzz {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 10] = [
+        let cases: [(&[&str], Command); 12] = [
+            (&["bench-peers"], Command::BenchPeers(BenchPeersArgs::new(5, 3, None))),
+            (&peers, Command::BenchPeers(BenchPeersArgs::new(1, 2, Some(Scenario::OneAtATime)))),
             (&["hostile"], Command::Hostile),
             (&["fuzz"], fuzz(30, None)),
             (&["fuzz", "--seconds", "5", "config"], fuzz(5, Some("config"))),
@@ -171,7 +186,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_wrong_usage() {
-        let wrong: [&[&str]; 9] = [
+        let wrong: [&[&str]; 11] = [
+            &["bench-peers", "--scenario", "few"],
+            &["bench-peers", "--turns", "0"],
             &["fuzz", "--seconds", "0"],
             &["fuzz", "config", "wire"],
             &[],

@@ -11,8 +11,14 @@ use crate::batches::{BATCH_BETS, Batch};
 use crate::line::{Line, Waiting};
 use crate::peer::{About, Peer, batches_of};
 
-const SETTINGS: &str = "page_size = 16384, locking_mode = EXCLUSIVE, journal_mode = WAL, synchronous = FULL, \
-                        wal_autocheckpoint = 0, cache_size = -262144";
+const SETTINGS: &[&str] = &[
+    "page_size = 16384",
+    "locking_mode = EXCLUSIVE",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 0",
+    "cache_size = -262144",
+];
 
 const TABLE: &str = "CREATE TABLE bets (agency INTEGER, chunk INTEGER, first_name TEXT, \
                      last_name TEXT, document TEXT, birthdate TEXT, number INTEGER)";
@@ -26,7 +32,7 @@ pub(super) struct Sqlite {
 
 pub(super) fn start(batches: &Arc<Vec<Batch>>, folder: &Path) -> anyhow::Result<Sqlite> {
     let connection = Connection::open(folder.join("bets.sqlite"))?;
-    for setting in SETTINGS.split(", ") {
+    for setting in SETTINGS {
         connection.execute_batch(&format!("PRAGMA {setting}"))?;
     }
     connection.execute_batch(TABLE)?;
@@ -38,8 +44,9 @@ pub(super) fn start(batches: &Arc<Vec<Batch>>, folder: &Path) -> anyhow::Result<
         name: "SQLite",
         version: format!("SQLite {}, in the process that makes the load", rusqlite::version()),
         settings: format!(
-            "{SETTINGS}; one writer joins all that waits into a transaction; wal_checkpoint after \
-             each slice, outside of the clock"
+            "{}; one writer joins all that waits into a transaction; wal_checkpoint after each \
+             slice, outside of the clock",
+            SETTINGS.join(", ")
         ),
     };
     Ok(Sqlite { about, connection, queue })

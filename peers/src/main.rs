@@ -37,5 +37,7 @@ fn main() -> ExitCode {
 fn measured() -> anyhow::Result<String> {
     let options = std::env::args().nth(1).context("cargo xtask bench-peers starts this")?;
     let options = serde_json::from_str(&options).context("no options of bench-peers")?;
-    run::run(&options)
+    let text = run::run(&options);
+    run::show("");
+    text
 }

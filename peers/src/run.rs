@@ -73,7 +73,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
         show(&format!("counting what {} holds", measured.peer.about().name));
         measured.check()?;
     }
-    show("");
     if options.json {
         return Ok(serde_json::to_string_pretty(&figures)?);
     }
@@ -94,7 +93,13 @@ fn take_turns(
         let seconds = Duration::from_secs(options.seconds.into());
         let time = if is_warm_up { WARM_UP.min(seconds) } else { seconds };
         for (scenario, slices) in options.scenarios.iter().zip(&mut slices) {
-            for (measured, slices) in peers.iter_mut().zip(slices) {
+            // To and fro, so that nobody always comes after the same one.
+            let mut order: Vec<_> = (0..peers.len()).collect();
+            if turn % 2 == 1 {
+                order.reverse();
+            }
+            for at in order {
+                let measured = &mut peers[at];
                 let name = measured.peer.about().name;
                 show(&format!("turn {turn} of {}, {scenario:?}: {name}", options.turns));
                 let slice = runtime.block_on(async {
@@ -106,7 +111,7 @@ fn take_turns(
                 let slice = slice.with_context(|| format!("{name}, {scenario:?}"))?;
                 measured.peer.settle().with_context(|| name)?;
                 if !is_warm_up {
-                    slices.push(slice);
+                    slices[at].push(slice);
                 }
             }
         }
@@ -205,8 +210,8 @@ fn allow_files(connections: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is done now, on a terminal only; nothing clears the line.
-fn show(what: &str) {
+/// Tells on a terminal what is done now; nothing clears the line.
+pub(crate) fn show(what: &str) {
     let mut err = std::io::stderr();
     if err.is_terminal() {
         // Nobody is told less of what matters when this fails.

@@ -20,10 +20,10 @@ const BETS_ACK_LEN: usize = 6;
 /// HELLO of version 1, behind the id: the length, the version; the agency follows.
 const HELLO: [u8; 6] = [0, 18, 0, 6, 0, 1];
 const WELCOME: u16 = 19;
-/// Without a write for so long, the central is at rest.
+/// Without doing anything for so long, the central is at rest.
 const REST: Duration = Duration::from_millis(300);
 /// Most waits for that.
-const RESTS_MAX: u32 = 100;
+const RESTS_MAX: u32 = 1_000;
 
 pub(super) struct Bolillero {
     about: About,
@@ -83,18 +83,18 @@ impl Peer for Bolillero {
         Line::tcp(agency, stream, self.messages.clone())
     }
 
-    /// Waits while it makes segments ready ahead.
+    /// Waits while it indexes full segments and makes new ones ready ahead.
     fn settle(&mut self) -> anyhow::Result<()> {
-        let mut before = written_bytes(self.server.process())?;
+        let mut before = activity(self.server.process())?;
         for _ in 0..RESTS_MAX {
             pause(REST);
-            let now = written_bytes(self.server.process())?;
+            let now = activity(self.server.process())?;
             if now == before {
                 return Ok(());
             }
             before = now;
         }
-        bail!("bolillero still writes, long after its slice")
+        bail!("bolillero still works, long after its slice")
     }
 
     fn stored(self: Box<Self>) -> anyhow::Result<u64> {
@@ -110,11 +110,10 @@ fn batches_in(told: &str) -> Option<u64> {
     before.rsplit(' ').next()?.parse().ok()
 }
 
-/// Bytes that the process caused to be written to the disk, as the system counts them (proc(5)).
-fn written_bytes(process: u32) -> anyhow::Result<u64> {
-    let io = std::fs::read_to_string(format!("/proc/{process}/io"))?;
-    let number = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    number.context("/proc tells no write_bytes")?.parse().context("write_bytes is no number")
+/// All that the system counts of what a process does (proc(5)): it stays the same at rest.
+fn activity(process: u32) -> anyhow::Result<String> {
+    let counted = |what| std::fs::read_to_string(format!("/proc/{process}/{what}"));
+    Ok(counted("io")? + &counted("stat")?)
 }
 
 impl Speech for Messages {

@@ -108,7 +108,8 @@ impl Figures {
         writeln!(
             text,
             "batches of {bets_per_batch} bets and {bytes_per_batch} bytes, the same ones for all; \
-             {turns} turns of {seconds} s each, medians\nonly Bolillero checks the bets\n\
+             {turns} turns of {seconds} s each, medians\nonly Bolillero checks the bets; \
+             PostgreSQL and SQLite keep a row a bet, NATS and Redis a message a batch\n\
              load: how busy the one thread was that makes the load; near 1, it is the limit\n\
              times: how many times as fast as this Bolillero is"
         )?;

@@ -9,18 +9,16 @@ const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
 /// What is said to cargo about the workspace of `peers`; its servers are not needed for this.
 const PEERS: [&[&str]; 3] = [
-    &["fmt", "--manifest-path", "peers/Cargo.toml", "--check"],
+    &["fmt", "--manifest-path=peers/Cargo.toml", "--check"],
     &[
         "clippy",
-        "--manifest-path",
-        "peers/Cargo.toml",
+        "--manifest-path=peers/Cargo.toml",
         "--all-targets",
         "--locked",
         "--",
-        "-D",
-        "warnings",
+        "-Dwarnings",
     ],
-    &["test", "--manifest-path", "peers/Cargo.toml", "--locked"],
+    &["test", "--manifest-path=peers/Cargo.toml", "--locked"],
 ];
 
 // All features: the documentation names modules that only a feature brings.

@@ -108,7 +108,7 @@ pub(crate) enum Command {
     /// The same batches, made durable and acknowledged one by one over the same connections, by
     /// Bolillero, PostgreSQL, NATS JetStream, Redis Streams and SQLite, each set as an expert would
     /// for this and as durable as asked. They take turns; figures are medians. At the end each must
-    /// hold what it acknowledged. Takes some ten minutes as it is, and a machine that does nothing
+    /// hold what it acknowledged. Takes eight minutes as it is, and a machine that does nothing
     /// else.
     BenchPeers(BenchPeersArgs),
 

@@ -7,6 +7,20 @@ use crate::{instructions, models, test, tidy, torture};
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+/// What is said to cargo about the workspace of `peers`; its servers are not needed for this.
+const PEERS: [&[&str]; 3] = [
+    &["fmt", "--manifest-path=peers/Cargo.toml", "--check"],
+    &[
+        "clippy",
+        "--manifest-path=peers/Cargo.toml",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-Dwarnings",
+    ],
+    &["test", "--manifest-path=peers/Cargo.toml", "--locked"],
+];
+
 // All features: the documentation names modules that only a feature brings.
 const DOC: &[&str] = &["doc", "--workspace", "--no-deps", "--all-features", "--locked"];
 
@@ -22,6 +36,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("tidy", tidy::run)?;
     step("clippy", || cargo(CLIPPY, None))?;
     test::run()?;
+    step("peers", || PEERS.iter().try_for_each(|arguments| cargo(arguments, None)))?;
     step("models", || models::run(None))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, value_parser};
 
+use crate::bench_peers::BenchPeersArgs;
 use crate::models::Replay;
 use crate::torture::Ending;
 
@@ -114,6 +115,15 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 
+    /// Bolillero beside what could be used instead of it
+    ///
+    /// The same batches, made durable and acknowledged one by one over the same connections, by
+    /// Bolillero, PostgreSQL, NATS JetStream, Redis Streams and SQLite, each set as an expert would
+    /// for this and as durable as asked. They take turns; figures are medians. At the end each must
+    /// hold what it acknowledged. Takes eight minutes as it is, and a machine that does nothing
+    /// else.
+    BenchPeers(BenchPeersArgs),
+
     /// The checks with made-up inputs, guided by what they reach
     ///
     /// The checks of crates/checks with made-up inputs, guided by what they reach. Prints for each
@@ -144,6 +154,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::bench_peers::Scenario;
 
     fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
         let arguments = ["cargo xtask"].iter().chain(arguments);
@@ -155,11 +166,15 @@ mod tests {
         Arguments::command().debug_assert();
         let torture = |rounds, first_seed, ending| Command::Torture { rounds, first_seed, ending };
         let sigterm = ["torture", "--seed", "7", "--rounds", "1", "--ending", "sigterm"];
+        let peers =
+            ["bench-peers", "--seconds", "1", "--turns", "2", "--scenario", "one-at-a-time"];
         let fuzz = |seconds, target: Option<&str>| Command::Fuzz {
             seconds,
             target: target.map(str::to_owned),
         };
-        let cases: [(&[&str], Command); 12] = [
+        let cases: [(&[&str], Command); 14] = [
+            (&["bench-peers"], Command::BenchPeers(BenchPeersArgs::new(5, 3, None))),
+            (&peers, Command::BenchPeers(BenchPeersArgs::new(1, 2, Some(Scenario::OneAtATime)))),
             (&["hostile"], Command::Hostile),
             (&["instructions"], Command::Instructions { record: false }),
             (&["instructions", "--record"], Command::Instructions { record: true }),
@@ -185,7 +200,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_wrong_usage() {
-        let wrong: [&[&str]; 9] = [
+        let wrong: [&[&str]; 11] = [
+            &["bench-peers", "--scenario", "few"],
+            &["bench-peers", "--turns", "0"],
             &["fuzz", "--seconds", "0"],
             &["fuzz", "config", "wire"],
             &[],

@@ -6,6 +6,7 @@
 //! Deliberately absent: anything that the product needs at run time.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
+mod bench_peers;
 mod ci;
 mod command;
 mod fuzz;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Models { replay } => models::run(replay_of(replay).as_ref()),
         Command::Instructions { record } => instructions::run(record),
         Command::Hostile => hostile::run(),
+        Command::BenchPeers(args) => bench_peers::run(&args),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Torture { rounds, first_seed, ending } => torture::run(rounds, first_seed, ending),
     };

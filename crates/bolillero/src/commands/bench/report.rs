@@ -8,8 +8,8 @@ use super::figures::{Disk, Figures, Idle, Intake, Large, Latency, Loopback, Wait
 pub(super) fn describe(figures: &Figures) -> String {
     let Figures { version, processors, seconds_per_scenario, turns, .. } = figures;
     let mut text = format!(
-        "bolillero {version}, {processors} processors, the load on the same; {seconds_per_scenario} \
-         s a scenario in {turns} turns; medians\n"
+        "bolillero {version}, {processors} processors, the load on the same; \
+         {seconds_per_scenario} s a scenario in {turns} turns; medians\n"
     );
     if !figures.intake.is_empty() {
         text += &limits(figures);
@@ -154,8 +154,8 @@ fn large_ledger(of: &Large) -> String {
         ]);
     }
     format!(
-        "\n{marks}\nwith {} bets: {} winners, all told {} ms after the last FINISH; opened in {} ms, \
-         cold in {} ms; winners again, cold, {} ms; {:.1} bytes a bet on disk\n",
+        "\n{marks}\nwith {} bets: {} winners, all told {} ms after the last FINISH; opened in {} \
+         ms, cold in {} ms; winners again, cold, {} ms; {:.1} bytes a bet on disk\n",
         of.bets,
         of.winners,
         of.draw_ms,

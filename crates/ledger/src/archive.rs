@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use lottery::{DrawStatus, Draws, Event, StoredBatch, Timestamp};
 
+use crate::contents::Contents;
 use crate::disk::{Claim, Disk, DiskFile, Folder};
 use crate::error::{Damage, Fault};
 use crate::index;
@@ -108,12 +109,13 @@ impl Archive {
             check_continues(&header, records, chain)?;
             let image = Image::read(&*file, header, None)?;
             let mut walk = image.walk();
+            let mut contents = Contents::default();
             let stop = loop {
                 let record = match walk.step() {
                     Ok(record) => record,
                     Err(stop) => break stop,
                 };
-                admit_record(&mut draws, &record, &header)?;
+                admit_record(&mut draws, &mut contents, &record, &header)?;
                 let batch = match &record.event {
                     Event::BatchAccepted(batch) => Some(index::stored(batch, record.text)),
                     _ => None,
@@ -124,7 +126,9 @@ impl Archive {
             (records, chain) = (walk.next_sequence(), walk.chain());
             if header.number < segments {
                 walk.expect_end(&stop)?;
-                if indexes && !index_is_sound(&*file, &image)? {
+                let first = header.first_sequence;
+                let given = index::encode(&contents, first, walk.offset(), chain);
+                if indexes && !index_is_sound(&*file, &header, &given)? {
                     indexes_missing += 1;
                 }
             } else {
@@ -150,23 +154,26 @@ fn expect_len(file: &dyn DiskFile, header: &SegmentHeader, len: u64) -> Result<(
 }
 
 /// Whether a sealed segment has the index that its records give; false when it has none.
-fn index_is_sound(file: &dyn DiskFile, image: &Image) -> Result<bool, Fault> {
-    let built = index::build(image)?;
-    let len = image.header.len;
-    let name = segment::name(image.header.number);
+fn index_is_sound(
+    file: &dyn DiskFile,
+    header: &SegmentHeader,
+    given: &[u8],
+) -> Result<bool, Fault> {
+    let len = header.len;
+    let name = segment::name(header.number);
     let failed = |error| Fault::io("reading the index of", &name, error);
-    expect_len(file, &image.header, len + built.len() as u64)?;
+    expect_len(file, header, len + given.len() as u64)?;
     let room = file.len().map_err(failed)?.saturating_sub(len);
-    let mut found = vec![0; built.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+    let mut found = vec![0; given.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
     file.read_at(len, &mut found).map_err(failed)?;
-    if found == built {
+    if found == given {
         return Ok(true);
     }
     // The head is written last: without it, what follows was never said to be an index.
     if found.iter().take(index::HEAD_LEN).all(|&byte| byte == 0) {
         return Ok(false);
     }
-    let differs = found.iter().zip(&built).take_while(|(a, b)| a == b).count();
+    let differs = found.iter().zip(given).take_while(|(a, b)| a == b).count();
     let what = "the index is not the one that the records give";
     Err(Fault::Damage(Damage::new(&name, len + differs as u64, what)))
 }

@@ -19,6 +19,7 @@ use lottery::{
 
 use crate::block_buffer::BlockBuffer;
 use crate::body::Body;
+use crate::contents::Contents;
 use crate::disk::DiskFile;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
 use crate::record::{self, Chain, Place};
@@ -234,6 +235,10 @@ impl Engine {
             segment: active.segment.header.number,
             chain: self.chain,
         };
+        let offset = active.buffer_offset + self.buffer.len() as u64;
+        let numbers = batch.map_or(&[][..], |batch| batch.bets.numbers());
+        let offset = usize::try_from(offset).expect("a segment fits memory");
+        active.segment.contents().add(offset, event, numbers);
         self.chain = record::encode(&body, &place, self.buffer.extend(len));
         self.next_sequence += 1;
         self.draws.apply(event);
@@ -300,7 +305,8 @@ impl Engine {
             self.poison = Some(fault.clone());
             return Err(fault);
         }
-        let segment = Arc::new(Segment::new(file, header, None, RECORDS_OFFSET as u64));
+        let segment =
+            Arc::new(Segment::new(file, header, Contents::default(), RECORDS_OFFSET as u64));
         self.segments.push(Arc::clone(&segment));
         let next = Active { segment, buffer_offset: RECORDS_OFFSET as u64 };
         if let Some(full) = self.active.replace(next) {

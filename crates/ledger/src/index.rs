@@ -23,13 +23,14 @@
 //! The postings of a number are the ordinals of its bets among all bets of the segment, ascending,
 //! each as LEB128 of the difference to the one before (the first to 0).
 
-use lottery::{AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, Event, StoredBatch};
+use lottery::{AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, StoredBatch};
 
+use crate::contents::{BatchAt, Contents};
 use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::limits::RECORDS_OFFSET;
 use crate::record::{Chain, u32_at, u64_at};
-use crate::segment::{Image, SegmentHeader, name};
+use crate::segment::{SegmentHeader, name};
 
 const MAGIC: [u8; 8] = *b"BOLINDEX";
 const FORMAT_VERSION: u32 = 1;
@@ -44,7 +45,7 @@ pub(crate) struct Index {
     pub(crate) records: u64,
     pub(crate) records_end: u32,
     pub(crate) last_chain: Chain,
-    batches: Vec<BatchAt>,
+    batches: Vec<FirstBet>,
     numbers: Section,
     postings: Section,
 }
@@ -59,7 +60,7 @@ pub(crate) struct Replay {
 
 /// Where a batch's record is, and the ordinal of its first bet among the bets of the segment.
 #[derive(Clone, Copy, Debug)]
-struct BatchAt {
+struct FirstBet {
     offset: u32,
     first_bet: u32,
 }
@@ -78,61 +79,43 @@ pub(crate) struct BetPlace {
     pub(crate) position: u32,
 }
 
-/// Reads a whole segment, checking every record, and makes its index.
-///
-/// The segment must be one that others follow: behind its records there are only zeros.
-pub(crate) fn build(image: &Image) -> Result<Vec<u8>, Fault> {
-    let mut walk = image.walk();
-    let (mut batches, mut events, mut bets) = (Vec::new(), Vec::new(), Vec::new());
-    let mut bet_count = 0_u32;
-    let stop = loop {
-        let position = walk.next_sequence() - image.header.first_sequence;
-        let record = match walk.step() {
-            Ok(record) => record,
-            Err(stop) => break stop,
-        };
-        let Event::BatchAccepted(batch) = record.event else {
-            put(&mut events, &[small(position), offset_u32(record.offset)]);
-            continue;
-        };
-        put(&mut batches, &[offset_u32(record.offset)]);
-        put(&mut batches, &[batch.draw.0, batch.agency.0, batch.chunk.0, batch.bets]);
-        batches.extend_from_slice(&batch.digest.0);
-        let mut unseen = batch.bets;
-        for bet in stored(&batch, record.text).bets() {
-            let (Ok(bet), true) = (bet, unseen > 0) else {
-                return Err(damaged(image, record.offset));
-            };
-            bets.push((batch.draw.0, bet.number(), bet_count));
-            bet_count += 1;
-            unseen -= 1;
-        }
-        if unseen > 0 {
-            return Err(damaged(image, record.offset));
-        }
-    };
-    walk.expect_end(&stop)?;
-    bets.sort_unstable();
-    let (numbers, postings) = postings_of(&bets);
+/// The index of a segment that holds `contents`; its last record ends at `records_end` and has the
+/// chain `last_chain`.
+pub(crate) fn encode(
+    contents: &Contents,
+    first_sequence: u64,
+    records_end: usize,
+    last_chain: Chain,
+) -> Vec<u8> {
+    let (mut batches, mut events) = (Vec::new(), Vec::new());
+    for BatchAt { offset, summary } in contents.batches() {
+        let BatchSummary { draw, agency, chunk, bets, digest } = summary;
+        put(&mut batches, &[*offset, draw.0, agency.0, chunk.0, *bets]);
+        batches.extend_from_slice(&digest.0);
+    }
+    for &(position, offset) in contents.events() {
+        put(&mut events, &[position, offset]);
+    }
+    let (numbers, postings) = postings_of(&contents.ordinals());
     let mut head = Vec::with_capacity(HEAD_LEN);
-    head.extend_from_slice(&image.header.first_sequence.to_le_bytes());
+    head.extend_from_slice(&first_sequence.to_le_bytes());
     let counts = [
-        batches.len() / BATCH_LEN,
-        events.len() / EVENT_LEN,
+        contents.batches().len(),
+        contents.events().len(),
         numbers.len() / NUMBER_LEN,
         postings.len(),
     ];
     put(&mut head, &counts.map(offset_u32));
     let listed = crc32c::crc32c_append(crc32c::crc32c(&batches), &events);
     put(&mut head, &[listed, crc32c::crc32c(&numbers), crc32c::crc32c(&postings)]);
-    put(&mut head, &[offset_u32(walk.offset()), 0]);
-    head.extend_from_slice(&walk.chain().0);
+    put(&mut head, &[offset_u32(records_end), 0]);
+    head.extend_from_slice(&last_chain.0);
     let mut bytes = MAGIC.to_vec();
     put(&mut bytes, &[FORMAT_VERSION, crc32c::crc32c(&head)]);
     for part in [head, batches, events, numbers, postings] {
         bytes.extend_from_slice(&part);
     }
-    Ok(bytes)
+    bytes
 }
 
 /// Writes an index behind its segment, its head last, so that half an index is none.
@@ -195,7 +178,7 @@ pub(crate) fn read(
     };
     let mut first_bet = 0_u32;
     let batches = batches.chunks_exact(BATCH_LEN).map(|batch| {
-        let at = BatchAt { offset: u32_at(batch, 0), first_bet };
+        let at = FirstBet { offset: u32_at(batch, 0), first_bet };
         first_bet = first_bet.saturating_add(u32_at(batch, 16));
         at
     });
@@ -268,14 +251,13 @@ fn summary(entry: &[u8]) -> BatchSummary {
     }
 }
 
-/// The numbers and postings sections of bets sorted by draw, number and ordinal.
-fn postings_of(bets: &[(u32, u32, u32)]) -> (Vec<u8>, Vec<u8>) {
+/// The numbers and postings sections of lists of ordinals, ascending by draw and number.
+fn postings_of(lists: &[(DrawId, u32, Vec<u32>)]) -> (Vec<u8>, Vec<u8>) {
     let (mut numbers, mut postings) = (Vec::new(), Vec::new());
-    for list in bets.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-        let (draw, number, _) = list[0];
-        put(&mut numbers, &[draw, number, offset_u32(list.len()), offset_u32(postings.len())]);
+    for (draw, number, bets) in lists {
+        put(&mut numbers, &[draw.0, *number, offset_u32(bets.len()), offset_u32(postings.len())]);
         let mut before = 0;
-        for &(_, _, bet) in list {
+        for &bet in bets {
             encode_varint(bet - before, &mut postings);
             before = bet;
         }
@@ -314,25 +296,16 @@ fn put(out: &mut Vec<u8>, integers: &[u32]) {
     integers.iter().for_each(|integer| out.extend_from_slice(&integer.to_le_bytes()));
 }
 
-fn offset_u32(offset: usize) -> u32 {
+pub(crate) fn offset_u32(offset: usize) -> u32 {
     u32::try_from(offset).expect("everything in a segment is within its 1 GiB")
 }
 
-fn small(position: u64) -> u32 {
-    u32::try_from(position).expect("a segment holds fewer records than bytes")
-}
-
-fn index_usize(value: u32) -> usize {
+pub(crate) fn index_usize(value: u32) -> usize {
     usize::try_from(value).expect("u32 fits usize")
 }
 
 fn low_byte(value: u32) -> u8 {
     value.to_le_bytes()[0]
-}
-
-fn damaged(image: &Image, offset: usize) -> Fault {
-    let what = "the record holds bets that are not as they were accepted";
-    Fault::Damage(crate::error::Damage::new(&name(image.header.number), offset as u64, what))
 }
 
 #[cfg(test)]
@@ -348,7 +321,11 @@ mod tests {
         ) {
             bets.sort_unstable();
             bets.dedup();
-            let (numbers, postings) = postings_of(&bets);
+            let lists = bets.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(|list| {
+                let (draw, number, _) = list[0];
+                (DrawId(draw), number, list.iter().map(|bet| bet.2).collect())
+            });
+            let (numbers, postings) = postings_of(&lists.collect::<Vec<_>>());
             let mut read = Vec::new();
             let entries: Vec<_> = numbers.chunks_exact(NUMBER_LEN).collect();
             let start = |at: usize| {

@@ -15,6 +15,7 @@
 mod archive;
 mod block_buffer;
 mod body;
+mod contents;
 mod contract;
 pub mod disk;
 mod engine;

@@ -6,7 +6,7 @@ use lottery::planted::{Bug, planted};
 use lottery::{BatchSummary, Bet, BetFault, DrawId, Event, StoredBatch, Winners};
 
 use crate::error::Fault;
-use crate::index::{self, BetPlace, Index};
+use crate::index::{self, BetPlace};
 use crate::segment::{self, Image, LoneRecord};
 use crate::segments::{Segment, Segments};
 
@@ -31,31 +31,25 @@ pub(crate) fn scan(
     Ok(())
 }
 
-/// The winners of a draw: through the indexes of the segments that have one, else by reading.
+/// The winners of a draw: only the records that hold some are read.
 pub(crate) fn winners(segments: &Segments, draw: DrawId, number: u32) -> Result<Winners, Fault> {
     let mut winners = Winners::default();
     for segment in segments.snapshot() {
-        match segment.index.get() {
-            Some(index) => winners_by_index(&segment, index, draw, number, &mut winners)?,
-            None if planted(Bug::IndexNotRebuilt) => {}
-            None => winners_by_reading(&segment.image()?, draw, number, &mut winners)?,
+        if segment.index.get().is_none() && planted(Bug::IndexNotRebuilt) {
+            continue;
         }
+        winners_in(&segment, draw, number, &mut winners)?;
     }
     Ok(winners)
 }
 
-fn winners_by_index(
+fn winners_in(
     segment: &Segment,
-    index: &Index,
     draw: DrawId,
     number: u32,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
-    let name = segment::name(segment.header.number);
-    let places = index
-        .bets_on(&*segment.file, draw, number)
-        .map_err(|error| Fault::io("reading the index of", &name, error))?;
-    let Some(places) = places else {
+    let Some(places) = segment.bets_on(draw, number)? else {
         // The index is derived: when it turns out unsound, the records still tell.
         return winners_by_reading(&segment.image()?, draw, number, winners);
     };

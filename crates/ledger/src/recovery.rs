@@ -13,6 +13,7 @@ use lottery::planted::{Bug, planted};
 use lottery::{Draws, Event};
 
 use crate::block_buffer::BlockBuffer;
+use crate::contents::Contents;
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::error::{Damage, Fault};
 use crate::index::{self, Replay};
@@ -130,7 +131,10 @@ impl Recovered {
             Some(found) => Some(found),
             None => {
                 let image = Image::read(&*file, header, None)?;
-                index::write(&*file, &header, &index::build(&image)?)?;
+                let contents = Contents::read(&image)?;
+                let (end, chain) = image.skim()?;
+                let built = index::encode(&contents, header.first_sequence, end, chain);
+                index::write(&*file, &header, &built)?;
                 self.report.indexes_built += 1;
                 index::read(&*file, &header)?
             }
@@ -146,8 +150,7 @@ impl Recovered {
         self.replay(&*file, &header, replay)?;
         self.next_sequence += index.records;
         self.chain = index.last_chain;
-        let end = u64::from(index.records_end);
-        Ok(Segment::new(file, header, Some(index), end))
+        Ok(Segment::sealed(file, header, index))
     }
 
     fn replay(
@@ -180,10 +183,11 @@ impl Recovered {
         let mut walk = image.walk();
         let mut last_group = (header.first_sequence, walk.offset());
         let mut last_record = walk.offset();
+        let mut contents = Contents::default();
         let stop = loop {
             match walk.step() {
                 Ok(record) => {
-                    admit_record(&mut self.draws, &record, &header)?;
+                    admit_record(&mut self.draws, &mut contents, &record, &header)?;
                     if record.header.group != last_group.0 {
                         last_group = (record.header.group, record.offset);
                     }
@@ -203,7 +207,7 @@ impl Recovered {
             .map_err(|error| Fault::io("writing the end of", &name, error))?;
         self.next_sequence = walk.next_sequence();
         self.chain = walk.chain();
-        Ok(Segment::new(file, header, None, end as u64))
+        Ok(Segment::new(file, header, contents, end as u64))
     }
 
     fn apply(&mut self, event: &Event, header: &SegmentHeader, offset: usize) -> Result<(), Fault> {
@@ -224,22 +228,15 @@ pub(crate) fn check_continues(
     Err(Fault::Damage(Damage::new(&segment::name(header.number), 0, what)))
 }
 
-/// Applies a record that was read whole, unless the rules forbid it or it holds other bets than it
-/// says.
+/// Applies a record that was read whole and adds it to its segment's contents, unless the rules
+/// forbid it or it holds other bets than it says.
 pub(crate) fn admit_record(
     draws: &mut Draws,
+    contents: &mut Contents,
     record: &Record<'_>,
     header: &SegmentHeader,
 ) -> Result<(), Fault> {
-    if let Event::BatchAccepted(batch) = &record.event {
-        let mut bets = index::stored(batch, record.text).bets();
-        let sound = bets.try_fold(0_u32, |count, bet| bet.is_ok().then_some(count + 1));
-        if sound != Some(batch.bets) {
-            let what = "a batch that does not hold the bets that it says";
-            let file = segment::name(header.number);
-            return Err(Fault::Damage(Damage::new(&file, record.offset as u64, what)));
-        }
-    }
+    contents.add_read(record, header.number)?;
     admit(draws, &record.event, header, record.offset)
 }
 

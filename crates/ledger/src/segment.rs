@@ -260,6 +260,18 @@ impl Image {
         &self.bytes[part]
     }
 
+    /// Looks at each record's checksums and place, of a segment that others follow: whether it is
+    /// as it was written. Gives where its records end, and the chain of the last.
+    pub(crate) fn skim(&self) -> Result<(usize, Chain), Fault> {
+        let mut walk = self.walk();
+        while let Some((header, _)) = walk.sound_record() {
+            walk.pass(&header);
+        }
+        let stop = Stop { flaw: "there is no sound record", beyond_doubt: false };
+        walk.expect_end(&stop)?;
+        Ok((walk.offset, walk.chain))
+    }
+
     /// Starts at the first record.
     pub(crate) fn walk(&self) -> Walk<'_> {
         Walk {
@@ -294,10 +306,25 @@ impl<'a> Walk<'a> {
             return Err(certain("the record does not continue the chain of those before it"));
         }
         let offset = self.offset;
+        self.pass(&header);
+        Ok(Record { offset, header, event: decoded.event, text: decoded.text })
+    }
+
+    /// The record here, if its checksums are right and it belongs here.
+    fn sound_record(&self) -> Option<(Header, &'a [u8])> {
+        let rest = self.image.bytes.get(self.offset..).unwrap_or_default();
+        let header = Header::decode(rest)?;
+        let belongs =
+            header.segment == self.image.header.number && header.sequence == self.next_sequence;
+        let body = record::body_of(&header, rest).filter(|_| belongs)?;
+        Some((header, body))
+    }
+
+    /// Goes on behind the record here.
+    fn pass(&mut self, header: &Header) {
         self.offset += header.record_len();
         self.next_sequence += 1;
         self.chain = header.chain;
-        Ok(Record { offset, header, event: decoded.event, text: decoded.text })
     }
 
     /// Where the walk is, in bytes from the start of the segment.

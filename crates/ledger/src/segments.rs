@@ -1,11 +1,14 @@
 //! The segments of an open ledger, shared between its writer and its readers.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use lottery::DrawId;
+
+use crate::contents::Contents;
 use crate::disk::DiskFile;
 use crate::error::Fault;
-use crate::index::{self, Index};
+use crate::index::{self, BetPlace, Index};
 use crate::segment::{Image, SegmentHeader};
 use crate::sync::{AtomicU64, RwLock};
 
@@ -13,8 +16,10 @@ use crate::sync::{AtomicU64, RwLock};
 pub(crate) struct Segment {
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) header: SegmentHeader,
-    /// Set once the segment is sealed and its index is durable.
+    /// Set once the segment is sealed and its index is durable; then there are no contents.
     pub(crate) index: OnceLock<Index>,
+    /// Not a model checker's lock: nothing is waited for while it is held.
+    contents: Mutex<Contents>,
     /// Where its durable records end.
     end: AtomicU64,
 }
@@ -29,11 +34,18 @@ impl Segment {
     pub(crate) fn new(
         file: Box<dyn DiskFile>,
         header: SegmentHeader,
-        index: Option<Index>,
+        contents: Contents,
         end: u64,
     ) -> Self {
-        let index = index.map_or_else(OnceLock::new, OnceLock::from);
-        Self { file, header, index, end: AtomicU64::new(end) }
+        let (index, contents) = (OnceLock::new(), Mutex::new(contents));
+        Self { file, header, index, contents, end: AtomicU64::new(end) }
+    }
+
+    /// One that was sealed before.
+    pub(crate) fn sealed(file: Box<dyn DiskFile>, header: SegmentHeader, index: Index) -> Self {
+        let end = AtomicU64::new(index.records_end.into());
+        let (index, contents) = (OnceLock::from(index), Mutex::default());
+        Self { file, header, index, contents, end }
     }
 
     /// Where its durable records end, in bytes from its start.
@@ -51,14 +63,41 @@ impl Segment {
         Image::read(&*self.file, self.header, Some(self.end()))
     }
 
-    /// Reads the segment back whole, and gives it its index.
+    /// Reads the segment back, to see that it is as it was written, and gives it its index.
     pub(crate) fn seal(&self) -> Result<(), Fault> {
-        let built = index::build(&Image::read(&*self.file, self.header, None)?)?;
+        let image = Image::read(&*self.file, self.header, None)?;
+        let (end, chain) = image.skim()?;
+        drop(image);
+        let built = index::encode(&self.contents(), self.header.first_sequence, end, chain);
         index::write(&*self.file, &self.header, &built)?;
         if let Some((index, _)) = index::read(&*self.file, &self.header)? {
+            let mut contents = self.contents();
             self.index.get_or_init(|| index);
+            *contents = Contents::default();
         }
         Ok(())
+    }
+
+    /// Where the bets of a draw on a number are, in order; none when the index is damaged.
+    pub(crate) fn bets_on(
+        &self,
+        draw: DrawId,
+        number: u32,
+    ) -> Result<Option<Vec<BetPlace>>, Fault> {
+        let contents = self.contents();
+        let Some(index) = self.index.get() else {
+            return Ok(Some(contents.bets_on(draw, number, self.end())));
+        };
+        drop(contents);
+        let name = crate::segment::name(self.header.number);
+        let found = index.bets_on(&*self.file, draw, number);
+        found.map_err(|error| Fault::io("reading the index of", &name, error))
+    }
+
+    /// What it holds, as long as it has no index.
+    pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
+        // Whoever panicked while adding to it did not leave it worse than missing what is last.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::atomic::AtomicU64 as Count;
 
 use super::*;
+use crate::contents::Contents;
 use crate::disk::Claim;
 use crate::limits::BLOCK_LEN;
 use crate::models::{UNBOUNDED, every_schedule, planted};
@@ -100,7 +101,7 @@ fn full_segment(holds: u8) -> Arc<Segment> {
     let header =
         SegmentHeader { number: 1, first_sequence: 0, len: SEGMENT_LEN, chain: Chain::GENESIS };
     let file = Box::new(BlankFile { number: 1, holds });
-    Arc::new(Segment::new(file, header, None, BLOCK_LEN as u64))
+    Arc::new(Segment::new(file, header, Contents::default(), BLOCK_LEN as u64))
 }
 
 fn asks_for_two() {

@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod descriptors;
 mod exit;
+mod log_queue;
 mod logging;
 mod settings;
 mod signals;

@@ -2,8 +2,8 @@
 //!
 //! `2024-08-21 22:11:15 INFO     action: apuesta_recibida | result: success | cantidad: 93`: local
 //! time, the level padded to eight, then the event's fields in their order. Lines go to standard
-//! error. The central's go through a bounded queue and a thread of its own, so that whoever does
-//! not read them delays nobody: when the queue is full, lines are dropped.
+//! error. The central's go through a queue (see [`crate::log_queue`]), so that whoever does not
+//! read them delays nobody.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,13 +16,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Lines that wait for whoever reads them; about 10 MB at the most.
-const QUEUE_LINES_MAX: usize = 100_000;
+use crate::log_queue::{LogQueue, Written};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -50,13 +48,12 @@ pub(crate) enum LogLevel {
     Error,
 }
 
-/// Logs through a queue that never blocks. Lines still queued are written when the guard is
+/// Logs through a queue that never blocks. Lines still queued are written when what it gives is
 /// dropped.
-pub(crate) fn start_queued(format: LogFormat, level: LogLevel) -> WorkerGuard {
-    let builder = NonBlockingBuilder::default().buffered_lines_limit(QUEUE_LINES_MAX).lossy(true);
-    let (writer, guard) = builder.finish(io::stderr());
-    start(format, level, writer);
-    guard
+pub(crate) fn start_queued(format: LogFormat, level: LogLevel) -> anyhow::Result<Written> {
+    let (queue, written) = LogQueue::start(io::stderr())?;
+    start(format, level, move || queue.clone());
+    Ok(written)
 }
 
 /// Logs straight to standard error, above the bars if some are shown.

@@ -149,7 +149,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let (listen, data) = (needed(settings.listen.clone(), "listen")?, settings.data()?);
     let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
-    let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default());
+    let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default())?;
 
     let runtime = Runtime::new().context("can't start the runtime")?;
     runtime.block_on(async { signals::outlive_file_limits() }).context("can't take signals")?;

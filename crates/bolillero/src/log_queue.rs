@@ -1,0 +1,193 @@
+//! Log lines on their way to whoever reads them, who delays nobody.
+//!
+//! A thread of its own writes them out: the first at once, then, as long as more come, all that
+//! came in a short while in one write. Under load that is a hundred writes a second and not one a
+//! line, each of which would cost the central a change of threads. Lines that nobody takes are kept
+//! up to a bound, then dropped.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// Bytes of lines that wait.
+const WAITING_LEN_MAX: usize = 10 << 20;
+/// How long lines are collected between two writes.
+const COLLECT_TIME: Duration = Duration::from_millis(10);
+/// How long the end of the program waits for whoever reads the lines.
+const END_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Where lines are put. All its copies are one queue.
+#[derive(Clone)]
+pub(crate) struct LogQueue {
+    shared: Arc<Shared>,
+}
+
+/// Dropping it has what is in the queue written, if somebody takes it.
+pub(crate) struct Written {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<u8>,
+    /// The thread sleeps until there is a line.
+    sleeping: bool,
+    ending: bool,
+    ended: bool,
+}
+
+impl LogQueue {
+    /// Starts a queue whose lines go to `out`.
+    pub(crate) fn start(out: impl Write + Send + 'static) -> anyhow::Result<(Self, Written)> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || of_thread.write_out(out))
+            .context("can't start the log's thread")?;
+        Ok((Self { shared: Arc::clone(&shared) }, Written { shared }))
+    }
+}
+
+impl Write for LogQueue {
+    /// Takes one line, or drops it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = self.shared.lock();
+        if state.lines.len() + line.len() <= WAITING_LEN_MAX {
+            state.lines.extend_from_slice(line);
+        }
+        if state.sleeping {
+            state.sleeping = false;
+            self.shared.changed.notify_all();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.ending = true;
+        self.shared.changed.notify_all();
+        let waited = self.shared.changed.wait_timeout_while(state, END_TIME_MAX, |it| !it.ended);
+        drop(waited);
+    }
+}
+
+impl Shared {
+    fn write_out(&self, mut out: impl Write) {
+        let mut lines = Vec::new();
+        let mut state = self.lock();
+        loop {
+            std::mem::swap(&mut lines, &mut state.lines);
+            if !lines.is_empty() {
+                drop(state);
+                // Nothing can be told to anybody if this fails.
+                let _ = out.write_all(&lines);
+                lines.clear();
+                state = self.lock();
+                let collected =
+                    self.changed.wait_timeout_while(state, COLLECT_TIME, |it| !it.ending);
+                state = collected.unwrap_or_else(PoisonError::into_inner).0;
+            } else if state.ending {
+                state.ended = true;
+                self.changed.notify_all();
+                return;
+            } else {
+                state.sleeping = true;
+                let woken = self.changed.wait_while(state, |it| it.sleeping && !it.ending);
+                state = woken.unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whatever ended a thread in the middle left whole lines.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Sends each write on.
+    struct Out(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_arrive_whole_and_in_order_and_many_in_one_write() {
+        const LINES: usize = 20_000;
+        let (sender, receiver) = mpsc::channel();
+        let (mut queue, written) = LogQueue::start(Out(sender)).unwrap();
+        for at in 0..LINES {
+            writeln!(queue, "{at}").unwrap();
+        }
+        drop(written);
+        let writes: Vec<_> = receiver.into_iter().collect();
+        let text = String::from_utf8(writes.concat()).unwrap();
+        assert!(text.lines().eq((0..LINES).map(|at| at.to_string())));
+        assert!(writes.len() < LINES / 10, "{} writes", writes.len());
+    }
+
+    #[test]
+    fn a_line_that_comes_alone_is_written_without_more() {
+        let (sender, receiver) = mpsc::channel();
+        let (mut queue, _written) = LogQueue::start(Out(sender)).unwrap();
+        for line in ["one\n", "two\n"] {
+            queue.write_all(line.as_bytes()).unwrap();
+            assert_eq!(receiver.recv().unwrap(), line.as_bytes());
+        }
+    }
+
+    /// Takes nothing until it is let go of.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_and_holds_up_neither_writers_nor_the_end() {
+        let (_stuck, receiver) = mpsc::channel();
+        let (mut queue, written) = LogQueue::start(Stuck(receiver)).unwrap();
+        let line = [b'x'; 1 << 10];
+        for _ in 0..2 * WAITING_LEN_MAX / line.len() {
+            queue.write_all(&line).unwrap();
+        }
+        assert!(queue.shared.lock().lines.len() <= WAITING_LEN_MAX);
+        drop(written);
+    }
+}

@@ -3,8 +3,12 @@
 //!
 //! A new segment is zeroed before it is used, because only blocks that were written before take
 //! durable writes at full speed. That competes with the writer for the disk, so beside intake it is
-//! done only in its pauses. When the writer needs a segment that is not zeroed whole, it gets it as
-//! it is: unwritten blocks read as zeros too, and are only slower.
+//! done only in its pauses. When the writer needs a segment that is not zeroed whole, it takes it
+//! as it is: unwritten blocks read as zeros too, and are only slower.
+//!
+//! Under intake without pauses full segments are given their indexes all the same, so that what is
+//! kept in memory of those without one is bounded. The writer waits for none of that: segments are
+//! there to be taken before they are zeroed, and it waits for one step of zeroing at the most.
 
 use std::collections::VecDeque;
 use std::io;
@@ -42,12 +46,10 @@ struct Shelf {
 
 #[derive(Default)]
 struct State {
-    /// Ready to be used, in order.
-    ready: VecDeque<Box<dyn DiskFile>>,
-    /// The number of the segment to make ready next.
+    /// May be used, in order.
+    spares: VecDeque<Spare>,
+    /// The number of the segment to make next.
     next_number: u64,
-    /// The writer waits.
-    hurry: bool,
     /// Why the last attempt to make one ready failed. A lack of room is forgotten when the next is
     /// asked for; after anything else nothing is tried again.
     failed: Option<StoreFault>,
@@ -56,6 +58,49 @@ struct State {
     closing: bool,
     /// The thread is gone: nothing is made ready any more.
     ended: bool,
+}
+
+/// A segment that was made and is not in use yet.
+struct Spare {
+    number: u64,
+    /// None while a part of it is being zeroed.
+    file: Option<Box<dyn DiskFile>>,
+    /// How far it is zeroed.
+    zeroed: u64,
+}
+
+impl State {
+    /// Takes back a file of which a part was zeroed up to where `zeroed` says, or was not.
+    fn put_back(&mut self, file: Box<dyn DiskFile>, zeroed: io::Result<u64>, segment_len: u64) {
+        let at = self.spares.iter().position(|spare| spare.file.is_none());
+        let at = at.expect("the writer does not take a spare whose file is not there");
+        let spare = &mut self.spares[at];
+        spare.file = Some(file);
+        match zeroed.map_err(|error| fault_of(&segment::name(spare.number), &error)) {
+            Ok(end) => spare.zeroed = end,
+            // It has its room, and reads as zeros: it can be used as it is.
+            Err(fault) if fault.may_pass() => spare.zeroed = segment_len,
+            Err(fault) => {
+                self.spares.truncate(at);
+                self.failed = Some(fault);
+            }
+        }
+    }
+}
+
+/// What the thread does next.
+enum Task {
+    /// Makes the segment with this number.
+    Make(u64),
+    /// Zeroes the next part of a spare's file.
+    Zero {
+        file: Box<dyn DiskFile>,
+        from: u64,
+    },
+    Seal(Arc<Segment>),
+    /// Sees whether the writer pauses.
+    Listen,
+    Rest,
 }
 
 impl Keeper {
@@ -89,10 +134,16 @@ impl SegmentSource for Keeper {
         let mut state = self.shelf.lock();
         state.failed = state.failed.take().filter(|fault| !fault.may_pass());
         loop {
-            if let Some(file) = state.ready.pop_front() {
-                state.hurry = false;
+            let first = state.spares.front_mut();
+            let waits_for_a_step = first.as_ref().is_some_and(|spare| spare.file.is_none());
+            if let Some(file) = first.and_then(|spare| spare.file.take()) {
+                state.spares.pop_front();
                 self.shelf.changed.notify_all();
                 return Ok(file);
+            }
+            if waits_for_a_step && !state.ended {
+                state = self.shelf.wait(state);
+                continue;
             }
             if let Some(fault) = &state.failed {
                 return Err(fault.clone());
@@ -100,7 +151,6 @@ impl SegmentSource for Keeper {
             if state.ended {
                 return Err(StoreFault::Failed("the ledger's keeper has ended".to_owned()));
             }
-            state.hurry = true;
             self.shelf.changed.notify_all();
             state = self.shelf.wait(state);
         }
@@ -109,7 +159,7 @@ impl SegmentSource for Keeper {
     fn stock_up(&mut self) {
         let mut state = self.shelf.lock();
         let shelf = &self.shelf;
-        while state.ready.len() < shelf.spares && state.failed.is_none() && !state.ended {
+        while !shelf.is_stocked(&state) && state.failed.is_none() && !state.ended {
             state = shelf.wait(state);
         }
     }
@@ -153,62 +203,86 @@ impl Shelf {
     fn run(&self) {
         // Declared before the lock is taken, so dropped after it is let go of.
         let _ends = Ends(self);
+        let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
+        // As many writes as there had been when the writer was last seen to pause.
+        let mut quiet_at = 0;
         let mut state = self.lock();
         while !state.closing {
-            if state.failed.is_none() && state.ready.len() < self.spares {
-                let number = state.next_number;
-                drop(state);
-                let made = self.make_ready(number);
-                state = self.lock();
-                match made {
-                    Ok(file) => {
-                        state.ready.push_back(file);
-                        state.next_number += 1;
+            match self.next_task(&mut state, quiet_at) {
+                Task::Make(number) => {
+                    drop(state);
+                    let made = new_segment(&*self.disk, number, self.segment_len);
+                    state = self.lock();
+                    match made {
+                        Ok(file) => {
+                            state.spares.push_back(Spare { number, file: Some(file), zeroed: 0 });
+                            state.next_number += 1;
+                        }
+                        Err(error) => state.failed = Some(fault_of(&segment::name(number), &error)),
                     }
-                    Err(error) => state.failed = Some(fault_of(&segment::name(number), &error)),
+                    self.changed.notify_all();
                 }
-                self.changed.notify_all();
-            } else if let Some(segment) = state.full.pop_front() {
-                drop(state);
-                let sealed = segment.seal();
-                state = self.lock();
-                state.alarm = sealed.err().and_then(alarm_of).or(state.alarm.take());
-            } else {
-                state = self.wait(state);
+                Task::Zero { file, from } => {
+                    drop(state);
+                    let zeroed = self.zero_step(&*file, from, &mut zeros);
+                    state = self.lock();
+                    state.put_back(file, zeroed, self.segment_len);
+                    self.changed.notify_all();
+                }
+                Task::Seal(segment) => {
+                    drop(state);
+                    let sealed = segment.seal();
+                    state = self.lock();
+                    state.alarm = sealed.err().and_then(alarm_of).or(state.alarm.take());
+                }
+                Task::Listen => {
+                    let writes = self.writes.load(Ordering::Relaxed);
+                    state = wait_at_most(&self.changed, &self.state, state, PAUSE_TIME);
+                    quiet_at = writes;
+                }
+                Task::Rest => state = self.wait(state),
             }
         }
     }
 
-    fn make_ready(&self, number: u64) -> io::Result<Box<dyn DiskFile>> {
-        let file = new_segment(&*self.disk, number, self.segment_len)?;
-        let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
-        let mut offset = 0;
-        while offset < self.segment_len && !self.is_hurried_before_a_pause() {
-            let step = (self.segment_len - offset).min(ZERO_STEP_LEN as u64);
-            zeros.clear();
-            zeros.extend(usize::try_from(step).expect("a step fits memory"));
-            file.write_durable(offset, zeros.blocks())?;
-            offset += step;
+    fn next_task(&self, state: &mut State, quiet_at: u64) -> Task {
+        if state.failed.is_none() && state.spares.len() < self.spares {
+            return Task::Make(state.next_number);
         }
-        Ok(file)
+        let unfinished = state.spares.iter().position(|spare| spare.zeroed < self.segment_len);
+        let unfinished = unfinished.filter(|_| state.failed.is_none());
+        if let Some(at) = unfinished
+            && self.writes.load(Ordering::Relaxed) == quiet_at
+        {
+            let spare = &mut state.spares[at];
+            let file = spare.file.take().expect("only this thread takes one to zero it");
+            return Task::Zero { file, from: spare.zeroed };
+        }
+        match (state.full.pop_front(), unfinished) {
+            (Some(segment), _) => Task::Seal(segment),
+            (None, Some(_)) => Task::Listen,
+            (None, None) => Task::Rest,
+        }
     }
 
-    /// Waits until the writer pauses; says whether it needs a segment at once instead.
-    fn is_hurried_before_a_pause(&self) -> bool {
-        let mut state = self.lock();
-        loop {
-            if state.closing || (state.hurry && state.ready.is_empty()) {
-                return true;
-            }
-            let writes = self.writes.load(Ordering::Relaxed);
-            if writes == 0 {
-                return false;
-            }
-            state = wait_at_most(&self.changed, &self.state, state, PAUSE_TIME);
-            if self.writes.load(Ordering::Relaxed) == writes {
-                return false;
-            }
-        }
+    /// Zeroes a part of a file; gives where it ends.
+    fn zero_step(
+        &self,
+        file: &dyn DiskFile,
+        from: u64,
+        zeros: &mut BlockBuffer,
+    ) -> io::Result<u64> {
+        let len = (self.segment_len - from).min(ZERO_STEP_LEN as u64);
+        zeros.clear();
+        zeros.extend(usize::try_from(len).expect("a step fits memory"));
+        file.write_durable(from, zeros.blocks())?;
+        Ok(from + len)
+    }
+
+    /// Whether all spares are there, and zeroed.
+    fn is_stocked(&self, state: &State) -> bool {
+        let whole = |spare: &Spare| spare.zeroed == self.segment_len;
+        state.spares.len() == self.spares && state.spares.iter().all(whole)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -30,6 +30,8 @@ use crate::record::{self, Chain, HEADER_LEN, Header, u32_at, u64_at};
 const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 1;
 const SEGMENT_HEADER_LEN: usize = 72;
+/// How much of a segment is read in one call.
+const READ_STEP_LEN: usize = 256 << 10;
 /// How much is read at first of a record whose length is not known: most are shorter.
 const RECORD_READ_LEN: usize = 16 << 10;
 
@@ -245,8 +247,11 @@ impl Image {
     ) -> Result<Self, Fault> {
         let len = usize::try_from(end.unwrap_or(header.len)).expect("a segment fits memory");
         let mut bytes = vec![0; len];
-        file.read_at(0, &mut bytes)
-            .map_err(|error| Fault::io("reading", &name(header.number), error))?;
+        // In parts, so that the system lets others have the disk and the processor in between.
+        for (part, offset) in bytes.chunks_mut(READ_STEP_LEN).zip((0..).step_by(READ_STEP_LEN)) {
+            file.read_at(offset, part)
+                .map_err(|error| Fault::io("reading", &name(header.number), error))?;
+        }
         Ok(Self { header, bytes })
     }
 

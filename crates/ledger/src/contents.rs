@@ -7,6 +7,7 @@ use lottery::{BatchSummary, DrawId, Event};
 
 use crate::error::{Damage, Fault};
 use crate::index::{self, BetPlace, stored};
+use crate::record::Chain;
 use crate::segment::{Image, Record, name};
 
 /// See the module's documentation. Four bytes a bet, sixty a batch.
@@ -26,10 +27,11 @@ pub(crate) struct BatchAt {
 }
 
 impl Contents {
-    /// Reads a whole segment, checking every record.
+    /// Reads a whole segment, checking every record; gives too where its records end, and the
+    /// chain of the last.
     ///
     /// The segment must be one that others follow: behind its records there are only zeros.
-    pub(crate) fn read(image: &Image) -> Result<Self, Fault> {
+    pub(crate) fn read(image: &Image) -> Result<(Self, usize, Chain), Fault> {
         let mut contents = Self::default();
         let mut walk = image.walk();
         let stop = loop {
@@ -39,7 +41,7 @@ impl Contents {
             }
         };
         walk.expect_end(&stop)?;
-        Ok(contents)
+        Ok((contents, walk.offset(), walk.chain()))
     }
 
     /// Adds the next event of the segment, whose record is at `offset`; `numbers` are those of its

@@ -70,7 +70,7 @@ pub(crate) struct Header {
 }
 
 /// Bytes that a record with a body of `body_len` bytes takes.
-pub(crate) fn record_len(body_len: usize) -> usize {
+pub(crate) const fn record_len(body_len: usize) -> usize {
     HEADER_LEN + body_len.next_multiple_of(ALIGNMENT) + TRAILER_LEN
 }
 

@@ -131,8 +131,7 @@ impl Recovered {
             Some(found) => Some(found),
             None => {
                 let image = Image::read(&*file, header, None)?;
-                let contents = Contents::read(&image)?;
-                let (end, chain) = image.skim()?;
+                let (contents, end, chain) = Contents::read(&image)?;
                 let built = index::encode(&contents, header.first_sequence, end, chain);
                 index::write(&*file, &header, &built)?;
                 self.report.indexes_built += 1;

@@ -23,13 +23,16 @@ use crate::body::{self, Decoded};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::limits::{
-    BLOCK_LEN, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN, ZERO_STEP_LEN,
+    BLOCK_LEN, BODY_LEN_MAX, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
+    ZERO_STEP_LEN,
 };
 use crate::record::{self, Chain, HEADER_LEN, Header, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 1;
 const SEGMENT_HEADER_LEN: usize = 72;
+/// The longest record.
+const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);
 /// How much of a segment is read in one call.
 const READ_STEP_LEN: usize = 256 << 10;
 /// How much is read at first of a record whose length is not known: most are shorter.
@@ -79,7 +82,7 @@ impl SegmentHeader {
             file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
         if file_len < BLOCK_LEN as u64 {
             // Left by a crash while it was made, then it was never written to; or cut later.
-            return match is_zero(file, file_len).map_err(|e| Fault::io("reading", &name, e))? {
+            return match is_zero(file, 0..file_len).map_err(|e| Fault::io("reading", &name, e))? {
                 true => Ok(None),
                 false => Err(cut_short(&name, file_len)),
             };
@@ -88,7 +91,7 @@ impl SegmentHeader {
         file.read_at(0, &mut bytes).map_err(|error| Fault::io("reading", &name, error))?;
         let damage = |what: &str| Fault::Damage(Damage::new(&name, 0, what));
         if bytes[..SECTOR_LEN].iter().all(|&byte| byte == 0) {
-            let unused = is_zero(file, file_len).map_err(|e| Fault::io("reading", &name, e))?;
+            let unused = is_zero(file, 0..file_len).map_err(|e| Fault::io("reading", &name, e))?;
             let lost = || damage("the segment's header is missing, though it holds something");
             return if unused { Ok(None) } else { Err(lost()) };
         }
@@ -128,12 +131,12 @@ fn cut_short(name: &str, file_len: u64) -> Fault {
     Fault::Damage(Damage::new(name, file_len, "the segment is cut short"))
 }
 
-/// Whether a file reads as zeros.
-fn is_zero(file: &dyn DiskFile, len: u64) -> std::io::Result<bool> {
+/// Whether a part of a file reads as zeros.
+fn is_zero(file: &dyn DiskFile, part: Range<u64>) -> std::io::Result<bool> {
     let mut buffer = vec![0; ZERO_STEP_LEN];
-    let mut offset = 0;
-    while offset < len {
-        let left = usize::try_from(len - offset).unwrap_or(usize::MAX);
+    let mut offset = part.start;
+    while offset < part.end {
+        let left = usize::try_from(part.end - offset).unwrap_or(usize::MAX);
         let part = &mut buffer[..left.min(ZERO_STEP_LEN)];
         file.read_at(offset, part)?;
         if part.iter().any(|&byte| byte != 0) {
@@ -193,6 +196,44 @@ pub(crate) enum Tail {
         /// Where the bytes that are not zero end.
         end: usize,
     },
+}
+
+/// Reads a segment that others follow, part by part, and looks at each record's checksums and
+/// place: whether it is as it was written. Gives where its records end, and the chain of the last.
+pub(crate) fn skim(file: &dyn DiskFile, segment: &SegmentHeader) -> Result<(usize, Chain), Fault> {
+    let failed = |error| Fault::io("reading", &name(segment.number), error);
+    let len = usize::try_from(segment.len).expect("a segment fits memory");
+    let (mut offset, mut sequence) = (RECORDS_OFFSET, segment.first_sequence);
+    let mut chain = segment.chain;
+    // What was read from `offset` on.
+    let mut held = Vec::with_capacity(READ_STEP_LEN + RECORD_LEN_MAX);
+    loop {
+        let before = held.len();
+        let more = (len - offset - before).min(READ_STEP_LEN);
+        held.resize(before + more, 0);
+        file.read_at((offset + before) as u64, &mut held[before..]).map_err(failed)?;
+        let mut taken = 0;
+        while let Some(header) = Header::decode(&held[taken..])
+            && header.segment == segment.number
+            && header.sequence == sequence
+            && record::body_of(&header, &held[taken..]).is_some()
+        {
+            taken += header.record_len();
+            sequence += 1;
+            chain = header.chain;
+        }
+        held.drain(..taken);
+        offset += taken;
+        if more == 0 || (taken == 0 && held.len() >= RECORD_LEN_MAX) {
+            break;
+        }
+    }
+    let rest = (offset + held.len()) as u64..segment.len;
+    if held.iter().all(|&byte| byte == 0) && is_zero(file, rest).map_err(failed)? {
+        return Ok((offset, chain));
+    }
+    let what = format!("there is no sound record (record {sequence} expected)");
+    Err(Fault::Damage(Damage::new(&name(segment.number), offset as u64, what)))
 }
 
 /// Reads the record at `offset`.
@@ -265,18 +306,6 @@ impl Image {
         &self.bytes[part]
     }
 
-    /// Looks at each record's checksums and place, of a segment that others follow: whether it is
-    /// as it was written. Gives where its records end, and the chain of the last.
-    pub(crate) fn skim(&self) -> Result<(usize, Chain), Fault> {
-        let mut walk = self.walk();
-        while let Some((header, _)) = walk.sound_record() {
-            walk.pass(&header);
-        }
-        let stop = Stop { flaw: "there is no sound record", beyond_doubt: false };
-        walk.expect_end(&stop)?;
-        Ok((walk.offset, walk.chain))
-    }
-
     /// Starts at the first record.
     pub(crate) fn walk(&self) -> Walk<'_> {
         Walk {
@@ -311,25 +340,10 @@ impl<'a> Walk<'a> {
             return Err(certain("the record does not continue the chain of those before it"));
         }
         let offset = self.offset;
-        self.pass(&header);
-        Ok(Record { offset, header, event: decoded.event, text: decoded.text })
-    }
-
-    /// The record here, if its checksums are right and it belongs here.
-    fn sound_record(&self) -> Option<(Header, &'a [u8])> {
-        let rest = self.image.bytes.get(self.offset..).unwrap_or_default();
-        let header = Header::decode(rest)?;
-        let belongs =
-            header.segment == self.image.header.number && header.sequence == self.next_sequence;
-        let body = record::body_of(&header, rest).filter(|_| belongs)?;
-        Some((header, body))
-    }
-
-    /// Goes on behind the record here.
-    fn pass(&mut self, header: &Header) {
         self.offset += header.record_len();
         self.next_sequence += 1;
         self.chain = header.chain;
+        Ok(Record { offset, header, event: decoded.event, text: decoded.text })
     }
 
     /// Where the walk is, in bytes from the start of the segment.

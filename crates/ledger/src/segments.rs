@@ -9,7 +9,7 @@ use crate::contents::Contents;
 use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::index::{self, BetPlace, Index};
-use crate::segment::{Image, SegmentHeader};
+use crate::segment::{self, Image, SegmentHeader};
 use crate::sync::{AtomicU64, RwLock};
 
 /// A segment in use.
@@ -18,7 +18,7 @@ pub(crate) struct Segment {
     pub(crate) header: SegmentHeader,
     /// Set once the segment is sealed and its index is durable; then there are no contents.
     pub(crate) index: OnceLock<Index>,
-    /// Not a model checker's lock: nothing is waited for while it is held.
+    /// Std's lock also under the model checker: no thread is changed while it is held.
     contents: Mutex<Contents>,
     /// Where its durable records end.
     end: AtomicU64,
@@ -65,9 +65,7 @@ impl Segment {
 
     /// Reads the segment back, to see that it is as it was written, and gives it its index.
     pub(crate) fn seal(&self) -> Result<(), Fault> {
-        let image = Image::read(&*self.file, self.header, None)?;
-        let (end, chain) = image.skim()?;
-        drop(image);
+        let (end, chain) = segment::skim(&*self.file, &self.header)?;
         let built = index::encode(&self.contents(), self.header.first_sequence, end, chain);
         index::write(&*self.file, &self.header, &built)?;
         if let Some((index, _)) = index::read(&*self.file, &self.header)? {
@@ -84,12 +82,13 @@ impl Segment {
         draw: DrawId,
         number: u32,
     ) -> Result<Option<Vec<BetPlace>>, Fault> {
+        let end = self.end();
         let contents = self.contents();
         let Some(index) = self.index.get() else {
-            return Ok(Some(contents.bets_on(draw, number, self.end())));
+            return Ok(Some(contents.bets_on(draw, number, end)));
         };
         drop(contents);
-        let name = crate::segment::name(self.header.number);
+        let name = segment::name(self.header.number);
         let found = index.bets_on(&*self.file, draw, number);
         found.map_err(|error| Fault::io("reading the index of", &name, error))
     }

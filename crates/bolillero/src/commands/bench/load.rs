@@ -159,14 +159,17 @@ impl Fleet {
                 return Ok(sent);
             }
             self.wait(sleep, &mut events)?;
+            if events.is_empty() {
+                let now = Instant::now();
+                let silent = self.agencies.iter().any(|it| it.has_waited(now) > PATIENCE);
+                ensure!(!silent, "the central acknowledges nothing more");
+            }
             for event in events.drain(..) {
                 let at = usize::try_from(event.data.u64())?;
                 let agency = &mut self.agencies[at];
                 agency.receive(plan, &mut sent).with_context(|| format!("agency {}", agency.id))?;
                 may_send.push(at);
             }
-            let silent = |agency: &Agency| agency.waits_since(Instant::now()) > PATIENCE;
-            ensure!(!self.agencies.iter().any(silent), "the central acknowledges nothing more");
         }
     }
 
@@ -236,7 +239,7 @@ impl Agency {
     }
 
     /// How long it has waited for its next acknowledgement.
-    fn waits_since(&self, now: Instant) -> Duration {
+    fn has_waited(&self, now: Instant) -> Duration {
         self.in_flight.front().map_or(Duration::ZERO, |flight| now - flight.due)
     }
 }

@@ -126,10 +126,10 @@ impl Archive {
             (records, chain) = (walk.next_sequence(), walk.chain());
             if header.number < segments {
                 walk.expect_end(&stop)?;
-                let first = header.first_sequence;
-                let given = index::encode(&contents, first, walk.offset(), chain);
-                if indexes && !index_is_sound(&*file, &header, &given)? {
-                    indexes_missing += 1;
+                if indexes {
+                    let first = header.first_sequence;
+                    let given = index::encode(&contents, first, walk.offset(), chain);
+                    indexes_missing += u64::from(!index_is_sound(&*file, &header, &given)?);
                 }
             } else {
                 if let Tail::Torn { end } = walk.judge_tail(&stop)? {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 
 use super::super::processes::Central;
 use super::client::Client;
-use super::intake::{Slice, connect};
+use super::intake::{Slice, connect, end};
 use super::load::Plan;
 use super::usage::{Usage, memory_bytes};
 use crate::descriptors;
@@ -34,8 +34,7 @@ impl Turn {
         let data = folder.join("idle");
         let central = Central::start(&data, BUSY, &OPTIONS).await?;
         let alone = Slice::of(&central, &mut connect(&central, BUSY)?, plan).await?;
-        central.stop().await?;
-        std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+        end(central, &data).await?;
 
         let central = Central::start(&data, BUSY, &OPTIONS).await?;
         // What the first connections bring along is not theirs.
@@ -44,8 +43,7 @@ impl Turn {
         let (idle, greeted_bytes_each) = open(&central, greet).await?;
         let beside_idle = Slice::of(&central, &mut connect(&central, BUSY)?, plan).await?;
         drop(idle);
-        central.stop().await?;
-        std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+        end(central, &data).await?;
         Ok(Self { alone, beside_idle, greeted_bytes_each })
     }
 }
@@ -59,8 +57,7 @@ pub(super) async fn silent_bytes_each(folder: &Path) -> anyhow::Result<u64> {
     let connect = || TcpStream::connect(central.address()).context("can't connect");
     let (silent, bytes_each) = open(&central, connect).await?;
     drop(silent);
-    central.stop().await?;
-    std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+    end(central, &data).await?;
     Ok(bytes_each)
 }
 

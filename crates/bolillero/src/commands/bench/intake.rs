@@ -25,8 +25,7 @@ impl Slice {
         let mut fleet = connect(&central, agencies)?;
         let slice = Self::of(&central, &mut fleet, plan).await?;
         drop(fleet);
-        central.stop().await?;
-        std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+        end(central, &data).await?;
         Ok(slice)
     }
 
@@ -48,6 +47,12 @@ impl Slice {
     pub(super) fn batches_per_write(&self) -> f64 {
         self.sent.batches as f64 / self.central.log_writes.max(1) as f64
     }
+}
+
+/// Ends a central whose ledger is not needed any more.
+pub(super) async fn end(central: Central, data: &Path) -> anyhow::Result<()> {
+    central.stop().await?;
+    std::fs::remove_dir_all(data).context("can't remove the ledger")
 }
 
 /// Connects agencies numbered from 1.

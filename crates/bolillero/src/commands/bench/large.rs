@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::processes::Central;
 use super::batches::Batches;
-use super::intake::{Slice, connect};
+use super::intake::{Slice, connect, end};
 use super::load::{Fleet, Plan, Until};
 use super::usage::{Usage, memory_bytes};
 use super::waiting::{self, Draw};
@@ -86,8 +86,7 @@ impl Large {
         let again = tokio::task::block_in_place(|| waiting::winners(&central, AGENCIES))?;
         let winners_cold = started.elapsed();
         ensure!(again == draw.winners, "{again} winners of {} were read again", draw.winners);
-        central.stop().await?;
-        std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+        end(central, &data).await?;
         Ok(Self { bets: held, marks, draw, disk_bytes, open_warm, open_cold, winners_cold })
     }
 }

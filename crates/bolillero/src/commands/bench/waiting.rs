@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::super::processes::Central;
 use super::batches::Batches;
 use super::client::Client;
-use super::intake::connect;
+use super::intake::{connect, end};
 use super::interruption;
 use super::load::{Plan, Until, latencies, microseconds};
 
@@ -43,14 +43,13 @@ pub(super) async fn measure(
     let data = folder.join("waiting");
     let central = Central::start(&data, agencies, &[]).await?;
     let mut fleet = connect(&central, agencies)?;
-    let bets = batches.bets_each() * f64::from(agencies) * f64::from(batches_each);
-    let until = Until::Bets(bets_u64(bets));
+    let bets_each = u64::from(batches_each) * u64::from(wire::limits::BATCH_BETS);
+    let until = Until::Bets(u64::from(agencies) * bets_each);
     let plan = Plan { batches: batches.clone(), window: 1, rate: None, until };
     let bets = tokio::task::block_in_place(|| fleet.send(&plan))?.bets;
     drop(fleet);
     let draw = tokio::task::block_in_place(|| draw(&central, agencies))?;
-    central.stop().await?;
-    std::fs::remove_dir_all(&data).context("can't remove the ledger")?;
+    end(central, &data).await?;
     Ok(Drawn { bets, draw })
 }
 
@@ -107,9 +106,4 @@ fn receive(mut clients: Vec<Client>, started: Instant) -> anyhow::Result<Draw> {
         }
     }
     Ok(Draw { winners_us, winners })
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bets")]
-fn bets_u64(bets: f64) -> u64 {
-    bets as u64
 }

@@ -16,6 +16,7 @@ mod large;
 mod load;
 mod loopback;
 mod report;
+mod sockets;
 mod turns;
 mod usage;
 mod waiting;

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-use rustix::fd::OwnedFd;
 use tokio::time::Instant;
 use wire::CentralMessage;
 
 use super::batches::Batches;
 use super::interruption;
+use super::sockets::Sockets;
 
 /// An acknowledgement: its id and the chunk.
 const ACK_LEN: usize = 6;
@@ -59,7 +57,7 @@ pub(super) struct Sent {
 /// Agencies that are connected.
 pub(super) struct Fleet {
     agencies: Vec<Agency>,
-    ready: OwnedFd,
+    sockets: Sockets,
 }
 
 struct Agency {
@@ -105,12 +103,11 @@ pub(super) fn microseconds(latency: Duration) -> u64 {
 impl Fleet {
     /// Of agencies numbered from 1, each by its connection, on which nothing is to be read.
     pub(super) fn new(streams: Vec<TcpStream>) -> anyhow::Result<Self> {
-        let ready = epoll::create(epoll::CreateFlags::CLOEXEC).context("can't watch sockets")?;
+        let sockets = Sockets::new()?;
         let mut agencies = Vec::new();
         for (id, stream) in (1..).zip(streams) {
             stream.set_nonblocking(true)?;
-            let event = epoll::EventData::new_u64(agencies.len() as u64);
-            epoll::add(&ready, &stream, event, epoll::EventFlags::IN)?;
+            sockets.add(&stream, agencies.len())?;
             agencies.push(Agency {
                 id,
                 stream,
@@ -121,13 +118,12 @@ impl Fleet {
                 received: Vec::new(),
             });
         }
-        Ok(Self { agencies, ready })
+        Ok(Self { agencies, sockets })
     }
 
     /// Sends by the plan, and waits for the last acknowledgement.
     pub(super) fn send(&mut self, plan: &Plan) -> anyhow::Result<Sent> {
         let mut sent = Sent::nothing()?;
-        let mut events = Vec::with_capacity(self.agencies.len());
         let mut may_send: Vec<usize> = (0..self.agencies.len()).collect();
         let (mut bets_sent, mut batches_due) = (0, 0);
         let started = Instant::now();
@@ -158,26 +154,17 @@ impl Fleet {
                 sent.took = started.elapsed();
                 return Ok(sent);
             }
-            self.wait(sleep, &mut events)?;
-            if events.is_empty() {
+            let ready = self.sockets.wait(Some(sleep))?;
+            if ready.is_empty() {
                 let now = Instant::now();
                 let silent = self.agencies.iter().any(|it| it.has_waited(now) > PATIENCE);
                 ensure!(!silent, "the central acknowledges nothing more");
             }
-            for event in events.drain(..) {
-                let at = usize::try_from(event.data.u64())?;
+            for at in ready {
                 let agency = &mut self.agencies[at];
                 agency.receive(plan, &mut sent).with_context(|| format!("agency {}", agency.id))?;
                 may_send.push(at);
             }
-        }
-    }
-
-    fn wait(&self, time: Duration, events: &mut Vec<epoll::Event>) -> anyhow::Result<()> {
-        let time = Timespec::try_from(time)?;
-        match epoll::wait(&self.ready, spare_capacity(events), Some(&time)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error).context("can't wait for sockets"),
         }
     }
 }

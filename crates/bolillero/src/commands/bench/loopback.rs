@@ -4,12 +4,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use anyhow::{Context as _, ensure};
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
+use anyhow::Context as _;
 use wire::{AgencyMessage, CentralMessage, FrameReader, Sender};
 
 use super::load::{Fleet, Plan, Sent};
+use super::sockets::Sockets;
 
 /// Has as many agencies send by the plan as would to a central.
 pub(super) fn measure(agencies: u32, plan: &Plan) -> anyhow::Result<Sent> {
@@ -33,22 +32,18 @@ pub(super) fn measure(agencies: u32, plan: &Plan) -> anyhow::Result<Sent> {
 
 /// Acknowledges every batch until all connections are closed.
 fn acknowledge(streams: Vec<TcpStream>) -> anyhow::Result<()> {
-    let ready = epoll::create(epoll::CreateFlags::CLOEXEC).context("can't watch sockets")?;
+    let mut sockets = Sockets::new()?;
     let frame_len_max = wire::limits::FRAME_LEN_MAX;
     let mut connections = Vec::new();
     for stream in streams {
         stream.set_nodelay(true)?;
-        let event = epoll::EventData::new_u64(connections.len() as u64);
-        epoll::add(&ready, &stream, event, epoll::EventFlags::IN)?;
+        sockets.add(&stream, connections.len())?;
         connections.push(Some((stream, FrameReader::new(Sender::Agency, frame_len_max))));
     }
-    let mut events = Vec::with_capacity(connections.len());
     let mut replies = Vec::new();
     let mut open = connections.len();
     while open > 0 {
-        epoll::wait(&ready, spare_capacity(&mut events), None)?;
-        for event in events.drain(..) {
-            let at = usize::try_from(event.data.u64())?;
+        for at in sockets.wait(None)? {
             let Some((stream, received)) = &mut connections[at] else { continue };
             let len = stream.read(received.space())?;
             if len == 0 {
@@ -67,6 +62,5 @@ fn acknowledge(streams: Vec<TcpStream>) -> anyhow::Result<()> {
             stream.write_all(&replies)?;
         }
     }
-    ensure!(connections.iter().all(Option::is_none), "a connection was left open");
     Ok(())
 }

@@ -2,11 +2,10 @@
 //! has all of them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
 use tokio::time::Instant;
 
 use super::super::processes::Central;
@@ -15,9 +14,10 @@ use super::client::Client;
 use super::intake::{connect, end};
 use super::interruption;
 use super::load::{Plan, Until, latencies, microseconds};
+use super::sockets::Sockets;
 
 /// Longer than any draw takes.
-const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What one draw gave.
 pub(super) struct Draw {
@@ -86,22 +86,21 @@ pub(super) fn winners(central: &Central, agencies: u32) -> anyhow::Result<u64> {
 
 /// Waits until all have their winners.
 fn receive(mut clients: Vec<Client>, started: Instant) -> anyhow::Result<Draw> {
-    let ready = epoll::create(epoll::CreateFlags::CLOEXEC).context("can't watch sockets")?;
-    for (at, client) in (0..).zip(&clients) {
-        epoll::add(&ready, client.stream(), epoll::EventData::new_u64(at), epoll::EventFlags::IN)?;
+    let mut sockets = Sockets::new()?;
+    for (at, client) in clients.iter().enumerate() {
+        sockets.add(client.stream(), at)?;
     }
     let (mut winners_us, mut winners) = (latencies()?, 0);
-    let mut events = Vec::with_capacity(clients.len());
     while winners_us.len() < clients.len() as u64 {
-        epoll::wait(&ready, spare_capacity(&mut events), Some(&PATIENCE))?;
-        ensure!(!events.is_empty(), "an agency got no winners within a minute");
-        for event in events.drain(..) {
-            let client = &mut clients[usize::try_from(event.data.u64())?];
+        let ready = sockets.wait(Some(PATIENCE))?;
+        ensure!(!ready.is_empty(), "an agency got no winners within a minute");
+        for at in ready {
+            let client = &mut clients[at];
             let (some, all) = client.some_winners()?;
             winners += some;
             if all {
                 winners_us.record(microseconds(started.elapsed()))?;
-                epoll::delete(&ready, client.stream())?;
+                sockets.remove(client.stream())?;
             }
         }
     }

@@ -65,8 +65,8 @@ pub(crate) trait SegmentSource: Send {
     /// Takes a segment that nothing more is written to, to give it its index.
     fn seal(&mut self, segment: Arc<Segment>);
 
-    /// Is told of each group that was written.
-    fn written(&self) {}
+    /// Is told of each group that was written, and how many bytes it took.
+    fn written(&self, _len: usize) {}
 
     /// Why nothing more may be written, if something was found that forbids it.
     fn alarm(&self) -> Option<String>;
@@ -255,9 +255,9 @@ impl Engine {
             && self.group < self.next_sequence
         {
             match active.write(&mut self.buffer) {
-                Ok(()) => {
+                Ok(len) => {
                     self.group = self.next_sequence;
-                    self.source.written();
+                    self.source.written(len);
                 }
                 Err(error) => {
                     let name = crate::segment::name(active.segment.header.number);
@@ -334,8 +334,10 @@ impl Active {
         Ok(Self { segment, buffer_offset })
     }
 
-    fn write(&mut self, buffer: &mut BlockBuffer) -> std::io::Result<()> {
+    /// Makes what is in the buffer durable; gives how many bytes were written for it.
+    fn write(&mut self, buffer: &mut BlockBuffer) -> std::io::Result<usize> {
         let file = &self.segment.file;
+        let len = buffer.blocks().len();
         let mut written = file.write_durable(self.buffer_offset, buffer.blocks());
         if planted(Bug::FailedSyncRetried) {
             written = written.or_else(|_| file.sync());
@@ -345,6 +347,6 @@ impl Active {
         self.segment.extend(end);
         buffer.keep_partial_block();
         self.buffer_offset = end - buffer.len() as u64;
-        Ok(())
+        Ok(len)
     }
 }

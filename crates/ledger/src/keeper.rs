@@ -9,6 +9,8 @@
 //! Under intake without pauses full segments are given their indexes all the same, so that what is
 //! kept in memory of those without one is bounded. The writer waits for none of that: segments are
 //! there to be taken before they are zeroed, and it waits for one step of zeroing at the most.
+//! Reading a segment back goes at the writer's pace, in small parts, unless that would leave the
+//! keeper behind.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,7 +24,7 @@ use crate::block_buffer::BlockBuffer;
 use crate::disk::{Disk, DiskFile};
 use crate::engine::SegmentSource;
 use crate::error::Fault;
-use crate::limits::{PAUSE_TIME, ZERO_STEP_LEN};
+use crate::limits::{PAUSE_TIME, READ_PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
 use crate::sync::thread::{self, JoinHandle};
@@ -40,8 +42,8 @@ struct Shelf {
     spares: usize,
     state: Mutex<State>,
     changed: Condvar,
-    /// How many groups the writer has written.
-    writes: AtomicU64,
+    /// How many bytes the writer has written.
+    written_len: AtomicU64,
 }
 
 #[derive(Default)]
@@ -118,7 +120,7 @@ impl Keeper {
             spares: spares.max(1),
             state,
             changed: Condvar::new(),
-            writes: AtomicU64::new(0),
+            written_len: AtomicU64::new(0),
         };
         let shelf = Arc::new(shelf);
         let of_thread = Arc::clone(&shelf);
@@ -169,8 +171,8 @@ impl SegmentSource for Keeper {
         self.shelf.changed.notify_all();
     }
 
-    fn written(&self) {
-        self.shelf.writes.fetch_add(1, Ordering::Relaxed);
+    fn written(&self, len: usize) {
+        self.shelf.written_len.fetch_add(len as u64, Ordering::Relaxed);
     }
 
     fn alarm(&self) -> Option<String> {
@@ -204,7 +206,7 @@ impl Shelf {
         // Declared before the lock is taken, so dropped after it is let go of.
         let _ends = Ends(self);
         let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
-        // As many writes as there had been when the writer was last seen to pause.
+        // What had been written when the writer was last seen to pause.
         let mut quiet_at = 0;
         let mut state = self.lock();
         while !state.closing {
@@ -231,14 +233,14 @@ impl Shelf {
                 }
                 Task::Seal(segment) => {
                     drop(state);
-                    let sealed = segment.seal();
+                    let sealed = segment.seal(self.pace());
                     state = self.lock();
                     state.alarm = sealed.err().and_then(alarm_of).or(state.alarm.take());
                 }
                 Task::Listen => {
-                    let writes = self.writes.load(Ordering::Relaxed);
+                    let written = self.written_len.load(Ordering::Relaxed);
                     state = wait_at_most(&self.changed, &self.state, state, PAUSE_TIME);
-                    quiet_at = writes;
+                    quiet_at = written;
                 }
                 Task::Rest => state = self.wait(state),
             }
@@ -246,13 +248,13 @@ impl Shelf {
     }
 
     fn next_task(&self, state: &mut State, quiet_at: u64) -> Task {
-        if state.failed.is_none() && state.spares.len() < self.spares {
+        if self.lacks_spares(state) {
             return Task::Make(state.next_number);
         }
         let unfinished = state.spares.iter().position(|spare| spare.zeroed < self.segment_len);
         let unfinished = unfinished.filter(|_| state.failed.is_none());
         if let Some(at) = unfinished
-            && self.writes.load(Ordering::Relaxed) == quiet_at
+            && self.written_len.load(Ordering::Relaxed) == quiet_at
         {
             let spare = &mut state.spares[at];
             let file = spare.file.take().expect("only this thread takes one to zero it");
@@ -262,6 +264,22 @@ impl Shelf {
             (Some(segment), _) => Task::Seal(segment),
             (None, Some(_)) => Task::Listen,
             (None, None) => Task::Rest,
+        }
+    }
+
+    /// Holds up the reading of a segment, told of each part that was read: the next segment is to
+    /// be half written when this one is read. In one go the disk would have no room for the writer.
+    fn pace(&self) -> impl FnMut(usize) {
+        let before = self.written_len.load(Ordering::Relaxed);
+        let mut read_len = 0;
+        move |part_len| {
+            read_len += part_len as u64;
+            let written = self.written_len.load(Ordering::Relaxed) - before;
+            let state = self.lock();
+            let is_needed = state.closing || self.lacks_spares(&state) || !state.full.is_empty();
+            if read_len > 2 * written && !is_needed {
+                drop(wait_at_most(&self.changed, &self.state, state, READ_PAUSE_TIME));
+            }
         }
     }
 
@@ -283,6 +301,11 @@ impl Shelf {
     fn is_stocked(&self, state: &State) -> bool {
         let whole = |spare: &Spare| spare.zeroed == self.segment_len;
         state.spares.len() == self.spares && state.spares.iter().all(whole)
+    }
+
+    /// Whether more should be made.
+    fn lacks_spares(&self, state: &State) -> bool {
+        state.failed.is_none() && state.spares.len() < self.spares
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -26,3 +26,5 @@ pub const SPARES_DEFAULT: usize = 2;
 pub const ZERO_STEP_LEN: usize = 1 << 20;
 /// A writer that has not written for so long pauses: segments are zeroed then.
 pub const PAUSE_TIME: Duration = Duration::from_millis(5);
+/// How long the keeper lets the writer go ahead before it reads the next part of a full segment.
+pub const READ_PAUSE_TIME: Duration = Duration::from_micros(200);

@@ -35,6 +35,8 @@ const SEGMENT_HEADER_LEN: usize = 72;
 const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);
 /// How much of a segment is read in one call.
 const READ_STEP_LEN: usize = 256 << 10;
+/// How much of a segment is read in one call beside the intake.
+const SKIM_STEP_LEN: usize = 32 << 10;
 /// How much is read at first of a record whose length is not known: most are shorter.
 const RECORD_READ_LEN: usize = 16 << 10;
 
@@ -200,18 +202,23 @@ pub(crate) enum Tail {
 
 /// Reads a segment that others follow, part by part, and looks at each record's checksums and
 /// place: whether it is as it was written. Gives where its records end, and the chain of the last.
-pub(crate) fn skim(file: &dyn DiskFile, segment: &SegmentHeader) -> Result<(usize, Chain), Fault> {
+pub(crate) fn skim(
+    file: &dyn DiskFile,
+    segment: &SegmentHeader,
+    mut pace: impl FnMut(usize),
+) -> Result<(usize, Chain), Fault> {
     let failed = |error| Fault::io("reading", &name(segment.number), error);
     let len = usize::try_from(segment.len).expect("a segment fits memory");
     let (mut offset, mut sequence) = (RECORDS_OFFSET, segment.first_sequence);
     let mut chain = segment.chain;
     // What was read from `offset` on.
-    let mut held = Vec::with_capacity(READ_STEP_LEN + RECORD_LEN_MAX);
+    let mut held = Vec::with_capacity(SKIM_STEP_LEN + RECORD_LEN_MAX);
     loop {
         let before = held.len();
-        let more = (len - offset - before).min(READ_STEP_LEN);
+        let more = (len - offset - before).min(SKIM_STEP_LEN);
         held.resize(before + more, 0);
         file.read_at((offset + before) as u64, &mut held[before..]).map_err(failed)?;
+        pace(more);
         let mut taken = 0;
         while let Some(header) = Header::decode(&held[taken..])
             && header.segment == segment.number

@@ -64,8 +64,9 @@ impl Segment {
     }
 
     /// Reads the segment back, to see that it is as it was written, and gives it its index.
-    pub(crate) fn seal(&self) -> Result<(), Fault> {
-        let (end, chain) = segment::skim(&*self.file, &self.header)?;
+    /// `pace` is told of each part that was read, and may hold up the next.
+    pub(crate) fn seal(&self, pace: impl FnMut(usize)) -> Result<(), Fault> {
+        let (end, chain) = segment::skim(&*self.file, &self.header, pace)?;
         let built = index::encode(&self.contents(), self.header.first_sequence, end, chain);
         index::write(&*self.file, &self.header, &built)?;
         if let Some((index, _)) = index::read(&*self.file, &self.header)? {

@@ -132,7 +132,7 @@ impl SegmentSource for Inline {
     fn stock_up(&mut self) {}
 
     fn seal(&mut self, segment: Arc<Segment>) {
-        self.alarm = segment.seal().err().and_then(alarm_of).or(self.alarm.take());
+        self.alarm = segment.seal(|_| {}).err().and_then(alarm_of).or(self.alarm.take());
     }
 
     fn alarm(&self) -> Option<String> {

@@ -106,7 +106,7 @@ fn full_segment(holds: u8) -> Arc<Segment> {
 
 fn asks_for_two() {
     let mut keeper = start(Blank::default(), 1);
-    keeper.written();
+    keeper.written(1);
     assert_eq!(next_number(&mut keeper), Ok(1));
     assert_eq!(next_number(&mut keeper), Ok(2));
 }
@@ -115,14 +115,14 @@ fn stocks_up_and_asks() {
     let mut keeper = start(Blank::default(), 2);
     keeper.stock_up();
     assert!(keeper.shelf.is_stocked(&keeper.shelf.lock()));
-    keeper.written();
+    keeper.written(1);
     assert_eq!(next_number(&mut keeper), Ok(1));
     keeper.stock_up();
 }
 
 fn starts_and_closes() {
     let keeper = start(Blank::default(), 2);
-    keeper.written();
+    keeper.written(1);
     drop(keeper);
 }
 
@@ -154,7 +154,7 @@ fn with_thread(ending: fn(&Shelf)) -> Keeper {
         spares: 1,
         state: Mutex::new(State { next_number: 1, ..State::default() }),
         changed: Condvar::new(),
-        writes: AtomicU64::new(0),
+        written_len: AtomicU64::new(0),
     };
     let shelf = Arc::new(shelf);
     let of_thread = Arc::clone(&shelf);

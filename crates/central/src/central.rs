@@ -68,6 +68,7 @@ impl Central {
                 tracing::info!(action = "shutdown", result = "in_progress");
             }
             never = self.agencies.accept_from(&listener) => match never {},
+            never = self.service.keep_time() => match never {},
         }
         drop(listener);
         self.end().await;

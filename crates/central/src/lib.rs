@@ -29,6 +29,6 @@ mod tcp;
 pub use central::{Central, ServeError};
 pub use clock::Clock;
 pub use limits::{Limits, LimitsError};
-pub use options::{Options, WinningNumber};
-pub use service::{MakeDrawError, OpenError, WinnersError};
+pub use options::{Mode, Options};
+pub use service::{MakeDrawError, NoOpenDraw, OpenError, WinnersError};
 pub use tcp::{NoPlace, translate};

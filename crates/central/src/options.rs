@@ -9,20 +9,24 @@ use crate::limits::Limits;
 /// What a central is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The draw that it serves: opened at the start, or found when it has the same terms.
-    pub terms: DrawTerms,
-    /// Where the served draw's winning number comes from.
-    pub winning_number: WinningNumber,
+    /// Who leads its draws.
+    pub mode: Mode,
     /// The longest that a GET_WINNERS waits for the draw. Zero: it is answered at once.
     pub winners_wait: Duration,
     /// See [`Limits`].
     pub limits: Limits,
 }
 
-/// Where a winning number comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WinningNumber {
-    /// It was given beforehand.
-    Fixed(u32),
+/// Who leads the draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Nobody: there is one, which is made when all its agencies have finished.
+    Automatic {
+        /// The draw: opened at the start, or found when it has the same terms.
+        terms: DrawTerms,
+        /// Its winning number, given beforehand.
+        winning_number: u32,
+    },
+    /// Operators announce draws, and lead each through its life.
+    Operated,
 }

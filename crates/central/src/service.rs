@@ -2,29 +2,34 @@
 //!
 //! ```text
 //! Service       asks the store, makes the served draw once all have finished, reads winners
+//! operators     what operators do, and the clock for them; what they may look at
 //! answers       every request is answered once; a store that failed is noticed
 //! draw          a draw and how far its winners are
 //! ```
 //!
 //! Invariants:
-//! - the served draw is closed and made when the last agency finishes, once; what a crash left in
-//!   between is mended by [`Service::open`];
+//! - a draw that goes by itself is closed and made when the last agency finishes, once; one that
+//!   operators lead when two have entered the same number. What a crash left in between is mended
+//!   by [`Service::open`];
+//! - winners of a draw that operators lead are told when they are published, not before;
 //! - a draw's winners are read once and kept, and not by a thread that serves connections;
 //! - winners that can't be read are an error, never an empty answer.
 //!
-//! Deliberately absent: sockets, messages, and the making of other draws than the served one: the
-//! winning number that this central was given is not theirs.
+//! Deliberately absent: sockets, messages, and the making of other draws that go by themselves than
+//! the one of the start: the winning number that this central was given is not theirs.
 
 mod answers;
 mod draw;
+mod operators;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Done, DrawError,
-    DrawState, DrawStatus, FinishError, Finished, NumberRange, OpenDrawError, ProgressError, Store,
-    StoreFault,
+    DrawId, DrawState, DrawStatus, FinishError, Finished, NumberRange, OpenDrawError,
+    ProgressError, Store, StoreFault,
 };
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -34,7 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::limits::{DRAW_RETRY_TIME, LimitsError};
-use crate::options::{Options, WinningNumber};
+use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
@@ -43,16 +48,34 @@ pub(crate) use draw::{Draw, DrawWinners, Stage};
 pub(crate) struct Service {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    winning_number: WinningNumber,
+    automatic: Option<Automatic>,
     winners_wait: Duration,
-    /// All the store's draws: only this service opens one.
-    draws: Vec<Arc<Draw>>,
-    served: Arc<Draw>,
+    /// All the store's draws, by number: only this service opens one.
+    draws: RwLock<Vec<Arc<Draw>>>,
+    disabled: RwLock<BTreeSet<AgencyId>>,
     failure: Arc<Failure>,
     runtime: Handle,
     /// What must end before the store is left.
     tasks: TaskTracker,
     stopping: CancellationToken,
+}
+
+/// The draw that goes by itself.
+#[derive(Clone, Copy)]
+struct Automatic {
+    draw: DrawId,
+    winning_number: u32,
+}
+
+/// Why it can't be told which draw somebody means who names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NoOpenDraw {
+    /// There is none.
+    #[error("no draw is open; ask the lottery's operators when the next one opens")]
+    None,
+    /// There are several.
+    #[error("several draws are open; say HELLO with the name of one")]
+    Several,
 }
 
 /// Why a central could not be opened.
@@ -105,50 +128,85 @@ pub enum WinnersError {
 }
 
 impl Service {
-    /// Opens the draw of `options`, or finds it, and makes it if all its agencies had finished.
+    /// Opens the draw of `options`, or finds it, and makes every draw that only a crash kept from
+    /// being made.
     pub(crate) async fn open(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         options: &Options,
     ) -> Result<Arc<Self>, OpenError> {
-        let WinningNumber::Fixed(number) = options.winning_number;
-        let range = options.terms.numbers;
-        if !range.contains(number) {
-            return Err(OpenError::WinningNumber { number, range });
-        }
         let failure = Arc::new(Failure::default());
-        let terms = options.terms.clone();
-        let opened = ask(&failure, |done| store.open_draw(terms, clock.now(), done)).await?;
+        let automatic = match &options.mode {
+            Mode::Operated => None,
+            Mode::Automatic { terms, winning_number } => {
+                let (number, range) = (*winning_number, terms.numbers);
+                if !range.contains(number) {
+                    return Err(OpenError::WinningNumber { number, range });
+                }
+                let terms = terms.clone();
+                let draw = ask(&failure, |done| store.open_draw(terms, clock.now(), done)).await?;
+                Some(Automatic { draw, winning_number: number })
+            }
+        };
         let statuses = ask(&failure, |done| store.draws(done)).await?;
-        let status = statuses.iter().find(|status| status.id == opened);
-        let status = status.expect("a store knows the draw that it opened").clone();
-        let draws: Vec<_> = statuses.into_iter().map(|status| Arc::new(draw_of(status))).collect();
-        let served = draws.iter().find(|draw| draw.id == opened);
-        let served = Arc::clone(served.expect("it is among the draws, as its status was"));
+        let roster = ask(&failure, |done| store.roster(done)).await?;
+        let disabled = roster.into_iter().filter(|it| !it.enabled).map(|it| it.agency);
+        let draws = statuses.iter().cloned().map(|status| Arc::new(Draw::new(status))).collect();
         let service = Arc::new(Self {
             store,
             clock,
-            winning_number: options.winning_number,
+            automatic,
             winners_wait: options.winners_wait,
-            draws,
-            served,
+            draws: RwLock::new(draws),
+            disabled: RwLock::new(disabled.collect()),
             failure,
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         });
-        service.mend(&status).await?;
+        for status in &statuses {
+            service.mend(status).await?;
+        }
         Ok(service)
     }
 
-    /// The draw of those who name none.
-    pub(crate) fn served(&self) -> &Arc<Draw> {
-        &self.served
+    /// The draw of those who name none: the one that goes by itself, or else the only open one, or
+    /// when none is open the last that was, so that its winners can be asked for.
+    pub(crate) fn unnamed_draw(&self) -> Result<Arc<Draw>, NoOpenDraw> {
+        let draws = self.draws();
+        if let Some(automatic) = self.automatic {
+            let found = draws.into_iter().find(|draw| draw.id == automatic.draw);
+            return Ok(found.expect("it was opened at the start"));
+        }
+        let mut open = draws.iter().filter(|draw| draw.state() == DrawState::Open);
+        match (open.next(), open.next()) {
+            (Some(only), None) => Ok(Arc::clone(only)),
+            (Some(_), Some(_)) => Err(NoOpenDraw::Several),
+            (None, _) => {
+                let mut latest = draws.into_iter().rev();
+                latest.find(|draw| draw.state() != DrawState::Announced).ok_or(NoOpenDraw::None)
+            }
+        }
     }
 
     /// The draw of a name, if the store knows one.
-    pub(crate) fn draw_named(&self, name: &str) -> Option<&Arc<Draw>> {
-        self.draws.iter().find(|draw| draw.terms.name.as_str() == name)
+    pub(crate) fn draw_named(&self, name: &str) -> Option<Arc<Draw>> {
+        self.draws().into_iter().find(|draw| draw.terms.name.as_str() == name)
+    }
+
+    /// The draw of a number, if the store knows one.
+    pub(crate) fn draw(&self, id: DrawId) -> Option<Arc<Draw>> {
+        self.draws().into_iter().find(|draw| draw.id == id)
+    }
+
+    /// All draws, in the order of their numbers.
+    pub(crate) fn draws(&self) -> Vec<Arc<Draw>> {
+        self.draws.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether operators disabled an agency.
+    pub(crate) fn is_disabled(&self, agency: AgencyId) -> bool {
+        self.disabled.read().unwrap_or_else(PoisonError::into_inner).contains(&agency)
     }
 
     /// The longest that somebody waits for a draw's winners.
@@ -175,7 +233,7 @@ impl Service {
         let (service, finishing) = (Arc::clone(self), Arc::clone(draw));
         let done = watched(&self.failure, move |outcome: Result<Finished, _>| {
             if outcome.as_ref().is_ok_and(|finished| finished.all) {
-                service.make_draw(&finishing);
+                service.make_automatic_draw(&finishing);
             }
             done(outcome);
         });
@@ -218,44 +276,50 @@ impl Service {
         self.tasks.wait().await;
     }
 
-    /// Makes the served draw if a crash came between the last FINISH and the draw.
+    /// Makes a draw if a crash came between what decided about it and its making.
     async fn mend(self: &Arc<Self>, status: &DrawStatus) -> Result<(), MakeDrawError> {
-        let WinningNumber::Fixed(given) = self.winning_number;
-        match status.state {
-            DrawState::Drawn { number } if number != given => {
+        let Some(draw) = self.draw(status.id) else { return Ok(()) };
+        let given = self.automatic.filter(|automatic| automatic.draw == draw.id);
+        let given = given.map(|automatic| automatic.winning_number);
+        let agreed = status.operated.as_ref().and_then(|operated| operated.agreed);
+        match (status.state, given.or(agreed)) {
+            (DrawState::Drawn { number }, Some(ignored)) if number != ignored => {
                 // The operator should know that the number given now has no effect.
                 tracing::warn!(
                     action = "abrir_sorteo",
                     result = "success",
                     sorteo = %status.terms.name,
                     numero_sorteado = number,
-                    numero_ignorado = given,
+                    numero_ignorado = ignored,
                 );
                 Ok(())
             }
-            DrawState::Open if !status.all_finished() => Ok(()),
-            DrawState::Drawn { .. } => Ok(()),
-            DrawState::Open | DrawState::Closed => {
-                self.served.begin_making();
-                self.close_and_draw(&self.served).await?;
-                self.read_winners(&self.served);
-                Ok(())
+            (DrawState::Open, Some(number)) if status.all_finished() => {
+                draw.begin_making();
+                self.close_and_draw(&draw, number).await
             }
+            (DrawState::Closed, Some(number)) => self.draw_made(&draw, number).await,
+            _ => Ok(()),
         }
     }
 
-    fn make_draw(self: &Arc<Self>, draw: &Arc<Draw>) {
-        if draw.id != self.served.id || !draw.begin_making() {
+    fn make_automatic_draw(self: &Arc<Self>, draw: &Arc<Draw>) {
+        let Some(Automatic { winning_number, .. }) =
+            self.automatic.filter(|automatic| automatic.draw == draw.id)
+        else {
+            return;
+        };
+        if !draw.begin_making() {
             return;
         }
         let (service, draw) = (Arc::clone(self), Arc::clone(draw));
         // On the runtime of `open`: a store's completion may run on any thread.
-        let making = async move { service.make_draw_or_retry(&draw).await };
+        let making = async move { service.make_draw_or_retry(&draw, winning_number).await };
         self.tasks.spawn_on(making, &self.runtime);
     }
 
-    async fn make_draw_or_retry(self: Arc<Self>, draw: &Arc<Draw>) {
-        while let Err(error) = self.close_and_draw(draw).await {
+    async fn make_draw_or_retry(self: Arc<Self>, draw: &Arc<Draw>, number: u32) {
+        while let Err(error) = self.close_and_draw(draw, number).await {
             tracing::error!(action = "sorteo", result = "fail", error = %error);
             let pause = tokio::time::sleep(DRAW_RETRY_TIME);
             let waited = self.stopping.run_until_cancelled(pause).await.is_some();
@@ -263,19 +327,36 @@ impl Service {
                 return draw.give_up_making();
             }
         }
-        self.read_winners(draw);
     }
 
-    async fn close_and_draw(&self, draw: &Draw) -> Result<(), MakeDrawError> {
-        let WinningNumber::Fixed(number) = self.winning_number;
-        let (failure, store) = (&self.failure, &self.store);
-        ask(failure, |done| store.close(draw.id, self.clock.now(), done)).await?;
-        let drawn =
-            ask(failure, |done| store.draw(draw.id, number, self.clock.now(), done)).await?;
+    async fn close_and_draw(
+        self: &Arc<Self>,
+        draw: &Arc<Draw>,
+        number: u32,
+    ) -> Result<(), MakeDrawError> {
+        ask(&self.failure, |done| self.store.close(draw.id, self.clock.now(), done)).await?;
+        draw.is_now(DrawState::Closed);
+        self.draw_made(draw, number).await
+    }
+
+    /// Makes a draw that is closed. One that goes by itself is published by that.
+    async fn draw_made(
+        self: &Arc<Self>,
+        draw: &Arc<Draw>,
+        number: u32,
+    ) -> Result<(), MakeDrawError> {
+        let drawn = ask(&self.failure, |done| {
+            self.store.draw(draw.id, number, self.clock.now(), done);
+        });
+        let drawn = drawn.await?;
+        draw.is_now(DrawState::Drawn { number: drawn.number });
         if !drawn.repeated {
             tracing::info!(action = "sorteo", result = "success");
         }
-        draw.made();
+        if draw.schedule.is_none() {
+            draw.made();
+            self.read_winners(draw);
+        }
         Ok(())
     }
 
@@ -321,12 +402,4 @@ where
     let (answer, answered) = oneshot::channel();
     request(watched(failure, move |outcome| drop(answer.send(outcome))));
     answered.await.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
-}
-
-fn draw_of(status: DrawStatus) -> Draw {
-    let stage = match status.state {
-        DrawState::Open | DrawState::Closed => Stage::NotMade,
-        DrawState::Drawn { .. } => Stage::Made,
-    };
-    Draw::new(status.id, status.terms, stage)
 }

@@ -282,7 +282,7 @@ fn tells_the_truth(ledger: &SteppedLedger, sound: &Sound, read: Option<usize>) {
     let stored = &sound.told[..records];
     let mut draws = Draws::default();
     for told in stored {
-        draws.replay(&told.event).expect("it was decided so");
+        draws.replay(&told.event, told.at).expect("it was decided so");
     }
     let Some(draw) = draws.status(DRAW) else { return };
     assert_eq!(call(ledger, SteppedLedger::draws), Ok(draws.statuses()));

@@ -10,8 +10,11 @@
 //! | 3 | agency finished | u32 draw, u32 agency | |
 //! | 4 | draw closed | u32 draw | |
 //! | 5 | draw made | u32 draw, u32 winning number, u64 bets | |
+//! | 6 | act | see [`act`] | see there |
 //!
 //! A range of agencies is u32 first, u32 last. Kinds are frozen; new events get new ones.
+
+mod act;
 
 use lottery::{
     Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,
@@ -25,6 +28,7 @@ const BATCH_ACCEPTED: u16 = 2;
 const AGENCY_FINISHED: u16 = 3;
 const DRAW_CLOSED: u16 = 4;
 const DRAW_MADE: u16 = 5;
+const ACTED: u16 = 6;
 
 /// A body to be written.
 pub(crate) struct Body<'a> {
@@ -53,6 +57,10 @@ impl<'a> Body<'a> {
                 let mut body = Self::new(DRAW_MADE, &[draw.0, *number, 0, 0]);
                 body.head[8..].copy_from_slice(&bets.to_le_bytes());
                 body
+            }
+            Event::Acted(signed) => {
+                let (head, tail) = act::encode(signed);
+                Self { tail: Tail::Bytes(tail), ..Self::new(ACTED, &head) }
             }
         }
     }
@@ -141,9 +149,10 @@ pub(crate) fn decode<'a>(
             let (number, bets) = (u32_at(bytes, 4), u64_at(bytes, 8));
             (16, Event::DrawMade { draw, number, bets })
         }
+        ACTED => (16, Event::Acted(Box::new(act::decode(head, tail)?))),
         _ => return Err("an event of a kind that this version does not know"),
     };
-    if head.len() != head_len || (kind != DRAW_OPENED && !tail.is_empty()) {
+    if head.len() != head_len || (!matches!(kind, DRAW_OPENED | ACTED) && !tail.is_empty()) {
         return Err(WRONG_LENGTH);
     }
     Ok(Decoded { event, text: "", tail_digest: digest_of(tail) })
@@ -176,17 +185,20 @@ fn terms(head: &[u8], tail: &[u8]) -> Result<DrawTerms, &'static str> {
     let name_len = usize::try_from(integer(head, 12)?).expect("u32 fits usize");
     let (name, ranges) = tail.split_at_checked(name_len).ok_or(SHORT)?;
     let name = std::str::from_utf8(name).ok().and_then(|name| DrawName::new(name).ok());
+    Ok(DrawTerms {
+        name: name.ok_or("a draw's name that is not one")?,
+        agencies: agencies(ranges)?,
+        numbers: NumberRange::new(integer(head, 4)?, integer(head, 8)?)
+            .map_err(|_| "a range of numbers that runs backwards")?,
+    })
+}
+
+fn agencies(ranges: &[u8]) -> Result<Agencies, &'static str> {
     if ranges.len() % 8 != 0 {
         return Err("agencies of a draw that are cut off");
     }
     let ranges = ranges.chunks_exact(8).map(|range| (u32_at(range, 0), u32_at(range, 4)));
-    Ok(DrawTerms {
-        name: name.ok_or("a draw's name that is not one")?,
-        agencies: Agencies::from_ranges(ranges.collect())
-            .map_err(|_| "agencies of a draw that are not a set")?,
-        numbers: NumberRange::new(integer(head, 4)?, integer(head, 8)?)
-            .map_err(|_| "a range of numbers that runs backwards")?,
-    })
+    Agencies::from_ranges(ranges.collect()).map_err(|_| "agencies of a draw that are not a set")
 }
 
 fn digest_of(bytes: &[u8]) -> ChunkDigest {
@@ -209,13 +221,15 @@ mod tests {
         };
         let bets = Bets::parse("Ñandú|B|1-2|2000-01-01|07", NumberRange::default()).unwrap();
         let batch = Batch { draw, agency: AgencyId(2), chunk: ChunkId(u32::MAX), bets };
-        vec![
+        let acts = act::examples().into_iter().map(|signed| (Event::Acted(Box::new(signed)), None));
+        let others = [
             (Event::DrawOpened { draw, terms }, None),
             (Event::BatchAccepted(BatchSummary::of(&batch)), Some(batch)),
             (Event::AgencyFinished { draw, agency: AgencyId(7) }, None),
             (Event::DrawClosed { draw }, None),
             (Event::DrawMade { draw, number: 7574, bets: u64::MAX }, None),
-        ]
+        ];
+        others.into_iter().chain(acts).collect()
     }
 
     #[test]

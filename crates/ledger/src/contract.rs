@@ -100,6 +100,30 @@ macro_rules! store_by_requests {
                 self.submit(Request::Progress(draw, agency, done));
             }
 
+            fn act(
+                &self,
+                signed: lottery::Signed,
+                at: lottery::Timestamp,
+                done: lottery::Done<Result<lottery::Acted, lottery::ActError>>,
+            ) {
+                self.submit(Request::Act(Box::new(signed), at, done));
+            }
+
+            fn roster(
+                &self,
+                done: lottery::Done<Result<Vec<lottery::Registration>, lottery::StoreFault>>,
+            ) {
+                self.submit(Request::Roster(done));
+            }
+
+            fn standings(
+                &self,
+                draw: lottery::DrawId,
+                done: lottery::Done<Result<Vec<lottery::AgencyStanding>, lottery::ProgressError>>,
+            ) {
+                self.submit(Request::Standings(draw, done));
+            }
+
             fn winners(
                 &self,
                 draw: lottery::DrawId,
@@ -118,6 +142,15 @@ macro_rules! store_by_requests {
             ) -> Result<(), lottery::ReadError> {
                 self.status(draw)?;
                 $crate::reading::scan(self.segments(), draw, visit)
+                    .map_err($crate::contract::unreadable)
+            }
+
+            fn trail(
+                &self,
+                from: u64,
+                visit: &mut dyn FnMut(lottery::Trace) -> std::ops::ControlFlow<()>,
+            ) -> Result<(), lottery::ReadError> {
+                $crate::reading::trail(self.segments(), from, visit)
                     .map_err($crate::contract::unreadable)
             }
         }

@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
 use lottery::{
-    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
-    DrawId, DrawStatus, DrawTerms, Drawn, Draws, Event, FinishError, Finished, OpenDrawError,
-    ProgressError, Ruling, StoreFault, Timestamp,
+    ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
+    CloseError, Closed, Done, DrawError, DrawId, DrawStatus, DrawTerms, Drawn, Draws, Event,
+    FinishError, Finished, OpenDrawError, ProgressError, Registration, Ruling, Signed, StoreFault,
+    Timestamp,
 };
 
 use crate::block_buffer::BlockBuffer;
@@ -36,6 +37,9 @@ pub(crate) enum Request {
     Draw(DrawId, u32, Timestamp, Done<Result<Drawn, DrawError>>),
     Draws(Done<Result<Vec<DrawStatus>, StoreFault>>),
     Progress(DrawId, AgencyId, Done<Result<AgencyProgress, ProgressError>>),
+    Act(Box<Signed>, Timestamp, Done<Result<Acted, ActError>>),
+    Roster(Done<Result<Vec<Registration>, StoreFault>>),
+    Standings(DrawId, Done<Result<Vec<AgencyStanding>, ProgressError>>),
 }
 
 impl Request {
@@ -49,6 +53,9 @@ impl Request {
             Self::Draw(_, _, _, done) => done(Err(fault.into())),
             Self::Draws(done) => done(Err(fault)),
             Self::Progress(_, _, done) => done(Err(fault.into())),
+            Self::Act(_, _, done) => done(Err(fault.into())),
+            Self::Roster(done) => done(Err(fault)),
+            Self::Standings(_, done) => done(Err(fault.into())),
         }
     }
 }
@@ -156,7 +163,7 @@ impl Engine {
                 self.follow(ruling, None, at, done);
             }
             Request::Append(batch, at, done) => {
-                let ruling = self.draws.decide_append(&batch);
+                let ruling = self.draws.decide_append(&batch, at);
                 self.follow(ruling, Some(&batch), at, done);
             }
             Request::Finish(draw, agency, at, done) => {
@@ -178,6 +185,18 @@ impl Engine {
             Request::Progress(draw, agency, done) => {
                 let progress = self.draws.progress(draw, agency);
                 self.answer_when_durable(progress, done);
+            }
+            Request::Act(signed, at, done) => {
+                let ruling = self.draws.decide_act(&signed, at);
+                self.follow(ruling, None, at, done);
+            }
+            Request::Roster(done) => {
+                let roster = Ok(self.draws.roster());
+                self.answer_when_durable(roster, done);
+            }
+            Request::Standings(draw, done) => {
+                let standings = self.draws.standings(draw);
+                self.answer_when_durable(standings, done);
             }
         }
     }
@@ -241,7 +260,7 @@ impl Engine {
         active.segment.contents().add(offset, event, numbers);
         self.chain = record::encode(&body, &place, self.buffer.extend(len));
         self.next_sequence += 1;
-        self.draws.apply(event);
+        self.draws.apply(event, at);
         Ok(())
     }
 

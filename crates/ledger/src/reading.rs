@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use lottery::planted::{Bug, planted};
-use lottery::{BatchSummary, Bet, BetFault, DrawId, Event, StoredBatch, Winners};
+use lottery::{BatchSummary, Bet, BetFault, DrawId, Event, StoredBatch, Trace, Winners};
 
 use crate::error::Fault;
 use crate::index::{self, BetPlace};
@@ -26,6 +26,31 @@ pub(crate) fn scan(
         })?;
         if scanned.is_break() {
             break;
+        }
+    }
+    Ok(())
+}
+
+/// Shows the events that are no batches, from a sequence on, until `visit` breaks.
+pub(crate) fn trail(
+    segments: &Segments,
+    from: u64,
+    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+) -> Result<(), Fault> {
+    let segments = segments.snapshot();
+    let next_starts = segments.iter().skip(1).map(|next| next.header.first_sequence);
+    let ends = next_starts.chain([u64::MAX]);
+    for (segment, _) in segments.iter().zip(ends).filter(|(_, end)| *end > from) {
+        for offset in segment.event_offsets()? {
+            let record = segment::read_record(&*segment.file, &segment.header, offset)?;
+            let (sequence, at) = (record.sequence(), record.at());
+            if sequence < from {
+                continue;
+            }
+            let event = record.decode()?.event;
+            if visit(Trace { sequence, at, event }).is_break() {
+                return Ok(());
+            }
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
-use lottery::{Draws, Event};
+use lottery::{Draws, Event, Timestamp};
 
 use crate::block_buffer::BlockBuffer;
 use crate::contents::Contents;
@@ -163,14 +163,16 @@ impl Recovered {
         for (at, offset) in replay.events {
             let between = usize::try_from(at.saturating_sub(position)).expect("u32 fits usize");
             for batch in batches.by_ref().take(between) {
-                self.apply(&Event::BatchAccepted(batch), header, 0)?;
+                self.apply(&Event::BatchAccepted(batch), Timestamp(0), header, 0)?;
             }
             let offset = usize::try_from(offset).expect("u32 fits usize");
-            let event = read_event(file, header, offset)?;
-            self.apply(&event, header, offset)?;
+            let record = segment::read_record(file, header, offset)?;
+            let event = record.decode()?.event;
+            self.apply(&event, record.at(), header, offset)?;
             position = at.saturating_add(1);
         }
-        batches.try_for_each(|batch| self.apply(&Event::BatchAccepted(batch), header, 0))
+        batches
+            .try_for_each(|batch| self.apply(&Event::BatchAccepted(batch), Timestamp(0), header, 0))
     }
 
     fn take_last(
@@ -209,8 +211,15 @@ impl Recovered {
         Ok(Segment::new(file, header, contents, end as u64))
     }
 
-    fn apply(&mut self, event: &Event, header: &SegmentHeader, offset: usize) -> Result<(), Fault> {
-        admit(&mut self.draws, event, header, offset)
+    /// The time of a batch does not matter any more.
+    fn apply(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        header: &SegmentHeader,
+        offset: usize,
+    ) -> Result<(), Fault> {
+        admit(&mut self.draws, event, at, header, offset)
     }
 }
 
@@ -236,25 +245,21 @@ pub(crate) fn admit_record(
     header: &SegmentHeader,
 ) -> Result<(), Fault> {
     contents.add_read(record, header.number)?;
-    admit(draws, &record.event, header, record.offset)
+    admit(draws, &record.event, Timestamp(record.header.at_ms), header, record.offset)
 }
 
 /// Applies an event that was read, unless the rules forbid it.
 fn admit(
     draws: &mut Draws,
     event: &Event,
+    at: Timestamp,
     header: &SegmentHeader,
     offset: usize,
 ) -> Result<(), Fault> {
-    draws.replay(event).map_err(|why| {
+    draws.replay(event, at).map_err(|why| {
         let what = format!("an event that the rules forbid: {why}");
         Fault::Damage(Damage::new(&segment::name(header.number), offset as u64, what))
     })
-}
-
-fn read_event(file: &dyn DiskFile, header: &SegmentHeader, offset: usize) -> Result<Event, Fault> {
-    let record = segment::read_record(file, header, offset)?;
-    Ok(record.decode()?.event)
 }
 
 /// Makes certain what a process that was killed, or that saw a write fail, may have left otherwise:

@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use lottery::Event;
+use lottery::{Event, Timestamp};
 
 use crate::body::{self, Decoded};
 use crate::disk::DiskFile;
@@ -274,6 +274,16 @@ pub(crate) fn read_record(
 }
 
 impl LoneRecord {
+    /// Its number in the ledger.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.header.sequence
+    }
+
+    /// When it was decided.
+    pub(crate) fn at(&self) -> Timestamp {
+        Timestamp(self.header.at_ms)
+    }
+
     /// The event, and its bets in canonical text when it is a batch.
     pub(crate) fn decode(&self) -> Result<Decoded<'_>, Fault> {
         let (head, tail) = self.body.split_at(usize::from(self.header.head_len));

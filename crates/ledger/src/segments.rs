@@ -94,6 +94,25 @@ impl Segment {
         found.map_err(|error| Fault::io("reading the index of", &name, error))
     }
 
+    /// Where its durable records of events that are no batches are, in order.
+    pub(crate) fn event_offsets(&self) -> Result<Vec<usize>, Fault> {
+        let end = self.end();
+        let durable = |events: &[(u32, u32)]| {
+            let offsets = events.iter().map(|(_, offset)| *offset);
+            offsets.filter(|offset| u64::from(*offset) < end).map(index::index_usize).collect()
+        };
+        let contents = self.contents();
+        if self.index.get().is_none() {
+            return Ok(durable(contents.events()));
+        }
+        drop(contents);
+        match index::read(&*self.file, &self.header)? {
+            Some((_, replay)) => Ok(durable(&replay.events)),
+            // The index is derived: when it turns out unsound, the records still tell.
+            None => Ok(durable(Contents::read(&self.image()?)?.0.events())),
+        }
+    }
+
     /// What it holds, as long as it has no index.
     pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
         // Whoever panicked while adding to it did not leave it worse than missing what is last.

@@ -146,9 +146,10 @@ mod tests {
 
     use lottery::conformance::{Subject, submit};
     use lottery::{
-        AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done,
-        DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished, OpenDrawError, ProgressError,
-        ReadError, Store, StoredBatch, Timestamp, Winners,
+        ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
+        CloseError, Closed, Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished,
+        OpenDrawError, ProgressError, ReadError, Registration, Signed, Store, StoredBatch,
+        Timestamp, Trace, Winners,
     };
 
     use super::*;
@@ -233,6 +234,26 @@ mod tests {
             visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
         ) -> Result<(), ReadError> {
             self.then_turn(|ledger| ledger.scan(draw, visit))
+        }
+
+        fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
+            self.then_turn(|ledger| ledger.act(signed, at, done));
+        }
+
+        fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {
+            self.then_turn(|ledger| ledger.roster(done));
+        }
+
+        fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>) {
+            self.then_turn(|ledger| ledger.standings(draw, done));
+        }
+
+        fn trail(
+            &self,
+            from: u64,
+            visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+        ) -> Result<(), ReadError> {
+            self.then_turn(|ledger| ledger.trail(from, visit))
         }
     }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::agencies::Agencies;
 use crate::bet::NumberRange;
 use crate::limits::DRAW_NAME_LEN_MAX;
+use crate::operated::Operated;
 
 /// A draw's number in its store, from 1, in the order of opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +22,29 @@ impl fmt::Display for DrawId {
 /// Milliseconds since the Unix epoch, by the central's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
+
+impl fmt::Display for Timestamp {
+    /// As RFC 3339 has it, in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY_S: u64 = 86_400;
+        const YEARS_400_DAYS: u64 = 146_097;
+        let (second, ms) = (self.0 / 1000, self.0 % 1000);
+        let (hour, minute) = (second % DAY_S / 3600, second % 3600 / 60);
+        // Years that begin in March: the day that some years have more is their last.
+        let day = second / DAY_S + 719_468;
+        let of_400_years = day % YEARS_400_DAYS;
+        let leaps = of_400_years / 1460 + of_400_years / (YEARS_400_DAYS - 1);
+        let year_of_400 = (of_400_years + of_400_years / 36_524 - leaps) / 365;
+        let of_year = of_400_years - (year_of_400 * 365 + year_of_400 / 4 - year_of_400 / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let of_month = of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let year = day / YEARS_400_DAYS * 400 + year_of_400 + u64::from(month <= 2);
+        let second = second % 60;
+        write!(f, "{year:04}-{month:02}-{of_month:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(f, ".{ms:03}Z")
+    }
+}
 
 /// The name people call a draw by: 1-64 bytes, no control characters, no spaces at its ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,15 +65,7 @@ impl DrawName {
     /// When it is empty, too long, padded, or has control characters.
     pub fn new(name: impl Into<String>) -> Result<Self, DrawNameError> {
         let name = name.into();
-        let padded = name.trim() != name;
-        if name.is_empty()
-            || name.len() > DRAW_NAME_LEN_MAX
-            || padded
-            || name.chars().any(char::is_control)
-        {
-            return Err(DrawNameError);
-        }
-        Ok(Self(name))
+        if is_presentable(&name, DRAW_NAME_LEN_MAX) { Ok(Self(name)) } else { Err(DrawNameError) }
     }
 
     /// The name.
@@ -63,6 +79,12 @@ impl fmt::Display for DrawName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether a text fits on a line as it is.
+pub(crate) fn is_presentable(text: &str, len_max: usize) -> bool {
+    let padded = text.trim() != text;
+    !text.is_empty() && text.len() <= len_max && !padded && !text.chars().any(char::is_control)
 }
 
 /// What is fixed when a draw is opened.
@@ -79,6 +101,8 @@ pub struct DrawTerms {
 /// Where a draw is in its life. It only ever goes down this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrawState {
+    /// Takes no bets yet.
+    Announced,
     /// Takes bets.
     Open,
     /// Takes no more bets; the winning number is not known.
@@ -105,6 +129,8 @@ pub struct DrawStatus {
     pub batches: u64,
     /// How many bets it holds.
     pub bets: u64,
+    /// What is known of it because operators lead it; none: it goes by itself.
+    pub operated: Option<Operated>,
 }
 
 impl DrawStatus {
@@ -113,11 +139,34 @@ impl DrawStatus {
     pub fn all_finished(&self) -> bool {
         self.agencies_finished == self.terms.agencies.count()
     }
+
+    /// Whether its winners may be told.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        let published = |operated: &Operated| operated.published_at.is_some();
+        let drawn = matches!(self.state, DrawState::Drawn { .. });
+        drawn && self.operated.as_ref().is_none_or(published)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_shown_as_rfc_3339_has_them() {
+        for (ms, shown) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_724_278_275_001, "2024-08-21T22:11:15.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (1_798_761_599_000, "2026-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(Timestamp(ms).to_string(), shown);
+        }
+        assert!(Timestamp(u64::MAX).to_string().ends_with('Z'));
+    }
 
     #[test]
     fn a_draw_has_a_presentable_name() {

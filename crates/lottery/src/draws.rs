@@ -10,10 +10,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::act::{Act, ActError, Acted, Registration, Signed};
 use crate::agencies::AgencyId;
 use crate::bets::{ChunkDigest, PrefixDigest};
-use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms};
+use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms, Timestamp};
 use crate::event::{BatchSummary, Event};
+use crate::operated::{Course, Standing};
 use crate::planted::{Bug, planted};
 use crate::store::{
     AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
@@ -44,10 +46,24 @@ pub struct AgencyProgress {
     pub state: DrawState,
 }
 
-/// All draws and where they are.
+/// What an agency has in a draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgencyStanding {
+    /// Which agency.
+    pub agency: AgencyId,
+    /// How many of its batches are stored.
+    pub batches: u64,
+    /// How many bets those hold.
+    pub bets: u64,
+    /// Whether it has finished.
+    pub finished: bool,
+}
+
+/// All draws and where they are, and the agencies that are registered.
 #[derive(Debug, Default)]
 pub struct Draws {
     draws: Vec<Draw>,
+    roster: BTreeMap<AgencyId, Registration>,
 }
 
 #[derive(Debug)]
@@ -58,6 +74,8 @@ struct Draw {
     agencies_finished: u64,
     batches: u64,
     bets: u64,
+    /// None: it goes by itself.
+    course: Option<Course>,
 }
 
 #[derive(Debug)]
@@ -68,6 +86,7 @@ struct Agency {
     ahead: BTreeMap<u32, BatchSummary>,
     prefix_digest: PrefixDigest,
     prefix_bets: u64,
+    bets: u64,
     finished: bool,
 }
 
@@ -85,25 +104,32 @@ impl Draws {
                 let draw = draw_id(self.draws.len());
                 Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms }) })
             }
-            Some(at) if self.draws[at].terms == terms => {
+            Some(at) if self.draws[at].terms == terms && self.draws[at].course.is_none() => {
                 Ok(Ruling { outcome: draw_id(at), event: None })
             }
             Some(at) => Err(OpenDrawError::OtherTerms(Box::new(self.draws[at].terms.clone()))),
         }
     }
 
-    /// Decides whether to store a batch.
+    /// Decides whether to store a batch that came at `now`.
     ///
     /// # Errors
     /// See [`AppendError`]. A stored chunk sent again is answered as such even when the agency has
     /// finished or the draw is closed: nothing new enters by it.
-    pub fn decide_append(&self, batch: &Batch) -> Result<Ruling<Appended>, AppendError> {
+    pub fn decide_append(
+        &self,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Ruling<Appended>, AppendError> {
         let draw = self.get(batch.draw).ok_or(AppendError::UnknownDraw(batch.draw))?;
         let agency =
             draw.agencies.get(&batch.agency).ok_or_else(|| AppendError::UnknownAgency {
                 agency: batch.agency,
                 registered: draw.terms.agencies.clone(),
             })?;
+        if !self.may_bet(batch.agency) {
+            return Err(AppendError::AgencyDisabled(batch.agency));
+        }
         match agency.stored(batch.chunk) {
             Some(stored) if stored == fingerprint(batch.bets.digest()) => {
                 return Ok(Ruling { outcome: Appended::Repeated, event: None });
@@ -111,8 +137,11 @@ impl Draws {
             Some(_) => return Err(AppendError::ChunkConflict(batch.chunk)),
             None => {}
         }
-        if draw.state != DrawState::Open {
-            return Err(AppendError::DrawClosed);
+        let closed_at = draw.course.as_ref().and_then(|course| course.closed_at(now));
+        match draw.state {
+            DrawState::Announced => return Err(AppendError::NotOpened),
+            DrawState::Open if closed_at.is_none() => {}
+            _ => return Err(AppendError::DrawClosed(closed_at)),
         }
         if agency.finished {
             return Err(AppendError::AgencyFinished(batch.agency));
@@ -139,7 +168,14 @@ impl Draws {
             let registered = found.terms.agencies.clone();
             return Err(FinishError::UnknownAgency { agency, registered });
         };
-        let repeated = known.has_finished();
+        if found.state == DrawState::Announced {
+            return Err(FinishError::NotOpened);
+        }
+        if !self.may_bet(agency) {
+            return Err(FinishError::AgencyDisabled(agency));
+        }
+        // Operators may have closed the draw without it: then nothing changes any more.
+        let repeated = known.has_finished() || found.state != DrawState::Open;
         let agencies_finished = found.agencies_finished + u64::from(!repeated);
         let all = found.is_complete_with(agencies_finished);
         Ok(Ruling {
@@ -154,6 +190,9 @@ impl Draws {
     /// When it is not known or an agency has not finished.
     pub fn decide_close(&self, draw: DrawId) -> Result<Ruling<Closed>, CloseError> {
         let found = self.get(draw).ok_or(CloseError::UnknownDraw(draw))?;
+        if found.course.is_some() {
+            return Err(CloseError::Operated);
+        }
         let (finished, registered) = (found.agencies_finished, found.terms.agencies.count());
         let repeated = found.state != DrawState::Open;
         if !repeated && !found.is_complete_with(finished) {
@@ -173,7 +212,8 @@ impl Draws {
         let found = self.get(draw).ok_or(DrawError::UnknownDraw(draw))?;
         let range = found.terms.numbers;
         match found.state {
-            DrawState::Open => Err(DrawError::NotClosed),
+            DrawState::Announced | DrawState::Open => Err(DrawError::NotClosed),
+            DrawState::Closed if !found.may_be_made_with(number) => Err(DrawError::NotAgreed),
             DrawState::Closed if !range.contains(number) => {
                 Err(DrawError::NumberRange { number, range })
             }
@@ -187,23 +227,60 @@ impl Draws {
         }
     }
 
-    /// Takes an event that was decided into the state.
+    /// Decides about an act at `now`.
+    ///
+    /// # Errors
+    /// See [`ActError`].
+    pub fn decide_act(&self, signed: &Signed, now: Timestamp) -> Result<Ruling<Acted>, ActError> {
+        let acted = self.outcome_of(signed, now)?;
+        let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
+        Ok(Ruling { outcome: acted, event })
+    }
+
+    fn outcome_of(&self, signed: &Signed, now: Timestamp) -> Result<Acted, ActError> {
+        let Signed { by, why, act } = signed;
+        if let Some(id) = act.draw() {
+            let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
+            let course = draw.course.as_ref().ok_or(ActError::Automatic)?;
+            return course.decide(&draw.standing(), by, why, act, now);
+        }
+        match act {
+            Act::Announce { terms, schedule } => {
+                if self.draws.iter().any(|draw| draw.terms.name == terms.name) {
+                    return Err(ActError::NameTaken);
+                }
+                let opens_at = schedule.opens_at.unwrap_or(now).max(now);
+                if schedule.closes_at.is_some_and(|closes_at| closes_at <= opens_at) {
+                    return Err(ActError::Schedule);
+                }
+                Ok(Acted::Announced(draw_id(self.draws.len())))
+            }
+            Act::Register(registration)
+                if self.roster.get(&registration.agency) == Some(registration) =>
+            {
+                Ok(Acted::Repeated)
+            }
+            _ => Ok(Acted::Done),
+        }
+    }
+
+    /// Takes an event that was decided at `at` into the state.
     ///
     /// # Panics
     /// When the event does not follow from the ones before: a store that reads events back uses
     /// [`Draws::replay`].
-    pub fn apply(&mut self, event: &Event) {
-        if let Err(why) = self.replay(event) {
+    pub fn apply(&mut self, event: &Event, at: Timestamp) {
+        if let Err(why) = self.replay(event, at) {
             panic!("an event that the rules forbid: {why}: {event:?}");
         }
     }
 
-    /// Takes an event that was read into the state.
+    /// Takes an event that was read, and was decided at `at`, into the state.
     ///
     /// # Errors
     /// The rule that it breaks, as a short text, when it does not follow from the ones before.
-    pub fn replay(&mut self, event: &Event) -> Result<(), &'static str> {
-        self.admits(event)?;
+    pub fn replay(&mut self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
+        self.admits(event, at)?;
         match event {
             Event::DrawOpened { terms, .. } => self.draws.push(Draw::open(terms.clone())),
             Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
@@ -214,14 +291,42 @@ impl Draws {
             }
             Event::DrawClosed { draw } => self.get_mut(*draw).state = DrawState::Closed,
             Event::DrawMade { draw, number, .. } => {
-                self.get_mut(*draw).state = DrawState::Drawn { number: *number };
+                let draw = self.get_mut(*draw);
+                draw.state = DrawState::Drawn { number: *number };
+                draw.course.iter_mut().for_each(|course| course.made(at));
             }
+            Event::Acted(signed) => self.take(signed, at),
         }
         Ok(())
     }
 
+    fn take(&mut self, signed: &Signed, at: Timestamp) {
+        let acted = self.outcome_of(signed, at).expect("admits() found it allowed");
+        match &signed.act {
+            Act::Announce { terms, schedule } => {
+                let course = Course::announced(*schedule, at);
+                let announced = Draw {
+                    state: DrawState::Announced,
+                    course: Some(course),
+                    ..Draw::open(terms.clone())
+                };
+                self.draws.push(announced);
+            }
+            Act::Register(registration) => {
+                self.roster.insert(registration.agency, registration.clone());
+            }
+            act => {
+                let Some(id) = act.draw() else { return };
+                let draw = self.get_mut(id);
+                let course = draw.course.as_mut().expect("admits() found it operated");
+                let next = course.take(&signed.by, &signed.why, act, acted, at);
+                draw.state = next.unwrap_or(draw.state);
+            }
+        }
+    }
+
     /// Whether an event follows from the ones before; if not, the rule that it breaks.
-    fn admits(&self, event: &Event) -> Result<(), &'static str> {
+    fn admits(&self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         let draw_of = |draw: DrawId| self.get(draw).ok_or("it belongs to a draw never opened");
         let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
         match event {
@@ -246,14 +351,21 @@ impl Draws {
             Event::DrawClosed { draw } => {
                 let draw = draw_of(*draw)?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
+                rule(draw.course.is_none(), "only operators close it")?;
                 rule(draw.is_complete_with(draw.agencies_finished), "an agency had not finished")
             }
             Event::DrawMade { draw, number, bets } => {
                 let draw = draw_of(*draw)?;
                 rule(draw.state == DrawState::Closed, "the draw was not closed, or made before")?;
                 rule(draw.terms.numbers.contains(*number), "the number is out of range")?;
+                rule(draw.may_be_made_with(*number), "operators have not agreed on the number")?;
                 rule(draw.bets == *bets, "the draw holds another number of bets")
             }
+            Event::Acted(signed) => match self.outcome_of(signed, at) {
+                Ok(Acted::Repeated) => Err("it was done before"),
+                Ok(_) => Ok(()),
+                Err(_) => Err("it was not to be done then"),
+            },
         }
     }
 
@@ -273,7 +385,25 @@ impl Draws {
             agencies_finished: draw.agencies_finished,
             batches: draw.batches,
             bets: draw.bets,
+            operated: draw.course.as_ref().map(|course| course.shown().clone()),
         })
+    }
+
+    /// The agencies that are registered, by number.
+    #[must_use]
+    pub fn roster(&self) -> Vec<Registration> {
+        self.roster.values().cloned().collect()
+    }
+
+    /// What each agency of a draw has in it, by number.
+    ///
+    /// # Errors
+    /// When the draw is not known.
+    pub fn standings(&self, draw: DrawId) -> Result<Vec<AgencyStanding>, ProgressError> {
+        let draw = self.get(draw).ok_or(ProgressError::UnknownDraw(draw))?;
+        let mut standings: Vec<_> = draw.agencies.iter().map(|(id, it)| it.standing(*id)).collect();
+        standings.sort_unstable_by_key(|standing| standing.agency);
+        Ok(standings)
     }
 
     /// How far an agency has come.
@@ -299,6 +429,11 @@ impl Draws {
         })
     }
 
+    /// Whether nobody has disabled an agency.
+    fn may_bet(&self, agency: AgencyId) -> bool {
+        self.roster.get(&agency).is_none_or(|registration| registration.enabled)
+    }
+
     fn get(&self, id: DrawId) -> Option<&Draw> {
         let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
         self.draws.get(at)
@@ -314,7 +449,16 @@ impl Draw {
     fn open(terms: DrawTerms) -> Self {
         let agencies = terms.agencies.iter().map(|id| (id, Agency::new())).collect();
         let state = DrawState::Open;
-        Self { terms, state, agencies, agencies_finished: 0, batches: 0, bets: 0 }
+        Self { terms, state, agencies, agencies_finished: 0, batches: 0, bets: 0, course: None }
+    }
+
+    fn standing(&self) -> Standing<'_> {
+        let agencies_missing = self.terms.agencies.count() - self.agencies_finished;
+        Standing { terms: &self.terms, state: self.state, agencies_missing }
+    }
+
+    fn may_be_made_with(&self, number: u32) -> bool {
+        self.course.as_ref().is_none_or(|course| course.agrees_on(number))
     }
 
     /// Whether all agencies have finished once so many have.
@@ -337,6 +481,7 @@ impl Agency {
             ahead: BTreeMap::new(),
             prefix_digest: PrefixDigest::EMPTY,
             prefix_bets: 0,
+            bets: 0,
             finished: false,
         }
     }
@@ -356,7 +501,13 @@ impl Agency {
         }
     }
 
+    fn standing(&self, agency: AgencyId) -> AgencyStanding {
+        let batches = (self.contiguous.len() + self.ahead.len()) as u64;
+        AgencyStanding { agency, batches, bets: self.bets, finished: self.finished }
+    }
+
     fn add(&mut self, batch: BatchSummary) {
+        self.bets += u64::from(batch.bets);
         self.ahead.insert(batch.chunk.0, batch);
         while let Some(next) = self.ahead.first_entry() {
             if u64::from(*next.key()) != self.contiguous.len() as u64 {

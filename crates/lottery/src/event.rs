@@ -1,5 +1,6 @@
 //! What a store keeps: the events of the lottery, in the order in which they were decided.
 
+use crate::act::Signed;
 use crate::agencies::AgencyId;
 use crate::bets::ChunkDigest;
 use crate::draw::{DrawId, DrawTerms};
@@ -38,6 +39,8 @@ pub enum Event {
         /// How many bets took part, so that a recount can be held against it.
         bets: u64,
     },
+    /// An operator, or the clock, did something.
+    Acted(Box<Signed>),
 }
 
 /// What the rules need to know of an accepted batch.

@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: bytes on the wire or on disk, sockets, how durability is reached.
 
+mod act;
 mod agencies;
 mod bet;
 mod bets;
@@ -19,19 +20,25 @@ mod draws;
 mod event;
 pub mod limits;
 mod memory;
+mod operated;
 pub mod planted;
 mod store;
 mod winners;
 
+pub use act::{
+    Act, ActError, Acted, Actor, Label, Reason, Registration, Schedule, Signed, TextError,
+    Unfinished,
+};
 pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
 pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest};
 pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, Timestamp};
-pub use draws::{AgencyProgress, Draws, Ruling};
+pub use draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
 pub use event::{BatchSummary, Event};
 pub use memory::MemoryStore;
+pub use operated::{Closing, Operated};
 pub use store::{
     AppendError, Appended, Batch, ChunkId, CloseError, Closed, Done, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch,
+    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
 pub use winners::{Documents, Winners};

@@ -6,6 +6,10 @@ pub const NAME_LEN_MAX: usize = 100;
 pub const DOCUMENT_LEN_MAX: usize = 15;
 /// Longest name of a draw, in bytes of UTF-8.
 pub const DRAW_NAME_LEN_MAX: usize = 64;
+/// Longest name of an operator, an agency or a place, in bytes of UTF-8.
+pub const LABEL_LEN_MAX: usize = 64;
+/// Longest reason for an act, in bytes of UTF-8.
+pub const REASON_LEN_MAX: usize = 500;
 /// Most agencies in one draw.
 pub const AGENCIES_MAX: u64 = 100_000;
 /// Most contiguous ranges a set of agencies may be made of.

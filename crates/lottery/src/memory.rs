@@ -6,12 +6,14 @@
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
 
+use crate::act::{ActError, Acted, Registration, Signed};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms, Timestamp};
-use crate::draws::{AgencyProgress, Draws, Ruling};
+use crate::draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
+use crate::event::Event;
 use crate::store::{
     AppendError, Appended, Batch, CloseError, Closed, Done, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch,
+    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
 use crate::winners::Winners;
 
@@ -25,6 +27,10 @@ pub struct MemoryStore {
 struct Content {
     draws: Draws,
     batches: Vec<Batch>,
+    /// How many events there were.
+    events: u64,
+    /// Those that are no batches.
+    trail: Vec<Trace>,
 }
 
 impl MemoryStore {
@@ -43,15 +49,15 @@ impl Store for MemoryStore {
     fn open_draw(
         &self,
         terms: DrawTerms,
-        _at: Timestamp,
+        at: Timestamp,
         done: Done<Result<DrawId, OpenDrawError>>,
     ) {
-        let opened = self.content().decide(|draws| draws.decide_open(terms));
+        let opened = self.content().decide(at, |draws| draws.decide_open(terms));
         done(opened);
     }
 
-    fn append(&self, batch: Batch, _at: Timestamp, done: Done<Result<Appended, AppendError>>) {
-        let appended = self.content().append(batch);
+    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
+        let appended = self.content().append(batch, at);
         done(appended);
     }
 
@@ -59,26 +65,20 @@ impl Store for MemoryStore {
         &self,
         draw: DrawId,
         agency: AgencyId,
-        _at: Timestamp,
+        at: Timestamp,
         done: Done<Result<Finished, FinishError>>,
     ) {
-        let finished = self.content().decide(|draws| draws.decide_finish(draw, agency));
+        let finished = self.content().decide(at, |draws| draws.decide_finish(draw, agency));
         done(finished);
     }
 
-    fn close(&self, draw: DrawId, _at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-        let closed = self.content().decide(|draws| draws.decide_close(draw));
+    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
+        let closed = self.content().decide(at, |draws| draws.decide_close(draw));
         done(closed);
     }
 
-    fn draw(
-        &self,
-        draw: DrawId,
-        number: u32,
-        _at: Timestamp,
-        done: Done<Result<Drawn, DrawError>>,
-    ) {
-        let drawn = self.content().decide(|draws| draws.decide_draw(draw, number));
+    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
+        let drawn = self.content().decide(at, |draws| draws.decide_draw(draw, number));
         done(drawn);
     }
 
@@ -95,6 +95,21 @@ impl Store for MemoryStore {
     ) {
         let progress = self.content().draws.progress(draw, agency);
         done(progress);
+    }
+
+    fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
+        let acted = self.content().decide(at, |draws| draws.decide_act(&signed, at));
+        done(acted);
+    }
+
+    fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {
+        let roster = self.content().draws.roster();
+        done(Ok(roster));
+    }
+
+    fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>) {
+        let standings = self.content().draws.standings(draw);
+        done(standings);
     }
 
     fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
@@ -126,11 +141,22 @@ impl Store for MemoryStore {
         let _ = batches.try_for_each(|batch| visit(batch.stored()));
         Ok(())
     }
+
+    fn trail(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let trail = self.content().trail.clone();
+        let mut wanted = trail.into_iter().filter(|trace| trace.sequence >= from);
+        let _ = wanted.try_for_each(visit);
+        Ok(())
+    }
 }
 
 impl Content {
-    fn append(&mut self, batch: Batch) -> Result<Appended, AppendError> {
-        let appended = self.decide(|draws| draws.decide_append(&batch))?;
+    fn append(&mut self, batch: Batch, at: Timestamp) -> Result<Appended, AppendError> {
+        let appended = self.decide(at, |draws| draws.decide_append(&batch, at))?;
         if appended == Appended::New {
             self.batches.push(batch);
         }
@@ -139,11 +165,16 @@ impl Content {
 
     fn decide<T, E>(
         &mut self,
+        at: Timestamp,
         decide: impl FnOnce(&Draws) -> Result<Ruling<T>, E>,
     ) -> Result<T, E> {
         let Ruling { outcome, event } = decide(&self.draws)?;
         if let Some(event) = event {
-            self.draws.apply(&event);
+            self.draws.apply(&event, at);
+            if !matches!(event, Event::BatchAccepted(_)) {
+                self.trail.push(Trace { sequence: self.events, at, event });
+            }
+            self.events += 1;
         }
         Ok(outcome)
     }

@@ -5,7 +5,8 @@
 //! Completions must be short; they may call the store again, but not wait for it. Calls of one
 //! thread are decided in that order, and what was acknowledged is seen by every call made after;
 //! the order in which completions run is not promised. Nobody is told of anything that a crash
-//! could still undo. Times are recorded as they come: no decision depends on them.
+//! could still undo. Times are recorded as they come; only what a draw's schedule says of the clock
+//! depends on them.
 //!
 //! A store that is being closed still answers what it took, or refuses it with
 //! [`StoreFault::Closed`]; then it may be stored or not. A store that could not make something
@@ -16,11 +17,13 @@ use std::ops::ControlFlow;
 
 use thiserror::Error;
 
+use crate::act::{ActError, Acted, Registration, Signed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
 use crate::bets::{Bets, bets_in};
 use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
-use crate::draws::AgencyProgress;
+use crate::draws::{AgencyProgress, AgencyStanding};
+use crate::event::Event;
 use crate::winners::Winners;
 
 /// What a store runs, once, with the outcome of a call.
@@ -112,6 +115,15 @@ pub trait Store: Send + Sync {
         done: Done<Result<AgencyProgress, ProgressError>>,
     );
 
+    /// Puts an act on record, and has it take effect.
+    fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>);
+
+    /// The agencies that are registered, by number.
+    fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>);
+
+    /// What each agency of a draw has in it, by number.
+    fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>);
+
     /// The winners of a draw that was made. Blocks while it reads.
     ///
     /// # Errors
@@ -129,6 +141,28 @@ pub trait Store: Send + Sync {
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError>;
+
+    /// Shows `visit` the events that are no batches, from the sequence `from` on, in order, until
+    /// it breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When what is stored can't be read.
+    fn trail(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+}
+
+/// An event as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// How many events were kept before it.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The event.
+    pub event: Event,
 }
 
 /// A batch is stored.
@@ -227,12 +261,22 @@ pub enum AppendError {
     /// The agency said before that it had no more bets.
     #[error("agency {0} has finished and can't send more bets to this draw")]
     AgencyFinished(AgencyId),
-    /// The draw takes no more bets.
-    #[error("the draw is closed and takes no more bets")]
-    DrawClosed,
+    /// The draw takes no more bets; since when, if that is on record.
+    #[error("the draw is closed and takes no more bets{}", since(.0))]
+    DrawClosed(Option<Timestamp>),
+    /// The draw takes no bets yet.
+    #[error("the draw has not been opened yet")]
+    NotOpened,
+    /// Operators disabled the agency.
+    #[error("agency {0} is disabled; ask the lottery's operators")]
+    AgencyDisabled(AgencyId),
     /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
+}
+
+fn since(closed_at: &Option<Timestamp>) -> String {
+    closed_at.map_or_else(String::new, |at| format!(" since {at}"))
 }
 
 /// Why an agency could not finish.
@@ -249,6 +293,12 @@ pub enum FinishError {
         /// Who is registered.
         registered: Agencies,
     },
+    /// The draw takes no bets yet.
+    #[error("the draw has not been opened yet")]
+    NotOpened,
+    /// Operators disabled the agency.
+    #[error("agency {0} is disabled; ask the lottery's operators")]
+    AgencyDisabled(AgencyId),
     /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -260,6 +310,9 @@ pub enum CloseError {
     /// No such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
+    /// Its operators close it.
+    #[error("the draw is closed by its operators, or by the clock")]
+    Operated,
     /// Some agencies have not finished.
     #[error("only {finished} of {registered} agencies have finished")]
     AgenciesMissing {
@@ -282,6 +335,9 @@ pub enum DrawError {
     /// It is still open.
     #[error("the draw is still open; close it first")]
     NotClosed,
+    /// Its operators have not agreed on this number.
+    #[error("the draw is made with the number that two operators entered")]
+    NotAgreed,
     /// Not a number that could win.
     #[error("the winning number {number} is outside the range {range} of this draw")]
     NumberRange {

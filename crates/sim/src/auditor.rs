@@ -280,6 +280,7 @@ impl Auditor {
                     return wrong("the draw was made before the last FINISH");
                 }
             }
+            Event::Acted(_) => return wrong("somebody acted, and there are no operators"),
         }
         Ok(())
     }

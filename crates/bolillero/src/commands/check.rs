@@ -52,6 +52,7 @@ fn describe(summary: &Summary) -> String {
     ];
     for draw in &summary.draws {
         let state = match draw.state {
+            DrawState::Announced => "announced".to_owned(),
             DrawState::Open => "open".to_owned(),
             DrawState::Closed => "closed".to_owned(),
             DrawState::Drawn { number } => format!("drawn, winning number {number}"),

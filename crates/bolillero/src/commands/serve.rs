@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use central::limits::{ACCEPT_QUEUE_MAX, TURNED_AWAY_MAX};
-use central::{Central, Clock, Limits, Options, WinningNumber};
+use central::{Central, Clock, Limits, Mode, Options};
 use clap::Args;
 use ledger::Ledger;
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
@@ -282,12 +282,14 @@ impl ServeArgs {
         let limits = self.limits();
         limits.check().map_err(Ending::wrong)?;
         Ok(Options {
-            terms: DrawTerms {
-                name,
-                agencies: Agencies::first(agencies).map_err(Ending::wrong)?,
-                numbers,
+            mode: Mode::Automatic {
+                terms: DrawTerms {
+                    name,
+                    agencies: Agencies::first(agencies).map_err(Ending::wrong)?,
+                    numbers,
+                },
+                winning_number: number,
             },
-            winning_number: WinningNumber::Fixed(number),
             winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
             limits,
         })

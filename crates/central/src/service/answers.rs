@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use lottery::{
-    AppendError, CloseError, Done, DrawError, FinishError, OpenDrawError, ProgressError, StoreFault,
+    ActError, AppendError, CloseError, Done, DrawError, FinishError, OpenDrawError, ProgressError,
+    StoreFault,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -104,7 +105,15 @@ macro_rules! store_errors {
     )+};
 }
 
-store_errors!(AppendError, CloseError, DrawError, FinishError, OpenDrawError, ProgressError);
+store_errors!(
+    ActError,
+    AppendError,
+    CloseError,
+    DrawError,
+    FinishError,
+    OpenDrawError,
+    ProgressError
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@
 //! without a lock or a thread held by any of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lottery::{AgencyId, DrawId, DrawTerms, Winners};
+use lottery::{AgencyId, DrawId, DrawState, DrawStatus, DrawTerms, Schedule, Winners};
 use tokio::sync::watch;
 
 /// A draw that the store knows.
@@ -16,6 +16,9 @@ pub(crate) struct Draw {
     pub(crate) id: DrawId,
     /// What it was opened with.
     pub(crate) terms: DrawTerms,
+    /// When the clock acts in it; none: it goes by itself.
+    pub(crate) schedule: Option<Schedule>,
+    state: Mutex<DrawState>,
     stage: watch::Sender<Stage>,
 }
 
@@ -43,9 +46,27 @@ pub(crate) struct DrawWinners {
 }
 
 impl Draw {
-    pub(super) fn new(id: DrawId, terms: DrawTerms, stage: Stage) -> Self {
+    /// As the store shows it.
+    pub(super) fn new(status: DrawStatus) -> Self {
+        let stage = if status.is_published() { Stage::Made } else { Stage::NotMade };
         let (stage, _) = watch::channel(stage);
-        Self { id, terms, stage }
+        let schedule = status.operated.map(|operated| operated.schedule);
+        let state = Mutex::new(status.state);
+        Self { id: status.id, terms: status.terms, schedule, state, stage }
+    }
+
+    /// Where it was when the store last told.
+    pub(crate) fn state(&self) -> DrawState {
+        *self.locked_state()
+    }
+
+    /// The store told where it is.
+    pub(super) fn is_now(&self, state: DrawState) {
+        *self.locked_state() = state;
+    }
+
+    fn locked_state(&self) -> MutexGuard<'_, DrawState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows the stage from now on.
@@ -123,7 +144,15 @@ mod tests {
             agencies: Agencies::first(1).unwrap(),
             numbers: NumberRange::default(),
         };
-        Draw::new(DrawId(1), terms, Stage::NotMade)
+        Draw::new(DrawStatus {
+            id: DrawId(1),
+            terms,
+            state: DrawState::Open,
+            agencies_finished: 0,
+            batches: 0,
+            bets: 0,
+            operated: None,
+        })
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: IpAddr,
     pub(super) session: CentralSession,
-    /// HELLO's, or the served one.
-    pub(super) draw: Arc<Draw>,
+    /// HELLO's, or what was meant by the first request of who named none.
+    pub(super) draw: Option<Arc<Draw>>,
     pub(super) outcomes: Arc<Outcomes>,
     /// Requests that the store has not answered.
     pub(super) submitted: usize,
@@ -84,7 +84,7 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared>) -> Self {
         Self {
             session: CentralSession::new(shared.session_limits),
-            draw: Arc::clone(shared.service.served()),
+            draw: None,
             shared,
             peer,
             outcomes: Arc::default(),

@@ -169,7 +169,7 @@ mod tests {
     use lottery::{Agencies as Registered, DrawName, DrawTerms, MemoryStore, NumberRange};
 
     use super::*;
-    use crate::options::{Options, WinningNumber};
+    use crate::options::{Mode, Options};
 
     struct StoppedClock;
 
@@ -186,9 +186,9 @@ mod tests {
             agencies: Registered::first(1).unwrap(),
             numbers: NumberRange::default(),
         };
-        let (winning_number, winners_wait) = (WinningNumber::Fixed(7), Duration::ZERO);
-        let limits = Limits::default();
-        let options = Options { terms, winning_number, winners_wait, limits };
+        let mode = Mode::Automatic { terms, winning_number: 7 };
+        let (winners_wait, limits) = (Duration::ZERO, Limits::default());
+        let options = Options { mode, winners_wait, limits };
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(StoppedClock));
         let service = Service::open(store, clock, &options).await.unwrap();
         let session_limits = options.limits.session().unwrap();

@@ -6,12 +6,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lottery::{AgencyId, Appended, Batch, Finished};
+use lottery::{AgencyId, Appended, Batch, DrawId, Finished, NumberRange};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wire::{CentralMessage, Ticket};
 
 use crate::limits::{REQUEST_OVERHEAD_LEN, TURN_LEN_MAX};
+use crate::service::Draw;
 use crate::tcp::connection::Connection;
 use crate::tcp::outcomes::Outcome;
 use crate::tcp::translate::{self, BatchRequest, Refusal, Request};
@@ -37,7 +38,11 @@ impl Connection {
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
         while !self.stopping && self.stalled.is_none() && self.turn_len < TURN_LEN_MAX {
-            let numbers = self.draw.terms.numbers;
+            // Who names no draw means the one that it finds with its first request.
+            let service = &self.shared.service;
+            let draw = self.draw.take().or_else(|| service.unnamed_draw().ok());
+            let numbers = draw.as_ref().map_or_else(NumberRange::default, |it| it.terms.numbers);
+            self.draw = draw;
             match self.session.next_request() {
                 Ok(None) => break,
                 Ok(Some((ticket, message))) => {
@@ -88,25 +93,50 @@ impl Connection {
     }
 
     fn submit(&mut self, ticket: Ticket, request: Request) {
-        match request {
+        let request = match request {
             Request::Hello { version, agency, draw_name } => {
-                self.greet(ticket, version, agency, draw_name);
+                return self.greet(ticket, version, agency, draw_name);
             }
-            Request::Bets(batch) => self.admit(ticket, batch),
-            Request::Finish { agency } => self.finish(ticket, agency),
-            Request::GetWinners { agency } => self.wait_for_winners(ticket, agency),
+            others => others,
+        };
+        let draw = match &self.draw {
+            Some(draw) => Arc::clone(draw),
+            None => match self.shared.service.unnamed_draw() {
+                Ok(draw) => draw,
+                Err(none) => return self.refuse(ticket, &none.into()),
+            },
+        };
+        match request {
+            Request::Bets(batch) => self.admit(ticket, draw.id, batch),
+            Request::Finish { agency } => self.finish(ticket, &draw, agency),
+            Request::GetWinners { agency } => self.wait_for_winners(ticket, &draw, agency),
+            Request::Hello { .. } => unreachable!("answered above"),
         }
+    }
+
+    fn refuse(&mut self, ticket: Ticket, refusal: &Refusal) {
+        tracing::warn!(
+            action = "recibir_mensaje",
+            result = "fail",
+            ip = %self.peer,
+            error = %refusal,
+        );
+        self.session.refuse(ticket, refusal.message(None));
     }
 
     fn greet(&mut self, ticket: Ticket, version: u16, agency: AgencyId, draw_name: String) {
         let service = &self.shared.service;
         let named = if draw_name.is_empty() {
-            Some(service.served())
+            service.unnamed_draw().map_err(Refusal::from)
         } else {
-            service.draw_named(&draw_name)
+            service.draw_named(&draw_name).ok_or(Refusal::NoDrawNamed(draw_name))
         };
-        let Some(draw) = named.map(Arc::clone) else {
-            return self.refuse_hello(ticket, agency, &Refusal::NoDrawNamed(draw_name));
+        let draw = match named {
+            Ok(_) if service.is_disabled(agency) => {
+                return self.refuse_hello(ticket, agency, &Refusal::Disabled(agency));
+            }
+            Ok(draw) => draw,
+            Err(refusal) => return self.refuse_hello(ticket, agency, &refusal),
         };
         self.submitted += 1;
         let (outcomes, of) = (Arc::clone(&self.outcomes), Arc::clone(&draw));
@@ -115,7 +145,7 @@ impl Connection {
         });
     }
 
-    fn admit(&mut self, ticket: Ticket, request: BatchRequest) {
+    fn admit(&mut self, ticket: Ticket, draw: DrawId, request: BatchRequest) {
         let BatchRequest { agency, chunk, count, len, bets } = request;
         let bets = match bets {
             Ok(bets) => bets,
@@ -124,7 +154,7 @@ impl Connection {
                 return self.session.refuse(ticket, refusal.message(Some(chunk)));
             }
         };
-        let batch = Batch { draw: self.draw.id, agency, chunk, bets };
+        let batch = Batch { draw, agency, chunk, bets };
         // Less than what it takes if that is more than there is: it must pass some time.
         let weight = (len + REQUEST_OVERHEAD_LEN).min(self.shared.limits.in_flight_bytes_max);
         let weight = u32::try_from(weight).expect("a message is shorter than 4 GiB");
@@ -151,17 +181,21 @@ impl Connection {
         });
     }
 
-    fn finish(&mut self, ticket: Ticket, agency: AgencyId) {
+    fn finish(&mut self, ticket: Ticket, draw: &Arc<Draw>, agency: AgencyId) {
         self.submitted += 1;
         let outcomes = Arc::clone(&self.outcomes);
-        self.shared.service.finish(&self.draw, agency, move |finished| {
+        self.shared.service.finish(draw, agency, move |finished| {
             outcomes.put(Outcome::Finished { ticket, agency, finished });
         });
     }
 
-    fn wait_for_winners(&mut self, ticket: Ticket, agency: AgencyId) {
+    fn wait_for_winners(&mut self, ticket: Ticket, draw: &Arc<Draw>, agency: AgencyId) {
         let service = &self.shared.service;
-        match service.winners(&self.draw, agency) {
+        if service.is_disabled(agency) {
+            let disabled = Refusal::Disabled(agency);
+            return winners::refuse(&mut self.session, ticket, agency, &disabled);
+        }
+        match service.winners(draw, agency) {
             Ok(stage) => {
                 let until = Instant::now().checked_add(service.winners_wait());
                 self.winners.add(ticket, agency, until, stage);
@@ -178,7 +212,7 @@ impl Connection {
                     let terms = &draw.terms;
                     let welcome = translate::welcome(version, agency, limits, terms, &progress);
                     self.session.greet(ticket, welcome);
-                    self.draw = draw;
+                    self.draw = Some(draw);
                 }
                 Err(error) => self.refuse_hello(ticket, agency, &error.into()),
             },

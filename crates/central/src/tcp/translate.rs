@@ -13,7 +13,7 @@ use wire::{
     FaultCode, SessionLimits, Welcome,
 };
 
-use crate::service::WinnersError;
+use crate::service::{NoOpenDraw, WinnersError};
 use crate::tcp::places::NoPlace;
 
 /// What an agency asks, in the domain's terms.
@@ -81,6 +81,12 @@ pub enum Refusal {
     /// HELLO for a draw that is not known.
     #[error("there is no draw '{0}'")]
     NoDrawNamed(String),
+    /// No draw was named, and which one is meant can't be told.
+    #[error(transparent)]
+    NoOpenDraw(#[from] NoOpenDraw),
+    /// Operators disabled the agency.
+    #[error("agency {0} is disabled; ask the lottery's operators")]
+    Disabled(AgencyId),
     /// The winners are there and could not be read.
     #[error("the winners can't be read now")]
     WinnersUnreadable,
@@ -169,10 +175,16 @@ impl Refusal {
             Self::Bets(BetsFault::TooLong) => ErrorCode::FrameTooLong,
             Self::Append(AppendError::ChunkConflict(_)) => ErrorCode::ChunkConflict,
             Self::Append(AppendError::AgencyFinished(_)) => ErrorCode::AgencyFinished,
-            Self::Append(AppendError::DrawClosed) => ErrorCode::DrawClosed,
+            Self::Append(AppendError::DrawClosed(_)) => ErrorCode::DrawClosed,
+            Self::Append(AppendError::NotOpened)
+            | Self::Finish(FinishError::NotOpened)
+            | Self::NoOpenDraw(_) => ErrorCode::NoOpenDraw,
             Self::Append(AppendError::UnknownAgency { .. })
             | Self::Finish(FinishError::UnknownAgency { .. })
             | Self::Progress(ProgressError::UnknownAgency { .. })
+            | Self::Append(AppendError::AgencyDisabled(_))
+            | Self::Finish(FinishError::AgencyDisabled(_))
+            | Self::Disabled(_)
             | Self::Winners(WinnersError::UnknownAgency { .. }) => ErrorCode::UnknownAgency,
             Self::Append(AppendError::UnknownDraw(_))
             | Self::Finish(FinishError::UnknownDraw(_))
@@ -204,7 +216,8 @@ pub fn welcome<'a>(
 ) -> Welcome<'a> {
     let state = match progress.state {
         DrawState::Drawn { .. } => wire::DrawState::Drawn,
-        DrawState::Closed => wire::DrawState::Closed,
+        // One that was not opened takes no bets, as one that was closed.
+        DrawState::Announced | DrawState::Closed => wire::DrawState::Closed,
         DrawState::Open if progress.finished => wire::DrawState::AgencyFinished,
         DrawState::Open => wire::DrawState::Open,
     };

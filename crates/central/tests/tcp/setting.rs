@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use central::{Central, Clock, Limits, Options, ServeError, WinningNumber};
+use central::{Central, Clock, Limits, Mode, Options, ServeError};
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -81,8 +81,7 @@ impl Setting {
 
     pub(crate) async fn open(self, store: &Arc<TestStore>) -> Result<Central, central::OpenError> {
         let options = Options {
-            terms: self.terms(),
-            winning_number: WinningNumber::Fixed(self.winning_number),
+            mode: Mode::Automatic { terms: self.terms(), winning_number: self.winning_number },
             winners_wait: self.winners_wait,
             limits: self.limits,
         };

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lottery::{
-    AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed, Done, DrawError,
-    DrawId, DrawStatus, DrawTerms, Drawn, FinishError, Finished, MemoryStore, OpenDrawError,
-    ProgressError, ReadError, Store, StoreFault, StoredBatch, Timestamp, Winners,
+    ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
+    CloseError, Closed, Done, DrawError, DrawId, DrawStatus, DrawTerms, Drawn, FinishError,
+    Finished, MemoryStore, OpenDrawError, ProgressError, ReadError, Registration, Signed, Store,
+    StoreFault, StoredBatch, Timestamp, Trace, Winners,
 };
 use tokio::sync::watch;
 
@@ -175,5 +176,25 @@ impl Store for TestStore {
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         self.memory.scan(draw, visit)
+    }
+
+    fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
+        self.memory.act(signed, at, done);
+    }
+
+    fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {
+        self.memory.roster(done);
+    }
+
+    fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>) {
+        self.memory.standings(draw, done);
+    }
+
+    fn trail(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.memory.trail(from, visit)
     }
 }

@@ -262,7 +262,7 @@ pub fn bets_after_the_close_are_refused(subject: &mut dyn Subject) {
         for _ in 0..2 {
             for agency in [1, 2] {
                 let late = small_batch(draw, agency, 1);
-                assert_eq!(subject.append(&late), Err(AppendError::DrawClosed));
+                assert_eq!(subject.append(&late), Err(AppendError::DrawClosed(None)));
             }
             subject.reopen();
         }

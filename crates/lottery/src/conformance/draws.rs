@@ -260,7 +260,7 @@ pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
     assert_eq!(too_soon.answer(), Err(CloseError::AgenciesMissing { finished: 1, registered: 2 }));
     assert_eq!(two.answer(), Ok(Finished { repeated: false, agencies_finished: 2, all: true }));
     assert_eq!(closed.answer(), Ok(Closed { repeated: false }));
-    assert_eq!(after_close.answer(), Err(AppendError::DrawClosed));
+    assert_eq!(after_close.answer(), Err(AppendError::DrawClosed(None)));
     assert_eq!(drawn.answer(), Ok(Drawn { repeated: false, number: 5 }));
     assert_eq!(again.answer(), Ok(Drawn { repeated: true, number: 5 }));
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-5"]);

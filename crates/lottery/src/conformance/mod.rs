@@ -31,6 +31,7 @@ mod batches;
 mod draws;
 mod fixture;
 mod model;
+mod operated;
 mod reading;
 mod threads;
 
@@ -43,6 +44,7 @@ use crate::store::{Done, Store};
 pub use batches::*;
 pub use draws::*;
 pub use model::*;
+pub use operated::*;
 pub use reading::*;
 pub use threads::*;
 
@@ -152,6 +154,16 @@ macro_rules! conformance_suite {
             bets_that_race_with_finish_are_stored_or_refused,
             scans_beside_intake_show_a_growing_prefix,
             every_completion_is_run_even_by_a_stop,
+            an_announced_draw_takes_nothing_until_it_is_opened,
+            a_name_is_announced_once,
+            closing_early_or_without_agencies_needs_a_reason,
+            the_clock_opens_and_closes_when_it_is_time,
+            who_did_not_finish_changes_nothing_after_the_close,
+            a_draw_is_made_with_the_number_that_two_operators_enter,
+            winners_are_published_once_after_the_draw,
+            a_disabled_agency_is_refused_whatever_it_sends,
+            standings_count_what_each_agency_has,
+            the_trail_shows_all_events_but_batches_in_order,
             random_histories_agree_with_a_naive_model,
         }
     };
@@ -174,6 +186,7 @@ mod tests {
             include_str!("batches.rs"),
             include_str!("draws.rs"),
             include_str!("model.rs"),
+            include_str!("operated.rs"),
             include_str!("reading.rs"),
             include_str!("threads.rs"),
         ];

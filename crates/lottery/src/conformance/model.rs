@@ -163,7 +163,7 @@ impl Model {
             return if same { Ok(Appended::Repeated) } else { conflict };
         }
         if draw.state != DrawState::Open {
-            return Err(AppendError::DrawClosed);
+            return Err(AppendError::DrawClosed(None));
         }
         if draw.finished.contains(&batch.agency) {
             return Err(AppendError::AgencyFinished(batch.agency));
@@ -225,6 +225,7 @@ impl Model {
             agencies_finished: draw.finished.len() as u64,
             batches: draw.batches.len() as u64,
             bets: draw.batches.iter().map(|batch| u64::from(batch.bets.count())).sum(),
+            operated: None,
         });
         Snapshot {
             statuses: statuses.collect(),
@@ -248,7 +249,9 @@ impl ModelDraw {
             progress: self.terms.agencies.iter().map(|agency| self.progress(agency)).collect(),
             winners: match self.state {
                 DrawState::Drawn { number } => Ok(recount(&kept, number)),
-                DrawState::Open | DrawState::Closed => Err(ReadError::NotDrawn),
+                DrawState::Announced | DrawState::Open | DrawState::Closed => {
+                    Err(ReadError::NotDrawn)
+                }
             },
             kept,
         }

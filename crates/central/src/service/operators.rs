@@ -1,0 +1,196 @@
+//! What operators do, each act on record before it takes effect; the clock, which acts for them; and
+//! what they may look at.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, PoisonError};
+
+use lottery::{
+    Act, ActError, Acted, Actor, AgencyId, AgencyStanding, DrawError, DrawId, DrawState,
+    DrawStatus, ProgressError, ReadError, Reason, Registration, Signed, StoreFault, StoredBatch,
+    Timestamp, Trace, Winners,
+};
+
+use super::draw::Draw;
+use super::{MakeDrawError, Service, ask};
+use crate::limits::CLOCK_TICK_TIME;
+
+impl Service {
+    /// Puts an act on record and has it take effect.
+    pub(crate) async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
+        let now = self.clock.now();
+        let acting = signed.clone();
+        let acted = ask(&self.failure, |done| self.store.act(acting, now, done)).await?;
+        if acted != Acted::Repeated {
+            log(&signed, acted);
+        }
+        let draw = signed.act.draw().and_then(|id| self.draw(id));
+        match (&signed.act, draw) {
+            (Act::Announce { .. }, _) => self.find_new_draws().await?,
+            (Act::Open(_), Some(draw)) => draw.is_now(DrawState::Open),
+            (Act::Close(_), Some(draw)) if acted == Acted::Done => draw.is_now(DrawState::Closed),
+            (Act::EnterNumber { .. }, Some(draw)) => {
+                let agreed = match (acted, &signed.act) {
+                    (Acted::NumbersAgree(number), _) => Some(number),
+                    // It could not be made when they agreed: this tries again.
+                    (Acted::Repeated, Act::EnterNumber { number, .. }) => Some(*number),
+                    _ => None,
+                };
+                if let Some(number) = agreed {
+                    self.make_agreed(&draw, number).await?;
+                }
+            }
+            (Act::Publish(_), Some(draw)) if acted == Acted::Done => {
+                draw.made();
+                self.read_winners(&draw);
+            }
+            (Act::Register(registration), _) => {
+                self.allow(registration.agency, registration.enabled)
+            }
+            _ => {}
+        }
+        Ok(acted)
+    }
+
+    /// Opens and closes draws when it is time, for as long as it is polled.
+    pub(crate) async fn keep_time(self: &Arc<Self>) -> std::convert::Infallible {
+        let mut ticks = tokio::time::interval(CLOCK_TICK_TIME);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = self.clock.now();
+            for act in self.draws().iter().filter_map(|draw| due(draw, now)) {
+                let signed = Signed { by: Actor::Clock, why: Reason::default(), act };
+                if let Err(error) = self.act(signed).await {
+                    tracing::error!(action = "reloj", result = "fail", error = %error);
+                }
+            }
+        }
+    }
+
+    /// The time by the central's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// All draws, in the order of their numbers.
+    pub(crate) async fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
+        ask(&self.failure, |done| self.store.draws(done)).await
+    }
+
+    /// The agencies that are registered, by number.
+    pub(crate) async fn roster(&self) -> Result<Vec<Registration>, StoreFault> {
+        ask(&self.failure, |done| self.store.roster(done)).await
+    }
+
+    /// What each agency of a draw has in it, by number.
+    pub(crate) async fn standings(
+        &self,
+        draw: DrawId,
+    ) -> Result<Vec<AgencyStanding>, ProgressError> {
+        ask(&self.failure, |done| self.store.standings(draw, done)).await
+    }
+
+    /// See [`lottery::Store::trail`]; does not hold up the caller's thread.
+    pub(crate) async fn trail<T: Send + 'static>(
+        &self,
+        from: u64,
+        collected: T,
+        mut visit: impl FnMut(&mut T, Trace) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let store = Arc::clone(&self.store);
+        self.read(move || {
+            let mut collected = collected;
+            store.trail(from, &mut |trace| visit(&mut collected, trace)).map(|()| collected)
+        })
+        .await
+    }
+
+    /// See [`lottery::Store::scan`]; does not hold up the caller's thread.
+    pub(crate) async fn scan<T: Send + 'static>(
+        &self,
+        draw: DrawId,
+        collected: T,
+        mut visit: impl FnMut(&mut T, StoredBatch<'_>) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let store = Arc::clone(&self.store);
+        self.read(move || {
+            let mut collected = collected;
+            store.scan(draw, &mut |batch| visit(&mut collected, batch)).map(|()| collected)
+        })
+        .await
+    }
+
+    /// The winners of a draw that was made, published or not.
+    pub(crate) async fn drawn_winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+        let store = Arc::clone(&self.store);
+        self.read(move || store.winners(draw)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        reading: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let read = self.runtime.spawn_blocking(reading).await;
+        read.unwrap_or_else(|broken_off| Err(ReadError::Unreadable(broken_off.to_string())))
+    }
+
+    /// Takes up draws that the store has and this does not.
+    async fn find_new_draws(&self) -> Result<(), StoreFault> {
+        let statuses = self.statuses().await?;
+        let mut draws = self.draws.write().unwrap_or_else(PoisonError::into_inner);
+        let known = draws.len();
+        draws.extend(statuses.into_iter().skip(known).map(|status| Arc::new(Draw::new(status))));
+        Ok(())
+    }
+
+    /// Makes a draw whose number is agreed on. The opening of the service makes up for a crash.
+    async fn make_agreed(self: &Arc<Self>, draw: &Arc<Draw>, number: u32) -> Result<(), ActError> {
+        self.draw_made(draw, number).await.map_err(|error| match error {
+            MakeDrawError::Draw(DrawError::Store(fault)) => ActError::Store(fault),
+            broken => unreachable!("it is closed, and the number is agreed on: {broken}"),
+        })
+    }
+
+    fn allow(&self, agency: AgencyId, enabled: bool) {
+        let mut disabled = self.disabled.write().unwrap_or_else(PoisonError::into_inner);
+        if enabled {
+            disabled.remove(&agency);
+        } else {
+            disabled.insert(agency);
+        }
+    }
+}
+
+/// What the clock has to do in a draw.
+fn due(draw: &Draw, now: Timestamp) -> Option<Act> {
+    let schedule = draw.schedule?;
+    let is_over = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
+    match draw.state() {
+        // One that was never opened in its time stays as it is.
+        DrawState::Announced if is_over(schedule.opens_at) && !is_over(schedule.closes_at) => {
+            Some(Act::Open(draw.id))
+        }
+        DrawState::Open if is_over(schedule.closes_at) => Some(Act::Close(draw.id)),
+        _ => None,
+    }
+}
+
+fn log(signed: &Signed, acted: Acted) {
+    let Signed { by, why, act } = signed;
+    let action = match act {
+        Act::Announce { .. } => "anunciar_sorteo",
+        Act::Open(_) => "abrir_sorteo",
+        Act::Close(_) => "cerrar_sorteo",
+        Act::EnterNumber { .. } => "ingresar_numero",
+        Act::Publish(_) => "publicar_sorteo",
+        Act::Register(_) => "registrar_agencia",
+        Act::Note { .. } => "operador",
+    };
+    let (sorteo, coinciden) = match (act, acted) {
+        (Act::Announce { .. }, Acted::Announced(draw)) => (draw.0, None),
+        (_, Acted::NumbersAgree(_)) => (act.draw().map_or(0, |draw| draw.0), Some(true)),
+        (_, Acted::NumbersDiffer) => (act.draw().map_or(0, |draw| draw.0), Some(false)),
+        _ => (act.draw().map_or(0, |draw| draw.0), None),
+    };
+    tracing::info!(action, result = "success", por = %by, sorteo, motivo = %why, coinciden);
+}

@@ -1,0 +1,216 @@
+//! The body of an act (kind 6): what was done in the head, who did it and why in the tail.
+//!
+//! Head: u32 draw (0: none), u32 act, u32 number or agency (0: none), u32 enabled (0 or 1). Tail:
+//! who (empty: the clock), why, then what the act needs. A text is u16 length, then UTF-8; a time is
+//! u64 milliseconds since 1970 (0: none).
+//!
+//! | act | what | tail, behind who and why |
+//! |---|---|---|
+//! | 1 | a draw is announced | name; times of opening and close; u32 smallest, largest number; ranges |
+//! | 2 | it is opened | |
+//! | 3 | it is closed | |
+//! | 4 | an operator entered the number | |
+//! | 5 | its winners are published | |
+//! | 6 | an agency is registered | name, place |
+//! | 7 | a note | topic, text |
+//!
+//! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers.
+
+use lottery::{
+    Act, Actor, AgencyId, DrawId, DrawName, DrawTerms, Label, NumberRange, Reason, Registration,
+    Schedule, Signed, Timestamp,
+};
+
+use super::SHORT;
+use crate::record::{u32_at, u64_at};
+
+const ANNOUNCE: u32 = 1;
+const OPEN: u32 = 2;
+const CLOSE: u32 = 3;
+const ENTER_NUMBER: u32 = 4;
+const PUBLISH: u32 = 5;
+const REGISTER: u32 = 6;
+const NOTE: u32 = 7;
+
+/// The head's integers and the tail.
+pub(super) fn encode(signed: &Signed) -> ([u32; 4], Vec<u8>) {
+    let mut tail = Vec::new();
+    put_text(&mut tail, if let Actor::Operator(name) = &signed.by { name.as_str() } else { "" });
+    put_text(&mut tail, signed.why.as_str());
+    let head = match &signed.act {
+        Act::Announce { terms, schedule } => {
+            put_announcement(&mut tail, terms, *schedule);
+            [0, ANNOUNCE, 0, 0]
+        }
+        Act::Open(draw) => [draw.0, OPEN, 0, 0],
+        Act::Close(draw) => [draw.0, CLOSE, 0, 0],
+        Act::EnterNumber { draw, number } => [draw.0, ENTER_NUMBER, *number, 0],
+        Act::Publish(draw) => [draw.0, PUBLISH, 0, 0],
+        Act::Register(registration) => {
+            put_text(&mut tail, registration.name.as_str());
+            put_text(&mut tail, registration.place.as_str());
+            [0, REGISTER, registration.agency.0, u32::from(registration.enabled)]
+        }
+        Act::Note { topic, text } => {
+            put_text(&mut tail, topic.as_str());
+            put_text(&mut tail, text.as_str());
+            [0, NOTE, 0, 0]
+        }
+    };
+    (head, tail)
+}
+
+/// Reads an act; says in a few words what is wrong when it is none.
+pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
+    let head: &[u8; 16] = head.try_into().map_err(|_| super::WRONG_LENGTH)?;
+    let (draw, act) = (DrawId(u32_at(head, 0)), u32_at(head, 4));
+    let (operand, enabled) = (u32_at(head, 8), u32_at(head, 12));
+    let mut tail = Tail(tail);
+    let by = match tail.text()? {
+        "" => Actor::Clock,
+        name => Actor::Operator(label(name)?),
+    };
+    let why = reason(tail.text()?)?;
+    let mut expected = [draw.0, act, 0, 0];
+    let act = match act {
+        ANNOUNCE => {
+            expected[0] = 0;
+            announcement(&mut tail)?
+        }
+        OPEN => Act::Open(draw),
+        CLOSE => Act::Close(draw),
+        ENTER_NUMBER => {
+            expected[2] = operand;
+            Act::EnterNumber { draw, number: operand }
+        }
+        PUBLISH => Act::Publish(draw),
+        REGISTER => {
+            expected = [0, act, operand, enabled & 1];
+            let (name, place) = (label(tail.text()?)?, label(tail.text()?)?);
+            let agency = AgencyId(operand);
+            Act::Register(Registration { agency, name, place, enabled: enabled == 1 })
+        }
+        NOTE => {
+            expected[0] = 0;
+            Act::Note { topic: label(tail.text()?)?, text: reason(tail.text()?)? }
+        }
+        _ => return Err("an act of a kind that this version does not know"),
+    };
+    if [draw.0, expected[1], operand, enabled] != expected {
+        return Err("an act with something that it has no place for");
+    }
+    if tail.0.is_empty() { Ok(Signed { by, why, act }) } else { Err(super::WRONG_LENGTH) }
+}
+
+fn put_announcement(tail: &mut Vec<u8>, terms: &DrawTerms, schedule: Schedule) {
+    put_text(tail, terms.name.as_str());
+    for at in [schedule.opens_at, schedule.closes_at] {
+        tail.extend_from_slice(&at.map_or(0, |at| at.0).to_le_bytes());
+    }
+    let numbers = [terms.numbers.min(), terms.numbers.max()];
+    let ranges = terms.agencies.ranges().iter().flat_map(|&(first, last)| [first, last]);
+    numbers.into_iter().chain(ranges).for_each(|it| tail.extend_from_slice(&it.to_le_bytes()));
+}
+
+fn announcement(tail: &mut Tail<'_>) -> Result<Act, &'static str> {
+    let name = DrawName::new(tail.text()?).map_err(|_| "a draw's name that is not one")?;
+    let times = tail.take(16)?;
+    let time = |at| Some(u64_at(times, at)).filter(|ms| *ms > 0).map(Timestamp);
+    let schedule = Schedule { opens_at: time(0), closes_at: time(8) };
+    let range = tail.take(8)?;
+    let numbers = NumberRange::new(u32_at(range, 0), u32_at(range, 4))
+        .map_err(|_| "a range of numbers that runs backwards")?;
+    let agencies = super::agencies(std::mem::take(&mut tail.0))?;
+    Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
+}
+
+fn put_text(tail: &mut Vec<u8>, text: &str) {
+    let len = u16::try_from(text.len()).expect("labels and reasons are short");
+    tail.extend_from_slice(&len.to_le_bytes());
+    tail.extend_from_slice(text.as_bytes());
+}
+
+fn label(text: &str) -> Result<Label, &'static str> {
+    Label::new(text).map_err(|_| "an act with a name that is not one")
+}
+
+fn reason(text: &str) -> Result<Reason, &'static str> {
+    let reason = Reason::new(text).map_err(|_| "an act with a reason that is not one")?;
+    if reason.as_str() == text { Ok(reason) } else { Err("an act with a padded reason") }
+}
+
+/// What is left of a tail.
+struct Tail<'a>(&'a [u8]);
+
+impl<'a> Tail<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn text(&mut self) -> Result<&'a str, &'static str> {
+        let len = self.take(2)?;
+        let text = self.take(usize::from(u16::from_le_bytes([len[0], len[1]])))?;
+        std::str::from_utf8(text).map_err(|_| "a text that is not UTF-8")
+    }
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<Signed> {
+    use lottery::Agencies;
+
+    let draw = DrawId(3);
+    let label = |text: &str| Label::new(text).unwrap();
+    let terms = DrawTerms {
+        name: DrawName::new("Quiniela ñ").unwrap(),
+        agencies: Agencies::from_ranges(vec![(1, 5), (7, 7)]).unwrap(),
+        numbers: NumberRange::new(1, 99_999).unwrap(),
+    };
+    let schedule = Schedule { opens_at: None, closes_at: Some(Timestamp(1_724_278_275_000)) };
+    let (name, place) = (label("La Ñata"), label("Goya"));
+    let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
+    let note = Act::Note { topic: label("login"), text: Reason::new("por la consola").unwrap() };
+    let acts = [
+        Act::Announce { terms, schedule },
+        Act::Open(draw),
+        Act::Close(draw),
+        Act::EnterNumber { draw, number: 7574 },
+        Act::Publish(draw),
+        Act::Register(registration),
+        note,
+    ];
+    let by_ana = acts.into_iter().map(|act| {
+        let why = Reason::new("es la hora").unwrap();
+        Signed { by: Actor::Operator(label("ana")), why, act }
+    });
+    let by_the_clock =
+        Signed { by: Actor::Clock, why: Reason::default(), act: Act::Close(DrawId(1)) };
+    by_ana.chain([by_the_clock]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_an_entry_are_frozen() {
+        let (head, tail) = encode(&examples()[3]);
+        assert_eq!(head, [3, 4, 7574, 0]);
+        assert_eq!(tail, b"\x03\0ana\x0a\0es la hora");
+    }
+
+    #[test]
+    fn what_has_no_place_in_an_act_is_refused() {
+        for signed in examples() {
+            let (integers, tail) = encode(&signed);
+            let head_of = |integers: [u32; 4]| integers.map(u32::to_le_bytes).concat();
+            assert_eq!(decode(&head_of(integers), &tail), Ok(signed.clone()));
+            for (at, value) in [(1, 99), (3, 2)] {
+                let mut other = integers;
+                other[at] = value;
+                assert!(decode(&head_of(other), &tail).is_err(), "{signed:?}");
+            }
+        }
+    }
+}

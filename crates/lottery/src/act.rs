@@ -1,0 +1,292 @@
+//! What operators do, and the central's clock in their place: each act is an event, with who did it
+//! and why.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::agencies::AgencyId;
+use crate::draw::{DrawId, DrawTerms, Timestamp, is_presentable};
+use crate::limits::{LABEL_LEN_MAX, REASON_LEN_MAX};
+use crate::store::StoreFault;
+
+/// A short text on one line: 1-64 bytes, no control characters, no spaces at its ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label(String);
+
+/// Why something was done: at most 500 bytes, no control characters; may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reason(String);
+
+/// A text that can't be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// Not a [`Label`].
+    #[error(
+        "it has 1 to {LABEL_LEN_MAX} bytes, without control characters and without spaces at its \
+         ends"
+    )]
+    Label,
+    /// Not a [`Reason`].
+    #[error("a reason has at most {REASON_LEN_MAX} bytes, without control characters")]
+    Reason,
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The central, because it was time.
+    Clock,
+    /// An operator, by name.
+    Operator(Label),
+}
+
+/// An act with who did it, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Who.
+    pub by: Actor,
+    /// Why, as they put it.
+    pub why: Reason,
+    /// What.
+    pub act: Act,
+}
+
+/// Something that an operator does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A draw is announced, to be opened later. Its number is one more than the draws before.
+    Announce {
+        /// What it is announced with.
+        terms: DrawTerms,
+        /// When the clock acts in it.
+        schedule: Schedule,
+    },
+    /// An announced draw takes bets.
+    Open(DrawId),
+    /// An open draw takes no more bets.
+    Close(DrawId),
+    /// The winning number, as one of the two operators who enter it read it.
+    EnterNumber {
+        /// Of which draw.
+        draw: DrawId,
+        /// The number.
+        number: u32,
+    },
+    /// The winners of a draw that was made may be told.
+    Publish(DrawId),
+    /// An agency is registered, or what is known of it changes.
+    Register(Registration),
+    /// Anything else that should be on record.
+    Note {
+        /// Of what kind.
+        topic: Label,
+        /// What, in words.
+        text: Reason,
+    },
+}
+
+/// When the clock acts in a draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// Opens it, unless an operator did.
+    pub opens_at: Option<Timestamp>,
+    /// Closes it, unless an operator did.
+    pub closes_at: Option<Timestamp>,
+}
+
+/// What is known of an agency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its number.
+    pub agency: AgencyId,
+    /// What people call it.
+    pub name: Label,
+    /// Where it is.
+    pub place: Label,
+    /// Whether it may bet. One that may not is refused, whatever it sends.
+    pub enabled: bool,
+}
+
+/// What came of an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// It is done.
+    Done,
+    /// It was done before, and nothing changed.
+    Repeated,
+    /// A draw was announced, with this number.
+    Announced(DrawId),
+    /// A first operator entered a number; a second one must enter it too.
+    NumberAwaited,
+    /// Both entered the same number: the draw can be made.
+    NumbersAgree(u32),
+    /// They entered different numbers: both must enter it again.
+    NumbersDiffer,
+}
+
+/// Why an act was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ActError {
+    /// No such draw.
+    #[error("there is no draw {0}")]
+    UnknownDraw(DrawId),
+    /// A draw of this name was announced or opened before.
+    #[error("there is a draw of this name already; give another name")]
+    NameTaken,
+    /// A time that is over, or a close before the opening.
+    #[error("a draw opens before it closes, and closes in the future")]
+    Schedule,
+    /// A draw that nobody operates.
+    #[error("this draw goes by itself: it is made when all its agencies have finished")]
+    Automatic,
+    /// The draw is elsewhere in its life.
+    #[error("the draw {now}, so it can't be {wanted} now")]
+    State {
+        /// Where it is, in words.
+        now: &'static str,
+        /// What was asked for, in words.
+        wanted: &'static str,
+    },
+    /// Closing early, or without some agencies, must be explained.
+    #[error("closing now needs a reason: {0}")]
+    ReasonNeeded(Unfinished),
+    /// The clock is early.
+    #[error("it is not time yet")]
+    NotTime,
+    /// Not a number that could win.
+    #[error("the number {number} is outside the range {range} of this draw")]
+    NumberRange {
+        /// The number entered.
+        number: u32,
+        /// The draw's range.
+        range: crate::bet::NumberRange,
+    },
+    /// The second entry is another operator's to make.
+    #[error("{0} entered the number before; another operator must enter it now")]
+    EnteredBefore(Label),
+    /// What only people do.
+    #[error("the clock can't do this")]
+    NotForTheClock,
+    /// See [`StoreFault`].
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// Why closing a draw now is out of the ordinary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// How many agencies have not finished.
+    pub agencies: u64,
+    /// When it would close by itself, if that is still to come.
+    pub closes_at: Option<Timestamp>,
+}
+
+impl Label {
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// [`TextError::Label`].
+    pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
+        let text = text.into();
+        if is_presentable(&text, LABEL_LEN_MAX) { Ok(Self(text)) } else { Err(TextError::Label) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Reason {
+    /// Checks a text; spaces at its ends are left out.
+    ///
+    /// # Errors
+    /// [`TextError::Reason`].
+    pub fn new(text: &str) -> Result<Self, TextError> {
+        let text = text.trim();
+        if text.len() > REASON_LEN_MAX || text.chars().any(char::is_control) {
+            return Err(TextError::Reason);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether none was given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clock => f.write_str("the clock"),
+            Self::Operator(name) => name.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.agencies, self.closes_at) {
+            (0, None) => f.write_str("say which"),
+            (0, Some(at)) => write!(f, "it would close by itself at {at}"),
+            (missing, None) => write!(f, "{missing} agencies have not finished"),
+            (missing, Some(at)) => {
+                write!(f, "{missing} agencies have not finished, and it would close at {at}")
+            }
+        }
+    }
+}
+
+impl Act {
+    /// The draw that it is about, if it is about one that exists.
+    #[must_use]
+    pub fn draw(&self) -> Option<DrawId> {
+        match self {
+            Self::Open(draw)
+            | Self::Close(draw)
+            | Self::Publish(draw)
+            | Self::EnterNumber { draw, .. } => Some(*draw),
+            Self::Announce { .. } | Self::Register(_) | Self::Note { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_short_and_on_one_line() {
+        assert!(Label::new("Ñandú 7").is_ok() && Label::new("x".repeat(64)).is_ok());
+        for bad in ["", " a", "a\tb", &"x".repeat(65)] {
+            assert_eq!(Label::new(bad), Err(TextError::Label), "{bad:?}");
+        }
+        assert_eq!(Reason::new("  corte de luz ").unwrap().as_str(), "corte de luz");
+        assert!(Reason::new("").unwrap().is_empty());
+        for bad in ["a\nb", &"x".repeat(501)] {
+            assert_eq!(Reason::new(bad), Err(TextError::Reason), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Draws that operators lead, the agencies' register, and the trail of it all.
+
+use std::ops::ControlFlow;
+
+use super::fixture::{AT, small_batch, terms};
+use super::{Subject, wait};
+use crate::act::{
+    Act, ActError, Acted, Actor, Label, Reason, Registration, Schedule, Signed, Unfinished,
+};
+use crate::agencies::AgencyId;
+use crate::draw::{DrawId, DrawState, Timestamp};
+use crate::draws::AgencyStanding;
+use crate::event::Event;
+use crate::operated::{Closing, Operated};
+use crate::store::{
+    AppendError, Appended, CloseError, DrawError, FinishError, Finished, OpenDrawError, Trace,
+};
+
+fn later(ms: u64) -> Timestamp {
+    Timestamp(AT.0 + ms)
+}
+
+fn signed(by: &str, why: &str, act: Act) -> Signed {
+    let by = Actor::Operator(Label::new(by).unwrap());
+    Signed { by, why: Reason::new(why).unwrap(), act }
+}
+
+fn by_the_clock(act: Act) -> Signed {
+    Signed { by: Actor::Clock, why: Reason::default(), act }
+}
+
+fn registration(agency: u32, enabled: bool) -> Registration {
+    let (name, place) = (Label::new("La Ñata").unwrap(), Label::new("Goya").unwrap());
+    Registration { agency: AgencyId(agency), name, place, enabled }
+}
+
+impl dyn Subject + '_ {
+    fn act_at(&self, at: Timestamp, signed: Signed) -> Result<Acted, ActError> {
+        wait(|done| self.store().act(signed, at, done))
+    }
+
+    fn act(&self, by: &str, act: Act) -> Result<Acted, ActError> {
+        self.act_at(AT, signed(by, "", act))
+    }
+
+    fn announce(&self, name: &str, agencies: u32, schedule: Schedule) -> DrawId {
+        let act = Act::Announce { terms: terms(name, agencies), schedule };
+        match self.act("ana", act).unwrap() {
+            Acted::Announced(draw) => draw,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A draw that was announced and opened.
+    fn opened(&self, name: &str, agencies: u32) -> DrawId {
+        let draw = self.announce(name, agencies, Schedule::default());
+        assert_eq!(self.act("ana", Act::Open(draw)), Ok(Acted::Done));
+        draw
+    }
+
+    /// A draw that was closed, for a reason.
+    fn closed(&self, name: &str) -> DrawId {
+        let draw = self.opened(name, 1);
+        let close = signed("ana", "corte de luz", Act::Close(draw));
+        assert_eq!(self.act_at(AT, close), Ok(Acted::Done));
+        draw
+    }
+
+    fn enter(&self, by: &str, draw: DrawId, number: u32) -> Result<Acted, ActError> {
+        self.act(by, Act::EnterNumber { draw, number })
+    }
+
+    fn operated(&self, draw: DrawId) -> Operated {
+        self.status(draw).operated.unwrap()
+    }
+
+    fn trail_from(&self, from: u64) -> Vec<Trace> {
+        let mut trail = Vec::new();
+        let read = self.store().trail(from, &mut |trace| {
+            trail.push(trace);
+            ControlFlow::Continue(())
+        });
+        read.unwrap();
+        trail
+    }
+}
+
+/// Neither bets nor FINISH, nor can it be made; opening it again changes nothing.
+pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subject) {
+    let draw = subject.announce("operado", 2, Schedule::default());
+    assert_eq!(subject.status(draw).state, DrawState::Announced);
+    let batch = small_batch(draw, 1, 0);
+    assert_eq!(subject.append(&batch), Err(AppendError::NotOpened));
+    assert_eq!(subject.finish(draw, 1), Err(FinishError::NotOpened));
+    assert_eq!(subject.make(draw, 7), Err(DrawError::NotClosed));
+    assert_eq!(subject.act("ana", Act::Open(draw)), Ok(Acted::Done));
+    assert_eq!(subject.act("eva", Act::Open(draw)), Ok(Acted::Repeated));
+    assert_eq!(subject.append(&batch), Ok(Appended::New));
+    assert_eq!(subject.operated(draw).opened_at, Some(AT));
+}
+
+/// A name is taken once, whether operators lead the draw or not; neither kind is treated as the other.
+pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
+    let draw = subject.announce("operado", 2, Schedule::default());
+    let again = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
+    assert_eq!(subject.act("ana", again), Err(ActError::NameTaken));
+    // Nor does one that goes by itself take it over.
+    let open = subject.open_with(&terms("operado", 2));
+    assert!(matches!(open, Err(OpenDrawError::OtherTerms(_))), "{open:?}");
+    assert_eq!(subject.statuses().len(), 1);
+    let automatic = subject.open("solo", 1);
+    assert_eq!(subject.act("ana", Act::Close(automatic)), Err(ActError::Automatic));
+    assert_eq!(subject.close(draw), Err(CloseError::Operated));
+}
+
+/// A close out of the ordinary is explained, and who closed and why is kept.
+pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subject) {
+    let closes_at = later(1000);
+    let schedule = Schedule { opens_at: None, closes_at: Some(closes_at) };
+    let draw = subject.announce("operado", 2, schedule);
+    subject.act("ana", Act::Open(draw)).unwrap();
+    let close = Act::Close(draw);
+    let refused =
+        |agencies, closes_at| Err(ActError::ReasonNeeded(Unfinished { agencies, closes_at }));
+    assert_eq!(subject.act("ana", close.clone()), refused(2, Some(closes_at)));
+    subject.finish(draw, 1).unwrap();
+    let late = later(1001);
+    assert_eq!(subject.act_at(late, signed("ana", "", close.clone())), refused(1, None));
+    subject.finish(draw, 2).unwrap();
+    assert_eq!(subject.act("ana", close.clone()), refused(0, Some(closes_at)));
+    let why = Reason::new("corte de luz").unwrap();
+    let explained = Signed { why: why.clone(), ..signed("ana", "", close.clone()) };
+    assert_eq!(subject.act_at(AT, explained), Ok(Acted::Done));
+    assert_eq!(subject.act("eva", close), Ok(Acted::Repeated));
+    let by = Actor::Operator(Label::new("ana").unwrap());
+    assert_eq!(subject.operated(draw).closed, Some(Closing { at: AT, by, why }));
+}
+
+/// The clock acts at its time and not before, and no bet enters from that time on.
+pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
+    let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
+    let draw = subject.announce("operado", 1, schedule);
+    let at = |ms, act| subject.act_at(later(ms), by_the_clock(act));
+    assert_eq!(at(99, Act::Open(draw)), Err(ActError::NotTime));
+    assert_eq!(at(100, Act::Open(draw)), Ok(Acted::Done));
+    assert_eq!(at(199, Act::Close(draw)), Err(ActError::NotTime));
+    let append = |ms, chunk| {
+        let batch = small_batch(draw, 1, chunk);
+        wait(|done| subject.store().append(batch, later(ms), done))
+    };
+    assert_eq!(append(199, 0), Ok(Appended::New));
+    // From its time on it is closed, whenever the clock's act comes.
+    let closes_at = Some(later(200));
+    assert_eq!(append(200, 1), Err(AppendError::DrawClosed(closes_at)));
+    assert_eq!(append(200, 0), Ok(Appended::Repeated));
+    assert_eq!(at(201, Act::Close(draw)), Ok(Acted::Done));
+    assert_eq!(append(300, 1), Err(AppendError::DrawClosed(Some(later(201)))));
+    assert_eq!(subject.operated(draw).closed.unwrap().by, Actor::Clock);
+    let entry = Act::EnterNumber { draw, number: 7 };
+    assert_eq!(at(300, entry), Err(ActError::NotForTheClock));
+}
+
+/// FINISH after the close is acknowledged and counts for nothing.
+pub fn who_did_not_finish_changes_nothing_after_the_close(subject: &mut dyn Subject) {
+    let draw = subject.closed("operado");
+    let finished = subject.finish(draw, 1).unwrap();
+    assert_eq!(finished, Finished { repeated: true, agencies_finished: 0, all: false });
+    assert!(!subject.status(draw).all_finished());
+}
+
+/// Two people, the same number; if they differ both begin again, also over a restart.
+pub fn a_draw_is_made_with_the_number_that_two_operators_enter(subject: &mut dyn Subject) {
+    let draw = subject.closed("operado");
+    assert_eq!(subject.make(draw, 7), Err(DrawError::NotAgreed));
+    assert_eq!(subject.enter("ana", draw, 7), Ok(Acted::NumberAwaited));
+    assert_eq!(subject.operated(draw).entered_by, Some(Label::new("ana").unwrap()));
+    let entered_before = ActError::EnteredBefore(Label::new("ana").unwrap());
+    assert_eq!(subject.enter("ana", draw, 7), Err(entered_before));
+    assert_eq!(subject.enter("eva", draw, 70), Ok(Acted::NumbersDiffer));
+    assert_eq!(subject.operated(draw).entered_by, None);
+    assert_eq!(subject.make(draw, 7), Err(DrawError::NotAgreed));
+
+    subject.reopen();
+    assert_eq!(subject.enter("eva", draw, 7), Ok(Acted::NumberAwaited));
+    subject.reopen();
+    assert_eq!(subject.enter("ana", draw, 7), Ok(Acted::NumbersAgree(7)));
+    assert_eq!(subject.make(draw, 8), Err(DrawError::NotAgreed));
+    assert!(!subject.make(draw, 7).unwrap().repeated);
+    assert_eq!(subject.operated(draw).drawn_at, Some(AT));
+}
+
+/// Publishing comes after the draw, and again changes nothing.
+pub fn winners_are_published_once_after_the_draw(subject: &mut dyn Subject) {
+    let draw = subject.closed("operado");
+    let publish = Act::Publish(draw);
+    assert!(matches!(subject.act("ana", publish.clone()), Err(ActError::State { .. })));
+    subject.enter("ana", draw, 7).unwrap();
+    subject.enter("eva", draw, 7).unwrap();
+    subject.make(draw, 7).unwrap();
+    assert!(!subject.status(draw).is_published());
+    assert_eq!(subject.act("ana", publish.clone()), Ok(Acted::Done));
+    assert_eq!(subject.act("eva", publish), Ok(Acted::Repeated));
+    assert!(subject.status(draw).is_published());
+}
+
+/// Also what it sent before; the others go on, and so does it once it is enabled.
+pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject) {
+    let draw = subject.opened("operado", 2);
+    let (first, second) = (small_batch(draw, 1, 0), small_batch(draw, 1, 1));
+    subject.append(&first).unwrap();
+    let register = |enabled| subject.act("ana", Act::Register(registration(1, enabled)));
+    assert_eq!(register(false), Ok(Acted::Done));
+    assert_eq!(register(false), Ok(Acted::Repeated));
+    for batch in [&first, &second] {
+        assert_eq!(subject.append(batch), Err(AppendError::AgencyDisabled(AgencyId(1))));
+    }
+    assert_eq!(subject.finish(draw, 1), Err(FinishError::AgencyDisabled(AgencyId(1))));
+    assert_eq!(subject.append(&small_batch(draw, 2, 0)), Ok(Appended::New));
+    assert_eq!(register(true), Ok(Acted::Done));
+    assert_eq!(subject.append(&second), Ok(Appended::New));
+    let roster = wait(|done| subject.store().roster(done));
+    assert_eq!(roster, Ok(vec![registration(1, true)]));
+}
+
+/// Batches behind a gap are counted too.
+pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
+    let draw = subject.opened("operado", 2);
+    for chunk in [0, 2] {
+        subject.append(&small_batch(draw, 2, chunk)).unwrap();
+    }
+    subject.finish(draw, 2).unwrap();
+    let standings = wait(|done| subject.store().standings(draw, done));
+    let of = |agency, batches, finished| AgencyStanding {
+        agency: AgencyId(agency),
+        batches,
+        bets: batches,
+        finished,
+    };
+    assert_eq!(standings, Ok(vec![of(1, 0, false), of(2, 2, true)]));
+    assert!(wait(|done| subject.store().standings(DrawId(9), done)).is_err());
+}
+
+/// With their sequence and time, from any sequence on, also over a restart.
+pub fn the_trail_shows_all_events_but_batches_in_order(subject: &mut dyn Subject) {
+    let draw = subject.opened("operado", 1);
+    subject.append(&small_batch(draw, 1, 0)).unwrap();
+    subject.finish(draw, 1).unwrap();
+    let note = Act::Note { topic: Label::new("login").unwrap(), text: Reason::default() };
+    subject.act_at(later(5), signed("eva", "", note.clone())).unwrap();
+    let finished = Event::AgencyFinished { draw, agency: AgencyId(1) };
+    let noted = Event::Acted(Box::new(signed("eva", "", note)));
+    let expected = [
+        Trace { sequence: 3, at: AT, event: finished },
+        Trace { sequence: 4, at: later(5), event: noted },
+    ];
+    assert_eq!(subject.trail_from(2), expected);
+    assert_eq!(subject.trail_from(0).len(), 4);
+    subject.reopen();
+    assert_eq!(subject.trail_from(4), expected[1..]);
+    assert_eq!(subject.trail_from(5), []);
+}

@@ -1,0 +1,223 @@
+//! The rules of a draw that operators lead through its life: announced, open, closed, made,
+//! published.
+//!
+//! It is closed by the clock or by an operator, who must say why when that is early or when agencies
+//! have not finished. Its number is entered by two operators, neither of whom sees what the other
+//! entered; when the two differ both enter it again.
+
+use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
+use crate::draw::{DrawState, DrawTerms, Timestamp};
+
+/// What is known of a draw because operators lead it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operated {
+    /// When the clock acts in it.
+    pub schedule: Schedule,
+    /// When it was announced.
+    pub announced_at: Timestamp,
+    /// When it was opened.
+    pub opened_at: Option<Timestamp>,
+    /// When, by whom and why it was closed.
+    pub closed: Option<Closing>,
+    /// Who entered the number first; the number is nobody's to see.
+    pub entered_by: Option<Label>,
+    /// The number that both entered.
+    pub agreed: Option<u32>,
+    /// When it was made.
+    pub drawn_at: Option<Timestamp>,
+    /// When its winners were published.
+    pub published_at: Option<Timestamp>,
+}
+
+/// How a draw was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Actor,
+    /// Why, as they put it.
+    pub why: Reason,
+}
+
+/// What the rules hold of such a draw.
+#[derive(Debug)]
+pub(crate) struct Course {
+    shown: Operated,
+    /// What was entered first.
+    entry: Option<u32>,
+}
+
+/// Where a draw is, for deciding about an act.
+pub(crate) struct Standing<'a> {
+    pub(crate) terms: &'a DrawTerms,
+    pub(crate) state: DrawState,
+    pub(crate) agencies_missing: u64,
+}
+
+impl Course {
+    pub(crate) fn announced(schedule: Schedule, at: Timestamp) -> Self {
+        let shown = Operated {
+            schedule,
+            announced_at: at,
+            opened_at: None,
+            closed: None,
+            entered_by: None,
+            agreed: None,
+            drawn_at: None,
+            published_at: None,
+        };
+        Self { shown, entry: None }
+    }
+
+    pub(crate) fn shown(&self) -> &Operated {
+        &self.shown
+    }
+
+    /// When it was closed, or when it had to be by the clock if that is over at `now`.
+    pub(crate) fn closed_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = self.shown.schedule.closes_at.filter(|closes_at| *closes_at <= now);
+        self.shown.closed.as_ref().map(|closing| closing.at).or(due)
+    }
+
+    /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
+    pub(crate) fn decide(
+        &self,
+        draw: &Standing<'_>,
+        by: &Actor,
+        why: &Reason,
+        act: &Act,
+        now: Timestamp,
+    ) -> Result<Acted, ActError> {
+        let state = |wanted| ActError::State { now: in_words(draw.state), wanted };
+        match (act, draw.state) {
+            (Act::Open(_), DrawState::Announced) => self.decide_open(by, now),
+            (Act::Open(_), DrawState::Open) => Ok(Acted::Repeated),
+            (Act::Open(_), _) => Err(state("opened")),
+            (Act::Close(_), DrawState::Open) => {
+                self.decide_close(draw.agencies_missing, by, why, now)
+            }
+            (Act::Close(_), DrawState::Announced) => Err(state("closed")),
+            (Act::Close(_), _) => Ok(Acted::Repeated),
+            (Act::EnterNumber { number, .. }, DrawState::Closed) => {
+                self.decide_entry(draw.terms, by, *number)
+            }
+            (Act::EnterNumber { .. }, _) => Err(state("given a number")),
+            (Act::Publish(_), DrawState::Drawn { .. }) if *by == Actor::Clock => {
+                Err(ActError::NotForTheClock)
+            }
+            (Act::Publish(_), DrawState::Drawn { .. }) => Ok(match self.shown.published_at {
+                None => Acted::Done,
+                Some(_) => Acted::Repeated,
+            }),
+            (Act::Publish(_), _) => Err(state("published")),
+            (Act::Announce { .. } | Act::Register(_) | Act::Note { .. }, _) => {
+                unreachable!("these are about no draw")
+            }
+        }
+    }
+
+    fn decide_open(&self, by: &Actor, now: Timestamp) -> Result<Acted, ActError> {
+        let Schedule { opens_at, closes_at } = self.shown.schedule;
+        if closes_at.is_some_and(|closes_at| closes_at <= now) {
+            return Err(ActError::Schedule);
+        }
+        if *by == Actor::Clock && opens_at.is_none_or(|opens_at| now < opens_at) {
+            return Err(ActError::NotTime);
+        }
+        Ok(Acted::Done)
+    }
+
+    fn decide_close(
+        &self,
+        missing: u64,
+        by: &Actor,
+        why: &Reason,
+        now: Timestamp,
+    ) -> Result<Acted, ActError> {
+        let closes_at = self.shown.schedule.closes_at;
+        let early = closes_at.filter(|closes_at| now < *closes_at);
+        if *by == Actor::Clock {
+            let due = closes_at.is_some() && early.is_none();
+            return if due { Ok(Acted::Done) } else { Err(ActError::NotTime) };
+        }
+        if why.is_empty() && (missing > 0 || early.is_some()) {
+            let unfinished = Unfinished { agencies: missing, closes_at: early };
+            return Err(ActError::ReasonNeeded(unfinished));
+        }
+        Ok(Acted::Done)
+    }
+
+    fn decide_entry(&self, terms: &DrawTerms, by: &Actor, number: u32) -> Result<Acted, ActError> {
+        let Actor::Operator(by) = by else { return Err(ActError::NotForTheClock) };
+        let range = terms.numbers;
+        if !range.contains(number) {
+            return Err(ActError::NumberRange { number, range });
+        }
+        if let Some(agreed) = self.shown.agreed {
+            return if agreed == number {
+                Ok(Acted::Repeated)
+            } else {
+                Err(ActError::State { now: "has its number", wanted: "given another" })
+            };
+        }
+        match (&self.shown.entered_by, self.entry) {
+            (Some(first), _) if first == by => Err(ActError::EnteredBefore(by.clone())),
+            (_, None) => Ok(Acted::NumberAwaited),
+            (_, Some(entry)) if entry == number => Ok(Acted::NumbersAgree(number)),
+            (_, Some(_)) => Ok(Acted::NumbersDiffer),
+        }
+    }
+
+    /// Takes an act that was decided; gives the state that the draw goes to, if it changes.
+    pub(crate) fn take(
+        &mut self,
+        by: &Actor,
+        why: &Reason,
+        act: &Act,
+        acted: Acted,
+        at: Timestamp,
+    ) -> Option<DrawState> {
+        match act {
+            Act::Open(_) => {
+                self.shown.opened_at = Some(at);
+                return Some(DrawState::Open);
+            }
+            Act::Close(_) => {
+                self.shown.closed = Some(Closing { at, by: by.clone(), why: why.clone() });
+                return Some(DrawState::Closed);
+            }
+            Act::EnterNumber { number, .. } => {
+                let first = acted == Acted::NumberAwaited;
+                self.entry = first.then_some(*number);
+                self.shown.entered_by = match by {
+                    Actor::Operator(name) if first => Some(name.clone()),
+                    _ => None,
+                };
+                self.shown.agreed = (acted == Acted::NumbersAgree(*number)).then_some(*number);
+            }
+            Act::Publish(_) => self.shown.published_at = Some(at),
+            Act::Announce { .. } | Act::Register(_) | Act::Note { .. } => {}
+        }
+        None
+    }
+
+    /// Whether the draw may be made with this number.
+    pub(crate) fn agrees_on(&self, number: u32) -> bool {
+        self.shown.agreed == Some(number)
+    }
+
+    pub(crate) fn made(&mut self, at: Timestamp) {
+        self.shown.drawn_at = Some(at);
+    }
+}
+
+/// Where a draw is, as part of a sentence.
+fn in_words(state: DrawState) -> &'static str {
+    match state {
+        DrawState::Announced => "has not been opened",
+        DrawState::Open => "is open",
+        DrawState::Closed => "is closed",
+        DrawState::Drawn { .. } => "has been made",
+    }
+}

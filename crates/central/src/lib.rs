@@ -30,5 +30,5 @@ pub use central::{Central, ServeError};
 pub use clock::Clock;
 pub use limits::{Limits, LimitsError};
 pub use options::{Options, WinningNumber};
-pub use service::{MakeDrawError, OpenError, WinnersError};
+pub use service::{Connected, Identity, MakeDrawError, OpenError, Presence, WinnersError};
 pub use tcp::{NoPlace, translate};

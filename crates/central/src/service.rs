@@ -4,6 +4,7 @@
 //! Service       asks the store, makes the served draw once all have finished, reads winners
 //! answers       every request is answered once; a store that failed is noticed
 //! draw          a draw and how far its winners are
+//! presence      who is connected now
 //! ```
 //!
 //! Invariants:
@@ -17,6 +18,7 @@
 
 mod answers;
 mod draw;
+mod presence;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,8 @@ use crate::options::{Options, WinningNumber};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
+pub(crate) use presence::Attendance;
+pub use presence::{Connected, Identity, Presence};
 
 /// The domain service. One a store.
 pub(crate) struct Service {
@@ -48,6 +52,7 @@ pub(crate) struct Service {
     /// All the store's draws: only this service opens one.
     draws: Vec<Arc<Draw>>,
     served: Arc<Draw>,
+    presence: Arc<Presence>,
     failure: Arc<Failure>,
     runtime: Handle,
     /// What must end before the store is left.
@@ -125,6 +130,7 @@ impl Service {
         let draws: Vec<_> = statuses.into_iter().map(|status| Arc::new(draw_of(status))).collect();
         let served = draws.iter().find(|draw| draw.id == opened);
         let served = Arc::clone(served.expect("it is among the draws, as its status was"));
+        let presence = Presence::new(Arc::clone(&clock));
         let service = Arc::new(Self {
             store,
             clock,
@@ -132,6 +138,7 @@ impl Service {
             winners_wait: options.winners_wait,
             draws,
             served,
+            presence,
             failure,
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
@@ -154,6 +161,11 @@ impl Service {
     /// The longest that somebody waits for a draw's winners.
     pub(crate) fn winners_wait(&self) -> Duration {
         self.winners_wait
+    }
+
+    /// Who is connected.
+    pub(crate) fn presence(&self) -> &Arc<Presence> {
+        &self.presence
     }
 
     /// Stores a batch. `done` must be short: it runs on a thread of the store's.

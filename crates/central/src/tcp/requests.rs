@@ -51,12 +51,15 @@ impl Connection {
                     tracing::warn!(
                         action = "recibir_mensaje",
                         result = "fail",
-                        ip = %self.peer,
+                        ip = %self.peer(),
                         error = %error,
                     );
                 }
             }
             taken = true;
+        }
+        if taken {
+            self.attendance.heard();
         }
         taken
     }
@@ -88,6 +91,10 @@ impl Connection {
     }
 
     fn submit(&mut self, ticket: Ticket, request: Request) {
+        self.attendance.spoke_for(request.agency());
+        if !matches!(request, Request::Hello { .. }) {
+            self.attendance.takes_part_in(&self.draw);
+        }
         match request {
             Request::Hello { version, agency, draw_name } => {
                 self.greet(ticket, version, agency, draw_name);
@@ -178,6 +185,7 @@ impl Connection {
                     let terms = &draw.terms;
                     let welcome = translate::welcome(version, agency, limits, terms, &progress);
                     self.session.greet(ticket, welcome);
+                    self.attendance.takes_part_in(&draw);
                     self.draw = draw;
                 }
                 Err(error) => self.refuse_hello(ticket, agency, &error.into()),

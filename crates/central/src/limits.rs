@@ -50,8 +50,8 @@ pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
 /// How long after a store without room for it the making of a draw is tried again.
 pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
-/// How often the clock looks whether a draw is to be opened or closed. Bets are refused from the close
-/// on all the same.
+/// How often the clock looks whether a draw is to be opened or closed. Bets are refused from the
+/// close on all the same.
 pub(crate) const CLOCK_TICK_TIME: Duration = Duration::from_millis(100);
 
 /// What a central grants to its agencies.

@@ -1,5 +1,5 @@
-//! What operators do, each act on record before it takes effect; the clock, which acts for them; and
-//! what they may look at.
+//! What operators do, each act on record before it takes effect; the clock, which acts for them;
+//! and what they may look at.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
@@ -18,8 +18,8 @@ impl Service {
     /// Puts an act on record and has it take effect.
     ///
     /// # Errors
-    /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of room
-    /// is made when the number is entered again, or at the next start.
+    /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of
+    /// room is made when the number is entered again, or at the next start.
     pub async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
         let now = self.clock.now();
         let acting = signed.clone();
@@ -48,7 +48,7 @@ impl Service {
                 self.read_winners(&draw);
             }
             (Act::Register(registration), _) => {
-                self.allow(registration.agency, registration.enabled)
+                self.allow(registration.agency, registration.enabled);
             }
             _ => {}
         }

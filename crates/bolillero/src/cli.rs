@@ -3,7 +3,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs, WinnersArgs,
+    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs,
+    WinnersArgs,
 };
 use crate::exit::Ending;
 use crate::settings;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Recount a draw's winners from the ledger alone.
     Winners(WinnersArgs),
+    /// Print who did what in a ledger, when and why.
+    Audit(AuditArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
     /// Measure how fast bets are acknowledged on this machine.

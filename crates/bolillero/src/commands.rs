@@ -1,6 +1,7 @@
 //! The subcommands, one module each.
 
 mod agency;
+mod audit;
 mod bench;
 mod check;
 mod demo;
@@ -14,6 +15,7 @@ mod winners;
 
 pub(crate) use agency::AgencyArgs;
 pub use agency::agency_settings;
+pub(crate) use audit::AuditArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
@@ -35,6 +37,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Generate(args) => generate::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Winners(args) => winners::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

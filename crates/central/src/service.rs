@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::limits::{DRAW_RETRY_TIME, LimitsError};
+use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
@@ -54,6 +55,7 @@ pub(crate) struct Service {
     draws: RwLock<Vec<Arc<Draw>>>,
     disabled: RwLock<BTreeSet<AgencyId>>,
     failure: Arc<Failure>,
+    metrics: Arc<Metrics>,
     runtime: Handle,
     /// What must end before the store is left.
     tasks: TaskTracker,
@@ -160,6 +162,7 @@ impl Service {
             draws: RwLock::new(draws),
             disabled: RwLock::new(disabled.collect()),
             failure,
+            metrics: Arc::default(),
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -262,6 +265,11 @@ impl Service {
         }
         self.read_winners(draw);
         Ok(draw.subscribe())
+    }
+
+    /// What is counted while agencies are served.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Whether the store failed.

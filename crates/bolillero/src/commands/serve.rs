@@ -66,7 +66,8 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
-    /// How many agencies take part: those numbered 1 to N.
+    /// How many agencies take part: those numbered 1 to N. The one draw then goes by itself: it is
+    /// made when all of them have finished. Without it operators lead the draws (--http).
     #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agencies: Option<u32>,
@@ -281,7 +282,21 @@ impl ServeArgs {
     }
 
     fn options(&self) -> Result<Options, Ending> {
-        let agencies = needed(self.agencies, "agencies")?;
+        let limits = self.limits();
+        limits.check().map_err(Ending::wrong)?;
+        Ok(Options {
+            mode: self.mode()?,
+            winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
+            limits,
+        })
+    }
+
+    /// With a number of agencies there is one draw, which goes by itself; without, operators lead
+    /// the draws.
+    fn mode(&self) -> Result<Mode, Ending> {
+        let Some(agencies) = self.agencies else {
+            return self.operated();
+        };
         let name = match &self.draw {
             Some(Name(name)) => name.clone(),
             None => DrawName::new("sorteo").expect("a name without blanks at its ends"),
@@ -294,20 +309,28 @@ impl ServeArgs {
                  --winning-number"
             )));
         }
-        let limits = self.limits();
-        limits.check().map_err(Ending::wrong)?;
-        Ok(Options {
-            mode: Mode::Automatic {
-                terms: DrawTerms {
-                    name,
-                    agencies: Agencies::first(agencies).map_err(Ending::wrong)?,
-                    numbers,
-                },
-                winning_number: number,
-            },
-            winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
-            limits,
-        })
+        let agencies = Agencies::first(agencies).map_err(Ending::wrong)?;
+        let terms = DrawTerms { name, agencies, numbers };
+        Ok(Mode::Automatic { terms, winning_number: number })
+    }
+
+    fn operated(&self) -> Result<Mode, Ending> {
+        if self.http.is_none() {
+            return Err(Ending::wrong(
+                "--agencies is needed for a draw that goes by itself, or --http for operators who                  lead draws: give one as a flag, as BOLILLERO_AGENCIES or BOLILLERO_HTTP, or in                  the configuration file",
+            ));
+        }
+        let of_one_draw = [
+            ("draw", self.draw.is_some()),
+            ("winning-number", self.winning_number.is_some()),
+            ("numbers", self.numbers.is_some()),
+        ];
+        match of_one_draw.into_iter().find(|(_, given)| *given) {
+            None => Ok(Mode::Operated),
+            Some((name, _)) => Err(Ending::wrong(format!(
+                "--{name} is of a draw that goes by itself, and needs --agencies; where operators                  lead the draws they say it when they announce one"
+            ))),
+        }
     }
 
     fn ledger_options(&self) -> Result<ledger::Options, Ending> {

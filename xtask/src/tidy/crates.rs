@@ -35,10 +35,11 @@ pub(super) struct Dependency {
 const ALLOWED: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("lottery", &[]),
+    ("operators", &[]),
     ("ledger", &["lottery"]),
     ("agency", &["wire", "lottery"]),
-    ("central", &["wire", "lottery"]),
-    ("bolillero", &["wire", "lottery", "ledger", "agency", "central"]),
+    ("central", &["wire", "lottery", "operators"]),
+    ("bolillero", &["wire", "lottery", "operators", "ledger", "agency", "central"]),
     ("sim", &["wire", "lottery", "ledger", "agency", "central", "bolillero"]),
     ("checks", &["wire", "lottery", "ledger", "agency", "bolillero"]),
     ("xtask", &[]),

@@ -3,7 +3,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs,
+    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
+    ServeArgs,
     WinnersArgs,
 };
 use crate::exit::Ending;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Run an agency: send a file of bets and wait for the winners.
     Agency(Box<AgencyArgs>),
+    /// Say who runs the lottery: operators, their roles, passwords and tokens.
+    Operator(OperatorArgs),
     /// Run a central and its agencies on this machine, and show what came of it.
     Demo(DemoArgs),
     /// Write files of plausible bets.

@@ -8,6 +8,7 @@ mod demo;
 mod export;
 mod folder;
 mod generate;
+mod operator;
 mod processes;
 mod progress;
 mod serve;
@@ -21,6 +22,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
+pub(crate) use operator::OperatorArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
 pub(crate) use winners::WinnersArgs;
@@ -38,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Export(args) => export::run(&args),
         Command::Winners(args) => winners::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Operator(args) => operator::run(args),
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

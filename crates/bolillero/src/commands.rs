@@ -8,6 +8,7 @@ mod demo;
 mod export;
 mod folder;
 mod generate;
+mod http;
 mod operator;
 mod processes;
 mod progress;

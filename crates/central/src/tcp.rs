@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! listener      takes connections, up to the limits
-//! places        the limits: how many there are, in all and from one address
 //! turned_away   what becomes of those over a limit
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
@@ -22,11 +21,9 @@
 mod connection;
 mod listener;
 mod outcomes;
-mod places;
 mod requests;
 pub mod translate;
 mod turned_away;
 mod winners;
 
 pub(crate) use listener::Agencies;
-pub use places::NoPlace;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
+use super::http;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::ReadSettings;
@@ -25,7 +26,7 @@ use crate::{descriptors, settings, signals};
 const EXAMPLES: &str = "\
 Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
-  bolillero serve --config central.toml --log-format json
+  bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080
 
 A configuration file holds the same settings with _ for -:
   listen = \"127.0.0.1:12345\"
@@ -53,6 +54,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_LISTEN", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<String>,
+
+    /// Address for operators and programs: API, metrics, health. Without it there is none. Not
+    /// encrypted: the loopback, or a proxy before it.
+    #[arg(long, env = "BOLILLERO_HTTP", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<String>,
 
     /// Folder of the ledger; made when it is missing.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
@@ -156,6 +163,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     allow_connections(options.limits.connections_max);
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let socket = runtime.block_on(bound(&listen))?;
+    let http = match &settings.http {
+        Some(http) => Some(runtime.block_on(http::bound(http, &data))?),
+        None => None,
+    };
     let ledger = Arc::new(open_ledger(&data, ledger_options)?);
     let store = Arc::clone(&ledger);
     let served = runtime.block_on(async move {
@@ -163,6 +174,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let central = Central::open(store, Arc::new(SystemClock), options)
             .await
             .context("can't open the draw")?;
+        let central = match http {
+            Some(http) => central.with_http(http.options()?),
+            None => central,
+        };
         let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
         tracing::info!(action = "escuchar", result = "success", direccion = %address);
@@ -177,7 +192,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
 }
 
 /// A socket that has the address, and that nobody can connect to yet.
-async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
+pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
     let failed = |error: io::Error| {
         let wrong = error.kind() == io::ErrorKind::InvalidInput;
         let error = anyhow::Error::new(error).context(cant_listen(listen));
@@ -202,7 +217,7 @@ fn bound_to(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn cant_listen(listen: &str) -> String {
+pub(super) fn cant_listen(listen: &str) -> String {
     format!("can't listen on {listen}; is the address free and valid?")
 }
 

@@ -19,9 +19,9 @@ use wire::SessionLimits;
 use crate::limits::{
     ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, SOCKET_LEN_MAX,
 };
+use crate::places::{Place, Places};
 use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
-use crate::tcp::places::{Place, Places};
 use crate::tcp::turned_away::TurnedAway;
 
 /// The agencies' side of the central.
@@ -113,6 +113,8 @@ impl Agencies {
 
 /// A connection's task: what it takes is what an idle connection costs.
 async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) {
+    let metrics = Arc::clone(connection.shared.service.metrics());
+    let _counted = metrics.agency_connected();
     cut.run_until_cancelled(connection.run()).await;
 }
 

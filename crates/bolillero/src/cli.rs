@@ -4,8 +4,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
-    ServeArgs,
-    WinnersArgs,
+    ServeArgs, WinnersArgs,
 };
 use crate::exit::Ending;
 use crate::settings;

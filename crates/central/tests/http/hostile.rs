@@ -132,7 +132,8 @@ async fn what_was_counted_is_told() {
     assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     for line in [
         "bolillero_batches_total{result=\"accepted\"} 0",
-        "bolillero_connections{kind=\"http\"} 1",
+        "bolillero_http_connections 1",
+        "bolillero_agency_connections{identity=\"claimed\"} 0",
         "bolillero_disk_free_bytes 12345",
     ] {
         assert!(metrics.body.lines().any(|it| it == line), "{line}: {}", metrics.body);

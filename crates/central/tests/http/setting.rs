@@ -21,8 +21,6 @@ pub(crate) const PASSWORD: &str = "a long password";
 /// A running central. There is an operator of each role, of its name.
 pub(crate) struct Running {
     pub(crate) port: u16,
-    /// Where agencies connect to.
-    pub(crate) agencies_port: u16,
     pub(crate) clock: Arc<SetClock>,
     data: TempDir,
     shutdown: CancellationToken,
@@ -94,10 +92,9 @@ impl Running {
         };
         let central = central.await.unwrap().with_http(http);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let agencies_port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(central.serve(listener, shutdown.clone()));
-        Self { port: address.port(), agencies_port, clock, data, shutdown, serving }
+        Self { port: address.port(), clock, data, shutdown, serving }
     }
 
     pub(crate) fn data(&self) -> &Path {

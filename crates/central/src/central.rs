@@ -75,7 +75,7 @@ impl Central {
         Self { http: Some(http), ..self }
     }
 
-    /// Serves agencies, and operators if so asked, until `shutdown` is cancelled, and ends when all
+    /// Serves agencies, and operators if so asked, until `shutdown` is cancelled; ends when all
     /// connections have.
     ///
     /// # Errors

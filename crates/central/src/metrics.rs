@@ -29,7 +29,6 @@ pub(crate) struct Metrics {
     /// Batches by the bound that their time is within; not cumulative.
     latencies: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
-    agency_connections: AtomicU64,
     http_connections: AtomicU64,
 }
 
@@ -58,7 +57,6 @@ impl Default for Metrics {
             refused: std::array::from_fn(|_| Batches::default()),
             latencies: Default::default(),
             latency_sum_us: AtomicU64::default(),
-            agency_connections: AtomicU64::default(),
             http_connections: AtomicU64::default(),
         }
     }
@@ -84,11 +82,6 @@ impl Metrics {
         }
     }
 
-    /// An agency is connected, until what is returned is dropped.
-    pub(crate) fn agency_connected(&self) -> Counted<'_> {
-        Counted::new(&self.agency_connections)
-    }
-
     /// Somebody is connected over HTTP, until what is returned is dropped.
     pub(crate) fn http_connected(&self) -> Counted<'_> {
         Counted::new(&self.http_connections)
@@ -107,11 +100,8 @@ impl Metrics {
         let sum = seconds(read(&self.latency_sum_us));
         to.value("bolillero_acknowledgement_seconds_sum", &[], sum);
         to.value("bolillero_acknowledgement_seconds_count", &[], so_far);
-        to.about("bolillero_connections", "gauge", "Open connections.");
-        let connections = [("agency", &self.agency_connections), ("http", &self.http_connections)];
-        for (kind, count) in connections {
-            to.value("bolillero_connections", &[("kind", kind)], read(count));
-        }
+        to.about("bolillero_http_connections", "gauge", "Open connections over HTTP.");
+        to.value("bolillero_http_connections", &[], read(&self.http_connections));
     }
 
     fn tell_batches(&self, to: &mut Exposition) {
@@ -251,11 +241,10 @@ mod tests {
     #[test]
     fn connections_count_while_they_are_held() {
         let metrics = Metrics::default();
-        let held = (metrics.agency_connected(), metrics.agency_connected());
-        assert!(told(&metrics).contains("bolillero_connections{kind=\"agency\"} 2"));
+        let held = (metrics.http_connected(), metrics.http_connected());
+        assert!(told(&metrics).contains("bolillero_http_connections 2"));
         drop(held);
-        assert!(told(&metrics).contains("bolillero_connections{kind=\"agency\"} 0"));
-        assert!(told(&metrics).contains("bolillero_connections{kind=\"http\"} 0"));
+        assert!(told(&metrics).contains("bolillero_http_connections 0"));
     }
 
     #[test]

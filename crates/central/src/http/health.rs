@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::http::state::App;
 use crate::metrics::Exposition;
+use crate::service::{Connected, Identity};
 
 /// Whether the central can do its work, part by part.
 #[derive(Serialize, ToSchema)]
@@ -58,6 +59,13 @@ pub(super) async fn readyz(State(app): State<App>) -> impl IntoResponse {
 pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let mut told = Exposition::default();
     app.service.metrics().tell(&mut told);
+    told.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
+    let connected = app.service.presence().snapshot();
+    for (identity, certified) in [("claimed", false), ("certified", true)] {
+        let is = |it: &&Connected| matches!(it.identity, Identity::Certified(_)) == certified;
+        let count = connected.iter().filter(is).count();
+        told.value("bolillero_agency_connections", &[("identity", identity)], count);
+    }
     told.about("bolillero_draw", "gauge", "1 for the state that the draw is in.");
     for draw in app.service.draws() {
         let name = draw.terms.name.as_str();

@@ -113,8 +113,6 @@ impl Agencies {
 
 /// A connection's task: what it takes is what an idle connection costs.
 async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) {
-    let metrics = Arc::clone(connection.shared.service.metrics());
-    let _counted = metrics.agency_connected();
     cut.run_until_cancelled(connection.run()).await;
 }
 

@@ -10,6 +10,8 @@
 //! people        operators and their tokens
 //! health        whether it lives, is ready, and what it counted
 //! problem       every refusal, as RFC 9457 says
+//! board         what a live board shows, looked at once a second
+//! console       pages for operators
 //! input, page   bodies and parameters of requests; lists in parts
 //! ```
 //!
@@ -23,6 +25,8 @@
 //! Deliberately absent: encryption (a proxy before it, or the loopback only) and HTTP/2.
 
 mod api;
+mod board;
+mod console;
 mod face;
 mod guard;
 mod health;

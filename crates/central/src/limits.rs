@@ -48,6 +48,20 @@ pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 /// The refusal of connections over the limit is logged at most once in this time.
 pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// How often a board is looked at anew.
+pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
+/// How many looks the line of the intake shows.
+pub(crate) const BOARD_HISTORY_LEN: usize = 120;
+/// Most agencies that a board shows; the others are counted only.
+pub(crate) const BOARD_AGENCIES_MAX: usize = 500;
+/// An agency that has begun and is not heard for so long is silent, in milliseconds.
+pub(crate) const SILENCE_MS: u64 = 60_000;
+/// With less room on its disk somebody should look after the ledger, in bytes.
+pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
+/// Most events that the console's trail shows.
+pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
+/// Most bets that a search in the console shows.
+pub(crate) const SEARCH_FOUND_MAX: usize = 200;
 /// Longest head of an HTTP request, in bytes.
 pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
 /// Most header fields of an HTTP request.

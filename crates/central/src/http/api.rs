@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::{COOKIE, authenticate};
-use crate::http::{guard, health, people, session};
+use crate::http::{console, guard, health, people, session};
 
 /// What paths of the API begin with.
 pub(super) const BELOW_API: &str = "/api/v1";
@@ -43,6 +43,7 @@ pub(super) fn router(app: &App) -> Router {
     let (routes, description) = open().merge(authenticated).split_for_parts();
     let answer = ([(header::CONTENT_TYPE, "application/json")], text_of(description));
     routes
+        .merge(console::routes())
         .route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)

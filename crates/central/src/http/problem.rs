@@ -50,6 +50,16 @@ impl Problem {
         }
     }
 
+    /// The status of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).expect("it was made of one")
+    }
+
+    /// How long to wait before trying again, if that helps.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// Nobody known asks.
     pub(super) fn not_authenticated(detail: impl Display) -> Self {
         let remedy = "log in at POST /api/v1/session, or send a token as `Authorization: Bearer`";
@@ -212,7 +222,7 @@ impl From<ChangeError<PeopleError>> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).expect("it was made of one");
+        let status = self.status();
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();

@@ -8,9 +8,11 @@ use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleErr
 use operators::{Name, Secret, Sessions};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::Host;
+use crate::http::board::Lookout;
 use crate::http::problem::Problem;
 use crate::http::who::Who;
 use crate::limits::{HASHINGS_MAX, HttpLimits};
@@ -28,6 +30,9 @@ pub(super) struct State {
     pub(super) limits: HttpLimits,
     /// Whether cookies may only be sent with encryption.
     pub(super) secure_cookies: bool,
+    pub(super) lookout: Lookout,
+    /// No more requests, and an end to answers that would go on.
+    pub(super) stopping: CancellationToken,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
     hashings: Semaphore,
@@ -41,8 +46,11 @@ impl State {
         roster: Roster,
         limits: HttpLimits,
         secure_cookies: bool,
+        stopping: CancellationToken,
     ) -> App {
         Arc::new(Self {
+            lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host)),
+            stopping,
             service,
             clock,
             host,
@@ -119,8 +127,12 @@ impl State {
 
     /// Puts an act of an operator on record, and has it take effect.
     pub(super) async fn act(&self, who: &Who, why: Reason, act: Act) -> Result<Acted, Problem> {
-        let by = Actor::Operator(label(who.name.as_str()));
-        Ok(self.service.act(Signed { by, why, act }).await?)
+        Ok(self.service.act(self.signed(who, why, act)).await?)
+    }
+
+    /// An act of an operator.
+    pub(super) fn signed(&self, who: &Who, why: Reason, act: Act) -> Signed {
+        Signed { by: Actor::Operator(label(who.name.as_str())), why, act }
     }
 
     async fn hashing<T: Send + 'static>(

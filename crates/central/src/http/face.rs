@@ -46,8 +46,9 @@ impl HttpFace {
         let secure_cookies = !address.ip().is_loopback();
         let roster = Roster::in_folder(&data);
         let service = Arc::clone(service);
-        let app = State::new(service, clock, host, roster, limits, secure_cookies);
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+        let stops = stopping.clone();
+        let app = State::new(service, clock, host, roster, limits, secure_cookies, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
         Self { app, router, listener, places, tasks, stopping, cut }
     }

@@ -7,13 +7,14 @@ use lottery::{Act, Acted, Actor, Label, Reason, Signed};
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
 use operators::{Name, Secret, Sessions};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::Host;
 use crate::http::problem::Problem;
 use crate::http::who::Who;
-use crate::limits::{HASHINGS_MAX, HttpLimits};
+use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::Service;
 
 /// What every handler is given.
@@ -31,6 +32,9 @@ pub(super) struct State {
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
     hashings: Semaphore,
+    readings: Arc<Semaphore>,
+    /// No more requests: what would go on for long ends.
+    pub(super) stopping: CancellationToken,
 }
 
 impl State {
@@ -41,6 +45,7 @@ impl State {
         roster: Roster,
         limits: HttpLimits,
         secure_cookies: bool,
+        stopping: CancellationToken,
     ) -> App {
         Arc::new(Self {
             service,
@@ -52,6 +57,8 @@ impl State {
             sessions: Mutex::default(),
             attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            stopping,
         })
     }
 
@@ -121,6 +128,13 @@ impl State {
     pub(super) async fn act(&self, who: &Who, why: Reason, act: Act) -> Result<Acted, Problem> {
         let by = Actor::Operator(label(who.name.as_str()));
         Ok(self.service.act(Signed { by, why, act }).await?)
+    }
+
+    /// Leave to read much of the ledger: few do at once, so that agencies have the disk and the
+    /// processors.
+    pub(super) async fn reading(&self) -> OwnedSemaphorePermit {
+        let turn = Arc::clone(&self.readings).acquire_owned().await;
+        turn.expect("the semaphore is never closed")
     }
 
     async fn hashing<T: Send + 'static>(

@@ -121,8 +121,8 @@ pub(super) async fn search(
 
 /// Take the bets of a draw, as CSV
 ///
-/// In the order in which they were stored. Once the draw was made for auditors and admins, once it
-/// was published for operators too.
+/// In the order in which they were stored. Once the draw was made for auditors, once it was
+/// published for operators too.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/bets.csv", tag = "bets",
     params(("id" = u32, Path, description = "The draw's number")),

@@ -376,7 +376,7 @@ impl DrawView {
             closed: operated.and_then(|it| it.closed.as_ref()).map(ClosingView::of),
             number_entered_by: operated
                 .and_then(|it| it.entered_by.as_ref())
-                .map(|by| by.to_string()),
+                .map(ToString::to_string),
             drawn_at: at(|it| it.drawn_at),
             winning_number: match status.state {
                 DrawState::Drawn { number } => Some(number),

@@ -70,6 +70,12 @@ pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 /// Passwords that are hashed at once: each takes a processor for some 20 ms, and 19 MiB.
 pub(crate) const HASHINGS_MAX: usize = 1;
+/// Requests that read much of the ledger at once; others wait.
+pub(crate) const READINGS_MAX: usize = 1;
+/// Bets that one search looks at, before it answers with what it found and where to go on.
+pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
+/// Parts of an export, of one batch each, that wait to be sent.
+pub(crate) const EXPORT_PARTS_MAX: usize = 64;
 /// Most items in one page of an answer, and how many there are when nothing was said.
 pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
 /// See [`PAGE_ITEMS_MAX`].

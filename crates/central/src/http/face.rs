@@ -47,8 +47,8 @@ impl HttpFace {
         let roster = Roster::in_folder(&data);
         let service = Arc::clone(service);
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
-        let app =
-            State::new(service, clock, host, roster, limits, secure_cookies, stopping.clone());
+        let stops = stopping.clone();
+        let app = State::new(service, clock, host, roster, limits, secure_cookies, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
         Self { app, router, listener, places, tasks, stopping, cut }
     }

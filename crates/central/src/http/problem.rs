@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lottery::{ActError, StoreFault};
+use lottery::{ActError, ProgressError, ReadError, StoreFault};
 use operators::{ChangeError, FileError, PeopleError, Permission};
 use serde::Serialize;
 use thiserror::Error;
@@ -141,6 +141,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail, remedy)
     }
 
+    /// It is told later in the draw's life.
+    pub(super) fn not_yet(detail: impl Display) -> Self {
+        let remedy = "ask again once the draw is further; GET /api/v1/draws/{id} tells";
+        Self::new(StatusCode::CONFLICT, "not-yet", "Not yet", detail, remedy)
+    }
+
     /// Out of the ordinary, and not explained.
     fn reason_needed(detail: impl Display) -> Self {
         let remedy = "send it again with a reason";
@@ -180,6 +186,30 @@ impl From<ActError> for Problem {
                 Self::conflict(error)
             }
             E::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::UnknownDraw(_) => Self::not_found(error),
+            ReadError::NotDrawn => Self::not_yet(error),
+            ReadError::Unreadable(_) => {
+                tracing::error!(action = "leer_libro", result = "fail", error = %error);
+                Self::unavailable("what is stored can't be read now")
+            }
+        }
+    }
+}
+
+impl From<ProgressError> for Problem {
+    fn from(error: ProgressError) -> Self {
+        match error {
+            ProgressError::UnknownDraw(_) | ProgressError::UnknownAgency { .. } => {
+                Self::not_found(error)
+            }
+            ProgressError::Store(fault) => fault.into(),
         }
     }
 }

@@ -59,7 +59,7 @@ macro_rules! permitted {
     )+};
 }
 
-permitted!(ManageOperators);
+permitted!(ManageAgencies, ManageOperators, ReadAudit, ReadWinners, RunDraws, ViewBoard);
 
 /// Lets nobody pass who is nobody; puts [`Who`] into the request.
 pub(super) async fn authenticate(

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::options::Options;
-use crate::service::{OpenError, Service};
+use crate::service::{OpenError, Presence, Service};
 use crate::tcp::Agencies;
 
 /// A central that found or opened its draw and serves nobody yet.
@@ -50,6 +50,12 @@ impl Central {
         let service = Service::open(store, clock, &options).await?;
         let agencies = Agencies::new(&service, &options.limits, session_limits);
         Ok(Self { service, agencies, options })
+    }
+
+    /// Who is connected, now and whenever it is asked later.
+    #[must_use]
+    pub fn presence(&self) -> Arc<Presence> {
+        Arc::clone(self.service.presence())
     }
 
     /// Serves agencies until `shutdown` is cancelled, and ends when all connections have.

@@ -30,5 +30,7 @@ pub use central::{Central, ServeError};
 pub use clock::Clock;
 pub use limits::{Limits, LimitsError};
 pub use options::{Mode, Options};
-pub use service::{MakeDrawError, NoOpenDraw, OpenError, WinnersError};
+pub use service::{
+    Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, WinnersError,
+};
 pub use tcp::{NoPlace, translate};

@@ -5,6 +5,7 @@
 //! operators     what operators do, and the clock for them; what they may look at
 //! answers       every request is answered once; a store that failed is noticed
 //! draw          a draw and how far its winners are
+//! presence      who is connected now
 //! ```
 //!
 //! Invariants:
@@ -21,6 +22,7 @@
 mod answers;
 mod draw;
 mod operators;
+mod presence;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -43,6 +45,8 @@ use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
+pub(crate) use presence::Attendance;
+pub use presence::{Connected, Identity, Presence};
 
 /// The domain service. One a store.
 pub(crate) struct Service {
@@ -53,6 +57,7 @@ pub(crate) struct Service {
     /// All the store's draws, by number: only this service opens one.
     draws: RwLock<Vec<Arc<Draw>>>,
     disabled: RwLock<BTreeSet<AgencyId>>,
+    presence: Arc<Presence>,
     failure: Arc<Failure>,
     runtime: Handle,
     /// What must end before the store is left.
@@ -152,6 +157,7 @@ impl Service {
         let roster = ask(&failure, |done| store.roster(done)).await?;
         let disabled = roster.into_iter().filter(|it| !it.enabled).map(|it| it.agency);
         let draws = statuses.iter().cloned().map(|status| Arc::new(Draw::new(status))).collect();
+        let presence = Presence::new(Arc::clone(&clock));
         let service = Arc::new(Self {
             store,
             clock,
@@ -159,6 +165,7 @@ impl Service {
             winners_wait: options.winners_wait,
             draws: RwLock::new(draws),
             disabled: RwLock::new(disabled.collect()),
+            presence,
             failure,
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
@@ -212,6 +219,11 @@ impl Service {
     /// The longest that somebody waits for a draw's winners.
     pub(crate) fn winners_wait(&self) -> Duration {
         self.winners_wait
+    }
+
+    /// Who is connected.
+    pub(crate) fn presence(&self) -> &Arc<Presence> {
+        &self.presence
     }
 
     /// Stores a batch. `done` must be short: it runs on a thread of the store's.

@@ -15,7 +15,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use wire::{CentralSession, SessionLimits};
 
 use crate::limits::{DISCARD_LEN, Limits, TURN_LEN_MAX};
-use crate::service::{Draw, Service};
+use crate::service::{Attendance, Draw, Identity, Service};
 use crate::tcp::outcomes::Outcomes;
 use crate::tcp::requests::Stalled;
 use crate::tcp::translate::Refusal;
@@ -49,7 +49,7 @@ pub(super) struct Shared {
 /// One connection.
 pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
-    pub(super) peer: IpAddr,
+    pub(super) attendance: Attendance,
     pub(super) session: CentralSession,
     /// HELLO's, or what was meant by the first request of who named none.
     pub(super) draw: Option<Arc<Draw>>,
@@ -60,7 +60,7 @@ pub(super) struct Connection {
     pub(super) winners: WinnersRequests,
     /// Bytes of requests handled since others had their turn.
     pub(super) turn_len: usize,
-    /// The central stops: no more requests are taken.
+    /// The central stops, or this connection is to end: no more requests are taken.
     pub(super) stopping: bool,
     stream: TcpStream,
     /// Since when the message that is arriving does, while it is read.
@@ -81,13 +81,21 @@ enum Dropped {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        identity: Identity,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let outcomes = Arc::<Outcomes>::default();
+        let woken = Arc::clone(&outcomes);
+        let presence = shared.service.presence();
         Self {
+            attendance: presence.enter(peer, identity, move || woken.wake()),
             session: CentralSession::new(shared.session_limits),
             draw: None,
             shared,
-            peer,
-            outcomes: Arc::default(),
+            outcomes,
             submitted: 0,
             stalled: None,
             winners: WinnersRequests::default(),
@@ -117,6 +125,9 @@ impl Connection {
         let shared = Arc::clone(&self.shared);
         let mut stopping = pin!(shared.stopping.cancelled());
         loop {
+            if self.attendance.is_ended() {
+                self.leave();
+            }
             while self.answer() | self.send()? {
                 tokio::task::coop::consume_budget().await;
             }
@@ -259,7 +270,7 @@ impl Connection {
             tracing::warn!(
                 action = "recibir_mensaje",
                 result = "fail",
-                ip = %self.peer,
+                ip = %self.peer(),
                 error = %Refusal::TimedOut,
             );
         }
@@ -280,6 +291,12 @@ impl Connection {
             );
             self.session.refuse_unasked(Refusal::ShuttingDown.message(None));
         }
+    }
+
+    /// Takes no more requests, since its connection is no longer wanted.
+    fn leave(&mut self) {
+        self.stopping = true;
+        self.lingers = true;
     }
 
     fn is_over(&self) -> bool {
@@ -304,20 +321,24 @@ impl Connection {
     fn abandon(&self, why: &Dropped) {
         match why {
             Dropped::Socket(error) => {
-                let ip = self.peer;
+                let ip = self.peer();
                 tracing::debug!(action = "atender_conexion", result = "fail", %ip, error = %error);
             }
             Dropped::TakesNoReplies => {
                 tracing::warn!(
                     action = "enviar_respuesta",
                     result = "fail",
-                    ip = %self.peer,
+                    ip = %self.peer(),
                     error = %why,
                 );
                 // What the agency does not take is not to be kept by the system either.
                 let _ = self.stream.set_zero_linger();
             }
         }
+    }
+
+    pub(super) fn peer(&self) -> IpAddr {
+        self.attendance.peer().ip()
     }
 
     fn socket_error(&self) -> io::Error {

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use wire::SessionLimits;
 use crate::limits::{
     ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, SOCKET_LEN_MAX,
 };
-use crate::service::Service;
+use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
 use crate::tcp::places::{Place, Places};
 use crate::tcp::turned_away::TurnedAway;
@@ -59,7 +59,7 @@ impl Agencies {
         let mut turned_away = TurnedAway::new(&self.shared, &self.tasks);
         loop {
             let (stream, peer) = match listener.accept().await {
-                Ok((stream, peer)) => (stream, peer.ip()),
+                Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
                     // It may be out of descriptors: they come back as connections end.
@@ -69,9 +69,9 @@ impl Agencies {
                 }
             };
             pause = Pause::default();
-            match self.places.take(peer) {
+            match self.places.take(peer.ip()) {
                 Ok(place) => self.serve(stream, peer, place),
-                Err(why) => turned_away.tell(stream, peer, why),
+                Err(why) => turned_away.tell(stream, peer.ip(), why),
             }
             // However many come at once, those that are there have their turn in between.
             tokio::task::yield_now().await;
@@ -93,19 +93,20 @@ impl Agencies {
         left
     }
 
-    fn serve(&self, stream: TcpStream, peer: IpAddr, place: Place) {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
             tracing::debug!(
                 action = "accept_connections",
                 result = "fail",
-                ip = %peer,
+                ip = %peer.ip(),
                 error = %error,
             );
             return;
         }
-        tracing::info!(action = "accept_connections", result = "success", ip = %peer);
-        let connection = Connection::new(stream, peer, Arc::clone(&self.shared));
+        tracing::info!(action = "accept_connections", result = "success", ip = %peer.ip());
+        let shared = Arc::clone(&self.shared);
+        let connection = Connection::new(stream, peer, Identity::Claimed, shared);
         self.tasks.spawn(run(connection, self.cut.clone(), place));
     }
 }
@@ -197,7 +198,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
-        let connection = Connection::new(stream, address.ip(), Arc::clone(&agencies.shared));
+        let shared = Arc::clone(&agencies.shared);
+        let connection = Connection::new(stream, address, Identity::Claimed, shared);
         assert_eq!(
             connection.session.memory_len(),
             0,

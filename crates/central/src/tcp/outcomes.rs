@@ -44,12 +44,17 @@ impl Outcomes {
         self.wake.notify_one();
     }
 
+    /// Wakes the task without an outcome.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// Takes what there is, in the order of its arrival.
     pub(super) fn take(&self) -> Vec<Outcome> {
         std::mem::take(&mut self.queue())
     }
 
-    /// Ends when something was put since the last time it ended.
+    /// Ends when something was put, or it was woken, since the last time it ended.
     pub(super) async fn arrived(&self) {
         self.wake.notified().await;
     }

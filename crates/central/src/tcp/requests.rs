@@ -56,12 +56,15 @@ impl Connection {
                     tracing::warn!(
                         action = "recibir_mensaje",
                         result = "fail",
-                        ip = %self.peer,
+                        ip = %self.peer(),
                         error = %error,
                     );
                 }
             }
             taken = true;
+        }
+        if taken {
+            self.attendance.heard();
         }
         taken
     }
@@ -93,6 +96,7 @@ impl Connection {
     }
 
     fn submit(&mut self, ticket: Ticket, request: Request) {
+        self.attendance.spoke_for(request.agency());
         let request = match request {
             Request::Hello { version, agency, draw_name } => {
                 return self.greet(ticket, version, agency, draw_name);
@@ -106,6 +110,7 @@ impl Connection {
                 Err(none) => return self.refuse(ticket, &none.into()),
             },
         };
+        self.attendance.takes_part_in(&draw);
         match request {
             Request::Bets(batch) => self.admit(ticket, draw.id, batch),
             Request::Finish { agency } => self.finish(ticket, &draw, agency),
@@ -118,7 +123,7 @@ impl Connection {
         tracing::warn!(
             action = "recibir_mensaje",
             result = "fail",
-            ip = %self.peer,
+            ip = %self.peer(),
             error = %refusal,
         );
         self.session.refuse(ticket, refusal.message(None));
@@ -212,6 +217,7 @@ impl Connection {
                     let terms = &draw.terms;
                     let welcome = translate::welcome(version, agency, limits, terms, &progress);
                     self.session.greet(ticket, welcome);
+                    self.attendance.takes_part_in(&draw);
                     self.draw = Some(draw);
                 }
                 Err(error) => self.refuse_hello(ticket, agency, &error.into()),

@@ -119,6 +119,16 @@ impl Request {
             AgencyMessage::GetWinners { agency } => Self::GetWinners { agency: AgencyId(*agency) },
         }
     }
+
+    /// Whom it is for.
+    pub(super) fn agency(&self) -> AgencyId {
+        match self {
+            Self::Hello { agency, .. } | Self::Finish { agency } | Self::GetWinners { agency } => {
+                *agency
+            }
+            Self::Bets(batch) => batch.agency,
+        }
+    }
 }
 
 impl BatchRequest {

@@ -9,6 +9,7 @@ mod legacy;
 mod limits;
 mod log;
 mod places;
+mod presence;
 mod setting;
 mod shutdown;
 mod store;

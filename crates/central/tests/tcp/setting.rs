@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use central::{Central, Clock, Limits, Mode, Options, ServeError};
+use central::{Central, Clock, Limits, Mode, Options, Presence, ServeError};
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -14,6 +14,9 @@ use crate::store::TestStore;
 
 /// The number that wins in every test.
 pub(crate) const WINNER: u32 = 7;
+
+/// The only time there is, in every test.
+pub(crate) const NOW: u64 = 1_724_278_275_000;
 
 /// What a test changes of the options.
 pub(crate) struct Setting {
@@ -34,6 +37,7 @@ impl Default for Setting {
 
 pub(crate) struct Running {
     pub(crate) port: u16,
+    pub(crate) presence: Arc<Presence>,
     pub(crate) store: Arc<TestStore>,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -43,7 +47,7 @@ struct StoppedClock;
 
 impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
-        Timestamp(1_724_278_275_000)
+        Timestamp(NOW)
     }
 }
 
@@ -74,9 +78,9 @@ impl Setting {
         let central = self.open(&store).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shutdown = CancellationToken::new();
+        let (presence, shutdown) = (central.presence(), CancellationToken::new());
         let serving = tokio::spawn(central.serve(listener, shutdown.clone()));
-        Running { port, store, shutdown, serving }
+        Running { port, presence, store, shutdown, serving }
     }
 
     pub(crate) async fn open(self, store: &Arc<TestStore>) -> Result<Central, central::OpenError> {

@@ -33,4 +33,4 @@ pub use options::{Mode, Options};
 pub use service::{
     Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, WinnersError,
 };
-pub use tcp::{NoPlace, translate};
+pub use tcp::{Listeners, NoPlace, translate};

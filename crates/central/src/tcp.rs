@@ -4,6 +4,8 @@
 //! listener      takes connections, up to the limits
 //! places        the limits: how many there are, in all and from one address
 //! turned_away   what becomes of those over a limit
+//! door          how connections come in: in plain text, or by TLS with a certificate
+//! transport     what a connection's bytes pass through: the socket alone, or TLS on it
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
 //! winners       the requests for winners that wait, and winners on their way out
@@ -20,13 +22,16 @@
 //! decision about bets and draws (`service`).
 
 mod connection;
+mod door;
 mod listener;
 mod outcomes;
 mod places;
 mod requests;
 pub mod translate;
+mod transport;
 mod turned_away;
 mod winners;
 
+pub use door::Listeners;
 pub(crate) use listener::Agencies;
 pub use places::NoPlace;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection};
-use tokio::io::{Interest, Ready};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::error::Loss;
@@ -41,14 +41,17 @@ impl Transport {
         Ok(transport)
     }
 
-    /// Waits until it can be read, or also written. It may be so before the socket says it.
-    pub(crate) async fn ready(&mut self, writes: bool) -> io::Result<Ready> {
+    /// Waits until it can be read, or also written.
+    pub(crate) async fn ready(&mut self, writes: bool) -> io::Result<()> {
+        if self.has_read_ahead() {
+            return Ok(());
+        }
         let interest = if writes || self.wants_write() {
             Interest::READABLE | Interest::WRITABLE
         } else {
             Interest::READABLE
         };
-        self.stream.ready(interest).await
+        self.stream.ready(interest).await.map(drop)
     }
 
     /// Takes some of `bytes` to be written.
@@ -77,6 +80,14 @@ impl Transport {
             }
             receive(tls, stream)?;
         }
+    }
+
+    /// Whether there is something to read that no socket tells of; an error is read too.
+    fn has_read_ahead(&mut self) -> bool {
+        self.tls.as_mut().is_some_and(|tls| match tls.process_new_packets() {
+            Ok(state) => state.plaintext_bytes_to_read() > 0 || state.peer_has_closed(),
+            Err(_) => true,
+        })
     }
 
     fn wants_write(&self) -> bool {

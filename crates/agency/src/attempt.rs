@@ -17,7 +17,7 @@ use crate::options::Progress;
 use crate::outbox::Outbox;
 use crate::plan::{Batch, Prefix, Terms};
 use crate::run::Run;
-use crate::transport::is_of_trust;
+use crate::transport::is_for_good;
 
 /// How an attempt ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,7 +329,7 @@ fn verdict(code: ErrorCode) -> Verdict {
 impl From<Loss> for Setback {
     fn from(loss: Loss) -> Self {
         match loss {
-            Loss::Tls(error) if is_of_trust(&error) => Self::Failed(AgencyError::Trust(error)),
+            Loss::Tls(error) if is_for_good(&error) => Self::Failed(AgencyError::Tls(error)),
             other => Self::Lost(other),
         }
     }

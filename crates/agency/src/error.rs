@@ -105,9 +105,9 @@ pub enum AgencyError {
     /// The file makes more batches than there are chunk ids.
     #[error("the file has more batches than the protocol can number; raise the bets in a batch")]
     TooManyBatches,
-    /// The two do not trust each other's certificates.
-    #[error("the central and this agency can't trust each other: {}", pki::words_for(.0))]
-    Trust(rustls::Error),
+    /// TLS with the central is not possible: it is the certificates, or it does not speak TLS.
+    #[error("TLS with the central is not possible: {}", pki::words_for(.0))]
+    Tls(rustls::Error),
     /// The central refused for good.
     #[error("{}", describe_refusal(*.code, .reason, *.chunk, .rows))]
     Refused {
@@ -178,7 +178,7 @@ impl AgencyError {
             | Self::NoMoreBets { .. }
             | Self::LostByCentral { .. }
             | Self::TooManyWinners
-            | Self::Trust(_)
+            | Self::Tls(_)
             | Self::Stalled { .. } => false,
         }
     }

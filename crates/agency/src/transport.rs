@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, ClientConnection};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, InvalidMessage};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -156,11 +156,13 @@ impl Write for Socket<'_> {
     }
 }
 
-/// Whether one of the two does not trust the other: another attempt would not change that.
-pub(crate) fn is_of_trust(error: &rustls::Error) -> bool {
+/// Whether another attempt would fail the same way: the two don't trust each other, or the central
+/// does not speak TLS there.
+pub(crate) fn is_for_good(error: &rustls::Error) -> bool {
     use AlertDescription as Alert;
     match error {
-        rustls::Error::InvalidCertificate(_) => true,
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => true,
         rustls::Error::AlertReceived(alert) => matches!(
             alert,
             Alert::BadCertificate

@@ -3,7 +3,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, ServeArgs, WinnersArgs,
+    AgencyArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, PkiArgs, ServeArgs,
+    WinnersArgs,
 };
 use crate::exit::Ending;
 use crate::settings;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Agency(Box<AgencyArgs>),
     /// Run a central and its agencies on this machine, and show what came of it.
     Demo(DemoArgs),
+    /// Issue and revoke the certificates by which agencies and the central know each other.
+    Pki(PkiArgs),
     /// Write files of plausible bets.
     Generate(GenerateArgs),
     /// Write a draw's bets, in the order of the ledger.

@@ -7,6 +7,8 @@ mod demo;
 mod export;
 mod folder;
 mod generate;
+mod listening;
+mod pki;
 mod processes;
 mod progress;
 mod serve;
@@ -19,6 +21,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
+pub(crate) use pki::PkiArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
 pub(crate) use winners::WinnersArgs;
@@ -35,6 +38,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Generate(args) => generate::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Winners(args) => winners::run(&args),
+        Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

@@ -63,11 +63,16 @@ fn of_certificate(fault: &CertificateError) -> String {
         Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
             "its certificate is for another purpose: an agency's, or the central's?".to_owned()
         }
-        Fault::NotValidForNameContext { expected, presented } => format!(
-            "its certificate is not for {} but for {}",
-            expected.to_str(),
-            presented.join(", ")
-        ),
+        Fault::NotValidForNameContext { expected, presented } => {
+            // They come as `DnsName("central.example")`.
+            let bare = |name: &String| name.replace(['(', ')', '"'], " ");
+            let presented: Vec<_> = presented.iter().map(bare).collect();
+            let presented = presented.join(",");
+            let presented = presented.replace("DnsName", "").replace("IpAddress", "");
+            let names: Vec<_> = presented.split_whitespace().collect();
+            let expected = expected.to_str();
+            format!("its certificate is not for {expected} but for {}", names.join(" "))
+        }
         Fault::Other(other) => format!("its certificate is refused: {other}"),
         other => format!("its certificate is refused: {other}"),
     }

@@ -119,7 +119,10 @@ impl Authority {
         made.map_err(|error| PkiError::Write { path: issued, error })?;
         let key = new_key()?;
         let mut params = params(days, now)?;
-        params.distinguished_name.push(DnType::CommonName, name);
+        // Others of the same name are told apart by it: certificates name their authority so.
+        let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes);
+        let mark = text_of(&serial.unwrap_or_default()[..4]);
+        params.distinguished_name.push(DnType::CommonName, format!("{name} {mark}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(making)?;

@@ -56,6 +56,9 @@ fn of_certificate(fault: &CertificateError) -> String {
             format!("its certificate is valid from {} only", UtcTime(*not_before))
         }
         Fault::Revoked => "its certificate is revoked".to_owned(),
+        Fault::BadSignature => {
+            "its certificate is not signed by the authority that it names".to_owned()
+        }
         Fault::UnknownIssuer => "its certificate is of an unknown authority".to_owned(),
         Fault::UnknownRevocationStatus => {
             "its certificate's authority has no list of revoked certificates here".to_owned()

@@ -198,7 +198,7 @@ pub enum Loss {
     #[error("TLS with the central failed: {}", pki::words_for(.0))]
     Tls(rustls::Error),
     /// TLS was not agreed on in time.
-    #[error("the central did not agree on TLS after {} seconds: does it speak TLS there?", .0.as_secs())]
+    #[error("no TLS after {} seconds: does the central speak it there?", .0.as_secs())]
     TlsTime(Duration),
     /// Closed by the central.
     #[error("the central closed the connection")]

@@ -72,7 +72,12 @@ impl Bound {
             let hangups = signal(SignalKind::hangup()).context("can't listen for signals")?;
             tokio::spawn(reload(hangups, files, newest));
             let (listener, address) = listening(socket, &listen)?;
-            tracing::info!(action = "escuchar", result = "success", direccion = %address, tls = true);
+            tracing::info!(
+                action = "escuchar",
+                result = "success",
+                direccion = %address,
+                tls = true,
+            );
             listeners.tls = Some((listener, configs));
         }
         Ok(listeners)

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 mod certificates;
+mod openssl;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, PkiArgs, ServeArgs,
-    WinnersArgs,
+    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
+    PkiArgs, ServeArgs, WinnersArgs,
 };
 use crate::exit::Ending;
 use crate::settings;
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Run an agency: send a file of bets and wait for the winners.
     Agency(Box<AgencyArgs>),
+    /// Say who runs the lottery: operators, their roles, passwords and tokens.
+    Operator(OperatorArgs),
     /// Run a central and its agencies on this machine, and show what came of it.
     Demo(DemoArgs),
     /// Issue and revoke the certificates by which agencies and the central know each other.
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Recount a draw's winners from the ledger alone.
     Winners(WinnersArgs),
+    /// Print who did what in a ledger, when and why.
+    Audit(AuditArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
     /// Measure how fast bets are acknowledged on this machine.

@@ -1,13 +1,17 @@
 //! The subcommands, one module each.
 
 mod agency;
+mod asking;
+mod audit;
 mod bench;
 mod check;
 mod demo;
 mod export;
 mod folder;
 mod generate;
+mod http;
 mod listening;
+mod operator;
 mod pki;
 mod processes;
 mod progress;
@@ -16,11 +20,13 @@ mod winners;
 
 pub(crate) use agency::AgencyArgs;
 pub use agency::agency_settings;
+pub(crate) use audit::AuditArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
+pub(crate) use operator::OperatorArgs;
 pub(crate) use pki::PkiArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
@@ -38,6 +44,8 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Generate(args) => generate::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Winners(args) => winners::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Operator(args) => operator::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),

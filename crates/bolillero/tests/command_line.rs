@@ -39,7 +39,8 @@ fn ledger_of(data: &Path, draw: &str, sent: &[&str]) {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["serve", "agency", "demo", "generate", "export", "winners", "check"] {
+    for command in ["serve", "agency", "demo", "generate", "export", "winners", "check", "operator"]
+    {
         assert!(run_well(&[command, "--help"]).contains("Example"), "{command}");
     }
     assert!(run_well(&["--version"]).starts_with("bolillero "));

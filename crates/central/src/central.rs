@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: signals. The second one, for the impatient, is the process's business.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use lottery::{Store, StoreFault};
@@ -14,6 +15,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::http::{HttpFace, HttpOptions};
 use crate::options::Options;
 use crate::service::{OpenError, Presence, Service};
 use crate::tcp::{Agencies, Listeners};
@@ -21,7 +23,9 @@ use crate::tcp::{Agencies, Listeners};
 /// A central that found or opened its draw and serves nobody yet.
 pub struct Central {
     service: Arc<Service>,
+    clock: Arc<dyn Clock>,
     agencies: Agencies,
+    http: Option<HttpFace>,
     options: Options,
 }
 
@@ -46,9 +50,15 @@ impl Central {
         options: Options,
     ) -> Result<Self, OpenError> {
         let session_limits = options.limits.session()?;
-        let service = Service::open(store, clock, &options).await?;
+        let service = Service::open(store, Arc::clone(&clock), &options).await?;
         let agencies = Agencies::new(&service, &options.limits, session_limits);
-        Ok(Self { service, agencies, options })
+        Ok(Self { service, clock, agencies, http: None, options })
+    }
+
+    /// What operators ask of it, now and later.
+    #[must_use]
+    pub fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.service)
     }
 
     /// Who is connected, now and whenever it is asked later.
@@ -57,7 +67,15 @@ impl Central {
         Arc::clone(self.service.presence())
     }
 
-    /// Serves agencies until `shutdown` is cancelled, and ends when all connections have.
+    /// Serves operators too.
+    #[must_use]
+    pub fn with_http(self, options: HttpOptions) -> Self {
+        let http = HttpFace::new(&self.service, Arc::clone(&self.clock), options);
+        Self { http: Some(http), ..self }
+    }
+
+    /// Serves agencies, and operators if so asked, until `shutdown` is cancelled; ends when all
+    /// connections have.
     ///
     /// # Errors
     /// When the store failed, then or during the shutdown. Connections are closed in that case too.
@@ -74,6 +92,7 @@ impl Central {
             }
             never = self.agencies.accept_from(&listeners) => match never {},
             never = self.service.keep_time() => match never {},
+            never = accept_http(self.http.as_ref()) => match never {},
         }
         drop(listeners);
         self.end().await;
@@ -87,9 +106,14 @@ impl Central {
     }
 
     async fn end(&self) {
-        let in_order = async { tokio::join!(self.agencies.close(), self.service.stop()) };
+        let in_order = async {
+            tokio::join!(self.agencies.close(), self.service.stop(), close_http(self.http.as_ref()))
+        };
         let time_max = self.options.limits.shutdown_time_max;
         if tokio::time::timeout(time_max, in_order).await.is_err() {
+            if let Some(http) = &self.http {
+                http.cut();
+            }
             let connections = self.agencies.cut().await;
             tracing::warn!(
                 action = "cerrar_conexiones",
@@ -98,5 +122,18 @@ impl Central {
                 error = "were still open when the time for the shutdown was over",
             );
         }
+    }
+}
+
+async fn accept_http(http: Option<&HttpFace>) -> Infallible {
+    match http {
+        Some(http) => http.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn close_http(http: Option<&HttpFace>) {
+    if let Some(http) = http {
+        http.close().await;
     }
 }

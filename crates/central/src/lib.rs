@@ -1,10 +1,13 @@
-//! The central: serves the agencies of a draw over TCP, on top of any store.
+//! The central: serves agencies over TCP and operators over HTTP, on top of any store.
 //!
 //! ```text
 //! central     Central: open, serve, shut down
 //! options     what it is started with
 //! service     the domain service: what is asked of the store, the draw's making, its winners
 //! tcp/        agencies: sockets, sessions, and the translation of wire values to domain values
+//! http/       operators: the API, metrics and health
+//! places      how many connections there are, in all and from one address
+//! metrics     what is counted while agencies are served
 //! limits      every named limit
 //! clock       where the time comes from
 //! ```
@@ -13,7 +16,7 @@
 //! - nothing is acknowledged before the store said that it is durable;
 //! - a store that failed for good ends [`Central::serve`] with an error, and nothing is
 //!   acknowledged from then on;
-//! - `tcp` talks to `service` only, and `service` knows nothing of sockets or messages;
+//! - `tcp` and `http` talk to `service` only, and `service` knows nothing of sockets or messages;
 //! - a slow, silent or broken agency costs bounded memory and delays nobody.
 //!
 //! Deliberately absent: which store it is, how durability is reached, what the bytes of the
@@ -21,16 +24,21 @@
 
 mod central;
 mod clock;
+mod http;
 pub mod limits;
+mod metrics;
 mod options;
+mod places;
 mod service;
 mod tcp;
 
 pub use central::{Central, ServeError};
 pub use clock::Clock;
-pub use limits::{Limits, LimitsError};
+pub use http::{Host, HttpOptions, openapi};
+pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};
+pub use places::NoPlace;
 pub use service::{
-    Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, WinnersError,
+    Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, Service, WinnersError,
 };
-pub use tcp::{Listeners, NoPlace, translate};
+pub use tcp::{Listeners, translate};

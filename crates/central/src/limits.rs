@@ -58,10 +58,23 @@ pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 /// The refusal of connections over the limit is logged at most once in this time.
 pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// Longest head of an HTTP request, in bytes.
+pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
+/// Most header fields of an HTTP request.
+pub(crate) const HTTP_FIELDS_MAX: usize = 64;
+/// Longest body of an HTTP request, in bytes.
+pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
+/// Passwords that are hashed at once: each takes a processor for some 20 ms, and 19 MiB.
+pub(crate) const HASHINGS_MAX: usize = 1;
+/// Most items in one page of an answer, and how many there are when nothing was said.
+pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
+/// See [`PAGE_ITEMS_MAX`].
+pub(crate) const PAGE_ITEMS_DEFAULT: u32 = 100;
+
 /// How long after a store without room for it the making of a draw is tried again.
 pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
-/// How often the clock looks whether a draw is to be opened or closed. Bets are refused from the close
-/// on all the same.
+/// How often the clock looks whether a draw is to be opened or closed. Bets are refused from the
+/// close on all the same.
 pub(crate) const CLOCK_TICK_TIME: Duration = Duration::from_millis(100);
 
 /// What a central grants to its agencies.
@@ -95,6 +108,33 @@ pub struct Limits {
     pub keepalive_interval: Duration,
     /// How many of them remain unanswered before the connection is given up.
     pub keepalive_probes: u32,
+}
+
+/// What a central grants to its operators and to programs, over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections at once. One more is closed.
+    pub connections_max: usize,
+    /// Those from one address: IPv4, or the first 64 bits of IPv6.
+    pub connections_per_address_max: usize,
+    /// How long a connection may take to send the head of a request, and may be idle.
+    pub head_time_max: Duration,
+    /// How long a request may take, its body included, until its answer begins.
+    pub request_time_max: Duration,
+    /// How long what was sent may wait to be taken.
+    pub write_time_max: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 256,
+            connections_per_address_max: 64,
+            head_time_max: Duration::from_secs(15),
+            request_time_max: Duration::from_secs(30),
+            write_time_max: Duration::from_secs(30),
+        }
+    }
 }
 
 /// A limit that the central cannot work with.

@@ -41,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::limits::{DRAW_RETRY_TIME, LimitsError};
+use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
@@ -49,7 +50,7 @@ pub(crate) use presence::Attendance;
 pub use presence::{Connected, Identity, Presence};
 
 /// The domain service. One a store.
-pub(crate) struct Service {
+pub struct Service {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     automatic: Option<Automatic>,
@@ -59,6 +60,7 @@ pub(crate) struct Service {
     disabled: RwLock<BTreeSet<AgencyId>>,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
+    metrics: Arc<Metrics>,
     runtime: Handle,
     /// What must end before the store is left.
     tasks: TaskTracker,
@@ -167,6 +169,7 @@ impl Service {
             disabled: RwLock::new(disabled.collect()),
             presence,
             failure,
+            metrics: Arc::default(),
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -274,6 +277,11 @@ impl Service {
         }
         self.read_winners(draw);
         Ok(draw.subscribe())
+    }
+
+    /// What is counted while agencies are served.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Whether the store failed.

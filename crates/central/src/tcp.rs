@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! listener      takes connections, up to the limits
-//! places        the limits: how many there are, in all and from one address
 //! turned_away   what becomes of those over a limit
 //! door          how connections come in: in plain text, or by TLS with a certificate
 //! transport     what a connection's bytes pass through: the socket alone, or TLS on it
@@ -25,7 +24,6 @@ mod connection;
 mod door;
 mod listener;
 mod outcomes;
-mod places;
 mod requests;
 pub mod translate;
 mod transport;
@@ -34,4 +32,3 @@ mod winners;
 
 pub use door::Listeners;
 pub(crate) use listener::Agencies;
-pub use places::NoPlace;

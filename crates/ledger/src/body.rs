@@ -194,7 +194,7 @@ fn terms(head: &[u8], tail: &[u8]) -> Result<DrawTerms, &'static str> {
 }
 
 fn agencies(ranges: &[u8]) -> Result<Agencies, &'static str> {
-    if ranges.len() % 8 != 0 {
+    if !ranges.len().is_multiple_of(8) {
         return Err("agencies of a draw that are cut off");
     }
     let ranges = ranges.chunks_exact(8).map(|range| (u32_at(range, 0), u32_at(range, 4)));

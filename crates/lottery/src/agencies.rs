@@ -1,6 +1,7 @@
 //! The registered set of agencies of a draw.
 
 use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
@@ -26,6 +27,9 @@ pub struct Agencies {
 /// Why a set of agencies was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AgenciesError {
+    /// Not numbers and ranges.
+    #[error("agencies are written as numbers and ranges apart by commas, such as 1-5, 7")]
+    Text,
     /// No agency at all.
     #[error("a draw needs at least one agency")]
     Empty,
@@ -116,9 +120,37 @@ impl fmt::Display for Agencies {
     }
 }
 
+impl FromStr for Agencies {
+    type Err = AgenciesError;
+
+    /// From text as [`Display`](fmt::Display) gives it: numbers and ranges apart by commas, `1-5, 7`.
+    fn from_str(text: &str) -> Result<Self, AgenciesError> {
+        let number = |text: &str| text.trim().parse().map_err(|_| AgenciesError::Text);
+        let ranges = text.split(',').map(|range| match range.split_once('-') {
+            None => number(range).map(|only| (only, only)),
+            Some((first, last)) => Ok((number(first)?, number(last)?)),
+        });
+        Self::from_ranges(ranges.collect::<Result<_, _>>()?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sets_are_read_as_they_are_shown() {
+        for text in ["1", "1-5", "1-5, 7, 9-10"] {
+            let read: Agencies = text.parse().unwrap();
+            assert_eq!(read.to_string().parse(), Ok(read.clone()), "{text}");
+        }
+        let read: Agencies = " 1 - 5,7".parse().unwrap();
+        assert_eq!(read.ranges(), [(1, 5), (7, 7)]);
+        for text in ["", "a", "1-", "-1", "1--5", "1,,2", "4294967296", "1;2"] {
+            assert_eq!(text.parse::<Agencies>(), Err(AgenciesError::Text), "{text}");
+        }
+        assert_eq!("5-1".parse::<Agencies>(), Err(AgenciesError::NotCanonical));
+    }
 
     #[test]
     fn a_count_registers_one_to_n() {

@@ -6,11 +6,15 @@
 //! through `apply`, when it is new and again when a store is opened, and `apply` asserts what must
 //! hold whatever was asked.
 //!
+//! What operators do is decided in [`acts`].
+//!
 //! Deliberately absent: the bets. The state holds what decisions need, some 40 bytes a batch.
+
+mod acts;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::act::{Act, ActError, Acted, Registration, Signed};
+use crate::act::{Acted, Registration};
 use crate::agencies::AgencyId;
 use crate::bets::{ChunkDigest, PrefixDigest};
 use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms, Timestamp};
@@ -227,43 +231,6 @@ impl Draws {
         }
     }
 
-    /// Decides about an act at `now`.
-    ///
-    /// # Errors
-    /// See [`ActError`].
-    pub fn decide_act(&self, signed: &Signed, now: Timestamp) -> Result<Ruling<Acted>, ActError> {
-        let acted = self.outcome_of(signed, now)?;
-        let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
-        Ok(Ruling { outcome: acted, event })
-    }
-
-    fn outcome_of(&self, signed: &Signed, now: Timestamp) -> Result<Acted, ActError> {
-        let Signed { by, why, act } = signed;
-        if let Some(id) = act.draw() {
-            let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
-            let course = draw.course.as_ref().ok_or(ActError::Automatic)?;
-            return course.decide(&draw.standing(), by, why, act, now);
-        }
-        match act {
-            Act::Announce { terms, schedule } => {
-                if self.draws.iter().any(|draw| draw.terms.name == terms.name) {
-                    return Err(ActError::NameTaken);
-                }
-                let opens_at = schedule.opens_at.unwrap_or(now).max(now);
-                if schedule.closes_at.is_some_and(|closes_at| closes_at <= opens_at) {
-                    return Err(ActError::Schedule);
-                }
-                Ok(Acted::Announced(draw_id(self.draws.len())))
-            }
-            Act::Register(registration)
-                if self.roster.get(&registration.agency) == Some(registration) =>
-            {
-                Ok(Acted::Repeated)
-            }
-            _ => Ok(Acted::Done),
-        }
-    }
-
     /// Takes an event that was decided at `at` into the state.
     ///
     /// # Panics
@@ -298,31 +265,6 @@ impl Draws {
             Event::Acted(signed) => self.take(signed, at),
         }
         Ok(())
-    }
-
-    fn take(&mut self, signed: &Signed, at: Timestamp) {
-        let acted = self.outcome_of(signed, at).expect("admits() found it allowed");
-        match &signed.act {
-            Act::Announce { terms, schedule } => {
-                let course = Course::announced(*schedule, at);
-                let announced = Draw {
-                    state: DrawState::Announced,
-                    course: Some(course),
-                    ..Draw::open(terms.clone())
-                };
-                self.draws.push(announced);
-            }
-            Act::Register(registration) => {
-                self.roster.insert(registration.agency, registration.clone());
-            }
-            act => {
-                let Some(id) = act.draw() else { return };
-                let draw = self.get_mut(id);
-                let course = draw.course.as_mut().expect("admits() found it operated");
-                let next = course.take(&signed.by, &signed.why, act, acted, at);
-                draw.state = next.unwrap_or(draw.state);
-            }
-        }
     }
 
     /// Whether an event follows from the ones before; if not, the rule that it breaks.
@@ -389,12 +331,6 @@ impl Draws {
         })
     }
 
-    /// The agencies that are registered, by number.
-    #[must_use]
-    pub fn roster(&self) -> Vec<Registration> {
-        self.roster.values().cloned().collect()
-    }
-
     /// What each agency of a draw has in it, by number.
     ///
     /// # Errors
@@ -427,11 +363,6 @@ impl Draws {
             finished: known.finished,
             state: found.state,
         })
-    }
-
-    /// Whether nobody has disabled an agency.
-    fn may_bet(&self, agency: AgencyId) -> bool {
-        self.roster.get(&agency).is_none_or(|registration| registration.enabled)
     }
 
     fn get(&self, id: DrawId) -> Option<&Draw> {

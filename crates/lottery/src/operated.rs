@@ -1,9 +1,9 @@
 //! The rules of a draw that operators lead through its life: announced, open, closed, made,
 //! published.
 //!
-//! It is closed by the clock or by an operator, who must say why when that is early or when agencies
-//! have not finished. Its number is entered by two operators, neither of whom sees what the other
-//! entered; when the two differ both enter it again.
+//! It is closed by the clock or by an operator, who must say why when that is early or when
+//! agencies have not finished. Its number is entered by two operators, neither of whom sees what
+//! the other entered; when the two differ both enter it again.
 
 use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
 use crate::draw::{DrawState, DrawTerms, Timestamp};

@@ -163,7 +163,7 @@ fn listening(socket: TcpSocket, listen: &str) -> anyhow::Result<(TcpListener, So
 }
 
 /// A socket that has the address, and that nobody can connect to yet.
-async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
+pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
     let failed = |error: io::Error| {
         let wrong = error.kind() == io::ErrorKind::InvalidInput;
         let error = anyhow::Error::new(error).context(cant_listen(listen));
@@ -188,6 +188,6 @@ fn bound_to(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn cant_listen(listen: &str) -> String {
+pub(super) fn cant_listen(listen: &str) -> String {
     format!("can't listen on {listen}; is the address free and valid?")
 }

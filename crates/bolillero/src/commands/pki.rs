@@ -1,9 +1,9 @@
 //! `bolillero pki`: a private authority that issues and revokes certificates.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use ::pki::limits::{AUTHORITY_DAYS, DAYS_MAX, ISSUED_DAYS};
+use ::pki::limits::{AUTHORITY_DAYS, DAYS_MAX, ISSUED_DAYS, PASSPHRASE_LEN_MIN};
 use ::pki::{Authority, Issued, Kind, Listed, Passphrase, PkiError, Subject};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -11,6 +11,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use rustls::pki_types::UnixTime;
 
+use super::asking;
 use crate::exit::{Ending, printed};
 use crate::settings::CA_PASSPHRASE;
 
@@ -181,7 +182,10 @@ fn state(it: &Listed, now: UnixTime) -> String {
 /// The authority; its passphrase is asked for where there is one.
 fn open(dir: &Path) -> Result<Authority, Ending> {
     let passphrase = if ::pki::is_encrypted(dir).map_err(ending)? {
-        let given = given_passphrase("passphrase of the authority's key: ")?;
+        let given = match in_the_environment()? {
+            Some(given) => Some(given),
+            None => asking::on_the_terminal("Passphrase of the authority's key: ")?,
+        };
         Some(Passphrase::given(given.ok_or_else(|| ending(PkiError::PassphraseNeeded))?))
     } else {
         None
@@ -190,27 +194,19 @@ fn open(dir: &Path) -> Result<Authority, Ending> {
 }
 
 fn new_passphrase() -> Result<Passphrase, Ending> {
-    let first = given_passphrase("passphrase for the authority's key: ")?;
-    let first = first.ok_or_else(|| ending(PkiError::PassphraseNeeded))?;
-    let from_terminal = std::env::var_os(CA_PASSPHRASE).is_none();
-    if from_terminal && given_passphrase("once more: ")?.as_ref() != Some(&first) {
-        return Err(Ending::wrong("the two passphrases differ"));
-    }
-    Passphrase::chosen(first).map_err(ending)
+    let question =
+        format!("Passphrase for the authority's key (at least {PASSPHRASE_LEN_MIN} characters): ");
+    let chosen = match in_the_environment()? {
+        Some(given) => Some(given),
+        None => asking::twice_on_the_terminal(&question)?,
+    };
+    let chosen = chosen.ok_or_else(|| ending(PkiError::PassphraseNeeded))?;
+    Passphrase::chosen(chosen).map_err(ending)
 }
 
-/// From the environment, or else from the terminal, if there is one.
-fn given_passphrase(prompt: &str) -> Result<Option<String>, Ending> {
-    if let Some(given) = std::env::var_os(CA_PASSPHRASE) {
-        let text = given.into_string();
-        return text
-            .map(Some)
-            .map_err(|_| Ending::wrong(format!("{CA_PASSPHRASE} is not text in UTF-8")));
-    }
-    if !std::io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    Ok(Some(rpassword::prompt_password(prompt).context("can't read the passphrase")?))
+fn in_the_environment() -> Result<Option<String>, Ending> {
+    let given = std::env::var_os(CA_PASSPHRASE).map(std::ffi::OsString::into_string);
+    given.transpose().map_err(|_| Ending::wrong(format!("{CA_PASSPHRASE} is not text in UTF-8")))
 }
 
 fn ending(error: PkiError) -> Ending {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use super::agency::is_false;
+use super::http;
 use super::listening::Doors;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
@@ -27,7 +28,7 @@ Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
   bolillero serve --tls-listen 0.0.0.0:12346 --tls-cert central.crt --tls-key central.key \
     --tls-agencies-ca ca.crt --tls-revoked crl.pem --data ./data --agencies 5
-  bolillero serve --config central.toml --log-format json
+  bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080
 
 A configuration file holds the same settings with _ for -:
   listen = \"127.0.0.1:12345\"
@@ -88,12 +89,19 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_revoked: Option<PathBuf>,
 
+    /// Address for operators and programs: API, metrics, health. Without it there is none. Not
+    /// encrypted: the loopback, or a proxy before it.
+    #[arg(long, env = "BOLILLERO_HTTP", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<String>,
+
     /// Folder of the ledger; made when it is missing.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
-    /// How many agencies take part: those numbered 1 to N.
+    /// How many agencies take part: those numbered 1 to N. The one draw then goes by itself: it is
+    /// made when all of them have finished. Without it operators lead the draws (--http).
     #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agencies: Option<u32>,
@@ -195,6 +203,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     allow_connections(options.limits.connections_max);
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
+    let http = match &settings.http {
+        Some(http) => Some(runtime.block_on(http::bound(http, &data))?),
+        None => None,
+    };
     let ledger = Arc::new(open_ledger(&data, ledger_options)?);
     let store = Arc::clone(&ledger);
     let served = runtime.block_on(async move {
@@ -202,6 +214,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let central = Central::open(store, Arc::new(SystemClock), options)
             .await
             .context("can't open the draw")?;
+        let central = match http {
+            Some(http) => central.with_http(http.options()?),
+            None => central,
+        };
         let listeners = bound.listen()?;
         // As a task among those of the connections, so that it takes turns with them.
         let serving = tokio::spawn(central.serve(listeners, shutdown));
@@ -296,7 +312,21 @@ impl ServeArgs {
     }
 
     fn options(&self) -> Result<Options, Ending> {
-        let agencies = needed(self.agencies, "agencies")?;
+        let limits = self.limits();
+        limits.check().map_err(Ending::wrong)?;
+        Ok(Options {
+            mode: self.mode()?,
+            winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
+            limits,
+        })
+    }
+
+    /// With a number of agencies there is one draw, which goes by itself; without, operators lead
+    /// the draws.
+    fn mode(&self) -> Result<Mode, Ending> {
+        let Some(agencies) = self.agencies else {
+            return self.operated();
+        };
         let name = match &self.draw {
             Some(Name(name)) => name.clone(),
             None => DrawName::new("sorteo").expect("a name without blanks at its ends"),
@@ -309,20 +339,28 @@ impl ServeArgs {
                  --winning-number"
             )));
         }
-        let limits = self.limits();
-        limits.check().map_err(Ending::wrong)?;
-        Ok(Options {
-            mode: Mode::Automatic {
-                terms: DrawTerms {
-                    name,
-                    agencies: Agencies::first(agencies).map_err(Ending::wrong)?,
-                    numbers,
-                },
-                winning_number: number,
-            },
-            winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
-            limits,
-        })
+        let agencies = Agencies::first(agencies).map_err(Ending::wrong)?;
+        let terms = DrawTerms { name, agencies, numbers };
+        Ok(Mode::Automatic { terms, winning_number: number })
+    }
+
+    fn operated(&self) -> Result<Mode, Ending> {
+        if self.http.is_none() {
+            return Err(Ending::wrong(
+                "--agencies is needed for a draw that goes by itself, or --http for operators who                  lead draws: give one as a flag, as BOLILLERO_AGENCIES or BOLILLERO_HTTP, or in                  the configuration file",
+            ));
+        }
+        let of_one_draw = [
+            ("draw", self.draw.is_some()),
+            ("winning-number", self.winning_number.is_some()),
+            ("numbers", self.numbers.is_some()),
+        ];
+        match of_one_draw.into_iter().find(|(_, given)| *given) {
+            None => Ok(Mode::Operated),
+            Some((name, _)) => Err(Ending::wrong(format!(
+                "--{name} is of a draw that goes by itself, and needs --agencies; where operators                  lead the draws they say it when they announce one"
+            ))),
+        }
     }
 
     fn ledger_options(&self) -> Result<ledger::Options, Ending> {

@@ -69,6 +69,11 @@ impl Draw {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether its winners were to be read and could not.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(&*self.stage.borrow(), Stage::Unreadable)
+    }
+
     /// Follows the stage from now on.
     pub(super) fn subscribe(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()

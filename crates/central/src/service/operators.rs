@@ -1,5 +1,5 @@
-//! What operators do, each act on record before it takes effect; the clock, which acts for them; and
-//! what they may look at.
+//! What operators do, each act on record before it takes effect; the clock, which acts for them;
+//! and what they may look at.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
@@ -16,7 +16,11 @@ use crate::limits::CLOCK_TICK_TIME;
 
 impl Service {
     /// Puts an act on record and has it take effect.
-    pub(crate) async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
+    ///
+    /// # Errors
+    /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of
+    /// room is made when the number is entered again, or at the next start.
+    pub async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
         let now = self.clock.now();
         let acting = signed.clone();
         let acted = ask(&self.failure, |done| self.store.act(acting, now, done)).await?;
@@ -44,7 +48,7 @@ impl Service {
                 self.read_winners(&draw);
             }
             (Act::Register(registration), _) => {
-                self.allow(registration.agency, registration.enabled)
+                self.allow(registration.agency, registration.enabled);
             }
             _ => {}
         }
@@ -68,30 +72,40 @@ impl Service {
     }
 
     /// The time by the central's clock.
-    pub(crate) fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// All draws, in the order of their numbers.
-    pub(crate) async fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
         ask(&self.failure, |done| self.store.draws(done)).await
     }
 
     /// The agencies that are registered, by number.
-    pub(crate) async fn roster(&self) -> Result<Vec<Registration>, StoreFault> {
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn roster(&self) -> Result<Vec<Registration>, StoreFault> {
         ask(&self.failure, |done| self.store.roster(done)).await
     }
 
     /// What each agency of a draw has in it, by number.
-    pub(crate) async fn standings(
-        &self,
-        draw: DrawId,
-    ) -> Result<Vec<AgencyStanding>, ProgressError> {
+    ///
+    /// # Errors
+    /// When the draw is not known, or the store fails.
+    pub async fn standings(&self, draw: DrawId) -> Result<Vec<AgencyStanding>, ProgressError> {
         ask(&self.failure, |done| self.store.standings(draw, done)).await
     }
 
     /// See [`lottery::Store::trail`]; does not hold up the caller's thread.
-    pub(crate) async fn trail<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// When what is stored can't be read.
+    pub async fn trail<T: Send + 'static>(
         &self,
         from: u64,
         collected: T,
@@ -106,7 +120,10 @@ impl Service {
     }
 
     /// See [`lottery::Store::scan`]; does not hold up the caller's thread.
-    pub(crate) async fn scan<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// When the draw is not known, or what is stored can't be read.
+    pub async fn scan<T: Send + 'static>(
         &self,
         draw: DrawId,
         collected: T,
@@ -121,7 +138,10 @@ impl Service {
     }
 
     /// The winners of a draw that was made, published or not.
-    pub(crate) async fn drawn_winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+    ///
+    /// # Errors
+    /// When the draw is not known or not made, or what is stored can't be read.
+    pub async fn drawn_winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
         let store = Arc::clone(&self.store);
         self.read(move || store.winners(draw)).await
     }
@@ -157,6 +177,8 @@ impl Service {
             disabled.remove(&agency);
         } else {
             disabled.insert(agency);
+            drop(disabled);
+            self.presence.disconnect(agency);
         }
     }
 }

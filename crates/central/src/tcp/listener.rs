@@ -21,10 +21,10 @@ use wire::SessionLimits;
 use crate::limits::{
     ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, SOCKET_LEN_MAX,
 };
+use crate::places::{Place, Places};
 use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
 use crate::tcp::door::{self, Door, Listeners};
-use crate::tcp::places::{Place, Places};
 use crate::tcp::transport::Transport;
 use crate::tcp::turned_away::TurnedAway;
 

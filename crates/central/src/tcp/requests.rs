@@ -161,7 +161,7 @@ impl Connection {
         let bets = match bets {
             Ok(bets) => bets,
             Err(refusal) => {
-                log_refused_batch(count, &refusal);
+                self.note_refused_batch(count, &refusal);
                 return self.session.refuse(ticket, refusal.message(Some(chunk)));
             }
         };
@@ -186,8 +186,13 @@ impl Connection {
         self.submitted += 1;
         let outcomes = Arc::clone(&self.outcomes);
         let (chunk, bets) = (batch.chunk, batch.bets.count());
-        self.shared.service.append(batch, move |appended| {
+        let (service, begun) = (&self.shared.service, Instant::now());
+        let metrics = Arc::clone(service.metrics());
+        service.append(batch, move |appended| {
             drop(permit);
+            if let Ok(appended) = appended {
+                metrics.stored(bets, appended, begun.elapsed());
+            }
             outcomes.put(Outcome::Appended { ticket, chunk, bets, appended });
         });
     }
@@ -235,7 +240,7 @@ impl Connection {
                 }
                 Err(error) => {
                     let refusal = Refusal::from(error);
-                    log_refused_batch(bets, &refusal);
+                    self.note_refused_batch(bets, &refusal);
                     self.session.refuse(ticket, refusal.message(Some(chunk)));
                 }
             },
@@ -256,6 +261,11 @@ impl Connection {
                 }
             },
         }
+    }
+
+    fn note_refused_batch(&self, bets: u32, refusal: &Refusal) {
+        self.shared.service.metrics().refused(bets, refusal.code());
+        log_refused_batch(bets, refusal);
     }
 
     fn refuse_hello(&mut self, ticket: Ticket, agency: AgencyId, refusal: &Refusal) {

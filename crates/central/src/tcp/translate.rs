@@ -13,8 +13,8 @@ use wire::{
     FaultCode, SessionLimits, Welcome,
 };
 
+use crate::places::NoPlace;
 use crate::service::{NoOpenDraw, WinnersError};
-use crate::tcp::places::NoPlace;
 
 /// What an agency asks, in the domain's terms.
 #[derive(Debug)]
@@ -184,7 +184,8 @@ impl Refusal {
         }
     }
 
-    fn code(&self) -> ErrorCode {
+    /// The code that the agency is told.
+    pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::NotUtf8 => ErrorCode::NotUtf8,
             Self::Bets(BetsFault::Bets { .. }) | Self::Append(AppendError::NumberRange(_)) => {

@@ -19,9 +19,9 @@ use tokio_util::task::TaskTracker;
 use wire::CentralSession;
 
 use crate::limits::{BUSY_LOG_TIME_MIN, TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX};
+use crate::places::{NoPlace, Places};
 use crate::tcp::connection::{Shared, discard};
 use crate::tcp::door::Door;
-use crate::tcp::places::{NoPlace, Places};
 use crate::tcp::translate::Refusal;
 
 /// Connections turned away.

@@ -8,6 +8,7 @@ mod greeting;
 mod legacy;
 mod limits;
 mod log;
+mod operated;
 mod places;
 mod presence;
 mod setting;

@@ -1,9 +1,10 @@
 //! A central that serves on a port of its own, for one test.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use central::{Central, Clock, Limits, Listeners, Mode, Options, Presence, ServeError};
+use central::{Central, Clock, Limits, Listeners, Mode, Options, Presence, ServeError, Service};
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,35 +26,58 @@ pub(crate) struct Setting {
     pub(crate) winners_wait: Duration,
     pub(crate) winning_number: u32,
     pub(crate) limits: Limits,
+    /// Operators lead the draws: there is none at first.
+    pub(crate) operated: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let winners_wait = Duration::from_secs(3600);
         let limits = Limits::default();
-        Self { agencies: 1, draw: "sorteo", winners_wait, winning_number: WINNER, limits }
+        Self {
+            agencies: 1,
+            draw: "sorteo",
+            winners_wait,
+            winning_number: WINNER,
+            limits,
+            operated: false,
+        }
     }
 }
 
 pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) clock: Arc<HeldClock>,
     pub(crate) store: Arc<TestStore>,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
 }
 
-struct StoppedClock;
+/// A clock that goes on only when a test says so.
+pub(crate) struct HeldClock(AtomicU64);
 
-impl Clock for StoppedClock {
+impl HeldClock {
+    pub(crate) fn set(&self, at: Timestamp) {
+        self.0.store(at.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HeldClock {
     fn now(&self) -> Timestamp {
-        Timestamp(NOW)
+        Timestamp(self.0.load(Ordering::Relaxed))
     }
 }
 
 impl Setting {
     pub(crate) fn agencies(agencies: u32) -> Self {
         Self { agencies, ..Self::default() }
+    }
+
+    /// A central without a draw, whose operators announce some.
+    pub(crate) fn operated() -> Self {
+        Self { operated: true, ..Self::default() }
     }
 
     pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Self {
@@ -75,23 +99,38 @@ impl Setting {
     }
 
     pub(crate) async fn start_on(self, store: Arc<TestStore>) -> Running {
-        let central = self.open(&store).await.unwrap();
+        let clock = Arc::new(HeldClock(AtomicU64::new(NOW)));
+        let central = self.open_by(&store, Arc::clone(&clock)).await.unwrap();
+        let service = central.service();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (presence, shutdown) = (central.presence(), CancellationToken::new());
         let listeners = Listeners { plain: Some(listener), tls: None };
         let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
-        Running { port, presence, store, shutdown, serving }
+        Running { port, presence, service, clock, store, shutdown, serving }
     }
 
     pub(crate) async fn open(self, store: &Arc<TestStore>) -> Result<Central, central::OpenError> {
+        self.open_by(store, Arc::new(HeldClock(AtomicU64::new(NOW)))).await
+    }
+
+    async fn open_by(
+        self,
+        store: &Arc<TestStore>,
+        clock: Arc<HeldClock>,
+    ) -> Result<Central, central::OpenError> {
+        let (terms, winning_number) = (self.terms(), self.winning_number);
         let options = Options {
-            mode: Mode::Automatic { terms: self.terms(), winning_number: self.winning_number },
+            mode: if self.operated {
+                Mode::Operated
+            } else {
+                Mode::Automatic { terms, winning_number }
+            },
             winners_wait: self.winners_wait,
             limits: self.limits,
         };
         let store: Arc<dyn Store> = Arc::<TestStore>::clone(store);
-        Central::open(store, Arc::new(StoppedClock), options).await
+        Central::open(store, clock, options).await
     }
 }
 

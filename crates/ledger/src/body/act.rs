@@ -1,12 +1,12 @@
 //! The body of an act (kind 6): what was done in the head, who did it and why in the tail.
 //!
 //! Head: u32 draw (0: none), u32 act, u32 number or agency (0: none), u32 enabled (0 or 1). Tail:
-//! who (empty: the clock), why, then what the act needs. A text is u16 length, then UTF-8; a time is
-//! u64 milliseconds since 1970 (0: none).
+//! who (empty: the clock), why, then what the act needs. A text is u16 length, then UTF-8; a time
+//! is u64 milliseconds since 1970 (0: none).
 //!
 //! | act | what | tail, behind who and why |
 //! |---|---|---|
-//! | 1 | a draw is announced | name; times of opening and close; u32 smallest, largest number; ranges |
+//! | 1 | a draw is announced | name; opening, close; u32 smallest, largest number; ranges |
 //! | 2 | it is opened | |
 //! | 3 | it is closed | |
 //! | 4 | an operator entered the number | |

@@ -99,7 +99,8 @@ pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subj
     assert_eq!(subject.operated(draw).opened_at, Some(AT));
 }
 
-/// A name is taken once, whether operators lead the draw or not; neither kind is treated as the other.
+/// A name is taken once, whether operators lead the draw or not; neither kind is treated as the
+/// other.
 pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
     let draw = subject.announce("operado", 2, Schedule::default());
     let again = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };

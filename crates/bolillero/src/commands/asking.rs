@@ -1,0 +1,71 @@
+//! Passwords from people and from programs.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::exit::Ending;
+
+/// The terminal without echo; as it was once this is dropped.
+struct Silent {
+    before: Termios,
+}
+
+/// What another program writes, without the end of its line.
+pub(super) fn first_line_of_stdin() -> Result<String, Ending> {
+    line().map_err(Ending::from)
+}
+
+/// Asks for a password. None: there is no terminal.
+pub(super) fn on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let _silent = Silent::begin().context("can't hide what is typed on this terminal")?;
+    Ok(Some(answer_to(question)?))
+}
+
+/// Asks for a new password, and once more, since it is not seen. None: there is no terminal.
+pub(super) fn twice_on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
+    let first = on_the_terminal(question)?;
+    if first.is_some() && first != on_the_terminal("Once more: ")? {
+        return Err(Ending::wrong("the two passwords are not the same; nothing was changed"));
+    }
+    Ok(first)
+}
+
+fn answer_to(question: &str) -> anyhow::Result<String> {
+    let ask = |text: &str| {
+        let mut terminal = io::stderr().lock();
+        terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush())
+    };
+    ask(question).context("can't ask for the password")?;
+    let answer = line()?;
+    // The end of the line was not shown either.
+    ask("\n").context("can't ask for the password")?;
+    Ok(answer)
+}
+
+fn line() -> anyhow::Result<String> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).context("can't read the password")?;
+    let text = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+impl Silent {
+    fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.before);
+    }
+}

@@ -1,0 +1,60 @@
+//! The operators' side of `bolillero serve`: its address, and what it asks of this machine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use central::{Host, HttpLimits, HttpOptions};
+use tokio::net::TcpSocket;
+
+use super::listening;
+use crate::exit::Ending;
+
+/// Few wait at once: connections beyond the limit are closed.
+const ACCEPT_QUEUE_MAX: u32 = 128;
+
+/// An address that is had, and that nobody can connect to yet.
+pub(super) struct Bound {
+    socket: TcpSocket,
+    listen: String,
+    data: PathBuf,
+}
+
+struct Machine {
+    data: PathBuf,
+}
+
+/// Takes the address.
+pub(super) async fn bound(listen: &str, data: &Path) -> Result<Bound, Ending> {
+    let socket = listening::bound(listen).await?;
+    Ok(Bound { socket, listen: listen.to_owned(), data: data.to_owned() })
+}
+
+impl Bound {
+    /// Listens. To be called once the data folder is there.
+    pub(super) fn options(self) -> anyhow::Result<HttpOptions> {
+        let Self { socket, listen, data } = self;
+        let listening = socket.listen(ACCEPT_QUEUE_MAX);
+        let listener = listening.with_context(|| listening::cant_listen(&listen))?;
+        let address = listener.local_addr().context("can't tell the address listened on")?;
+        tracing::info!(action = "escuchar_http", result = "success", direccion = %address);
+        if !address.ip().is_loopback() {
+            let advice = "not encrypted: let a proxy with TLS stand before it";
+            tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
+        }
+        let host = Arc::new(Machine { data: data.clone() });
+        Ok(HttpOptions { listener, address, data, host, limits: HttpLimits::default() })
+    }
+}
+
+impl Host for Machine {
+    fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::from)
+    }
+
+    fn disk_free_len(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.data)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}

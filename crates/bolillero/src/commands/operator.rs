@@ -1,0 +1,229 @@
+//! `bolillero operator`: the people who run the lottery, changed on the central's machine.
+//!
+//! The first admin can only come from here. A running central takes part in nothing of it: it sees
+//! the changed file at the next request.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use operators::limits::PASSWORD_CHARS_MIN;
+use operators::{
+    ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role, Secret, TokenGrant,
+    TokenId,
+};
+
+use super::asking;
+use crate::exit::{Ending, printed};
+use crate::random::secret_bytes;
+
+const EXAMPLES: &str = "\
+Examples:
+  bolillero operator add ana --role admin --data ./data
+  bolillero operator token ana --label board --role viewer --days 90 --data ./data
+  bolillero operator list --data ./data
+  echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
+
+What changes here holds from the next request on, also in a central that runs. Who is disabled or
+given another password is logged out.";
+
+/// Which operators, and what of them.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct OperatorArgs {
+    /// The central's data folder; made when it is missing.
+    #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+
+    #[command(subcommand)]
+    change: Change,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Change {
+    /// Add an operator.
+    #[command(after_help = "Example:\n  bolillero operator add ana --role admin --data ./data")]
+    Add {
+        /// Name to log in with.
+        name: Name,
+        /// What for: viewer, operator, auditor or admin.
+        #[arg(long, value_name = "ROLE")]
+        role: Role,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// List operators and their tokens.
+    #[command(after_help = "Example:\n  bolillero operator list --data ./data")]
+    List,
+    /// Give an operator another password, and end their sessions.
+    #[command(after_help = "Example:\n  bolillero operator password ana --data ./data")]
+    Password {
+        /// Whose.
+        name: Name,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Let an operator in no more: neither with a password nor with a token.
+    #[command(after_help = "Example:\n  bolillero operator disable ana --data ./data")]
+    Disable {
+        /// Whom.
+        name: Name,
+    },
+    /// Let an operator in again.
+    #[command(after_help = "Example:\n  bolillero operator enable ana --data ./data")]
+    Enable {
+        /// Whom.
+        name: Name,
+    },
+    /// Give a token that lets a program act for an operator. Prints it, once.
+    #[command(after_help = "Example:\n  bolillero operator token ana --label board --role viewer \
+                            --days 90 --data ./data")]
+    Token {
+        /// For whom.
+        name: Name,
+        /// What it is for.
+        #[arg(long, value_name = "TEXT")]
+        label: String,
+        /// As what; its owner's role when it is not given.
+        #[arg(long, value_name = "ROLE")]
+        role: Option<Role>,
+        /// For how many days.
+        #[arg(long, value_name = "N")]
+        days: u32,
+    },
+    /// Take a token back.
+    #[command(after_help = "Example:\n  bolillero operator revoke 3 --data ./data")]
+    Revoke {
+        /// Its number, as `operator list` tells it.
+        #[arg(value_name = "NUMBER")]
+        token: u32,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Args, Clone, Debug)]
+struct PasswordArgs {
+    /// Read the password from the first line of standard input instead of asking for it.
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+/// Does it.
+pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
+    let data = super::serve::needed(args.data, "data")?;
+    if !matches!(args.change, Change::List) {
+        std::fs::create_dir_all(&data)
+            .with_context(|| format!("can't make the data folder {}", data.display()))?;
+    }
+    let file = OperatorsFile::in_folder(&data);
+    match args.change {
+        Change::List => print(&list(&file.read()?)),
+        Change::Add { name, role, password } => {
+            let hash = hashed(&password, &name)?;
+            change(&file, |people| people.add(name.clone(), role, hash))?;
+            print(&format!("{name} is {role} now\n"))
+        }
+        Change::Password { name, password } => {
+            let hash = hashed(&password, &name)?;
+            change(&file, |people| people.set_password(&name, hash))?;
+            print(&format!("{name} has another password now, and is logged out\n"))
+        }
+        Change::Disable { name } => {
+            change(&file, |people| people.disable(&name))?;
+            print(&format!("{name} is disabled now, and logged out\n"))
+        }
+        Change::Enable { name } => {
+            change(&file, |people| people.enable(&name))?;
+            print(&format!("{name} can log in again\n"))
+        }
+        Change::Token { name, label, role, days } => {
+            let secret = Secret::from_random(secret_bytes()?);
+            change(&file, |people| {
+                let owner = people.operator(&name).ok_or(PeopleError::Unknown(name.clone()))?;
+                let role = role.unwrap_or(owner.role);
+                let grant = TokenGrant { owner: name, label, role, days };
+                people.grant(grant, secret.digest(), now_ms())
+            })?;
+            print(&format!("{}\n", secret.text()))
+        }
+        Change::Revoke { token } => {
+            change(&file, |people| people.revoke(TokenId(token)))?;
+            print(&format!("token {token} is worth nothing now\n"))
+        }
+    }
+}
+
+fn change<T>(
+    file: &OperatorsFile,
+    change: impl FnOnce(&mut People) -> Result<T, PeopleError>,
+) -> Result<T, Ending> {
+    file.change(change).map_err(|error| match error {
+        ChangeError::Refused(why) => Ending::wrong(why),
+        ChangeError::File(error) => Ending::from(error),
+    })
+}
+
+fn hashed(from: &PasswordArgs, name: &Name) -> Result<operators::PasswordHash, Ending> {
+    let text = if from.password_stdin {
+        asking::first_line_of_stdin()?
+    } else {
+        asking::twice_on_the_terminal(&format!(
+            "Password for {name} (at least {PASSWORD_CHARS_MIN} characters): "
+        ))?
+        .ok_or_else(|| {
+            Ending::wrong(
+                "there is no terminal to ask for the password; give it on standard input, with \
+                 --password-stdin",
+            )
+        })?
+    };
+    Password::given(text).hash(name, secret_bytes()?).map_err(Ending::wrong)
+}
+
+fn list(people: &People) -> String {
+    if people.operators().next().is_none() {
+        return "no operators; add the first with `bolillero operator add`\n".to_owned();
+    }
+    let table = |header: &[&str], rows: Vec<Vec<String>>| {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+        format!("{table}\n")
+    };
+    let operators = people.operators().map(|(name, operator)| {
+        let state = if operator.disabled { "disabled" } else { "enabled" };
+        vec![name.to_string(), operator.role.to_string(), state.to_owned()]
+    });
+    let mut text = table(&["name", "role", "state"], operators.collect());
+    let now = now_ms();
+    let tokens = people.tokens().map(|(id, token)| {
+        let state = match token {
+            token if token.revoked => "revoked",
+            token if !token.is_live(now) => "expired",
+            _ => "works",
+        };
+        let expires = i64::try_from(token.expires_ms).ok();
+        let expires = expires.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let expires = expires.map_or_else(String::new, |at| at.strftime("%F").to_string());
+        let (owner, role) = (token.owner.to_string(), token.role.to_string());
+        vec![id.to_string(), owner, token.label.clone(), role, expires, state.to_owned()]
+    });
+    let tokens: Vec<_> = tokens.collect();
+    if !tokens.is_empty() {
+        text.push('\n');
+        text += &table(&["token", "of", "label", "role", "until", "state"], tokens);
+    }
+    text
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+fn print(text: &str) -> Result<(), Ending> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(printed(written.context("can't write the result"))?)
+}

@@ -1,0 +1,74 @@
+//! Operators and programs over HTTP: the API, metrics, and whether the central is well.
+//!
+//! ```text
+//! face          the listener: connections within limits, each served and closed in order
+//! state         what all requests have in common
+//! guard         what holds for every request and answer: time, headers, who asks
+//! who           who asks: a session's cookie or a token, and what they may
+//! api           which path is answered by what; the description of it all (OpenAPI)
+//! session       log in, who am I, log out
+//! people        operators and their tokens
+//! health        whether it lives, is ready, and what it counted
+//! problem       every refusal, as RFC 9457 says
+//! input, page   bodies and parameters of requests; lists in parts
+//! ```
+//!
+//! Invariants:
+//! - below /api/v1 nothing but logging in and the description is answered to who is nobody;
+//! - each handler says in its signature what its caller must be allowed;
+//! - every refusal is `application/problem+json` and says what to do;
+//! - whatever happens here, agencies are served: connections, heads, bodies, times and hashed
+//!   passwords at once are bounded, on a listener of its own.
+//!
+//! Deliberately absent: encryption (a proxy before it, or the loopback only) and HTTP/2.
+
+mod api;
+mod face;
+mod guard;
+mod health;
+mod input;
+mod page;
+mod people;
+mod problem;
+mod session;
+mod state;
+mod who;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::limits::HttpLimits;
+pub use api::openapi;
+pub(crate) use face::HttpFace;
+
+/// What operators are served with.
+pub struct HttpOptions {
+    /// Where they connect to.
+    pub listener: TcpListener,
+    /// Its address: on the loopback, cookies are sent without encryption too.
+    pub address: SocketAddr,
+    /// The folder that the file of operators is in.
+    pub data: PathBuf,
+    /// What the central's machine is asked for.
+    pub host: Arc<dyn Host>,
+    /// See [`HttpLimits`].
+    pub limits: HttpLimits,
+}
+
+/// What is asked of the machine that the central runs on.
+pub trait Host: Send + Sync {
+    /// Fills `bytes` with random ones that are fit for secrets.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    fn random(&self, bytes: &mut [u8]) -> std::io::Result<()>;
+
+    /// Bytes that the ledger's disk has room for.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn disk_free_len(&self) -> std::io::Result<u64>;
+}

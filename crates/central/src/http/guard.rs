@@ -1,0 +1,74 @@
+//! What holds for every request and every answer.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::http::api::BELOW_API;
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::http::who::identify;
+
+/// What browsers are told of every answer: pages are made of what comes from here, are framed by
+/// nobody and send nothing elsewhere.
+const ALWAYS: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src \
+         'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+/// Ends requests that take too long, and adds to the answer what browsers must know.
+pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    use axum::response::IntoResponse as _;
+    let answer = tokio::time::timeout(app.limits.request_time_max, next.run(request)).await;
+    let mut answer = answer.unwrap_or_else(|_| Problem::timed_out().into_response());
+    let headers = answer.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let kept = headers.entry(header::CACHE_CONTROL);
+    kept.or_insert(HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Whatever no handler answers. Who is nobody does not learn what there is below the API.
+pub(super) async fn not_found(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Problem {
+    let known = known_if_needed(&app, &method, &uri, &headers);
+    known.err().unwrap_or_else(|| Problem::not_found("there is nothing at this path"))
+}
+
+/// A path that is there, asked in a way in which it is not.
+pub(super) async fn method_not_allowed(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Problem {
+    let known = known_if_needed(&app, &method, &uri, &headers);
+    known.err().unwrap_or_else(Problem::method_not_allowed)
+}
+
+fn known_if_needed(
+    app: &App,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    if uri.path().starts_with(BELOW_API) {
+        identify(app, headers, method).map(drop)
+    } else {
+        Ok(())
+    }
+}

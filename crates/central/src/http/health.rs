@@ -1,0 +1,89 @@
+//! Whether the central lives, is ready, and what it counted. Answered to anybody.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use lottery::DrawState;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::state::App;
+use crate::metrics::Exposition;
+use crate::service::{Connected, Identity};
+
+/// Whether the central can do its work, part by part.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// Whether all parts are.
+    ready: bool,
+    /// The store takes requests.
+    store: bool,
+    /// The file of operators can be read.
+    operators: bool,
+    /// No draw's winners are unreadable.
+    draws: bool,
+}
+
+/// The process lives
+#[utoipa::path(
+    get, path = "/healthz", tag = "health", security(),
+    responses((status = 200, description = "It lives", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+/// Its parts are ready
+#[utoipa::path(
+    get, path = "/readyz", tag = "health", security(),
+    responses(
+        (status = 200, description = "All parts are ready", body = Readiness),
+        (status = 503, description = "Some part is not", body = Readiness),
+    )
+)]
+pub(super) async fn readyz(State(app): State<App>) -> impl IntoResponse {
+    let store = app.service.failure().fault().is_none();
+    let operators = app.roster.people().is_ok();
+    let draws = app.service.draws().iter().all(|draw| !draw.is_unreadable());
+    let ready = store && operators && draws;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, store, operators, draws }))
+}
+
+/// Metrics, for Prometheus
+#[utoipa::path(
+    get, path = "/metrics", tag = "health", security(),
+    responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let mut told = Exposition::default();
+    app.service.metrics().tell(&mut told);
+    told.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
+    let connected = app.service.presence().snapshot();
+    for (identity, certified) in [("claimed", false), ("certified", true)] {
+        let is = |it: &&Connected| matches!(it.identity, Identity::Certified(_)) == certified;
+        let count = connected.iter().filter(is).count();
+        told.value("bolillero_agency_connections", &[("identity", identity)], count);
+    }
+    told.about("bolillero_draw", "gauge", "1 for the state that the draw is in.");
+    for draw in app.service.draws() {
+        let name = draw.terms.name.as_str();
+        told.value("bolillero_draw", &[("draw", name), ("state", state_name(draw.state()))], 1);
+    }
+    if let Ok(len) = app.host.disk_free_len() {
+        told.about("bolillero_disk_free_bytes", "gauge", "Room on the ledger's disk.");
+        told.value("bolillero_disk_free_bytes", &[], len);
+    }
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], told.into_text())
+}
+
+fn state_name(state: DrawState) -> &'static str {
+    match state {
+        DrawState::Announced => "announced",
+        DrawState::Open => "open",
+        DrawState::Closed => "closed",
+        DrawState::Drawn { .. } => "drawn",
+    }
+}

@@ -1,0 +1,229 @@
+//! Every refusal of the API: RFC 9457, with one more field that says what to do.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use lottery::{ActError, StoreFault};
+use operators::{ChangeError, FileError, PeopleError, Permission};
+use serde::Serialize;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+/// Why a request was refused.
+#[derive(Debug, Serialize, ToSchema, Error)]
+#[error("{title}: {detail}")]
+pub(crate) struct Problem {
+    /// Which kind of problem, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:bolillero:problem:not-permitted")]
+    kind: String,
+    /// The kind, for people.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// What happened.
+    detail: String,
+    /// What to do.
+    remedy: String,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Display,
+        remedy: impl Display,
+    ) -> Self {
+        Self {
+            kind: format!("urn:bolillero:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.to_string(),
+            remedy: remedy.to_string(),
+            retry_after: None,
+        }
+    }
+
+    /// Nobody known asks.
+    pub(super) fn not_authenticated(detail: impl Display) -> Self {
+        let remedy = "log in at POST /api/v1/session, or send a token as `Authorization: Bearer`";
+        let status = StatusCode::UNAUTHORIZED;
+        Self::new(status, "not-authenticated", "Nobody is logged in", detail, remedy)
+    }
+
+    /// Whoever asks may not.
+    pub(super) fn not_permitted(permission: Permission) -> Self {
+        let remedy = format!("ask somebody who is one of these: {}", permission.holders());
+        let detail = format!("your role may not: {permission:?}");
+        let status = StatusCode::FORBIDDEN;
+        Self::new(status, "not-permitted", "Not permitted", detail, remedy)
+    }
+
+    /// Only somebody who gave a password lately may.
+    pub(super) fn session_needed() -> Self {
+        let detail = "this is not done with a token";
+        let remedy = "log in at POST /api/v1/session";
+        let status = StatusCode::FORBIDDEN;
+        Self::new(status, "session-needed", "A session is needed", detail, remedy)
+    }
+
+    /// A page of somebody else's may be asking.
+    pub(super) fn csrf() -> Self {
+        let detail = "X-CSRF-Token is missing or is not this session's";
+        let remedy = "send the csrf_token that GET /api/v1/session tells";
+        let status = StatusCode::FORBIDDEN;
+        Self::new(status, "csrf", "No proof of the page's origin", detail, remedy)
+    }
+
+    /// Too often.
+    pub(super) fn too_many_attempts(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = "too many attempts under this name or from this address";
+        let remedy = format!("wait {seconds} seconds");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let problem = Self::new(status, "too-many-attempts", "Too many attempts", detail, remedy);
+        Self { retry_after: Some(Duration::from_secs(seconds)), ..problem }
+    }
+
+    /// The request itself is not one.
+    pub(super) fn bad_request(detail: impl Display) -> Self {
+        let remedy = "see the API's description at /api/v1/openapi.json";
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "Bad request", detail, remedy)
+    }
+
+    /// A body of some other kind.
+    pub(super) fn not_json() -> Self {
+        let detail = "the body is not said to be JSON";
+        let remedy = "send JSON, with `Content-Type: application/json`";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, "not-json", "Not JSON", detail, remedy)
+    }
+
+    /// More than is read.
+    pub(super) fn too_long(len_max: usize) -> Self {
+        let detail = format!("the body has more than {len_max} bytes");
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Self::new(status, "too-long", "Body too long", detail, "send less at once")
+    }
+
+    /// No such thing, or no such path.
+    pub(super) fn not_found(detail: impl Display) -> Self {
+        let remedy = "see the API's description at /api/v1/openapi.json";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail, remedy)
+    }
+
+    /// The path is there, and is not asked so.
+    pub(super) fn method_not_allowed() -> Self {
+        let (detail, remedy) = ("this path knows no such method", "see the header Allow");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self::new(status, "method-not-allowed", "Method not allowed", detail, remedy)
+    }
+
+    /// It does not go with what is.
+    pub(super) fn conflict(detail: impl Display) -> Self {
+        let remedy = "look at how things are now, and ask again if it still makes sense";
+        Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail, remedy)
+    }
+
+    /// Out of the ordinary, and not explained.
+    fn reason_needed(detail: impl Display) -> Self {
+        let remedy = "send it again with a reason";
+        Self::new(StatusCode::CONFLICT, "reason-needed", "A reason is needed", detail, remedy)
+    }
+
+    /// Two operators are needed.
+    fn entered_before(detail: impl Display) -> Self {
+        let remedy = "let another operator read the number and enter it";
+        let status = StatusCode::CONFLICT;
+        Self::new(status, "entered-before", "Entered before", detail, remedy)
+    }
+
+    /// It took too long.
+    pub(super) fn timed_out() -> Self {
+        let (detail, remedy) = ("the request took too long", "send it again");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timed-out", "Timed out", detail, remedy)
+    }
+
+    /// The central can't now. Why is for its log.
+    pub(super) fn unavailable(what: &'static str) -> Self {
+        let remedy = "try again later; the central's log says why";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "unavailable", "Unavailable", what, remedy)
+    }
+}
+
+impl From<ActError> for Problem {
+    fn from(error: ActError) -> Self {
+        use ActError as E;
+        match error {
+            E::UnknownDraw(_) => Self::not_found(error),
+            E::Schedule | E::NumberRange { .. } => Self::bad_request(error),
+            E::ReasonNeeded(_) => Self::reason_needed(error),
+            E::EnteredBefore(_) => Self::entered_before(error),
+            E::NameTaken | E::Automatic | E::State { .. } | E::NotTime | E::NotForTheClock => {
+                Self::conflict(error)
+            }
+            E::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<StoreFault> for Problem {
+    fn from(fault: StoreFault) -> Self {
+        tracing::error!(action = "pedido_http", result = "fail", error = %fault);
+        Self::unavailable("the store takes nothing now")
+    }
+}
+
+impl From<FileError> for Problem {
+    fn from(error: FileError) -> Self {
+        tracing::error!(action = "leer_operadores", result = "fail", error = %error);
+        Self::unavailable("the operators can't be read or written")
+    }
+}
+
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
+        use PeopleError as E;
+        match error {
+            E::Unknown(_) | E::UnknownToken(_) => Self::not_found(error),
+            E::RoleAboveOwner { .. } | E::Label | E::Days => Self::bad_request(error),
+            E::Exists(_) | E::LastAdmin(_) | E::TooMany | E::Disabled(_) | E::TooManyTokens(_) => {
+                Self::conflict(error)
+            }
+        }
+    }
+}
+
+impl From<ChangeError<PeopleError>> for Problem {
+    fn from(error: ChangeError<PeopleError>) -> Self {
+        match error {
+            ChangeError::Refused(why) => why.into(),
+            ChangeError::File(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).expect("it was made of one");
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(wait) = retry_after {
+            headers.insert(header::RETRY_AFTER, wait.as_secs().into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

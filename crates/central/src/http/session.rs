@@ -1,0 +1,161 @@
+//! Log in, who am I, log out.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use operators::{Name, Password, Permission, Role, Secret, SessionUser};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::api::Refusals;
+use crate::http::input::Body;
+use crate::http::problem::Problem;
+use crate::http::state::{App, State as AppState};
+use crate::http::who::{By, COOKIE, Peer, Who, csrf_token};
+use crate::places::counted_as;
+
+/// Who wants to log in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Login {
+    /// The operator's name.
+    #[schema(example = "ana")]
+    name: String,
+    /// Their password.
+    password: String,
+}
+
+/// Who is logged in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    /// Their name.
+    name: String,
+    /// What they are for.
+    #[schema(value_type = String, example = "operator")]
+    role: Role,
+    /// What they may do.
+    #[schema(value_type = Vec<String>)]
+    permissions: Vec<String>,
+    /// To be sent as X-CSRF-Token with every change. Nothing for a token, which needs none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf_token: Option<String>,
+}
+
+/// Log in
+///
+/// The answer's cookie is the session. How often may be tried is limited, under one name and from
+/// one address; a refusal tells how long to wait.
+#[utoipa::path(
+    post,
+    path = "/api/v1/session",
+    tag = "session",
+    request_body = Login,
+    responses((status = 200, description = "Logged in", body = Me), Refusals),
+    security()
+)]
+pub(super) async fn log_in(
+    State(app): State<App>,
+    Peer(peer): Peer,
+    Body(login): Body<Login>,
+) -> Result<Response, Problem> {
+    let name = Name::new(login.name).ok();
+    let password = Password::given(login.password);
+    let (name, generation, role) = verified(&app, peer, name, password).await?;
+    let secret = app.secret()?;
+    let who = Who { name: name.clone(), role, by: By::Session(secret.clone()) };
+    app.note(&who, "log in".to_owned()).await?;
+    let now = tokio::time::Instant::now().into_std();
+    app.sessions().begin(SessionUser { name, generation }, &secret, now);
+    let cookie = set_cookie(&app, &secret.text(), "");
+    Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
+}
+
+/// Who am I
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    tag = "session",
+    responses((status = 200, description = "Who asks", body = Me), Refusals)
+)]
+pub(super) async fn who_am_i(who: Who) -> Json<Me> {
+    Json(Me::of(&who))
+}
+
+/// Log out
+#[utoipa::path(
+    delete,
+    path = "/api/v1/session",
+    tag = "session",
+    responses((status = 204, description = "Logged out"), Refusals)
+)]
+pub(super) async fn log_out(State(app): State<App>, who: Who) -> Result<Response, Problem> {
+    app.sessions().end(who.session()?);
+    app.note(&who, "log out".to_owned()).await?;
+    let cookie = set_cookie(&app, "", "; Max-Age=0");
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// The operator of this name, if that is their password: limited in how often it may be tried.
+async fn verified(
+    app: &App,
+    peer: std::net::IpAddr,
+    name: Option<Name>,
+    password: Password,
+) -> Result<(Name, u32, Role), Problem> {
+    // All names that nobody can have count as one.
+    let counted = name.as_ref().map_or("", Name::as_str);
+    let now = tokio::time::Instant::now().into_std();
+    let begun = app.attempts().begin(counted, counted_as(peer), now);
+    if let Err(wait) = begun {
+        log_refused(counted, peer, "too many attempts");
+        return Err(Problem::too_many_attempts(wait));
+    }
+    let people = app.roster.people()?;
+    let operator = name.as_ref().and_then(|name| people.operator(name));
+    let kept = operator.map(|operator| operator.password.clone());
+    let is_theirs = app.password_is_of(password, kept).await?;
+    match (name, operator) {
+        (Some(name), Some(operator)) if is_theirs && !operator.disabled => {
+            app.attempts().succeeded(name.as_str());
+            Ok((name, operator.generation, operator.role))
+        }
+        (name, _) => {
+            log_refused(name.as_ref().map_or("", Name::as_str), peer, "wrong name or password");
+            Err(Problem::not_authenticated("the name or the password is wrong"))
+        }
+    }
+}
+
+/// Whether this is the password of who asks: limited as logging in is.
+pub(super) async fn verify_own_password(
+    app: &App,
+    peer: std::net::IpAddr,
+    who: &Who,
+    password: String,
+) -> Result<(), Problem> {
+    verified(app, peer, Some(who.name.clone()), Password::given(password)).await.map(drop)
+}
+
+fn log_refused(name: &str, peer: std::net::IpAddr, why: &str) {
+    tracing::warn!(action = "ingresar", result = "fail", operador = name, ip = %peer, error = why);
+}
+
+fn set_cookie(app: &AppState, value: &str, more: &str) -> HeaderValue {
+    let secure = if app.secure_cookies { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}");
+    HeaderValue::from_str(&cookie).expect("it is made of visible characters")
+}
+
+impl Me {
+    fn of(who: &Who) -> Self {
+        let of_session = |secret: &Secret| csrf_token(secret).text();
+        let permissions = Permission::ALL.into_iter().filter(|it| who.role.may(*it));
+        Self {
+            name: who.name.to_string(),
+            role: who.role,
+            permissions: permissions.map(|it| format!("{it:?}")).collect(),
+            csrf_token: who.session().ok().map(of_session),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What all requests have in common.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lottery::limits::REASON_LEN_MAX;
+use lottery::{Act, Acted, Actor, Label, Reason, Signed};
+use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
+use operators::{Name, Secret, Sessions};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::http::Host;
+use crate::http::problem::Problem;
+use crate::http::who::Who;
+use crate::limits::{HASHINGS_MAX, HttpLimits};
+use crate::service::Service;
+
+/// What every handler is given.
+pub(super) type App = Arc<State>;
+
+/// See [`App`].
+pub(super) struct State {
+    pub(super) service: Arc<Service>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) roster: Arc<Roster>,
+    pub(super) limits: HttpLimits,
+    /// Whether cookies may only be sent with encryption.
+    pub(super) secure_cookies: bool,
+    sessions: Mutex<Sessions>,
+    attempts: Mutex<Attempts>,
+    hashings: Semaphore,
+}
+
+impl State {
+    pub(super) fn new(
+        service: Arc<Service>,
+        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
+        roster: Roster,
+        limits: HttpLimits,
+        secure_cookies: bool,
+    ) -> App {
+        Arc::new(Self {
+            service,
+            clock,
+            host,
+            roster: Arc::new(roster),
+            limits,
+            secure_cookies,
+            sessions: Mutex::default(),
+            attempts: Mutex::default(),
+            hashings: Semaphore::new(HASHINGS_MAX),
+        })
+    }
+
+    pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        // Each change of the map leaves it whole.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        // As those of the sessions.
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A secret that nobody has yet.
+    pub(super) fn secret(&self) -> Result<Secret, Problem> {
+        self.random().map(Secret::from_random)
+    }
+
+    /// Whether the password is this operator's. Takes the same time when there is none such.
+    pub(super) async fn password_is_of(
+        &self,
+        password: Password,
+        kept: Option<PasswordHash>,
+    ) -> Result<bool, Problem> {
+        self.hashing(move || password.is_of(kept.as_ref())).await
+    }
+
+    /// Hashes a new password.
+    pub(super) async fn hash(
+        &self,
+        password: Password,
+        name: Name,
+    ) -> Result<PasswordHash, Problem> {
+        let salt = self.random()?;
+        self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::bad_request)
+    }
+
+    /// Changes the people, once it is recorded who did that.
+    pub(super) async fn change_people<T: Send + 'static>(
+        self: &Arc<Self>,
+        who: &Who,
+        what: String,
+        change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (state, who, runtime) = (Arc::clone(self), who.clone(), Handle::current());
+        // The file is locked meanwhile, and others may hold it: not on a thread that serves.
+        let changing = tokio::task::spawn_blocking(move || {
+            state.roster.change(|people| {
+                let changed = change(people).map_err(Problem::from)?;
+                runtime.block_on(state.note(&who, what)).map(|()| changed)
+            })
+        });
+        let changed = changing.await.map_err(|_| Problem::unavailable("the change broke off"))?;
+        changed.map_err(|error| match error {
+            ChangeError::Refused(problem) => problem,
+            ChangeError::File(error) => error.into(),
+        })
+    }
+
+    /// Records what an operator does, before it is done.
+    pub(super) async fn note(&self, who: &Who, what: String) -> Result<(), Problem> {
+        let note = Act::Note { topic: label("operators"), text: reason(&what) };
+        self.act(who, Reason::default(), note).await.map(drop)
+    }
+
+    /// Puts an act of an operator on record, and has it take effect.
+    pub(super) async fn act(&self, who: &Who, why: Reason, act: Act) -> Result<Acted, Problem> {
+        let by = Actor::Operator(label(who.name.as_str()));
+        Ok(self.service.act(Signed { by, why, act }).await?)
+    }
+
+    async fn hashing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _turn = self.hashings.acquire().await.expect("the semaphore is never closed");
+        let hashed = tokio::task::spawn_blocking(work).await;
+        hashed.map_err(|_| Problem::unavailable("hashing the password broke off"))
+    }
+
+    fn random<const LEN: usize>(&self) -> Result<[u8; LEN], Problem> {
+        let mut bytes = [0; LEN];
+        self.host.random(&mut bytes).map_err(|error| {
+            tracing::error!(action = "pedir_azar", result = "fail", error = %error);
+            Problem::unavailable("the system gives no random bytes")
+        })?;
+        Ok(bytes)
+    }
+}
+
+fn label(text: &str) -> Label {
+    Label::new(text).expect("names of operators and ours are labels")
+}
+
+/// As much of a text as a record holds.
+fn reason(text: &str) -> Reason {
+    let end = text.floor_char_boundary(REASON_LEN_MAX);
+    Reason::new(&text[..end]).expect("names, labels and our words have no control characters")
+}

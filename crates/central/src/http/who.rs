@@ -1,0 +1,176 @@
+//! Who asks: by a session's cookie or a token, held against the operators at each request.
+//!
+//! A change by cookie needs the session's other secret as a header, which a page of another site
+//! cannot know.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use operators::{Name, Permission, Role, Secret};
+
+use crate::http::problem::Problem;
+use crate::http::state::App;
+
+/// The cookie that holds a session's secret.
+pub(super) const COOKIE: &str = "bolillero_session";
+/// The header that holds its other secret.
+const CSRF_HEADER: &str = "x-csrf-token";
+const CSRF_PURPOSE: &str = "bolillero csrf";
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub(super) name: Name,
+    pub(super) role: Role,
+    pub(super) by: By,
+}
+
+/// How they showed it.
+#[derive(Clone, Debug)]
+pub(super) enum By {
+    Session(Secret),
+    Token,
+}
+
+/// The address that a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Who asks, who has that permission.
+pub(super) struct Allowed<P>(pub(super) Who, pub(super) PhantomData<P>);
+
+/// A permission as a type, for the signatures of handlers.
+pub(super) trait Permitted {
+    const PERMISSION: Permission;
+}
+
+macro_rules! permitted {
+    ($($permission:ident),+) => {$(
+        pub(super) struct $permission;
+
+        impl Permitted for $permission {
+            const PERMISSION: Permission = Permission::$permission;
+        }
+    )+};
+}
+
+permitted!(ManageOperators);
+
+/// Lets nobody pass who is nobody; puts [`Who`] into the request.
+pub(super) async fn authenticate(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let who = identify(&app, request.headers(), request.method())?;
+    request.extensions_mut().insert(who);
+    Ok(next.run(request).await)
+}
+
+/// Who asks with these headers, if it is somebody.
+pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, Problem> {
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        return by_token(app, given.as_bytes());
+    }
+    let Some(secret) = cookie(headers) else {
+        return Err(Problem::not_authenticated("the request shows neither a session nor a token"));
+    };
+    let who = by_session(app, secret.clone())?;
+    if !method.is_safe() && !proves_origin(headers, &secret) {
+        return Err(Problem::csrf());
+    }
+    Ok(who)
+}
+
+/// A session's other secret.
+pub(super) fn csrf_token(session: &Secret) -> Secret {
+    session.derived(CSRF_PURPOSE)
+}
+
+fn by_token(app: &App, given: &[u8]) -> Result<Who, Problem> {
+    let given = std::str::from_utf8(given).ok().and_then(|given| given.split_once(' '));
+    let secret = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let digest = secret.and_then(|(_, secret)| Secret::parse(secret)).map(|it| it.digest());
+    let people = app.roster.people()?;
+    let bearer = digest.and_then(|digest| people.bearer(&digest, app.clock.now().0));
+    let wrong = || Problem::not_authenticated("the token is none, has expired or was revoked");
+    let bearer = bearer.ok_or_else(wrong)?;
+    Ok(Who { name: bearer.name, role: bearer.role, by: By::Token })
+}
+
+fn by_session(app: &App, secret: Secret) -> Result<Who, Problem> {
+    let over = || Problem::not_authenticated("the session is over");
+    let now = tokio::time::Instant::now().into_std();
+    let user = app.sessions().user(&secret, now).cloned().ok_or_else(over)?;
+    let people = app.roster.people()?;
+    let operator = people.operator(&user.name);
+    match operator.filter(|it| !it.disabled && it.generation == user.generation) {
+        Some(operator) => Ok(Who { role: operator.role, name: user.name, by: By::Session(secret) }),
+        None => {
+            app.sessions().end(&secret);
+            Err(over())
+        }
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<Secret> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
+    let (_, secret) = pairs.find(|(name, _)| name.trim() == COOKIE)?;
+    Secret::parse(secret.trim())
+}
+
+fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {
+    let given = headers.get(CSRF_HEADER).and_then(|given| given.to_str().ok());
+    let given = given.and_then(Secret::parse);
+    // Digests: how long comparing them takes tells nothing of how near the secret was.
+    given.is_some_and(|given| given.digest() == csrf_token(session).digest())
+}
+
+impl Who {
+    /// The session that they have.
+    pub(super) fn session(&self) -> Result<&Secret, Problem> {
+        match &self.by {
+            By::Session(secret) => Ok(secret),
+            By::Token => Err(Problem::session_needed()),
+        }
+    }
+
+    pub(super) fn must(&self, permission: Permission) -> Result<(), Problem> {
+        let may = self.role.may(permission);
+        if may { Ok(()) } else { Err(Problem::not_permitted(permission)) }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let who = parts.extensions.get::<Self>().cloned();
+        Ok(who.expect("a handler that asks who it is stands behind `authenticate`"))
+    }
+}
+
+impl<S: Sync, P: Permitted> FromRequestParts<S> for Allowed<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let who = Who::from_request_parts(parts, state).await?;
+        who.must(P::PERMISSION)?;
+        Ok(Self(who, PhantomData))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Self>().copied();
+        Ok(peer.expect("the listener tells of every request where it comes from"))
+    }
+}

@@ -1,0 +1,263 @@
+//! What is counted while agencies are served, and how it is told: Prometheus's text format.
+//!
+//! Relaxed atomic additions and nothing else where the counting is done: a batch costs some
+//! nanoseconds. The text is written by hand for the same reason: the histograms of the usual
+//! library lock a mutex for each observation, and the format is three kinds of lines.
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lottery::Appended;
+use wire::ErrorCode;
+
+/// The upper bounds of acknowledgement times, in microseconds; above the last there is one more.
+const LATENCY_BOUNDS_US: [u64; 14] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 5_000_000,
+];
+/// Codes of refusals are small numbers.
+const CODES: usize = 64;
+
+/// The counters.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    accepted: Batches,
+    repeated: Batches,
+    /// By the number of the code.
+    refused: [Batches; CODES],
+    /// Batches by the bound that their time is within; not cumulative.
+    latencies: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
+    latency_sum_us: AtomicU64,
+    http_connections: AtomicU64,
+}
+
+/// Batches, and the bets in them.
+#[derive(Debug, Default)]
+struct Batches {
+    batches: AtomicU64,
+    bets: AtomicU64,
+}
+
+/// A connection, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted<'a>(&'a AtomicU64);
+
+/// Prometheus's text format, line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Exposition {
+    text: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            accepted: Batches::default(),
+            repeated: Batches::default(),
+            refused: std::array::from_fn(|_| Batches::default()),
+            latencies: Default::default(),
+            latency_sum_us: AtomicU64::default(),
+            http_connections: AtomicU64::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// A batch is stored and will be acknowledged.
+    pub(crate) fn stored(&self, bets: u32, appended: Appended, took: Duration) {
+        match appended {
+            Appended::New => self.accepted.add(bets),
+            Appended::Repeated => self.repeated.add(bets),
+        }
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let within = LATENCY_BOUNDS_US.partition_point(|bound| *bound < us);
+        add(&self.latencies[within], 1);
+        add(&self.latency_sum_us, us);
+    }
+
+    /// A batch is refused.
+    pub(crate) fn refused(&self, bets: u32, code: ErrorCode) {
+        if let Some(refused) = self.refused.get(usize::from(code.number())) {
+            refused.add(bets);
+        }
+    }
+
+    /// Somebody is connected over HTTP, until what is returned is dropped.
+    pub(crate) fn http_connected(&self) -> Counted<'_> {
+        Counted::new(&self.http_connections)
+    }
+
+    /// Tells all of it.
+    pub(crate) fn tell(&self, to: &mut Exposition) {
+        self.tell_batches(to);
+        to.about("bolillero_acknowledgement_seconds", "histogram", "From batch to stored.");
+        let mut so_far = 0;
+        let bounds = LATENCY_BOUNDS_US.iter().map(|us| seconds(*us)).chain(["+Inf".to_owned()]);
+        for (bound, count) in bounds.zip(&self.latencies) {
+            so_far += read(count);
+            to.value("bolillero_acknowledgement_seconds_bucket", &[("le", &bound)], so_far);
+        }
+        let sum = seconds(read(&self.latency_sum_us));
+        to.value("bolillero_acknowledgement_seconds_sum", &[], sum);
+        to.value("bolillero_acknowledgement_seconds_count", &[], so_far);
+        to.about("bolillero_http_connections", "gauge", "Open connections over HTTP.");
+        to.value("bolillero_http_connections", &[], read(&self.http_connections));
+    }
+
+    fn tell_batches(&self, to: &mut Exposition) {
+        let told = [
+            ("bolillero_batches_total", "Batches answered.", false),
+            ("bolillero_bets_total", "Bets in batches answered.", true),
+        ];
+        for (name, about, bets) in told {
+            let count = |of: &Batches| read(if bets { &of.bets } else { &of.batches });
+            to.about(name, "counter", about);
+            to.value(name, &[("result", "accepted")], count(&self.accepted));
+            to.value(name, &[("result", "repeated")], count(&self.repeated));
+            let codes = ErrorCode::ALL.iter();
+            for code in codes {
+                let Some(of) = self.refused.get(usize::from(code.number())) else { continue };
+                if read(&of.batches) > 0 {
+                    let reason = snake_case(&format!("{code:?}"));
+                    to.value(name, &[("result", "refused"), ("reason", &reason)], count(of));
+                }
+            }
+        }
+    }
+}
+
+impl Batches {
+    fn add(&self, bets: u32) {
+        add(&self.batches, 1);
+        add(&self.bets, bets.into());
+    }
+}
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        add(count, 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Exposition {
+    /// What a metric is. Its values follow.
+    pub(crate) fn about(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+    }
+
+    /// One value of it.
+    pub(crate) fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let escaped =
+            |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels = labels.iter().map(|(label, of)| format!("{label}=\"{}\"", escaped(of)));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        if labels.is_empty() {
+            self.line(format_args!("{name} {value}"));
+        } else {
+            self.line(format_args!("{name}{{{labels}}} {value}"));
+        }
+    }
+
+    /// The text.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        writeln!(self.text, "{line}").expect("text takes what is written");
+    }
+}
+
+fn add(to: &AtomicU64, count: u64) {
+    to.fetch_add(count, Ordering::Relaxed);
+}
+
+fn read(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+/// Microseconds as seconds, exactly: 0.00025.
+fn seconds(us: u64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(metrics: &Metrics) -> String {
+        let mut exposition = Exposition::default();
+        metrics.tell(&mut exposition);
+        exposition.into_text()
+    }
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::default();
+        metrics.stored(93, Appended::New, Duration::from_micros(250));
+        metrics.stored(7, Appended::New, Duration::from_micros(251));
+        metrics.stored(5, Appended::Repeated, Duration::from_secs(60));
+        metrics.refused(2, ErrorCode::BadBets);
+        let text = told(&metrics);
+        let lines: Vec<_> = text.lines().collect();
+        for line in [
+            "# TYPE bolillero_batches_total counter",
+            "bolillero_batches_total{result=\"accepted\"} 2",
+            "bolillero_bets_total{result=\"accepted\"} 100",
+            "bolillero_bets_total{result=\"repeated\"} 5",
+            "bolillero_batches_total{result=\"refused\",reason=\"bad_bets\"} 1",
+            "bolillero_bets_total{result=\"refused\",reason=\"bad_bets\"} 2",
+            "bolillero_acknowledgement_seconds_bucket{le=\"0.0001\"} 0",
+            "bolillero_acknowledgement_seconds_bucket{le=\"0.00025\"} 1",
+            "bolillero_acknowledgement_seconds_bucket{le=\"0.0005\"} 2",
+            "bolillero_acknowledgement_seconds_bucket{le=\"5\"} 2",
+            "bolillero_acknowledgement_seconds_bucket{le=\"+Inf\"} 3",
+            "bolillero_acknowledgement_seconds_sum 60.000501",
+            "bolillero_acknowledgement_seconds_count 3",
+        ] {
+            assert!(lines.contains(&line), "'{line}' is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn connections_count_while_they_are_held() {
+        let metrics = Metrics::default();
+        let held = (metrics.http_connected(), metrics.http_connected());
+        assert!(told(&metrics).contains("bolillero_http_connections 2"));
+        drop(held);
+        assert!(told(&metrics).contains("bolillero_http_connections 0"));
+    }
+
+    #[test]
+    fn every_code_of_a_refusal_has_its_counter() {
+        for code in ErrorCode::ALL {
+            assert!(usize::from(code.number()) < CODES, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_people_give_break_no_line() {
+        let mut exposition = Exposition::default();
+        exposition.value("x", &[("draw", "a\"b\\c\nd")], 1);
+        assert_eq!(exposition.into_text(), "x{draw=\"a\\\"b\\\\c\\nd\"} 1\n");
+    }
+}

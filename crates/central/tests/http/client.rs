@@ -1,0 +1,98 @@
+//! A client of HTTP/1.1 reduced to what the tests need: one request a connection, to its end.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Longer than anything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who asks, and how they show it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct As {
+    pub(crate) cookie: Option<String>,
+    pub(crate) csrf: Option<String>,
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// It is a refusal as all of them are, of this kind.
+    pub(crate) fn is_problem(&self, status: u16, kind: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:bolillero:problem:{kind}"), "{problem}");
+        assert_eq!(problem["status"], status);
+        for field in ["title", "detail", "remedy"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+        }
+    }
+}
+
+/// Asks for something with these headers and this body.
+pub(crate) async fn ask(
+    port: u16,
+    who: &As,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Answer {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    if let Some(cookie) = &who.cookie {
+        head += &format!("Cookie: other=1; bolillero_session={cookie}\r\n");
+    }
+    if let Some(csrf) = &who.csrf {
+        head += &format!("X-CSRF-Token: {csrf}\r\n");
+    }
+    if let Some(token) = &who.token {
+        head += &format!("Authorization: Bearer {token}\r\n");
+    }
+    let body = body.map(Value::to_string).unwrap_or_default();
+    if !body.is_empty() {
+        head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    }
+    send(port, format!("{head}\r\n{body}").as_bytes()).await
+}
+
+/// Sends bytes as they are, and reads the answer to its end.
+pub(crate) async fn send(port: u16, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    // The central may have had enough before all of it is sent.
+    let _ = stream.write_all(bytes).await;
+    answer(&mut stream).await
+}
+
+/// Reads an answer to the connection's end.
+pub(crate) async fn answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    let mut part = [0; 4096];
+    let reading = async {
+        // A reset after the answer is an end too.
+        while let Ok(len @ 1..) = stream.read(&mut part).await {
+            bytes.extend_from_slice(&part[..len]);
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}

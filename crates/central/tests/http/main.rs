@@ -1,0 +1,9 @@
+//! The central over HTTP: real sockets, hostile clients, and who may do what.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod access;
+mod client;
+mod hostile;
+mod sessions;
+mod setting;

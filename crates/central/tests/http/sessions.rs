@@ -1,0 +1,126 @@
+//! Sessions: their beginning, their proof, and their ends.
+
+use std::time::Duration;
+
+use operators::OperatorsFile;
+use serde_json::json;
+
+use crate::client::{As, ask};
+use crate::setting::{PASSWORD, Running};
+
+async fn status(central: &Running, who: &As) -> u16 {
+    central.get(who, "/api/v1/session").await.status
+}
+
+#[tokio::test]
+async fn who_logs_in_is_told_who_they_are_and_gets_a_cookie_that_pages_can_not_read() {
+    let central = Running::start().await;
+    let answer = central.log_in("operator", PASSWORD).await;
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
+    let me = answer.json();
+    assert_eq!((&me["name"], &me["role"]), (&json!("operator"), &json!("operator")));
+    assert!(me["permissions"].as_array().unwrap().contains(&json!("RunDraws")));
+    let who = central.logged_in("operator").await;
+    let again = central.get(&who, "/api/v1/session").await.json();
+    assert_eq!(again["csrf_token"].as_str(), who.csrf.as_deref());
+}
+
+#[tokio::test]
+async fn a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words() {
+    let central = Running::start().await;
+    let mut bodies = Vec::new();
+    for (name, password) in
+        [("viewer", "not the password"), ("nobody", PASSWORD), ("No Body!", PASSWORD)]
+    {
+        let answer = central.log_in(name, password).await;
+        answer.is_problem(401, "not-authenticated");
+        assert!(answer.header("set-cookie").is_none());
+        bodies.push(answer.body);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+#[tokio::test]
+async fn a_change_by_cookie_needs_the_sessions_other_secret() {
+    let central = Running::start().await;
+    let (admin, other) = (central.logged_in("admin").await, central.logged_in("admin").await);
+    let disable = async |csrf: Option<String>| {
+        let who = As { csrf, ..admin.clone() };
+        ask(central.port, &who, "POST", "/api/v1/operators/viewer/disable", None).await
+    };
+    for wrong in [None, Some(String::new()), Some("0".repeat(64)), other.csrf, admin.cookie.clone()]
+    {
+        disable(wrong).await.is_problem(403, "csrf");
+    }
+    assert_eq!(disable(admin.csrf.clone()).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_logging_out() {
+    let central = Running::start().await;
+    let (who, elsewhere) = (central.logged_in("viewer").await, central.logged_in("viewer").await);
+    let left = ask(central.port, &who, "DELETE", "/api/v1/session", None).await;
+    assert_eq!(left.status, 204);
+    assert!(left.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(status(&central, &who).await, 401);
+    assert_eq!(status(&central, &elsewhere).await, 200);
+}
+
+#[tokio::test]
+async fn who_is_disabled_is_out_at_once_whoever_disabled_them() {
+    let central = Running::start().await;
+    let admin = central.logged_in("admin").await;
+    let (viewer, auditor) = (central.logged_in("viewer").await, central.logged_in("auditor").await);
+    let path = "/api/v1/operators/viewer/disable";
+    assert_eq!(ask(central.port, &admin, "POST", path, None).await.status, 204);
+    assert_eq!(status(&central, &viewer).await, 401);
+    assert_eq!(central.log_in("viewer", PASSWORD).await.status, 401);
+    // By the command, beside the central.
+    let file = OperatorsFile::in_folder(central.data());
+    file.change(|people| people.disable(&"auditor".parse().unwrap())).unwrap();
+    assert_eq!(status(&central, &auditor).await, 401);
+    file.change(|people| people.enable(&"auditor".parse().unwrap())).unwrap();
+    assert_eq!(status(&central, &auditor).await, 401, "what ended stays ended");
+    assert_eq!(central.log_in("auditor", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn another_password_ends_all_sessions() {
+    let central = Running::start().await;
+    let (who, elsewhere) = (central.logged_in("viewer").await, central.logged_in("viewer").await);
+    let change = async |current: &str| {
+        let new = json!({ "password": "quite another one", "current_password": current });
+        ask(central.port, &who, "PUT", "/api/v1/operators/viewer/password", Some(&new)).await
+    };
+    change("not the current one").await.is_problem(401, "not-authenticated");
+    assert_eq!(change(PASSWORD).await.status, 204);
+    assert_eq!((status(&central, &who).await, status(&central, &elsewhere).await), (401, 401));
+    assert_eq!(central.log_in("viewer", PASSWORD).await.status, 401);
+    assert_eq!(central.log_in("viewer", "quite another one").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_not_used() {
+    let central = Running::start().await;
+    let who = central.logged_in("viewer").await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(29 * 60)).await;
+    assert_eq!(status(&central, &who).await, 200);
+    tokio::time::advance(Duration::from_secs(30 * 60)).await;
+    assert_eq!(status(&central, &who).await, 401);
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_must_wait() {
+    let central = Running::start().await;
+    for _ in 0..5 {
+        assert_eq!(central.log_in("viewer", "not the password").await.status, 401);
+    }
+    let refused = central.log_in("viewer", PASSWORD).await;
+    refused.is_problem(429, "too-many-attempts");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(central.log_in("auditor", PASSWORD).await.status, 200, "others may");
+}

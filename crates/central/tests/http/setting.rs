@@ -1,0 +1,134 @@
+//! A central with operators that serves on a port of its own, for one test.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use central::{
+    Central, Clock, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options, ServeError,
+};
+use lottery::{MemoryStore, Timestamp};
+use operators::{Name, OperatorsFile, Password, Role};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Answer, As, ask};
+
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "a long password";
+
+/// A running central. There is an operator of each role, of its name.
+pub(crate) struct Running {
+    pub(crate) port: u16,
+    pub(crate) clock: Arc<SetClock>,
+    data: TempDir,
+    shutdown: CancellationToken,
+    serving: JoinHandle<Result<(), ServeError>>,
+}
+
+/// A clock that goes when a test says so.
+pub(crate) struct SetClock(AtomicU64);
+
+struct TestHost(AtomicU64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl SetClock {
+    pub(crate) fn advance(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Host for TestHost {
+    fn random(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        // Never the same twice, and that is all that is needed here.
+        let count = self.0.fetch_add(1, Ordering::SeqCst);
+        let mut rng = fastrand::Rng::with_seed(count);
+        rng.fill(bytes);
+        Ok(())
+    }
+
+    fn disk_free_len(&self) -> std::io::Result<u64> {
+        Ok(12_345)
+    }
+}
+
+pub(crate) fn add_operator(data: &Path, name: &str, role: Role) {
+    let name = Name::new(name).unwrap();
+    let hash = Password::given(PASSWORD.to_owned()).hash(&name, [1; 16]).unwrap();
+    OperatorsFile::in_folder(data).change(|people| people.add(name, role, hash)).unwrap();
+}
+
+impl Running {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(HttpLimits::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: HttpLimits) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        for role in Role::ALL {
+            add_operator(data.path(), role.as_str(), role);
+        }
+        let clock = Arc::new(SetClock(AtomicU64::new(1_724_278_275_000)));
+        let options = Options {
+            mode: Mode::Operated,
+            winners_wait: std::time::Duration::ZERO,
+            limits: Limits::default(),
+        };
+        let central = Central::open(Arc::new(MemoryStore::new()), Arc::clone(&clock) as _, options);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = HttpOptions {
+            listener,
+            address,
+            data: data.path().to_owned(),
+            host: Arc::new(TestHost(AtomicU64::new(0))),
+            limits,
+        };
+        let central = central.await.unwrap().with_http(http);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let shutdown = CancellationToken::new();
+        let listeners = Listeners { plain: Some(listener), tls: None };
+        let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
+        Self { port: address.port(), clock, data, shutdown, serving }
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    pub(crate) async fn log_in(&self, name: &str, password: &str) -> Answer {
+        let login = json!({ "name": name, "password": password });
+        ask(self.port, &As::default(), "POST", "/api/v1/session", Some(&login)).await
+    }
+
+    /// Logs the operator of that name in.
+    pub(crate) async fn logged_in(&self, name: &str) -> As {
+        let answer = self.log_in(name, PASSWORD).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let cookie = answer.header("set-cookie").unwrap();
+        let cookie = cookie.strip_prefix("bolillero_session=").unwrap().split(';').next();
+        let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
+        As { cookie: cookie.map(str::to_owned), csrf: Some(csrf), token: None }
+    }
+
+    pub(crate) async fn get(&self, who: &As, path: &str) -> Answer {
+        ask(self.port, who, "GET", path, None).await
+    }
+
+    pub(crate) async fn post(&self, who: &As, path: &str, body: &Value) -> Answer {
+        ask(self.port, who, "POST", path, Some(body)).await
+    }
+
+    pub(crate) async fn shut_down(self) {
+        self.shutdown.cancel();
+        self.serving.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,85 @@
+//! What is decided about the acts of operators and of the clock, and what they change.
+
+use super::{Draw, Draws, Ruling, draw_id};
+use crate::act::{Act, ActError, Acted, Registration, Signed};
+use crate::agencies::AgencyId;
+use crate::draw::{DrawState, Timestamp};
+use crate::event::Event;
+use crate::operated::Course;
+
+impl Draws {
+    /// Decides about an act at `now`.
+    ///
+    /// # Errors
+    /// See [`ActError`].
+    pub fn decide_act(&self, signed: &Signed, now: Timestamp) -> Result<Ruling<Acted>, ActError> {
+        let acted = self.outcome_of(signed, now)?;
+        let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
+        Ok(Ruling { outcome: acted, event })
+    }
+
+    /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
+    pub(super) fn outcome_of(&self, signed: &Signed, now: Timestamp) -> Result<Acted, ActError> {
+        let Signed { by, why, act } = signed;
+        if let Some(id) = act.draw() {
+            let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
+            let course = draw.course.as_ref().ok_or(ActError::Automatic)?;
+            return course.decide(&draw.standing(), by, why, act, now);
+        }
+        match act {
+            Act::Announce { terms, schedule } => {
+                if self.draws.iter().any(|draw| draw.terms.name == terms.name) {
+                    return Err(ActError::NameTaken);
+                }
+                let opens_at = schedule.opens_at.unwrap_or(now).max(now);
+                if schedule.closes_at.is_some_and(|closes_at| closes_at <= opens_at) {
+                    return Err(ActError::Schedule);
+                }
+                Ok(Acted::Announced(draw_id(self.draws.len())))
+            }
+            Act::Register(registration)
+                if self.roster.get(&registration.agency) == Some(registration) =>
+            {
+                Ok(Acted::Repeated)
+            }
+            _ => Ok(Acted::Done),
+        }
+    }
+
+    /// The agencies that are registered, by number.
+    #[must_use]
+    pub fn roster(&self) -> Vec<Registration> {
+        self.roster.values().cloned().collect()
+    }
+
+    /// Takes an act that is allowed into the state.
+    pub(super) fn take(&mut self, signed: &Signed, at: Timestamp) {
+        let acted = self.outcome_of(signed, at).expect("admits() found it allowed");
+        match &signed.act {
+            Act::Announce { terms, schedule } => {
+                let course = Course::announced(*schedule, at);
+                let announced = Draw {
+                    state: DrawState::Announced,
+                    course: Some(course),
+                    ..Draw::open(terms.clone())
+                };
+                self.draws.push(announced);
+            }
+            Act::Register(registration) => {
+                self.roster.insert(registration.agency, registration.clone());
+            }
+            act => {
+                let Some(id) = act.draw() else { return };
+                let draw = self.get_mut(id);
+                let course = draw.course.as_mut().expect("admits() found it operated");
+                let next = course.take(&signed.by, &signed.why, act, acted, at);
+                draw.state = next.unwrap_or(draw.state);
+            }
+        }
+    }
+
+    /// Whether nobody has disabled an agency.
+    pub(super) fn may_bet(&self, agency: AgencyId) -> bool {
+        self.roster.get(&agency).is_none_or(|registration| registration.enabled)
+    }
+}

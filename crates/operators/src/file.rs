@@ -1,0 +1,200 @@
+//! People in one file of the data folder.
+//!
+//! `operators.json`, readable by its owner only. A change is made under a lock (a file beside it),
+//! written beside it, made durable, and put in its place at once: whoever reads sees the people
+//! before the change or after it, also after a crash.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::limits::FILE_LEN_MAX;
+use crate::{People, written};
+
+const NAME: &str = "operators.json";
+const NEW_NAME: &str = "operators.json.new";
+const LOCK_NAME: &str = "operators.lock";
+
+/// The file of a data folder.
+#[derive(Clone, Debug)]
+pub struct OperatorsFile {
+    folder: PathBuf,
+}
+
+/// Why the people of a data folder are not known, or were not changed.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// The system refused something.
+    #[error("{doing} {path}: {error}", path = .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Not what this program wrote.
+    #[error(
+        "{path} is not a sound file of operators: {why}; restore it from a copy",
+        path = .path.display()
+    )]
+    Unsound {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Others could have read it.
+    #[error(
+        "{path} can be read or written by others; run `chmod 600` on it",
+        path = .path.display()
+    )]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// Why a change was not made.
+#[derive(Debug, Error)]
+pub enum ChangeError<E: std::error::Error + 'static> {
+    /// The change itself was refused.
+    #[error(transparent)]
+    Refused(E),
+    /// The file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Tells one content of the file from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl OperatorsFile {
+    /// That of a data folder. Nothing is read yet.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The people now. A folder without the file has none.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn read(&self) -> Result<People, FileError> {
+        self.read_stamped().map(|(people, _)| people)
+    }
+
+    /// Changes the people, unless `change` refuses.
+    ///
+    /// # Errors
+    /// When it was refused, or the file could not be read or written.
+    pub fn change<T, E: std::error::Error + 'static>(
+        &self,
+        change: impl FnOnce(&mut People) -> Result<T, E>,
+    ) -> Result<T, ChangeError<E>> {
+        let _locked = self.lock()?;
+        let mut people = self.read()?;
+        let outcome = change(&mut people).map_err(ChangeError::Refused)?;
+        self.write(&people)?;
+        Ok(outcome)
+    }
+
+    pub(crate) fn read_stamped(&self) -> Result<(People, Option<Stamp>), FileError> {
+        let path = self.folder.join(NAME);
+        let failed = |error| FileError::Io { doing: "can't read", path: path.clone(), error };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((People::default(), None));
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.mode() & 0o077 != 0 {
+            return Err(FileError::Exposed { path });
+        }
+        let unsound = |why: String| FileError::Unsound { path: path.clone(), why };
+        if metadata.len() > FILE_LEN_MAX {
+            return Err(unsound(format!("it has more than {FILE_LEN_MAX} bytes")));
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
+        let people = written::parse(&text).map_err(unsound)?;
+        Ok((people, Some(Stamp::of(&metadata))))
+    }
+
+    pub(crate) fn stamp(&self) -> Result<Option<Stamp>, FileError> {
+        let path = self.folder.join(NAME);
+        match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FileError::Io { doing: "can't look at", path, error }),
+        }
+    }
+
+    fn lock(&self) -> Result<File, FileError> {
+        let path = self.folder.join(LOCK_NAME);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let locked = options.open(&path).and_then(|file| {
+            give_to_owner_of(&self.folder, &file)?;
+            file.lock()?;
+            Ok(file)
+        });
+        locked.map_err(|error| FileError::Io { doing: "can't lock", path, error })
+    }
+
+    fn write(&self, people: &People) -> Result<(), FileError> {
+        let (path, new) = (self.folder.join(NAME), self.folder.join(NEW_NAME));
+        let written = write_new(&new, &self.folder, &written::render(people)).and_then(|()| {
+            std::fs::rename(&new, &path)?;
+            File::open(&self.folder)?.sync_all()
+        });
+        written.map_err(|error| FileError::Io { doing: "can't write", path, error })
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            len: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+fn write_new(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        // Of a change that a crash cut short.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    give_to_owner_of(folder, &file)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// What an administrator's command writes, the central must be able to read.
+fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
+    let (theirs, ours) = (std::fs::metadata(folder)?, file.metadata()?);
+    if theirs.uid() == ours.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(theirs.uid()), Some(theirs.gid()))
+}
+
+#[cfg(test)]
+mod tests;

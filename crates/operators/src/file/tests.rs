@@ -1,0 +1,83 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::{Name, Password, PeopleError, Role};
+
+fn add(file: &OperatorsFile, name: &str) -> Result<(), ChangeError<PeopleError>> {
+    let name = Name::new(name).unwrap();
+    let password = Password::given("a long password".to_owned()).hash(&name, [1; 16]).unwrap();
+    file.change(|people| people.add(name, Role::Viewer, password))
+}
+
+fn names(file: &OperatorsFile) -> Vec<String> {
+    file.read().unwrap().operators().map(|(name, _)| name.to_string()).collect()
+}
+
+#[test]
+fn a_change_is_there_for_the_next_reader_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    assert_eq!(names(&file), [""; 0]);
+    add(&file, "bea").unwrap();
+    add(&file, "ana").unwrap();
+    assert_eq!(names(&file), ["ana", "bea"]);
+    for name in [NAME, LOCK_NAME] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_change_that_is_refused_leaves_the_file_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    let before = file.stamp().unwrap();
+    assert!(matches!(add(&file, "ana"), Err(ChangeError::Refused(PeopleError::Exists(_)))));
+    assert_eq!(file.stamp().unwrap(), before);
+    add(&file, "bea").unwrap();
+    assert_ne!(file.stamp().unwrap(), before);
+}
+
+#[test]
+fn what_a_crash_left_of_a_change_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    std::fs::write(folder.path().join(NEW_NAME), "half a chan").unwrap();
+    assert_eq!(names(&file), ["ana"]);
+    add(&file, "bea").unwrap();
+    assert_eq!(names(&file), ["ana", "bea"]);
+    assert!(!folder.path().join(NEW_NAME).exists());
+}
+
+#[test]
+fn a_file_that_others_can_read_or_that_is_unsound_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    let path = folder.path().join(NAME);
+    std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    assert!(matches!(file.read(), Err(FileError::Exposed { .. })));
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&path, "{}").unwrap();
+    let told = file.read().unwrap_err().to_string();
+    assert!(told.contains("operators.json is not a sound file of operators: missing"), "{told}");
+    assert!(matches!(add(&file, "bea"), Err(ChangeError::File(FileError::Unsound { .. }))));
+    File::create(&path).unwrap().set_len(FILE_LEN_MAX + 1).unwrap();
+    assert!(file.read().unwrap_err().to_string().contains("it has more than"));
+}
+
+#[test]
+fn changes_at_the_same_time_are_all_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    std::thread::scope(|scope| {
+        for name in ["ana", "bea", "eva", "ida"] {
+            let file = &file;
+            scope.spawn(move || add(file, name).unwrap());
+        }
+    });
+    assert_eq!(names(&file), ["ana", "bea", "eva", "ida"]);
+}

@@ -1,0 +1,164 @@
+//! Passwords: what one must be, and what is kept of it.
+//!
+//! argon2id with OWASP's parameters, kept as a PHC string, so that other parameters can come later
+//! beside it. One hashing takes some 20 ms and 19 MiB: whoever calls bounds how many run at once.
+
+use std::fmt;
+
+use argon2::password_hash::phc::{self, ParamsString};
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
+
+use crate::limits::{
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX,
+};
+
+/// A password as somebody gave it. Not shown by `Debug`.
+pub struct Password(String);
+
+/// What is kept of a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PasswordHash(String);
+
+/// A password that an operator can't have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PasswordError {
+    /// Guessed too soon.
+    #[error("a password has at least {PASSWORD_CHARS_MIN} characters")]
+    TooShort,
+    /// More than is hashed.
+    #[error("a password has at most {PASSWORD_LEN_MAX} bytes")]
+    TooLong,
+    /// As good as none.
+    #[error("a password is not one character over and over, nor the operator's name")]
+    TooSimple,
+}
+
+impl Password {
+    /// As somebody gave it, to be held against what is kept.
+    #[must_use]
+    pub fn given(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Hashes it to be kept. Takes its time.
+    ///
+    /// # Errors
+    /// When the operator of that name can't have it.
+    pub fn hash(&self, name: &crate::Name, salt: [u8; 16]) -> Result<PasswordHash, PasswordError> {
+        if self.0.len() > PASSWORD_LEN_MAX {
+            return Err(PasswordError::TooLong);
+        }
+        if self.0.chars().count() < PASSWORD_CHARS_MIN {
+            return Err(PasswordError::TooShort);
+        }
+        let first = self.0.chars().next();
+        if self.0.chars().all(|c| Some(c) == first) || self.0.eq_ignore_ascii_case(name.as_str()) {
+            return Err(PasswordError::TooSimple);
+        }
+        let hashed: phc::PasswordHash = hasher()
+            .hash_password_with_salt(self.0.as_bytes(), &salt)
+            .expect("parameters, lengths of salt and password are within argon2's bounds");
+        Ok(PasswordHash(hashed.to_string()))
+    }
+
+    /// Whether what is kept is of this password. Takes the same time when nothing is kept.
+    #[must_use]
+    pub fn is_of(&self, kept: Option<&PasswordHash>) -> bool {
+        if self.0.len() > PASSWORD_LEN_MAX {
+            return false;
+        }
+        let parsed = kept.map(|PasswordHash(text)| phc::PasswordHash::new(text));
+        match parsed {
+            Some(Ok(kept)) => hasher().verify_password(self.0.as_bytes(), &kept).is_ok(),
+            // Nobody has that name: the work is done for its time.
+            None | Some(Err(_)) => {
+                let mut hash = [0; 32];
+                let _ = hasher().hash_password_into(self.0.as_bytes(), &[0; 16], &mut hash);
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// Only what this program writes: parameters from a file could ask for any amount of memory.
+impl<'de> Deserialize<'de> for PasswordHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_ours = |kept: phc::PasswordHash| {
+            kept.algorithm.as_str() == Algorithm::Argon2id.as_str()
+                && kept.version == Some(Version::V0x13.into())
+                && ParamsString::try_from(hasher().params()).is_ok_and(|ours| kept.params == ours)
+                && kept.salt.is_some_and(|salt| salt.len() == 16)
+                && kept.hash.is_some_and(|hash| hash.len() == 32)
+        };
+        if phc::PasswordHash::new(&text).is_ok_and(is_ours) {
+            Ok(Self(text))
+        } else {
+            Err(serde::de::Error::custom("a password's hash is not one that this program writes"))
+        }
+    }
+}
+
+fn hasher() -> Argon2<'static> {
+    let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, None)
+        .expect("the parameters are within argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Name;
+
+    fn hash(password: &str) -> Result<PasswordHash, PasswordError> {
+        Password::given(password.to_owned()).hash(&Name::new("ana.paz.lorca").unwrap(), [7; 16])
+    }
+
+    #[test]
+    fn only_the_password_itself_is_of_its_hash() {
+        let kept = hash("correct horse battery").unwrap();
+        assert!(kept.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept:?}");
+        let is_of = |text: &str| Password::given(text.to_owned()).is_of(Some(&kept));
+        assert!(is_of("correct horse battery"));
+        assert!(!is_of("correct horse batterz") && !is_of(""));
+        assert!(!is_of(&"x".repeat(PASSWORD_LEN_MAX + 1)));
+        assert!(!Password::given("correct horse battery".to_owned()).is_of(None));
+    }
+
+    #[test]
+    fn passwords_that_protect_nobody_are_refused() {
+        assert_eq!(hash("eleven char"), Err(PasswordError::TooShort));
+        assert_eq!(hash(&"ab".repeat(PASSWORD_LEN_MAX)), Err(PasswordError::TooLong));
+        assert_eq!(hash("aaaaaaaaaaaaaaaa"), Err(PasswordError::TooSimple));
+        assert_eq!(hash("Ana.Paz.Lorca"), Err(PasswordError::TooSimple));
+        assert!(hash("doce letras!").is_ok());
+    }
+
+    #[test]
+    fn hashes_from_elsewhere_are_not_read() {
+        let ours = serde_json::to_string(&hash("correct horse battery").unwrap()).unwrap();
+        assert!(serde_json::from_str::<PasswordHash>(&ours).is_ok());
+        let others = [
+            ours.replace("m=19456", "m=4194304"),
+            ours.replace("t=2", "t=200000"),
+            ours.replace("argon2id", "argon2d"),
+            ours.replace("v=19", "v=16"),
+            ours[..ours.len() - 10].to_owned() + "\"",
+            "\"\"".to_owned(),
+            "\"$1$x\"".to_owned(),
+        ];
+        for other in others {
+            assert!(serde_json::from_str::<PasswordHash>(&other).is_err(), "{other}");
+        }
+    }
+}

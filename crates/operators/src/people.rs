@@ -1,0 +1,292 @@
+//! Operators and their tokens as a value, and the rules of changing them.
+//!
+//! Times are milliseconds since the Unix epoch, by the clock of whoever calls.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX, TOKEN_DAYS_MAX, TOKENS_PER_OPERATOR_MAX};
+use crate::{Digest, Name, PasswordHash, Role};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// All the operators, and their tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    pub(crate) operators: BTreeMap<Name, Operator>,
+    pub(crate) tokens: BTreeMap<TokenId, Token>,
+    /// The number of the last token, of those that are gone too.
+    pub(crate) last_token: u32,
+}
+
+/// Somebody who runs the lottery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// What they are for.
+    pub role: Role,
+    /// Not let in for now.
+    pub disabled: bool,
+    /// Goes up when the password changes or the operator is disabled: what was begun before ends.
+    pub generation: u32,
+    /// What is kept of the password.
+    pub password: PasswordHash,
+}
+
+/// A token's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(pub u32);
+
+/// What lets a program act for an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// For whom.
+    pub owner: Name,
+    /// What it is for, in its owner's words.
+    pub label: String,
+    /// As what. Never more than its owner may.
+    pub role: Role,
+    /// When it was given.
+    pub created_ms: u64,
+    /// From when on it is worth nothing.
+    pub expires_ms: u64,
+    /// Taken back.
+    pub revoked: bool,
+    /// What is kept of the secret.
+    pub digest: Digest,
+}
+
+/// A token asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenGrant {
+    /// For whom.
+    pub owner: Name,
+    /// What it is for.
+    pub label: String,
+    /// As what.
+    pub role: Role,
+    /// For how many days from now.
+    pub days: u32,
+}
+
+/// Whom a token lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The token.
+    pub token: TokenId,
+    /// Its owner.
+    pub name: Name,
+    /// As what.
+    pub role: Role,
+}
+
+/// Why people were not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PeopleError {
+    /// The name is taken.
+    #[error("there is already an operator '{0}'")]
+    Exists(Name),
+    /// Nobody has the name.
+    #[error("there is no operator '{0}'")]
+    Unknown(Name),
+    /// Nobody could enable anybody again.
+    #[error("'{0}' is the last admin who is not disabled; add or enable another one first")]
+    LastAdmin(Name),
+    /// More than [`OPERATORS_MAX`].
+    #[error("there are {OPERATORS_MAX} operators already, which is the most")]
+    TooMany,
+    /// Who is disabled gets no token.
+    #[error("'{0}' is disabled; enable them first")]
+    Disabled(Name),
+    /// A token that could do more than its owner.
+    #[error("a token of '{owner}', who is {has}, can't be for the role {asked}")]
+    RoleAboveOwner {
+        /// Whose.
+        owner: Name,
+        /// What the owner is.
+        has: Role,
+        /// What was asked for.
+        asked: Role,
+    },
+    /// A label that says nothing, or too much.
+    #[error("a token's label has 1 to {LABEL_LEN_MAX} bytes, without control characters")]
+    Label,
+    /// A life that is none, or too long.
+    #[error("a token lives 1 to {TOKEN_DAYS_MAX} days")]
+    Days,
+    /// More than [`TOKENS_PER_OPERATOR_MAX`].
+    #[error("'{0}' has {TOKENS_PER_OPERATOR_MAX} tokens, which is the most; revoke one first")]
+    TooManyTokens(Name),
+    /// No such token.
+    #[error("there is no token {0}")]
+    UnknownToken(TokenId),
+}
+
+impl People {
+    /// The operator of a name.
+    #[must_use]
+    pub fn operator(&self, name: &Name) -> Option<&Operator> {
+        self.operators.get(name)
+    }
+
+    /// All operators, by name.
+    pub fn operators(&self) -> impl Iterator<Item = (&Name, &Operator)> {
+        self.operators.iter()
+    }
+
+    /// All tokens that are remembered, in the order in which they were given.
+    pub fn tokens(&self) -> impl Iterator<Item = (TokenId, &Token)> {
+        self.tokens.iter().map(|(id, token)| (*id, token))
+    }
+
+    /// A token.
+    #[must_use]
+    pub fn token(&self, id: TokenId) -> Option<&Token> {
+        self.tokens.get(&id)
+    }
+
+    /// Whom the token with this digest lets in now.
+    #[must_use]
+    pub fn bearer(&self, digest: &Digest, now_ms: u64) -> Option<Bearer> {
+        let (id, token) = self.tokens.iter().find(|(_, token)| token.digest == *digest)?;
+        let owner = self.operators.get(&token.owner)?;
+        let lets_in = token.is_live(now_ms) && !owner.disabled && owner.role.covers(token.role);
+        lets_in.then(|| Bearer { token: *id, name: token.owner.clone(), role: token.role })
+    }
+
+    /// Adds an operator.
+    ///
+    /// # Errors
+    /// When the name is taken or there are too many.
+    pub fn add(
+        &mut self,
+        name: Name,
+        role: Role,
+        password: PasswordHash,
+    ) -> Result<(), PeopleError> {
+        if self.operators.contains_key(&name) {
+            return Err(PeopleError::Exists(name));
+        }
+        if self.operators.len() >= OPERATORS_MAX {
+            return Err(PeopleError::TooMany);
+        }
+        let operator = Operator { role, disabled: false, generation: 0, password };
+        self.operators.insert(name, operator);
+        Ok(())
+    }
+
+    /// Gives an operator another password. All their sessions end; their tokens go on.
+    ///
+    /// # Errors
+    /// When nobody has the name.
+    pub fn set_password(&mut self, name: &Name, password: PasswordHash) -> Result<(), PeopleError> {
+        let operator = self.known(name)?;
+        operator.password = password;
+        operator.generation = operator.generation.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Lets an operator in no more, and ends what they began.
+    ///
+    /// # Errors
+    /// When nobody has the name, or it is the last admin.
+    pub fn disable(&mut self, name: &Name) -> Result<(), PeopleError> {
+        let is_admin = |operator: &Operator| operator.role == Role::Admin && !operator.disabled;
+        let others = self.operators.iter().any(|(other, it)| other != name && is_admin(it));
+        let operator = self.known(name)?;
+        if is_admin(operator) && !others {
+            return Err(PeopleError::LastAdmin(name.clone()));
+        }
+        if !operator.disabled {
+            operator.disabled = true;
+            operator.generation = operator.generation.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    /// Lets an operator in again.
+    ///
+    /// # Errors
+    /// When nobody has the name.
+    pub fn enable(&mut self, name: &Name) -> Result<(), PeopleError> {
+        self.known(name)?.disabled = false;
+        Ok(())
+    }
+
+    /// Gives a token of which `digest` is kept.
+    ///
+    /// # Errors
+    /// When its owner can't have it.
+    pub fn grant(
+        &mut self,
+        grant: TokenGrant,
+        digest: Digest,
+        now_ms: u64,
+    ) -> Result<TokenId, PeopleError> {
+        let TokenGrant { owner, label, role, days } = grant;
+        let operator = self.known(&owner)?;
+        if operator.disabled {
+            return Err(PeopleError::Disabled(owner));
+        }
+        let has = operator.role;
+        if !has.covers(role) {
+            return Err(PeopleError::RoleAboveOwner { owner, has, asked: role });
+        }
+        check_label(&label)?;
+        if !(1..=TOKEN_DAYS_MAX).contains(&days) {
+            return Err(PeopleError::Days);
+        }
+        let gone = |token: &Token| token.owner == owner && !token.is_live(now_ms);
+        self.tokens.retain(|_, token| !gone(token));
+        let live = self.tokens.values().filter(|token| token.owner == owner).count();
+        if live >= TOKENS_PER_OPERATOR_MAX {
+            return Err(PeopleError::TooManyTokens(owner));
+        }
+        self.last_token += 1;
+        let expires_ms = now_ms.saturating_add(u64::from(days) * DAY_MS);
+        let token =
+            Token { owner, label, role, created_ms: now_ms, expires_ms, revoked: false, digest };
+        self.tokens.insert(TokenId(self.last_token), token);
+        Ok(TokenId(self.last_token))
+    }
+
+    /// Takes a token back.
+    ///
+    /// # Errors
+    /// When there is no such token.
+    pub fn revoke(&mut self, id: TokenId) -> Result<(), PeopleError> {
+        self.tokens.get_mut(&id).ok_or(PeopleError::UnknownToken(id))?.revoked = true;
+        Ok(())
+    }
+
+    fn known(&mut self, name: &Name) -> Result<&mut Operator, PeopleError> {
+        self.operators.get_mut(name).ok_or_else(|| PeopleError::Unknown(name.clone()))
+    }
+}
+
+impl Token {
+    /// Whether it is neither revoked nor expired.
+    #[must_use]
+    pub fn is_live(&self, now_ms: u64) -> bool {
+        !self.revoked && now_ms < self.expires_ms
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+pub(crate) fn check_label(label: &str) -> Result<(), PeopleError> {
+    let fits = (1..=LABEL_LEN_MAX).contains(&label.len());
+    if fits && !label.chars().any(char::is_control) { Ok(()) } else { Err(PeopleError::Label) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+use crate::{Password, Secret};
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn password() -> PasswordHash {
+    Password::given("a long password".to_owned()).hash(&name("x"), [1; 16]).unwrap()
+}
+
+fn people(of: &[(&str, Role)]) -> People {
+    let mut people = People::default();
+    for (who, role) in of {
+        people.add(name(who), *role, password()).unwrap();
+    }
+    people
+}
+
+fn digest(of: u8) -> Digest {
+    Secret::from_random([of; 32]).digest()
+}
+
+fn grant(owner: &str, role: Role, days: u32) -> TokenGrant {
+    TokenGrant { owner: name(owner), label: "board".to_owned(), role, days }
+}
+
+#[test]
+fn a_name_is_given_once() {
+    let mut people = people(&[("ana", Role::Viewer)]);
+    let again = people.add(name("ana"), Role::Admin, password());
+    assert_eq!(again, Err(PeopleError::Exists(name("ana"))));
+    assert_eq!(people.operator(&name("ana")).unwrap().role, Role::Viewer);
+}
+
+#[test]
+fn another_password_and_being_disabled_end_what_was_begun() {
+    let mut people = people(&[("ana", Role::Viewer)]);
+    let generation = |people: &People| people.operator(&name("ana")).unwrap().generation;
+    let before = generation(&people);
+    people.set_password(&name("ana"), password()).unwrap();
+    assert_eq!(generation(&people), before + 1);
+    people.disable(&name("ana")).unwrap();
+    assert_eq!(generation(&people), before + 2);
+    people.enable(&name("ana")).unwrap();
+    assert_eq!(generation(&people), before + 2, "what ended stays ended");
+}
+
+#[test]
+fn the_last_admin_stays() {
+    let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin), ("eva", Role::Viewer)]);
+    people.disable(&name("ana")).unwrap();
+    assert_eq!(people.disable(&name("bea")), Err(PeopleError::LastAdmin(name("bea"))));
+    people.disable(&name("ana")).expect("who is disabled already stays so");
+    people.disable(&name("eva")).unwrap();
+    people.enable(&name("ana")).unwrap();
+    people.disable(&name("bea")).unwrap();
+}
+
+#[test]
+fn a_token_lets_its_owner_in_until_it_ends() {
+    let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin)]);
+    let id = people.grant(grant("ana", Role::Viewer, 2), digest(1), 1_000).unwrap();
+    let bearer = Bearer { token: id, name: name("ana"), role: Role::Viewer };
+    let last = 1_000 + 2 * DAY_MS - 1;
+    assert_eq!(people.bearer(&digest(1), last), Some(bearer.clone()));
+    assert_eq!(people.bearer(&digest(1), last + 1), None, "it expired");
+    assert_eq!(people.bearer(&digest(2), last), None, "it is another secret");
+
+    people.disable(&name("ana")).unwrap();
+    assert_eq!(people.bearer(&digest(1), last), None, "its owner is disabled");
+    people.enable(&name("ana")).unwrap();
+    people.revoke(id).unwrap();
+    assert_eq!(people.bearer(&digest(1), last), None, "it was revoked");
+    assert_eq!(people.revoke(TokenId(9)), Err(PeopleError::UnknownToken(TokenId(9))));
+}
+
+#[test]
+fn a_token_may_not_more_than_its_owner() {
+    let mut people = people(&[("ana", Role::Operator), ("bea", Role::Admin)]);
+    for (owner, role, allowed) in [
+        ("ana", Role::Viewer, true),
+        ("ana", Role::Operator, true),
+        ("ana", Role::Auditor, false),
+        ("ana", Role::Admin, false),
+        ("bea", Role::Operator, true),
+        ("bea", Role::Auditor, false),
+    ] {
+        let granted = people.grant(grant(owner, role, 1), digest(1), 0);
+        assert_eq!(granted.is_ok(), allowed, "{owner} {role}: {granted:?}");
+    }
+}
+
+#[test]
+fn tokens_are_bounded_and_their_numbers_never_given_twice() {
+    let mut people = people(&[("ana", Role::Viewer)]);
+    for days in [0, TOKEN_DAYS_MAX + 1] {
+        let refused = people.grant(grant("ana", Role::Viewer, days), digest(1), 0);
+        assert_eq!(refused, Err(PeopleError::Days));
+    }
+    for label in ["", "a\nb", &"x".repeat(LABEL_LEN_MAX + 1)] {
+        let grant = TokenGrant { label: label.to_owned(), ..grant("ana", Role::Viewer, 1) };
+        assert_eq!(people.grant(grant, digest(1), 0), Err(PeopleError::Label));
+    }
+    for of in 0..TOKENS_PER_OPERATOR_MAX {
+        let of = u8::try_from(of).unwrap();
+        people.grant(grant("ana", Role::Viewer, 1), digest(of), 0).unwrap();
+    }
+    let more = people.grant(grant("ana", Role::Viewer, 1), digest(99), 0);
+    assert_eq!(more, Err(PeopleError::TooManyTokens(name("ana"))));
+    // A day later all have expired, and are forgotten.
+    let next = people.grant(grant("ana", Role::Viewer, 1), digest(99), DAY_MS).unwrap();
+    assert_eq!(next, TokenId(u32::try_from(TOKENS_PER_OPERATOR_MAX).unwrap() + 1));
+    assert_eq!(people.tokens().count(), 1);
+}

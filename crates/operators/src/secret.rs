@@ -1,0 +1,124 @@
+//! Random secrets that are shown once and kept as digests: of sessions and of tokens.
+//!
+//! They have 256 random bits: a plain SHA-256 of one says nothing of it, and a table can be
+//! searched by it without time telling how near somebody came.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+/// 256 random bits that somebody shows to be let in. Written as 64 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; 32]);
+
+/// What is kept of a secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Secret {
+    /// From bytes of a random source that is fit for secrets.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// As it was written; none when it can't be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        from_hex(text).map(Self)
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest(Sha256::digest(self.0).into())
+    }
+
+    /// Another secret that only who has this one can tell: the two don't give each other away.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Self {
+        Self(Sha256::new().chain_update(purpose).chain_update(self.0).finalize().into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({})", hex(&self.0))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digest = from_hex(&text).map(Self);
+        digest.ok_or_else(|| serde::de::Error::custom("a digest has 64 hexadecimal digits"))
+    }
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Lower-case digits only: one way to write a secret.
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let pairs: &[[u8; 2]; 32] = text.as_bytes().as_chunks().0.try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    (text.len() == 64).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_as_it_was_written_and_in_no_other_way() {
+        let secret = Secret::from_random(std::array::from_fn(|at| u8::try_from(at * 8).unwrap()));
+        let text = secret.text();
+        assert!(text.starts_with("00081018") && text.len() == 64);
+        assert_eq!(Secret::parse(&text), Some(secret.clone()));
+        for wrong in [&text[..62], &text[..63], &format!("{text}0"), &text.to_uppercase(), "", "ñ"]
+        {
+            assert_eq!(Secret::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+
+    #[test]
+    fn what_is_kept_and_what_is_derived_are_something_else() {
+        let secret = Secret::from_random([7; 32]);
+        assert_ne!(secret.digest().0, secret.0);
+        let derived = secret.derived("one purpose");
+        assert_ne!(derived, secret);
+        assert_ne!(derived, secret.derived("another"));
+        assert_ne!(derived.0, secret.digest().0);
+    }
+}

@@ -1,0 +1,140 @@
+//! Who is logged in. In memory only: when the central starts again, everybody logs in again.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::limits::{SESSION_IDLE_TIME_MAX, SESSION_TIME_MAX, SESSIONS_PER_OPERATOR_MAX};
+use crate::{Digest, Name, Secret};
+
+/// The sessions there are, by the digest of their secret.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    by_digest: HashMap<Digest, Session>,
+}
+
+/// Whose session it is, and of which of their generations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionUser {
+    /// Who logged in.
+    pub name: Name,
+    /// Theirs when they did; the session is over once they have another.
+    pub generation: u32,
+}
+
+#[derive(Debug)]
+struct Session {
+    user: SessionUser,
+    begun: Instant,
+    used: Instant,
+}
+
+impl Sessions {
+    /// Begins one. When its operator has too many, the one unused for longest ends.
+    pub fn begin(&mut self, user: SessionUser, secret: &Secret, now: Instant) {
+        self.by_digest.retain(|_, session| !session.is_over(now));
+        let own = self.by_digest.iter().filter(|(_, session)| session.user.name == user.name);
+        let own: Vec<_> = own.map(|(digest, session)| (session.used, *digest)).collect();
+        if own.len() >= SESSIONS_PER_OPERATOR_MAX
+            && let Some((_, oldest)) = own.iter().min_by_key(|(used, _)| *used)
+        {
+            self.by_digest.remove(oldest);
+        }
+        self.by_digest.insert(secret.digest(), Session { user, begun: now, used: now });
+    }
+
+    /// Whose session that is, if it is one. It counts as used.
+    pub fn user(&mut self, secret: &Secret, now: Instant) -> Option<&SessionUser> {
+        let digest = secret.digest();
+        if self.by_digest.get(&digest)?.is_over(now) {
+            self.by_digest.remove(&digest);
+            return None;
+        }
+        let session = self.by_digest.get_mut(&digest)?;
+        session.used = now;
+        Some(&session.user)
+    }
+
+    /// Ends one.
+    pub fn end(&mut self, secret: &Secret) {
+        self.by_digest.remove(&secret.digest());
+    }
+
+    /// Ends all of an operator.
+    pub fn end_all_of(&mut self, name: &Name) {
+        self.by_digest.retain(|_, session| session.user.name != *name);
+    }
+}
+
+impl Session {
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.used) >= SESSION_IDLE_TIME_MAX
+            || now.saturating_duration_since(self.begun) >= SESSION_TIME_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn user(name: &str) -> SessionUser {
+        SessionUser { name: Name::new(name).unwrap(), generation: 3 }
+    }
+
+    fn secret(of: u8) -> Secret {
+        Secret::from_random([of; 32])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "some moment to count from")]
+    fn some_moment() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_session_is_its_users_until_they_leave() {
+        let (mut sessions, now) = (Sessions::default(), some_moment());
+        sessions.begin(user("ana"), &secret(1), now);
+        assert_eq!(sessions.user(&secret(1), now), Some(&user("ana")));
+        assert_eq!(sessions.user(&secret(2), now), None);
+        sessions.end(&secret(1));
+        assert_eq!(sessions.user(&secret(1), now), None);
+    }
+
+    #[test]
+    fn a_session_ends_when_it_is_not_used() {
+        let (mut sessions, now) = (Sessions::default(), some_moment());
+        sessions.begin(user("ana"), &secret(1), now);
+        let shortly_before = SESSION_IDLE_TIME_MAX - Duration::from_secs(1);
+        assert!(sessions.user(&secret(1), now + shortly_before).is_some());
+        let later = now + shortly_before + SESSION_IDLE_TIME_MAX;
+        assert_eq!(sessions.user(&secret(1), later), None);
+    }
+
+    #[test]
+    fn a_session_ends_however_much_it_is_used() {
+        let (mut sessions, begun) = (Sessions::default(), some_moment());
+        sessions.begin(user("ana"), &secret(1), begun);
+        let mut now = begun;
+        while sessions.user(&secret(1), now).is_some() {
+            now += SESSION_IDLE_TIME_MAX / 2;
+        }
+        assert_eq!(now - begun, SESSION_TIME_MAX);
+    }
+
+    #[test]
+    fn an_operator_has_so_many_sessions_and_no_more() {
+        let (mut sessions, now) = (Sessions::default(), some_moment());
+        sessions.begin(user("bea"), &secret(99), now);
+        let count = u8::try_from(SESSIONS_PER_OPERATOR_MAX).unwrap();
+        for of in 0..=count {
+            sessions.begin(user("ana"), &secret(of), now + Duration::from_secs(of.into()));
+        }
+        let later = now + Duration::from_secs(60);
+        assert_eq!(sessions.user(&secret(0), later), None, "the oldest one ended");
+        assert!((1..=count).all(|of| sessions.user(&secret(of), later).is_some()));
+        assert!(sessions.user(&secret(99), later).is_some(), "others keep theirs");
+        sessions.end_all_of(&user("ana").name);
+        assert_eq!(sessions.by_digest.len(), 1);
+    }
+}

@@ -1,0 +1,120 @@
+//! People as they are written: JSON, with the number of its format.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::OPERATORS_MAX;
+use crate::people::check_label;
+use crate::{Name, Operator, People, PeopleError, Token, TokenId};
+
+/// The format written, and the only one read.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    format: u32,
+    operators: BTreeMap<Name, Operator>,
+    tokens: BTreeMap<TokenId, Token>,
+    last_token: u32,
+}
+
+/// What every format begins with.
+#[derive(Deserialize)]
+struct Beginning {
+    format: u32,
+}
+
+pub(crate) fn render(people: &People) -> String {
+    let People { operators, tokens, last_token } = people.clone();
+    let written = Written { format: FORMAT, operators, tokens, last_token };
+    let mut text = serde_json::to_string_pretty(&written).expect("all its keys are text");
+    text.push('\n');
+    text
+}
+
+/// Reads people, and holds them against the rules: somebody may have written them by hand.
+pub(crate) fn parse(text: &str) -> Result<People, String> {
+    let told = |error: serde_json::Error| error.to_string();
+    let Beginning { format } = serde_json::from_str(text).map_err(told)?;
+    if format != FORMAT {
+        return Err(format!("its format is {format}, and this version reads {FORMAT}"));
+    }
+    let Written { operators, tokens, last_token, .. } = serde_json::from_str(text).map_err(told)?;
+    if operators.len() > OPERATORS_MAX {
+        return Err(PeopleError::TooMany.to_string());
+    }
+    for (id, token) in &tokens {
+        let why = |why: &dyn Display| format!("token {id}: {why}");
+        check_label(&token.label).map_err(|error| why(&error))?;
+        if !operators.contains_key(&token.owner) {
+            return Err(why(&PeopleError::Unknown(token.owner.clone())));
+        }
+        if id.0 > last_token {
+            return Err(why(&format!("its number is above the last one, {last_token}")));
+        }
+    }
+    Ok(People { operators, tokens, last_token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Password, Role, Secret, TokenGrant};
+
+    fn people() -> People {
+        let mut people = People::default();
+        let name = Name::new("ana").unwrap();
+        let password = Password::given("a long password".to_owned());
+        people.add(name.clone(), Role::Admin, password.hash(&name, [1; 16]).unwrap()).unwrap();
+        let label = "board".to_owned();
+        let grant = TokenGrant { owner: name, label, role: Role::Viewer, days: 1 };
+        people.grant(grant, Secret::from_random([2; 32]).digest(), 7).unwrap();
+        people
+    }
+
+    #[test]
+    fn people_are_read_as_they_were_written() {
+        for people in [People::default(), people()] {
+            assert_eq!(parse(&render(&people)), Ok(people));
+        }
+    }
+
+    #[test]
+    fn nothing_written_lets_anybody_in() {
+        let text = render(&people());
+        assert!(!text.contains("a long password"));
+        assert!(!text.contains(&Secret::from_random([2; 32]).text()));
+    }
+
+    #[test]
+    fn what_is_against_the_rules_is_refused_with_a_reason() {
+        let good = render(&people());
+        let changed = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from} is not in {good}");
+            good.replacen(from, to, 1)
+        };
+        let cases = [
+            (String::new(), "EOF"),
+            (good[..good.len() / 2].to_owned(), "EOF"),
+            (changed("\"format\": 1", "\"format\": 2"), "its format is 2"),
+            (changed("\"format\": 1", "\"format\": 2, \"new\": 3"), "its format is 2"),
+            (changed("\"format\": 1", "\"format\": 1, \"new\": 3"), "unknown field `new`"),
+            (changed("\"disabled\"", "\"disable\""), "unknown field `disable`"),
+            (changed("\"role\": \"admin\"", "\"role\": \"root\""), "unknown variant `root`"),
+            (changed("\"ana\": {", "\"Ana\": {"), "an operator's name has"),
+            (changed("\"owner\": \"ana\"", "\"owner\": \"eva\""), "there is no operator 'eva'"),
+            (changed("\"label\": \"board\"", "\"label\": \"\""), "a token's label has"),
+            (changed("\"last_token\": 1", "\"last_token\": 0"), "above the last one, 0"),
+            (changed("m=19456", "m=99999"), "hash is not one that this program writes"),
+            (changed("\"digest\": \"", "\"digest\": \"0"), "64 hexadecimal digits"),
+            (good.clone() + "x", "trailing characters"),
+        ];
+        for (text, part) in cases {
+            let why = parse(&text).unwrap_err();
+            assert!(why.contains(part), "'{part}' is not in: {why}");
+        }
+    }
+}

@@ -37,10 +37,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lottery", &[]),
     ("operators", &[]),
     ("pki", &[]),
+    ("exports", &["lottery"]),
     ("ledger", &["lottery"]),
     ("agency", &["wire", "lottery", "pki"]),
-    ("central", &["wire", "lottery", "operators", "pki"]),
-    ("bolillero", &["wire", "lottery", "operators", "pki", "ledger", "agency", "central"]),
+    ("central", &["wire", "lottery", "operators", "pki", "exports"]),
+    (
+        "bolillero",
+        &["wire", "lottery", "operators", "pki", "exports", "ledger", "agency", "central"],
+    ),
     ("sim", &["wire", "lottery", "ledger", "agency", "central", "bolillero"]),
     ("checks", &["wire", "lottery", "ledger", "agency", "bolillero"]),
     ("xtask", &[]),
@@ -205,10 +209,11 @@ mod tests {
 
     use super::*;
 
-    const CLEAN: [(&str, &[&str]); 10] = [
+    const CLEAN: [(&str, &[&str]); 11] = [
         ("wire", &["thiserror"]),
         ("lottery", &["lottery", "sha2", "timely"]),
         ("pki", &["rustls"]),
+        ("exports", &["lottery", "csv"]),
         ("ledger", &["lottery", "rustix"]),
         ("agency", &["wire", "lottery", "pki", "tokio"]),
         ("central", &["wire", "lottery", "pki", "tokio"]),

@@ -17,6 +17,7 @@ use crate::options::Progress;
 use crate::outbox::Outbox;
 use crate::plan::{Batch, Prefix, Terms};
 use crate::run::Run;
+use crate::transport::is_for_good;
 
 /// How an attempt ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,9 @@ impl Run<'_> {
     /// Connects and goes as far as that connection allows.
     pub(crate) async fn attempt(&mut self) -> Result<Outcome, Setback> {
         self.outbox().reconnected();
-        let mut connection = Connection::open(&self.options.central, self.session()).await?;
+        let options = self.options;
+        let mut connection =
+            Connection::open(&options.central, options.tls.as_ref(), self.session()).await?;
         if self.options.legacy {
             (self.progress)(Progress::Connected);
             if self.finished {
@@ -325,7 +328,10 @@ fn verdict(code: ErrorCode) -> Verdict {
 
 impl From<Loss> for Setback {
     fn from(loss: Loss) -> Self {
-        Self::Lost(loss)
+        match loss {
+            Loss::Tls(error) if is_for_good(&error) => Self::Failed(AgencyError::Tls(error)),
+            other => Self::Lost(other),
+        }
     }
 }
 

@@ -7,26 +7,30 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{AgencyEvent, AgencySession};
 
 use crate::error::Loss;
 use crate::limits::{CONNECT_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIME};
+use crate::transport::{Tls, Transport};
 
 /// A connection to the central.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) session: AgencySession,
-    stream: TcpStream,
+    transport: Transport,
     /// Why nothing more can be written. What the central said before it is still read.
     write_error: Option<io::Error>,
 }
 
 impl Connection {
     /// Connects; `session` is a new one.
-    pub(crate) async fn open(central: &str, session: AgencySession) -> Result<Self, Loss> {
+    pub(crate) async fn open(
+        central: &str,
+        tls: Option<&Tls>,
+        session: AgencySession,
+    ) -> Result<Self, Loss> {
         let connecting = timeout(CONNECT_TIME_MAX, TcpStream::connect(central));
         let stream = match connecting.await {
             Ok(connected) => connected.map_err(Loss::Connect)?,
@@ -36,7 +40,9 @@ impl Connection {
         let keepalive =
             TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
         SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(Loss::Connect)?;
-        Ok(Self { session, stream, write_error: None })
+        let transport = timeout(CONNECT_TIME_MAX, Transport::over(stream, tls)).await;
+        let transport = transport.unwrap_or(Err(Loss::TlsTime(CONNECT_TIME_MAX)))?;
+        Ok(Self { session, transport, write_error: None })
     }
 
     /// What the central says next. With `time_max` it has to begin and end within it.
@@ -51,13 +57,8 @@ impl Connection {
             }
             self.write();
             let wants_write = !self.session.outgoing().is_empty() && self.write_error.is_none();
-            let interest = if wants_write {
-                Interest::READABLE | Interest::WRITABLE
-            } else {
-                Interest::READABLE
-            };
             tokio::select! {
-                ready = self.stream.ready(interest) => ready.map_err(Loss::Io)?,
+                ready = self.transport.ready(wants_write) => ready.map_err(Loss::Io)?,
                 loss = pass(deadline) => return Err(loss),
             };
             self.read()?;
@@ -66,7 +67,7 @@ impl Connection {
 
     fn write(&mut self) {
         while !self.session.outgoing().is_empty() && self.write_error.is_none() {
-            match self.stream.try_write(self.session.outgoing()) {
+            match self.transport.try_write(self.session.outgoing()) {
                 Ok(len) => self.session.sent(len),
                 Err(error) if is_transient(&error) => break,
                 Err(error) => self.write_error = Some(error),
@@ -75,14 +76,14 @@ impl Connection {
     }
 
     fn read(&mut self) -> Result<(), Loss> {
-        match self.stream.try_read(self.session.space()) {
+        match self.transport.try_read(self.session.space()) {
             Ok(0) => Err(self.write_error.take().map_or(Loss::Closed, Loss::Io)),
             Ok(len) => {
                 self.session.filled(len);
                 Ok(())
             }
-            Err(error) if is_transient(&error) => Ok(()),
-            Err(error) => Err(Loss::Io(error)),
+            Err(Loss::Io(error)) if is_transient(&error) => Ok(()),
+            Err(loss) => Err(loss),
         }
     }
 }

@@ -105,6 +105,9 @@ pub enum AgencyError {
     /// The file makes more batches than there are chunk ids.
     #[error("the file has more batches than the protocol can number; raise the bets in a batch")]
     TooManyBatches,
+    /// TLS with the central is not possible: it is the certificates, or it does not speak TLS.
+    #[error("TLS with the central is not possible: {}", pki::words_for(.0))]
+    Tls(rustls::Error),
     /// The central refused for good.
     #[error("{}", describe_refusal(*.code, .reason, *.chunk, .rows))]
     Refused {
@@ -175,6 +178,7 @@ impl AgencyError {
             | Self::NoMoreBets { .. }
             | Self::LostByCentral { .. }
             | Self::TooManyWinners
+            | Self::Tls(_)
             | Self::Stalled { .. } => false,
         }
     }
@@ -190,6 +194,12 @@ pub enum Loss {
     /// Not connected in time.
     #[error("can't connect: no answer after {} seconds", .0.as_secs())]
     ConnectTime(Duration),
+    /// TLS was not agreed on, or broke.
+    #[error("TLS with the central failed: {}", pki::words_for(.0))]
+    Tls(rustls::Error),
+    /// TLS was not agreed on in time.
+    #[error("no TLS after {} seconds: does the central speak it there?", .0.as_secs())]
+    TlsTime(Duration),
     /// Closed by the central.
     #[error("the central closed the connection")]
     Closed,

@@ -9,6 +9,7 @@
 //! plan         rows -> batches, the same for the same file and limits
 //! check        the first reading: every row at fault
 //! outbox       batches sent and not acknowledged; what is skipped, what comes next
+//! transport    a socket's bytes, in plain text or by TLS
 //! connection   a socket and wire's session
 //! attempt      what is said on one connection, from HELLO to the winners
 //! run          attempts until the winners are there
@@ -34,7 +35,9 @@ mod plan;
 pub mod preview;
 mod rows;
 mod run;
+mod transport;
 
 pub use error::{AgencyError, Loss, RowFault, RowReason};
 pub use options::{Options, Progress, Report};
 pub use run::run;
+pub use transport::Tls;

@@ -17,7 +17,12 @@ pub const FRAME_LEN_MAX: u32 = wire::limits::FRAME_LEN_MAX;
 /// Most bytes of winners, the commas between them included.
 pub const WINNERS_LEN_MAX: usize = 50_000_000;
 
-/// Longest time to connect.
+/// Bytes that are deciphered at a time, when TLS is spoken: no more than TLS keeps by itself.
+pub const TLS_READ_LEN_MAX: usize = 16 * 1024;
+/// Bytes that are enciphered ahead of what the socket takes: a record of TLS.
+pub const TLS_WRITE_LEN_MAX: usize = 16 * 1024;
+
+/// Longest time to connect, and then to agree on TLS.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Longest time without a reply while one is due. Winners are waited for without limit.
 pub const REPLY_TIME_MAX: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lottery::{AgencyId, DrawName, NumberRange};
 
 use crate::error::{AgencyError, RowFault};
+use crate::transport::Tls;
 
 /// What a run is told.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Options {
     pub agency: AgencyId,
     /// Where the central is, as `HOST:PORT`.
     pub central: String,
+    /// What to speak TLS with; none for plain text.
+    pub tls: Option<Tls>,
     /// The file of bets. It is read twice, so it has to be a regular file.
     pub bets: PathBuf,
     /// The draw to bet in; none for the only one open.

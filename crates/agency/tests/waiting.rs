@@ -308,6 +308,7 @@ fn a_run_can_move_between_threads() {
     fn is_send(_: &impl Send) {}
     let options = Options {
         agency: lottery::AgencyId(1),
+        tls: None,
         central: String::new(),
         bets: std::path::PathBuf::new(),
         draw: None,

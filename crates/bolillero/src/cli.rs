@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
-    ServeArgs, WinnersArgs,
+    PkiArgs, ServeArgs, WinnersArgs,
 };
 use crate::exit::Ending;
 use crate::settings;
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Operator(OperatorArgs),
     /// Run a central and its agencies on this machine, and show what came of it.
     Demo(DemoArgs),
+    /// Issue and revoke the certificates by which agencies and the central know each other.
+    Pki(PkiArgs),
     /// Write files of plausible bets.
     Generate(GenerateArgs),
     /// Write a draw's bets, in the order of the ledger.

@@ -1,6 +1,7 @@
 //! The subcommands, one module each.
 
 mod agency;
+mod asking;
 mod audit;
 mod bench;
 mod check;
@@ -9,7 +10,9 @@ mod export;
 mod folder;
 mod generate;
 mod http;
+mod listening;
 mod operator;
+mod pki;
 mod processes;
 mod progress;
 mod serve;
@@ -24,6 +27,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use operator::OperatorArgs;
+pub(crate) use pki::PkiArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
 pub(crate) use winners::WinnersArgs;
@@ -42,6 +46,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Winners(args) => winners::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Operator(args) => operator::run(args),
+        Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

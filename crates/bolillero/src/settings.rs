@@ -17,6 +17,9 @@ use crate::exit::Ending;
 /// What every variable of this program begins with.
 const ENVIRONMENT_PREFIX: &str = "BOLILLERO_";
 
+/// What only the environment and the terminal may hold: a flag would be seen by others.
+pub(crate) const CA_PASSPHRASE: &str = "BOLILLERO_CA_PASSPHRASE";
+
 /// The settings given, with the file's where nothing else was said.
 pub(crate) fn layered<T: Serialize + DeserializeOwned>(
     given: T,
@@ -89,6 +92,7 @@ pub(crate) fn check_environment(command: &Command) -> Result<(), Ending> {
 fn known_variables(command: &Command) -> BTreeSet<String> {
     let own = command.get_arguments().filter_map(|argument| argument.get_env());
     let mut known: BTreeSet<_> = own.map(|name| name.to_string_lossy().into_owned()).collect();
+    known.insert(CA_PASSPHRASE.to_owned());
     for subcommand in command.get_subcommands() {
         known.extend(known_variables(subcommand));
     }

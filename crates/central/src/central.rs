@@ -12,14 +12,13 @@ use std::sync::Arc;
 
 use lottery::{Store, StoreFault};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::{HttpFace, HttpOptions};
 use crate::options::Options;
 use crate::service::{OpenError, Presence, Service};
-use crate::tcp::Agencies;
+use crate::tcp::{Agencies, Listeners};
 
 /// A central that found or opened its draw and serves nobody yet.
 pub struct Central {
@@ -82,7 +81,7 @@ impl Central {
     /// When the store failed, then or during the shutdown. Connections are closed in that case too.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listeners: Listeners,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         tokio::select! {
@@ -91,11 +90,11 @@ impl Central {
             () = shutdown.cancelled() => {
                 tracing::info!(action = "shutdown", result = "in_progress");
             }
-            never = self.agencies.accept_from(&listener) => match never {},
+            never = self.agencies.accept_from(&listeners) => match never {},
             never = self.service.keep_time() => match never {},
             never = accept_http(self.http.as_ref()) => match never {},
         }
-        drop(listener);
+        drop(listeners);
         self.end().await;
         match self.service.failure().fault() {
             Some(fault) => Err(ServeError::Store(fault.clone())),

@@ -41,4 +41,4 @@ pub use places::NoPlace;
 pub use service::{
     Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, Service, WinnersError,
 };
-pub use tcp::translate;
+pub use tcp::{Listeners, translate};

@@ -34,6 +34,16 @@ pub(crate) const TURN_LEN_MAX: usize = 8 * 1024;
 /// that do not read. Linux takes twice as much, for its own use.
 pub(crate) const SOCKET_LEN_MAX: usize = 128 * 1024;
 
+/// Bytes that are deciphered at a time, when TLS is spoken: no more than TLS keeps by itself.
+pub(crate) const TLS_READ_LEN_MAX: usize = 16 * 1024;
+
+/// Bytes that are enciphered ahead of what the socket takes: a record of TLS.
+pub(crate) const TLS_WRITE_LEN_MAX: usize = 16 * 1024;
+
+/// Bytes read, to be dropped, of a connection whose TLS or certificate is refused: what an agency
+/// sends before it reads that it is.
+pub(crate) const TLS_REFUSED_LEN_MAX: usize = 128 * 1024;
+
 /// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who
 /// then ask again after a second, and later each time: in a flood, agencies would hardly come in.
 pub const ACCEPT_QUEUE_MAX: u32 = 1024;
@@ -98,6 +108,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Those from one address: IPv4, or the first 64 bits of IPv6. One more is told `busy` too.
     pub connections_per_address_max: usize,
+    /// How long an agency may take to agree on TLS, where it is spoken.
+    pub handshake_time_max: Duration,
     /// How long an agency may take for a message once it began to send it.
     pub frame_time_max: Duration,
     /// How long an agency may take none of the replies that wait for it.
@@ -160,6 +172,9 @@ pub enum LimitsError {
     /// No batch could be taken.
     #[error("at least one byte of batches must be allowed in flight")]
     InFlightBytes,
+    /// No connection with TLS could be taken.
+    #[error("an agency must be allowed some time to agree on TLS")]
+    HandshakeTime,
     /// No message that arrives in two pieces could be taken.
     #[error("a message must be allowed some time to arrive whole")]
     FrameTime,
@@ -191,6 +206,9 @@ impl Limits {
         if self.in_flight_bytes_max == 0 {
             return Err(LimitsError::InFlightBytes);
         }
+        if self.handshake_time_max.is_zero() {
+            return Err(LimitsError::HandshakeTime);
+        }
         if self.frame_time_max.is_zero() {
             return Err(LimitsError::FrameTime);
         }
@@ -210,6 +228,7 @@ impl Default for Limits {
             // A quarter: far more than the agencies behind one router, and one host alone can't
             // take all places.
             connections_per_address_max: 4_000,
+            handshake_time_max: Duration::from_secs(10),
             frame_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
             in_flight_bytes_max: 64 * 1024 * 1024,
@@ -242,6 +261,7 @@ mod tests {
         assert!(refused(|limits| limits.connections_max = 0).contains("connection"));
         assert!(refused(|limits| limits.connections_per_address_max = 0).contains("address"));
         assert!(refused(|limits| limits.in_flight_bytes_max = 0).contains("in flight"));
+        assert!(refused(|limits| limits.handshake_time_max = Duration::ZERO).contains("TLS"));
         assert!(refused(|limits| limits.frame_time_max = Duration::ZERO).contains("message"));
         assert!(refused(|limits| limits.write_time_max = Duration::ZERO).contains("replies"));
         assert!(refused(|limits| limits.window = 0).contains("window"));

@@ -3,6 +3,8 @@
 //! ```text
 //! listener      takes connections, up to the limits
 //! turned_away   what becomes of those over a limit
+//! door          how connections come in: in plain text, or by TLS with a certificate
+//! transport     what a connection's bytes pass through: the socket alone, or TLS on it
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
 //! winners       the requests for winners that wait, and winners on their way out
@@ -19,11 +21,14 @@
 //! decision about bets and draws (`service`).
 
 mod connection;
+mod door;
 mod listener;
 mod outcomes;
 mod requests;
 pub mod translate;
+mod transport;
 mod turned_away;
 mod winners;
 
+pub use door::Listeners;
 pub(crate) use listener::Agencies;

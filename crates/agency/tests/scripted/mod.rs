@@ -250,6 +250,7 @@ pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
     Options {
         agency: AgencyId(1),
         central: central.address(),
+        tls: None,
         bets: file.path().to_owned(),
         draw: None,
         batch_bets_max: 2,

@@ -3,11 +3,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use agency::{AgencyError, Options, Progress, Report, RowFault};
+use agency::{AgencyError, Options, Progress, Report, RowFault, Tls};
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::MultiProgress;
 use lottery::AgencyId;
+use pki::{AgencyFiles, PkiError};
+use rustls::pki_types::{ServerName, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use super::progress;
@@ -22,6 +24,8 @@ const EXAMPLES: &str = "\
 Examples:
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv --legacy > winners.txt
+  bolillero agency --id 1 --central central.example:12346 --bets agency-1.csv \
+    --tls-ca ca.crt --tls-cert agency-1.crt --tls-key agency-1.key
 
 The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number; in
 UTF-8, without a header. It is checked whole before anything is sent. The documents of the winners
@@ -42,6 +46,26 @@ pub(crate) struct AgencyArgs {
     #[arg(long, env = "BOLILLERO_CENTRAL", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     central: Option<String>,
+
+    /// Speak TLS, with a central whose certificate is of one of these authorities.
+    #[arg(long, env = "BOLILLERO_TLS_CA", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ca: Option<PathBuf>,
+
+    /// The agency's certificate, then those that vouch for it, if there are some in between.
+    #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the agency's certificate.
+    #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+
+    /// The name or address that the central's certificate is for [default: --central's].
+    #[arg(long, env = "BOLILLERO_TLS_NAME", value_name = "HOST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_name: Option<String>,
 
     /// File of bets.
     #[arg(long, env = "BOLILLERO_BETS", value_name = "FILE")]
@@ -100,7 +124,8 @@ pub(crate) struct AgencyArgs {
 pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
-    let options = settings.options()?;
+    let mut options = settings.options()?;
+    options.tls = settings.tls(&options)?;
     let bars = MultiProgress::new();
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     logging::start_above(bars.clone(), format, level.unwrap_or_default());
@@ -142,6 +167,7 @@ impl AgencyArgs {
         Ok(Options {
             agency: AgencyId(id),
             central: needed(self.central.clone(), "central")?,
+            tls: None,
             bets: needed(self.bets.clone(), "bets")?,
             draw: self.draw.clone().map(|Name(name)| name),
             batch_bets_max: self.batch_max_bets.unwrap_or(agency::limits::BATCH_BETS_MAX),
@@ -152,6 +178,29 @@ impl AgencyArgs {
             // Agencies that lost the central together must not come back together.
             seed: u64::from(id) << 32 | u64::from(std::process::id()),
         })
+    }
+}
+
+impl AgencyArgs {
+    /// What to speak TLS with, if anything was said of it.
+    fn tls(&self, options: &Options) -> Result<Option<Tls>, Ending> {
+        let given = [&self.tls_ca, &self.tls_cert, &self.tls_key];
+        if given.iter().all(|file| file.is_none()) && self.tls_name.is_none() {
+            return Ok(None);
+        }
+        let files = AgencyFiles {
+            ca: needed(self.tls_ca.clone(), "tls-ca")?,
+            certificate: needed(self.tls_cert.clone(), "tls-cert")?,
+            key: needed(self.tls_key.clone(), "tls-key")?,
+        };
+        let host = options.central.rsplit_once(':').map_or(&*options.central, |(host, _)| host);
+        let host = self.tls_name.as_deref().unwrap_or(host).trim_matches(['[', ']']);
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| Ending::wrong(PkiError::NotAHost(host.to_owned())))?;
+        let config = pki::agency_config(&files, options.agency.0, UnixTime::now())
+            .context("can't speak TLS")
+            .map_err(Ending::Wrong)?;
+        Ok(Some(Tls { config, name }))
     }
 }
 
@@ -205,6 +254,6 @@ fn print(winners: &[String]) -> Result<(), Ending> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !value
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use ledger::{Archive, Fault, Summary};
-use lottery::{DrawId, DrawStatus};
+use lottery::{DrawId, DrawStatus, StoredBatch, Winners};
 
 use super::progress;
 use crate::exit::Ending;
@@ -67,29 +67,47 @@ pub(super) fn open(data: &Path) -> Result<Archive, Ending> {
     })
 }
 
-/// Shows `visit` every bet of a draw, in the order of the ledger.
-pub(super) fn each_bet(
+/// Shows `visit` every batch of a draw, in the order of the ledger. It says how many bets it took.
+pub(super) fn each_batch(
     archive: &Archive,
-    data: &Path,
     draw: DrawId,
-    mut visit: impl FnMut(lottery::AgencyId, lottery::Bet<'_>) -> anyhow::Result<()>,
+    mut visit: impl FnMut(&StoredBatch<'_>) -> anyhow::Result<u64>,
 ) -> anyhow::Result<()> {
     let bar = progress::counter("bets");
     archive.read(|entry| {
-        let Some(batch) = entry.batch.filter(|batch| batch.draw == draw) else {
-            return anyhow::Ok(());
-        };
-        for bet in batch.bets() {
-            let bet = bet.with_context(|| {
-                format!("{}: record {} holds a bet that is none", data.display(), entry.sequence)
-            })?;
-            visit(batch.agency, bet)?;
-            bar.inc(1);
+        if let Some(batch) = entry.batch.filter(|batch| batch.draw == draw) {
+            bar.inc(visit(&batch)?);
         }
-        Ok(())
+        anyhow::Ok(())
     })?;
     bar.finish_and_clear();
     Ok(())
+}
+
+/// The winners of a draw, counted from its bets alone.
+pub(super) fn winners(
+    archive: &Archive,
+    data: &Path,
+    draw: DrawId,
+    number: u32,
+) -> anyhow::Result<Winners> {
+    let mut winners = Winners::default();
+    each_batch(archive, draw, |batch| {
+        let mut bets = 0;
+        for bet in batch.bets() {
+            let bet = bet.with_context(|| {
+                let (agency, chunk) = (batch.agency, batch.chunk);
+                let data = in_folder(data);
+                format!("{data}: chunk {chunk} of agency {agency} holds a bet that is none")
+            })?;
+            if bet.number() == number {
+                winners.add(batch.agency, bet.document());
+            }
+            bets += 1;
+        }
+        Ok(bets)
+    })?;
+    Ok(winners)
 }
 
 /// Where it happened.

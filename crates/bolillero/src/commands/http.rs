@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use central::{Host, HttpLimits, HttpOptions};
 use tokio::net::TcpSocket;
 
-use super::serve;
+use super::listening;
 use crate::exit::Ending;
 
 /// Few wait at once: connections beyond the limit are closed.
@@ -27,7 +27,7 @@ struct Machine {
 
 /// Takes the address.
 pub(super) async fn bound(listen: &str, data: &Path) -> Result<Bound, Ending> {
-    let socket = serve::bound(listen).await?;
+    let socket = listening::bound(listen).await?;
     Ok(Bound { socket, listen: listen.to_owned(), data: data.to_owned() })
 }
 
@@ -36,7 +36,7 @@ impl Bound {
     pub(super) fn options(self) -> anyhow::Result<HttpOptions> {
         let Self { socket, listen, data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
-        let listener = listening.with_context(|| serve::cant_listen(&listen))?;
+        let listener = listening.with_context(|| listening::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
         tracing::info!(action = "escuchar_http", result = "success", direccion = %address);
         if !address.ip().is_loopback() {

@@ -3,8 +3,6 @@
 //! The first admin can only come from here. A running central takes part in nothing of it: it sees
 //! the changed file at the next request.
 
-mod asking;
-
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -12,11 +10,13 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
+use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
     ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role, Secret, TokenGrant,
     TokenId,
 };
 
+use super::asking;
 use crate::exit::{Ending, printed};
 use crate::random::secret_bytes;
 
@@ -170,7 +170,15 @@ fn hashed(from: &PasswordArgs, name: &Name) -> Result<operators::PasswordHash, E
     let text = if from.password_stdin {
         asking::first_line_of_stdin()?
     } else {
-        asking::twice_on_the_terminal(name)?
+        asking::twice_on_the_terminal(&format!(
+            "Password for {name} (at least {PASSWORD_CHARS_MIN} characters): "
+        ))?
+        .ok_or_else(|| {
+            Ending::wrong(
+                "there is no terminal to ask for the password; give it on standard input, with \
+                 --password-stdin",
+            )
+        })?
     };
     Password::given(text).hash(name, secret_bytes()?).map_err(Ending::wrong)
 }

@@ -1,22 +1,22 @@
 //! `bolillero serve`: the central on the embedded ledger.
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use central::limits::{ACCEPT_QUEUE_MAX, TURNED_AWAY_MAX};
+use central::limits::TURNED_AWAY_MAX;
 use central::{Central, Clock, Limits, Mode, Options};
 use clap::Args;
 use ledger::Ledger;
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
+use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
+use super::agency::is_false;
 use super::http;
+use super::listening::Doors;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::ReadSettings;
@@ -26,6 +26,8 @@ use crate::{descriptors, settings, signals};
 const EXAMPLES: &str = "\
 Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
+  bolillero serve --tls-listen 0.0.0.0:12346 --tls-cert central.crt --tls-key central.key \
+    --tls-agencies-ca ca.crt --tls-revoked crl.pem --data ./data --agencies 5
   bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080
 
 A configuration file holds the same settings with _ for -:
@@ -50,10 +52,42 @@ const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 #[serde(deny_unknown_fields, default)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Address that agencies connect to; port 0 takes a free one and logs it.
+    /// Address that agencies connect to in plain text; port 0 takes a free one and logs it.
     #[arg(long, env = "BOLILLERO_LISTEN", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<String>,
+
+    /// Let --listen be reached from other hosts, though anybody on the way reads and changes what
+    /// is said in plain text.
+    #[arg(long, env = "BOLILLERO_ALLOW_PLAINTEXT")]
+    #[serde(skip_serializing_if = "is_false")]
+    allow_plaintext: bool,
+
+    /// Address that agencies connect to by TLS 1.3, with certificates; SIGHUP has all of the
+    /// central's files for it read again.
+    #[arg(long, env = "BOLILLERO_TLS_LISTEN", value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_listen: Option<String>,
+
+    /// The central's certificate, then those that vouch for it, if there are some in between.
+    #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the central's certificate.
+    #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+
+    /// The authorities whose certificates agencies may show.
+    #[arg(long, env = "BOLILLERO_TLS_AGENCIES_CA", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_agencies_ca: Option<PathBuf>,
+
+    /// The authorities' lists of revoked certificates.
+    #[arg(long, env = "BOLILLERO_TLS_REVOKED", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_revoked: Option<PathBuf>,
 
     /// Address for operators and programs: API, metrics, health. Without it there is none. Not
     /// encrypted: the loopback, or a proxy before it.
@@ -102,6 +136,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_FRAME_LEN_MAX", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     frame_len_max: Option<u32>,
+
+    /// Longest time for an agency to agree on TLS [default: 10s].
+    #[arg(long, env = "BOLILLERO_HANDSHAKE_TIME_MAX", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake_time_max: Option<Span>,
 
     /// Longest time for the rest of a message once it began [default: 30s].
     #[arg(long, env = "BOLILLERO_FRAME_TIME_MAX", value_name = "TIME")]
@@ -154,7 +193,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
-    let (listen, data) = (needed(settings.listen.clone(), "listen")?, settings.data()?);
+    let (doors, data) = (settings.doors()?, settings.data()?);
     let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default())?;
@@ -163,7 +202,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     runtime.block_on(async { signals::outlive_file_limits() }).context("can't take signals")?;
     allow_connections(options.limits.connections_max);
     // Before the ledger is touched: an address that can't be had should leave no trace.
-    let socket = runtime.block_on(bound(&listen))?;
+    let bound = runtime.block_on(doors.bind())?;
     let http = match &settings.http {
         Some(http) => Some(runtime.block_on(http::bound(http, &data))?),
         None => None,
@@ -179,47 +218,15 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             Some(http) => central.with_http(http.options()?),
             None => central,
         };
-        let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&listen))?;
-        let address = listener.local_addr().context("can't tell the address listened on")?;
-        tracing::info!(action = "escuchar", result = "success", direccion = %address);
+        let listeners = bound.listen()?;
         // As a task among those of the connections, so that it takes turns with them.
-        let serving = tokio::spawn(central.serve(listener, shutdown));
+        let serving = tokio::spawn(central.serve(listeners, shutdown));
         serving.await.context("the central broke off")?.context("the central stopped")
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
     // Dropped last, it finishes what is under way.
     drop(ledger);
     Ok(served?)
-}
-
-/// A socket that has the address, and that nobody can connect to yet.
-pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
-    let failed = |error: io::Error| {
-        let wrong = error.kind() == io::ErrorKind::InvalidInput;
-        let error = anyhow::Error::new(error).context(cant_listen(listen));
-        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
-    };
-    let addresses = tokio::net::lookup_host(listen).await.map_err(failed)?;
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match bound_to(address) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
-}
-
-fn bound_to(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A central that was killed leaves connections behind that would hold the address.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
-}
-
-pub(super) fn cant_listen(listen: &str) -> String {
-    format!("can't listen on {listen}; is the address free and valid?")
 }
 
 fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
@@ -279,6 +286,29 @@ pub fn serve_settings(text: &str) -> Result<ReadSettings, String> {
 impl ServeArgs {
     fn data(&self) -> Result<PathBuf, Ending> {
         needed(self.data.clone(), "data")
+    }
+
+    fn doors(&self) -> Result<Doors, Ending> {
+        let (plain, allow_plaintext) = (self.listen.clone(), self.allow_plaintext);
+        let tls = match self.tls_listen.clone() {
+            Some(listen) => {
+                let files = CentralFiles {
+                    certificate: needed(self.tls_cert.clone(), "tls-cert")?,
+                    key: needed(self.tls_key.clone(), "tls-key")?,
+                    agencies_ca: needed(self.tls_agencies_ca.clone(), "tls-agencies-ca")?,
+                    revoked: self.tls_revoked.clone(),
+                };
+                Some((listen, files))
+            }
+            None => None,
+        };
+        if plain.is_none() && tls.is_none() {
+            return Err(Ending::wrong(
+                "--listen or --tls-listen is needed: give one as a flag, as BOLILLERO_LISTEN or \
+                 BOLILLERO_TLS_LISTEN, or in the configuration file",
+            ));
+        }
+        Ok(Doors { plain, allow_plaintext, tls })
     }
 
     fn options(&self) -> Result<Options, Ending> {
@@ -354,6 +384,7 @@ impl ServeArgs {
             connections_per_address_max: self
                 .connections_per_address_max
                 .unwrap_or(default.connections_per_address_max),
+            handshake_time_max: time(self.handshake_time_max, default.handshake_time_max),
             frame_time_max: time(self.frame_time_max, default.frame_time_max),
             write_time_max: time(self.write_time_max, default.write_time_max),
             shutdown_time_max: time(self.shutdown_time_max, default.shutdown_time_max),
@@ -364,7 +395,7 @@ impl ServeArgs {
 
 /// A setting that has no default.
 pub(super) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
-    let upper = name.to_uppercase();
+    let upper = name.to_uppercase().replace('-', "_");
     given.ok_or_else(|| {
         Ending::wrong(format!(
             "--{name} is needed: give it as a flag, as BOLILLERO_{upper}, or in the configuration \

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
+use exports::{winners_csv, winners_json};
 use lottery::{DrawState, DrawStatus, Winners};
 
 use super::folder::{self, FolderArgs};
@@ -50,20 +51,15 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
             draw.terms.agencies.count()
         )));
     };
-    let mut winners = Winners::default();
-    folder::each_bet(&archive, &args.folder.data, draw.id, |agency, bet| {
-        if bet.number() == number {
-            winners.add(agency, bet.document());
-        }
-        Ok(())
-    })?;
-    let text = match args.format {
-        Format::Table => table(&draw, number, &winners),
-        Format::Csv => csv(&draw, &winners)?,
-        Format::Json => json(&draw, number, &winners)?,
-    };
+    let winners = folder::winners(&archive, &args.folder.data, draw.id, number)?;
+    let mut text = Vec::new();
+    match args.format {
+        Format::Table => text.extend(table(&draw, number, &winners).bytes()),
+        Format::Csv => winners_csv(&draw, &winners, &mut text)?,
+        Format::Json => winners_json(&draw, number, &winners, &mut text)?,
+    }
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(&text).and_then(|()| out.flush());
     Ok(printed(written.context("can't write the winners"))?)
 }
 
@@ -84,31 +80,6 @@ fn table(draw: &DrawStatus, number: u32, winners: &Winners) -> String {
         winners.count(),
         draw.bets
     )
-}
-
-fn csv(draw: &DrawStatus, winners: &Winners) -> anyhow::Result<String> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["agency", "document"])?;
-    for (agency, documents) in of_each(draw, winners) {
-        for document in documents {
-            csv.write_record([&agency.to_string(), document])?;
-        }
-    }
-    Ok(String::from_utf8(csv.into_inner().map_err(csv::IntoInnerError::into_error)?)?)
-}
-
-fn json(draw: &DrawStatus, number: u32, winners: &Winners) -> anyhow::Result<String> {
-    let agencies: Vec<_> = of_each(draw, winners)
-        .map(|(agency, documents)| serde_json::json!({ "agency": agency, "documents": documents }))
-        .collect();
-    let object = serde_json::json!({
-        "draw": draw.terms.name.as_str(),
-        "winning_number": number,
-        "bets": draw.bets,
-        "winners": winners.count(),
-        "agencies": agencies,
-    });
-    Ok(format!("{}\n", serde_json::to_string_pretty(&object)?))
 }
 
 /// Every agency of the draw with its winners, those without too.

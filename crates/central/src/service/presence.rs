@@ -139,6 +139,10 @@ impl Presence {
 }
 
 impl Attendance {
+    pub(crate) fn identity(&self) -> Identity {
+        self.live.identity
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.live.peer
     }

@@ -15,14 +15,13 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::pin::{Pin, pin};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use socket2::SockRef;
 use thiserror::Error;
-use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
@@ -34,6 +33,7 @@ use crate::service::{Attendance, Draw, Identity, Service};
 use crate::tcp::outcomes::Outcomes;
 use crate::tcp::requests::Stalled;
 use crate::tcp::translate::Refusal;
+use crate::tcp::transport::Transport;
 use crate::tcp::winners::WinnersRequests;
 
 /// What all connections have in common.
@@ -62,7 +62,7 @@ pub(super) struct Connection {
     pub(super) turn_len: usize,
     /// The central stops, or this connection is to end: no more requests are taken.
     pub(super) stopping: bool,
-    stream: TcpStream,
+    transport: Transport,
     /// Since when the message that is arriving does, while it is read.
     message_since: Option<Instant>,
     /// Since when the agency takes nothing of what it is sent.
@@ -82,7 +82,7 @@ enum Dropped {
 
 impl Connection {
     pub(super) fn new(
-        stream: TcpStream,
+        transport: Transport,
         peer: SocketAddr,
         identity: Identity,
         shared: Arc<Shared>,
@@ -101,7 +101,7 @@ impl Connection {
             winners: WinnersRequests::default(),
             turn_len: 0,
             stopping: false,
-            stream,
+            transport,
             message_since: None,
             unsent_since: None,
             lingers: false,
@@ -139,10 +139,14 @@ impl Connection {
             if self.is_over() {
                 return Ok(());
             }
+            if self.reads() && self.transport.has_read_ahead() {
+                self.read().await?;
+                continue;
+            }
             let interest = self.interest();
             let deadline = self.deadline();
             let ready = tokio::select! {
-                ready = self.stream.ready(interest) => Some(ready?),
+                ready = self.transport.ready(interest) => Some(ready?),
                 () = self.outcomes.arrived() => None,
                 () = self.winners.changed() => None,
                 permit = Self::turn(&mut self.stalled) => {
@@ -193,9 +197,8 @@ impl Connection {
     /// Writes what waits to be sent, as far as it is taken. Says whether something was.
     fn send(&mut self) -> Result<bool, io::Error> {
         let mut sent = false;
-        while !self.session.outgoing().is_empty() {
-            match self.stream.try_write(self.session.outgoing()) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+        while !self.session.outgoing().is_empty() || self.transport.wants_write() {
+            match self.transport.try_write(self.session.outgoing()) {
                 Ok(len) => {
                     self.session.sent(len);
                     self.unsent_since = None;
@@ -213,15 +216,10 @@ impl Connection {
 
     /// Reads once, as much as there is room for.
     async fn read(&mut self) -> Result<(), io::Error> {
-        let (stream, session) = (&mut self.stream, &mut self.session);
-        // Like try_read, but it knows that a read that came short has emptied the socket: there
-        // is no second one that finds nothing, with a buffer made for it.
-        let len = poll_fn(|context| {
-            let mut room = ReadBuf::new(session.space());
-            match Pin::new(&mut *stream).poll_read(context, &mut room) {
-                Poll::Ready(read) => Poll::Ready(read.map(|()| Some(room.filled().len()))),
-                Poll::Pending => Poll::Ready(Ok(None)),
-            }
+        let (transport, session) = (&mut self.transport, &mut self.session);
+        let len = poll_fn(|context| match transport.poll_read(context, session.space()) {
+            Poll::Ready(read) => Poll::Ready(read.map(Some)),
+            Poll::Pending => Poll::Ready(Ok(None)),
         });
         match len.await? {
             Some(0) => session.end_of_input(),
@@ -242,7 +240,7 @@ impl Connection {
         if self.reads() {
             interest |= Interest::READABLE;
         }
-        if !self.session.outgoing().is_empty() {
+        if !self.session.outgoing().is_empty() || self.transport.wants_write() {
             interest |= Interest::WRITABLE;
         }
         interest
@@ -301,18 +299,19 @@ impl Connection {
 
     fn is_over(&self) -> bool {
         let nothing_owed = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
-        self.session.is_closed() || (self.stopping && nothing_owed)
+        (self.session.is_closed() || (self.stopping && nothing_owed))
+            && !self.transport.wants_write()
     }
 
     /// Closes in order: the agency reads all replies and then the end.
     async fn close(&mut self) {
-        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+        self.transport.end();
         let refused = self.session.is_closing() && !self.stopping;
         if self.lingers || refused {
             // If something arrived that nobody reads, closing would drop the replies on their way.
             let _ = tokio::time::timeout(
                 self.shared.limits.linger_time_max,
-                discard(&self.stream, usize::MAX),
+                discard(self.transport.socket(), usize::MAX),
             )
             .await;
         }
@@ -332,7 +331,7 @@ impl Connection {
                     error = %why,
                 );
                 // What the agency does not take is not to be kept by the system either.
-                let _ = self.stream.set_zero_linger();
+                let _ = self.transport.socket().set_zero_linger();
             }
         }
     }
@@ -342,7 +341,7 @@ impl Connection {
     }
 
     fn socket_error(&self) -> io::Error {
-        let taken = self.stream.take_error().ok().flatten();
+        let taken = self.transport.socket().take_error().ok().flatten();
         taken.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
     }
 }

@@ -4,11 +4,13 @@
 //! next is taken after a pause.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -22,6 +24,8 @@ use crate::limits::{
 use crate::places::{Place, Places};
 use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
+use crate::tcp::door::{self, Door, Listeners};
+use crate::tcp::transport::Transport;
 use crate::tcp::turned_away::TurnedAway;
 
 /// The agencies' side of the central.
@@ -53,7 +57,26 @@ impl Agencies {
     }
 
     /// Takes connections for as long as it is polled.
-    pub(crate) async fn accept_from(&self, listener: &TcpListener) -> Infallible {
+    pub(crate) async fn accept_from(&self, listeners: &Listeners) -> Infallible {
+        let plain = async {
+            match &listeners.plain {
+                Some(listener) => self.accept_at(listener, Door::Plain).await,
+                None => pending().await,
+            }
+        };
+        let tls = async {
+            match &listeners.tls {
+                Some((listener, configs)) => self.accept_at(listener, Door::Tls(configs)).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            never = plain => never,
+            never = tls => never,
+        }
+    }
+
+    async fn accept_at(&self, listener: &TcpListener, door: Door<'_>) -> Infallible {
         prepare(listener);
         let mut pause = Pause::default();
         let mut turned_away = TurnedAway::new(&self.shared, &self.tasks);
@@ -70,8 +93,8 @@ impl Agencies {
             };
             pause = Pause::default();
             match self.places.take(peer.ip()) {
-                Ok(place) => self.serve(stream, peer, place),
-                Err(why) => turned_away.tell(stream, peer.ip(), why),
+                Ok(place) => self.serve(stream, peer, place, door),
+                Err(why) => turned_away.tell(stream, peer.ip(), why, door),
             }
             // However many come at once, those that are there have their turn in between.
             tokio::task::yield_now().await;
@@ -93,7 +116,7 @@ impl Agencies {
         left
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Place, door: Door<'_>) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
             tracing::debug!(
@@ -105,15 +128,39 @@ impl Agencies {
             return;
         }
         tracing::info!(action = "accept_connections", result = "success", ip = %peer.ip());
-        let shared = Arc::clone(&self.shared);
-        let connection = Connection::new(stream, peer, Identity::Claimed, shared);
-        self.tasks.spawn(run(connection, self.cut.clone(), place));
+        let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
+        match door {
+            Door::Plain => {
+                let transport = Transport::plain(stream);
+                let connection = Connection::new(transport, peer, Identity::Claimed, shared);
+                self.tasks.spawn(run(connection, cut, place));
+            }
+            Door::Tls(configs) => {
+                let config = Arc::clone(&configs.borrow());
+                self.tasks.spawn(run_with_tls(stream, peer, config, shared, cut, place));
+            }
+        }
     }
 }
 
 /// A connection's task: what it takes is what an idle connection costs.
 async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) {
     cut.run_until_cancelled(connection.run()).await;
+}
+
+/// The same, once TLS is agreed on. That needs more, for a moment.
+async fn run_with_tls(
+    stream: TcpStream,
+    peer: SocketAddr,
+    config: Arc<ServerConfig>,
+    shared: Arc<Shared>,
+    cut: CancellationToken,
+    place: Place,
+) {
+    let entering = Box::pin(async move { door::enter(stream, peer, config, &shared).await });
+    if let Some(Some(connection)) = cut.run_until_cancelled(entering).await {
+        run(connection, cut, place).await;
+    }
 }
 
 /// The pauses after accepting failed: each twice the one before, up to a limit.
@@ -199,7 +246,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         let shared = Arc::clone(&agencies.shared);
-        let connection = Connection::new(stream, address, Identity::Claimed, shared);
+        let transport = Transport::plain(stream);
+        let connection = Connection::new(transport, address, Identity::Claimed, shared);
         assert_eq!(
             connection.session.memory_len(),
             0,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use wire::{CentralMessage, Ticket};
 
 use crate::limits::{REQUEST_OVERHEAD_LEN, TURN_LEN_MAX};
-use crate::service::Draw;
+use crate::service::{Draw, Identity};
 use crate::tcp::connection::Connection;
 use crate::tcp::outcomes::Outcome;
 use crate::tcp::translate::{self, BatchRequest, Refusal, Request};
@@ -96,7 +96,13 @@ impl Connection {
     }
 
     fn submit(&mut self, ticket: Ticket, request: Request) {
-        self.attendance.spoke_for(request.agency());
+        let named = request.agency();
+        if let Identity::Certified(certified) = self.attendance.identity()
+            && certified != named
+        {
+            return self.refuse(ticket, &Refusal::OtherAgency { certified, named });
+        }
+        self.attendance.spoke_for(named);
         let request = match request {
             Request::Hello { version, agency, draw_name } => {
                 return self.greet(ticket, version, agency, draw_name);

@@ -78,6 +78,14 @@ pub enum Refusal {
     /// Nobody may ask for these winners.
     #[error(transparent)]
     Winners(#[from] WinnersError),
+    /// A message for another agency than the one that the certificate is for.
+    #[error("a message for agency {named} on a connection with agency {certified}'s certificate")]
+    OtherAgency {
+        /// The certificate's.
+        certified: AgencyId,
+        /// The message's.
+        named: AgencyId,
+    },
     /// HELLO for a draw that is not known.
     #[error("there is no draw '{0}'")]
     NoDrawNamed(String),
@@ -210,6 +218,7 @@ impl Refusal {
             },
             Self::WinnersUnreadable => ErrorCode::StorageFailed,
             Self::WinnersTooLong(_) => ErrorCode::WinnersTooMany,
+            Self::OtherAgency { .. } => ErrorCode::OtherAgency,
             Self::TimedOut => ErrorCode::TimedOut,
             Self::Busy(_) => ErrorCode::Busy,
             Self::ShuttingDown => ErrorCode::ShuttingDown,

@@ -21,6 +21,7 @@ use wire::CentralSession;
 use crate::limits::{BUSY_LOG_TIME_MIN, TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX};
 use crate::places::{NoPlace, Places};
 use crate::tcp::connection::{Shared, discard};
+use crate::tcp::door::Door;
 use crate::tcp::translate::Refusal;
 
 /// Connections turned away.
@@ -51,9 +52,13 @@ impl TurnedAway {
         }
     }
 
-    /// Tells a connection why it is closed, and closes it.
-    pub(super) fn tell(&mut self, stream: TcpStream, peer: IpAddr, why: NoPlace) {
+    /// Tells a connection why it is closed, and closes it. With TLS nothing can be told before it
+    /// is agreed on, which would cost more than there is place for.
+    pub(super) fn tell(&mut self, stream: TcpStream, peer: IpAddr, why: NoPlace, door: Door<'_>) {
         self.log(peer, why);
+        if matches!(door, Door::Tls(_)) {
+            return;
+        }
         let limits = self.shared.session_limits;
         let mut session = CentralSession::new(limits);
         session.refuse_unasked(Refusal::Busy(why).message(None));

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use central::{Central, Clock, Host, HttpLimits, HttpOptions, Limits, Mode, Options, ServeError};
+use central::{
+    Central, Clock, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options, ServeError,
+};
 use lottery::{MemoryStore, Timestamp};
 use operators::{Name, OperatorsFile, Password, Role};
 use serde_json::{Value, json};
@@ -98,7 +100,8 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agencies_port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(central.serve(listener, shutdown.clone()));
+        let listeners = Listeners { plain: Some(listener), tls: None };
+        let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
         Self { port: address.port(), agencies_port, store, clock, data, shutdown, serving }
     }
 

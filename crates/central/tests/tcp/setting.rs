@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use central::{Central, Clock, Limits, Mode, Options, Presence, ServeError, Service};
+use central::{Central, Clock, Limits, Listeners, Mode, Options, Presence, ServeError, Service};
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -105,7 +105,8 @@ impl Setting {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (presence, shutdown) = (central.presence(), CancellationToken::new());
-        let serving = tokio::spawn(central.serve(listener, shutdown.clone()));
+        let listeners = Listeners { plain: Some(listener), tls: None };
+        let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
         Running { port, presence, service, clock, store, shutdown, serving }
     }
 

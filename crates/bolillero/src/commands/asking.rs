@@ -3,8 +3,6 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
-use operators::Name;
-use operators::limits::PASSWORD_CHARS_MIN;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::exit::Ending;
@@ -19,18 +17,19 @@ pub(super) fn first_line_of_stdin() -> Result<String, Ending> {
     line().map_err(Ending::from)
 }
 
-/// Asks for a new password, and once more, since it is not seen.
-pub(super) fn twice_on_the_terminal(name: &Name) -> Result<String, Ending> {
+/// Asks for a password. None: there is no terminal.
+pub(super) fn on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
     if !io::stdin().is_terminal() {
-        return Err(Ending::wrong(
-            "there is no terminal to ask for the password; give it on standard input, with \
-             --password-stdin",
-        ));
+        return Ok(None);
     }
     let _silent = Silent::begin().context("can't hide what is typed on this terminal")?;
-    let question = format!("Password for {name} (at least {PASSWORD_CHARS_MIN} characters): ");
-    let first = answer_to(&question)?;
-    if first != answer_to("Once more: ")? {
+    Ok(Some(answer_to(question)?))
+}
+
+/// Asks for a new password, and once more, since it is not seen. None: there is no terminal.
+pub(super) fn twice_on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
+    let first = on_the_terminal(question)?;
+    if first.is_some() && first != on_the_terminal("Once more: ")? {
         return Err(Ending::wrong("the two passwords are not the same; nothing was changed"));
     }
     Ok(first)

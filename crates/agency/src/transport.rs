@@ -1,0 +1,180 @@
+//! What a connection's bytes pass through: the socket alone, or TLS on it.
+//!
+//! Invariants: bytes that were deciphered are read before the socket is; what was enciphered is
+//! written before more is taken.
+
+use std::io::{self, Read as _, Write};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, ClientConnection, InvalidMessage};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::error::Loss;
+use crate::limits::{TLS_READ_LEN_MAX, TLS_WRITE_LEN_MAX};
+
+/// What an agency speaks TLS with.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// With the agency's certificate, and the authorities of the central's.
+    pub config: Arc<ClientConfig>,
+    /// The name that the central's certificate must be for.
+    pub name: ServerName<'static>,
+}
+
+/// The way of a connection's bytes.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
+}
+
+impl Transport {
+    /// With TLS, it is agreed on first. Whether the central takes the certificate is told later.
+    pub(crate) async fn over(stream: TcpStream, tls: Option<&Tls>) -> Result<Self, Loss> {
+        let Some(Tls { config, name }) = tls else { return Ok(Self { stream, tls: None }) };
+        let connection = ClientConnection::new(Arc::clone(config), name.clone());
+        let connection = connection.map_err(Loss::Tls)?;
+        let mut transport = Self { stream, tls: Some(Box::new(connection)) };
+        transport.agree().await?;
+        Ok(transport)
+    }
+
+    /// Waits until it can be read, or also written.
+    pub(crate) async fn ready(&mut self, writes: bool) -> io::Result<()> {
+        if self.has_read_ahead() {
+            return Ok(());
+        }
+        let interest = if writes || self.wants_write() {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        self.stream.ready(interest).await.map(drop)
+    }
+
+    /// Takes some of `bytes` to be written.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self { stream, tls: Some(tls) } = self else { return self.stream.try_write(bytes) };
+        flush(tls, stream)?;
+        let len = tls.writer().write(&bytes[..bytes.len().min(TLS_WRITE_LEN_MAX)])?;
+        match flush(tls, stream) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(len),
+        }
+    }
+
+    /// Reads as much as there is room for; zero at the end.
+    pub(crate) fn try_read(&mut self, room: &mut [u8]) -> Result<usize, Loss> {
+        let Self { stream, tls: Some(tls) } = self else {
+            return self.stream.try_read(room).map_err(Loss::Io);
+        };
+        loop {
+            match tls.reader().read(room) {
+                Ok(len) => return Ok(len),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // A message has its own end, so nothing passes for whole.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Err(error) => return Err(Loss::Io(error)),
+            }
+            receive(tls, stream)?;
+        }
+    }
+
+    /// Whether there is something to read that no socket tells of; an error is read too.
+    fn has_read_ahead(&mut self) -> bool {
+        self.tls.as_mut().is_some_and(|tls| match tls.process_new_packets() {
+            Ok(state) => state.plaintext_bytes_to_read() > 0 || state.peer_has_closed(),
+            Err(_) => true,
+        })
+    }
+
+    fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    async fn agree(&mut self) -> Result<(), Loss> {
+        loop {
+            let Self { stream, tls: Some(tls) } = self else { return Ok(()) };
+            match flush(tls, stream) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Err(Loss::Io(error));
+                }
+                _ if !tls.is_handshaking() => return Ok(()),
+                _ => {}
+            }
+            self.ready(false).await.map_err(Loss::Io)?;
+            let Self { stream, tls: Some(tls) } = self else { return Ok(()) };
+            match receive(tls, stream) {
+                Ok(0) => return Err(Loss::Closed),
+                Err(Loss::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => {
+                    received?;
+                }
+            }
+        }
+    }
+}
+
+/// Takes once what the socket has, and deciphers it. Zero: the end.
+fn receive(tls: &mut ClientConnection, stream: &TcpStream) -> Result<usize, Loss> {
+    let mut space = [0; TLS_READ_LEN_MAX];
+    let len = stream.try_read(&mut space).map_err(Loss::Io)?;
+    let mut rest = &space[..len];
+    loop {
+        // With nothing in it, the end is noted.
+        tls.read_tls(&mut rest).map_err(Loss::Io)?;
+        if let Err(error) = tls.process_new_packets() {
+            let _ = flush(tls, stream);
+            return Err(Loss::Tls(error));
+        }
+        if rest.is_empty() {
+            return Ok(len);
+        }
+    }
+}
+
+/// Writes what was enciphered.
+fn flush(tls: &mut ClientConnection, stream: &TcpStream) -> io::Result<()> {
+    while tls.wants_write() {
+        tls.write_tls(&mut Socket(stream))?;
+    }
+    Ok(())
+}
+
+/// The socket as TLS writes to it: without waiting.
+struct Socket<'a>(&'a TcpStream);
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether another attempt would fail the same way: the two don't trust each other, or the central
+/// does not speak TLS there.
+pub(crate) fn is_for_good(error: &rustls::Error) -> bool {
+    use AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => true,
+        rustls::Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::CertificateRequired
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::DecryptError
+        ),
+        _ => false,
+    }
+}

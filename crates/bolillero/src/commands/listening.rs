@@ -1,0 +1,193 @@
+//! Where the central listens: in plain text, by TLS, or both; and the certificates for it, read
+//! again at SIGHUP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use central::Listeners;
+use central::limits::ACCEPT_QUEUE_MAX;
+use pki::{CentralConfig, CentralFiles};
+use rustls::ServerConfig;
+use rustls::pki_types::UnixTime;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::exit::Ending;
+
+/// The central's own certificate is told to be renewed when it expires so soon.
+const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
+
+/// Where to listen, and with what.
+#[derive(Clone, Debug)]
+pub(super) struct Doors {
+    pub(super) plain: Option<String>,
+    /// Plain text may leave this host.
+    pub(super) allow_plaintext: bool,
+    pub(super) tls: Option<(String, CentralFiles)>,
+}
+
+/// Addresses that are taken, and that nobody can connect to yet.
+pub(super) struct Bound {
+    plain: Option<(TcpSocket, String)>,
+    tls: Option<(TcpSocket, String, CentralFiles, Arc<ServerConfig>)>,
+}
+
+impl Doors {
+    /// Takes the addresses, and reads the certificates.
+    pub(super) async fn bind(self) -> Result<Bound, Ending> {
+        let plain = match self.plain {
+            None => None,
+            Some(listen) => {
+                let socket = bound(&listen).await?;
+                check_plaintext(&socket, &listen, self.allow_plaintext)?;
+                Some((socket, listen))
+            }
+        };
+        let tls = match self.tls {
+            None => None,
+            Some((listen, files)) => {
+                let config = load(&files)?;
+                Some((bound(&listen).await?, listen, files, config))
+            }
+        };
+        Ok(Bound { plain, tls })
+    }
+}
+
+impl Bound {
+    /// Lets agencies connect. From now on SIGHUP has the certificates read again.
+    pub(super) fn listen(self) -> anyhow::Result<Listeners> {
+        let mut listeners = Listeners::default();
+        if let Some((socket, listen)) = self.plain {
+            let (listener, address) = listening(socket, &listen)?;
+            tracing::info!(action = "escuchar", result = "success", direccion = %address);
+            listeners.plain = Some(listener);
+        }
+        if let Some((socket, listen, files, config)) = self.tls {
+            let (newest, configs) = watch::channel(config);
+            let hangups = signal(SignalKind::hangup()).context("can't listen for signals")?;
+            tokio::spawn(reload(hangups, files, newest));
+            let (listener, address) = listening(socket, &listen)?;
+            tracing::info!(
+                action = "escuchar",
+                result = "success",
+                direccion = %address,
+                tls = true,
+            );
+            listeners.tls = Some((listener, configs));
+        }
+        Ok(listeners)
+    }
+}
+
+/// Plain text is for this host, unless it was asked for otherwise.
+fn check_plaintext(socket: &TcpSocket, listen: &str, allowed: bool) -> Result<(), Ending> {
+    let address = socket.local_addr().context("can't tell the address listened on")?;
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if !allowed {
+        return Err(Ending::wrong(format!(
+            "{listen} can be reached from other hosts, and in plain text anybody on the way reads \
+             and changes the bets: give --tls-listen in place of --listen, or --allow-plaintext"
+        )));
+    }
+    tracing::warn!(
+        action = "escuchar",
+        result = "in_progress",
+        direccion = %address,
+        error = "in plain text anybody on the way can read and change the bets, and speak for any \
+                 agency",
+    );
+    Ok(())
+}
+
+fn load(files: &CentralFiles) -> Result<Arc<ServerConfig>, Ending> {
+    let now = UnixTime::now();
+    let CentralConfig { tls, until, revoked } =
+        pki::central_config(files, now).map_err(|error| {
+            let wrong = error.is_wrong_input();
+            let error = anyhow::Error::new(error).context("can't speak TLS");
+            if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+        })?;
+    tracing::info!(
+        action = "leer_certificados",
+        result = "success",
+        vence = %until,
+        revocados = revoked,
+    );
+    if until.0.as_secs().saturating_sub(now.as_secs()) < EXPIRES_SOON.as_secs() {
+        tracing::warn!(
+            action = "leer_certificados",
+            result = "success",
+            vence = %until,
+            error = "the central's certificate expires soon: issue another one and send SIGHUP",
+        );
+    }
+    Ok(tls)
+}
+
+/// Reads the certificates again whenever told to; what can't be used leaves those before in use.
+async fn reload(
+    mut hangups: Signal,
+    files: CentralFiles,
+    newest: watch::Sender<Arc<ServerConfig>>,
+) {
+    while hangups.recv().await.is_some() {
+        let files = files.clone();
+        match tokio::task::spawn_blocking(move || load(&files)).await {
+            Ok(Ok(config)) => {
+                newest.send_replace(config);
+            }
+            Ok(Err(Ending::Failed(error) | Ending::Wrong(error))) => {
+                tracing::error!(
+                    action = "leer_certificados",
+                    result = "fail",
+                    error = %format_args!("{error:#}; those read before stay in use"),
+                );
+            }
+            // Reading has no usage to explain, and is broken off at the end only.
+            Ok(Err(Ending::Usage(_))) | Err(_) => {}
+        }
+    }
+}
+
+fn listening(socket: TcpSocket, listen: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(listen))?;
+    let address = listener.local_addr().context("can't tell the address listened on")?;
+    Ok((listener, address))
+}
+
+/// A socket that has the address, and that nobody can connect to yet.
+pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
+    let failed = |error: io::Error| {
+        let wrong = error.kind() == io::ErrorKind::InvalidInput;
+        let error = anyhow::Error::new(error).context(cant_listen(listen));
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    };
+    let addresses = tokio::net::lookup_host(listen).await.map_err(failed)?;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match bound_to(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn bound_to(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A central that was killed leaves connections behind that would hold the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+pub(super) fn cant_listen(listen: &str) -> String {
+    format!("can't listen on {listen}; is the address free and valid?")
+}

@@ -1,0 +1,346 @@
+//! Who comes in at the agencies' port and who does not: over real sockets, with certificates of
+//! every kind, while another agency is served.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod certificates;
+mod openssl;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use certificates::{Client, Folder, Shape, URN};
+use rustix::process::Signal;
+use support::raw::{Raw, ack, bets, finish, get_winners, hello};
+use support::{Bets, Process, agency, exported, str, text};
+
+const LORCA: &str = "Santiago Lionel|Lorca|30904465|1999-03-17|7574";
+
+/// A central that agencies 1 and 2 of a draw of three reach by TLS.
+struct Served {
+    folder: Folder,
+    process: Process,
+    address: String,
+}
+
+impl Served {
+    fn start(more: &[&str]) -> Self {
+        Self::start_in(Folder::new(), more)
+    }
+
+    fn start_in(folder: Folder, more: &[&str]) -> Self {
+        let args = folder.serve_args();
+        let mut args: Vec<_> = args.iter().map(String::as_str).collect();
+        args.extend(["--tls-listen", "127.0.0.1:0", "--agencies", "3"]);
+        args.extend(more);
+        let mut process = Process::start(&args);
+        let line = process.wait_for("tls: true");
+        let address = line.split("direccion: ").nth(1).unwrap();
+        let address = address.split(' ').next().unwrap().to_owned();
+        Self { folder, process, address }
+    }
+
+    fn connect(&self, client: &Client) -> Tls {
+        Tls::connect(&self.address, client)
+    }
+}
+
+type Stream = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
+
+/// A connection by TLS, byte by byte.
+struct Tls(Stream);
+
+impl Tls {
+    fn connect(address: &str, client: &Client) -> Self {
+        let name = "127.0.0.1".try_into().unwrap();
+        let connection = rustls::ClientConnection::new(client.config(), name).unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
+        Self(rustls::StreamOwned::new(connection, stream))
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.write_all(bytes).unwrap();
+        self
+    }
+
+    fn expect(&mut self, bytes: &[u8]) -> &mut Self {
+        let mut read = vec![0; bytes.len()];
+        self.0.read_exact(&mut read).unwrap();
+        assert_eq!(read, bytes);
+        self
+    }
+
+    /// Stores a batch.
+    fn stores(&mut self, agency: u32, chunk: u32) {
+        self.send(&bets(agency, chunk, &[LORCA])).expect(&ack(chunk));
+    }
+
+    /// An ERROR: its code and reason; then the end.
+    fn refused(&mut self) -> (u16, String) {
+        let mut message = Vec::new();
+        self.0.read_to_end(&mut message).unwrap();
+        assert_eq!(message[..2], [0, 20], "{message:?}");
+        let code = u16::from_be_bytes([message[4], message[5]]);
+        (code, String::from_utf8_lossy(&message).into_owned())
+    }
+
+    /// What TLS says as it ends.
+    fn fails(&mut self) -> String {
+        let sent = self.0.write_all(&hello(1, ""));
+        let failed = sent.and_then(|()| self.0.read_exact(&mut [0]));
+        failed.unwrap_err().to_string()
+    }
+}
+
+/// A row: whose certificate, what the central logs, and the alert that the agency gets.
+fn refusals(folder: &Folder) -> Vec<(&'static str, Client, &'static str, &'static str)> {
+    let other = Folder::new();
+    let shaped = |shape| folder.client(&shape);
+    let agency = Shape::agency(1);
+    let two = format!("{URN}2");
+    vec![
+        (
+            "of another authority",
+            other.client(&agency).trusting(folder),
+            "is of an unknown authority",
+            "UnknownCA",
+        ),
+        (
+            "expired",
+            shaped(Shape { days: -30..-1, ..agency.clone() }),
+            "its certificate expired at 20",
+            "CertificateExpired",
+        ),
+        (
+            "not valid yet",
+            shaped(Shape { days: 1..30, ..agency.clone() }),
+            "its certificate is valid from 20",
+            "CertificateExpired",
+        ),
+        ("revoked", folder.issued(3), "its certificate is revoked", "CertificateRevoked"),
+        (
+            "its own authority",
+            shaped(Shape { self_signed: true, ..agency.clone() }),
+            "is of an unknown authority",
+            "UnknownCA",
+        ),
+        (
+            "the central's own",
+            folder.central_as_client(),
+            "is for another purpose",
+            "UnsupportedCertificate",
+        ),
+        (
+            "without an agency",
+            shaped(Shape { uris: vec!["https://example.com/".to_owned()], ..agency.clone() }),
+            "it names no agency",
+            "CertificateUnknown",
+        ),
+        (
+            "with two agencies",
+            shaped(Shape { uris: vec![format!("{URN}1"), two], ..agency.clone() }),
+            "it names 2 agencies",
+            "CertificateUnknown",
+        ),
+        (
+            "with half a number",
+            shaped(Shape { uris: vec![format!("{URN}1x")], ..agency }),
+            "does not end in an agency's number",
+            "CertificateUnknown",
+        ),
+        ("none", folder.without_certificate(), "it showed no certificate", "CertificateRequired"),
+    ]
+}
+
+#[test]
+fn who_shows_another_certificate_than_a_valid_agencys_is_told_and_stores_nothing() {
+    let mut served = Served::start(&[]);
+    let mut other = served.connect(&served.folder.issued(2));
+    other.stores(2, 0);
+    for (chunk, (case, client, logged, alert)) in (1..).zip(refusals(&served.folder)) {
+        let failed = served.connect(&client).fails();
+        assert!(failed.contains(alert), "{case}: {failed}");
+        let line = served.process.wait_for("identificar | result: fail | ip: 127.0.0.1");
+        assert!(line.contains(logged), "{case}: {line}");
+        other.stores(2, chunk);
+    }
+    let ended = served.process.terminate();
+    assert_eq!(ended.code, Some(0));
+    assert!(!exported(&served.folder.data()).contains_key(&1));
+}
+
+#[test]
+fn what_is_not_tls_1_3_is_refused_while_others_are_served() {
+    let mut served = Served::start(&[]);
+    let mut other = served.connect(&served.folder.issued(2));
+    other.stores(2, 0);
+    let mut plain = Raw::connect(&served.address);
+    plain.send(&hello(1, ""));
+    served.process.wait_for("error: what it sends is not TLS");
+    // An alert of TLS, which says nothing to an agency that does not speak it.
+    let mut answer = Vec::new();
+    plain.0.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer[0], 21, "{answer:?}");
+
+    let mut old = Raw::connect(&served.address);
+    old.send(&hello_of_tls_1_2());
+    served.process.wait_for("error: it does not speak TLS 1.3");
+    let mut answer = Vec::new();
+    old.0.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer[5..7], [2, 70], "fatal, protocol_version: {answer:?}");
+    other.stores(2, 1);
+}
+
+/// As a program of some years ago begins: without a word of TLS 1.3.
+fn hello_of_tls_1_2() -> Vec<u8> {
+    let with_len =
+        |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    let extension = |id: u16, bytes: &[u8]| [&id.to_be_bytes()[..], &with_len(bytes)].concat();
+    let extensions = [
+        extension(10, &with_len(&[0, 23])),
+        extension(11, &[1, 0]),
+        extension(13, &with_len(&[4, 3, 8, 4])),
+    ];
+    let ciphers = with_len(&[0xc0, 0x2b, 0xc0, 0x2f]);
+    let extensions = with_len(&extensions.concat());
+    let body = [&[3, 3][..], &[7; 32], &[0], &ciphers, &[1, 0], &extensions].concat();
+    let message = [&[1, 0][..], &with_len(&body)].concat();
+    [&[22, 3, 1][..], &with_len(&message)].concat()
+}
+
+#[test]
+fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
+    let mut served = Served::start(&["--listen", "127.0.0.1:0"]);
+    let logged = served.process.log.iter().find(|line| line.contains("escuchar")).unwrap();
+    let plain = logged.split("direccion: ").nth(1).unwrap().to_owned();
+    let failed = Tls::connect(&plain, &served.folder.issued(1)).fails();
+    assert!(failed.contains("InvalidContentType"), "{failed}");
+    served.process.wait_for("recibir_mensaje | result: fail | ip: 127.0.0.1 | error: unknown");
+    let bets = served.folder.path.join("bets.csv");
+    std::fs::write(&bets, "").unwrap();
+    let files = served.folder.agency_args(1);
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    let refused = agency(1, &plain, &bets, &files).ended();
+    let last = refused.log.last().unwrap();
+    assert_eq!(refused.code, Some(1), "{last}");
+    assert!(last.contains("what it sends is not TLS"), "{last}");
+}
+
+#[test]
+fn a_message_for_another_agency_than_the_certificates_is_refused_and_stored_nowhere() {
+    let mut served = Served::start(&[]);
+    let first = served.folder.issued(1);
+    let mut other = served.connect(&served.folder.issued(2));
+    let reason = "a message for agency 2 on a connection with agency 1's certificate";
+    let messages = [hello(2, ""), bets(2, 0, &[LORCA]), finish(2), get_winners(2)];
+    for (chunk, message) in (0..).zip(messages) {
+        let (code, words) = served.connect(&first).send(&message).refused();
+        assert_eq!(code, 8, "{words}");
+        assert!(words.contains(reason), "{words}");
+        served.process.wait_for(&format!("ip: 127.0.0.1 | error: {reason}"));
+        other.stores(2, chunk);
+    }
+    // Nor behind messages of its own, with HELLO and without.
+    let mut own = served.connect(&first);
+    own.stores(1, 0);
+    assert_eq!(own.send(&bets(2, 9, &[LORCA])).refused().0, 8);
+    let mut own = served.connect(&first);
+    own.send(&[hello(1, ""), bets(1, 1, &[LORCA]), finish(2)].concat());
+    let mut answer = Vec::new();
+    own.0.read_to_end(&mut answer).unwrap();
+    assert!(answer.windows(6).any(|bytes| bytes == ack(1)), "{answer:?}");
+    assert_eq!(served.process.terminate().code, Some(0));
+    let stored = exported(&served.folder.data());
+    assert_eq!((stored[&1].len(), stored[&2].len()), (2, 4));
+}
+
+#[test]
+fn agencies_with_their_certificates_are_served_from_first_bet_to_winners() {
+    let folder = Folder::new();
+    folder.pki(&["agency", "3", "--replace"]);
+    let bets = Bets::generated(&folder.path.join("bets"), 3_000);
+    let served = Served::start_in(folder, &["--winning-number", &bets.winning_number]);
+    let run = |id, certified| {
+        let files = served.folder.agency_args(certified);
+        let files: Vec<_> = files.iter().map(String::as_str).collect();
+        agency(id, &served.address, bets.file(id), &files)
+    };
+    let other = run(3, 4).ended();
+    assert_eq!(other.code, Some(2), "{:?}", other.log);
+    let last = other.log.last().unwrap();
+    assert!(last.contains("agency-4.crt is that of agency 4, not of agency 3"), "{last}");
+    for (id, running) in (1..).zip([1, 2, 3].map(|id| run(id, id))) {
+        let ended = running.ended();
+        assert_eq!(ended.code, Some(0), "{:?}", ended.log);
+        assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), bets.winners(id));
+    }
+    assert_eq!(served.process.terminate().code, Some(0));
+    let stored = exported(&served.folder.data());
+    for id in 1..=3 {
+        let mut lines = bets.lines[&id].clone();
+        lines.sort_unstable();
+        assert_eq!(stored[&id], lines, "agency {id}");
+    }
+}
+
+#[test]
+fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
+    let mut served = Served::start(&[]);
+    let first = served.folder.issued(1);
+    let mut before = served.connect(&first);
+    before.stores(1, 0);
+    served.folder.revoke(1);
+    before.stores(1, 1);
+    served.connect(&first).stores(1, 2);
+    served.process.signal(Signal::HUP);
+    served.process.wait_for("leer_certificados | result: success");
+    assert!(served.connect(&first).fails().contains("CertificateRevoked"));
+    std::fs::write(served.folder.path.join("pki/crl.pem"), "nothing").unwrap();
+    served.process.signal(Signal::HUP);
+    let line = served.process.wait_for("leer_certificados | result: fail");
+    assert!(line.contains("crl.pem holds no list of revoked certificates"), "{line}");
+    assert!(line.ends_with("those read before stay in use"), "{line}");
+    assert!(served.connect(&first).fails().contains("CertificateRevoked"));
+    served.connect(&served.folder.issued(2)).stores(2, 0);
+}
+
+#[test]
+fn handshakes_that_come_to_no_end_delay_nobody_and_are_cut() {
+    let more = ["--handshake-time-max", "1s", "--connections-max", "60"];
+    let mut served = Served::start(&more);
+    let second = served.folder.issued(2);
+    let mut other = served.connect(&second);
+    other.stores(2, 0);
+    let silent: Vec<_> = (0..50)
+        .map(|begun| {
+            let mut raw = Raw::connect(&served.address);
+            raw.send(&hello_of_tls_1_2()[..begun % 40]);
+            raw
+        })
+        .collect();
+    for chunk in 1..200 {
+        other.stores(2, chunk);
+    }
+    served.connect(&second).stores(2, 200);
+    served.process.wait_for_many("error: it took too long to agree on TLS", 50);
+    drop(silent);
+    assert_eq!(served.process.terminate().code, Some(0));
+}
+
+#[test]
+fn plain_text_leaves_this_host_only_when_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let args = ["serve", "--listen", "0.0.0.0:0", "--data", str(&data), "--agencies", "1"];
+    let refused = support::run(&args);
+    assert_eq!(refused.status.code(), Some(2));
+    let words = text(&refused.stderr);
+    assert!(words.contains("--tls-listen") && words.contains("--allow-plaintext"), "{words}");
+    assert!(!data.exists(), "refused before anything was made");
+    let mut allowed = Process::start(&[&args[..], &["--allow-plaintext"]].concat());
+    allowed.wait_for("WARNING  action: escuchar");
+    allowed.wait_for("action: escuchar | result: success");
+}

@@ -1,0 +1,270 @@
+//! What a connection's bytes pass through: the socket alone, or TLS on it.
+//!
+//! TLS is a state machine beside the socket (`rustls::ServerConnection`): nothing here waits but
+//! [`Transport::ready`] and [`Transport::accept`]. A connection in plain text pays a branch for it.
+//!
+//! Invariants:
+//! - what is taken to be written is at most [`TLS_WRITE_LEN_MAX`] bytes ahead of the socket;
+//! - received bytes are deciphered as far as they are read and no further, [`TLS_READ_LEN_MAX`] at
+//!   a time: what an agency sends waits in the socket while its connection is not read;
+//! - nothing is given out of a connection whose handshake did not end well.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice, Read as _, Write};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use lottery::AgencyId;
+use rustls::{ServerConfig, ServerConnection};
+use socket2::SockRef;
+use thiserror::Error;
+use tokio::io::{AsyncRead as _, Interest, ReadBuf, Ready};
+use tokio::net::TcpStream;
+
+use crate::limits::{TLS_READ_LEN_MAX, TLS_WRITE_LEN_MAX};
+
+/// The way of a connection's bytes.
+pub(super) struct Transport {
+    stream: TcpStream,
+    tls: Option<Box<Tls>>,
+}
+
+struct Tls {
+    connection: ServerConnection,
+    /// Bytes received and deciphered, and not read yet.
+    read_ahead: usize,
+    /// The agency said that it sends no more.
+    ended: bool,
+}
+
+/// Why TLS goes no further.
+#[derive(Debug, Error)]
+pub(super) enum TlsFault {
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    #[error("{}", pki::words_for(.0))]
+    Tls(#[from] rustls::Error),
+    #[error("it closed the connection before TLS was agreed on")]
+    Closed,
+    #[error("it took too long to agree on TLS")]
+    TimedOut,
+    #[error("its certificate names no agency")]
+    NoAgency,
+}
+
+impl Transport {
+    /// Plain text.
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self { stream, tls: None }
+    }
+
+    /// TLS, of which nothing was said yet.
+    pub(super) fn tls(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Self, TlsFault> {
+        let connection = ServerConnection::new(config)?;
+        let tls = Tls { connection, read_ahead: 0, ended: false };
+        Ok(Self { stream, tls: Some(Box::new(tls)) })
+    }
+
+    /// Agrees on TLS, and gives the agency that the certificate is for.
+    pub(super) async fn accept(&mut self) -> Result<AgencyId, TlsFault> {
+        let Self { stream, tls: Some(tls) } = self else { return Err(TlsFault::NoAgency) };
+        poll_fn(|context| tls.poll_handshake(stream, context)).await?;
+        let certificates = tls.connection.peer_certificates();
+        let certificate = certificates.and_then(<[_]>::first).ok_or(TlsFault::NoAgency)?;
+        pki::agency_of(certificate).map(AgencyId).map_err(|_| TlsFault::NoAgency)
+    }
+
+    pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        self.stream.ready(interest).await
+    }
+
+    /// Whether something that was taken is not written yet.
+    pub(super) fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
+    }
+
+    /// Whether there is something to read that no socket tells of.
+    pub(super) fn has_read_ahead(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.read_ahead > 0 || tls.ended)
+    }
+
+    /// Takes some of `bytes` to be written. Zero: something taken before was, though not all.
+    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => not_zero(self.stream.try_write(bytes)?),
+            Some(tls) => tls.try_write(&self.stream, bytes),
+        }
+    }
+
+    /// Reads once, as much as there is room for. Zero: the end.
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.tls {
+            // Unlike try_read, it knows that a read that came short has emptied the socket: there
+            // is no second one that finds nothing, with a buffer made for it.
+            None => poll_socket(&mut self.stream, context, &mut ReadBuf::new(room)),
+            Some(tls) => tls.poll_read(&mut self.stream, context, room),
+        }
+    }
+
+    /// Says that no more is sent. Whether it arrives is not waited for.
+    pub(super) fn end(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.connection.send_close_notify();
+            let _ = tls.flush(&self.stream);
+        }
+        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Tls {
+    /// Goes on until TLS is agreed on. What is to be said of a failure is sent.
+    fn poll_handshake(
+        &mut self,
+        stream: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), TlsFault>> {
+        loop {
+            match self.flush(stream) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                // It is the agency's turn to read.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(stream.poll_write_ready(context))?;
+                    continue;
+                }
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+            if !self.connection.is_handshaking() {
+                return Poll::Ready(Ok(()));
+            }
+            let received = ready!(self.poll_receive(stream, context));
+            if let Err(TlsFault::Tls(_)) = received {
+                let _ = self.flush(stream);
+            }
+            if received? == 0 {
+                return Poll::Ready(Err(TlsFault::Closed));
+            }
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        stream: &mut TcpStream,
+        context: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if self.read_ahead > 0 {
+                let len = self.connection.reader().read(room)?;
+                self.read_ahead -= len;
+                return Poll::Ready(Ok(len));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(0));
+            }
+            match ready!(self.poll_receive(stream, context)) {
+                // Without a farewell too: a message has its own end, so nothing passes for whole.
+                Ok(0) => self.ended = true,
+                Ok(_) => {}
+                Err(TlsFault::Socket(error)) => return Poll::Ready(Err(error)),
+                Err(fault) => {
+                    let _ = self.flush(stream);
+                    let error = io::Error::new(io::ErrorKind::InvalidData, fault);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Takes once what the socket has, and deciphers it. Zero: the end.
+    fn poll_receive(
+        &mut self,
+        stream: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, TlsFault>> {
+        let mut space = [MaybeUninit::uninit(); TLS_READ_LEN_MAX];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        let len = ready!(poll_socket(stream, context, &mut buffer))?;
+        let mut rest = buffer.filled();
+        while !rest.is_empty() {
+            // Nothing that was deciphered waits from before, so that there is room for all of it.
+            self.connection.read_tls(&mut rest)?;
+            let state = self.connection.process_new_packets()?;
+            self.read_ahead = state.plaintext_bytes_to_read();
+            self.ended = state.peer_has_closed();
+            if self.ended {
+                break;
+            }
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    fn try_write(&mut self, stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        if !self.flush(stream)? {
+            return Ok(0);
+        }
+        let bytes = &bytes[..bytes.len().min(TLS_WRITE_LEN_MAX)];
+        let len = self.connection.writer().write(bytes)?;
+        match self.flush(stream) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(len),
+        }
+    }
+
+    /// Writes what was enciphered. Says whether all of it was; when nothing was, it would block.
+    fn flush(&mut self, stream: &TcpStream) -> io::Result<bool> {
+        let mut written = false;
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut Socket(stream)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && written => {
+                    return Ok(false);
+                }
+                result => result?,
+            };
+            written = true;
+        }
+        Ok(true)
+    }
+}
+
+/// The socket as TLS writes to it: without waiting.
+struct Socket<'a>(&'a TcpStream);
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        not_zero(self.0.try_write(bytes)?)
+    }
+
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        not_zero(self.0.try_write_vectored(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How many bytes were written: a socket that takes none takes none ever.
+fn not_zero(len: usize) -> io::Result<usize> {
+    if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
+}
+
+fn poll_socket(
+    stream: &mut TcpStream,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<usize>> {
+    ready!(Pin::new(stream).poll_read(context, buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
+}

@@ -1,0 +1,146 @@
+//! PEM files: reading what TLS needs, and writing without overwriting.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::time::ASN1Time;
+
+use crate::error::PkiError;
+use crate::words::UtcTime;
+
+/// What is in an encrypted key's file, beside the base64.
+pub(crate) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone.
+    Owner,
+    Everybody,
+}
+
+impl Readers {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everybody => 0o644,
+        }
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
+    fs::read(path).map_err(|error| PkiError::Read { path: path.to_owned(), error })
+}
+
+/// The certificates in a file, the first being the one that the others vouch for; at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let found: Vec<CertificateDer<'static>> = all_in(path, "certificate")?;
+    for der in &found {
+        parsed(path, der)?;
+    }
+    Ok(found)
+}
+
+/// The key in a file, in any of the forms that openssl writes, but not encrypted.
+pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, PkiError> {
+    let bytes = read(path)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
+        let encrypted = bytes.windows(9).any(|window| window == b"ENCRYPTED");
+        let hint = if encrypted { ": it is encrypted, decrypt it first" } else { "" };
+        PkiError::NotPem { path: path.to_owned(), what: "private key", hint }
+    })
+}
+
+/// The lists of revoked certificates in a file; at least one.
+pub(crate) fn revocations(
+    path: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, PkiError> {
+    all_in(path, "list of revoked certificates")
+}
+
+fn all_in<T: PemObject>(path: &Path, what: &'static str) -> Result<Vec<T>, PkiError> {
+    let not_pem = || PkiError::NotPem { path: path.to_owned(), what, hint: "" };
+    let found: Result<Vec<T>, _> = T::pem_slice_iter(&read(path)?).collect();
+    let found = found.map_err(|_| not_pem())?;
+    if found.is_empty() { Err(not_pem()) } else { Ok(found) }
+}
+
+/// A certificate's parts.
+pub(crate) fn parsed<'a>(path: &Path, der: &'a [u8]) -> Result<X509Certificate<'a>, PkiError> {
+    match X509Certificate::from_der(der) {
+        Ok((_, certificate)) => Ok(certificate),
+        Err(error) => Err(unusable(path, format!("not a certificate: {error}"))),
+    }
+}
+
+/// Refuses a certificate that is not valid now; says until when it is.
+pub(crate) fn valid_until(
+    path: &Path,
+    certificate: &X509Certificate<'_>,
+    now: UnixTime,
+) -> Result<UtcTime, PkiError> {
+    let validity = certificate.validity();
+    let (from, until) = (utc(validity.not_before), utc(validity.not_after));
+    let path = path.to_owned();
+    if now < from.0 {
+        return Err(PkiError::NotYetValid { path, at: from });
+    }
+    if now > until.0 {
+        return Err(PkiError::Expired { path, at: until });
+    }
+    Ok(until)
+}
+
+/// A time in a certificate; before 1970 is 1970.
+pub(crate) fn utc(time: ASN1Time) -> UtcTime {
+    let secs = u64::try_from(time.timestamp()).unwrap_or(0);
+    UtcTime(UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs)))
+}
+
+pub(crate) fn unusable(path: &Path, why: impl ToString) -> PkiError {
+    PkiError::Unusable { path: path.to_owned(), why: why.to_string() }
+}
+
+/// Writes a new file; one that is there is left as it is, and `remedy` says what to do.
+pub(crate) fn write_new(
+    path: &Path,
+    readers: Readers,
+    text: &str,
+    remedy: &'static str,
+) -> Result<(), PkiError> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(readers.mode()).open(path);
+    let file = match created {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(PkiError::Exists { path: path.to_owned(), remedy });
+        }
+        created => created,
+    };
+    let written = file.and_then(|file| fill(file, readers, text));
+    written.map_err(|error| PkiError::Write { path: path.to_owned(), error })
+}
+
+/// Writes a file in place of one that may be there: whoever reads finds one or the other, whole.
+pub(crate) fn replace(path: &Path, readers: Readers, text: &str) -> Result<(), PkiError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(readers.mode());
+    let written = (options.open(beside))
+        .and_then(|file| fill(file, readers, text))
+        .and_then(|()| fs::rename(beside, path));
+    written.map_err(|error| PkiError::Write { path: path.to_owned(), error })
+}
+
+fn fill(mut file: File, readers: Readers, text: &str) -> io::Result<()> {
+    // Also when the file was there, or the mask of the process takes or leaves more.
+    file.set_permissions(Permissions::from_mode(readers.mode()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,98 @@
+//! What TLS says went wrong, in words for people.
+
+use std::fmt;
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use x509_parser::time::ASN1Time;
+
+/// A moment, shown in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UtcTime(pub UnixTime);
+
+impl fmt::Display for UtcTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = i64::try_from(self.0.as_secs()).ok();
+        match secs.and_then(|secs| ASN1Time::from_timestamp(secs).ok()) {
+            Some(time) => {
+                let time = time.to_datetime();
+                let (date, hour, minute) = (time.date(), time.hour(), time.minute());
+                let (month, day) = (u8::from(date.month()), date.day());
+                write!(f, "{}-{month:02}-{day:02} {hour:02}:{minute:02} UTC", date.year())
+            }
+            None => write!(f, "second {} of Unix time", self.0.as_secs()),
+        }
+    }
+}
+
+/// What went wrong, the other side being meant by "it".
+#[must_use]
+pub fn words_for(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(fault) => of_certificate(fault),
+        Error::AlertReceived(alert) => of_alert(*alert).to_owned(),
+        Error::NoCertificatesPresented => "it showed no certificate".to_owned(),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "what it sends is not TLS".to_owned()
+        }
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls13RequiredForQuic
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        ) => "it does not speak TLS 1.3".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn of_certificate(fault: &CertificateError) -> String {
+    use CertificateError as Fault;
+    match fault {
+        Fault::ExpiredContext { not_after, .. } => {
+            format!("its certificate expired at {}", UtcTime(*not_after))
+        }
+        Fault::NotValidYetContext { not_before, .. } => {
+            format!("its certificate is valid from {} only", UtcTime(*not_before))
+        }
+        Fault::Revoked => "its certificate is revoked".to_owned(),
+        Fault::BadSignature => {
+            "its certificate is not signed by the authority that it names".to_owned()
+        }
+        Fault::UnknownIssuer => "its certificate is of an unknown authority".to_owned(),
+        Fault::UnknownRevocationStatus => {
+            "its certificate's authority has no list of revoked certificates here".to_owned()
+        }
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+            "its certificate is for another purpose: an agency's, or the central's?".to_owned()
+        }
+        Fault::NotValidForNameContext { expected, presented } => {
+            // They come as `DnsName("central.example")`.
+            let bare = |name: &String| name.replace(['(', ')', '"'], " ");
+            let presented: Vec<_> = presented.iter().map(bare).collect();
+            let presented = presented.join(",");
+            let presented = presented.replace("DnsName", "").replace("IpAddress", "");
+            let names: Vec<_> = presented.split_whitespace().collect();
+            let expected = expected.to_str();
+            format!("its certificate is not for {expected} but for {}", names.join(" "))
+        }
+        Fault::Other(other) => format!("its certificate is refused: {other}"),
+        other => format!("its certificate is refused: {other}"),
+    }
+}
+
+fn of_alert(alert: AlertDescription) -> &'static str {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateExpired => "it says that our certificate is not valid now",
+        Alert::CertificateRevoked => "it says that our certificate is revoked",
+        Alert::UnknownCA => "it does not know the authority of our certificate",
+        Alert::UnsupportedCertificate => "it says that our certificate is for another purpose",
+        Alert::CertificateRequired => "it asks for a certificate",
+        Alert::CertificateUnknown => "it does not take our certificate as an agency's",
+        Alert::BadCertificate => "it refuses our certificate",
+        Alert::DecryptError => "it could not verify the signature of our certificate",
+        Alert::ProtocolVersion => "it does not speak this version of TLS",
+        _ => "it ended TLS with an alert",
+    }
+}

@@ -1,0 +1,171 @@
+//! An authority's folder: what is issued, listed and revoked, and what is never overwritten.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use pki::{
+    AgencyFiles, Authority, CentralFiles, Kind, Passphrase, PkiError, Subject, UtcTime,
+    agency_config, central_config, is_encrypted, list,
+};
+use rustls::pki_types::UnixTime;
+
+const DAY_SECS: u64 = 86_400;
+
+fn at(days: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000 + days * DAY_SECS))
+}
+
+fn authority(folder: &Path) -> Authority {
+    Authority::create(folder, "Lotería de prueba", 100, None, at(0)).unwrap()
+}
+
+fn central_files(folder: &Path) -> CentralFiles {
+    CentralFiles {
+        certificate: folder.join("central.crt"),
+        key: folder.join("central.key"),
+        agencies_ca: folder.join("ca.crt"),
+        revoked: Some(folder.join("crl.pem")),
+    }
+}
+
+fn agency_files(folder: &Path, agency: u32) -> AgencyFiles {
+    AgencyFiles {
+        ca: folder.join("ca.crt"),
+        certificate: folder.join(format!("agency-{agency}.crt")),
+        key: folder.join(format!("agency-{agency}.key")),
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_is_issued_is_listed_until_the_end_and_its_keys_are_the_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let authority = authority(folder);
+    let agency = authority.issue(&Subject::Agency(7), 30, false, at(1)).unwrap();
+    let hosts = ["central.example", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let central = authority.issue(&Subject::Central(hosts), 1000, false, at(2)).unwrap();
+    for key in ["ca.key", "agency-7.key", "central.key"] {
+        assert_eq!(mode(&folder.join(key)), 0o600, "{key}");
+    }
+    let listed = list(folder).unwrap();
+    let kinds: Vec<_> = listed.iter().map(|it| (it.kind, it.subject.as_str())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (Kind::Agency(7), "urn:bolillero:agency:7"),
+            (Kind::Central, "central.example, 127.0.0.1, ::1"),
+        ]
+    );
+    assert_eq!([&listed[0].serial, &listed[1].serial], [&agency.serial, &central.serial]);
+    assert_eq!(listed[0].until, UtcTime(at(31)));
+    assert_eq!(listed[1].until, UtcTime(at(100)), "not after its authority");
+    central_config(&central_files(folder), at(3)).unwrap();
+    agency_config(&agency_files(folder, 7), 7, at(3)).unwrap();
+}
+
+#[test]
+fn nothing_is_overwritten_without_being_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let first = authority(folder);
+    let second = Authority::create(folder, "other", 100, None, at(0));
+    assert!(matches!(second, Err(PkiError::Exists { .. })));
+    let (agency, read) = (Subject::Agency(1), || std::fs::read(folder.join("agency-1.key")));
+    first.issue(&agency, 30, false, at(1)).unwrap();
+    let key = read().unwrap();
+    let refused = first.issue(&agency, 30, false, at(1)).unwrap_err();
+    assert!(refused.to_string().contains("--replace"), "{refused}");
+    assert_eq!(read().unwrap(), key);
+    first.issue(&agency, 30, true, at(2)).unwrap();
+    assert_ne!(read().unwrap(), key);
+    assert_eq!(mode(&folder.join("agency-1.key")), 0o600);
+    assert_eq!(list(folder).unwrap().len(), 2, "the one before can still be revoked");
+}
+
+#[test]
+fn what_is_revoked_stays_so_and_can_be_told_by_serial_number_or_agency() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let authority = authority(folder);
+    let first = authority.issue(&Subject::Agency(1), 30, false, at(1)).unwrap();
+    authority.issue(&Subject::Agency(1), 30, true, at(2)).unwrap();
+    authority.issue(&Subject::Agency(2), 30, false, at(3)).unwrap();
+    let central = Subject::Central(vec!["localhost".to_owned()]);
+    authority.issue(&central, 30, false, at(4)).unwrap();
+    let revoked = || central_config(&central_files(folder), at(5)).unwrap().revoked;
+    assert_eq!(revoked(), 0);
+    let colons = first.serial.to_uppercase();
+    let colons: Vec<_> = colons.as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
+    assert!(authority.revoke_serial(&colons.join(":"), at(3)).unwrap());
+    assert!(!authority.revoke_serial(&first.serial, at(4)).unwrap(), "revoked before");
+    assert_eq!(authority.revoke_agency(1, at(5)).unwrap().len(), 1);
+    let nothing = authority.revoke_agency(1, at(5)).unwrap_err();
+    assert_eq!(nothing.to_string(), "agency 1 has no certificate that is not revoked");
+    assert!(matches!(authority.revoke_serial("77", at(5)), Err(PkiError::UnknownSerial(_))));
+    let listed: Vec<_> = list(folder).unwrap().into_iter().map(|it| it.revoked).collect();
+    assert_eq!(listed, [Some(UtcTime(at(3))), Some(UtcTime(at(5))), None, None]);
+    assert_eq!(revoked(), 2);
+}
+
+#[test]
+fn an_encrypted_key_needs_its_passphrase() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let given = |text: &str| Passphrase::given(text.to_owned());
+    assert!(matches!(Passphrase::chosen("short".to_owned()), Err(PkiError::ShortPassphrase)));
+    let passphrase = Passphrase::chosen("a long enough one".to_owned()).unwrap();
+    drop(Authority::create(folder, "Lotería", 100, Some(&passphrase), at(0)).unwrap());
+    assert!(is_encrypted(folder).unwrap());
+    let key = std::fs::read_to_string(folder.join("ca.key")).unwrap();
+    assert!(key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"), "{key}");
+    let refused = |passphrase: Option<&Passphrase>| Authority::open(folder, passphrase).err();
+    assert!(matches!(refused(None), Some(PkiError::PassphraseNeeded)));
+    assert!(matches!(refused(Some(&given("another one"))), Some(PkiError::WrongPassphrase)));
+    let opened = Authority::open(folder, Some(&passphrase)).unwrap();
+    opened.issue(&Subject::Agency(1), 30, false, at(1)).unwrap();
+    agency_config(&agency_files(folder, 1), 1, at(2)).unwrap();
+}
+
+#[test]
+fn files_that_can_not_be_used_are_named_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let authority = authority(folder);
+    for agency in [1, 2] {
+        authority.issue(&Subject::Agency(agency), 30, false, at(1)).unwrap();
+    }
+    authority.issue(&Subject::Central(vec!["localhost".to_owned()]), 30, false, at(1)).unwrap();
+    let refused = |files: &AgencyFiles, agency, days| {
+        agency_config(files, agency, at(days)).unwrap_err().to_string()
+    };
+    let files = agency_files(folder, 1);
+    let says = |words: &str, expected: &str| assert!(words.contains(expected), "{words}");
+    says(&refused(&files, 2, 2), "agency-1.crt is that of agency 1, not of agency 2");
+    says(&refused(&files, 1, 40), "agency-1.crt expired at 2027-02-15");
+    says(&refused(&files, 1, 0), "agency-1.crt is valid from");
+    let other_key = AgencyFiles { key: folder.join("agency-2.key"), ..files.clone() };
+    says(&refused(&other_key, 1, 2), "agency-2.key is not that of the certificate in");
+    let no_key = AgencyFiles { key: folder.join("ca.crt"), ..files.clone() };
+    says(&refused(&no_key, 1, 2), "ca.crt holds no private key");
+    let missing = AgencyFiles { ca: folder.join("none"), ..files.clone() };
+    says(&refused(&missing, 1, 2), "none: No such file");
+    let central = AgencyFiles { certificate: folder.join("central.crt"), ..files };
+    says(&refused(&central, 1, 2), "central.crt is not an agency's: it names no agency");
+
+    let other = tempfile::tempdir().unwrap();
+    drop(Authority::create(other.path(), "other", 100, None, at(0)).unwrap());
+    let mut files = central_files(folder);
+    files.revoked = Some(other.path().join("crl.pem"));
+    let refused = central_config(&files, at(2)).unwrap_err().to_string();
+    says(&refused, "crl.pem can't be used: it is not signed by an authority in");
+    assert!(matches!(list(&other.path().join("x")), Err(PkiError::NoAuthority { .. })));
+    let not_a_host = Subject::Central(vec!["not a host".to_owned()]);
+    let refused = authority.issue(&not_a_host, 30, true, at(1)).unwrap_err();
+    assert!(matches!(refused, PkiError::NotAHost(_)));
+}

@@ -8,31 +8,50 @@
 //! api           which path is answered by what; the description of it all (OpenAPI)
 //! session       log in, who am I, log out
 //! people        operators and their tokens
+//! draws         their life, as operators lead it
+//! agencies      who is registered, who may bet, who is connected
+//! bets, lines   searched, and taken as a whole; answers written while they are made
+//! winners       who won, and what each agency has to its account
+//! audit         who did what
 //! health        whether it lives, is ready, and what it counted
 //! problem       every refusal, as RFC 9457 says
+//! board         what a live board shows, looked at once a second
+//! console       pages for operators
 //! input, page   bodies and parameters of requests; lists in parts
+//! time          moments as they are written
 //! ```
 //!
 //! Invariants:
 //! - below /api/v1 nothing but logging in and the description is answered to who is nobody;
 //! - each handler says in its signature what its caller must be allowed;
+//! - no answer tells before a draw what would win in it: no winners, no bets by number, no number
+//!   that one of two operators entered;
 //! - every refusal is `application/problem+json` and says what to do;
 //! - whatever happens here, agencies are served: connections, heads, bodies, times and hashed
 //!   passwords at once are bounded, on a listener of its own.
 //!
 //! Deliberately absent: encryption (a proxy before it, or the loopback only) and HTTP/2.
 
+mod agencies;
 mod api;
+mod audit;
+mod bets;
+mod board;
+mod console;
+mod draws;
 mod face;
 mod guard;
 mod health;
 mod input;
+mod lines;
 mod page;
 mod people;
 mod problem;
 mod session;
 mod state;
+mod time;
 mod who;
+mod winners;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -58,6 +58,20 @@ pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 /// The refusal of connections over the limit is logged at most once in this time.
 pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// How often a board is looked at anew.
+pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
+/// How many looks the line of the intake shows.
+pub(crate) const BOARD_HISTORY_LEN: usize = 120;
+/// Most agencies that a board shows; the others are counted only.
+pub(crate) const BOARD_AGENCIES_MAX: usize = 500;
+/// An agency that has begun and is not heard for so long is silent, in milliseconds.
+pub(crate) const SILENCE_MS: u64 = 60_000;
+/// With less room on its disk somebody should look after the ledger, in bytes.
+pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
+/// Most events that the console's trail shows.
+pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
+/// Most bets that a search in the console shows.
+pub(crate) const SEARCH_FOUND_MAX: usize = 200;
 /// Longest head of an HTTP request, in bytes.
 pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
 /// Most header fields of an HTTP request.
@@ -66,6 +80,12 @@ pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 /// Passwords that are hashed at once: each takes a processor for some 20 ms, and 19 MiB.
 pub(crate) const HASHINGS_MAX: usize = 1;
+/// Requests that read much of the ledger at once; others wait.
+pub(crate) const READINGS_MAX: usize = 1;
+/// Bets that one search looks at, before it answers with what it found and where to go on.
+pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
+/// Parts of an export, of one batch each, that wait to be sent.
+pub(crate) const EXPORT_PARTS_MAX: usize = 64;
 /// Most items in one page of an answer, and how many there are when nothing was said.
 pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
 /// See [`PAGE_ITEMS_MAX`].

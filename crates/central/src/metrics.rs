@@ -16,6 +16,8 @@ const LATENCY_BOUNDS_US: [u64; 14] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 5_000_000,
 ];
+/// A batch that took longer is slow: a bound of the histogram.
+const SLOW_US: u64 = 250_000;
 /// Codes of refusals are small numbers.
 const CODES: usize = 64;
 
@@ -85,6 +87,17 @@ impl Metrics {
     /// Somebody is connected over HTTP, until what is returned is dropped.
     pub(crate) fn http_connected(&self) -> Counted<'_> {
         Counted::new(&self.http_connections)
+    }
+
+    /// How many batches were refused.
+    pub(crate) fn refused_batches(&self) -> u64 {
+        self.refused.iter().map(|of| read(&of.batches)).sum()
+    }
+
+    /// How many batches took longer than a healthy disk takes.
+    pub(crate) fn slow_batches(&self) -> u64 {
+        let from = LATENCY_BOUNDS_US.partition_point(|bound| *bound <= SLOW_US);
+        self.latencies[from..].iter().map(read).sum()
     }
 
     /// Tells all of it.

@@ -123,7 +123,8 @@ impl fmt::Display for Agencies {
 impl FromStr for Agencies {
     type Err = AgenciesError;
 
-    /// From text as [`Display`](fmt::Display) gives it: numbers and ranges apart by commas, `1-5, 7`.
+    /// From text as [`Display`](fmt::Display) gives it: numbers and ranges apart by commas, as in
+    /// `1-5, 7`.
     fn from_str(text: &str) -> Result<Self, AgenciesError> {
         let number = |text: &str| text.trim().parse().map_err(|_| AgenciesError::Text);
         let ranges = text.split(',').map(|range| match range.split_once('-') {

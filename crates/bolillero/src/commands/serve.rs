@@ -347,7 +347,9 @@ impl ServeArgs {
     fn operated(&self) -> Result<Mode, Ending> {
         if self.http.is_none() {
             return Err(Ending::wrong(
-                "--agencies is needed for a draw that goes by itself, or --http for operators who                  lead draws: give one as a flag, as BOLILLERO_AGENCIES or BOLILLERO_HTTP, or in                  the configuration file",
+                "--agencies is needed for a draw that goes by itself, or --http for operators who \
+                 lead draws: give one as a flag, as BOLILLERO_AGENCIES or BOLILLERO_HTTP, or in \
+                 the configuration file",
             ));
         }
         let of_one_draw = [
@@ -358,7 +360,8 @@ impl ServeArgs {
         match of_one_draw.into_iter().find(|(_, given)| *given) {
             None => Ok(Mode::Operated),
             Some((name, _)) => Err(Ending::wrong(format!(
-                "--{name} is of a draw that goes by itself, and needs --agencies; where operators                  lead the draws they say it when they announce one"
+                "--{name} is of a draw that goes by itself, and needs --agencies; where operators \
+                 lead the draws they say it when they announce one"
             ))),
         }
     }

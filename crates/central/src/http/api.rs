@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::{COOKIE, authenticate};
-use crate::http::{guard, health, people, session};
+use crate::http::{agencies, audit, bets, console, draws, guard, health, people, session, winners};
 
 /// What paths of the API begin with.
 pub(super) const BELOW_API: &str = "/api/v1";
@@ -43,6 +43,7 @@ pub(super) fn router(app: &App) -> Router {
     let (routes, description) = open().merge(authenticated).split_for_parts();
     let answer = ([(header::CONTENT_TYPE, "application/json")], text_of(description));
     routes
+        .merge(console::routes())
         .route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
@@ -69,6 +70,23 @@ fn open() -> OpenApiRouter<App> {
 fn authenticated() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(session::who_am_i, session::log_out))
+        .routes(routes!(draws::draws, draws::announce))
+        .routes(routes!(draws::draw))
+        .routes(routes!(draws::open))
+        .routes(routes!(draws::close))
+        .routes(routes!(draws::enter_number))
+        .routes(routes!(draws::publish))
+        .routes(routes!(winners::standings))
+        .routes(routes!(winners::winners))
+        .routes(routes!(winners::settlement))
+        .routes(routes!(bets::search))
+        .routes(routes!(bets::export))
+        .routes(routes!(agencies::agencies))
+        .routes(routes!(agencies::register))
+        .routes(routes!(agencies::enable))
+        .routes(routes!(agencies::disable))
+        .routes(routes!(agencies::connections))
+        .routes(routes!(audit::audit))
         .routes(routes!(people::operators, people::add_operator))
         .routes(routes!(people::disable_operator))
         .routes(routes!(people::enable_operator))

@@ -46,14 +46,23 @@ impl HttpFace {
         let secure_cookies = !address.ip().is_loopback();
         let roster = Roster::in_folder(&data);
         let service = Arc::clone(service);
-        let app = State::new(service, clock, host, roster, limits, secure_cookies);
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+        let stops = stopping.clone();
+        let app = State::new(service, clock, host, roster, limits, secure_cookies, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
         Self { app, router, listener, places, tasks, stopping, cut }
     }
 
-    /// Takes connections for as long as it is polled.
+    /// Takes connections, and looks at the central for those who watch, for as long as it is
+    /// polled.
     pub(crate) async fn accept(&self) -> Infallible {
+        tokio::select! {
+            never = self.app.lookout.keep_looking() => never,
+            never = self.take_connections() => never,
+        }
+    }
+
+    async fn take_connections(&self) -> Infallible {
         loop {
             match self.listener.accept().await {
                 // One too many is closed: whoever floods is owed no words.

@@ -34,6 +34,10 @@ pub(super) struct Page<T: ToSchema> {
 }
 
 impl PageParams {
+    pub(super) fn new(cursor: Option<String>, limit: Option<u32>) -> Self {
+        Self { cursor, limit }
+    }
+
     /// How many items at most.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         let limit = self.limit.unwrap_or(PAGE_ITEMS_DEFAULT);
@@ -54,6 +58,11 @@ impl PageParams {
 }
 
 impl<T: ToSchema> Page<T> {
+    /// These items; the next part begins after this key, if there is one.
+    pub(super) fn ending(items: Vec<T>, last: Option<&str>) -> Self {
+        Self { items, next: last.map(cursor_of) }
+    }
+
     /// The items after the cursor's, of all in ascending order of their keys.
     pub(super) fn of<K: FromStr + ToString + Ord>(
         all: impl Iterator<Item = (K, T)>,

@@ -134,9 +134,7 @@ pub(super) async fn add_operator(
     Body(new): Body<NewOperator>,
 ) -> Result<(StatusCode, Json<OperatorView>), Problem> {
     let NewOperator { name, role, password } = new;
-    let hash = app.hash(Password::given(password), name.clone()).await?;
-    let (what, added) = (format!("add operator {name} as {role}"), name.clone());
-    app.change_people(&who, what, move |people| people.add(added, role, hash)).await?;
+    add(&app, &who, name.clone(), role, Password::given(password)).await?;
     let view = OperatorView { name: name.to_string(), role, disabled: false };
     Ok((StatusCode::CREATED, Json(view)))
 }
@@ -154,9 +152,7 @@ pub(super) async fn disable_operator(
     Allowed(who, _): Allowed<ManageOperators>,
     InPath(name): InPath<Name>,
 ) -> Result<StatusCode, Problem> {
-    let (what, whom) = (format!("disable operator {name}"), name.clone());
-    app.change_people(&who, what, move |people| people.disable(&whom)).await?;
-    app.sessions().end_all_of(&name);
+    disable(&app, &who, name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -171,9 +167,35 @@ pub(super) async fn enable_operator(
     Allowed(who, _): Allowed<ManageOperators>,
     InPath(name): InPath<Name>,
 ) -> Result<StatusCode, Problem> {
-    let what = format!("enable operator {name}");
-    app.change_people(&who, what, move |people| people.enable(&name)).await?;
+    enable(&app, &who, name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Adds an operator.
+pub(super) async fn add(
+    app: &App,
+    who: &Who,
+    name: Name,
+    role: Role,
+    password: Password,
+) -> Result<(), Problem> {
+    let hash = app.hash(password, name.clone()).await?;
+    let what = format!("add operator {name} as {role}");
+    app.change_people(who, what, move |people| people.add(name, role, hash)).await
+}
+
+/// Disables an operator, and ends their sessions.
+pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
+    let (what, whom) = (format!("disable operator {name}"), name.clone());
+    app.change_people(who, what, move |people| people.disable(&whom)).await?;
+    app.sessions().end_all_of(&name);
+    Ok(())
+}
+
+/// Enables an operator.
+pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
+    let what = format!("enable operator {name}");
+    app.change_people(who, what, move |people| people.enable(&name)).await
 }
 
 /// Change a password

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lottery::{ActError, StoreFault};
+use lottery::{ActError, ProgressError, ReadError, StoreFault};
 use operators::{ChangeError, FileError, PeopleError, Permission};
 use serde::Serialize;
 use thiserror::Error;
@@ -48,6 +48,16 @@ impl Problem {
             remedy: remedy.to_string(),
             retry_after: None,
         }
+    }
+
+    /// The status of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).expect("it was made of one")
+    }
+
+    /// How long to wait before trying again, if that helps.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Nobody known asks.
@@ -131,6 +141,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail, remedy)
     }
 
+    /// It is told later in the draw's life.
+    pub(super) fn not_yet(detail: impl Display) -> Self {
+        let remedy = "ask again once the draw is further; GET /api/v1/draws/{id} tells";
+        Self::new(StatusCode::CONFLICT, "not-yet", "Not yet", detail, remedy)
+    }
+
     /// Out of the ordinary, and not explained.
     fn reason_needed(detail: impl Display) -> Self {
         let remedy = "send it again with a reason";
@@ -174,6 +190,30 @@ impl From<ActError> for Problem {
     }
 }
 
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::UnknownDraw(_) => Self::not_found(error),
+            ReadError::NotDrawn => Self::not_yet(error),
+            ReadError::Unreadable(_) => {
+                tracing::error!(action = "leer_libro", result = "fail", error = %error);
+                Self::unavailable("what is stored can't be read now")
+            }
+        }
+    }
+}
+
+impl From<ProgressError> for Problem {
+    fn from(error: ProgressError) -> Self {
+        match error {
+            ProgressError::UnknownDraw(_) | ProgressError::UnknownAgency { .. } => {
+                Self::not_found(error)
+            }
+            ProgressError::Store(fault) => fault.into(),
+        }
+    }
+}
+
 impl From<StoreFault> for Problem {
     fn from(fault: StoreFault) -> Self {
         tracing::error!(action = "pedido_http", result = "fail", error = %fault);
@@ -212,7 +252,7 @@ impl From<ChangeError<PeopleError>> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).expect("it was made of one");
+        let status = self.status();
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();

@@ -60,14 +60,7 @@ pub(super) async fn log_in(
     Body(login): Body<Login>,
 ) -> Result<Response, Problem> {
     let name = Name::new(login.name).ok();
-    let password = Password::given(login.password);
-    let (name, generation, role) = verified(&app, peer, name, password).await?;
-    let secret = app.secret()?;
-    let who = Who { name: name.clone(), role, by: By::Session(secret.clone()) };
-    app.note(&who, "log in".to_owned()).await?;
-    let now = tokio::time::Instant::now().into_std();
-    app.sessions().begin(SessionUser { name, generation }, &secret, now);
-    let cookie = set_cookie(&app, &secret.text(), "");
+    let (who, cookie) = begin(&app, peer, name, Password::given(login.password)).await?;
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
 }
 
@@ -90,10 +83,31 @@ pub(super) async fn who_am_i(who: Who) -> Json<Me> {
     responses((status = 204, description = "Logged out"), Refusals)
 )]
 pub(super) async fn log_out(State(app): State<App>, who: Who) -> Result<Response, Problem> {
-    app.sessions().end(who.session()?);
-    app.note(&who, "log out".to_owned()).await?;
-    let cookie = set_cookie(&app, "", "; Max-Age=0");
+    let cookie = end(&app, &who).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Begins a session of who knows the password; gives who it is, and the cookie.
+pub(super) async fn begin(
+    app: &App,
+    peer: std::net::IpAddr,
+    name: Option<Name>,
+    password: Password,
+) -> Result<(Who, HeaderValue), Problem> {
+    let (name, generation, role) = verified(app, peer, name, password).await?;
+    let secret = app.secret()?;
+    let who = Who { name: name.clone(), role, by: By::Session(secret.clone()) };
+    app.note(&who, "log in".to_owned()).await?;
+    let now = tokio::time::Instant::now().into_std();
+    app.sessions().begin(SessionUser { name, generation }, &secret, now);
+    Ok((who, set_cookie(app, &secret.text(), "")))
+}
+
+/// Ends a session; gives the cookie that forgets it.
+pub(super) async fn end(app: &App, who: &Who) -> Result<HeaderValue, Problem> {
+    app.sessions().end(who.session()?);
+    app.note(who, "log out".to_owned()).await?;
+    Ok(set_cookie(app, "", "; Max-Age=0"))
 }
 
 /// The operator of this name, if that is their password: limited in how often it may be tried.

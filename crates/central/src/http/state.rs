@@ -7,13 +7,15 @@ use lottery::{Act, Acted, Actor, Label, Reason, Signed};
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
 use operators::{Name, Secret, Sessions};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::Host;
+use crate::http::board::Lookout;
 use crate::http::problem::Problem;
 use crate::http::who::Who;
-use crate::limits::{HASHINGS_MAX, HttpLimits};
+use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::Service;
 
 /// What every handler is given.
@@ -28,9 +30,13 @@ pub(super) struct State {
     pub(super) limits: HttpLimits,
     /// Whether cookies may only be sent with encryption.
     pub(super) secure_cookies: bool,
+    pub(super) lookout: Lookout,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
     hashings: Semaphore,
+    readings: Arc<Semaphore>,
+    /// No more requests: what would go on for long ends.
+    pub(super) stopping: CancellationToken,
 }
 
 impl State {
@@ -41,8 +47,10 @@ impl State {
         roster: Roster,
         limits: HttpLimits,
         secure_cookies: bool,
+        stopping: CancellationToken,
     ) -> App {
         Arc::new(Self {
+            lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host)),
             service,
             clock,
             host,
@@ -52,6 +60,8 @@ impl State {
             sessions: Mutex::default(),
             attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            stopping,
         })
     }
 
@@ -119,8 +129,19 @@ impl State {
 
     /// Puts an act of an operator on record, and has it take effect.
     pub(super) async fn act(&self, who: &Who, why: Reason, act: Act) -> Result<Acted, Problem> {
-        let by = Actor::Operator(label(who.name.as_str()));
-        Ok(self.service.act(Signed { by, why, act }).await?)
+        Ok(self.service.act(self.signed(who, why, act)).await?)
+    }
+
+    /// An act of an operator.
+    pub(super) fn signed(&self, who: &Who, why: Reason, act: Act) -> Signed {
+        Signed { by: Actor::Operator(label(who.name.as_str())), why, act }
+    }
+
+    /// Leave to read much of the ledger: few do at once, so that agencies have the disk and the
+    /// processors.
+    pub(super) async fn reading(&self) -> OwnedSemaphorePermit {
+        let turn = Arc::clone(&self.readings).acquire_owned().await;
+        turn.expect("the semaphore is never closed")
     }
 
     async fn hashing<T: Send + 'static>(

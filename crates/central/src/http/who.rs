@@ -59,7 +59,7 @@ macro_rules! permitted {
     )+};
 }
 
-permitted!(ManageOperators);
+permitted!(ManageAgencies, ManageOperators, ReadAudit, ReadWinners, RunDraws, ViewBoard);
 
 /// Lets nobody pass who is nobody; puts [`Who`] into the request.
 pub(super) async fn authenticate(
@@ -125,14 +125,26 @@ fn cookie(headers: &HeaderMap) -> Option<Secret> {
     Secret::parse(secret.trim())
 }
 
+/// Whether this is the session's other secret.
+pub(super) fn is_csrf_token(given: &str, session: &Secret) -> bool {
+    // Digests: how long comparing them takes tells nothing of how near the secret was.
+    Secret::parse(given).is_some_and(|it| it.digest() == csrf_token(session).digest())
+}
+
 fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {
     let given = headers.get(CSRF_HEADER).and_then(|given| given.to_str().ok());
-    let given = given.and_then(Secret::parse);
-    // Digests: how long comparing them takes tells nothing of how near the secret was.
-    given.is_some_and(|given| given.digest() == csrf_token(session).digest())
+    given.is_some_and(|given| is_csrf_token(given, session))
 }
 
 impl Who {
+    /// Whether their session has ended since they were identified.
+    pub(super) fn is_over(&self, app: &App) -> bool {
+        match &self.by {
+            By::Session(secret) => by_session(app, secret.clone()).is_err(),
+            By::Token => false,
+        }
+    }
+
     /// The session that they have.
     pub(super) fn session(&self) -> Result<&Secret, Problem> {
         match &self.by {

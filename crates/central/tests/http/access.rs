@@ -14,6 +14,7 @@ type Row = (&'static str, &'static str, Option<Value>, [u16; 5]);
 fn table() -> Vec<Row> {
     let any = [200; 5];
     let all = [401, 200, 200, 200, 200];
+    let runners = |status| [401, 403, status, 403, status];
     let admins = |status| [401, 403, 403, 403, status];
     vec![
         ("GET", "/healthz", None, any),
@@ -21,6 +22,24 @@ fn table() -> Vec<Row> {
         ("GET", "/metrics", None, any),
         ("GET", "/api/v1/openapi.json", None, any),
         ("GET", "/api/v1/session", None, all),
+        ("GET", "/api/v1/draws", None, all),
+        ("POST", "/api/v1/draws", Some(json!({})), runners(400)),
+        ("GET", "/api/v1/draws/9", None, [401, 404, 404, 404, 404]),
+        ("POST", "/api/v1/draws/9/open", Some(json!({})), runners(404)),
+        ("POST", "/api/v1/draws/9/close", Some(json!({})), runners(404)),
+        ("POST", "/api/v1/draws/9/number", Some(json!({ "number": 1 })), runners(404)),
+        ("POST", "/api/v1/draws/9/publish", Some(json!({})), runners(404)),
+        ("GET", "/api/v1/draws/9/agencies", None, [401, 404, 404, 404, 404]),
+        ("GET", "/api/v1/draws/9/winners", None, [401, 403, 404, 404, 404]),
+        ("GET", "/api/v1/draws/9/settlement", None, [401, 403, 404, 404, 404]),
+        ("GET", "/api/v1/draws/9/bets", None, [401, 403, 404, 404, 404]),
+        ("GET", "/api/v1/draws/9/bets.csv", None, [401, 403, 404, 404, 404]),
+        ("GET", "/api/v1/agencies", None, all),
+        ("PUT", "/api/v1/agencies/7", Some(json!({})), runners(400)),
+        ("POST", "/api/v1/agencies/9/enable", Some(json!({})), runners(404)),
+        ("POST", "/api/v1/agencies/9/disable", Some(json!({})), runners(404)),
+        ("GET", "/api/v1/connections", None, all),
+        ("GET", "/api/v1/audit", None, [401, 403, 403, 200, 200]),
         ("GET", "/api/v1/operators", None, admins(200)),
         ("POST", "/api/v1/operators", Some(json!({})), admins(400)),
         ("POST", "/api/v1/operators/nobody/disable", None, admins(404)),
@@ -51,6 +70,7 @@ async fn every_path_is_open_to_those_of_the_table_and_to_nobody_else() {
         for (who, expected) in askers.iter().zip(expected) {
             let answer = ask(central.port, who, method, path, body.as_ref()).await;
             assert_eq!(answer.status, expected, "{method} {path} {who:?}: {answer:?}");
+            assert!(answer.header("content-security-policy").is_some());
             if expected >= 400 {
                 let kind = answer.header("content-type");
                 assert_eq!(kind, Some("application/problem+json"), "{method} {path}");

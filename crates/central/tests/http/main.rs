@@ -4,6 +4,7 @@
 
 mod access;
 mod client;
+mod draws;
 mod hostile;
 mod sessions;
 mod setting;

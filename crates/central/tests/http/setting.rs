@@ -23,7 +23,10 @@ pub(crate) const PASSWORD: &str = "a long password";
 /// A running central. There is an operator of each role, of its name.
 pub(crate) struct Running {
     pub(crate) port: u16,
+    /// Where agencies connect to.
+    pub(crate) agencies_port: u16,
     pub(crate) clock: Arc<SetClock>,
+    pub(crate) store: Arc<MemoryStore>,
     data: TempDir,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -82,7 +85,8 @@ impl Running {
             winners_wait: std::time::Duration::ZERO,
             limits: Limits::default(),
         };
-        let central = Central::open(Arc::new(MemoryStore::new()), Arc::clone(&clock) as _, options);
+        let store = Arc::new(MemoryStore::new());
+        let central = Central::open(Arc::clone(&store) as _, Arc::clone(&clock) as _, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let http = HttpOptions {
@@ -94,10 +98,11 @@ impl Running {
         };
         let central = central.await.unwrap().with_http(http);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let agencies_port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
         let listeners = Listeners { plain: Some(listener), tls: None };
         let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
-        Self { port: address.port(), clock, data, shutdown, serving }
+        Self { port: address.port(), agencies_port, store, clock, data, shutdown, serving }
     }
 
     pub(crate) fn data(&self) -> &Path {

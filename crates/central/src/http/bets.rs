@@ -1,0 +1,253 @@
+//! Bets of a draw: searched, and taken as a whole.
+//!
+//! Nobody may learn before the draw how much is on which number: before it was made bets are
+//! searched by document only, by auditors only, and taken by nobody.
+
+#![allow(unused_qualifications, reason = "in what utoipa makes of `Sought`")]
+
+use std::ops::ControlFlow;
+
+use axum::Json;
+use axum::body::Body as Answered;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use lottery::{AgencyId, Bet, DrawId, DrawStatus, StoredBatch};
+use operators::Permission;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::api::Refusals;
+use crate::http::draws::{LifeState, status};
+use crate::http::input::{InPath, InQuery};
+use crate::http::lines;
+use crate::http::page::{Page, PageParams};
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::http::who::Who;
+use crate::limits::SEARCHED_BETS_MAX;
+
+const CSV_HEADER: &[u8] = b"agency,first_name,last_name,document,birthdate,number\n";
+const CHECKED: &str = "bets are stored only once they were checked";
+const IN_MEMORY: &str = "memory takes what is written";
+
+/// A bet, as it is stored.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BetView {
+    /// The agency that took it.
+    agency: u32,
+    /// The agency's number for the batch that it came in.
+    chunk: u32,
+    /// Of who bets.
+    first_name: String,
+    /// Of who bets.
+    last_name: String,
+    /// Of who bets.
+    document: String,
+    /// Of who bets: YYYY-MM-DD.
+    birthdate: String,
+    /// What was betted on.
+    number: u32,
+}
+
+/// Which bets.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sought {
+    /// Only those of this document. Needed before the draw was made.
+    document: Option<String>,
+    /// Only those on this number. Not before the draw was made.
+    number: Option<u32>,
+    /// Only those of this agency.
+    agency: Option<u32>,
+    /// The `next` of the part before; nothing for the first one.
+    cursor: Option<String>,
+    /// How many items at most, 1 to 500; 100 when not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// A search under way.
+struct Search {
+    sought: Sought,
+    limit: usize,
+    /// Bets of the draw that earlier parts have gone past.
+    after: u64,
+    passed: u64,
+    found: Vec<BetView>,
+    asked: CancellationToken,
+}
+
+/// Search bets
+///
+/// By document, number and agency, in the order in which they were stored. A part may hold fewer
+/// items than asked for, or none, and still have a next one: a search looks at so many bets at a
+/// time. Before publication, auditors only; before the draw was made, by document only.
+#[utoipa::path(
+    get, path = "/api/v1/draws/{id}/bets", tag = "bets",
+    params(("id" = u32, Path, description = "The draw's number"), Sought),
+    responses((status = 200, description = "Bets", body = Page<BetView>), Refusals)
+)]
+pub(super) async fn search(
+    State(app): State<App>,
+    who: Who,
+    InPath(id): InPath<u32>,
+    InQuery(sought): InQuery<Sought>,
+) -> Result<Json<Page<BetView>>, Problem> {
+    who.must(Permission::SearchBets)?;
+    let status = status(&app, DrawId(id)).await?;
+    may_search(&who, &status, &sought)?;
+    let part = PageParams::new(sought.cursor.clone(), sought.limit);
+    let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));
+    // Whoever leaves before the answer is searched for no longer.
+    let asked = CancellationToken::new();
+    let _leaves = asked.clone().drop_guard();
+    if after == 0 {
+        app.note(&who, sought.note(&status)).await?;
+    }
+    let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
+    let _turn = app.reading().await;
+    let scanned = app.service.scan(DrawId(id), (search, false), |(search, broken), batch| {
+        let flow = search.look_at(batch);
+        *broken = flow.is_break();
+        flow
+    });
+    let (search, broken) = scanned.await?;
+    let next = broken.then(|| search.passed.to_string());
+    Ok(Json(Page::ending(search.found, next.as_deref())))
+}
+
+/// Take the bets of a draw, as CSV
+///
+/// In the order in which they were stored. Once the draw was made for auditors, once it was
+/// published for operators too.
+#[utoipa::path(
+    get, path = "/api/v1/draws/{id}/bets.csv", tag = "bets",
+    params(("id" = u32, Path, description = "The draw's number")),
+    responses(
+        (status = 200, description = "Bets", body = String, content_type = "text/csv"),
+        Refusals
+    )
+)]
+pub(super) async fn export(
+    State(app): State<App>,
+    who: Who,
+    InPath(id): InPath<u32>,
+) -> Result<Response, Problem> {
+    who.must(Permission::Export)?;
+    let status = status(&app, DrawId(id)).await?;
+    match LifeState::of(&status) {
+        LifeState::Published => {}
+        LifeState::Drawn => who.must(Permission::ExportBeforePublication)?,
+        _ => return Err(Problem::not_yet("the draw has not been made")),
+    }
+    app.note(&who, format!("export the bets of draw {id} \"{}\"", status.terms.name)).await?;
+    let (turn, (writer, lines)) = (app.reading().await, lines::begun_with(CSV_HEADER));
+    tokio::spawn(async move {
+        let scanned = app.service.scan(DrawId(id), (writer, true), {
+            let stopping = app.stopping.clone();
+            move |(writer, whole), batch| {
+                *whole = !stopping.is_cancelled() && writer.put(csv_of(&batch));
+                if *whole { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            }
+        });
+        match scanned.await {
+            Ok((writer, true)) => writer.end().await,
+            // Who asked is gone, or the central ends: the answer breaks off.
+            Ok((_, false)) => {}
+            Err(error) => tracing::error!(action = "exportar", result = "fail", error = %error),
+        }
+        drop(turn);
+    });
+    let name = format!("attachment; filename=\"draw-{id}.csv\"");
+    let kind = "text/csv; charset=utf-8".to_owned();
+    let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Answered::new(lines)).into_response())
+}
+
+/// Nobody learns before the draw what would win.
+fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<(), Problem> {
+    let state = LifeState::of(status);
+    if state != LifeState::Published {
+        who.must(Permission::SearchBetsBeforePublication)?;
+    }
+    let is_made = matches!(state, LifeState::Drawn | LifeState::Published);
+    if !is_made && (sought.document.is_none() || sought.number.is_some()) {
+        let detail = "before the draw was made bets are searched by document only";
+        return Err(Problem::not_yet(detail));
+    }
+    Ok(())
+}
+
+fn csv_of(batch: &StoredBatch<'_>) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let agency = batch.agency.to_string();
+    for bet in batch.bets() {
+        let bet = bet.expect(CHECKED);
+        let (birthdate, number) = (bet.birthdate().to_string(), bet.number().to_string());
+        let names = [bet.first_name(), bet.last_name(), bet.document()];
+        let row = [&agency, names[0], names[1], names[2], &birthdate, &number];
+        csv.write_record(row).expect(IN_MEMORY);
+    }
+    csv.into_inner().expect(IN_MEMORY)
+}
+
+impl Search {
+    fn look_at(&mut self, batch: StoredBatch<'_>) -> ControlFlow<()> {
+        if self.asked.is_cancelled() {
+            return ControlFlow::Break(());
+        }
+        for bet in batch.bets() {
+            self.passed += 1;
+            if self.passed <= self.after {
+                continue;
+            }
+            let bet = bet.expect(CHECKED);
+            if self.sought.fits(batch.agency, &bet) {
+                self.found.push(BetView::of(&batch, &bet));
+            }
+            let looked_at = self.passed - self.after;
+            if self.found.len() == self.limit || looked_at == SEARCHED_BETS_MAX {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Sought {
+    /// What is on record of a search.
+    fn note(&self, status: &DrawStatus) -> String {
+        let part = |what: &str, of: Option<String>| of.map(|of| format!(", {what} {of}"));
+        let parts = [
+            part("document", self.document.as_ref().map(|of| of.escape_debug().to_string())),
+            part("number", self.number.map(|of| of.to_string())),
+            part("agency", self.agency.map(|of| of.to_string())),
+        ];
+        let parts: String = parts.into_iter().flatten().collect();
+        format!("search bets of draw {}{parts}", status.id)
+    }
+
+    fn fits(&self, agency: AgencyId, bet: &Bet<'_>) -> bool {
+        let Self { document, number, agency: of, .. } = self;
+        document.as_ref().is_none_or(|document| document == bet.document())
+            && number.is_none_or(|number| number == bet.number())
+            && of.is_none_or(|of| of == agency.0)
+    }
+}
+
+impl BetView {
+    fn of(batch: &StoredBatch<'_>, bet: &Bet<'_>) -> Self {
+        Self {
+            agency: batch.agency.0,
+            chunk: batch.chunk.0,
+            first_name: bet.first_name().to_owned(),
+            last_name: bet.last_name().to_owned(),
+            document: bet.document().to_owned(),
+            birthdate: bet.birthdate().to_string(),
+            number: bet.number(),
+        }
+    }
+}

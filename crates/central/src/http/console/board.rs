@@ -1,0 +1,289 @@
+//! The live board.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use lottery::{DrawId, DrawState, Timestamp};
+use serde::Deserialize;
+
+use super::frame::{Frame, show};
+use super::language::Language;
+use super::view::DrawView;
+use super::visitor::Visitor;
+use super::words;
+use crate::http::board::{AgencyBoard, Board, DrawBoard};
+use crate::http::state::App;
+use crate::limits::BOARD_AGENCIES_MAX;
+
+/// Which draw.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    draw: Option<u32>,
+}
+
+#[derive(Template)]
+#[template(path = "board.html")]
+struct BoardPage {
+    p: Frame,
+    others: Vec<Tab>,
+    board: Option<BoardView>,
+    events: String,
+}
+
+#[derive(Template)]
+#[template(path = "board_live.html")]
+struct Live<'a> {
+    p: &'a Frame,
+    b: BoardView,
+}
+
+#[derive(Template)]
+#[template(path = "board_empty.html")]
+struct Empty<'a> {
+    p: &'a Frame,
+}
+
+struct Tab {
+    id: u32,
+    name: String,
+    state: &'static str,
+    class: &'static str,
+    is_here: bool,
+}
+
+struct BoardView {
+    id: u32,
+    name: String,
+    state: &'static str,
+    class: &'static str,
+    countdown: String,
+    now: String,
+    alerts: Vec<Alert>,
+    bets: String,
+    rate: String,
+    batches: String,
+    connected: String,
+    agencies: String,
+    finished: String,
+    number: String,
+    peak: String,
+    line: String,
+    rows: Vec<Row>,
+    more: String,
+}
+
+struct Alert {
+    kind: &'static str,
+    text: String,
+}
+
+struct Row {
+    number: u32,
+    name: String,
+    place: String,
+    dot: &'static str,
+    connection: String,
+    bets: String,
+    rate: String,
+    last_seen: String,
+    finished: bool,
+    silent: bool,
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let board = app.lookout.now().await;
+    let shown = shown_of(&board, asked.draw);
+    let l = visitor.language;
+    let mut others: Vec<_> = board
+        .draws
+        .iter()
+        .rev()
+        .take(8)
+        .map(|it| Tab {
+            id: it.status.id.0,
+            name: it.status.terms.name.to_string(),
+            state: words::state(&it.status, l),
+            class: words::state_class(&it.status),
+            is_here: shown.is_some_and(|shown| shown.status.id == it.status.id),
+        })
+        .collect();
+    others.reverse();
+    let events = match asked.draw {
+        Some(draw) => format!("/board/events?draw={draw}"),
+        None => "/board/events".to_owned(),
+    };
+    let view = shown.map(|shown| BoardView::of(&board, shown, l));
+    show(&BoardPage { p: Frame::of(&visitor, None), others, board: view, events })
+}
+
+/// The board, anew whenever somebody looked; ends with the session and with the central.
+pub(super) async fn events(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let (seen, stopping) = (app.lookout.watch(), app.stopping.clone());
+    let start = (app, visitor, seen, stopping, false);
+    let boards = unfold(start, move |(app, visitor, mut seen, stopping, is_over)| async move {
+        if is_over {
+            return None;
+        }
+        let changed = stopping.run_until_cancelled(seen.changed()).await;
+        if !matches!(changed, Some(Ok(()))) {
+            return None;
+        }
+        if visitor.who.is_over(&app) {
+            let over = Event::default().event("over").data("");
+            return Some((Ok::<_, Infallible>(over), (app, visitor, seen, stopping, true)));
+        }
+        let board = std::sync::Arc::clone(&seen.borrow_and_update());
+        let text = live(&board, &visitor, asked.draw);
+        let event = Event::default().event("board").data(text);
+        Some((Ok(event), (app, visitor, seen, stopping, false)))
+    });
+    Sse::new(boards).keep_alive(KeepAlive::default()).into_response()
+}
+
+fn live(board: &Board, visitor: &Visitor, draw: Option<u32>) -> String {
+    let p = &Frame::of(visitor, None);
+    let text = match shown_of(board, draw) {
+        Some(shown) => Live { p, b: BoardView::of(board, shown, visitor.language) }.render(),
+        None => Empty { p }.render(),
+    };
+    text.expect("it is written to memory, and its parts can all be shown")
+}
+
+fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {
+    match draw {
+        Some(draw) => board.draw(DrawId(draw)),
+        None => board.main_draw(),
+    }
+}
+
+impl BoardView {
+    fn of(board: &Board, shown: &DrawBoard, l: Language) -> Self {
+        let now = Timestamp(board.at_ms);
+        let view = DrawView::of(&shown.status, l);
+        let rows = shown.agencies.iter().take(BOARD_AGENCIES_MAX);
+        let left_out = shown.agencies.len().saturating_sub(BOARD_AGENCIES_MAX) as u64;
+        let peak = shown.history.iter().copied().max().unwrap_or(0);
+        Self {
+            id: view.id,
+            name: view.name,
+            state: view.state,
+            class: view.class,
+            countdown: countdown(shown, now, l),
+            now: l.hour(now),
+            alerts: alerts(board, shown, l),
+            bets: view.bets,
+            rate: l.n(shown.bets_per_second),
+            batches: view.batches,
+            connected: l.n(shown.connected()),
+            agencies: l.n(shown.agencies.len() as u64),
+            finished: view.finished,
+            number: view.number,
+            peak: if peak > 0 { l.n(peak) } else { String::new() },
+            line: line(shown, peak),
+            rows: rows.map(|row| Row::of(row, l)).collect(),
+            more: match left_out {
+                0 => String::new(),
+                more => format!("{} {}", l.n(more), l.t("agencias más", "agencies more")),
+            },
+        }
+    }
+}
+
+impl Row {
+    fn of(agency: &AgencyBoard, l: Language) -> Self {
+        let (name, place) = agency.known_as.clone().unzip();
+        let (dot, connection) = match agency.connections {
+            _ if !agency.enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
+            0 if agency.silent => ("off", l.t("sin conexión", "not connected").to_owned()),
+            0 => ("", l.t("sin conexión", "not connected").to_owned()),
+            1 if agency.certified => ("on", l.t("con certificado", "certified").to_owned()),
+            1 => ("on", l.t("sin cifrar", "plain").to_owned()),
+            many => ("many", format!("{many} {}", l.t("conexiones", "connections"))),
+        };
+        Self {
+            number: agency.agency.0,
+            name: name.map_or_else(String::new, |name| name.to_string()),
+            place: place.map_or_else(String::new, |place| place.to_string()),
+            dot,
+            connection,
+            bets: l.n(agency.bets),
+            rate: l.n(agency.bets_per_second),
+            last_seen: agency.last_seen.map_or_else(|| "—".to_owned(), |at| l.hour(at)),
+            finished: agency.finished,
+            silent: agency.silent,
+        }
+    }
+}
+
+fn countdown(shown: &DrawBoard, now: Timestamp, l: Language) -> String {
+    let Some(operated) = &shown.status.operated else { return String::new() };
+    let (until, text) = match shown.status.state {
+        DrawState::Announced => (operated.schedule.opens_at, l.t("abre en", "opens in")),
+        DrawState::Open => (operated.schedule.closes_at, l.t("cierra en", "closes in")),
+        _ => (None, ""),
+    };
+    let Some(until) = until else { return String::new() };
+    let seconds = until.0.saturating_sub(now.0).div_ceil(1000);
+    let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+    format!("{text} {hours:02}:{minutes:02}:{:02}", seconds % 60)
+}
+
+fn alerts(board: &Board, shown: &DrawBoard, l: Language) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let mut warn = |kind, text: String| alerts.push(Alert { kind, text });
+    if let Some(free) = board.disk_low {
+        let text =
+            l.t("Queda poco lugar en el disco del libro", "Little room on the ledger's disk");
+        warn("bad", format!("{text}: {} MB", l.n(free >> 20)));
+    }
+    if board.is_slow {
+        let text = l.t(
+            "El disco está lento: hay lotes de más de 250 ms.",
+            "The disk is slow: some batches take over 250 ms.",
+        );
+        warn("warn", text.to_owned());
+    }
+    let silent: Vec<_> = shown.agencies.iter().filter(|it| it.silent).collect();
+    if !silent.is_empty() {
+        let text = l.t("Agencias en silencio", "Silent agencies");
+        let numbers: Vec<_> = silent.iter().take(10).map(|it| it.agency.to_string()).collect();
+        let more = if silent.len() > 10 { "…" } else { "" };
+        warn("warn", format!("{text}: {}{more}", numbers.join(", ")));
+    }
+    let twice: Vec<_> = shown.agencies.iter().filter(|it| it.connections > 1).collect();
+    if !twice.is_empty() {
+        let text =
+            l.t("Agencias con más de una conexión", "Agencies with more than one connection");
+        let numbers: Vec<_> = twice.iter().take(10).map(|it| it.agency.to_string()).collect();
+        warn("warn", format!("{text}: {}", numbers.join(", ")));
+    }
+    if board.refused > 0 {
+        let text = l.t("Lotes rechazados desde el arranque", "Batches refused since the start");
+        warn("info", format!("{text}: {}", l.n(board.refused)));
+    }
+    alerts
+}
+
+/// The points of the line of the intake, in a field of 240 by 48.
+fn line(shown: &DrawBoard, peak: u64) -> String {
+    let mut points = String::new();
+    let first = 240_usize.saturating_sub(2 * shown.history.len().saturating_sub(1));
+    for (at, bets) in shown.history.iter().enumerate() {
+        let height = 44 * bets / peak.max(1);
+        let _ = write!(points, "{},{} ", first + 2 * at, 46 - height);
+    }
+    points
+}

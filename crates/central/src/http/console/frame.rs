@@ -1,0 +1,162 @@
+//! What all pages have in common.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use operators::{Permission, Role};
+
+use super::language::Language;
+use super::visitor::Visitor;
+use crate::http::problem::Problem;
+
+/// What is around a page's content.
+pub(super) struct Frame {
+    pub(super) l: Language,
+    pub(super) who: Option<Shown>,
+    pub(super) csrf: String,
+    pub(super) path: String,
+    pub(super) notice: Option<Notice>,
+    pub(super) may_run: bool,
+    pub(super) may_agencies: bool,
+    pub(super) may_export: bool,
+    role: Option<Role>,
+}
+
+/// Who is logged in.
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) role: &'static str,
+}
+
+/// Something that was just done, or refused.
+pub(super) struct Notice {
+    pub(super) kind: &'static str,
+    pub(super) text: String,
+}
+
+/// A section of the console.
+pub(super) struct Place {
+    pub(super) path: &'static str,
+    pub(super) name: &'static str,
+    pub(super) is_here: bool,
+}
+
+/// The page of a refusal.
+#[derive(Template)]
+#[template(path = "refusal.html")]
+pub(super) struct Refusal {
+    p: Frame,
+    title: String,
+    detail: String,
+    remedy: String,
+}
+
+impl Frame {
+    pub(super) fn of(visitor: &Visitor, notice: Option<Notice>) -> Self {
+        let (l, role) = (visitor.language, visitor.who.role);
+        Self {
+            l,
+            who: Some(Shown { name: visitor.who.name.to_string(), role: role_name(role, l) }),
+            csrf: visitor.csrf.clone(),
+            path: visitor.path.clone(),
+            notice,
+            may_run: role.may(Permission::RunDraws),
+            may_agencies: role.may(Permission::ManageAgencies),
+            may_export: role.may(Permission::Export),
+            role: Some(role),
+        }
+    }
+
+    /// Of who is not logged in.
+    pub(super) fn of_nobody(l: Language, path: &str, notice: Option<Notice>) -> Self {
+        Self {
+            l,
+            who: None,
+            csrf: String::new(),
+            path: path.to_owned(),
+            notice,
+            may_run: false,
+            may_agencies: false,
+            may_export: false,
+            role: None,
+        }
+    }
+
+    /// The sections that the visitor may enter.
+    pub(super) fn places(&self) -> Vec<Place> {
+        use Permission as P;
+        let l = self.l;
+        let all = [
+            ("/", l.t("Tablero", "Board"), P::ViewBoard),
+            ("/draws", l.t("Sorteos", "Draws"), P::ViewBoard),
+            ("/agencies", l.t("Agencias", "Agencies"), P::ViewBoard),
+            ("/search", l.t("Buscar", "Search"), P::SearchBets),
+            ("/audit", l.t("Auditoría", "Audit"), P::ReadAudit),
+            ("/operators", l.t("Operadores", "Operators"), P::ManageOperators),
+        ];
+        let section = self.path.split(['?', '#']).next().unwrap_or("/");
+        let open = all.into_iter().filter(|it| self.role.is_some_and(|role| role.may(it.2)));
+        open.map(|(path, name, _)| {
+            let below = section.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+            Place { path, name, is_here: section == path || (path != "/" && below) }
+        })
+        .collect()
+    }
+}
+
+impl Notice {
+    pub(super) fn good(text: impl Into<String>) -> Self {
+        Self { kind: "good", text: text.into() }
+    }
+
+    pub(super) fn bad(text: impl Into<String>) -> Self {
+        Self { kind: "bad", text: text.into() }
+    }
+}
+
+impl Refusal {
+    pub(super) fn page(p: Frame, problem: &Problem) -> Response {
+        let l = p.l;
+        let status = problem.status();
+        let title = match status {
+            StatusCode::FORBIDDEN => l.t("No está permitido", "Not permitted"),
+            StatusCode::NOT_FOUND => l.t("No existe", "There is no such thing"),
+            StatusCode::TOO_MANY_REQUESTS => l.t("Demasiados intentos", "Too many attempts"),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                l.t("La central no puede ahora", "The central can't now")
+            }
+            _ => l.t("No se pudo", "It could not be done"),
+        };
+        let remedy = match status {
+            StatusCode::FORBIDDEN => l.t(
+                "Vuelva a cargar la página, o pida a alguien con otro rol que lo haga.",
+                "Load the page again, or ask somebody with another role to do it.",
+            ),
+            _ => l.t("Vuelva atrás y revise lo pedido.", "Go back and look at what you asked."),
+        };
+        let (title, remedy) = (title.to_owned(), remedy.to_owned());
+        let page = Self { p, title, detail: problem.to_string(), remedy };
+        show_as(status, &page)
+    }
+}
+
+/// A page.
+pub(super) fn show(page: &impl Template) -> Response {
+    show_as(StatusCode::OK, page)
+}
+
+/// A page, with a status.
+pub(super) fn show_as(status: StatusCode, page: &impl Template) -> Response {
+    let text = page.render().expect("a page is written to memory, and its parts can all be shown");
+    (status, Html(text)).into_response()
+}
+
+/// A role, for people.
+pub(super) fn role_name(role: Role, l: Language) -> &'static str {
+    match role {
+        Role::Viewer => l.t("observador", "viewer"),
+        Role::Operator => l.t("operador", "operator"),
+        Role::Auditor => l.t("auditor", "auditor"),
+        Role::Admin => l.t("administrador", "admin"),
+    }
+}

@@ -1,0 +1,65 @@
+//! The audit trail.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use lottery::{Event, Trace};
+use operators::Permission;
+
+use super::frame::{Frame, show};
+use super::language::Language;
+use super::visitor::Visitor;
+use super::words;
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::limits::TRAIL_SHOWN_MAX;
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct Page {
+    p: Frame,
+    events: Vec<Row>,
+}
+
+struct Row {
+    sequence: String,
+    at: String,
+    who: String,
+    what: String,
+    why: String,
+}
+
+pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Response {
+    if let Some(refused) = visitor.refused(Permission::ReadAudit) {
+        return refused;
+    }
+    let latest = app.service.trail(0, VecDeque::new(), |latest: &mut VecDeque<Trace>, trace| {
+        if latest.len() == TRAIL_SHOWN_MAX {
+            latest.pop_front();
+        }
+        latest.push_back(trace);
+        ControlFlow::Continue(())
+    });
+    match latest.await {
+        Err(_) => visitor.refuse(&Problem::unavailable("the ledger can't be read now")),
+        Ok(latest) => {
+            let l = visitor.language;
+            let events = latest.iter().rev().map(|trace| Row::of(trace, l)).collect();
+            show(&Page { p: Frame::of(&visitor, None), events })
+        }
+    }
+}
+
+impl Row {
+    fn of(trace: &Trace, l: Language) -> Self {
+        let (who, what) = words::event(&trace.event, l);
+        let why = match &trace.event {
+            Event::Acted(signed) => signed.why.to_string(),
+            _ => String::new(),
+        };
+        Self { sequence: l.n(trace.sequence), at: l.time(trace.at), who, what, why }
+    }
+}

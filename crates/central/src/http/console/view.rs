@@ -1,0 +1,140 @@
+//! A draw as pages show it.
+
+use lottery::{DrawState, DrawStatus, Timestamp, Winners};
+
+use super::language::Language;
+use super::words;
+
+/// A draw, in words.
+pub(super) struct DrawView {
+    pub(super) id: u32,
+    pub(super) name: String,
+    pub(super) state: &'static str,
+    pub(super) class: &'static str,
+    pub(super) automatic: bool,
+    pub(super) bets: String,
+    pub(super) batches: String,
+    pub(super) agencies: String,
+    pub(super) finished: String,
+    pub(super) numbers: String,
+    pub(super) opens: String,
+    pub(super) closes: String,
+    pub(super) closed_by: String,
+    /// The winning number, once the draw was made.
+    pub(super) number: String,
+    pub(super) was_drawn: bool,
+}
+
+/// One of the steps of a draw's life.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    /// `done`, `now` or nothing.
+    pub(super) class: &'static str,
+    pub(super) when: String,
+}
+
+/// The winners of one agency.
+pub(super) struct WinnersView {
+    pub(super) agency: u32,
+    pub(super) count: String,
+    pub(super) documents: String,
+}
+
+impl DrawView {
+    pub(super) fn of(status: &DrawStatus, l: Language) -> Self {
+        let operated = status.operated.as_ref();
+        let schedule = operated.map(|operated| operated.schedule).unwrap_or_default();
+        let closing = operated.and_then(|operated| operated.closed.as_ref());
+        let width = status.terms.numbers.max().to_string().len();
+        let number = match status.state {
+            DrawState::Drawn { number } => format!("{number:0width$}"),
+            _ => String::new(),
+        };
+        Self {
+            id: status.id.0,
+            name: status.terms.name.to_string(),
+            state: words::state(status, l),
+            class: words::state_class(status),
+            automatic: operated.is_none(),
+            bets: l.n(status.bets),
+            batches: l.n(status.batches),
+            agencies: format!("{} ({})", l.n(status.terms.agencies.count()), status.terms.agencies),
+            finished: l.n(status.agencies_finished),
+            numbers: status.terms.numbers.to_string(),
+            opens: l.time_or_dash(schedule.opens_at),
+            closes: l.time_or_dash(schedule.closes_at),
+            closed_by: closing.map_or_else(String::new, |closing| {
+                let by = words::actor(&closing.by, l);
+                let why = &closing.why;
+                if why.is_empty() { by } else { format!("{by}: {why}") }
+            }),
+            was_drawn: !number.is_empty(),
+            number,
+        }
+    }
+}
+
+/// The steps of a draw's life, each done, the next, or to come.
+pub(super) fn steps(status: &DrawStatus, l: Language) -> Vec<Step> {
+    let Some(operated) = &status.operated else { return automatic_steps(status, l) };
+    let closed_at = operated.closed.as_ref().map(|closing| closing.at);
+    let drawn_at = operated.drawn_at;
+    let times = [
+        (l.t("Anunciado", "Announced"), Some(operated.announced_at)),
+        (l.t("Abierto", "Open"), operated.opened_at),
+        (l.t("Cerrado", "Closed"), closed_at),
+        (l.t("Sorteado", "Drawn"), drawn_at),
+        (l.t("Publicado", "Published"), operated.published_at),
+    ];
+    let done = times.iter().filter(|(_, at)| at.is_some()).count();
+    let steps = times.into_iter().enumerate().map(|(at, (name, time))| Step {
+        name,
+        class: class_of(at, done),
+        when: time.map_or_else(String::new, |time: Timestamp| l.time(time)),
+    });
+    steps.collect()
+}
+
+fn automatic_steps(status: &DrawStatus, l: Language) -> Vec<Step> {
+    let done = match status.state {
+        DrawState::Announced => 0,
+        DrawState::Open => 1,
+        DrawState::Closed => 2,
+        DrawState::Drawn { .. } => 3,
+    };
+    let names = [l.t("Abierto", "Open"), l.t("Cerrado", "Closed"), l.t("Sorteado", "Drawn")];
+    let steps = names.into_iter().enumerate();
+    steps.map(|(at, name)| Step { name, class: class_of(at, done), when: String::new() }).collect()
+}
+
+fn class_of(at: usize, done: usize) -> &'static str {
+    match at.cmp(&done) {
+        std::cmp::Ordering::Less => "done",
+        std::cmp::Ordering::Equal => "now",
+        std::cmp::Ordering::Greater => "",
+    }
+}
+
+/// Who has not finished, in a sentence; nothing when all have.
+pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Language) -> String {
+    if status.all_finished() {
+        return String::new();
+    }
+    let shown: Vec<_> = unfinished.iter().take(20).map(u32::to_string).collect();
+    let more = if unfinished.len() > shown.len() { "…" } else { "" };
+    format!(
+        "{}: {} ({}{more})",
+        l.t("Agencias que no terminaron", "Agencies that have not finished"),
+        l.n(unfinished.len() as u64),
+        shown.join(", ")
+    )
+}
+
+pub(super) fn winners(winners: &Winners, l: Language) -> Vec<WinnersView> {
+    let views = winners.iter().map(|(agency, of)| WinnersView {
+        agency: agency.0,
+        count: l.n(of.count()),
+        documents: of.iter().collect::<Vec<_>>().join(", "),
+    });
+    views.collect()
+}

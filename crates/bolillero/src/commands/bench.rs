@@ -13,10 +13,12 @@ mod idle;
 mod intake;
 mod interruption;
 mod large;
+mod line;
 mod load;
 mod loopback;
 mod report;
 mod sockets;
+mod tls;
 mod turns;
 mod usage;
 mod waiting;
@@ -33,6 +35,8 @@ use super::progress;
 use crate::exit::Ending;
 use batches::Batches;
 use figures::{Figures, Latency, median};
+use intake::Slice;
+use line::Certificates;
 use load::{Plan, Until};
 use turns::{Case, Measured, together};
 
@@ -96,6 +100,8 @@ enum Scenario {
     Idle,
     /// 1,000 agencies waiting for their winners when the draw is made.
     Waiting,
+    /// Five agencies in plain text and by TLS, in turns; and what an idle connection takes.
+    Tls,
     /// Ledgers that grow large, their draw, and opening them.
     Large,
 }
@@ -149,6 +155,7 @@ async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
         intake: Vec::new(),
         idle: None,
         waiting: None,
+        tls: None,
         large: Vec::new(),
     };
     let bar = progress::counter("measurements");
@@ -177,6 +184,9 @@ async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
     if wants(Scenario::Waiting) {
         figures.waiting = Some(waiting(folder, &typical).await?);
         bar.inc(1);
+    }
+    if wants(Scenario::Tls) {
+        figures.tls = Some(by_tls(folder, &typical, time, || bar.inc(1)).await?);
     }
     if wants(Scenario::Large) {
         for &bets in &args.ledger_bets {
@@ -253,6 +263,47 @@ async fn waiting(folder: &Path, batches: &Batches) -> anyhow::Result<figures::Wa
         bets: drawn.bets,
         winners: drawn.draw.winners,
         winners_us: Latency::of(&drawn.draw.winners_us),
+    })
+}
+
+async fn by_tls(
+    folder: &Path,
+    batches: &Batches,
+    time: Duration,
+    mut one_more: impl FnMut(),
+) -> anyhow::Result<figures::Tls> {
+    let certificates = Certificates::make(folder, AGENCIES)?;
+    let mut turns = [1, WINDOW].map(|window| (window, Vec::new()));
+    for _ in 0..TURNS {
+        for (window, turns) in &mut turns {
+            let (batches, until) = (batches.clone(), Until::Elapsed(time));
+            let plan = Plan { batches, window: *window, rate: None, until };
+            turns.push(tls::Turn::measure(folder, &certificates, AGENCIES, &plan).await?);
+            one_more();
+        }
+    }
+    let case = |(window, turns): &(usize, Vec<tls::Turn>)| {
+        let rate = |slice: &Slice| slice.sent.batches_per_second();
+        anyhow::Ok(figures::TlsCase {
+            agencies: AGENCIES,
+            window: *window,
+            bytes_per_batch: batches.bytes_each(),
+            plain: spoken(turns.iter().map(|turn| &turn.plain))?,
+            tls: spoken(turns.iter().map(|turn| &turn.tls))?,
+            ratio: median(turns.iter().map(|turn| rate(&turn.tls) / rate(&turn.plain))),
+        })
+    };
+    let cases = turns.iter().map(case).collect::<Result<_, _>>()?;
+    let greeted_bytes_each = tls::greeted_bytes_each(folder, &certificates).await?;
+    certificates.remove()?;
+    Ok(figures::Tls { cases, greeted_bytes_each })
+}
+
+fn spoken<'a>(slices: impl Iterator<Item = &'a Slice> + Clone) -> anyhow::Result<figures::Spoken> {
+    Ok(figures::Spoken {
+        batches_per_second: median(slices.clone().map(|of| of.sent.batches_per_second())),
+        ack_us: together(slices.clone().map(|of| &of.sent.ack_us))?,
+        central_cpu_s_per_million_bets: median(slices.map(Slice::central_cpu_s_per_million_bets)),
     })
 }
 

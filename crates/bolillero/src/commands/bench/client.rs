@@ -7,24 +7,29 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use wire::{AgencyMessage, CentralMessage, DrawName, FrameReader, Sender};
 
+use super::line::Line;
+
 /// Longer than any reply takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection that said HELLO and was welcomed.
 pub(super) struct Client {
     agency: u32,
-    stream: TcpStream,
+    line: Line,
     received: FrameReader,
 }
 
 impl Client {
     /// Connects and greets.
     pub(super) fn greet(address: &str, agency: u32) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).context("can't connect")?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        Self::greet_on(Line::plain(address)?, agency)
+    }
+
+    /// Greets on a connection of which nothing was said yet.
+    pub(super) fn greet_on(line: Line, agency: u32) -> anyhow::Result<Self> {
+        line.socket().set_read_timeout(Some(PATIENCE))?;
         let received = FrameReader::new(Sender::Central, wire::limits::MESSAGE_LEN_MAX);
-        let mut client = Self { agency, stream, received };
+        let mut client = Self { agency, line, received };
         let draw_name = DrawName::default();
         let hello = wire::message::Hello { version: wire::limits::VERSION, agency, draw_name };
         client.say(&AgencyMessage::Hello(hello))?;
@@ -65,19 +70,19 @@ impl Client {
         Ok((count, all))
     }
 
-    /// The socket, on which everything said so far was answered.
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
+    /// The connection, on which everything said so far was answered.
+    pub(super) fn into_line(self) -> Line {
+        self.line
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.line.socket()
     }
 
     fn say(&mut self, message: &AgencyMessage<'_>) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
-        self.stream.write_all(&bytes).context("can't send")
+        self.line.write_all(&bytes).context("can't send")
     }
 
     /// Waits for a message, which `judge` accepts or not.
@@ -94,7 +99,7 @@ impl Client {
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
-        let len = self.stream.read(self.received.space()).context("can't receive")?;
+        let len = self.line.read(self.received.space()).context("can't receive")?;
         ensure!(len > 0, "the central closed the connection");
         self.received.filled(len);
         Ok(())

@@ -20,6 +20,7 @@ pub(super) struct Figures {
     pub(super) intake: Vec<Intake>,
     pub(super) idle: Option<Idle>,
     pub(super) waiting: Option<Waiting>,
+    pub(super) tls: Option<Tls>,
     pub(super) large: Vec<Large>,
 }
 
@@ -103,6 +104,34 @@ pub(super) struct Idle {
     pub(super) ack_us_beside_idle: Latency,
     pub(super) batches_per_second_alone: f64,
     pub(super) batches_per_second_beside_idle: f64,
+}
+
+/// The same load in plain text and by TLS, in turns.
+#[derive(Debug, Serialize)]
+pub(super) struct Tls {
+    pub(super) cases: Vec<TlsCase>,
+    /// Memory of the central for an idle connection by TLS, after HELLO.
+    pub(super) greeted_bytes_each: u64,
+}
+
+/// So many batches in flight.
+#[derive(Debug, Serialize)]
+pub(super) struct TlsCase {
+    pub(super) agencies: u32,
+    pub(super) window: usize,
+    pub(super) bytes_per_batch: usize,
+    pub(super) plain: Spoken,
+    pub(super) tls: Spoken,
+    /// Of the rates of each turn.
+    pub(super) ratio: f64,
+}
+
+/// One of the two ways.
+#[derive(Debug, Serialize)]
+pub(super) struct Spoken {
+    pub(super) batches_per_second: f64,
+    pub(super) ack_us: Latency,
+    pub(super) central_cpu_s_per_million_bets: f64,
 }
 
 /// From the last FINISH until an agency has all its winners.

@@ -17,7 +17,7 @@ pub(super) const BUSY: u32 = 100;
 /// Descriptors besides the connections.
 const DESCRIPTORS_SPARE: u64 = 100;
 /// All come from one address here.
-const OPTIONS: [&str; 2] = ["--connections-per-address-max", "15000"];
+pub(super) const OPTIONS: [&str; 2] = ["--connections-per-address-max", "15000"];
 
 /// One turn: the busy ones alone, then beside the idle ones.
 pub(super) struct Turn {
@@ -40,7 +40,7 @@ impl Turn {
         // What the first connections bring along is not theirs.
         drop(connect(&central, BUSY)?);
         let greet = || Client::greet(central.address(), 1);
-        let (idle, greeted_bytes_each) = open(&central, greet).await?;
+        let (idle, greeted_bytes_each) = open(&central, greet, greet).await?;
         let beside_idle = Slice::of(&central, &mut connect(&central, BUSY)?, plan).await?;
         drop(idle);
         end(central, &data).await?;
@@ -55,30 +55,32 @@ pub(super) async fn silent_bytes_each(folder: &Path) -> anyhow::Result<u64> {
     let central = Central::start(&data, BUSY, &OPTIONS).await?;
     drop(connect(&central, BUSY)?);
     let connect = || TcpStream::connect(central.address()).context("can't connect");
-    let (silent, bytes_each) = open(&central, connect).await?;
+    let greet = || Client::greet(central.address(), 1);
+    let (silent, bytes_each) = open(&central, connect, greet).await?;
     drop(silent);
     end(central, &data).await?;
     Ok(bytes_each)
 }
 
 /// Opens the idle connections; gives the central's memory for each.
-async fn open<T>(
+pub(super) async fn open<T>(
     central: &Central,
     one: impl Fn() -> anyhow::Result<T>,
+    greeted: impl Fn() -> anyhow::Result<Client>,
 ) -> anyhow::Result<(Vec<T>, u64)> {
     Usage::at_rest(central.process()).await?;
     let before = memory_bytes(central.process())?;
     let connections = tokio::task::block_in_place(|| {
         let connections = (0..IDLE).map(|_| one()).collect::<anyhow::Result<Vec<_>>>()?;
         // The central greets in the order of accepting: after this one it has accepted all.
-        drop(Client::greet(central.address(), 1)?);
+        drop(greeted()?);
         anyhow::Ok(connections)
     })?;
     let taken = memory_bytes(central.process())?.saturating_sub(before);
     Ok((connections, taken / u64::from(IDLE)))
 }
 
-fn allow_descriptors() -> anyhow::Result<()> {
+pub(super) fn allow_descriptors() -> anyhow::Result<()> {
     let needed = u64::from(IDLE + BUSY) + DESCRIPTORS_SPARE;
     let allowed = descriptors::allow(needed);
     ensure!(

@@ -42,6 +42,12 @@ impl Slice {
         Ok(Self { sent, central, load })
     }
 
+    /// Seconds of processors that the central took.
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    pub(super) fn central_cpu_s_per_million_bets(&self) -> f64 {
+        self.central.cpu_s / self.sent.bets as f64 * 1e6
+    }
+
     /// Batches that went into one durable write, on average.
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     pub(super) fn batches_per_write(&self) -> f64 {
@@ -59,7 +65,7 @@ pub(super) async fn end(central: Central, data: &Path) -> anyhow::Result<()> {
 pub(super) fn connect(central: &Central, agencies: u32) -> anyhow::Result<Fleet> {
     tokio::task::block_in_place(|| {
         let clients = (1..=agencies).map(|agency| Client::greet(central.address(), agency));
-        let streams = clients.map(|client| client.map(Client::into_stream));
-        Fleet::new(streams.collect::<anyhow::Result<_>>()?)
+        let lines = clients.map(|client| client.map(Client::into_line));
+        Fleet::new(lines.collect::<anyhow::Result<_>>()?)
     })
 }

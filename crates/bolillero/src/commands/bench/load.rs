@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -13,6 +12,7 @@ use wire::CentralMessage;
 
 use super::batches::Batches;
 use super::interruption;
+use super::line::Line;
 use super::sockets::Sockets;
 
 /// An acknowledgement: its id and the chunk.
@@ -62,7 +62,7 @@ pub(super) struct Fleet {
 
 struct Agency {
     id: u32,
-    stream: TcpStream,
+    line: Line,
     next_chunk: u32,
     /// When each batch not yet sent was due, at a given rate.
     due: VecDeque<Instant>,
@@ -102,15 +102,15 @@ pub(super) fn microseconds(latency: Duration) -> u64 {
 
 impl Fleet {
     /// Of agencies numbered from 1, each by its connection, on which nothing is to be read.
-    pub(super) fn new(streams: Vec<TcpStream>) -> anyhow::Result<Self> {
+    pub(super) fn new(lines: Vec<Line>) -> anyhow::Result<Self> {
         let sockets = Sockets::new()?;
         let mut agencies = Vec::new();
-        for (id, stream) in (1..).zip(streams) {
-            stream.set_nonblocking(true)?;
-            sockets.add(&stream, agencies.len())?;
+        for (id, line) in (1..).zip(lines) {
+            line.socket().set_nonblocking(true)?;
+            sockets.add(&line, agencies.len())?;
             agencies.push(Agency {
                 id,
-                stream,
+                line,
                 next_chunk: 0,
                 due: VecDeque::new(),
                 in_flight: VecDeque::new(),
@@ -189,7 +189,7 @@ impl Agency {
             bets += u64::from(batch.bets);
         }
         // What the socket does not take now goes when an acknowledgement has made room.
-        match self.stream.write(&self.unsent) {
+        match self.line.write(&self.unsent) {
             Ok(len) => drop(self.unsent.drain(..len)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error).context("can't send"),
@@ -200,7 +200,12 @@ impl Agency {
     /// Reads once, and takes the acknowledgements that are whole.
     fn receive(&mut self, plan: &Plan, sent: &mut Sent) -> anyhow::Result<()> {
         let mut bytes = [0; 4096];
-        let len = self.stream.read(&mut bytes).context("can't receive")?;
+        let len = match self.line.read(&mut bytes) {
+            Ok(len) => len,
+            // Of TLS, only a part came.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error).context("can't receive"),
+        };
         ensure!(len > 0, "the central closed the connection");
         self.received.extend_from_slice(&bytes[..len]);
         let now = Instant::now();

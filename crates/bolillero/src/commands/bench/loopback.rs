@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use anyhow::Context as _;
 use wire::{AgencyMessage, CentralMessage, FrameReader, Sender};
 
+use super::line::Line;
 use super::load::{Fleet, Plan, Sent};
 use super::sockets::Sockets;
 
@@ -18,7 +19,7 @@ pub(super) fn measure(agencies: u32, plan: &Plan) -> anyhow::Result<Sent> {
     for _ in 0..agencies {
         let stream = TcpStream::connect(address).context("can't connect")?;
         stream.set_nodelay(true)?;
-        near.push(stream);
+        near.push(Line::Plain(stream));
         far.push(listener.accept()?.0);
     }
     std::thread::scope(|scope| {

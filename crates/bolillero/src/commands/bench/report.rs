@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::figures::{Disk, Figures, Idle, Intake, Large, Latency, Loopback, Waiting};
+use super::figures::{Disk, Figures, Idle, Intake, Large, Latency, Loopback, Tls, Waiting};
 
 /// All that was measured.
 pub(super) fn describe(figures: &Figures) -> String {
@@ -17,6 +17,7 @@ pub(super) fn describe(figures: &Figures) -> String {
     }
     text += &figures.idle.as_ref().map(idle).unwrap_or_default();
     text += &figures.waiting.as_ref().map(waiting).unwrap_or_default();
+    text += &figures.tls.as_ref().map(tls).unwrap_or_default();
     figures.large.iter().for_each(|large| text += &large_ledger(large));
     text
 }
@@ -131,6 +132,30 @@ fn idle(of: &Idle) -> String {
     format!(
         "\n{beside}\nmemory of an idle connection: {} bytes after HELLO, {} that said nothing\n",
         of.greeted_bytes_each, of.silent_bytes_each
+    )
+}
+
+fn tls(of: &Tls) -> String {
+    let mut rows = table(&["", "in flight", "batches/s", "p50 us", "p99 us", "central cpu"]);
+    let mut ratios = String::new();
+    for case in &of.cases {
+        let in_flight = format!("{} x {} x {}", case.agencies, case.window, case.bytes_per_batch);
+        for (way, spoken) in [("plain text", &case.plain), ("TLS", &case.tls)] {
+            rows.add_row([
+                way.to_owned(),
+                in_flight.clone(),
+                format!("{:.0}", spoken.batches_per_second),
+                spoken.ack_us.p50.to_string(),
+                spoken.ack_us.p99.to_string(),
+                format!("{:.2}", spoken.central_cpu_s_per_million_bets),
+            ]);
+        }
+        ratios += &format!("{in_flight}: {:.2} of the rate in plain text\n", case.ratio);
+    }
+    format!(
+        "\n{rows}\n(cpu in seconds per million bets)\n{ratios}memory of an idle connection by TLS: \
+         {} bytes after HELLO\n",
+        of.greeted_bytes_each
     )
 }
 

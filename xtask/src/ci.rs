@@ -2,7 +2,7 @@
 
 use crate::steps::{cargo, step};
 use crate::torture::Ending;
-use crate::{instructions, models, schemathesis, test, tidy, torture};
+use crate::{browser, instructions, models, schemathesis, test, tidy, torture};
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 const CLIPPY: &[&str] =
@@ -43,6 +43,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("models", || models::run(None))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
+    step("browser", browser::run)?;
     step("schemathesis", || schemathesis::run(SCHEMATHESIS_EXAMPLES, 0))?;
     step("instructions", || instructions::run(false))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;

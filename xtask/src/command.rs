@@ -115,6 +115,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 
+    /// A day of the lottery by the console, in a real browser
+    ///
+    /// As two operators would, with five agencies and a phone beside. Leaves screenshots in
+    /// target/browser. Needs Debian's chromium and chromium-driver.
+    #[command(after_help = "Example:\n  cargo xtask browser")]
+    Browser,
+
     /// Made-up requests to every path of the API
     ///
     /// Asks a central all that the description of its API allows, and much that it does not. Fails

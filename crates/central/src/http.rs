@@ -90,4 +90,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the system does not say.
     fn disk_free_len(&self) -> std::io::Result<u64>;
+
+    /// How many events each durable write of the ledger held.
+    fn groups(&self) -> GroupCounts;
+}
+
+/// Durable writes by how many events they held.
+#[derive(Clone, Debug, Default)]
+pub struct GroupCounts {
+    /// The upper bound of each class, ascending (none: without bound), and how many are in it alone.
+    pub counts: Vec<(Option<u64>, u64)>,
+    /// How many events they held together.
+    pub events: u64,
 }

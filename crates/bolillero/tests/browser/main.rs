@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "what other tests need")]
 mod support;
 
 mod console;

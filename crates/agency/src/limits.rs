@@ -17,8 +17,6 @@ pub const FRAME_LEN_MAX: u32 = wire::limits::FRAME_LEN_MAX;
 /// Most bytes of winners, the commas between them included.
 pub const WINNERS_LEN_MAX: usize = 50_000_000;
 
-/// Bytes that are deciphered at a time, when TLS is spoken: no more than TLS keeps by itself.
-pub const TLS_READ_LEN_MAX: usize = 16 * 1024;
 /// Bytes that are enciphered ahead of what the socket takes: a record of TLS.
 pub const TLS_WRITE_LEN_MAX: usize = 16 * 1024;
 

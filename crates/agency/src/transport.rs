@@ -3,7 +3,7 @@
 //! Invariants: bytes that were deciphered are read before the socket is; what was enciphered is
 //! written before more is taken.
 
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::error::Loss;
-use crate::limits::{TLS_READ_LEN_MAX, TLS_WRITE_LEN_MAX};
+use crate::limits::TLS_WRITE_LEN_MAX;
 
 /// What an agency speaks TLS with.
 #[derive(Clone, Debug)]
@@ -119,20 +119,12 @@ impl Transport {
 
 /// Takes once what the socket has, and deciphers it. Zero: the end.
 fn receive(tls: &mut ClientConnection, stream: &TcpStream) -> Result<usize, Loss> {
-    let mut space = [0; TLS_READ_LEN_MAX];
-    let len = stream.try_read(&mut space).map_err(Loss::Io)?;
-    let mut rest = &space[..len];
-    loop {
-        // With nothing in it, the end is noted.
-        tls.read_tls(&mut rest).map_err(Loss::Io)?;
-        if let Err(error) = tls.process_new_packets() {
-            let _ = flush(tls, stream);
-            return Err(Loss::Tls(error));
-        }
-        if rest.is_empty() {
-            return Ok(len);
-        }
+    let len = tls.read_tls(&mut Socket(stream)).map_err(Loss::Io)?;
+    if let Err(error) = tls.process_new_packets() {
+        let _ = flush(tls, stream);
+        return Err(Loss::Tls(error));
     }
+    Ok(len)
 }
 
 /// Writes what was enciphered.
@@ -143,8 +135,14 @@ fn flush(tls: &mut ClientConnection, stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The socket as TLS writes to it: without waiting.
+/// The socket as TLS reads and writes it: without waiting.
 struct Socket<'a>(&'a TcpStream);
+
+impl Read for Socket<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(bytes)
+    }
+}
 
 impl Write for Socket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

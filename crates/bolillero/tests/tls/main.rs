@@ -261,7 +261,7 @@ fn a_message_for_another_agency_than_the_certificates_is_refused_and_stored_nowh
 fn agencies_with_their_certificates_are_served_from_first_bet_to_winners() {
     let folder = Folder::new();
     folder.pki(&["agency", "3", "--replace"]);
-    let bets = Bets::generated(&folder.path.join("bets"), 3_000);
+    let bets = Bets::generated(&folder.path.join("bets"), 60_000);
     let served = Served::start_in(folder, &["--winning-number", &bets.winning_number]);
     let run = |id, certified| {
         let files = served.folder.agency_args(certified);
@@ -283,6 +283,27 @@ fn agencies_with_their_certificates_are_served_from_first_bet_to_winners() {
         let mut lines = bets.lines[&id].clone();
         lines.sort_unstable();
         assert_eq!(stored[&id], lines, "agency {id}");
+    }
+}
+
+#[test]
+fn batches_are_taken_however_they_lie_in_records_of_tls() {
+    let served = Served::start(&[]);
+    let mut own = served.connect(&served.folder.issued(1));
+    let messages: Vec<_> = (0..200).map(|chunk| bets(1, chunk, &[LORCA; 93])).collect();
+    let bytes = messages.concat();
+    let mut rest = &bytes[..];
+    // Long pieces make records of 16 kB, which hold many batches and parts of them.
+    for piece_len in [60_000, 3, 16_384, 15_000, 700, 1, 4_096, 300].into_iter().cycle() {
+        let (piece, behind) = rest.split_at(piece_len.min(rest.len()));
+        own.send(piece);
+        rest = behind;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    for chunk in 0..200 {
+        own.expect(&ack(chunk));
     }
 }
 

@@ -5,13 +5,13 @@
 //!
 //! Invariants:
 //! - what is taken to be written is at most [`TLS_WRITE_LEN_MAX`] bytes ahead of the socket;
-//! - received bytes are deciphered as far as they are read and no further, [`TLS_READ_LEN_MAX`] at
-//!   a time: what an agency sends waits in the socket while its connection is not read;
+//! - received bytes are taken [`TLS_READ_LEN_MAX`] at a time, and deciphered a record ahead of
+//!   their reading at most: what an agency sends waits in the socket while it is not read;
 //! - nothing is given out of a connection whose handshake did not end well.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read as _, Write};
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, take};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,8 +34,10 @@ pub(super) struct Transport {
 
 struct Tls {
     connection: ServerConnection,
-    /// Bytes received and deciphered, and not read yet.
+    /// Bytes deciphered and not read yet.
     read_ahead: usize,
+    /// Bytes received and not deciphered, since those before them are not read yet.
+    received: Vec<u8>,
     /// The agency said that it sends no more.
     ended: bool,
 }
@@ -64,7 +66,7 @@ impl Transport {
     /// TLS, of which nothing was said yet.
     pub(super) fn tls(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Self, TlsFault> {
         let connection = ServerConnection::new(config)?;
-        let tls = Tls { connection, read_ahead: 0, ended: false };
+        let tls = Tls { connection, read_ahead: 0, received: Vec::new(), ended: false };
         Ok(Self { stream, tls: Some(Box::new(tls)) })
     }
 
@@ -88,7 +90,9 @@ impl Transport {
 
     /// Whether there is something to read that no socket tells of.
     pub(super) fn has_read_ahead(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.read_ahead > 0 || tls.ended)
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.read_ahead > 0 || !tls.received.is_empty() || tls.ended)
     }
 
     /// Takes some of `bytes` to be written. Zero: something taken before was, though not all.
@@ -187,27 +191,33 @@ impl Tls {
         }
     }
 
-    /// Takes once what the socket has, and deciphers it. Zero: the end.
+    /// Takes once what was received before, or else what the socket has, and deciphers it as far
+    /// as there is something to read. Zero: the end.
     fn poll_receive(
         &mut self,
         stream: &mut TcpStream,
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, TlsFault>> {
+        if !self.received.is_empty() {
+            let received = take(&mut self.received);
+            return Poll::Ready(self.decipher(&received).map(|()| received.len()));
+        }
         let mut space = [MaybeUninit::uninit(); TLS_READ_LEN_MAX];
         let mut buffer = ReadBuf::uninit(&mut space);
         let len = ready!(poll_socket(stream, context, &mut buffer))?;
-        let mut rest = buffer.filled();
-        while !rest.is_empty() {
-            // Nothing that was deciphered waits from before, so that there is room for all of it.
-            self.connection.read_tls(&mut rest)?;
+        Poll::Ready(self.decipher(buffer.filled()).map(|()| len))
+    }
+
+    /// Deciphers until there is something to read. The rest is kept: there may be no room for it.
+    fn decipher(&mut self, mut bytes: &[u8]) -> Result<(), TlsFault> {
+        while !bytes.is_empty() && self.read_ahead == 0 && !self.ended {
+            self.connection.read_tls(&mut bytes)?;
             let state = self.connection.process_new_packets()?;
             self.read_ahead = state.plaintext_bytes_to_read();
             self.ended = state.peer_has_closed();
-            if self.ended {
-                break;
-            }
         }
-        Poll::Ready(Ok(len))
+        self.received = bytes.to_vec();
+        Ok(())
     }
 
     fn try_write(&mut self, stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {

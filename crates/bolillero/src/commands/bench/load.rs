@@ -188,6 +188,10 @@ impl Agency {
             self.next_chunk += 1;
             bets += u64::from(batch.bets);
         }
+        // With nothing to write, TLS would read instead, and nobody would be told of it.
+        if self.unsent.is_empty() {
+            return Ok(bets);
+        }
         // What the socket does not take now goes when an acknowledgement has made room.
         match self.line.write(&self.unsent) {
             Ok(len) => drop(self.unsent.drain(..len)),

@@ -100,7 +100,7 @@ pub trait Host: Send + Sync {
 /// Durable writes by how many events they held.
 #[derive(Clone, Debug, Default)]
 pub struct GroupCounts {
-    /// The upper bound of each class, ascending (none: without bound), and how many are in it alone.
+    /// The upper bound of each class, ascending (none: without bound), and how many are in it.
     pub counts: Vec<(Option<u64>, u64)>,
     /// How many events they held together.
     pub events: u64,

@@ -21,10 +21,15 @@ struct Http {
 impl Http {
     fn request(&self, method: &str, path: &str, body: &str) -> String {
         let (token, len) = (&self.token, body.len());
-        format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\
-             \r\nContent-Type: application/json\r\nContent-Length: {len}\r\n\r\n{body}"
-        )
+        let head = [
+            format!("{method} {path} HTTP/1.1"),
+            "Host: x".to_owned(),
+            "Connection: close".to_owned(),
+            format!("Authorization: Bearer {token}"),
+            "Content-Type: application/json".to_owned(),
+            format!("Content-Length: {len}"),
+        ];
+        format!("{}\r\n\r\n{body}", head.join("\r\n"))
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {

@@ -8,6 +8,7 @@
 //! Deliberately absent: signals. The second one, for the impatient, is the process's business.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use lottery::{Store, StoreFault};
@@ -68,10 +69,12 @@ impl Central {
     }
 
     /// Serves operators too.
-    #[must_use]
-    pub fn with_http(self, options: HttpOptions) -> Self {
-        let http = HttpFace::new(&self.service, Arc::clone(&self.clock), options);
-        Self { http: Some(http), ..self }
+    ///
+    /// # Errors
+    /// When the system gives no thread for it.
+    pub fn with_http(self, options: HttpOptions) -> io::Result<Self> {
+        let http = HttpFace::new(&self.service, Arc::clone(&self.clock), options)?;
+        Ok(Self { http: Some(http), ..self })
     }
 
     /// Serves agencies, and operators if so asked, until `shutdown` is cancelled; ends when all

@@ -1,6 +1,7 @@
 //! Operators and programs over HTTP: the API, metrics, and whether the central is well.
 //!
 //! ```text
+//! thread        what everything here runs on, apart from agencies
 //! face          the listener: connections within limits, each served and closed in order
 //! state         what all requests have in common
 //! guard         what holds for every request and answer: time, headers, who asks
@@ -51,6 +52,7 @@ mod people;
 mod problem;
 mod session;
 mod state;
+mod thread;
 mod time;
 mod who;
 mod winners;

@@ -215,7 +215,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             .await
             .context("can't open the draw")?;
         let central = match http {
-            Some(http) => central.with_http(http.options(&groups)?),
+            Some(http) => {
+                let options = http.options(&groups)?;
+                central.with_http(options).context("can't start the thread of HTTP")?
+            }
             None => central,
         };
         let listeners = bound.listen()?;

@@ -1,6 +1,7 @@
 //! The listener: connections within limits, each served by one task and closed in order.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::http::state::{App, State};
+use crate::http::thread::Thread;
 use crate::http::who::Peer;
 use crate::http::{HttpOptions, api};
 use crate::limits::{ACCEPT_RETRY_TIME_MAX, HTTP_FIELDS_MAX, HTTP_HEAD_LEN_MAX, HttpLimits};
@@ -33,6 +35,7 @@ pub(crate) struct HttpFace {
     listener: TcpListener,
     places: Arc<Places>,
     tasks: TaskTracker,
+    thread: Thread,
     /// No more requests.
     stopping: CancellationToken,
     cut: CancellationToken,
@@ -40,7 +43,14 @@ pub(crate) struct HttpFace {
 
 impl HttpFace {
     /// Serves nobody yet.
-    pub(crate) fn new(service: &Arc<Service>, clock: Arc<dyn Clock>, options: HttpOptions) -> Self {
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn new(
+        service: &Arc<Service>,
+        clock: Arc<dyn Clock>,
+        options: HttpOptions,
+    ) -> io::Result<Self> {
         let HttpOptions { listener, address, data, host, limits } = options;
         let places = Places::new(limits.connections_max, limits.connections_per_address_max);
         let secure_cookies = !address.ip().is_loopback();
@@ -50,7 +60,8 @@ impl HttpFace {
         let stops = stopping.clone();
         let app = State::new(service, clock, host, roster, limits, secure_cookies, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
-        Self { app, router, listener, places, tasks, stopping, cut }
+        let thread = Thread::start()?;
+        Ok(Self { app, router, listener, places, tasks, thread, stopping, cut })
     }
 
     /// Takes connections, and looks at the central for those who watch, for as long as it is
@@ -95,19 +106,21 @@ impl HttpFace {
     }
 
     fn serve(&self, stream: TcpStream, peer: IpAddr, place: Place) {
-        if set_up(&stream, &self.app.limits).is_err() {
-            // The peer is gone already.
-            return;
-        }
+        // The peer may be gone already.
+        let set_up = set_up(&stream, &self.app.limits).and_then(|()| stream.into_std());
+        let Ok(stream) = set_up else { return };
         let (app, router) = (Arc::clone(&self.app), self.router.clone());
         let (stopping, cut) = (self.stopping.clone(), self.cut.clone());
-        self.tasks.spawn(async move {
+        let connection = async move {
             let _counted = app.service.metrics().http_connected();
             let head_time_max = app.limits.head_time_max;
+            // From here on the other thread hears of it.
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
             let serving = converse(stream, peer, router, head_time_max, stopping);
             cut.run_until_cancelled(serving).await;
             drop(place);
-        });
+        };
+        self.tasks.spawn_on(connection, self.thread.runtime());
     }
 }
 
@@ -142,7 +155,7 @@ async fn converse(
     }
 }
 
-fn set_up(stream: &TcpStream, limits: &HttpLimits) -> std::io::Result<()> {
+fn set_up(stream: &TcpStream, limits: &HttpLimits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // Who takes no answer is not waited for: the system gives the connection up.
     SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time_max))

@@ -1,7 +1,5 @@
 //! Sessions: their beginning, their proof, and their ends.
 
-use std::time::Duration;
-
 use operators::OperatorsFile;
 use serde_json::json;
 
@@ -102,17 +100,6 @@ async fn another_password_ends_all_sessions() {
     assert_eq!((status(&central, &who).await, status(&central, &elsewhere).await), (401, 401));
     assert_eq!(central.log_in("viewer", PASSWORD).await.status, 401);
     assert_eq!(central.log_in("viewer", "quite another one").await.status, 200);
-}
-
-#[tokio::test]
-async fn a_session_ends_when_it_is_not_used() {
-    let central = Running::start().await;
-    let who = central.logged_in("viewer").await;
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(29 * 60)).await;
-    assert_eq!(status(&central, &who).await, 200);
-    tokio::time::advance(Duration::from_secs(30 * 60)).await;
-    assert_eq!(status(&central, &who).await, 401);
 }
 
 #[tokio::test]

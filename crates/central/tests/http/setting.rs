@@ -101,7 +101,7 @@ impl Running {
             host: Arc::new(TestHost(AtomicU64::new(0))),
             limits,
         };
-        let central = central.await.unwrap().with_http(http);
+        let central = central.await.unwrap().with_http(http).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agencies_port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();

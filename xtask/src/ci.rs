@@ -2,7 +2,7 @@
 
 use crate::steps::{cargo, step};
 use crate::torture::Ending;
-use crate::{instructions, models, test, tidy, torture};
+use crate::{browser, instructions, models, schemathesis, test, tidy, torture};
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 const CLIPPY: &[&str] =
@@ -31,6 +31,9 @@ const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links";
 /// figures of docs/reliability.md are of many more.
 const TORTURE_ROUNDS: u64 = 5;
 
+/// Requests made up for each path of the API: a quarter of a minute.
+const SCHEMATHESIS_EXAMPLES: u32 = 50;
+
 pub(crate) fn run() -> anyhow::Result<()> {
     step("fmt", || cargo(FMT, None))?;
     step("tidy", tidy::run)?;
@@ -40,6 +43,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("models", || models::run(None))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
+    step("browser", browser::run)?;
+    step("schemathesis", || schemathesis::run(SCHEMATHESIS_EXAMPLES, 0))?;
     step("instructions", || instructions::run(false))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;
     println!("--- all green");

@@ -115,6 +115,29 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 
+    /// A day of the lottery by the console, in a real browser
+    ///
+    /// As two operators would, with five agencies and a phone beside. Leaves screenshots in
+    /// target/browser. Needs Debian's chromium and chromium-driver.
+    #[command(after_help = "Example:\n  cargo xtask browser")]
+    Browser,
+
+    /// Made-up requests to every path of the API
+    ///
+    /// Asks a central all that the description of its API allows, and much that it does not. Fails
+    /// when an answer is not as described, or is a failure of the central's own. Needs Python with
+    /// venv, and PyPI the first time.
+    #[command(after_help = "Examples:\n  cargo xtask schemathesis\n  \
+                            cargo xtask schemathesis --examples 200 --seed 42")]
+    Schemathesis {
+        /// Requests made up for each path, besides those that try each bound of it
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        examples: u32,
+        /// What they are made up from
+        #[arg(long, value_name = "S", default_value_t = 0)]
+        seed: u32,
+    },
+
     /// Bolillero beside what could be used instead of it
     ///
     /// The same batches, made durable and acknowledged one by one over the same connections, by

@@ -7,12 +7,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
 mod bench_peers;
+mod browser;
 mod ci;
 mod command;
 mod fuzz;
 mod hostile;
 mod instructions;
 mod models;
+mod schemathesis;
 mod sim;
 mod steps;
 mod test;
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
         Command::Models { replay } => models::run(replay_of(replay).as_ref()),
         Command::Instructions { record } => instructions::run(record),
+        Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
+        Command::Browser => browser::run(),
         Command::Hostile => hostile::run(),
         Command::BenchPeers(args) => bench_peers::run(&args),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),

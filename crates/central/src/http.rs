@@ -10,7 +10,8 @@
 //! people        operators and their tokens
 //! draws         their life, as operators lead it
 //! agencies      who is registered, who may bet, who is connected
-//! bets, lines   searched, and taken as a whole; answers written while they are made
+//! bets          searched
+//! export, lines taken as a whole; answers written while they are made
 //! winners       who won, and what each agency has to its account
 //! audit         who did what
 //! health        whether it lives, is ready, and what it counted
@@ -39,6 +40,7 @@ mod bets;
 mod board;
 mod console;
 mod draws;
+mod export;
 mod face;
 mod guard;
 mod health;
@@ -90,4 +92,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the system does not say.
     fn disk_free_len(&self) -> std::io::Result<u64>;
+
+    /// How many events each durable write of the ledger held.
+    fn groups(&self) -> GroupCounts;
+}
+
+/// Durable writes by how many events they held.
+#[derive(Clone, Debug, Default)]
+pub struct GroupCounts {
+    /// The upper bound of each class, ascending (none: without bound), and how many are in it.
+    pub counts: Vec<(Option<u64>, u64)>,
+    /// How many events they held together.
+    pub events: u64,
 }

@@ -84,8 +84,10 @@ pub(crate) const HASHINGS_MAX: usize = 1;
 pub(crate) const READINGS_MAX: usize = 1;
 /// Bets that one search looks at, before it answers with what it found and where to go on.
 pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
-/// Parts of an export, of one batch each, that wait to be sent.
-pub(crate) const EXPORT_PARTS_MAX: usize = 64;
+/// What an export is sent in parts of.
+pub(crate) const EXPORT_PART_LEN: usize = 64 * 1024;
+/// Parts of an export that wait to be sent.
+pub(crate) const EXPORT_PARTS_MAX: usize = 16;
 /// Most items in one page of an answer, and how many there are when nothing was said.
 pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
 /// See [`PAGE_ITEMS_MAX`].

@@ -22,6 +22,7 @@ use crate::block_buffer::BlockBuffer;
 use crate::body::Body;
 use crate::contents::Contents;
 use crate::disk::DiskFile;
+use crate::groups::Groups;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
 use crate::record::{self, Chain, Place};
 use crate::recovery::Recovered;
@@ -93,6 +94,7 @@ pub(crate) struct Engine {
     /// Records that are not durable yet, behind the part of their first block that is.
     buffer: BlockBuffer,
     answers: Vec<Answer>,
+    groups: Arc<Groups>,
     poison: Option<StoreFault>,
 }
 
@@ -130,8 +132,14 @@ impl Engine {
             active,
             buffer,
             answers: Vec::new(),
+            groups: Arc::default(),
             poison: None,
         })
+    }
+
+    /// Counts the groups that it writes.
+    pub(crate) fn groups(&self) -> &Arc<Groups> {
+        &self.groups
     }
 
     /// Makes sure that there is a segment to write to, and others ready behind it, so that nothing
@@ -275,6 +283,7 @@ impl Engine {
         {
             match active.write(&mut self.buffer) {
                 Ok(len) => {
+                    self.groups.add(self.next_sequence - self.group);
                     self.group = self.next_sequence;
                     self.source.written(len);
                 }

@@ -9,6 +9,7 @@ use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, Folder};
 use crate::engine::{Engine, Request};
 use crate::error::Fault;
+use crate::groups::Groups;
 use crate::keeper::Keeper;
 use crate::limits::{
     BLOCK_LEN, GROUP_REQUESTS_MAX, SEGMENT_LEN_DEFAULT, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
@@ -50,6 +51,7 @@ pub struct Ledger {
     committer: Option<JoinHandle<()>>,
     segments: Segments,
     report: Report,
+    groups: Arc<Groups>,
     write_mode: &'static str,
 }
 
@@ -81,6 +83,7 @@ impl Ledger {
             .map_err(|error| failed("starting", error))?;
         let mut engine = Engine::new(recovered, Box::new(keeper), options.segment_len)?;
         engine.start().map_err(refused)?;
+        let groups = Arc::clone(engine.groups());
         let (sender, receiver) = mpsc::channel();
         let committer = thread::Builder::new()
             .name("ledger-commit".to_owned())
@@ -95,6 +98,7 @@ impl Ledger {
             committer: Some(committer),
             segments,
             report,
+            groups,
             write_mode,
         })
     }
@@ -103,6 +107,12 @@ impl Ledger {
     #[must_use]
     pub fn report(&self) -> Report {
         self.report
+    }
+
+    /// How many events each durable write held since it was opened.
+    #[must_use]
+    pub fn groups(&self) -> &Arc<Groups> {
+        &self.groups
     }
 
     /// How durable writes are done, for people.

@@ -20,6 +20,7 @@ mod contract;
 pub mod disk;
 mod engine;
 mod error;
+mod groups;
 mod index;
 mod keeper;
 mod ledger;
@@ -37,6 +38,7 @@ mod sync;
 
 pub use archive::{Archive, Entry, Summary};
 pub use error::{Damage, Fault};
+pub use groups::Groups;
 pub use ledger::{Ledger, Options};
 pub use record::Chain;
 pub use recovery::Report;

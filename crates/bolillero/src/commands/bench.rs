@@ -22,6 +22,7 @@ mod tls;
 mod turns;
 mod usage;
 mod waiting;
+mod watched;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,8 @@ enum Scenario {
     Waiting,
     /// Five agencies in plain text and by TLS, in turns; and what an idle connection takes.
     Tls,
+    /// Five agencies alone and with ten boards of the console open, in turns.
+    Watched,
     /// Ledgers that grow large, their draw, and opening them.
     Large,
 }
@@ -156,6 +159,7 @@ async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
         idle: None,
         waiting: None,
         tls: None,
+        watched: None,
         large: Vec::new(),
     };
     let bar = progress::counter("measurements");
@@ -187,6 +191,9 @@ async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
     }
     if wants(Scenario::Tls) {
         figures.tls = Some(by_tls(folder, &typical, time, || bar.inc(1)).await?);
+    }
+    if wants(Scenario::Watched) {
+        figures.watched = Some(watched(folder, &typical, time, || bar.inc(1)).await?);
     }
     if wants(Scenario::Large) {
         for &bets in &args.ledger_bets {
@@ -297,6 +304,28 @@ async fn by_tls(
     let greeted_bytes_each = tls::greeted_bytes_each(folder, &certificates).await?;
     certificates.remove()?;
     Ok(figures::Tls { cases, greeted_bytes_each })
+}
+
+async fn watched(
+    folder: &Path,
+    batches: &Batches,
+    time: Duration,
+    mut one_more: impl FnMut(),
+) -> anyhow::Result<figures::Watched> {
+    let (batches, until) = (batches.clone(), Until::Elapsed(time));
+    let plan = Plan { batches, window: WINDOW, rate: None, until };
+    let mut turns = Vec::new();
+    for _ in 0..TURNS {
+        turns.push(watched::Turn::measure(folder, AGENCIES, &plan).await?);
+        one_more();
+    }
+    let rate = |slice: &Slice| slice.sent.batches_per_second();
+    Ok(figures::Watched {
+        boards: watched::WATCHERS,
+        alone: spoken(turns.iter().map(|turn| &turn.alone))?,
+        watched: spoken(turns.iter().map(|turn| &turn.watched))?,
+        ratio: median(turns.iter().map(|turn| rate(&turn.watched) / rate(&turn.alone))),
+    })
 }
 
 fn spoken<'a>(slices: impl Iterator<Item = &'a Slice> + Clone) -> anyhow::Result<figures::Spoken> {

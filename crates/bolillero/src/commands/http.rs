@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use central::{Host, HttpLimits, HttpOptions};
+use central::{GroupCounts, Host, HttpLimits, HttpOptions};
+use ledger::Groups;
 use tokio::net::TcpSocket;
 
 use super::listening;
@@ -23,6 +24,7 @@ pub(super) struct Bound {
 
 struct Machine {
     data: PathBuf,
+    groups: Arc<Groups>,
 }
 
 /// Takes the address.
@@ -33,7 +35,7 @@ pub(super) async fn bound(listen: &str, data: &Path) -> Result<Bound, Ending> {
 
 impl Bound {
     /// Listens. To be called once the data folder is there.
-    pub(super) fn options(self) -> anyhow::Result<HttpOptions> {
+    pub(super) fn options(self, groups: &Arc<Groups>) -> anyhow::Result<HttpOptions> {
         let Self { socket, listen, data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| listening::cant_listen(&listen))?;
@@ -43,7 +45,7 @@ impl Bound {
             let advice = "not encrypted: let a proxy with TLS stand before it";
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
-        let host = Arc::new(Machine { data: data.clone() });
+        let host = Arc::new(Machine { data: data.clone(), groups: Arc::clone(groups) });
         Ok(HttpOptions { listener, address, data, host, limits: HttpLimits::default() })
     }
 }
@@ -56,5 +58,9 @@ impl Host for Machine {
     fn disk_free_len(&self) -> io::Result<u64> {
         let disk = rustix::fs::statvfs(&self.data)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn groups(&self) -> GroupCounts {
+        GroupCounts { counts: self.groups.counts().collect(), events: self.groups.events() }
     }
 }

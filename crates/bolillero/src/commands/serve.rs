@@ -208,14 +208,14 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         None => None,
     };
     let ledger = Arc::new(open_ledger(&data, ledger_options)?);
-    let store = Arc::clone(&ledger);
+    let (store, groups) = (Arc::clone(&ledger), Arc::clone(ledger.groups()));
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
         let central = Central::open(store, Arc::new(SystemClock), options)
             .await
             .context("can't open the draw")?;
         let central = match http {
-            Some(http) => central.with_http(http.options()?),
+            Some(http) => central.with_http(http.options(&groups)?),
             None => central,
         };
         let listeners = bound.listen()?;

@@ -143,10 +143,7 @@ pub(super) async fn disable(
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<AgencyView>, Problem> {
     let registration = known(&app, number).await?;
-    let disabled = Registration { enabled: false, ..registration };
-    let view = set(&app, &who, &why, disabled).await?;
-    app.service.presence().disconnect(AgencyId(number));
-    Ok(view)
+    set(&app, &who, &why, Registration { enabled: false, ..registration }).await
 }
 
 /// Connections of agencies, from old to new

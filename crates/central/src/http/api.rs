@@ -15,7 +15,9 @@ use utoipa_axum::routes;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::{COOKIE, authenticate};
-use crate::http::{agencies, audit, bets, console, draws, guard, health, people, session, winners};
+use crate::http::{
+    agencies, audit, bets, console, draws, export, guard, health, people, session, winners,
+};
 
 /// What paths of the API begin with.
 pub(super) const BELOW_API: &str = "/api/v1";
@@ -80,7 +82,8 @@ fn authenticated() -> OpenApiRouter<App> {
         .routes(routes!(winners::winners))
         .routes(routes!(winners::settlement))
         .routes(routes!(bets::search))
-        .routes(routes!(bets::export))
+        .routes(routes!(export::csv))
+        .routes(routes!(export::parquet))
         .routes(routes!(agencies::agencies))
         .routes(routes!(agencies::register))
         .routes(routes!(agencies::enable))

@@ -1,17 +1,14 @@
-//! Bets of a draw: searched, and taken as a whole.
+//! Bets of a draw, searched.
 //!
 //! Nobody may learn before the draw how much is on which number: before it was made bets are
-//! searched by document only, by auditors only, and taken by nobody.
+//! searched by document only, and by auditors only.
 
 #![allow(unused_qualifications, reason = "in what utoipa makes of `Sought`")]
 
 use std::ops::ControlFlow;
 
 use axum::Json;
-use axum::body::Body as Answered;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use lottery::{AgencyId, Bet, DrawId, DrawStatus, StoredBatch};
 use operators::Permission;
 use serde::{Deserialize, Serialize};
@@ -21,16 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 use crate::http::api::Refusals;
 use crate::http::draws::{LifeState, status};
 use crate::http::input::{InPath, InQuery};
-use crate::http::lines;
 use crate::http::page::{Page, PageParams};
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::Who;
 use crate::limits::SEARCHED_BETS_MAX;
 
-const CSV_HEADER: &[u8] = b"agency,first_name,last_name,document,birthdate,number\n";
 const CHECKED: &str = "bets are stored only once they were checked";
-const IN_MEMORY: &str = "memory takes what is written";
 
 /// A bet, as it is stored.
 #[derive(Serialize, ToSchema)]
@@ -119,54 +113,6 @@ pub(super) async fn search(
     Ok(Json(Page::ending(search.found, next.as_deref())))
 }
 
-/// Take the bets of a draw, as CSV
-///
-/// In the order in which they were stored. Once the draw was made for auditors, once it was
-/// published for operators too.
-#[utoipa::path(
-    get, path = "/api/v1/draws/{id}/bets.csv", tag = "bets",
-    params(("id" = u32, Path, description = "The draw's number")),
-    responses(
-        (status = 200, description = "Bets", body = String, content_type = "text/csv"),
-        Refusals
-    )
-)]
-pub(super) async fn export(
-    State(app): State<App>,
-    who: Who,
-    InPath(id): InPath<u32>,
-) -> Result<Response, Problem> {
-    who.must(Permission::Export)?;
-    let status = status(&app, DrawId(id)).await?;
-    match LifeState::of(&status) {
-        LifeState::Published => {}
-        LifeState::Drawn => who.must(Permission::ExportBeforePublication)?,
-        _ => return Err(Problem::not_yet("the draw has not been made")),
-    }
-    app.note(&who, format!("export the bets of draw {id} \"{}\"", status.terms.name)).await?;
-    let (turn, (writer, lines)) = (app.reading().await, lines::begun_with(CSV_HEADER));
-    tokio::spawn(async move {
-        let scanned = app.service.scan(DrawId(id), (writer, true), {
-            let stopping = app.stopping.clone();
-            move |(writer, whole), batch| {
-                *whole = !stopping.is_cancelled() && writer.put(csv_of(&batch));
-                if *whole { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            }
-        });
-        match scanned.await {
-            Ok((writer, true)) => writer.end().await,
-            // Who asked is gone, or the central ends: the answer breaks off.
-            Ok((_, false)) => {}
-            Err(error) => tracing::error!(action = "exportar", result = "fail", error = %error),
-        }
-        drop(turn);
-    });
-    let name = format!("attachment; filename=\"draw-{id}.csv\"");
-    let kind = "text/csv; charset=utf-8".to_owned();
-    let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Answered::new(lines)).into_response())
-}
-
 /// Nobody learns before the draw what would win.
 fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<(), Problem> {
     let state = LifeState::of(status);
@@ -179,19 +125,6 @@ fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<(), Pro
         return Err(Problem::not_yet(detail));
     }
     Ok(())
-}
-
-fn csv_of(batch: &StoredBatch<'_>) -> Vec<u8> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let agency = batch.agency.to_string();
-    for bet in batch.bets() {
-        let bet = bet.expect(CHECKED);
-        let (birthdate, number) = (bet.birthdate().to_string(), bet.number().to_string());
-        let names = [bet.first_name(), bet.last_name(), bet.document()];
-        let row = [&agency, names[0], names[1], names[2], &birthdate, &number];
-        csv.write_record(row).expect(IN_MEMORY);
-    }
-    csv.into_inner().expect(IN_MEMORY)
 }
 
 impl Search {

@@ -8,6 +8,7 @@ use lottery::DrawState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::GroupCounts;
 use crate::http::state::App;
 use crate::metrics::Exposition;
 use crate::service::{Connected, Identity};
@@ -71,12 +72,26 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
         let name = draw.terms.name.as_str();
         told.value("bolillero_draw", &[("draw", name), ("state", state_name(draw.state()))], 1);
     }
+    tell_groups(&app.host.groups(), &mut told);
     if let Ok(len) = app.host.disk_free_len() {
         told.about("bolillero_disk_free_bytes", "gauge", "Room on the ledger's disk.");
         told.value("bolillero_disk_free_bytes", &[], len);
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], told.into_text())
+}
+
+fn tell_groups(groups: &GroupCounts, told: &mut Exposition) {
+    let name = "bolillero_group_events";
+    told.about(name, "histogram", "Events that one durable write held.");
+    let mut so_far = 0;
+    for (bound, count) in &groups.counts {
+        so_far += count;
+        let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| bound.to_string());
+        told.value("bolillero_group_events_bucket", &[("le", &bound)], so_far);
+    }
+    told.value("bolillero_group_events_sum", &[], groups.events);
+    told.value("bolillero_group_events_count", &[], so_far);
 }
 
 fn state_name(state: DrawState) -> &'static str {

@@ -3,7 +3,7 @@
 //! It has an end only when its writer said so: one that broke off, for whatever reason, breaks the
 //! connection off, so that nobody takes a part for the whole.
 
-use std::io;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -29,25 +29,30 @@ enum Part {
     End,
 }
 
-/// An answer that begins with these bytes.
-pub(super) fn begun_with(first: &'static [u8]) -> (Writer, Lines) {
+/// An answer to be written.
+pub(super) fn channel() -> (Writer, Lines) {
     let (sender, receiver) = mpsc::channel(EXPORT_PARTS_MAX);
-    let taken = sender.try_send(Part::Bytes(Bytes::from_static(first)));
-    assert!(taken.is_ok(), "a new channel has room");
     (Writer { parts: sender }, Lines { parts: receiver, ended: false })
 }
 
 impl Writer {
-    /// Adds bytes; waits while too many wait to be sent. Says whether somebody still wants them.
-    /// Blocks.
-    pub(super) fn put(&self, bytes: Vec<u8>) -> bool {
-        self.parts.blocking_send(Part::Bytes(bytes.into())).is_ok()
+    /// That was all. Blocks.
+    pub(super) fn end(self) {
+        // Nobody is left to be told when this fails.
+        let _ = self.parts.blocking_send(Part::End);
+    }
+}
+
+/// Blocks while too many parts wait to be sent. Fails once nobody wants them.
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let part = Part::Bytes(Bytes::copy_from_slice(bytes));
+        let sent = self.parts.blocking_send(part);
+        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// That was all.
-    pub(super) async fn end(self) {
-        // Nobody is left to be told when this fails.
-        let _ = self.parts.send(Part::End).await;
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -83,29 +88,37 @@ mod tests {
         to_bytes(axum::body::Body::new(lines), usize::MAX).await
     }
 
+    /// What the writer does on its thread.
+    fn written(mut writer: Writer, work: impl FnOnce(&mut Writer) -> bool + Send + 'static) {
+        tokio::task::spawn_blocking(move || {
+            if work(&mut writer) {
+                writer.end();
+            }
+        });
+    }
+
     #[tokio::test]
     async fn what_was_written_is_read_to_its_end() {
-        let (writer, lines) = begun_with(b"a\n");
-        let writing = tokio::task::spawn_blocking(move || {
-            assert!((0..1000).all(|_| writer.put(b"b\n".to_vec())));
-            writer
-        });
-        let reading = tokio::spawn(read(lines));
-        writing.await.unwrap().end().await;
-        assert_eq!(reading.await.unwrap().unwrap().len(), 2002);
+        let (writer, lines) = channel();
+        written(writer, |writer| (0..1000).all(|_| writer.write_all(b"b\n").is_ok()));
+        assert_eq!(read(lines).await.unwrap().len(), 2000);
     }
 
     #[tokio::test]
     async fn a_part_is_not_taken_for_the_whole() {
-        let (writer, lines) = begun_with(b"a\n");
-        drop(writer);
+        let (writer, lines) = channel();
+        written(writer, |writer| {
+            writer.write_all(b"a\n").unwrap();
+            false
+        });
         assert!(read(lines).await.is_err());
     }
 
     #[tokio::test]
     async fn a_writer_whom_nobody_reads_is_told() {
-        let (writer, lines) = begun_with(b"a\n");
+        let (mut writer, lines) = channel();
         drop(lines);
-        assert!(!tokio::task::spawn_blocking(move || writer.put(Vec::new())).await.unwrap());
+        let told = tokio::task::spawn_blocking(move || writer.write(b"a").unwrap_err().kind());
+        assert_eq!(told.await.unwrap(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -21,6 +21,15 @@ impl Service {
     /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of
     /// room is made when the number is entered again, or at the next start.
     pub async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
+        // A task of its own: whoever asked may leave before the answer, and what is on record must
+        // take effect all the same.
+        let service = Arc::clone(self);
+        let acting = async move { service.act_to_the_end(signed).await };
+        let acted = self.tasks.spawn_on(acting, &self.runtime).await;
+        acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
+    }
+
+    async fn act_to_the_end(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
         let now = self.clock.now();
         let acting = signed.clone();
         let acted = ask(&self.failure, |done| self.store.act(acting, now, done)).await?;

@@ -34,6 +34,7 @@ fn table() -> Vec<Row> {
         ("GET", "/api/v1/draws/9/settlement", None, [401, 403, 404, 404, 404]),
         ("GET", "/api/v1/draws/9/bets", None, [401, 403, 404, 404, 404]),
         ("GET", "/api/v1/draws/9/bets.csv", None, [401, 403, 404, 404, 404]),
+        ("GET", "/api/v1/draws/9/bets.parquet", None, [401, 403, 404, 404, 404]),
         ("GET", "/api/v1/agencies", None, all),
         ("PUT", "/api/v1/agencies/7", Some(json!({})), runners(400)),
         ("POST", "/api/v1/agencies/9/enable", Some(json!({})), runners(404)),

@@ -91,7 +91,7 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> Answer {
         }
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap();
-    let text = String::from_utf8(bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     Answer { status, head: head.to_owned(), body: body.to_owned() }

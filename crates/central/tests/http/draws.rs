@@ -112,7 +112,8 @@ impl Day {
                 assert!(!told.contains(&number) && !told.contains(WINNER), "{role} {path}: {told}");
             }
         }
-        for path in ["winners", "settlement", "bets.csv", "bets", "bets?number=7574"] {
+        let told_later = ["winners", "settlement", "bets.csv", "bets.parquet", "bets"];
+        for path in told_later.into_iter().chain(["bets?number=7574"]) {
             let path = format!("/api/v1/draws/1/{path}");
             let statuses = self.statuses(&path).await;
             assert!(statuses.iter().all(|status| [403, 409].contains(status)), "{path}");
@@ -161,7 +162,8 @@ async fn two_people_enter_the_number_and_one_person_is_not_two() {
 async fn what_is_told_of_bets_depends_on_who_asks_and_on_the_draws_life() {
     let day = Day::with_bets().await;
     let by_document = format!("/api/v1/draws/1/bets?document={WINNER}");
-    let (csv, winners) = ("/api/v1/draws/1/bets.csv", "/api/v1/draws/1/winners");
+    let (csv, parquet) = ("/api/v1/draws/1/bets.csv", "/api/v1/draws/1/bets.parquet");
+    let winners = "/api/v1/draws/1/winners";
     // Viewer, operator, auditor, admin.
     let auditors = [403, 403, 200, 403];
     let later = [403, 409, 409, 409];
@@ -175,6 +177,7 @@ async fn what_is_told_of_bets_depends_on_who_asks_and_on_the_draws_life() {
     assert_eq!(day.statuses(&by_document).await, auditors);
     assert_eq!(day.statuses("/api/v1/draws/1/bets?number=7574").await, auditors);
     assert_eq!(day.statuses(csv).await, auditors);
+    assert_eq!(day.statuses(parquet).await, auditors);
     assert_eq!(day.statuses(winners).await, but_viewers);
     assert_eq!(day.statuses("/api/v1/draws/1/settlement").await, but_viewers);
     assert_eq!(day.post("/api/v1/draws/1/publish", &json!({})).await["state"], "published");

@@ -134,6 +134,9 @@ async fn what_was_counted_is_told() {
         "bolillero_batches_total{result=\"accepted\"} 0",
         "bolillero_http_connections 1",
         "bolillero_agency_connections{identity=\"claimed\"} 0",
+        "bolillero_group_events_bucket{le=\"1\"} 2",
+        "bolillero_group_events_bucket{le=\"+Inf\"} 3",
+        "bolillero_group_events_sum 7",
         "bolillero_disk_free_bytes 12345",
     ] {
         assert!(metrics.body.lines().any(|it| it == line), "{line}: {}", metrics.body);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use central::{
-    Central, Clock, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options, ServeError,
+    Central, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options,
+    ServeError,
 };
 use lottery::{MemoryStore, Timestamp};
 use operators::{Name, OperatorsFile, Password, Role};
@@ -60,6 +61,10 @@ impl Host for TestHost {
 
     fn disk_free_len(&self) -> std::io::Result<u64> {
         Ok(12_345)
+    }
+
+    fn groups(&self) -> GroupCounts {
+        GroupCounts { counts: vec![(Some(1), 2), (None, 1)], events: 7 }
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct Figures {
     pub(super) idle: Option<Idle>,
     pub(super) waiting: Option<Waiting>,
     pub(super) tls: Option<Tls>,
+    pub(super) watched: Option<Watched>,
     pub(super) large: Vec<Large>,
 }
 
@@ -132,6 +133,16 @@ pub(super) struct Spoken {
     pub(super) batches_per_second: f64,
     pub(super) ack_us: Latency,
     pub(super) central_cpu_s_per_million_bets: f64,
+}
+
+/// The same load with nobody watching and with boards of the console open, in turns.
+#[derive(Debug, Serialize)]
+pub(super) struct Watched {
+    pub(super) boards: usize,
+    pub(super) alone: Spoken,
+    pub(super) watched: Spoken,
+    /// Of the rates of each turn.
+    pub(super) ratio: f64,
 }
 
 /// From the last FINISH until an agency has all its winners.

@@ -2,7 +2,9 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::figures::{Disk, Figures, Idle, Intake, Large, Latency, Loopback, Tls, Waiting};
+use super::figures::{
+    Disk, Figures, Idle, Intake, Large, Latency, Loopback, Spoken, Tls, Waiting, Watched,
+};
 
 /// All that was measured.
 pub(super) fn describe(figures: &Figures) -> String {
@@ -18,6 +20,7 @@ pub(super) fn describe(figures: &Figures) -> String {
     text += &figures.idle.as_ref().map(idle).unwrap_or_default();
     text += &figures.waiting.as_ref().map(waiting).unwrap_or_default();
     text += &figures.tls.as_ref().map(tls).unwrap_or_default();
+    text += &figures.watched.as_ref().map(watched).unwrap_or_default();
     figures.large.iter().for_each(|large| text += &large_ledger(large));
     text
 }
@@ -135,20 +138,34 @@ fn idle(of: &Idle) -> String {
     )
 }
 
+const SPOKEN: [&str; 6] = ["", "in flight", "batches/s", "p50 us", "p99 us", "central cpu"];
+
+fn watched(of: &Watched) -> String {
+    let mut rows = table(&SPOKEN);
+    for (boards, spoken) in [(0, &of.alone), (of.boards, &of.watched)] {
+        rows.add_row(spoken_row(format!("{boards} boards open"), String::new(), spoken));
+    }
+    format!("\n{rows}\n(cpu in seconds per million bets)\n{:.2} of the rate alone\n", of.ratio)
+}
+
+fn spoken_row(way: String, in_flight: String, spoken: &Spoken) -> [String; 6] {
+    [
+        way,
+        in_flight,
+        format!("{:.0}", spoken.batches_per_second),
+        spoken.ack_us.p50.to_string(),
+        spoken.ack_us.p99.to_string(),
+        format!("{:.2}", spoken.central_cpu_s_per_million_bets),
+    ]
+}
+
 fn tls(of: &Tls) -> String {
-    let mut rows = table(&["", "in flight", "batches/s", "p50 us", "p99 us", "central cpu"]);
+    let mut rows = table(&SPOKEN);
     let mut ratios = String::new();
     for case in &of.cases {
         let in_flight = format!("{} x {} x {}", case.agencies, case.window, case.bytes_per_batch);
         for (way, spoken) in [("plain text", &case.plain), ("TLS", &case.tls)] {
-            rows.add_row([
-                way.to_owned(),
-                in_flight.clone(),
-                format!("{:.0}", spoken.batches_per_second),
-                spoken.ack_us.p50.to_string(),
-                spoken.ack_us.p99.to_string(),
-                format!("{:.2}", spoken.central_cpu_s_per_million_bets),
-            ]);
+            rows.add_row(spoken_row(way.to_owned(), in_flight.clone(), spoken));
         }
         ratios += &format!("{in_flight}: {:.2} of the rate in plain text\n", case.ratio);
     }

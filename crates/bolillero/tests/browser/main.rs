@@ -1,0 +1,143 @@
+//! The console as an operator meets it: a real browser, a real central, real agencies.
+//!
+//! Needs Debian's chromium and chromium-driver: `cargo xtask browser`. Leaves screenshots in
+//! `target/browser/`.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod console;
+mod driver;
+
+use console::Console;
+use support::{Bets, Central, agency, run_well, str};
+
+const PASSWORD: &str = "una clave bien larga";
+/// So that the agencies are seen at work.
+const SLOWLY: &[&str] = &["--batch-max-bets", "5", "--window", "1"];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: cargo xtask browser"]
+async fn a_day_of_the_lottery_by_the_console() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let bets = Bets::generated(&folder.path().join("bets"), 2_000);
+    for (name, role) in [("ana", "admin"), ("eva", "operator")] {
+        let add = ["operator", "add", name, "--role", role, "--data", str(&data)];
+        driver::with_input(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
+    }
+    let central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
+    let line = central.process.log.iter().find(|line| line.contains("action: escuchar_http"));
+    let http = line.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+    let ana = Console::open(&http, "es-AR", (1280, 900)).await;
+
+    // The first login, wrong and right; the board says what to do.
+    ana.log_in("ana", "no es esta clave").await;
+    ana.sees("El nombre o la contraseña no son correctos.").await;
+    ana.log_in("ana", PASSWORD).await;
+    ana.sees("Todavía no hay ningún sorteo").await;
+    ana.shoot("board-empty").await;
+
+    // A draw is announced and opened.
+    ana.go("/draws").await;
+    ana.fill("name", "Quiniela nocturna").await;
+    ana.fill("agencies", "1-5").await;
+    ana.press("Anunciar").await;
+    ana.sees("Abrir la venta").await;
+    ana.press("Abrir").await;
+    ana.sees("Sorteo abierto.").await;
+
+    // Five agencies arrive on the board, which nobody loads again.
+    ana.go("/").await;
+    let total = ana.text_of("#bets").await;
+    assert_eq!(total, "0");
+    let agencies: Vec<_> =
+        (1..=5).map(|id| agency(id, &central.address, bets.file(id), SLOWLY)).collect();
+    ana.sees("sin cifrar").await;
+    ana.shoot("board-live").await;
+    let phone = Console::open(&http, "es-AR", (390, 844)).await;
+    phone.log_in("ana", PASSWORD).await;
+    phone.sees("Quiniela nocturna").await;
+    phone.shoot("board-phone").await;
+    assert!(phone.is_as_wide_as_the_window().await, "the page is wider than the phone");
+    phone.close().await;
+    ana.waits_for("#finished", "5 / 5").await;
+    assert_eq!(ana.text_of("#bets").await, grouped(bets.count()));
+    ana.shoot("board-finished").await;
+
+    // Closed, for good and not by mistake; then the number, by two who do not see each other's.
+    ana.go("/draws/1").await;
+    ana.press("Cerrar el sorteo").await;
+    ana.sees("Cerrar la venta").await;
+    ana.tick("sure").await;
+    ana.press("Cerrar el sorteo").await;
+    ana.sees("Ingresar el número del extracto").await;
+    let eva = Console::open(&http, "en-US", (1280, 900)).await;
+    eva.log_in("eva", PASSWORD).await;
+    let wrong = if bets.winning_number == "1" { "2" } else { "1" };
+    ana.enter_number(wrong).await;
+    ana.sees("Falta que lo ingrese otro operador").await;
+    eva.go("/draws/1").await;
+    eva.sees("ana has entered the number").await;
+    assert!(
+        !eva.page().await.contains("value=\"1\""),
+        "the number is shown to the second operator"
+    );
+    eva.enter_number(&bets.winning_number).await;
+    eva.sees("The numbers differ. Both operators must enter it again.").await;
+    eva.shoot("numbers-differ-english").await;
+    eva.enter_number(&bets.winning_number).await;
+    eva.sees("Another operator must enter it now").await;
+    ana.go("/draws/1").await;
+    ana.enter_number(&bets.winning_number).await;
+    ana.sees("Los dos números coinciden").await;
+
+    // The winners are looked at, published, and told to the agencies.
+    for id in 1..=5 {
+        for document in bets.winners(id) {
+            ana.sees(&document).await;
+        }
+    }
+    ana.shoot("winners").await;
+    ana.tick("sure").await;
+    ana.press("Publicar").await;
+    ana.sees("Ganadores publicados.").await;
+    for (id, agency) in (1..).zip(agencies) {
+        let ended = agency.ended();
+        assert_eq!(ended.code, Some(0), "agency {id}: {:#?}", ended.log);
+        let mut told: Vec<_> = ended.stdout.lines().map(str::to_owned).collect();
+        let mut expected = bets.winners(id);
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "agency {id}");
+    }
+    let csv = ana.download("CSV").await;
+    assert_eq!(csv.lines().count(), bets.count() + 1, "a header and every bet");
+    ana.go("/draws/1/acta").await;
+    ana.sees("Acta del sorteo").await;
+    ana.shoot("record").await;
+
+    // The trail, and both languages.
+    ana.go("/audit").await;
+    ana.sees("publicó el sorteo 1").await;
+    ana.sees("eva").await;
+    ana.follow("English").await;
+    ana.sees("published draw 1").await;
+    ana.shoot("audit-english").await;
+    ana.press("Log out").await;
+    ana.sees("Console of the lottery central.").await;
+    ana.close().await;
+    eva.close().await;
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    let audit = run_well(&["audit", "--data", str(&data)]);
+    assert!(audit.contains("operator eva: entered a number for draw 1"), "{audit}");
+}
+
+/// A number as it is written in Argentina.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let (head, tail) = digits.split_at(digits.len().saturating_sub(3));
+    if head.is_empty() { tail.to_owned() } else { format!("{head}.{tail}") }
+}

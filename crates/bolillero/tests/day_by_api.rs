@@ -1,0 +1,19 @@
+//! A whole day by the API alone: the script that people read, run as it is.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+use std::process::Command;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/day.sh");
+
+#[test]
+fn a_day_goes_from_an_empty_folder_to_published_winners() {
+    let mut script = Command::new("bash");
+    script.arg(SCRIPT).env("BOLILLERO", env!("CARGO_BIN_EXE_bolillero"));
+    let output = script.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{told}");
+    let last = said.lines().last().unwrap();
+    assert!(last.ends_with(" settled"), "{said}");
+}

@@ -1,0 +1,115 @@
+//! The bets of a draw, taken as a whole: nobody does before the draw was made.
+
+use std::error::Error;
+use std::io::{self, BufWriter};
+use std::ops::ControlFlow;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use exports::{BetsWriter, ExportError, Format};
+use lottery::{DrawId, ReadError};
+use operators::Permission;
+
+use crate::http::api::Refusals;
+use crate::http::draws::{LifeState, status};
+use crate::http::input::InPath;
+use crate::http::lines::{self, Writer};
+use crate::http::problem::Problem;
+use crate::http::state::App;
+use crate::http::who::Who;
+use crate::limits::EXPORT_PART_LEN;
+
+type File = BetsWriter<BufWriter<Writer>>;
+
+/// Take the bets of a draw, as CSV
+///
+/// In the order in which they were stored. Once the draw was made for auditors, once it was
+/// published for operators too.
+#[utoipa::path(
+    get, path = "/api/v1/draws/{id}/bets.csv", tag = "bets",
+    params(("id" = u32, Path, description = "The draw's number")),
+    responses(
+        (status = 200, description = "Bets", body = String, content_type = "text/csv"),
+        Refusals
+    )
+)]
+pub(super) async fn csv(
+    State(app): State<App>,
+    who: Who,
+    InPath(id): InPath<u32>,
+) -> Result<Response, Problem> {
+    export(app, who, DrawId(id), Format::Csv, "text/csv; charset=utf-8").await
+}
+
+/// Take the bets of a draw, as Parquet
+///
+/// The same bets, to the same people, for programs that analyse.
+#[utoipa::path(
+    get, path = "/api/v1/draws/{id}/bets.parquet", tag = "bets",
+    params(("id" = u32, Path, description = "The draw's number")),
+    responses(
+        (status = 200, description = "Bets", content_type = "application/vnd.apache.parquet"),
+        Refusals
+    )
+)]
+pub(super) async fn parquet(
+    State(app): State<App>,
+    who: Who,
+    InPath(id): InPath<u32>,
+) -> Result<Response, Problem> {
+    export(app, who, DrawId(id), Format::Parquet, "application/vnd.apache.parquet").await
+}
+
+async fn export(
+    app: App,
+    who: Who,
+    draw: DrawId,
+    format: Format,
+    kind: &'static str,
+) -> Result<Response, Problem> {
+    who.must(Permission::Export)?;
+    let status = status(&app, draw).await?;
+    match LifeState::of(&status) {
+        LifeState::Published => {}
+        LifeState::Drawn => who.must(Permission::ExportBeforePublication)?,
+        _ => return Err(ReadError::NotDrawn.into()),
+    }
+    app.note(&who, format!("export the bets of draw {draw} \"{}\"", status.terms.name)).await?;
+    let turn = app.reading().await;
+    let (writer, lines) = lines::channel();
+    let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));
+    let file = begun.map_err(|_| Problem::unavailable("the export could not be begun"))?;
+    tokio::spawn(async move {
+        if let Err(error) = write(&app, draw, file).await {
+            tracing::warn!(action = "exportar", result = "fail", error);
+        }
+        drop(turn);
+    });
+    let name = format!("attachment; filename=\"draw-{draw}.{}\"", format.extension());
+    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::new(lines)).into_response())
+}
+
+/// Writes all bets, unless whoever asked leaves or the central ends.
+async fn write(app: &App, draw: DrawId, file: File) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let stopping = app.stopping.clone();
+    let scanned = app.service.scan(draw, (file, Ok(())), move |(file, written), batch| {
+        *written = if stopping.is_cancelled() {
+            Err(ExportError::Write(io::ErrorKind::Interrupted.into()))
+        } else {
+            file.add(&batch).map(drop)
+        };
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let (file, written) = scanned.await?;
+    // What is left of the file may have to wait, when it is dropped too.
+    tokio::task::spawn_blocking(move || {
+        written?;
+        let (_, out) = file.finish()?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.end();
+        Ok(())
+    })
+    .await?
+}

@@ -70,8 +70,6 @@ pub(crate) const SILENCE_MS: u64 = 60_000;
 pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
 /// Most events that the console's trail shows.
 pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
-/// Most bets that a search in the console shows.
-pub(crate) const SEARCH_FOUND_MAX: usize = 200;
 /// Longest head of an HTTP request, in bytes.
 pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
 /// Most header fields of an HTTP request.

@@ -30,19 +30,19 @@ const CHECKED: &str = "bets are stored only once they were checked";
 #[derive(Serialize, ToSchema)]
 pub(super) struct BetView {
     /// The agency that took it.
-    agency: u32,
+    pub(super) agency: u32,
     /// The agency's number for the batch that it came in.
     chunk: u32,
     /// Of who bets.
-    first_name: String,
+    pub(super) first_name: String,
     /// Of who bets.
-    last_name: String,
+    pub(super) last_name: String,
     /// Of who bets.
-    document: String,
+    pub(super) document: String,
     /// Of who bets: YYYY-MM-DD.
-    birthdate: String,
+    pub(super) birthdate: String,
     /// What was betted on.
-    number: u32,
+    pub(super) number: u32,
 }
 
 /// Which bets.
@@ -90,27 +90,37 @@ pub(super) async fn search(
     InPath(id): InPath<u32>,
     InQuery(sought): InQuery<Sought>,
 ) -> Result<Json<Page<BetView>>, Problem> {
+    find(&app, &who, DrawId(id), sought).await.map(Json)
+}
+
+/// The bets that are sought, for who may search them; on record.
+pub(super) async fn find(
+    app: &App,
+    who: &Who,
+    draw: DrawId,
+    sought: Sought,
+) -> Result<Page<BetView>, Problem> {
     who.must(Permission::SearchBets)?;
-    let status = status(&app, DrawId(id)).await?;
-    may_search(&who, &status, &sought)?;
+    let status = status(app, draw).await?;
+    may_search(who, &status, &sought)?;
     let part = PageParams::new(sought.cursor.clone(), sought.limit);
     let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));
     // Whoever leaves before the answer is searched for no longer.
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
     if after == 0 {
-        app.note(&who, sought.note(&status)).await?;
+        app.note(who, sought.note(&status)).await?;
     }
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
     let _turn = app.reading().await;
-    let scanned = app.service.scan(DrawId(id), (search, false), |(search, broken), batch| {
+    let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
         let flow = search.look_at(batch);
         *broken = flow.is_break();
         flow
     });
     let (search, broken) = scanned.await?;
     let next = broken.then(|| search.passed.to_string());
-    Ok(Json(Page::ending(search.found, next.as_deref())))
+    Ok(Page::ending(search.found, next.as_deref()))
 }
 
 /// Nobody learns before the draw what would win.
@@ -151,6 +161,15 @@ impl Search {
 }
 
 impl Sought {
+    /// By document or by number, from a cursor on.
+    pub(super) fn by(
+        document: Option<String>,
+        number: Option<u32>,
+        cursor: Option<String>,
+    ) -> Self {
+        Self { document, number, agency: None, cursor, limit: None }
+    }
+
     /// What is on record of a search.
     fn note(&self, status: &DrawStatus) -> String {
         let part = |what: &str, of: Option<String>| of.map(|of| format!(", {what} {of}"));

@@ -27,10 +27,10 @@ pub(super) struct PageParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T: ToSchema> {
     /// The items.
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// Where the next part begins; nothing in the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 impl PageParams {

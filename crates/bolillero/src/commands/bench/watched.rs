@@ -62,8 +62,8 @@ fn add_operator(data: &Path) -> anyhow::Result<()> {
 fn watch(http: &str) -> anyhow::Result<Vec<std::thread::JoinHandle<u64>>> {
     let login = format!("{{\"name\":\"{NAME}\",\"password\":\"{PASSWORD}\"}}");
     let head = format!(
-        "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \
-         {}\r\n\r\n{login}",
+        "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{login}",
         login.len()
     );
     let (_, head) = asked(http, &head)?;

@@ -193,7 +193,7 @@ async fn page_with(
     let closes_at = operated.and_then(|operated| operated.schedule.closes_at);
     let is_early = closes_at.is_some_and(|at| app.service.now() < at);
     let entered_by = operated.and_then(|operated| operated.entered_by.as_ref());
-    let files = [("CSV", "bets.csv")];
+    let files = [("CSV", "bets.csv"), ("Parquet", "bets.parquet")];
     let files = files.map(|(name, file)| {
         let path = format!("/api/v1/draws/{draw}/{file}");
         File { name, path }

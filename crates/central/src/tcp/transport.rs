@@ -278,3 +278,94 @@ fn poll_socket(
     ready!(Pin::new(stream).poll_read(context, buffer))?;
     Poll::Ready(Ok(buffer.filled().len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pki::{AgencyFiles, Authority, CentralFiles, Subject};
+    use rustls::ClientConnection;
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
+
+    /// An agency and the central's side of its connection, which agreed on TLS in memory.
+    fn agreed(folder: &Path) -> (ClientConnection, Tls) {
+        let now = UnixTime::now();
+        let authority = Authority::create(folder, "test", 1, None, now).unwrap();
+        let hosts = Subject::Central(vec!["central.example".to_owned()]);
+        for subject in [hosts, Subject::Agency(1)] {
+            authority.issue(&subject, 1, false, now).unwrap();
+        }
+        let file = |name: &str| folder.join(name);
+        let (certificate, key) = (file("central.crt"), file("central.key"));
+        let files = CentralFiles { certificate, key, agencies_ca: file("ca.crt"), revoked: None };
+        let central = pki::central_config(&files, now).unwrap().tls;
+        let (certificate, key) = (file("agency-1.crt"), file("agency-1.key"));
+        let files = AgencyFiles { ca: file("ca.crt"), certificate, key };
+        let agency = pki::agency_config(&files, 1, now).unwrap();
+        let name = "central.example".try_into().unwrap();
+        let mut agency = ClientConnection::new(agency, name).unwrap();
+        let connection = ServerConnection::new(central).unwrap();
+        let mut tls = Tls { connection, read_ahead: 0, received: Vec::new(), ended: false };
+        while agency.is_handshaking() || tls.connection.is_handshaking() {
+            tls.decipher(&sent(&mut agency)).unwrap();
+            let mut answer = Vec::new();
+            while tls.connection.wants_write() {
+                tls.connection.write_tls(&mut answer).unwrap();
+            }
+            let mut answer = &answer[..];
+            while !answer.is_empty() {
+                agency.read_tls(&mut answer).unwrap();
+                agency.process_new_packets().unwrap();
+            }
+        }
+        (agency, tls)
+    }
+
+    fn sent(agency: &mut ClientConnection) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while agency.wants_write() {
+            agency.write_tls(&mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    #[test]
+    fn whatever_records_the_bytes_come_in_there_is_room_for_what_they_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut agency, mut tls) = agreed(folder.path());
+        let bytes: Vec<_> = (0..=255_u8).cycle().take(1_000_000).collect();
+        let (mut rest, mut enciphered) = (&bytes[..], Vec::new());
+        // Records as long as may be, and short ones behind them.
+        for len in [60_000, 700, 3, 16_384, 2_000, 300].into_iter().cycle() {
+            let (piece, behind) = rest.split_at(len.min(rest.len()));
+            agency.writer().write_all(piece).unwrap();
+            enciphered.extend(sent(&mut agency));
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let mut read = Vec::new();
+        // As a socket gives them, and as they come of one that gave less.
+        for (at, received) in enciphered.chunks(TLS_READ_LEN_MAX - 5).enumerate() {
+            let (first, second) = received.split_at(received.len().min(at * 37));
+            for part in [first, second] {
+                tls.decipher(part).unwrap();
+                while tls.read_ahead > 0 || !tls.received.is_empty() {
+                    let mut room = [0; 5_000];
+                    if tls.read_ahead > 0 {
+                        let len = tls.connection.reader().read(&mut room).unwrap();
+                        tls.read_ahead -= len;
+                        read.extend_from_slice(&room[..len]);
+                    } else {
+                        let received = take(&mut tls.received);
+                        tls.decipher(&received).unwrap();
+                    }
+                }
+            }
+        }
+        assert!(read == bytes, "{} bytes of {}", read.len(), bytes.len());
+    }
+}

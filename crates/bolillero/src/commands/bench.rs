@@ -281,11 +281,14 @@ async fn by_tls(
 ) -> anyhow::Result<figures::Tls> {
     let certificates = Certificates::make(folder, AGENCIES)?;
     let mut turns = [1, WINDOW].map(|window| (window, Vec::new()));
-    for _ in 0..TURNS {
+    for turn in 0..TURNS {
         for (window, turns) in &mut turns {
             let (batches, until) = (batches.clone(), Until::Elapsed(time));
             let plan = Plan { batches, window: *window, rate: None, until };
-            turns.push(tls::Turn::measure(folder, &certificates, AGENCIES, &plan).await?);
+            let tls_first = turn % 2 == 1;
+            let measured =
+                tls::Turn::measure(folder, &certificates, AGENCIES, &plan, tls_first).await?;
+            turns.push(measured);
             one_more();
         }
     }

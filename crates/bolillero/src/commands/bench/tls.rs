@@ -17,25 +17,41 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Measures a turn of agencies that send by the plan.
+    /// Measures a turn of agencies that send by the plan. Which way goes first is the caller's to
+    /// change from turn to turn: what goes second finds the disk as the first left it.
     pub(super) async fn measure(
         folder: &Path,
         certificates: &Certificates,
         agencies: u32,
         plan: &Plan,
+        tls_first: bool,
     ) -> anyhow::Result<Self> {
-        let plain = Slice::measure(folder, agencies, plan).await?;
-        let data = folder.join("tls");
-        let central = start(&data, certificates, agencies).await?;
-        let mut fleet = tokio::task::block_in_place(|| {
-            let lines = (1..=agencies).map(|agency| greeted(&central, certificates, agency));
-            Fleet::new(lines.map(|it| it.map(Client::into_line)).collect::<anyhow::Result<_>>()?)
-        })?;
-        let tls = Slice::of(&central, &mut fleet, plan).await?;
-        drop(fleet);
-        end(central, &data).await?;
-        Ok(Self { plain, tls })
+        if tls_first {
+            let tls = by_tls(folder, certificates, agencies, plan).await?;
+            Ok(Self { plain: Slice::measure(folder, agencies, plan).await?, tls })
+        } else {
+            let plain = Slice::measure(folder, agencies, plan).await?;
+            Ok(Self { plain, tls: by_tls(folder, certificates, agencies, plan).await? })
+        }
     }
+}
+
+async fn by_tls(
+    folder: &Path,
+    certificates: &Certificates,
+    agencies: u32,
+    plan: &Plan,
+) -> anyhow::Result<Slice> {
+    let data = folder.join("tls");
+    let central = start(&data, certificates, agencies).await?;
+    let mut fleet = tokio::task::block_in_place(|| {
+        let lines = (1..=agencies).map(|agency| greeted(&central, certificates, agency));
+        Fleet::new(lines.map(|it| it.map(Client::into_line)).collect::<anyhow::Result<_>>()?)
+    })?;
+    let slice = Slice::of(&central, &mut fleet, plan).await?;
+    drop(fleet);
+    end(central, &data).await?;
+    Ok(slice)
 }
 
 /// Memory of a central for each idle connection by TLS, after HELLO.

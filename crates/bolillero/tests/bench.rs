@@ -99,3 +99,35 @@ fn idle_connections_take_little_memory() {
     }
     is_plausible(&idle["ack_us_beside_idle"]);
 }
+
+/// One load in two ways, in turns.
+fn is_compared(one: &Value, other: &Value, ratio: f64) {
+    for way in [one, other] {
+        assert!(number(way, "batches_per_second") > 1.0, "{way}");
+        assert!(number(way, "central_cpu_s_per_million_bets") > 0.0, "{way}");
+        is_plausible(&way["ack_us"]);
+    }
+    // Of the turns one by one, so not exactly that of their medians.
+    assert!((0.02..50.0).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn tls_is_held_against_plain_text() {
+    let figures = figures("tls");
+    let tls = &figures["tls"];
+    let cases = tls["cases"].as_array().unwrap();
+    assert_eq!(cases.iter().map(|of| number(of, "window")).collect::<Vec<_>>(), [1.0, 16.0]);
+    for case in cases {
+        is_compared(&case["plain"], &case["tls"], number(case, "ratio"));
+    }
+    // Its state and no buffer: two records' worth would be 32 KiB more.
+    assert!((1_000.0..24_000.0).contains(&number(tls, "greeted_bytes_each")), "{tls}");
+}
+
+#[test]
+fn boards_are_open_while_the_load_runs() {
+    let figures = figures("watched");
+    let watched = &figures["watched"];
+    assert_eq!(number(watched, "boards"), 10.0);
+    is_compared(&watched["alone"], &watched["watched"], number(watched, "ratio"));
+}

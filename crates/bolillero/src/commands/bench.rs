@@ -318,8 +318,8 @@ async fn watched(
     let (batches, until) = (batches.clone(), Until::Elapsed(time));
     let plan = Plan { batches, window: WINDOW, rate: None, until };
     let mut turns = Vec::new();
-    for _ in 0..TURNS {
-        turns.push(watched::Turn::measure(folder, AGENCIES, &plan).await?);
+    for turn in 0..TURNS {
+        turns.push(watched::Turn::measure(folder, AGENCIES, &plan, turn % 2 == 1).await?);
         one_more();
     }
     let rate = |slice: &Slice| slice.sent.batches_per_second();

@@ -24,28 +24,42 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Measures a turn of agencies that send by the plan.
-    pub(super) async fn measure(folder: &Path, agencies: u32, plan: &Plan) -> anyhow::Result<Self> {
-        let alone = Slice::measure(folder, agencies, plan).await?;
-        let data = folder.join("watched");
-        let watched = tokio::task::block_in_place(|| {
-            add_operator(&data)?;
-            let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-            anyhow::Ok(free.to_string())
-        });
-        let http = watched?;
-        let central = Central::start(&data, agencies, &["--http", &http]).await?;
-        let watching = tokio::task::block_in_place(|| watch(&http))?;
-        let mut fleet = connect(&central, agencies)?;
-        let watched = Slice::of(&central, &mut fleet, plan).await?;
-        drop(fleet);
-        end(central, &data).await?;
-        for board in watching {
-            let seen = board.join().map_err(|_| anyhow::anyhow!("a board broke off"))?;
-            ensure!(seen > 0, "a board was never shown");
+    /// Measures a turn of agencies that send by the plan; who goes first is the caller's to change
+    /// from turn to turn.
+    pub(super) async fn measure(
+        folder: &Path,
+        agencies: u32,
+        plan: &Plan,
+        watched_first: bool,
+    ) -> anyhow::Result<Self> {
+        if watched_first {
+            let watched = watched(folder, agencies, plan).await?;
+            Ok(Self { alone: Slice::measure(folder, agencies, plan).await?, watched })
+        } else {
+            let alone = Slice::measure(folder, agencies, plan).await?;
+            Ok(Self { alone, watched: watched(folder, agencies, plan).await? })
         }
-        Ok(Self { alone, watched })
     }
+}
+
+async fn watched(folder: &Path, agencies: u32, plan: &Plan) -> anyhow::Result<Slice> {
+    let data = folder.join("watched");
+    let http = tokio::task::block_in_place(|| {
+        add_operator(&data)?;
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        anyhow::Ok(free.to_string())
+    })?;
+    let central = Central::start(&data, agencies, &["--http", &http]).await?;
+    let watching = tokio::task::block_in_place(|| watch(&http))?;
+    let mut fleet = connect(&central, agencies)?;
+    let slice = Slice::of(&central, &mut fleet, plan).await?;
+    drop(fleet);
+    end(central, &data).await?;
+    for board in watching {
+        let seen = board.join().map_err(|_| anyhow::anyhow!("a board broke off"))?;
+        ensure!(seen > 0, "a board was never shown");
+    }
+    Ok(slice)
 }
 
 fn add_operator(data: &Path) -> anyhow::Result<()> {
@@ -59,7 +73,7 @@ fn add_operator(data: &Path) -> anyhow::Result<()> {
 }
 
 /// Opens the boards; each gives how much it was shown once the central ends it.
-fn watch(http: &str) -> anyhow::Result<Vec<std::thread::JoinHandle<u64>>> {
+fn watch(http: &str) -> anyhow::Result<Vec<std::thread::JoinHandle<usize>>> {
     let login = format!("{{\"name\":\"{NAME}\",\"password\":\"{PASSWORD}\"}}");
     let head = format!(
         "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
@@ -73,7 +87,11 @@ fn watch(http: &str) -> anyhow::Result<Vec<std::thread::JoinHandle<u64>>> {
     let boards = (0..WATCHERS).map(|_| {
         let (mut board, _) = asked(http, &ask)?;
         anyhow::Ok(std::thread::spawn(move || {
-            std::io::copy(&mut board, &mut std::io::sink()).unwrap_or(1)
+            let (mut seen, mut part) = (0, [0; 16 * 1024]);
+            while let Ok(len @ 1..) = board.read(&mut part) {
+                seen += len;
+            }
+            seen
         }))
     });
     boards.collect()

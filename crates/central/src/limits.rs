@@ -58,6 +58,8 @@ pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 /// The refusal of connections over the limit is logged at most once in this time.
 pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// Draws that the metrics tell of: the newest.
+pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 /// How often a board is looked at anew.
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 /// How many looks the line of the intake shows.

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use crate::http::GroupCounts;
 use crate::http::state::App;
+use crate::limits::METRICS_DRAWS_MAX;
 use crate::metrics::Exposition;
-use crate::service::{Connected, Identity};
+use crate::service::{Connected, Draw, Identity};
 
 /// Whether the central can do its work, part by part.
 #[derive(Serialize, ToSchema)]
@@ -68,9 +69,9 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
         told.value("bolillero_agency_connections", &[("identity", identity)], count);
     }
     told.about("bolillero_draw", "gauge", "1 for the state that the draw is in.");
-    for draw in app.service.draws() {
+    for draw in app.service.draws().iter().rev().take(METRICS_DRAWS_MAX) {
         let name = draw.terms.name.as_str();
-        told.value("bolillero_draw", &[("draw", name), ("state", state_name(draw.state()))], 1);
+        told.value("bolillero_draw", &[("draw", name), ("state", state_name(draw))], 1);
     }
     tell_groups(&app.host.groups(), &mut told);
     if let Ok(len) = app.host.disk_free_len() {
@@ -94,8 +95,9 @@ fn tell_groups(groups: &GroupCounts, told: &mut Exposition) {
     told.value("bolillero_group_events_count", &[], so_far);
 }
 
-fn state_name(state: DrawState) -> &'static str {
-    match state {
+fn state_name(draw: &Draw) -> &'static str {
+    match draw.state() {
+        _ if draw.is_published() => "published",
         DrawState::Announced => "announced",
         DrawState::Open => "open",
         DrawState::Closed => "closed",

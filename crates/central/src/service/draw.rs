@@ -69,6 +69,11 @@ impl Draw {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether agencies may have their winners.
+    pub(crate) fn is_published(&self) -> bool {
+        !matches!(&*self.stage.borrow(), Stage::NotMade | Stage::BeingMade)
+    }
+
     /// Whether its winners were to be read and could not.
     pub(crate) fn is_unreadable(&self) -> bool {
         matches!(&*self.stage.borrow(), Stage::Unreadable)

@@ -55,6 +55,39 @@ pub(crate) async fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> Answer {
+    let mut head = head(who, method, path);
+    let body = body.map(Value::to_string).unwrap_or_default();
+    if !body.is_empty() {
+        head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    }
+    send(port, format!("{head}\r\n{body}").as_bytes()).await
+}
+
+/// Fills a form of the console in.
+pub(crate) async fn fill(port: u16, who: &As, path: &str, fields: &str) -> Answer {
+    let head = head(&As { csrf: None, ..who.clone() }, "POST", path);
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    let length = fields.len();
+    let request = format!("{head}{kind}\r\nContent-Length: {length}\r\n\r\n{fields}");
+    send(port, request.as_bytes()).await
+}
+
+/// What an answer without an end begins with.
+pub(crate) async fn begun(port: u16, who: &As, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = head(who, "GET", path) + "\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let reading = async {
+        while !bytes.ends_with(b"\r\n\r\n") {
+            bytes.push(stream.read_u8().await.unwrap());
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    parsed(&bytes)
+}
+
+fn head(who: &As, method: &str, path: &str) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     if let Some(cookie) = &who.cookie {
         head += &format!("Cookie: other=1; bolillero_session={cookie}\r\n");
@@ -65,11 +98,7 @@ pub(crate) async fn ask(
     if let Some(token) = &who.token {
         head += &format!("Authorization: Bearer {token}\r\n");
     }
-    let body = body.map(Value::to_string).unwrap_or_default();
-    if !body.is_empty() {
-        head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-    }
-    send(port, format!("{head}\r\n{body}").as_bytes()).await
+    head
 }
 
 /// Sends bytes as they are, and reads the answer to its end.
@@ -91,7 +120,11 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> Answer {
         }
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap();
-    let text = String::from_utf8_lossy(&bytes);
+    parsed(&bytes)
+}
+
+fn parsed(bytes: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     Answer { status, head: head.to_owned(), body: body.to_owned() }

@@ -104,8 +104,10 @@ impl Day {
     async fn tells_nothing(&self) {
         let description: Value = serde_json::from_str(&central::openapi()).unwrap();
         let paths = description["paths"].as_object().unwrap().iter();
-        for (path, _) in paths.filter(|(_, methods)| methods.get("get").is_some()) {
-            let path = path.replace("{id}", "1");
+        let paths = paths.filter(|(_, methods)| methods.get("get").is_some());
+        let pages = ["/", "/draws", "/draws/1", "/draws/1/acta", "/agencies", "/audit"];
+        let all = paths.map(|(path, _)| path.replace("{id}", "1"));
+        for path in all.chain(pages.map(str::to_owned)) {
             for (who, role) in self.roles.iter().zip(["viewer", "operator", "auditor", "admin"]) {
                 let told = self.central.get(who, &path).await.body;
                 let number = WINNING_NUMBER.to_string();
@@ -118,9 +120,33 @@ impl Day {
             let statuses = self.statuses(&path).await;
             assert!(statuses.iter().all(|status| [403, 409].contains(status)), "{path}");
         }
+        // The page of the search holds what was searched for; not who has it.
+        for who in &self.roles {
+            let path = format!("/search?draw=1&number={WINNING_NUMBER}");
+            let told = self.central.get(who, &path).await.body;
+            assert!(!told.contains(WINNER) && !told.contains("Lorca"), "{told}");
+        }
         let both = format!("/api/v1/draws/1/bets?number={WINNING_NUMBER}&document={WINNER}");
         self.central.get(self.auditor(), &both).await.is_problem(409, "not-yet");
     }
+}
+
+#[tokio::test]
+async fn metrics_tell_where_a_draw_is() {
+    let day = Day::with_bets().await;
+    let is = async |state: &str| {
+        let told = day.central.get(&As::default(), "/metrics").await.body;
+        let draws: Vec<_> =
+            told.lines().filter(|line| line.starts_with("bolillero_draw{")).collect();
+        assert_eq!(draws, [format!("bolillero_draw{{draw=\"nocturna\",state=\"{state}\"}} 1")]);
+    };
+    is("open").await;
+    day.close().await;
+    is("closed").await;
+    day.draw().await;
+    is("drawn").await;
+    day.post("/api/v1/draws/1/publish", &json!({})).await;
+    is("published").await;
 }
 
 #[tokio::test]

@@ -6,5 +6,6 @@ mod access;
 mod client;
 mod draws;
 mod hostile;
+mod pages;
 mod sessions;
 mod setting;

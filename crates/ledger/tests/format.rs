@@ -2,7 +2,8 @@
 //! events give the same bytes.
 //!
 //! The golden files hold the rows of 32 bytes that are not all zeros, in hexadecimal, each behind
-//! its offset. They are never made anew: a change of format gets a version and a golden of its own.
+//! its offset. They are never made anew: a change of format gets a version and a golden of its own,
+//! new kinds of records a golden of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -13,7 +14,10 @@ use std::fmt::Write as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Disk as _, DiskFile};
 use lottery::conformance::wait;
-use lottery::{AgencyId, DrawState, Store, Timestamp};
+use lottery::{
+    Act, Actor, Agencies, AgencyId, DrawId, DrawName, DrawState, DrawTerms, Label, NumberRange,
+    Reason, Registration, Schedule, Signed, Store, Timestamp,
+};
 
 use workload::{DRAW, WINNING_NUMBER, append, begin, check_contents, open};
 
@@ -21,8 +25,10 @@ const ROW_LEN: usize = 32;
 const SEGMENTS: [&str; 2] = ["segment-0000000001.bol", "segment-0000000002.bol"];
 const GOLDEN: [&str; 2] =
     [include_str!("golden/format-1-segment-1.hex"), include_str!("golden/format-1-segment-2.hex")];
+const ACTS: &str = include_str!("golden/format-1-acts.hex");
 
-/// Every event there is, in two segments, the first with its index; each in a group of its own.
+/// The events of a draw without operators, in two segments, the first with its index; each in a
+/// group of its own.
 fn written_now() -> (SimulatedDisk, workload::Run) {
     let disk = SimulatedDisk::new();
     let ledger = open(&disk);
@@ -44,6 +50,43 @@ fn written_now() -> (SimulatedDisk, workload::Run) {
     drop(ledger);
     drop(open(&disk));
     (disk, run)
+}
+
+/// All acts of operators and of the clock, in one segment.
+fn acts_written_now() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let draw = DrawId(1);
+    let label = |text: &str| Label::new(text).unwrap();
+    let terms = DrawTerms {
+        name: DrawName::new("Quiniela ñ").unwrap(),
+        agencies: Agencies::from_ranges(vec![(1, 5), (7, 7)]).unwrap(),
+        numbers: NumberRange::new(1, 99_999).unwrap(),
+    };
+    let schedule = Schedule { opens_at: Some(Timestamp(3)), closes_at: Some(Timestamp(4)) };
+    let (name, place) = (label("La Ñata"), label("Goya"));
+    let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
+    let note = Act::Note { topic: label("login"), text: Reason::new("por la consola").unwrap() };
+    let clock = Actor::Clock;
+    let [ana, eva] = ["ana", "eva"].map(|name| Actor::Operator(label(name)));
+    let acts = [
+        (&ana, Act::Register(registration)),
+        (&ana, Act::Announce { terms, schedule }),
+        (&clock, Act::Open(draw)),
+        (&clock, Act::Close(draw)),
+        (&ana, Act::EnterNumber { draw, number: 7574 }),
+        (&eva, Act::EnterNumber { draw, number: 7574 }),
+        (&eva, note),
+    ];
+    for (at, (by, act)) in (1..).zip(acts) {
+        let why = Reason::new(if *by == clock { "" } else { "es la hora" }).unwrap();
+        let signed = Signed { by: by.clone(), why, act };
+        wait(|done| ledger.act(signed, Timestamp(at), done)).unwrap();
+    }
+    wait(|done| ledger.draw(draw, 7574, Timestamp(8), done)).unwrap();
+    let publish = Signed { by: ana, why: Reason::default(), act: Act::Publish(draw) };
+    wait(|done| ledger.act(publish, Timestamp(9), done)).unwrap();
+    disk
 }
 
 fn rows(bytes: &[u8]) -> String {
@@ -79,6 +122,24 @@ fn the_same_events_give_the_same_bytes() {
     for (name, golden) in SEGMENTS.iter().zip(GOLDEN) {
         assert!(rows(&disk.contents(name)) == golden, "{name} differs from the golden file");
     }
+}
+
+#[test]
+fn the_same_acts_give_the_same_bytes() {
+    let written = rows(&acts_written_now().contents(SEGMENTS[0]));
+    assert!(written == ACTS, "{} differs from the golden file:\n{written}", SEGMENTS[0]);
+}
+
+#[test]
+fn acts_written_before_are_read() {
+    let disk = SimulatedDisk::new();
+    disk.create(SEGMENTS[0]).unwrap().write_at(0, &bytes(ACTS)).unwrap();
+    disk.sync_names().unwrap();
+    let ledger = open(&disk);
+    assert_eq!(ledger.report().records, 9);
+    let statuses = wait(|done| ledger.draws(done)).unwrap();
+    assert_eq!(statuses[0].state, DrawState::Drawn { number: 7574 });
+    assert!(statuses[0].is_published());
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! Draws that operators lead, over crashes at every point: what is found again is what the first
+//! of the requests give, in their order, and nothing that was answered is missing from it.
+//!
+//! The comparison is with the store in memory, which passes the suite of every store itself.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod script;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use fastrand::Rng;
+use ledger::disk::simulated::{Failure, SimulatedDisk};
+use ledger::{Archive, Fault, SteppedLedger};
+use lottery::Acted;
+
+use script::{Script, Shown, is_fault};
+
+/// So short that a script goes over into a second one.
+const SEGMENT_LEN: u64 = 96 << 10;
+/// Lives with other requests between.
+const SEEDS: u64 = 40;
+/// Most requests that share a write.
+const GROUP_MAX: usize = 4;
+
+fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
+    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)
+}
+
+fn shown_by(ledger: &SteppedLedger) -> Shown {
+    Shown::by(ledger, &|| {
+        ledger.turn();
+    })
+}
+
+/// Asks what is left of a script from a place on, a few requests at a time, until the ledger fails;
+/// gives how many requests were answered.
+fn play(script: &Script, ledger: &SteppedLedger, from: usize, rng: &mut Rng) -> usize {
+    let (sender, receiver) = mpsc::channel();
+    let mut answered = from;
+    let mut place = from;
+    while place < script.asks.len() && answered == place {
+        let group = rng.usize(1..=GROUP_MAX).min(script.asks.len() - place);
+        for (at, ask) in &script.asks[place..place + group] {
+            ask.clone().put_to(ledger, *at, place, &sender);
+            place += 1;
+        }
+        ledger.turn();
+        for (of, answer) in receiver.try_iter() {
+            if !is_fault(&answer) {
+                assert_eq!((of, &answer), (answered, &script.answers[answered]));
+                answered += 1;
+            }
+        }
+    }
+    answered
+}
+
+/// The place in the script that the ledger is at: behind what was answered, and not further than
+/// what was asked with it.
+fn place_of(script: &Script, shown: &Shown, answered: usize, what: &str) -> usize {
+    let last = (answered + GROUP_MAX).min(script.asks.len());
+    let found = (answered..=last).find(|place| script.shown[*place] == *shown);
+    found.unwrap_or_else(|| {
+        let after = &script.shown[answered];
+        panic!("{what}: {answered} requests were answered: {after:#?}\nfound: {shown:#?}")
+    })
+}
+
+/// Says whether the life was interrupted.
+fn crash_and_go_on(script: &Script, after: u64, failure: Failure, luck: u64) -> bool {
+    let what = format!("{failure:?} from operation {after} on, luck {luck}");
+    let disk = SimulatedDisk::new();
+    disk.fail_after(after, failure);
+    let mut rng = Rng::with_seed(after);
+    let answered = match open(&disk) {
+        Ok(ledger) => play(script, &ledger, 0, &mut rng),
+        Err(Fault::Io { .. }) => 0,
+        Err(fault) => panic!("{what}: {fault}"),
+    };
+    let disk = disk.crash(&mut || match luck {
+        0 => false,
+        1 => true,
+        _ => rng.bool(),
+    });
+    let ledger = open(&disk).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    let place = place_of(script, &shown_by(&ledger), answered, &what);
+    assert_eq!(play(script, &ledger, place, &mut rng), script.asks.len(), "{what}");
+    drop(ledger);
+    let ledger = open(&disk).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    assert_eq!(shown_by(&ledger), *script.shown.last().unwrap(), "{what}");
+    drop(ledger);
+    let archive = Archive::open_on(Arc::new(disk)).unwrap();
+    let summary = archive.check(|_| Ok::<_, Fault>(())).unwrap_or_else(|f| panic!("{what}: {f}"));
+    assert_eq!(summary.torn_bytes, 0, "{what}");
+    answered < script.asks.len()
+}
+
+/// How many times a disk is written while a script is played.
+fn operations(script: &Script, seed: u64) -> u64 {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk).unwrap();
+    assert_eq!(play(script, &ledger, 0, &mut Rng::with_seed(seed)), script.asks.len());
+    disk.operations()
+}
+
+#[test]
+fn wherever_a_life_is_cut_short_it_goes_on_from_where_it_was() {
+    let script = Script::new(None);
+    let end = script.shown.last().unwrap();
+    assert!(end.statuses().iter().all(|it| it.operated.is_none() || it.is_published()));
+    for acted in [Acted::NumberAwaited, Acted::NumbersDiffer, Acted::NumbersAgree(7)] {
+        let answer = format!("Ok({acted:?})");
+        assert!(script.answers.contains(&answer), "{answer} is not in the script");
+    }
+    let operations = operations(&script, 0);
+    let mut interrupted = 0;
+    for after in 0..operations {
+        for failure in [Failure::Clean, Failure::NotDurable, Failure::Forgotten] {
+            for luck in 0..3 {
+                interrupted += u64::from(crash_and_go_on(&script, after, failure, luck));
+            }
+        }
+    }
+    assert!(interrupted > operations, "most failures interrupt it: {interrupted}");
+}
+
+#[test]
+fn so_it_does_whatever_else_people_ask_between() {
+    for seed in 0..SEEDS {
+        let script = Script::new(Some(seed));
+        let mut rng = Rng::with_seed(seed);
+        let operations = operations(&script, seed);
+        for _ in 0..12 {
+            let failures = [Failure::Clean, Failure::NotDurable, Failure::Forgotten];
+            let failure = failures[rng.usize(..failures.len())];
+            crash_and_go_on(&script, rng.u64(..operations), failure, rng.u64(..3));
+        }
+    }
+}

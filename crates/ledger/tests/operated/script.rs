@@ -1,0 +1,298 @@
+//! Lives of draws that operators lead, as requests to a store, and everything that a store shows
+//! of them.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{self, Sender};
+
+use fastrand::Rng;
+use lottery::{
+    Act, Actor, Agencies, AgencyId, AgencyStanding, Batch, Bets, ChunkId, DrawId, DrawName,
+    DrawStatus, DrawTerms, Label, MemoryStore, NumberRange, ReadError, Reason, Registration,
+    Schedule, Signed, Store, Timestamp, Trace, Winners,
+};
+
+/// Enough for some bets to win, and for a script to fill a segment.
+const BETS: u32 = 400;
+const WINNING_NUMBER: u32 = 7;
+const BEGIN: u64 = 1_700_000_000_000;
+/// Between two requests.
+const TICK_MS: u64 = 100;
+
+/// Something that is asked of a store.
+#[derive(Clone)]
+pub(crate) enum Ask {
+    Act(Signed),
+    OpenDraw(DrawTerms),
+    Append(Batch),
+    Finish(DrawId, AgencyId),
+    Close(DrawId),
+    Draw(DrawId, u32),
+}
+
+/// Requests, each with its time, and what a sound store answers and shows.
+pub(crate) struct Script {
+    pub(crate) asks: Vec<(Timestamp, Ask)>,
+    /// To each request, in words.
+    pub(crate) answers: Vec<String>,
+    /// Before the first request, and behind each.
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// Everything that a store shows.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Shown {
+    statuses: Vec<DrawStatus>,
+    roster: Vec<Registration>,
+    trail: Vec<Trace>,
+    draws: Vec<ShownDraw>,
+}
+
+#[derive(Debug, PartialEq)]
+struct ShownDraw {
+    standings: Vec<AgencyStanding>,
+    batches: Vec<(u32, u32, String)>,
+    winners: Result<Winners, ReadError>,
+}
+
+/// An answer to the request at a place in the script, in words.
+pub(crate) type Answer = (usize, String);
+
+impl Ask {
+    /// Asks a store; the answer comes with the request's place.
+    pub(crate) fn put_to(
+        self,
+        store: &dyn Store,
+        at: Timestamp,
+        place: usize,
+        answers: &Sender<Answer>,
+    ) {
+        match self {
+            Self::Act(signed) => store.act(signed, at, told(place, answers)),
+            Self::OpenDraw(terms) => store.open_draw(terms, at, told(place, answers)),
+            Self::Append(batch) => store.append(batch, at, told(place, answers)),
+            Self::Finish(draw, agency) => store.finish(draw, agency, at, told(place, answers)),
+            Self::Close(draw) => store.close(draw, at, told(place, answers)),
+            Self::Draw(draw, number) => store.draw(draw, number, at, told(place, answers)),
+        }
+    }
+}
+
+fn told<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
+    let answers = answers.clone();
+    Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
+}
+
+/// Whether an answer says that the store failed, and nothing of what was asked.
+pub(crate) fn is_fault(answer: &str) -> bool {
+    answer.starts_with("Err(Store(")
+}
+
+impl Script {
+    /// Two draws led through their lives beside one that goes by itself; with `noise`, other
+    /// requests come between.
+    pub(crate) fn new(noise: Option<u64>) -> Self {
+        let mut writer = Writer { asks: Vec::new(), rng: noise.map(Rng::with_seed) };
+        writer.write();
+        let asks = writer.asks;
+        let model = MemoryStore::new();
+        let mut shown = vec![Shown::by(&model, &|| {})];
+        let (sender, receiver) = mpsc::channel();
+        for (place, (at, ask)) in asks.iter().cloned().enumerate() {
+            ask.put_to(&model, at, place, &sender);
+            shown.push(Shown::by(&model, &|| {}));
+        }
+        let answers = receiver.try_iter().map(|(_, answer)| answer).collect();
+        Self { asks, answers, shown }
+    }
+}
+
+/// Writes a script.
+struct Writer {
+    asks: Vec<(Timestamp, Ask)>,
+    rng: Option<Rng>,
+}
+
+impl Writer {
+    fn write(&mut self) {
+        for agency in 1..=3 {
+            self.act("luz", "", Act::Register(registration(agency, agency != 3)));
+        }
+        let closes_at = Some(self.in_ticks(60));
+        let schedule = Schedule { opens_at: Some(self.in_ticks(1)), closes_at };
+        let [morning, evening, alone] = [1, 2, 3].map(DrawId);
+        self.act("ana", "", Act::Announce { terms: terms("matutina", 3), schedule });
+        let schedule = Schedule::default();
+        self.act("ana", "", Act::Announce { terms: terms("vespertina", 2), schedule });
+        self.ask(Ask::OpenDraw(terms("sola", 1)));
+        self.clock(Act::Open(morning));
+        self.act("eva", "abre antes", Act::Open(evening));
+        for chunk in 0..3 {
+            for draw in [morning, evening, alone] {
+                self.ask(Ask::Append(batch(draw, 1, chunk)));
+            }
+            self.ask(Ask::Append(batch(morning, 2, chunk)));
+            // It may not bet yet.
+            self.ask(Ask::Append(batch(morning, 3, chunk)));
+            if chunk == 1 {
+                self.act("luz", "pagó", Act::Register(registration(3, true)));
+            }
+        }
+        for (draw, agency) in [(morning, 1), (morning, 3), (evening, 1), (alone, 1)] {
+            self.ask(Ask::Finish(draw, AgencyId(agency)));
+        }
+        self.ask(Ask::Close(alone));
+        self.ask(Ask::Draw(alone, WINNING_NUMBER));
+        self.act("eva", "", Act::Close(evening));
+        self.act("eva", "la agencia 2 no llegó", Act::Close(evening));
+        self.enter("ana", evening, 8);
+        self.enter("eva", evening, WINNING_NUMBER);
+        self.enter("ana", evening, WINNING_NUMBER);
+        self.enter("ana", evening, WINNING_NUMBER);
+        self.enter("luz", evening, WINNING_NUMBER);
+        self.ask(Ask::Draw(evening, WINNING_NUMBER));
+        self.act("ana", "", Act::Publish(evening));
+        while closes_at.is_some_and(|at| self.in_ticks(0) < at) {
+            let (topic, text) = (label("login"), Reason::new("por la consola").unwrap());
+            self.act("eva", "", Act::Note { topic, text });
+        }
+        self.clock(Act::Close(morning));
+        self.ask(Ask::Append(batch(morning, 2, 3)));
+        self.enter("eva", morning, WINNING_NUMBER);
+        self.enter("ana", morning, WINNING_NUMBER);
+        self.ask(Ask::Draw(morning, WINNING_NUMBER));
+        self.act("eva", "con escribano", Act::Publish(morning));
+        self.act("luz", "deuda", Act::Register(registration(1, false)));
+    }
+
+    fn act(&mut self, by: &str, why: &str, act: Act) {
+        let (by, why) = (Actor::Operator(label(by)), Reason::new(why).unwrap());
+        self.ask(Ask::Act(Signed { by, why, act }));
+    }
+
+    fn clock(&mut self, act: Act) {
+        self.ask(Ask::Act(Signed { by: Actor::Clock, why: Reason::default(), act }));
+    }
+
+    fn enter(&mut self, by: &str, draw: DrawId, number: u32) {
+        self.act(by, "", Act::EnterNumber { draw, number });
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if let Some(mut rng) = self.rng.take() {
+            while rng.u8(..3) == 0 {
+                self.push(noise(&mut rng));
+            }
+            self.rng = Some(rng);
+        }
+        self.push(ask);
+    }
+
+    fn push(&mut self, ask: Ask) {
+        self.asks.push((self.in_ticks(0), ask));
+    }
+
+    fn in_ticks(&self, ticks: u64) -> Timestamp {
+        Timestamp(BEGIN + TICK_MS * (self.asks.len() as u64 + ticks))
+    }
+}
+
+/// Anything that somebody may ask at any time.
+fn noise(rng: &mut Rng) -> Ask {
+    let draw = DrawId(rng.u32(1..=4));
+    let agency = rng.u32(1..=4);
+    let act = match rng.u8(..10) {
+        0 => return Ask::Finish(draw, AgencyId(agency)),
+        1 => return Ask::Close(draw),
+        2 => return Ask::Draw(draw, rng.u32(6..9)),
+        3 => return Ask::Append(batch(draw, agency, rng.u32(..5))),
+        4 => Act::Open(draw),
+        5 => Act::Close(draw),
+        6 => Act::EnterNumber { draw, number: rng.u32(6..9) },
+        7 => Act::Publish(draw),
+        8 => Act::Register(registration(agency, rng.bool())),
+        _ => {
+            let names = ["nocturna", "otra"];
+            let terms = terms(names[rng.usize(..2)], 3);
+            Act::Announce { terms, schedule: Schedule::default() }
+        }
+    };
+    let names = ["ana", "eva", "luz"];
+    let by = match rng.usize(..4) {
+        3 => Actor::Clock,
+        name => Actor::Operator(label(names[name])),
+    };
+    let why = Reason::new(if rng.u8(..4) == 0 { "porque sí" } else { "" }).unwrap();
+    Ask::Act(Signed { by, why, act })
+}
+
+impl Shown {
+    /// What a store shows; `settle` has it answer.
+    pub(crate) fn by(store: &dyn Store, settle: &dyn Fn()) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        store.draws(Box::new(move |statuses| sender.send(statuses).unwrap()));
+        settle();
+        let statuses = receiver.recv().unwrap().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        store.roster(Box::new(move |roster| sender.send(roster).unwrap()));
+        settle();
+        let roster = receiver.recv().unwrap().unwrap();
+        let mut trail = Vec::new();
+        let read = store.trail(0, &mut |trace| {
+            trail.push(trace);
+            ControlFlow::Continue(())
+        });
+        read.unwrap();
+        let draws = statuses.iter().map(|status| ShownDraw::by(store, status.id, settle));
+        Self { roster, trail, draws: draws.collect(), statuses }
+    }
+
+    pub(crate) fn statuses(&self) -> &[DrawStatus] {
+        &self.statuses
+    }
+}
+
+impl ShownDraw {
+    fn by(store: &dyn Store, draw: DrawId, settle: &dyn Fn()) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        store.standings(draw, Box::new(move |standings| sender.send(standings).unwrap()));
+        settle();
+        let standings = receiver.recv().unwrap().unwrap();
+        let mut batches = Vec::new();
+        let read = store.scan(draw, &mut |batch| {
+            batches.push((batch.agency.0, batch.chunk.0, batch.text.to_owned()));
+            ControlFlow::Continue(())
+        });
+        read.unwrap();
+        Self { standings, batches, winners: store.winners(draw) }
+    }
+}
+
+/// A batch that only depends on its arguments.
+fn batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
+    let bet = |bet: u32| {
+        let document = format!("{draw}{agency}{chunk}{bet:04}");
+        format!("Zoë|Díaz|{document}|1990-01-02|{}", bet % 50)
+    };
+    let text = (0..BETS).map(bet).collect::<Vec<_>>().join("&");
+    let bets = Bets::parse(&text, NumberRange::default()).unwrap();
+    Batch { draw, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
+}
+
+fn registration(agency: u32, enabled: bool) -> Registration {
+    Registration {
+        agency: AgencyId(agency), name: label("La Ñata"), place: label("Goya"), enabled
+    }
+}
+
+fn terms(name: &str, agencies: u32) -> DrawTerms {
+    DrawTerms {
+        name: DrawName::new(name).unwrap(),
+        agencies: Agencies::first(agencies).unwrap(),
+        numbers: NumberRange::default(),
+    }
+}
+
+fn label(text: &str) -> Label {
+    Label::new(text).unwrap()
+}

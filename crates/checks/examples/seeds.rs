@@ -195,6 +195,8 @@ fn open_ledger() {
     put("large-group", &sparse(0, &checks::sound_ledger(1)));
     put("sealed", &sparse(0, &sealed));
     put("last-segment-empty", &sparse(0, &checks::sound_ledger(3)));
+    let led = checks::sound_ledger(4);
+    put("led-by-operators", &sparse(0, &led));
     // A mended header is not in the input.
     let without_headers = |flags: u8, files: &[Vec<u8>]| {
         let mut input = vec![flags];
@@ -217,6 +219,7 @@ fn open_ledger() {
     ] {
         put(name, &without_headers(flags, &sealed));
     }
+    put("led-by-operators-mended-records", &without_headers(0b0_0011, &led));
     let forged = |name, from: &[u8], to: &[u8]| {
         let mut input = without_headers(0b0_0011, &small);
         let at = input.windows(from.len()).rposition(|window| window == from).unwrap();
@@ -230,8 +233,10 @@ fn open_ledger() {
 
 fn damaged_ledger() {
     let put = |name: &str, input: &[u8]| write("damaged_ledger", name, &[input]);
-    for kind in 0..4 {
+    for kind in 0..5 {
         put(&format!("untouched-{kind}"), &[kind]);
+    }
+    for kind in 0..4 {
         // Edit, near, place, record or segment, ...
         put(&format!("flip-{kind}"), &[kind, 0, 90, 0, 1, 0, 3]);
         put(&format!("zeros-{kind}"), &[kind, 3, 0, 0, 3, 0, 0, 40]);
@@ -239,7 +244,7 @@ fn damaged_ledger() {
     }
     // Edits one behind the other; where one ends depends on its kind, so the later ones are any.
     let edits = [7, 90, 0, 1, 0, 3, 1, 4, 0, 0, 2, 0, 40, 3, 9, 1, 5, 0, 77, 1, 0, 2, 6, 200, 1, 8];
-    for kind in 0..4 {
+    for kind in [0, 2, 4] {
         let several = [&[kind][..], &edits, &edits[3..], &edits[7..]].concat();
         put(&format!("several-{kind}"), &several);
     }

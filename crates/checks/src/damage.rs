@@ -15,7 +15,7 @@ use crate::ledger_bytes::{
 };
 use crate::stored::{
     DRAW, Files, SOUND_LEDGERS, Told, batches_in, call, disk_of, files_of, open, read, scan,
-    sound_files, takes_a_batch, winners_in,
+    sound_files, takes_a_batch, trail, trail_in, winners_in,
 };
 
 const EDITS_MAX: usize = 6;
@@ -284,6 +284,11 @@ fn tells_the_truth(ledger: &SteppedLedger, sound: &Sound, read: Option<usize>) {
     for told in stored {
         draws.replay(&told.event, told.at).expect("it was decided so");
     }
+    match trail(ledger) {
+        Ok(found) => assert_eq!(found, trail_in(stored)),
+        Err(why) => unreadable(&why, read),
+    }
+    assert_eq!(call(ledger, SteppedLedger::roster), Ok(draws.roster()));
     let Some(draw) = draws.status(DRAW) else { return };
     assert_eq!(call(ledger, SteppedLedger::draws), Ok(draws.statuses()));
     for agency in draw.terms.agencies.iter() {

@@ -19,7 +19,8 @@ use crate::ledger_bytes::{
     segment_header,
 };
 use crate::stored::{
-    Files, Told, batches_in, disk_of, files_of, open, read, scan, takes_a_batch, winners_in,
+    Files, Told, batches_in, disk_of, files_of, open, read, scan, takes_a_batch, trail, trail_in,
+    winners_in,
 };
 
 const SEGMENTS_MAX: usize = 3;
@@ -112,6 +113,7 @@ fn is_about_the_bytes(fault: &Fault) {
 fn holds(ledger: &ledger::SteppedLedger, told: &[Told], summary: &Summary) {
     let report = ledger.report();
     assert_eq!((report.records, report.cut_bytes), (told.len() as u64, summary.torn_bytes));
+    assert_eq!(trail(ledger), Ok(trail_in(told)));
     for DrawStatus { id, state, batches, bets, .. } in &summary.draws {
         let expected = batches_in(told, *id);
         assert_eq!(scan(ledger, *id).as_ref(), Ok(&expected));
@@ -132,8 +134,8 @@ fn holds(ledger: &ledger::SteppedLedger, told: &[Told], summary: &Summary) {
 /// point to.
 fn reads_or_refuses(ledger: &ledger::SteppedLedger) {
     for draw in (1..=8).map(lottery::DrawId) {
-        for refused in [scan(ledger, draw).err(), ledger.winners(draw).err()].into_iter().flatten()
-        {
+        let refused = [scan(ledger, draw).err(), ledger.winners(draw).err(), trail(ledger).err()];
+        for refused in refused.into_iter().flatten() {
             let words = refused.to_string();
             let expected =
                 !matches!(refused, ReadError::Unreadable(_)) || words.contains("damaged");

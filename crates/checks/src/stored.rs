@@ -9,8 +9,9 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Fault, SteppedLedger, Summary};
 use lottery::conformance::submit;
 use lottery::{
-    Agencies, AgencyId, Appended, Batch, Bets, ChunkId, Done, DrawId, DrawName, DrawTerms, Event,
-    NumberRange, ReadError, Store as _, Timestamp, Winners,
+    Act, Acted, Actor, Agencies, AgencyId, Appended, Batch, Bets, ChunkId, Done, DrawId, DrawName,
+    DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration, Schedule, Signed,
+    Store as _, Timestamp, Trace, Winners,
 };
 
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
@@ -86,6 +87,24 @@ pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId,
     batches.collect()
 }
 
+/// The trail as a store gives it.
+pub(crate) fn trail(ledger: &SteppedLedger) -> Result<Vec<Trace>, ReadError> {
+    let mut trail = Vec::new();
+    ledger.trail(0, &mut |trace| {
+        trail.push(trace);
+        ControlFlow::Continue(())
+    })?;
+    Ok(trail)
+}
+
+/// The trail among what was told: all that are no batches.
+pub(crate) fn trail_in(told: &[Told]) -> Vec<Trace> {
+    let others = told.iter().filter(|told| told.text.is_none());
+    others
+        .map(|told| Trace { sequence: told.sequence, at: told.at, event: told.event.clone() })
+        .collect()
+}
+
 /// Who has betted on `number`, naively.
 pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -> Winners {
     let mut winners = Winners::default();
@@ -124,10 +143,13 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     is_there(&open(disk).unwrap_or_else(|fault| panic!("it does not open again: {fault}")));
 }
 
-/// How many different sound ledgers there are.
-pub(crate) const SOUND_LEDGERS: usize = 4;
+/// The sound ledger with a draw that operators lead.
+const LED: usize = 4;
 
-/// The files of a sound ledger: one of a few, two of them in several segments.
+/// How many different sound ledgers there are.
+pub(crate) const SOUND_LEDGERS: usize = 5;
+
+/// The files of a sound ledger: one of a few, some of them in several segments.
 ///
 /// # Panics
 /// When there is none of that number.
@@ -146,6 +168,8 @@ pub(crate) fn sound_files(number: usize) -> Files {
         1 => &[&[(1, 2), (2, 60), (3, 40)]],
         // Several segments, and the draw made.
         2 => &[&[(1, 2), (2, 20)], &[(3, 1)], &[(2, 5), (1, 30)]],
+        // Several segments, and operators lead the draw.
+        LED => &[&[(2, 3)], &[(3, 2), (1, 1)]],
         // Nothing in the last segment yet.
         _ => &[&[(2, 3), (1, 20)], &[]],
     };
@@ -156,17 +180,57 @@ pub(crate) fn sound_files(number: usize) -> Files {
             begin_segment(&disk);
         }
         let ledger = open(&disk).expect("a sound ledger");
-        let opened = call(&ledger, |it, done| it.open_draw(terms("sorteo", AGENCIES), AT, done));
-        assert_eq!(opened, Ok(DRAW));
+        if number != LED {
+            let terms = terms("sorteo", AGENCIES);
+            assert_eq!(call(&ledger, |it, done| it.open_draw(terms, AT, done)), Ok(DRAW));
+        } else if chunk == 0 {
+            led_to_its_opening(&ledger);
+        }
         for (batches, bets) in *groups {
             append_group(&ledger, chunk, *batches, *bets);
             chunk += 1;
         }
     }
-    if number == 2 {
-        make_draw(&open(&disk).expect("a sound ledger"));
+    let ledger = open(&disk).expect("a sound ledger");
+    match number {
+        2 => make_draw(&ledger),
+        LED => led_to_its_end(&ledger),
+        _ => {}
     }
+    drop(ledger);
     files_of(&disk)
+}
+
+fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
+    let by = match by {
+        "" => Actor::Clock,
+        name => Actor::Operator(Label::new(name).expect("a short name")),
+    };
+    let signed = Signed { by, why: Reason::new("ñ").expect("a short reason"), act };
+    call(ledger, |it, done| it.act(signed, AT, done)).expect("it may be done now")
+}
+
+fn led_to_its_opening(ledger: &SteppedLedger) {
+    let label = |text: &str| Label::new(text).expect("a short text");
+    let (name, place) = (label("La Ñata"), label("Goya"));
+    let agency = AgencyId(3);
+    act(ledger, "luz", Act::Register(Registration { agency, name, place, enabled: true }));
+    let closes_at = Some(Timestamp(AT.0 + 1));
+    let schedule = Schedule { opens_at: Some(AT), closes_at };
+    let terms = terms("operado", AGENCIES);
+    assert_eq!(act(ledger, "ana", Act::Announce { terms, schedule }), Acted::Announced(DRAW));
+    act(ledger, "", Act::Open(DRAW));
+}
+
+fn led_to_its_end(ledger: &SteppedLedger) {
+    act(ledger, "ana", Act::Close(DRAW));
+    for (by, number) in [("ana", 8), ("eva", 7), ("ana", 7), ("eva", 7)] {
+        act(ledger, by, Act::EnterNumber { draw: DRAW, number });
+    }
+    call(ledger, |it, done| it.draw(DRAW, WINNING_NUMBER, AT, done)).expect("both agree");
+    act(ledger, "ana", Act::Publish(DRAW));
+    let topic = Label::new("login").expect("a short text");
+    act(ledger, "eva", Act::Note { topic, text: Reason::default() });
 }
 
 /// Puts the next segment behind the last, as if that were full: then a ledger of several segments

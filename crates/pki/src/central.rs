@@ -1,5 +1,6 @@
 //! What the central speaks TLS with, and which certificates of agencies it takes.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,12 +12,11 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     ServerConfig, SignatureScheme,
 };
-use x509_parser::prelude::FromDer as _;
-use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::error::PkiError;
 use crate::files;
 use crate::provider;
+use crate::revoked::{CertificateId, revoked_in};
 use crate::urn::agency_of;
 use crate::words::UtcTime;
 
@@ -40,8 +40,8 @@ pub struct CentralConfig {
     pub tls: Arc<ServerConfig>,
     /// Until when its own certificate is valid.
     pub until: UtcTime,
-    /// How many certificates are revoked.
-    pub revoked: usize,
+    /// The certificates that are revoked.
+    pub revoked: HashSet<CertificateId>,
 }
 
 /// Reads the central's files. A certificate that can't be used is refused here, not at the first
@@ -59,11 +59,11 @@ pub fn central_config(files: &CentralFiles, now: UnixTime) -> Result<CentralConf
     let authorities = files::certificates(&files.agencies_ca)?;
     let roots = Arc::new(roots_of(&files.agencies_ca, &authorities)?);
     let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-    let mut revoked = 0;
+    let mut revoked = HashSet::new();
     if let Some(path) = &files.revoked {
         let lists = files::revocations(path)?;
         for list in &lists {
-            revoked += revoked_in(path, list, &files.agencies_ca, &authorities)?;
+            revoked.extend(revoked_in(path, list, &files.agencies_ca, &authorities)?);
         }
         // An agency's own certificate; whoever vouches for it is not revoked by a list of its own.
         verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
@@ -105,27 +105,6 @@ pub(crate) fn own_error(
         }
         other => files::unusable(key, other),
     }
-}
-
-/// How many certificates a list revokes; it must be of one of the authorities, and signed by it.
-fn revoked_in(
-    path: &std::path::Path,
-    list: &[u8],
-    agencies_ca: &std::path::Path,
-    authorities: &[CertificateDer<'_>],
-) -> Result<usize, PkiError> {
-    let (_, list) =
-        CertificateRevocationList::from_der(list).map_err(|error| files::unusable(path, error))?;
-    for authority in authorities {
-        let authority = files::parsed(agencies_ca, authority)?;
-        if authority.subject() == list.issuer()
-            && list.verify_signature(authority.public_key()).is_ok()
-        {
-            return Ok(list.iter_revoked_certificates().count());
-        }
-    }
-    let why = format!("it is not signed by an authority in {}", agencies_ca.display());
-    Err(files::unusable(path, why))
 }
 
 /// Takes what the authorities vouch for, if it is an agency's.

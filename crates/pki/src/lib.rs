@@ -5,6 +5,7 @@
 //! ca_key       its key, as it is on disk: plain, or encrypted with a passphrase
 //! urn          which agency a certificate is for
 //! central      what the central speaks TLS with, and which certificates it takes
+//! revoked      which certificates are revoked
 //! agency       what an agency speaks TLS with
 //! files        PEM files: reading, and writing without overwriting
 //! words        what TLS says went wrong, in words for people
@@ -28,6 +29,7 @@ mod central;
 mod error;
 mod files;
 pub mod limits;
+mod revoked;
 mod urn;
 mod words;
 
@@ -40,6 +42,7 @@ pub use authority::{Authority, Issued, Kind, Listed, Subject, list};
 pub use ca_key::{Passphrase, is_encrypted};
 pub use central::{CentralConfig, CentralFiles, central_config};
 pub use error::PkiError;
+pub use revoked::CertificateId;
 pub use urn::{AGENCY_URN, AgencyFault, agency_of};
 pub use words::{UtcTime, words_for};
 

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use central::Listeners;
 use central::limits::ACCEPT_QUEUE_MAX;
 use pki::{CentralConfig, CentralFiles};
-use rustls::ServerConfig;
 use rustls::pki_types::UnixTime;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -33,7 +32,7 @@ pub(super) struct Doors {
 /// Addresses that are taken, and that nobody can connect to yet.
 pub(super) struct Bound {
     plain: Option<(TcpSocket, String)>,
-    tls: Option<(TcpSocket, String, CentralFiles, Arc<ServerConfig>)>,
+    tls: Option<(TcpSocket, String, CentralFiles, Arc<CentralConfig>)>,
 }
 
 impl Doors {
@@ -106,19 +105,19 @@ fn check_plaintext(socket: &TcpSocket, listen: &str, allowed: bool) -> Result<()
     Ok(())
 }
 
-fn load(files: &CentralFiles) -> Result<Arc<ServerConfig>, Ending> {
+fn load(files: &CentralFiles) -> Result<Arc<CentralConfig>, Ending> {
     let now = UnixTime::now();
-    let CentralConfig { tls, until, revoked } =
-        pki::central_config(files, now).map_err(|error| {
-            let wrong = error.is_wrong_input();
-            let error = anyhow::Error::new(error).context("can't speak TLS");
-            if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
-        })?;
+    let config = pki::central_config(files, now).map_err(|error| {
+        let wrong = error.is_wrong_input();
+        let error = anyhow::Error::new(error).context("can't speak TLS");
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    })?;
+    let until = config.until;
     tracing::info!(
         action = "leer_certificados",
         result = "success",
         vence = %until,
-        revocados = revoked,
+        revocados = config.revoked.len(),
     );
     if until.0.as_secs().saturating_sub(now.as_secs()) < EXPIRES_SOON.as_secs() {
         tracing::warn!(
@@ -128,14 +127,14 @@ fn load(files: &CentralFiles) -> Result<Arc<ServerConfig>, Ending> {
             error = "the central's certificate expires soon: issue another one and send SIGHUP",
         );
     }
-    Ok(tls)
+    Ok(Arc::new(config))
 }
 
 /// Reads the certificates again whenever told to; what can't be used leaves those before in use.
 async fn reload(
     mut hangups: Signal,
     files: CentralFiles,
-    newest: watch::Sender<Arc<ServerConfig>>,
+    newest: watch::Sender<Arc<CentralConfig>>,
 ) {
     while hangups.recv().await.is_some() {
         let files = files.clone();

@@ -321,8 +321,14 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     served.folder.revoke(1);
     before.stores(1, 1);
     served.connect(&first).stores(1, 2);
+    let mut other = served.connect(&served.folder.issued(2));
+    other.stores(2, 0);
     served.process.signal(Signal::HUP);
     served.process.wait_for("leer_certificados | result: success");
+    served.process.wait_for("terminar_revocadas | result: success | conexiones: 1");
+    let mut rest = Vec::new();
+    assert_eq!(before.0.read_to_end(&mut rest).unwrap(), 0, "it ends in order: {rest:?}");
+    other.stores(2, 1);
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     std::fs::write(served.folder.path.join("pki/crl.pem"), "nothing").unwrap();
     served.process.signal(Signal::HUP);
@@ -330,7 +336,7 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     assert!(line.contains("crl.pem holds no list of revoked certificates"), "{line}");
     assert!(line.ends_with("those read before stay in use"), "{line}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
-    served.connect(&served.folder.issued(2)).stores(2, 0);
+    served.connect(&served.folder.issued(2)).stores(2, 2);
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl ConnectionView {
             id,
             peer: peer.to_string(),
             agency: agency.map(|agency| agency.0),
-            certified: matches!(identity, Identity::Certified(_)),
+            certified: matches!(identity, Identity::Certified { .. }),
             draw: draw.map(|draw| draw.to_string()),
             since: Time(since),
             last_message: Time(last_message),

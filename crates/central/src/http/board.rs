@@ -227,7 +227,7 @@ impl<'a> Present<'a> {
             let Some(agency) = one.agency.filter(takes_part) else { continue };
             let (count, certified) = connected.entry(agency).or_insert((0, true));
             *count += 1;
-            *certified &= matches!(one.identity, Identity::Certified(_));
+            *certified &= matches!(one.identity, Identity::Certified { .. });
             let seen = last_seen.entry(agency).or_insert(one.last_message);
             *seen = one.last_message.max(*seen);
         }

@@ -64,7 +64,7 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     told.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
     let connected = app.service.presence().snapshot();
     for (identity, certified) in [("claimed", false), ("certified", true)] {
-        let is = |it: &&Connected| matches!(it.identity, Identity::Certified(_)) == certified;
+        let is = |it: &&Connected| matches!(it.identity, Identity::Certified { .. }) == certified;
         let count = connected.iter().filter(is).count();
         told.value("bolillero_agency_connections", &[("identity", identity)], count);
     }

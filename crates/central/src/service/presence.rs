@@ -9,23 +9,29 @@
 //!
 //! Deliberately absent: sockets. How a connection is woken is given by who enters it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lottery::{AgencyId, DrawName, Timestamp};
+use pki::CertificateId;
 
 use super::Draw;
 use crate::clock::Clock;
 
 /// What vouches for the agency that a connection speaks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// Nothing but its own word: a connection in plain text.
     Claimed,
     /// A certificate, shown over TLS: it may speak for this agency and no other.
-    Certified(AgencyId),
+    Certified {
+        /// The agency that it names.
+        agency: AgencyId,
+        /// Which certificate.
+        certificate: CertificateId,
+    },
 }
 
 /// A connection, as it was when it was looked at.
@@ -97,9 +103,21 @@ impl Presence {
 
     /// Ends every connection of an agency, in order, and says how many there were.
     pub fn disconnect(&self, agency: AgencyId) -> usize {
+        self.end(|live| live.agency() == Some(agency))
+    }
+
+    /// Ends every connection that is there by one of these certificates, in order, and says how
+    /// many there were.
+    pub(crate) fn disconnect_certified_by(&self, revoked: &HashSet<CertificateId>) -> usize {
+        self.end(|live| {
+            matches!(&live.identity, Identity::Certified { certificate, .. }
+            if revoked.contains(certificate))
+        })
+    }
+
+    fn end(&self, is_meant: impl Fn(&Live) -> bool) -> usize {
         let present: Vec<_> = self.connections().present.values().map(Arc::clone).collect();
-        let of_agency = present.iter().filter(|live| live.agency() == Some(agency));
-        of_agency.map(|live| live.end()).count()
+        present.iter().filter(|live| is_meant(live)).map(|live| live.end()).count()
     }
 
     /// Lists a connection. `wake` has it look at [`Attendance::is_ended`]; it must be short.
@@ -110,9 +128,9 @@ impl Presence {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Attendance {
         let since = self.clock.now();
-        let agency = match identity {
+        let agency = match &identity {
             Identity::Claimed => NO_AGENCY,
-            Identity::Certified(AgencyId(agency)) => agency.into(),
+            Identity::Certified { agency, .. } => agency.0.into(),
         };
         let mut connections = self.connections();
         connections.entered += 1;
@@ -139,8 +157,8 @@ impl Presence {
 }
 
 impl Attendance {
-    pub(crate) fn identity(&self) -> Identity {
-        self.live.identity
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.live.identity
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -183,7 +201,7 @@ impl Live {
         Connected {
             id: self.id,
             peer: self.peer,
-            identity: self.identity,
+            identity: self.identity.clone(),
             agency: self.agency(),
             draw: self.draw.get().map(|draw| draw.terms.name.clone()),
             since: self.since,
@@ -201,6 +219,10 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+
+    use pki::{Authority, Subject};
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, UnixTime};
 
     use super::*;
 
@@ -222,11 +244,24 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], 4000))
     }
 
+    /// What a new certificate for an agency vouches for, and which one it is.
+    fn certified(agency: u32) -> (Identity, CertificateId) {
+        let folder = tempfile::tempdir().unwrap();
+        let now = UnixTime::now();
+        let authority = Authority::create(folder.path(), "test", 1, None, now).unwrap();
+        authority.issue(&Subject::Agency(agency), 1, false, now).unwrap();
+        let file = folder.path().join(format!("agency-{agency}.crt"));
+        let certificate = CertificateDer::from_pem_file(file).unwrap();
+        let certificate = CertificateId::of(&certificate).unwrap();
+        let agency = AgencyId(agency);
+        (Identity::Certified { agency, certificate: certificate.clone() }, certificate)
+    }
+
     #[test]
     fn connections_are_listed_by_agency_for_as_long_as_they_are_there() {
         let presence = presence();
         let silent = presence.enter(peer(), Identity::Claimed, || {});
-        let second = presence.enter(peer(), Identity::Certified(AgencyId(2)), || {});
+        let second = presence.enter(peer(), certified(2).0, || {});
         let first = presence.enter(peer(), Identity::Claimed, || {});
         first.spoke_for(AgencyId(1));
         first.heard();
@@ -252,12 +287,26 @@ mod tests {
             let wake = move || {
                 woken.fetch_add(1, Ordering::Relaxed);
             };
-            presence.enter(peer(), Identity::Certified(AgencyId(agency)), wake)
+            let attendance = presence.enter(peer(), Identity::Claimed, wake);
+            attendance.spoke_for(AgencyId(agency));
+            attendance
         };
         let connections = [enter(1), enter(2), enter(1)];
         assert_eq!(presence.disconnect(AgencyId(1)), 2);
         assert_eq!(woken.load(Ordering::Relaxed), 2);
         assert_eq!(connections.each_ref().map(Attendance::is_ended), [true, false, true]);
         assert_eq!(presence.disconnect(AgencyId(3)), 0);
+    }
+
+    #[test]
+    fn connections_by_a_revoked_certificate_are_ended_and_no_others() {
+        let presence = presence();
+        let (identity, revoked) = certified(1);
+        let (renewed, _) = certified(1);
+        let connections = [identity.clone(), renewed, identity, Identity::Claimed]
+            .map(|identity| presence.enter(peer(), identity, || {}));
+        assert_eq!(presence.disconnect_certified_by(&HashSet::from([revoked])), 2);
+        let ended = connections.each_ref().map(Attendance::is_ended);
+        assert_eq!(ended, [true, false, true, false]);
     }
 }

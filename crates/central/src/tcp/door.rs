@@ -1,13 +1,14 @@
 //! How connections come in: in plain text, or by TLS with a certificate.
 //!
 //! Invariants: a connection that agrees on TLS has its place already, and a limited time; one that
-//! shows no agency's certificate never reaches a session, and is told why as far as TLS can.
+//! shows no agency's certificate never reaches a session, and is told why as far as TLS can; one
+//! whose certificate is found revoked later is ended.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use pki::CentralConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -23,39 +24,56 @@ pub struct Listeners {
     /// In plain text: an agency is who it says.
     pub plain: Option<TcpListener>,
     /// By TLS: an agency is who its certificate says. The newest of the configurations applies to
-    /// a connection that begins; it must ask for certificates that [`pki::agency_of`] reads.
-    pub tls: Option<(TcpListener, watch::Receiver<Arc<ServerConfig>>)>,
+    /// a connection that begins, and what it revokes ends those that are there.
+    pub tls: Option<(TcpListener, Configs)>,
 }
+
+/// What TLS is spoken with, the newest.
+pub(super) type Configs = watch::Receiver<Arc<CentralConfig>>;
 
 /// Which way the connections of a listener come in.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Door<'a> {
     Plain,
-    Tls(&'a watch::Receiver<Arc<ServerConfig>>),
+    Tls(&'a Configs),
 }
 
 /// Agrees on TLS. None: the connection is over, which was logged.
 pub(super) async fn enter(
     stream: TcpStream,
     peer: SocketAddr,
-    config: Arc<ServerConfig>,
+    mut configs: Configs,
     shared: &Arc<Shared>,
 ) -> Option<Connection> {
+    let config = Arc::clone(&configs.borrow_and_update());
     // Neither who is still entering nor who is being refused is waited for at a shutdown.
-    let entering = agree(stream, peer, config, shared);
+    let entering = agree(stream, peer, &config, shared);
     let entered = shared.stopping.run_until_cancelled(entering).await??;
     let (transport, identity) = entered;
-    Some(Connection::new(transport, peer, identity, Arc::clone(shared)))
+    let connection = Connection::new(transport, peer, identity, Arc::clone(shared));
+    if configs.has_changed().unwrap_or(false) {
+        // It was not there yet when others were ended.
+        end_revoked(&configs.borrow(), shared);
+    }
+    Some(connection)
+}
+
+/// Ends the connections by certificates that are revoked.
+pub(super) fn end_revoked(config: &CentralConfig, shared: &Shared) {
+    let ended = shared.service.presence().disconnect_certified_by(&config.revoked);
+    if ended > 0 {
+        tracing::warn!(action = "terminar_revocadas", result = "success", conexiones = ended);
+    }
 }
 
 async fn agree(
     stream: TcpStream,
     peer: SocketAddr,
-    config: Arc<ServerConfig>,
+    config: &CentralConfig,
     shared: &Shared,
 ) -> Option<(Transport, Identity)> {
     let (limits, ip) = (&shared.limits, peer.ip());
-    let mut transport = match Transport::tls(stream, config) {
+    let mut transport = match Transport::tls(stream, Arc::clone(&config.tls)) {
         Ok(transport) => transport,
         Err(fault) => {
             tracing::error!(action = "identificar", result = "fail", %ip, error = %fault);
@@ -64,9 +82,9 @@ async fn agree(
     };
     let agreed = timeout(limits.handshake_time_max, transport.accept()).await;
     match agreed.unwrap_or(Err(TlsFault::TimedOut)) {
-        Ok(agency) => {
+        Ok((agency, certificate)) => {
             tracing::info!(action = "identificar", result = "success", %ip, agencia = agency.0);
-            Some((transport, Identity::Certified(agency)))
+            Some((transport, Identity::Certified { agency, certificate }))
         }
         Err(TlsFault::Socket(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
             tracing::debug!(action = "identificar", result = "fail", %ip, error = %error);

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -24,7 +23,7 @@ use crate::limits::{
 use crate::places::{Place, Places};
 use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
-use crate::tcp::door::{self, Door, Listeners};
+use crate::tcp::door::{self, Configs, Door, Listeners};
 use crate::tcp::transport::Transport;
 use crate::tcp::turned_away::TurnedAway;
 
@@ -66,7 +65,10 @@ impl Agencies {
         };
         let tls = async {
             match &listeners.tls {
-                Some((listener, configs)) => self.accept_at(listener, Door::Tls(configs)).await,
+                Some((listener, configs)) => tokio::select! {
+                    never = self.accept_at(listener, Door::Tls(configs)) => never,
+                    never = self.end_revoked(configs.clone()) => never,
+                },
                 None => pending().await,
             }
         };
@@ -99,6 +101,15 @@ impl Agencies {
             // However many come at once, those that are there have their turn in between.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Ends the connections by certificates that newer configurations revoke.
+    async fn end_revoked(&self, mut configs: Configs) -> Infallible {
+        while configs.changed().await.is_ok() {
+            door::end_revoked(&configs.borrow_and_update(), &self.shared);
+        }
+        // No newer ones will come.
+        pending().await
     }
 
     /// Has every connection closed in order, and ends when all are.
@@ -136,8 +147,8 @@ impl Agencies {
                 self.tasks.spawn(run(connection, cut, place));
             }
             Door::Tls(configs) => {
-                let config = Arc::clone(&configs.borrow());
-                self.tasks.spawn(run_with_tls(stream, peer, config, shared, cut, place));
+                let configs = configs.clone();
+                self.tasks.spawn(run_with_tls(stream, peer, configs, shared, cut, place));
             }
         }
     }
@@ -152,12 +163,12 @@ async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) 
 async fn run_with_tls(
     stream: TcpStream,
     peer: SocketAddr,
-    config: Arc<ServerConfig>,
+    configs: Configs,
     shared: Arc<Shared>,
     cut: CancellationToken,
     place: Place,
 ) {
-    let entering = Box::pin(async move { door::enter(stream, peer, config, &shared).await });
+    let entering = Box::pin(async move { door::enter(stream, peer, configs, &shared).await });
     if let Some(Some(connection)) = cut.run_until_cancelled(entering).await {
         run(connection, cut, place).await;
     }

@@ -97,7 +97,7 @@ impl Connection {
 
     fn submit(&mut self, ticket: Ticket, request: Request) {
         let named = request.agency();
-        if let Identity::Certified(certified) = self.attendance.identity()
+        if let Identity::Certified { agency: certified, .. } = *self.attendance.identity()
             && certified != named
         {
             return self.refuse(ticket, &Refusal::OtherAgency { certified, named });

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use lottery::AgencyId;
+use pki::CertificateId;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 use thiserror::Error;
@@ -70,13 +71,15 @@ impl Transport {
         Ok(Self { stream, tls: Some(Box::new(tls)) })
     }
 
-    /// Agrees on TLS, and gives the agency that the certificate is for.
-    pub(super) async fn accept(&mut self) -> Result<AgencyId, TlsFault> {
+    /// Agrees on TLS, and gives the agency that the certificate is for, and which one it is.
+    pub(super) async fn accept(&mut self) -> Result<(AgencyId, CertificateId), TlsFault> {
         let Self { stream, tls: Some(tls) } = self else { return Err(TlsFault::NoAgency) };
         poll_fn(|context| tls.poll_handshake(stream, context)).await?;
         let certificates = tls.connection.peer_certificates();
-        let certificate = certificates.and_then(<[_]>::first).ok_or(TlsFault::NoAgency)?;
-        pki::agency_of(certificate).map(AgencyId).map_err(|_| TlsFault::NoAgency)
+        let shown = certificates.and_then(<[_]>::first).ok_or(TlsFault::NoAgency)?;
+        let agency = pki::agency_of(shown).map(AgencyId).map_err(|_| TlsFault::NoAgency)?;
+        let certificate = CertificateId::of(shown).ok_or(TlsFault::NoAgency)?;
+        Ok((agency, certificate))
     }
 
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {

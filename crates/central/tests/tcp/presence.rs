@@ -41,7 +41,7 @@ async fn whoever_is_connected_is_listed_with_what_is_known_of_it() {
         [None, Some("sorteo"), Some("sorteo")]
     );
     for one in &listed {
-        assert_eq!((one.identity, one.since), (Identity::Claimed, Timestamp(NOW)));
+        assert_eq!((&one.identity, one.since), (&Identity::Claimed, Timestamp(NOW)));
     }
     assert_eq!(listed[0].peer, silent.stream.local_addr().unwrap());
     assert_eq!(listed[2].peer, greeted.stream.local_addr().unwrap());

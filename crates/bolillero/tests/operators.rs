@@ -4,21 +4,14 @@
 
 mod support;
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use support::{bolillero, run, run_well, str, text};
+use support::{run, run_well, str, text, with_input};
 
 /// Runs a command with a password on standard input.
 fn with_password(args: &[&str], password: &str) -> Output {
-    let mut command = bolillero();
-    command.args(args).arg("--password-stdin");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // One that refuses its arguments reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(password.as_bytes());
-    child.wait_with_output().unwrap()
+    with_input(&[args, &["--password-stdin"]].concat(), password)
 }
 
 fn add(data: &Path, name: &str, role: &str) -> Output {

@@ -182,9 +182,12 @@ impl From<ActError> for Problem {
             E::Schedule | E::NumberRange { .. } => Self::bad_request(error),
             E::ReasonNeeded(_) => Self::reason_needed(error),
             E::EnteredBefore(_) => Self::entered_before(error),
-            E::NameTaken | E::Automatic | E::State { .. } | E::NotTime | E::NotForTheClock => {
-                Self::conflict(error)
-            }
+            E::NameTaken
+            | E::Expired(_)
+            | E::Automatic
+            | E::State { .. }
+            | E::NotTime
+            | E::NotForTheClock => Self::conflict(error),
             E::Store(fault) => fault.into(),
         }
     }

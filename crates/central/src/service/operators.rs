@@ -40,7 +40,7 @@ impl Service {
         match (&signed.act, draw) {
             (Act::Announce { .. }, _) => self.find_new_draws().await?,
             (Act::Open(_), Some(draw)) => draw.is_now(DrawState::Open),
-            (Act::Close(_), Some(draw)) if acted == Acted::Done => draw.is_now(DrawState::Closed),
+            (Act::Close(_), Some(draw)) => draw.is_now(DrawState::Closed),
             (Act::EnterNumber { .. }, Some(draw)) => {
                 let agreed = match (acted, &signed.act) {
                     (Acted::NumbersAgree(number), _) => Some(number),

@@ -62,9 +62,13 @@ pub(super) fn refused(error: &ActError, l: Language) -> String {
         ActError::Schedule => {
             "Un sorteo abre antes de cerrar, y cierra en el futuro; revise los horarios.".to_owned()
         }
-        ActError::Automatic => {
-            "Este sorteo va solo: se hace cuando todas sus agencias terminan.".to_owned()
-        }
+        ActError::Expired(closes_at) => format!(
+            "Debía cerrar el {}, y esa hora ya pasó; anuncie otro sorteo, con otro nombre.",
+            l.time(*closes_at)
+        ),
+        ActError::Automatic => "Los operadores no conducen este sorteo: lo hace una central \
+                                iniciada para él, cuando todas sus agencias terminan."
+            .to_owned(),
         ActError::State { .. } => {
             "El sorteo ya no está en ese paso; vea en qué estado está.".to_owned()
         }

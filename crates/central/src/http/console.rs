@@ -8,6 +8,7 @@
 //! draws         draws: the list, the steps of one, its record
 //! agencies, people, trail, search
 //!               the other pages, one each
+//! refusal       what is refused: in the visitor's language, and as a page
 //! view          a draw as pages show it
 //! words         what the domain says, in both languages
 //! language      texts, numbers and times
@@ -27,6 +28,7 @@ mod entrance;
 mod frame;
 mod language;
 mod people;
+mod refusal;
 mod search;
 mod trail;
 mod view;
@@ -35,6 +37,8 @@ mod words;
 
 use axum::Router;
 use axum::routing::{get, post};
+
+pub(super) use refusal::Reader;
 
 use crate::http::state::App;
 

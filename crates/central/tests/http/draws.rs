@@ -16,16 +16,16 @@ const WINNER: &str = "30904465";
 const LOSER: &str = "28123123";
 
 /// A central with a draw, and those who work on it.
-struct Day {
-    central: Running,
-    roles: [As; 4],
+pub(crate) struct Day {
+    pub(crate) central: Running,
+    pub(crate) roles: [As; 4],
     /// A second one who runs draws.
-    admin: As,
+    pub(crate) admin: As,
 }
 
 impl Day {
     /// With two agencies, one of which has sent a bet that will win and one that will not.
-    async fn with_bets() -> Self {
+    pub(crate) async fn with_bets() -> Self {
         let central = Running::start().await;
         let viewer = central.logged_in("viewer").await;
         let operator = central.logged_in("operator").await;
@@ -49,11 +49,11 @@ impl Day {
         day
     }
 
-    fn operator(&self) -> &As {
+    pub(crate) fn operator(&self) -> &As {
         &self.roles[1]
     }
 
-    fn auditor(&self) -> &As {
+    pub(crate) fn auditor(&self) -> &As {
         &self.roles[2]
     }
 
@@ -76,7 +76,7 @@ impl Day {
         answered.recv().unwrap().unwrap();
     }
 
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let closed = self.post("/api/v1/draws/1/close", &json!({ "why": "prueba" })).await;
         assert_eq!(closed["state"], "closed");
     }
@@ -86,7 +86,7 @@ impl Day {
         self.central.post(who, "/api/v1/draws/1/number", &entry).await.json()
     }
 
-    async fn draw(&self) {
+    pub(crate) async fn draw(&self) {
         assert_eq!(self.enter(self.operator(), WINNING_NUMBER).await["outcome"], "awaited");
         assert_eq!(self.enter(&self.admin, WINNING_NUMBER).await["outcome"], "agree");
     }

@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod draws;
 mod hostile;
+mod languages;
 mod pages;
 mod sessions;
 mod setting;

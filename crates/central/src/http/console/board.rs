@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
@@ -17,6 +17,7 @@ use super::view::DrawView;
 use super::visitor::Visitor;
 use super::words;
 use crate::http::board::{AgencyBoard, Board, DrawBoard};
+use crate::http::input::InQuery;
 use crate::http::state::App;
 use crate::limits::BOARD_AGENCIES_MAX;
 
@@ -98,7 +99,7 @@ struct Row {
 pub(super) async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
+    InQuery(asked): InQuery<Asked>,
 ) -> Response {
     let board = app.lookout.now().await;
     let shown = shown_of(&board, asked.draw);
@@ -129,7 +130,7 @@ pub(super) async fn page(
 pub(super) async fn events(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
+    InQuery(asked): InQuery<Asked>,
 ) -> Response {
     let (seen, stopping) = (app.lookout.watch(), app.stopping.clone());
     let start = (app, visitor, seen, stopping, false);

@@ -11,7 +11,7 @@ use crate::client::{As, ask};
 use crate::setting::Running;
 
 /// Nothing else in these tests has these digits.
-const WINNING_NUMBER: u32 = 7574;
+pub(crate) const WINNING_NUMBER: u32 = 7574;
 const WINNER: &str = "30904465";
 const LOSER: &str = "28123123";
 
@@ -58,15 +58,21 @@ impl Day {
     }
 
     /// As the operator, to a good end.
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self.central.post(self.operator(), path, body).await;
         assert!((200..300).contains(&answer.status), "{path}: {answer:?}");
         answer.json()
     }
 
     fn bet(&self, chunk: u32, bet: &str) {
-        let bets = Bets::parse(bet, NumberRange::default()).unwrap();
-        let batch = Batch { draw: DrawId(1), agency: AgencyId(1), chunk: ChunkId(chunk), bets };
+        self.bets((1, 1), chunk, bet);
+    }
+
+    /// Bets of an agency in a draw.
+    pub(crate) fn bets(&self, (draw, agency): (u32, u32), chunk: u32, bets: &str) {
+        let bets = Bets::parse(bets, NumberRange::default()).unwrap();
+        let (draw, agency, chunk) = (DrawId(draw), AgencyId(agency), ChunkId(chunk));
+        let batch = Batch { draw, agency, chunk, bets };
         let (answer, answered) = mpsc::channel();
         self.central.store.append(
             batch,
@@ -105,7 +111,16 @@ impl Day {
         let description: Value = serde_json::from_str(&central::openapi()).unwrap();
         let paths = description["paths"].as_object().unwrap().iter();
         let paths = paths.filter(|(_, methods)| methods.get("get").is_some());
-        let pages = ["/", "/draws", "/draws/1", "/draws/1/acta", "/agencies", "/audit"];
+        let pages = [
+            "/",
+            "/draws",
+            "/draws/1",
+            "/draws/1/acta",
+            "/draws/1/winners",
+            "/draws/1/winners/1",
+            "/agencies",
+            "/audit",
+        ];
         let all = paths.map(|(path, _)| path.replace("{id}", "1"));
         for path in all.chain(pages.map(str::to_owned)) {
             for (who, role) in self.roles.iter().zip(["viewer", "operator", "auditor", "admin"]) {

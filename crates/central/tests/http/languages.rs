@@ -15,7 +15,8 @@ const ENGLISH: &[&str] = &[
 
 /// What a page says, without its marks and what is around it.
 fn words_of(page: &str) -> String {
-    let main = page.split_once("<main id=\"main\">").expect("a page").1.split_once("</main>").unwrap().0;
+    let main =
+        page.split_once("<main id=\"main\">").expect("a page").1.split_once("</main>").unwrap().0;
     let mut marked = false;
     let said = main.chars().map(|it| match it {
         '<' => {
@@ -60,6 +61,8 @@ async fn what_is_refused_on_any_page_is_said_in_spanish() {
         (&viewer, "/draws/x", 404, "No hay nada en esta dirección."),
         (&viewer, "/draws/9", 404, "No hay un sorteo 9."),
         (&viewer, "/draws/9/acta", 404, "No hay un sorteo 9."),
+        (&viewer, "/draws/9/winners", 403, "operador, auditor o administrador."),
+        (&admin, "/draws/9/winners/1", 404, "No hay un sorteo 9."),
         (&viewer, "/?draw=x", 400, "El pedido no se entiende."),
         (&viewer, "/language/xx", 404, "No hay nada en esta dirección."),
         (&viewer, "/logout", 405, "El pedido no se entiende."),

@@ -7,6 +7,7 @@ mod client;
 mod draws;
 mod hostile;
 mod languages;
+mod many;
 mod pages;
 mod sessions;
 mod setting;

@@ -5,16 +5,18 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use lottery::{
     Act, Acted, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, NumberRange, Reason, Schedule,
+    Winners,
 };
 use operators::Permission;
 
 use super::frame::{Frame, show, show_as};
 use super::language::{Language, read_time};
-use super::view::{DrawView, Step, WinnersView, missing, steps, winners};
+use super::view::{DrawView, Step, WinnersView, missing, steps};
 use super::visitor::{At, Form, Outcome, Posted, Visitor};
 use crate::http::draws::status;
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::limits::{DRAW_AGENCIES_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST};
 
 #[derive(Template)]
 #[template(path = "draws.html")]
@@ -33,7 +35,7 @@ struct Page {
     missing: String,
     reason_needed: bool,
     entered_by: String,
-    winners: Option<Vec<WinnersView>>,
+    winners: Option<WinnersView>,
     files: Vec<File>,
     form: Form,
 }
@@ -45,7 +47,9 @@ struct Record {
     d: DrawView,
     steps: Vec<Step>,
     missing: String,
-    winners: Option<Vec<WinnersView>>,
+    winners: Option<WinnersView>,
+    /// Whether every winner is on it, and not only how many there are.
+    lists_all: bool,
 }
 
 /// Something to download.
@@ -129,12 +133,16 @@ pub(super) async fn record(
     }
     let (l, draw) = (visitor.language, DrawId(id));
     let (status, unfinished, winners) = found(&app, &visitor, draw).await?;
+    let lists_all = winners.as_ref().is_none_or(|it| it.count() <= RECORD_WINNERS_MAX);
+    let documents_max = if lists_all { usize::MAX } else { 0 };
+    let shown = |it: &Winners| WinnersView::of(it, 0, RECORD_AGENCIES_MAX, documents_max, l);
     Ok(show(&Record {
         p: Frame::of(&visitor, None),
         d: DrawView::of(&status, l),
         steps: steps(&status, l),
         missing: missing(&status, &unfinished, l),
-        winners,
+        winners: winners.as_ref().map(shown),
+        lists_all,
     }))
 }
 
@@ -154,6 +162,8 @@ async fn page_with(
     let Outcome { status: code, notice, form } = outcome;
     let l = visitor.language;
     let (status, unfinished, winners) = found(app, visitor, draw).await?;
+    let shown = |it: &Winners| WinnersView::of(it, 0, DRAW_AGENCIES_MAX, WINNERS_FIRST, l);
+    let winners = winners.as_ref().map(shown);
     let operated = status.operated.as_ref();
     let closes_at = operated.and_then(|operated| operated.schedule.closes_at);
     let is_early = closes_at.is_some_and(|at| app.service.now() < at);
@@ -188,18 +198,17 @@ async fn found(
     app: &App,
     visitor: &Visitor,
     draw: DrawId,
-) -> Result<(DrawStatus, Vec<u32>, Option<Vec<WinnersView>>), Problem> {
+) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Problem> {
     let status = status(app, draw).await?;
     let standings = app.service.standings(draw).await?;
     let unfinished = standings.iter().filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
-    let found = if drawn && visitor.who.role.may(Permission::ReadWinners) {
-        let found = app.service.drawn_winners(draw).await?;
-        Some(winners(&found, visitor.language))
+    let winners = if drawn && visitor.who.role.may(Permission::ReadWinners) {
+        Some(app.service.drawn_winners(draw).await?)
     } else {
         None
     };
-    Ok((status, unfinished, found))
+    Ok((status, unfinished, winners))
 }
 
 /// What a form announces; why it can't, in words.

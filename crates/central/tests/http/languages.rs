@@ -15,8 +15,13 @@ const ENGLISH: &[&str] = &[
 
 /// What a page says, without its marks and what is around it.
 fn words_of(page: &str) -> String {
-    let main =
-        page.split_once("<main id=\"main\">").expect("a page").1.split_once("</main>").unwrap().0;
+    let main = page
+        .split_once("<main id=\"main\" tabindex=\"-1\">")
+        .expect("a page")
+        .1
+        .split_once("</main>")
+        .unwrap()
+        .0;
     let mut marked = false;
     let said = main.chars().map(|it| match it {
         '<' => {

@@ -273,7 +273,11 @@ fn countdown(shown: &DrawBoard, now: Timestamp, l: Language) -> String {
     let Some(until) = until else { return String::new() };
     let seconds = until.0.saturating_sub(now.0).div_ceil(1000);
     let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
-    format!("{text} {hours:02}:{minutes:02}:{:02}", seconds % 60)
+    let seconds = seconds % 60;
+    match hours / 24 {
+        0 | 1 => format!("{text} {hours:02}:{minutes:02}:{seconds:02}"),
+        days => format!("{text} {} {}", l.n(days), l.t("días", "days")),
+    }
 }
 
 fn alerts(board: &Board, shown: &DrawBoard, l: Language) -> Vec<Alert> {

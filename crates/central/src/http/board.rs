@@ -194,6 +194,13 @@ impl Look<'_> {
     }
 }
 
+impl AgencyBoard {
+    /// Whether there is an alert for it.
+    pub(super) fn needs_a_look(&self) -> bool {
+        self.silent || self.connections > 1
+    }
+}
+
 impl DrawBoard {
     /// Agencies with a connection.
     pub(super) fn connected(&self) -> u64 {

@@ -13,10 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::http::Host;
 use crate::http::board::Lookout;
+use crate::http::deed::Deed;
 use crate::http::problem::Problem;
 use crate::http::who::Who;
 use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::Service;
+
+/// The topic of all notes that are put on record here.
+pub(super) const NOTES_TOPIC: &str = "operators";
 
 /// What every handler is given.
 pub(super) type App = Arc<State>;
@@ -96,14 +100,14 @@ impl State {
         name: Name,
     ) -> Result<PasswordHash, Problem> {
         let salt = self.random()?;
-        self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::bad_request)
+        self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::from)
     }
 
     /// Changes the people, once it is recorded who did that.
     pub(super) async fn change_people<T: Send + 'static>(
         self: &Arc<Self>,
         who: &Who,
-        what: String,
+        deed: Deed,
         change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
     ) -> Result<T, Problem> {
         let (state, who, runtime) = (Arc::clone(self), who.clone(), Handle::current());
@@ -111,7 +115,7 @@ impl State {
         let changing = tokio::task::spawn_blocking(move || {
             state.roster.change(|people| {
                 let changed = change(people).map_err(Problem::from)?;
-                runtime.block_on(state.note(&who, what)).map(|()| changed)
+                runtime.block_on(state.note(&who, &deed)).map(|()| changed)
             })
         });
         let changed = changing.await.map_err(|_| Problem::unavailable("the change broke off"))?;
@@ -122,8 +126,9 @@ impl State {
     }
 
     /// Records what an operator does, before it is done.
-    pub(super) async fn note(&self, who: &Who, what: String) -> Result<(), Problem> {
-        let note = Act::Note { topic: label("operators"), text: reason(&what) };
+    pub(super) async fn note(&self, who: &Who, deed: &Deed) -> Result<(), Problem> {
+        let (topic, text) = (label(NOTES_TOPIC), reason(&deed.to_string()));
+        let note = Act::Note { topic, text };
         self.act(who, Reason::default(), note).await.map(drop)
     }
 

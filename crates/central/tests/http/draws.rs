@@ -11,21 +11,21 @@ use crate::client::{As, ask};
 use crate::setting::Running;
 
 /// Nothing else in these tests has these digits.
-const WINNING_NUMBER: u32 = 7574;
+pub(crate) const WINNING_NUMBER: u32 = 7574;
 const WINNER: &str = "30904465";
 const LOSER: &str = "28123123";
 
 /// A central with a draw, and those who work on it.
-struct Day {
-    central: Running,
-    roles: [As; 4],
+pub(crate) struct Day {
+    pub(crate) central: Running,
+    pub(crate) roles: [As; 4],
     /// A second one who runs draws.
-    admin: As,
+    pub(crate) admin: As,
 }
 
 impl Day {
     /// With two agencies, one of which has sent a bet that will win and one that will not.
-    async fn with_bets() -> Self {
+    pub(crate) async fn with_bets() -> Self {
         let central = Running::start().await;
         let viewer = central.logged_in("viewer").await;
         let operator = central.logged_in("operator").await;
@@ -49,24 +49,30 @@ impl Day {
         day
     }
 
-    fn operator(&self) -> &As {
+    pub(crate) fn operator(&self) -> &As {
         &self.roles[1]
     }
 
-    fn auditor(&self) -> &As {
+    pub(crate) fn auditor(&self) -> &As {
         &self.roles[2]
     }
 
     /// As the operator, to a good end.
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self.central.post(self.operator(), path, body).await;
         assert!((200..300).contains(&answer.status), "{path}: {answer:?}");
         answer.json()
     }
 
     fn bet(&self, chunk: u32, bet: &str) {
-        let bets = Bets::parse(bet, NumberRange::default()).unwrap();
-        let batch = Batch { draw: DrawId(1), agency: AgencyId(1), chunk: ChunkId(chunk), bets };
+        self.bets((1, 1), chunk, bet);
+    }
+
+    /// Bets of an agency in a draw.
+    pub(crate) fn bets(&self, (draw, agency): (u32, u32), chunk: u32, bets: &str) {
+        let bets = Bets::parse(bets, NumberRange::default()).unwrap();
+        let (draw, agency, chunk) = (DrawId(draw), AgencyId(agency), ChunkId(chunk));
+        let batch = Batch { draw, agency, chunk, bets };
         let (answer, answered) = mpsc::channel();
         self.central.store.append(
             batch,
@@ -76,7 +82,7 @@ impl Day {
         answered.recv().unwrap().unwrap();
     }
 
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let closed = self.post("/api/v1/draws/1/close", &json!({ "why": "prueba" })).await;
         assert_eq!(closed["state"], "closed");
     }
@@ -86,7 +92,7 @@ impl Day {
         self.central.post(who, "/api/v1/draws/1/number", &entry).await.json()
     }
 
-    async fn draw(&self) {
+    pub(crate) async fn draw(&self) {
         assert_eq!(self.enter(self.operator(), WINNING_NUMBER).await["outcome"], "awaited");
         assert_eq!(self.enter(&self.admin, WINNING_NUMBER).await["outcome"], "agree");
     }
@@ -105,7 +111,16 @@ impl Day {
         let description: Value = serde_json::from_str(&central::openapi()).unwrap();
         let paths = description["paths"].as_object().unwrap().iter();
         let paths = paths.filter(|(_, methods)| methods.get("get").is_some());
-        let pages = ["/", "/draws", "/draws/1", "/draws/1/acta", "/agencies", "/audit"];
+        let pages = [
+            "/",
+            "/draws",
+            "/draws/1",
+            "/draws/1/acta",
+            "/draws/1/winners",
+            "/draws/1/winners/1",
+            "/agencies",
+            "/audit",
+        ];
         let all = paths.map(|(path, _)| path.replace("{id}", "1"));
         for path in all.chain(pages.map(str::to_owned)) {
             for (who, role) in self.roles.iter().zip(["viewer", "operator", "auditor", "admin"]) {

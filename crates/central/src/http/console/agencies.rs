@@ -2,14 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use lottery::{Act, AgencyId, Label, Reason, Registration};
 use operators::Permission;
 
-use super::frame::{Frame, Notice, show_as};
-use super::visitor::{Form, Posted, Visitor};
-use super::words;
+use super::frame::{Frame, show_as};
+use super::visitor::{Form, Outcome, Posted, Visitor};
+use crate::http::problem::Problem;
 use crate::http::state::App;
 
 #[derive(Template)]
@@ -28,33 +27,26 @@ struct Row {
     connections: String,
 }
 
-pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Response {
-    page_with(&app, &visitor, StatusCode::OK, None, Form::default()).await
+pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
+    page_with(&app, &visitor, Outcome::default()).await
 }
 
-pub(super) async fn register(State(app): State<App>, Posted(visitor, form): Posted) -> Response {
-    if let Some(refused) = visitor.refused(Permission::ManageAgencies) {
-        return refused;
-    }
-    let l = visitor.language;
-    let Some((act, why)) = registration(&form) else {
-        let text = l.t(
-            "Número, nombre y lugar hacen falta, en hasta 64 letras.",
-            "A number, a name and a place are needed, of up to 64 bytes.",
-        );
-        let notice = Some(Notice::bad(text));
-        return page_with(&app, &visitor, StatusCode::BAD_REQUEST, notice, form).await;
+pub(super) async fn register(
+    State(app): State<App>,
+    Posted(visitor, form): Posted,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::ManageAgencies)?;
+    let outcome = match registration(&form) {
+        Some((act, why)) => visitor.act(&app, why, act, form).await,
+        None => {
+            let text = visitor.language.t(
+                "Número, nombre y lugar hacen falta, en hasta 64 letras.",
+                "A number, a name and a place are needed, of up to 64 bytes.",
+            );
+            Outcome::wrong(text, form)
+        }
     };
-    match app.service.act(app.signed(&visitor.who, why, act.clone())).await {
-        Ok(acted) => {
-            let notice = Some(Notice::good(words::acted(&act, acted, l)));
-            page_with(&app, &visitor, StatusCode::OK, notice, Form::default()).await
-        }
-        Err(error) => {
-            let notice = Some(Notice::bad(words::refused(&error, l)));
-            page_with(&app, &visitor, StatusCode::CONFLICT, notice, form).await
-        }
-    }
+    page_with(&app, &visitor, outcome).await
 }
 
 fn registration(form: &Form) -> Option<(Act, Reason)> {
@@ -67,17 +59,9 @@ fn registration(form: &Form) -> Option<(Act, Reason)> {
     Some((Act::Register(registration), Reason::new(form.get("why")).ok()?))
 }
 
-async fn page_with(
-    app: &App,
-    visitor: &Visitor,
-    status: StatusCode,
-    notice: Option<Notice>,
-    form: Form,
-) -> Response {
-    let roster = match app.service.roster().await {
-        Ok(roster) => roster,
-        Err(fault) => return visitor.refuse(&fault.into()),
-    };
+async fn page_with(app: &App, visitor: &Visitor, outcome: Outcome) -> Result<Response, Problem> {
+    let Outcome { status, notice, form } = outcome;
+    let roster = app.service.roster().await?;
     let connected = app.service.presence().snapshot();
     let rows = roster.into_iter().map(|it| {
         let connections = connected.iter().filter(|one| one.agency == Some(it.agency)).count();
@@ -90,5 +74,5 @@ async fn page_with(
         }
     });
     let agencies = rows.collect();
-    show_as(status, &Page { p: Frame::of(visitor, notice), agencies, form })
+    Ok(show_as(status, &Page { p: Frame::of(visitor, notice), agencies, form }))
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::Method;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use lottery::{Act, Reason};
 use operators::Permission;
+use serde::de::DeserializeOwned;
 
-use super::frame::{Frame, Refusal};
+use super::frame::Notice;
 use super::language::Language;
+use super::{refusal, words};
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::{Who, csrf_token, identify, is_csrf_token};
@@ -29,14 +32,19 @@ pub(super) struct Visitor {
 /// What a form says, sent from a page of this session.
 pub(super) struct Posted(pub(super) Visitor, pub(super) Form);
 
+/// What a page's path names.
+pub(super) struct At<T>(pub(super) T);
+
 /// The fields of a form.
 #[derive(Default)]
 pub(super) struct Form(BTreeMap<String, String>);
 
 impl Form {
     /// The fields of a body.
-    pub(super) fn parse(body: &[u8]) -> Self {
-        Self(form_urlencoded::parse(body).into_owned().collect())
+    pub(super) async fn read(body: Body) -> Result<Self, Problem> {
+        let bytes = to_bytes(body, HTTP_BODY_LEN_MAX).await;
+        let bytes = bytes.map_err(|_| Problem::too_long(HTTP_BODY_LEN_MAX))?;
+        Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
     }
 
     /// A field; empty when it is not there.
@@ -55,15 +63,51 @@ impl Form {
     }
 }
 
-impl Visitor {
-    /// The page that says that they may not do that, if so it is.
-    pub(super) fn refused(&self, permission: Permission) -> Option<Response> {
-        self.who.must(permission).err().map(|problem| self.refuse(&problem))
+/// What came of a form, for the page that it was on.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) status: StatusCode,
+    pub(super) notice: Option<Notice>,
+    /// What the form is filled with when it is shown again.
+    pub(super) form: Form,
+}
+
+impl Outcome {
+    pub(super) fn done(text: &str) -> Self {
+        Self { notice: Some(Notice::good(text)), ..Self::default() }
     }
 
-    /// The page that shows a refusal.
-    pub(super) fn refuse(&self, problem: &Problem) -> Response {
-        Refusal::page(Frame::of(self, None), problem)
+    /// The form is not filled in as it should be.
+    pub(super) fn wrong(text: &str, form: Form) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
+    }
+
+    pub(super) fn refused(problem: &Problem, form: Form, l: Language) -> Self {
+        let notice = Some(Notice::bad(refusal::why(problem, l)));
+        Self { status: problem.status(), notice, form }
+    }
+}
+
+impl Visitor {
+    /// Who asks with these headers for this path.
+    pub(super) fn of(app: &App, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
+        // Safe here for forms too: those are held against the session's other secret below.
+        let who = identify(app, headers, &Method::GET)?;
+        let csrf = csrf_token(who.session()?).text();
+        Ok(Self { language: Language::of(headers), path, csrf, who })
+    }
+
+    /// Whether they may do that.
+    pub(super) fn must(&self, permission: Permission) -> Result<(), Problem> {
+        self.who.must(permission)
+    }
+
+    /// Does what a form asks for.
+    pub(super) async fn act(&self, app: &App, why: Reason, act: Act, form: Form) -> Outcome {
+        match app.act(&self.who, why, act.clone()).await {
+            Ok(acted) => Outcome::done(words::acted(&act, acted, self.language)),
+            Err(problem) => Outcome::refused(&problem, form, self.language),
+        }
     }
 }
 
@@ -72,12 +116,10 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        // Safe here for forms too: those are held against the session's other secret below.
-        let who = identify(app, &parts.headers, &Method::GET);
-        let who = who.map_err(|_| Redirect::to("/login").into_response())?;
-        let secret = who.session().map_err(IntoResponse::into_response)?;
-        let csrf = csrf_token(secret).text();
-        Ok(Self { language: Language::of(&parts.headers), path, csrf, who })
+        Self::of(app, &parts.headers, path).map_err(|problem| match problem.status() {
+            StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
+            _ => problem.into_response(),
+        })
     }
 }
 
@@ -87,13 +129,20 @@ impl FromRequest<App> for Posted {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
-        let bytes = to_bytes(body, HTTP_BODY_LEN_MAX).await;
-        let bytes = bytes.map_err(|_| visitor.refuse(&Problem::too_long(HTTP_BODY_LEN_MAX)))?;
-        let form = Form::parse(&bytes);
+        let form = Form::read(body).await.map_err(IntoResponse::into_response)?;
         let secret = visitor.who.session().map_err(IntoResponse::into_response)?;
         if !is_csrf_token(form.get("csrf"), secret) {
-            return Err(visitor.refuse(&Problem::csrf()));
+            return Err(Problem::csrf().into_response());
         }
         Ok(Self(visitor, form))
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let named = Path::<T>::from_request_parts(parts, app).await;
+        named.map(|Path(it)| Self(it)).map_err(|error| Problem::not_found(error.body_text()))
     }
 }

@@ -1,0 +1,37 @@
+//! A central with operators, as a browser finds it.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::driver::with_input;
+use crate::support::{Bets, Central, str};
+
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "una clave bien larga";
+
+/// `ana` is an admin there, `eva` an operator.
+pub(crate) struct Setting {
+    pub(crate) central: Central,
+    pub(crate) http: String,
+    pub(crate) data: PathBuf,
+    pub(crate) bets: Bets,
+    /// Holds the data and the bets.
+    pub(crate) folder: TempDir,
+}
+
+impl Setting {
+    pub(crate) fn start(bets: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let bets = Bets::generated(&folder.path().join("bets"), bets);
+        for (name, role) in [("ana", "admin"), ("eva", "operator")] {
+            let add = ["operator", "add", name, "--role", role, "--data", str(&data)];
+            with_input(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
+        }
+        let central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
+        let line = central.process.log.iter().find(|line| line.contains("action: escuchar_http"));
+        let http = line.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+        Self { central, http, data, bets, folder }
+    }
+}

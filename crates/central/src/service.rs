@@ -46,6 +46,7 @@ use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
+pub use operators::Change;
 pub(crate) use presence::Attendance;
 pub use presence::{Connected, Identity, Presence};
 
@@ -58,6 +59,8 @@ pub struct Service {
     /// All the store's draws, by number: only this service opens one.
     draws: RwLock<Vec<Arc<Draw>>>,
     disabled: RwLock<BTreeSet<AgencyId>>,
+    /// Held while what is known of an agency is changed: by one at a time, in the store's order.
+    registering: tokio::sync::Mutex<()>,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
     metrics: Arc<Metrics>,
@@ -167,6 +170,7 @@ impl Service {
             winners_wait: options.winners_wait,
             draws: RwLock::new(draws),
             disabled: RwLock::new(disabled.collect()),
+            registering: tokio::sync::Mutex::default(),
             presence,
             failure,
             metrics: Arc::default(),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lottery::limits::REASON_LEN_MAX;
-use lottery::{Act, Acted, Actor, Label, Reason, Signed};
+use lottery::{Act, Acted, Actor, AgencyId, Label, Reason, Registration, Signed};
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
 use operators::{Name, Secret, Sessions};
 use tokio::runtime::Handle;
@@ -17,7 +17,7 @@ use crate::http::deed::Deed;
 use crate::http::problem::Problem;
 use crate::http::who::Who;
 use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
-use crate::service::Service;
+use crate::service::{Change, Service};
 
 /// The topic of all notes that are put on record here.
 pub(super) const NOTES_TOPIC: &str = "operators";
@@ -139,7 +139,21 @@ impl State {
 
     /// An act of an operator.
     pub(super) fn signed(&self, who: &Who, why: Reason, act: Act) -> Signed {
-        Signed { by: Actor::Operator(label(who.name.as_str())), why, act }
+        Signed { by: actor(who), why, act }
+    }
+
+    /// Changes what is known of an agency; gives what it is now.
+    pub(super) async fn change_agency(
+        &self,
+        who: &Who,
+        why: Reason,
+        agency: AgencyId,
+        change: Change,
+    ) -> Result<(Registration, Acted), Problem> {
+        let changed = self.service.change_agency(actor(who), why, agency, change).await?;
+        changed.ok_or_else(|| {
+            Problem::not_found(format!("there is no agency {} registered", agency.0))
+        })
     }
 
     /// Leave to read much of the ledger: few do at once, so that agencies have the disk and the
@@ -166,6 +180,10 @@ impl State {
         })?;
         Ok(bytes)
     }
+}
+
+fn actor(who: &Who) -> Actor {
+    Actor::Operator(label(who.name.as_str()))
 }
 
 fn label(text: &str) -> Label {

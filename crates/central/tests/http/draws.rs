@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{As, ask};
+use crate::languages::filled;
 use crate::setting::Running;
 
 /// Nothing else in these tests has these digits.
@@ -332,4 +333,32 @@ async fn an_agency_that_is_disabled_loses_its_connections() {
     let renamed = ask(day.central.port, day.operator(), "PUT", "/api/v1/agencies/2", Some(&data));
     assert_eq!(renamed.await.json()["enabled"], false, "a new name enables nobody");
     assert_eq!(day.post("/api/v1/agencies/2/enable", &json!({})).await["enabled"], true);
+}
+
+#[tokio::test]
+async fn a_new_name_enables_nobody_however_it_comes() {
+    let day = Day::with_bets().await;
+    let port = day.central.port;
+    let enabled = async || {
+        let agencies = day.central.get(day.operator(), "/api/v1/agencies?limit=500").await.json();
+        let items = agencies["items"].as_array().unwrap().clone();
+        items.into_iter().find(|it| it["number"] == 2).unwrap()["enabled"] == true
+    };
+    for round in 0..50 {
+        assert_eq!(day.post("/api/v1/agencies/2/enable", &json!({})).await["enabled"], true);
+        let data = json!({ "name": format!("Otra {round}"), "place": "Funes" });
+        let path = "/api/v1/agencies/2";
+        let why = json!({ "why": "robo" });
+        let disable = day.post("/api/v1/agencies/2/disable", &why);
+        let renamed = ask(port, &day.admin, "PUT", path, Some(&data));
+        let (renamed, disabled) = tokio::join!(renamed, disable);
+        assert_eq!((renamed.status, &disabled["enabled"]), (200, &json!(false)));
+        assert!(!enabled().await, "round {round}: disabling it was answered, and lost");
+    }
+    let form = "number=2&name=La+Otra&place=Funes";
+    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 200);
+    assert!(!enabled().await, "the page for registering enables it");
+    let form = "number=2&enabled=yes";
+    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 200);
+    assert!(enabled().await);
 }

@@ -50,7 +50,7 @@ fn is_spanish(answer: &Answer, status: u16, says: &str) {
 }
 
 /// A form, filled in by somebody who is logged in.
-async fn filled(central: &Running, who: &As, path: &str, fields: &str) -> Answer {
+pub(crate) async fn filled(central: &Running, who: &As, path: &str, fields: &str) -> Answer {
     let csrf = who.csrf.as_deref().unwrap();
     fill(central.port, who, path, &format!("csrf={csrf}&sure=yes&{fields}")).await
 }

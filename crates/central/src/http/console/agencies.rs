@@ -3,13 +3,15 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use lottery::{Act, AgencyId, Label, Reason, Registration};
+use lottery::{Act, AgencyId, Label, Reason};
 use operators::Permission;
 
 use super::frame::{Frame, show_as};
 use super::visitor::{Form, Outcome, Posted, Visitor};
+use super::words;
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::service::Change;
 
 #[derive(Template)]
 #[template(path = "agencies.html")]
@@ -36,8 +38,16 @@ pub(super) async fn register(
     Posted(visitor, form): Posted,
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ManageAgencies)?;
-    let outcome = match registration(&form) {
-        Some((act, why)) => visitor.act(&app, why, act, form).await,
+    let outcome = match change(&form) {
+        Some((agency, change, why)) => {
+            match app.change_agency(&visitor.who, why, agency, change).await {
+                Ok((registration, acted)) => {
+                    let act = Act::Register(registration);
+                    Outcome::done(words::acted(&act, acted, visitor.language))
+                }
+                Err(problem) => Outcome::refused(&problem, form, visitor.language),
+            }
+        }
         None => {
             let text = visitor.language.t(
                 "Número, nombre y lugar hacen falta, en hasta 64 letras.",
@@ -49,14 +59,14 @@ pub(super) async fn register(
     page_with(&app, &visitor, outcome).await
 }
 
-fn registration(form: &Form) -> Option<(Act, Reason)> {
-    let registration = Registration {
-        agency: AgencyId(form.get("number").parse().ok()?),
-        name: Label::new(form.get("name")).ok()?,
-        place: Label::new(form.get("place")).ok()?,
-        enabled: form.get("enabled") != "no",
+fn change(form: &Form) -> Option<(AgencyId, Change, Reason)> {
+    let label = |name| Label::new(form.get(name)).ok();
+    let change = match form.get("enabled") {
+        "yes" => Change::Enable(true),
+        "no" => Change::Enable(false),
+        _ => Change::Describe { name: label("name")?, place: label("place")? },
     };
-    Some((Act::Register(registration), Reason::new(form.get("why")).ok()?))
+    Some((AgencyId(form.get("number").parse().ok()?), change, Reason::new(form.get("why")).ok()?))
 }
 
 async fn page_with(app: &App, visitor: &Visitor, outcome: Outcome) -> Result<Response, Problem> {

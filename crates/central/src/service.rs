@@ -47,7 +47,7 @@ pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
 pub(crate) use presence::Attendance;
-pub use presence::{Connected, Identity, Presence};
+pub use presence::{Connected, Identity, OfAgency, Presence};
 
 /// The domain service. One a store.
 pub struct Service {

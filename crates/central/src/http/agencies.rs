@@ -1,7 +1,5 @@
 //! Agencies: who is registered, who may bet, who is connected.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::State;
 use lottery::{Act, AgencyId, Label, Registration};
@@ -78,12 +76,9 @@ pub(super) async fn agencies(
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<AgencyView>>, Problem> {
     let roster = app.service.roster().await?;
-    let mut connections: HashMap<AgencyId, usize> = HashMap::new();
-    for agency in app.service.presence().snapshot().into_iter().filter_map(|it| it.agency) {
-        *connections.entry(agency).or_default() += 1;
-    }
+    let connected = app.service.presence().by_agency();
     let view = |it: &Registration| {
-        let connections = connections.get(&it.agency).copied().unwrap_or(0);
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         (it.agency.0, AgencyView::of(it, connections))
     };
     Page::of(roster.iter().map(view), &page).map(Json)
@@ -124,8 +119,7 @@ pub(super) async fn enable(
     InPath(number): InPath<u32>,
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<AgencyView>, Problem> {
-    let registration = known(&app, number).await?;
-    set(&app, &who, &why, Registration { enabled: true, ..registration }).await
+    set_enabled(&app, &who, number, &why, true).await
 }
 
 /// Disable an agency
@@ -142,8 +136,7 @@ pub(super) async fn disable(
     InPath(number): InPath<u32>,
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<AgencyView>, Problem> {
-    let registration = known(&app, number).await?;
-    set(&app, &who, &why, Registration { enabled: false, ..registration }).await
+    set_enabled(&app, &who, number, &why, false).await
 }
 
 /// Connections of agencies, from old to new
@@ -161,15 +154,26 @@ pub(super) async fn connections(
     Page::of(connected.into_iter().map(|it| (it.id, ConnectionView::of(it))), &page).map(Json)
 }
 
+async fn set_enabled(
+    app: &AppState,
+    who: &Who,
+    number: u32,
+    why: &str,
+    enabled: bool,
+) -> Result<Json<AgencyView>, Problem> {
+    let unknown = || Problem::not_found(format!("there is no agency {number} registered"));
+    let registration = registered(app, number).await?.ok_or_else(unknown)?;
+    set(app, who, why, Registration { enabled, ..registration }).await
+}
+
 async fn set(
     app: &AppState,
     who: &Who,
     why: &str,
     registration: Registration,
 ) -> Result<Json<AgencyView>, Problem> {
-    let connected = app.service.presence().snapshot();
-    let its = connected.iter().filter(|it| it.agency == Some(registration.agency)).count();
-    let view = AgencyView::of(&registration, its);
+    let connections = app.service.presence().count(registration.agency);
+    let view = AgencyView::of(&registration, connections);
     app.act(who, reason(why)?, Act::Register(registration)).await?;
     Ok(Json(view))
 }
@@ -177,11 +181,6 @@ async fn set(
 async fn registered(app: &AppState, number: u32) -> Result<Option<Registration>, Problem> {
     let roster = app.service.roster().await?;
     Ok(roster.into_iter().find(|it| it.agency == AgencyId(number)))
-}
-
-async fn known(app: &AppState, number: u32) -> Result<Registration, Problem> {
-    let unknown = || Problem::not_found(format!("there is no agency {number} registered"));
-    registered(app, number).await?.ok_or_else(unknown)
 }
 
 impl AgencyView {

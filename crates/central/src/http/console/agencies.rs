@@ -62,9 +62,9 @@ fn registration(form: &Form) -> Option<(Act, Reason)> {
 async fn page_with(app: &App, visitor: &Visitor, outcome: Outcome) -> Result<Response, Problem> {
     let Outcome { status, notice, form } = outcome;
     let roster = app.service.roster().await?;
-    let connected = app.service.presence().snapshot();
+    let connected = app.service.presence().by_agency();
     let rows = roster.into_iter().map(|it| {
-        let connections = connected.iter().filter(|one| one.agency == Some(it.agency)).count();
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         Row {
             number: it.agency.0,
             name: it.name.to_string(),

@@ -39,7 +39,7 @@ pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};
 pub use places::NoPlace;
 pub use service::{
-    Change, Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, Service,
+    Change, Connected, Identity, MakeDrawError, NoOpenDraw, OfAgency, OpenError, Presence, Service,
     WinnersError,
 };
 pub use tcp::{Listeners, translate};

@@ -72,6 +72,8 @@ pub(crate) const SILENCE_MS: u64 = 60_000;
 pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
 /// Most events that the console's trail shows.
 pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
+/// Draws, or agencies, that one page of a list of them shows.
+pub(crate) const ITEMS_SHOWN_MAX: usize = 200;
 /// Agencies with winners that the page of a draw shows; the others have a page.
 pub(crate) const DRAW_AGENCIES_MAX: usize = 50;
 /// Agencies that one page of winners shows.

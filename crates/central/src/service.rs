@@ -48,7 +48,7 @@ use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
 pub use operators::Change;
 pub(crate) use presence::Attendance;
-pub use presence::{Connected, Identity, Presence};
+pub use presence::{Connected, Identity, OfAgency, Presence};
 
 /// The domain service. One a store.
 pub struct Service {

@@ -1,7 +1,5 @@
 //! Agencies: who is registered, who may bet, who is connected.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::State;
 use lottery::{AgencyId, Label, Registration};
@@ -78,12 +76,9 @@ pub(super) async fn agencies(
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<AgencyView>>, Problem> {
     let roster = app.service.roster().await?;
-    let mut connections: HashMap<AgencyId, usize> = HashMap::new();
-    for agency in app.service.presence().snapshot().into_iter().filter_map(|it| it.agency) {
-        *connections.entry(agency).or_default() += 1;
-    }
+    let connected = app.service.presence().by_agency();
     let view = |it: &Registration| {
-        let connections = connections.get(&it.agency).copied().unwrap_or(0);
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         (it.agency.0, AgencyView::of(it, connections))
     };
     Page::of(roster.iter().map(view), &page).map(Json)
@@ -166,9 +161,8 @@ async fn set(
 ) -> Result<Json<AgencyView>, Problem> {
     let agency = AgencyId(number);
     let (registration, _) = app.change_agency(who, reason(why)?, agency, change).await?;
-    let connected = app.service.presence().snapshot();
-    let its = connected.iter().filter(|it| it.agency == Some(agency)).count();
-    Ok(Json(AgencyView::of(&registration, its)))
+    let connections = app.service.presence().count(agency);
+    Ok(Json(AgencyView::of(&registration, connections)))
 }
 
 impl AgencyView {

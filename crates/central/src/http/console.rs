@@ -10,6 +10,7 @@
 //! agencies, people, trail, search
 //!               the other pages, one each
 //! refusal       what is refused: in the visitor's language, and as a page
+//! part          long lists in parts
 //! view          a draw as pages show it
 //! words         what the domain says, in both languages
 //! language      texts, numbers and times
@@ -28,6 +29,7 @@ mod draws;
 mod entrance;
 mod frame;
 mod language;
+mod part;
 mod people;
 mod refusal;
 mod search;

@@ -1,8 +1,11 @@
 //! Whoever reads Spanish reads no English: not in what is refused, nor in what is on record.
 
+use std::time::Duration;
+
+use central::HttpLimits;
 use serde_json::json;
 
-use crate::client::{Answer, As, ask, fill, look};
+use crate::client::{Answer, As, ask, fill, look, send};
 use crate::draws::Day;
 use crate::setting::{PASSWORD, Running};
 
@@ -211,4 +214,14 @@ async fn what_operators_did_is_told_in_spanish() {
     let has = |what: &str| notes.iter().any(|it| it["what"] == what);
     assert!(has("operators: add operator eva as operator"), "the record stays: {notes:#?}");
     assert_eq!(central.log_in("admin", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_said_in_spanish() {
+    let request_time_max = Duration::from_millis(300);
+    let limits = HttpLimits { request_time_max, ..HttpLimits::default() };
+    let central = Running::start_with(limits).await;
+    let late = b"POST /login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: text/html\r\n\
+                 Content-Length: 9\r\n\r\nname=";
+    is_spanish(&send(central.port, late).await, 408, "El pedido tardó demasiado.");
 }

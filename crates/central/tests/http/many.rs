@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::look;
+use crate::client::{ask, fill, look};
 use crate::draws::{Day, WINNING_NUMBER};
 
 /// Winning bets of these documents.
@@ -98,16 +98,45 @@ async fn a_board_of_many_agencies_has_parts_and_begins_with_those_to_look_after(
     while !first.contains("Agencias en silencio: 1100") {
         first = day.page("/?draw=2").await;
     }
-    assert!(first.contains("Agencias 1 a 500 de 1.200"), "{first}");
+    assert!(first.contains("1 a 500 de 1.200"), "{first}");
     assert!(first.find(&row(1_100)) < first.find(&row(1)) && first.contains(&row(1_100)));
     assert!(first.contains("data-events=\"/board/events?draw=2\""));
     assert!(
-        first.contains("href=\"/?draw=2&amp;page=2\">Siguientes") && !first.contains("Anteriores")
+        first.contains("href=\"/?draw=2&#38;page=2\">Siguientes") && !first.contains("Anteriores")
     );
     let last = day.page("/?draw=2&page=3").await;
-    assert!(last.contains("Agencias 1.001 a 1.200 de 1.200"), "{last}");
+    assert!(last.contains("1.001 a 1.200 de 1.200"), "{last}");
     assert!(last.contains("data-events=\"/board/events?draw=2&#38;page=3\""), "{last}");
     assert!(last.contains(&row(1_200)) && !last.contains(&row(1_100)) && !last.contains(&row(1)));
-    assert!(day.page("/?draw=2&page=99").await.contains("Agencias 1.001 a 1.200"));
-    assert!(!day.page("/?draw=1").await.contains("Agencias 1 a"), "all are there");
+    assert!(day.page("/?draw=2&page=99").await.contains("1.001 a 1.200"));
+    assert!(!day.page("/?draw=1").await.contains("1 a "), "all are there");
+}
+
+#[tokio::test]
+async fn draws_and_agencies_are_listed_in_parts_too() {
+    let day = Day::with_bets().await;
+    for number in 3..=203 {
+        let data = json!({ "name": format!("Agencia {number}"), "place": "Rosario" });
+        let path = format!("/api/v1/agencies/{number}");
+        assert_eq!(ask(day.central.port, &day.admin, "PUT", &path, Some(&data)).await.status, 200);
+    }
+    for number in 2..=201 {
+        day.post("/api/v1/draws", &json!({ "name": format!("sorteo {number}") })).await;
+    }
+    let newest = day.page("/draws").await;
+    assert!(newest.contains("1 a 200 de 201") && newest.contains("sorteo 201"), "{newest}");
+    assert!(!newest.contains("nocturna<") && newest.contains("href=\"/draws?page=2\""));
+    assert!(day.page("/draws?page=2").await.contains("nocturna<"));
+    let agencies = day.page("/agencies").await;
+    assert!(agencies.contains("1 a 200 de 203") && !agencies.contains("Agencia 203"), "{agencies}");
+    // What is changed on a page is seen there.
+    let csrf = day.admin.csrf.as_deref().unwrap();
+    let disable = format!("csrf={csrf}&number=203&enabled=no&why=prueba");
+    let changed = fill(day.central.port, &day.admin, "/agencies?page=2", &disable).await;
+    assert!(changed.body.contains("action=\"/agencies?page=2\""), "{changed:?}");
+    assert!(changed.body.contains("Habilitar la agencia 203"), "{changed:?}");
+    // Another name does not enable it.
+    let renamed = format!("csrf={csrf}&number=203&name=Nueva&place=Rosario");
+    let renamed = fill(day.central.port, &day.admin, "/agencies?page=2", &renamed).await.body;
+    assert!(renamed.contains("Nueva") && renamed.contains("Habilitar la agencia 203"), "{renamed}");
 }

@@ -5,12 +5,16 @@ use axum::extract::State;
 use axum::response::Response;
 use lottery::{Act, AgencyId, Label, Reason};
 use operators::Permission;
+use serde::Deserialize;
 
 use super::frame::{Frame, show_as};
+use super::part::Part;
 use super::visitor::{Form, Outcome, Posted, Visitor};
 use super::words;
+use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::limits::ITEMS_SHOWN_MAX;
 use crate::service::Change;
 
 #[derive(Template)]
@@ -18,7 +22,16 @@ use crate::service::Change;
 struct Page {
     p: Frame,
     agencies: Vec<Row>,
+    part: Option<Part>,
+    /// Where its forms are sent to.
+    here: String,
     form: Form,
+}
+
+/// Which part of the agencies.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    page: Option<usize>,
 }
 
 struct Row {
@@ -29,12 +42,17 @@ struct Row {
     connections: String,
 }
 
-pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
-    page_with(&app, &visitor, Outcome::default()).await
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    InQuery(asked): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    page_with(&app, &visitor, &asked, Outcome::default()).await
 }
 
 pub(super) async fn register(
     State(app): State<App>,
+    InQuery(asked): InQuery<Asked>,
     Posted(visitor, form): Posted,
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ManageAgencies)?;
@@ -56,7 +74,7 @@ pub(super) async fn register(
             Outcome::wrong(text, form)
         }
     };
-    page_with(&app, &visitor, outcome).await
+    page_with(&app, &visitor, &asked, outcome).await
 }
 
 fn change(form: &Form) -> Option<(AgencyId, Change, Reason)> {
@@ -69,20 +87,27 @@ fn change(form: &Form) -> Option<(AgencyId, Change, Reason)> {
     Some((AgencyId(form.get("number").parse().ok()?), change, Reason::new(form.get("why")).ok()?))
 }
 
-async fn page_with(app: &App, visitor: &Visitor, outcome: Outcome) -> Result<Response, Problem> {
+async fn page_with(
+    app: &App,
+    visitor: &Visitor,
+    asked: &Asked,
+    outcome: Outcome,
+) -> Result<Response, Problem> {
     let Outcome { status, notice, form } = outcome;
-    let roster = app.service.roster().await?;
-    let connected = app.service.presence().snapshot();
-    let rows = roster.into_iter().map(|it| {
-        let connections = connected.iter().filter(|one| one.agency == Some(it.agency)).count();
+    let (roster, l) = (app.service.roster().await?, visitor.language);
+    let (places, part) = Part::of(roster.len(), asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
+    let connected = app.service.presence().by_agency();
+    let rows = roster[places].iter().map(|it| {
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         Row {
             number: it.agency.0,
             name: it.name.to_string(),
             place: it.place.to_string(),
             enabled: it.enabled,
-            connections: visitor.language.n(connections as u64),
+            connections: l.n(connections as u64),
         }
     });
     let agencies = rows.collect();
-    Ok(show_as(status, &Page { p: Frame::of(visitor, notice), agencies, form }))
+    let here = asked.page.map_or_else(|| "/agencies".into(), |it| format!("/agencies?page={it}"));
+    Ok(show_as(status, &Page { p: Frame::of(visitor, notice), agencies, part, here, form }))
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::frame::{Frame, show};
 use super::language::Language;
+use super::part::Part;
 use super::view::DrawView;
 use super::visitor::Visitor;
 use super::words;
@@ -78,13 +79,6 @@ struct BoardView {
     line: String,
     rows: Vec<Row>,
     part: Option<Part>,
-}
-
-/// Which agencies are shown, when there are more.
-struct Part {
-    text: String,
-    previous: Option<usize>,
-    next: Option<usize>,
 }
 
 struct Alert {
@@ -210,31 +204,13 @@ impl BoardView {
 
 /// The agencies of a page: all of them, or of so many a part, those to look after first.
 fn part_of(shown: &DrawBoard, page: Option<usize>, l: Language) -> (Vec<Row>, Option<Part>) {
-    let count = shown.agencies.len();
-    let pages = count.div_ceil(BOARD_AGENCIES_MAX).max(1);
-    let page = page.unwrap_or(1).clamp(1, pages);
+    let path = format!("/?draw={}&page=", shown.status.id);
+    let (places, part) = Part::of(shown.agencies.len(), page, BOARD_AGENCIES_MAX, &path, l);
     let mut agencies: Vec<_> = shown.agencies.iter().collect();
-    if pages > 1 {
+    if part.is_some() {
         agencies.sort_by_key(|it| !it.needs_a_look());
     }
-    let first = (page - 1) * BOARD_AGENCIES_MAX;
-    let rows = agencies.iter().skip(first).take(BOARD_AGENCIES_MAX);
-    let rows: Vec<_> = rows.map(|row| Row::of(row, l)).collect();
-    let part = (pages > 1).then(|| Part {
-        text: format!(
-            "{} {} {} {} {} {}; {}",
-            l.t("Agencias", "Agencies"),
-            l.n(first as u64 + 1),
-            l.t("a", "to"),
-            l.n((first + rows.len()) as u64),
-            l.t("de", "of"),
-            l.n(count as u64),
-            l.t("las que tienen una alerta, primero.", "those with an alert come first."),
-        ),
-        previous: (page > 1).then(|| page - 1),
-        next: (page < pages).then_some(page + 1),
-    });
-    (rows, part)
+    (agencies[places].iter().map(|row| Row::of(row, l)).collect(), part)
 }
 
 impl Row {

@@ -8,22 +8,34 @@ use lottery::{
     Winners,
 };
 use operators::Permission;
+use serde::Deserialize;
 
 use super::frame::{Frame, show, show_as};
 use super::language::{Language, read_time};
+use super::part::Part;
 use super::view::{DrawView, Step, WinnersView, missing, steps};
 use super::visitor::{At, Form, Outcome, Posted, Visitor};
 use crate::http::draws::status;
+use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::limits::{DRAW_AGENCIES_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST};
+use crate::limits::{
+    DRAW_AGENCIES_MAX, ITEMS_SHOWN_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST,
+};
 
 #[derive(Template)]
 #[template(path = "draws.html")]
 struct List {
     p: Frame,
     draws: Vec<DrawView>,
+    part: Option<Part>,
     form: Form,
+}
+
+/// Which part of the draws.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    page: Option<usize>,
 }
 
 #[derive(Template)]
@@ -58,8 +70,12 @@ struct File {
     path: String,
 }
 
-pub(super) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
-    list_with(&app, &visitor, Outcome::default()).await
+pub(super) async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+    InQuery(Asked { page }): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    list_with(&app, &visitor, page, Outcome::default()).await
 }
 
 pub(super) async fn announce(
@@ -78,7 +94,7 @@ pub(super) async fn announce(
             Err(problem) => Outcome::refused(&problem, form, l),
         },
     };
-    list_with(&app, &visitor, outcome).await
+    list_with(&app, &visitor, None, outcome).await
 }
 
 pub(super) async fn page(
@@ -146,11 +162,18 @@ pub(super) async fn record(
     }))
 }
 
-async fn list_with(app: &App, visitor: &Visitor, outcome: Outcome) -> Result<Response, Problem> {
+async fn list_with(
+    app: &App,
+    visitor: &Visitor,
+    page: Option<usize>,
+    outcome: Outcome,
+) -> Result<Response, Problem> {
     let Outcome { status, notice, form } = outcome;
     let (statuses, l) = (app.service.statuses().await?, visitor.language);
-    let draws = statuses.iter().rev().map(|status| DrawView::of(status, l)).collect();
-    Ok(show_as(status, &List { p: Frame::of(visitor, notice), draws, form }))
+    let (places, part) = Part::of(statuses.len(), page, ITEMS_SHOWN_MAX, "/draws?page=", l);
+    let shown = statuses.iter().rev().skip(places.start).take(places.len());
+    let draws = shown.map(|status| DrawView::of(status, l)).collect();
+    Ok(show_as(status, &List { p: Frame::of(visitor, notice), draws, part, form }))
 }
 
 async fn page_with(

@@ -44,8 +44,8 @@ pub(super) struct Me {
 
 /// Log in
 ///
-/// The answer's cookie is the session. How often may be tried is limited, under one name and from
-/// one address; a refusal tells how long to wait.
+/// The answer's cookie is the session. How often may be tried is limited, by name and by address; a
+/// refusal tells how long to wait.
 #[utoipa::path(
     post,
     path = "/api/v1/session",
@@ -119,8 +119,8 @@ async fn verified(
 ) -> Result<(Name, u32, Role), Problem> {
     // All names that nobody can have count as one.
     let counted = name.as_ref().map_or("", Name::as_str);
-    let now = tokio::time::Instant::now().into_std();
-    let begun = app.attempts().begin(counted, counted_as(peer), now);
+    let (address, now) = (counted_as(peer), tokio::time::Instant::now().into_std());
+    let begun = app.attempts().begin(counted, address, now);
     if let Err(wait) = begun {
         log_refused(counted, peer, "too many attempts");
         return Err(Problem::too_many_attempts(wait));
@@ -131,7 +131,7 @@ async fn verified(
     let is_theirs = app.password_is_of(password, kept).await?;
     match (name, operator) {
         (Some(name), Some(operator)) if is_theirs && !operator.disabled => {
-            app.attempts().succeeded(name.as_str());
+            app.attempts().succeeded(name.as_str(), address);
             Ok((name, operator.generation, operator.role))
         }
         (name, _) => {

@@ -5,13 +5,14 @@
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use operators::{Name, Permission, Role, Secret};
+use operators::{Name, Permission, Role, Secret, SessionUser};
 
 use crate::http::problem::Problem;
 use crate::http::state::App;
@@ -77,14 +78,18 @@ pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Resul
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         return by_token(app, given.as_bytes());
     }
-    let Some(secret) = cookie(headers) else {
-        return Err(Problem::not_authenticated("the request shows neither a session nor a token"));
-    };
-    let who = by_session(app, secret.clone())?;
+    let secret = cookie(headers).ok_or_else(shows_nothing)?;
+    let user = app.sessions().user(&secret, moment()).cloned();
+    let who = by_session(app, secret.clone(), user)?;
     if !method.is_safe() && !proves_origin(headers, &secret) {
         return Err(Problem::csrf());
     }
     Ok(who)
+}
+
+/// Who watches with these headers: that does not keep their session alive.
+pub(super) fn identify_watcher(app: &App, headers: &HeaderMap) -> Result<Who, Problem> {
+    watching(app, cookie(headers).ok_or_else(shows_nothing)?)
 }
 
 /// A session's other secret.
@@ -103,10 +108,14 @@ fn by_token(app: &App, given: &[u8]) -> Result<Who, Problem> {
     Ok(Who { name: bearer.name, role: bearer.role, by: By::Token })
 }
 
-fn by_session(app: &App, secret: Secret) -> Result<Who, Problem> {
+fn watching(app: &App, secret: Secret) -> Result<Who, Problem> {
+    let user = app.sessions().watcher(&secret, moment()).cloned();
+    by_session(app, secret, user)
+}
+
+fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Who, Problem> {
     let over = || Problem::not_authenticated("the session is over");
-    let now = tokio::time::Instant::now().into_std();
-    let user = app.sessions().user(&secret, now).cloned().ok_or_else(over)?;
+    let user = user.ok_or_else(over)?;
     let people = app.roster.people()?;
     let operator = people.operator(&user.name);
     match operator.filter(|it| !it.disabled && it.generation == user.generation) {
@@ -116,6 +125,14 @@ fn by_session(app: &App, secret: Secret) -> Result<Who, Problem> {
             Err(over())
         }
     }
+}
+
+fn shows_nothing() -> Problem {
+    Problem::not_authenticated("the request shows neither a session nor a token")
+}
+
+fn moment() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 fn cookie(headers: &HeaderMap) -> Option<Secret> {
@@ -140,7 +157,7 @@ impl Who {
     /// Whether their session has ended since they were identified.
     pub(super) fn is_over(&self, app: &App) -> bool {
         match &self.by {
-            By::Session(secret) => by_session(app, secret.clone()).is_err(),
+            By::Session(secret) => watching(app, secret.clone()).is_err(),
             By::Token => false,
         }
     }

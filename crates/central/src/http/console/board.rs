@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::frame::{Frame, show};
 use super::language::Language;
 use super::view::DrawView;
-use super::visitor::Visitor;
+use super::visitor::{Visitor, Watcher};
 use super::words;
 use crate::http::board::{AgencyBoard, Board, DrawBoard};
 use crate::http::state::App;
@@ -128,7 +128,7 @@ pub(super) async fn page(
 /// The board, anew whenever somebody looked; ends with the session and with the central.
 pub(super) async fn events(
     State(app): State<App>,
-    visitor: Visitor,
+    Watcher(visitor): Watcher,
     Query(asked): Query<Asked>,
 ) -> Response {
     let (seen, stopping) = (app.lookout.watch(), app.stopping.clone());

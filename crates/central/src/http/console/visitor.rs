@@ -13,7 +13,7 @@ use super::frame::{Frame, Refusal};
 use super::language::Language;
 use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::http::who::{Who, csrf_token, identify, is_csrf_token};
+use crate::http::who::{Who, csrf_token, identify, identify_watcher, is_csrf_token};
 use crate::limits::HTTP_BODY_LEN_MAX;
 
 /// Somebody who is logged in.
@@ -25,6 +25,9 @@ pub(super) struct Visitor {
     pub(super) path: String,
     pub(super) csrf: String,
 }
+
+/// Somebody who is logged in, and only watches: that does not keep their session alive.
+pub(super) struct Watcher(pub(super) Visitor);
 
 /// What a form says, sent from a page of this session.
 pub(super) struct Posted(pub(super) Visitor, pub(super) Form);
@@ -56,6 +59,14 @@ impl Form {
 }
 
 impl Visitor {
+    fn of(parts: &Parts, who: Result<Who, Problem>) -> Result<Self, Response> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let who = who.map_err(|_| Redirect::to("/login").into_response())?;
+        let secret = who.session().map_err(IntoResponse::into_response)?;
+        let csrf = csrf_token(secret).text();
+        Ok(Self { language: Language::of(&parts.headers), path, csrf, who })
+    }
+
     /// The page that says that they may not do that, if so it is.
     pub(super) fn refused(&self, permission: Permission) -> Option<Response> {
         self.who.must(permission).err().map(|problem| self.refuse(&problem))
@@ -71,13 +82,16 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         // Safe here for forms too: those are held against the session's other secret below.
-        let who = identify(app, &parts.headers, &Method::GET);
-        let who = who.map_err(|_| Redirect::to("/login").into_response())?;
-        let secret = who.session().map_err(IntoResponse::into_response)?;
-        let csrf = csrf_token(secret).text();
-        Ok(Self { language: Language::of(&parts.headers), path, csrf, who })
+        Self::of(parts, identify(app, &parts.headers, &Method::GET))
+    }
+}
+
+impl FromRequestParts<App> for Watcher {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        Visitor::of(parts, identify_watcher(app, &parts.headers)).map(Self)
     }
 }
 

@@ -79,8 +79,12 @@ pub struct TokenGrant {
 pub struct Bearer {
     /// The token.
     pub token: TokenId,
+    /// What it is for.
+    pub label: String,
     /// Its owner.
     pub name: Name,
+    /// The owner's generation.
+    pub generation: u32,
     /// As what.
     pub role: Role,
 }
@@ -159,7 +163,13 @@ impl People {
         let (id, token) = self.tokens.iter().find(|(_, token)| token.digest == *digest)?;
         let owner = self.operators.get(&token.owner)?;
         let lets_in = token.is_live(now_ms) && !owner.disabled && owner.role.covers(token.role);
-        lets_in.then(|| Bearer { token: *id, name: token.owner.clone(), role: token.role })
+        lets_in.then(|| Bearer {
+            token: *id,
+            label: token.label.clone(),
+            name: token.owner.clone(),
+            generation: owner.generation,
+            role: token.role,
+        })
     }
 
     /// Adds an operator.

@@ -12,7 +12,7 @@ use crate::http::api::Refusals;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
-use crate::http::who::{By, COOKIE, Peer, Who, csrf_token};
+use crate::http::who::{COOKIE, Peer, Who, csrf_token};
 use crate::places::counted_as;
 
 /// Who wants to log in.
@@ -96,7 +96,7 @@ pub(super) async fn begin(
 ) -> Result<(Who, HeaderValue), Problem> {
     let (name, generation, role) = verified(app, peer, name, password).await?;
     let secret = app.secret()?;
-    let who = Who { name: name.clone(), role, by: By::Session(secret.clone()) };
+    let who = Who::in_session(name.clone(), generation, role, secret.clone());
     app.note(&who, "log in".to_owned()).await?;
     let now = tokio::time::Instant::now().into_std();
     app.sessions().begin(SessionUser { name, generation }, &secret, now);

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::http::Host;
 use crate::http::board::Lookout;
 use crate::http::problem::Problem;
-use crate::http::who::Who;
+use crate::http::who::{By, Who};
 use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::Service;
 
@@ -110,6 +110,10 @@ impl State {
         // The file is locked meanwhile, and others may hold it: not on a thread that serves.
         let changing = tokio::task::spawn_blocking(move || {
             state.roster.change(|people| {
+                // Another change, of which they had to wait for the end, may have been of them.
+                if !who.is_among(people) {
+                    return Err(Problem::not_authenticated("the session or the token is over"));
+                }
                 let changed = change(people).map_err(Problem::from)?;
                 runtime.block_on(state.note(&who, what)).map(|()| changed)
             })
@@ -121,8 +125,12 @@ impl State {
         })
     }
 
-    /// Records what an operator does, before it is done.
+    /// Records what an operator does, before it is done; and with which token, if it is a program.
     pub(super) async fn note(&self, who: &Who, what: String) -> Result<(), Problem> {
+        let what = match &who.by {
+            By::Session(_) => what,
+            By::Token { id, label } => format!("with token {id} {label:?}: {what}"),
+        };
         let note = Act::Note { topic: label("operators"), text: reason(&what) };
         self.act(who, Reason::default(), note).await.map(drop)
     }

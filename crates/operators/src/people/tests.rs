@@ -82,7 +82,13 @@ fn the_last_admin_stays() {
 fn a_token_lets_its_owner_in_until_it_ends() {
     let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin)]);
     let id = people.grant(grant("ana", Role::Viewer, 2), digest(1), 1_000).unwrap();
-    let bearer = Bearer { token: id, name: name("ana"), role: Role::Viewer };
+    let bearer = Bearer {
+        token: id,
+        label: "board".to_owned(),
+        name: name("ana"),
+        generation: 0,
+        role: Role::Viewer,
+    };
     let last = 1_000 + 2 * DAY_MS - 1;
     assert_eq!(people.bearer(&digest(1), last), Some(bearer.clone()));
     assert_eq!(people.bearer(&digest(1), last + 1), None, "it expired");

@@ -108,9 +108,8 @@ pub(super) async fn find(
     // Whoever leaves before the answer is searched for no longer.
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
-    if after == 0 {
-        app.note(who, sought.note(&status)).await?;
-    }
+    // Each part: a search could begin with a cursor that nobody gave.
+    app.note(who, sought.note(&status, after)).await?;
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
     let _turn = app.reading().await;
     let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
@@ -171,12 +170,13 @@ impl Sought {
     }
 
     /// What is on record of a search.
-    fn note(&self, status: &DrawStatus) -> String {
+    fn note(&self, status: &DrawStatus, after: u64) -> String {
         let part = |what: &str, of: Option<String>| of.map(|of| format!(", {what} {of}"));
         let parts = [
             part("document", self.document.as_ref().map(|of| of.escape_debug().to_string())),
             part("number", self.number.map(|of| of.to_string())),
             part("agency", self.agency.map(|of| of.to_string())),
+            part("after bet", (after > 0).then(|| after.to_string())),
         ];
         let parts: String = parts.into_iter().flatten().collect();
         format!("search bets of draw {}{parts}", status.id)

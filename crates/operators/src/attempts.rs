@@ -1,4 +1,8 @@
-//! How often may be tried to log in: under one name, and from one address.
+//! How often may be tried to log in: under one name from one address, from one address, and under
+//! one name from all of them.
+//!
+//! Whoever tries a name from one address keeps others out of it from that address only; many
+//! addresses together get no further than the name's own bound, which is wider.
 //!
 //! For each key one moment is kept: when all its attempts so far will have been paid for, at a
 //! fixed price in time each. As many as the allowance may be unpaid at once.
@@ -9,15 +13,16 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    ATTEMPT_OF_ADDRESS_TIME, ATTEMPT_OF_NAME_TIME, ATTEMPTS_OF_ADDRESS_MAX, ATTEMPTS_OF_NAME_MAX,
-    ATTEMPTS_REMEMBERED_MAX,
+    ATTEMPT_OF_ADDRESS_TIME, ATTEMPT_OF_NAME_TIME, ATTEMPT_OF_PAIR_TIME, ATTEMPTS_OF_ADDRESS_MAX,
+    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_OF_PAIR_MAX, ATTEMPTS_REMEMBERED_MAX,
 };
 
 /// The attempts to log in that are remembered.
 #[derive(Debug)]
 pub struct Attempts {
-    of_names: Limiter<String>,
+    of_pairs: Limiter<(String, IpAddr)>,
     of_addresses: Limiter<IpAddr>,
+    of_names: Limiter<String>,
 }
 
 impl Attempts {
@@ -26,29 +31,35 @@ impl Attempts {
     /// # Errors
     /// How long to wait before the next one. This one must not be made, and is not counted.
     pub fn begin(&mut self, name: &str, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let waits =
-            [self.of_names.wait(&name.to_owned(), now), self.of_addresses.wait(&address, now)];
+        let (name, pair) = (name.to_owned(), (name.to_owned(), address));
+        let waits = [
+            self.of_pairs.wait(&pair, now),
+            self.of_addresses.wait(&address, now),
+            self.of_names.wait(&name, now),
+        ];
         match waits.into_iter().flatten().max() {
             Some(wait) => Err(wait),
             None => {
-                self.of_names.count(name.to_owned(), now);
+                self.of_pairs.count(pair, now);
                 self.of_addresses.count(address, now);
+                self.of_names.count(name, now);
                 Ok(())
             }
         }
     }
 
-    /// Somebody logged in: attempts under the name count no more.
-    pub fn succeeded(&mut self, name: &str) {
-        self.of_names.paid.remove(name);
+    /// Somebody logged in: attempts under the name from there count no more.
+    pub fn succeeded(&mut self, name: &str, address: IpAddr) {
+        self.of_pairs.paid.remove(&(name.to_owned(), address));
     }
 }
 
 impl Default for Attempts {
     fn default() -> Self {
         Self {
-            of_names: Limiter::new(ATTEMPTS_OF_NAME_MAX, ATTEMPT_OF_NAME_TIME),
+            of_pairs: Limiter::new(ATTEMPTS_OF_PAIR_MAX, ATTEMPT_OF_PAIR_TIME),
             of_addresses: Limiter::new(ATTEMPTS_OF_ADDRESS_MAX, ATTEMPT_OF_ADDRESS_TIME),
+            of_names: Limiter::new(ATTEMPTS_OF_NAME_MAX, ATTEMPT_OF_NAME_TIME),
         }
     }
 }
@@ -106,21 +117,50 @@ mod tests {
     }
 
     #[test]
-    fn a_name_can_be_tried_a_few_times_and_then_slowly() {
+    fn a_name_can_be_tried_from_an_address_a_few_times_and_then_slowly() {
         let (mut attempts, now) = (Attempts::default(), some_moment());
-        for from in 0..ATTEMPTS_OF_NAME_MAX {
-            let from = address(u8::try_from(from).unwrap());
-            assert_eq!(attempts.begin("ana", from, now), Ok(()));
+        for _ in 0..ATTEMPTS_OF_PAIR_MAX {
+            assert_eq!(attempts.begin("ana", address(1), now), Ok(()));
         }
-        let told = attempts.begin("ana", address(99), now).unwrap_err();
-        assert_eq!(told, ATTEMPT_OF_NAME_TIME);
-        assert_eq!(attempts.begin("bea", address(99), now), Ok(()), "others may");
+        let told = attempts.begin("ana", address(1), now).unwrap_err();
+        assert_eq!(told, ATTEMPT_OF_PAIR_TIME);
+        assert_eq!(attempts.begin("bea", address(1), now), Ok(()), "other names may");
         let almost = now + told - Duration::from_millis(1);
-        assert_eq!(attempts.begin("ana", address(99), almost), Err(Duration::from_millis(1)));
-        assert_eq!(attempts.begin("ana", address(99), now + told), Ok(()));
-        assert!(attempts.begin("ana", address(99), now + told).is_err());
-        attempts.succeeded("ana");
-        assert_eq!(attempts.begin("ana", address(99), now + told), Ok(()));
+        assert_eq!(attempts.begin("ana", address(1), almost), Err(Duration::from_millis(1)));
+        assert_eq!(attempts.begin("ana", address(1), now + told), Ok(()));
+        assert!(attempts.begin("ana", address(1), now + told).is_err());
+        attempts.succeeded("ana", address(2));
+        assert!(attempts.begin("ana", address(1), now + told).is_err(), "they came from elsewhere");
+        attempts.succeeded("ana", address(1));
+        assert_eq!(attempts.begin("ana", address(1), now + told), Ok(()));
+    }
+
+    #[test]
+    fn nobody_is_kept_out_by_one_address_however_long_it_tries() {
+        let (mut attempts, begun) = (Attempts::default(), some_moment());
+        for second in 0..3_600 {
+            let now = begun + Duration::from_secs(second);
+            while attempts.begin("ana", address(1), now).is_ok() {}
+            if second % 60 == 0 {
+                assert_eq!(attempts.begin("ana", address(2), now), Ok(()), "{second}");
+            }
+        }
+    }
+
+    #[test]
+    fn from_many_addresses_a_name_can_be_tried_no_faster_than_its_own_bound() {
+        let (mut attempts, begun) = (Attempts::default(), some_moment());
+        let mut made = 0;
+        for second in 0..60 {
+            let now = begun + Duration::from_secs(second);
+            let from = (0..=u8::MAX).map(address);
+            made += from.filter(|from| attempts.begin("ana", *from, now).is_ok()).count();
+        }
+        assert_eq!(made, 50 + 59 / 3);
+        let now = begun + Duration::from_secs(59);
+        attempts.succeeded("ana", address(1));
+        assert!(attempts.begin("ana", address(1), now).is_err(), "one login opens it to nobody");
+        assert_eq!(attempts.begin("bea", address(1), now), Ok(()), "other names may");
     }
 
     #[test]

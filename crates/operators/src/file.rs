@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use thiserror::Error;
 
 use crate::limits::FILE_LEN_MAX;
@@ -144,10 +145,7 @@ impl OperatorsFile {
 
     fn lock(&self) -> Result<File, FileError> {
         let path = self.folder.join(LOCK_NAME);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let locked = options.open(&path).and_then(|file| {
-            give_to_owner_of(&self.folder, &file)?;
+        let locked = open_lock(&path, &self.folder).and_then(|file| {
             file.lock()?;
             Ok(file)
         });
@@ -175,25 +173,37 @@ impl Stamp {
     }
 }
 
+/// Whoever owns the folder may have put anything in the lock's place, and an administrator's command
+/// must not give it to them: no link is followed, and only what was made here is given away.
+fn open_lock(path: &Path, folder: &Path) -> io::Result<File> {
+    match new_file(path, folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+            OpenOptions::new().write(true).custom_flags(nofollow).open(path)
+        }
+        made => made,
+    }
+}
+
 fn write_new(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
     match std::fs::remove_file(path) {
         // Of a change that a crash cut short.
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    give_to_owner_of(folder, &file)?;
+    let mut file = new_file(path, folder)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
 /// What an administrator's command writes, the central must be able to read.
-fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
+fn new_file(path: &Path, folder: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let (theirs, ours) = (std::fs::metadata(folder)?, file.metadata()?);
-    if theirs.uid() == ours.uid() {
-        return Ok(());
+    if theirs.uid() != ours.uid() {
+        fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
     }
-    fchown(file, Some(theirs.uid()), Some(theirs.gid()))
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -33,14 +33,20 @@ pub const SESSION_TIME_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// Sessions of one operator at once. One more ends the oldest.
 pub const SESSIONS_PER_OPERATOR_MAX: usize = 8;
 
-/// Attempts to log in under one name at once, before each costs [`ATTEMPT_OF_NAME_TIME`].
-pub const ATTEMPTS_OF_NAME_MAX: u32 = 5;
+/// Attempts to log in under one name from one address at once, before each costs
+/// [`ATTEMPT_OF_PAIR_TIME`].
+pub const ATTEMPTS_OF_PAIR_MAX: u32 = 5;
 /// How long after such an attempt one more is allowed.
-pub const ATTEMPT_OF_NAME_TIME: Duration = Duration::from_secs(30);
+pub const ATTEMPT_OF_PAIR_TIME: Duration = Duration::from_secs(30);
 /// Attempts to log in from one address at once, before each costs [`ATTEMPT_OF_ADDRESS_TIME`].
 pub const ATTEMPTS_OF_ADDRESS_MAX: u32 = 20;
 /// How long after such an attempt one more is allowed.
 pub const ATTEMPT_OF_ADDRESS_TIME: Duration = Duration::from_secs(6);
-/// Names, and addresses, whose attempts are remembered. With more, nobody new may try until one
-/// of them is forgotten.
+/// Attempts to log in under one name from all addresses at once, before each costs
+/// [`ATTEMPT_OF_NAME_TIME`]: what ten addresses may under it.
+pub const ATTEMPTS_OF_NAME_MAX: u32 = 10 * ATTEMPTS_OF_PAIR_MAX;
+/// How long after such an attempt one more is allowed.
+pub const ATTEMPT_OF_NAME_TIME: Duration = Duration::from_secs(3);
+/// Names, addresses, and pairs of them, whose attempts are remembered: so many of each. With more,
+/// nobody new may try until one of them is forgotten.
 pub const ATTEMPTS_REMEMBERED_MAX: usize = 10_000;

@@ -79,8 +79,12 @@ pub struct TokenGrant {
 pub struct Bearer {
     /// The token.
     pub token: TokenId,
+    /// What it is for.
+    pub label: String,
     /// Its owner.
     pub name: Name,
+    /// The owner's generation.
+    pub generation: u32,
     /// As what.
     pub role: Role,
 }
@@ -125,6 +129,9 @@ pub enum PeopleError {
     /// No such token.
     #[error("there is no token {0}")]
     UnknownToken(TokenId),
+    /// The last number was given: only a file that somebody wrote by hand comes so far.
+    #[error("operators.json says that all numbers of tokens were given; restore it from a copy")]
+    NoTokenNumber,
 }
 
 impl People {
@@ -156,7 +163,13 @@ impl People {
         let (id, token) = self.tokens.iter().find(|(_, token)| token.digest == *digest)?;
         let owner = self.operators.get(&token.owner)?;
         let lets_in = token.is_live(now_ms) && !owner.disabled && owner.role.covers(token.role);
-        lets_in.then(|| Bearer { token: *id, name: token.owner.clone(), role: token.role })
+        lets_in.then(|| Bearer {
+            token: *id,
+            label: token.label.clone(),
+            name: token.owner.clone(),
+            generation: owner.generation,
+            role: token.role,
+        })
     }
 
     /// Adds an operator.
@@ -180,15 +193,13 @@ impl People {
         Ok(())
     }
 
-    /// Gives an operator another password. All their sessions end; their tokens go on.
+    /// Gives an operator another password, and ends what they began.
     ///
     /// # Errors
     /// When nobody has the name.
     pub fn set_password(&mut self, name: &Name, password: PasswordHash) -> Result<(), PeopleError> {
-        let operator = self.known(name)?;
-        operator.password = password;
-        operator.generation = operator.generation.wrapping_add(1);
-        Ok(())
+        self.known(name)?.password = password;
+        self.end_all_of(name)
     }
 
     /// Lets an operator in no more, and ends what they began.
@@ -202,11 +213,8 @@ impl People {
         if is_admin(operator) && !others {
             return Err(PeopleError::LastAdmin(name.clone()));
         }
-        if !operator.disabled {
-            operator.disabled = true;
-            operator.generation = operator.generation.wrapping_add(1);
-        }
-        Ok(())
+        operator.disabled = true;
+        self.end_all_of(name)
     }
 
     /// Lets an operator in again.
@@ -247,7 +255,7 @@ impl People {
         if live >= TOKENS_PER_OPERATOR_MAX {
             return Err(PeopleError::TooManyTokens(owner));
         }
-        self.last_token += 1;
+        self.last_token = self.last_token.checked_add(1).ok_or(PeopleError::NoTokenNumber)?;
         let expires_ms = now_ms.saturating_add(u64::from(days) * DAY_MS);
         let token =
             Token { owner, label, role, created_ms: now_ms, expires_ms, revoked: false, digest };
@@ -261,6 +269,15 @@ impl People {
     /// When there is no such token.
     pub fn revoke(&mut self, id: TokenId) -> Result<(), PeopleError> {
         self.tokens.get_mut(&id).ok_or(PeopleError::UnknownToken(id))?.revoked = true;
+        Ok(())
+    }
+
+    /// Ends their sessions, which see another generation, and their tokens.
+    fn end_all_of(&mut self, name: &Name) -> Result<(), PeopleError> {
+        let operator = self.known(name)?;
+        operator.generation = operator.generation.wrapping_add(1);
+        let own = self.tokens.values_mut().filter(|token| token.owner == *name);
+        own.for_each(|token| token.revoked = true);
         Ok(())
     }
 

@@ -44,14 +44,14 @@ impl Sessions {
 
     /// Whose session that is, if it is one. It counts as used.
     pub fn user(&mut self, secret: &Secret, now: Instant) -> Option<&SessionUser> {
-        let digest = secret.digest();
-        if self.by_digest.get(&digest)?.is_over(now) {
-            self.by_digest.remove(&digest);
-            return None;
-        }
-        let session = self.by_digest.get_mut(&digest)?;
+        let session = self.going_on(secret, now)?;
         session.used = now;
         Some(&session.user)
+    }
+
+    /// Whose session that is, if it is one. It does not count as used: who only watches is idle.
+    pub fn watcher(&mut self, secret: &Secret, now: Instant) -> Option<&SessionUser> {
+        self.going_on(secret, now).map(|session| &session.user)
     }
 
     /// Ends one.
@@ -62,6 +62,14 @@ impl Sessions {
     /// Ends all of an operator.
     pub fn end_all_of(&mut self, name: &Name) {
         self.by_digest.retain(|_, session| session.user.name != *name);
+    }
+
+    fn going_on(&mut self, secret: &Secret, now: Instant) -> Option<&mut Session> {
+        let digest = secret.digest();
+        if self.by_digest.get(&digest)?.is_over(now) {
+            self.by_digest.remove(&digest);
+        }
+        self.by_digest.get_mut(&digest)
     }
 }
 
@@ -109,6 +117,18 @@ mod tests {
         assert!(sessions.user(&secret(1), now + shortly_before).is_some());
         let later = now + shortly_before + SESSION_IDLE_TIME_MAX;
         assert_eq!(sessions.user(&secret(1), later), None);
+    }
+
+    #[test]
+    fn who_only_watches_does_not_use_the_session() {
+        let (mut sessions, begun) = (Sessions::default(), some_moment());
+        sessions.begin(user("ana"), &secret(1), begun);
+        let mut now = begun;
+        while sessions.watcher(&secret(1), now).is_some() {
+            now += Duration::from_secs(1);
+        }
+        assert_eq!(now - begun, SESSION_IDLE_TIME_MAX);
+        assert_eq!(sessions.user(&secret(1), now), None);
     }
 
     #[test]

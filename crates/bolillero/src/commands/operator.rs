@@ -28,7 +28,7 @@ Examples:
   echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
 
 What changes here holds from the next request on, also in a central that runs. Who is disabled or
-given another password is logged out.";
+given another password is logged out, and their tokens are revoked.";
 
 /// Which operators, and what of them.
 #[derive(Args, Clone, Debug)]
@@ -58,7 +58,7 @@ enum Change {
     /// List operators and their tokens.
     #[command(after_help = "Example:\n  bolillero operator list --data ./data")]
     List,
-    /// Give an operator another password, and end their sessions.
+    /// Give an operator another password, and end their sessions and tokens.
     #[command(after_help = "Example:\n  bolillero operator password ana --data ./data")]
     Password {
         /// Whose.

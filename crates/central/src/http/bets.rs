@@ -109,9 +109,8 @@ pub(super) async fn find(
     // Whoever leaves before the answer is searched for no longer.
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
-    if after == 0 {
-        app.note(who, &sought.deed(draw)).await?;
-    }
+    // Each part: a search could begin with a cursor that nobody gave.
+    app.note(who, sought.deed(draw, after)).await?;
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
     let _turn = app.reading().await;
     let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
@@ -171,10 +170,10 @@ impl Sought {
     }
 
     /// What is on record of a search.
-    fn deed(&self, draw: DrawId) -> Deed {
+    fn deed(&self, draw: DrawId, after: u64) -> Deed {
         let document = self.document.as_ref().map(|it| it.escape_debug().to_string());
         let (number, agency) = (self.number, self.agency);
-        Deed::SearchBets(deed::Search { draw: draw.0, document, number, agency })
+        Deed::SearchBets(deed::Search { draw: draw.0, document, number, agency, after })
     }
 
     fn fits(&self, agency: AgencyId, bet: &Bet<'_>) -> bool {

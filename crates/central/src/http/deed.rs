@@ -22,6 +22,14 @@ pub(super) enum Deed {
     ExportBets { draw: u32, name: String },
 }
 
+/// A deed as it is put on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    /// The number and the quoted label of the token that it was done with, if a program did it.
+    pub(super) token: Option<String>,
+    pub(super) deed: Deed,
+}
+
 /// What was sought among the bets of a draw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Search {
@@ -29,11 +37,34 @@ pub(super) struct Search {
     pub(super) document: Option<String>,
     pub(super) number: Option<u32>,
     pub(super) agency: Option<u32>,
+    /// How many bets were passed over, since another part of the answer has them.
+    pub(super) after: u64,
+}
+
+impl Note {
+    /// Understands what is on record; not what was cut for its length.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let Some(rest) = text.strip_prefix("with token ") else {
+            return Deed::parse(text).map(|deed| Self { token: None, deed });
+        };
+        // The label may hold anything, a deed too.
+        let mut ends = rest.match_indices("\": ").map(|(at, _)| at + 1);
+        ends.find_map(|end| {
+            let (token, deed) = (rest[..end].to_owned(), Deed::parse(&rest[end + 2..])?);
+            Some(Self { token: Some(token), deed })
+        })
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.token.iter().try_for_each(|token| write!(f, "with token {token}: "))?;
+        self.deed.fmt(f)
+    }
 }
 
 impl Deed {
-    /// Understands what is on record; not what was cut for its length.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         match text {
             "log in" => return Some(Self::LogIn),
             "log out" => return Some(Self::LogOut),
@@ -76,6 +107,7 @@ impl Search {
                 ("document", document) => search.document = Some(document.to_owned()),
                 ("number", number) => search.number = Some(number.parse().ok()?),
                 ("agency", agency) => search.agency = Some(agency.parse().ok()?),
+                ("after", rest) => search.after = rest.strip_prefix("bet ")?.parse().ok()?,
                 _ => return None,
             }
         }
@@ -96,11 +128,12 @@ impl fmt::Display for Deed {
                 write!(f, "give a token as {role} for {days} days, labelled {quoted_label}")
             }
             Self::RevokeToken { id } => write!(f, "revoke token {id}"),
-            Self::SearchBets(Search { draw, document, number, agency }) => {
+            Self::SearchBets(Search { draw, document, number, agency, after }) => {
                 write!(f, "search bets of draw {draw}")?;
                 document.iter().try_for_each(|document| write!(f, ", document {document}"))?;
                 number.iter().try_for_each(|number| write!(f, ", number {number}"))?;
-                agency.iter().try_for_each(|agency| write!(f, ", agency {agency}"))
+                agency.iter().try_for_each(|agency| write!(f, ", agency {agency}"))?;
+                if *after > 0 { write!(f, ", after bet {after}") } else { Ok(()) }
             }
             Self::ExportBets { draw, name } => {
                 write!(f, "export the bets of draw {draw} \"{name}\"")
@@ -137,17 +170,22 @@ mod tests {
                 Deed::SearchBets(Search {
                     document: Some("3 0".into()),
                     agency: Some(1),
+                    after: 31,
                     ..sought
                 }),
-                "search bets of draw 3, document 3 0, number 7, agency 1",
+                "search bets of draw 3, document 3 0, number 7, agency 1, after bet 31",
             ),
             (
                 Deed::ExportBets { draw: 1, name: "la \"gran\" 5".into() },
                 "export the bets of draw 1 \"la \"gran\" 5\"",
             ),
         ] {
-            assert_eq!(deed.to_string(), text);
-            assert_eq!(Deed::parse(text), Some(deed), "{text}");
+            for token in [None, Some(r#"2 "robot""#), Some(r#"9 "a\": log in\\""#)] {
+                let note = Note { token: token.map(str::to_owned), deed: deed.clone() };
+                let with = token.map_or_else(String::new, |it| format!("with token {it}: "));
+                assert_eq!(note.to_string(), format!("{with}{text}"));
+                assert_eq!(Note::parse(&note.to_string()), Some(note), "{text}");
+            }
         }
     }
 
@@ -155,7 +193,7 @@ mod tests {
     fn other_words_are_not_understood() {
         for text in ["", "log", "add operator eva", "revoke token x", "search bets of draw 3, a b"]
         {
-            assert_eq!(Deed::parse(text), None, "{text}");
+            assert_eq!(Note::parse(text), None, "{text}");
         }
     }
 }

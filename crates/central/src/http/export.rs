@@ -78,7 +78,7 @@ async fn export(
         _ => return Err(ReadError::NotDrawn.into()),
     }
     let deed = Deed::ExportBets { draw: draw.0, name: status.terms.name.to_string() };
-    app.note(&who, &deed).await?;
+    app.note(&who, deed).await?;
     let turn = app.reading().await;
     let (writer, lines) = lines::channel();
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));

@@ -125,6 +125,8 @@ pub(super) async fn operators(
 }
 
 /// Add an operator
+///
+/// In a session: a token does not.
 #[utoipa::path(
     post, path = "/api/v1/operators", tag = "operators", request_body = NewOperator,
     responses((status = 201, description = "Added", body = OperatorView), Refusals)
@@ -142,7 +144,7 @@ pub(super) async fn add_operator(
 
 /// Disable an operator
 ///
-/// Their sessions end, and their tokens are worth nothing, from this moment on.
+/// Their sessions and their tokens end, for good.
 #[utoipa::path(
     post, path = "/api/v1/operators/{name}/disable", tag = "operators",
     params(("name" = String, Path, description = "Whom")),
@@ -158,6 +160,8 @@ pub(super) async fn disable_operator(
 }
 
 /// Enable an operator
+///
+/// In a session: a token does not.
 #[utoipa::path(
     post, path = "/api/v1/operators/{name}/enable", tag = "operators",
     params(("name" = String, Path, description = "Whom")),
@@ -172,7 +176,8 @@ pub(super) async fn enable_operator(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Adds an operator.
+/// Adds an operator. A person does that: a program with one more password would be one more of the
+/// two who enter a number.
 pub(super) async fn add(
     app: &App,
     who: &Who,
@@ -180,6 +185,7 @@ pub(super) async fn add(
     role: Role,
     password: Password,
 ) -> Result<(), Problem> {
+    who.session()?;
     let hash = app.hash(password, name.clone()).await?;
     let deed = Deed::AddOperator { name: name.to_string(), role };
     app.change_people(who, deed, move |people| people.add(name, role, hash)).await
@@ -193,16 +199,17 @@ pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Prob
     Ok(())
 }
 
-/// Enables an operator.
+/// Enables an operator. A person does that, as [`add`].
 pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
+    who.session()?;
     let deed = Deed::EnableOperator { name: name.to_string() };
     app.change_people(who, deed, move |people| people.enable(&name)).await
 }
 
 /// Change a password
 ///
-/// One's own, with the current one; or another's, who may manage operators. All sessions of that
-/// operator end, this one too if it is theirs.
+/// One's own, with the current one; or another's, who may manage operators. In a session: a token
+/// does not. All sessions of that operator end, this one too if it is theirs, and all their tokens.
 #[utoipa::path(
     put, path = "/api/v1/operators/{name}/password", tag = "operators",
     params(("name" = String, Path, description = "Whose")), request_body = NewPassword,
@@ -215,8 +222,8 @@ pub(super) async fn change_password(
     InPath(name): InPath<Name>,
     Body(new): Body<NewPassword>,
 ) -> Result<StatusCode, Problem> {
+    who.session()?;
     if name == who.name {
-        who.session()?;
         verify_own_password(&app, peer, &who, new.current_password.unwrap_or_default()).await?;
     } else {
         who.must(Permission::ManageOperators)?;

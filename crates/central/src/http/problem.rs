@@ -285,9 +285,12 @@ impl From<PeopleError> for Problem {
         let problem = match &error {
             E::Unknown(_) | E::UnknownToken(_) => Self::not_found(&error),
             E::RoleAboveOwner { .. } | E::Label | E::Days => Self::bad_request(&error),
-            E::Exists(_) | E::LastAdmin(_) | E::TooMany | E::Disabled(_) | E::TooManyTokens(_) => {
-                Self::conflict(&error)
-            }
+            E::Exists(_)
+            | E::LastAdmin(_)
+            | E::TooMany
+            | E::Disabled(_)
+            | E::TooManyTokens(_)
+            | E::NoTokenNumber => Self::conflict(&error),
         };
         problem.because(Cause::People(error))
     }

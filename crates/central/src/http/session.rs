@@ -13,7 +13,7 @@ use crate::http::deed::Deed;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
-use crate::http::who::{By, COOKIE, Peer, Who, csrf_token};
+use crate::http::who::{COOKIE, Peer, Who, csrf_token};
 use crate::places::counted_as;
 
 /// Who wants to log in.
@@ -45,8 +45,8 @@ pub(super) struct Me {
 
 /// Log in
 ///
-/// The answer's cookie is the session. How often may be tried is limited, under one name and from
-/// one address; a refusal tells how long to wait.
+/// The answer's cookie is the session. How often may be tried is limited, by name and by address; a
+/// refusal tells how long to wait.
 #[utoipa::path(
     post,
     path = "/api/v1/session",
@@ -97,8 +97,8 @@ pub(super) async fn begin(
 ) -> Result<(Who, HeaderValue), Problem> {
     let (name, generation, role) = verified(app, peer, name, password).await?;
     let secret = app.secret()?;
-    let who = Who { name: name.clone(), role, by: By::Session(secret.clone()) };
-    app.note(&who, &Deed::LogIn).await?;
+    let who = Who::in_session(name.clone(), generation, role, secret.clone());
+    app.note(&who, Deed::LogIn).await?;
     let now = tokio::time::Instant::now().into_std();
     app.sessions().begin(SessionUser { name, generation }, &secret, now);
     Ok((who, set_cookie(app, &secret.text(), "")))
@@ -107,7 +107,7 @@ pub(super) async fn begin(
 /// Ends a session; gives the cookie that forgets it.
 pub(super) async fn end(app: &App, who: &Who) -> Result<HeaderValue, Problem> {
     app.sessions().end(who.session()?);
-    app.note(who, &Deed::LogOut).await?;
+    app.note(who, Deed::LogOut).await?;
     Ok(set_cookie(app, "", "; Max-Age=0"))
 }
 
@@ -120,8 +120,8 @@ async fn verified(
 ) -> Result<(Name, u32, Role), Problem> {
     // All names that nobody can have count as one.
     let counted = name.as_ref().map_or("", Name::as_str);
-    let now = tokio::time::Instant::now().into_std();
-    let begun = app.attempts().begin(counted, counted_as(peer), now);
+    let (address, now) = (counted_as(peer), tokio::time::Instant::now().into_std());
+    let begun = app.attempts().begin(counted, address, now);
     if let Err(wait) = begun {
         log_refused(counted, peer, "too many attempts");
         return Err(Problem::too_many_attempts(wait));
@@ -132,7 +132,7 @@ async fn verified(
     let is_theirs = app.password_is_of(password, kept).await?;
     match (name, operator) {
         (Some(name), Some(operator)) if is_theirs && !operator.disabled => {
-            app.attempts().succeeded(name.as_str());
+            app.attempts().succeeded(name.as_str(), address);
             Ok((name, operator.generation, operator.role))
         }
         (name, _) => {

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::http::Host;
 use crate::http::board::Lookout;
-use crate::http::deed::Deed;
+use crate::http::deed::{Deed, Note};
 use crate::http::problem::Problem;
-use crate::http::who::Who;
+use crate::http::who::{By, Who};
 use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::{Change, Service};
 
@@ -114,8 +114,12 @@ impl State {
         // The file is locked meanwhile, and others may hold it: not on a thread that serves.
         let changing = tokio::task::spawn_blocking(move || {
             state.roster.change(|people| {
+                // Another change, of which they had to wait for the end, may have been of them.
+                if !who.is_among(people) {
+                    return Err(Problem::not_authenticated("the session or the token is over"));
+                }
                 let changed = change(people).map_err(Problem::from)?;
-                runtime.block_on(state.note(&who, &deed)).map(|()| changed)
+                runtime.block_on(state.note(&who, deed)).map(|()| changed)
             })
         });
         let changed = changing.await.map_err(|_| Problem::unavailable("the change broke off"))?;
@@ -125,10 +129,14 @@ impl State {
         })
     }
 
-    /// Records what an operator does, before it is done.
-    pub(super) async fn note(&self, who: &Who, deed: &Deed) -> Result<(), Problem> {
-        let (topic, text) = (label(NOTES_TOPIC), reason(&deed.to_string()));
-        let note = Act::Note { topic, text };
+    /// Records what an operator does, before it is done; and with which token, if it is a program.
+    pub(super) async fn note(&self, who: &Who, deed: Deed) -> Result<(), Problem> {
+        let token = match &who.by {
+            By::Session(_) => None,
+            By::Token { id, label } => Some(format!("{id} {label:?}")),
+        };
+        let text = Note { token, deed }.to_string();
+        let note = Act::Note { topic: label(NOTES_TOPIC), text: reason(&text) };
         self.act(who, Reason::default(), note).await.map(drop)
     }
 

@@ -5,13 +5,14 @@
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use operators::{Name, Permission, Role, Secret};
+use operators::{Bearer, Name, People, Permission, Role, Secret, SessionUser, TokenId};
 
 use crate::http::problem::Problem;
 use crate::http::state::App;
@@ -26,6 +27,8 @@ const CSRF_PURPOSE: &str = "bolillero csrf";
 #[derive(Clone, Debug)]
 pub(super) struct Who {
     pub(super) name: Name,
+    /// Theirs when they were identified; once they have another they are somebody no more.
+    generation: u32,
     pub(super) role: Role,
     pub(super) by: By,
 }
@@ -34,7 +37,7 @@ pub(super) struct Who {
 #[derive(Clone, Debug)]
 pub(super) enum By {
     Session(Secret),
-    Token,
+    Token { id: TokenId, label: String },
 }
 
 /// The address that a request comes from.
@@ -77,14 +80,18 @@ pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Resul
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         return by_token(app, given.as_bytes());
     }
-    let Some(secret) = cookie(headers) else {
-        return Err(Problem::not_authenticated("the request shows neither a session nor a token"));
-    };
-    let who = by_session(app, secret.clone())?;
+    let secret = cookie(headers).ok_or_else(shows_nothing)?;
+    let user = app.sessions().user(&secret, moment()).cloned();
+    let who = by_session(app, secret.clone(), user)?;
     if !method.is_safe() && !proves_origin(headers, &secret) {
         return Err(Problem::csrf());
     }
     Ok(who)
+}
+
+/// Who watches with these headers: that does not keep their session alive.
+pub(super) fn identify_watcher(app: &App, headers: &HeaderMap) -> Result<Who, Problem> {
+    watching(app, cookie(headers).ok_or_else(shows_nothing)?)
 }
 
 /// A session's other secret.
@@ -100,22 +107,35 @@ fn by_token(app: &App, given: &[u8]) -> Result<Who, Problem> {
     let bearer = digest.and_then(|digest| people.bearer(&digest, app.clock.now().0));
     let wrong = || Problem::not_authenticated("the token is none, has expired or was revoked");
     let bearer = bearer.ok_or_else(wrong)?;
-    Ok(Who { name: bearer.name, role: bearer.role, by: By::Token })
+    let Bearer { token: id, label, name, generation, role } = bearer;
+    Ok(Who { name, generation, role, by: By::Token { id, label } })
 }
 
-fn by_session(app: &App, secret: Secret) -> Result<Who, Problem> {
+fn watching(app: &App, secret: Secret) -> Result<Who, Problem> {
+    let user = app.sessions().watcher(&secret, moment()).cloned();
+    by_session(app, secret, user)
+}
+
+fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Who, Problem> {
     let over = || Problem::not_authenticated("the session is over");
-    let now = tokio::time::Instant::now().into_std();
-    let user = app.sessions().user(&secret, now).cloned().ok_or_else(over)?;
+    let user = user.ok_or_else(over)?;
     let people = app.roster.people()?;
-    let operator = people.operator(&user.name);
-    match operator.filter(|it| !it.disabled && it.generation == user.generation) {
-        Some(operator) => Ok(Who { role: operator.role, name: user.name, by: By::Session(secret) }),
+    let SessionUser { name, generation } = user;
+    match people.operator(&name).filter(|it| !it.disabled && it.generation == generation) {
+        Some(operator) => Ok(Who::in_session(name, generation, operator.role, secret)),
         None => {
             app.sessions().end(&secret);
             Err(over())
         }
     }
+}
+
+fn shows_nothing() -> Problem {
+    Problem::not_authenticated("the request shows neither a session nor a token")
+}
+
+fn moment() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 fn cookie(headers: &HeaderMap) -> Option<Secret> {
@@ -137,11 +157,21 @@ fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {
 }
 
 impl Who {
+    pub(super) fn in_session(name: Name, generation: u32, role: Role, secret: Secret) -> Self {
+        Self { name, generation, role, by: By::Session(secret) }
+    }
+
+    /// Whether they are still somebody: other requests go on beside theirs.
+    pub(super) fn is_among(&self, people: &People) -> bool {
+        let operator = people.operator(&self.name);
+        operator.is_some_and(|it| !it.disabled && it.generation == self.generation)
+    }
+
     /// Whether their session has ended since they were identified.
     pub(super) fn is_over(&self, app: &App) -> bool {
         match &self.by {
-            By::Session(secret) => by_session(app, secret.clone()).is_err(),
-            By::Token => false,
+            By::Session(secret) => watching(app, secret.clone()).is_err(),
+            By::Token { .. } => false,
         }
     }
 
@@ -149,7 +179,7 @@ impl Who {
     pub(super) fn session(&self) -> Result<&Secret, Problem> {
         match &self.by {
             By::Session(secret) => Ok(secret),
-            By::Token => Err(Problem::session_needed()),
+            By::Token { .. } => Err(Problem::session_needed()),
         }
     }
 

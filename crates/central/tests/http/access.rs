@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{As, ask};
-use crate::setting::Running;
+use crate::setting::{PASSWORD, Running};
 
 const ROLES: [&str; 4] = ["viewer", "operator", "auditor", "admin"];
 
@@ -138,4 +138,38 @@ async fn a_revoked_token_is_worth_nothing() {
     assert_eq!(central.get(&bearer, "/api/v1/session").await.status, 401);
     let above = json!({ "label": "board", "role": "operator", "days": 1 });
     central.post(&viewer, "/api/v1/tokens", &above).await.is_problem(400, "bad-request");
+}
+
+#[tokio::test]
+async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_notes() {
+    let central = Running::start().await;
+    let admin = central.logged_in("admin").await;
+    let new = json!({ "label": "night job", "role": "admin", "days": 1 });
+    let given = central.post(&admin, "/api/v1/tokens", &new).await.json();
+    let token = given["secret"].as_str().map(str::to_owned);
+    let robot = As { token, ..As::default() };
+    let puppet = json!({ "name": "puppet", "role": "operator", "password": "a long password" });
+    let password = json!({ "password": "quite another one", "current_password": PASSWORD });
+    let kept = std::fs::read(central.data().join("operators.json")).unwrap();
+    for (method, path, body) in [
+        ("POST", "/api/v1/operators", Some(&puppet)),
+        ("POST", "/api/v1/operators/viewer/enable", None),
+        ("PUT", "/api/v1/operators/viewer/password", Some(&password)),
+        ("PUT", "/api/v1/operators/admin/password", Some(&password)),
+        ("POST", "/api/v1/tokens", Some(&new)),
+    ] {
+        let answer = ask(central.port, &robot, method, path, body).await;
+        answer.is_problem(403, "session-needed");
+    }
+    assert_eq!(std::fs::read(central.data().join("operators.json")).unwrap(), kept);
+    // What lets nobody in, it may.
+    let disabled = ask(central.port, &robot, "POST", "/api/v1/operators/viewer/disable", None);
+    assert_eq!(disabled.await.status, 204);
+    let path = format!("/api/v1/tokens/{}", given["id"]);
+    assert_eq!(ask(central.port, &robot, "DELETE", &path, None).await.status, 204);
+    let told = central.get(&admin, "/api/v1/audit").await.body;
+    for note in ["disable operator viewer", "revoke token 1"] {
+        let note = json!(format!("with token 1 \"night job\": {note}")).to_string();
+        assert!(told.contains(note.trim_matches('"')), "{note}: {told}");
+    }
 }

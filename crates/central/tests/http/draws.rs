@@ -291,6 +291,26 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
 }
 
 #[tokio::test]
+async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
+    let day = Day::with_bets().await;
+    // "c31" is after the first bet, as the answer before would have said.
+    for path in [
+        format!("/api/v1/draws/1/bets?document={LOSER}"),
+        format!("/api/v1/draws/1/bets?document={LOSER}&cursor=c31"),
+        format!("/search?draw=1&by=document&value={LOSER}&cursor=c31"),
+    ] {
+        let found = day.central.get(day.auditor(), &path).await;
+        assert!(found.body.contains(LOSER), "{path}: {found:?}");
+    }
+    let trail = day.central.get(day.auditor(), "/api/v1/audit").await.json();
+    let told = trail["items"].as_array().unwrap().iter().map(|it| it["what"].as_str().unwrap());
+    let searches: Vec<_> = told.filter(|what| what.contains("search")).collect();
+    let whole = format!("operators: search bets of draw 1, document {LOSER}");
+    let later = format!("{whole}, after bet 1");
+    assert_eq!(searches, [&whole, &later, &later]);
+}
+
+#[tokio::test]
 async fn what_does_not_go_with_how_things_are_is_refused_with_what_to_do() {
     let day = Day::with_bets().await;
     let post = async |path: &str, body: Value| day.central.post(day.operator(), path, &body).await;

@@ -1,7 +1,8 @@
 //! Sessions: their beginning, their proof, and their ends.
 
-use operators::OperatorsFile;
+use operators::{Name, OperatorsFile, Password};
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::client::{As, ask};
 use crate::setting::{PASSWORD, Running};
@@ -88,18 +89,52 @@ async fn who_is_disabled_is_out_at_once_whoever_disabled_them() {
 }
 
 #[tokio::test]
-async fn another_password_ends_all_sessions() {
+async fn another_password_ends_all_sessions_and_tokens() {
     let central = Running::start().await;
     let (who, elsewhere) = (central.logged_in("viewer").await, central.logged_in("viewer").await);
+    let token = json!({ "label": "board", "role": "viewer", "days": 1 });
+    let token = central.post(&who, "/api/v1/tokens", &token).await.json()["secret"].take();
+    let program = As { token: token.as_str().map(str::to_owned), ..As::default() };
+    assert_eq!(status(&central, &program).await, 200);
     let change = async |current: &str| {
         let new = json!({ "password": "quite another one", "current_password": current });
         ask(central.port, &who, "PUT", "/api/v1/operators/viewer/password", Some(&new)).await
     };
     change("not the current one").await.is_problem(401, "not-authenticated");
     assert_eq!(change(PASSWORD).await.status, 204);
-    assert_eq!((status(&central, &who).await, status(&central, &elsewhere).await), (401, 401));
+    for ended in [&who, &elsewhere, &program] {
+        assert_eq!(status(&central, ended).await, 401);
+    }
     assert_eq!(central.log_in("viewer", PASSWORD).await.status, 401);
     assert_eq!(central.log_in("viewer", "quite another one").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_waited_for_the_end_of_who_asked_is_not_done() {
+    let central = Running::start().await;
+    let who = central.logged_in("viewer").await;
+    let name: Name = "viewer".parse().unwrap();
+    let password = Password::given(PASSWORD.to_owned()).hash(&name, [2; 16]).unwrap();
+    let file = OperatorsFile::in_folder(central.data());
+    let (port, runtime) = (central.port, Handle::current());
+    // Others wait while the operators are changed.
+    let asked = tokio::task::spawn_blocking(move || {
+        let asked = file.change(|people| {
+            let token = json!({ "label": "board", "role": "viewer", "days": 1 });
+            let asker = who.clone();
+            let asked = runtime.spawn(async move {
+                ask(port, &asker, "POST", "/api/v1/tokens", Some(&token)).await
+            });
+            // Answered by the same thread, after the other request has come to the change.
+            for _ in 0..5 {
+                runtime.block_on(ask(port, &who, "GET", "/api/v1/session", None));
+            }
+            people.set_password(&name, password).map(|()| asked)
+        });
+        asked.unwrap()
+    });
+    asked.await.unwrap().await.unwrap().is_problem(401, "not-authenticated");
+    assert_eq!(OperatorsFile::in_folder(central.data()).read().unwrap().tokens().count(), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use super::*;
 use crate::{Name, Password, PeopleError, Role};
@@ -80,4 +80,42 @@ fn changes_at_the_same_time_are_all_made() {
         }
     });
     assert_eq!(names(&file), ["ana", "bea", "eva", "ida"]);
+}
+
+#[test]
+fn a_lock_that_leads_elsewhere_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lock, elsewhere) = (folder.path().join(LOCK_NAME), folder.path().join("elsewhere"));
+    let file = OperatorsFile::in_folder(folder.path());
+    for is_there in [false, true] {
+        if is_there {
+            std::fs::write(&elsewhere, "another's").unwrap();
+        }
+        std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+        let told = add(&file, "ana").unwrap_err().to_string();
+        assert!(told.contains("can't lock") && told.contains("operators.lock"), "{told}");
+        assert_eq!(elsewhere.exists(), is_there);
+        std::fs::remove_file(&lock).unwrap();
+    }
+    add(&file, "ana").unwrap();
+}
+
+#[test]
+fn an_administrators_command_gives_away_what_it_made_and_nothing_else() {
+    const CENTRAL: u32 = 12_345;
+    let folder = tempfile::tempdir().unwrap();
+    let owner = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().uid();
+    if chown(folder.path(), Some(CENTRAL), Some(CENTRAL)).is_err() {
+        return; // Not an administrator.
+    }
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    assert_eq!((owner(NAME), owner(LOCK_NAME)), (CENTRAL, CENTRAL));
+    let lock = folder.path().join(LOCK_NAME);
+    std::fs::remove_file(&lock).unwrap();
+    // Of the administrator, under the lock's name too.
+    std::fs::write(folder.path().join("private"), "").unwrap();
+    std::fs::hard_link(folder.path().join("private"), &lock).unwrap();
+    add(&file, "bea").unwrap();
+    assert_ne!(owner("private"), CENTRAL);
 }

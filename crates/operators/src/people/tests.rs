@@ -47,6 +47,27 @@ fn another_password_and_being_disabled_end_what_was_begun() {
 }
 
 #[test]
+fn another_password_and_being_disabled_end_tokens_for_good() {
+    let ends: [fn(&mut People); 2] = [
+        |people| people.set_password(&name("ana"), password()).unwrap(),
+        |people| {
+            people.disable(&name("ana")).unwrap();
+            people.enable(&name("ana")).unwrap();
+        },
+    ];
+    for end in ends {
+        let mut people = people(&[("ana", Role::Viewer), ("bea", Role::Viewer)]);
+        people.grant(grant("ana", Role::Viewer, 1), digest(1), 0).unwrap();
+        people.grant(grant("bea", Role::Viewer, 1), digest(2), 0).unwrap();
+        end(&mut people);
+        assert_eq!(people.bearer(&digest(1), 0), None);
+        assert!(people.bearer(&digest(2), 0).is_some(), "others keep theirs");
+        people.grant(grant("ana", Role::Viewer, 1), digest(3), 0).unwrap();
+        assert!(people.bearer(&digest(3), 0).is_some(), "new ones are given");
+    }
+}
+
+#[test]
 fn the_last_admin_stays() {
     let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin), ("eva", Role::Viewer)]);
     people.disable(&name("ana")).unwrap();
@@ -61,15 +82,18 @@ fn the_last_admin_stays() {
 fn a_token_lets_its_owner_in_until_it_ends() {
     let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin)]);
     let id = people.grant(grant("ana", Role::Viewer, 2), digest(1), 1_000).unwrap();
-    let bearer = Bearer { token: id, name: name("ana"), role: Role::Viewer };
+    let bearer = Bearer {
+        token: id,
+        label: "board".to_owned(),
+        name: name("ana"),
+        generation: 0,
+        role: Role::Viewer,
+    };
     let last = 1_000 + 2 * DAY_MS - 1;
     assert_eq!(people.bearer(&digest(1), last), Some(bearer.clone()));
     assert_eq!(people.bearer(&digest(1), last + 1), None, "it expired");
     assert_eq!(people.bearer(&digest(2), last), None, "it is another secret");
 
-    people.disable(&name("ana")).unwrap();
-    assert_eq!(people.bearer(&digest(1), last), None, "its owner is disabled");
-    people.enable(&name("ana")).unwrap();
     people.revoke(id).unwrap();
     assert_eq!(people.bearer(&digest(1), last), None, "it was revoked");
     assert_eq!(people.revoke(TokenId(9)), Err(PeopleError::UnknownToken(TokenId(9))));
@@ -112,4 +136,13 @@ fn tokens_are_bounded_and_their_numbers_never_given_twice() {
     let next = people.grant(grant("ana", Role::Viewer, 1), digest(99), DAY_MS).unwrap();
     assert_eq!(next, TokenId(u32::try_from(TOKENS_PER_OPERATOR_MAX).unwrap() + 1));
     assert_eq!(people.tokens().count(), 1);
+}
+
+#[test]
+fn after_the_last_number_no_token_is_given() {
+    let mut people = people(&[("ana", Role::Viewer)]);
+    people.last_token = u32::MAX;
+    let refused = people.grant(grant("ana", Role::Viewer, 1), digest(1), 0);
+    assert_eq!(refused, Err(PeopleError::NoTokenNumber));
+    assert_eq!(people.tokens().count(), 0);
 }

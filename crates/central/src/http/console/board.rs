@@ -15,7 +15,7 @@ use super::frame::{Frame, show};
 use super::language::Language;
 use super::part::Part;
 use super::view::DrawView;
-use super::visitor::Visitor;
+use super::visitor::{Visitor, Watcher};
 use super::words;
 use crate::http::board::{AgencyBoard, Board, DrawBoard};
 use crate::http::input::InQuery;
@@ -132,7 +132,7 @@ pub(super) async fn page(
 /// The board, anew whenever somebody looked; ends with the session and with the central.
 pub(super) async fn events(
     State(app): State<App>,
-    visitor: Visitor,
+    Watcher(visitor): Watcher,
     InQuery(asked): InQuery<Asked>,
 ) -> Response {
     let (seen, stopping) = (app.lookout.watch(), app.stopping.clone());

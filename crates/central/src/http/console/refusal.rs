@@ -195,6 +195,9 @@ fn people(error: &PeopleError, l: Language) -> String {
         PeopleError::Days => "Los días de un token no sirven.".to_owned(),
         PeopleError::TooManyTokens(name) => format!("«{name}» tiene demasiados tokens."),
         PeopleError::UnknownToken(id) => format!("No hay un token {id}."),
+        PeopleError::NoTokenNumber => "operators.json dice que ya se dieron todos los números de \
+                                       token; restáurelo de una copia."
+            .to_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ use super::language::Language;
 use super::{refusal, words};
 use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::http::who::{Who, csrf_token, identify, is_csrf_token};
+use crate::http::who::{Who, csrf_token, identify, identify_watcher, is_csrf_token};
 use crate::limits::HTTP_BODY_LEN_MAX;
 
 /// Somebody who is logged in.
@@ -28,6 +28,9 @@ pub(super) struct Visitor {
     pub(super) path: String,
     pub(super) csrf: String,
 }
+
+/// Somebody who is logged in, and only watches: that does not keep their session alive.
+pub(super) struct Watcher(pub(super) Visitor);
 
 /// What a form says, sent from a page of this session.
 pub(super) struct Posted(pub(super) Visitor, pub(super) Form);
@@ -92,7 +95,10 @@ impl Visitor {
     /// Who asks with these headers for this path.
     pub(super) fn of(app: &App, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         // Safe here for forms too: those are held against the session's other secret below.
-        let who = identify(app, headers, &Method::GET)?;
+        Self::known(identify(app, headers, &Method::GET)?, headers, path)
+    }
+
+    fn known(who: Who, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         let csrf = csrf_token(who.session()?).text();
         Ok(Self { language: Language::of(headers), path, csrf, who })
     }
@@ -116,10 +122,26 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Self::of(app, &parts.headers, path).map_err(|problem| match problem.status() {
-            StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
-            _ => problem.into_response(),
-        })
+        Self::of(app, &parts.headers, path).map_err(turned_away)
+    }
+}
+
+impl FromRequestParts<App> for Watcher {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let watching = identify_watcher(app, &parts.headers)
+            .and_then(|who| Visitor::known(who, &parts.headers, path));
+        watching.map(Self).map_err(turned_away)
+    }
+}
+
+/// Who is not logged in does that first.
+fn turned_away(problem: Problem) -> Response {
+    match problem.status() {
+        StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
+        _ => problem.into_response(),
     }
 }
 

@@ -6,7 +6,7 @@ use lottery::{Act, Acted, Actor, DrawState, DrawStatus, Event};
 
 use super::frame::role_name;
 use super::language::Language;
-use crate::http::deed::{Deed, Search};
+use crate::http::deed::{Deed, Note, Search};
 use crate::http::state::NOTES_TOPIC;
 
 /// Where a draw is.
@@ -121,8 +121,14 @@ fn act(act: &Act, l: Language) -> String {
 
 /// A note: the words of its deed, or else those on record.
 fn note(topic: &str, text: &str, l: Language) -> String {
-    let deed = Some(text).filter(|_| topic == NOTES_TOPIC).and_then(Deed::parse);
-    deed.map_or_else(|| format!("{topic}: {text}"), |deed| self::deed(&deed, l))
+    match Some(text).filter(|_| topic == NOTES_TOPIC).and_then(Note::parse) {
+        None => format!("{topic}: {text}"),
+        Some(Note { token: None, deed }) => self::deed(&deed, l),
+        Some(Note { token: Some(token), deed }) => {
+            let with = l.t("con el token", "with token");
+            format!("{with} {token}: {}", self::deed(&deed, l))
+        }
+    }
 }
 
 fn deed(deed: &Deed, l: Language) -> String {
@@ -144,13 +150,15 @@ fn deed(deed: &Deed, l: Language) -> String {
             format!("{given}, {days} {}: {quoted_label}", l.t("días", "days"))
         }
         Deed::RevokeToken { id } => to("revocó el token", "revoked token", &id.to_string()),
-        Deed::SearchBets(Search { draw, document, number, agency }) => {
+        Deed::SearchBets(Search { draw, document, number, agency, after }) => {
             let what = l.t("buscó apuestas del sorteo", "searched bets of draw");
             let of = |what: &str, of: &dyn fmt::Display| format!(", {what} {of}");
             let document = document.as_ref().map(|it| of(l.t("documento", "document"), it));
             let number = number.as_ref().map(|it| of(l.t("número", "number"), it));
             let agency = agency.as_ref().map(|it| of(l.t("agencia", "agency"), it));
-            let parts: String = [document, number, agency].into_iter().flatten().collect();
+            let after = Some(after).filter(|it| **it > 0);
+            let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
+            let parts: String = [document, number, agency, after].into_iter().flatten().collect();
             format!("{what} {draw}{parts}")
         }
         Deed::ExportBets { draw, name } => {

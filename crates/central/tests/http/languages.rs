@@ -124,6 +124,7 @@ async fn what_is_refused_at_the_entrance_is_said_in_spanish() {
     for _ in 0..5 {
         let wrong = log_in("name=ana&password=x").await;
         is_spanish(&wrong, 401, "El nombre o la contraseña no son correctos.");
+        assert!(wrong.body.contains("value=\"ana\""), "the name is kept: {wrong:?}");
     }
     is_spanish(&log_in("name=ana&password=x").await, 429, "Demasiados intentos. Espere");
     is_spanish(&log_in(&"x".repeat(70_000)).await, 413, "El formulario es demasiado largo.");

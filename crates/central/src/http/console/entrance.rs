@@ -23,6 +23,7 @@ use crate::http::who::Peer;
 #[template(path = "login.html")]
 struct Login {
     p: Frame,
+    name: String,
 }
 
 /// Where to go back to.
@@ -33,7 +34,7 @@ pub(super) struct Back {
 
 pub(super) async fn form(headers: HeaderMap) -> Response {
     let p = Frame::of_nobody(Language::of(&headers), "/login", None);
-    show(&Login { p })
+    show(&Login { p, name: String::new() })
 }
 
 pub(super) async fn log_in(
@@ -42,18 +43,25 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    match begun(&app, peer, request).await {
+    let (form, begun) = match Form::read(request.into_body()).await {
+        Ok(form) => {
+            let begun = begun(&app, peer, &form).await;
+            (form, begun)
+        }
+        Err(problem) => (Form::default(), Err(problem)),
+    };
+    match begun {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
         Err(problem) => {
-            let l = Language::of(&headers);
+            let (l, name) = (Language::of(&headers), form.get("name").to_owned());
             let notice = Some(Notice::bad(refusal::why(&problem, l)));
-            show_as(problem.status(), &Login { p: Frame::of_nobody(l, "/login", notice) })
+            let p = Frame::of_nobody(l, "/login", notice);
+            show_as(problem.status(), &Login { p, name })
         }
     }
 }
 
-async fn begun(app: &App, peer: IpAddr, request: Request) -> Result<HeaderValue, Problem> {
-    let form = Form::read(request.into_body()).await?;
+async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Problem> {
     let name = Name::new(form.get("name").to_owned()).ok();
     let password = Password::given(form.secret("password"));
     session::begin(app, peer, name, password).await.map(|(_, cookie)| cookie)

@@ -69,8 +69,8 @@ fn wrong_usage_is_told_apart_from_failure() {
     let unsaid = ["--bets", "Cargo.toml", "--legacy", "--draw", "otro"];
     refused(&[&agency[..], &unsaid].concat(), 2, &["--legacy", "--draw"]);
     refused(&[&agency[..], &["--bets", missing]].concat(), 2, &["can't open", missing]);
-    for command in ["check", "export", "winners"] {
-        refused(&[command, "--data", missing], 1, &[missing]);
+    for command in ["check", "export", "winners", "audit"] {
+        refused(&[command, "--data", missing], 2, &["there is no such folder", missing]);
         let empty = folder.path().join("empty");
         std::fs::create_dir_all(&empty).unwrap();
         refused(&[command, "--data", str(&empty)], 2, &["there is no ledger", str(&empty)]);

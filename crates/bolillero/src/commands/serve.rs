@@ -1,5 +1,7 @@
 //! `bolillero serve`: the central on the embedded ledger.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -95,7 +97,7 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<String>,
 
-    /// Folder of the ledger; made when it is missing.
+    /// Folder of the ledger; made when it is missing, for its owner alone.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
@@ -249,7 +251,25 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
         indices_rehechos = report.indexes_built,
         escritura = ledger.write_mode(),
     );
+    warn_of_others(data)?;
     Ok(ledger)
+}
+
+/// Somebody may share the folder on purpose: it stays as it is.
+fn warn_of_others(data: &Path) -> anyhow::Result<()> {
+    let metadata = fs::metadata(data).with_context(|| data.display().to_string())?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            action = "abrir_libro",
+            result = "success",
+            data = %data.display(),
+            permisos = %format_args!("{mode:o}"),
+            error = "others on this machine may look into the folder, or change it: run \
+                     `chmod 700` on it, and give them copies or exports",
+        );
+    }
+    Ok(())
 }
 
 /// Sees to it that there is a descriptor for every connection.

@@ -201,7 +201,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default())?;
 
     let runtime = Runtime::new().context("can't start the runtime")?;
-    runtime.block_on(async { signals::outlive_file_limits() }).context("can't take signals")?;
+    let hangups = runtime.block_on(async {
+        signals::outlive_file_limits()?;
+        signals::hangups()
+    });
+    let hangups = hangups.context("can't take signals")?;
     allow_connections(options.limits.connections_max);
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
@@ -223,7 +227,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             }
             None => central,
         };
-        let listeners = bound.listen()?;
+        let listeners = bound.listen(hangups)?;
         // As a task among those of the connections, so that it takes turns with them.
         let serving = tokio::spawn(central.serve(listeners, shutdown));
         serving.await.context("the central broke off")?.context("the central stopped")
@@ -323,7 +327,10 @@ impl ServeArgs {
                 };
                 Some((listen, files))
             }
-            None => None,
+            None => {
+                self.expect_no_tls_files()?;
+                None
+            }
         };
         if plain.is_none() && tls.is_none() {
             return Err(Ending::wrong(
@@ -332,6 +339,21 @@ impl ServeArgs {
             ));
         }
         Ok(Doors { plain, allow_plaintext, tls })
+    }
+
+    fn expect_no_tls_files(&self) -> Result<(), Ending> {
+        let files = [
+            ("tls-cert", &self.tls_cert),
+            ("tls-key", &self.tls_key),
+            ("tls-agencies-ca", &self.tls_agencies_ca),
+            ("tls-revoked", &self.tls_revoked),
+        ];
+        match files.into_iter().find(|(_, file)| file.is_some()) {
+            None => Ok(()),
+            Some((name, _)) => Err(Ending::wrong(format!(
+                "--{name} is of no use without --tls-listen: give both, or none"
+            ))),
+        }
     }
 
     fn options(&self) -> Result<Options, Ending> {

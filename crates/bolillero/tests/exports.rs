@@ -4,10 +4,13 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use support::http::{Http, add_operator};
 use support::{Bets, Central, agency, run, run_well, str, text};
 
 /// The version that the gate checks with.
@@ -129,4 +132,39 @@ fn a_file_alone_is_the_one_of_the_folder_and_a_folder_in_use_is_left_alone() {
     let both = ["--folder", str(&out), "--format", "csv"];
     let both = run(&[&["export", "--data", str(&data)], &both[..]].concat());
     assert_eq!(both.status.code(), Some(2));
+}
+
+/// Takes the beginning of an answer, and no more of it for as long as the connection is kept.
+fn begin(http: &Http, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&http.address).unwrap();
+    stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    stream.write_all(http.request("GET", path, "").as_bytes()).unwrap();
+    let mut beginning = [0; 12];
+    stream.read_exact(&mut beginning).unwrap();
+    assert_eq!(&beginning, b"HTTP/1.1 200");
+    stream
+}
+
+#[test]
+fn exports_that_are_taken_slowly_hold_up_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    // More bytes than systems keep of what is not read.
+    let (data, bets) = drawn(folder.path(), 300_000);
+    add_operator(&data, "eva", "auditor");
+    let token = Http::new_token(&data, "eva");
+    let mut central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
+    let eva = Http::of(&mut central).by_token(&token);
+    let path = "/api/v1/draws/1/bets.csv";
+    let slow = [begin(&eva, path), begin(&eva, path)];
+    let refused = eva.ask("GET", path, "");
+    assert_eq!((refused.status, refused.json()["title"].as_str()), (503, Some("Too many exports")));
+    for path in ["settlement", "winners?limit=1", "bets?limit=1&document=1"] {
+        let answer = eva.ask("GET", &format!("/api/v1/draws/1/{path}"), "");
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+    drop(slow);
+    let whole = (0..10_000).map(|_| eva.ask("GET", path, "")).find(|it| it.status == 200).unwrap();
+    // Under a line of names; as it is sent, in chunks.
+    assert!(whole.body.lines().count() > bets.count());
+    assert_eq!(central.process.terminate().code, Some(0));
 }

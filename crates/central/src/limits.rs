@@ -96,6 +96,8 @@ pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 pub(crate) const HASHINGS_MAX: usize = 1;
 /// Requests that read much of the ledger at once; others wait.
 pub(crate) const READINGS_MAX: usize = 1;
+/// Exports at once, each as slow as who takes it; others are refused.
+pub(crate) const EXPORTS_MAX: usize = 2;
 /// Bets that one search looks at, before it answers with what it found and where to go on.
 pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
 /// What an export is sent in parts of.

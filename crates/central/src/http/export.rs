@@ -77,9 +77,9 @@ async fn export(
         LifeState::Drawn => who.must(Permission::ExportBeforePublication)?,
         _ => return Err(ReadError::NotDrawn.into()),
     }
+    let place = app.exporting()?;
     let deed = Deed::ExportBets { draw: draw.0, name: status.terms.name.to_string() };
     app.note(&who, deed).await?;
-    let turn = app.reading().await;
     let (writer, lines) = lines::channel();
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));
     let file = begun.map_err(|_| Problem::unavailable("the export could not be begun"))?;
@@ -87,7 +87,7 @@ async fn export(
         if let Err(error) = write(&app, draw, file).await {
             tracing::warn!(action = "exportar", result = "fail", error);
         }
-        drop(turn);
+        drop(place);
     });
     let name = format!("attachment; filename=\"draw-{draw}.{}\"", format.extension());
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];

@@ -43,6 +43,7 @@ pub(super) enum Cause {
     Attempts { wait_seconds: u64 },
     Login,
     SearchedEarly,
+    TooManyExports,
     Password(PasswordError),
     People(PeopleError),
     Act(ActError),
@@ -203,6 +204,15 @@ impl Problem {
     pub(super) fn timed_out() -> Self {
         let (detail, remedy) = ("the request took too long", "send it again");
         Self::new(StatusCode::REQUEST_TIMEOUT, "timed-out", "Timed out", detail, remedy)
+    }
+
+    /// Others take exports now.
+    pub(super) fn too_many_exports(most: usize) -> Self {
+        let detail = format!("{most} exports are under way, and no more may be at once");
+        let (remedy, status) =
+            ("send it again when one has ended", StatusCode::SERVICE_UNAVAILABLE);
+        Self::new(status, "too-many-exports", "Too many exports", detail, remedy)
+            .because(Cause::TooManyExports)
     }
 
     /// The central can't now. Why is for its log.

@@ -16,7 +16,7 @@ use crate::http::board::Lookout;
 use crate::http::deed::{Deed, Note};
 use crate::http::problem::Problem;
 use crate::http::who::{By, Who};
-use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
+use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::{Change, Service};
 
 /// The topic of all notes that are put on record here.
@@ -39,6 +39,7 @@ pub(super) struct State {
     attempts: Mutex<Attempts>,
     hashings: Semaphore,
     readings: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
     /// No more requests: what would go on for long ends.
     pub(super) stopping: CancellationToken,
 }
@@ -65,6 +66,7 @@ impl State {
             attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             stopping,
         })
     }
@@ -169,6 +171,12 @@ impl State {
     pub(super) async fn reading(&self) -> OwnedSemaphorePermit {
         let turn = Arc::clone(&self.readings).acquire_owned().await;
         turn.expect("the semaphore is never closed")
+    }
+
+    /// Leave to export; whoever takes one may be slow, and hold up nobody but other exports.
+    pub(super) fn exporting(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.exports).try_acquire_owned();
+        place.map_err(|_| Problem::too_many_exports(EXPORTS_MAX))
     }
 
     async fn hashing<T: Send + 'static>(

@@ -101,6 +101,10 @@ pub(super) fn why(problem: &Problem, l: Language) -> String {
             l.t("El sorteo todavía no se hizo.", "The draw has not been made yet.")
         }
         Some(Cause::Read(ReadError::Unreadable(_))) => unavailable(l),
+        Some(Cause::TooManyExports) => l.t(
+            "Otros están descargando; repítalo cuando uno haya terminado.",
+            "Others are downloading; do it again when one has ended.",
+        ),
         Some(Cause::Password(error)) => password(*error, l),
         Some(Cause::Csrf) => l.t(
             "La página era de otra sesión. Cárguela de nuevo y repita lo que hizo.",

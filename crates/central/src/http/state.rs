@@ -99,7 +99,8 @@ impl State {
         self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::bad_request)
     }
 
-    /// Changes the people, once it is recorded who did that.
+    /// Changes the people, once it is recorded who did that. When the file can't be written after
+    /// all, that is recorded too.
     pub(super) async fn change_people<T: Send + 'static>(
         self: &Arc<Self>,
         who: &Who,
@@ -109,16 +110,24 @@ impl State {
         let (state, who, runtime) = (Arc::clone(self), who.clone(), Handle::current());
         // The file is locked meanwhile, and others may hold it: not on a thread that serves.
         let changing = tokio::task::spawn_blocking(move || {
-            state.roster.change(|people| {
+            let not_done = format!("not done, the file can't be written: {what}");
+            let mut recorded = false;
+            let changed = state.roster.change(|people| {
                 let changed = change(people).map_err(Problem::from)?;
-                runtime.block_on(state.note(&who, what)).map(|()| changed)
-            })
+                runtime.block_on(state.note(&who, what))?;
+                recorded = true;
+                Ok(changed)
+            });
+            let changed = changed.map_err(|error| match error {
+                ChangeError::Refused(problem) => problem,
+                ChangeError::File(error) => error.into(),
+            });
+            if recorded && changed.is_err() {
+                runtime.block_on(state.note(&who, not_done))?;
+            }
+            changed
         });
-        let changed = changing.await.map_err(|_| Problem::unavailable("the change broke off"))?;
-        changed.map_err(|error| match error {
-            ChangeError::Refused(problem) => problem,
-            ChangeError::File(error) => error.into(),
-        })
+        changing.await.map_err(|_| Problem::unavailable("the change broke off"))?
     }
 
     /// Records what an operator does, before it is done.

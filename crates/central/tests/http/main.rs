@@ -9,3 +9,6 @@ mod hostile;
 mod pages;
 mod sessions;
 mod setting;
+#[path = "../tcp/store.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod store;

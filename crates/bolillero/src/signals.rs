@@ -1,6 +1,6 @@
 //! Signals: the first one asks for an orderly end, the second ends the process at once. That of a
-//! file over its limit ends nothing: whoever wrote is told by the error. Nor does SIGHUP, which asks
-//! for what was read to be read again.
+//! file over its limit ends nothing: whoever wrote is told by the error. Nor does SIGHUP, which has
+//! certificates read again.
 
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,7 +21,7 @@ pub(crate) fn outlive_file_limits() -> std::io::Result<()> {
     signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }
 
-/// What tells of each SIGHUP from now on: it ends nothing any more. Must be called within a runtime.
+/// Tells of each SIGHUP, which ends nothing from now on. Must be called within a runtime.
 pub(crate) fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }

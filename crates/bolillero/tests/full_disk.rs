@@ -8,6 +8,8 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
@@ -66,6 +68,20 @@ fn check_full(error: &Error, chunk: Option<u32>) {
     assert!(error.faults.is_empty() && error.reason.contains("full"), "{error:?}");
 }
 
+/// What the central says of itself over HTTP.
+fn check_ready(central: &Central, status: u16, room: bool) {
+    let mut lines = central.process.log.iter();
+    let listening = lines.find(|line| line.contains("action: escuchar_http | result: success"));
+    let address = listening.unwrap().split("direccion: ").nth(1).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains(&format!("\"store\":true,\"room\":{room}")), "{answer}");
+}
+
 fn lines_of(agency: u32, chunks: u32) -> Vec<String> {
     let chunks = (0..chunks).flat_map(|chunk| (0..BETS_IN_BATCH).map(move |at| (chunk, at)));
     chunks.map(|(chunk, at)| bet_of(agency, chunk, at, ',')).collect()
@@ -77,7 +93,9 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let data = folder.path().join("data");
     let segment_len = SEGMENT_LEN.to_string();
     let more = ["--agencies", "3", "--winning-number", "7", "--segment-len", &segment_len];
+    let more = [&more[..], &["--http", "127.0.0.1:0"]].concat();
     let mut central = Central::start(&data, "127.0.0.1:0", &more);
+    check_ready(&central, 200, true);
     limit_file_len(&central.process, Some(FILE_LEN_MAX));
 
     let mut first = greeted(&central, 1);
@@ -85,8 +103,10 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     assert!(refused > 11, "the segments made before are filled: {refused}");
     let told = central.process.wait_for("apuesta_recibida | result: fail | cantidad: 270");
     assert!(told.contains("making segment-") && told.contains("RLIMIT_FSIZE"), "{told}");
+    check_ready(&central, 503, false);
     // What is stored is acknowledged again, on the same connection and on one of the field's.
     first.send(&batch(1, 0)).expect(&ack(0));
+    check_ready(&central, 503, false);
     Raw::connect(&central.address).send(&batch(1, refused - 1)).expect(&ack(refused - 1));
     check_full(&Raw::connect(&central.address).send(&batch(2, 0)).refused(STORAGE_FULL), Some(0));
     // One that comes meanwhile waits for better times.
@@ -96,7 +116,9 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     waiting.wait_for("refused by the central for now: the storage is full");
 
     limit_file_len(&central.process, None);
-    first.send(&batch(1, refused)).expect(&ack(refused)).send(&finish(1)).expect(&finish(1));
+    first.send(&batch(1, refused)).expect(&ack(refused));
+    check_ready(&central, 200, true);
+    first.send(&finish(1)).expect(&finish(1));
     let mut second = Raw::connect(&central.address);
     second.send(&batch(2, 0)).expect(&ack(0)).send(&finish(2)).expect(&finish(2));
     let ended = waiting.ended();

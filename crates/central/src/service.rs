@@ -44,7 +44,7 @@ use crate::limits::{DRAW_RETRY_TIME, LimitsError};
 use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
-use answers::{StoreError, watched};
+use answers::{Outcome, StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
 pub use operators::Change;
 pub(crate) use presence::Attendance;
@@ -294,7 +294,7 @@ impl Service {
         &self.metrics
     }
 
-    /// Whether the store failed.
+    /// Whether the store failed, or is full.
     pub(crate) fn failure(&self) -> &Failure {
         &self.failure
     }
@@ -442,7 +442,7 @@ impl MakeDrawError {
 /// Waits for the store's answer to `request`.
 async fn ask<T, E>(failure: &Arc<Failure>, request: impl FnOnce(Done<Result<T, E>>)) -> Result<T, E>
 where
-    T: Send + 'static,
+    T: Outcome + Send + 'static,
     E: StoreError + Send + 'static,
 {
     let (answer, answered) = oneshot::channel();

@@ -12,14 +12,34 @@ use operators::Role;
 pub(super) enum Deed {
     LogIn,
     LogOut,
-    AddOperator { name: String, role: Role },
-    DisableOperator { name: String },
-    EnableOperator { name: String },
-    ChangePassword { name: String },
-    GiveToken { role: Role, days: u32, quoted_label: String },
-    RevokeToken { id: u32 },
+    AddOperator {
+        name: String,
+        role: Role,
+    },
+    DisableOperator {
+        name: String,
+    },
+    EnableOperator {
+        name: String,
+    },
+    ChangePassword {
+        name: String,
+    },
+    GiveToken {
+        role: Role,
+        days: u32,
+        quoted_label: String,
+    },
+    RevokeToken {
+        id: u32,
+    },
     SearchBets(Search),
-    ExportBets { draw: u32, name: String },
+    ExportBets {
+        draw: u32,
+        name: String,
+    },
+    /// It was on record already, and then the operators' file could not be written.
+    NotWritten(Box<Deed>),
 }
 
 /// A deed as it is put on record.
@@ -71,6 +91,9 @@ impl Deed {
             _ => {}
         }
         let after = |start| text.strip_prefix(start);
+        if let Some(deed) = after("not done, the file can't be written: ") {
+            return Self::parse(deed).map(|deed| Self::NotWritten(Box::new(deed)));
+        }
         if let Some(rest) = after("add operator ") {
             let (name, role) = rest.split_once(" as ")?;
             Some(Self::AddOperator { name: name.to_owned(), role: role.parse().ok()? })
@@ -135,6 +158,7 @@ impl fmt::Display for Deed {
                 agency.iter().try_for_each(|agency| write!(f, ", agency {agency}"))?;
                 if *after > 0 { write!(f, ", after bet {after}") } else { Ok(()) }
             }
+            Self::NotWritten(deed) => write!(f, "not done, the file can't be written: {deed}"),
             Self::ExportBets { draw, name } => {
                 write!(f, "export the bets of draw {draw} \"{name}\"")
             }
@@ -165,6 +189,10 @@ mod tests {
                 "give a token as viewer for 9 days, labelled \"hall\"",
             ),
             (Deed::RevokeToken { id: 2 }, "revoke token 2"),
+            (
+                Deed::NotWritten(Box::new(Deed::RevokeToken { id: 2 })),
+                "not done, the file can't be written: revoke token 2",
+            ),
             (Deed::SearchBets(sought.clone()), "search bets of draw 3, number 7"),
             (
                 Deed::SearchBets(Search {

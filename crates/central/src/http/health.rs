@@ -21,6 +21,8 @@ pub(super) struct Readiness {
     ready: bool,
     /// The store takes requests.
     store: bool,
+    /// The store has room: it was not full when it last should have stored something.
+    room: bool,
     /// The file of operators can be read.
     operators: bool,
     /// No draw's winners are unreadable.
@@ -46,11 +48,12 @@ pub(super) async fn healthz() -> &'static str {
 )]
 pub(super) async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let store = app.service.failure().fault().is_none();
+    let room = !app.service.failure().is_full();
     let operators = app.roster.people().is_ok();
     let draws = app.service.draws().iter().all(|draw| !draw.is_unreadable());
-    let ready = store && operators && draws;
+    let ready = store && room && operators && draws;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, store, operators, draws }))
+    (status, Json(Readiness { ready, store, room, operators, draws }))
 }
 
 /// Metrics, for Prometheus

@@ -278,7 +278,14 @@ impl From<PasswordError> for Problem {
 impl From<StoreFault> for Problem {
     fn from(fault: StoreFault) -> Self {
         tracing::error!(action = "pedido_http", result = "fail", error = %fault);
-        Self::unavailable("the store takes nothing now")
+        match fault {
+            StoreFault::Full(_) => {
+                Self::unavailable("the ledger's disk is full, and nothing can be put on record")
+            }
+            StoreFault::Failed(_) | StoreFault::Closed => {
+                Self::unavailable("the store takes nothing now")
+            }
+        }
     }
 }
 

@@ -105,7 +105,8 @@ impl State {
         self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::from)
     }
 
-    /// Changes the people, once it is recorded who did that.
+    /// Changes the people, once it is recorded who did that. When the file can't be written after
+    /// all, that is recorded too.
     pub(super) async fn change_people<T: Send + 'static>(
         self: &Arc<Self>,
         who: &Who,
@@ -115,20 +116,28 @@ impl State {
         let (state, who, runtime) = (Arc::clone(self), who.clone(), Handle::current());
         // The file is locked meanwhile, and others may hold it: not on a thread that serves.
         let changing = tokio::task::spawn_blocking(move || {
-            state.roster.change(|people| {
+            let not_done = Deed::NotWritten(Box::new(deed.clone()));
+            let mut recorded = false;
+            let changed = state.roster.change(|people| {
                 // Another change, of which they had to wait for the end, may have been of them.
                 if !who.is_among(people) {
                     return Err(Problem::not_authenticated("the session or the token is over"));
                 }
                 let changed = change(people).map_err(Problem::from)?;
-                runtime.block_on(state.note(&who, deed)).map(|()| changed)
-            })
+                runtime.block_on(state.note(&who, deed))?;
+                recorded = true;
+                Ok(changed)
+            });
+            let changed = changed.map_err(|error| match error {
+                ChangeError::Refused(problem) => problem,
+                ChangeError::File(error) => error.into(),
+            });
+            if recorded && changed.is_err() {
+                runtime.block_on(state.note(&who, not_done))?;
+            }
+            changed
         });
-        let changed = changing.await.map_err(|_| Problem::unavailable("the change broke off"))?;
-        changed.map_err(|error| match error {
-            ChangeError::Refused(problem) => problem,
-            ChangeError::File(error) => error.into(),
-        })
+        changing.await.map_err(|_| Problem::unavailable("the change broke off"))?
     }
 
     /// Records what an operator does, before it is done; and with which token, if it is a program.

@@ -2,23 +2,27 @@
 //!
 //! Invariants:
 //! - every request is answered once: one that the store drops unanswered is answered as failed;
+//! - a store that refused for want of room is said to be full until it stores something;
 //! - a fault that ends all acknowledging is noticed here, whatever was asked, before the one who
 //!   asked learns of it.
 
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use lottery::{
-    ActError, AppendError, CloseError, Done, DrawError, FinishError, OpenDrawError, ProgressError,
-    StoreFault,
+    ActError, Acted, AgencyProgress, AgencyStanding, AppendError, Appended, CloseError, Closed,
+    Done, DrawError, DrawId, DrawStatus, Drawn, FinishError, Finished, OpenDrawError,
+    ProgressError, Registration, StoreFault,
 };
 use tokio_util::sync::CancellationToken;
 
-/// Whether the store failed for good, and how.
+/// Whether the store failed for good, and how; and whether it is full.
 #[derive(Debug, Default)]
 pub(crate) struct Failure {
     fault: OnceLock<StoreFault>,
     noticed: CancellationToken,
+    full: AtomicBool,
 }
 
 /// An error of the store's contract, which may tell of the store itself.
@@ -26,10 +30,16 @@ pub(super) trait StoreError: From<StoreFault> {
     fn store_fault(&self) -> Option<&StoreFault>;
 }
 
+/// What a request came to.
+pub(super) trait Outcome {
+    /// Whether the store had room for something new.
+    fn is_stored(&self) -> bool;
+}
+
 /// A completion that runs `done` and tells `failure`.
 pub(super) fn watched<T, E, F>(failure: &Arc<Failure>, done: F) -> Done<Result<T, E>>
 where
-    T: 'static,
+    T: Outcome + 'static,
     E: StoreError + 'static,
     F: FnOnce(Result<T, E>) + Send + 'static,
 {
@@ -43,6 +53,11 @@ impl Failure {
         self.fault.get()
     }
 
+    /// Whether the store refused for want of room, and stored nothing since.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Ends when the store failed.
     pub(crate) async fn noticed(&self) {
         self.noticed.cancelled().await;
@@ -50,37 +65,45 @@ impl Failure {
 
     fn note(&self, fault: &StoreFault) {
         match fault {
-            StoreFault::Full(_) => {}
+            StoreFault::Full(_) => self.full.store(true, Ordering::Relaxed),
             StoreFault::Failed(_) | StoreFault::Closed => {
                 self.fault.get_or_init(|| fault.clone());
                 self.noticed.cancel();
             }
         }
     }
+
+    fn note_stored(&self) {
+        if self.is_full() {
+            self.full.store(false, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The duty to answer: kept by [`Answer::give`], or else when it is dropped.
-struct Answer<T, E: StoreError, F: FnOnce(Result<T, E>)> {
+struct Answer<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> {
     done: Option<F>,
     failure: Arc<Failure>,
     outcome: PhantomData<fn(T, E)>,
 }
 
-impl<T, E: StoreError, F: FnOnce(Result<T, E>)> Answer<T, E, F> {
+impl<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> Answer<T, E, F> {
     fn give(mut self, outcome: Result<T, E>) {
         self.settle(outcome);
     }
 
     fn settle(&mut self, outcome: Result<T, E>) {
         let Some(done) = self.done.take() else { return };
-        if let Some(fault) = outcome.as_ref().err().and_then(E::store_fault) {
-            self.failure.note(fault);
+        match &outcome {
+            Ok(outcome) if outcome.is_stored() => self.failure.note_stored(),
+            Ok(_) => {}
+            Err(error) => error.store_fault().into_iter().for_each(|it| self.failure.note(it)),
         }
         done(outcome);
     }
 }
 
-impl<T, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F> {
+impl<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F> {
     fn drop(&mut self) {
         if self.done.is_some() {
             let dropped = "a request was dropped without an answer".to_owned();
@@ -88,6 +111,31 @@ impl<T, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F> {
         }
     }
 }
+
+macro_rules! outcomes {
+    ($($outcome:ty: $is_stored:expr),+ $(,)?) => {$(
+        impl Outcome for $outcome {
+            fn is_stored(&self) -> bool {
+                let is_stored: fn(&Self) -> bool = $is_stored;
+                is_stored(self)
+            }
+        }
+    )+};
+}
+
+outcomes!(
+    Appended: |it| *it == Appended::New,
+    Finished: |it| !it.repeated,
+    Closed: |it| !it.repeated,
+    Drawn: |it| !it.repeated,
+    Acted: |it| *it != Acted::Repeated,
+    // It may have been found.
+    DrawId: |_| false,
+    AgencyProgress: |_| false,
+    Vec<DrawStatus>: |_| false,
+    Vec<Registration>: |_| false,
+    Vec<AgencyStanding>: |_| false,
+);
 
 impl StoreError for StoreFault {
     fn store_fault(&self) -> Option<&StoreFault> {
@@ -121,9 +169,9 @@ mod tests {
 
     use super::*;
 
-    type Outcome = Result<u32, AppendError>;
+    type Answered = Result<Appended, AppendError>;
 
-    fn asked() -> (Arc<Failure>, Done<Outcome>, mpsc::Receiver<Outcome>) {
+    fn asked() -> (Arc<Failure>, Done<Answered>, mpsc::Receiver<Answered>) {
         let failure = Arc::new(Failure::default());
         let (answer, answered) = mpsc::channel();
         let done = watched(&failure, move |outcome| answer.send(outcome).unwrap());
@@ -133,8 +181,8 @@ mod tests {
     #[test]
     fn an_outcome_is_given_on_once() {
         let (failure, done, answered) = asked();
-        done(Ok(7));
-        assert_eq!(answered.try_iter().collect::<Vec<_>>(), [Ok(7)]);
+        done(Ok(Appended::New));
+        assert_eq!(answered.try_iter().collect::<Vec<_>>(), [Ok(Appended::New)]);
         assert_eq!(failure.fault(), None);
     }
 
@@ -144,6 +192,23 @@ mod tests {
         done(Err(StoreFault::Full("disk".to_owned()).into()));
         assert_eq!(failure.fault(), None);
         assert!(!failure.noticed.is_cancelled());
+    }
+
+    #[test]
+    fn a_store_is_full_until_it_stores_something() {
+        let failure = Arc::new(Failure::default());
+        let answer = |outcome| watched(&failure, |_: Answered| ())(outcome);
+        let full = || Err(StoreFault::Full("disk".to_owned()).into());
+        assert!(!failure.is_full());
+        answer(full());
+        assert!(failure.is_full());
+        // What needs no room tells nothing of it.
+        answer(Ok(Appended::Repeated));
+        answer(Err(AppendError::NotOpened));
+        watched(&failure, |_: Result<_, StoreFault>| ())(Ok(Vec::<DrawStatus>::new()));
+        assert!(failure.is_full());
+        answer(Ok(Appended::New));
+        assert!(!failure.is_full());
     }
 
     #[test]

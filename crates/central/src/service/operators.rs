@@ -1,6 +1,7 @@
 //! What operators do, each act on record before it takes effect; the clock, which acts for them;
 //! and what they may look at.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 
@@ -113,13 +114,21 @@ impl Service {
     pub(crate) async fn keep_time(self: &Arc<Self>) -> std::convert::Infallible {
         let mut ticks = tokio::time::interval(CLOCK_TICK_TIME);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Tried at every tick, and logged when the reason is another.
+        let mut failing: BTreeMap<DrawId, ActError> = BTreeMap::new();
         loop {
             ticks.tick().await;
             let now = self.clock.now();
-            for act in self.draws().iter().filter_map(|draw| due(draw, now)) {
+            for draw in self.draws() {
+                let Some(act) = due(&draw, now) else { continue };
                 let signed = Signed { by: Actor::Clock, why: Reason::default(), act };
-                if let Err(error) = self.act(signed).await {
+                let Err(error) = self.act(signed).await else {
+                    failing.remove(&draw.id);
+                    continue;
+                };
+                if failing.get(&draw.id) != Some(&error) {
                     tracing::error!(action = "reloj", result = "fail", error = %error);
+                    failing.insert(draw.id, error);
                 }
             }
         }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use central::HttpLimits;
+use lottery::StoreFault;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::client::{As, answer, send};
-use crate::setting::Running;
+use crate::setting::{PASSWORD, Running};
+use crate::store::Mode;
 
 fn in_a_hurry() -> HttpLimits {
     let short = Duration::from_millis(300);
@@ -147,4 +149,22 @@ async fn what_was_counted_is_told() {
     let not = central.get(&As::default(), "/readyz").await;
     assert_eq!((not.status, &not.json()["operators"]), (503, &json!(false)));
     central.log_in("viewer", "x").await.is_problem(503, "unavailable");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_to_who_logs_in_and_to_who_asks_how_things_are() {
+    let central = Running::start().await;
+    let ready = async || central.get(&As::default(), "/readyz").await;
+    central.store.set(Mode::Refuses(StoreFault::Full("no space left on device".to_owned())));
+    assert_eq!(ready().await.json()["room"], true, "nothing was to be stored yet");
+    let refused = central.log_in("viewer", PASSWORD).await;
+    refused.is_problem(503, "unavailable");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("disk is full"), "{refused:?}");
+    let not = ready().await;
+    let parts = ["ready", "store", "room", "operators"].map(|part| not.json()[part] == true);
+    assert_eq!((not.status, parts), (503, [false, true, false, true]));
+    central.store.set(Mode::Works);
+    assert_eq!(ready().await.status, 503, "nobody knows before something is stored");
+    central.logged_in("viewer").await;
+    assert_eq!(ready().await.status, 200);
 }

@@ -11,3 +11,6 @@ mod many;
 mod pages;
 mod sessions;
 mod setting;
+#[path = "../tcp/store.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod store;

@@ -149,3 +149,21 @@ async fn who_guesses_passwords_must_wait() {
     assert!((1..=30).contains(&wait), "{wait}");
     assert_eq!(central.log_in("auditor", PASSWORD).await.status, 200, "others may");
 }
+
+#[tokio::test]
+async fn a_change_of_operators_that_could_not_be_written_is_on_record_as_not_done() {
+    let central = Running::start().await;
+    let (admin, auditor) = (central.logged_in("admin").await, central.logged_in("auditor").await);
+    let in_the_way = central.data().join("operators.json.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let disable = "/api/v1/operators/viewer/disable";
+    ask(central.port, &admin, "POST", disable, None).await.is_problem(503, "unavailable");
+    central.logged_in("viewer").await;
+    std::fs::remove_dir(in_the_way).unwrap();
+    assert_eq!(ask(central.port, &admin, "POST", disable, None).await.status, 204);
+    let trail = central.get(&auditor, "/api/v1/audit").await.body;
+    let notes: Vec<_> = trail.match_indices("disable operator viewer").collect();
+    assert_eq!(notes.len(), 3, "{trail}");
+    let undone = "not done, the file can't be written: disable operator viewer";
+    assert_eq!(trail.matches(undone).count(), 1, "{trail}");
+}

@@ -8,7 +8,7 @@ use central::{
     Central, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options,
     ServeError,
 };
-use lottery::{MemoryStore, Timestamp};
+use lottery::Timestamp;
 use operators::{Name, OperatorsFile, Password, Role};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, As, ask};
+use crate::store::TestStore;
 
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "a long password";
@@ -27,7 +28,7 @@ pub(crate) struct Running {
     /// Where agencies connect to.
     pub(crate) agencies_port: u16,
     pub(crate) clock: Arc<SetClock>,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<TestStore>,
     data: TempDir,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -90,7 +91,7 @@ impl Running {
             winners_wait: std::time::Duration::ZERO,
             limits: Limits::default(),
         };
-        let store = Arc::new(MemoryStore::new());
+        let store = Arc::new(TestStore::default());
         let central = Central::open(Arc::clone(&store) as _, Arc::clone(&clock) as _, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,16 +1,19 @@
 //! Draws that operators lead, as agencies meet them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use central::Service;
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, DrawId, DrawName, DrawState, DrawTerms, Label,
-    NumberRange, Reason, Registration, Schedule, Signed, Store as _, Timestamp,
+    NumberRange, Reason, Registration, Schedule, Signed, Store as _, StoreFault, Timestamp,
 };
 use wire::ErrorCode;
 
 use crate::client::{LORCA, bet, patiently, winning_bets};
+use crate::log::Log;
 use crate::setting::{NOW, Running, Setting, WINNER};
+use crate::store::Mode;
 
 fn signed(by: &str, why: &str, act: Act) -> Signed {
     let by = Actor::Operator(Label::new(by).unwrap());
@@ -75,7 +78,7 @@ async fn winners_are_told_when_they_are_published_and_not_before() {
     assert_eq!(winners.iter().count(), 1);
     let mut late = central.greeted(2).await;
     late.get_winners(2).await;
-    assert_eq!(central.store.winners_read.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(central.store.winners_read.load(Ordering::Relaxed), 1);
     assert_eq!(central.act("ana", Act::Publish(draw)).await, Acted::Done);
     let said = agency.message().await;
     assert!(format!("{said:?}").contains("Winners"), "{said:?}");
@@ -161,6 +164,36 @@ async fn the_clock_opens_and_closes_and_what_comes_later_is_told_the_time() {
     assert_eq!(error.code(), ErrorCode::DrawClosed);
     assert!(error.reason().contains("2024-08-21T22:11:"), "{}", error.reason());
     reached(DrawState::Closed).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_can_not_act_tries_on_and_says_why_once() {
+    let log = Log::keep();
+    let central = Setting::operated().start().await;
+    let (opens_at, closes_at) = (Timestamp(NOW + 1_000), Timestamp(NOW + 9_000_000));
+    let schedule = Schedule { opens_at: Some(opens_at), closes_at: Some(closes_at) };
+    let draw = central.announce("nocturna", NumberRange::default(), schedule).await;
+    let asked = || central.store.acts_asked.load(Ordering::Relaxed);
+    for reason in ["no space left on device", "quota exceeded"] {
+        central.store.set(Mode::Refuses(StoreFault::Full(reason.to_owned())));
+        central.clock.set(opens_at);
+        let enough = asked() + 4;
+        patiently(async {
+            while asked() < enough {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let told = format!("action: reloj | result: fail | error: the store is full: {reason}");
+        assert_eq!(log.count(&told), 1, "{:#?}", log.lines());
+    }
+    central.store.set(Mode::Works);
+    patiently(async {
+        while state_of(&central.service, draw).await != DrawState::Open {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ pub(crate) struct TestStore {
     pub(crate) winners_read: AtomicUsize,
     /// Calls of `draw`, and those of them that made a draw.
     pub(crate) draws_asked: AtomicUsize,
+    /// Calls of `act`.
+    pub(crate) acts_asked: AtomicUsize,
 }
 
 impl Default for TestStore {
@@ -47,6 +49,7 @@ impl Default for TestStore {
             unreadable: AtomicBool::new(false),
             winners_read: AtomicUsize::new(0),
             draws_asked: AtomicUsize::new(0),
+            acts_asked: AtomicUsize::new(0),
         }
     }
 }
@@ -179,7 +182,8 @@ impl Store for TestStore {
     }
 
     fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
-        self.memory.act(signed, at, done);
+        self.acts_asked.fetch_add(1, Ordering::Relaxed);
+        self.change(done, move |memory, done| memory.act(signed, at, done));
     }
 
     fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {

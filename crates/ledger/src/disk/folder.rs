@@ -156,8 +156,8 @@ impl DiskFile for FolderFile {
     }
 }
 
-/// Makes a data folder for its owner alone, durably, and its parents as the system does. One that is
-/// there stays as it is.
+/// Makes a data folder for its owner alone, durably, and its parents as the system does. One that
+/// is there stays as it is.
 ///
 /// # Errors
 /// When something else is there or on the way, or of the underlying system.

@@ -131,9 +131,9 @@ fn note(topic: &str, text: &str, l: Language) -> String {
     }
 }
 
-fn deed(deed: &Deed, l: Language) -> String {
+fn deed(done: &Deed, l: Language) -> String {
     let to = |spanish, english, name: &str| format!("{} {name}", l.t(spanish, english));
-    match deed {
+    match done {
         Deed::LogIn => l.t("ingresó", "logged in").to_owned(),
         Deed::LogOut => l.t("salió", "logged out").to_owned(),
         Deed::AddOperator { name, role } => {
@@ -160,6 +160,13 @@ fn deed(deed: &Deed, l: Language) -> String {
             let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
             let parts: String = [document, number, agency, after].into_iter().flatten().collect();
             format!("{what} {draw}{parts}")
+        }
+        Deed::NotWritten(not_done) => {
+            let what = l.t(
+                "no se hizo, no se pudo escribir el archivo",
+                "it was not done, the file could not be written",
+            );
+            format!("{what}: {}", deed(not_done, l))
         }
         Deed::ExportBets { draw, name } => {
             let what = l.t("exportó las apuestas del sorteo", "exported the bets of draw");

@@ -11,7 +11,7 @@ mod console;
 mod driver;
 
 use console::Console;
-use support::{Bets, Central, agency, run_well, str};
+use support::{Bets, Central, agency, free_address, run_well, str};
 
 const PASSWORD: &str = "una clave bien larga";
 /// So that the agencies are seen at work.
@@ -27,9 +27,10 @@ async fn a_day_of_the_lottery_by_the_console() {
         let add = ["operator", "add", name, "--role", role, "--data", str(&data)];
         driver::with_input(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
     }
-    let central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
-    let line = central.process.log.iter().find(|line| line.contains("action: escuchar_http"));
-    let http = line.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+    // Said, so that the browser's forms are held against where they come from.
+    let http = free_address();
+    let reached = ["--http", &http, "--http-origin", &format!("http://{http}")];
+    let central = Central::start(&data, "127.0.0.1:0", &reached);
     let ana = Console::open(&http, "es-AR", (1280, 900)).await;
 
     // The first login, wrong and right; the board says what to do.

@@ -12,6 +12,8 @@ use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use crate::http::origin::Origin;
+
 /// Why a request was refused.
 #[derive(Debug, Serialize, ToSchema, Error)]
 #[error("{title}: {detail}")]
@@ -89,6 +91,17 @@ impl Problem {
         let remedy = "send the csrf_token that GET /api/v1/session tells";
         let status = StatusCode::FORBIDDEN;
         Self::new(status, "csrf", "No proof of the page's origin", detail, remedy)
+    }
+
+    /// A page of somebody else's asks.
+    pub(super) fn sent_from_elsewhere(origin: Option<&Origin>) -> Self {
+        let detail = "the browser says that a page of elsewhere sent this";
+        let remedy = match origin {
+            Some(origin) => format!("do it from {origin}, the --http-origin of this central"),
+            None => "do it from a page of this central".to_owned(),
+        };
+        let status = StatusCode::FORBIDDEN;
+        Self::new(status, "sent-from-elsewhere", "Sent from elsewhere", detail, remedy)
     }
 
     /// Too often.

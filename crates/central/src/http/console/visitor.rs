@@ -59,11 +59,9 @@ impl Form {
 }
 
 impl Visitor {
-    fn of(parts: &Parts, who: Result<Who, Problem>) -> Result<Self, Response> {
+    fn of(parts: &Parts, who: Who) -> Result<Self, Problem> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let who = who.map_err(|_| Redirect::to("/login").into_response())?;
-        let secret = who.session().map_err(IntoResponse::into_response)?;
-        let csrf = csrf_token(secret).text();
+        let csrf = csrf_token(who.session()?).text();
         Ok(Self { language: Language::of(&parts.headers), path, csrf, who })
     }
 
@@ -78,12 +76,17 @@ impl Visitor {
     }
 }
 
+fn to_log_in() -> Response {
+    Redirect::to("/login").into_response()
+}
+
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         // Safe here for forms too: those are held against the session's other secret below.
-        Self::of(parts, identify(app, &parts.headers, &Method::GET))
+        let who = identify(app, &parts.headers, &Method::GET).map_err(|_| to_log_in())?;
+        Self::of(parts, who).map_err(IntoResponse::into_response)
     }
 }
 
@@ -91,7 +94,8 @@ impl FromRequestParts<App> for Watcher {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        Visitor::of(parts, identify_watcher(app, &parts.headers)).map(Self)
+        let who = identify_watcher(app, &parts.headers).map_err(|_| to_log_in())?;
+        Visitor::of(parts, who).map(Self).map_err(IntoResponse::into_response)
     }
 }
 

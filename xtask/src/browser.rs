@@ -1,9 +1,14 @@
 //! `cargo xtask browser`: the console in a real browser.
+//!
+//! axe-core, which looks at its pages as a screen reader would, is taken from a Python package that
+//! brings it.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
+use crate::python;
 use crate::steps::cargo;
 
 const TEST: &[&str] =
@@ -12,8 +17,22 @@ const TEST: &[&str] =
 const INSTALL: &str = "the console is tested in a browser; install it: apt-get install chromium \
                        chromium-driver";
 
+/// Brings axe-core 4.12.1.
+const AXE: &str = "axe-playwright-python==0.1.8 \
+    --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8\n";
+
 pub(crate) fn run() -> anyhow::Result<()> {
     let driver = Command::new("chromedriver").arg("--version").output();
     ensure!(driver.is_ok_and(|it| it.status.success()), INSTALL);
-    cargo(TEST, None)
+    let axe = axe()?;
+    cargo(TEST, Some(("AXE", axe.to_str().context("the folder's name is text")?)))
+}
+
+/// Where axe-core is.
+fn axe() -> anyhow::Result<PathBuf> {
+    // Only its file is needed: no browser of its own.
+    let environment = python::installed("axe", AXE, &["--no-deps"])?;
+    let mut versions = std::fs::read_dir(environment.join("lib"))?;
+    let version = versions.next().context("an environment has a folder of packages")??;
+    Ok(version.path().join("site-packages/axe_playwright_python/axe.min.js"))
 }

@@ -14,6 +14,7 @@ mod fuzz;
 mod hostile;
 mod instructions;
 mod models;
+mod python;
 mod schemathesis;
 mod sim;
 mod steps;

@@ -2,15 +2,16 @@
 //!
 //! A central with an admin's token, asked all that the description allows and much that it does
 //! not: it must answer each request as described, and none with a failure of its own. Schemathesis
-//! is installed into `target/schemathesis`, of one version, when it is not there.
+//! is installed, of one version, when it is not there.
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
+use crate::python;
 use crate::steps::{cargo, root};
 
 const VERSION: &str = "schemathesis==4.32.5";
@@ -26,7 +27,7 @@ const NOT_ASKED: &str = "/api/v1/tokens/{id}";
 struct Central(Child);
 
 pub(crate) fn run(examples: u32, seed: u32) -> anyhow::Result<()> {
-    let schemathesis = installed()?;
+    let schemathesis = python::installed("schemathesis", VERSION, &[])?.join("bin/schemathesis");
     cargo(BUILD, None)?;
     let folder = new_folder()?;
     let program = root().join(PROGRAM);
@@ -70,19 +71,6 @@ fn new_folder() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Where it is, once it is there.
-fn installed() -> anyhow::Result<PathBuf> {
-    let folder = root().join("target/schemathesis");
-    let program = folder.join("bin/schemathesis");
-    if !program.exists() {
-        well(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-            .context("needs Python with venv; on Debian: apt-get install python3-venv")?;
-        let pip = folder.join("bin/pip");
-        well(Command::new(pip).args(["install", "--quiet", VERSION]))?;
-    }
-    Ok(program)
-}
-
 fn add_admin(mut add: Command) -> anyhow::Result<()> {
     let mut adding = add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let stdin = adding.stdin.take().context("it has an input")?;
@@ -92,12 +80,6 @@ fn add_admin(mut add: Command) -> anyhow::Result<()> {
         bail!("the admin could not be added");
     }
     Ok(())
-}
-
-fn well(command: &mut Command) -> anyhow::Result<()> {
-    let name = Path::new(command.get_program()).display().to_string();
-    let status = command.status().with_context(|| format!("{name} could not be started"))?;
-    if status.success() { Ok(()) } else { bail!("{name}: {status}") }
 }
 
 impl Drop for Central {

@@ -1,5 +1,6 @@
 //! Signals: the first one asks for an orderly end, the second ends the process at once. That of a
-//! file over its limit ends nothing: whoever wrote is told by the error.
+//! file over its limit ends nothing: whoever wrote is told by the error. Nor does SIGHUP, which asks
+//! for what was read to be read again.
 
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +19,11 @@ pub(crate) fn shutdown_token() -> std::io::Result<CancellationToken> {
 pub(crate) fn outlive_file_limits() -> std::io::Result<()> {
     // It stays handled, though nobody listens.
     signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
+}
+
+/// What tells of each SIGHUP from now on: it ends nothing any more. Must be called within a runtime.
+pub(crate) fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the second signal asks for just this")]

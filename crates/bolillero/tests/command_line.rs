@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use support::raw::{Raw, ack, bets, finish};
 use support::{Central, Process, agency, bolillero, exported, run, run_well, str, text};
 
@@ -69,8 +70,8 @@ fn wrong_usage_is_told_apart_from_failure() {
     let unsaid = ["--bets", "Cargo.toml", "--legacy", "--draw", "otro"];
     refused(&[&agency[..], &unsaid].concat(), 2, &["--legacy", "--draw"]);
     refused(&[&agency[..], &["--bets", missing]].concat(), 2, &["can't open", missing]);
-    for command in ["check", "export", "winners"] {
-        refused(&[command, "--data", missing], 1, &[missing]);
+    for command in ["check", "export", "winners", "audit"] {
+        refused(&[command, "--data", missing], 2, &["there is no such folder", missing]);
         let empty = folder.path().join("empty");
         std::fs::create_dir_all(&empty).unwrap();
         refused(&[command, "--data", str(&empty)], 2, &["there is no ledger", str(&empty)]);
@@ -101,6 +102,10 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
     for listen in ["nowhere", "127.0.0.1:70000"] {
         refused(&[&serve[..], &[listen]].concat(), 2, &["can't listen on", listen]);
     }
+    for name in ["--tls-cert", "--tls-key", "--tls-agencies-ca", "--tls-revoked"] {
+        let useless = ["127.0.0.1:0", name, "some.pem"];
+        refused(&[&serve[..], &useless].concat(), 2, &[name, "--tls-listen"]);
+    }
     // One of the documentation's addresses: no system here has it.
     refused(&[&serve[..], &["192.0.2.1:9"]].concat(), 1, &["can't listen on 192.0.2.1:9"]);
     assert!(!data.exists());
@@ -122,6 +127,18 @@ fn a_console_that_others_can_reach_without_encryption_is_warned_of() {
         let mut warnings = central.process.log.iter().filter(|line| line.contains("passwords"));
         assert_eq!(warnings.next().is_some(), is_warned, "{more:?}: {:#?}", central.process.log);
     }
+}
+
+#[test]
+fn a_hangup_ends_no_central() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    central.process.signal(Signal::HUP);
+    let told = central.process.wait_for("leer_certificados | result: fail");
+    assert!(told.contains("--tls-listen"), "{told}");
+    Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
+    assert_eq!(central.process.terminate().code, Some(0));
 }
 
 #[test]

@@ -4,21 +4,14 @@
 
 mod support;
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use support::{bolillero, run, run_well, str, text};
+use support::{run, run_well, str, text, with_input};
 
 /// Runs a command with a password on standard input.
 fn with_password(args: &[&str], password: &str) -> Output {
-    let mut command = bolillero();
-    command.args(args).arg("--password-stdin");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // One that refuses its arguments reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(password.as_bytes());
-    child.wait_with_output().unwrap()
+    with_input(&[args, &["--password-stdin"]].concat(), password)
 }
 
 fn add(data: &Path, name: &str, role: &str) -> Output {
@@ -37,8 +30,9 @@ fn operators_are_added_disabled_and_enabled() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let listed = || run_well(&["operator", "list", "--data", str(&data)]);
+    std::fs::create_dir(&data).unwrap();
     assert!(listed().contains("bolillero operator add"));
-    assert!(!data.exists(), "looking changes nothing");
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0, "looking changes nothing");
     for (name, role) in [("ana", "admin"), ("bea", "viewer")] {
         assert!(add(&data, name, role).status.success());
     }
@@ -51,6 +45,34 @@ fn operators_are_added_disabled_and_enabled() {
     assert!(!listed().contains("disabled"));
     let changed = ["operator", "password", "bea", "--data", str(&data)];
     assert!(with_password(&changed, "another password\n").status.success());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told_and_made_for_the_first_operator_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "mine").unwrap();
+    let changes: [&[&str]; 5] = [
+        &["list"],
+        &["disable", "ana"],
+        &["enable", "ana"],
+        &["token", "ana", "--label", "board", "--days", "9"],
+        &["revoke", "1"],
+    ];
+    for change in changes {
+        let of = |data| run(&[&["operator"], change, &["--data", str(data)]].concat());
+        refused(&of(&data), 2, "bolillero operator add");
+        refused(&of(&data), 2, str(&data));
+        refused(&of(&file), 2, "give a folder");
+    }
+    let password = ["operator", "password", "ana", "--data", str(&data)];
+    refused(&with_password(&password, "a long password\n"), 2, "bolillero operator add");
+    let add_ana = ["operator", "add", "ana", "--role", "admin", "--data", str(&data)];
+    refused(&with_password(&add_ana, "short\n"), 2, "at least 12 characters");
+    assert!(!data.exists(), "nothing was made");
+    refused(&add(&file, "ana", "admin"), 2, "give a folder");
+    assert!(add(&data, "ana", "admin").status.success());
 }
 
 #[test]

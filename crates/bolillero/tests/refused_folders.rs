@@ -9,7 +9,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -78,11 +78,22 @@ fn bound_by_permissions(folder: &Path) -> Command {
     command
 }
 
+/// Has the folder and its files belong to whom [`bound_by_permissions`] runs the program as.
+fn give_to_who_is_bound(data: &Path) {
+    if rustix::process::geteuid().is_root() {
+        let files = content(data).into_keys();
+        for path in files.chain([data.to_owned()]) {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_folder_that_may_not_be_written_to_is_only_read() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     ledger_in(&data);
+    give_to_who_is_bound(&data);
     set_mode(&data, 0o555);
     let before = content(&data);
     let refused = bound_by_permissions(folder.path()).args(serve(&data)).output().unwrap();

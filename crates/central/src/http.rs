@@ -14,7 +14,7 @@
 //! bets          searched
 //! export, lines taken as a whole; answers written while they are made
 //! winners       who won, and what each agency has to its account
-//! audit         who did what
+//! audit, deed   who did what; what they do besides leading draws, as it is put on record
 //! health        whether it lives, is ready, and what it counted
 //! problem       every refusal, as RFC 9457 says
 //! board         what a live board shows, looked at once a second
@@ -29,7 +29,7 @@
 //! - each handler says in its signature what its caller must be allowed;
 //! - no answer tells before a draw what would win in it: no winners, no bets by number, no number
 //!   that one of two operators entered;
-//! - every refusal is `application/problem+json` and says what to do;
+//! - every refusal says what to do: `application/problem+json`, or a page for who reads pages;
 //! - whatever happens here, agencies are served: connections, heads, bodies, times and hashed
 //!   passwords at once are bounded, on a listener of its own.
 //!
@@ -41,6 +41,7 @@ mod audit;
 mod bets;
 mod board;
 mod console;
+mod deed;
 mod draws;
 mod export;
 mod face;

@@ -39,6 +39,7 @@ pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};
 pub use places::NoPlace;
 pub use service::{
-    Connected, Identity, MakeDrawError, NoOpenDraw, OpenError, Presence, Service, WinnersError,
+    Change, Connected, Identity, MakeDrawError, NoOpenDraw, OfAgency, OpenError, Presence, Service,
+    WinnersError,
 };
 pub use tcp::{Listeners, translate};

@@ -64,7 +64,7 @@ pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 /// How many looks the line of the intake shows.
 pub(crate) const BOARD_HISTORY_LEN: usize = 120;
-/// Most agencies that a board shows; the others are counted only.
+/// Agencies that one page of a board shows.
 pub(crate) const BOARD_AGENCIES_MAX: usize = 500;
 /// An agency that has begun and is not heard for so long is silent, in milliseconds.
 pub(crate) const SILENCE_MS: u64 = 60_000;
@@ -72,6 +72,20 @@ pub(crate) const SILENCE_MS: u64 = 60_000;
 pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
 /// Most events that the console's trail shows.
 pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
+/// Draws, or agencies, that one page of a list of them shows.
+pub(crate) const ITEMS_SHOWN_MAX: usize = 200;
+/// Agencies with winners that the page of a draw shows; the others have a page.
+pub(crate) const DRAW_AGENCIES_MAX: usize = 50;
+/// Agencies that one page of winners shows.
+pub(crate) const WINNERS_AGENCIES_MAX: usize = 500;
+/// Winners of an agency that are shown beside their count.
+pub(crate) const WINNERS_FIRST: usize = 8;
+/// Winners that one page of an agency shows.
+pub(crate) const AGENCY_WINNERS_MAX: usize = 1_000;
+/// Most winners that a draw's record lists; of more it tells how many each agency has.
+pub(crate) const RECORD_WINNERS_MAX: u64 = 5_000;
+/// Most agencies that a draw's record lists.
+pub(crate) const RECORD_AGENCIES_MAX: usize = 5_000;
 /// Longest head of an HTTP request, in bytes.
 pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
 /// Most header fields of an HTTP request.

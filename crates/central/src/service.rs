@@ -46,8 +46,9 @@ use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
+pub use operators::Change;
 pub(crate) use presence::Attendance;
-pub use presence::{Connected, Identity, Presence};
+pub use presence::{Connected, Identity, OfAgency, Presence};
 
 /// The domain service. One a store.
 pub struct Service {
@@ -58,6 +59,8 @@ pub struct Service {
     /// All the store's draws, by number: only this service opens one.
     draws: RwLock<Vec<Arc<Draw>>>,
     disabled: RwLock<BTreeSet<AgencyId>>,
+    /// Held while what is known of an agency is changed: by one at a time, in the store's order.
+    registering: tokio::sync::Mutex<()>,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
     metrics: Arc<Metrics>,
@@ -167,6 +170,7 @@ impl Service {
             winners_wait: options.winners_wait,
             draws: RwLock::new(draws),
             disabled: RwLock::new(disabled.collect()),
+            registering: tokio::sync::Mutex::default(),
             presence,
             failure,
             metrics: Arc::default(),
@@ -176,6 +180,7 @@ impl Service {
         });
         for status in &statuses {
             service.mend(status).await?;
+            service.warn_if_left(status);
         }
         Ok(service)
     }
@@ -188,13 +193,18 @@ impl Service {
             let found = draws.into_iter().find(|draw| draw.id == automatic.draw);
             return Ok(found.expect("it was opened at the start"));
         }
-        let mut open = draws.iter().filter(|draw| draw.state() == DrawState::Open);
+        // One that goes by itself, and that another central was started for, can't be meant.
+        let is_left = |draw: &Draw| {
+            draw.schedule.is_none() && !matches!(draw.state(), DrawState::Drawn { .. })
+        };
+        let meant = || draws.iter().filter(|draw| !is_left(draw));
+        let mut open = meant().filter(|draw| draw.state() == DrawState::Open);
         match (open.next(), open.next()) {
             (Some(only), None) => Ok(Arc::clone(only)),
             (Some(_), Some(_)) => Err(NoOpenDraw::Several),
             (None, _) => {
-                let mut latest = draws.into_iter().rev();
-                latest.find(|draw| draw.state() != DrawState::Announced).ok_or(NoOpenDraw::None)
+                let mut begun = meant().rev().filter(|draw| draw.state() != DrawState::Announced);
+                begun.next().map(Arc::clone).ok_or(NoOpenDraw::None)
             }
         }
     }
@@ -320,6 +330,22 @@ impl Service {
             }
             (DrawState::Closed, Some(number)) => self.draw_made(&draw, number).await,
             _ => Ok(()),
+        }
+    }
+
+    /// Tells of a draw that goes by itself, and that this central was not started for: nobody makes
+    /// it.
+    fn warn_if_left(&self, status: &DrawStatus) {
+        let is_own = self.automatic.is_some_and(|automatic| automatic.draw == status.id);
+        let is_drawn = matches!(status.state, DrawState::Drawn { .. });
+        if status.operated.is_none() && !is_own && !is_drawn {
+            tracing::warn!(
+                action = "abrir_sorteo",
+                result = "fail",
+                sorteo = %status.terms.name,
+                error = "a draw that goes by itself is left unmade: a central started for it, with \
+                         --agencies, --draw and --winning-number, makes it",
+            );
         }
     }
 

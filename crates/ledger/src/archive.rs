@@ -3,6 +3,7 @@
 //! Reads every record of every segment in order, checks it against its checksums, the chain and the
 //! rules, and shows it. Uses no index and changes nothing, not even a torn tail.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,8 +60,10 @@ impl Archive {
     /// # Errors
     /// When there is none, or a central has it open.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let folder = Folder::existing(path)
-            .map_err(|error| Fault::io("opening", &path.display().to_string(), error))?;
+        let folder = Folder::existing(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Fault::NoFolder,
+            _ => Fault::io("opening", &path.display().to_string(), error),
+        })?;
         Self::open_on(Arc::new(folder))
     }
 

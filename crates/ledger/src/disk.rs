@@ -10,7 +10,7 @@ pub mod simulated;
 use std::io;
 
 use crate::limits::BLOCK_LEN;
-pub use folder::Folder;
+pub use folder::{Folder, make_folder};
 
 /// A folder of files.
 pub trait Disk: Send + Sync {

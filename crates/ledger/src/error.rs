@@ -11,6 +11,9 @@ pub enum Fault {
     /// Another process has the folder.
     #[error("another process is using the data folder; stop it first, or give another folder")]
     InUse,
+    /// Nothing is there.
+    #[error("there is no such folder; check the path")]
+    NoFolder,
     /// The folder has no ledger.
     #[error("there is no ledger in this folder; check the path")]
     NoLedger,
@@ -88,10 +91,14 @@ fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl Fault {
-    /// Whether what was given is no folder, or none that a ledger could be in.
+    /// Whether what was given is no folder, or none that has a ledger or could have one.
     #[must_use]
     pub fn is_of_no_folder(&self) -> bool {
-        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::NotADirectory)
+        match self {
+            Self::NoFolder | Self::NoLedger => true,
+            Self::Io { error, .. } => error.kind() == io::ErrorKind::NotADirectory,
+            _ => false,
+        }
     }
 
     pub(crate) fn io(doing: &str, file: &str, error: io::Error) -> Self {

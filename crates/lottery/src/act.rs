@@ -137,8 +137,14 @@ pub enum ActError {
     /// A time that is over, or a close before the opening.
     #[error("a draw opens before it closes, and closes in the future")]
     Schedule,
+    /// When it was to be closed is over.
+    #[error("it was to be closed at {0}, which is over: announce another draw, under another name")]
+    Expired(Timestamp),
     /// A draw that nobody operates.
-    #[error("this draw goes by itself: it is made when all its agencies have finished")]
+    #[error(
+        "operators do not lead this draw: a central started for it, with --agencies, --draw and \
+         --winning-number, makes it when all its agencies have finished"
+    )]
     Automatic,
     /// The draw is elsewhere in its life.
     #[error("the draw {now}, so it can't be {wanted} now")]

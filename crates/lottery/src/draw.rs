@@ -98,8 +98,8 @@ pub struct DrawTerms {
     pub numbers: NumberRange,
 }
 
-/// Where a draw is in its life. It only ever goes down this list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a draw is in its life. It only ever goes down this list, which is its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrawState {
     /// Takes no bets yet.
     Announced,

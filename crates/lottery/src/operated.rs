@@ -119,8 +119,8 @@ impl Course {
 
     fn decide_open(&self, by: &Actor, now: Timestamp) -> Result<Acted, ActError> {
         let Schedule { opens_at, closes_at } = self.shown.schedule;
-        if closes_at.is_some_and(|closes_at| closes_at <= now) {
-            return Err(ActError::Schedule);
+        if let Some(expired) = closes_at.filter(|closes_at| *closes_at <= now) {
+            return Err(ActError::Expired(expired));
         }
         if *by == Actor::Clock && opens_at.is_none_or(|opens_at| now < opens_at) {
             return Err(ActError::NotTime);

@@ -145,13 +145,10 @@ fn write_file(
     Ok((rows, summary))
 }
 
-/// A file that is to be at `path` once it is complete.
+/// A file that is to be at `path` once it is complete: for its owner alone, as the ledger is.
 fn beside(path: &Path) -> anyhow::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .with_context(|| cant_write(path))
+    NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(|| cant_write(path))
 }
 
 fn keep(file: BufWriter<NamedTempFile>, path: &Path) -> anyhow::Result<()> {

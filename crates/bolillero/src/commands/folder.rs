@@ -61,7 +61,7 @@ impl FolderArgs {
 /// Opens the ledger in a folder for reading.
 pub(super) fn open(data: &Path) -> Result<Archive, Ending> {
     Archive::open(data).map_err(|fault| {
-        let wrong = matches!(fault, Fault::NoLedger) || fault.is_of_no_folder();
+        let wrong = fault.is_of_no_folder();
         let error = anyhow::Error::new(fault).context(in_folder(data));
         if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
     })

@@ -12,7 +12,7 @@ use central::limits::ACCEPT_QUEUE_MAX;
 use pki::{CentralConfig, CentralFiles};
 use rustls::pki_types::UnixTime;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
 use crate::exit::Ending;
@@ -58,8 +58,8 @@ impl Doors {
 }
 
 impl Bound {
-    /// Lets agencies connect. From now on SIGHUP has the certificates read again.
-    pub(super) fn listen(self) -> anyhow::Result<Listeners> {
+    /// Lets agencies connect. Each of `hangups` has the certificates read again.
+    pub(super) fn listen(self, hangups: Signal) -> anyhow::Result<Listeners> {
         let mut listeners = Listeners::default();
         if let Some((socket, listen)) = self.plain {
             let (listener, address) = listening(socket, &listen)?;
@@ -68,7 +68,6 @@ impl Bound {
         }
         if let Some((socket, listen, files, config)) = self.tls {
             let (newest, configs) = watch::channel(config);
-            let hangups = signal(SignalKind::hangup()).context("can't listen for signals")?;
             tokio::spawn(reload(hangups, files, newest));
             let (listener, address) = listening(socket, &listen)?;
             tracing::info!(
@@ -78,6 +77,8 @@ impl Bound {
                 tls = true,
             );
             listeners.tls = Some((listener, configs));
+        } else {
+            tokio::spawn(reload_nothing(hangups));
         }
         Ok(listeners)
     }
@@ -152,6 +153,16 @@ async fn reload(
             // Reading has no usage to explain, and is broken off at the end only.
             Ok(Err(Ending::Usage(_))) | Err(_) => {}
         }
+    }
+}
+
+async fn reload_nothing(mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        tracing::warn!(
+            action = "leer_certificados",
+            result = "fail",
+            error = "SIGHUP has certificates read again, and there are none without --tls-listen",
+        );
     }
 }
 

@@ -3,13 +3,15 @@
 //! The first admin can only come from here. A running central takes part in nothing of it: it sees
 //! the changed file at the next request.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
+use ledger::disk::make_folder;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
     ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role, Secret, TokenGrant,
@@ -34,7 +36,7 @@ given another password is logged out, and their tokens are revoked.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct OperatorArgs {
-    /// The central's data folder; made when it is missing.
+    /// The central's data folder; made when it is missing and the first operator is added.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR", global = true)]
     data: Option<PathBuf>,
 
@@ -114,15 +116,15 @@ struct PasswordArgs {
 /// Does it.
 pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
     let data = super::serve::needed(args.data, "data")?;
-    if !matches!(args.change, Change::List) {
-        std::fs::create_dir_all(&data)
-            .with_context(|| format!("can't make the data folder {}", data.display()))?;
+    if !matches!(args.change, Change::Add { .. }) {
+        expect_folder(&data)?;
     }
     let file = OperatorsFile::in_folder(&data);
     match args.change {
         Change::List => print(&list(&file.read()?)),
         Change::Add { name, role, password } => {
             let hash = hashed(&password, &name)?;
+            make_folder(&data).map_err(|error| of_folder(&data, error))?;
             change(&file, |people| people.add(name.clone(), role, hash))?;
             print(&format!("{name} is {role} now\n"))
         }
@@ -154,6 +156,25 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
             print(&format!("token {token} is worth nothing now\n"))
         }
     }
+}
+
+fn expect_folder(data: &Path) -> Result<(), Ending> {
+    let found = fs::metadata(data).map_err(|error| of_folder(data, error))?;
+    if found.is_dir() { Ok(()) } else { Err(of_folder(data, ErrorKind::NotADirectory.into())) }
+}
+
+fn of_folder(data: &Path, error: io::Error) -> Ending {
+    let remedy = match error.kind() {
+        ErrorKind::NotFound => {
+            "check the path, or add the first operator with `bolillero operator add`"
+        }
+        ErrorKind::NotADirectory => "give a folder",
+        _ => {
+            let context = format!("can't use the data folder {}", data.display());
+            return Ending::Failed(anyhow::Error::new(error).context(context));
+        }
+    };
+    Ending::wrong(format!("data folder {}: {error}; {remedy}", data.display()))
 }
 
 fn change<T>(
@@ -223,7 +244,7 @@ fn now_ms() -> u64 {
 }
 
 fn print(text: &str) -> Result<(), Ending> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(printed(written.context("can't write the result"))?)
 }

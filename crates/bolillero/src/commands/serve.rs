@@ -1,5 +1,7 @@
 //! `bolillero serve`: the central on the embedded ledger.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -102,7 +104,7 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     http_origin: Option<Origin>,
 
-    /// Folder of the ledger; made when it is missing.
+    /// Folder of the ledger; made when it is missing, for its owner alone.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
@@ -206,7 +208,11 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default())?;
 
     let runtime = Runtime::new().context("can't start the runtime")?;
-    runtime.block_on(async { signals::outlive_file_limits() }).context("can't take signals")?;
+    let hangups = runtime.block_on(async {
+        signals::outlive_file_limits()?;
+        signals::hangups()
+    });
+    let hangups = hangups.context("can't take signals")?;
     allow_connections(options.limits.connections_max);
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
@@ -231,7 +237,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             }
             None => central,
         };
-        let listeners = bound.listen()?;
+        let listeners = bound.listen(hangups)?;
         // As a task among those of the connections, so that it takes turns with them.
         let serving = tokio::spawn(central.serve(listeners, shutdown));
         serving.await.context("the central broke off")?.context("the central stopped")
@@ -259,7 +265,25 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
         indices_rehechos = report.indexes_built,
         escritura = ledger.write_mode(),
     );
+    warn_of_others(data)?;
     Ok(ledger)
+}
+
+/// Somebody may share the folder on purpose: it stays as it is.
+fn warn_of_others(data: &Path) -> anyhow::Result<()> {
+    let metadata = fs::metadata(data).with_context(|| data.display().to_string())?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            action = "abrir_libro",
+            result = "success",
+            data = %data.display(),
+            permisos = %format_args!("{mode:o}"),
+            error = "others on this machine may look into the folder, or change it: run \
+                     `chmod 700` on it, and give them copies or exports",
+        );
+    }
+    Ok(())
 }
 
 /// Sees to it that there is a descriptor for every connection.
@@ -313,7 +337,10 @@ impl ServeArgs {
                 };
                 Some((listen, files))
             }
-            None => None,
+            None => {
+                self.expect_no_tls_files()?;
+                None
+            }
         };
         if plain.is_none() && tls.is_none() {
             return Err(Ending::wrong(
@@ -322,6 +349,21 @@ impl ServeArgs {
             ));
         }
         Ok(Doors { plain, allow_plaintext, tls })
+    }
+
+    fn expect_no_tls_files(&self) -> Result<(), Ending> {
+        let files = [
+            ("tls-cert", &self.tls_cert),
+            ("tls-key", &self.tls_key),
+            ("tls-agencies-ca", &self.tls_agencies_ca),
+            ("tls-revoked", &self.tls_revoked),
+        ];
+        match files.into_iter().find(|(_, file)| file.is_some()) {
+            None => Ok(()),
+            Some((name, _)) => Err(Ending::wrong(format!(
+                "--{name} is of no use without --tls-listen: give both, or none"
+            ))),
+        }
     }
 
     fn options(&self) -> Result<Options, Ending> {

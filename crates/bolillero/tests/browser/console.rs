@@ -3,25 +3,47 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::wd::TimeoutConfiguration;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::driver::Driver;
 
 /// Longest that anything takes to be seen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How a page is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) name: &'static str,
+    scheme: &'static str,
+    width: u32,
+    height: u32,
+}
+
+impl Look {
+    pub(crate) const DESKTOP: Self =
+        Self { name: "desktop", scheme: "light", width: 1280, height: 900 };
+    pub(crate) const PHONE: Self = Self { name: "phone", scheme: "light", width: 390, height: 844 };
+    pub(crate) const ALL: [Self; 4] = [
+        Self::DESKTOP,
+        Self { name: "desktop-dark", scheme: "dark", ..Self::DESKTOP },
+        Self::PHONE,
+        Self { name: "phone-dark", scheme: "dark", ..Self::PHONE },
+    ];
+}
+
 pub(crate) struct Console {
     client: Client,
     http: String,
-    _driver: Driver,
+    driver: Driver,
 }
 
 impl Console {
-    /// A window of this size on the console's first page.
-    pub(crate) async fn open(http: &str, language: &str, (width, height): (u32, u32)) -> Self {
+    /// A window on the console's first page.
+    pub(crate) async fn open(http: &str, language: &str, look: Look) -> Self {
         let driver = Driver::start();
         let options = json!({
             "args": [
@@ -29,19 +51,12 @@ impl Console {
                 "--no-sandbox",
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
-                format!("--window-size={width},{height}"),
                 format!("--accept-lang={language}"),
             ],
             "prefs": { "intl.accept_languages": language },
-            // A window of the desktop is never as narrow as a phone.
-            "mobileEmulation": if width < 500 {
-                json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0 } })
-            } else {
-                json!({})
-            },
         });
         let capabilities = json!({ "browserName": "chrome", "goog:chromeOptions": options });
-        let serde_json::Value::Object(capabilities) = capabilities else { unreachable!() };
+        let Value::Object(capabilities) = capabilities else { unreachable!() };
         let connecting = async {
             loop {
                 // The driver takes a moment to listen.
@@ -56,7 +71,8 @@ impl Console {
         let client = tokio::time::timeout(PATIENCE, connecting).await.expect("no browser");
         let patience = TimeoutConfiguration::new(None, Some(PATIENCE), None);
         client.update_timeouts(patience).await.unwrap();
-        let console = Self { client, http: format!("http://{http}"), _driver: driver };
+        let console = Self { client, http: format!("http://{http}"), driver };
+        console.appear(look).await;
         console.go("/").await;
         console
     }
@@ -143,6 +159,18 @@ impl Console {
         assert_eq!(still, json!(1), "the page was loaded again");
     }
 
+    /// Waits until an element has another text.
+    pub(crate) async fn sees_change_of(&self, css: &str) {
+        let before = self.text_of_now(css).await;
+        let changed = async {
+            while self.text_of_now(css).await == before {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let changed = tokio::time::timeout(PATIENCE, changed).await;
+        assert!(changed.is_ok(), "{css} stays {before:?}");
+    }
+
     async fn text_of_now(&self, css: &str) -> Option<String> {
         // It may be replaced at any moment.
         self.client.find(Locator::Css(css)).await.ok()?.text().await.ok()
@@ -168,6 +196,73 @@ impl Console {
         let got = self.client.execute_async(script, vec![json!(path)]).await.unwrap();
         assert_eq!(got[0], 200, "{path}: {got}");
         got[1].as_str().unwrap().to_owned()
+    }
+
+    /// Has the window be of this size and scheme.
+    pub(crate) async fn appear(&self, look: Look) {
+        let Look { scheme, width, height, .. } = look;
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500,
+        });
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let session = self.client.session_id().await.unwrap().unwrap();
+        self.driver.tell(&session, "Emulation.setDeviceMetricsOverride", &size);
+        let media = json!({ "features": features });
+        self.driver.tell(&session, "Emulation.setEmulatedMedia", &media);
+    }
+
+    /// Asks the API for something, as who is logged in, to a good end.
+    pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Value {
+        let script = "
+            const [method, path, body, done] = arguments;
+            const asked = async () => {
+                const me = await (await fetch('/api/v1/session')).json();
+                const headers = {
+                    'Content-Type': 'application/json',
+                    'X-CSRF-Token': me.csrf_token,
+                };
+                const sent = body === null ? undefined : JSON.stringify(body);
+                const answer = await fetch('/api/v1' + path, { method, headers, body: sent });
+                return [answer.status, await answer.json()];
+            };
+            asked().then(done, (error) => done([0, String(error)]));";
+        let arguments = vec![json!(method), json!(path), body.clone()];
+        let got = self.client.execute_async(script, arguments).await.unwrap();
+        assert!([200, 201].map(Value::from).contains(&got[0]), "{method} {path}: {got}");
+        got[1].clone()
+    }
+
+    /// Loads a script into the page.
+    pub(crate) async fn load(&self, script: &str) {
+        self.client.execute(script, vec![]).await.unwrap();
+    }
+
+    /// What axe-core, once loaded, finds against WCAG.
+    pub(crate) async fn violations(&self) -> Vec<String> {
+        let script = "
+            const [done] = arguments;
+            const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+            const said = (it) => it.id + ' ' + it.nodes.map(
+                (node) => node.target + ' (' + node.failureSummary + ')').join('; ');
+            axe.run(document, { runOnly: tags }).then(
+                (found) => done(found.violations.map(said)),
+                (error) => done(['axe failed: ' + error]));";
+        let found = self.client.execute_async(script, vec![]).await.unwrap();
+        let found = found.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned());
+        found.collect()
+    }
+
+    /// Presses a key, and lets it go.
+    pub(crate) async fn strike(&self, key: impl Into<char>) {
+        let value = key.into();
+        let keyboard = KeyActions::new("keyboard".to_owned());
+        let strike = keyboard.then(KeyAction::Down { value }).then(KeyAction::Up { value });
+        self.client.perform_actions(strike).await.unwrap();
+    }
+
+    /// What a script says of the page.
+    pub(crate) async fn tells(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.unwrap()
     }
 
     /// Keeps a picture of the window.

@@ -1,8 +1,10 @@
 //! The program that drives the browser, and the one under test.
 
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
 
 use crate::support::bolillero;
 
@@ -19,6 +21,25 @@ impl Driver {
         command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("chromedriver: apt-get install chromium-driver");
         Self { child, address: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Driver {
+    /// Tells the browser of a session something in its own protocol.
+    pub(crate) fn tell(&self, session: &str, command: &str, parameters: &Value) {
+        let body = json!({ "cmd": command, "params": parameters }).to_string();
+        let address = self.address.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST /session/{session}/goog/cdp/execute HTTP/1.1\r\nHost: {address}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        // It leaves the connection open: the first line is all that is waited for.
+        let answer = BufReader::new(stream).lines().next().unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{command}: {answer}");
     }
 }
 

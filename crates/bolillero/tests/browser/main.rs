@@ -7,31 +7,25 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accessibility;
 mod console;
 mod driver;
+mod keyboard;
+mod setting;
 
-use console::Console;
-use support::{Bets, Central, agency, free_address, run_well, str};
+use console::{Console, Look};
+use serde_json::json;
+use setting::{PASSWORD, Setting};
+use support::{agency, run_well, str};
 
-const PASSWORD: &str = "una clave bien larga";
 /// So that the agencies are seen at work.
 const SLOWLY: &[&str] = &["--batch-max-bets", "5", "--window", "1"];
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a browser: cargo xtask browser"]
 async fn a_day_of_the_lottery_by_the_console() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let bets = Bets::generated(&folder.path().join("bets"), 2_000);
-    for (name, role) in [("ana", "admin"), ("eva", "operator")] {
-        let add = ["operator", "add", name, "--role", role, "--data", str(&data)];
-        driver::with_input(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
-    }
-    // Said, so that the browser's forms are held against where they come from.
-    let http = free_address();
-    let reached = ["--http", &http, "--http-origin", &format!("http://{http}")];
-    let central = Central::start(&data, "127.0.0.1:0", &reached);
-    let ana = Console::open(&http, "es-AR", (1280, 900)).await;
+    let Setting { central, http, data, bets, folder: _folder } = Setting::start(2_000);
+    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
 
     // The first login, wrong and right; the board says what to do.
     ana.log_in("ana", "no es esta clave").await;
@@ -57,12 +51,18 @@ async fn a_day_of_the_lottery_by_the_console() {
         (1..=5).map(|id| agency(id, &central.address, bets.file(id), SLOWLY)).collect();
     ana.sees("sin cifrar").await;
     ana.shoot("board-live").await;
-    let phone = Console::open(&http, "es-AR", (390, 844)).await;
+    let phone = Console::open(&http, "es-AR", Look::PHONE).await;
     phone.log_in("ana", PASSWORD).await;
     phone.sees("Quiniela nocturna").await;
     phone.shoot("board-phone").await;
     assert!(phone.is_as_wide_as_the_window().await, "the page is wider than the phone");
     phone.close().await;
+    let look_on = "window.row = document.querySelector('#agency-1 th'); \
+                   document.querySelector('#live .scroll').focus()";
+    ana.tells(look_on).await;
+    ana.sees_change_of(".clock").await;
+    let looks = "return [window.row.isConnected, document.activeElement.className]";
+    assert_eq!(ana.tells(looks).await, json!([true, "scroll"]), "who looks on is disturbed");
     ana.waits_for("#finished", "5 / 5").await;
     assert_eq!(ana.text_of("#bets").await, grouped(bets.count()));
     ana.shoot("board-finished").await;
@@ -74,7 +74,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.tick("sure").await;
     ana.press("Cerrar el sorteo").await;
     ana.sees("Ingresar el número del extracto").await;
-    let eva = Console::open(&http, "en-US", (1280, 900)).await;
+    let eva = Console::open(&http, "en-US", Look::DESKTOP).await;
     eva.log_in("eva", PASSWORD).await;
     let wrong = if bets.winning_number == "1" { "2" } else { "1" };
     ana.enter_number(wrong).await;

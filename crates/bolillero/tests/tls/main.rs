@@ -31,11 +31,7 @@ impl Served {
     }
 
     fn start_in(folder: Folder, more: &[&str]) -> Self {
-        let args = folder.serve_args();
-        let mut args: Vec<_> = args.iter().map(String::as_str).collect();
-        args.extend(["--tls-listen", "127.0.0.1:0", "--agencies", "3"]);
-        args.extend(more);
-        let mut process = Process::start(&args);
+        let mut process = started(&folder, more);
         let line = process.wait_for("tls: true");
         let address = line.split("direccion: ").nth(1).unwrap();
         let address = address.split(' ').next().unwrap().to_owned();
@@ -45,6 +41,14 @@ impl Served {
     fn connect(&self, client: &Client) -> Tls {
         Tls::connect(&self.address, client)
     }
+}
+
+fn started(folder: &Folder, more: &[&str]) -> Process {
+    let args = folder.serve_args();
+    let mut args: Vec<_> = args.iter().map(String::as_str).collect();
+    args.extend(["--tls-listen", "127.0.0.1:0", "--agencies", "3"]);
+    args.extend(more);
+    Process::start(&args)
 }
 
 type Stream = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
@@ -337,6 +341,17 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     assert!(line.ends_with("those read before stay in use"), "{line}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     served.connect(&served.folder.issued(2)).stores(2, 2);
+}
+
+#[test]
+fn a_hangup_while_the_ledger_is_opened_has_certificates_read_once_more() {
+    let folder = Folder::new();
+    let mut process = started(&folder, &[]);
+    // The ledger is opened next.
+    process.wait_for("leer_certificados | result: success");
+    process.signal(Signal::HUP);
+    process.wait_for("leer_certificados | result: success");
+    assert_eq!(process.terminate().code, Some(0));
 }
 
 #[test]

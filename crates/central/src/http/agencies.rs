@@ -1,10 +1,8 @@
 //! Agencies: who is registered, who may bet, who is connected.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::State;
-use lottery::{Act, AgencyId, Label, Registration};
+use lottery::{AgencyId, Label, Registration};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
 use crate::http::time::Time;
 use crate::http::who::{Allowed, ManageAgencies, ViewBoard, Who};
-use crate::service::{Connected, Identity};
+use crate::service::{Change, Connected, Identity};
 
 /// An agency that is registered.
 #[derive(Serialize, ToSchema)]
@@ -78,12 +76,9 @@ pub(super) async fn agencies(
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<AgencyView>>, Problem> {
     let roster = app.service.roster().await?;
-    let mut connections: HashMap<AgencyId, usize> = HashMap::new();
-    for agency in app.service.presence().snapshot().into_iter().filter_map(|it| it.agency) {
-        *connections.entry(agency).or_default() += 1;
-    }
+    let connected = app.service.presence().by_agency();
     let view = |it: &Registration| {
-        let connections = connections.get(&it.agency).copied().unwrap_or(0);
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         (it.agency.0, AgencyView::of(it, connections))
     };
     Page::of(roster.iter().map(view), &page).map(Json)
@@ -106,10 +101,8 @@ pub(super) async fn register(
     let label = |what, text: String| {
         Label::new(text).map_err(|error| Problem::bad_request(format!("the {what}: {error}")))
     };
-    let enabled = registered(&app, number).await?.is_none_or(|it| it.enabled);
     let (name, place) = (label("name", name)?, label("place", place)?);
-    let registration = Registration { agency: AgencyId(number), name, place, enabled };
-    set(&app, &who, &why, registration).await
+    set(&app, &who, &why, number, Change::Describe { name, place }).await
 }
 
 /// Enable an agency
@@ -124,8 +117,7 @@ pub(super) async fn enable(
     InPath(number): InPath<u32>,
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<AgencyView>, Problem> {
-    let registration = known(&app, number).await?;
-    set(&app, &who, &why, Registration { enabled: true, ..registration }).await
+    set(&app, &who, &why, number, Change::Enable(true)).await
 }
 
 /// Disable an agency
@@ -142,8 +134,7 @@ pub(super) async fn disable(
     InPath(number): InPath<u32>,
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<AgencyView>, Problem> {
-    let registration = known(&app, number).await?;
-    set(&app, &who, &why, Registration { enabled: false, ..registration }).await
+    set(&app, &who, &why, number, Change::Enable(false)).await
 }
 
 /// Connections of agencies, from old to new
@@ -165,23 +156,13 @@ async fn set(
     app: &AppState,
     who: &Who,
     why: &str,
-    registration: Registration,
+    number: u32,
+    change: Change,
 ) -> Result<Json<AgencyView>, Problem> {
-    let connected = app.service.presence().snapshot();
-    let its = connected.iter().filter(|it| it.agency == Some(registration.agency)).count();
-    let view = AgencyView::of(&registration, its);
-    app.act(who, reason(why)?, Act::Register(registration)).await?;
-    Ok(Json(view))
-}
-
-async fn registered(app: &AppState, number: u32) -> Result<Option<Registration>, Problem> {
-    let roster = app.service.roster().await?;
-    Ok(roster.into_iter().find(|it| it.agency == AgencyId(number)))
-}
-
-async fn known(app: &AppState, number: u32) -> Result<Registration, Problem> {
-    let unknown = || Problem::not_found(format!("there is no agency {number} registered"));
-    registered(app, number).await?.ok_or_else(unknown)
+    let agency = AgencyId(number);
+    let (registration, _) = app.change_agency(who, reason(why)?, agency, change).await?;
+    let connections = app.service.presence().count(agency);
+    Ok(Json(AgencyView::of(&registration, connections)))
 }
 
 impl AgencyView {

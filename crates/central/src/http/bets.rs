@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::api::Refusals;
+use crate::http::deed::{self, Deed};
 use crate::http::draws::{LifeState, status};
 use crate::http::input::{InPath, InQuery};
 use crate::http::page::{Page, PageParams};
@@ -109,7 +110,7 @@ pub(super) async fn find(
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
     // Each part: a search could begin with a cursor that nobody gave.
-    app.note(who, sought.note(&status, after)).await?;
+    app.note(who, sought.deed(draw, after)).await?;
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
     let _turn = app.reading().await;
     let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
@@ -130,8 +131,7 @@ fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<(), Pro
     }
     let is_made = matches!(state, LifeState::Drawn | LifeState::Published);
     if !is_made && (sought.document.is_none() || sought.number.is_some()) {
-        let detail = "before the draw was made bets are searched by document only";
-        return Err(Problem::not_yet(detail));
+        return Err(Problem::searched_early());
     }
     Ok(())
 }
@@ -170,16 +170,10 @@ impl Sought {
     }
 
     /// What is on record of a search.
-    fn note(&self, status: &DrawStatus, after: u64) -> String {
-        let part = |what: &str, of: Option<String>| of.map(|of| format!(", {what} {of}"));
-        let parts = [
-            part("document", self.document.as_ref().map(|of| of.escape_debug().to_string())),
-            part("number", self.number.map(|of| of.to_string())),
-            part("agency", self.agency.map(|of| of.to_string())),
-            part("after bet", (after > 0).then(|| after.to_string())),
-        ];
-        let parts: String = parts.into_iter().flatten().collect();
-        format!("search bets of draw {}{parts}", status.id)
+    fn deed(&self, draw: DrawId, after: u64) -> Deed {
+        let document = self.document.as_ref().map(|it| it.escape_debug().to_string());
+        let (number, agency) = (self.number, self.agency);
+        Deed::SearchBets(deed::Search { draw: draw.0, document, number, agency, after })
     }
 
     fn fits(&self, agency: AgencyId, bet: &Bet<'_>) -> bool {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::http::Host;
 use crate::limits::{BOARD_HISTORY_LEN, BOARD_LOOK_TIME, DISK_FREE_LEN_LOW, SILENCE_MS};
-use crate::service::{Connected, Identity, Service};
+use crate::service::{OfAgency, Service};
 
 /// What was seen at one moment.
 #[derive(Debug, Default)]
@@ -109,8 +109,7 @@ impl Lookout {
         let (now, statuses) = (service.now(), service.statuses().await.ok()?);
         let roster = service.roster().await.ok()?;
         let roster: BTreeMap<_, _> = roster.into_iter().map(|it| (it.agency, it)).collect();
-        let connected = service.presence().snapshot();
-        let present = Present::of(&connected, &statuses, last_seen);
+        let present = Present::of(service.presence().by_agency(), &statuses, last_seen);
         let elapsed_ms = now.0.saturating_sub(before.at_ms).max(1);
         let mut draws = Vec::new();
         for status in statuses {
@@ -180,8 +179,8 @@ impl Look<'_> {
                 agency: standing.agency,
                 known_as: known.map(|it| (it.name.clone(), it.place.clone())),
                 enabled: known.is_none_or(|it| it.enabled),
-                connections: connected.map_or(0, |(count, _)| *count),
-                certified: connected.is_some_and(|(_, certified)| *certified),
+                connections: connected.map_or(0, |it| it.connections),
+                certified: connected.is_some_and(|it| it.certified),
                 last_seen,
                 bets: standing.bets,
                 bets_per_second: per_second(standing.bets - bets_before),
@@ -191,6 +190,13 @@ impl Look<'_> {
         });
         let agencies = agencies.collect();
         DrawBoard { status, bets_per_second: per_second(more), history, agencies }
+    }
+}
+
+impl AgencyBoard {
+    /// Whether there is an alert for it.
+    pub(super) fn needs_a_look(&self) -> bool {
+        self.silent || self.connections > 1
     }
 }
 
@@ -208,28 +214,21 @@ impl DrawBoard {
 
 /// Who is connected, by agency, and when each was last heard.
 struct Present<'a> {
-    /// How many connections, and whether a certificate vouches for all.
-    connected: BTreeMap<AgencyId, (usize, bool)>,
+    connected: BTreeMap<AgencyId, OfAgency>,
     last_seen: &'a BTreeMap<AgencyId, Timestamp>,
 }
 
 impl<'a> Present<'a> {
     /// Only agencies of some draw count: anybody can claim to be any other.
     fn of(
-        snapshot: &[Connected],
+        mut connected: BTreeMap<AgencyId, OfAgency>,
         draws: &[DrawStatus],
         last_seen: &'a mut BTreeMap<AgencyId, Timestamp>,
     ) -> Self {
-        let mut connected = BTreeMap::new();
-        for one in snapshot {
-            let takes_part =
-                |agency: &AgencyId| draws.iter().any(|draw| draw.terms.agencies.contains(*agency));
-            let Some(agency) = one.agency.filter(takes_part) else { continue };
-            let (count, certified) = connected.entry(agency).or_insert((0, true));
-            *count += 1;
-            *certified &= matches!(one.identity, Identity::Certified { .. });
-            let seen = last_seen.entry(agency).or_insert(one.last_message);
-            *seen = one.last_message.max(*seen);
+        connected.retain(|it, _| draws.iter().any(|draw| draw.terms.agencies.contains(*it)));
+        for (agency, of_agency) in &connected {
+            let seen = last_seen.entry(*agency).or_insert(of_agency.last_message);
+            *seen = of_agency.last_message.max(*seen);
         }
         Self { connected, last_seen }
     }

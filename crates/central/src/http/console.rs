@@ -6,8 +6,11 @@
 //! entrance      log in, log out, choose a language
 //! board         the live board
 //! draws         draws: the list, the steps of one, its record
+//! winners       who won: the agencies of a draw, the winners of one
 //! agencies, people, trail, search
 //!               the other pages, one each
+//! refusal       what is refused: in the visitor's language, and as a page
+//! part          long lists in parts
 //! view          a draw as pages show it
 //! words         what the domain says, in both languages
 //! language      texts, numbers and times
@@ -26,15 +29,20 @@ mod draws;
 mod entrance;
 mod frame;
 mod language;
+mod part;
 mod people;
+mod refusal;
 mod search;
 mod trail;
 mod view;
 mod visitor;
+mod winners;
 mod words;
 
 use axum::Router;
 use axum::routing::{get, post};
+
+pub(super) use refusal::Reader;
 
 use crate::http::state::App;
 
@@ -48,6 +56,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/language/{code}", get(entrance::choose_language))
         .route("/draws", get(draws::list).post(draws::announce))
         .route("/draws/{id}", get(draws::page))
+        .route("/draws/{id}/winners", get(winners::agencies))
+        .route("/draws/{id}/winners/{agency}", get(winners::of_agency))
         .route("/draws/{id}/{step}", get(draws::record).post(draws::step))
         .route("/agencies", get(agencies::page).post(agencies::register))
         .route("/audit", get(trail::page))

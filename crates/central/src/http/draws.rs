@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use lottery::{
     Act, Acted, Agencies, AgencyId, Closing, DrawId, DrawName, DrawState, DrawStatus, DrawTerms,
-    NumberRange, Operated, Reason, Schedule,
+    NumberRange, Operated, ReadError, Reason, Schedule,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -315,7 +315,7 @@ pub(super) async fn publish(
 pub(super) async fn status(app: &AppState, id: DrawId) -> Result<DrawStatus, Problem> {
     let statuses = app.service.statuses().await?;
     let found = statuses.into_iter().find(|status| status.id == id);
-    found.ok_or_else(|| Problem::not_found(format!("there is no draw {id}")))
+    found.ok_or_else(|| ReadError::UnknownDraw(id).into())
 }
 
 /// A reason as somebody gave it.

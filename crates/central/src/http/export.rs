@@ -13,6 +13,7 @@ use lottery::{DrawId, ReadError};
 use operators::Permission;
 
 use crate::http::api::Refusals;
+use crate::http::deed::Deed;
 use crate::http::draws::{LifeState, status};
 use crate::http::input::InPath;
 use crate::http::lines::{self, Writer};
@@ -76,7 +77,8 @@ async fn export(
         LifeState::Drawn => who.must(Permission::ExportBeforePublication)?,
         _ => return Err(ReadError::NotDrawn.into()),
     }
-    app.note(&who, format!("export the bets of draw {draw} \"{}\"", status.terms.name)).await?;
+    let deed = Deed::ExportBets { draw: draw.0, name: status.terms.name.to_string() };
+    app.note(&who, deed).await?;
     let turn = app.reading().await;
     let (writer, lines) = lines::channel();
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));

@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::http::api::BELOW_API;
+use crate::http::console::Reader;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::identify;
@@ -27,11 +28,16 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 /// Ends requests that take too long, and adds to the answer what browsers must know.
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     use axum::response::IntoResponse as _;
-    let mut answer = if is_sent_from_elsewhere(&app, &request) {
+    let reader = Reader::of(&request);
+    let answer = if is_sent_from_elsewhere(&app, &request) {
         Problem::sent_from_elsewhere(app.origin.as_ref()).into_response()
     } else {
         let answered = tokio::time::timeout(app.limits.request_time_max, next.run(request)).await;
         answered.unwrap_or_else(|_| Problem::timed_out().into_response())
+    };
+    let mut answer = match reader {
+        Some(reader) => reader.read(&app, answer),
+        None => answer,
     };
     let headers = answer.headers_mut();
     for (name, value) in ALWAYS {
@@ -60,7 +66,7 @@ pub(super) async fn not_found(
     headers: HeaderMap,
 ) -> Problem {
     let known = known_if_needed(&app, &method, &uri, &headers);
-    known.err().unwrap_or_else(|| Problem::not_found("there is nothing at this path"))
+    known.err().unwrap_or_else(Problem::no_such_path)
 }
 
 /// A path that is there, asked in a way in which it is not.

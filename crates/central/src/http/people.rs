@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
+use crate::http::deed::Deed;
 use crate::http::input::{Body, InPath, InQuery};
 use crate::http::page::{Page, PageParams};
 use crate::http::problem::Problem;
@@ -186,14 +187,14 @@ pub(super) async fn add(
 ) -> Result<(), Problem> {
     who.session()?;
     let hash = app.hash(password, name.clone()).await?;
-    let what = format!("add operator {name} as {role}");
-    app.change_people(who, what, move |people| people.add(name, role, hash)).await
+    let deed = Deed::AddOperator { name: name.to_string(), role };
+    app.change_people(who, deed, move |people| people.add(name, role, hash)).await
 }
 
 /// Disables an operator, and ends their sessions.
 pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
-    let (what, whom) = (format!("disable operator {name}"), name.clone());
-    app.change_people(who, what, move |people| people.disable(&whom)).await?;
+    let (deed, whom) = (Deed::DisableOperator { name: name.to_string() }, name.clone());
+    app.change_people(who, deed, move |people| people.disable(&whom)).await?;
     app.sessions().end_all_of(&name);
     Ok(())
 }
@@ -201,8 +202,8 @@ pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Prob
 /// Enables an operator. A person does that, as [`add`].
 pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
     who.session()?;
-    let what = format!("enable operator {name}");
-    app.change_people(who, what, move |people| people.enable(&name)).await
+    let deed = Deed::EnableOperator { name: name.to_string() };
+    app.change_people(who, deed, move |people| people.enable(&name)).await
 }
 
 /// Change a password
@@ -228,8 +229,8 @@ pub(super) async fn change_password(
         who.must(Permission::ManageOperators)?;
     }
     let hash = app.hash(Password::given(new.password), name.clone()).await?;
-    let (what, whose) = (format!("change the password of {name}"), name.clone());
-    app.change_people(&who, what, move |people| people.set_password(&whose, hash)).await?;
+    let (deed, whose) = (Deed::ChangePassword { name: name.to_string() }, name.clone());
+    app.change_people(&who, deed, move |people| people.set_password(&whose, hash)).await?;
     app.sessions().end_all_of(&name);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -266,10 +267,10 @@ pub(super) async fn give_token(
     who.session()?;
     let NewToken { label, role, days } = new;
     let (secret, now_ms) = (app.secret()?, app.clock.now().0);
-    let what = format!("give a token as {role} for {days} days, labelled {label:?}");
+    let deed = Deed::GiveToken { role, days, quoted_label: format!("{label:?}") };
     let grant = TokenGrant { owner: who.name.clone(), label, role, days };
     let digest = secret.digest();
-    let given = app.change_people(&who, what, move |people| people.grant(grant, digest, now_ms));
+    let given = app.change_people(&who, deed, move |people| people.grant(grant, digest, now_ms));
     let TokenId(id) = given.await?;
     Ok((StatusCode::CREATED, Json(GivenToken { id, secret: secret.text() })))
 }
@@ -293,8 +294,8 @@ pub(super) async fn revoke_token(
     if !people.token(id).is_some_and(|token| sees(&who, token)) {
         return Err(operators::PeopleError::UnknownToken(id).into());
     }
-    let what = format!("revoke token {id}");
-    app.change_people(&who, what, move |people| people.revoke(id)).await?;
+    let deed = Deed::RevokeToken { id: id.0 };
+    app.change_people(&who, deed, move |people| people.revoke(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,4 +1,6 @@
 //! Every refusal of the API: RFC 9457, with one more field that says what to do.
+//!
+//! Its words are the API's, in English. The console says a refusal in its own, by its [`Cause`].
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lottery::{ActError, ProgressError, ReadError, StoreFault};
-use operators::{ChangeError, FileError, PeopleError, Permission};
+use operators::{ChangeError, FileError, PasswordError, PeopleError, Permission};
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -15,7 +17,7 @@ use utoipa::ToSchema;
 use crate::http::origin::Origin;
 
 /// Why a request was refused.
-#[derive(Debug, Serialize, ToSchema, Error)]
+#[derive(Clone, Debug, Serialize, ToSchema, Error)]
 #[error("{title}: {detail}")]
 pub(crate) struct Problem {
     /// Which kind of problem, for programs.
@@ -31,7 +33,27 @@ pub(crate) struct Problem {
     /// What to do.
     remedy: String,
     #[serde(skip)]
-    retry_after: Option<Duration>,
+    cause: Option<Box<Cause>>,
+}
+
+/// Why, for who says it in other words. Where there is none, the status says it all, or only a
+/// program asks like that.
+#[derive(Clone, Debug)]
+pub(super) enum Cause {
+    Permission(Permission),
+    Csrf,
+    /// Where pages of the central are, if that is known.
+    Elsewhere(Option<Origin>),
+    Attempts {
+        wait_seconds: u64,
+    },
+    Login,
+    SearchedEarly,
+    Password(PasswordError),
+    People(PeopleError),
+    Act(ActError),
+    Read(ReadError),
+    Progress(ProgressError),
 }
 
 impl Problem {
@@ -48,8 +70,12 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.to_string(),
             remedy: remedy.to_string(),
-            retry_after: None,
+            cause: None,
         }
+    }
+
+    fn because(self, cause: Cause) -> Self {
+        Self { cause: Some(Box::new(cause)), ..self }
     }
 
     /// The status of the answer.
@@ -57,9 +83,8 @@ impl Problem {
         StatusCode::from_u16(self.status).expect("it was made of one")
     }
 
-    /// How long to wait before trying again, if that helps.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    pub(super) fn cause(&self) -> Option<&Cause> {
+        self.cause.as_deref()
     }
 
     /// Nobody known asks.
@@ -69,12 +94,18 @@ impl Problem {
         Self::new(status, "not-authenticated", "Nobody is logged in", detail, remedy)
     }
 
+    /// Not the password of anybody of that name.
+    pub(super) fn wrong_login() -> Self {
+        Self::not_authenticated("the name or the password is wrong").because(Cause::Login)
+    }
+
     /// Whoever asks may not.
     pub(super) fn not_permitted(permission: Permission) -> Self {
         let remedy = format!("ask somebody who is one of these: {}", permission.holders());
         let detail = format!("your role may not: {permission:?}");
         let status = StatusCode::FORBIDDEN;
         Self::new(status, "not-permitted", "Not permitted", detail, remedy)
+            .because(Cause::Permission(permission))
     }
 
     /// Only somebody who gave a password lately may.
@@ -91,6 +122,7 @@ impl Problem {
         let remedy = "send the csrf_token that GET /api/v1/session tells";
         let status = StatusCode::FORBIDDEN;
         Self::new(status, "csrf", "No proof of the page's origin", detail, remedy)
+            .because(Cause::Csrf)
     }
 
     /// A page of somebody else's asks.
@@ -102,16 +134,17 @@ impl Problem {
         };
         let status = StatusCode::FORBIDDEN;
         Self::new(status, "sent-from-elsewhere", "Sent from elsewhere", detail, remedy)
+            .because(Cause::Elsewhere(origin.cloned()))
     }
 
     /// Too often.
     pub(super) fn too_many_attempts(wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let detail = "too many attempts under this name or from this address";
-        let remedy = format!("wait {seconds} seconds");
+        let remedy = format!("wait {wait_seconds} seconds");
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let problem = Self::new(status, "too-many-attempts", "Too many attempts", detail, remedy);
-        Self { retry_after: Some(Duration::from_secs(seconds)), ..problem }
+        Self::new(status, "too-many-attempts", "Too many attempts", detail, remedy)
+            .because(Cause::Attempts { wait_seconds })
     }
 
     /// The request itself is not one.
@@ -141,6 +174,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail, remedy)
     }
 
+    /// See [`not_found`](Self::not_found).
+    pub(super) fn no_such_path() -> Self {
+        Self::not_found("there is nothing at this path")
+    }
+
     /// The path is there, and is not asked so.
     pub(super) fn method_not_allowed() -> Self {
         let (detail, remedy) = ("this path knows no such method", "see the header Allow");
@@ -158,6 +196,12 @@ impl Problem {
     pub(super) fn not_yet(detail: impl Display) -> Self {
         let remedy = "ask again once the draw is further; GET /api/v1/draws/{id} tells";
         Self::new(StatusCode::CONFLICT, "not-yet", "Not yet", detail, remedy)
+    }
+
+    /// Nobody learns before the draw what would win.
+    pub(super) fn searched_early() -> Self {
+        Self::not_yet("before the draw was made bets are searched by document only")
+            .because(Cause::SearchedEarly)
     }
 
     /// Out of the ordinary, and not explained.
@@ -190,40 +234,52 @@ impl Problem {
 impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
         use ActError as E;
-        match error {
-            E::UnknownDraw(_) => Self::not_found(error),
-            E::Schedule | E::NumberRange { .. } => Self::bad_request(error),
-            E::ReasonNeeded(_) => Self::reason_needed(error),
-            E::EnteredBefore(_) => Self::entered_before(error),
-            E::NameTaken | E::Automatic | E::State { .. } | E::NotTime | E::NotForTheClock => {
-                Self::conflict(error)
-            }
-            E::Store(fault) => fault.into(),
-        }
+        let problem = match &error {
+            E::UnknownDraw(_) => Self::not_found(&error),
+            E::Schedule | E::NumberRange { .. } => Self::bad_request(&error),
+            E::ReasonNeeded(_) => Self::reason_needed(&error),
+            E::EnteredBefore(_) => Self::entered_before(&error),
+            E::NameTaken
+            | E::Expired(_)
+            | E::Automatic
+            | E::State { .. }
+            | E::NotTime
+            | E::NotForTheClock => Self::conflict(&error),
+            E::Store(fault) => fault.clone().into(),
+        };
+        problem.because(Cause::Act(error))
     }
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::UnknownDraw(_) => Self::not_found(error),
-            ReadError::NotDrawn => Self::not_yet(error),
+        let problem = match &error {
+            ReadError::UnknownDraw(_) => Self::not_found(&error),
+            ReadError::NotDrawn => Self::not_yet(&error),
             ReadError::Unreadable(_) => {
                 tracing::error!(action = "leer_libro", result = "fail", error = %error);
                 Self::unavailable("what is stored can't be read now")
             }
-        }
+        };
+        problem.because(Cause::Read(error))
     }
 }
 
 impl From<ProgressError> for Problem {
     fn from(error: ProgressError) -> Self {
-        match error {
+        let problem = match &error {
             ProgressError::UnknownDraw(_) | ProgressError::UnknownAgency { .. } => {
-                Self::not_found(error)
+                Self::not_found(&error)
             }
-            ProgressError::Store(fault) => fault.into(),
-        }
+            ProgressError::Store(fault) => fault.clone().into(),
+        };
+        problem.because(Cause::Progress(error))
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        Self::bad_request(error).because(Cause::Password(error))
     }
 }
 
@@ -244,16 +300,17 @@ impl From<FileError> for Problem {
 impl From<PeopleError> for Problem {
     fn from(error: PeopleError) -> Self {
         use PeopleError as E;
-        match error {
-            E::Unknown(_) | E::UnknownToken(_) => Self::not_found(error),
-            E::RoleAboveOwner { .. } | E::Label | E::Days => Self::bad_request(error),
+        let problem = match &error {
+            E::Unknown(_) | E::UnknownToken(_) => Self::not_found(&error),
+            E::RoleAboveOwner { .. } | E::Label | E::Days => Self::bad_request(&error),
             E::Exists(_)
             | E::LastAdmin(_)
             | E::TooMany
             | E::Disabled(_)
             | E::TooManyTokens(_)
-            | E::NoTokenNumber => Self::conflict(error),
-        }
+            | E::NoTokenNumber => Self::conflict(&error),
+        };
+        problem.because(Cause::People(error))
     }
 }
 
@@ -269,17 +326,18 @@ impl From<ChangeError<PeopleError>> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let retry_after = self.retry_after;
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
-        if let Some(wait) = retry_after {
-            headers.insert(header::RETRY_AFTER, wait.as_secs().into());
+        if let Some(Cause::Attempts { wait_seconds }) = self.cause() {
+            headers.insert(header::RETRY_AFTER, (*wait_seconds).into());
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        // For the console, which shows it as a page.
+        response.extensions_mut().insert(self);
         response
     }
 }

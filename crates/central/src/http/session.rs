@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
+use crate::http::deed::Deed;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
@@ -97,7 +98,7 @@ pub(super) async fn begin(
     let (name, generation, role) = verified(app, peer, name, password).await?;
     let secret = app.secret()?;
     let who = Who::in_session(name.clone(), generation, role, secret.clone());
-    app.note(&who, "log in".to_owned()).await?;
+    app.note(&who, Deed::LogIn).await?;
     let now = tokio::time::Instant::now().into_std();
     app.sessions().begin(SessionUser { name, generation }, &secret, now);
     Ok((who, set_cookie(app, &secret.text(), "")))
@@ -106,7 +107,7 @@ pub(super) async fn begin(
 /// Ends a session; gives the cookie that forgets it.
 pub(super) async fn end(app: &App, who: &Who) -> Result<HeaderValue, Problem> {
     app.sessions().end(who.session()?);
-    app.note(who, "log out".to_owned()).await?;
+    app.note(who, Deed::LogOut).await?;
     Ok(set_cookie(app, "", "; Max-Age=0"))
 }
 
@@ -136,7 +137,7 @@ async fn verified(
         }
         (name, _) => {
             log_refused(name.as_ref().map_or("", Name::as_str), peer, "wrong name or password");
-            Err(Problem::not_authenticated("the name or the password is wrong"))
+            Err(Problem::wrong_login())
         }
     }
 }

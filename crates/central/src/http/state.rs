@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lottery::limits::REASON_LEN_MAX;
-use lottery::{Act, Acted, Actor, Label, Reason, Signed};
+use lottery::{Act, Acted, Actor, AgencyId, Label, Reason, Registration, Signed};
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
 use operators::{Name, Secret, Sessions};
 use tokio::runtime::Handle;
@@ -13,11 +13,15 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::http::Host;
 use crate::http::board::Lookout;
+use crate::http::deed::{Deed, Note};
 use crate::http::origin::Origin;
 use crate::http::problem::Problem;
 use crate::http::who::{By, Who};
 use crate::limits::{HASHINGS_MAX, HttpLimits, READINGS_MAX};
-use crate::service::Service;
+use crate::service::{Change, Service};
+
+/// The topic of all notes that are put on record here.
+pub(super) const NOTES_TOPIC: &str = "operators";
 
 /// What every handler is given.
 pub(super) type App = Arc<State>;
@@ -102,14 +106,14 @@ impl State {
         name: Name,
     ) -> Result<PasswordHash, Problem> {
         let salt = self.random()?;
-        self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::bad_request)
+        self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::from)
     }
 
     /// Changes the people, once it is recorded who did that.
     pub(super) async fn change_people<T: Send + 'static>(
         self: &Arc<Self>,
         who: &Who,
-        what: String,
+        deed: Deed,
         change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
     ) -> Result<T, Problem> {
         let (state, who, runtime) = (Arc::clone(self), who.clone(), Handle::current());
@@ -121,7 +125,7 @@ impl State {
                     return Err(Problem::not_authenticated("the session or the token is over"));
                 }
                 let changed = change(people).map_err(Problem::from)?;
-                runtime.block_on(state.note(&who, what)).map(|()| changed)
+                runtime.block_on(state.note(&who, deed)).map(|()| changed)
             })
         });
         let changed = changing.await.map_err(|_| Problem::unavailable("the change broke off"))?;
@@ -132,12 +136,13 @@ impl State {
     }
 
     /// Records what an operator does, before it is done; and with which token, if it is a program.
-    pub(super) async fn note(&self, who: &Who, what: String) -> Result<(), Problem> {
-        let what = match &who.by {
-            By::Session(_) => what,
-            By::Token { id, label } => format!("with token {id} {label:?}: {what}"),
+    pub(super) async fn note(&self, who: &Who, deed: Deed) -> Result<(), Problem> {
+        let token = match &who.by {
+            By::Session(_) => None,
+            By::Token { id, label } => Some(format!("{id} {label:?}")),
         };
-        let note = Act::Note { topic: label("operators"), text: reason(&what) };
+        let text = Note { token, deed }.to_string();
+        let note = Act::Note { topic: label(NOTES_TOPIC), text: reason(&text) };
         self.act(who, Reason::default(), note).await.map(drop)
     }
 
@@ -148,7 +153,21 @@ impl State {
 
     /// An act of an operator.
     pub(super) fn signed(&self, who: &Who, why: Reason, act: Act) -> Signed {
-        Signed { by: Actor::Operator(label(who.name.as_str())), why, act }
+        Signed { by: actor(who), why, act }
+    }
+
+    /// Changes what is known of an agency; gives what it is now.
+    pub(super) async fn change_agency(
+        &self,
+        who: &Who,
+        why: Reason,
+        agency: AgencyId,
+        change: Change,
+    ) -> Result<(Registration, Acted), Problem> {
+        let changed = self.service.change_agency(actor(who), why, agency, change).await?;
+        changed.ok_or_else(|| {
+            Problem::not_found(format!("there is no agency {} registered", agency.0))
+        })
     }
 
     /// Leave to read much of the ledger: few do at once, so that agencies have the disk and the
@@ -175,6 +194,10 @@ impl State {
         })?;
         Ok(bytes)
     }
+}
+
+fn actor(who: &Who) -> Actor {
+    Actor::Operator(label(who.name.as_str()))
 }
 
 fn label(text: &str) -> Label {

@@ -60,9 +60,10 @@ impl Draw {
         *self.locked_state()
     }
 
-    /// The store told where it is.
+    /// The store told where it is. What it told earlier may be heard of later.
     pub(super) fn is_now(&self, state: DrawState) {
-        *self.locked_state() = state;
+        let mut known = self.locked_state();
+        *known = state.max(*known);
     }
 
     fn locked_state(&self) -> MutexGuard<'_, DrawState> {
@@ -176,6 +177,17 @@ mod tests {
         assert!(!draw.begin_reading());
         draw.unreadable();
         assert!(draw.begin_reading());
+    }
+
+    #[test]
+    fn a_draw_never_goes_back_whenever_it_is_heard_of() {
+        let draw = draw();
+        draw.is_now(DrawState::Closed);
+        draw.is_now(DrawState::Open);
+        assert_eq!(draw.state(), DrawState::Closed);
+        draw.is_now(DrawState::Drawn { number: 7 });
+        draw.is_now(DrawState::Closed);
+        assert_eq!(draw.state(), DrawState::Drawn { number: 7 });
     }
 
     // On real threads: a model checker can't schedule the lock inside of tokio's channel.

@@ -6,13 +6,27 @@ use std::sync::{Arc, PoisonError};
 
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AgencyStanding, DrawError, DrawId, DrawState,
-    DrawStatus, ProgressError, ReadError, Reason, Registration, Signed, StoreFault, StoredBatch,
-    Timestamp, Trace, Winners,
+    DrawStatus, Label, ProgressError, ReadError, Reason, Registration, Signed, StoreFault,
+    StoredBatch, Timestamp, Trace, Winners,
 };
 
 use super::draw::Draw;
 use super::{MakeDrawError, Service, ask};
 use crate::limits::CLOCK_TICK_TIME;
+
+/// What changes of an agency's registration. The rest stays as it is.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// What it is called and where it is. One that is not registered is, and may bet.
+    Describe {
+        /// What people call it.
+        name: Label,
+        /// Where it is.
+        place: Label,
+    },
+    /// Whether it may bet.
+    Enable(bool),
+}
 
 impl Service {
     /// Puts an act on record and has it take effect.
@@ -24,9 +38,40 @@ impl Service {
         // A task of its own: whoever asked may leave before the answer, and what is on record must
         // take effect all the same.
         let service = Arc::clone(self);
-        let acting = async move { service.act_to_the_end(signed).await };
+        let acting = async move {
+            let registers = matches!(signed.act, Act::Register(_));
+            let _held = if registers { Some(service.registering.lock().await) } else { None };
+            service.act_to_the_end(signed).await
+        };
         let acted = self.tasks.spawn_on(acting, &self.runtime).await;
         acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
+    }
+
+    /// Changes what is known of an agency, from what it is by then; gives what it is now. None:
+    /// there is nothing to change, it is not registered.
+    ///
+    /// # Errors
+    /// See [`ActError`].
+    pub async fn change_agency(
+        self: &Arc<Self>,
+        by: Actor,
+        why: Reason,
+        agency: AgencyId,
+        change: Change,
+    ) -> Result<Option<(Registration, Acted)>, ActError> {
+        // A task of its own, as for every act.
+        let service = Arc::clone(self);
+        let changing = async move {
+            let _held = service.registering.lock().await;
+            let roster = service.roster().await?;
+            let now = roster.into_iter().find(|it| it.agency == agency);
+            let Some(changed) = change.of(agency, now) else { return Ok(None) };
+            let signed = Signed { by, why, act: Act::Register(changed.clone()) };
+            let acted = service.act_to_the_end(signed).await?;
+            Ok(Some((changed, acted)))
+        };
+        let changed = self.tasks.spawn_on(changing, &self.runtime).await;
+        changed.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
     }
 
     async fn act_to_the_end(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
@@ -40,7 +85,7 @@ impl Service {
         match (&signed.act, draw) {
             (Act::Announce { .. }, _) => self.find_new_draws().await?,
             (Act::Open(_), Some(draw)) => draw.is_now(DrawState::Open),
-            (Act::Close(_), Some(draw)) if acted == Acted::Done => draw.is_now(DrawState::Closed),
+            (Act::Close(_), Some(draw)) => draw.is_now(DrawState::Closed),
             (Act::EnterNumber { .. }, Some(draw)) => {
                 let agreed = match (acted, &signed.act) {
                     (Acted::NumbersAgree(number), _) => Some(number),
@@ -188,6 +233,18 @@ impl Service {
             disabled.insert(agency);
             drop(disabled);
             self.presence.disconnect(agency);
+        }
+    }
+}
+
+impl Change {
+    fn of(self, agency: AgencyId, now: Option<Registration>) -> Option<Registration> {
+        match self {
+            Self::Describe { name, place } => {
+                let enabled = now.is_none_or(|now| now.enabled);
+                Some(Registration { agency, name, place, enabled })
+            }
+            Self::Enable(enabled) => now.map(|now| Registration { enabled, ..now }),
         }
     }
 }

@@ -53,6 +53,17 @@ pub struct Connected {
     pub last_message: Timestamp,
 }
 
+/// The connections of one agency, as they were when they were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfAgency {
+    /// How many there are.
+    pub connections: usize,
+    /// Whether a certificate vouches for all of them.
+    pub certified: bool,
+    /// When something whole was last received on one of them.
+    pub last_message: Timestamp,
+}
+
 /// The connections that there are.
 pub struct Presence {
     clock: Arc<dyn Clock>,
@@ -99,6 +110,27 @@ impl Presence {
         let mut connected: Vec<_> = present.iter().map(|live| live.now()).collect();
         connected.sort_by_key(|it| (it.agency, it.id));
         connected
+    }
+
+    /// The agencies that are connected.
+    #[must_use]
+    pub fn by_agency(&self) -> BTreeMap<AgencyId, OfAgency> {
+        let mut agencies = BTreeMap::new();
+        for one in self.snapshot() {
+            let Some(agency) = one.agency else { continue };
+            let none = OfAgency { connections: 0, certified: true, last_message: one.last_message };
+            let of_agency = agencies.entry(agency).or_insert(none);
+            of_agency.connections += 1;
+            of_agency.certified &= matches!(one.identity, Identity::Certified { .. });
+            of_agency.last_message = of_agency.last_message.max(one.last_message);
+        }
+        agencies
+    }
+
+    /// How many connections an agency has.
+    #[must_use]
+    pub fn count(&self, agency: AgencyId) -> usize {
+        self.by_agency().get(&agency).map_or(0, |it| it.connections)
     }
 
     /// Ends every connection of an agency, in order, and says how many there were.
@@ -276,6 +308,26 @@ mod tests {
         assert_eq!(listed(&presence), [(1, None), (3, Some(1))]);
         drop((silent, first));
         assert_eq!(listed(&presence), []);
+    }
+
+    #[test]
+    fn an_agency_is_certified_if_all_its_connections_are() {
+        let presence = presence();
+        let certified = presence.enter(peer(), certified(2).0, || {});
+        let _silent = presence.enter(peer(), Identity::Claimed, || {});
+        let of_second = || presence.by_agency()[&AgencyId(2)];
+        assert_eq!((of_second().connections, of_second().certified), (1, true));
+        let claimed = presence.enter(peer(), Identity::Claimed, || {});
+        claimed.spoke_for(AgencyId(2));
+        certified.heard();
+        assert_eq!(
+            presence.by_agency().into_iter().collect::<Vec<_>>(),
+            [(
+                AgencyId(2),
+                OfAgency { connections: 2, certified: false, last_message: Timestamp(3) }
+            )]
+        );
+        assert_eq!((presence.count(AgencyId(2)), presence.count(AgencyId(1))), (2, 0));
     }
 
     #[test]

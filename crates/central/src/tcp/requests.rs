@@ -38,12 +38,18 @@ impl Connection {
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
         while !self.stopping && self.stalled.is_none() && self.turn_len < TURN_LEN_MAX {
-            // Who names no draw means the one that it finds with its first request.
-            let service = &self.shared.service;
-            let draw = self.draw.take().or_else(|| service.unnamed_draw().ok());
-            let numbers = draw.as_ref().map_or_else(NumberRange::default, |it| it.terms.numbers);
-            self.draw = draw;
-            match self.session.next_request() {
+            // Who names no draw means the one that it finds with its first request, not before.
+            let looks = self.draw.is_none();
+            if looks {
+                self.draw = self.shared.service.unnamed_draw().ok();
+            }
+            let draw = self.draw.as_ref();
+            let numbers = draw.map_or_else(NumberRange::default, |it| it.terms.numbers);
+            let request = self.session.next_request();
+            if looks && !matches!(request, Ok(Some(_))) {
+                self.draw = None;
+            }
+            match request {
                 Ok(None) => break,
                 Ok(Some((ticket, message))) => {
                     let request = Request::of(&message, numbers);

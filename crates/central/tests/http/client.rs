@@ -9,6 +9,8 @@ use tokio::net::TcpStream;
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const BROWSER: &str = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
+
 /// Who asks, and how they show it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct As {
@@ -65,12 +67,18 @@ pub(crate) async fn ask(
     send(port, format!("{head}\r\n{body}").as_bytes()).await
 }
 
-/// Fills a form of the console in.
+/// Asks for a page, as a browser does.
+pub(crate) async fn look(port: u16, who: &As, path: &str) -> Answer {
+    let head = head(&As { csrf: None, ..who.clone() }, "GET", path);
+    send(port, format!("{head}{BROWSER}\r\n").as_bytes()).await
+}
+
+/// Fills a form of the console in, as a browser does.
 pub(crate) async fn fill(port: u16, who: &As, path: &str, fields: &str) -> Answer {
     let head = head(&As { csrf: None, ..who.clone() }, "POST", path);
     let kind = "Content-Type: application/x-www-form-urlencoded";
     let length = fields.len();
-    let request = format!("{head}{kind}\r\nContent-Length: {length}\r\n\r\n{fields}");
+    let request = format!("{head}{BROWSER}{kind}\r\nContent-Length: {length}\r\n\r\n{fields}");
     send(port, request.as_bytes()).await
 }
 

@@ -8,24 +8,25 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{As, ask};
+use crate::languages::filled;
 use crate::setting::Running;
 
 /// Nothing else in these tests has these digits.
-const WINNING_NUMBER: u32 = 7574;
+pub(crate) const WINNING_NUMBER: u32 = 7574;
 const WINNER: &str = "30904465";
 const LOSER: &str = "28123123";
 
 /// A central with a draw, and those who work on it.
-struct Day {
-    central: Running,
-    roles: [As; 4],
+pub(crate) struct Day {
+    pub(crate) central: Running,
+    pub(crate) roles: [As; 4],
     /// A second one who runs draws.
-    admin: As,
+    pub(crate) admin: As,
 }
 
 impl Day {
     /// With two agencies, one of which has sent a bet that will win and one that will not.
-    async fn with_bets() -> Self {
+    pub(crate) async fn with_bets() -> Self {
         let central = Running::start().await;
         let viewer = central.logged_in("viewer").await;
         let operator = central.logged_in("operator").await;
@@ -49,24 +50,30 @@ impl Day {
         day
     }
 
-    fn operator(&self) -> &As {
+    pub(crate) fn operator(&self) -> &As {
         &self.roles[1]
     }
 
-    fn auditor(&self) -> &As {
+    pub(crate) fn auditor(&self) -> &As {
         &self.roles[2]
     }
 
     /// As the operator, to a good end.
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self.central.post(self.operator(), path, body).await;
         assert!((200..300).contains(&answer.status), "{path}: {answer:?}");
         answer.json()
     }
 
     fn bet(&self, chunk: u32, bet: &str) {
-        let bets = Bets::parse(bet, NumberRange::default()).unwrap();
-        let batch = Batch { draw: DrawId(1), agency: AgencyId(1), chunk: ChunkId(chunk), bets };
+        self.bets((1, 1), chunk, bet);
+    }
+
+    /// Bets of an agency in a draw.
+    pub(crate) fn bets(&self, (draw, agency): (u32, u32), chunk: u32, bets: &str) {
+        let bets = Bets::parse(bets, NumberRange::default()).unwrap();
+        let (draw, agency, chunk) = (DrawId(draw), AgencyId(agency), ChunkId(chunk));
+        let batch = Batch { draw, agency, chunk, bets };
         let (answer, answered) = mpsc::channel();
         self.central.store.append(
             batch,
@@ -76,7 +83,7 @@ impl Day {
         answered.recv().unwrap().unwrap();
     }
 
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let closed = self.post("/api/v1/draws/1/close", &json!({ "why": "prueba" })).await;
         assert_eq!(closed["state"], "closed");
     }
@@ -86,7 +93,7 @@ impl Day {
         self.central.post(who, "/api/v1/draws/1/number", &entry).await.json()
     }
 
-    async fn draw(&self) {
+    pub(crate) async fn draw(&self) {
         assert_eq!(self.enter(self.operator(), WINNING_NUMBER).await["outcome"], "awaited");
         assert_eq!(self.enter(&self.admin, WINNING_NUMBER).await["outcome"], "agree");
     }
@@ -105,7 +112,16 @@ impl Day {
         let description: Value = serde_json::from_str(&central::openapi()).unwrap();
         let paths = description["paths"].as_object().unwrap().iter();
         let paths = paths.filter(|(_, methods)| methods.get("get").is_some());
-        let pages = ["/", "/draws", "/draws/1", "/draws/1/acta", "/agencies", "/audit"];
+        let pages = [
+            "/",
+            "/draws",
+            "/draws/1",
+            "/draws/1/acta",
+            "/draws/1/winners",
+            "/draws/1/winners/1",
+            "/agencies",
+            "/audit",
+        ];
         let all = paths.map(|(path, _)| path.replace("{id}", "1"));
         for path in all.chain(pages.map(str::to_owned)) {
             for (who, role) in self.roles.iter().zip(["viewer", "operator", "auditor", "admin"]) {
@@ -337,4 +353,32 @@ async fn an_agency_that_is_disabled_loses_its_connections() {
     let renamed = ask(day.central.port, day.operator(), "PUT", "/api/v1/agencies/2", Some(&data));
     assert_eq!(renamed.await.json()["enabled"], false, "a new name enables nobody");
     assert_eq!(day.post("/api/v1/agencies/2/enable", &json!({})).await["enabled"], true);
+}
+
+#[tokio::test]
+async fn a_new_name_enables_nobody_however_it_comes() {
+    let day = Day::with_bets().await;
+    let port = day.central.port;
+    let enabled = async || {
+        let agencies = day.central.get(day.operator(), "/api/v1/agencies?limit=500").await.json();
+        let items = agencies["items"].as_array().unwrap().clone();
+        items.into_iter().find(|it| it["number"] == 2).unwrap()["enabled"] == true
+    };
+    for round in 0..50 {
+        assert_eq!(day.post("/api/v1/agencies/2/enable", &json!({})).await["enabled"], true);
+        let data = json!({ "name": format!("Otra {round}"), "place": "Funes" });
+        let path = "/api/v1/agencies/2";
+        let why = json!({ "why": "robo" });
+        let disable = day.post("/api/v1/agencies/2/disable", &why);
+        let renamed = ask(port, &day.admin, "PUT", path, Some(&data));
+        let (renamed, disabled) = tokio::join!(renamed, disable);
+        assert_eq!((renamed.status, &disabled["enabled"]), (200, &json!(false)));
+        assert!(!enabled().await, "round {round}: disabling it was answered, and lost");
+    }
+    let form = "number=2&name=La+Otra&place=Funes";
+    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 200);
+    assert!(!enabled().await, "the page for registering enables it");
+    let form = "number=2&enabled=yes";
+    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 200);
+    assert!(enabled().await);
 }

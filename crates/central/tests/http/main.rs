@@ -6,6 +6,8 @@ mod access;
 mod client;
 mod draws;
 mod hostile;
+mod languages;
+mod many;
 mod pages;
 mod sessions;
 mod setting;

@@ -25,6 +25,8 @@ fn table() -> Vec<Row> {
         ("POST", "/draws", runners(400)),
         ("GET", "/draws/9", missing),
         ("GET", "/draws/9/acta", missing),
+        ("GET", "/draws/9/winners", [303, 403, 404, 404, 404]),
+        ("GET", "/draws/9/winners/1", [303, 403, 404, 404, 404]),
         ("POST", "/draws/9/open", runners(404)),
         ("POST", "/draws/9/close", runners(404)),
         ("POST", "/draws/9/number", runners(404)),

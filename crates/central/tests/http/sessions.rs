@@ -71,9 +71,11 @@ async fn what_a_page_of_elsewhere_sends_is_refused_and_begins_no_session() {
             let by_api = central.post(&who, "/api/v1/session", &login).await;
             for answer in [&by_form, &by_api] {
                 assert_eq!(answer.header("set-cookie").is_none(), is_refused, "{head}: {answer:?}");
-                if is_refused {
-                    answer.is_problem(403, "sent-from-elsewhere");
-                }
+            }
+            if is_refused {
+                by_api.is_problem(403, "sent-from-elsewhere");
+                assert_eq!(by_form.status, 403, "{head}");
+                assert!(by_form.body.contains("desde esta consola"), "{head}: {by_form:?}");
             }
             assert_eq!(central.get(&who, "/login").await.status, 200, "{head}: it may look");
         }

@@ -211,3 +211,39 @@ async fn what_was_agreed_on_is_made_by_the_next_start() {
     agency.get_winners(1).await;
     agency.winners("9").await;
 }
+
+#[tokio::test]
+async fn who_is_connected_before_a_draw_is_opened_takes_part_in_it() {
+    let central = Setting::operated().start().await;
+    let first = central.opened("matutina").await;
+    central.connect().await.store(1, 0, LORCA).await;
+    assert_eq!(central.act("ana", Act::Close(first)).await, Acted::Done);
+    let mut early = central.connect().await;
+    while central.presence.snapshot().iter().all(|one| one.agency.is_some()) {
+        tokio::task::yield_now().await;
+    }
+    central.opened("nocturna").await;
+    early.store(1, 0, LORCA).await;
+    early.end(1).await;
+    let standings = central.service.standings(DrawId(2)).await.unwrap();
+    assert_eq!((standings[0].bets, standings[0].finished), (1, true));
+}
+
+#[tokio::test]
+async fn a_draw_that_another_central_was_started_for_is_nobodys_unless_it_is_named() {
+    let automatic = Setting::default().start().await;
+    automatic.greeted(1).await.store(1, 0, LORCA).await;
+    let store = Arc::clone(&automatic.store);
+    automatic.shut_down().await;
+    let central = Setting::operated().start_on(store).await;
+    let mut legacy = central.connect().await;
+    legacy.bets(1, 1, LORCA).await;
+    assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);
+    let draw = central.opened("nocturna").await;
+    central.connect().await.store(1, 0, LORCA).await;
+    let standings = central.service.standings(draw).await.unwrap();
+    assert_eq!(standings[0].bets, 1);
+    let close = signed("ana", "nadie la hace", Act::Close(DrawId(1)));
+    let refused = central.service.act(close).await.unwrap_err().to_string();
+    assert!(refused.contains("--winning-number"), "{refused}");
+}

@@ -4,9 +4,9 @@
 //! as fast as append and fdatasync); where the file system refuses that, they are buffered writes
 //! followed by fdatasync.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
@@ -16,6 +16,9 @@ use super::{Claim, Disk, DiskFile};
 use crate::limits::BLOCK_LEN;
 
 const LOCK_NAME: &str = "lock";
+/// For their owner alone: what is stored tells who betted what and, before a draw, what would win.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -37,15 +40,7 @@ impl Folder {
     /// Of the underlying system.
     pub fn create(path: &Path) -> io::Result<Self> {
         let path = &std::path::absolute(path)?;
-        if path.exists() && !path.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
-        fs::create_dir_all(path)?;
-        for folder in missing {
-            // The new names must survive a crash as surely as what will be acknowledged under them.
-            folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
-        }
+        make_folder(path)?;
         let direct = direct_writes_work(path)?;
         Ok(Self { path: path.to_path_buf(), direct })
     }
@@ -75,7 +70,8 @@ impl Disk for Folder {
         let (file, locked) = match claim {
             Claim::Write => {
                 let mut options = OpenOptions::new();
-                let file = options.create(true).truncate(false).write(true).open(path)?;
+                options.create(true).truncate(false).write(true).mode(FILE_MODE);
+                let file = options.open(path)?;
                 let locked = file.try_lock();
                 (file, locked)
             }
@@ -101,7 +97,8 @@ impl Disk for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.file(name, OpenOptions::new().read(true).write(true).create_new(true))
+        let mut options = OpenOptions::new();
+        self.file(name, options.read(true).write(true).create_new(true).mode(FILE_MODE))
     }
 
     fn open(&self, name: &str, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
@@ -159,12 +156,33 @@ impl DiskFile for FolderFile {
     }
 }
 
+/// Makes a data folder for its owner alone, durably, and its parents as the system does. One that is
+/// there stays as it is.
+///
+/// # Errors
+/// When something else is there or on the way, or of the underlying system.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    let path = &std::path::absolute(path)?;
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    if missing.iter().any(|folder| folder.exists()) {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
+    for folder in missing {
+        // The new names must survive a crash as surely as what will be acknowledged under them.
+        folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
+    }
+    Ok(())
+}
+
 /// Whether the file system at `path` takes direct writes: it is asked, with a file that is removed.
 fn direct_writes_work(path: &Path) -> io::Result<bool> {
     // The folder is not locked yet: another process may be asking too.
     let probe = path.join(format!("probe-{}", std::process::id()));
-    let created = OpenOptions::new().create(true).truncate(true).write(true).open(&probe);
-    created.and_then(|file| file.set_len(BLOCK_LEN as u64))?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true).mode(FILE_MODE);
+    options.open(&probe).and_then(|file| file.set_len(BLOCK_LEN as u64))?;
     let zeros = vec![0_u8; 2 * BLOCK_LEN];
     let aligned = zeros.as_ptr().align_offset(BLOCK_LEN);
     let block = &zeros[aligned..aligned + BLOCK_LEN];

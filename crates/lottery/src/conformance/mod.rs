@@ -158,6 +158,7 @@ macro_rules! conformance_suite {
             a_name_is_announced_once,
             closing_early_or_without_agencies_needs_a_reason,
             the_clock_opens_and_closes_when_it_is_time,
+            a_draw_whose_close_is_over_is_not_opened,
             who_did_not_finish_changes_nothing_after_the_close,
             a_draw_is_made_with_the_number_that_two_operators_enter,
             winners_are_published_once_after_the_draw,

@@ -161,6 +161,16 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     assert_eq!(at(300, entry), Err(ActError::NotForTheClock));
 }
 
+/// One whose time passed while nobody was there stays announced.
+pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
+    let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
+    let draw = subject.announce("operado", 1, schedule);
+    for open in [signed("ana", "", Act::Open(draw)), by_the_clock(Act::Open(draw))] {
+        assert_eq!(subject.act_at(later(200), open), Err(ActError::Expired(later(200))));
+    }
+    assert_eq!(subject.status(draw).state, DrawState::Announced);
+}
+
 /// FINISH after the close is acknowledged and counts for nothing.
 pub fn who_did_not_finish_changes_nothing_after_the_close(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");

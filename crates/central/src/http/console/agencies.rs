@@ -2,22 +2,36 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
-use lottery::{Act, AgencyId, Label, Reason, Registration};
+use lottery::{Act, AgencyId, Label, Reason};
 use operators::Permission;
+use serde::Deserialize;
 
-use super::frame::{Frame, Notice, show_as};
-use super::visitor::{Form, Posted, Visitor};
+use super::frame::{Frame, show_as};
+use super::part::Part;
+use super::visitor::{Form, Outcome, Posted, Visitor};
 use super::words;
+use crate::http::input::InQuery;
+use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::limits::ITEMS_SHOWN_MAX;
+use crate::service::Change;
 
 #[derive(Template)]
 #[template(path = "agencies.html")]
 struct Page {
     p: Frame,
     agencies: Vec<Row>,
+    part: Option<Part>,
+    /// Where its forms are sent to.
+    here: String,
     form: Form,
+}
+
+/// Which part of the agencies.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    page: Option<usize>,
 }
 
 struct Row {
@@ -28,67 +42,72 @@ struct Row {
     connections: String,
 }
 
-pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Response {
-    page_with(&app, &visitor, StatusCode::OK, None, Form::default()).await
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    InQuery(asked): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    page_with(&app, &visitor, &asked, Outcome::default()).await
 }
 
-pub(super) async fn register(State(app): State<App>, Posted(visitor, form): Posted) -> Response {
-    if let Some(refused) = visitor.refused(Permission::ManageAgencies) {
-        return refused;
-    }
-    let l = visitor.language;
-    let Some((act, why)) = registration(&form) else {
-        let text = l.t(
-            "Número, nombre y lugar hacen falta, en hasta 64 letras.",
-            "A number, a name and a place are needed, of up to 64 bytes.",
-        );
-        let notice = Some(Notice::bad(text));
-        return page_with(&app, &visitor, StatusCode::BAD_REQUEST, notice, form).await;
+pub(super) async fn register(
+    State(app): State<App>,
+    InQuery(asked): InQuery<Asked>,
+    Posted(visitor, form): Posted,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::ManageAgencies)?;
+    let outcome = match change(&form) {
+        Some((agency, change, why)) => {
+            match app.change_agency(&visitor.who, why, agency, change).await {
+                Ok((registration, acted)) => {
+                    let act = Act::Register(registration);
+                    Outcome::done(words::acted(&act, acted, visitor.language))
+                }
+                Err(problem) => Outcome::refused(&problem, form, visitor.language),
+            }
+        }
+        None => {
+            let text = visitor.language.t(
+                "Número, nombre y lugar hacen falta, en hasta 64 letras.",
+                "A number, a name and a place are needed, of up to 64 bytes.",
+            );
+            Outcome::wrong(text, form)
+        }
     };
-    match app.service.act(app.signed(&visitor.who, why, act.clone())).await {
-        Ok(acted) => {
-            let notice = Some(Notice::good(words::acted(&act, acted, l)));
-            page_with(&app, &visitor, StatusCode::OK, notice, Form::default()).await
-        }
-        Err(error) => {
-            let notice = Some(Notice::bad(words::refused(&error, l)));
-            page_with(&app, &visitor, StatusCode::CONFLICT, notice, form).await
-        }
-    }
+    page_with(&app, &visitor, &asked, outcome).await
 }
 
-fn registration(form: &Form) -> Option<(Act, Reason)> {
-    let registration = Registration {
-        agency: AgencyId(form.get("number").parse().ok()?),
-        name: Label::new(form.get("name")).ok()?,
-        place: Label::new(form.get("place")).ok()?,
-        enabled: form.get("enabled") != "no",
+fn change(form: &Form) -> Option<(AgencyId, Change, Reason)> {
+    let label = |name| Label::new(form.get(name)).ok();
+    let change = match form.get("enabled") {
+        "yes" => Change::Enable(true),
+        "no" => Change::Enable(false),
+        _ => Change::Describe { name: label("name")?, place: label("place")? },
     };
-    Some((Act::Register(registration), Reason::new(form.get("why")).ok()?))
+    Some((AgencyId(form.get("number").parse().ok()?), change, Reason::new(form.get("why")).ok()?))
 }
 
 async fn page_with(
     app: &App,
     visitor: &Visitor,
-    status: StatusCode,
-    notice: Option<Notice>,
-    form: Form,
-) -> Response {
-    let roster = match app.service.roster().await {
-        Ok(roster) => roster,
-        Err(fault) => return visitor.refuse(&fault.into()),
-    };
-    let connected = app.service.presence().snapshot();
-    let rows = roster.into_iter().map(|it| {
-        let connections = connected.iter().filter(|one| one.agency == Some(it.agency)).count();
+    asked: &Asked,
+    outcome: Outcome,
+) -> Result<Response, Problem> {
+    let Outcome { status, notice, form } = outcome;
+    let (roster, l) = (app.service.roster().await?, visitor.language);
+    let (places, part) = Part::of(roster.len(), asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
+    let connected = app.service.presence().by_agency();
+    let rows = roster[places].iter().map(|it| {
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         Row {
             number: it.agency.0,
             name: it.name.to_string(),
             place: it.place.to_string(),
             enabled: it.enabled,
-            connections: visitor.language.n(connections as u64),
+            connections: l.n(connections as u64),
         }
     });
     let agencies = rows.collect();
-    show_as(status, &Page { p: Frame::of(visitor, notice), agencies, form })
+    let here = asked.page.map_or_else(|| "/agencies".into(), |it| format!("/agencies?page={it}"));
+    Ok(show_as(status, &Page { p: Frame::of(visitor, notice), agencies, part, here, form }))
 }

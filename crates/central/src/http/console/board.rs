@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
@@ -13,17 +13,21 @@ use serde::Deserialize;
 
 use super::frame::{Frame, show};
 use super::language::Language;
+use super::part::Part;
 use super::view::DrawView;
 use super::visitor::{Visitor, Watcher};
 use super::words;
 use crate::http::board::{AgencyBoard, Board, DrawBoard};
+use crate::http::input::InQuery;
 use crate::http::state::App;
 use crate::limits::BOARD_AGENCIES_MAX;
 
-/// Which draw.
-#[derive(Deserialize)]
+/// Which draw, and which part of its agencies.
+#[derive(Clone, Copy, Deserialize)]
 pub(super) struct Asked {
     draw: Option<u32>,
+    /// From 1 on.
+    page: Option<usize>,
 }
 
 #[derive(Template)]
@@ -74,7 +78,7 @@ struct BoardView {
     peak: String,
     line: String,
     rows: Vec<Row>,
-    more: String,
+    part: Option<Part>,
 }
 
 struct Alert {
@@ -98,7 +102,7 @@ struct Row {
 pub(super) async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
+    InQuery(asked): InQuery<Asked>,
 ) -> Response {
     let board = app.lookout.now().await;
     let shown = shown_of(&board, asked.draw);
@@ -117,11 +121,11 @@ pub(super) async fn page(
         })
         .collect();
     others.reverse();
-    let events = match asked.draw {
-        Some(draw) => format!("/board/events?draw={draw}"),
-        None => "/board/events".to_owned(),
-    };
-    let view = shown.map(|shown| BoardView::of(&board, shown, l));
+    let part =
+        [asked.draw.map(|it| format!("draw={it}")), asked.page.map(|it| format!("page={it}"))];
+    let part: Vec<_> = part.into_iter().flatten().collect();
+    let events = format!("/board/events?{}", part.join("&"));
+    let view = shown.map(|shown| BoardView::of(&board, shown, asked.page, l));
     show(&BoardPage { p: Frame::of(&visitor, None), others, board: view, events })
 }
 
@@ -129,7 +133,7 @@ pub(super) async fn page(
 pub(super) async fn events(
     State(app): State<App>,
     Watcher(visitor): Watcher,
-    Query(asked): Query<Asked>,
+    InQuery(asked): InQuery<Asked>,
 ) -> Response {
     let (seen, stopping) = (app.lookout.watch(), app.stopping.clone());
     let start = (app, visitor, seen, stopping, false);
@@ -146,17 +150,17 @@ pub(super) async fn events(
             return Some((Ok::<_, Infallible>(over), (app, visitor, seen, stopping, true)));
         }
         let board = std::sync::Arc::clone(&seen.borrow_and_update());
-        let text = live(&board, &visitor, asked.draw);
+        let text = live(&board, &visitor, asked);
         let event = Event::default().event("board").data(text);
         Some((Ok(event), (app, visitor, seen, stopping, false)))
     });
     Sse::new(boards).keep_alive(KeepAlive::default()).into_response()
 }
 
-fn live(board: &Board, visitor: &Visitor, draw: Option<u32>) -> String {
-    let p = &Frame::of(visitor, None);
-    let text = match shown_of(board, draw) {
-        Some(shown) => Live { p, b: BoardView::of(board, shown, visitor.language) }.render(),
+fn live(board: &Board, visitor: &Visitor, asked: Asked) -> String {
+    let (p, l) = (&Frame::of(visitor, None), visitor.language);
+    let text = match shown_of(board, asked.draw) {
+        Some(shown) => Live { p, b: BoardView::of(board, shown, asked.page, l) }.render(),
         None => Empty { p }.render(),
     };
     text.expect("it is written to memory, and its parts can all be shown")
@@ -170,11 +174,10 @@ fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {
 }
 
 impl BoardView {
-    fn of(board: &Board, shown: &DrawBoard, l: Language) -> Self {
+    fn of(board: &Board, shown: &DrawBoard, page: Option<usize>, l: Language) -> Self {
         let now = Timestamp(board.at_ms);
         let view = DrawView::of(&shown.status, l);
-        let rows = shown.agencies.iter().take(BOARD_AGENCIES_MAX);
-        let left_out = shown.agencies.len().saturating_sub(BOARD_AGENCIES_MAX) as u64;
+        let (rows, part) = part_of(shown, page, l);
         let peak = shown.history.iter().copied().max().unwrap_or(0);
         Self {
             id: view.id,
@@ -193,13 +196,21 @@ impl BoardView {
             number: view.number,
             peak: if peak > 0 { l.n(peak) } else { String::new() },
             line: line(shown, peak),
-            rows: rows.map(|row| Row::of(row, l)).collect(),
-            more: match left_out {
-                0 => String::new(),
-                more => format!("{} {}", l.n(more), l.t("agencias más", "agencies more")),
-            },
+            rows,
+            part,
         }
     }
+}
+
+/// The agencies of a page: all of them, or of so many a part, those to look after first.
+fn part_of(shown: &DrawBoard, page: Option<usize>, l: Language) -> (Vec<Row>, Option<Part>) {
+    let path = format!("/?draw={}&page=", shown.status.id);
+    let (places, part) = Part::of(shown.agencies.len(), page, BOARD_AGENCIES_MAX, &path, l);
+    let mut agencies: Vec<_> = shown.agencies.iter().collect();
+    if part.is_some() {
+        agencies.sort_by_key(|it| !it.needs_a_look());
+    }
+    (agencies[places].iter().map(|row| Row::of(row, l)).collect(), part)
 }
 
 impl Row {
@@ -238,7 +249,11 @@ fn countdown(shown: &DrawBoard, now: Timestamp, l: Language) -> String {
     let Some(until) = until else { return String::new() };
     let seconds = until.0.saturating_sub(now.0).div_ceil(1000);
     let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
-    format!("{text} {hours:02}:{minutes:02}:{:02}", seconds % 60)
+    let seconds = seconds % 60;
+    match hours / 24 {
+        0 | 1 => format!("{text} {hours:02}:{minutes:02}:{seconds:02}"),
+        days => format!("{text} {} {}", l.n(days), l.t("días", "days")),
+    }
 }
 
 fn alerts(board: &Board, shown: &DrawBoard, l: Language) -> Vec<Alert> {
@@ -259,22 +274,25 @@ fn alerts(board: &Board, shown: &DrawBoard, l: Language) -> Vec<Alert> {
     let silent: Vec<_> = shown.agencies.iter().filter(|it| it.silent).collect();
     if !silent.is_empty() {
         let text = l.t("Agencias en silencio", "Silent agencies");
-        let numbers: Vec<_> = silent.iter().take(10).map(|it| it.agency.to_string()).collect();
-        let more = if silent.len() > 10 { "…" } else { "" };
-        warn("warn", format!("{text}: {}{more}", numbers.join(", ")));
+        warn("warn", format!("{text}: {}", first_numbers(&silent)));
     }
     let twice: Vec<_> = shown.agencies.iter().filter(|it| it.connections > 1).collect();
     if !twice.is_empty() {
         let text =
             l.t("Agencias con más de una conexión", "Agencies with more than one connection");
-        let numbers: Vec<_> = twice.iter().take(10).map(|it| it.agency.to_string()).collect();
-        warn("warn", format!("{text}: {}", numbers.join(", ")));
+        warn("warn", format!("{text}: {}", first_numbers(&twice)));
     }
     if board.refused > 0 {
         let text = l.t("Lotes rechazados desde el arranque", "Batches refused since the start");
         warn("info", format!("{text}: {}", l.n(board.refused)));
     }
     alerts
+}
+
+fn first_numbers(agencies: &[&AgencyBoard]) -> String {
+    let numbers: Vec<_> = agencies.iter().take(10).map(|it| it.agency.to_string()).collect();
+    let more = if agencies.len() > numbers.len() { "…" } else { "" };
+    format!("{}{more}", numbers.join(", "))
 }
 
 /// The points of the line of the intake, in a field of 240 by 48.

@@ -1,28 +1,41 @@
 //! Draws: the list, the steps of one, its record.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use lottery::{
-    Act, ActError, DrawId, DrawName, DrawStatus, DrawTerms, NumberRange, Reason, Schedule,
+    Act, Acted, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, NumberRange, Reason, Schedule,
+    Winners,
 };
 use operators::Permission;
+use serde::Deserialize;
 
-use super::frame::{Frame, Notice, show_as};
-use super::language::read_time;
-use super::view::{DrawView, Step, WinnersView, missing, steps, winners};
-use super::visitor::{Form, Posted, Visitor};
-use super::words;
+use super::frame::{Frame, show, show_as};
+use super::language::{Language, read_time};
+use super::part::Part;
+use super::view::{DrawView, Step, WinnersView, missing, steps};
+use super::visitor::{At, Form, Outcome, Posted, Visitor};
+use crate::http::draws::status;
+use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::limits::{
+    DRAW_AGENCIES_MAX, ITEMS_SHOWN_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST,
+};
 
 #[derive(Template)]
 #[template(path = "draws.html")]
 struct List {
     p: Frame,
     draws: Vec<DrawView>,
+    part: Option<Part>,
     form: Form,
+}
+
+/// Which part of the draws.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    page: Option<usize>,
 }
 
 #[derive(Template)]
@@ -34,7 +47,7 @@ struct Page {
     missing: String,
     reason_needed: bool,
     entered_by: String,
-    winners: Option<Vec<WinnersView>>,
+    winners: Option<WinnersView>,
     files: Vec<File>,
     form: Form,
 }
@@ -46,7 +59,9 @@ struct Record {
     d: DrawView,
     steps: Vec<Step>,
     missing: String,
-    winners: Option<Vec<WinnersView>>,
+    winners: Option<WinnersView>,
+    /// Whether every winner is on it, and not only how many there are.
+    lists_all: bool,
 }
 
 /// Something to download.
@@ -55,51 +70,48 @@ struct File {
     path: String,
 }
 
-pub(super) async fn list(State(app): State<App>, visitor: Visitor) -> Response {
-    list_with(&app, &visitor, StatusCode::OK, None, Form::default()).await
+pub(super) async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+    InQuery(Asked { page }): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    list_with(&app, &visitor, page, Outcome::default()).await
 }
 
-pub(super) async fn announce(State(app): State<App>, Posted(visitor, form): Posted) -> Response {
-    if let Some(refused) = visitor.refused(Permission::RunDraws) {
-        return refused;
-    }
+pub(super) async fn announce(
+    State(app): State<App>,
+    Posted(visitor, form): Posted,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::RunDraws)?;
     let l = visitor.language;
-    let announced = match announcement(&form, &visitor) {
-        Ok(act) => app.service.act(app.signed(&visitor.who, Reason::default(), act)).await,
-        Err(text) => {
-            let notice = Some(Notice::bad(text));
-            return list_with(&app, &visitor, StatusCode::BAD_REQUEST, notice, form).await;
-        }
+    let outcome = match announcement(&form, l) {
+        Err(text) => Outcome::wrong(text, form),
+        Ok(act) => match app.act(&visitor.who, Reason::default(), act).await {
+            Ok(Acted::Announced(draw)) => {
+                return Ok(Redirect::to(&format!("/draws/{draw}")).into_response());
+            }
+            Ok(_) => Outcome::default(),
+            Err(problem) => Outcome::refused(&problem, form, l),
+        },
     };
-    match announced {
-        Ok(lottery::Acted::Announced(draw)) => {
-            Redirect::to(&format!("/draws/{draw}")).into_response()
-        }
-        Ok(_) => Redirect::to("/draws").into_response(),
-        Err(error) => {
-            let notice = Some(Notice::bad(words::refused(&error, l)));
-            list_with(&app, &visitor, StatusCode::CONFLICT, notice, form).await
-        }
-    }
+    list_with(&app, &visitor, None, outcome).await
 }
 
 pub(super) async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    Path(id): Path<u32>,
-) -> Response {
-    page_with(&app, &visitor, DrawId(id), StatusCode::OK, None, Form::default()).await
+    At(id): At<u32>,
+) -> Result<Response, Problem> {
+    page_with(&app, &visitor, DrawId(id), Outcome::default()).await
 }
 
 /// One step of a draw's life.
 pub(super) async fn step(
     State(app): State<App>,
-    Path((id, step)): Path<(u32, String)>,
+    At((id, step)): At<(u32, String)>,
     Posted(visitor, form): Posted,
-) -> Response {
-    if let Some(refused) = visitor.refused(Permission::RunDraws) {
-        return refused;
-    }
+) -> Result<Response, Problem> {
+    visitor.must(Permission::RunDraws)?;
     let (l, draw) = (visitor.language, DrawId(id));
     let number = form.get("number").parse();
     let act = match (step.as_str(), number) {
@@ -109,86 +121,72 @@ pub(super) async fn step(
         ("number", Ok(number)) => Act::EnterNumber { draw, number },
         ("number", Err(_)) => {
             let text = l.t("Escriba el número con cifras.", "Write the number in digits.");
-            let notice = Some(Notice::bad(text));
-            return page_with(&app, &visitor, draw, StatusCode::BAD_REQUEST, notice, form).await;
+            return page_with(&app, &visitor, draw, Outcome::wrong(text, form)).await;
         }
-        _ => return visitor.refuse(&Problem::not_found("there is nothing at this path")),
+        _ => return Err(Problem::no_such_path()),
     };
     let is_sure = step == "open" || !form.get("sure").is_empty();
-    let (status, notice) = if !is_sure {
-        let text = l.t("Falta confirmar.", "It was not confirmed.");
-        (StatusCode::BAD_REQUEST, Notice::bad(text))
-    } else {
-        match Reason::new(form.get("why")) {
-            Err(_) => {
-                let text = l.t("El motivo es demasiado largo.", "The reason is too long.");
-                (StatusCode::BAD_REQUEST, Notice::bad(text))
-            }
-            Ok(why) => match app.service.act(app.signed(&visitor.who, why, act.clone())).await {
-                Ok(acted) => (StatusCode::OK, Notice::good(words::acted(&act, acted, l))),
-                Err(error) => (status_of(&error), Notice::bad(words::refused(&error, l))),
-            },
+    let outcome = match Reason::new(form.get("why")) {
+        _ if !is_sure => Outcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
+        Err(_) => {
+            let text = l.t("El motivo es demasiado largo.", "The reason is too long.");
+            Outcome::wrong(text, form)
         }
+        Ok(why) => visitor.act(&app, why, act, form).await,
     };
-    page_with(&app, &visitor, draw, status, Some(notice), form).await
+    page_with(&app, &visitor, draw, outcome).await
 }
 
 /// The printable record.
 pub(super) async fn record(
     State(app): State<App>,
     visitor: Visitor,
-    Path((id, what)): Path<(u32, String)>,
-) -> Response {
+    At((id, what)): At<(u32, String)>,
+) -> Result<Response, Problem> {
     if what != "acta" {
         // Somebody loaded the page of a step again.
-        return Redirect::to(&format!("/draws/{id}")).into_response();
+        return Ok(Redirect::to(&format!("/draws/{id}")).into_response());
     }
     let (l, draw) = (visitor.language, DrawId(id));
-    match found(&app, &visitor, draw).await {
-        Err(problem) => visitor.refuse(&problem),
-        Ok((status, unfinished, winners)) => show_as(
-            StatusCode::OK,
-            &Record {
-                p: Frame::of(&visitor, None),
-                d: DrawView::of(&status, l),
-                steps: steps(&status, l),
-                missing: missing(&status, &unfinished, l),
-                winners,
-            },
-        ),
-    }
+    let (status, unfinished, winners) = found(&app, &visitor, draw).await?;
+    let lists_all = winners.as_ref().is_none_or(|it| it.count() <= RECORD_WINNERS_MAX);
+    let documents_max = if lists_all { usize::MAX } else { 0 };
+    let shown = |it: &Winners| WinnersView::of(it, 0, RECORD_AGENCIES_MAX, documents_max, l);
+    Ok(show(&Record {
+        p: Frame::of(&visitor, None),
+        d: DrawView::of(&status, l),
+        steps: steps(&status, l),
+        missing: missing(&status, &unfinished, l),
+        winners: winners.as_ref().map(shown),
+        lists_all,
+    }))
 }
 
 async fn list_with(
     app: &App,
     visitor: &Visitor,
-    status: StatusCode,
-    notice: Option<Notice>,
-    form: Form,
-) -> Response {
-    match app.service.statuses().await {
-        Err(fault) => visitor.refuse(&fault.into()),
-        Ok(statuses) => {
-            let l = visitor.language;
-            let draws = statuses.iter().rev().map(|status| DrawView::of(status, l)).collect();
-            show_as(status, &List { p: Frame::of(visitor, notice), draws, form })
-        }
-    }
+    page: Option<usize>,
+    outcome: Outcome,
+) -> Result<Response, Problem> {
+    let Outcome { status, notice, form } = outcome;
+    let (statuses, l) = (app.service.statuses().await?, visitor.language);
+    let (places, part) = Part::of(statuses.len(), page, ITEMS_SHOWN_MAX, "/draws?page=", l);
+    let shown = statuses.iter().rev().skip(places.start).take(places.len());
+    let draws = shown.map(|status| DrawView::of(status, l)).collect();
+    Ok(show_as(status, &List { p: Frame::of(visitor, notice), draws, part, form }))
 }
 
 async fn page_with(
     app: &App,
     visitor: &Visitor,
     draw: DrawId,
-    code: StatusCode,
-    notice: Option<Notice>,
-    form: Form,
-) -> Response {
+    outcome: Outcome,
+) -> Result<Response, Problem> {
+    let Outcome { status: code, notice, form } = outcome;
     let l = visitor.language;
-    let (status, unfinished, winners) = match found(app, visitor, draw).await {
-        Ok(found) => found,
-        Err(problem) => return visitor.refuse(&problem),
-    };
+    let (status, unfinished, winners) = found(app, visitor, draw).await?;
+    let shown = |it: &Winners| WinnersView::of(it, 0, DRAW_AGENCIES_MAX, WINNERS_FIRST, l);
+    let winners = winners.as_ref().map(shown);
     let operated = status.operated.as_ref();
     let closes_at = operated.and_then(|operated| operated.schedule.closes_at);
     let is_early = closes_at.is_some_and(|at| app.service.now() < at);
@@ -215,7 +213,7 @@ async fn page_with(
         d: DrawView::of(&status, l),
         form,
     };
-    show_as(code, &page)
+    Ok(show_as(code, &page))
 }
 
 /// A draw, who has not finished it, and its winners for who may see them.
@@ -223,31 +221,25 @@ async fn found(
     app: &App,
     visitor: &Visitor,
     draw: DrawId,
-) -> Result<(DrawStatus, Vec<u32>, Option<Vec<WinnersView>>), Problem> {
-    let statuses = app.service.statuses().await?;
-    let status = statuses.into_iter().find(|status| status.id == draw);
-    let status = status.ok_or_else(|| Problem::not_found(format!("there is no draw {draw}")))?;
-    let standings = app.service.standings(draw).await.map_err(Problem::not_found)?;
+) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Problem> {
+    let status = status(app, draw).await?;
+    let standings = app.service.standings(draw).await?;
     let unfinished = standings.iter().filter(|it| !it.finished).map(|it| it.agency.0).collect();
-    let drawn = matches!(status.state, lottery::DrawState::Drawn { .. });
-    let found = if drawn && visitor.who.role.may(Permission::ReadWinners) {
-        let found = app.service.drawn_winners(draw).await;
-        let found = found.map_err(|_| Problem::unavailable("the winners can't be read now"))?;
-        Some(winners(&found, visitor.language))
+    let drawn = matches!(status.state, DrawState::Drawn { .. });
+    let winners = if drawn && visitor.who.role.may(Permission::ReadWinners) {
+        Some(app.service.drawn_winners(draw).await?)
     } else {
         None
     };
-    Ok((status, unfinished, found))
+    Ok((status, unfinished, winners))
 }
 
 /// What a form announces; why it can't, in words.
-fn announcement(form: &Form, visitor: &Visitor) -> Result<Act, String> {
-    let l = visitor.language;
-    let wrong = |spanish: &'static str, english: &'static str| l.t(spanish, english).to_owned();
+fn announcement(form: &Form, l: Language) -> Result<Act, &'static str> {
     let name = DrawName::new(form.get("name"))
-        .map_err(|_| wrong("El nombre tiene de 1 a 64 letras.", "The name has 1 to 64 bytes."))?;
+        .map_err(|_| l.t("El nombre tiene de 1 a 64 letras.", "The name has 1 to 64 bytes."))?;
     let agencies = form.get("agencies").parse().map_err(|_| {
-        wrong(
+        l.t(
             "Escriba las agencias como números y rangos en orden: 1-5, 7.",
             "Write the agencies as numbers and ranges in order: 1-5, 7.",
         )
@@ -256,24 +248,15 @@ fn announcement(form: &Form, visitor: &Visitor) -> Result<Act, String> {
     let numbers = number("number_min").zip(number("number_max"));
     let numbers =
         numbers.and_then(|(min, max)| NumberRange::new(min, max).ok()).ok_or_else(|| {
-            wrong(
+            l.t(
                 "El número menor no puede superar al mayor.",
                 "The smallest number can't be above the largest.",
             )
         })?;
     let time = |name| {
         read_time(form.get(name))
-            .map_err(|_| wrong("Un horario no se entiende.", "A time can't be understood."))
+            .map_err(|_| l.t("Un horario no se entiende.", "A time can't be understood."))
     };
     let schedule = Schedule { opens_at: time("opens_at")?, closes_at: time("closes_at")? };
     Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
-}
-
-fn status_of(error: &ActError) -> StatusCode {
-    match error {
-        ActError::UnknownDraw(_) => StatusCode::NOT_FOUND,
-        ActError::NumberRange { .. } | ActError::Schedule => StatusCode::BAD_REQUEST,
-        ActError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::CONFLICT,
-    }
 }

@@ -1,25 +1,29 @@
 //! Log in, log out, choose a language.
 
+use std::net::IpAddr;
+
 use askama::Template;
-use axum::body::to_bytes;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use operators::{Name, Password};
 use serde::Deserialize;
 
 use super::frame::{Frame, Notice, show, show_as};
 use super::language::{COOKIE, Language};
-use super::visitor::{Form, Posted};
+use super::refusal;
+use super::visitor::{At, Form, Posted};
+use crate::http::input::InQuery;
+use crate::http::problem::Problem;
 use crate::http::session;
 use crate::http::state::App;
 use crate::http::who::Peer;
-use crate::limits::HTTP_BODY_LEN_MAX;
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login {
     p: Frame,
+    name: String,
 }
 
 /// Where to go back to.
@@ -30,7 +34,7 @@ pub(super) struct Back {
 
 pub(super) async fn form(headers: HeaderMap) -> Response {
     let p = Frame::of_nobody(Language::of(&headers), "/login", None);
-    show(&Login { p })
+    show(&Login { p, name: String::new() })
 }
 
 pub(super) async fn log_in(
@@ -39,57 +43,47 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let l = Language::of(&headers);
-    let refused = |status, text: String| {
-        let p = Frame::of_nobody(l, "/login", Some(Notice::bad(text)));
-        show_as(status, &Login { p })
+    let (form, begun) = match Form::read(request.into_body()).await {
+        Ok(form) => {
+            let begun = begun(&app, peer, &form).await;
+            (form, begun)
+        }
+        Err(problem) => (Form::default(), Err(problem)),
     };
-    let Ok(body) = to_bytes(request.into_body(), HTTP_BODY_LEN_MAX).await else {
-        let text = l.t("El formulario es demasiado largo.", "The form is too long.");
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, text.to_owned());
-    };
-    let form = Form::parse(&body);
-    let name = Name::new(form.get("name").to_owned()).ok();
-    let password = Password::given(form.secret("password"));
-    match session::begin(&app, peer, name, password).await {
-        Ok((_, cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+    match begun {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
         Err(problem) => {
-            let text = match (problem.status(), problem.retry_after()) {
-                (StatusCode::UNAUTHORIZED, _) => l
-                    .t(
-                        "El nombre o la contraseña no son correctos.",
-                        "The name or the password is wrong.",
-                    )
-                    .to_owned(),
-                (_, Some(wait)) => {
-                    let tries = l.t("Demasiados intentos. Espere", "Too many attempts. Wait");
-                    format!("{tries} {} s.", wait.as_secs().max(1))
-                }
-                _ => problem.to_string(),
-            };
-            refused(problem.status(), text)
+            let (l, name) = (Language::of(&headers), form.get("name").to_owned());
+            let notice = Some(Notice::bad(refusal::why(&problem, l)));
+            let p = Frame::of_nobody(l, "/login", notice);
+            show_as(problem.status(), &Login { p, name })
         }
     }
 }
 
-pub(super) async fn log_out(State(app): State<App>, Posted(visitor, _): Posted) -> Response {
-    match session::end(&app, &visitor.who).await {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response(),
-        Err(problem) => visitor.refuse(&problem),
-    }
+async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Problem> {
+    let name = Name::new(form.get("name").to_owned()).ok();
+    let password = Password::given(form.secret("password"));
+    session::begin(app, peer, name, password).await.map(|(_, cookie)| cookie)
+}
+
+pub(super) async fn log_out(
+    State(app): State<App>,
+    Posted(visitor, _): Posted,
+) -> Result<Response, Problem> {
+    let cookie = session::end(&app, &visitor.who).await?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 
 pub(super) async fn choose_language(
-    Path(code): Path<String>,
-    Query(Back { back }): Query<Back>,
-) -> Response {
-    let Some(language) = Language::from_code(&code) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+    At(code): At<String>,
+    InQuery(Back { back }): InQuery<Back>,
+) -> Result<Response, Problem> {
+    let language = Language::from_code(&code).ok_or_else(Problem::no_such_path)?;
     // To this place and no other: a path, not an address.
     let path = back.filter(|back| is_path_here(back)).unwrap_or_else(|| "/".to_owned());
     let cookie = format!("{COOKIE}={}; Path=/; SameSite=Strict; Max-Age=31536000", language.code());
-    ([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response()
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response())
 }
 
 fn is_path_here(path: &str) -> bool {

@@ -7,7 +7,6 @@ use operators::{Permission, Role};
 
 use super::language::Language;
 use super::visitor::Visitor;
-use crate::http::problem::Problem;
 
 /// What is around a page's content.
 pub(super) struct Frame {
@@ -39,16 +38,6 @@ pub(super) struct Place {
     pub(super) path: &'static str,
     pub(super) name: &'static str,
     pub(super) is_here: bool,
-}
-
-/// The page of a refusal.
-#[derive(Template)]
-#[template(path = "refusal.html")]
-pub(super) struct Refusal {
-    p: Frame,
-    title: String,
-    detail: String,
-    remedy: String,
 }
 
 impl Frame {
@@ -111,32 +100,6 @@ impl Notice {
 
     pub(super) fn bad(text: impl Into<String>) -> Self {
         Self { kind: "bad", text: text.into() }
-    }
-}
-
-impl Refusal {
-    pub(super) fn page(p: Frame, problem: &Problem) -> Response {
-        let l = p.l;
-        let status = problem.status();
-        let title = match status {
-            StatusCode::FORBIDDEN => l.t("No está permitido", "Not permitted"),
-            StatusCode::NOT_FOUND => l.t("No existe", "There is no such thing"),
-            StatusCode::TOO_MANY_REQUESTS => l.t("Demasiados intentos", "Too many attempts"),
-            StatusCode::SERVICE_UNAVAILABLE => {
-                l.t("La central no puede ahora", "The central can't now")
-            }
-            _ => l.t("No se pudo", "It could not be done"),
-        };
-        let remedy = match status {
-            StatusCode::FORBIDDEN => l.t(
-                "Vuelva a cargar la página, o pida a alguien con otro rol que lo haga.",
-                "Load the page again, or ask somebody with another role to do it.",
-            ),
-            _ => l.t("Vuelva atrás y revise lo pedido.", "Go back and look at what you asked."),
-        };
-        let (title, remedy) = (title.to_owned(), remedy.to_owned());
-        let page = Self { p, title, detail: problem.to_string(), remedy };
-        show_as(status, &page)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Operators.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::response::Response;
 use operators::{Name, Password, Permission, Role};
 
-use super::frame::{Frame, Notice, role_name, show_as};
-use super::visitor::{Form, Posted, Visitor};
+use super::frame::{Frame, role_name, show_as};
+use super::visitor::{At, Form, Outcome, Posted, Visitor};
 use crate::http::people;
 use crate::http::problem::Problem;
 use crate::http::state::App;
@@ -27,17 +26,16 @@ struct Row {
     disabled: bool,
 }
 
-pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Response {
-    match visitor.refused(Permission::ManageOperators) {
-        None => page_with(&app, &visitor, StatusCode::OK, None, Form::default()),
-        Some(refused) => refused,
-    }
+pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
+    visitor.must(Permission::ManageOperators)?;
+    page_with(&app, &visitor, Outcome::default())
 }
 
-pub(super) async fn add(State(app): State<App>, Posted(visitor, form): Posted) -> Response {
-    if let Some(refused) = visitor.refused(Permission::ManageOperators) {
-        return refused;
-    }
+pub(super) async fn add(
+    State(app): State<App>,
+    Posted(visitor, form): Posted,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::ManageOperators)?;
     let l = visitor.language;
     let role = Role::ALL.into_iter().find(|role| role.as_str() == form.get("role"));
     let (Ok(name), Some(role)) = (Name::new(form.get("name").to_owned()), role) else {
@@ -45,60 +43,38 @@ pub(super) async fn add(State(app): State<App>, Posted(visitor, form): Posted) -
             "El nombre lleva letras minúsculas, cifras, punto, guion; hasta 32.",
             "A name has lower-case letters, digits, dots, dashes; up to 32.",
         );
-        let notice = Some(Notice::bad(text));
-        return page_with(&app, &visitor, StatusCode::BAD_REQUEST, notice, form);
+        return page_with(&app, &visitor, Outcome::wrong(text, form));
     };
     let password = Password::given(form.secret("password"));
-    match people::add(&app, &visitor.who, name, role, password).await {
-        Ok(()) => {
-            let notice = Some(Notice::good(l.t("Operador agregado.", "Operator added.")));
-            page_with(&app, &visitor, StatusCode::OK, notice, Form::default())
-        }
-        Err(problem) => refused(&app, &visitor, &problem, form),
-    }
+    let outcome = match people::add(&app, &visitor.who, name, role, password).await {
+        Ok(()) => Outcome::done(l.t("Operador agregado.", "Operator added.")),
+        Err(problem) => Outcome::refused(&problem, form, l),
+    };
+    page_with(&app, &visitor, outcome)
 }
 
 pub(super) async fn change(
     State(app): State<App>,
-    Path((name, change)): Path<(String, String)>,
+    At((name, change)): At<(Name, String)>,
     Posted(visitor, form): Posted,
-) -> Response {
-    if let Some(refused) = visitor.refused(Permission::ManageOperators) {
-        return refused;
-    }
+) -> Result<Response, Problem> {
+    visitor.must(Permission::ManageOperators)?;
     let l = visitor.language;
-    let Ok(name) = Name::new(name) else {
-        return visitor.refuse(&Problem::not_found("there is no such operator"));
-    };
     let changed = match change.as_str() {
         "disable" => people::disable(&app, &visitor.who, name).await,
         "enable" => people::enable(&app, &visitor.who, name).await,
-        _ => Err(Problem::not_found("there is nothing at this path")),
+        _ => return Err(Problem::no_such_path()),
     };
-    match changed {
-        Ok(()) => {
-            let notice = Some(Notice::good(l.t("Hecho.", "Done.")));
-            page_with(&app, &visitor, StatusCode::OK, notice, form)
-        }
-        Err(problem) => refused(&app, &visitor, &problem, form),
-    }
+    let outcome = match changed {
+        Ok(()) => Outcome::done(l.t("Hecho.", "Done.")),
+        Err(problem) => Outcome::refused(&problem, form, l),
+    };
+    page_with(&app, &visitor, outcome)
 }
 
-fn refused(app: &App, visitor: &Visitor, problem: &Problem, form: Form) -> Response {
-    page_with(app, visitor, problem.status(), Some(Notice::bad(problem.to_string())), form)
-}
-
-fn page_with(
-    app: &App,
-    visitor: &Visitor,
-    status: StatusCode,
-    notice: Option<Notice>,
-    form: Form,
-) -> Response {
-    let people = match app.roster.people() {
-        Ok(people) => people,
-        Err(error) => return visitor.refuse(&error.into()),
-    };
+fn page_with(app: &App, visitor: &Visitor, outcome: Outcome) -> Result<Response, Problem> {
+    let Outcome { status, notice, form } = outcome;
+    let people = app.roster.people()?;
     let l = visitor.language;
     let rows = people.operators().map(|(name, it)| Row {
         name: name.to_string(),
@@ -107,5 +83,5 @@ fn page_with(
     });
     let operators = rows.collect();
     let roles = Role::ALL.map(|role| (role.as_str(), role_name(role, l))).into();
-    show_as(status, &Page { p: Frame::of(visitor, notice), operators, roles, form })
+    Ok(show_as(status, &Page { p: Frame::of(visitor, notice), operators, roles, form }))
 }

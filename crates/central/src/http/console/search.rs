@@ -1,15 +1,16 @@
 //! Bets by document or number.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use lottery::DrawId;
 use operators::Permission;
 use serde::Deserialize;
 
-use super::frame::{Frame, show};
-use super::visitor::Visitor;
+use super::frame::{Frame, show_as};
+use super::visitor::{Form, Outcome, Visitor};
 use crate::http::bets::{BetView, Sought, find};
+use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 
@@ -38,48 +39,50 @@ struct Page {
 pub(super) async fn page(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
-) -> Response {
-    if let Some(refused) = visitor.refused(Permission::SearchBets) {
-        return refused;
-    }
-    match searched(&app, &visitor, asked).await {
-        Ok(page) => show(&page),
-        Err(problem) => visitor.refuse(&problem),
-    }
-}
-
-async fn searched(app: &App, visitor: &Visitor, asked: Asked) -> Result<Page, Problem> {
-    let statuses = app.service.statuses().await?;
-    let (value, by_number) = (asked.value.trim().to_owned(), asked.by == "number");
-    let chosen = asked.draw.map(DrawId);
-    let (found, cursor) = match chosen.filter(|_| !value.is_empty()) {
-        None => (None, None),
-        Some(draw) => {
-            let sought = sought(by_number, &value, asked.cursor)?;
-            let part = find(app, &visitor.who, draw, sought).await?;
-            (Some(part.items), part.next)
+    InQuery(asked): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::SearchBets)?;
+    let (statuses, l) = (app.service.statuses().await?, visitor.language);
+    let (by_number, chosen) = (asked.by == "number", asked.draw.map(DrawId));
+    let value = asked.value.trim().to_owned();
+    let mut outcome = Outcome::default();
+    let (mut found, mut next) = (None, String::new());
+    if let Some(draw) = chosen.filter(|_| !value.is_empty()) {
+        match sought(by_number, &value, asked.cursor) {
+            None => {
+                let text = l.t("Un número se escribe con cifras.", "A number is digits only.");
+                outcome = Outcome::wrong(text, Form::default());
+            }
+            Some(sought) => match find(&app, &visitor.who, draw, sought).await {
+                Err(problem) => outcome = Outcome::refused(&problem, Form::default(), l),
+                Ok(part) => {
+                    let rest = |cursor: String| path_of(draw, &asked.by, &value, &cursor);
+                    next = part.next.map_or_else(String::new, rest);
+                    found = Some(part.items);
+                }
+            },
         }
-    };
-    let next = cursor.map_or_else(String::new, |cursor| {
-        let mut query = form_urlencoded::Serializer::new(String::from("/search?"));
-        let draw = chosen.map_or_else(String::new, |draw| draw.to_string());
-        query.append_pair("draw", &draw).append_pair("by", &asked.by);
-        query.append_pair("value", &value).append_pair("cursor", &cursor).finish()
-    });
+    }
     let draws = statuses
         .iter()
         .rev()
         .map(|status| (status.id.0, status.terms.name.to_string(), chosen == Some(status.id)));
     let draws = draws.collect();
-    Ok(Page { p: Frame::of(visitor, None), draws, by_number, value, found, next })
+    let p = Frame::of(&visitor, outcome.notice);
+    Ok(show_as(outcome.status, &Page { p, draws, by_number, value, found, next }))
 }
 
-fn sought(by_number: bool, value: &str, cursor: Option<String>) -> Result<Sought, Problem> {
+fn sought(by_number: bool, value: &str, cursor: Option<String>) -> Option<Sought> {
     if by_number {
-        let number = value.parse().map_err(|_| Problem::bad_request("a number is digits only"))?;
-        Ok(Sought::by(None, Some(number), cursor))
+        value.parse().ok().map(|number| Sought::by(None, Some(number), cursor))
     } else {
-        Ok(Sought::by(Some(value.to_owned()), None, cursor))
+        Some(Sought::by(Some(value.to_owned()), None, cursor))
     }
+}
+
+/// Where the search goes on.
+fn path_of(draw: DrawId, by: &str, value: &str, cursor: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::from("/search?"));
+    query.append_pair("draw", &draw.to_string()).append_pair("by", by);
+    query.append_pair("value", value).append_pair("cursor", cursor).finish()
 }

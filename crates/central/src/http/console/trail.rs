@@ -32,10 +32,9 @@ struct Row {
     why: String,
 }
 
-pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Response {
-    if let Some(refused) = visitor.refused(Permission::ReadAudit) {
-        return refused;
-    }
+pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
+    visitor.must(Permission::ReadAudit)?;
+    let _turn = app.reading().await;
     let latest = app.service.trail(0, VecDeque::new(), |latest: &mut VecDeque<Trace>, trace| {
         if latest.len() == TRAIL_SHOWN_MAX {
             latest.pop_front();
@@ -43,14 +42,9 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Response {
         latest.push_back(trace);
         ControlFlow::Continue(())
     });
-    match latest.await {
-        Err(_) => visitor.refuse(&Problem::unavailable("the ledger can't be read now")),
-        Ok(latest) => {
-            let l = visitor.language;
-            let events = latest.iter().rev().map(|trace| Row::of(trace, l)).collect();
-            show(&Page { p: Frame::of(&visitor, None), events })
-        }
-    }
+    let (latest, l) = (latest.await?, visitor.language);
+    let events = latest.iter().rev().map(|trace| Row::of(trace, l)).collect();
+    Ok(show(&Page { p: Frame::of(&visitor, None), events }))
 }
 
 impl Row {

@@ -33,11 +33,23 @@ pub(super) struct Step {
     pub(super) when: String,
 }
 
-/// The winners of one agency.
+/// Who won in a draw: so many agencies, with so many of their winners.
 pub(super) struct WinnersView {
+    pub(super) count: String,
+    pub(super) agencies: Vec<AgencyWinners>,
+    /// How many more agencies have winners.
+    pub(super) more: Option<String>,
+    /// The last agency shown.
+    pub(super) last: u32,
+}
+
+/// The winners of one agency, the first of them.
+pub(super) struct AgencyWinners {
     pub(super) agency: u32,
     pub(super) count: String,
     pub(super) documents: String,
+    /// How many more there are.
+    pub(super) more: Option<String>,
 }
 
 impl DrawView {
@@ -130,11 +142,35 @@ pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Language) -> S
     )
 }
 
-pub(super) fn winners(winners: &Winners, l: Language) -> Vec<WinnersView> {
-    let views = winners.iter().map(|(agency, of)| WinnersView {
-        agency: agency.0,
-        count: l.n(of.count()),
-        documents: of.iter().collect::<Vec<_>>().join(", "),
-    });
-    views.collect()
+impl WinnersView {
+    /// The agencies after this one, none of which is 0.
+    pub(super) fn of(
+        winners: &Winners,
+        after: u32,
+        agencies_max: usize,
+        documents_max: usize,
+        l: Language,
+    ) -> Self {
+        let mut rest = winners.iter().filter(|(agency, _)| agency.0 > after);
+        let shown = rest.by_ref().take(agencies_max);
+        let agencies: Vec<_> = shown
+            .map(|(agency, of)| {
+                let documents: Vec<_> = of.iter().take(documents_max).collect();
+                let more = of.count() - documents.len() as u64;
+                AgencyWinners {
+                    agency: agency.0,
+                    count: l.n(of.count()),
+                    documents: documents.join(", "),
+                    more: (more > 0).then(|| l.n(more)),
+                }
+            })
+            .collect();
+        let more = rest.count() as u64;
+        Self {
+            count: l.n(winners.count()),
+            last: agencies.last().map_or(after, |it| it.agency),
+            agencies,
+            more: (more > 0).then(|| l.n(more)),
+        }
+    }
 }

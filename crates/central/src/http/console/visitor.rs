@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::Method;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use lottery::{Act, Reason};
 use operators::Permission;
+use serde::de::DeserializeOwned;
 
-use super::frame::{Frame, Refusal};
+use super::frame::Notice;
 use super::language::Language;
+use super::{refusal, words};
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::{Who, csrf_token, identify, identify_watcher, is_csrf_token};
@@ -32,14 +35,19 @@ pub(super) struct Watcher(pub(super) Visitor);
 /// What a form says, sent from a page of this session.
 pub(super) struct Posted(pub(super) Visitor, pub(super) Form);
 
+/// What a page's path names.
+pub(super) struct At<T>(pub(super) T);
+
 /// The fields of a form.
 #[derive(Default)]
 pub(super) struct Form(BTreeMap<String, String>);
 
 impl Form {
     /// The fields of a body.
-    pub(super) fn parse(body: &[u8]) -> Self {
-        Self(form_urlencoded::parse(body).into_owned().collect())
+    pub(super) async fn read(body: Body) -> Result<Self, Problem> {
+        let bytes = to_bytes(body, HTTP_BODY_LEN_MAX).await;
+        let bytes = bytes.map_err(|_| Problem::too_long(HTTP_BODY_LEN_MAX))?;
+        Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
     }
 
     /// A field; empty when it is not there.
@@ -58,35 +66,63 @@ impl Form {
     }
 }
 
-impl Visitor {
-    fn of(parts: &Parts, who: Who) -> Result<Self, Problem> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let csrf = csrf_token(who.session()?).text();
-        Ok(Self { language: Language::of(&parts.headers), path, csrf, who })
+/// What came of a form, for the page that it was on.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) status: StatusCode,
+    pub(super) notice: Option<Notice>,
+    /// What the form is filled with when it is shown again.
+    pub(super) form: Form,
+}
+
+impl Outcome {
+    pub(super) fn done(text: &str) -> Self {
+        Self { notice: Some(Notice::good(text)), ..Self::default() }
     }
 
-    /// The page that says that they may not do that, if so it is.
-    pub(super) fn refused(&self, permission: Permission) -> Option<Response> {
-        self.who.must(permission).err().map(|problem| self.refuse(&problem))
+    /// The form is not filled in as it should be.
+    pub(super) fn wrong(text: &str, form: Form) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
     }
 
-    /// The page that shows a refusal.
-    pub(super) fn refuse(&self, problem: &Problem) -> Response {
-        Refusal::page(Frame::of(self, None), problem)
+    pub(super) fn refused(problem: &Problem, form: Form, l: Language) -> Self {
+        let notice = Some(Notice::bad(refusal::why(problem, l)));
+        Self { status: problem.status(), notice, form }
     }
 }
 
-fn to_log_in() -> Response {
-    Redirect::to("/login").into_response()
+impl Visitor {
+    /// Who asks with these headers for this path.
+    pub(super) fn of(app: &App, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
+        // Safe here for forms too: those are held against the session's other secret below.
+        Self::known(identify(app, headers, &Method::GET)?, headers, path)
+    }
+
+    fn known(who: Who, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
+        let csrf = csrf_token(who.session()?).text();
+        Ok(Self { language: Language::of(headers), path, csrf, who })
+    }
+
+    /// Whether they may do that.
+    pub(super) fn must(&self, permission: Permission) -> Result<(), Problem> {
+        self.who.must(permission)
+    }
+
+    /// Does what a form asks for.
+    pub(super) async fn act(&self, app: &App, why: Reason, act: Act, form: Form) -> Outcome {
+        match app.act(&self.who, why, act.clone()).await {
+            Ok(acted) => Outcome::done(words::acted(&act, acted, self.language)),
+            Err(problem) => Outcome::refused(&problem, form, self.language),
+        }
+    }
 }
 
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        // Safe here for forms too: those are held against the session's other secret below.
-        let who = identify(app, &parts.headers, &Method::GET).map_err(|_| to_log_in())?;
-        Self::of(parts, who).map_err(IntoResponse::into_response)
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Self::of(app, &parts.headers, path).map_err(turned_away)
     }
 }
 
@@ -94,8 +130,18 @@ impl FromRequestParts<App> for Watcher {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let who = identify_watcher(app, &parts.headers).map_err(|_| to_log_in())?;
-        Visitor::of(parts, who).map(Self).map_err(IntoResponse::into_response)
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let watching = identify_watcher(app, &parts.headers)
+            .and_then(|who| Visitor::known(who, &parts.headers, path));
+        watching.map(Self).map_err(turned_away)
+    }
+}
+
+/// Who is not logged in does that first.
+fn turned_away(problem: Problem) -> Response {
+    match problem.status() {
+        StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
+        _ => problem.into_response(),
     }
 }
 
@@ -105,13 +151,20 @@ impl FromRequest<App> for Posted {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
-        let bytes = to_bytes(body, HTTP_BODY_LEN_MAX).await;
-        let bytes = bytes.map_err(|_| visitor.refuse(&Problem::too_long(HTTP_BODY_LEN_MAX)))?;
-        let form = Form::parse(&bytes);
+        let form = Form::read(body).await.map_err(IntoResponse::into_response)?;
         let secret = visitor.who.session().map_err(IntoResponse::into_response)?;
         if !is_csrf_token(form.get("csrf"), secret) {
-            return Err(visitor.refuse(&Problem::csrf()));
+            return Err(Problem::csrf().into_response());
         }
         Ok(Self(visitor, form))
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let named = Path::<T>::from_request_parts(parts, app).await;
+        named.map(|Path(it)| Self(it)).map_err(|error| Problem::not_found(error.body_text()))
     }
 }

@@ -1,8 +1,13 @@
 //! What the domain says, in the languages of the console.
 
-use lottery::{Act, ActError, Acted, Actor, DrawState, DrawStatus, Event};
+use std::fmt;
 
+use lottery::{Act, Acted, Actor, DrawState, DrawStatus, Event};
+
+use super::frame::role_name;
 use super::language::Language;
+use crate::http::deed::{Deed, Note, Search};
+use crate::http::state::NOTES_TOPIC;
 
 /// Where a draw is.
 pub(super) fn state(status: &DrawStatus, l: Language) -> &'static str {
@@ -51,48 +56,6 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Language) -> &'static str {
     }
 }
 
-/// Why an act was refused.
-pub(super) fn refused(error: &ActError, l: Language) -> String {
-    if !l.is_spanish() {
-        return format!("{}.", capitalized(&error.to_string()));
-    }
-    match error {
-        ActError::UnknownDraw(draw) => format!("No hay un sorteo {draw}."),
-        ActError::NameTaken => "Ya hay un sorteo con ese nombre; elija otro.".to_owned(),
-        ActError::Schedule => {
-            "Un sorteo abre antes de cerrar, y cierra en el futuro; revise los horarios.".to_owned()
-        }
-        ActError::Automatic => {
-            "Este sorteo va solo: se hace cuando todas sus agencias terminan.".to_owned()
-        }
-        ActError::State { .. } => {
-            "El sorteo ya no está en ese paso; vea en qué estado está.".to_owned()
-        }
-        ActError::ReasonNeeded(unfinished) => {
-            let missing = match unfinished.agencies {
-                0 => String::new(),
-                1 => " Falta que termine una agencia.".to_owned(),
-                many => format!(" Falta que terminen {} agencias.", l.n(many)),
-            };
-            let early = unfinished.closes_at.map_or_else(String::new, |at| {
-                format!(" El cierre está previsto para el {}.", l.time(at))
-            });
-            format!("Para cerrar ahora hay que decir el motivo.{missing}{early}")
-        }
-        ActError::NotTime => "Todavía no es hora.".to_owned(),
-        ActError::NumberRange { number, range } => {
-            format!("El número {number} está fuera del rango {range} de este sorteo.")
-        }
-        ActError::EnteredBefore(who) => {
-            format!("{who} ya ingresó el número; ahora debe hacerlo otro operador.")
-        }
-        ActError::NotForTheClock => "Esto lo hace una persona.".to_owned(),
-        ActError::Store(_) => {
-            "El libro no acepta nada ahora; el registro del central dice por qué.".to_owned()
-        }
-    }
-}
-
 /// Who did something.
 pub(super) fn actor(by: &Actor, l: Language) -> String {
     match by {
@@ -103,7 +66,7 @@ pub(super) fn actor(by: &Actor, l: Language) -> String {
 
 /// Who did what, in an event that is no batch.
 pub(super) fn event(event: &Event, l: Language) -> (String, String) {
-    let central = || l.t("el central", "the central").to_owned();
+    let central = || l.t("la central", "the central").to_owned();
     match event {
         Event::DrawOpened { draw, terms } => {
             let what = l.t("abrió el sorteo que va solo", "opened the draw that goes by itself");
@@ -152,12 +115,55 @@ fn act(act: &Act, l: Language) -> String {
             let what = l.t("registró la agencia", "registered agency");
             format!("{what} {} «{}», {}, {state}", it.agency, it.name, it.place)
         }
-        Act::Note { topic, text } => format!("{topic}: {text}"),
+        Act::Note { topic, text } => note(topic.as_str(), text.as_str(), l),
     }
 }
 
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + characters.as_str()
+/// A note: the words of its deed, or else those on record.
+fn note(topic: &str, text: &str, l: Language) -> String {
+    match Some(text).filter(|_| topic == NOTES_TOPIC).and_then(Note::parse) {
+        None => format!("{topic}: {text}"),
+        Some(Note { token: None, deed }) => self::deed(&deed, l),
+        Some(Note { token: Some(token), deed }) => {
+            let with = l.t("con el token", "with token");
+            format!("{with} {token}: {}", self::deed(&deed, l))
+        }
+    }
+}
+
+fn deed(deed: &Deed, l: Language) -> String {
+    let to = |spanish, english, name: &str| format!("{} {name}", l.t(spanish, english));
+    match deed {
+        Deed::LogIn => l.t("ingresó", "logged in").to_owned(),
+        Deed::LogOut => l.t("salió", "logged out").to_owned(),
+        Deed::AddOperator { name, role } => {
+            let added = to("agregó a", "added", name);
+            format!("{added} {} {}", l.t("como", "as"), role_name(*role, l))
+        }
+        Deed::DisableOperator { name } => to("deshabilitó a", "disabled", name),
+        Deed::EnableOperator { name } => to("habilitó a", "enabled", name),
+        Deed::ChangePassword { name } => {
+            to("cambió la contraseña de", "changed the password of", name)
+        }
+        Deed::GiveToken { role, days, quoted_label } => {
+            let given = to("se dio un token de", "got a token of a", role_name(*role, l));
+            format!("{given}, {days} {}: {quoted_label}", l.t("días", "days"))
+        }
+        Deed::RevokeToken { id } => to("revocó el token", "revoked token", &id.to_string()),
+        Deed::SearchBets(Search { draw, document, number, agency, after }) => {
+            let what = l.t("buscó apuestas del sorteo", "searched bets of draw");
+            let of = |what: &str, of: &dyn fmt::Display| format!(", {what} {of}");
+            let document = document.as_ref().map(|it| of(l.t("documento", "document"), it));
+            let number = number.as_ref().map(|it| of(l.t("número", "number"), it));
+            let agency = agency.as_ref().map(|it| of(l.t("agencia", "agency"), it));
+            let after = Some(after).filter(|it| **it > 0);
+            let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
+            let parts: String = [document, number, agency, after].into_iter().flatten().collect();
+            format!("{what} {draw}{parts}")
+        }
+        Deed::ExportBets { draw, name } => {
+            let what = l.t("exportó las apuestas del sorteo", "exported the bets of draw");
+            format!("{what} {draw} «{name}»")
+        }
+    }
 }

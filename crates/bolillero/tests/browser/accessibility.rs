@@ -1,0 +1,133 @@
+//! Every page, for who does not see it as most do: axe-core finds nothing against WCAG 2.2 AA, in
+//! both languages, light and dark, on a desktop and on a phone; and no page is wider than a phone.
+
+use serde_json::json;
+
+use crate::console::{Console, Look};
+use crate::setting::{PASSWORD, Setting};
+use crate::support::agency;
+
+/// While there is nothing yet.
+const EMPTY: &[&str] = &["/", "/draws", "/agencies", "/search", "/audit"];
+
+/// Once there is a draw in each state, the first one published.
+const FULL: &[&str] = &[
+    "/",
+    "/?draw=1",
+    "/?draw=3",
+    "/draws",
+    "/draws/1",
+    "/draws/2",
+    "/draws/3",
+    "/draws/4",
+    "/draws/5",
+    "/draws/1/winners",
+    "/draws/1/winners/1",
+    "/draws/2/winners/9",
+    "/draws/1/acta",
+    "/draws/5/acta",
+    "/agencies",
+    "/search?draw=1&by=number&value=",
+    "/search?draw=1&by=document&value=0",
+    "/search?draw=1&by=number&value=x",
+    "/audit",
+    "/operators",
+    "/nothing",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: cargo xtask browser"]
+async fn every_page_is_accessible() {
+    let setting = Setting::start(2_000);
+    let axe = std::env::var_os("AXE").expect("cargo xtask browser says where axe-core is");
+    let axe = std::fs::read_to_string(axe).unwrap();
+    let console = Console::open(&setting.http, "es-AR", Look::DESKTOP).await;
+    let mut found = looked_at(&console, &axe, "entrance", &["/login"]).await;
+    console.go("/login").await;
+    console.log_in("ana", PASSWORD).await;
+    console.sees("Todavía no hay ningún sorteo").await;
+    found.extend(looked_at(&console, &axe, "empty", EMPTY).await);
+    make_draws(&console, &setting).await;
+    let winning = &setting.bets.winning_number;
+    let full = FULL.iter().map(|path| match path.strip_suffix("value=") {
+        Some(path) => format!("{path}value={winning}"),
+        None => (*path).to_owned(),
+    });
+    let full: Vec<_> = full.collect();
+    let full: Vec<_> = full.iter().map(String::as_str).collect();
+    found.extend(looked_at(&console, &axe, "full", &full).await);
+    console.close().await;
+    assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
+}
+
+/// What is wrong with these pages.
+async fn looked_at(console: &Console, axe: &str, group: &str, paths: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for language in ["en", "es"] {
+        console.go(&format!("/language/{language}")).await;
+        for path in paths {
+            console.go(path).await;
+            console.load(axe).await;
+            for look in Look::ALL {
+                console.appear(look).await;
+                let place = format!("{language} {} {path}", look.name);
+                let violations = console.violations().await;
+                found.extend(violations.into_iter().map(|it| format!("{place}: {it}")));
+                if !console.is_as_wide_as_the_window().await {
+                    found.push(format!("{place}: wider than the window"));
+                }
+                if language == "es" {
+                    let name = path.replace(['/', '?', '='], "-");
+                    console.shoot(&format!("{group}{name}-{}", look.name)).await;
+                }
+            }
+        }
+    }
+    console.appear(Look::DESKTOP).await;
+    found
+}
+
+/// A draw in each state, by the API.
+async fn make_draws(console: &Console, setting: &Setting) {
+    for (number, name) in [(1, "La Suerte"), (2, "El Trébol de la Avenida San Martín")] {
+        let place = json!({ "name": name, "place": "Villa Carlos Paz" });
+        console.api("PUT", &format!("/agencies/{number}"), &place).await;
+    }
+    console.api("POST", "/agencies/2/disable", &json!({ "why": "prueba" })).await;
+    console.api("POST", "/agencies/2/enable", &json!({})).await;
+    let announce = async |name: &str| {
+        let agencies = json!([{ "first": 1, "last": 2 }]);
+        let times = json!("2030-11-24T21:00:00Z");
+        let draw = json!({ "name": name, "agencies": agencies, "closes_at": times });
+        console.api("POST", "/draws", &draw).await;
+    };
+    let step = async |draw: u32, step: &str| {
+        let path = format!("/draws/{draw}/{step}");
+        console.api("POST", &path, &json!({ "why": "prueba" })).await;
+    };
+    announce("Quiniela nocturna").await;
+    step(1, "open").await;
+    let address = &setting.central.address;
+    let agencies = [1, 2].map(|id| agency(id, address, setting.bets.file(id), &[]));
+    while console.api("GET", "/draws/1", &json!(null)).await["agencies_finished"] != 2 {}
+    for (draw, name) in [(2, "Vespertina"), (3, "Matutina"), (4, "Anunciada"), (5, "Primera")] {
+        announce(name).await;
+        if draw != 4 {
+            step(draw, "open").await;
+        }
+    }
+    for draw in [1, 2, 5] {
+        step(draw, "close").await;
+    }
+    let winning: u32 = setting.bets.winning_number.parse().unwrap();
+    for name in ["eva", "ana"] {
+        let login = json!({ "name": name, "password": PASSWORD });
+        console.api("POST", "/session", &login).await;
+        for draw in [1, 2] {
+            let path = format!("/draws/{draw}/number");
+            console.api("POST", &path, &json!({ "number": winning })).await;
+        }
+    }
+    step(1, "publish").await;
+    agencies.into_iter().for_each(|it| assert_eq!(it.ended().code, Some(0)));
+}

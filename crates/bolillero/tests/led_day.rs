@@ -1,0 +1,112 @@
+//! A day led by operators, the central killed after every answer that they get.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::http::{Answer, Http, add_operator};
+use support::{Bets, Central, agency, exported_draw, free_address, run_well, str};
+
+/// Small batches, so that a day takes long enough to be interrupted.
+const SLOWLY: &[&str] = &["--batch-max-bets", "4"];
+
+struct Day {
+    data: PathBuf,
+    address: String,
+    /// Who did what with which outcome, as it should be on record.
+    done: Vec<String>,
+}
+
+impl Day {
+    fn central(&self) -> (Central, Http) {
+        let mut central = Central::start(&self.data, &self.address, &["--http", "127.0.0.1:0"]);
+        let http = Http::of(&mut central);
+        (central, http)
+    }
+
+    /// One act on a central that is killed as soon as it has answered.
+    fn act(&mut self, who: &str, method: &str, path: &str, body: &Value, done: &str) -> Answer {
+        let (central, http) = self.central();
+        let path = format!("/api/v1/{path}");
+        let answer = http.log_in(who).ask(method, &path, &body.to_string());
+        central.process.kill();
+        assert!(answer.status < 300, "{answer:?}");
+        self.done.push(format!("operator {who}: {done}"));
+        answer
+    }
+}
+
+/// What operators did but for logging in, and the draw, as `audit` prints it without the times.
+fn on_record(data: &Path) -> Vec<String> {
+    let printed = run_well(&["audit", "--data", str(data)]);
+    let told = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
+    let told = told.map(|words| words.join(" "));
+    told.filter(|it| !it.starts_with("agency") && !it.ends_with("log in")).collect()
+}
+
+#[test]
+fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 3_000);
+    let mut day =
+        Day { data: folder.path().join("data"), address: free_address(), done: Vec::new() };
+    add_operator(&day.data, "ana", "operator");
+    add_operator(&day.data, "eva", "admin");
+    for number in 1..=5 {
+        let body = json!({ "name": format!("Agencia {number}"), "place": "Rosario" });
+        let done = format!("registered agency {number} \"Agencia {number}\", Rosario, enabled");
+        day.act("ana", "PUT", &format!("agencies/{number}"), &body, &done);
+    }
+    let body = json!({ "name": "nocturna", "numbers": { "min": 0, "max": 9999 } });
+    let done = "announced draw 1 \"nocturna\", agencies 1-5, numbers 0-9999, opens -, closes -";
+    day.act("ana", "POST", "draws", &body, done);
+    day.act("eva", "POST", "draws/1/open", &json!({}), "opened draw 1 \"nocturna\"");
+
+    // Agencies send all day; the central is killed twice meanwhile.
+    let (mut central, _) = day.central();
+    let agencies = (1..=5).map(|id| agency(id, &day.address, bets.file(id), SLOWLY));
+    let agencies: Vec<_> = agencies.collect();
+    central.process.wait_for_many("apuesta_recibida | result: success", 60);
+    central.process.kill();
+    let (central, http) = day.central();
+    let ana = http.log_in("ana");
+    let finished = || ana.ask("GET", "/api/v1/draws/1", "").json()["agencies_finished"] == 5;
+    assert!((0..50_000).any(|_| finished()), "{:?}", ana.ask("GET", "/api/v1/draws/1", ""));
+    central.process.kill();
+
+    day.act("eva", "POST", "draws/1/close", &json!({}), "closed draw 1 \"nocturna\"");
+    let number: u32 = bets.winning_number.parse().unwrap();
+    for (who, number, outcome) in [
+        ("ana", number + 1, "awaited"),
+        ("eva", number, "differ"),
+        ("eva", number, "awaited"),
+        ("ana", number, "agree"),
+    ] {
+        let body = json!({ "number": number });
+        let done = "entered a number for draw 1 \"nocturna\"";
+        let answer = day.act(who, "POST", "draws/1/number", &body, done);
+        assert_eq!(answer.json()["outcome"], outcome);
+    }
+    let made = format!("winning number {number}, {} bets took part", bets.count());
+    day.done.push(format!("central: made draw 1 \"nocturna\": {made}"));
+    let why = json!({ "why": "con escribano" });
+    let done = "published draw 1 \"nocturna\" (con escribano)";
+    day.act("ana", "POST", "draws/1/publish", &why, done);
+
+    let (central, _) = day.central();
+    for (id, process) in (1..).zip(agencies) {
+        let ended = process.ended();
+        assert_eq!(ended.code, Some(0), "agency {id}: {:#?}", ended.log);
+        let mut told: Vec<_> = ended.stdout.lines().collect();
+        let mut expected = bets.winners(id);
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "agency {id}");
+    }
+    assert_eq!(central.process.terminate().code, Some(0));
+    bets.are_all_in(&exported_draw(&day.data, "nocturna"));
+    assert_eq!(on_record(&day.data), day.done);
+}

@@ -1,0 +1,98 @@
+//! What operators ask of a central over HTTP.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Central, run_well, str, with_input};
+
+/// The central's HTTP, and what is shown to be let in.
+pub struct Http {
+    pub address: String,
+    credentials: Vec<String>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: String,
+}
+
+/// Adds an operator, whose password is their name and some more.
+pub fn add_operator(data: &Path, name: &str, role: &str) {
+    let args = ["operator", "add", name, "--role", role, "--data", str(data)];
+    let added = with_input(&[&args[..], &["--password-stdin"]].concat(), &password(name));
+    assert!(added.status.success(), "{added:?}");
+}
+
+fn password(name: &str) -> String {
+    format!("the password of {name}\n")
+}
+
+impl Http {
+    /// Nobody yet. The central was started with `--http`.
+    pub fn of(central: &mut Central) -> Self {
+        let logged = central.process.log.iter().find(|line| line.contains("escuchar_http"));
+        let logged = logged.cloned().unwrap_or_else(|| central.process.wait_for("escuchar_http"));
+        let address = logged.split("direccion: ").nth(1).unwrap().to_owned();
+        Self { address, credentials: Vec::new() }
+    }
+
+    /// An operator, by a new token. The central must not be running.
+    pub fn new_token(data: &Path, name: &str) -> String {
+        let give = ["operator", "token", name, "--label", "test", "--days", "1"];
+        let printed = run_well(&[&give[..], &["--data", str(data)]].concat());
+        printed.trim_end().to_owned()
+    }
+
+    pub fn by_token(self, token: &str) -> Self {
+        let credentials = vec![format!("Authorization: Bearer {token}")];
+        Self { credentials, ..self }
+    }
+
+    /// The same central for an operator of [`add_operator`], by a session.
+    pub fn log_in(&self, name: &str) -> Self {
+        let nobody = Self { address: self.address.clone(), credentials: Vec::new() };
+        let login = json!({ "name": name, "password": password(name).trim_end() });
+        let answer = nobody.ask("POST", "/api/v1/session", &login.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let cookie = answer.head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).unwrap();
+        let secret = answer.json()["csrf_token"].as_str().unwrap().to_owned();
+        let credentials = vec![format!("Cookie: {cookie}"), format!("X-CSRF-Token: {secret}")];
+        Self { credentials, ..nobody }
+    }
+
+    /// The bytes of a request, for who does not wait for the answer.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> String {
+        let mut head = vec![
+            format!("{method} {path} HTTP/1.1"),
+            "Host: x".to_owned(),
+            "Connection: close".to_owned(),
+            "Content-Type: application/json".to_owned(),
+            format!("Content-Length: {}", body.len()),
+        ];
+        head.extend(self.credentials.iter().cloned());
+        format!("{}\r\n\r\n{body}", head.join("\r\n"))
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(self.request(method, path, body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+}

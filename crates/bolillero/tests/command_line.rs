@@ -84,7 +84,9 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = ["serve", "--agencies", "1", "--data", str(&data), "--listen"];
-    let unusable: [(&[&str], &str); 8] = [
+    let unusable: [(&[&str], &str); 10] = [
+        (&["--http-origin", "lottery.example"], "such as https://lottery.example"),
+        (&["--http-origin", "https://lottery.example"], "--http, which is not given"),
         (&["--window", "0"], "window"),
         (&["--frame-len-max", "10"], "10"),
         (&["--connections-max", "0"], "at least one connection"),
@@ -107,6 +109,24 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
     // One of the documentation's addresses: no system here has it.
     refused(&[&serve[..], &["192.0.2.1:9"]].concat(), 1, &["can't listen on 192.0.2.1:9"]);
     assert!(!data.exists());
+}
+
+#[test]
+fn a_console_that_others_can_reach_without_encryption_is_warned_of() {
+    let (encrypted, plain) = ("https://lottery.example", "http://lottery.example");
+    for (http, origin, is_warned) in [
+        ("127.0.0.1:0", None, false),
+        ("0.0.0.0:0", None, true),
+        ("0.0.0.0:0", Some(plain), true),
+        ("0.0.0.0:0", Some(encrypted), false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut more = vec!["--http", http];
+        more.extend(origin.into_iter().flat_map(|origin| ["--http-origin", origin]));
+        let central = Central::start(folder.path(), "127.0.0.1:0", &more);
+        let mut warnings = central.process.log.iter().filter(|line| line.contains("passwords"));
+        assert_eq!(warnings.next().is_some(), is_warned, "{more:?}: {:#?}", central.process.log);
+    }
 }
 
 #[test]

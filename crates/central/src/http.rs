@@ -19,6 +19,7 @@
 //! problem       every refusal, as RFC 9457 says
 //! board         what a live board shows, looked at once a second
 //! console       pages for operators
+//! origin        how browsers reach the central
 //! input, page   bodies and parameters of requests; lists in parts
 //! time          moments as they are written
 //! ```
@@ -48,6 +49,7 @@ mod guard;
 mod health;
 mod input;
 mod lines;
+mod origin;
 mod page;
 mod people;
 mod problem;
@@ -58,7 +60,6 @@ mod time;
 mod who;
 mod winners;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -67,13 +68,15 @@ use tokio::net::TcpListener;
 use crate::limits::HttpLimits;
 pub use api::openapi;
 pub(crate) use face::HttpFace;
+pub use origin::{Origin, OriginError};
 
 /// What operators are served with.
 pub struct HttpOptions {
     /// Where they connect to.
     pub listener: TcpListener,
-    /// Its address: on the loopback, cookies are sent without encryption too.
-    pub address: SocketAddr,
+    /// How browsers reach it, if that was said: what pages of elsewhere send is told by it, and
+    /// with encryption cookies are never sent without.
+    pub origin: Option<Origin>,
     /// The folder that the file of operators is in.
     pub data: PathBuf,
     /// What the central's machine is asked for.

@@ -174,8 +174,7 @@ impl Stamp {
 }
 
 /// Whoever owns the folder may have put anything in the lock's place, and an administrator's
-/// command must not give it to them: no link is followed, and only what was made here is given
-/// away.
+/// command must not give it to them: no link is followed, only what was made here is given away.
 fn open_lock(path: &Path, folder: &Path) -> io::Result<File> {
     match new_file(path, folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

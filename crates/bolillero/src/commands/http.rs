@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use central::{GroupCounts, Host, HttpLimits, HttpOptions};
+use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin};
 use ledger::Groups;
 use tokio::net::TcpSocket;
 
@@ -19,6 +19,7 @@ const ACCEPT_QUEUE_MAX: u32 = 128;
 pub(super) struct Bound {
     socket: TcpSocket,
     listen: String,
+    origin: Option<Origin>,
     data: PathBuf,
 }
 
@@ -28,25 +29,31 @@ struct Machine {
 }
 
 /// Takes the address.
-pub(super) async fn bound(listen: &str, data: &Path) -> Result<Bound, Ending> {
+pub(super) async fn bound(
+    listen: &str,
+    origin: Option<Origin>,
+    data: &Path,
+) -> Result<Bound, Ending> {
     let socket = listening::bound(listen).await?;
-    Ok(Bound { socket, listen: listen.to_owned(), data: data.to_owned() })
+    Ok(Bound { socket, listen: listen.to_owned(), origin, data: data.to_owned() })
 }
 
 impl Bound {
     /// Listens. To be called once the data folder is there.
     pub(super) fn options(self, groups: &Arc<Groups>) -> anyhow::Result<HttpOptions> {
-        let Self { socket, listen, data } = self;
+        let Self { socket, listen, origin, data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| listening::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
         tracing::info!(action = "escuchar_http", result = "success", direccion = %address);
-        if !address.ip().is_loopback() {
-            let advice = "not encrypted: let a proxy with TLS stand before it";
+        let is_encrypted = origin.as_ref().is_some_and(Origin::is_encrypted);
+        if !(is_encrypted || address.ip().to_canonical().is_loopback()) {
+            let advice = "not encrypted, passwords included: let a proxy with TLS stand before it, \
+                          and give --http-origin https://HOST";
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
         let host = Arc::new(Machine { data: data.clone(), groups: Arc::clone(groups) });
-        Ok(HttpOptions { listener, address, data, host, limits: HttpLimits::default() })
+        Ok(HttpOptions { listener, origin, data, host, limits: HttpLimits::default() })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use central::limits::TURNED_AWAY_MAX;
-use central::{Central, Clock, Limits, Mode, Options};
+use central::{Central, Clock, Limits, Mode, Options, Origin};
 use clap::Args;
 use ledger::Ledger;
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
@@ -30,7 +30,8 @@ Examples:
   bolillero serve --listen 127.0.0.1:12345 --data ./data --agencies 5
   bolillero serve --tls-listen 0.0.0.0:12346 --tls-cert central.crt --tls-key central.key \
     --tls-agencies-ca ca.crt --tls-revoked crl.pem --data ./data --agencies 5
-  bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080
+  bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080 \
+    --http-origin https://lottery.example
 
 A configuration file holds the same settings with _ for -:
   listen = \"127.0.0.1:12345\"
@@ -96,6 +97,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_HTTP", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<String>,
+
+    /// How browsers reach --http, by the proxy before it: https://lottery.example. Its cookies are
+    /// then sent encrypted or not at all, and forms from elsewhere are refused.
+    #[arg(long, env = "BOLILLERO_HTTP_ORIGIN", value_name = "https://HOST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_origin: Option<Origin>,
 
     /// Folder of the ledger; made when it is missing, for its owner alone.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
@@ -210,7 +217,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
     let http = match &settings.http {
-        Some(http) => Some(runtime.block_on(http::bound(http, &data))?),
+        Some(http) => {
+            let origin = settings.http_origin.clone();
+            Some(runtime.block_on(http::bound(http, origin, &data))?)
+        }
         None => None,
     };
     let ledger = Arc::new(open_ledger(&data, ledger_options)?);
@@ -359,6 +369,11 @@ impl ServeArgs {
     fn options(&self) -> Result<Options, Ending> {
         let limits = self.limits();
         limits.check().map_err(Ending::wrong)?;
+        if self.http_origin.is_some() && self.http.is_none() {
+            return Err(Ending::wrong(
+                "--http-origin is how browsers reach --http, which is not given",
+            ));
+        }
         Ok(Options {
             mode: self.mode()?,
             winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::driver::with_input;
-use crate::support::{Bets, Central, str};
+use crate::support::{Bets, Central, free_address, str};
 
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "una clave bien larga";
@@ -29,9 +29,10 @@ impl Setting {
             let add = ["operator", "add", name, "--role", role, "--data", str(&data)];
             with_input(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
         }
-        let central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
-        let line = central.process.log.iter().find(|line| line.contains("action: escuchar_http"));
-        let http = line.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+        // Said, so that the browser's forms are held against where they come from.
+        let http = free_address();
+        let reached = ["--http", &http, "--http-origin", &format!("http://{http}")];
+        let central = Central::start(&data, "127.0.0.1:0", &reached);
         Self { central, http, data, bets, folder }
     }
 }

@@ -102,7 +102,8 @@ fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
     let components = description.components.get_or_insert_default();
     let cookie = ApiKeyValue::with_description(
         COOKIE,
-        "Of POST /api/v1/session. Changes need the header X-CSRF-Token beside it.",
+        "Of POST /api/v1/session; its name begins with `__Host-` where `serve --http-origin` is \
+         encrypted. Changes need the header X-CSRF-Token beside it.",
     );
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();

@@ -51,14 +51,13 @@ impl HttpFace {
         clock: Arc<dyn Clock>,
         options: HttpOptions,
     ) -> io::Result<Self> {
-        let HttpOptions { listener, address, data, host, limits } = options;
+        let HttpOptions { listener, origin, data, host, limits } = options;
         let places = Places::new(limits.connections_max, limits.connections_per_address_max);
-        let secure_cookies = !address.ip().is_loopback();
         let roster = Roster::in_folder(&data);
         let service = Arc::clone(service);
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
         let stops = stopping.clone();
-        let app = State::new(service, clock, host, roster, limits, secure_cookies, stops);
+        let app = State::new(service, clock, host, roster, limits, origin, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
         let thread = Thread::start()?;
         Ok(Self { app, router, listener, places, tasks, thread, stopping, cut })

@@ -12,7 +12,7 @@ use crate::http::state::App;
 use crate::http::who::identify;
 
 /// What browsers are told of every answer: pages are made of what comes from here, are framed by
-/// nobody and send nothing elsewhere.
+/// nobody and send nothing elsewhere. Here they say where they come from.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -20,7 +20,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
          'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
@@ -29,8 +29,12 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     use axum::response::IntoResponse as _;
     let reader = Reader::of(&request);
-    let answer = tokio::time::timeout(app.limits.request_time_max, next.run(request)).await;
-    let answer = answer.unwrap_or_else(|_| Problem::timed_out().into_response());
+    let answer = if is_sent_from_elsewhere(&app, &request) {
+        Problem::sent_from_elsewhere(app.origin.as_ref()).into_response()
+    } else {
+        let answered = tokio::time::timeout(app.limits.request_time_max, next.run(request)).await;
+        answered.unwrap_or_else(|_| Problem::timed_out().into_response())
+    };
     let mut answer = match reader {
         Some(reader) => reader.read(&app, answer),
         None => answer,
@@ -42,6 +46,16 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let kept = headers.entry(header::CACHE_CONTROL);
     kept.or_insert(HeaderValue::from_static("no-store"));
     answer
+}
+
+/// Whether a browser says that a page of elsewhere has it ask for a change, or for a session.
+fn is_sent_from_elsewhere(app: &App, request: &Request) -> bool {
+    let said = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
+    let site = said(HeaderName::from_static("sec-fetch-site"));
+    let of_other_site = site.is_some_and(|site| ![&b"same-origin"[..], b"none"].contains(&site));
+    let origins = app.origin.as_ref().zip(said(header::ORIGIN));
+    let of_other_origin = origins.is_some_and(|(ours, said)| ours.as_str().as_bytes() != said);
+    !request.method().is_safe() && (of_other_site || of_other_origin)
 }
 
 /// Whatever no handler answers. Who is nobody does not learn what there is below the API.

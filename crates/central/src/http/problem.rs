@@ -14,6 +14,8 @@ use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use crate::http::origin::Origin;
+
 /// Why a request was refused.
 #[derive(Clone, Debug, Serialize, ToSchema, Error)]
 #[error("{title}: {detail}")]
@@ -40,7 +42,11 @@ pub(crate) struct Problem {
 pub(super) enum Cause {
     Permission(Permission),
     Csrf,
-    Attempts { wait_seconds: u64 },
+    /// Where pages of the central are, if that is known.
+    Elsewhere(Option<Origin>),
+    Attempts {
+        wait_seconds: u64,
+    },
     Login,
     SearchedEarly,
     TooManyExports,
@@ -118,6 +124,18 @@ impl Problem {
         let status = StatusCode::FORBIDDEN;
         Self::new(status, "csrf", "No proof of the page's origin", detail, remedy)
             .because(Cause::Csrf)
+    }
+
+    /// A page of somebody else's asks.
+    pub(super) fn sent_from_elsewhere(origin: Option<&Origin>) -> Self {
+        let detail = "the browser says that a page of elsewhere sent this";
+        let remedy = match origin {
+            Some(origin) => format!("do it from {origin}, the --http-origin of this central"),
+            None => "do it from a page of this central".to_owned(),
+        };
+        let status = StatusCode::FORBIDDEN;
+        Self::new(status, "sent-from-elsewhere", "Sent from elsewhere", detail, remedy)
+            .because(Cause::Elsewhere(origin.cloned()))
     }
 
     /// Too often.

@@ -13,7 +13,7 @@ use crate::http::deed::Deed;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
-use crate::http::who::{COOKIE, Peer, Who, csrf_token};
+use crate::http::who::{Peer, Who, cookie_name, csrf_token};
 use crate::places::counted_as;
 
 /// Who wants to log in.
@@ -157,8 +157,8 @@ fn log_refused(name: &str, peer: std::net::IpAddr, why: &str) {
 }
 
 fn set_cookie(app: &AppState, value: &str, more: &str) -> HeaderValue {
-    let secure = if app.secure_cookies { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}");
+    let (name, secure) = (cookie_name(app), if app.is_encrypted() { "; Secure" } else { "" });
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}");
     HeaderValue::from_str(&cookie).expect("it is made of visible characters")
 }
 

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::http::Host;
 use crate::http::board::Lookout;
 use crate::http::deed::{Deed, Note};
+use crate::http::origin::Origin;
 use crate::http::problem::Problem;
 use crate::http::who::{By, Who};
 use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
@@ -32,8 +33,8 @@ pub(super) struct State {
     pub(super) host: Arc<dyn Host>,
     pub(super) roster: Arc<Roster>,
     pub(super) limits: HttpLimits,
-    /// Whether cookies may only be sent with encryption.
-    pub(super) secure_cookies: bool,
+    /// How browsers reach the central.
+    pub(super) origin: Option<Origin>,
     pub(super) lookout: Lookout,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
@@ -51,7 +52,7 @@ impl State {
         host: Arc<dyn Host>,
         roster: Roster,
         limits: HttpLimits,
-        secure_cookies: bool,
+        origin: Option<Origin>,
         stopping: CancellationToken,
     ) -> App {
         Arc::new(Self {
@@ -61,7 +62,7 @@ impl State {
             host,
             roster: Arc::new(roster),
             limits,
-            secure_cookies,
+            origin,
             sessions: Mutex::default(),
             attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
@@ -69,6 +70,11 @@ impl State {
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             stopping,
         })
+    }
+
+    /// Whether browsers reach the central with encryption.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.origin.as_ref().is_some_and(Origin::is_encrypted)
     }
 
     pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {

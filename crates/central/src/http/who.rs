@@ -15,10 +15,12 @@ use axum::response::Response;
 use operators::{Bearer, Name, People, Permission, Role, Secret, SessionUser, TokenId};
 
 use crate::http::problem::Problem;
-use crate::http::state::App;
+use crate::http::state::{App, State as AppState};
 
 /// The cookie that holds a session's secret.
 pub(super) const COOKIE: &str = "bolillero_session";
+/// The same where browsers come with encryption: they take it from nobody else, nor without.
+const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session";
 /// The header that holds its other secret.
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_PURPOSE: &str = "bolillero csrf";
@@ -80,7 +82,7 @@ pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Resul
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         return by_token(app, given.as_bytes());
     }
-    let secret = cookie(headers).ok_or_else(shows_nothing)?;
+    let secret = cookie(app, headers).ok_or_else(shows_nothing)?;
     let user = app.sessions().user(&secret, moment()).cloned();
     let who = by_session(app, secret.clone(), user)?;
     if !method.is_safe() && !proves_origin(headers, &secret) {
@@ -91,7 +93,7 @@ pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Resul
 
 /// Who watches with these headers: that does not keep their session alive.
 pub(super) fn identify_watcher(app: &App, headers: &HeaderMap) -> Result<Who, Problem> {
-    watching(app, cookie(headers).ok_or_else(shows_nothing)?)
+    watching(app, cookie(app, headers).ok_or_else(shows_nothing)?)
 }
 
 /// A session's other secret.
@@ -138,10 +140,15 @@ fn moment() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-fn cookie(headers: &HeaderMap) -> Option<Secret> {
+/// The name of the cookie that holds a session's secret.
+pub(super) fn cookie_name(app: &AppState) -> &'static str {
+    if app.is_encrypted() { ENCRYPTED_COOKIE } else { COOKIE }
+}
+
+fn cookie(app: &App, headers: &HeaderMap) -> Option<Secret> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
-    let (_, secret) = pairs.find(|(name, _)| name.trim() == COOKIE)?;
+    let (_, secret) = pairs.find(|(name, _)| name.trim() == cookie_name(app))?;
     Secret::parse(secret.trim())
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct As {
     pub(crate) cookie: Option<String>,
     pub(crate) csrf: Option<String>,
     pub(crate) token: Option<String>,
+    /// Lines of the head besides.
+    pub(crate) more: String,
 }
 
 #[derive(Debug)]
@@ -106,7 +108,7 @@ fn head(who: &As, method: &str, path: &str) -> String {
     if let Some(token) = &who.token {
         head += &format!("Authorization: Bearer {token}\r\n");
     }
-    head
+    head + &who.more
 }
 
 /// Sends bytes as they are, and reads the answer to its end.

@@ -122,7 +122,7 @@ async fn browsers_are_told_to_keep_frame_and_run_nothing() {
         assert!(policy.starts_with("default-src 'none';"), "{policy}");
         assert!(policy.ends_with("frame-ancestors 'none'"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
 }

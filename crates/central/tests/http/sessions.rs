@@ -4,7 +4,7 @@ use operators::{Name, OperatorsFile, Password};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::client::{As, ask};
+use crate::client::{As, ask, fill};
 use crate::setting::{PASSWORD, Running};
 
 async fn status(central: &Running, who: &As) -> u16 {
@@ -23,6 +23,63 @@ async fn who_logs_in_is_told_who_they_are_and_gets_a_cookie_that_pages_can_not_r
     let who = central.logged_in("operator").await;
     let again = central.get(&who, "/api/v1/session").await.json();
     assert_eq!(again["csrf_token"].as_str(), who.csrf.as_deref());
+}
+
+#[tokio::test]
+async fn where_browsers_come_with_encryption_the_cookie_never_goes_without() {
+    for (origin, name, end) in [
+        ("https://lottery.example", "__Host-bolillero_session", "; SameSite=Strict; Secure"),
+        ("http://10.0.0.5:8080", "bolillero_session", "; SameSite=Strict"),
+    ] {
+        let central = Running::start_at(origin).await;
+        let answer = central.log_in("viewer", PASSWORD).await;
+        let cookie = answer.header("set-cookie").unwrap();
+        assert!(cookie.starts_with(&format!("{name}=")) && cookie.ends_with(end), "{cookie}");
+        let (_, secret) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+        for sent in ["__Host-bolillero_session", "bolillero_session"] {
+            let who = As { more: format!("Cookie: {sent}={secret}\r\n"), ..As::default() };
+            let expected = if sent == name { 200 } else { 401 };
+            assert_eq!(status(&central, &who).await, expected, "{origin}: {sent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_of_elsewhere_sends_is_refused_and_begins_no_session() {
+    let (unsaid, said) = (Running::start().await, Running::start_at("https://a.example").await);
+    // What the browser says, and whether it is refused where no origin was given, and where it was.
+    for (head, is_refused) in [
+        ("", [false, false]),
+        ("Sec-Fetch-Site: same-origin", [false, false]),
+        ("Sec-Fetch-Site: none", [false, false]),
+        ("Sec-Fetch-Site: cross-site", [true, true]),
+        ("Sec-Fetch-Site: same-site", [true, true]),
+        ("Origin: https://a.example", [false, false]),
+        ("Origin: https://b.example", [false, true]),
+        ("Origin: http://a.example", [false, true]),
+        ("Origin: https://a.example:8443", [false, true]),
+        ("Origin: null", [false, true]),
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: https://a.example", [false, false]),
+        ("Sec-Fetch-Site: cross-site\r\nOrigin: https://a.example", [true, true]),
+    ] {
+        let more = if head.is_empty() { String::new() } else { format!("{head}\r\n") };
+        let who = As { more, ..As::default() };
+        let login = json!({ "name": "viewer", "password": PASSWORD });
+        let fields = format!("name=viewer&password={}", PASSWORD.replace(' ', "+"));
+        for (central, is_refused) in [&unsaid, &said].into_iter().zip(is_refused) {
+            let by_form = fill(central.port, &who, "/login", &fields).await;
+            let by_api = central.post(&who, "/api/v1/session", &login).await;
+            for answer in [&by_form, &by_api] {
+                assert_eq!(answer.header("set-cookie").is_none(), is_refused, "{head}: {answer:?}");
+            }
+            if is_refused {
+                by_api.is_problem(403, "sent-from-elsewhere");
+                assert_eq!(by_form.status, 403, "{head}");
+                assert!(by_form.body.contains("desde esta consola"), "{head}: {by_form:?}");
+            }
+            assert_eq!(central.get(&who, "/login").await.status, 200, "{head}: it may look");
+        }
+    }
 }
 
 #[tokio::test]

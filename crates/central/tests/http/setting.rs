@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use central::{
     Central, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options,
-    ServeError,
+    Origin, ServeError,
 };
 use lottery::Timestamp;
 use operators::{Name, OperatorsFile, Password, Role};
@@ -80,7 +80,16 @@ impl Running {
         Self::start_with(HttpLimits::default()).await
     }
 
+    /// Reached by browsers in this way.
+    pub(crate) async fn start_at(origin: &str) -> Self {
+        Self::start_as(HttpLimits::default(), Some(origin.parse().unwrap())).await
+    }
+
     pub(crate) async fn start_with(limits: HttpLimits) -> Self {
+        Self::start_as(limits, None).await
+    }
+
+    async fn start_as(limits: HttpLimits, origin: Option<Origin>) -> Self {
         let data = tempfile::tempdir().unwrap();
         for role in Role::ALL {
             add_operator(data.path(), role.as_str(), role);
@@ -97,7 +106,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let http = HttpOptions {
             listener,
-            address,
+            origin,
             data: data.path().to_owned(),
             host: Arc::new(TestHost(AtomicU64::new(0))),
             limits,
@@ -127,7 +136,7 @@ impl Running {
         let cookie = answer.header("set-cookie").unwrap();
         let cookie = cookie.strip_prefix("bolillero_session=").unwrap().split(';').next();
         let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
-        As { cookie: cookie.map(str::to_owned), csrf: Some(csrf), token: None }
+        As { cookie: cookie.map(str::to_owned), csrf: Some(csrf), ..As::default() }
     }
 
     pub(crate) async fn get(&self, who: &As, path: &str) -> Answer {

@@ -110,6 +110,14 @@ pub(super) fn why(problem: &Problem, l: Language) -> String {
             "La página era de otra sesión. Cárguela de nuevo y repita lo que hizo.",
             "The page was of another session. Load it again and repeat what you did.",
         ),
+        Some(Cause::Elsewhere(origin)) => {
+            let elsewhere = l.t(
+                "El navegador dice que lo pidió otro sitio. Hágalo desde esta consola",
+                "The browser says that another site asked for it. Do it in this console",
+            );
+            let here = origin.as_ref().map_or_else(String::new, |origin| format!(", {origin}"));
+            return format!("{elsewhere}{here}.");
+        }
         Some(Cause::Login) => {
             l.t("El nombre o la contraseña no son correctos.", "The name or the password is wrong.")
         }

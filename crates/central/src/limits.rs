@@ -64,6 +64,10 @@ pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 /// How many looks the line of the intake shows.
 pub(crate) const BOARD_HISTORY_LEN: usize = 120;
+/// Published draws that are on the board, the newest.
+pub(crate) const BOARD_OVER_DRAWS_MAX: usize = 20;
+/// Draws that a board has a tab of, the newest.
+pub(crate) const BOARD_TABS_MAX: usize = 8;
 /// Agencies that one page of a board shows.
 pub(crate) const BOARD_AGENCIES_MAX: usize = 500;
 /// An agency that has begun and is not heard for so long is silent, in milliseconds.

@@ -13,7 +13,9 @@ use lottery::{
 use tokio::sync::watch;
 
 use crate::http::Host;
-use crate::limits::{BOARD_HISTORY_LEN, BOARD_LOOK_TIME, DISK_FREE_LEN_LOW, SILENCE_MS};
+use crate::limits::{
+    BOARD_HISTORY_LEN, BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, SILENCE_MS,
+};
 use crate::service::{OfAgency, Service};
 
 /// What was seen at one moment.
@@ -21,7 +23,8 @@ use crate::service::{OfAgency, Service};
 pub(super) struct Board {
     /// When, in milliseconds since 1970; 0 before the first look.
     pub(super) at_ms: u64,
-    pub(super) draws: Vec<DrawBoard>,
+    /// By number: all but those that were published longest ago.
+    pub(super) draws: Vec<Arc<DrawBoard>>,
     /// Batches refused since the central was started.
     pub(super) refused: u64,
     /// Room on the ledger's disk, in bytes, when there is little.
@@ -111,17 +114,23 @@ impl Lookout {
         let roster: BTreeMap<_, _> = roster.into_iter().map(|it| (it.agency, it)).collect();
         let present = Present::of(service.presence().by_agency(), &statuses, last_seen);
         let elapsed_ms = now.0.saturating_sub(before.at_ms).max(1);
+        let over = statuses.iter().filter(|it| it.is_published()).count();
+        let mut left_out = over.saturating_sub(BOARD_OVER_DRAWS_MAX);
         let mut draws = Vec::new();
         for status in statuses {
+            if status.is_published() && left_out > 0 {
+                left_out -= 1;
+                continue;
+            }
             let draw_before = before.draws.iter().find(|it| it.status.id == status.id);
             // What can't change any more is not asked for again.
             if let Some(same) = draw_before.filter(|it| it.is_over() && it.status == status) {
-                draws.push(same.clone());
+                draws.push(Arc::clone(same));
                 continue;
             }
             let standings = service.standings(status.id).await.ok()?;
             let look = Look { roster: &roster, present: &present, now, elapsed_ms };
-            draws.push(look.at(status, standings, draw_before));
+            draws.push(Arc::new(look.at(status, standings, draw_before.map(|it| &**it))));
         }
         let free = self.host.disk_free_len().ok();
         let disk_low = free.filter(|free| *free < DISK_FREE_LEN_LOW);
@@ -136,11 +145,11 @@ impl Board {
     /// The draw that is shown when none is asked for: the first open one, or else the last.
     pub(super) fn main_draw(&self) -> Option<&DrawBoard> {
         let open = self.draws.iter().find(|it| it.status.state == DrawState::Open);
-        open.or(self.draws.last())
+        open.or(self.draws.last()).map(|it| &**it)
     }
 
     pub(super) fn draw(&self, id: DrawId) -> Option<&DrawBoard> {
-        self.draws.iter().find(|it| it.status.id == id)
+        self.draws.iter().find(|it| it.status.id == id).map(|it| &**it)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{ask, fill, look};
+use crate::client::{PATIENCE, ask, fill, look};
 use crate::draws::{Day, WINNING_NUMBER};
 
 /// Winning bets of these documents.
@@ -139,4 +139,39 @@ async fn draws_and_agencies_are_listed_in_parts_too() {
     let renamed = format!("csrf={csrf}&number=203&name=Nueva&place=Rosario");
     let renamed = fill(day.central.port, &day.admin, "/agencies?page=2", &renamed).await.body;
     assert!(renamed.contains("Nueva") && renamed.contains("Habilitar la agencia 203"), "{renamed}");
+}
+
+#[tokio::test]
+async fn a_board_leaves_out_what_was_published_long_ago() {
+    let day = Day::with_bets().await;
+    day.close().await;
+    day.draw().await;
+    day.post("/api/v1/draws/1/publish", &json!({})).await;
+    for number in 2..=22 {
+        day.post("/api/v1/draws", &json!({ "name": format!("sorteo {number}") })).await;
+        let step = async |step: &str, body| {
+            day.post(&format!("/api/v1/draws/{number}/{step}"), &body).await;
+        };
+        step("open", json!({})).await;
+        step("close", json!({ "why": "prueba" })).await;
+        for who in [day.operator(), &day.admin] {
+            let path = format!("/api/v1/draws/{number}/number");
+            day.central.post(who, &path, &json!({ "number": 7 })).await;
+        }
+        step("publish", json!({})).await;
+    }
+    // It is looked at once a second.
+    let board = async {
+        loop {
+            let page = look(day.central.port, day.auditor(), "/?draw=1").await;
+            if page.status == 303 {
+                return page;
+            }
+        }
+    };
+    let old = tokio::time::timeout(PATIENCE, board).await.unwrap();
+    assert_eq!(old.header("location"), Some("/draws/1"));
+    let newest = day.page("/").await;
+    assert!(newest.contains("sorteo 22") && newest.contains("Todos los sorteos"), "{newest}");
+    assert!(day.page("/?draw=3").await.contains("sorteo 3"));
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use askama::Template;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::stream::unfold;
 use lottery::{DrawId, DrawState, Timestamp};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::words;
 use crate::http::board::{AgencyBoard, Board, DrawBoard};
 use crate::http::input::InQuery;
 use crate::http::state::App;
-use crate::limits::BOARD_AGENCIES_MAX;
+use crate::limits::{BOARD_AGENCIES_MAX, BOARD_TABS_MAX};
 
 /// Which draw, and which part of its agencies.
 #[derive(Clone, Copy, Deserialize)]
@@ -35,6 +35,8 @@ pub(super) struct Asked {
 struct BoardPage {
     p: Frame,
     others: Vec<Tab>,
+    /// There are draws without a tab.
+    has_more: bool,
     board: Option<BoardView>,
     events: String,
 }
@@ -106,12 +108,18 @@ pub(super) async fn page(
 ) -> Response {
     let board = app.lookout.now().await;
     let shown = shown_of(&board, asked.draw);
+    if let (Some(draw), None, Some(newest)) = (asked.draw, shown, board.draws.last())
+        && draw < newest.status.id.0
+    {
+        // It was published too long ago to be on the board.
+        return Redirect::to(&format!("/draws/{draw}")).into_response();
+    }
     let l = visitor.language;
     let mut others: Vec<_> = board
         .draws
         .iter()
         .rev()
-        .take(8)
+        .take(BOARD_TABS_MAX)
         .map(|it| Tab {
             id: it.status.id.0,
             name: it.status.terms.name.to_string(),
@@ -126,7 +134,8 @@ pub(super) async fn page(
     let part: Vec<_> = part.into_iter().flatten().collect();
     let events = format!("/board/events?{}", part.join("&"));
     let view = shown.map(|shown| BoardView::of(&board, shown, asked.page, l));
-    show(&BoardPage { p: Frame::of(&visitor, None), others, board: view, events })
+    let has_more = board.draws.len() > others.len();
+    show(&BoardPage { p: Frame::of(&visitor, None), others, has_more, board: view, events })
 }
 
 /// The board, anew whenever somebody looked; ends with the session and with the central.

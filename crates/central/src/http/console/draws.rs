@@ -227,6 +227,7 @@ async fn found(
     let unfinished = standings.iter().filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
     let winners = if drawn && visitor.who.role.may(Permission::ReadWinners) {
+        let _turn = app.reading().await;
         Some(app.service.drawn_winners(draw).await?)
     } else {
         None

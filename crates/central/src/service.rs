@@ -180,8 +180,8 @@ impl Service {
         });
         for status in &statuses {
             service.mend(status).await?;
-            service.warn_if_left(status);
         }
+        service.draws().iter().filter(|draw| service.is_left(draw)).for_each(|draw| warn_of(draw));
         Ok(service)
     }
 
@@ -193,11 +193,7 @@ impl Service {
             let found = draws.into_iter().find(|draw| draw.id == automatic.draw);
             return Ok(found.expect("it was opened at the start"));
         }
-        // One that goes by itself, and that another central was started for, can't be meant.
-        let is_left = |draw: &Draw| {
-            draw.schedule.is_none() && !matches!(draw.state(), DrawState::Drawn { .. })
-        };
-        let meant = || draws.iter().filter(|draw| !is_left(draw));
+        let meant = || draws.iter().filter(|draw| !self.is_left(draw));
         let mut open = meant().filter(|draw| draw.state() == DrawState::Open);
         match (open.next(), open.next()) {
             (Some(only), None) => Ok(Arc::clone(only)),
@@ -333,20 +329,12 @@ impl Service {
         }
     }
 
-    /// Tells of a draw that goes by itself, and that this central was not started for: nobody makes
-    /// it.
-    fn warn_if_left(&self, status: &DrawStatus) {
-        let is_own = self.automatic.is_some_and(|automatic| automatic.draw == status.id);
-        let is_drawn = matches!(status.state, DrawState::Drawn { .. });
-        if status.operated.is_none() && !is_own && !is_drawn {
-            tracing::warn!(
-                action = "abrir_sorteo",
-                result = "fail",
-                sorteo = %status.terms.name,
-                error = "a draw that goes by itself is left unmade: a central started for it, with \
-                         --agencies, --draw and --winning-number, makes it",
-            );
-        }
+    /// Whether a draw goes by itself, was not made, and another central was started for it: nobody
+    /// makes it, and nobody means it without naming it.
+    fn is_left(&self, draw: &Draw) -> bool {
+        let is_own = self.automatic.is_some_and(|automatic| automatic.draw == draw.id);
+        let is_drawn = matches!(draw.state(), DrawState::Drawn { .. });
+        draw.schedule.is_none() && !is_own && !is_drawn
     }
 
     fn make_automatic_draw(self: &Arc<Self>, draw: &Arc<Draw>) {
@@ -437,6 +425,16 @@ impl MakeDrawError {
             _ => false,
         }
     }
+}
+
+fn warn_of(left: &Draw) {
+    tracing::warn!(
+        action = "abrir_sorteo",
+        result = "fail",
+        sorteo = %left.terms.name,
+        error = "a draw that goes by itself is left unmade: a central started for it, with \
+                 --agencies, --draw and --winning-number, makes it",
+    );
 }
 
 /// Waits for the store's answer to `request`.

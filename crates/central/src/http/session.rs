@@ -13,7 +13,7 @@ use crate::http::deed::Deed;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
-use crate::http::who::{Peer, Who, cookie_name, csrf_token};
+use crate::http::who::{Peer, Who, cookie_name, csrf_token, moment};
 use crate::places::counted_as;
 
 /// Who wants to log in.
@@ -99,8 +99,7 @@ pub(super) async fn begin(
     let secret = app.secret()?;
     let who = Who::in_session(name.clone(), generation, role, secret.clone());
     app.note(&who, Deed::LogIn).await?;
-    let now = tokio::time::Instant::now().into_std();
-    app.sessions().begin(SessionUser { name, generation }, &secret, now);
+    app.sessions().begin(SessionUser { name, generation }, &secret, moment());
     Ok((who, set_cookie(app, &secret.text(), "")))
 }
 
@@ -120,8 +119,8 @@ async fn verified(
 ) -> Result<(Name, u32, Role), Problem> {
     // All names that nobody can have count as one.
     let counted = name.as_ref().map_or("", Name::as_str);
-    let (address, now) = (counted_as(peer), tokio::time::Instant::now().into_std());
-    let begun = app.attempts().begin(counted, address, now);
+    let address = counted_as(peer);
+    let begun = app.attempts().begin(counted, address, moment());
     if let Err(wait) = begun {
         log_refused(counted, peer, "too many attempts");
         return Err(Problem::too_many_attempts(wait));

@@ -159,12 +159,7 @@ impl State {
 
     /// Puts an act of an operator on record, and has it take effect.
     pub(super) async fn act(&self, who: &Who, why: Reason, act: Act) -> Result<Acted, Problem> {
-        Ok(self.service.act(self.signed(who, why, act)).await?)
-    }
-
-    /// An act of an operator.
-    pub(super) fn signed(&self, who: &Who, why: Reason, act: Act) -> Signed {
-        Signed { by: actor(who), why, act }
+        Ok(self.service.act(Signed { by: actor(who), why, act }).await?)
     }
 
     /// Changes what is known of an agency; gives what it is now.

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use operators::{Bearer, Name, People, Permission, Role, Secret, SessionUser, TokenId};
+use operators::{Bearer, Name, Operator, People, Permission, Role, Secret, SessionUser, TokenId};
 
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
@@ -123,7 +123,7 @@ fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Wh
     let user = user.ok_or_else(over)?;
     let people = app.roster.people()?;
     let SessionUser { name, generation } = user;
-    match people.operator(&name).filter(|it| !it.disabled && it.generation == generation) {
+    match known(&people, &name, generation) {
         Some(operator) => Ok(Who::in_session(name, generation, operator.role, secret)),
         None => {
             app.sessions().end(&secret);
@@ -132,11 +132,17 @@ fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Wh
     }
 }
 
+/// Who has this name, if they are still who they were.
+fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Option<&'a Operator> {
+    people.operator(name).filter(|it| !it.disabled && it.generation == generation)
+}
+
 fn shows_nothing() -> Problem {
     Problem::not_authenticated("the request shows neither a session nor a token")
 }
 
-fn moment() -> Instant {
+/// Now, for what lasts.
+pub(super) fn moment() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
@@ -170,8 +176,7 @@ impl Who {
 
     /// Whether they are still somebody: other requests go on beside theirs.
     pub(super) fn is_among(&self, people: &People) -> bool {
-        let operator = people.operator(&self.name);
-        operator.is_some_and(|it| !it.disabled && it.generation == self.generation)
+        known(people, &self.name, self.generation).is_some()
     }
 
     /// Whether their session has ended since they were identified.

@@ -36,16 +36,13 @@ impl Service {
     /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of
     /// room is made when the number is entered again, or at the next start.
     pub async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
-        // A task of its own: whoever asked may leave before the answer, and what is on record must
-        // take effect all the same.
         let service = Arc::clone(self);
-        let acting = async move {
+        self.in_a_task_of_its_own(async move {
             let registers = matches!(signed.act, Act::Register(_));
             let _held = if registers { Some(service.registering.lock().await) } else { None };
             service.act_to_the_end(signed).await
-        };
-        let acted = self.tasks.spawn_on(acting, &self.runtime).await;
-        acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
+        })
+        .await
     }
 
     /// Changes what is known of an agency, from what it is by then; gives what it is now. None:
@@ -60,9 +57,8 @@ impl Service {
         agency: AgencyId,
         change: Change,
     ) -> Result<Option<(Registration, Acted)>, ActError> {
-        // A task of its own, as for every act.
         let service = Arc::clone(self);
-        let changing = async move {
+        self.in_a_task_of_its_own(async move {
             let _held = service.registering.lock().await;
             let roster = service.roster().await?;
             let now = roster.into_iter().find(|it| it.agency == agency);
@@ -70,9 +66,18 @@ impl Service {
             let signed = Signed { by, why, act: Act::Register(changed.clone()) };
             let acted = service.act_to_the_end(signed).await?;
             Ok(Some((changed, acted)))
-        };
-        let changed = self.tasks.spawn_on(changing, &self.runtime).await;
-        changed.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
+        })
+        .await
+    }
+
+    /// Whoever asked may leave before the answer, and what is on record must take effect all the
+    /// same.
+    async fn in_a_task_of_its_own<T: Send + 'static>(
+        &self,
+        acting: impl Future<Output = Result<T, ActError>> + Send + 'static,
+    ) -> Result<T, ActError> {
+        let acted = self.tasks.spawn_on(acting, &self.runtime).await;
+        acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
     }
 
     async fn act_to_the_end(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {

@@ -130,7 +130,8 @@ impl Presence {
     /// How many connections an agency has.
     #[must_use]
     pub fn count(&self, agency: AgencyId) -> usize {
-        self.by_agency().get(&agency).map_or(0, |it| it.connections)
+        let connections = self.connections();
+        connections.present.values().filter(|live| live.agency() == Some(agency)).count()
     }
 
     /// Ends every connection of an agency, in order, and says how many there were.
@@ -141,9 +142,9 @@ impl Presence {
     /// Ends every connection that is there by one of these certificates, in order, and says how
     /// many there were.
     pub(crate) fn disconnect_certified_by(&self, revoked: &HashSet<CertificateId>) -> usize {
-        self.end(|live| {
-            matches!(&live.identity, Identity::Certified { certificate, .. }
-            if revoked.contains(certificate))
+        self.end(|live| match &live.identity {
+            Identity::Certified { certificate, .. } => revoked.contains(certificate),
+            Identity::Claimed => false,
         })
     }
 

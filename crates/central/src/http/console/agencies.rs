@@ -5,10 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use lottery::{Act, AgencyId, Label, Reason};
 use operators::Permission;
-use serde::Deserialize;
 
 use super::frame::{Frame, show_as};
-use super::part::Part;
+use super::part::{Asked, Part};
 use super::visitor::{Form, Outcome, Posted, Visitor};
 use super::words;
 use crate::http::input::InQuery;
@@ -26,12 +25,6 @@ struct Page {
     /// Where its forms are sent to.
     here: String,
     form: Form,
-}
-
-/// Which part of the agencies.
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    page: Option<usize>,
 }
 
 struct Row {

@@ -8,11 +8,10 @@ use lottery::{
     Winners,
 };
 use operators::Permission;
-use serde::Deserialize;
 
 use super::frame::{Frame, show, show_as};
 use super::language::{Language, read_time};
-use super::part::Part;
+use super::part::{Asked, Part};
 use super::view::{DrawView, Step, WinnersView, missing, steps};
 use super::visitor::{At, Form, Outcome, Posted, Visitor};
 use crate::http::draws::status;
@@ -30,12 +29,6 @@ struct List {
     draws: Vec<DrawView>,
     part: Option<Part>,
     form: Form,
-}
-
-/// Which part of the draws.
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    page: Option<usize>,
 }
 
 #[derive(Template)]

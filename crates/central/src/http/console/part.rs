@@ -2,7 +2,16 @@
 
 use std::ops::Range;
 
+use serde::Deserialize;
+
 use super::language::Language;
+
+/// Which page of a list.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    /// From 1 on.
+    pub(super) page: Option<usize>,
+}
 
 /// Which part of a list is shown, when it is not the whole.
 pub(super) struct Part {

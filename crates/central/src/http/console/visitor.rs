@@ -121,8 +121,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Self::of(app, &parts.headers, path).map_err(turned_away)
+        Self::of(app, &parts.headers, path_of(parts)).map_err(turned_away)
     }
 }
 
@@ -130,11 +129,14 @@ impl FromRequestParts<App> for Watcher {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let watching = identify_watcher(app, &parts.headers)
-            .and_then(|who| Visitor::known(who, &parts.headers, path));
+            .and_then(|who| Visitor::known(who, &parts.headers, path_of(parts)));
         watching.map(Self).map_err(turned_away)
     }
+}
+
+fn path_of(parts: &Parts) -> String {
+    parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned()
 }
 
 /// Who is not logged in does that first.

@@ -8,11 +8,10 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use support::http::Http;
 use support::raw::{Error, Raw, ack, bets, finish, get_winners, hello, winners};
 use support::{Central, Process, agency, exported, run_well, str};
 
@@ -69,17 +68,10 @@ fn check_full(error: &Error, chunk: Option<u32>) {
 }
 
 /// What the central says of itself over HTTP.
-fn check_ready(central: &Central, status: u16, room: bool) {
-    let mut lines = central.process.log.iter();
-    let listening = lines.find(|line| line.contains("action: escuchar_http | result: success"));
-    let address = listening.unwrap().split("direccion: ").nth(1).unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-    assert!(answer.contains(&format!("\"store\":true,\"room\":{room}")), "{answer}");
+fn check_ready(central: &mut Central, status: u16, room: bool) {
+    let answer = Http::of(central).ask("GET", "/readyz", "");
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert!(answer.body.contains(&format!("\"store\":true,\"room\":{room}")), "{answer:?}");
 }
 
 fn lines_of(agency: u32, chunks: u32) -> Vec<String> {
@@ -95,7 +87,7 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let more = ["--agencies", "3", "--winning-number", "7", "--segment-len", &segment_len];
     let more = [&more[..], &["--http", "127.0.0.1:0"]].concat();
     let mut central = Central::start(&data, "127.0.0.1:0", &more);
-    check_ready(&central, 200, true);
+    check_ready(&mut central, 200, true);
     limit_file_len(&central.process, Some(FILE_LEN_MAX));
 
     let mut first = greeted(&central, 1);
@@ -103,10 +95,10 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     assert!(refused > 11, "the segments made before are filled: {refused}");
     let told = central.process.wait_for("apuesta_recibida | result: fail | cantidad: 270");
     assert!(told.contains("making segment-") && told.contains("RLIMIT_FSIZE"), "{told}");
-    check_ready(&central, 503, false);
+    check_ready(&mut central, 503, false);
     // What is stored is acknowledged again, on the same connection and on one of the field's.
     first.send(&batch(1, 0)).expect(&ack(0));
-    check_ready(&central, 503, false);
+    check_ready(&mut central, 503, false);
     Raw::connect(&central.address).send(&batch(1, refused - 1)).expect(&ack(refused - 1));
     check_full(&Raw::connect(&central.address).send(&batch(2, 0)).refused(STORAGE_FULL), Some(0));
     // One that comes meanwhile waits for better times.
@@ -117,7 +109,7 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
 
     limit_file_len(&central.process, None);
     first.send(&batch(1, refused)).expect(&ack(refused));
-    check_ready(&central, 200, true);
+    check_ready(&mut central, 200, true);
     first.send(&finish(1)).expect(&finish(1));
     let mut second = Raw::connect(&central.address);
     second.send(&batch(2, 0)).expect(&ack(0)).send(&finish(2)).expect(&finish(2));

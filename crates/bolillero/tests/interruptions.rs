@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 use support::raw::{Raw, finish, get_winners, hello};
-use support::{Bets, Central, Ended, Process, agency, exported, free_address, run_well, str};
+use support::{Bets, Central, Process, agency, exported, free_address, run_well, str};
 
 const STORED: &str = "apuesta_recibida | result: success";
 const DRAWN: &str = "action: sorteo | result: success";
@@ -24,13 +24,7 @@ fn serve(bets: &Bets, data: &Path, address: &str) -> Central {
 /// Each agency printed its winners and no others.
 fn check_winners_told(bets: &Bets, agencies: Vec<(u32, Process)>) {
     for (id, process) in agencies {
-        let Ended { code, stdout, log } = process.ended();
-        assert_eq!(code, Some(0), "agency {id}: {log:#?}");
-        let mut told: Vec<_> = stdout.lines().map(str::to_owned).collect();
-        let mut expected = bets.winners(id);
-        told.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(told, expected, "agency {id}");
+        bets.are_told_to(id, &process.ended());
     }
 }
 

@@ -98,13 +98,7 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
 
     let (central, _) = day.central();
     for (id, process) in (1..).zip(agencies) {
-        let ended = process.ended();
-        assert_eq!(ended.code, Some(0), "agency {id}: {:#?}", ended.log);
-        let mut told: Vec<_> = ended.stdout.lines().collect();
-        let mut expected = bets.winners(id);
-        told.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(told, expected, "agency {id}");
+        bets.are_told_to(id, &process.ended());
     }
     assert_eq!(central.process.terminate().code, Some(0));
     bets.are_all_in(&exported_draw(&day.data, "nocturna"));

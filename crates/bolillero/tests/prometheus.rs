@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::http::Http;
 use support::{Bets, Central, PATIENCE, agency, free_address, str};
 
 fn deploy(name: &str) -> PathBuf {
@@ -115,9 +116,8 @@ fn a_prometheus_sees_what_the_dashboard_shows_and_the_alerts_ask() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let options = ["--http", "127.0.0.1:0", "--agencies", "2"];
-    let central = Central::start(&data, "127.0.0.1:0", &options);
-    let line = central.process.log.iter().find(|line| line.contains("action: escuchar_http"));
-    let http = line.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+    let mut central = Central::start(&data, "127.0.0.1:0", &options);
+    let http = Http::of(&mut central).address;
     let prometheus = Prometheus::start(folder.path(), &http);
     until("the central is up", || prometheus.series("up == 1").filter(|count| *count == 1));
 

@@ -1,12 +1,10 @@
-//! The program that drives the browser, and the one under test.
+//! The program that drives the browser.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-
-use crate::support::bolillero;
 
 /// A running chromedriver. Killed when dropped.
 pub(crate) struct Driver {
@@ -48,12 +46,4 @@ impl Drop for Driver {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Runs the program with something to read.
-pub(crate) fn with_input(args: &[&str], input: &str) {
-    let mut command = bolillero();
-    let mut child = command.args(args).stdin(Stdio::piped()).spawn().unwrap();
-    writeln!(child.stdin.take().unwrap(), "{input}").unwrap();
-    assert!(child.wait().unwrap().success(), "{args:?}");
 }

@@ -105,13 +105,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.press("Publicar").await;
     ana.sees("Ganadores publicados.").await;
     for (id, agency) in (1..).zip(agencies) {
-        let ended = agency.ended();
-        assert_eq!(ended.code, Some(0), "agency {id}: {:#?}", ended.log);
-        let mut told: Vec<_> = ended.stdout.lines().map(str::to_owned).collect();
-        let mut expected = bets.winners(id);
-        told.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(told, expected, "agency {id}");
+        bets.are_told_to(id, &agency.ended());
     }
     let csv = ana.download("CSV").await;
     assert_eq!(csv.lines().count(), bets.count() + 1, "a header and every bet");

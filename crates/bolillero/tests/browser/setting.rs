@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::driver::with_input;
-use crate::support::{Bets, Central, free_address, str};
+use crate::support::{Bets, Central, free_address, str, with_input};
 
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "una clave bien larga";
@@ -27,7 +26,9 @@ impl Setting {
         let bets = Bets::generated(&folder.path().join("bets"), bets);
         for (name, role) in [("ana", "admin"), ("eva", "operator")] {
             let add = ["operator", "add", name, "--role", role, "--data", str(&data)];
-            with_input(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
+            let added =
+                with_input(&[&add[..], &["--password-stdin"]].concat(), &format!("{PASSWORD}\n"));
+            assert!(added.status.success(), "{added:?}");
         }
         // Said, so that the browser's forms are held against where they come from.
         let http = free_address();

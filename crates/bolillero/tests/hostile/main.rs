@@ -100,14 +100,7 @@ fn start(day: &Day, more: &[&str]) -> Vec<Process> {
 /// They end well, and each prints the winners of its file.
 fn check_winners_told(day: &Day, agencies: Vec<Process>) {
     for (id, process) in (1..).zip(agencies) {
-        let ended = process.ended();
-        assert_eq!(ended.code, Some(0), "agency {id}: {:#?}", ended.log);
-        let (mut told, mut expected): (Vec<_>, _) =
-            (ended.stdout.lines().collect(), day.bets.winners(id));
-        // The order is the ledger's, which is the file's unless batches overtook each other.
-        told.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(told, expected, "agency {id}");
+        day.bets.are_told_to(id, &process.ended());
     }
 }
 

@@ -255,6 +255,17 @@ impl Bets {
         self.lines.values().map(Vec::len).sum()
     }
 
+    /// An agency ended well, and printed its winners and no others.
+    pub fn are_told_to(&self, agency: u32, ended: &Ended) {
+        assert_eq!(ended.code, Some(0), "agency {agency}: {:#?}", ended.log);
+        let mut told: Vec<_> = ended.stdout.lines().collect();
+        let mut expected = self.winners(agency);
+        // The order is the ledger's, which is the file's unless batches overtook each other.
+        told.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "agency {agency}");
+    }
+
     /// What an agency prints.
     pub fn winners(&self, agency: u32) -> Vec<String> {
         let fields = self.lines[&agency].iter().map(|line| line.split(',').collect::<Vec<_>>());

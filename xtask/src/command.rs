@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
     /// The rules of the house that the compiler does not know
     ///
-    /// Which crate may depend on which, what may import what, lengths of files and lines, no
+    /// Which crate may depend on which, what may import what, lengths of lines, no
     /// unfinished code, no large data, links that lead somewhere, decisions numbered without gaps.
     /// Each finding says where, what, and what to do.
     #[command(after_help = "Example:\n  cargo xtask tidy")]

@@ -1,11 +1,9 @@
-//! Sources that stay readable and finished: short files, short lines, nothing left for later.
+//! Sources that stay readable and finished: short lines, nothing left for later.
 
 use super::Violation;
 use super::code::code_only;
 use super::tree::Tree;
 
-/// Most lines in a source file: under 500.
-const FILE_LINES_MAX: usize = 499;
 /// Most characters in a line.
 const LINE_COLUMNS_MAX: usize = 100;
 /// Most bytes of a data file: real bets stay out of the repository.
@@ -25,19 +23,10 @@ const UNFINISHED: [(&str, &str); 4] = [
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     let sources = tree.ending(".rs").flat_map(|file| {
         let (path, text) = (&*file.path, &*file.text);
-        [short_file(path, text), short_lines(path, text), finished(path, text)].concat()
+        [short_lines(path, text), finished(path, text)].concat()
     });
     let data = tree.ending(".csv").flat_map(|file| small_data(&file.path, file.len));
     sources.chain(data).collect()
-}
-
-fn short_file(path: &str, source: &str) -> Vec<Violation> {
-    let lines = source.lines().count();
-    if lines <= FILE_LINES_MAX {
-        return Vec::new();
-    }
-    let what = format!("the file has {lines} lines, more than {FILE_LINES_MAX}");
-    vec![violation(path, None, what, "split it by what its parts are about")]
 }
 
 fn short_lines(path: &str, source: &str) -> Vec<Violation> {
@@ -89,13 +78,6 @@ fn violation(path: &str, line: Option<usize>, what: String, remedy: &'static str
 mod tests {
     use super::*;
     use crate::tidy::tree::{File, tree_of};
-
-    #[test]
-    fn a_file_is_under_500_lines() {
-        assert_eq!(short_file("a.rs", &"x\n".repeat(499)), []);
-        let found = short_file("a.rs", &"x\n".repeat(500));
-        assert_eq!(found[0].what, "the file has 500 lines, more than 499");
-    }
 
     #[test]
     fn a_line_has_at_most_100_columns_of_any_letters() {

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Options {
-    /// Root of the repository.
-    pub(crate) root: PathBuf,
     /// The program in its release build.
     pub(crate) bolillero: PathBuf,
+    /// NATS's server.
+    pub(crate) nats: PathBuf,
     /// Length of a slice.
     pub(crate) seconds: u32,
     /// Slices that each peer takes in each scenario.

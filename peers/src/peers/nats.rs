@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::batches::{Batch, Texts};
 use crate::line::Line;
 use crate::peer::{About, Peer, Reply, Speech, connected};
-use crate::server::{Server, free_port, program, said};
+use crate::server::{Server, free_port, said};
 
 /// Agencies are spread over so many streams: each is made durable for itself, so that five are
 /// nearly twice as fast as one.
@@ -31,9 +31,8 @@ pub(super) struct Nats {
 /// Batches as published messages.
 struct Messages(Texts);
 
-pub(super) fn start(root: &Path, batches: &[Batch], folder: &Path) -> anyhow::Result<Nats> {
-    let nats = program("nats-server", &[root.join("target/nats/bin")])?;
-    let version = said(Command::new(&nats).arg("--version"))?;
+pub(super) fn start(nats: &Path, batches: &[Batch], folder: &Path) -> anyhow::Result<Nats> {
+    let version = said(Command::new(nats).arg("--version"))?;
     let (port, data) = (free_port()?, folder.join("nats"));
     let config = folder.join("nats.conf");
     let settings = format!("jetstream {{ store_dir: {data:?}, sync_interval: always }}");

@@ -8,7 +8,7 @@ use lottery::{NumberRange, PrefixDigest};
 use tokio::time::{Instant, sleep};
 use wire::message::DrawState;
 use wire::session::Mode;
-use wire::{AgencyEvent, AgencySession, DrawName, ErrorCode, ErrorMessage, Welcome};
+use wire::{AgencyEvent, AgencySession, ErrorCode, ErrorMessage, Welcome};
 
 use crate::connection::Connection;
 use crate::error::{AgencyError, Loss, RowFault, RowReason};
@@ -67,9 +67,7 @@ impl Run<'_> {
 
     fn session(&self) -> AgencySession {
         let mode = if self.options.legacy { Mode::Legacy } else { Mode::Greeting };
-        let draw = self.options.draw.as_ref().map_or("", |draw| draw.as_str());
-        let draw = DrawName::new(draw).expect("the domain's longest name is the protocol's");
-        AgencySession::new(mode, self.options.agency.0, draw, FRAME_LEN_MAX)
+        AgencySession::new(mode, self.options.agency.0, self.draw.clone(), FRAME_LEN_MAX)
     }
 
     /// Waits for WELCOME and skips what is already stored.
@@ -81,6 +79,8 @@ impl Run<'_> {
             Err(Loss::Closed | Loss::Io(_)) => return Err(Loss::ClosedAtHello.into()),
             Err(loss) => return Err(loss.into()),
         };
+        // Another one may be open by the time of the next connection.
+        self.draw = welcome.draw_name.clone();
         let numbers =
             NumberRange::new(welcome.number_min, welcome.number_max).map_err(|_| Loss::Numbers)?;
         let planned = self.outbox().terms();
@@ -321,6 +321,7 @@ fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::AgencyFinished
         | ErrorCode::DrawClosed
         | ErrorCode::WinnersTooMany
+        | ErrorCode::NotOpenYet
         // From a newer central, whose reason says more than this version knows.
         | ErrorCode::Unknown(_) => Verdict::GiveUp,
     }

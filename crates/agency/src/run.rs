@@ -3,6 +3,7 @@
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use wire::DrawName;
 
 use crate::attempt::{Outcome, Setback};
 use crate::backoff::Backoff;
@@ -44,6 +45,8 @@ pub(crate) struct Run<'a> {
     pub(crate) progress: &'a mut (dyn FnMut(Progress) + Send),
     pub(crate) report: &'a mut Report,
     file: BetsFile,
+    /// The draw that the bets are for: the one asked for, or the one of the first WELCOME.
+    pub(crate) draw: DrawName<'static>,
     /// None only while another thread reads on.
     outbox: Option<Outbox<Unchanged>>,
     /// Whether the central noted that this agency has finished.
@@ -62,11 +65,14 @@ async fn live(
     options.check()?;
     let path = options.bets.clone();
     let file = off_thread(move || BetsFile::open(&path, reading)).await?;
+    let draw = options.draw.as_ref().map_or("", |draw| draw.as_str()).to_owned();
+    let draw = DrawName::new(draw).expect("the domain's longest name is the protocol's");
     let mut run = Run {
         options,
         progress,
         report,
         file,
+        draw,
         outbox: None,
         finished: false,
         backoff: Backoff::with_seed(options.seed),

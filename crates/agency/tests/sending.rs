@@ -220,10 +220,32 @@ async fn bets_refused_by_the_central_are_named_by_file_and_line() {
 }
 
 #[tokio::test]
+async fn who_named_no_draw_comes_back_to_the_one_it_was_welcomed_to() {
+    let central = Central::bind().await;
+    let file = file(&rows(3));
+    let hello = |draw: &str| Request::Hello { agency: 1, draw: draw.to_owned() };
+    let script = async {
+        for draw in ["", "sorteo"] {
+            let mut line = central.accept().await;
+            let (ticket, said) = line.request().await.unwrap();
+            assert_eq!(said, hello(draw));
+            line.greet(ticket, welcome()).await;
+            if draw.is_empty() {
+                line.bets(0).await;
+            } else {
+                line.serve(0, &[]).await;
+            }
+        }
+    };
+    assert_eq!(play(run(options(&central, &file)), script).await.unwrap().bets, 3);
+}
+
+#[tokio::test]
 async fn a_refusal_for_good_ends_the_run_and_one_for_now_does_not() {
     for (code, for_good) in [
         (ErrorCode::UnknownAgency, true),
         (ErrorCode::NoOpenDraw, true),
+        (ErrorCode::NotOpenYet, true),
         (ErrorCode::UnsupportedVersion, true),
         (ErrorCode::Unknown(999), true),
         (ErrorCode::Busy, false),

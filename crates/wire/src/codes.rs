@@ -70,7 +70,7 @@ codes! {
         8 OtherAgency "message for another agency than the one that said HELLO",
         /// No draw has the name given in HELLO.
         9 UnknownDraw "unknown draw",
-        /// None is open, or several are and none was named.
+        /// None is open, or several may be meant and none was named.
         10 NoOpenDraw "no open draw, or several and none was named",
         /// The faults say which bets, and what is wrong with them.
         11 BadBets "the batch holds bets that cannot be accepted",
@@ -92,6 +92,8 @@ codes! {
         19 StorageFull "the storage is full",
         /// The central stops.
         20 ShuttingDown "the central is shutting down",
+        /// The draw was announced and takes no bets yet.
+        21 NotOpenYet "the draw is not open yet",
     }
 }
 
@@ -143,6 +145,7 @@ mod tests {
             E::StorageFailed,
             E::StorageFull,
             E::ShuttingDown,
+            E::NotOpenYet,
         ];
         assert_eq!(E::ALL, frozen);
         for (number, code) in (1..).zip(frozen) {
@@ -170,7 +173,7 @@ mod tests {
             assert_eq!(ErrorCode::from_number(number).number(), number);
             assert_eq!(FaultCode::from_number(number).number(), number);
         }
-        assert_eq!(ErrorCode::from_number(21), ErrorCode::Unknown(21));
+        assert_eq!(ErrorCode::from_number(999), ErrorCode::Unknown(999));
         assert_eq!(FaultCode::from_number(0), FaultCode::Unknown(0));
     }
 

@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod raw;
+pub mod tools;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

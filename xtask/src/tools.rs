@@ -16,85 +16,68 @@ const ALL_ASKED_FOR: &str = "CI";
 pub(crate) struct Tool {
     /// A command that succeeds where the tool is installed.
     probe: &'static [&'static str],
-    source: Source,
+    /// Debian's packages that bring it.
+    packages: &'static [&'static str],
     /// What is left out without it.
     checks: &'static str,
 }
 
-/// Where a tool comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// These packages of Debian's.
-    Debian(&'static [&'static str]),
-    /// This command.
-    Command(&'static str),
-}
-
-use Source::{Command as Run, Debian};
-
 pub(crate) const BROWSER: Tool = Tool {
     probe: &["chromedriver", "--version"],
-    source: Debian(&["chromium", "chromium-driver", "fonts-dejavu-core"]),
+    packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
     checks: "the console in a real browser",
 };
 pub(crate) const PYTHON: Tool = Tool {
     probe: &["python3", "-c", "import venv, ensurepip"],
-    source: Debian(&["python3-venv"]),
+    packages: &["python3-venv"],
     checks: "made-up requests to the API, exports read by pyarrow, accessibility of the console",
 };
 pub(crate) const VALGRIND: Tool = Tool {
     probe: &["valgrind", "--version"],
-    source: Debian(&["valgrind"]),
+    packages: &["valgrind"],
     checks: "counting instructions",
 };
 pub(crate) const POSTGRESQL: Tool = Tool {
     probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
-    source: Debian(&["postgresql"]),
+    packages: &["postgresql"],
     checks: "a short measurement beside other stores",
 };
 pub(crate) const REDIS: Tool = Tool {
     probe: &["redis-server", "--version"],
-    source: Debian(&["redis-server"]),
+    packages: &["redis-server"],
     checks: "a short measurement beside other stores",
 };
 
-pub(crate) const FUZZER: Tool = Tool {
-    probe: &["rustup", "run", "nightly", "cargo", "fuzz", "--version"],
-    source: Run("rustup toolchain install nightly && cargo install cargo-fuzz --locked"),
-    checks: "each fuzz target, for a moment",
-};
-
 /// All there are. Those without a name are looked for by the tests that need them.
-const ALL: [Tool; 11] = [
+const ALL: [Tool; 10] = [
     BROWSER,
     PYTHON,
     VALGRIND,
     POSTGRESQL,
     REDIS,
-    FUZZER,
     Tool {
         probe: &["promtool", "--version"],
-        source: Debian(&["prometheus"]),
+        packages: &["prometheus"],
         checks: "metrics, alerts and dashboard held against a real Prometheus",
     },
     Tool {
         probe: &["nginx", "-v"],
-        source: Debian(&["nginx"]),
+        packages: &["nginx"],
         checks: "the console and the API behind a real proxy",
     },
     Tool {
         probe: &["openssl", "version"],
-        source: Debian(&["openssl"]),
+        packages: &["openssl"],
         checks: "certificates made by openssl",
     },
     Tool {
         probe: &["curl", "--version"],
-        source: Debian(&["curl"]),
+        packages: &["curl"],
         checks: "a day by the API as docs/day.sh has it, metrics as Prometheus reads them",
     },
     Tool {
         probe: &["jq", "--version"],
-        source: Debian(&["jq"]),
+        packages: &["jq"],
         checks: "a day by the API as docs/day.sh has it",
     },
 ];
@@ -143,20 +126,10 @@ impl Missing {
     fn describe(&self) -> String {
         let line = |tool: &Tool| {
             let (checks, program, get) =
-                (tool.checks, tool.probe.join(" "), tool.source.describe());
-            format!("      {checks} (`{program}` fails): {get}")
+                (tool.checks, tool.probe.join(" "), tool.packages.join(" "));
+            format!("      {checks} (`{program}` fails): apt-get install {get}")
         };
         self.tools.iter().map(line).collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Source {
-    /// The command that gets it.
-    fn describe(self) -> String {
-        match self {
-            Debian(packages) => format!("apt-get install {}", packages.join(" ")),
-            Run(command) => command.to_owned(),
-        }
     }
 }
 
@@ -176,7 +149,7 @@ mod tests {
 
     const NOWHERE: Tool = Tool {
         probe: &["no-such-program-anywhere"],
-        source: Debian(&["nowhere"]),
+        packages: &["nowhere"],
         checks: "what nobody can check",
     };
 
@@ -200,10 +173,7 @@ mod tests {
         let installed: Vec<_> =
             gate.split(|c: char| c.is_whitespace() || "()".contains(c)).collect();
         for tool in ALL {
-            let installs = match tool.source {
-                Debian(packages) => packages.iter().all(|package| installed.contains(package)),
-                Run(commands) => commands.split(" && ").all(|command| gate.contains(command)),
-            };
+            let installs = tool.packages.iter().all(|package| installed.contains(package));
             assert!(installs, ".ci/run does not get what this needs: {}", tool.checks);
         }
     }

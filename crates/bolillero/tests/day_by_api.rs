@@ -1,4 +1,5 @@
-//! A whole day by the API alone: the script that people read, run as it is. Left out where curl or jq is missing.
+//! A whole day by the API alone: the script that people read, run as it is. Left out where curl
+//! or jq is missing.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use lottery::{Store, StoreFault};
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -68,12 +69,12 @@ impl Central {
         Arc::clone(self.service.presence())
     }
 
-    /// Serves operators too.
+    /// Serves operators too, who connect to `listener`.
     ///
     /// # Errors
     /// When the system gives no thread for it.
-    pub fn with_http(self, options: HttpOptions) -> io::Result<Self> {
-        let http = HttpFace::new(&self.service, Arc::clone(&self.clock), options)?;
+    pub fn with_http(self, listener: TcpListener, options: HttpOptions) -> io::Result<Self> {
+        let http = HttpFace::new(&self.service, Arc::clone(&self.clock), listener, options)?;
         Ok(Self { http: Some(http), ..self })
     }
 

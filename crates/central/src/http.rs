@@ -63,8 +63,6 @@ mod winners;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-
 use crate::limits::HttpLimits;
 pub use api::openapi;
 pub(crate) use face::HttpFace;
@@ -72,8 +70,6 @@ pub use origin::{Origin, OriginError};
 
 /// What operators are served with.
 pub struct HttpOptions {
-    /// Where they connect to.
-    pub listener: TcpListener,
     /// How browsers reach it, if that was said: what pages of elsewhere send is told by it, and
     /// with encryption cookies are never sent without.
     pub origin: Option<Origin>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin};
 use ledger::Groups;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::listening;
 use crate::exit::Ending;
@@ -40,7 +40,7 @@ pub(super) async fn bound(
 
 impl Bound {
     /// Listens. To be called once the data folder is there.
-    pub(super) fn options(self, groups: &Arc<Groups>) -> anyhow::Result<HttpOptions> {
+    pub(super) fn listen(self, groups: &Arc<Groups>) -> anyhow::Result<(TcpListener, HttpOptions)> {
         let Self { socket, listen, origin, data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| listening::cant_listen(&listen))?;
@@ -53,7 +53,8 @@ impl Bound {
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
         let host = Arc::new(Machine { data: data.clone(), groups: Arc::clone(groups) });
-        Ok(HttpOptions { listener, origin, data, host, limits: HttpLimits::default() })
+        let options = HttpOptions { origin, data, host, limits: HttpLimits::default() };
+        Ok((listener, options))
     }
 }
 

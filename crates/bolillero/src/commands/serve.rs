@@ -232,8 +232,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             .context("can't open the draw")?;
         let central = match http {
             Some(http) => {
-                let options = http.options(&groups)?;
-                central.with_http(options).context("can't start the thread of HTTP")?
+                let (listener, options) = http.listen(&groups)?;
+                central.with_http(listener, options).context("can't start the thread of HTTP")?
             }
             None => central,
         };

@@ -100,10 +100,12 @@ fn authenticated() -> OpenApiRouter<App> {
 
 fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
     let components = description.components.get_or_insert_default();
+    let name = format!("{COOKIE}PORT");
     let cookie = ApiKeyValue::with_description(
-        COOKIE,
-        "Of POST /api/v1/session; its name begins with `__Host-` where `serve --http-origin` is \
-         encrypted. Changes need the header X-CSRF-Token beside it.",
+        name.as_str(),
+        "Of POST /api/v1/session. Its name ends in the port that browsers connect to, and begins \
+         with `__Host-` where `serve --http-origin` is encrypted. Changes need the header \
+         X-CSRF-Token beside it.",
     );
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();

@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use operators::Roster;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -49,15 +48,16 @@ impl HttpFace {
     pub(crate) fn new(
         service: &Arc<Service>,
         clock: Arc<dyn Clock>,
+        listener: TcpListener,
         options: HttpOptions,
     ) -> io::Result<Self> {
-        let HttpOptions { listener, origin, data, host, limits } = options;
+        let limits = &options.limits;
         let places = Places::new(limits.connections_max, limits.connections_per_address_max);
-        let roster = Roster::in_folder(&data);
+        let port = listener.local_addr()?.port();
         let service = Arc::clone(service);
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
         let stops = stopping.clone();
-        let app = State::new(service, clock, host, roster, limits, origin, stops);
+        let app = State::new(service, clock, options, port, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
         let thread = Thread::start()?;
         Ok(Self { app, router, listener, places, tasks, thread, stopping, cut })

@@ -7,6 +7,7 @@ use axum::response::Response;
 
 use crate::http::api::BELOW_API;
 use crate::http::console::Reader;
+use crate::http::origin::is_of_host;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::identify;
@@ -50,11 +51,17 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
 
 /// Whether a browser says that a page of elsewhere has it ask for a change, or for a session.
 fn is_sent_from_elsewhere(app: &App, request: &Request) -> bool {
-    let said = |name: HeaderName| request.headers().get(name).map(HeaderValue::as_bytes);
-    let site = said(HeaderName::from_static("sec-fetch-site"));
-    let of_other_site = site.is_some_and(|site| ![&b"same-origin"[..], b"none"].contains(&site));
-    let origins = app.origin.as_ref().zip(said(header::ORIGIN));
-    let of_other_origin = origins.is_some_and(|(ours, said)| ours.as_str().as_bytes() != said);
+    let said = |name| request.headers().get_all(name).iter().map(HeaderValue::to_str);
+    let is_of_here = |origin: &str| match &app.origin {
+        Some(ours) => ours.as_str() == origin,
+        None => {
+            let hosts: Vec<_> = said(header::HOST).collect();
+            matches!(hosts[..], [Ok(host)] if is_of_host(origin, host))
+        }
+    };
+    let site = HeaderName::from_static("sec-fetch-site");
+    let of_other_site = said(site).any(|site| !matches!(site, Ok("same-origin" | "none")));
+    let of_other_origin = said(header::ORIGIN).any(|origin| !origin.is_ok_and(is_of_here));
     !request.method().is_safe() && (of_other_site || of_other_origin)
 }
 

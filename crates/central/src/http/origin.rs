@@ -7,6 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+const HTTPS_PORT: u16 = 443;
+const HTTP_PORT: u16 = 80;
+
 /// Scheme, host and port, as browsers write them as the header `Origin`: `https://lottery.example`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,9 +30,28 @@ impl Origin {
         self.0.starts_with("https:")
     }
 
+    /// The port that browsers connect to.
+    pub(super) fn port(&self) -> u16 {
+        let usual_port = if self.is_encrypted() { HTTPS_PORT } else { HTTP_PORT };
+        let port = self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(usual_port)
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a page of the origin that a browser names was loaded from the host that it now asks, as
+/// the headers `Origin` and `Host` say.
+pub(super) fn is_of_host(origin: &str, host: &str) -> bool {
+    let (authority, usual_port) = match origin.split_once("://") {
+        Some(("https", authority)) => (authority, HTTPS_PORT),
+        Some(("http", authority)) => (authority, HTTP_PORT),
+        _ => return false,
+    };
+    let without_port = host.strip_suffix(&format!(":{usual_port}")).unwrap_or(host);
+    !authority.is_empty() && authority.eq_ignore_ascii_case(without_port)
 }
 
 impl FromStr for Origin {
@@ -44,8 +66,8 @@ impl FromStr for Origin {
 fn normal(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let usual_port = match scheme {
-        "https" => 443,
-        "http" => 80,
+        "https" => HTTPS_PORT,
+        "http" => HTTP_PORT,
         _ => return None,
     };
     let (host, port) = match rest.rsplit_once(':') {
@@ -105,6 +127,46 @@ mod tests {
             assert_eq!(origin.as_str(), written);
             assert_eq!(origin.is_encrypted(), written.starts_with("https"));
             assert_eq!(origin.to_string().parse(), Ok(origin));
+        }
+    }
+
+    #[test]
+    fn the_port_that_browsers_connect_to_is_known() {
+        for (text, port) in [
+            ("https://lottery.example", 443),
+            ("http://10.0.0.5", 80),
+            ("https://lottery.example:8443", 8443),
+            ("https://[::1]", 443),
+            ("http://[::1]:8080", 8080),
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().port(), port, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_of_a_host_when_its_name_and_port_are() {
+        for (origin, host) in [
+            ("http://localhost:8080", "localhost:8080"),
+            ("https://Lottery.example", "lottery.example"),
+            ("https://lottery.example", "lottery.example:443"),
+            ("http://[::1]:8080", "[::1]:8080"),
+            ("http://the_central", "the_central:80"),
+        ] {
+            assert!(is_of_host(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("http://evil.example", "lottery.example"),
+            ("http://localhost:8081", "localhost:8080"),
+            ("http://localhost", "localhost:8080"),
+            ("https://lottery.example", "lottery.example:80"),
+            ("https://lottery.example.evil.example", "lottery.example"),
+            ("https://lottery.example:443", "lottery.example"),
+            ("null", "null"),
+            ("file://", ""),
+            ("http://", ""),
+            ("", ""),
+        ] {
+            assert!(!is_of_host(origin, host), "{origin} {host}");
         }
     }
 

@@ -131,7 +131,9 @@ impl Problem {
         let detail = "the browser says that a page of elsewhere sent this";
         let remedy = match origin {
             Some(origin) => format!("do it from {origin}, the --http-origin of this central"),
-            None => "do it from a page of this central".to_owned(),
+            None => "do it from a page of this central; behind a proxy, start it with \
+                     --http-origin"
+                .to_owned(),
         };
         let status = StatusCode::FORBIDDEN;
         Self::new(status, "sent-from-elsewhere", "Sent from elsewhere", detail, remedy)

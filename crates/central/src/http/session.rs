@@ -13,7 +13,7 @@ use crate::http::deed::Deed;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
-use crate::http::who::{Peer, Who, cookie_name, csrf_token, moment};
+use crate::http::who::{Peer, Who, csrf_token, moment};
 use crate::places::counted_as;
 
 /// Who wants to log in.
@@ -156,7 +156,7 @@ fn log_refused(name: &str, peer: std::net::IpAddr, why: &str) {
 }
 
 fn set_cookie(app: &AppState, value: &str, more: &str) -> HeaderValue {
-    let (name, secure) = (cookie_name(app), if app.is_encrypted() { "; Secure" } else { "" });
+    let (name, secure) = (&app.cookie_name, if app.is_encrypted() { "; Secure" } else { "" });
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}");
     HeaderValue::from_str(&cookie).expect("it is made of visible characters")
 }

@@ -11,12 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::http::Host;
 use crate::http::board::Lookout;
 use crate::http::deed::{Deed, Note};
 use crate::http::origin::Origin;
 use crate::http::problem::Problem;
-use crate::http::who::{By, Who};
+use crate::http::who::{By, Who, cookie_name};
+use crate::http::{Host, HttpOptions};
 use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::service::{Change, Service};
 
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) limits: HttpLimits,
     /// How browsers reach the central.
     pub(super) origin: Option<Origin>,
+    /// What the cookie that holds a session's secret is called.
+    pub(super) cookie_name: String,
     pub(super) lookout: Lookout,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
@@ -49,19 +51,19 @@ impl State {
     pub(super) fn new(
         service: Arc<Service>,
         clock: Arc<dyn Clock>,
-        host: Arc<dyn Host>,
-        roster: Roster,
-        limits: HttpLimits,
-        origin: Option<Origin>,
+        options: HttpOptions,
+        listening_at: u16,
         stopping: CancellationToken,
     ) -> App {
+        let HttpOptions { origin, data, host, limits } = options;
         Arc::new(Self {
             lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host)),
             service,
             clock,
             host,
-            roster: Arc::new(roster),
+            roster: Arc::new(Roster::in_folder(&data)),
             limits,
+            cookie_name: cookie_name(origin.as_ref(), listening_at),
             origin,
             sessions: Mutex::default(),
             attempts: Mutex::default(),

@@ -14,13 +14,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use operators::{Bearer, Name, Operator, People, Permission, Role, Secret, SessionUser, TokenId};
 
+use crate::http::origin::Origin;
 use crate::http::problem::Problem;
-use crate::http::state::{App, State as AppState};
+use crate::http::state::App;
 
-/// The cookie that holds a session's secret.
-pub(super) const COOKIE: &str = "bolillero_session";
+/// What the name of the cookie that holds a session's secret begins with.
+pub(super) const COOKIE: &str = "bolillero_session_";
 /// The same where browsers come with encryption: they take it from nobody else, nor without.
-const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session";
+const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session_";
 /// The header that holds its other secret.
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_PURPOSE: &str = "bolillero csrf";
@@ -146,15 +147,18 @@ pub(super) fn moment() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The name of the cookie that holds a session's secret.
-pub(super) fn cookie_name(app: &AppState) -> &'static str {
-    if app.is_encrypted() { ENCRYPTED_COOKIE } else { COOKIE }
+/// The name of the cookie that holds a session's secret. It ends in the port that browsers connect
+/// to: they send cookies to all ports of a host, where another central may have its own.
+pub(super) fn cookie_name(origin: Option<&Origin>, listening_at: u16) -> String {
+    let is_encrypted = origin.is_some_and(Origin::is_encrypted);
+    let prefix = if is_encrypted { ENCRYPTED_COOKIE } else { COOKIE };
+    format!("{prefix}{}", origin.map_or(listening_at, Origin::port))
 }
 
 fn cookie(app: &App, headers: &HeaderMap) -> Option<Secret> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
-    let (_, secret) = pairs.find(|(name, _)| name.trim() == cookie_name(app))?;
+    let (_, secret) = pairs.find(|(name, _)| name.trim() == app.cookie_name)?;
     Secret::parse(secret.trim())
 }
 

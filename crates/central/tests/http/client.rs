@@ -14,6 +14,7 @@ const BROWSER: &str = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r
 /// Who asks, and how they show it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct As {
+    /// Its name and value.
     pub(crate) cookie: Option<String>,
     pub(crate) csrf: Option<String>,
     pub(crate) token: Option<String>,
@@ -100,7 +101,7 @@ pub(crate) async fn begun(port: u16, who: &As, path: &str) -> Answer {
 fn head(who: &As, method: &str, path: &str) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     if let Some(cookie) = &who.cookie {
-        head += &format!("Cookie: other=1; bolillero_session={cookie}\r\n");
+        head += &format!("Cookie: other=1; {cookie}\r\n");
     }
     if let Some(csrf) = &who.csrf {
         head += &format!("X-CSRF-Token: {csrf}\r\n");

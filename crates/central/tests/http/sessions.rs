@@ -1,5 +1,7 @@
 //! Sessions: their beginning, their proof, and their ends.
 
+use std::collections::BTreeMap;
+
 use operators::{Name, OperatorsFile, Password};
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -27,20 +29,38 @@ async fn who_logs_in_is_told_who_they_are_and_gets_a_cookie_that_pages_can_not_r
 
 #[tokio::test]
 async fn where_browsers_come_with_encryption_the_cookie_never_goes_without() {
+    let (encrypted, plain) = ("__Host-bolillero_session_443", "bolillero_session_8080");
     for (origin, name, end) in [
-        ("https://lottery.example", "__Host-bolillero_session", "; SameSite=Strict; Secure"),
-        ("http://10.0.0.5:8080", "bolillero_session", "; SameSite=Strict"),
+        ("https://lottery.example", encrypted, "; SameSite=Strict; Secure"),
+        ("http://10.0.0.5:8080", plain, "; SameSite=Strict"),
     ] {
         let central = Running::start_at(origin).await;
         let answer = central.log_in("viewer", PASSWORD).await;
         let cookie = answer.header("set-cookie").unwrap();
         assert!(cookie.starts_with(&format!("{name}=")) && cookie.ends_with(end), "{cookie}");
         let (_, secret) = cookie.split(';').next().unwrap().split_once('=').unwrap();
-        for sent in ["__Host-bolillero_session", "bolillero_session"] {
+        for sent in [encrypted, plain] {
             let who = As { more: format!("Cookie: {sent}={secret}\r\n"), ..As::default() };
             let expected = if sent == name { 200 } else { 401 };
             assert_eq!(status(&central, &who).await, expected, "{origin}: {sent}");
         }
+    }
+}
+
+#[tokio::test]
+async fn two_centrals_on_one_host_leave_each_other_s_sessions_alone() {
+    let centrals = [Running::start().await, Running::start().await];
+    // Browsers keep cookies by name, whichever port they came from.
+    let mut kept = BTreeMap::new();
+    for central in &centrals {
+        let cookie = central.logged_in("viewer").await.cookie.unwrap();
+        let (name, secret) = cookie.split_once('=').unwrap();
+        kept.insert(name.to_owned(), secret.to_owned());
+    }
+    let sent: Vec<_> = kept.iter().map(|(name, secret)| format!("{name}={secret}")).collect();
+    let browser = As { cookie: Some(sent.join("; ")), ..As::default() };
+    for central in &centrals {
+        assert_eq!(status(central, &browser).await, 200, "{browser:?}");
     }
 }
 
@@ -54,12 +74,19 @@ async fn what_a_page_of_elsewhere_sends_is_refused_and_begins_no_session() {
         ("Sec-Fetch-Site: none", [false, false]),
         ("Sec-Fetch-Site: cross-site", [true, true]),
         ("Sec-Fetch-Site: same-site", [true, true]),
-        ("Origin: https://a.example", [false, false]),
-        ("Origin: https://b.example", [false, true]),
-        ("Origin: http://a.example", [false, true]),
-        ("Origin: https://a.example:8443", [false, true]),
-        ("Origin: null", [false, true]),
-        ("Sec-Fetch-Site: same-origin\r\nOrigin: https://a.example", [false, false]),
+        ("Origin: http://localhost", [false, true]),
+        ("Origin: https://localhost", [false, true]),
+        ("Origin: http://localhost:81", [true, true]),
+        ("Origin: https://a.example", [true, false]),
+        ("Origin: https://b.example", [true, true]),
+        ("Origin: http://a.example", [true, true]),
+        ("Origin: https://a.example:8443", [true, true]),
+        ("Origin: null", [true, true]),
+        ("Origin: http://localhost\r\nOrigin: https://b.example", [true, true]),
+        ("Origin: http://b.example\r\nHost: b.example", [true, true]),
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: http://localhost", [false, true]),
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: https://a.example", [true, false]),
+        ("Sec-Fetch-Site: cross-site\r\nOrigin: http://localhost", [true, true]),
         ("Sec-Fetch-Site: cross-site\r\nOrigin: https://a.example", [true, true]),
     ] {
         let more = if head.is_empty() { String::new() } else { format!("{head}\r\n") };

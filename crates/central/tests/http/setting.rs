@@ -37,7 +37,7 @@ pub(crate) struct Running {
 /// A clock that goes when a test says so.
 pub(crate) struct SetClock(AtomicU64);
 
-struct TestHost(AtomicU64);
+struct TestHost;
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
@@ -53,8 +53,9 @@ impl SetClock {
 
 impl Host for TestHost {
     fn random(&self, bytes: &mut [u8]) -> std::io::Result<()> {
-        // Never the same twice, and that is all that is needed here.
-        let count = self.0.fetch_add(1, Ordering::SeqCst);
+        // Never the same twice, in no central, and that is all that is needed here.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
         let mut rng = fastrand::Rng::with_seed(count);
         rng.fill(bytes);
         Ok(())
@@ -105,13 +106,12 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let http = HttpOptions {
-            listener,
             origin,
             data: data.path().to_owned(),
-            host: Arc::new(TestHost(AtomicU64::new(0))),
+            host: Arc::new(TestHost),
             limits,
         };
-        let central = central.await.unwrap().with_http(http).unwrap();
+        let central = central.await.unwrap().with_http(listener, http).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agencies_port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
@@ -133,8 +133,7 @@ impl Running {
     pub(crate) async fn logged_in(&self, name: &str) -> As {
         let answer = self.log_in(name, PASSWORD).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        let cookie = answer.header("set-cookie").unwrap();
-        let cookie = cookie.strip_prefix("bolillero_session=").unwrap().split(';').next();
+        let cookie = answer.header("set-cookie").unwrap().split(';').next();
         let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
         As { cookie: cookie.map(str::to_owned), csrf: Some(csrf), ..As::default() }
     }

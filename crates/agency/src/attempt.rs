@@ -4,6 +4,8 @@
 //! HELLO, one batch at a time, and each question for the winners has a connection of its own, as
 //! agencies in the field do it.
 
+use std::time::Duration;
+
 use lottery::{NumberRange, PrefixDigest};
 use tokio::time::{Instant, sleep};
 use wire::message::DrawState;
@@ -35,6 +37,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Setback {
     /// Another attempt may go better.
     Lost(Loss),
+    /// The draw is not open yet, for this reason, and its opening is to be waited for.
+    NotOpen(String),
     /// No other attempt would.
     Failed(AgencyError),
 }
@@ -57,6 +61,8 @@ impl Run<'_> {
         }
         if !self.finished {
             self.send_bets(&mut connection).await?;
+        }
+        if !self.finished {
             self.finish(&mut connection).await?;
         }
         if self.options.legacy {
@@ -72,8 +78,13 @@ impl Run<'_> {
 
     /// Waits for WELCOME and skips what is already stored.
     async fn greet(&mut self, connection: &mut Connection) -> Result<(), Setback> {
-        let welcome = match connection.next_event(Some(REPLY_TIME_MAX)).await {
+        let welcome = match self.hear(connection, Some(REPLY_TIME_MAX)).await {
             Ok(AgencyEvent::Welcomed(welcome)) => welcome,
+            Ok(AgencyEvent::Refused { error, .. })
+                if self.options.wait && error.code() == ErrorCode::NotOpenYet =>
+            {
+                return Err(Setback::NotOpen(error.reason().to_owned()));
+            }
             Ok(event) => return Err(self.not_expected(event)),
             // A reset, when it had not read all of HELLO.
             Err(Loss::Closed | Loss::Io(_)) => return Err(Loss::ClosedAtHello.into()),
@@ -91,13 +102,37 @@ impl Run<'_> {
         self.resume(&welcome).await
     }
 
+    /// What the central says next.
+    async fn hear(
+        &mut self,
+        connection: &mut Connection,
+        time_max: Option<Duration>,
+    ) -> Result<AgencyEvent, Loss> {
+        let event = connection.next_event(time_max).await?;
+        self.reached = true;
+        Ok(event)
+    }
+
     async fn resume(&mut self, welcome: &Welcome<'_>) -> Result<(), Setback> {
         let stored = Prefix {
             chunks: welcome.chunks_stored,
             bets: welcome.bets_stored,
             digest: PrefixDigest(welcome.prefix_digest),
         };
-        let found = self.with_outbox(move |outbox| outbox.resume(stored)).await?;
+        let over = match welcome.state {
+            DrawState::Open => None,
+            DrawState::AgencyFinished => Some("this agency has finished in the draw"),
+            DrawState::Closed => Some("the draw is closed"),
+            DrawState::Drawn => Some("the draw has been made"),
+        };
+        let found = match self.with_outbox(move |outbox| outbox.resume(stored)).await {
+            // Whatever is stored takes part: who won is to be told.
+            Err(error @ AgencyError::OtherBets { .. }) if over.is_some() => {
+                self.note_incomplete(error);
+                return Ok(());
+            }
+            found => found?,
+        };
         self.report.resumed += found.unsent;
         for batch in &found.sent {
             self.note_acknowledged(batch);
@@ -105,24 +140,37 @@ impl Run<'_> {
         if found.unsent > 0 || !found.sent.is_empty() {
             self.note_progress();
         }
-        let state = match welcome.state {
-            DrawState::Open => {
-                self.finished = false;
-                return Ok(());
+        match over {
+            Some(state) => self.send_no_more(state).await?,
+            // A draw that is over does not open again: the central lost something.
+            None => match self.report.incomplete.take() {
+                Some(error) => return Err(Setback::Failed(error)),
+                None => self.finished = false,
+            },
+        }
+        Ok(())
+    }
+
+    /// The central takes no more bets because of `state`: only the winners are left to ask for.
+    async fn send_no_more(&mut self, state: &'static str) -> Result<(), AgencyError> {
+        match self.with_outbox(Outbox::drop_rest).await? {
+            Some(left) => {
+                let stored = self.outbox().confirmed_lines();
+                let file = self.file().path().to_owned();
+                self.note_incomplete(AgencyError::NoMoreBets { file, state, stored, left });
             }
-            DrawState::AgencyFinished => "it has finished",
-            DrawState::Closed => "the draw is closed",
-            DrawState::Drawn => "the draw has been made",
-        };
-        if self.with_outbox(Outbox::has_unsent).await? {
-            return Err(Setback::Failed(AgencyError::NoMoreBets {
-                agency: self.options.agency,
-                state,
-                chunks: stored.chunks,
-            }));
+            None => self.note_finished(),
+        }
+        Ok(())
+    }
+
+    /// Not all of the file takes part. Told at once: the draw may be long in coming.
+    fn note_incomplete(&mut self, error: AgencyError) {
+        if self.report.incomplete.is_none() {
+            tracing::error!(action = "apuestas_fuera", result = "fail", error = %error);
+            self.report.incomplete = Some(error);
         }
         self.note_finished();
-        Ok(())
     }
 
     /// Sends what is left of the file, a window at a time, until all of it is stored.
@@ -145,7 +193,12 @@ impl Run<'_> {
             if self.outbox().in_flight() == 0 {
                 return Ok(());
             }
-            match connection.next_event(Some(REPLY_TIME_MAX)).await? {
+            match self.hear(connection, Some(REPLY_TIME_MAX)).await? {
+                AgencyEvent::Refused { error, .. }
+                    if self.options.legacy && verdict(error.code()) == Verdict::AskWhatIsStored =>
+                {
+                    return Ok(self.send_no_more("the central takes no more bets").await?);
+                }
                 AgencyEvent::Acknowledged { chunk } => {
                     let batch = self.outbox().acknowledge();
                     let batch = batch.filter(|batch| batch.chunk == chunk);
@@ -163,7 +216,7 @@ impl Run<'_> {
             .session
             .send_finish()
             .expect("nothing is awaited once every batch is acknowledged");
-        match connection.next_event(Some(REPLY_TIME_MAX)).await? {
+        match self.hear(connection, Some(REPLY_TIME_MAX)).await? {
             AgencyEvent::Finished => {
                 self.note_finished();
                 Ok(())
@@ -181,7 +234,7 @@ impl Run<'_> {
             let asked_at = Instant::now();
             // The first part may take until the draw; the others are ready then.
             let time_max = (winners_len > 0).then_some(REPLY_TIME_MAX);
-            let event = connection.next_event(time_max).await;
+            let event = self.hear(connection, time_max).await;
             self.waited_since(asked_at);
             match event? {
                 AgencyEvent::NoWinners => {
@@ -238,6 +291,7 @@ impl Run<'_> {
     fn note_finished(&mut self) {
         if !self.finished {
             self.finished = true;
+            self.report.finished = true;
             self.moved();
             (self.progress)(Progress::Finished);
         }
@@ -251,6 +305,7 @@ impl Run<'_> {
         let (code, reason) = (error.code(), error.reason().to_owned());
         match verdict(code) {
             Verdict::TryAgain => Setback::Lost(Loss::Refused { code, reason }),
+            Verdict::AskWhatIsStored => Setback::Lost(Loss::NoMoreBets { code, reason }),
             Verdict::GiveUp => Setback::Failed(self.refusal(&error)),
         }
     }
@@ -295,6 +350,8 @@ impl Run<'_> {
 enum Verdict {
     /// It may pass: connect again after a pause.
     TryAgain,
+    /// The next WELCOME says what is stored, and nothing more is sent.
+    AskWhatIsStored,
     /// The same would be refused again.
     GiveUp,
 }
@@ -306,6 +363,7 @@ fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::StorageFailed
         | ErrorCode::StorageFull
         | ErrorCode::ShuttingDown => Verdict::TryAgain,
+        ErrorCode::AgencyFinished | ErrorCode::DrawClosed => Verdict::AskWhatIsStored,
         ErrorCode::UnknownMessage
         | ErrorCode::FrameTooLong
         | ErrorCode::Malformed
@@ -318,8 +376,6 @@ fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::NoOpenDraw
         | ErrorCode::BadBets
         | ErrorCode::ChunkConflict
-        | ErrorCode::AgencyFinished
-        | ErrorCode::DrawClosed
         | ErrorCode::WinnersTooMany
         | ErrorCode::NotOpenYet
         // From a newer central, whose reason says more than this version knows.

@@ -26,6 +26,11 @@ impl Backoff {
         full.mul_f64(0.5 + self.random.f64() / 2.0)
     }
 
+    /// Some of `time_max`.
+    pub(crate) fn jitter(&mut self, time_max: Duration) -> Duration {
+        time_max.mul_f64(self.random.f64())
+    }
+
     /// Things go well again: the next pause is short.
     pub(crate) fn reset(&mut self) {
         self.next = RETRY_TIME_MIN;

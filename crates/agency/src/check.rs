@@ -4,6 +4,7 @@ use crate::error::{AgencyError, RowFault};
 use crate::file::BetsFile;
 use crate::limits::FAULTS_MAX;
 use crate::plan::{Plan, PlanError, Terms, Totals};
+use crate::rows::Rows;
 
 /// What is in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,15 +14,30 @@ pub(crate) struct Checked {
     pub(crate) refused_rows: Vec<RowFault>,
 }
 
+/// What a file is taken as that is not as it should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowed {
+    /// Rows at fault are left out.
+    pub(crate) invalid: bool,
+    /// It may hold no bet to send.
+    pub(crate) empty: bool,
+}
+
 /// Reads the file through.
 ///
 /// # Errors
-/// When it can't be read, or has rows at fault and `skip_invalid` does not allow that.
+/// When it can't be read, or has rows at fault or no bets and that is not allowed.
 pub(crate) fn check(
     file: &BetsFile,
     terms: Terms,
-    skip_invalid: bool,
+    allowed: Allowed,
 ) -> Result<Checked, AgencyError> {
+    let header = file.header().map_err(|error| file.read_error(error))?;
+    if let Some(row) = header.as_ref().map(Rows::row)
+        && row.bet(terms.numbers).is_ok()
+    {
+        return Err(AgencyError::HeaderIsABet { file: file.path().to_owned(), line: row.line });
+    }
     let rows = file.rows().map_err(|error| file.read_error(error))?;
     let mut plan = Plan::new(rows, terms);
     let mut refused_rows = Vec::new();
@@ -39,8 +55,14 @@ pub(crate) fn check(
         }
     }
     let totals = plan.totals();
-    if totals.refused > 0 && !skip_invalid {
-        return Err(AgencyError::BadRows { rows: refused_rows, count: totals.refused });
+    if totals.refused > 0 && !allowed.invalid {
+        let (count, looks) = (totals.refused, file.looks());
+        return Err(AgencyError::BadRows { rows: refused_rows, count, looks });
+    }
+    if totals.bets == 0 && !allowed.empty {
+        let file_name = file.path().to_owned();
+        let refused = totals.refused;
+        return Err(AgencyError::NoBets { file: file_name, refused, looks: file.looks() });
     }
     Ok(Checked { totals, refused_rows })
 }
@@ -54,18 +76,23 @@ mod tests {
 
     use super::*;
     use crate::error::RowReason;
+    use crate::form::Form;
 
-    fn check_text(text: &str, skip_invalid: bool) -> Result<Checked, AgencyError> {
+    fn check_as(text: &str, form: Form, allowed: Allowed) -> Result<Checked, AgencyError> {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         written.write_all(text.as_bytes()).unwrap();
-        let file = BetsFile::open(written.path(), CancellationToken::new()).unwrap();
+        let file = BetsFile::open(written.path(), form, CancellationToken::new()).unwrap();
         let terms = Terms {
             agency: AgencyId(1),
             bets_max: 93,
             frame_len_max: 8192,
             numbers: NumberRange::default(),
         };
-        check(&file, terms, skip_invalid)
+        check(&file, terms, allowed)
+    }
+
+    fn check_text(text: &str, invalid: bool) -> Result<Checked, AgencyError> {
+        check_as(text, Form::default(), Allowed { invalid, empty: false })
     }
 
     const GOOD: &str = "Ana,Paz,7,2000-01-01,22\n";
@@ -75,7 +102,31 @@ mod tests {
         let checked = check_text(&GOOD.repeat(94), false).unwrap();
         let expected = Totals { bets: 94, batches: 2, refused: 0 };
         assert_eq!((checked.totals, checked.refused_rows), (expected, vec![]));
-        assert_eq!(check_text("", false).unwrap().totals, Totals::default());
+    }
+
+    #[test]
+    fn a_file_without_bets_is_refused_unless_it_may_be_empty() {
+        for (text, refused) in [("", 0), ("\r\n\n", 0), ("Ana;Paz;7;2000-01-01;22\nx\n", 2)] {
+            let allowed = |empty| Allowed { invalid: true, empty };
+            let error = check_as(text, Form::default(), allowed(false)).unwrap_err();
+            let told =
+                matches!(error, AgencyError::NoBets { refused: said, .. } if said == refused);
+            assert!(told && error.is_wrong_input(), "{error:?}");
+            assert!(error.to_string().contains("--allow-empty"), "{error}");
+            assert_eq!(error.to_string().contains("--delimiter ';'"), refused > 0, "{error}");
+            let checked = check_as(text, Form::default(), allowed(true)).unwrap();
+            assert_eq!(checked.totals, Totals { refused, ..Totals::default() });
+        }
+    }
+
+    #[test]
+    fn a_header_is_not_sent_and_a_bet_in_its_place_is_refused() {
+        let form = Form { header: true, ..Form::default() };
+        let text = format!("\nnombre,apellido,documento,nacimiento,numero\n{GOOD}");
+        let checked = check_as(&text, form, Allowed::default()).unwrap();
+        assert_eq!(checked.totals, Totals { bets: 1, batches: 1, refused: 0 });
+        let error = check_as(&GOOD.repeat(2), form, Allowed::default()).unwrap_err();
+        assert!(error.is_wrong_input() && error.to_string().contains(":1: "), "{error}");
     }
 
     #[test]
@@ -87,7 +138,7 @@ mod tests {
         let expected = ":2: a bet has five fields (first name, last name, document, birthdate, \
                         number), not 1; 1 other row is at fault too";
         assert!(said.ends_with(expected), "{said}");
-        let AgencyError::BadRows { rows, count: 2 } = error else {
+        let AgencyError::BadRows { rows, count: 2, .. } = error else {
             panic!("{error:?}");
         };
         let found: Vec<_> = rows.iter().map(|row| (row.line, row.reason)).collect();
@@ -100,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_rows_named_are_bounded_and_all_are_counted() {
-        let Err(AgencyError::BadRows { rows, count }) = check_text(&"x\n".repeat(5_000), false)
+        let Err(AgencyError::BadRows { rows, count, .. }) = check_text(&"x\n".repeat(5_000), false)
         else {
             panic!("five thousand bad rows were accepted");
         };

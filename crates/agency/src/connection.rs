@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{AgencyEvent, AgencySession};
 
@@ -31,11 +31,8 @@ impl Connection {
         tls: Option<&Tls>,
         session: AgencySession,
     ) -> Result<Self, Loss> {
-        let connecting = timeout(CONNECT_TIME_MAX, TcpStream::connect(central));
-        let stream = match connecting.await {
-            Ok(connected) => connected.map_err(Loss::Connect)?,
-            Err(_) => return Err(Loss::ConnectTime(CONNECT_TIME_MAX)),
-        };
+        let connecting = timeout(CONNECT_TIME_MAX, connect(central)).await;
+        let stream = connecting.unwrap_or(Err(Loss::ConnectTime(CONNECT_TIME_MAX)))?;
         stream.set_nodelay(true).map_err(Loss::Connect)?;
         let keepalive =
             TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
@@ -52,8 +49,13 @@ impl Connection {
     ) -> Result<AgencyEvent, Loss> {
         let deadline = time_max.map(|time_max| (Instant::now() + time_max, time_max));
         loop {
-            if let Some(event) = self.session.next_event().map_err(Loss::Violation)? {
-                return Ok(event);
+            match self.session.next_event() {
+                Ok(Some(event)) => return Ok(event),
+                Ok(None) => {}
+                Err(violation) => {
+                    let speaks = self.transport.speaks();
+                    return Err(speaks.map_or(Loss::Violation(violation), Loss::Other));
+                }
             }
             self.write();
             let wants_write = !self.session.outgoing().is_empty() && self.write_error.is_none();
@@ -86,6 +88,12 @@ impl Connection {
             Err(loss) => Err(loss),
         }
     }
+}
+
+/// Connects to the first of the central's addresses that can be connected to.
+async fn connect(central: &str) -> Result<TcpStream, Loss> {
+    let addresses: Vec<_> = lookup_host(central).await.map_err(Loss::Lookup)?.collect();
+    TcpStream::connect(&*addresses).await.map_err(Loss::Connect)
 }
 
 /// Ends when the deadline has passed: never, when there is none.

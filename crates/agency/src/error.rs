@@ -11,6 +11,7 @@ use thiserror::Error;
 use wire::{ErrorCode, FaultCode, ProtocolViolation};
 
 use crate::limits::{ROW_LEN_MAX, STALL_TIME_MAX, WINNERS_LEN_MAX};
+use crate::looks::Looks;
 
 /// A row of the file that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,33 @@ impl fmt::Display for RowFault {
     }
 }
 
+/// Bets of the file that follow on each other, refused rows between them left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// The line of the first, from 1.
+    pub first: u64,
+    /// The line of the last.
+    pub last: u64,
+    /// How many bets.
+    pub bets: u64,
+}
+
+impl Lines {
+    /// With the bets on these lines behind it.
+    pub(crate) fn with(before: Option<Self>, lines: &[u64]) -> Option<Self> {
+        let (first, last) = (*lines.first()?, *lines.last()?);
+        let (first, bets) = before.map_or((first, 0), |before| (before.first, before.bets));
+        Some(Self { first, last, bets: bets + lines.len() as u64 })
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last, bets } = self;
+        write!(f, "lines {first} to {last} ({bets} bets)")
+    }
+}
+
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RowReason {
@@ -37,7 +65,7 @@ pub enum RowReason {
     #[error("a bet has five fields (first name, last name, document, birthdate, number), not {0}")]
     FieldCount(usize),
     /// A field is not UTF-8.
-    #[error("the text is not UTF-8")]
+    #[error("the text is not valid in its encoding, UTF-8 unless --encoding says otherwise")]
     NotUtf8,
     /// A quotation mark inside an unquoted field or behind a quoted one, or one never closed.
     #[error("a quotation mark is out of place or is never closed")]
@@ -95,12 +123,36 @@ pub enum AgencyError {
         file: PathBuf,
     },
     /// Rows of the file are at fault. Nothing was sent.
-    #[error("{}", describe_rows(.rows, *.count))]
+    #[error("{}{looks}", describe_rows(.rows, *.count))]
     BadRows {
         /// The first [`crate::limits::FAULTS_MAX`] of them, in order.
         rows: Vec<RowFault>,
         /// How many there are.
         count: u64,
+        /// What the file looks like, if not as expected.
+        looks: Looks,
+    },
+    /// The file holds no bet to send. Nothing was sent: to finish with nothing can't be undone.
+    #[error(
+        "'{}' holds no bet{}: nothing was sent; an agency without bets finishes with \
+         --allow-empty{looks}",
+        file.display(), besides(*.refused)
+    )]
+    NoBets {
+        /// The file.
+        file: PathBuf,
+        /// Rows at fault, that were to be skipped.
+        refused: u64,
+        /// What it looks like, if not as expected.
+        looks: Looks,
+    },
+    /// What is said to be a header is a bet, which would be lost.
+    #[error("{}:{line}: this is a bet and no header: leave out --header", file.display())]
+    HeaderIsABet {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: u64,
     },
     /// The file makes more batches than there are chunk ids.
     #[error("the file has more batches than the protocol can number; raise the bets in a batch")]
@@ -133,16 +185,18 @@ pub enum AgencyError {
     },
     /// This agency finished before, or the draw is closed, and the file holds more bets.
     #[error(
-        "agency {agency} can send no more bets to this draw ({state}), and only the first \
-         {chunks} batches of the file are stored"
+        "{state}: of {}, {} part, and {left} do not",
+        file.display(), describe_stored(.stored.as_ref())
     )]
     NoMoreBets {
-        /// The agency.
-        agency: AgencyId,
+        /// The file.
+        file: PathBuf,
         /// Why no more.
         state: &'static str,
-        /// The chunks `0..chunks` are stored.
-        chunks: u64,
+        /// The bets that take part.
+        stored: Option<Lines>,
+        /// Those that don't.
+        left: Lines,
     },
     /// The central no longer has what it acknowledged.
     #[error("the central acknowledged {acknowledged} batches and now holds only {stored}")]
@@ -155,6 +209,28 @@ pub enum AgencyError {
     /// More winners than this program keeps.
     #[error("the winners take more than {WINNERS_LEN_MAX} bytes")]
     TooManyWinners,
+    /// Something else than a central for this agency answers.
+    #[error("no central for this agency at {central}: {what}")]
+    WrongAddress {
+        /// Where.
+        central: String,
+        /// What does.
+        what: Speaks,
+    },
+    /// No central ever answered.
+    #[error(
+        "no central found at {central} in {} s: {last}; is --central right? --connect-time-max \
+         tries for longer",
+        after.as_secs()
+    )]
+    NeverReached {
+        /// Where it was looked for.
+        central: String,
+        /// For how long.
+        after: Duration,
+        /// How the last attempt ended.
+        last: Loss,
+    },
     /// The central could not be reached, or did nothing, for too long.
     #[error("no progress for {} seconds; at last: {last}", STALL_TIME_MAX.as_secs())]
     Stalled {
@@ -168,7 +244,11 @@ impl AgencyError {
     #[must_use]
     pub fn is_wrong_input(&self) -> bool {
         match self {
-            Self::Options(_) | Self::BadRows { .. } | Self::NotRegular { .. } => true,
+            Self::Options(_)
+            | Self::BadRows { .. }
+            | Self::NoBets { .. }
+            | Self::HeaderIsABet { .. }
+            | Self::NotRegular { .. } => true,
             Self::Refused { code, .. } => *code == ErrorCode::BadBets,
             Self::Open { source, .. } => source.kind() == io::ErrorKind::NotFound,
             Self::Read { .. }
@@ -179,6 +259,8 @@ impl AgencyError {
             | Self::LostByCentral { .. }
             | Self::TooManyWinners
             | Self::Tls(_)
+            | Self::WrongAddress { .. }
+            | Self::NeverReached { .. }
             | Self::Stalled { .. } => false,
         }
     }
@@ -188,15 +270,27 @@ impl AgencyError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Loss {
+    /// Its name has no address.
+    #[error("can't find its address, is the name right? {0}")]
+    Lookup(io::Error),
     /// Not connected.
-    #[error("can't connect: {0}")]
+    #[error("{}", describe_connect(.0))]
     Connect(io::Error),
+    /// Something else answered.
+    #[error("{0}")]
+    Other(Speaks),
     /// Not connected in time.
     #[error("can't connect: no answer after {} seconds", .0.as_secs())]
     ConnectTime(Duration),
     /// TLS was not agreed on, or broke.
     #[error("TLS with the central failed: {}", pki::words_for(.0))]
     Tls(rustls::Error),
+    /// Closed before TLS was agreed on.
+    #[error(
+        "the connection was closed before TLS was agreed on: the central has no room, or does not \
+         speak TLS there"
+    )]
+    TlsClosed,
     /// TLS was not agreed on in time.
     #[error("no TLS after {} seconds: does the central speak it there?", .0.as_secs())]
     TlsTime(Duration),
@@ -221,6 +315,14 @@ pub enum Loss {
     /// The central sent a WELCOME that no draw can have.
     #[error("the central sent a WELCOME with an impossible range of numbers")]
     Numbers,
+    /// The central takes no more bets. What of it is stored is to be asked.
+    #[error("the central takes no more bets: {code}: {reason}")]
+    NoMoreBets {
+        /// Its code.
+        code: ErrorCode,
+        /// Its words.
+        reason: String,
+    },
     /// The central refused for now.
     #[error("refused by the central for now: {code}: {reason}")]
     Refused {
@@ -229,6 +331,57 @@ pub enum Loss {
         /// Its words.
         reason: String,
     },
+}
+
+/// What answers that is not a central as it was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Speaks {
+    /// TLS, where plain text was expected.
+    #[error(
+        "what listens there speaks TLS: give --tls-ca, --tls-cert and --tls-key, or the port for \
+         plain text"
+    )]
+    Tls,
+    /// HTTP.
+    #[error("what listens there speaks HTTP: give the port for agencies, not that for operators")]
+    Http,
+    /// The agencies' protocol in plain text, where TLS was expected.
+    #[error("what listens there does not speak TLS: give the port for TLS, or leave out --tls-...")]
+    Plain,
+}
+
+impl Speaks {
+    /// What the first bytes tell that came from there.
+    pub(crate) fn of(bytes: &[u8], by_tls: bool) -> Option<Self> {
+        match bytes {
+            [b'H', b'T', b'T', b'P', ..] => Some(Self::Http),
+            // A record of an alert or of a handshake.
+            [21 | 22, 3, ..] => (!by_tls).then_some(Self::Tls),
+            // Any message of the agencies' protocol.
+            [0, ..] => by_tls.then_some(Self::Plain),
+            _ => None,
+        }
+    }
+}
+
+fn describe_connect(error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens on that port: ",
+        _ => "",
+    };
+    format!("can't connect: {why}{error}")
+}
+
+fn describe_stored(stored: Option<&Lines>) -> String {
+    stored.map_or_else(|| "nothing takes".to_owned(), |lines| format!("{lines} take"))
+}
+
+fn besides(refused: u64) -> String {
+    match refused {
+        0 => String::new(),
+        1 => " but a row at fault".to_owned(),
+        _ => format!(" but {refused} rows at fault"),
+    }
 }
 
 fn describe_rows(rows: &[RowFault], count: u64) -> String {
@@ -255,5 +408,10 @@ fn describe_refusal(
         bets if bets.is_empty() => bets,
         bets => format!(" ({bets})"),
     };
-    format!("the central refused{what}: {why}{bets}")
+    let remedy = match code {
+        ErrorCode::NoOpenDraw => "; --draw NAME says which one is meant",
+        ErrorCode::NotOpenYet => "; --wait waits for its opening",
+        _ => "",
+    };
+    format!("the central refused{what}: {why}{bets}{remedy}")
 }

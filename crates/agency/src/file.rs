@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,12 +14,16 @@ use std::time::SystemTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{AgencyError, RowFault, RowReason};
+use crate::form::Form;
+use crate::limits::READ_LEN;
+use crate::looks::Looks;
 use crate::rows::Rows;
 
 /// The file of bets.
 #[derive(Clone, Debug)]
 pub(crate) struct BetsFile {
     path: Arc<Path>,
+    form: Form,
     file: Arc<File>,
     stamp: Stamp,
     stop: CancellationToken,
@@ -39,11 +44,15 @@ struct Stamp {
 struct FileChanged;
 
 impl BetsFile {
-    /// Opens the file. `stop` ends every reading of it.
+    /// Opens the file, written in `form`. `stop` ends every reading of it.
     ///
     /// # Errors
     /// When it can't be opened or is not a regular file.
-    pub(crate) fn open(path: &Path, stop: CancellationToken) -> Result<Self, AgencyError> {
+    pub(crate) fn open(
+        path: &Path,
+        form: Form,
+        stop: CancellationToken,
+    ) -> Result<Self, AgencyError> {
         let open_error = |source| AgencyError::Open { file: path.to_owned(), source };
         // Asked before opening, which would wait for the writer of a pipe.
         if !fs::metadata(path).map_err(open_error)?.is_file() {
@@ -53,6 +62,7 @@ impl BetsFile {
         let metadata = file.metadata().map_err(open_error)?;
         Ok(Self {
             path: path.into(),
+            form,
             file: Arc::new(file),
             stamp: Stamp::of(&metadata).map_err(open_error)?,
             stop,
@@ -65,8 +75,36 @@ impl BetsFile {
     /// # Errors
     /// When the file can't be read.
     pub(crate) fn rows(&self) -> io::Result<Rows<Unchanged>> {
+        self.rows_in(self.form)
+    }
+
+    /// The row that is taken for a header, as if it was none; the same holds as for [`Self::rows`].
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn header(&self) -> io::Result<Option<Rows<Unchanged>>> {
+        if !self.form.header {
+            return Ok(None);
+        }
+        let mut rows = self.rows_in(Form { header: false, ..self.form })?;
+        Ok(rows.advance()?.then_some(rows))
+    }
+
+    /// What it looks like, where that is not the form in which it is read.
+    pub(crate) fn looks(&self) -> Looks {
+        let mut head = vec![0; READ_LEN];
+        // A guess: what can't be read looks like nothing.
+        let len = self.file.read_at(&mut head, 0).unwrap_or(0);
+        Looks::of(&head[..len], self.form)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn rows_in(&self, form: Form) -> io::Result<Rows<Unchanged>> {
         (&*self.file).seek(SeekFrom::Start(0))?;
-        Ok(Rows::new(Unchanged(self.clone())))
+        Ok(Rows::new(Unchanged(self.clone()), form))
     }
 
     /// The fault of a row of this file.
@@ -128,7 +166,7 @@ mod tests {
     const ROW: &str = "Ana,Paz,7,2000-01-01,22\n";
 
     fn open(path: &Path) -> Result<BetsFile, AgencyError> {
-        BetsFile::open(path, CancellationToken::new())
+        BetsFile::open(path, Form::default(), CancellationToken::new())
     }
 
     fn count(rows: &mut Rows<Unchanged>) -> io::Result<usize> {
@@ -188,7 +226,7 @@ mod tests {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         written.write_all(ROW.as_bytes()).unwrap();
         let stop = CancellationToken::new();
-        let file = BetsFile::open(written.path(), stop.clone()).unwrap();
+        let file = BetsFile::open(written.path(), Form::default(), stop.clone()).unwrap();
         stop.cancel();
         assert!(count(&mut file.rows().unwrap()).is_err());
     }

@@ -7,6 +7,8 @@
 //! rows         CSV -> rows with their lines, in constant memory
 //! file         the file, the same at each reading
 //! plan         rows -> batches, the same for the same file and limits
+//! form         how the file is written: delimiter, header, encoding
+//! looks        what a file looks like that is written otherwise
 //! check        the first reading: every row at fault
 //! outbox       batches sent and not acknowledged; what is skipped, what comes next
 //! transport    a socket's bytes, in plain text or by TLS
@@ -17,7 +19,8 @@
 //! ```
 //!
 //! Invariants: nothing is sent of a file with rows at fault, unless that was asked for; a batch
-//! keeps its id until it is acknowledged; FINISH is only said when all batches are stored.
+//! keeps its id until it is acknowledged; FINISH is only said when all batches are stored, and of a
+//! file without bets only if that was asked for.
 //!
 //! Deliberately absent: printing (events go to `tracing` and to the caller) and configuration.
 
@@ -27,7 +30,9 @@ mod check;
 mod connection;
 mod error;
 mod file;
+mod form;
 pub mod limits;
+mod looks;
 mod options;
 mod outbox;
 mod plan;
@@ -37,7 +42,9 @@ mod rows;
 mod run;
 mod transport;
 
-pub use error::{AgencyError, Loss, RowFault, RowReason};
+pub use error::{AgencyError, Lines, Loss, RowFault, RowReason, Speaks};
+pub use form::{Delimiter, Encoding, Form, FormError};
+pub use looks::Looks;
 pub use options::{Options, Progress, Report};
 pub use run::run;
 pub use transport::Tls;

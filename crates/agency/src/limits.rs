@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const ROW_LEN_MAX: usize = 4 * 1024;
 /// How much of the file is read at once, in bytes.
 pub const READ_LEN: usize = 64 * 1024;
+/// How much text is decoded at once, of files that are not in UTF-8, in bytes.
+pub const DECODED_LEN: usize = 64 * 1024;
 /// Most rows at fault that are named; the others are counted only.
 pub const FAULTS_MAX: usize = 1_000;
 /// Default for the most bets in a batch.
@@ -28,6 +30,10 @@ pub const REPLY_TIME_MAX: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 /// How long after that it asks again.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Default for the longest time that a central is tried which never answered.
+pub const CONNECT_TIME_MAX_DEFAULT: Duration = Duration::from_secs(60);
+/// How often a draw that is not open yet is asked for, with up to half as much at random.
+pub const OPENING_ASK_TIME: Duration = Duration::from_secs(10);
 /// Longest time without any progress before giving up. Waiting for the draw does not count.
 pub const STALL_TIME_MAX: Duration = Duration::from_secs(600);
 /// First pause before connecting again; it doubles each time.

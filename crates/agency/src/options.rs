@@ -6,6 +6,7 @@ use std::time::Duration;
 use lottery::{AgencyId, DrawName, NumberRange};
 
 use crate::error::{AgencyError, RowFault};
+use crate::form::Form;
 use crate::transport::Tls;
 
 /// What a run is told.
@@ -19,6 +20,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// The file of bets. It is read twice, so it has to be a regular file.
     pub bets: PathBuf,
+    /// How it is written.
+    pub form: Form,
     /// The draw to bet in; none for the only one open.
     pub draw: Option<DrawName>,
     /// Most bets in a batch; see [`crate::limits::BATCH_BETS_MAX`].
@@ -30,6 +33,13 @@ pub struct Options {
     pub legacy: bool,
     /// Send the good rows when others are at fault.
     pub skip_invalid: bool,
+    /// Finish even if the file has no bet to send.
+    pub allow_empty: bool,
+    /// Wait until the draw is opened, if it is announced.
+    pub wait: bool,
+    /// Longest time to try a central that never answered; see
+    /// [`crate::limits::CONNECT_TIME_MAX_DEFAULT`].
+    pub connect_time_max: Duration,
     /// The numbers to check the file against before anything is known of the draw.
     pub numbers: NumberRange,
     /// What the pauses between attempts are derived from.
@@ -57,6 +67,11 @@ pub enum Progress {
         /// When.
         retry_in: Duration,
     },
+    /// The draw is not open yet. It will be asked for again.
+    NotOpen {
+        /// The central's words.
+        reason: String,
+    },
     /// More is known to be stored. These are totals, with what earlier runs had stored.
     Acknowledged {
         /// Bets.
@@ -71,12 +86,19 @@ pub enum Progress {
 }
 
 /// What a run did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// Bets of the file known to be stored, by this run or an earlier one.
     pub bets: u64,
     /// The batches that hold them.
     pub batches: u64,
+    /// Bets of the file, those at fault left out; none when it was not read through.
+    pub bets_in_file: Option<u64>,
+    /// Whether the central noted that this agency has no more bets, or takes none of it any more.
+    pub finished: bool,
+    /// Why not all bets of the file take part in the draw, if they don't. The winners are those of
+    /// the ones that do.
+    pub incomplete: Option<AgencyError>,
     /// Bytes of the BETS messages that this run sent and that were acknowledged.
     pub bytes: u64,
     /// From start to end.
@@ -102,6 +124,10 @@ impl Options {
         if self.legacy && self.draw.is_some() {
             let why =
                 "the original protocol can't name a draw: leave out either --legacy or --draw";
+            return Err(AgencyError::Options(why.to_owned()));
+        }
+        if self.agency == AgencyId(0) {
+            let why = "there is no agency 0: agencies are numbered from 1";
             return Err(AgencyError::Options(why.to_owned()));
         }
         wire::limits::check_window(self.window)

@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
+use crate::error::Lines;
 use crate::plan::{Batch, Plan, PlanError, Prefix, Terms, Totals};
 
 /// The batches of a file on their way.
@@ -24,6 +25,8 @@ pub(crate) struct Outbox<R> {
     /// What checking the file gave.
     expected: Totals,
     confirmed: Prefix,
+    /// The lines of what is confirmed.
+    confirmed_lines: Option<Lines>,
     pending: VecDeque<Batch>,
     sent: usize,
 }
@@ -56,7 +59,14 @@ pub(crate) struct Found {
 
 impl<R: Read> Outbox<R> {
     pub(crate) fn new(plan: Plan<R>, expected: Totals) -> Self {
-        Self { plan, expected, confirmed: Prefix::EMPTY, pending: VecDeque::new(), sent: 0 }
+        Self {
+            plan,
+            expected,
+            confirmed: Prefix::EMPTY,
+            confirmed_lines: None,
+            pending: VecDeque::new(),
+            sent: 0,
+        }
     }
 
     /// What the batches follow from.
@@ -67,6 +77,36 @@ impl<R: Read> Outbox<R> {
     /// What is known to be stored.
     pub(crate) fn confirmed(&self) -> Prefix {
         self.confirmed
+    }
+
+    /// Where in the file that is.
+    pub(crate) fn confirmed_lines(&self) -> Option<Lines> {
+        self.confirmed_lines
+    }
+
+    /// Where in the file the bets are that are not known to be stored. Reads to its end, and drops
+    /// them: nothing more can be sent.
+    ///
+    /// # Errors
+    /// As [`Outbox::send_next`].
+    pub(crate) fn drop_rest(&mut self) -> Result<Option<Lines>, OutboxError> {
+        self.reconnected();
+        let mut lines = None;
+        loop {
+            let batch = match self.pending.pop_front() {
+                Some(batch) => batch,
+                None => match self.read_next()? {
+                    Some(batch) => batch,
+                    None => return Ok(lines),
+                },
+            };
+            lines = Lines::with(lines, &batch.lines);
+        }
+    }
+
+    fn confirm(&mut self, batch: &Batch) {
+        self.confirmed = batch.prefix;
+        self.confirmed_lines = Lines::with(self.confirmed_lines, &batch.lines);
     }
 
     /// How many batches were sent on this connection and not acknowledged.
@@ -92,10 +132,7 @@ impl<R: Read> Outbox<R> {
     }
 
     /// Whether there is a batch that was not sent on this connection.
-    ///
-    /// # Errors
-    /// As [`Outbox::send_next`].
-    pub(crate) fn has_unsent(&mut self) -> Result<bool, OutboxError> {
+    fn has_unsent(&mut self) -> Result<bool, OutboxError> {
         if self.sent == self.pending.len() {
             let Some(batch) = self.read_next()? else {
                 return Ok(false);
@@ -112,7 +149,7 @@ impl<R: Read> Outbox<R> {
         }
         let batch = self.pending.pop_front()?;
         self.sent -= 1;
-        self.confirmed = batch.prefix;
+        self.confirm(&batch);
         Some(batch)
     }
 
@@ -137,10 +174,10 @@ impl<R: Read> Outbox<R> {
         let mut found = Found::default();
         while self.confirmed.chunks < stored.chunks {
             if let Some(batch) = self.pending.pop_front() {
-                self.confirmed = batch.prefix;
+                self.confirm(&batch);
                 found.sent.push(batch);
             } else if let Some(batch) = self.read_next()? {
-                self.confirmed = batch.prefix;
+                self.confirm(&batch);
                 found.unsent += 1;
             } else {
                 return Err(other_bets);
@@ -166,6 +203,7 @@ mod tests {
     use lottery::{AgencyId, NumberRange};
 
     use super::*;
+    use crate::form::Form;
     use crate::rows::Rows;
 
     const ROWS: &str = "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\n";
@@ -179,7 +217,7 @@ mod tests {
             numbers: NumberRange::default(),
         };
         let expected = Totals { bets: 3, batches: 3, refused: 0 };
-        Outbox::new(Plan::new(Rows::new(text.as_bytes()), terms), expected)
+        Outbox::new(Plan::new(Rows::new(text.as_bytes(), Form::default()), terms), expected)
     }
 
     fn prefix(chunks: u64) -> Prefix {
@@ -231,6 +269,22 @@ mod tests {
         let found = outbox.resume(prefix(1)).unwrap();
         assert_eq!((found.sent[0].chunk, found.sent.len(), found.unsent), (0, 1, 0));
         assert_eq!(send(&mut outbox), Some(1));
+    }
+
+    #[test]
+    fn what_is_stored_and_what_is_not_is_told_by_lines() {
+        let of = |first, last| Some(Lines { first, last, bets: last - first + 1 });
+        for (stored, taken) in [(0, 0), (1, 2), (1, 1), (3, 0)] {
+            let mut outbox = outbox_of(ROWS);
+            outbox.resume(prefix(stored)).unwrap();
+            for _ in 0..taken {
+                send(&mut outbox);
+            }
+            assert_eq!(outbox.confirmed_lines(), if stored > 0 { of(1, stored) } else { None });
+            let rest = outbox.drop_rest().unwrap();
+            assert_eq!(rest, if stored < 3 { of(stored + 1, 3) } else { None });
+            assert_eq!(send(&mut outbox), None);
+        }
     }
 
     #[test]

@@ -182,13 +182,22 @@ mod tests {
     use wire::AgencyMessage;
 
     use super::*;
+    use crate::form::Form;
 
     fn terms(bets_max: u32, frame_len_max: u32) -> Terms {
         Terms { agency: AgencyId(1), bets_max, frame_len_max, numbers: NumberRange::default() }
     }
 
     fn plan(text: &str, terms: Terms) -> (Vec<Batch>, Vec<(u64, RowReason)>, Totals) {
-        let mut plan = Plan::new(Rows::new(text.as_bytes()), terms);
+        plan_of(text.as_bytes(), Form::default(), terms)
+    }
+
+    fn plan_of(
+        text: &[u8],
+        form: Form,
+        terms: Terms,
+    ) -> (Vec<Batch>, Vec<(u64, RowReason)>, Totals) {
+        let mut plan = Plan::new(Rows::new(text, form), terms);
         let (mut batches, mut refused) = (Vec::new(), Vec::new());
         while let Some(batch) =
             plan.next_batch(&mut |line, reason| refused.push((line, reason))).unwrap()
@@ -224,6 +233,31 @@ mod tests {
         assert_eq!(refused, [(2, number), (3, RowReason::FieldCount(2))]);
         let expected = Totals { bets: 2, batches: 1, refused: 2 };
         assert_eq!(totals, expected);
+    }
+
+    #[test]
+    fn the_same_bets_make_the_same_batches_however_the_file_is_written() {
+        let text = "José,Ñandú,7,2000-01-01,22\n\"Paz, la\",Ana,8,2000-01-02,0023\n";
+        let (expected, ..) = plan(text, terms(1, 8192));
+        assert_eq!(expected.len(), 2);
+        let sheet = "Nombre;Apellido;Documento;Nacimiento;Número\r\n\
+                     José;Ñandú;7;2000-01-01;22\r\nPaz, la;Ana;8;2000-01-02;23\r\n";
+        let latin: Vec<_> = sheet.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let utf16: Vec<_> = sheet.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, encoding) in [(latin, "latin1"), (utf16, "utf-16le")] {
+            let (delimiter, encoding) = (";".parse().unwrap(), encoding.parse().unwrap());
+            let form = Form { delimiter, header: true, encoding };
+            let (batches, refused, _) = plan_of(&bytes, form, terms(1, 8192));
+            assert_eq!(refused, []);
+            for (batch, expected) in batches.iter().zip(&expected) {
+                // All but the lines, which the header moves.
+                assert_eq!(
+                    *batch,
+                    Batch { lines: vec![expected.lines[0] + 1], ..expected.clone() }
+                );
+            }
+            assert_eq!(batches.len(), expected.len());
+        }
     }
 
     #[test]

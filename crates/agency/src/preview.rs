@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use lottery::{AgencyId, NumberRange};
 
 use crate::error::RowReason;
+use crate::form::Form;
 use crate::plan::{Plan, PlanError, Terms};
 use crate::rows::Rows;
 
@@ -40,7 +41,7 @@ pub fn preview(
     numbers: NumberRange,
 ) -> io::Result<Preview> {
     let terms = Terms { agency, bets_max, frame_len_max, numbers };
-    let mut plan = Plan::new(Rows::new(input), terms);
+    let mut plan = Plan::new(Rows::new(input, Form::default()), terms);
     let (mut batches, mut refused) = (Vec::new(), Vec::new());
     loop {
         match plan.next_batch(&mut |line, reason| refused.push((line, reason))) {

@@ -1,7 +1,8 @@
 //! Rows of a file of bets, one at a time, in constant memory.
 //!
-//! The file is CSV as RFC 4180 has it, without a header: fields apart by commas, rows ended by LF,
-//! CRLF or CR, the last end optional; UTF-8, a byte order mark allowed. Empty lines are skipped.
+//! The file is CSV as RFC 4180 has it: rows ended by LF, CRLF or CR, the last end optional; a byte
+//! order mark allowed. Empty lines are skipped. What its fields are apart by, whether a header
+//! comes first, and its encoding are its [`Form`].
 //!
 //! ```text
 //! 0        start                 end             buffer.len()
@@ -22,6 +23,7 @@ use csv_core::ReadRecordResult;
 use lottery::{Bet, NumberRange};
 
 use crate::error::RowReason;
+use crate::form::{Decoded, Delimiter, Form};
 use crate::limits::{READ_LEN, ROW_LEN_MAX};
 
 const FIELDS: usize = 5;
@@ -30,7 +32,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Reads rows from `input`.
 #[derive(Debug)]
 pub(crate) struct Rows<R> {
-    input: R,
+    input: Decoded<R>,
+    delimiter: Delimiter,
+    /// Whether a header is to come.
+    header: bool,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -67,16 +72,19 @@ struct Current {
 }
 
 impl<R: Read> Rows<R> {
-    pub(crate) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R, form: Form) -> Self {
+        let Form { delimiter, header, encoding } = form;
         Self {
-            input,
+            input: Decoded::new(input, encoding),
+            delimiter,
+            header,
             buffer: vec![0; READ_LEN],
             start: 0,
             end: 0,
             ended: false,
             line: 1,
             after_cr: false,
-            parser: fresh_parser(),
+            parser: fresh_parser(delimiter),
             // As many as the longest row could need, so that neither is ever full.
             text: vec![0; ROW_LEN_MAX + 2],
             ends: vec![0; ROW_LEN_MAX + 2],
@@ -84,11 +92,18 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Goes to the next row; `false` after the last.
+    /// Goes to the next row that is no header; `false` after the last.
     ///
     /// # Errors
     /// When the file can't be read.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
+        if std::mem::take(&mut self.header) && !self.advance_to_any()? {
+            return Ok(false);
+        }
+        self.advance_to_any()
+    }
+
+    fn advance_to_any(&mut self) -> io::Result<bool> {
         if self.current.line == 0 {
             self.skip_byte_order_mark()?;
         }
@@ -100,7 +115,7 @@ impl<R: Read> Rows<R> {
         match fields {
             Ok((row_len, _)) => self.take(row_len),
             Err(_) => {
-                self.parser = fresh_parser();
+                self.parser = fresh_parser(self.delimiter);
                 self.skip_line()?;
             }
         }
@@ -150,7 +165,7 @@ impl<R: Read> Rows<R> {
             if result == ReadRecordResult::Record {
                 row_len -= usize::from(!at_end);
                 let row = &self.buffer[self.start..self.start + row_len];
-                return Ok(if quoting_is_sound(row) {
+                return Ok(if quoting_is_sound(row, self.delimiter) {
                     Ok((row_len, count))
                 } else {
                     Err(RowReason::Quotes)
@@ -248,8 +263,8 @@ impl<'a> Row<'a> {
 
 /// A parser at the start of a row that is not the first: at the first one, `csv_core` would drop a
 /// byte order mark once more.
-fn fresh_parser() -> csv_core::Reader {
-    let mut parser = csv_core::Reader::new();
+fn fresh_parser(delimiter: Delimiter) -> csv_core::Reader {
+    let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter.byte()).build();
     parser.read_record(b"\n", &mut [0], &mut [0]);
     parser
 }
@@ -260,7 +275,7 @@ fn is_line_end(byte: u8) -> bool {
 
 /// Whether quotation marks are only where RFC 4180 has them: around a whole field, and doubled in
 /// it. `row` has no line end, and ends outside of quotation marks.
-fn quoting_is_sound(row: &[u8]) -> bool {
+fn quoting_is_sound(row: &[u8], delimiter: Delimiter) -> bool {
     #[derive(Clone, Copy)]
     enum At {
         FieldStart,
@@ -279,7 +294,9 @@ fn quoting_is_sound(row: &[u8]) -> bool {
             (At::Plain, b'"') => return false,
             (At::Quoted, b'"') => At::Mark,
             (At::Quoted, _) => At::Quoted,
-            (At::FieldStart | At::Plain | At::Mark, b',') => At::FieldStart,
+            (At::FieldStart | At::Plain | At::Mark, _) if byte == delimiter.byte() => {
+                At::FieldStart
+            }
             (At::Mark, _) => return false,
             (At::FieldStart | At::Plain, _) => At::Plain,
         };

@@ -7,10 +7,10 @@ use wire::DrawName;
 
 use crate::attempt::{Outcome, Setback};
 use crate::backoff::Backoff;
-use crate::check::{Checked, check};
+use crate::check::{Allowed, Checked, check};
 use crate::error::{AgencyError, Loss};
 use crate::file::{BetsFile, Unchanged};
-use crate::limits::{FRAME_LEN_MAX, STALL_TIME_MAX};
+use crate::limits::{FRAME_LEN_MAX, OPENING_ASK_TIME, STALL_TIME_MAX};
 use crate::options::{Options, Progress, Report};
 use crate::outbox::{Outbox, OutboxError};
 use crate::plan::{Plan, PlanError, Terms};
@@ -52,6 +52,10 @@ pub(crate) struct Run<'a> {
     /// Whether the central noted that this agency has finished.
     pub(crate) finished: bool,
     backoff: Backoff,
+    /// Whether the central ever answered.
+    pub(crate) reached: bool,
+    /// The reason last told why the draw is not open.
+    not_open: String,
     /// When it last came forward. Time spent waiting for the draw is added.
     moved_at: Instant,
 }
@@ -63,8 +67,8 @@ async fn live(
     reading: CancellationToken,
 ) -> Result<(), AgencyError> {
     options.check()?;
-    let path = options.bets.clone();
-    let file = off_thread(move || BetsFile::open(&path, reading)).await?;
+    let (path, form) = (options.bets.clone(), options.form);
+    let file = off_thread(move || BetsFile::open(&path, form, reading)).await?;
     let draw = options.draw.as_ref().map_or("", |draw| draw.as_str()).to_owned();
     let draw = DrawName::new(draw).expect("the domain's longest name is the protocol's");
     let mut run = Run {
@@ -76,6 +80,8 @@ async fn live(
         outbox: None,
         finished: false,
         backoff: Backoff::with_seed(options.seed),
+        reached: false,
+        not_open: String::new(),
         moved_at: Instant::now(),
     };
     run.plan(Terms {
@@ -92,6 +98,7 @@ async fn live(
             Ok(Outcome::AskNow) => {}
             Ok(Outcome::AskLater) => sleep(run.backoff.pause()).await,
             Err(Setback::Failed(error)) => return Err(error),
+            Err(Setback::NotOpen(reason)) => run.wait_for_opening(reason).await,
             Err(Setback::Lost(loss)) => run.pause_after(loss).await?,
         }
     }
@@ -102,15 +109,17 @@ impl Run<'_> {
     pub(crate) async fn plan(&mut self, terms: Terms) -> Result<(), AgencyError> {
         self.outbox = None;
         let file = self.file.clone();
-        let skip_invalid = self.options.skip_invalid;
+        let allowed =
+            Allowed { invalid: self.options.skip_invalid, empty: self.options.allow_empty };
         let checking = off_thread(move || {
-            let checked = check(&file, terms, skip_invalid)?;
+            let checked = check(&file, terms, allowed)?;
             let rows = file.rows().map_err(|error| file.read_error(error))?;
             Ok((checked, Plan::new(rows, terms)))
         });
         let (checked, plan) = checking.await?;
         let Checked { totals, refused_rows } = checked;
         self.report.refused_rows = refused_rows;
+        self.report.bets_in_file = Some(totals.bets);
         self.outbox = Some(Outbox::new(plan, totals));
         (self.progress)(Progress::Checked {
             bets: totals.bets,
@@ -175,12 +184,36 @@ impl Run<'_> {
         self.moved_at += from.elapsed();
     }
 
+    /// Waits before it asks again for a draw that is not open; `reason` is told when it is new.
+    async fn wait_for_opening(&mut self, reason: String) {
+        self.heard();
+        if self.not_open != reason {
+            tracing::info!(action = "esperar_apertura", result = "in_progress", reason = %reason);
+            (self.progress)(Progress::NotOpen { reason: reason.clone() });
+            self.not_open = reason;
+        }
+        sleep(OPENING_ASK_TIME + self.backoff.jitter(OPENING_ASK_TIME / 2)).await;
+        self.heard();
+    }
+
     async fn pause_after(&mut self, loss: Loss) -> Result<(), AgencyError> {
         let stalled_for = self.moved_at.elapsed();
-        if stalled_for >= STALL_TIME_MAX {
+        let central = || self.options.central.clone();
+        let time_max = match loss {
+            _ if self.reached => STALL_TIME_MAX,
+            Loss::Other(what) => {
+                return Err(AgencyError::WrongAddress { central: central(), what });
+            }
+            _ => self.options.connect_time_max,
+        };
+        if stalled_for >= time_max && self.reached {
             return Err(AgencyError::Stalled { last: loss });
         }
-        let retry_in = self.backoff.pause().min(STALL_TIME_MAX - stalled_for);
+        if stalled_for >= time_max {
+            let (central, after) = (central(), stalled_for);
+            return Err(AgencyError::NeverReached { central, after, last: loss });
+        }
+        let retry_in = self.backoff.pause().min(time_max - stalled_for);
         let reason = loss.to_string();
         tracing::warn!(
             action = "conexion",

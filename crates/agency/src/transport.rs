@@ -11,7 +11,7 @@ use rustls::{AlertDescription, ClientConfig, ClientConnection, InvalidMessage};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::error::Loss;
+use crate::error::{Loss, Speaks};
 use crate::limits::TLS_WRITE_LEN_MAX;
 
 /// What an agency speaks TLS with.
@@ -28,15 +28,26 @@ pub struct Tls {
 pub(crate) struct Transport {
     stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
+    first: First,
+}
+
+/// The first bytes that came, by which what sent them can be told.
+#[derive(Debug, Default)]
+struct First {
+    bytes: [u8; 4],
+    len: usize,
 }
 
 impl Transport {
     /// With TLS, it is agreed on first. Whether the central takes the certificate is told later.
     pub(crate) async fn over(stream: TcpStream, tls: Option<&Tls>) -> Result<Self, Loss> {
-        let Some(Tls { config, name }) = tls else { return Ok(Self { stream, tls: None }) };
+        let Some(Tls { config, name }) = tls else {
+            return Ok(Self { stream, tls: None, first: First::default() });
+        };
         let connection = ClientConnection::new(Arc::clone(config), name.clone());
         let connection = connection.map_err(Loss::Tls)?;
-        let mut transport = Self { stream, tls: Some(Box::new(connection)) };
+        let mut transport =
+            Self { stream, tls: Some(Box::new(connection)), first: First::default() };
         transport.agree().await?;
         Ok(transport)
     }
@@ -56,7 +67,7 @@ impl Transport {
 
     /// Takes some of `bytes` to be written.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Self { stream, tls: Some(tls) } = self else { return self.stream.try_write(bytes) };
+        let Self { stream, tls: Some(tls), .. } = self else { return self.stream.try_write(bytes) };
         flush(tls, stream)?;
         let len = tls.writer().write(&bytes[..bytes.len().min(TLS_WRITE_LEN_MAX)])?;
         match flush(tls, stream) {
@@ -67,8 +78,10 @@ impl Transport {
 
     /// Reads as much as there is room for; zero at the end.
     pub(crate) fn try_read(&mut self, room: &mut [u8]) -> Result<usize, Loss> {
-        let Self { stream, tls: Some(tls) } = self else {
-            return self.stream.try_read(room).map_err(Loss::Io);
+        let Self { stream, tls: Some(tls), first } = self else {
+            return Source { stream: &self.stream, first: &mut self.first }
+                .read(room)
+                .map_err(Loss::Io);
         };
         loop {
             match tls.reader().read(room) {
@@ -78,8 +91,13 @@ impl Transport {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 Err(error) => return Err(Loss::Io(error)),
             }
-            receive(tls, stream)?;
+            receive(tls, stream, first)?;
         }
+    }
+
+    /// What sent the first bytes, if they are not those of a central as it is expected.
+    pub(crate) fn speaks(&self) -> Option<Speaks> {
+        self.first.speaks(self.tls.is_some())
     }
 
     /// Whether there is something to read that no socket tells of; an error is read too.
@@ -96,7 +114,7 @@ impl Transport {
 
     async fn agree(&mut self) -> Result<(), Loss> {
         loop {
-            let Self { stream, tls: Some(tls) } = self else { return Ok(()) };
+            let Self { stream, tls: Some(tls), .. } = self else { return Ok(()) };
             match flush(tls, stream) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                     return Err(Loss::Io(error));
@@ -105,9 +123,9 @@ impl Transport {
                 _ => {}
             }
             self.ready(false).await.map_err(Loss::Io)?;
-            let Self { stream, tls: Some(tls) } = self else { return Ok(()) };
-            match receive(tls, stream) {
-                Ok(0) => return Err(Loss::Closed),
+            let Self { stream, tls: Some(tls), first } = self else { return Ok(()) };
+            match receive(tls, stream, first) {
+                Ok(0) => return Err(Loss::TlsClosed),
                 Err(Loss::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
                 received => {
                     received?;
@@ -118,11 +136,15 @@ impl Transport {
 }
 
 /// Takes once what the socket has, and deciphers it. Zero: the end.
-fn receive(tls: &mut ClientConnection, stream: &TcpStream) -> Result<usize, Loss> {
-    let len = tls.read_tls(&mut Socket(stream)).map_err(Loss::Io)?;
+fn receive(
+    tls: &mut ClientConnection,
+    stream: &TcpStream,
+    first: &mut First,
+) -> Result<usize, Loss> {
+    let len = tls.read_tls(&mut Source { stream, first }).map_err(Loss::Io)?;
     if let Err(error) = tls.process_new_packets() {
         let _ = flush(tls, stream);
-        return Err(Loss::Tls(error));
+        return Err(first.speaks(true).map_or(Loss::Tls(error), Loss::Other));
     }
     Ok(len)
 }
@@ -130,21 +152,38 @@ fn receive(tls: &mut ClientConnection, stream: &TcpStream) -> Result<usize, Loss
 /// Writes what was enciphered.
 fn flush(tls: &mut ClientConnection, stream: &TcpStream) -> io::Result<()> {
     while tls.wants_write() {
-        tls.write_tls(&mut Socket(stream))?;
+        tls.write_tls(&mut Sink(stream))?;
     }
     Ok(())
 }
 
-/// The socket as TLS reads and writes it: without waiting.
-struct Socket<'a>(&'a TcpStream);
-
-impl Read for Socket<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(bytes)
+impl First {
+    fn speaks(&self, by_tls: bool) -> Option<Speaks> {
+        Speaks::of(&self.bytes[..self.len], by_tls)
     }
 }
 
-impl Write for Socket<'_> {
+/// The socket as it is read: without waiting. Keeps the first bytes that come.
+struct Source<'a> {
+    stream: &'a TcpStream,
+    first: &'a mut First,
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read_len = self.stream.try_read(bytes)?;
+        let First { bytes: first, len } = &mut *self.first;
+        let kept_len = read_len.min(first.len() - *len);
+        first[*len..*len + kept_len].copy_from_slice(&bytes[..kept_len]);
+        *len += kept_len;
+        Ok(read_len)
+    }
+}
+
+/// The socket as TLS writes it: without waiting.
+struct Sink<'a>(&'a TcpStream);
+
+impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }

@@ -96,6 +96,30 @@ async fn a_batch_without_acknowledgement_is_sent_again_with_its_id() {
 }
 
 #[tokio::test]
+async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
+    let central = Central::bind().await;
+    let file = file(&rows(5));
+    let script = async {
+        let mut stream = central.accept_raw().await;
+        expect(&mut stream, &bets_message(0, &batches(5, 2)[0])).await;
+        stream.write_all(&[0, 13, 0, 0, 0, 0]).await.unwrap();
+        expect(&mut stream, &bets_message(1, &batches(5, 2)[1])).await;
+        let mut bytes = Vec::new();
+        let closed = ErrorMessage::of_chunk(ErrorCode::DrawClosed, 1, "");
+        CentralMessage::Error(closed).encode(&mut bytes);
+        stream.write_all(&bytes).await.unwrap();
+        drop(stream);
+        let mut stream = central.accept_raw().await;
+        expect(&mut stream, &[0, 15, 0, 0, 0, 1]).await;
+        stream.write_all(b"\0\x11\0\x0830000001").await.unwrap();
+    };
+    let report = play(run(legacy(&central, &file)), script).await.unwrap();
+    assert_eq!(report.winners, ["30000001"]);
+    let told = report.incomplete.unwrap().to_string();
+    assert!(told.contains("lines 1 to 2 (2 bets) take part, and lines 3 to 5"), "{told}");
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_rows_of_the_batch_that_was_in_flight() {
     for chunk in [None, Some(0)] {
         let central = Central::bind().await;

@@ -5,7 +5,7 @@ mod scripted;
 use agency::{AgencyError, Options, Progress, RowReason};
 use lottery::{DrawName, NumberRange};
 use scripted::{
-    Central, Request, batches, file, options, play, row, rows, run, run_watched, welcome,
+    Central, Line, Request, batches, file, options, play, row, rows, run, run_watched, welcome,
     welcome_back, won,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,7 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
     let run = run_watched(options, &mut watch, CancellationToken::new());
     let report = play(run, script).await;
     let report = report.unwrap();
+    assert!(report.incomplete.is_none());
     assert_eq!(report.winners, ["30000001", "30000002", "30000004"]);
     assert_eq!((report.bets, report.batches, report.resumed), (5, 3, 0));
     let bytes: usize = batches(5, 2).iter().map(|text| text.len() + 8).sum();
@@ -246,6 +247,7 @@ async fn a_refusal_for_good_ends_the_run_and_one_for_now_does_not() {
         (ErrorCode::UnknownAgency, true),
         (ErrorCode::NoOpenDraw, true),
         (ErrorCode::NotOpenYet, true),
+        (ErrorCode::UnknownDraw, true),
         (ErrorCode::UnsupportedVersion, true),
         (ErrorCode::Unknown(999), true),
         (ErrorCode::Busy, false),
@@ -367,30 +369,132 @@ async fn an_agency_that_had_finished_only_asks_for_its_winners() {
     }
 }
 
-#[tokio::test]
-async fn an_agency_that_had_finished_can_send_no_more() {
-    let central = Central::bind().await;
-    let file = file(&rows(5));
-    let script = async {
-        let welcome =
-            Welcome { state: DrawState::AgencyFinished, ..welcome_back(&batches(5, 2)[..2]) };
-        assert_eq!(central.greet(welcome).await.request().await, None);
-    };
-    let failed = play(run(options(&central, &file)), script).await;
-    let no_more = matches!(failed, Err(AgencyError::NoMoreBets { chunks: 2, .. }));
-    assert!(no_more, "{failed:?}");
+/// Answers the question for the winners, which is all that is asked.
+async fn tell_winners(line: &mut Line, winners: &[&str]) {
+    let (ticket, request) = line.request().await.expect("GET_WINNERS");
+    assert_eq!(request, Request::GetWinners);
+    line.reply(ticket, &won(winners)).await;
 }
 
 #[tokio::test]
-async fn a_file_without_bets_goes_straight_to_finish() {
+async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
+    for (state, stored, lines) in [
+        (
+            DrawState::AgencyFinished,
+            2,
+            "lines 1 to 4 (4 bets) take part, and lines 5 to 5 (1 bets)",
+        ),
+        (DrawState::Closed, 0, "nothing takes part, and lines 1 to 5 (5 bets)"),
+        (DrawState::Drawn, 1, "lines 1 to 2 (2 bets) take part, and lines 3 to 5 (3 bets)"),
+    ] {
+        let central = Central::bind().await;
+        let file = file(&rows(5));
+        let script = async {
+            // Also on a second connection, while the draw is waited for.
+            for _ in 0..2 {
+                let welcome = Welcome { state, ..welcome_back(&batches(5, 2)[..stored]) };
+                let mut line = central.greet(welcome).await;
+                let (_ticket, request) = line.request().await.unwrap();
+                assert_eq!(request, Request::GetWinners);
+            }
+            let welcome = Welcome { state, ..welcome_back(&batches(5, 2)[..stored]) };
+            tell_winners(&mut central.greet(welcome).await, &["30000001"]).await;
+        };
+        let report = play(run(options(&central, &file)), script).await.unwrap();
+        assert_eq!(report.winners, ["30000001"]);
+        assert_eq!((report.batches, report.finished), (stored as u64, true));
+        let told = report.incomplete.unwrap().to_string();
+        let path = file.path().display();
+        assert!(told.contains(&format!(": of {path}, {lines} do not")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn winners_are_told_of_other_bets_too_once_the_draw_is_over() {
+    let central = Central::bind().await;
+    let file = file(&rows(9));
+    let script = async {
+        for _ in 0..2 {
+            let state = DrawState::Closed;
+            let welcome = Welcome { state, ..welcome_back(&batches(9, 3)[..2]) };
+            let mut line = central.greet(welcome).await;
+            let (_ticket, request) = line.request().await.unwrap();
+            assert_eq!(request, Request::GetWinners);
+        }
+        let state = DrawState::Drawn;
+        let welcome = Welcome { state, ..welcome_back(&batches(9, 3)[..2]) };
+        tell_winners(&mut central.greet(welcome).await, &["30000004"]).await;
+    };
+    let report = play(run(options(&central, &file)), script).await.unwrap();
+    assert_eq!(report.winners, ["30000004"]);
+    let incomplete = report.incomplete.unwrap();
+    assert!(matches!(incomplete, AgencyError::OtherBets { chunks: 2, .. }), "{incomplete:?}");
+}
+
+#[tokio::test]
+async fn a_draw_that_closes_while_it_is_sent_to_tells_the_winners_of_what_is_stored() {
+    let central = Central::bind().await;
+    let file = file(&rows(9));
+    let expected = batches(9, 2);
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        let (first, _) = line.bets(0).await;
+        let (second, _) = line.bets(1).await;
+        line.acknowledge(first, 0).await;
+        line.refuse(second, ErrorMessage::of_chunk(ErrorCode::DrawClosed, 1, "at 21:00")).await;
+        let state = DrawState::Closed;
+        let mut line = central.greet(Welcome { state, ..welcome_back(&expected[..1]) }).await;
+        tell_winners(&mut line, &["30000001"]).await;
+    };
+    let report = play(run(options(&central, &file)), script).await.unwrap();
+    assert_eq!(report.winners, ["30000001"]);
+    let told = report.incomplete.unwrap().to_string();
+    assert!(told.contains("lines 1 to 2 (2 bets) take part, and lines 3 to 9"), "{told}");
+}
+
+#[tokio::test]
+async fn a_draw_that_opens_again_after_it_was_over_is_sent_nothing() {
+    let central = Central::bind().await;
+    let file = file(&rows(9));
+    let script = async {
+        let state = DrawState::Closed;
+        let mut line = central.greet(Welcome { state, ..welcome() }).await;
+        line.request().await.unwrap();
+        drop(line);
+        assert_eq!(central.greet(welcome()).await.request().await, None);
+    };
+    let failed = play(run(options(&central, &file)), script).await;
+    assert!(matches!(failed, Err(AgencyError::NoMoreBets { .. })), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_file_without_bets_is_finished_only_if_that_was_asked_for() {
     let central = Central::bind().await;
     let file = file("\r\n");
+    // Nobody accepts: it would not end if it asked.
+    let failed = run(options(&central, &file)).await;
+    assert!(matches!(failed, Err(AgencyError::NoBets { .. })), "{failed:?}");
     let script = async {
         let mut line = central.greet(welcome()).await;
         assert_eq!(line.serve(0, &[]).await, Vec::<String>::new());
     };
-    let report = play(run(options(&central, &file)), script).await;
-    assert_eq!(report.unwrap().bets, 0);
+    let options = Options { allow_empty: true, ..options(&central, &file) };
+    let report = play(run(options), script).await.unwrap();
+    assert_eq!((report.bets, report.bets_in_file, report.finished), (0, Some(0), true));
+}
+
+#[tokio::test]
+async fn a_file_that_the_draws_numbers_leave_no_bet_of_is_not_finished() {
+    let central = Central::bind().await;
+    let file = file(&rows(3));
+    let options = Options { skip_invalid: true, ..options(&central, &file) };
+    let script = async {
+        let (number_min, number_max) = (100, 200);
+        let welcome = Welcome { number_min, number_max, ..welcome() };
+        assert_eq!(central.greet(welcome).await.request().await, None);
+    };
+    let failed = play(run(options), script).await;
+    assert!(matches!(failed, Err(AgencyError::NoBets { refused: 3, .. })), "{failed:?}");
 }
 
 #[tokio::test]

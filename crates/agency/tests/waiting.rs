@@ -12,12 +12,19 @@ use scripted::{
     Central, Request, batches, file, options, play, rows, run, run_watched, welcome, welcome_back,
     won,
 };
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, pause, resume, sleep};
 use tokio_util::sync::CancellationToken;
 use wire::message::DrawState;
-use wire::{CentralMessage, Documents, Welcome};
+use wire::{CentralMessage, Documents, ErrorCode, ErrorMessage, Welcome};
 
 const FINISH_ACK: CentralMessage<'static> = CentralMessage::FinishAck { agency: 1 };
+
+/// For a file without bets.
+fn empty(central: &Central, file: &NamedTempFile) -> Options {
+    Options { allow_empty: true, ..options(central, file) }
+}
 
 #[tokio::test]
 async fn a_silent_central_is_left_after_the_longest_reply_time() {
@@ -46,12 +53,8 @@ async fn a_silent_central_is_left_after_the_longest_reply_time() {
     assert_eq!(reasons[0], "no reply from the central after 30 seconds");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_central_that_stays_away_is_given_up() {
-    let central = Central::bind().await;
-    let file = file(&rows(3));
-    let options = options(&central, &file);
-    drop(central);
+/// Runs until it gives up: why, the pauses between attempts, and how long it took.
+async fn given_up(options: Options) -> (AgencyError, Vec<Duration>, Duration) {
     let mut pauses = Vec::new();
     let mut watch = |progress| {
         if let Progress::Lost { retry_in, .. } = progress {
@@ -60,11 +63,106 @@ async fn a_central_that_stays_away_is_given_up() {
     };
     let started = Instant::now();
     let failed = run_watched(options, &mut watch, CancellationToken::new()).await;
-    assert!(matches!(failed, Err(AgencyError::Stalled { .. })), "{failed:?}");
-    assert!(started.elapsed() >= STALL_TIME_MAX);
-    assert!(started.elapsed() < STALL_TIME_MAX + Duration::from_secs(10));
+    (failed.expect_err("no end without an answer"), pauses, started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_central_that_never_was_there_is_given_up_soon() {
+    let central = Central::bind().await;
+    let address = central.address();
+    let file = file(&rows(3));
+    let connect_time_max = Duration::from_secs(20);
+    let options = Options { connect_time_max, ..options(&central, &file) };
+    drop(central);
+    let (error, _, took) = given_up(options).await;
+    assert!(matches!(error, AgencyError::NeverReached { .. }), "{error}");
+    let words = error.to_string();
+    assert!(words.contains(&address) && words.contains("nothing listens"), "{words}");
+    assert!(took >= connect_time_max && took < connect_time_max + Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_central_that_stays_away_is_given_up() {
+    let central = Central::bind().await;
+    let file = file(&rows(3));
+    let options = options(&central, &file);
+    let script = async {
+        let mut line = central.greet(welcome()).await;
+        line.bets(0).await;
+        drop((line, central));
+        pause();
+    };
+    let ((error, pauses, took), ()) = tokio::join!(given_up(options), script);
+    assert!(matches!(error, AgencyError::Stalled { .. }), "{error}");
+    assert!(took >= STALL_TIME_MAX);
+    assert!(took < STALL_TIME_MAX + Duration::from_secs(10));
     assert!(pauses[0] <= Duration::from_millis(100));
     assert!(pauses[10] >= Duration::from_millis(2_500));
+}
+
+#[tokio::test]
+async fn what_listens_there_and_is_no_central_is_told_at_once() {
+    let file = file(&rows(3));
+    let answers: [(&[u8], &str); 2] = [
+        // What TLS says to who does not speak it.
+        (b"\x15\x03\x03\x00\x02\x02\x0a", "speaks TLS"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks HTTP"),
+    ];
+    for (answer, told) in answers {
+        for legacy in [false, true] {
+            let central = Central::bind().await;
+            let script = async {
+                let mut stream = central.accept_raw().await;
+                stream.read_u16().await.unwrap();
+                stream.write_all(answer).await.unwrap();
+            };
+            let options = Options { legacy, ..options(&central, &file) };
+            let error = play(run(options), script).await.unwrap_err();
+            let words = error.to_string();
+            assert!(words.contains(told) && words.contains(&central.address()), "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_draw_that_is_not_open_yet_is_waited_for_only_if_that_was_asked_for() {
+    let reason = "the draw 'sorteo' opens at 2026-11-30 08:00:00Z";
+    for wait in [false, true] {
+        let central = Central::bind().await;
+        let file = file(&rows(3));
+        let options = Options { wait, ..options(&central, &file) };
+        let script = async {
+            pause();
+            for _ in 0..if wait { 100 } else { 1 } {
+                let mut line = central.accept().await;
+                let (hello, _) = line.request().await.unwrap();
+                line.refuse(hello, ErrorMessage::closing(ErrorCode::NotOpenYet, reason)).await;
+                assert_eq!(line.request().await, None);
+            }
+            resume();
+            if wait {
+                central.greet(welcome()).await.serve(0, &["7"]).await;
+            }
+        };
+        let mut told = Vec::new();
+        let mut watch = |progress| {
+            if let Progress::NotOpen { reason } = progress {
+                told.push(reason);
+            }
+        };
+        let started = Instant::now();
+        let run = run_watched(options, &mut watch, CancellationToken::new());
+        match play(run, script).await {
+            Ok(report) => assert!(wait && report.winners == ["7"]),
+            Err(error) => {
+                let words = error.to_string();
+                assert!(!wait && words.contains(reason) && words.contains("--wait"), "{words}");
+            }
+        }
+        assert_eq!(told, if wait { vec![reason] } else { vec![] });
+        // Longer than a central may do nothing.
+        assert_eq!(started.elapsed() > STALL_TIME_MAX, wait);
+    }
 }
 
 #[tokio::test]
@@ -151,7 +249,7 @@ async fn no_winners_yet_is_asked_again_on_the_same_connection() {
         }
         line.serve(0, &["7"]).await;
     };
-    let report = play(run(options(&central, &file)), script).await;
+    let report = play(run(empty(&central, &file)), script).await;
     assert_eq!(report.unwrap().winners, ["7"]);
 }
 
@@ -173,7 +271,7 @@ async fn winners_that_broke_off_are_collected_again_from_the_first() {
         let (ticket, _) = line.request().await.unwrap();
         line.reply(ticket, &won(&["1", "2", "3"])).await;
     };
-    let report = play(run(options(&central, &file)), script).await;
+    let report = play(run(empty(&central, &file)), script).await;
     assert_eq!(report.unwrap().winners, ["1", "2", "3"]);
 }
 
@@ -193,7 +291,7 @@ async fn more_winners_than_fit_the_limit_are_refused() {
         }
         line.reply(ticket, &won(&[])).await;
     };
-    let failed = play(run(options(&central, &file)), script).await;
+    let failed = play(run(empty(&central, &file)), script).await;
     assert!(matches!(failed, Err(AgencyError::TooManyWinners)));
 }
 
@@ -288,12 +386,13 @@ async fn options_that_cannot_work_are_refused() {
     let central = Central::bind().await;
     let file = file("");
     let good = options(&central, &file);
-    let bad: [fn(&mut Options); 5] = [
+    let bad: [fn(&mut Options); 6] = [
         |options| options.batch_bets_max = 0,
         |options| options.window = 0,
         |options| options.window = 1025,
         |options| options.central = "central".to_owned(),
         |options| options.central = "central:99999".to_owned(),
+        |options| options.agency = lottery::AgencyId(0),
     ];
     for spoil in bad {
         let mut options = good.clone();
@@ -311,11 +410,15 @@ fn a_run_can_move_between_threads() {
         tls: None,
         central: String::new(),
         bets: std::path::PathBuf::new(),
+        form: agency::Form::default(),
         draw: None,
         batch_bets_max: 1,
         window: 1,
         legacy: false,
         skip_invalid: false,
+        allow_empty: false,
+        wait: false,
+        connect_time_max: Duration::ZERO,
         numbers: lottery::NumberRange::default(),
         seed: 0,
     };

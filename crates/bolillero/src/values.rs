@@ -16,6 +16,14 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Numbers(pub(crate) lottery::NumberRange);
 
+/// What is between two fields of a file: `;`, `tab`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delimiter(pub(crate) agency::Delimiter);
+
+/// The encoding of a file: `windows-1252`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encoding(pub(crate) agency::Encoding);
+
 /// The name of a draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) lottery::DrawName);
@@ -68,6 +76,27 @@ impl FromStr for Name {
     }
 }
 
+/// Read and shown as what it wraps.
+macro_rules! as_its_own {
+    ($($value:ident of $inner:ty),*) => {$(
+        impl FromStr for $value {
+            type Err = <$inner as FromStr>::Err;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl fmt::Display for $value {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+as_its_own!(Delimiter of agency::Delimiter, Encoding of agency::Encoding);
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -91,7 +120,7 @@ macro_rules! in_files_as_text {
     )*};
 }
 
-in_files_as_text!(Span, Numbers, Name);
+in_files_as_text!(Span, Numbers, Name, Delimiter, Encoding);
 
 #[cfg(test)]
 mod tests {

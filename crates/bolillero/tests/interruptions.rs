@@ -138,7 +138,7 @@ fn agencies_that_come_before_their_central_wait_for_it() {
 }
 
 #[test]
-fn an_agency_asked_to_end_while_it_waits_for_the_draw_ends_well() {
+fn an_agency_asked_to_end_while_it_waits_for_the_draw_says_so_and_goes_on_later() {
     let folder = tempfile::tempdir().unwrap();
     let bets = Bets::generated(folder.path(), 200);
     let data = folder.path().join("data");
@@ -147,8 +147,9 @@ fn an_agency_asked_to_end_while_it_waits_for_the_draw_ends_well() {
         let waiting = agency(id, &central.address, bets.file(id), more);
         central.process.wait_for(&format!("total_agencias_finalizadas: {id}"));
         let ended = waiting.terminate();
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{:#?}", ended.log);
-        assert!(ended.log.last().unwrap().contains("action: exit | result: success"));
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{:#?}", ended.log);
+        let told = ended.log.last().unwrap();
+        assert!(told.contains("stopped before the winners were told"), "{told}");
     }
     let agencies = (1..=5).map(|id| (id, agency(id, &central.address, bets.file(id), &[])));
     let agencies = agencies.collect();

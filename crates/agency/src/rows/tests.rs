@@ -16,7 +16,11 @@ impl Read for Pieces<'_> {
 type Read5 = (u64, Result<[String; 5], RowReason>);
 
 fn read_in_pieces(bytes: &[u8], piece_len: usize) -> Vec<Read5> {
-    let mut rows = Rows::new(Pieces(bytes, piece_len));
+    read_as(Form::default(), bytes, piece_len)
+}
+
+fn read_as(form: Form, bytes: &[u8], piece_len: usize) -> Vec<Read5> {
+    let mut rows = Rows::new(Pieces(bytes, piece_len), form);
     let mut found = Vec::new();
     while rows.advance().unwrap() {
         let row = rows.row();
@@ -49,6 +53,27 @@ fn every_line_end_and_byte_order_mark_reads_the_same() {
             let text = format!("Ana,Paz,7,2000-01-01,22{end}José,Ñu,8,2000-01-02,23{last_end}");
             assert_eq!(read(&text), expected, "{text:?}");
             assert_eq!(read(format!("\u{feff}{text}")), expected, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn fields_may_be_apart_by_another_character_and_follow_a_header() {
+    let quoted = ["Ana; la", "Paz,", "7", "2000-01-01", "22"];
+    for (delimiter, header) in [(';', "a;b;c;d;e\r\n"), ('\t', "\"a\nb\r\n"), ('|', "x\r\n")] {
+        let row = quoted.map(|field| format!("\"{field}\"")).join(&delimiter.to_string());
+        let broken = format!("\"Ana\" Paz{delimiter}b{delimiter}c{delimiter}d{delimiter}e");
+        let form = Form {
+            delimiter: delimiter.to_string().parse().unwrap(),
+            header: true,
+            ..Form::default()
+        };
+        let text = format!("\u{feff}\n{header}{row}\n{broken}");
+        let first = 2 + header.lines().count() as u64;
+        for piece_len in [1, 2, 7, 1000] {
+            let rows = read_as(form, text.as_bytes(), piece_len);
+            let expected = [good(first, quoted), (first + 1, Err(RowReason::Quotes))];
+            assert_eq!(rows[rows.len() - 2..], expected, "{text}");
         }
     }
 }
@@ -126,7 +151,7 @@ fn a_missing_mark_that_another_row_seems_to_close_costs_its_line_only() {
 fn a_row_that_never_ends_is_refused_in_bounded_memory() {
     let row = "José,Ñu,8,2000-01-02,23\n";
     let text = format!("{row}\"Ana,{}", row.repeat(10_000));
-    let mut rows = Rows::new(text.as_bytes());
+    let mut rows = Rows::new(text.as_bytes(), Form::default());
     for line in 1..=10_001 {
         assert!(rows.advance().unwrap());
         assert_eq!(rows.row().line, line);
@@ -160,7 +185,7 @@ fn a_row_may_be_as_long_as_the_limit_and_no_longer() {
 #[test]
 fn a_row_is_checked_as_a_bet() {
     let check = |text: &str| {
-        let mut rows = Rows::new(text.as_bytes());
+        let mut rows = Rows::new(text.as_bytes(), Form::default());
         assert!(rows.advance().unwrap());
         let bet = rows.row().bet(NumberRange::default());
         bet.map(|bet| bet.to_string())

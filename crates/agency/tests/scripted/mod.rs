@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use agency::{AgencyError, Options, Progress, Report};
+use agency::limits::CONNECT_TIME_MAX_DEFAULT;
+use agency::{AgencyError, Form, Options, Progress, Report};
 use lottery::{AgencyId, ChunkDigest, NumberRange, PrefixDigest};
 use tempfile::NamedTempFile;
 use tokio::net::{TcpListener, TcpStream};
@@ -252,11 +253,15 @@ pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
         central: central.address(),
         tls: None,
         bets: file.path().to_owned(),
+        form: Form::default(),
         draw: None,
         batch_bets_max: 2,
         window: 3,
         legacy: false,
         skip_invalid: false,
+        allow_empty: false,
+        wait: false,
+        connect_time_max: CONNECT_TIME_MAX_DEFAULT,
         numbers: NumberRange::default(),
         seed: 7,
     }

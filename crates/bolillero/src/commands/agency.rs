@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use agency::{AgencyError, Options, Progress, Report, RowFault, Tls};
-use anyhow::Context as _;
+use agency::{AgencyError, Form, Options, Progress, Report, RowFault, Tls};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use indicatif::MultiProgress;
 use lottery::AgencyId;
@@ -17,7 +17,7 @@ use super::serve::needed;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::ReadSettings;
-use crate::values::{Name, Numbers};
+use crate::values::{Delimiter, Encoding, Name, Numbers, Span};
 use crate::{settings, signals};
 
 const EXAMPLES: &str = "\
@@ -27,10 +27,13 @@ Examples:
   bolillero agency --id 1 --central central.example:12346 --bets agency-1.csv \
     --tls-ca ca.crt --tls-cert agency-1.crt --tls-key agency-1.key
 
-The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number; in
-UTF-8, without a header. It is checked whole before anything is sent. The documents of the winners
-go to standard output, one a line. Run again with the same file after an interruption, it goes on
-where it stopped. SIGTERM or SIGINT ends it in order; a second one ends it at once.";
+  bolillero agency --id 1 --central 127.0.0.1:12345 --bets sheet.csv \
+    --delimiter=';' --header --encoding windows-1252
+
+The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number. It is
+checked whole before anything is sent. The documents of the winners go to standard output, one a
+line. Run again with the same file after an interruption, it goes on where it stopped. SIGTERM or
+SIGINT ends it in order; a second one ends it at once.";
 
 /// Settings of an agency. None: not given here.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -72,6 +75,21 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     bets: Option<PathBuf>,
 
+    /// What is between two fields of the file: one character, or 'tab' [default: ,].
+    #[arg(long, env = "BOLILLERO_DELIMITER", value_name = "CHAR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delimiter: Option<Delimiter>,
+
+    /// The file's first line names its fields and is no bet.
+    #[arg(long, env = "BOLILLERO_HEADER")]
+    #[serde(skip_serializing_if = "is_false")]
+    header: bool,
+
+    /// The file's encoding, such as windows-1252 or utf-16le [default: utf-8].
+    #[arg(long, env = "BOLILLERO_ENCODING", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<Encoding>,
+
     /// Draw to bet in; needed only where several are open. Not with --legacy, which can't say it.
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +121,22 @@ pub(crate) struct AgencyArgs {
     #[arg(long, env = "BOLILLERO_SKIP_INVALID")]
     #[serde(skip_serializing_if = "is_false")]
     skip_invalid: bool,
+
+    /// Finish even if the file has no bet to send. That can't be undone.
+    #[arg(long, env = "BOLILLERO_ALLOW_EMPTY")]
+    #[serde(skip_serializing_if = "is_false")]
+    allow_empty: bool,
+
+    /// Wait for the opening of a draw that is announced and not open yet.
+    #[arg(long, env = "BOLILLERO_WAIT")]
+    #[serde(skip_serializing_if = "is_false")]
+    wait: bool,
+
+    /// Longest time to try a central that never answered. One that did is tried for 10 minutes
+    /// [default: 1m].
+    #[arg(long, env = "BOLILLERO_CONNECT_TIME_MAX", value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_time_max: Option<Span>,
 
     /// How log lines are written [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
@@ -136,13 +170,21 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     let bar = progress::of_batches(&bars);
     let ended = runtime.block_on(async {
         let shutdown = signals::shutdown_token()?;
+        let mut waits = false;
         let mut show = |progress: Progress| match progress {
             Progress::Checked { batches, .. } => bar.set_length(batches),
             Progress::Acknowledged { batches, .. } => bar.set_position(batches),
+            Progress::Connected if waits => {}
             Progress::Connected => bar.set_message("sending"),
             Progress::Lost { reason, .. } => bar.set_message(reason),
+            Progress::NotOpen { reason } => bar.set_message(reason),
             Progress::Finished => bar.set_message("finished"),
-            Progress::Waiting => bar.set_message("waiting for the draw"),
+            Progress::Waiting => {
+                if !std::mem::replace(&mut waits, true) {
+                    progress::waits_from_now(&bar);
+                }
+                bar.set_message("waiting for the draw");
+            }
         };
         anyhow::Ok(agency::run(options, &mut show, shutdown).await)
     })?;
@@ -150,7 +192,38 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     let report = ended.map_err(explain)?;
     print(&report.winners)?;
     log_end(&report);
-    Ok(())
+    match left_undone(report) {
+        Some(error) => Err(Ending::Failed(error)),
+        None => Ok(()),
+    }
+}
+
+/// What was not done of all that was asked: to have every bet of the file take part, and to tell
+/// the winners.
+fn left_undone(report: Report) -> Option<anyhow::Error> {
+    let stopped = report.stopped.then(|| {
+        let again = "run it again with the same file";
+        match (report.finished, report.bets_in_file) {
+            (true, _) => anyhow!(
+                "stopped before the winners were told; {} bets are stored: {again} to be told",
+                report.bets
+            ),
+            (false, Some(bets)) => anyhow!(
+                "stopped before all was sent; {} of {bets} bets are known to be stored: {again} to \
+                 send the rest",
+                report.bets
+            ),
+            (false, None) => anyhow!("stopped before anything was sent: {again}"),
+        }
+    });
+    match (report.incomplete, stopped) {
+        (None, stopped) => stopped,
+        (Some(error), None) => Some(anyhow::Error::new(error).context(
+            "not all bets of the file take part in the draw; the winners told are those of the \
+             bets that do",
+        )),
+        (Some(error), Some(stopped)) => Some(anyhow::Error::new(error).context(stopped)),
+    }
 }
 
 /// What the text of a configuration file of `agency` says, without anything being done.
@@ -169,11 +242,21 @@ impl AgencyArgs {
             central: needed(self.central.clone(), "central")?,
             tls: None,
             bets: needed(self.bets.clone(), "bets")?,
+            form: Form {
+                delimiter: self.delimiter.map_or_else(Default::default, |Delimiter(it)| it),
+                header: self.header,
+                encoding: self.encoding.map_or_else(Default::default, |Encoding(it)| it),
+            },
             draw: self.draw.clone().map(|Name(name)| name),
             batch_bets_max: self.batch_max_bets.unwrap_or(agency::limits::BATCH_BETS_MAX),
             window: self.window.unwrap_or(agency::limits::WINDOW),
             legacy: self.legacy,
             skip_invalid: self.skip_invalid,
+            allow_empty: self.allow_empty,
+            wait: self.wait,
+            connect_time_max: self
+                .connect_time_max
+                .map_or(agency::limits::CONNECT_TIME_MAX_DEFAULT, |Span(time)| time),
             numbers: self.numbers.map_or_else(Default::default, |Numbers(range)| range),
             // Agencies that lost the central together must not come back together.
             seed: u64::from(id) << 32 | u64::from(std::process::id()),
@@ -206,7 +289,7 @@ impl AgencyArgs {
 
 /// What an error means for the exit code; the rows at fault are all told.
 fn explain(error: AgencyError) -> Ending {
-    if let AgencyError::BadRows { rows, count } = &error {
+    if let AgencyError::BadRows { rows, count, .. } = &error {
         log_rows(rows);
         let unnamed = count - rows.len() as u64;
         if unnamed > 0 {
@@ -236,7 +319,12 @@ fn log_end(report: &Report) {
         bytes_por_segundo = %format_args!("{:.0}", per_second(report.bytes, seconds)),
         apuestas_por_segundo = %format_args!("{:.0}", per_second(report.bets, seconds)),
     );
-    tracing::info!(action = "exit", result = "success");
+    let result = match (report.stopped, &report.incomplete) {
+        (true, _) => "interrupted",
+        (false, Some(_)) => "fail",
+        (false, None) => "success",
+    };
+    tracing::info!(action = "exit", result);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]

@@ -36,6 +36,7 @@ pub(crate) struct GenerateArgs {
 
     /// How many bets in all, unevenly shared.
     #[arg(long, value_name = "N", default_value_t = 80_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     bets: u64,
 
     /// What the bets are derived from.

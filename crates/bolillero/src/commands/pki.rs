@@ -205,7 +205,8 @@ fn new_passphrase() -> Result<Passphrase, Ending> {
 }
 
 fn in_the_environment() -> Result<Option<String>, Ending> {
-    let given = std::env::var_os(CA_PASSPHRASE).map(std::ffi::OsString::into_string);
+    let given = std::env::var_os(CA_PASSPHRASE).filter(|given| !given.is_empty());
+    let given = given.map(std::ffi::OsString::into_string);
     given.transpose().map_err(|_| Ending::wrong(format!("{CA_PASSPHRASE} is not text in UTF-8")))
 }
 

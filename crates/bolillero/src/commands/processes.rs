@@ -108,6 +108,8 @@ impl Agencies {
         let start = |(id, file): (u32, &PathBuf)| {
             let mut command = this_program()?;
             command.args(["agency", "--log-level", "warn", "--central", central]);
+            // A generated file may be of an agency without bets; the ledger is a temporary one.
+            command.arg("--allow-empty");
             command.args(["--id", &id.to_string()]).arg("--bets").arg(file);
             command.stdout(Stdio::piped()).spawn().context("can't start an agency")
         };

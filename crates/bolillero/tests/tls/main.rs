@@ -217,20 +217,30 @@ fn hello_of_tls_1_2() -> Vec<u8> {
 
 #[test]
 fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
-    let mut served = Served::start(&["--listen", "127.0.0.1:0"]);
-    let logged = served.process.log.iter().find(|line| line.contains("escuchar")).unwrap();
+    let mut served = Served::start(&["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    let logged =
+        served.process.log.iter().find(|line| line.contains("action: escuchar |")).unwrap();
     let plain = logged.split("direccion: ").nth(1).unwrap().to_owned();
     let failed = Tls::connect(&plain, &served.folder.issued(1)).fails();
     assert!(failed.contains("InvalidContentType"), "{failed}");
     served.process.wait_for("recibir_mensaje | result: fail | ip: 127.0.0.1 | error: unknown");
     let bets = served.folder.path.join("bets.csv");
-    std::fs::write(&bets, "").unwrap();
+    std::fs::write(&bets, "Ana,Paz,1,2000-01-01,5\n").unwrap();
     let files = served.folder.agency_args(1);
     let files: Vec<_> = files.iter().map(String::as_str).collect();
-    let refused = agency(1, &plain, &bets, &files).ended();
-    let last = refused.log.last().unwrap();
-    assert_eq!(refused.code, Some(1), "{last}");
-    assert!(last.contains("what it sends is not TLS"), "{last}");
+    let logged = served.process.log.iter().find(|line| line.contains("escuchar_http")).unwrap();
+    let http = logged.split("direccion: ").nth(1).unwrap().to_owned();
+    for (address, more, told) in [
+        (&plain, &files[..], "does not speak TLS"),
+        (&http, &files, "speaks HTTP"),
+        (&served.address, &[], "speaks TLS"),
+        (&served.address, &["--legacy"], "speaks TLS"),
+    ] {
+        let refused = agency(1, address, &bets, more).ended();
+        let last = refused.log.last().unwrap();
+        assert_eq!(refused.code, Some(1), "{last}");
+        assert!(last.contains(told) && last.contains(address), "{last}");
+    }
 }
 
 #[test]

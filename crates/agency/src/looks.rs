@@ -1,0 +1,222 @@
+//! What a file looks like that is not written as expected, and what to do about it.
+//!
+//! A guess for people: nothing is read in another form than was asked for.
+
+use std::fmt;
+
+use crate::form::{Delimiter, Encoding, Form};
+
+/// Lines looked at.
+const LINES_MAX: usize = 50;
+const FIELDS: usize = 5;
+const BIRTHDATE: usize = 3;
+const DELIMITERS: [&str; 4] = [",", ";", "tab", "|"];
+
+/// What a file's beginning looks like, other than it was expected. Displayed as what follows a
+/// reason: empty when there is nothing to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looks(Vec<Look>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// A file of another kind; what to do.
+    Other(&'static str, &'static str),
+    Encoding(Encoding),
+    Delimiter(Delimiter),
+    Header,
+    /// Dates with the year last.
+    Dates,
+}
+
+impl Looks {
+    /// Looks at the `head` of a file, which was read in `form`.
+    pub(crate) fn of(head: &[u8], form: Form) -> Self {
+        if let Some(look) = other_kind(head) {
+            return Self(vec![look]);
+        }
+        let mut looks = Vec::new();
+        let encoding = likely_encoding(head, form.encoding);
+        if encoding != form.encoding {
+            looks.push(Look::Encoding(encoding));
+        }
+        let text = encoding.decode_lossy(head);
+        let mut lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        if lines.len() > 1 {
+            // The last one may be cut.
+            lines.pop();
+        }
+        lines.truncate(LINES_MAX);
+        let delimiter = likely_delimiter(&lines, form.delimiter);
+        if delimiter != form.delimiter {
+            looks.push(Look::Delimiter(delimiter));
+        }
+        let rows: Vec<_> = lines.iter().map(|line| fields(line, delimiter)).collect();
+        let names_fields = rows.first().is_some_and(|row| is_header(row));
+        if names_fields && !form.header {
+            looks.push(Look::Header);
+        }
+        let dated = rows.iter().filter(|row| row.len() == FIELDS && ends_in_year(row[BIRTHDATE]));
+        if dated.count() * 2 > rows.len() - usize::from(names_fields) {
+            looks.push(Look::Dates);
+        }
+        Self(looks)
+    }
+}
+
+impl fmt::Display for Looks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, look) in self.0.iter().enumerate() {
+            f.write_str(if index == 0 { "; the file looks like one " } else { ", " })?;
+            look.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(what, remedy) => write!(f, "{what}: {remedy}"),
+            Self::Encoding(encoding) => write!(f, "in {encoding} (give --encoding {encoding})"),
+            Self::Delimiter(delimiter) => {
+                write!(f, "with fields apart by '{delimiter}' (give --delimiter '{delimiter}')")
+            }
+            Self::Header => f.write_str("with a header line (give --header)"),
+            Self::Dates => f.write_str("with the year last in dates (write them YYYY-MM-DD)"),
+        }
+    }
+}
+
+/// A kind of file that its first bytes tell, and that is no text.
+fn other_kind(head: &[u8]) -> Option<Look> {
+    const COMPRESSED: &str = "uncompress it first";
+    const SHEET: &str = "save the sheet as CSV in UTF-8";
+    let kinds: [(&[u8], &str, &str); 7] = [
+        (b"\x1f\x8b", "compressed by gzip", COMPRESSED),
+        (b"BZh", "compressed by bzip2", COMPRESSED),
+        (b"\xfd7zXZ\0", "compressed by xz", COMPRESSED),
+        (b"\x28\xb5\x2f\xfd", "compressed by zstd", COMPRESSED),
+        (b"PK\x03\x04", "of a spreadsheet (xlsx, ods) or a zip archive", SHEET),
+        (b"\xd0\xcf\x11\xe0", "of a spreadsheet (xls)", SHEET),
+        (b"%PDF", "in PDF", "ask for the bets as CSV"),
+    ];
+    let found = kinds.into_iter().find(|(magic, ..)| head.starts_with(magic));
+    found.map(|(_, what, remedy)| Look::Other(what, remedy))
+}
+
+fn likely_encoding(head: &[u8], expected: Encoding) -> Encoding {
+    if let Some((marked, _)) = encoding_rs::Encoding::for_bom(head) {
+        // With its mark, a text is read right in any encoding but UTF-8.
+        return if expected.is_utf8() { Encoding::of(marked) } else { expected };
+    }
+    let zeros_at = |odd: usize| head.iter().skip(odd).step_by(2).filter(|&&byte| byte == 0).count();
+    let (even, odd) = (zeros_at(0), zeros_at(1));
+    // Most characters of a file of bets are ASCII: one of their two bytes is zero.
+    if odd * 4 > head.len() && expected.is_utf8() {
+        return Encoding::of(encoding_rs::UTF_16LE);
+    }
+    if even * 4 > head.len() && expected.is_utf8() {
+        return Encoding::of(encoding_rs::UTF_16BE);
+    }
+    // A character that the end of `head` cuts is no fault.
+    match str::from_utf8(head) {
+        Err(error) if error.error_len().is_some() && expected.is_utf8() => {
+            Encoding::of(encoding_rs::WINDOWS_1252)
+        }
+        Ok(_) if !expected.is_utf8() && !head.is_ascii() => Encoding::default(),
+        _ => expected,
+    }
+}
+
+/// The delimiter that most lines have five fields with.
+fn likely_delimiter(lines: &[&str], expected: Delimiter) -> Delimiter {
+    let fits = |delimiter: &Delimiter| {
+        let fitting = lines.iter().filter(|line| fields(line, *delimiter).len() == FIELDS);
+        fitting.count() * 2 > lines.len()
+    };
+    let known = DELIMITERS.iter().map(|text| text.parse().expect("they are delimiters"));
+    [expected].into_iter().chain(known).find(fits).unwrap_or(expected)
+}
+
+fn fields(line: &str, delimiter: Delimiter) -> Vec<&str> {
+    line.split(char::from(delimiter.byte())).map(|field| field.trim_matches('"')).collect()
+}
+
+/// Whether it names fields: nothing in it could be a document, a birthdate or a number.
+fn is_header(row: &[&str]) -> bool {
+    let is_name = |field: &str| {
+        field.chars().any(char::is_alphabetic) && !field.chars().any(|c| c.is_ascii_digit())
+    };
+    row.len() == FIELDS && row.iter().all(|field| is_name(field))
+}
+
+/// Whether it is a date such as 17/3/1999.
+fn ends_in_year(field: &str) -> bool {
+    let parts: Vec<_> = field.trim().split(['/', '-', '.']).collect();
+    let digits = |part: &str, lens: std::ops::RangeInclusive<usize>| {
+        lens.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    matches!(parts[..], [first, second, year]
+        if digits(first, 1..=2) && digits(second, 1..=2)
+            && (digits(year, 4..=4) || digits(year, 2..=2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(head: &[u8], form: Form) -> String {
+        Looks::of(head, form).to_string()
+    }
+
+    fn of(head: impl AsRef<[u8]>) -> String {
+        said(head.as_ref(), Form::default())
+    }
+
+    const GOOD: &str = "Ana,Paz,7,2000-01-01,22\nJosé,Ñu,8,2000-01-02,23\n";
+
+    #[test]
+    fn a_file_that_is_as_expected_looks_like_nothing_else() {
+        for text in ["", "\n", "x", GOOD, &GOOD[..30], "Ana,Paz,7,2000-02-30,22", "a,b,c,d,e,f\n"] {
+            assert_eq!(of(text), "", "{text:?}");
+        }
+        let form = Form { delimiter: ";".parse().unwrap(), header: true, ..Form::default() };
+        assert_eq!(said(b"a;b;c;d;e\nAna;Paz;7;2000-01-01;22\n", form), "");
+    }
+
+    #[test]
+    fn files_of_another_kind_are_told() {
+        let gzip = "; the file looks like one compressed by gzip: uncompress it first";
+        assert_eq!(of(b"\x1f\x8b\x08\0"), gzip);
+        assert!(of(b"PK\x03\x04\x14\0").contains("save the sheet as CSV"));
+    }
+
+    #[test]
+    fn encodings_are_told() {
+        let latin: Vec<_> =
+            GOOD.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
+        let expected = "; the file looks like one in windows-1252 (give --encoding windows-1252)";
+        assert_eq!(of(&latin), expected);
+        let units = GOOD.encode_utf16();
+        let utf16: Vec<_> = units.clone().flat_map(u16::to_le_bytes).collect();
+        assert!(of(&utf16).ends_with("(give --encoding utf-16le)"));
+        assert!(of([b"\xff\xfe", &utf16[..]].concat()).ends_with("(give --encoding utf-16le)"));
+        let utf16: Vec<_> = units.flat_map(u16::to_be_bytes).collect();
+        assert!(of(&utf16).ends_with("(give --encoding utf-16be)"));
+        let latin1 = Form { encoding: "latin1".parse().unwrap(), ..Form::default() };
+        assert!(said(GOOD.as_bytes(), latin1).ends_with("(give --encoding utf-8)"));
+        assert_eq!(said(&latin, latin1), "");
+    }
+
+    #[test]
+    fn what_spreadsheets_write_is_told_all_at_once() {
+        let text = b"Nombre;Apellido;Documento;Nacimiento;N\xfamero\r\n\
+                     Jos\xe9;Paz;7;17/03/1999;22\r\nAna;Paz;8;1/2/2000;23\r\n";
+        let expected = "; the file looks like one in windows-1252 (give --encoding windows-1252), \
+                        with fields apart by ';' (give --delimiter ';'), with a header line (give \
+                        --header), with the year last in dates (write them YYYY-MM-DD)";
+        assert_eq!(of(text), expected);
+        let tabs = GOOD.replace(',', "\t");
+        assert!(of(tabs).ends_with("(give --delimiter 'tab')"));
+    }
+}

@@ -1,0 +1,213 @@
+//! What an agency tells the person who runs it: how far it is, what is left undone, what a file or
+//! an address looks like that is not as expected.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use support::http::Http;
+use support::raw::{Raw, finish};
+use support::{Bets, Central, agency, bolillero, exported, str, text};
+
+const ROW: &str = "Ana,Paz,1,2000-01-01,7574\n";
+
+fn last(log: &[String]) -> &str {
+    log.last().unwrap()
+}
+
+#[test]
+fn winners_of_what_is_stored_are_told_after_a_draw_that_was_made_without_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 4_000);
+    let central = Central::start(
+        &folder.path().join("data"),
+        "127.0.0.1:0",
+        &["--agencies", "1", "--winning-number", &bets.winning_number],
+    );
+    let slowly = ["--batch-max-bets", "4", "--window", "1"];
+    let mut killed = agency(1, &central.address, bets.file(1), &slowly);
+    killed.wait_for_many("apuesta_enviada | result: success", 20);
+    killed.kill();
+    Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
+    let file = std::fs::read_to_string(bets.file(1)).unwrap();
+    for more in [&[][..], &["--legacy"]] {
+        let again = agency(1, &central.address, bets.file(1), &[&slowly[..], more].concat());
+        let ended = again.ended();
+        assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
+        let told = last(&ended.log);
+        assert!(told.contains("not all bets of the file take part"), "{told}");
+        let stored = told.split("lines 1 to ").nth(1).unwrap();
+        let stored: usize = stored.split(' ').next().unwrap().parse().unwrap();
+        assert!(stored >= 80 && stored < file.lines().count(), "{told}");
+        assert!(told.contains(&format!("and lines {} to ", stored + 1)), "{told}");
+        let winning = format!(",{}", bets.winning_number);
+        let winners = file.lines().take(stored).filter(|line| line.ends_with(&winning));
+        let winners: Vec<_> = winners.map(|line| line.split(',').nth(2).unwrap()).collect();
+        assert!(!winners.is_empty());
+        assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), winners);
+    }
+    // Batches cut otherwise: what is stored wins all the same.
+    let other = agency(1, &central.address, bets.file(1), &["--batch-max-bets", "7"]).ended();
+    assert_eq!((other.code, other.stdout.is_empty()), (Some(1), false), "{:#?}", other.log);
+}
+
+#[test]
+fn an_agency_that_is_stopped_says_what_is_left_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 3_000);
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "5"]);
+    let slowly = ["--batch-max-bets", "4", "--window", "1"];
+    let mut sending = agency(1, &central.address, bets.file(1), &slowly);
+    sending.wait_for_many("apuesta_enviada | result: success", 3);
+    let ended = sending.terminate();
+    let of_all = format!("of {} bets are known to be stored", bets.lines[&1].len());
+    assert_eq!(ended.code, Some(1));
+    assert!(last(&ended.log).contains(&of_all), "{:#?}", ended.log);
+    let mut waiting = agency(2, &central.address, bets.file(2), &[]);
+    waiting.wait_for("apuesta_enviada | result: success");
+    drop(central);
+    waiting.wait_for("conexion | result: fail");
+    let ended = waiting.terminate();
+    assert_eq!(ended.code, Some(1));
+    assert!(last(&ended.log).contains("run it again with the same file"), "{:#?}", ended.log);
+}
+
+#[test]
+fn a_terminal_shows_all_batches_and_that_the_draw_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, ROW.repeat(290 * 4)).unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let mut command = bolillero();
+    command.args(["agency", "--id", "1", "--central", &central.address, "--bets", str(&bets)]);
+    command.args(["--batch-max-bets", "4", "--log-level", "warn"]).env("TERM", "xterm");
+    command.stdout(Stdio::null()).stderr(File::from(theirs));
+    let mut child = command.spawn().unwrap();
+    // Its end is the child's: once that has ended, reading fails.
+    drop(command);
+    let (mut terminal, mut shown) = (File::from(ours), String::new());
+    let mut finished = false;
+    let mut piece = [0; 4096];
+    while let Ok(len @ 1..) = terminal.read(&mut piece) {
+        shown.push_str(&String::from_utf8_lossy(&piece[..len]));
+        // The next second of waiting is shown, too.
+        if !finished && shown.contains("waiting for the draw, 2s") {
+            finished = true;
+            Raw::connect(&central.address).send(&finish(2)).expect(&finish(2));
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    let waiting: Vec<_> = shown.split('\r').filter(|it| it.contains("waiting for")).collect();
+    assert!(waiting.iter().any(|it| it.contains("290/290 batches")), "{waiting:#?}");
+    assert!(!waiting.last().unwrap().contains("left"), "{waiting:#?}");
+}
+
+#[test]
+fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, ROW).unwrap();
+    let data = folder.path().join("data");
+    let more = ["--agencies", "1", "--http", "127.0.0.1:0"];
+    let mut central = Central::start(&data, "127.0.0.1:0", &more);
+    let http = Http::of(&mut central);
+    let nobody = support::free_address();
+    let in_vain = ["--connect-time-max", "300ms"];
+    let cases: [(&str, &[&str], &str); 3] = [
+        (&http.address, &[], "speaks HTTP"),
+        (&nobody, &in_vain, "nothing listens on that port"),
+        ("central.invalid:12345", &in_vain, "is the name right?"),
+    ];
+    for (address, more, told) in cases {
+        for mode in [&[][..], &["--legacy"]] {
+            let ended = agency(1, address, &bets, &[more, mode].concat()).ended();
+            assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
+            let error = last(&ended.log);
+            assert!(error.contains(told) && error.contains(address), "{error}");
+            // The first failure said it already.
+            assert!(ended.log[0].contains(told), "{:#?}", ended.log);
+        }
+    }
+}
+
+#[test]
+fn a_spreadsheets_file_is_told_what_it_looks_like_and_is_sent_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = "Nombre;Apellido;Documento;Nacimiento;Número\r\n\
+                 José;Ñandú;1;2000-01-01;7574\r\n\"Paz; la\";O'Connor;2;2000-01-02;22\r\n";
+    let bytes: Vec<_> = sheet.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let file = folder.path().join("sheet.csv");
+    std::fs::write(&file, bytes).unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    let refused = agency(1, &central.address, &file, &[]).ended();
+    assert_eq!(refused.code, Some(2));
+    let told = last(&refused.log);
+    let remedies = ["--encoding windows-1252", "--delimiter ';'", "--header"];
+    assert!(remedies.iter().all(|remedy| told.contains(remedy)), "{told}");
+    let more = ["--encoding", "windows-1252", "--delimiter", ";", "--header"];
+    let sent = agency(1, &central.address, &file, &more).ended();
+    assert_eq!((sent.code, sent.stdout.as_str()), (Some(0), "1\n"), "{:#?}", sent.log);
+    // The same bets as another file: nothing is sent twice.
+    let plain = folder.path().join("plain.csv");
+    std::fs::write(&plain, "José,Ñandú,1,2000-01-01,7574\nPaz; la,O'Connor,2,2000-01-02,22\n")
+        .unwrap();
+    let again = agency(1, &central.address, &plain, &[]).ended();
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "1\n"), "{:#?}", again.log);
+    assert_eq!(central.process.terminate().code, Some(0));
+    let stored = ["José,Ñandú,1,2000-01-01,7574", "Paz; la,O'Connor,2,2000-01-02,22"];
+    assert_eq!(exported(&data)[&1], stored);
+}
+
+#[test]
+fn a_file_without_bets_does_not_finish_the_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    let file = folder.path().join("bets.csv");
+    let run = |content: &str, more: &[&str]| {
+        std::fs::write(&file, content).unwrap();
+        agency(1, &central.address, &file, more).ended()
+    };
+    for (content, more) in [
+        ("", &[][..]),
+        ("", &["--legacy"]),
+        ("Ana;Paz;1;2000-01-01;7574\n", &["--skip-invalid"]),
+        ("nombre,apellido,documento,nacimiento,numero\n", &["--header"]),
+        (ROW, &["--header"]),
+    ] {
+        let ended = run(content, more);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{:#?}", ended.log);
+    }
+    let ended = run(ROW, &[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "1\n"), "{:#?}", ended.log);
+
+    let data = folder.path().join("other");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    std::fs::write(&file, "").unwrap();
+    let ended = agency(1, &central.address, &file, &["--allow-empty"]).ended();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{:#?}", ended.log);
+}
+
+#[test]
+fn there_is_no_agency_zero() {
+    let mut command = bolillero();
+    command.args(["agency", "--id", "0", "--central", "127.0.0.1:1", "--bets", "Cargo.toml"]);
+    let output = command.output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("agencies are numbered from 1"), "{told}");
+}

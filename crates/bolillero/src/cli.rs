@@ -6,7 +6,7 @@ use crate::commands::{
     AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
     PkiArgs, ServeArgs, WinnersArgs,
 };
-use crate::exit::Ending;
+use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
 
 /// A lottery central and its agencies.
@@ -55,11 +55,26 @@ Examples:
 
 Every setting can also be given as an environment variable, BOLILLERO_ and the flag's name, and
 those of serve and agency in a TOML file (--config). Flags win over variables, variables over the
-file. Exit codes: 0 done, 1 failed, 2 wrong usage or input.";
+file. One that is set and empty is as if unset. Exit codes: 0 done, 1 failed or not finished, 2
+wrong usage or input; each command's --help says more.";
+
+/// The command line, with the exit codes of each command in its help.
+fn command() -> clap::Command {
+    CODES.iter().fold(Cli::command(), |whole, codes| {
+        whole.mut_subcommand(codes.command, |command| with_codes(command, codes))
+    })
+}
+
+fn with_codes(command: clap::Command, codes: &Codes) -> clap::Command {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let command = command.after_help(format!("{examples}\n\n{}", codes.help()));
+    command.mut_subcommands(|command| with_codes(command, codes))
+}
 
 /// Reads the command line and the environment.
 pub(crate) fn parse() -> Result<Command, Ending> {
-    let matches = Cli::command().try_get_matches().map_err(Ending::Usage)?;
+    let command = settings::without_empty_variables(command());
+    let matches = command.try_get_matches().map_err(Ending::Usage)?;
     settings::check_environment(&Cli::command())?;
     Ok(Cli::from_arg_matches(&matches).map_err(Ending::Usage)?.command)
 }
@@ -77,10 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn every_command_shows_an_example() {
-        for mut command in Cli::command().get_subcommands().cloned() {
+    fn every_command_shows_an_example_and_its_exit_codes() {
+        for mut command in command().get_subcommands().cloned() {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Example"), "{}", command.get_name());
+            assert!(help.contains("Exit codes:\n  0  "), "{}", command.get_name());
         }
     }
 }

@@ -1,7 +1,87 @@
-//! How a command ends when it does not succeed.
+//! How commands end: what their exit codes mean, and what is said when one does not succeed.
 
 use std::fmt::Display;
 use std::process::ExitCode;
+
+/// What the exit codes 0, 1 and 2 of a command mean.
+pub(crate) struct Codes {
+    /// The command.
+    pub(crate) command: &'static str,
+    /// Its codes, in order.
+    pub(crate) meanings: [&'static str; 3],
+}
+
+const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
+    Codes { command, meanings }
+}
+
+/// Of every command. docs/exit-codes.md is the same table.
+pub(crate) const CODES: [Codes; 11] = [
+    codes(
+        "serve",
+        [
+            "ended in order, by a signal",
+            "could not start or go on, or a second signal ended it at once",
+            "wrong usage, or a setting or certificate that can't be used",
+        ],
+    ),
+    codes(
+        "agency",
+        [
+            "every good bet of the file takes part in the draw, and the winners were told",
+            "not all was sent, not all takes part, or the winners were not told; it says which",
+            "wrong usage, rows at fault, or a file without bets; nothing was finished",
+        ],
+    ),
+    codes("operator", ["done", "failed, and nothing was changed", "wrong usage, name or password"]),
+    codes(
+        "demo",
+        [
+            "every agency was told the winners that the ledger holds",
+            "failed or interrupted",
+            "wrong usage, or no files of bets",
+        ],
+    ),
+    codes(
+        "pki",
+        ["done", "a file could not be written", "wrong usage, files, names or passphrase"],
+    ),
+    codes("generate", ["written", "could not be written", "wrong usage"]),
+    codes(
+        "export",
+        [
+            "written, or whoever read it had enough",
+            "could not be written, or the ledger can't be read",
+            "wrong usage, no ledger, or no such draw in it",
+        ],
+    ),
+    codes(
+        "winners",
+        [
+            "printed, or whoever read it had enough",
+            "the draw was not made, or the ledger can't be read",
+            "wrong usage, no ledger, or no such draw in it",
+        ],
+    ),
+    codes(
+        "audit",
+        [
+            "printed, or whoever read it had enough",
+            "the ledger can't be read",
+            "wrong usage, or no ledger",
+        ],
+    ),
+    codes("check", ["sound", "damaged, in use, or can't be read", "wrong usage, or no ledger"]),
+    codes("bench", ["measured", "failed", "wrong usage"]),
+];
+
+impl Codes {
+    /// For the end of a command's help.
+    pub(crate) fn help(&self) -> String {
+        let [done, failed, wrong] = self.meanings;
+        format!("Exit codes:\n  0  {done}\n  1  {failed}\n  2  {wrong}")
+    }
+}
 
 /// What ended a command.
 #[derive(Debug)]
@@ -60,5 +140,20 @@ fn is_of_a_reader_gone(error: &anyhow::Error) -> bool {
 impl<E: Into<anyhow::Error>> From<E> for Ending {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_same_table() {
+        let document = include_str!("../../../docs/exit-codes.md");
+        let rows = document.lines().filter(|line| line.starts_with("| `"));
+        let expected = CODES.iter().map(|Codes { command, meanings: [done, failed, wrong] }| {
+            format!("| `{command}` | {done} | {failed} | {wrong} |")
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 }

@@ -1,7 +1,7 @@
 //! Settings from three places, the stronger first: flags, environment (`BOLILLERO_*`), a TOML file.
 //!
 //! clap joins flags and environment; here the file is put beneath them. A key or variable that is
-//! not known is refused: a misspelt one must not be passed over.
+//! not known is refused: a misspelt one must not be passed over. An empty variable is as if unset.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Command;
+use clap::builder::Resettable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -70,6 +71,18 @@ impl ReadSettings {
         };
         Ok(Self { file, values: format!("{settings:?}, {options}") })
     }
+}
+
+/// The command without those of its variables that are set and empty: they are as if unset.
+pub(crate) fn without_empty_variables(command: Command) -> Command {
+    let command = command.mut_args(|argument| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        match value {
+            Some(value) if value.is_empty() => argument.env(Resettable::Reset),
+            _ => argument,
+        }
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// Refuses variables that look like settings and are none.

@@ -328,6 +328,101 @@ fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     assert!(told.contains("--batch-max-bets") && told.contains("first 4 batches"), "{told}");
 }
 
+/// Each command with each of its exit codes that is cheap to have. Of `serve` and `agency` more is
+/// in the tests of their days.
+#[test]
+fn exit_codes_are_those_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| str(&folder.path().join(name)).to_owned();
+    let (data, open, none, pki) = (path("data"), path("open"), path("none"), path("pki"));
+    let (bets, missing, out) = (path("bets"), path("bets/agency-9.csv"), path("none/out.csv"));
+    ledger_of(Path::new(&data), "lunes", &["Ana|Paz|1|2000-01-01|7"]);
+    let serve = ["--listen", "127.0.0.1:0", "--agencies", "2"];
+    assert_eq!(
+        Central::start(Path::new(&open), serve[1], &serve[2..]).process.terminate().code,
+        Some(0)
+    );
+    let (generated, damaged) = (path("bets/agency-1.csv"), path("damaged"));
+    std::fs::create_dir(&damaged).unwrap();
+    std::fs::write(path("damaged/segment-0000000001.bol"), "no segment").unwrap();
+    std::fs::write(path("damaged/lock"), "").unwrap();
+    let agency = ["agency", "--id", "1", "--central", "127.0.0.1:1", "--connect-time-max", "0"];
+    let rows: [(&[&str], i32); 29] = [
+        (&[&["serve", "--data", &damaged], &serve[..]].concat(), 1),
+        (&["serve", "--data", &data], 2),
+        (&["generate", "--bets", "100", "--out", &bets], 0),
+        (&["generate", "--bets", "100", "--out", "/dev/null/x"], 1),
+        (&["generate", "--bets", "0", "--out", &bets], 2),
+        (&[&agency[..], &["--bets", &generated]].concat(), 1),
+        (&[&agency[..], &["--bets", &missing]].concat(), 2),
+        (&["operator", "list", "--data", &data], 0),
+        (&["operator", "disable", "nobody", "--data", &data], 2),
+        (&["demo", "--bets", &none], 2),
+        (&["pki", "--dir", &pki, "init"], 0),
+        (&["pki", "--dir", &pki, "list"], 0),
+        (&["pki", "--dir", &none, "list"], 2),
+        (&["export", "--data", &data], 0),
+        (&["export", "--data", &data, "--out", &out], 1),
+        (&["export", "--data", &none], 2),
+        (&["winners", "--data", &data], 0),
+        (&["winners", "--data", &open], 1),
+        (&["winners", "--data", &data, "--draw", "martes"], 2),
+        (&["audit", "--data", &data], 0),
+        (&["audit", "--data", &damaged], 1),
+        (&["audit", "--data", &none], 2),
+        (&["check", "--data", &data], 0),
+        (&["check", "--data", &damaged], 1),
+        (&["check", "--data", &none], 2),
+        (&["bench", "--data", &none, "--scenario", "tls"], 1),
+        (&["bench", "--seconds", "0"], 2),
+        (&["--help"], 0),
+        (&["nonsense"], 2),
+    ];
+    for (args, code) in rows {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        assert_eq!(code == 0, output.stderr.is_empty(), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_empty_variable_is_as_if_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    let unknown = bolillero().env("BOLILLERO_NONSENSE", "1").arg("demo").output().unwrap();
+    let told = text(&unknown.stderr);
+    let known: Vec<_> = told.split("known are ").nth(1).unwrap().trim_end().split(", ").collect();
+    assert!(known.len() > 40 && known.contains(&"BOLILLERO_CA_PASSPHRASE"), "{known:?}");
+    // Each ends soon, in a folder where nothing is.
+    let commands: [&[&str]; 11] = [
+        &["serve"],
+        &["agency"],
+        &["operator", "list"],
+        &["demo"],
+        &["pki", "list"],
+        &["generate"],
+        &["export"],
+        &["winners"],
+        &["audit"],
+        &["check"],
+        &["bench"],
+    ];
+    let all: Vec<_> = known.iter().map(|variable| (*variable, "")).collect();
+    let ended = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = bolillero();
+        command.args(args).current_dir(folder.path()).env("TMPDIR", "/nowhere");
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        // A temporary folder that can't be made has another name each time.
+        let told = text(&output.stderr).split("/.tmp").next().unwrap().to_owned();
+        (output.status.code(), text(&output.stdout), told)
+    };
+    for args in commands {
+        assert_eq!(ended(args, &all), ended(args, &[]), "{args:?}");
+    }
+    // A setting that is not empty still counts.
+    let (code, _, told) = ended(&["serve"], &[("BOLILLERO_AGENCIES", "five")]);
+    assert!(code == Some(2) && told.contains("'five'"), "{told}");
+}
+
 #[test]
 fn several_draws_of_a_ledger_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();

@@ -105,12 +105,8 @@ impl Running {
         let central = Central::open(Arc::clone(&store) as _, Arc::clone(&clock) as _, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http = HttpOptions {
-            origin,
-            data: data.path().to_owned(),
-            host: Arc::new(TestHost),
-            limits,
-        };
+        let http =
+            HttpOptions { origin, data: data.path().to_owned(), host: Arc::new(TestHost), limits };
         let central = central.await.unwrap().with_http(listener, http).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agencies_port = listener.local_addr().unwrap().port();

@@ -22,7 +22,7 @@ pub struct Options {
     pub bets: PathBuf,
     /// How it is written.
     pub form: Form,
-    /// The draw to bet in; none for the only one open.
+    /// The draw to bet in; none where it can't be mistaken.
     pub draw: Option<DrawName>,
     /// Most bets in a batch; see [`crate::limits::BATCH_BETS_MAX`].
     pub batch_bets_max: u32,

@@ -28,6 +28,14 @@ pub(crate) struct Encoding(pub(crate) agency::Encoding);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) lottery::DrawName);
 
+/// An address that agencies connect to, and the draw that it is for: `HOST:PORT`, or
+/// `HOST:PORT=DRAW`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen {
+    pub(crate) address: String,
+    pub(crate) draw: Option<lottery::DrawName>,
+}
+
 impl FromStr for Span {
     type Err = String;
 
@@ -103,6 +111,43 @@ impl fmt::Display for Name {
     }
 }
 
+impl FromStr for Listen {
+    type Err = lottery::DrawNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // No address holds a =, and a draw's name may.
+        let Some((address, draw)) = text.split_once('=') else {
+            return Ok(Self { address: text.to_owned(), draw: None });
+        };
+        Ok(Self { address: address.to_owned(), draw: Some(lottery::DrawName::new(draw)?) })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)?;
+        self.draw.as_ref().map_or(Ok(()), |draw| write!(f, "={draw}"))
+    }
+}
+
+/// Reads one value, or a list of them.
+pub(crate) fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given<T> {
+        One(T),
+        More(Vec<T>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(one) => vec![one],
+        Given::More(more) => more,
+    })
+}
+
 /// Written in files as on the command line.
 macro_rules! in_files_as_text {
     ($($value:ty),*) => {$(
@@ -120,7 +165,7 @@ macro_rules! in_files_as_text {
     )*};
 }
 
-in_files_as_text!(Span, Numbers, Name, Delimiter, Encoding);
+in_files_as_text!(Span, Numbers, Name, Listen, Delimiter, Encoding);
 
 #[cfg(test)]
 mod tests {
@@ -138,6 +183,19 @@ mod tests {
         }
         let printed = Span(Duration::from_secs(90)).to_string();
         assert_eq!(printed.parse(), Ok(Span(Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn an_address_may_be_for_a_draw() {
+        for text in ["127.0.0.1:0", "[::1]:1=sorteo", "central:12345=a=b, c"] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        let listen: Listen = "central:12345=a=b, c".parse().unwrap();
+        assert_eq!(
+            (listen.address.as_str(), listen.draw.unwrap().as_str()),
+            ("central:12345", "a=b, c")
+        );
+        assert!("central:12345=".parse::<Listen>().is_err());
     }
 
     #[test]

@@ -84,7 +84,8 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = ["serve", "--agencies", "1", "--data", str(&data), "--listen"];
-    let unusable: [(&[&str], &str); 10] = [
+    let unusable: [(&[&str], &str); 11] = [
+        (&["--listen", "127.0.0.1:0=otro"], "leave out =DRAW"),
         (&["--http-origin", "lottery.example"], "such as https://lottery.example"),
         (&["--http-origin", "https://lottery.example"], "--http, which is not given"),
         (&["--window", "0"], "window"),

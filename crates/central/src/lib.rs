@@ -39,7 +39,7 @@ pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};
 pub use places::NoPlace;
 pub use service::{
-    Change, Connected, Identity, MakeDrawError, NoOpenDraw, OfAgency, OpenError, Presence, Service,
-    WinnersError,
+    Candidate, Change, Connected, Identity, MakeDrawError, NoDraw, OfAgency, OpenError, Presence,
+    Service, WinnersError, unnamed_draw,
 };
-pub use tcp::{Listeners, translate};
+pub use tcp::{Listeners, Listening, translate};

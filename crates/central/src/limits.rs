@@ -58,6 +58,11 @@ pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 /// The refusal of connections over the limit is logged at most once in this time.
 pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// Agencies that named no draw and whose draw a connection remembers.
+pub(crate) const DRAWS_FOUND_MAX: usize = 64;
+/// Bytes of draws' names in one refusal: it fits an ERROR together with what to do.
+pub(crate) const DRAW_NAMES_LEN_MAX: usize = 240;
+
 /// Draws that the metrics tell of: the newest.
 pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 /// How often a board is looked at anew.

@@ -5,6 +5,7 @@
 //! operators     what operators do, and the clock for them; what they may look at
 //! answers       every request is answered once; a store that failed is noticed
 //! draw          a draw and how far its winners are
+//! meant         which draw an agency means that names none
 //! presence      who is connected now
 //! ```
 //!
@@ -21,6 +22,7 @@
 
 mod answers;
 mod draw;
+mod meant;
 mod operators;
 mod presence;
 
@@ -30,7 +32,7 @@ use std::time::Duration;
 
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Done, DrawError,
-    DrawId, DrawState, DrawStatus, FinishError, Finished, NumberRange, OpenDrawError,
+    DrawId, DrawName, DrawState, DrawStatus, FinishError, Finished, NumberRange, OpenDrawError,
     ProgressError, Store, StoreFault,
 };
 use thiserror::Error;
@@ -46,6 +48,7 @@ use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
 use answers::{Outcome, StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
+pub use meant::{Candidate, NoDraw, unnamed_draw};
 pub use operators::Change;
 pub(crate) use presence::Attendance;
 pub use presence::{Connected, Identity, OfAgency, Presence};
@@ -75,17 +78,6 @@ pub struct Service {
 struct Automatic {
     draw: DrawId,
     winning_number: u32,
-}
-
-/// Why it can't be told which draw somebody means who names none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum NoOpenDraw {
-    /// There is none.
-    #[error("no draw is open; ask the lottery's operators when the next one opens")]
-    None,
-    /// There are several.
-    #[error("several draws are open; say HELLO with the name of one")]
-    Several,
 }
 
 /// Why a central could not be opened.
@@ -185,34 +177,46 @@ impl Service {
         Ok(service)
     }
 
-    /// The draw of those who name none: the one that goes by itself, or else the only open one, or
-    /// when none is open the last that was, so that its winners can be asked for.
-    pub(crate) fn unnamed_draw(&self) -> Result<Arc<Draw>, NoOpenDraw> {
-        let draws = self.draws();
+    /// The draw that an agency means when it names none: the one that goes by itself, or the one
+    /// that operators `bound` its way in to, or else the one that it can't mistake.
+    pub(crate) fn unnamed_draw(
+        &self,
+        agency: AgencyId,
+        bound: Option<&DrawName>,
+    ) -> Result<Arc<Draw>, NoDraw> {
         if let Some(automatic) = self.automatic {
-            let found = draws.into_iter().find(|draw| draw.id == automatic.draw);
-            return Ok(found.expect("it was opened at the start"));
+            return Ok(self.draw(automatic.draw).expect("it was opened at the start"));
         }
-        let meant = || draws.iter().filter(|draw| !self.is_left(draw));
-        let mut open = meant().filter(|draw| draw.state() == DrawState::Open);
-        match (open.next(), open.next()) {
-            (Some(only), None) => Ok(Arc::clone(only)),
-            (Some(_), Some(_)) => Err(NoOpenDraw::Several),
-            (None, _) => {
-                let mut begun = meant().rev().filter(|draw| draw.state() != DrawState::Announced);
-                begun.next().map(Arc::clone).ok_or(NoOpenDraw::None)
+        if let Some(name) = bound {
+            let draw = self.draw_named(name.as_str());
+            return begun(draw.ok_or_else(|| NoDraw::NotAnnounced(name.clone()))?);
+        }
+        let draws = self.draws.read().unwrap_or_else(PoisonError::into_inner);
+        let meant = unnamed_draw(agency, draws.iter().map(|draw| draw.candidate()))?;
+        let mut draws = draws.iter().filter(|draw| draw.id == meant && !self.is_left(draw));
+        draws.next().map(Arc::clone).ok_or(NoDraw::NoneOpen(agency))
+    }
+
+    /// The draw that an agency named, once it takes bets or did.
+    pub(crate) fn begun_draw(&self, agency: AgencyId, name: &str) -> Result<Arc<Draw>, NoDraw> {
+        match self.draw_named(name) {
+            Some(draw) => begun(draw),
+            None => {
+                let draws = self.draws();
+                let led = draws.iter().filter(|draw| draw.schedule.is_some());
+                Err(NoDraw::unknown(name, agency, led.map(|draw| draw.candidate())))
             }
         }
     }
 
     /// The draw of a name, if the store knows one.
-    pub(crate) fn draw_named(&self, name: &str) -> Option<Arc<Draw>> {
-        self.draws().into_iter().find(|draw| draw.terms.name.as_str() == name)
+    fn draw_named(&self, name: &str) -> Option<Arc<Draw>> {
+        self.find(|draw| draw.terms.name.as_str() == name)
     }
 
     /// The draw of a number, if the store knows one.
     pub(crate) fn draw(&self, id: DrawId) -> Option<Arc<Draw>> {
-        self.draws().into_iter().find(|draw| draw.id == id)
+        self.find(|draw| draw.id == id)
     }
 
     /// All draws, in the order of their numbers.
@@ -337,6 +341,11 @@ impl Service {
         draw.schedule.is_none() && !is_own && !is_drawn
     }
 
+    fn find(&self, is_meant: impl Fn(&Draw) -> bool) -> Option<Arc<Draw>> {
+        let draws = self.draws.read().unwrap_or_else(PoisonError::into_inner);
+        draws.iter().find(|draw| is_meant(draw)).map(Arc::clone)
+    }
+
     fn make_automatic_draw(self: &Arc<Self>, draw: &Arc<Draw>) {
         let Some(Automatic { winning_number, .. }) =
             self.automatic.filter(|automatic| automatic.draw == draw.id)
@@ -424,6 +433,14 @@ impl MakeDrawError {
             }
             _ => false,
         }
+    }
+}
+
+/// A draw that was named, unless it takes no bets yet.
+fn begun(draw: Arc<Draw>) -> Result<Arc<Draw>, NoDraw> {
+    match draw.state() {
+        DrawState::Announced => Err(draw.candidate().not_open_yet()),
+        _ => Ok(draw),
     }
 }
 

@@ -7,6 +7,7 @@
 //! transport     what a connection's bytes pass through: the socket alone, or TLS on it
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
+//! meant         which draw a message is for
 //! winners       the requests for winners that wait, and winners on their way out
 //! outcomes      where the store's completions meet the connection's task
 //! translate     wire values to domain values and back, errors to codes
@@ -23,6 +24,7 @@
 mod connection;
 mod door;
 mod listener;
+mod meant;
 mod outcomes;
 mod requests;
 pub mod translate;
@@ -30,5 +32,5 @@ mod transport;
 mod turned_away;
 mod winners;
 
-pub use door::Listeners;
+pub use door::{Listeners, Listening};
 pub(crate) use listener::Agencies;

@@ -38,6 +38,8 @@ pub enum Bug {
     WinnersOfAnother,
     /// One request more than the window may be unanswered.
     WindowOffByOne,
+    /// Who names no draw is taken to mean the only open one, whatever was open before.
+    DrawGuessed,
 }
 
 impl Bug {

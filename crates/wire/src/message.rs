@@ -149,6 +149,15 @@ impl<'a> AgencyMessage<'a> {
         Ok(Self::from_frame(only_frame(Sender::Agency, bytes)?)?)
     }
 
+    /// The agency that it names.
+    pub fn agency(&self) -> u32 {
+        match self {
+            Self::Hello(hello) => hello.agency,
+            Self::Bets(bets) => bets.agency,
+            Self::Finish { agency } | Self::GetWinners { agency } => *agency,
+        }
+    }
+
     /// Appends the message's bytes.
     ///
     /// # Panics

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use central::Listeners;
 use central::limits::ACCEPT_QUEUE_MAX;
+use central::{Listeners, Listening};
 use pki::{CentralConfig, CentralFiles};
 use rustls::pki_types::UnixTime;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
 use crate::exit::Ending;
+use crate::values::Listen;
 
 /// The central's own certificate is told to be renewed when it expires so soon.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
@@ -23,34 +24,30 @@ const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
 /// Where to listen, and with what.
 #[derive(Clone, Debug)]
 pub(super) struct Doors {
-    pub(super) plain: Option<String>,
+    pub(super) plain: Vec<Listen>,
     /// Plain text may leave this host.
     pub(super) allow_plaintext: bool,
-    pub(super) tls: Option<(String, CentralFiles)>,
+    pub(super) tls: Option<(Vec<Listen>, CentralFiles)>,
 }
 
 /// Addresses that are taken, and that nobody can connect to yet.
 pub(super) struct Bound {
-    plain: Option<(TcpSocket, String)>,
-    tls: Option<(TcpSocket, String, CentralFiles, Arc<CentralConfig>)>,
+    plain: Vec<(TcpSocket, Listen)>,
+    tls: Option<(Vec<(TcpSocket, Listen)>, CentralFiles, Arc<CentralConfig>)>,
 }
 
 impl Doors {
     /// Takes the addresses, and reads the certificates.
     pub(super) async fn bind(self) -> Result<Bound, Ending> {
-        let plain = match self.plain {
-            None => None,
-            Some(listen) => {
-                let socket = bound(&listen).await?;
-                check_plaintext(&socket, &listen, self.allow_plaintext)?;
-                Some((socket, listen))
-            }
-        };
+        let plain = all_bound(self.plain).await?;
+        for (socket, listen) in &plain {
+            check_plaintext(socket, &listen.address, self.allow_plaintext)?;
+        }
         let tls = match self.tls {
             None => None,
             Some((listen, files)) => {
                 let config = load(&files)?;
-                Some((bound(&listen).await?, listen, files, config))
+                Some((all_bound(listen).await?, files, config))
             }
         };
         Ok(Bound { plain, tls })
@@ -61,22 +58,15 @@ impl Bound {
     /// Lets agencies connect. Each of `hangups` has the certificates read again.
     pub(super) fn listen(self, hangups: Signal) -> anyhow::Result<Listeners> {
         let mut listeners = Listeners::default();
-        if let Some((socket, listen)) = self.plain {
-            let (listener, address) = listening(socket, &listen)?;
-            tracing::info!(action = "escuchar", result = "success", direccion = %address);
-            listeners.plain = Some(listener);
+        for (socket, listen) in self.plain {
+            listeners.plain.push(listening(socket, listen, None)?);
         }
-        if let Some((socket, listen, files, config)) = self.tls {
+        if let Some((addresses, files, config)) = self.tls {
             let (newest, configs) = watch::channel(config);
             tokio::spawn(reload(hangups, files, newest));
-            let (listener, address) = listening(socket, &listen)?;
-            tracing::info!(
-                action = "escuchar",
-                result = "success",
-                direccion = %address,
-                tls = true,
-            );
-            listeners.tls = Some((listener, configs));
+            let all = addresses.into_iter();
+            let all = all.map(|(socket, listen)| listening(socket, listen, Some(true)));
+            listeners.tls = Some((all.collect::<Result<_, _>>()?, configs));
         } else {
             tokio::spawn(reload_nothing(hangups));
         }
@@ -166,10 +156,27 @@ async fn reload_nothing(mut hangups: Signal) {
     }
 }
 
-fn listening(socket: TcpSocket, listen: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(listen))?;
+fn listening(socket: TcpSocket, at: Listen, tls: Option<bool>) -> anyhow::Result<Listening> {
+    let Listen { address, draw } = at;
+    let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&address))?;
     let address = listener.local_addr().context("can't tell the address listened on")?;
-    Ok((listener, address))
+    tracing::info!(
+        action = "escuchar",
+        result = "success",
+        direccion = %address,
+        tls,
+        sorteo = draw.as_ref().map(tracing::field::display),
+    );
+    Ok(Listening { listener, draw: draw.map(Arc::new) })
+}
+
+/// Takes addresses.
+async fn all_bound(addresses: Vec<Listen>) -> Result<Vec<(TcpSocket, Listen)>, Ending> {
+    let mut all = Vec::new();
+    for listen in addresses {
+        all.push((bound(&listen.address).await?, listen));
+    }
+    Ok(all)
 }
 
 /// A socket that has the address, and that nobody can connect to yet.

@@ -22,7 +22,7 @@ use super::listening::Doors;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::ReadSettings;
-use crate::values::{Name, Numbers, Span};
+use crate::values::{Listen, Name, Numbers, Span, one_or_more};
 use crate::{descriptors, settings, signals};
 
 const EXAMPLES: &str = "\
@@ -32,6 +32,9 @@ Examples:
     --tls-agencies-ca ca.crt --tls-revoked crl.pem --data ./data --agencies 5
   bolillero serve --config central.toml --log-format json --http 127.0.0.1:8080 \
     --http-origin https://lottery.example
+
+  bolillero serve --listen 127.0.0.1:12345=matutina --listen 127.0.0.1:12346=nocturna \
+    --data ./data --http 127.0.0.1:8080
 
 A configuration file holds the same settings with _ for -:
   listen = \"127.0.0.1:12345\"
@@ -55,10 +58,12 @@ const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 #[serde(deny_unknown_fields, default)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Address that agencies connect to in plain text; port 0 takes a free one and logs it.
-    #[arg(long, env = "BOLILLERO_LISTEN", value_name = "HOST:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    listen: Option<String>,
+    /// Address that agencies connect to in plain text; port 0 takes a free one and logs it. With
+    /// =DRAW, agencies that name no draw there mean that one, which may be announced later. May be
+    /// given several times.
+    #[arg(long, env = "BOLILLERO_LISTEN", value_name = "HOST:PORT[=DRAW]")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    listen: Vec<Listen>,
 
     /// Let --listen be reached from other hosts, though anybody on the way reads and changes what
     /// is said in plain text.
@@ -67,10 +72,10 @@ pub(crate) struct ServeArgs {
     allow_plaintext: bool,
 
     /// Address that agencies connect to by TLS 1.3, with certificates; SIGHUP has all of the
-    /// central's files for it read again.
-    #[arg(long, env = "BOLILLERO_TLS_LISTEN", value_name = "HOST:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls_listen: Option<String>,
+    /// central's files for it read again. =DRAW and several, as for --listen.
+    #[arg(long, env = "BOLILLERO_TLS_LISTEN", value_name = "HOST:PORT[=DRAW]")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    tls_listen: Vec<Listen>,
 
     /// The central's certificate, then those that vouch for it, if there are some in between.
     #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
@@ -327,8 +332,11 @@ impl ServeArgs {
 
     fn doors(&self) -> Result<Doors, Ending> {
         let (plain, allow_plaintext) = (self.listen.clone(), self.allow_plaintext);
+        if self.agencies.is_some() {
+            self.expect_unbound()?;
+        }
         let tls = match self.tls_listen.clone() {
-            Some(listen) => {
+            listen if !listen.is_empty() => {
                 let files = CentralFiles {
                     certificate: needed(self.tls_cert.clone(), "tls-cert")?,
                     key: needed(self.tls_key.clone(), "tls-key")?,
@@ -337,18 +345,29 @@ impl ServeArgs {
                 };
                 Some((listen, files))
             }
-            None => {
+            _ => {
                 self.expect_no_tls_files()?;
                 None
             }
         };
-        if plain.is_none() && tls.is_none() {
+        if plain.is_empty() && tls.is_none() {
             return Err(Ending::wrong(
                 "--listen or --tls-listen is needed: give one as a flag, as BOLILLERO_LISTEN or \
                  BOLILLERO_TLS_LISTEN, or in the configuration file",
             ));
         }
         Ok(Doors { plain, allow_plaintext, tls })
+    }
+
+    /// The one draw that goes by itself is everybody's.
+    fn expect_unbound(&self) -> Result<(), Ending> {
+        match self.listen.iter().chain(&self.tls_listen).find(|listen| listen.draw.is_some()) {
+            None => Ok(()),
+            Some(bound) => Err(Ending::wrong(format!(
+                "{bound} is for a draw that operators lead, and with --agencies there is one draw \
+                 for all: leave out =DRAW, and name that draw with --draw"
+            ))),
+        }
     }
 
     fn expect_no_tls_files(&self) -> Result<(), Ending> {

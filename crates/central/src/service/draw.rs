@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Candidate;
 use lottery::{AgencyId, DrawId, DrawState, DrawStatus, DrawTerms, Schedule, Winners};
 use tokio::sync::watch;
 
@@ -53,6 +54,12 @@ impl Draw {
         let schedule = status.operated.map(|operated| operated.schedule);
         let state = Mutex::new(status.state);
         Self { id: status.id, terms: status.terms, schedule, state, stage }
+    }
+
+    /// As the choice among draws looks at it.
+    pub(super) fn candidate(&self) -> Candidate<'_> {
+        let opens_at = self.schedule.and_then(|schedule| schedule.opens_at);
+        Candidate { id: self.id, terms: &self.terms, state: self.state(), opens_at }
     }
 
     /// Where it was when the store last told.

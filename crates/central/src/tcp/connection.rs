@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use lottery::DrawName;
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -29,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 use wire::{CentralSession, SessionLimits};
 
 use crate::limits::{DISCARD_LEN, Limits, TURN_LEN_MAX};
-use crate::service::{Attendance, Draw, Identity, Service};
+use crate::service::{Attendance, Identity, Service};
+use crate::tcp::meant::Meant;
 use crate::tcp::outcomes::Outcomes;
 use crate::tcp::requests::Stalled;
 use crate::tcp::translate::Refusal;
@@ -51,8 +53,8 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) attendance: Attendance,
     pub(super) session: CentralSession,
-    /// HELLO's, or what was meant by the first request of who named none.
-    pub(super) draw: Option<Arc<Draw>>,
+    /// Which draw its messages are for.
+    pub(super) meant: Meant,
     pub(super) outcomes: Arc<Outcomes>,
     /// Requests that the store has not answered.
     pub(super) submitted: usize,
@@ -85,6 +87,7 @@ impl Connection {
         transport: Transport,
         peer: SocketAddr,
         identity: Identity,
+        bound: Option<Arc<DrawName>>,
         shared: Arc<Shared>,
     ) -> Self {
         let outcomes = Arc::<Outcomes>::default();
@@ -93,7 +96,7 @@ impl Connection {
         Self {
             attendance: presence.enter(peer, identity, move || woken.wake()),
             session: CentralSession::new(shared.session_limits),
-            draw: None,
+            meant: Meant::at(bound),
             shared,
             outcomes,
             submitted: 0,
@@ -176,12 +179,7 @@ impl Connection {
         loop {
             let requests = self.take_requests();
             let outcomes = self.take_outcomes();
-            let winners = self.winners.answer(
-                &mut self.session,
-                self.shared.session_limits.frame_len_max(),
-                Instant::now(),
-                self.stopping,
-            );
+            let winners = self.tell_winners(self.stopping);
             taken |= requests;
             if !(requests | outcomes | winners) {
                 break;
@@ -192,6 +190,18 @@ impl Connection {
         let since = self.message_since.filter(|_| !taken);
         self.message_since = arriving.then(|| since.unwrap_or_else(Instant::now));
         answered
+    }
+
+    /// Answers the requests for winners that can be answered. Says whether there was one.
+    fn tell_winners(&mut self, ends: bool) -> bool {
+        let Shared { service, session_limits, .. } = &*self.shared;
+        self.winners.answer(
+            &mut self.session,
+            session_limits.frame_len_max(),
+            |agency| !service.is_disabled(agency),
+            Instant::now(),
+            ends,
+        )
     }
 
     /// Writes what waits to be sent, as far as it is taken. Says whether something was.
@@ -281,12 +291,7 @@ impl Connection {
         let idle = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
         self.lingers = !idle;
         if self.session.identity().is_some() && !self.session.is_closing() {
-            self.winners.answer(
-                &mut self.session,
-                self.shared.session_limits.frame_len_max(),
-                Instant::now(),
-                true,
-            );
+            self.tell_winners(true);
             self.session.refuse_unasked(Refusal::ShuttingDown.message(None));
         }
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use lottery::DrawName;
 use pki::CentralConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,10 +23,26 @@ use crate::tcp::transport::{TlsFault, Transport};
 #[derive(Debug, Default)]
 pub struct Listeners {
     /// In plain text: an agency is who it says.
-    pub plain: Option<TcpListener>,
+    pub plain: Vec<Listening>,
     /// By TLS: an agency is who its certificate says. The newest of the configurations applies to
     /// a connection that begins, and what it revokes ends those that are there.
-    pub tls: Option<(TcpListener, Configs)>,
+    pub tls: Option<(Vec<Listening>, Configs)>,
+}
+
+/// One address that agencies connect to.
+#[derive(Debug)]
+pub struct Listening {
+    /// The socket.
+    pub listener: TcpListener,
+    /// The draw of those who name none here; none: only what can't be mistaken.
+    pub draw: Option<Arc<DrawName>>,
+}
+
+impl From<TcpListener> for Listening {
+    /// Bound to no draw.
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, draw: None }
+    }
 }
 
 /// What TLS is spoken with, the newest.
@@ -43,17 +60,18 @@ pub(super) async fn enter(
     stream: TcpStream,
     peer: SocketAddr,
     mut configs: Configs,
-    shared: &Arc<Shared>,
+    bound: Option<Arc<DrawName>>,
+    shared: Arc<Shared>,
 ) -> Option<Connection> {
     let config = Arc::clone(&configs.borrow_and_update());
     // Neither who is still entering nor who is being refused is waited for at a shutdown.
-    let entering = agree(stream, peer, &config, shared);
+    let entering = agree(stream, peer, &config, &shared);
     let entered = shared.stopping.run_until_cancelled(entering).await??;
     let (transport, identity) = entered;
-    let connection = Connection::new(transport, peer, identity, Arc::clone(shared));
+    let connection = Connection::new(transport, peer, identity, bound, Arc::clone(&shared));
     if configs.has_changed().unwrap_or(false) {
         // It was not there yet when others were ended.
-        end_revoked(&configs.borrow(), shared);
+        end_revoked(&configs.borrow(), &shared);
     }
     Some(connection)
 }

@@ -4,12 +4,15 @@
 //! next is taken after a pause.
 
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use lottery::DrawName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -19,11 +22,12 @@ use wire::SessionLimits;
 
 use crate::limits::{
     ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, SOCKET_LEN_MAX,
+    TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX,
 };
 use crate::places::{Place, Places};
 use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
-use crate::tcp::door::{self, Configs, Door, Listeners};
+use crate::tcp::door::{self, Configs, Door, Listeners, Listening};
 use crate::tcp::transport::Transport;
 use crate::tcp::turned_away::TurnedAway;
 
@@ -31,6 +35,8 @@ use crate::tcp::turned_away::TurnedAway;
 pub(crate) struct Agencies {
     shared: Arc<Shared>,
     places: Arc<Places>,
+    /// Those of connections turned away that linger.
+    lingering: Arc<Places>,
     tasks: TaskTracker,
     cut: CancellationToken,
 }
@@ -52,38 +58,46 @@ impl Agencies {
             stopping: CancellationToken::new(),
         };
         let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-        Self { shared: Arc::new(shared), places, tasks, cut }
+        let lingering = Places::new(TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX);
+        Self { shared: Arc::new(shared), places, lingering, tasks, cut }
     }
 
     /// Takes connections for as long as it is polled.
     pub(crate) async fn accept_from(&self, listeners: &Listeners) -> Infallible {
-        let plain = async {
-            match &listeners.plain {
-                Some(listener) => self.accept_at(listener, Door::Plain).await,
-                None => pending().await,
+        let plain = listeners.plain.iter().map(|at| (at, Door::Plain));
+        let by_tls = listeners
+            .tls
+            .iter()
+            .flat_map(|(listening, configs)| listening.iter().map(|at| (at, Door::Tls(configs))));
+        let accepting = plain.chain(by_tls).map(|(at, door)| Box::pin(self.accept_at(at, door)));
+        let mut accepting: Vec<_> = accepting.collect();
+        let accepting = poll_fn(|context| {
+            for one in &mut accepting {
+                if let Poll::Ready(never) = one.as_mut().poll(context) {
+                    match never {}
+                }
             }
-        };
-        let tls = async {
+            Poll::Pending
+        });
+        let ending = async {
             match &listeners.tls {
-                Some((listener, configs)) => tokio::select! {
-                    never = self.accept_at(listener, Door::Tls(configs)) => never,
-                    never = self.end_revoked(configs.clone()) => never,
-                },
+                Some((_, configs)) => self.end_revoked(configs.clone()).await,
                 None => pending().await,
             }
         };
         tokio::select! {
-            never = plain => never,
-            never = tls => never,
+            never = accepting => never,
+            never = ending => never,
         }
     }
 
-    async fn accept_at(&self, listener: &TcpListener, door: Door<'_>) -> Infallible {
-        prepare(listener);
+    async fn accept_at(&self, at: &Listening, door: Door<'_>) -> Infallible {
+        prepare(&at.listener);
         let mut pause = Pause::default();
-        let mut turned_away = TurnedAway::new(&self.shared, &self.tasks);
+        let lingering = Arc::clone(&self.lingering);
+        let mut turned_away = TurnedAway::new(&self.shared, &self.tasks, lingering);
         loop {
-            let (stream, peer) = match listener.accept().await {
+            let (stream, peer) = match at.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
@@ -95,7 +109,7 @@ impl Agencies {
             };
             pause = Pause::default();
             match self.places.take(peer.ip()) {
-                Ok(place) => self.serve(stream, peer, place, door),
+                Ok(place) => self.serve(stream, peer, place, (door, at.draw.clone())),
                 Err(why) => turned_away.tell(stream, peer.ip(), why, door),
             }
             // However many come at once, those that are there have their turn in between.
@@ -127,7 +141,13 @@ impl Agencies {
         left
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Place, door: Door<'_>) {
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+        (door, bound): (Door<'_>, Option<Arc<DrawName>>),
+    ) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
             tracing::debug!(
@@ -143,12 +163,13 @@ impl Agencies {
         match door {
             Door::Plain => {
                 let transport = Transport::plain(stream);
-                let connection = Connection::new(transport, peer, Identity::Claimed, shared);
+                let connection = Connection::new(transport, peer, Identity::Claimed, bound, shared);
                 self.tasks.spawn(run(connection, cut, place));
             }
             Door::Tls(configs) => {
                 let configs = configs.clone();
-                self.tasks.spawn(run_with_tls(stream, peer, configs, shared, cut, place));
+                let entering = Box::pin(door::enter(stream, peer, configs, bound, shared));
+                self.tasks.spawn(run_with_tls(entering, cut, place));
             }
         }
     }
@@ -161,14 +182,10 @@ async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) 
 
 /// The same, once TLS is agreed on. That needs more, for a moment.
 async fn run_with_tls(
-    stream: TcpStream,
-    peer: SocketAddr,
-    configs: Configs,
-    shared: Arc<Shared>,
+    entering: Pin<Box<impl Future<Output = Option<Connection>>>>,
     cut: CancellationToken,
     place: Place,
 ) {
-    let entering = Box::pin(async move { door::enter(stream, peer, configs, &shared).await });
     if let Some(Some(connection)) = cut.run_until_cancelled(entering).await {
         run(connection, cut, place).await;
     }
@@ -258,7 +275,7 @@ mod tests {
         let stream = TcpStream::connect(address).await.unwrap();
         let shared = Arc::clone(&agencies.shared);
         let transport = Transport::plain(stream);
-        let connection = Connection::new(transport, address, Identity::Claimed, shared);
+        let connection = Connection::new(transport, address, Identity::Claimed, None, shared);
         assert_eq!(
             connection.session.memory_len(),
             0,

@@ -6,13 +6,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lottery::{AgencyId, Appended, Batch, DrawId, Finished, NumberRange};
+use lottery::{AgencyId, Appended, Batch, DrawId, Finished};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wire::{CentralMessage, Ticket};
 
 use crate::limits::{REQUEST_OVERHEAD_LEN, TURN_LEN_MAX};
-use crate::service::{Draw, Identity};
+use crate::service::{Draw, Identity, NoDraw};
 use crate::tcp::connection::Connection;
 use crate::tcp::outcomes::Outcome;
 use crate::tcp::translate::{self, BatchRequest, Refusal, Request};
@@ -38,23 +38,14 @@ impl Connection {
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
         while !self.stopping && self.stalled.is_none() && self.turn_len < TURN_LEN_MAX {
-            // Who names no draw means the one that it finds with its first request, not before.
-            let looks = self.draw.is_none();
-            if looks {
-                self.draw = self.shared.service.unnamed_draw().ok();
-            }
-            let draw = self.draw.as_ref();
-            let numbers = draw.map_or_else(NumberRange::default, |it| it.terms.numbers);
-            let request = self.session.next_request();
-            if looks && !matches!(request, Ok(Some(_))) {
-                self.draw = None;
-            }
-            match request {
+            match self.session.next_request() {
                 Ok(None) => break,
                 Ok(Some((ticket, message))) => {
-                    let request = Request::of(&message, numbers);
+                    let draw = self.meant.by(&message, &self.shared.service);
+                    let numbers = draw.as_ref().map_or(None, |draw| Some(draw.terms.numbers));
+                    let request = Request::of(&message, numbers.unwrap_or_default());
                     self.turn_len += request.weight();
-                    self.submit(ticket, request);
+                    self.submit(ticket, request, draw);
                 }
                 // Refused by the session itself.
                 Err(error) => {
@@ -101,7 +92,7 @@ impl Connection {
         }
     }
 
-    fn submit(&mut self, ticket: Ticket, request: Request) {
+    fn submit(&mut self, ticket: Ticket, request: Request, draw: Result<Arc<Draw>, NoDraw>) {
         let named = request.agency();
         if let Identity::Certified { agency: certified, .. } = *self.attendance.identity()
             && certified != named
@@ -109,19 +100,16 @@ impl Connection {
             return self.refuse(ticket, &Refusal::OtherAgency { certified, named });
         }
         self.attendance.spoke_for(named);
-        let request = match request {
-            Request::Hello { version, agency, draw_name } => {
-                return self.greet(ticket, version, agency, draw_name);
+        let draw = match (draw, &request) {
+            (Ok(draw), _) => draw,
+            (Err(none), Request::Hello { .. }) => {
+                return self.refuse_hello(ticket, named, &none.into());
             }
-            others => others,
+            (Err(none), _) => return self.refuse(ticket, &none.into()),
         };
-        let draw = match &self.draw {
-            Some(draw) => Arc::clone(draw),
-            None => match self.shared.service.unnamed_draw() {
-                Ok(draw) => draw,
-                Err(none) => return self.refuse(ticket, &none.into()),
-            },
-        };
+        if let Request::Hello { version, agency, .. } = request {
+            return self.greet(ticket, version, agency, draw);
+        }
         self.attendance.takes_part_in(&draw);
         match request {
             Request::Bets(batch) => self.admit(ticket, draw.id, batch),
@@ -141,20 +129,11 @@ impl Connection {
         self.session.refuse(ticket, refusal.message(None));
     }
 
-    fn greet(&mut self, ticket: Ticket, version: u16, agency: AgencyId, draw_name: String) {
+    fn greet(&mut self, ticket: Ticket, version: u16, agency: AgencyId, draw: Arc<Draw>) {
         let service = &self.shared.service;
-        let named = if draw_name.is_empty() {
-            service.unnamed_draw().map_err(Refusal::from)
-        } else {
-            service.draw_named(&draw_name).ok_or(Refusal::NoDrawNamed(draw_name))
-        };
-        let draw = match named {
-            Ok(_) if service.is_disabled(agency) => {
-                return self.refuse_hello(ticket, agency, &Refusal::Disabled(agency));
-            }
-            Ok(draw) => draw,
-            Err(refusal) => return self.refuse_hello(ticket, agency, &refusal),
-        };
+        if service.is_disabled(agency) {
+            return self.refuse_hello(ticket, agency, &Refusal::Disabled(agency));
+        }
         self.submitted += 1;
         let (outcomes, of) = (Arc::clone(&self.outcomes), Arc::clone(&draw));
         service.progress(&of, agency, move |progress| {
@@ -235,7 +214,7 @@ impl Connection {
                     let welcome = translate::welcome(version, agency, limits, terms, &progress);
                     self.session.greet(ticket, welcome);
                     self.attendance.takes_part_in(&draw);
-                    self.draw = Some(draw);
+                    self.meant.greet(draw);
                 }
                 Err(error) => self.refuse_hello(ticket, agency, &error.into()),
             },

@@ -14,12 +14,12 @@ use wire::{
 };
 
 use crate::places::NoPlace;
-use crate::service::{NoOpenDraw, WinnersError};
+use crate::service::{NoDraw, WinnersError};
 
 /// What an agency asks, in the domain's terms.
 #[derive(Debug)]
 pub enum Request {
-    /// To speak for an agency in a draw; the empty name is the served draw's.
+    /// To speak for an agency in a draw; an empty name names none.
     Hello {
         /// The newest version of the protocol that it speaks.
         version: u16,
@@ -86,12 +86,9 @@ pub enum Refusal {
         /// The message's.
         named: AgencyId,
     },
-    /// HELLO for a draw that is not known.
-    #[error("there is no draw '{0}'")]
-    NoDrawNamed(String),
-    /// No draw was named, and which one is meant can't be told.
+    /// There is no draw that it can be for.
     #[error(transparent)]
-    NoOpenDraw(#[from] NoOpenDraw),
+    NoDraw(#[from] NoDraw),
     /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     Disabled(AgencyId),
@@ -197,18 +194,22 @@ impl Refusal {
             Self::Append(AppendError::DrawClosed(_)) => ErrorCode::DrawClosed,
             Self::Append(AppendError::NotOpened)
             | Self::Finish(FinishError::NotOpened)
-            | Self::NoOpenDraw(_) => ErrorCode::NoOpenDraw,
+            | Self::NoDraw(NoDraw::NotOpenYet { .. }) => ErrorCode::NotOpenYet,
+            Self::NoDraw(
+                NoDraw::NoneOpen(_) | NoDraw::NotAnnounced(_) | NoDraw::Several { .. },
+            ) => ErrorCode::NoOpenDraw,
             Self::Append(AppendError::UnknownAgency { .. })
             | Self::Finish(FinishError::UnknownAgency { .. })
             | Self::Progress(ProgressError::UnknownAgency { .. })
             | Self::Append(AppendError::AgencyDisabled(_))
             | Self::Finish(FinishError::AgencyDisabled(_))
             | Self::Disabled(_)
+            | Self::NoDraw(NoDraw::NotRegistered(_))
             | Self::Winners(WinnersError::UnknownAgency { .. }) => ErrorCode::UnknownAgency,
             Self::Append(AppendError::UnknownDraw(_))
             | Self::Finish(FinishError::UnknownDraw(_))
             | Self::Progress(ProgressError::UnknownDraw(_))
-            | Self::NoDrawNamed(_) => ErrorCode::UnknownDraw,
+            | Self::NoDraw(NoDraw::Unknown { .. }) => ErrorCode::UnknownDraw,
             Self::Append(AppendError::Store(fault))
             | Self::Finish(FinishError::Store(fault))
             | Self::Progress(ProgressError::Store(fault)) => match fault {

@@ -5,7 +5,7 @@
 //! agency would see a connection that broke, and not why. So some of them linger: what they send
 //! is read and dropped until they close, or for a short while.
 //!
-//! Invariants: a flood costs [`TURNED_AWAY_MAX`] lingering connections and no more, each for
+//! Invariants: a flood costs `TURNED_AWAY_MAX` lingering connections and no more, each for
 //! `linger_time_max` and a window of messages at most; one address has a part of them; it is logged
 //! now and then, and counted whole.
 
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use wire::CentralSession;
 
-use crate::limits::{BUSY_LOG_TIME_MIN, TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX};
+use crate::limits::BUSY_LOG_TIME_MIN;
 use crate::places::{NoPlace, Places};
 use crate::tcp::connection::{Shared, discard};
 use crate::tcp::door::Door;
@@ -42,11 +42,11 @@ struct Unlogged {
 
 impl TurnedAway {
     /// None yet.
-    pub(super) fn new(shared: &Arc<Shared>, tasks: &TaskTracker) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, tasks: &TaskTracker, lingering: Arc<Places>) -> Self {
         Self {
             shared: Arc::clone(shared),
             tasks: tasks.clone(),
-            lingering: Places::new(TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX),
+            lingering,
             in_all: Unlogged::default(),
             of_address: Unlogged::default(),
         }

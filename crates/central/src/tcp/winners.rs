@@ -2,7 +2,7 @@
 //!
 //! A request waits as an entry in a queue and nothing else. Its answer is made when its turn to be
 //! sent has come, in parts as the agency takes them, so that memory does not depend on how many
-//! winners there are.
+//! winners there are. Whether the agency may still have them is judged then, and for each part.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,8 +21,6 @@ use crate::tcp::translate::{self, Refusal};
 pub(super) struct WinnersRequests {
     /// In the order in which they were asked.
     waiting: VecDeque<Waiting>,
-    /// Where the draw's stage is followed, once somebody asked.
-    stage: Option<watch::Receiver<Stage>>,
     delivery: Option<Delivery>,
 }
 
@@ -32,12 +30,15 @@ struct Waiting {
     agency: AgencyId,
     /// Until when it waits for the draw; `None`: for as long as it takes.
     until: Option<Instant>,
+    /// Where its draw's stage is followed.
+    stage: watch::Receiver<Stage>,
 }
 
 /// Winners on their way out, in parts.
 #[derive(Debug)]
 struct Delivery {
     ticket: Ticket,
+    agency: AgencyId,
     joined: Arc<str>,
     /// Where the next part begins.
     at: usize,
@@ -45,6 +46,7 @@ struct Delivery {
 
 /// What can be said to a request now.
 enum Answer {
+    Disabled,
     NotYet,
     Wait,
     Unreadable,
@@ -60,18 +62,18 @@ impl WinnersRequests {
         until: Option<Instant>,
         stage: watch::Receiver<Stage>,
     ) {
-        // The newest receiver: asking may have begun a new reading, which an older one missed.
-        self.stage = Some(stage);
-        self.waiting.push_back(Waiting { ticket, agency, until });
+        self.waiting.push_back(Waiting { ticket, agency, until, stage });
     }
 
     /// Answers what can be answered now. Says whether anything was.
     ///
-    /// `ends`: those that still wait are to wait no longer.
+    /// `may_have`: whether an agency may have winners now. `ends`: those that still wait are to
+    /// wait no longer.
     pub(super) fn answer(
         &mut self,
         session: &mut CentralSession,
         frame_len_max: u32,
+        may_have: impl Fn(AgencyId) -> bool,
         now: Instant,
         ends: bool,
     ) -> bool {
@@ -82,13 +84,19 @@ impl WinnersRequests {
                     self.delivery = Some(delivery);
                     return answered;
                 }
-                self.delivery = delivery.send_part(session, frame_len_max);
                 answered = true;
+                if may_have(delivery.agency) {
+                    self.delivery = delivery.send_part(session, frame_len_max);
+                } else {
+                    let Delivery { ticket, agency, .. } = delivery;
+                    refuse(session, ticket, agency, &Refusal::Disabled(agency));
+                }
                 continue;
             }
             let Some(first) = self.waiting.front() else { return answered };
-            match self.answer_to(first, now, ends) {
+            match first.answer(now, ends) {
                 Answer::Wait => return answered,
+                _ if !may_have(first.agency) => self.give(session, Answer::Disabled),
                 Answer::Winners(_) if !has_room(session, &first.ticket) => return answered,
                 answer => self.give(session, answer),
             }
@@ -98,33 +106,18 @@ impl WinnersRequests {
 
     /// Until when the first request waits for a draw that was not made.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let until = self.waiting.front()?.until;
-        let stage = self.stage.as_ref()?.borrow();
-        matches!(*stage, Stage::NotMade | Stage::BeingMade).then_some(until).flatten()
+        let Waiting { until, stage, .. } = self.waiting.front()?;
+        matches!(*stage.borrow(), Stage::NotMade | Stage::BeingMade).then_some(*until).flatten()
     }
 
     /// Ends when the stage changed, if somebody waits for that.
     pub(super) async fn changed(&mut self) {
-        match &mut self.stage {
-            Some(stage) if !self.waiting.is_empty() && self.delivery.is_none() => {
-                let changed = stage.changed().await;
-                changed.expect("the connection holds the draw, and the draw the sender");
+        match self.waiting.front_mut() {
+            Some(first) if self.delivery.is_none() => {
+                let changed = first.stage.changed().await;
+                changed.expect("the service holds the draw, and the draw the sender");
             }
             _ => std::future::pending().await,
-        }
-    }
-
-    fn answer_to(&self, request: &Waiting, now: Instant, ends: bool) -> Answer {
-        let stage = self.stage.as_ref().expect("a request that waits brought it").borrow();
-        match &*stage {
-            Stage::Ready(winners) => Answer::Winners(Arc::clone(winners)),
-            Stage::Unreadable => Answer::Unreadable,
-            _ if ends => Answer::NotYet,
-            Stage::NotMade | Stage::BeingMade => match request.until {
-                Some(until) if until <= now => Answer::NotYet,
-                _ => Answer::Wait,
-            },
-            Stage::Made | Stage::BeingRead => Answer::Wait,
         }
     }
 
@@ -133,11 +126,12 @@ impl WinnersRequests {
             self.waiting.pop_front().expect("there is a first request to answer");
         match answer {
             Answer::NotYet | Answer::Wait => session.reply(ticket, &CentralMessage::NoWinners),
+            Answer::Disabled => refuse(session, ticket, agency, &Refusal::Disabled(agency)),
             Answer::Unreadable => refuse(session, ticket, agency, &Refusal::WinnersUnreadable),
             Answer::Winners(winners) => {
                 let joined = winners.of(agency);
                 if session.identity().is_some() {
-                    self.delivery = Some(Delivery { ticket, joined, at: 0 });
+                    self.delivery = Some(Delivery { ticket, agency, joined, at: 0 });
                 } else {
                     match translate::winners(&joined) {
                         Ok(message) => session.reply(ticket, &message),
@@ -145,6 +139,21 @@ impl WinnersRequests {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Waiting {
+    fn answer(&self, now: Instant, ends: bool) -> Answer {
+        match &*self.stage.borrow() {
+            Stage::Ready(winners) => Answer::Winners(Arc::clone(winners)),
+            Stage::Unreadable => Answer::Unreadable,
+            _ if ends => Answer::NotYet,
+            Stage::NotMade | Stage::BeingMade => match self.until {
+                Some(until) if until <= now => Answer::NotYet,
+                _ => Answer::Wait,
+            },
+            Stage::Made | Stage::BeingRead => Answer::Wait,
         }
     }
 }
@@ -225,6 +234,25 @@ mod tests {
     }
 
     #[test]
+    fn an_agency_disabled_in_the_middle_of_its_winners_gets_no_more_of_them() {
+        let mut winners = lottery::Winners::default();
+        (0..100_000).for_each(|number| winners.add(AgencyId(1), &number.to_string()));
+        let (_stage, receiver) = watch::channel(Stage::Ready(Arc::new(DrawWinners::new(&winners))));
+        let mut session = greeted();
+        let asked = say(&mut session, &AgencyMessage::GetWinners { agency: 1 });
+        let mut requests = WinnersRequests::default();
+        requests.add(asked, AgencyId(1), None, receiver);
+        let now = Instant::now();
+        assert!(requests.answer(&mut session, 8192, |_| true, now, false));
+        assert!(!session.is_closing());
+        session.sent(session.outgoing().len());
+        assert!(requests.answer(&mut session, 8192, |_| false, now, false));
+        assert!(session.is_closing());
+        let error = CentralMessage::decode(session.outgoing()).unwrap();
+        assert!(format!("{error:?}").contains("agency 1 is disabled"), "{error:?}");
+    }
+
+    #[test]
     fn winners_take_memory_only_once_it_is_their_turn_and_then_little() {
         let mut winners = lottery::Winners::default();
         for number in 0..100_000 {
@@ -239,12 +267,12 @@ mod tests {
         requests.add(second, AgencyId(1), None, receiver);
         let now = Instant::now();
         let empty = session.memory_len();
-        assert!(!requests.answer(&mut session, 8192, now, false));
+        assert!(!requests.answer(&mut session, 8192, |_| true, now, false));
         assert!(session.memory_len() <= empty, "{} bytes", session.memory_len());
 
         session.reply(first, &CentralMessage::BetsAck { chunk: 0 });
         let mut sent = 0;
-        while requests.answer(&mut session, 8192, now, false) {
+        while requests.answer(&mut session, 8192, |_| true, now, false) {
             let len = session.outgoing().len();
             assert!(len <= WINNERS_OUTGOING_LOW + 8192, "{len} bytes outgoing");
             sent += len;

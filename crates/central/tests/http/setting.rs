@@ -111,7 +111,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agencies_port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
-        let listeners = Listeners { plain: Some(listener), tls: None };
+        let listeners = Listeners { plain: vec![listener.into()], tls: None };
         let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
         Self { port: address.port(), agencies_port, store, clock, data, shutdown, serving }
     }

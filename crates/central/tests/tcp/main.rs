@@ -14,3 +14,4 @@ mod presence;
 mod setting;
 mod shutdown;
 mod store;
+mod unnamed;

@@ -21,16 +21,27 @@ fn signed(by: &str, why: &str, act: Act) -> Signed {
 }
 
 impl Running {
-    async fn act(&self, by: &str, act: Act) -> Acted {
+    pub(crate) async fn act(&self, by: &str, act: Act) -> Acted {
         self.service.act(signed(by, "prueba", act)).await.unwrap()
     }
 
-    async fn announce(&self, name: &str, numbers: NumberRange, schedule: Schedule) -> DrawId {
-        let terms = DrawTerms {
-            name: DrawName::new(name).unwrap(),
-            agencies: Agencies::first(2).unwrap(),
-            numbers,
-        };
+    pub(crate) async fn announce(
+        &self,
+        name: &str,
+        numbers: NumberRange,
+        schedule: Schedule,
+    ) -> DrawId {
+        self.announce_for(name, Agencies::first(2).unwrap(), numbers, schedule).await
+    }
+
+    pub(crate) async fn announce_for(
+        &self,
+        name: &str,
+        agencies: Agencies,
+        numbers: NumberRange,
+        schedule: Schedule,
+    ) -> DrawId {
+        let terms = DrawTerms { name: DrawName::new(name).unwrap(), agencies, numbers };
         match self.act("ana", Act::Announce { terms, schedule }).await {
             Acted::Announced(draw) => draw,
             other => panic!("{other:?}"),
@@ -38,14 +49,14 @@ impl Running {
     }
 
     /// A draw that takes bets.
-    async fn opened(&self, name: &str) -> DrawId {
+    pub(crate) async fn opened(&self, name: &str) -> DrawId {
         let draw = self.announce(name, NumberRange::default(), Schedule::default()).await;
         assert_eq!(self.act("ana", Act::Open(draw)).await, Acted::Done);
         draw
     }
 
     /// From the close to the publication.
-    async fn make_and_publish(&self, draw: DrawId) {
+    pub(crate) async fn make_and_publish(&self, draw: DrawId) {
         assert_eq!(self.act("ana", Act::Close(draw)).await, Acted::Done);
         let enter = Act::EnterNumber { draw, number: WINNER };
         assert_eq!(self.act("ana", enter.clone()).await, Acted::NumberAwaited);
@@ -86,48 +97,44 @@ async fn winners_are_told_when_they_are_published_and_not_before() {
 }
 
 #[tokio::test]
-async fn one_draw_comes_after_the_other_without_a_restart() {
-    let central = Setting::operated().start().await;
-    for name in ["matutina", "nocturna"] {
-        let draw = central.opened(name).await;
-        let mut legacy = central.connect().await;
-        legacy.store(1, 0, &bet(name, WINNER)).await;
-        central.make_and_publish(draw).await;
-        let mut after = central.connect().await;
-        after.get_winners(1).await;
-        after.winners(name).await;
-    }
-}
-
-#[tokio::test]
-async fn with_several_draws_open_an_agency_says_which() {
-    let central = Setting::operated().start().await;
-    for name in ["primera", "segunda"] {
-        central.opened(name).await;
-        let mut agency = central.connect().await;
-        agency.hello(1, 1, name).await;
-        assert_eq!(agency.welcome().await.draw_name.as_str(), name);
-        agency.store(1, 0, LORCA).await;
-    }
-    let mut unnamed = central.connect().await;
-    unnamed.hello(1, 1, "").await;
-    assert_eq!(unnamed.error().await.code(), ErrorCode::NoOpenDraw);
-    let mut legacy = central.connect().await;
-    legacy.bets(1, 0, LORCA).await;
-    assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);
-    assert_eq!(central.bets_stored(), 2);
-}
-
-#[tokio::test]
 async fn before_any_draw_there_is_none_to_bet_in() {
     let central = Setting::operated().start().await;
     let mut agency = central.connect().await;
     agency.hello(1, 1, "").await;
     assert_eq!(agency.error().await.code(), ErrorCode::NoOpenDraw);
-    central.announce("nocturna", NumberRange::default(), Schedule::default()).await;
+}
+
+#[tokio::test]
+async fn who_comes_before_a_draw_is_open_is_told_when_it_opens() {
+    let central = Setting::operated().start().await;
+    let opens_at = Some(Timestamp(NOW + 3_600_000));
+    let schedule = Schedule { opens_at, closes_at: None };
+    central.announce("nocturna", NumberRange::default(), schedule).await;
+    let expected = "the draw \"nocturna\" is not open yet: it opens at 2024-08-21T23:11:15.000Z";
+    for name in ["", "nocturna"] {
+        let mut agency = central.connect().await;
+        agency.hello(1, 1, name).await;
+        let error = agency.error().await;
+        assert_eq!((error.code(), error.reason()), (ErrorCode::NotOpenYet, expected));
+        agency.ends().await;
+    }
+    let mut legacy = central.connect().await;
+    legacy.bets(1, 0, LORCA).await;
+    assert_eq!(legacy.error().await.reason(), expected);
+    assert_eq!(central.bets_stored(), 0);
+}
+
+#[tokio::test]
+async fn a_draw_that_does_not_exist_is_told_with_those_that_are_open() {
+    let central = Setting::operated().start().await;
+    let closed = central.opened("matutina").await;
+    central.act("ana", Act::Close(closed)).await;
+    central.opened("nocturna").await;
     let mut agency = central.connect().await;
-    agency.hello(1, 1, "").await;
-    assert_eq!(agency.error().await.code(), ErrorCode::NoOpenDraw);
+    agency.hello(1, 1, "noctruna").await;
+    let error = agency.error().await;
+    let expected = "there is no draw 'noctruna'; the agency may bet in \"nocturna\" (open)";
+    assert_eq!((error.code(), error.reason()), (ErrorCode::UnknownDraw, expected));
 }
 
 #[tokio::test]
@@ -224,6 +231,31 @@ async fn a_disabled_agency_is_cut_off_at_once_and_refused_until_it_is_enabled() 
 }
 
 #[tokio::test]
+async fn who_is_disabled_while_its_winners_are_waited_for_is_not_told_them() {
+    let central = Setting::operated().start().await;
+    let draw = central.opened("nocturna").await;
+    // A connection that speaks for two agencies is not ended with the one that it named before.
+    let mut both = central.connect().await;
+    both.store(1, 0, &bet("9", WINNER)).await;
+    both.get_winners(1).await;
+    both.get_winners(2).await;
+    let speaks_for_second =
+        || central.presence.snapshot().iter().all(|one| one.agency == Some(AgencyId(2)));
+    while !speaks_for_second() {
+        tokio::task::yield_now().await;
+    }
+    let (name, place) = (Label::new("La Ñata").unwrap(), Label::new("Goya").unwrap());
+    let disabled = Registration { agency: AgencyId(1), name, place, enabled: false };
+    central.act("ana", Act::Register(disabled)).await;
+    assert_eq!(central.presence.snapshot().len(), 1);
+    central.make_and_publish(draw).await;
+    let error = both.error().await;
+    assert_eq!(error.code(), ErrorCode::UnknownAgency);
+    assert!(error.reason().contains("agency 1 is disabled"), "{}", error.reason());
+    both.ends().await;
+}
+
+#[tokio::test]
 async fn what_was_agreed_on_is_made_by_the_next_start() {
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
@@ -248,17 +280,14 @@ async fn what_was_agreed_on_is_made_by_the_next_start() {
 #[tokio::test]
 async fn who_is_connected_before_a_draw_is_opened_takes_part_in_it() {
     let central = Setting::operated().start().await;
-    let first = central.opened("matutina").await;
-    central.connect().await.store(1, 0, LORCA).await;
-    assert_eq!(central.act("ana", Act::Close(first)).await, Acted::Done);
     let mut early = central.connect().await;
-    while central.presence.snapshot().iter().all(|one| one.agency.is_some()) {
+    while central.presence.snapshot().is_empty() {
         tokio::task::yield_now().await;
     }
-    central.opened("nocturna").await;
+    let draw = central.opened("nocturna").await;
     early.store(1, 0, LORCA).await;
     early.end(1).await;
-    let standings = central.service.standings(DrawId(2)).await.unwrap();
+    let standings = central.service.standings(draw).await.unwrap();
     assert_eq!((standings[0].bets, standings[0].finished), (1, true));
 }
 
@@ -272,8 +301,15 @@ async fn a_draw_that_another_central_was_started_for_is_nobodys_unless_it_is_nam
     let mut legacy = central.connect().await;
     legacy.bets(1, 1, LORCA).await;
     assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);
+    // What was sent for it and is sent again does not land in the next one.
     let draw = central.opened("nocturna").await;
-    central.connect().await.store(1, 0, LORCA).await;
+    let mut legacy = central.connect().await;
+    legacy.bets(1, 0, LORCA).await;
+    assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);
+    let mut named = central.connect().await;
+    named.hello(1, 1, "nocturna").await;
+    named.welcome().await;
+    named.store(1, 0, LORCA).await;
     let standings = central.service.standings(draw).await.unwrap();
     assert_eq!(standings[0].bets, 1);
     let close = signed("ana", "nadie la hace", Act::Close(DrawId(1)));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use central::{Central, Clock, Limits, Listeners, Mode, Options, Presence, ServeError, Service};
+use central::{
+    Central, Clock, Limits, Listeners, Listening, Mode, Options, Presence, ServeError, Service,
+};
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -28,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) limits: Limits,
     /// Operators lead the draws: there is none at first.
     pub(crate) operated: bool,
+    /// Draws that have a listener each, besides the one that is bound to none.
+    pub(crate) bound: &'static [&'static str],
 }
 
 impl Default for Setting {
@@ -41,12 +45,15 @@ impl Default for Setting {
             winning_number: WINNER,
             limits,
             operated: false,
+            bound: &[],
         }
     }
 }
 
 pub(crate) struct Running {
     pub(crate) port: u16,
+    /// Of the listeners that are bound to a draw.
+    pub(crate) bound_ports: Vec<u16>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) service: Arc<Service>,
     pub(crate) clock: Arc<HeldClock>,
@@ -100,14 +107,20 @@ impl Setting {
 
     pub(crate) async fn start_on(self, store: Arc<TestStore>) -> Running {
         let clock = Arc::new(HeldClock(AtomicU64::new(NOW)));
+        let bound = self.bound;
         let central = self.open_by(&store, Arc::clone(&clock)).await.unwrap();
         let service = central.service();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (listening, port) = listen(None).await;
+        let (mut plain, mut bound_ports) = (vec![listening], Vec::new());
+        for draw in bound {
+            let (listening, port) = listen(Some(draw)).await;
+            plain.push(listening);
+            bound_ports.push(port);
+        }
         let (presence, shutdown) = (central.presence(), CancellationToken::new());
-        let listeners = Listeners { plain: Some(listener), tls: None };
+        let listeners = Listeners { plain, tls: None };
         let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
-        Running { port, presence, service, clock, store, shutdown, serving }
+        Running { port, bound_ports, presence, service, clock, store, shutdown, serving }
     }
 
     pub(crate) async fn open(self, store: &Arc<TestStore>) -> Result<Central, central::OpenError> {
@@ -134,9 +147,20 @@ impl Setting {
     }
 }
 
+async fn listen(draw: Option<&str>) -> (Listening, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (Listening { listener, draw: draw.map(|name| Arc::new(DrawName::new(name).unwrap())) }, port)
+}
+
 impl Running {
     pub(crate) async fn connect(&self) -> Client {
         Client::connect(self.port).await
+    }
+
+    /// A connection to the listener of a draw, by its place in the setting.
+    pub(crate) async fn connect_bound(&self, at: usize) -> Client {
+        Client::connect(self.bound_ports[at]).await
     }
 
     /// A connection that said HELLO for an agency in the served draw, and was welcomed.

@@ -1,5 +1,5 @@
 //! The name of a draw, as HELLO and WELCOME carry it: UTF-8, at most 64 bytes. In HELLO an empty
-//! name means the only open draw.
+//! name names none.
 
 use super::PayloadError;
 use super::fields::Fields;

@@ -4,7 +4,7 @@
 //! u16 id = 18, u16 length
 //! u16 version        the highest that the agency speaks
 //! u32 agency
-//! [0..=64] name      of the draw, UTF-8; empty = the only open one
+//! [0..=64] name      of the draw, UTF-8; empty = none is named
 //! ```
 
 use super::fields::Fields;
@@ -17,7 +17,7 @@ pub struct Hello<'a> {
     pub version: u16,
     /// The agency for which this connection will speak.
     pub agency: u32,
-    /// The draw; an empty name means the only open one.
+    /// The draw; an empty name names none.
     pub draw_name: DrawName<'a>,
 }
 

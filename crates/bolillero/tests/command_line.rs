@@ -84,10 +84,17 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = ["serve", "--agencies", "1", "--data", str(&data), "--listen"];
-    let unusable: [(&[&str], &str); 11] = [
+    let (http, header) = (["--http", "127.0.0.1:0"], "--http-client-header");
+    let proxies = "--http-trusted-proxies";
+    let unusable: [(&[&str], &str); 16] = [
         (&["--listen", "127.0.0.1:0=otro"], "leave out =DRAW"),
         (&["--http-origin", "lottery.example"], "such as https://lottery.example"),
         (&["--http-origin", "https://lottery.example"], "--http, which is not given"),
+        (&[http[0], http[1], proxies, "10.0.0.1/8"], "no bits set behind the length"),
+        (&[http[0], http[1], proxies, "0.0.0.0/0"], "not all addresses"),
+        (&[http[0], http[1], proxies, "10.0.0.0/8,::1"], "are of use together only"),
+        (&[http[0], http[1], header, "forwarded"], "are of use together only"),
+        (&[proxies, "::1", header, "x-real-ip"], "--http, which is not given"),
         (&["--window", "0"], "window"),
         (&["--frame-len-max", "10"], "10"),
         (&["--connections-max", "0"], "at least one connection"),

@@ -1,16 +1,39 @@
-// The live board: the server sends it whole, in words, once a second.
+// The live board: the server sends it whole, in words, once a second. When nothing comes the page
+// says since when, and asks again from time to time, whatever the reason is.
+const STALE_MS = 5000;
+const RETRY_MS = 10000;
 const live = document.getElementById("live");
 if (live && window.EventSource) {
   const stale = document.getElementById("stale");
-  const events = new EventSource(live.dataset.events);
-  events.addEventListener("board", (event) => {
-    const board = live.cloneNode(false);
-    board.innerHTML = event.data;
-    renew(live, board);
-    stale.hidden = true;
-  });
-  events.addEventListener("over", () => location.reload());
-  events.onerror = () => { stale.hidden = false; };
+  let events, asked, heard = Date.now();
+  const ask = () => {
+    events?.close();
+    asked = Date.now();
+    events = new EventSource(live.dataset.events);
+    events.addEventListener("board", (event) => {
+      const board = live.cloneNode(false);
+      board.innerHTML = event.data;
+      renew(live, board);
+      heard = Date.now();
+      stale.hidden = true;
+    });
+    events.addEventListener("over", () => location.reload());
+    events.onerror = tell;
+  };
+  const tell = () => {
+    if (!stale.hidden) return;
+    // By the central's clock, as the board shows it.
+    const clock = live.querySelector(".clock")?.textContent ?? "";
+    stale.querySelector("time").textContent = clock;
+    stale.querySelector("span").hidden = !clock;
+    stale.hidden = false;
+  };
+  ask();
+  setInterval(() => {
+    const now = Date.now();
+    if (now - heard > STALE_MS) tell();
+    if (now - Math.max(heard, asked) > RETRY_MS) ask();
+  }, 1000);
 }
 for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => window.print());

@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! thread        what everything here runs on, apart from agencies
-//! face          the listener: connections within limits, each served and closed in order
+//! face          the listener; what all connections have in common, and their end
+//! connections   how many there are, and which one gives way when there are too many
+//! conversation  one connection: requests and answers in turn; body: how each tells its end
+//! proxies       proxies before the central, and the clients that they speak for
 //! state         what all requests have in common
 //! guard         what holds for every request and answer: time, headers, who asks
 //! who           who asks: a session's cookie or a token, and what they may
@@ -31,7 +34,9 @@
 //!   that one of two operators entered;
 //! - every refusal says what to do: `application/problem+json`, or a page for who reads pages;
 //! - whatever happens here, agencies are served: connections, heads, bodies, times and hashed
-//!   passwords at once are bounded, on a listener of its own.
+//!   passwords at once are bounded, on a listener of its own;
+//! - whatever one client does, others are answered, and health and metrics are told to all: what
+//!   is limited is limited by the client's address, also behind a proxy.
 //!
 //! Deliberately absent: encryption (a proxy before it, or the loopback only) and HTTP/2.
 
@@ -40,7 +45,10 @@ mod api;
 mod audit;
 mod bets;
 mod board;
+mod body;
+mod connections;
 mod console;
+mod conversation;
 mod deed;
 mod draws;
 mod export;
@@ -53,6 +61,7 @@ mod origin;
 mod page;
 mod people;
 mod problem;
+mod proxies;
 mod session;
 mod state;
 mod thread;
@@ -67,12 +76,15 @@ use crate::limits::HttpLimits;
 pub use api::openapi;
 pub(crate) use face::HttpFace;
 pub use origin::{Origin, OriginError};
+pub use proxies::{ClientHeader, ClientHeaderError, Network, NetworkError, Proxies};
 
 /// What operators are served with.
 pub struct HttpOptions {
     /// How browsers reach it, if that was said: what pages of elsewhere send is told by it, and
     /// with encryption cookies are never sent without.
     pub origin: Option<Origin>,
+    /// The proxies before it, if there are some that are trusted to say who their clients are.
+    pub proxies: Option<Proxies>,
     /// The folder that the file of operators is in.
     pub data: PathBuf,
     /// What the central's machine is asked for.

@@ -34,7 +34,10 @@ mod tcp;
 
 pub use central::{Central, ServeError};
 pub use clock::Clock;
-pub use http::{GroupCounts, Host, HttpOptions, Origin, OriginError, openapi};
+pub use http::{
+    ClientHeader, ClientHeaderError, GroupCounts, Host, HttpOptions, Network, NetworkError, Origin,
+    OriginError, Proxies, openapi,
+};
 pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};
 pub use places::NoPlace;

@@ -101,6 +101,11 @@ pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
 pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 /// Longest body of an HTTP request, in bytes.
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
+/// How long a shutdown waits for who is sent an answer to take it.
+pub(crate) const HTTP_TAKING_TIME_MAX: Duration = Duration::from_millis(500);
+/// A board that is sent nothing for so long is sent a comment, so that whoever is between knows
+/// that it lives.
+pub(crate) const BOARD_KEEPALIVE_TIME: Duration = Duration::from_secs(5);
 /// Passwords that are hashed at once: each takes a processor for some 20 ms, and 19 MiB.
 pub(crate) const HASHINGS_MAX: usize = 1;
 /// Requests that read much of the ledger at once; others wait.
@@ -160,10 +165,17 @@ pub struct Limits {
 /// What a central grants to its operators and to programs, over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Connections at once. One more is closed.
+    /// Connections at once: more than requests and boards together, so that one that has neither
+    /// can always give way to one more.
     pub connections_max: usize,
-    /// Those from one address: IPv4, or the first 64 bits of IPv6.
-    pub connections_per_address_max: usize,
+    /// Requests under way at once, boards, health and metrics not among them.
+    pub requests_max: usize,
+    /// Those of one client: an IPv4 address, or the first 64 bits of an IPv6 one.
+    pub requests_per_client_max: usize,
+    /// Boards that are watched at once.
+    pub boards_max: usize,
+    /// Those of one client.
+    pub boards_per_client_max: usize,
     /// How long a connection may take to send the head of a request, and may be idle.
     pub head_time_max: Duration,
     /// How long a request may take, its body included, until its answer begins.
@@ -175,8 +187,11 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            connections_max: 256,
-            connections_per_address_max: 64,
+            connections_max: 640,
+            requests_max: 256,
+            requests_per_client_max: 64,
+            boards_max: 256,
+            boards_per_client_max: 64,
             head_time_max: Duration::from_secs(15),
             request_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
@@ -259,7 +274,9 @@ impl Default for Limits {
             frame_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
             in_flight_bytes_max: 64 * 1024 * 1024,
-            shutdown_time_max: Duration::from_secs(10),
+            // Well within the 10 s after which others kill what they asked to end, with what
+            // comes after it: the runtime's end, and the store's.
+            shutdown_time_max: Duration::from_secs(4),
             linger_time_max: Duration::from_secs(2),
             keepalive_idle_time: Duration::from_secs(30),
             keepalive_interval: Duration::from_secs(10),

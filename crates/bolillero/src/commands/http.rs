@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin};
+use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies};
 use ledger::Groups;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -15,11 +15,14 @@ use crate::exit::Ending;
 /// Few wait at once: connections beyond the limit are closed.
 const ACCEPT_QUEUE_MAX: u32 = 128;
 
+/// How clients come: by what browsers show, and by which proxies, as far as that was said.
+type Reached = (Option<Origin>, Option<Proxies>);
+
 /// An address that is had, and that nobody can connect to yet.
 pub(super) struct Bound {
     socket: TcpSocket,
     listen: String,
-    origin: Option<Origin>,
+    reached: Reached,
     data: PathBuf,
 }
 
@@ -29,19 +32,15 @@ struct Machine {
 }
 
 /// Takes the address.
-pub(super) async fn bound(
-    listen: &str,
-    origin: Option<Origin>,
-    data: &Path,
-) -> Result<Bound, Ending> {
+pub(super) async fn bound(listen: &str, reached: Reached, data: &Path) -> Result<Bound, Ending> {
     let socket = listening::bound(listen).await?;
-    Ok(Bound { socket, listen: listen.to_owned(), origin, data: data.to_owned() })
+    Ok(Bound { socket, listen: listen.to_owned(), reached, data: data.to_owned() })
 }
 
 impl Bound {
     /// Listens. To be called once the data folder is there.
     pub(super) fn listen(self, groups: &Arc<Groups>) -> anyhow::Result<(TcpListener, HttpOptions)> {
-        let Self { socket, listen, origin, data } = self;
+        let Self { socket, listen, reached: (origin, proxies), data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| listening::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
@@ -52,8 +51,14 @@ impl Bound {
                           and give --http-origin https://HOST";
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
+        if is_encrypted && proxies.is_none() {
+            let advice = "a proxy is before --http, and all its clients share its address in \
+                          limits and in this log: give --http-trusted-proxies and \
+                          --http-client-header";
+            tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
+        }
         let host = Arc::new(Machine { data: data.clone(), groups: Arc::clone(groups) });
-        let options = HttpOptions { origin, data, host, limits: HttpLimits::default() };
+        let options = HttpOptions { origin, proxies, data, host, limits: HttpLimits::default() };
         Ok((listener, options))
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use central::limits::TURNED_AWAY_MAX;
-use central::{Central, Clock, Limits, Mode, Options, Origin};
+use central::{Central, ClientHeader, Clock, Limits, Mode, Network, Options, Origin, Proxies};
 use clap::Args;
 use ledger::Ledger;
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
@@ -109,6 +109,23 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     http_origin: Option<Origin>,
 
+    /// Proxies before --http, by address or network, that are trusted to say who their clients are:
+    /// limits and log lines then tell clients apart, which otherwise share the proxy's address.
+    #[arg(
+        long,
+        env = "BOLILLERO_HTTP_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    http_trusted_proxies: Vec<Network>,
+
+    /// The header that these proxies say it in: x-forwarded-for, x-real-ip or forwarded. They must
+    /// set it in every request: what a client sends as it would be believed otherwise.
+    #[arg(long, env = "BOLILLERO_HTTP_CLIENT_HEADER", value_name = "HEADER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_client_header: Option<ClientHeader>,
+
     /// Folder of the ledger; made when it is missing, for its owner alone.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,7 +193,7 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_per_address_max: Option<usize>,
 
-    /// Longest time for an orderly end [default: 10s].
+    /// Longest time for an orderly end, before what is left is cut [default: 4s].
     #[arg(long, env = "BOLILLERO_SHUTDOWN_TIME_MAX", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_time_max: Option<Span>,
@@ -223,8 +240,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let bound = runtime.block_on(doors.bind())?;
     let http = match &settings.http {
         Some(http) => {
-            let origin = settings.http_origin.clone();
-            Some(runtime.block_on(http::bound(http, origin, &data))?)
+            let reached = (settings.http_origin.clone(), settings.proxies()?);
+            Some(runtime.block_on(http::bound(http, reached, &data))?)
         }
         None => None,
     };
@@ -393,11 +410,28 @@ impl ServeArgs {
                 "--http-origin is how browsers reach --http, which is not given",
             ));
         }
+        self.proxies()?;
         Ok(Options {
             mode: self.mode()?,
             winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
             limits,
         })
+    }
+
+    /// The proxies that are trusted, if there are some.
+    fn proxies(&self) -> Result<Option<Proxies>, Ending> {
+        let (networks, header) = (self.http_trusted_proxies.clone(), self.http_client_header);
+        match (networks.is_empty(), header) {
+            (true, None) => Ok(None),
+            (false, Some(header)) if self.http.is_some() => Ok(Some(Proxies { networks, header })),
+            (false, Some(_)) => Err(Ending::wrong(
+                "--http-trusted-proxies are those before --http, which is not given",
+            )),
+            _ => Err(Ending::wrong(
+                "--http-trusted-proxies and --http-client-header are of use together only: say \
+                 which proxies are trusted, and which header they set",
+            )),
+        }
     }
 
     /// With a number of agencies there is one draw, which goes by itself; without, operators lead

@@ -126,7 +126,7 @@ impl IntoResponses for Refusals {
             ("409", "It does not go with how things are"),
             ("413", "The body is too long"),
             ("415", "The body is not JSON"),
-            ("429", "Tried too often"),
+            ("429", "Tried too often, or too much at once"),
             ("503", "The central can't now"),
         ];
         let described = refusals.map(|(status, about)| {

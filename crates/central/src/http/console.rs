@@ -42,6 +42,7 @@ mod words;
 use axum::Router;
 use axum::routing::{get, post};
 
+pub(super) use board::EVENTS_PATH;
 pub(super) use refusal::Reader;
 
 use crate::http::state::App;
@@ -50,7 +51,7 @@ use crate::http::state::App;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/", get(board::page))
-        .route("/board/events", get(board::events))
+        .route(EVENTS_PATH, get(board::events))
         .route("/login", get(entrance::form).post(entrance::log_in))
         .route("/logout", post(entrance::log_out))
         .route("/language/{code}", get(entrance::choose_language))

@@ -16,7 +16,7 @@ use crate::http::api::Refusals;
 use crate::http::deed::Deed;
 use crate::http::draws::{LifeState, status};
 use crate::http::input::InPath;
-use crate::http::lines::{self, Writer};
+use crate::http::lines::{self, UNBUFFERED, Writer};
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::Who;
@@ -91,7 +91,7 @@ async fn export(
     });
     let name = format!("attachment; filename=\"draw-{draw}.{}\"", format.extension());
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::new(lines)).into_response())
+    Ok((headers, UNBUFFERED, Body::new(lines)).into_response())
 }
 
 /// Writes all bets, unless whoever asked leaves or the central ends.

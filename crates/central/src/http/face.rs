@@ -4,27 +4,20 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::http::connections::{Connection, Connections};
+use crate::http::conversation::converse;
 use crate::http::state::{App, State};
 use crate::http::thread::Thread;
-use crate::http::who::Peer;
 use crate::http::{HttpOptions, api};
-use crate::limits::{ACCEPT_RETRY_TIME_MAX, HTTP_FIELDS_MAX, HTTP_HEAD_LEN_MAX, HttpLimits};
-use crate::places::{Place, Places};
+use crate::limits::{ACCEPT_RETRY_TIME_MAX, HttpLimits};
 use crate::service::Service;
 
 /// The operators' side of the central.
@@ -32,7 +25,7 @@ pub(crate) struct HttpFace {
     app: App,
     router: Router,
     listener: TcpListener,
-    places: Arc<Places>,
+    connections: Arc<Connections>,
     tasks: TaskTracker,
     thread: Thread,
     /// No more requests.
@@ -51,8 +44,7 @@ impl HttpFace {
         listener: TcpListener,
         options: HttpOptions,
     ) -> io::Result<Self> {
-        let limits = &options.limits;
-        let places = Places::new(limits.connections_max, limits.connections_per_address_max);
+        let connections = Connections::new(options.limits.connections_max);
         let port = listener.local_addr()?.port();
         let service = Arc::clone(service);
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
@@ -60,7 +52,7 @@ impl HttpFace {
         let app = State::new(service, clock, options, port, stops);
         let (router, tasks) = (api::router(&app), TaskTracker::new());
         let thread = Thread::start()?;
-        Ok(Self { app, router, listener, places, tasks, thread, stopping, cut })
+        Ok(Self { app, router, listener, connections, tasks, thread, stopping, cut })
     }
 
     /// Takes connections, and looks at the central for those who watch, for as long as it is
@@ -77,8 +69,8 @@ impl HttpFace {
             match self.listener.accept().await {
                 // One too many is closed: whoever floods is owed no words.
                 Ok((stream, peer)) => {
-                    if let Ok(place) = self.places.take(peer.ip()) {
-                        self.serve(stream, peer.ip(), place);
+                    if let Some(connection) = self.connections.enter(peer.ip()).await {
+                        self.serve(stream, peer.ip(), connection);
                     }
                 }
                 Err(error) => {
@@ -104,53 +96,20 @@ impl HttpFace {
         self.cut.cancel();
     }
 
-    fn serve(&self, stream: TcpStream, peer: IpAddr, place: Place) {
+    fn serve(&self, stream: TcpStream, peer: IpAddr, connection: Connection) {
         // The peer may be gone already.
         let set_up = set_up(&stream, &self.app.limits).and_then(|()| stream.into_std());
         let Ok(stream) = set_up else { return };
         let (app, router) = (Arc::clone(&self.app), self.router.clone());
-        let (stopping, cut) = (self.stopping.clone(), self.cut.clone());
-        let connection = async move {
-            let _counted = app.service.metrics().http_connected();
-            let head_time_max = app.limits.head_time_max;
+        let cut = self.cut.clone();
+        let serving = async move {
+            let service = Arc::clone(&app.service);
+            let _counted = service.metrics().http_connected();
             // From here on the other thread hears of it.
             let Ok(stream) = TcpStream::from_std(stream) else { return };
-            let serving = converse(stream, peer, router, head_time_max, stopping);
-            cut.run_until_cancelled(serving).await;
-            drop(place);
+            cut.run_until_cancelled(converse(stream, peer, connection, app, router)).await;
         };
-        self.tasks.spawn_on(connection, self.thread.runtime());
-    }
-}
-
-async fn converse(
-    stream: TcpStream,
-    peer: IpAddr,
-    router: Router,
-    head_time_max: Duration,
-    stopping: CancellationToken,
-) {
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        router.call(request)
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(head_time_max)
-        .max_buf_size(HTTP_HEAD_LEN_MAX)
-        .max_headers(HTTP_FIELDS_MAX);
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // Time-outs, broken connections, what is no HTTP: hyper has told the peer what it could.
-        tracing::debug!(action = "atender_http", result = "fail", ip = %peer, error = %error);
+        self.tasks.spawn_on(serving, self.thread.runtime());
     }
 }
 

@@ -3,14 +3,15 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::http::api::BELOW_API;
-use crate::http::console::Reader;
+use crate::http::body::Held;
+use crate::http::console::{EVENTS_PATH, Reader};
 use crate::http::origin::is_of_host;
 use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::http::who::identify;
+use crate::http::who::{Peer, identify};
 
 /// What browsers are told of every answer: pages are made of what comes from here, are framed by
 /// nobody and send nothing elsewhere. Here they say where they come from.
@@ -26,16 +27,32 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Ends requests that take too long, and adds to the answer what browsers must know.
-pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    use axum::response::IntoResponse as _;
+/// What is not counted among the requests under way: what must be answered whatever else is asked,
+/// and takes no time; and boards, which have a limit of their own.
+const NOT_COUNTED: [&str; 4] = ["/healthz", "/readyz", "/metrics", EVENTS_PATH];
+
+/// Refuses requests of who has too many under way, ends those that take too long, and adds to the
+/// answer what browsers must know.
+pub(super) async fn guard(
+    State(app): State<App>,
+    Peer(client): Peer,
+    request: Request,
+    next: Next,
+) -> Response {
     let reader = Reader::of(&request);
-    let answer = if is_sent_from_elsewhere(&app, &request) {
-        Problem::sent_from_elsewhere(app.origin.as_ref()).into_response()
-    } else {
-        let answered = tokio::time::timeout(app.limits.request_time_max, next.run(request)).await;
-        answered.unwrap_or_else(|_| Problem::timed_out().into_response())
+    let is_counted = !NOT_COUNTED.contains(&request.uri().path());
+    let place = is_counted.then(|| app.requests.take(client)).transpose();
+    let answered = match &place {
+        Err(why) => Err(Problem::too_much_at_once("requests", *why)),
+        Ok(_) if is_sent_from_elsewhere(&app, &request) => {
+            Err(Problem::sent_from_elsewhere(app.origin.as_ref()))
+        }
+        Ok(_) => {
+            let answered = tokio::time::timeout(app.limits.request_time_max, next.run(request));
+            answered.await.map_err(|_| Problem::timed_out())
+        }
     };
+    let answer = answered.unwrap_or_else(IntoResponse::into_response);
     let mut answer = match reader {
         Some(reader) => reader.read(&app, answer),
         None => answer,
@@ -46,7 +63,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     }
     let kept = headers.entry(header::CACHE_CONTROL);
     kept.or_insert(HeaderValue::from_static("no-store"));
-    answer
+    answer.map(|body| Held::by(body, place.ok()))
 }
 
 /// Whether a browser says that a page of elsewhere has it ask for a change, or for a session.

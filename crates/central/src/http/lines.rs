@@ -8,10 +8,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Bytes, HttpBody};
+use axum::http::HeaderName;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
 
 use crate::limits::EXPORT_PARTS_MAX;
+
+/// Says to a proxy to send on what it is sent, without gathering it: it would come late, or when
+/// there is much of it be kept in files until there is no more room, and break off.
+pub(super) const UNBUFFERED: [(HeaderName, &str); 1] =
+    [(HeaderName::from_static("x-accel-buffering"), "no")];
 
 /// The answer's side.
 pub(super) struct Lines {

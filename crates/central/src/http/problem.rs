@@ -15,6 +15,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use crate::http::origin::Origin;
+use crate::places::NoPlace;
 
 /// Why a request was refused.
 #[derive(Clone, Debug, Serialize, ToSchema, Error)]
@@ -50,6 +51,7 @@ pub(super) enum Cause {
     Login,
     SearchedEarly,
     TooManyExports,
+    TooMuchAtOnce,
     Password(PasswordError),
     People(PeopleError),
     Act(ActError),
@@ -233,6 +235,18 @@ impl Problem {
             ("send it again when one has ended", StatusCode::SERVICE_UNAVAILABLE);
         Self::new(status, "too-many-exports", "Too many exports", detail, remedy)
             .because(Cause::TooManyExports)
+    }
+
+    /// Others, or whoever asks, have as much under way as may be at once.
+    pub(super) fn too_much_at_once(what: &'static str, why: NoPlace) -> Self {
+        let (status, whose) = match why {
+            NoPlace::OfAddress => (StatusCode::TOO_MANY_REQUESTS, " from your address"),
+            NoPlace::InAll => (StatusCode::SERVICE_UNAVAILABLE, ""),
+        };
+        let detail = format!("as many {what}{whose} are under way as may be at once");
+        let remedy = "send it again when one has ended";
+        Self::new(status, "too-much-at-once", "Too much at once", detail, remedy)
+            .because(Cause::TooMuchAtOnce)
     }
 
     /// The central can't now. Why is for its log.

@@ -1,7 +1,9 @@
 //! What all requests have in common.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::http::HeaderMap;
 use lottery::limits::REASON_LEN_MAX;
 use lottery::{Act, Acted, Actor, AgencyId, Label, Reason, Registration, Signed};
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
@@ -15,9 +17,11 @@ use crate::http::board::Lookout;
 use crate::http::deed::{Deed, Note};
 use crate::http::origin::Origin;
 use crate::http::problem::Problem;
+use crate::http::proxies::Proxies;
 use crate::http::who::{By, Who, cookie_name};
 use crate::http::{Host, HttpOptions};
 use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
+use crate::places::Places;
 use crate::service::{Change, Service};
 
 /// The topic of all notes that are put on record here.
@@ -35,6 +39,11 @@ pub(super) struct State {
     pub(super) limits: HttpLimits,
     /// How browsers reach the central.
     pub(super) origin: Option<Origin>,
+    proxies: Option<Proxies>,
+    /// Requests under way, but for those of boards, health and metrics.
+    pub(super) requests: Arc<Places>,
+    /// Boards that are watched.
+    pub(super) boards: Arc<Places>,
     /// What the cookie that holds a session's secret is called.
     pub(super) cookie_name: String,
     pub(super) lookout: Lookout,
@@ -55,14 +64,17 @@ impl State {
         listening_at: u16,
         stopping: CancellationToken,
     ) -> App {
-        let HttpOptions { origin, data, host, limits } = options;
+        let HttpOptions { origin, proxies, data, host, limits } = options;
         Arc::new(Self {
             lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host)),
             service,
             clock,
             host,
             roster: Arc::new(Roster::in_folder(&data)),
+            requests: Places::new(limits.requests_max, limits.requests_per_client_max),
+            boards: Places::new(limits.boards_max, limits.boards_per_client_max),
             limits,
+            proxies,
             cookie_name: cookie_name(origin.as_ref(), listening_at),
             origin,
             sessions: Mutex::default(),
@@ -77,6 +89,11 @@ impl State {
     /// Whether browsers reach the central with encryption.
     pub(super) fn is_encrypted(&self) -> bool {
         self.origin.as_ref().is_some_and(Origin::is_encrypted)
+    }
+
+    /// The address that a request comes from, whose connection comes from this peer.
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.proxies.as_ref().map_or(peer, |proxies| proxies.client(peer, headers))
     }
 
     pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {

@@ -43,7 +43,7 @@ pub(super) enum By {
     Token { id: TokenId, label: String },
 }
 
-/// The address that a request comes from.
+/// The address that a request comes from: the client's, also where a trusted proxy speaks for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 

@@ -85,17 +85,34 @@ pub(crate) async fn fill(port: u16, who: &As, path: &str, fields: &str) -> Answe
 
 /// What an answer without an end begins with.
 pub(crate) async fn begun(port: u16, who: &As, path: &str) -> Answer {
+    begin(port, who, path).await.0
+}
+
+/// A board that is watched for as long as the connection is kept; it was told once.
+pub(crate) async fn watched(port: u16, who: &As) -> TcpStream {
+    let (begun, mut stream) = begin(port, who, "/board/events").await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    read_until(&mut stream, b"\n\n").await;
+    stream
+}
+
+async fn begin(port: u16, who: &As, path: &str) -> (Answer, TcpStream) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = head(who, "GET", path) + "\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
+    let bytes = read_until(&mut stream, b"\r\n\r\n").await;
+    (parsed(&bytes), stream)
+}
+
+async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let reading = async {
-        while !bytes.ends_with(b"\r\n\r\n") {
+        while !bytes.ends_with(end) {
             bytes.push(stream.read_u8().await.unwrap());
         }
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap();
-    parsed(&bytes)
+    bytes
 }
 
 fn head(who: &As, method: &str, path: &str) -> String {

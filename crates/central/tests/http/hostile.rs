@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::client::{As, answer, send};
+use crate::client::{As, answer, begun, send, watched};
 use crate::setting::{PASSWORD, Running};
 use crate::store::Mode;
 
@@ -86,20 +86,103 @@ async fn slow_heads_and_slow_bodies_are_not_waited_for() {
     assert!([0, 408].contains(&answer(&mut idle).await.status));
 }
 
-#[tokio::test]
-async fn connections_over_the_limit_are_closed_and_the_others_served() {
-    let limits = HttpLimits { connections_max: 3, ..HttpLimits::default() };
-    let central = Running::start_with(limits).await;
+/// So many requests whose bodies are not whole, with this line in their heads.
+async fn half_bodies(port: u16, count: usize, line: &str) -> Vec<TcpStream> {
+    let request = "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n";
+    let bytes = format!("{request}{line}Content-Type: application/json\r\n\r\n{{");
     let mut held = Vec::new();
-    for _ in 0..3 {
-        let mut stream = TcpStream::connect(("127.0.0.1", central.port)).await.unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        stream.readable().await.unwrap();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
         held.push(stream);
     }
-    assert_eq!(central.get(&As::default(), "/healthz").await.status, 0);
-    held.pop();
-    while central.get(&As::default(), "/healthz").await.status != 200 {
+    held
+}
+
+#[tokio::test]
+async fn who_waits_gives_way_to_who_comes_and_who_has_a_request_stays() {
+    let limits = HttpLimits { connections_max: 3, requests_max: 2, ..HttpLimits::default() };
+    let central = Running::start_with(limits).await;
+    // Half of a head, and none of the next one.
+    let mut half = TcpStream::connect(("127.0.0.1", central.port)).await.unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nHos").await.unwrap();
+    let mut idle = TcpStream::connect(("127.0.0.1", central.port)).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    idle.readable().await.unwrap();
+    let mut asked = half_bodies(central.port, 2, "").await;
+    assert_eq!(answer(&mut half).await.status, 0);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(central.get(&As::default(), path).await.status, 200, "{path}");
+    }
+    assert_eq!(answer(&mut idle).await.status, 200, "and no more than that one answer");
+    central.log_in("viewer", PASSWORD).await.is_problem(503, "too-much-at-once");
+    // They are answered once they are whole.
+    for stream in &mut asked {
+        stream.write_all(&[b' '; 99]).await.unwrap();
+        stream.readable().await.unwrap();
+    }
+    assert_eq!(central.log_in("viewer", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_is_kept_out_by_half_heads() {
+    let central = Running::start().await;
+    let mut halves = Vec::new();
+    for _ in 0..HttpLimits::default().connections_max {
+        let mut stream = TcpStream::connect(("127.0.0.1", central.port)).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHos").await.unwrap();
+        halves.push(stream);
+    }
+    for path in ["/healthz", "/readyz", "/metrics", "/login"] {
+        assert_eq!(central.get(&As::default(), path).await.status, 200, "{path}");
+    }
+    assert_eq!(central.log_in("viewer", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_with_too_many_requests_keeps_out_itself_only() {
+    let central = Running::start_behind_a_proxy(HttpLimits::default()).await;
+    let from = |client: &str| {
+        let more = format!("X-Forwarded-For: {client}, 10.0.0.9\r\n");
+        As { more, ..As::default() }
+    };
+    let (hostile, other) = (from("203.0.113.7"), from("203.0.113.8"));
+    let most = HttpLimits::default().requests_per_client_max;
+    let _held = half_bodies(central.port, most, &hostile.more).await;
+    let status = async |who, path| central.get(who, path).await.status;
+    while status(&hostile, "/login").await != 429 {
+        tokio::task::yield_now().await;
+    }
+    central.get(&hostile, "/nothing").await.is_problem(429, "too-much-at-once");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(status(&hostile, path).await, 200, "{path}");
+    }
+    assert_eq!(status(&other, "/login").await, 200);
+    // The proxy itself, as when it looks whether the central is well.
+    assert_eq!(status(&As::default(), "/login").await, 200);
+}
+
+#[tokio::test]
+async fn open_boards_keep_out_nobody_and_a_client_has_its_share_of_them() {
+    let limits = HttpLimits { boards_per_client_max: 3, ..HttpLimits::default() };
+    let limits = HttpLimits { requests_per_client_max: 2, ..limits };
+    let central = Running::start_behind_a_proxy(limits).await;
+    let viewer = central.logged_in("viewer").await;
+    let from = |client: &str| {
+        let more = format!("X-Forwarded-For: {client}\r\n");
+        As { more, ..viewer.clone() }
+    };
+    let (one, other) = (from("203.0.113.7"), from("203.0.113.8"));
+    let mut boards = Vec::new();
+    for _ in 0..3 {
+        boards.push(watched(central.port, &one).await);
+    }
+    central.get(&one, "/board/events").await.is_problem(429, "too-much-at-once");
+    assert_eq!(central.get(&one, "/api/v1/draws").await.status, 200);
+    assert_eq!(central.get(&one, "/healthz").await.status, 200);
+    boards.push(watched(central.port, &other).await);
+    boards.clear();
+    while begun(central.port, &one, "/board/events").await.status == 429 {
         tokio::task::yield_now().await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use central::HttpLimits;
 use operators::{Name, OperatorsFile, Password};
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -232,6 +233,29 @@ async fn who_guesses_passwords_must_wait() {
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
     assert_eq!(central.log_in("auditor", PASSWORD).await.status, 200, "others may");
+}
+
+#[tokio::test]
+async fn who_guesses_behind_a_proxy_keeps_nobody_else_behind_it_out() {
+    let log_in = async |central: &Running, client: &str, password: &str| {
+        let who = As { more: format!("X-Forwarded-For: {client}\r\n"), ..As::default() };
+        let login = json!({ "name": "viewer", "password": password });
+        central.post(&who, "/api/v1/session", &login).await.status
+    };
+    let central = Running::start_behind_a_proxy(HttpLimits::default()).await;
+    for at in 0..5 {
+        let forged = format!("198.51.100.{at}, 203.0.113.7");
+        assert_eq!(log_in(&central, &forged, "not the password").await, 401);
+    }
+    assert_eq!(log_in(&central, "203.0.113.7", PASSWORD).await, 429);
+    assert_eq!(log_in(&central, "203.0.113.8", PASSWORD).await, 200);
+    // Where no proxy is trusted, whoever connects is the client, whatever it says.
+    let central = Running::start().await;
+    for at in 0..5 {
+        let forged = format!("203.0.113.{at}");
+        assert_eq!(log_in(&central, &forged, "not the password").await, 401);
+    }
+    assert_eq!(log_in(&central, "203.0.113.9", PASSWORD).await, 429);
 }
 
 #[tokio::test]

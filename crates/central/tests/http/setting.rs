@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use central::{
-    Central, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode, Options,
-    Origin, ServeError,
+    Central, ClientHeader, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners,
+    Mode, Options, Origin, Proxies, ServeError,
 };
 use lottery::Timestamp;
 use operators::{Name, OperatorsFile, Password, Role};
@@ -83,14 +83,25 @@ impl Running {
 
     /// Reached by browsers in this way.
     pub(crate) async fn start_at(origin: &str) -> Self {
-        Self::start_as(HttpLimits::default(), Some(origin.parse().unwrap())).await
+        Self::start_as(HttpLimits::default(), Some(origin.parse().unwrap()), None).await
     }
 
     pub(crate) async fn start_with(limits: HttpLimits) -> Self {
-        Self::start_as(limits, None).await
+        Self::start_as(limits, None, None).await
     }
 
-    async fn start_as(limits: HttpLimits, origin: Option<Origin>) -> Self {
+    /// Behind a proxy on this host, which says by `X-Forwarded-For` who its clients are.
+    pub(crate) async fn start_behind_a_proxy(limits: HttpLimits) -> Self {
+        let networks = ["127.0.0.1", "10.0.0.0/8"].map(|it| it.parse().unwrap()).to_vec();
+        let proxies = Proxies { networks, header: ClientHeader::XForwardedFor };
+        Self::start_as(limits, None, Some(proxies)).await
+    }
+
+    async fn start_as(
+        limits: HttpLimits,
+        origin: Option<Origin>,
+        proxies: Option<Proxies>,
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         for role in Role::ALL {
             add_operator(data.path(), role.as_str(), role);
@@ -105,8 +116,13 @@ impl Running {
         let central = Central::open(Arc::clone(&store) as _, Arc::clone(&clock) as _, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let http =
-            HttpOptions { origin, data: data.path().to_owned(), host: Arc::new(TestHost), limits };
+        let http = HttpOptions {
+            origin,
+            proxies,
+            data: data.path().to_owned(),
+            host: Arc::new(TestHost),
+            limits,
+        };
         let central = central.await.unwrap().with_http(listener, http).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agencies_port = listener.local_addr().unwrap().port();

@@ -18,9 +18,16 @@ use super::view::DrawView;
 use super::visitor::{Visitor, Watcher};
 use super::words;
 use crate::http::board::{AgencyBoard, Board, DrawBoard};
+use crate::http::body::Held;
 use crate::http::input::InQuery;
+use crate::http::lines::UNBUFFERED;
+use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::limits::{BOARD_AGENCIES_MAX, BOARD_TABS_MAX};
+use crate::http::who::Peer;
+use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
+
+/// Where a board is told anew, for as long as it is watched.
+pub(in crate::http) const EVENTS_PATH: &str = "/board/events";
 
 /// Which draw, and which part of its agencies.
 #[derive(Clone, Copy, Deserialize)]
@@ -132,19 +139,25 @@ pub(super) async fn page(
     let part =
         [asked.draw.map(|it| format!("draw={it}")), asked.page.map(|it| format!("page={it}"))];
     let part: Vec<_> = part.into_iter().flatten().collect();
-    let events = format!("/board/events?{}", part.join("&"));
+    let events = format!("{EVENTS_PATH}?{}", part.join("&"));
     let view = shown.map(|shown| BoardView::of(&board, shown, asked.page, l));
     let has_more = board.draws.len() > others.len();
     show(&BoardPage { p: Frame::of(&visitor, None), others, has_more, board: view, events })
 }
 
-/// The board, anew whenever somebody looked; ends with the session and with the central.
+/// The board, at once and anew whenever somebody looked; ends with the session and with the
+/// central.
 pub(super) async fn events(
     State(app): State<App>,
+    Peer(client): Peer,
     Watcher(visitor): Watcher,
     InQuery(asked): InQuery<Asked>,
-) -> Response {
-    let (seen, stopping) = (app.lookout.watch(), app.stopping.clone());
+) -> Result<Response, Problem> {
+    let place = app.boards.take(client);
+    let place = place.map_err(|why| Problem::too_much_at_once("boards", why))?;
+    app.lookout.now().await;
+    let (mut seen, stopping) = (app.lookout.watch(), app.stopping.clone());
+    seen.mark_changed();
     let start = (app, visitor, seen, stopping, false);
     let boards = unfold(start, move |(app, visitor, mut seen, stopping, is_over)| async move {
         if is_over {
@@ -163,7 +176,9 @@ pub(super) async fn events(
         let event = Event::default().event("board").data(text);
         Some((Ok(event), (app, visitor, seen, stopping, false)))
     });
-    Sse::new(boards).keep_alive(KeepAlive::default()).into_response()
+    let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);
+    let answer = (UNBUFFERED, Sse::new(boards).keep_alive(alive)).into_response();
+    Ok(answer.map(|body| Held::by(body, place)))
 }
 
 fn live(board: &Board, visitor: &Visitor, asked: Asked) -> String {

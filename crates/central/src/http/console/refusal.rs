@@ -69,7 +69,9 @@ impl Page {
                 l.t("No existe", "There is no such thing"),
                 l.t("Revise la dirección.", "Look at the address again."),
             ),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => (
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::TOO_MANY_REQUESTS => (
                 l.t("La central no puede ahora", "The central can't now"),
                 l.t("Pruebe de nuevo en un momento.", "Try again in a moment."),
             ),
@@ -104,6 +106,10 @@ pub(super) fn why(problem: &Problem, l: Language) -> String {
         Some(Cause::TooManyExports) => l.t(
             "Otros están descargando; repítalo cuando uno haya terminado.",
             "Others are downloading; do it again when one has ended.",
+        ),
+        Some(Cause::TooMuchAtOnce) => l.t(
+            "Hay demasiados pedidos a la vez; repítalo en un momento.",
+            "Too much is asked at once; do it again in a moment.",
         ),
         Some(Cause::Password(error)) => password(*error, l),
         Some(Cause::Csrf) => l.t(

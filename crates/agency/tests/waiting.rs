@@ -139,9 +139,12 @@ async fn a_draw_that_is_not_open_yet_is_waited_for_only_if_that_was_asked_for() 
                 line.refuse(hello, ErrorMessage::closing(ErrorCode::NotOpenYet, reason)).await;
                 assert_eq!(line.request().await, None);
             }
-            resume();
             if wait {
-                central.greet(welcome()).await.serve(0, &["7"]).await;
+                let mut line = central.greet(welcome()).await;
+                resume();
+                line.serve(0, &["7"]).await;
+            } else {
+                resume();
             }
         };
         let mut told = Vec::new();

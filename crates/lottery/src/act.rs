@@ -134,6 +134,9 @@ pub enum ActError {
     /// A draw of this name was announced or opened before.
     #[error("there is a draw of this name already; give another name")]
     NameTaken,
+    /// Agency 0, announced or registered.
+    #[error("there is no agency 0: agencies are numbered from 1")]
+    AgencyZero,
     /// A time that is over, or a close before the opening.
     #[error("a draw opens before it closes, and closes in the future")]
     Schedule,

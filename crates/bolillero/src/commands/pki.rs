@@ -61,8 +61,8 @@ enum Action {
     /// Issue an agency's certificate and key.
     #[command(after_help = "Example:\n  bolillero pki agency 1 --days 90")]
     Agency {
-        /// The agency's number.
-        #[arg(value_name = "N")]
+        /// The agency's number, from 1.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         agency: u32,
         #[command(flatten)]
         how: HowToIssue,

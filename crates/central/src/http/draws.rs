@@ -148,6 +148,9 @@ pub(super) struct Why {
 pub(super) struct Entry {
     /// The number.
     number: u32,
+    /// Make the draw even if it holds no bets.
+    #[serde(default)]
+    allow_empty: bool,
 }
 
 /// What came of an entry.
@@ -269,7 +272,7 @@ pub(super) async fn close(
 /// Enter the winning number
 ///
 /// Two operators do, each in a session of their own and neither seeing what the other entered. When
-/// both entered the same, the draw is made.
+/// both entered the same, the draw is made; one without bets only with `allow_empty`.
 #[utoipa::path(
     post, path = "/api/v1/draws/{id}/number", tag = "draws", request_body = Entry,
     params(("id" = u32, Path, description = "Its number")),
@@ -279,10 +282,11 @@ pub(super) async fn enter_number(
     State(app): State<App>,
     Allowed(who, _): Allowed<RunDraws>,
     InPath(id): InPath<u32>,
-    Body(Entry { number }): Body<Entry>,
+    Body(Entry { number, allow_empty }): Body<Entry>,
 ) -> Result<Json<Entered>, Problem> {
     // Two people, and not one with a token of another's.
     who.session()?;
+    expect_bets(&app, DrawId(id), allow_empty).await?;
     let act = Act::EnterNumber { draw: DrawId(id), number };
     let outcome = match app.act(&who, Reason::default(), act).await? {
         Acted::NumberAwaited => EntryOutcome::Awaited,
@@ -316,6 +320,17 @@ pub(super) async fn status(app: &AppState, id: DrawId) -> Result<DrawStatus, Pro
     let statuses = app.service.statuses().await?;
     let found = statuses.into_iter().find(|status| status.id == id);
     found.ok_or_else(|| ReadError::UnknownDraw(id).into())
+}
+
+/// Refuses to make a draw that holds no bets, unless that is what is asked for.
+pub(super) async fn expect_bets(
+    app: &AppState,
+    id: DrawId,
+    allow_empty: bool,
+) -> Result<(), Problem> {
+    let status = status(app, id).await?;
+    let is_empty = status.state == DrawState::Closed && status.bets == 0;
+    if is_empty && !allow_empty { Err(Problem::no_bets()) } else { Ok(()) }
 }
 
 /// A reason as somebody gave it.

@@ -50,6 +50,7 @@ pub(super) enum Cause {
     },
     Login,
     SearchedEarly,
+    NoBets,
     TooManyExports,
     TooMuchAtOnce,
     Password(PasswordError),
@@ -191,6 +192,13 @@ impl Problem {
         Self::new(status, "method-not-allowed", "Method not allowed", detail, remedy)
     }
 
+    /// A draw that holds no bets would be made.
+    pub(super) fn no_bets() -> Self {
+        let detail = "the draw holds no bets, and once it is made none can be added";
+        let remedy = "send `\"allow_empty\": true` if it is to be made without bets";
+        Self::new(StatusCode::CONFLICT, "no-bets", "No bets", detail, remedy).because(Cause::NoBets)
+    }
+
     /// It does not go with what is.
     pub(super) fn conflict(detail: impl Display) -> Self {
         let remedy = "look at how things are now, and ask again if it still makes sense";
@@ -262,7 +270,7 @@ impl From<ActError> for Problem {
         use ActError as E;
         let problem = match &error {
             E::UnknownDraw(_) => Self::not_found(&error),
-            E::Schedule | E::NumberRange { .. } => Self::bad_request(&error),
+            E::AgencyZero | E::Schedule | E::NumberRange { .. } => Self::bad_request(&error),
             E::ReasonNeeded(_) => Self::reason_needed(&error),
             E::EnteredBefore(_) => Self::entered_before(&error),
             E::NameTaken

@@ -148,6 +148,43 @@ impl Day {
 }
 
 #[tokio::test]
+async fn a_draw_without_bets_is_made_only_by_who_says_so() {
+    let day = Day::with_bets().await;
+    day.post("/api/v1/draws", &json!({ "name": "vacía" })).await;
+    day.post("/api/v1/draws/2/open", &json!({})).await;
+    day.post("/api/v1/draws/2/close", &json!({ "why": "prueba" })).await;
+    let enter = async |who: &As, entry: Value| {
+        day.central.post(who, "/api/v1/draws/2/number", &entry).await
+    };
+    for who in [day.operator(), &day.admin] {
+        enter(who, json!({ "number": 7 })).await.is_problem(409, "no-bets");
+        let form = async |fields| filled(&day.central, who, "/draws/2/number", fields).await;
+        let page = form("number=7").await;
+        assert!(page.status == 409 && page.body.contains("no tiene apuestas"), "{page:?}");
+        assert!(page.body.contains("name=\"allow_empty\""), "{page:?}");
+    }
+    let entry = json!({ "number": 7, "allow_empty": true });
+    assert_eq!(enter(day.operator(), entry).await.json()["outcome"], "awaited");
+    let page = filled(&day.central, &day.admin, "/draws/2/number", "number=7&allow_empty=on").await;
+    assert!(page.status == 200 && page.body.contains("Número ganador"), "{page:?}");
+    let draw = day.central.get(day.operator(), "/api/v1/draws/2").await.json();
+    assert_eq!(draw["state"], "drawn");
+}
+
+#[tokio::test]
+async fn agency_zero_is_neither_announced_nor_registered() {
+    let day = Day::with_bets().await;
+    let data = json!({ "name": "Nadie", "place": "Rosario" });
+    let (port, who) = (day.central.port, day.operator());
+    ask(port, who, "PUT", "/api/v1/agencies/0", Some(&data)).await.is_problem(400, "bad-request");
+    let draw = json!({ "name": "otra", "agencies": [{ "first": 0, "last": 3 }] });
+    day.central.post(who, "/api/v1/draws", &draw).await.is_problem(400, "bad-request");
+    let draw = "name=otra&agencies=0-3&number_min=0&number_max=9";
+    let page = filled(&day.central, who, "/draws", draw).await;
+    assert!(page.status == 400 && page.body.contains("No hay agencia 0"), "{page:?}");
+}
+
+#[tokio::test]
 async fn metrics_tell_where_a_draw_is() {
     let day = Day::with_bets().await;
     let is = async |state: &str| {

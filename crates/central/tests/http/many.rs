@@ -156,7 +156,8 @@ async fn a_board_leaves_out_what_was_published_long_ago() {
         step("close", json!({ "why": "prueba" })).await;
         for who in [day.operator(), &day.admin] {
             let path = format!("/api/v1/draws/{number}/number");
-            day.central.post(who, &path, &json!({ "number": 7 })).await;
+            let entry = json!({ "number": 7, "allow_empty": true });
+            day.central.post(who, &path, &entry).await;
         }
         step("publish", json!({})).await;
     }

@@ -7,8 +7,8 @@ use super::{Subject, wait};
 use crate::act::{
     Act, ActError, Acted, Actor, Label, Reason, Registration, Schedule, Signed, Unfinished,
 };
-use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawState, Timestamp};
+use crate::agencies::{Agencies, AgencyId};
+use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
 use crate::draws::AgencyStanding;
 use crate::event::Event;
 use crate::operated::{Closing, Operated};
@@ -112,6 +112,17 @@ pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
     let automatic = subject.open("solo", 1);
     assert_eq!(subject.act("ana", Act::Close(automatic)), Err(ActError::Automatic));
     assert_eq!(subject.close(draw), Err(CloseError::Operated));
+}
+
+/// A number that was left out is read as 0.
+pub fn agency_zero_is_neither_announced_nor_registered(subject: &mut dyn Subject) {
+    let agencies = Agencies::from_ranges(vec![(0, 5)]).unwrap();
+    let terms = DrawTerms { agencies, ..terms("operado", 2) };
+    let announce = Act::Announce { terms, schedule: Schedule::default() };
+    for act in [announce, Act::Register(registration(0, true))] {
+        assert_eq!(subject.act("ana", act), Err(ActError::AgencyZero));
+    }
+    assert_eq!((subject.statuses().len(), subject.trail_from(0).len()), (0, 0));
 }
 
 /// A close out of the ordinary is explained, and who closed and why is kept.

@@ -13,6 +13,10 @@ impl Draws {
     /// # Errors
     /// See [`ActError`].
     pub fn decide_act(&self, signed: &Signed, now: Timestamp) -> Result<Ruling<Acted>, ActError> {
+        // Not in `outcome_of`: older ledgers may hold it.
+        if names_agency_zero(&signed.act) {
+            return Err(ActError::AgencyZero);
+        }
         let acted = self.outcome_of(signed, now)?;
         let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
         Ok(Ruling { outcome: acted, event })
@@ -81,5 +85,18 @@ impl Draws {
     /// Whether nobody has disabled an agency.
     pub(super) fn may_bet(&self, agency: AgencyId) -> bool {
         self.roster.get(&agency).is_none_or(|registration| registration.enabled)
+    }
+}
+
+/// Whether it lets in agency 0, which is what a number left out is read as.
+fn names_agency_zero(act: &Act) -> bool {
+    match act {
+        Act::Announce { terms, .. } => terms.agencies.contains(AgencyId(0)),
+        Act::Register(registration) => registration.agency == AgencyId(0),
+        Act::Open(_)
+        | Act::Close(_)
+        | Act::EnterNumber { .. }
+        | Act::Publish(_)
+        | Act::Note { .. } => false,
     }
 }

@@ -14,7 +14,7 @@ use super::language::{Language, read_time};
 use super::part::{Asked, Part};
 use super::view::{DrawView, Step, WinnersView, missing, steps};
 use super::visitor::{At, Form, Outcome, Posted, Visitor};
-use crate::http::draws::status;
+use crate::http::draws::{expect_bets, status};
 use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
@@ -39,6 +39,7 @@ struct Page {
     steps: Vec<Step>,
     missing: String,
     reason_needed: bool,
+    is_empty: bool,
     entered_by: String,
     winners: Option<WinnersView>,
     files: Vec<File>,
@@ -118,6 +119,13 @@ pub(super) async fn step(
         }
         _ => return Err(Problem::no_such_path()),
     };
+    if step == "number" {
+        let allow_empty = !form.get("allow_empty").is_empty();
+        if let Err(problem) = expect_bets(&app, draw, allow_empty).await {
+            let outcome = Outcome::refused(&problem, form, l);
+            return page_with(&app, &visitor, draw, outcome).await;
+        }
+    }
     let is_sure = step == "open" || !form.get("sure").is_empty();
     let outcome = match Reason::new(form.get("why")) {
         _ if !is_sure => Outcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
@@ -194,6 +202,7 @@ async fn page_with(
         steps: steps(&status, l),
         missing: missing(&status, &unfinished, l),
         reason_needed: is_early || !status.all_finished(),
+        is_empty: status.bets == 0,
         entered_by: entered_by.map_or_else(String::new, |who| {
             let text = l.t(
                 "ya ingresó el número; falta otro operador.",

@@ -131,6 +131,10 @@ pub(super) fn why(problem: &Problem, l: Language) -> String {
             "Antes del sorteo las apuestas se buscan sólo por documento.",
             "Before the draw is made bets are searched by document only.",
         ),
+        Some(Cause::NoBets) => l.t(
+            "El sorteo no tiene apuestas. Si debe hacerse igual, confírmelo.",
+            "The draw holds no bets. If it is to be made all the same, confirm it.",
+        ),
         None => by_status(problem.status(), l),
     };
     text.to_owned()
@@ -237,6 +241,7 @@ fn act(error: &ActError, l: Language) -> String {
     match error {
         ActError::UnknownDraw(draw) => unknown_draw(*draw, l),
         ActError::NameTaken => "Ya hay un sorteo con ese nombre; elija otro.".to_owned(),
+        ActError::AgencyZero => "No hay agencia 0: las agencias se numeran desde 1.".to_owned(),
         ActError::Schedule => {
             "Un sorteo abre antes de cerrar, y cierra en el futuro; revise los horarios.".to_owned()
         }

@@ -9,11 +9,12 @@
 mod support;
 
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use support::http::Http;
 use support::raw::{Error, Raw, ack, bets, finish, get_winners, hello, winners};
-use support::{Central, Process, agency, exported, run_well, str};
+use support::{Central, PATIENCE, Process, agency, exported, run_well, str};
 
 const SEGMENT_LEN: u64 = 96 << 10;
 /// Enough for what segments hold here, which does not reach their last block, and less than one.
@@ -121,6 +122,26 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     Raw::connect(&central.address).send(&get_winners(2)).expect(&winners("2000000"));
     drop((first, second));
     check_day(central, &data, refused);
+}
+
+#[test]
+fn that_there_is_room_again_is_told_though_nobody_stores_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let segment_len = SEGMENT_LEN.to_string();
+    let more = ["--agencies", "1", "--segment-len", &segment_len, "--http", "127.0.0.1:0"];
+    let mut central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &more);
+    limit_file_len(&central.process, Some(FILE_LEN_MAX));
+    let mut agency = greeted(&central, 1);
+    fill(&mut agency);
+    let http = Http::of(&mut central);
+    let is_full = || http.ask("GET", "/metrics", "").body.contains("\nbolillero_store_full 1\n");
+    assert!(is_full());
+    limit_file_len(&central.process, None);
+    let lifted = Instant::now();
+    while is_full() {
+        assert!(lifted.elapsed() < PATIENCE, "it is not told");
+    }
+    check_ready(&mut central, 200, true);
 }
 
 /// All is there, once, and was drawn.

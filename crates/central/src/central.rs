@@ -96,6 +96,7 @@ impl Central {
             }
             never = self.agencies.accept_from(&listeners) => match never {},
             never = self.service.keep_time() => match never {},
+            never = self.service.watch_store() => match never {},
             never = accept_http(self.http.as_ref()) => match never {},
         }
         drop(listeners);

@@ -125,6 +125,8 @@ pub(crate) const PAGE_ITEMS_DEFAULT: u32 = 100;
 
 /// How long after a store without room for it the making of a draw is tried again.
 pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
+/// How often the store is asked whether it can go on, whoever else asks it for anything.
+pub(crate) const STORE_CHECK_TIME: Duration = Duration::from_secs(1);
 /// How often the clock looks whether a draw is to be opened or closed. Bets are refused from the
 /// close on all the same.
 pub(crate) const CLOCK_TICK_TIME: Duration = Duration::from_millis(100);

@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::limits::{DRAW_RETRY_TIME, LimitsError};
+use crate::limits::{DRAW_RETRY_TIME, LimitsError, STORE_CHECK_TIME};
 use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 pub(crate) use answers::Failure;
@@ -175,6 +175,16 @@ impl Service {
         }
         service.draws().iter().filter(|draw| service.is_left(draw)).for_each(|draw| warn_of(draw));
         Ok(service)
+    }
+
+    /// Asks the store now and then whether it can go on, so that what happens to it is noticed
+    /// though nobody asks it for anything; for as long as it is polled.
+    pub(crate) async fn watch_store(&self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(STORE_CHECK_TIME).await;
+            // What is found is noted as its answer passes.
+            let _ = ask(&self.failure, |done| self.store.check(done)).await;
+        }
     }
 
     /// The draw that an agency means when it names none: the one that goes by itself, or the one

@@ -73,7 +73,11 @@ impl Archive {
     /// As [`Archive::open`].
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self, Fault> {
         let lock = take(&*disk, Claim::Read)?;
-        Ok(Self { disk, _lock: lock })
+        let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
+        match names.iter().any(|name| segment::number_in(name).is_some()) {
+            true => Ok(Self { disk, _lock: lock }),
+            false => Err(Fault::NoLedger),
+        }
     }
 
     /// Reads everything but the indexes, and shows each event.

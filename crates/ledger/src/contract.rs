@@ -124,6 +124,10 @@ macro_rules! store_by_requests {
                 self.submit(Request::Standings(draw, done));
             }
 
+            fn check(&self, done: lottery::Done<Result<(), lottery::StoreFault>>) {
+                self.submit(Request::Check(done));
+            }
+
             fn winners(
                 &self,
                 draw: lottery::DrawId,

@@ -36,7 +36,8 @@ pub trait Disk: Send + Sync {
     /// Opens a file; for reading only under [`Claim::Read`].
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// [`io::ErrorKind::WouldBlock`] when another process has the file open in a way that excludes
+    /// `claim`, under this name or another.
     fn open(&self, name: &str, claim: Claim) -> io::Result<Box<dyn DiskFile>>;
 
     /// Removes a file.
@@ -50,6 +51,12 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// Of the underlying system.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// Finds whether the folder still is where it was opened.
+    ///
+    /// # Errors
+    /// When it is known not to be: who looks for the ledger there finds nothing, or another one.
+    fn check_place(&self) -> io::Result<()>;
 
     /// How durable writes are done, for people.
     fn write_mode(&self) -> &'static str;
@@ -91,8 +98,8 @@ pub trait DiskFile: Send + Sync {
     /// [`BLOCK_LEN`].
     ///
     /// # Errors
-    /// Of the underlying system. What is on disk then is unknown: the caller must not go on
-    /// writing.
+    /// Of the underlying system, or when the file has lost its name. What is on disk then is
+    /// unknown: the caller must not go on writing.
     fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize>;
 
     /// Writes all of `bytes` at `offset`; durable only after [`DiskFile::sync`].
@@ -126,6 +133,22 @@ pub trait DiskFile: Send + Sync {
     /// Of the underlying system. What is on disk then is unknown: the caller must not go on
     /// writing.
     fn sync(&self) -> io::Result<()>;
+
+    /// Finds whether the file's name still leads to it.
+    ///
+    /// # Errors
+    /// When it is known not to: what the file holds is not part of the ledger any more.
+    fn check_place(&self) -> io::Result<()>;
+}
+
+/// Does something anew for as long as a signal interrupts it.
+pub(crate) fn uninterrupted<T>(mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match action() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Writes until `len` bytes are written; each piece begins at a multiple of `unit`, so what a

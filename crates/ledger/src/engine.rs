@@ -8,6 +8,7 @@
 //! After a write that failed nobody knows what is on disk: the engine is poisoned, answers
 //! everything with the reason, and writes nothing more.
 
+use std::io;
 use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
@@ -41,6 +42,7 @@ pub(crate) enum Request {
     Act(Box<Signed>, Timestamp, Done<Result<Acted, ActError>>),
     Roster(Done<Result<Vec<Registration>, StoreFault>>),
     Standings(DrawId, Done<Result<Vec<AgencyStanding>, ProgressError>>),
+    Check(Done<Result<(), StoreFault>>),
 }
 
 impl Request {
@@ -57,6 +59,7 @@ impl Request {
             Self::Act(_, _, done) => done(Err(fault.into())),
             Self::Roster(done) => done(Err(fault)),
             Self::Standings(_, done) => done(Err(fault.into())),
+            Self::Check(done) => done(Err(fault)),
         }
     }
 }
@@ -78,6 +81,15 @@ pub(crate) trait SegmentSource: Send {
 
     /// Why nothing more may be written, if something was found that forbids it.
     fn alarm(&self) -> Option<String>;
+
+    /// See [`Disk::check_place`](crate::disk::Disk::check_place).
+    fn check_place(&self) -> io::Result<()>;
+
+    /// Whether there is room again after it was wanted in vain; what failed for want of it is tried
+    /// again.
+    fn check_room(&mut self) -> Result<(), StoreFault> {
+        Ok(())
+    }
 }
 
 /// See the module's documentation.
@@ -95,6 +107,8 @@ pub(crate) struct Engine {
     buffer: BlockBuffer,
     answers: Vec<Answer>,
     groups: Arc<Groups>,
+    /// How often it was checked that everything is in its place.
+    checks: usize,
     poison: Option<StoreFault>,
 }
 
@@ -133,6 +147,7 @@ impl Engine {
             buffer,
             answers: Vec::new(),
             groups: Arc::default(),
+            checks: 0,
             poison: None,
         })
     }
@@ -206,7 +221,28 @@ impl Engine {
                 let standings = self.draws.standings(draw);
                 self.answer_when_durable(standings, done);
             }
+            Request::Check(done) => {
+                if self.poison.is_none()
+                    && let Err(error) = self.check_places()
+                {
+                    self.poison = Some(StoreFault::Failed(error.to_string()));
+                }
+                let room = self.source.check_room();
+                self.answer_when_durable(room, done);
+            }
         }
+    }
+
+    /// Finds whether the folder, the segment being written and, in turn, one of all segments are
+    /// where they are looked for at the next opening.
+    fn check_places(&mut self) -> io::Result<()> {
+        self.source.check_place()?;
+        if let Some(active) = &self.active {
+            active.segment.file.check_place()?;
+        }
+        let turn = self.segments.in_turn(self.checks);
+        self.checks = self.checks.wrapping_add(1);
+        turn.map_or(Ok(()), |segment| segment.file.check_place())
     }
 
     fn follow<T: Send + 'static, E: From<StoreFault> + Send + 'static>(
@@ -363,7 +399,7 @@ impl Active {
     }
 
     /// Makes what is in the buffer durable; gives how many bytes were written for it.
-    fn write(&mut self, buffer: &mut BlockBuffer) -> std::io::Result<usize> {
+    fn write(&mut self, buffer: &mut BlockBuffer) -> io::Result<usize> {
         let file = &self.segment.file;
         let len = buffer.blocks().len();
         let mut written = file.write_durable(self.buffer_offset, buffer.blocks());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 /// Why a ledger could not be opened or read.
@@ -73,20 +74,45 @@ impl fmt::Display for Damage {
 }
 
 /// What to do about what the system refuses, where that is known.
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn remedy(error: &io::Error) -> String {
+    if let Some(what) = want_of(error) {
+        return format!("; {what}");
+    }
+    let what = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "; give the user that runs this access to the folder and its files, or another folder"
         }
         io::ErrorKind::ReadOnlyFilesystem => "; give a folder that can be written to",
         io::ErrorKind::NotADirectory => "; give a folder",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; make room in the data folder"
-        }
-        io::ErrorKind::FileTooLarge => {
-            "; raise the limit on the length of files (RLIMIT_FSIZE), or make segments shorter"
+        io::ErrorKind::Unsupported => {
+            "; give a folder on a disk of this machine: network file systems can't be locked so \
+             that no other central uses them"
         }
         _ => "",
+    };
+    what.to_owned()
+}
+
+/// What there is too little of, by what is to be done about it, when that is all that an error
+/// says: it may pass while the process runs.
+///
+/// To be asked of what was only prepared or read. A record's write or sync that fails, with whatever
+/// error, leaves it unknown what is on disk.
+pub(crate) fn want_of(error: &io::Error) -> Option<&'static str> {
+    match (error.kind(), Errno::from_io_error(error)) {
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
+            Some("make room in the data folder")
+        }
+        (io::ErrorKind::FileTooLarge, _) => {
+            Some("raise the limit on the length of files (RLIMIT_FSIZE), or make segments shorter")
+        }
+        (_, Some(Errno::MFILE | Errno::NFILE)) => {
+            Some("raise the limit of open files (RLIMIT_NOFILE)")
+        }
+        (io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock, _) => {
+            Some("give the machine more memory, or end other programs")
+        }
+        _ => None,
     }
 }
 
@@ -98,6 +124,14 @@ impl Fault {
             Self::NoFolder | Self::NoLedger => true,
             Self::Io { error, .. } => error.kind() == io::ErrorKind::NotADirectory,
             _ => false,
+        }
+    }
+
+    /// Of a file of the data folder that was to be opened.
+    pub(crate) fn opening(name: &str, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Self::InUse,
+            _ => Self::io("opening", name, error),
         }
     }
 

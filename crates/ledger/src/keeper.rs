@@ -21,9 +21,9 @@ use lottery::StoreFault;
 use lottery::planted::{Bug, planted};
 
 use crate::block_buffer::BlockBuffer;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, uninterrupted};
 use crate::engine::SegmentSource;
-use crate::error::Fault;
+use crate::error::{Fault, want_of};
 use crate::limits::{PAUSE_TIME, READ_PAUSE_TIME, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
@@ -52,9 +52,11 @@ struct State {
     spares: VecDeque<Spare>,
     /// The number of the segment to make next.
     next_number: u64,
-    /// Why the last attempt to make one ready failed. A lack of room is forgotten when the next is
-    /// asked for; after anything else nothing is tried again.
+    /// Why the last attempt to make one ready failed. A want that may pass is forgotten when the
+    /// next is asked for or the keeper is checked; after anything else nothing is tried again.
     failed: Option<StoreFault>,
+    /// Why one that was asked for was not there, until one is made.
+    refused: Option<StoreFault>,
     full: VecDeque<Arc<Segment>>,
     alarm: Option<String>,
     closing: bool,
@@ -72,6 +74,11 @@ struct Spare {
 }
 
 impl State {
+    /// Lets the keeper try again what failed for a want that may have passed.
+    fn forget_want(&mut self) {
+        self.failed = self.failed.take().filter(|fault| !fault.may_pass());
+    }
+
     /// Takes back a file of which a part was zeroed up to where `zeroed` says, or was not.
     fn put_back(&mut self, file: Box<dyn DiskFile>, zeroed: io::Result<u64>, segment_len: u64) {
         let at = self.spares.iter().position(|spare| spare.file.is_none());
@@ -134,7 +141,7 @@ impl Keeper {
 impl SegmentSource for Keeper {
     fn next(&mut self, _number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
         let mut state = self.shelf.lock();
-        state.failed = state.failed.take().filter(|fault| !fault.may_pass());
+        state.forget_want();
         loop {
             let first = state.spares.front_mut();
             let waits_for_a_step = first.as_ref().is_some_and(|spare| spare.file.is_none());
@@ -147,8 +154,9 @@ impl SegmentSource for Keeper {
                 state = self.shelf.wait(state);
                 continue;
             }
-            if let Some(fault) = &state.failed {
-                return Err(fault.clone());
+            if let Some(fault) = state.failed.clone() {
+                state.refused = Some(fault.clone());
+                return Err(fault);
             }
             if state.ended {
                 return Err(StoreFault::Failed("the ledger's keeper has ended".to_owned()));
@@ -177,6 +185,17 @@ impl SegmentSource for Keeper {
 
     fn alarm(&self) -> Option<String> {
         self.shelf.lock().alarm.clone()
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        self.shelf.disk.check_place()
+    }
+
+    fn check_room(&mut self) -> Result<(), StoreFault> {
+        let mut state = self.shelf.lock();
+        state.forget_want();
+        self.shelf.changed.notify_all();
+        state.refused.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -219,8 +238,9 @@ impl Shelf {
                         Ok(file) => {
                             state.spares.push_back(Spare { number, file: Some(file), zeroed: 0 });
                             state.next_number += 1;
+                            state.refused = None;
                         }
-                        Err(error) => state.failed = Some(fault_of(&segment::name(number), &error)),
+                        Err(fault) => state.failed = Some(fault),
                     }
                     self.changed.notify_all();
                 }
@@ -323,41 +343,39 @@ pub(crate) fn new_segment(
     disk: &dyn Disk,
     number: u64,
     segment_len: u64,
-) -> io::Result<Box<dyn DiskFile>> {
+) -> Result<Box<dyn DiskFile>, StoreFault> {
     let name = segment::name(number);
-    let file = disk.create(&name)?;
-    if let Err(error) = file.allocate(segment_len).and_then(|()| file.sync()) {
-        disk.remove(&name)?;
-        return Err(error);
+    let file = uninterrupted(|| disk.create(&name)).map_err(|error| fault_of(&name, &error))?;
+    let failed = |error: io::Error| StoreFault::Failed(format!("making {name}: {error}"));
+    if let Err(error) = uninterrupted(|| file.allocate(segment_len)) {
+        disk.remove(&name).map_err(failed)?;
+        return Err(fault_of(&name, &error));
     }
+    // What a sync that failed left on the disk is unknown, whatever the error says.
+    file.sync().map_err(failed)?;
     if !planted(Bug::NameNotSynced) {
-        disk.sync_names()?;
+        disk.sync_names().map_err(failed)?;
     }
     Ok(file)
 }
 
-/// What a failure to make a segment ready means to those who wait for it.
-pub(crate) fn fault_of(name: &str, error: &io::Error) -> StoreFault {
+/// What a failure to prepare a segment means to those who wait for it.
+fn fault_of(name: &str, error: &io::Error) -> StoreFault {
     let why = format!("making {name}: {error}");
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreFault::Full(format!("{why}; make room in the data folder"))
-        }
-        // A limit on this process: nothing was written, and it may be lifted while it runs.
-        io::ErrorKind::FileTooLarge => StoreFault::Full(format!(
-            "{why}; raise the limit on the length of files (RLIMIT_FSIZE)"
-        )),
-        _ => StoreFault::Failed(why),
+    match want_of(error) {
+        Some(what) => StoreFault::Full(format!("{why}; {what}")),
+        None => StoreFault::Failed(why),
     }
 }
 
 /// What a failure to seal a segment means to the writer, if anything.
 ///
-/// Without room for its index a segment is complete all the same: it is given one when the ledger
-/// is opened next. But a disk that can't read back or write what it should is not written to.
+/// Without room or memory for its index a segment is complete all the same: it is given one when
+/// the ledger is opened next. But a disk that can't read back or write what it should is not written
+/// to.
 pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
     match fault {
-        Fault::Io { doing, error } if fault_of(&doing, &error).may_pass() => None,
+        Fault::Io { error, .. } if want_of(&error).is_some() => None,
         fault => Some(fault.to_string()),
     }
 }

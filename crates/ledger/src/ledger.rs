@@ -159,9 +159,8 @@ impl Drop for Ledger {
 
 /// Takes the folder, telling apart the one reason that a person can do something about.
 pub(crate) fn take(disk: &dyn Disk, claim: Claim) -> Result<Box<dyn Send + Sync>, Fault> {
-    disk.lock(claim).map_err(|error| match (error.kind(), claim) {
-        (std::io::ErrorKind::WouldBlock, _) => Fault::InUse,
-        (std::io::ErrorKind::NotFound, Claim::Read) => Fault::NoLedger,
+    disk.lock(claim).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Fault::InUse,
         _ => Fault::io("locking", "the data folder", error),
     })
 }

@@ -14,7 +14,7 @@ use lottery::{Draws, Event, Timestamp};
 
 use crate::block_buffer::BlockBuffer;
 use crate::contents::Contents;
-use crate::disk::{Claim, Disk, DiskFile};
+use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
 use crate::error::{Damage, Fault};
 use crate::index::{self, Replay};
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
@@ -60,7 +60,8 @@ pub(crate) fn segments_in(
             let missing = Damage::new(&segment::name(expected), 0, "the file is missing");
             return Err(Fault::Damage(missing));
         }
-        let file = disk.open(&name, claim).map_err(|error| Fault::io("opening", &name, error))?;
+        let file = uninterrupted(|| disk.open(&name, claim))
+            .map_err(|error| Fault::opening(&name, error))?;
         match (SegmentHeader::read(&*file, *number)?, &unused) {
             (Some(header), None) => used.push((file, header)),
             (Some(_), Some(empty)) => {

@@ -126,6 +126,13 @@ impl Segments {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// One of them, all in turn: the `turn`th, counted in a circle. None when there are none.
+    pub(crate) fn in_turn(&self, turn: usize) -> Option<Arc<Segment>> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let at = turn.checked_rem(list.len())?;
+        list.get(at).cloned()
+    }
+
     pub(crate) fn push(&self, segment: Arc<Segment>) {
         self.list.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }

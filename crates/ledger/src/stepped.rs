@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
 
+use std::io;
 use std::sync::{Arc, PoisonError};
 
 use lottery::planted::{Bug, planted};
@@ -16,11 +17,10 @@ use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::engine::{Engine, Request, SegmentSource};
 use crate::error::Fault;
-use crate::keeper::{alarm_of, fault_of, new_segment};
+use crate::keeper::{alarm_of, new_segment};
 use crate::ledger::{check_segment_len, refused, take};
 use crate::limits::GROUP_REQUESTS_MAX;
 use crate::recovery::{self, Report};
-use crate::segment;
 use crate::segments::{Segment, Segments};
 use crate::sync::{Mutex, MutexGuard, mpsc};
 
@@ -126,7 +126,6 @@ impl Drop for SteppedLedger {
 impl SegmentSource for Inline {
     fn next(&mut self, number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
         new_segment(&*self.disk, number, self.segment_len)
-            .map_err(|error| fault_of(&segment::name(number), &error))
     }
 
     fn stock_up(&mut self) {}
@@ -137,6 +136,10 @@ impl SegmentSource for Inline {
 
     fn alarm(&self) -> Option<String> {
         self.alarm.clone()
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        self.disk.check_place()
     }
 }
 
@@ -222,6 +225,10 @@ mod tests {
             done: Done<Result<AgencyProgress, ProgressError>>,
         ) {
             self.then_turn(|ledger| ledger.progress(draw, agency, done));
+        }
+
+        fn check(&self, done: Done<Result<(), StoreFault>>) {
+            self.then_turn(|ledger| ledger.check(done));
         }
 
         fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {

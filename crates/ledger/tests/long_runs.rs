@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use fastrand::Rng;
 use ledger::disk::Disk as _;
-use ledger::disk::simulated::{Failure, SimulatedDisk};
+use ledger::disk::simulated::{Failure, Operation, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
 use lottery::{
     Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms, NumberRange,
@@ -22,6 +22,10 @@ use lottery::{
 
 const SEEDS: u64 = 150;
 const STEPS: usize = 250;
+/// Errors of a system that has no memory or descriptors for now, or was interrupted: Linux's numbers.
+const ENOMEM: i32 = 12;
+const EMFILE: i32 = 24;
+const EINTR: i32 = 4;
 const SEGMENT_LEN: u64 = 96 << 10;
 const AGENCIES: u32 = 3;
 const WINNING_NUMBER: u32 = 7;
@@ -261,6 +265,9 @@ impl Life {
         self.disk.limit_room(self.rng.bool().then_some(room));
         let most = 4096 + self.rng.usize(..20_000);
         self.disk.limit_writes(self.rng.bool().then_some(most));
+        let operation = [Operation::Create, Operation::Allocate][self.rng.usize(..2)];
+        let errno = [EINTR, ENOMEM, EMFILE][self.rng.usize(..3)];
+        self.disk.refuse(operation, errno, self.rng.u64(..3));
         self.saw("changes of room");
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Readiness {
     ready: bool,
     /// The store takes requests.
     store: bool,
-    /// The store has room: it was not full when it last should have stored something.
+    /// The store has room for more, or did not need it yet.
     room: bool,
     /// The file of operators can be read.
     operators: bool,
@@ -76,6 +76,8 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
         let name = draw.terms.name.as_str();
         told.value("bolillero_draw", &[("draw", name), ("state", state_name(draw))], 1);
     }
+    told.about("bolillero_store_full", "gauge", "1 while bets are refused for want of room.");
+    told.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
     tell_groups(&app.host.groups(), &mut told);
     if let Ok(len) = app.host.disk_free_len() {
         told.about("bolillero_disk_free_bytes", "gauge", "Room on the ledger's disk.");

@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - every request is answered once: one that the store drops unanswered is answered as failed;
-//! - a store that refused for want of room is said to be full until it stores something;
+//! - a store that refused for want of room is said to be full until it stores something, or finds
+//!   that it could;
 //! - a fault that ends all acknowledging is noticed here, whatever was asked, before the one who
 //!   asked learns of it.
 
@@ -32,7 +33,7 @@ pub(super) trait StoreError: From<StoreFault> {
 
 /// What a request came to.
 pub(super) trait Outcome {
-    /// Whether the store had room for something new.
+    /// Whether the store has room for something new.
     fn is_stored(&self) -> bool;
 }
 
@@ -53,7 +54,7 @@ impl Failure {
         self.fault.get()
     }
 
-    /// Whether the store refused for want of room, and stored nothing since.
+    /// Whether the store refused for want of room, and has had none since.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
@@ -129,6 +130,8 @@ outcomes!(
     Closed: |it| !it.repeated,
     Drawn: |it| !it.repeated,
     Acted: |it| *it != Acted::Repeated,
+    // A check found nothing that is missing.
+    (): |()| true,
     // It may have been found.
     DrawId: |_| false,
     AgencyProgress: |_| false,
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_full_until_it_stores_something() {
+    fn a_store_is_full_until_it_stores_something_or_could() {
         let failure = Arc::new(Failure::default());
         let answer = |outcome| watched(&failure, |_: Answered| ())(outcome);
         let full = || Err(StoreFault::Full("disk".to_owned()).into());
@@ -208,6 +211,11 @@ mod tests {
         watched(&failure, |_: Result<_, StoreFault>| ())(Ok(Vec::<DrawStatus>::new()));
         assert!(failure.is_full());
         answer(Ok(Appended::New));
+        assert!(!failure.is_full());
+        let checked = |outcome| watched(&failure, |_: Result<(), StoreFault>| ())(outcome);
+        checked(Err(StoreFault::Full("disk".to_owned())));
+        assert!(failure.is_full());
+        checked(Ok(()));
         assert!(!failure.is_full());
     }
 

@@ -48,6 +48,16 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_store_that_fails_though_nobody_asks_it_for_anything_ends_the_central() {
+    let central = Setting::default().start().await;
+    let mut idle = central.connect().await;
+    *central.store.checked.lock().unwrap() = Err(failed());
+    idle.ends().await;
+    drop(idle);
+    assert_eq!(central.ended().await, Err(ServeError::Store(failed())));
+}
+
+#[tokio::test]
 async fn a_store_that_fails_at_finish_ends_the_central() {
     let central = Setting::default().start().await;
     central.store.set(Mode::Refuses(failed()));

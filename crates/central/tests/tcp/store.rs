@@ -37,6 +37,8 @@ pub(crate) struct TestStore {
     pub(crate) draws_asked: AtomicUsize,
     /// Calls of `act`.
     pub(crate) acts_asked: AtomicUsize,
+    /// What a check finds.
+    pub(crate) checked: Mutex<Result<(), StoreFault>>,
 }
 
 impl Default for TestStore {
@@ -50,6 +52,7 @@ impl Default for TestStore {
             winners_read: AtomicUsize::new(0),
             draws_asked: AtomicUsize::new(0),
             acts_asked: AtomicUsize::new(0),
+            checked: Mutex::new(Ok(())),
         }
     }
 }
@@ -163,6 +166,10 @@ impl Store for TestStore {
         done: Done<Result<AgencyProgress, ProgressError>>,
     ) {
         self.change(done, move |memory, done| memory.progress(draw, agency, done));
+    }
+
+    fn check(&self, done: Done<Result<(), StoreFault>>) {
+        done(self.checked.lock().unwrap().clone());
     }
 
     fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {

@@ -1,34 +1,50 @@
 //! A folder of the operating system.
 //!
+//! It is opened once, and everything is done relative to that descriptor: a folder that is moved
+//! or replaced while it is in use never has its files mixed with another's. What is locked is the
+//! folder itself and each open file, not a file that could be replaced by another of its name.
+//!
 //! Durable writes go past the page cache (`O_DIRECT` and `O_DSYNC`: one call, measured nearly twice
 //! as fast as append and fdatasync); where the file system refuses that, they are buffered writes
-//! followed by fdatasync.
+//! followed by fdatasync. Neither counts when the file has lost its name by then: it would be gone
+//! with this process.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, Stat, fallocate, flock, fstat,
+    openat, stat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::{Claim, Disk, DiskFile};
 use crate::limits::BLOCK_LEN;
 
-const LOCK_NAME: &str = "lock";
 /// For their owner alone: what is stored tells who betted what and, before a draw, what would win.
 const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FILE_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
+const DIRECT_FLAGS: OFlags =
+    OFlags::WRONLY.union(OFlags::DIRECT).union(OFlags::DSYNC).union(FILE_FLAGS);
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Folder {
+    opened: Arc<File>,
+    /// Where it was opened.
     path: PathBuf,
     direct: bool,
 }
 
 #[derive(Debug)]
 struct FolderFile {
+    folder: Arc<File>,
+    name: String,
     buffered: File,
     direct: Option<File>,
 }
@@ -39,10 +55,11 @@ impl Folder {
     /// # Errors
     /// Of the underlying system.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let path = &std::path::absolute(path)?;
-        make_folder(path)?;
-        let direct = direct_writes_work(path)?;
-        Ok(Self { path: path.to_path_buf(), direct })
+        let path = std::path::absolute(path)?;
+        make_folder(&path)?;
+        let opened = File::from(openat(CWD, &path, FOLDER_FLAGS, Mode::empty())?);
+        let direct = direct_writes_work(&opened)?;
+        Ok(Self { opened: Arc::new(opened), path, direct })
     }
 
     /// The folder at `path`, which must exist; for reading only.
@@ -50,71 +67,111 @@ impl Folder {
     /// # Errors
     /// Of the underlying system.
     pub fn existing(path: &Path) -> io::Result<Self> {
-        if !fs::metadata(path)?.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        Ok(Self { path: path.to_path_buf(), direct: false })
+        let path = std::path::absolute(path)?;
+        let opened = File::from(openat(CWD, &path, FOLDER_FLAGS, Mode::empty())?);
+        Ok(Self { opened: Arc::new(opened), path, direct: false })
     }
 
-    fn file(&self, name: &str, options: &mut OpenOptions) -> io::Result<Box<dyn DiskFile>> {
-        let path = self.path.join(name);
-        let buffered = options.open(&path)?;
-        let direct = self.direct.then(|| open_direct(&path)).transpose()?;
-        Ok(Box::new(FolderFile { buffered, direct }))
+    /// The folder itself, for what else is kept in it: this one, whatever becomes of its path.
+    #[must_use]
+    pub fn opened(&self) -> Arc<File> {
+        Arc::clone(&self.opened)
+    }
+
+    fn opened_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        Ok(openat(&self.opened, name, flags | FILE_FLAGS, FILE_MODE)?.into())
+    }
+
+    fn file(&self, name: &str, buffered: File, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
+        lock(&buffered, claim)?;
+        let direct = match self.direct && claim == Claim::Write {
+            true => Some(self.opened_file(name, DIRECT_FLAGS)?),
+            false => None,
+        };
+        if let Some(direct) = &direct
+            && !is_same(&fstat(direct)?, &fstat(&buffered)?)
+        {
+            return Err(io::Error::other("another file was put in its place meanwhile"));
+        }
+        let folder = Arc::clone(&self.opened);
+        Ok(Box::new(FolderFile { folder, name: name.to_owned(), buffered, direct }))
     }
 }
 
 impl Disk for Folder {
     fn lock(&self, claim: Claim) -> io::Result<Box<dyn Send + Sync>> {
-        let path = self.path.join(LOCK_NAME);
-        let (file, locked) = match claim {
-            Claim::Write => {
-                let mut options = OpenOptions::new();
-                options.create(true).truncate(false).write(true).mode(FILE_MODE);
-                let file = options.open(path)?;
-                let locked = file.try_lock();
-                (file, locked)
-            }
-            Claim::Read => {
-                let file = File::open(path)?;
-                let locked = file.try_lock_shared();
-                (file, locked)
-            }
-        };
-        match locked {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        // Opened again: a lock belongs to one opening, and this one ends with its guard.
+        let opened = File::from(openat(&self.opened, ".", FOLDER_FLAGS, Mode::empty())?);
+        lock(&opened, claim)?;
+        Ok(Box::new(opened))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
+        for entry in Dir::read_from(&self.opened)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
         }
         Ok(names)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let mut options = OpenOptions::new();
-        self.file(name, options.read(true).write(true).create_new(true).mode(FILE_MODE))
+        let file = self.opened_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
+        self.file(name, file, Claim::Write).inspect_err(|_| {
+            // It would be in the way of the next attempt.
+            let _ = self.remove(name);
+        })
     }
 
     fn open(&self, name: &str, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
-        self.file(name, OpenOptions::new().read(true).write(claim == Claim::Write))
+        let flags = if claim == Claim::Write { OFlags::RDWR } else { OFlags::RDONLY };
+        self.file(name, self.opened_file(name, flags)?, claim)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
+        Ok(unlinkat(&self.opened, name, AtFlags::empty())?)
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        self.opened.sync_all()
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        let lost = |how: &str| {
+            let path = self.path.display();
+            lost(format!(
+                "the data folder {path} was {how} while it was in use; start the central again on \
+                 the folder where it is now, or on a good copy"
+            ))
+        };
+        match stat(&self.path) {
+            Ok(found) if is_same(&found, &fstat(&self.opened)?) => Ok(()),
+            Ok(_) => Err(lost("replaced by another")),
+            Err(Errno::NOENT | Errno::NOTDIR) => Err(lost("moved or removed")),
+            // It does not say where the folder is.
+            Err(_) => Ok(()),
+        }
     }
 
     fn write_mode(&self) -> &'static str {
         if self.direct { "direct" } else { "buffered, fdatasync" }
+    }
+}
+
+impl FolderFile {
+    /// That it still has a name: otherwise it is gone once it is closed, with what was written.
+    fn expect_name(&self) -> io::Result<()> {
+        if fstat(&self.buffered)?.st_nlink > 0 { Ok(()) } else { Err(self.lost("removed")) }
+    }
+
+    fn lost(&self, how: &str) -> io::Error {
+        let name = &self.name;
+        lost(format!(
+            "{name} was {how} while it was in use; put it back, or go on with a good copy of the \
+             data folder"
+        ))
     }
 }
 
@@ -132,14 +189,16 @@ impl DiskFile for FolderFile {
     }
 
     fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize> {
-        match &self.direct {
-            Some(direct) => direct.write_at(blocks, offset),
+        let written = match &self.direct {
+            Some(direct) => direct.write_at(blocks, offset)?,
             None => {
                 let written = self.buffered.write_at(blocks, offset)?;
                 self.buffered.sync_data()?;
-                Ok(written)
+                written
             }
-        }
+        };
+        self.expect_name()?;
+        Ok(written)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
@@ -153,6 +212,41 @@ impl DiskFile for FolderFile {
 
     fn sync(&self) -> io::Result<()> {
         self.buffered.sync_data()
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        match statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if is_same(&found, &fstat(&self.buffered)?) => Ok(()),
+            Ok(_) => Err(self.lost("replaced by another file")),
+            Err(Errno::NOENT) => Err(self.lost("moved or removed")),
+            // It does not say where the file is.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn lost(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, what)
+}
+
+fn is_same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// Locks what was opened, for as long as it is.
+fn lock(opened: &File, claim: Claim) -> io::Result<()> {
+    let operation = match claim {
+        Claim::Write => FlockOperation::NonBlockingLockExclusive,
+        Claim::Read => FlockOperation::NonBlockingLockShared,
+    };
+    flock(opened, operation).map_err(lock_error)
+}
+
+/// Network file systems refuse to lock, each with another number.
+fn lock_error(errno: Errno) -> io::Error {
+    match errno {
+        Errno::WOULDBLOCK | Errno::INTR => errno.into(),
+        _ => io::Error::new(io::ErrorKind::Unsupported, errno),
     }
 }
 
@@ -176,29 +270,33 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the file system at `path` takes direct writes: it is asked, with a file that is removed.
-fn direct_writes_work(path: &Path) -> io::Result<bool> {
+/// Whether the file system of a folder takes direct writes: it is asked, with a file that is
+/// removed.
+fn direct_writes_work(folder: &File) -> io::Result<bool> {
     // The folder is not locked yet: another process may be asking too.
-    let probe = path.join(format!("probe-{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(true).write(true).mode(FILE_MODE);
-    options.open(&probe).and_then(|file| file.set_len(BLOCK_LEN as u64))?;
+    let name = format!("probe-{}", std::process::id());
+    match unlinkat(folder, &name, AtFlags::empty()) {
+        // Of a process of the same number that was killed.
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | FILE_FLAGS;
+    let probe = File::from(openat(folder, &name, flags, FILE_MODE)?);
     let zeros = vec![0_u8; 2 * BLOCK_LEN];
     let aligned = zeros.as_ptr().align_offset(BLOCK_LEN);
     let block = &zeros[aligned..aligned + BLOCK_LEN];
-    let works = open_direct(&probe).is_ok_and(|file| file.write_all_at(block, 0).is_ok());
-    fs::remove_file(&probe)?;
-    Ok(works)
-}
-
-fn open_direct(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::DIRECT | OFlags::DSYNC).bits().cast_signed();
-    OpenOptions::new().write(true).custom_flags(flags).open(path)
+    let asked = probe.set_len(BLOCK_LEN as u64).map(|()| {
+        openat(folder, &name, DIRECT_FLAGS, Mode::empty())
+            .is_ok_and(|direct| File::from(direct).write_all_at(block, 0).is_ok())
+    });
+    unlinkat(folder, &name, AtFlags::empty())?;
+    asked
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Fault;
 
     #[test]
     fn a_folder_has_one_writer_or_many_readers() {
@@ -216,14 +314,97 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_one_writer_or_many_readers_whatever_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, copy) = (dir.path().join("data"), dir.path().join("linked"));
+        let (folder, copy) = (Folder::create(&folder).unwrap(), Folder::create(&copy).unwrap());
+        let writer = folder.create("a").unwrap();
+        fs::hard_link(folder.path.join("a"), copy.path.join("b")).unwrap();
+        for claim in [Claim::Write, Claim::Read] {
+            let refused = copy.open("b", claim).err().map(|error| error.kind());
+            assert_eq!(refused, Some(io::ErrorKind::WouldBlock));
+        }
+        drop(writer);
+        let _readers =
+            [folder.open("a", Claim::Read), copy.open("b", Claim::Read)].map(Result::unwrap);
+        assert!(folder.open("a", Claim::Write).is_err());
+    }
+
+    #[test]
+    fn a_file_system_that_can_not_lock_is_told_from_a_folder_in_use() {
+        for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::BADF, Errno::NOSYS] {
+            let told = Fault::io("locking", "the data folder", lock_error(errno)).to_string();
+            assert!(told.contains("give a folder on a disk of this machine"), "{told}");
+        }
+        assert_eq!(lock_error(Errno::WOULDBLOCK).kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_folder_is_the_one_opened_whatever_becomes_of_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("data"), dir.path().join("moved"));
+        let folder = Folder::create(&path).unwrap();
+        let found = |folder: &Folder| folder.check_place().map_err(|error| error.to_string());
+        assert_eq!(found(&folder), Ok(()));
+        fs::rename(&path, &moved).unwrap();
+        assert!(found(&folder).unwrap_err().contains("was moved or removed"));
+        fs::create_dir(&path).unwrap();
+        assert!(found(&folder).unwrap_err().contains("was replaced by another"));
+        let file = folder.create("a").unwrap();
+        file.check_place().unwrap();
+        assert!(moved.join("a").exists() && !path.join("a").exists());
+        folder.sync_names().unwrap();
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&moved, &path).unwrap();
+        assert_eq!(found(&folder), Ok(()));
+    }
+
+    #[test]
+    fn a_file_counts_as_long_as_its_name_leads_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::create(dir.path()).unwrap();
+        let (file, path) = (folder.create("a").unwrap(), dir.path().join("a"));
+        let place = |file: &dyn DiskFile| file.check_place().map_err(|error| error.to_string());
+        let write = |file: &dyn DiskFile| file.write_durable(0, aligned(&[1; 2 * BLOCK_LEN]));
+        write(&*file).unwrap();
+        fs::rename(&path, dir.path().join("b")).unwrap();
+        assert!(place(&*file).unwrap_err().contains("a was moved or removed"));
+        fs::write(&path, "").unwrap();
+        assert!(place(&*file).unwrap_err().contains("a was replaced by another file"));
+        fs::rename(dir.path().join("b"), &path).unwrap();
+        place(&*file).unwrap();
+        fs::remove_file(&path).unwrap();
+        let refused = write(&*file).unwrap_err().to_string();
+        assert!(refused.contains("a was removed while it was in use"), "{refused}");
+    }
+
+    #[test]
+    fn what_stands_under_the_name_of_the_probe_is_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mine, data) = (dir.path().join("mine"), dir.path().join("data"));
+        fs::write(&mine, "mine").unwrap();
+        fs::create_dir(&data).unwrap();
+        let probe = data.join(format!("probe-{}", std::process::id()));
+        std::os::unix::fs::symlink(&mine, &probe).unwrap();
+        let folder = Folder::create(&data).unwrap();
+        assert_eq!(fs::read(&mine).unwrap(), b"mine");
+        assert!(folder.names().unwrap().is_empty());
+    }
+
+    /// A block of a buffer of two, placed in memory as durable writes need it.
+    fn aligned(buffer: &[u8; 2 * BLOCK_LEN]) -> &[u8] {
+        let start = buffer.as_ptr().align_offset(BLOCK_LEN);
+        &buffer[start..start + BLOCK_LEN]
+    }
+
+    #[test]
     fn a_new_file_reads_as_zeros_and_keeps_what_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::create(dir.path()).unwrap();
         let file = folder.create("a").unwrap();
         file.allocate(3 * BLOCK_LEN as u64).unwrap();
-        let buffer = vec![7_u8; 2 * BLOCK_LEN];
-        let aligned = buffer.as_ptr().align_offset(BLOCK_LEN);
-        file.write_durable(BLOCK_LEN as u64, &buffer[aligned..aligned + BLOCK_LEN]).unwrap();
+        file.write_durable(BLOCK_LEN as u64, aligned(&[7; 2 * BLOCK_LEN])).unwrap();
+        drop(file);
         let mut read = vec![1_u8; 3 * BLOCK_LEN];
         folder.open("a", Claim::Read).unwrap().read_at(0, &mut read).unwrap();
         let expected = [[0_u8; BLOCK_LEN], [7; BLOCK_LEN], [0; BLOCK_LEN]].concat();

@@ -37,6 +37,9 @@ struct State {
     fail_reads_from: Option<u64>,
     room: Option<u64>,
     write_len_max: Option<usize>,
+    /// What the system refuses, how often still, and with which error.
+    refused: Option<(Operation, i32, u64)>,
+    moved_away: bool,
 }
 
 type FileId = usize;
@@ -49,6 +52,23 @@ struct File {
     dirty: BTreeSet<usize>,
     /// Dirty sectors that no sync makes durable, unless they are written again.
     forgotten: BTreeSet<usize>,
+}
+
+/// What the system may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Disk::create`].
+    Create,
+    /// [`Disk::open`].
+    Open,
+    /// [`Disk::sync_names`].
+    SyncNames,
+    /// [`DiskFile::allocate`].
+    Allocate,
+    /// [`DiskFile::write_some_at`] and [`DiskFile::write_some_durable`].
+    Write,
+    /// [`DiskFile::sync`].
+    Sync,
 }
 
 /// How operations fail.
@@ -67,6 +87,7 @@ struct Guard(SimulatedDisk);
 
 struct OpenFile {
     disk: SimulatedDisk,
+    name: String,
     id: FileId,
 }
 
@@ -101,10 +122,21 @@ impl SimulatedDisk {
         state.fail_reads_from = Some(state.reads + after);
     }
 
+    /// Has the system refuse an operation with this error, the next `times` times; nothing is done
+    /// then.
+    pub fn refuse(&self, operation: Operation, errno: i32, times: u64) {
+        self.state().refused = Some((operation, errno, times));
+    }
+
     /// Ends all failing. What was not made durable meanwhile still is not.
     pub fn stop_failing(&self) {
         let mut state = self.state();
-        (state.fail_from, state.fail_reads_from) = (None, None);
+        (state.fail_from, state.fail_reads_from, state.refused) = (None, None, None);
+    }
+
+    /// Moves the folder to another path, as somebody might who does not know that it is in use.
+    pub fn move_away(&self) {
+        self.state().moved_away = true;
     }
 
     /// Lets files have at most `bytes` in all from now on.
@@ -163,6 +195,13 @@ impl SimulatedDisk {
         state.durable_names.insert(name.to_owned(), id);
     }
 
+    /// Takes a file's name away, durably, as somebody might who does not know that it is in use.
+    pub fn unlink(&self, name: &str) {
+        let mut state = self.state();
+        state.names.remove(name);
+        state.durable_names.remove(name);
+    }
+
     /// Flips bits of a file, durably.
     ///
     /// # Panics
@@ -190,6 +229,16 @@ impl State {
             self.fail_from = None;
         }
         failure.map(|(_, how)| how)
+    }
+
+    fn ask(&mut self, operation: Operation) -> io::Result<()> {
+        match &mut self.refused {
+            Some((refused, errno, times)) if *refused == operation && *times > 0 => {
+                *times -= 1;
+                Err(io::Error::from_raw_os_error(*errno))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn file(&mut self, id: FileId) -> &mut File {
@@ -291,6 +340,7 @@ impl Disk for SimulatedDisk {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
+        state.ask(Operation::Create)?;
         if state.operate().is_some() {
             return Err(broken());
         }
@@ -300,13 +350,15 @@ impl Disk for SimulatedDisk {
         let id = state.files.len();
         state.files.insert(id, File::default());
         state.names.insert(name.to_owned(), id);
-        Ok(Box::new(OpenFile { disk: self.clone(), id }))
+        Ok(Box::new(OpenFile { disk: self.clone(), name: name.to_owned(), id }))
     }
 
     fn open(&self, name: &str, _claim: Claim) -> io::Result<Box<dyn DiskFile>> {
-        let id = self.state().names.get(name).copied();
+        let mut state = self.state();
+        state.ask(Operation::Open)?;
+        let id = state.names.get(name).copied();
         let id = id.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(OpenFile { disk: self.clone(), id }))
+        Ok(Box::new(OpenFile { disk: self.clone(), name: name.to_owned(), id }))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -320,11 +372,16 @@ impl Disk for SimulatedDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         let mut state = self.state();
+        state.ask(Operation::SyncNames)?;
         if state.operate().is_some() {
             return Err(broken());
         }
         state.durable_names = state.names.clone();
         Ok(())
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        if self.state().moved_away { Err(lost("the folder")) } else { Ok(()) }
     }
 
     fn write_mode(&self) -> &'static str {
@@ -352,19 +409,28 @@ impl DiskFile for OpenFile {
     }
 
     fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.state().write(self.id, offset, bytes, false)
+        let mut state = self.disk.state();
+        state.ask(Operation::Write)?;
+        state.write(self.id, offset, bytes, false)
     }
 
     fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize> {
         assert!(place(offset).is_multiple_of(BLOCK_LEN), "durable writes start at a block");
         assert!(blocks.len().is_multiple_of(BLOCK_LEN), "durable writes are of whole blocks");
         assert!((blocks.as_ptr() as usize).is_multiple_of(BLOCK_LEN), "and aligned in memory");
-        self.disk.state().write(self.id, offset, blocks, true)
+        let mut state = self.disk.state();
+        state.ask(Operation::Write)?;
+        let written = state.write(self.id, offset, blocks, true)?;
+        match state.names.values().any(|id| *id == self.id) {
+            true => Ok(written),
+            false => Err(lost(&self.name)),
+        }
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         let held = self.len()?;
         let mut state = self.disk.state();
+        state.ask(Operation::Allocate)?;
         let most = state.write_len_max.take();
         let zeros = vec![0; place(len.saturating_sub(held))];
         let written = state.write(self.id, held, &zeros, false);
@@ -379,6 +445,7 @@ impl DiskFile for OpenFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.ask(Operation::Sync)?;
         let failure = state.operate();
         let file = state.file(self.id);
         let sectors = 0..file.written.len().div_ceil(SECTOR_LEN);
@@ -389,12 +456,23 @@ impl DiskFile for OpenFile {
         file.sync(sectors);
         Ok(())
     }
+
+    fn check_place(&self) -> io::Result<()> {
+        match self.disk.state().names.get(&self.name) {
+            Some(id) if *id == self.id => Ok(()),
+            _ => Err(lost(&self.name)),
+        }
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.state().locked = false;
     }
+}
+
+fn lost(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{what} is not in its place"))
 }
 
 fn broken() -> io::Error {

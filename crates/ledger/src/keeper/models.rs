@@ -57,6 +57,10 @@ impl Disk for Blank {
         Ok(())
     }
 
+    fn check_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn write_mode(&self) -> &'static str {
         "not at all"
     }
@@ -85,6 +89,10 @@ impl DiskFile for BlankFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn check_place(&self) -> io::Result<()> {
         Ok(())
     }
 }

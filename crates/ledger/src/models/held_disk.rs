@@ -76,6 +76,10 @@ impl Disk for HeldDisk {
         self.disk.sync_names()
     }
 
+    fn check_place(&self) -> io::Result<()> {
+        self.disk.check_place()
+    }
+
     fn write_mode(&self) -> &'static str {
         self.disk.write_mode()
     }
@@ -111,6 +115,10 @@ impl DiskFile for HeldFile {
     fn sync(&self) -> io::Result<()> {
         self.disk.check_held();
         self.file.sync()
+    }
+
+    fn check_place(&self) -> io::Result<()> {
+        self.file.check_place()
     }
 }
 

@@ -96,8 +96,8 @@ fn remedy(error: &io::Error) -> String {
 /// What there is too little of, by what is to be done about it, when that is all that an error
 /// says: it may pass while the process runs.
 ///
-/// To be asked of what was only prepared or read. A record's write or sync that fails, with whatever
-/// error, leaves it unknown what is on disk.
+/// To be asked of what was only prepared or read. A record's write or sync that fails, with
+/// whatever error, leaves it unknown what is on disk.
 pub(crate) fn want_of(error: &io::Error) -> Option<&'static str> {
     match (error.kind(), Errno::from_io_error(error)) {
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {

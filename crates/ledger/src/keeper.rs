@@ -371,8 +371,8 @@ fn fault_of(name: &str, error: &io::Error) -> StoreFault {
 /// What a failure to seal a segment means to the writer, if anything.
 ///
 /// Without room or memory for its index a segment is complete all the same: it is given one when
-/// the ledger is opened next. But a disk that can't read back or write what it should is not written
-/// to.
+/// the ledger is opened next. But a disk that can't read back or write what it should is not
+/// written to.
 pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
     match fault {
         Fault::Io { error, .. } if want_of(&error).is_some() => None,

@@ -22,7 +22,8 @@ use lottery::{
 
 const SEEDS: u64 = 150;
 const STEPS: usize = 250;
-/// Errors of a system that has no memory or descriptors for now, or was interrupted: Linux's numbers.
+/// Errors of a system that has no memory or descriptors for now, or was interrupted: Linux's
+/// numbers.
 const ENOMEM: i32 = 12;
 const EMFILE: i32 = 24;
 const EINTR: i32 = 4;

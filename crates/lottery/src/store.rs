@@ -124,9 +124,9 @@ pub trait Store: Send + Sync {
     /// What each agency of a draw has in it, by number.
     fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>);
 
-    /// Finds whether the store can go on: what it keeps is where it was put, and there is room again
-    /// if there was none. To be asked now and then, so that what happens beside all requests is
-    /// noticed.
+    /// Finds whether the store can go on: what it keeps is where it was put, and there is room
+    /// again if there was none. To be asked now and then, so that what happens beside all requests
+    /// is noticed.
     fn check(&self, done: Done<Result<(), StoreFault>>);
 
     /// The winners of a draw that was made. Blocks while it reads.

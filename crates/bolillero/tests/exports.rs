@@ -5,15 +5,13 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use support::http::{Http, add_operator};
 use support::tools::has_tool;
-use support::{Bets, Central, agency, run, run_well, str, text};
+use support::{Central, drawn, run, run_well, str, text};
 
 /// The version that the gate checks with.
 const PYARROW: &str = "pyarrow==26.0.1";
@@ -33,19 +31,6 @@ for name, column in table.items():
 groups = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
 print(*[field.type for field in file.schema_arrow], groups, len(rows))
 ";
-
-/// A data folder whose draw of five agencies was made; those bets; and where to export to.
-fn drawn(folder: &Path, bets: u32) -> (PathBuf, Bets) {
-    let (data, bets) = (folder.join("data"), Bets::generated(&folder.join("bets"), bets));
-    let more = ["--agencies", "5", "--winning-number", &bets.winning_number];
-    let central = Central::start(&data, "127.0.0.1:0", &more);
-    let agencies = (1..=5).map(|id| agency(id, &central.address, bets.file(id), &[]));
-    for running in agencies.collect::<Vec<_>>() {
-        assert_eq!(running.ended().code, Some(0));
-    }
-    assert_eq!(central.process.terminate().code, Some(0));
-    (data, bets)
-}
 
 /// Python with pyarrow, of the workspace's own.
 fn python() -> PathBuf {
@@ -139,17 +124,6 @@ fn a_file_alone_is_the_one_of_the_folder_and_a_folder_in_use_is_left_alone() {
     assert_eq!(both.status.code(), Some(2));
 }
 
-/// Takes the beginning of an answer, and no more of it for as long as the connection is kept.
-fn begin(http: &Http, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(&http.address).unwrap();
-    stream.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    stream.write_all(http.request("GET", path, "").as_bytes()).unwrap();
-    let mut beginning = [0; 12];
-    stream.read_exact(&mut beginning).unwrap();
-    assert_eq!(&beginning, b"HTTP/1.1 200");
-    stream
-}
-
 #[test]
 fn exports_that_are_taken_slowly_hold_up_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
@@ -160,7 +134,7 @@ fn exports_that_are_taken_slowly_hold_up_nothing_else() {
     let mut central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
     let eva = Http::of(&mut central).by_token(&token);
     let path = "/api/v1/draws/1/bets.csv";
-    let slow = [begin(&eva, path), begin(&eva, path)];
+    let slow = [eva.begin(path), eva.begin(path)];
     let refused = eva.ask("GET", path, "");
     assert_eq!((refused.status, refused.json()["title"].as_str()), (503, Some("Too many exports")));
     for path in ["settlement", "winners?limit=1", "bets?limit=1&document=1"] {

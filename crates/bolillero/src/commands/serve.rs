@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use central::limits::TURNED_AWAY_MAX;
-use central::{Central, ClientHeader, Clock, Limits, Mode, Network, Options, Origin, Proxies};
+use central::{
+    Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, Options, Origin, Proxies,
+};
 use clap::Args;
 use ledger::Ledger;
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
@@ -235,7 +237,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         signals::hangups()
     });
     let hangups = hangups.context("can't take signals")?;
-    allow_connections(options.limits.connections_max);
+    let over_http = settings.http.as_ref().map_or(0, |_| HttpLimits::default().connections_max);
+    allow_connections(options.limits.connections_max.saturating_add(over_http));
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
     let http = match &settings.http {

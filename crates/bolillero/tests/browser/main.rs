@@ -14,6 +14,7 @@ mod keyboard;
 mod setting;
 
 use console::{Console, Look};
+use rustix::process::Signal;
 use serde_json::json;
 use setting::{PASSWORD, Setting};
 use support::{agency, run_well, str};
@@ -128,6 +129,30 @@ async fn a_day_of_the_lottery_by_the_console() {
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     let audit = run_well(&["audit", "--data", str(&data)]);
     assert!(audit.contains("operator eva: entered a number for draw 1"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: cargo xtask browser"]
+async fn a_board_that_hears_nothing_says_since_when_until_it_hears_again() {
+    let Setting { central, http, folder: _folder, .. } = Setting::start(5);
+    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
+    ana.log_in("ana", PASSWORD).await;
+    ana.go("/draws").await;
+    ana.fill("name", "Quiniela nocturna").await;
+    ana.fill("agencies", "1-5").await;
+    ana.press("Anunciar").await;
+    ana.sees("Abrir la venta").await;
+    ana.go("/").await;
+    ana.sees_change_of(".clock").await;
+    // The connection stays open, and nothing comes by it.
+    central.process.signal(Signal::STOP);
+    ana.sees("lo que se ve no se actualiza desde las").await;
+    assert_eq!(ana.text_of("#stale time").await, ana.text_of(".clock").await);
+    ana.shoot("board-stale").await;
+    central.process.signal(Signal::CONT);
+    ana.sees_change_of(".clock").await;
+    assert_eq!(ana.tells("return document.getElementById('stale').hidden").await, json!(true));
+    ana.close().await;
 }
 
 /// A number as it is written in Argentina.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Central, run_well, str, with_input};
+use super::{Central, PATIENCE, run_well, str, with_input};
 
 /// The central's HTTP, and what is shown to be let in.
 pub struct Http {
@@ -67,6 +67,11 @@ impl Http {
         Self { credentials, ..nobody }
     }
 
+    /// What is shown to be let in, as lines of a request's head.
+    pub fn credentials(&self) -> &[String] {
+        &self.credentials
+    }
+
     /// The bytes of a request, for who does not wait for the answer.
     pub fn request(&self, method: &str, path: &str, body: &str) -> String {
         let mut head = vec![
@@ -78,6 +83,17 @@ impl Http {
         ];
         head.extend(self.credentials.iter().cloned());
         format!("{}\r\n\r\n{body}", head.join("\r\n"))
+    }
+
+    /// Takes the beginning of an answer, and no more of it for as long as the connection is kept.
+    pub fn begin(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(self.request("GET", path, "").as_bytes()).unwrap();
+        let mut beginning = [0; 12];
+        stream.read_exact(&mut beginning).unwrap();
+        assert_eq!(&beginning, b"HTTP/1.1 200");
+        stream
     }
 
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {

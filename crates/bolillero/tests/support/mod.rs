@@ -275,6 +275,19 @@ impl Bets {
     }
 }
 
+/// A data folder whose draw of five agencies was made, and those bets.
+pub fn drawn(folder: &Path, bets: u32) -> (PathBuf, Bets) {
+    let (data, bets) = (folder.join("data"), Bets::generated(&folder.join("bets"), bets));
+    let more = ["--agencies", "5", "--winning-number", &bets.winning_number];
+    let central = Central::start(&data, "127.0.0.1:0", &more);
+    let agencies = (1..=5).map(|id| agency(id, &central.address, bets.file(id), &[]));
+    for running in agencies.collect::<Vec<_>>() {
+        assert_eq!(running.ended().code, Some(0));
+    }
+    assert_eq!(central.process.terminate().code, Some(0));
+    (data, bets)
+}
+
 /// What the ledger of one draw holds, by agency: each bet as a line of a file, sorted.
 pub fn exported(data: &Path) -> BTreeMap<u32, Vec<String>> {
     exported_by(&["export", "--data", str(data)])

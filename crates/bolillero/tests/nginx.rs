@@ -1,0 +1,183 @@
+//! A real central behind a real nginx, set up as `deploy/` has it. Left out where Debian's nginx or
+//! curl is missing.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::http::{Http, add_operator};
+use support::tools::{has_curl, has_tool};
+use support::{Central, PATIENCE, drawn, free_address, run_well, str, text};
+
+const NAME: &str = "lottery.example";
+
+/// Sent on at once, the first event is there within this; gathered by nginx, they come together,
+/// after several seconds.
+const WITHOUT_DELAY: Duration = Duration::from_millis(900);
+
+/// A running nginx, as `deploy/nginx.conf` but for addresses and the certificate. Killed when
+/// dropped.
+struct Nginx {
+    process: Child,
+    folder: PathBuf,
+    port: String,
+}
+
+impl Nginx {
+    fn start(folder: &Path, port: &str, central: &str) -> Self {
+        let pki = folder.join("pki");
+        run_well(&["pki", "--dir", str(&pki), "init"]);
+        run_well(&["pki", "--dir", str(&pki), "central", NAME]);
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/nginx.conf");
+        let mut server = fs::read_to_string(example).unwrap();
+        for (there, here) in [
+            ("listen 443", &*format!("listen 127.0.0.1:{port}")),
+            ("/etc/nginx/lottery.example.crt", str(&pki.join("central.crt"))),
+            ("/etc/nginx/lottery.example.key", str(&pki.join("central.key"))),
+            ("127.0.0.1:8080", central),
+        ] {
+            assert!(server.contains(there), "{there}: {server}");
+            server = server.replace(there, here);
+        }
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let temporary = temporary.map(|it| format!("{it}_temp_path {it};"));
+        // What an installed nginx says besides, for one that writes in this folder only.
+        let config = format!(
+            "daemon off; master_process off; pid pid; error_log error.log;\n\
+             events {{}}\n\
+             http {{ access_log off; {}\n{server} }}\n",
+            temporary.join(" ")
+        );
+        fs::write(folder.join("nginx.conf"), config).unwrap();
+        let mut command = Command::new("nginx");
+        command.args(["-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]);
+        let log = fs::File::create(folder.join("nginx.log")).unwrap();
+        let process = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+        let nginx = Self { process, folder: folder.to_owned(), port: port.to_owned() };
+        nginx.listens();
+        nginx
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "nginx tells nobody when it listens")]
+    fn listens(&self) {
+        let start = Instant::now();
+        while self.asked("127.0.0.9", &["/login"]).is_none() {
+            let log = fs::read_to_string(self.folder.join("nginx.log")).unwrap();
+            assert!(start.elapsed() < PATIENCE, "nginx does not listen: {log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A request from this address of the loopback; the path first, then what curl is told.
+    fn curl(&self, from: &str, asked: &[&str]) -> Command {
+        let mut curl = Command::new("curl");
+        let resolve = format!("{NAME}:{}:127.0.0.1", self.port);
+        curl.args(["--silent", "--no-buffer", "--interface", from, "--resolve", &resolve]);
+        curl.args(["--cacert", str(&self.folder.join("pki/ca.crt"))]);
+        curl.arg(format!("https://{NAME}:{}{}", self.port, asked[0])).args(&asked[1..]);
+        curl
+    }
+
+    /// The status of the answer; none when there is none.
+    fn asked(&self, from: &str, asked: &[&str]) -> Option<u16> {
+        let mut curl = self.curl(from, asked);
+        let output = curl.args(["--output", "/dev/null", "--write-out", "%{http_code}"]).output();
+        text(&output.unwrap().stdout).parse().ok().filter(|status| *status != 0)
+    }
+
+    fn log_in(&self, from: &str, password: &str, more: &[&str]) -> Option<u16> {
+        let body = format!("{{\"name\": \"eva\", \"password\": \"{password}\"}}");
+        let asked = ["/api/v1/session", "--header", "Content-Type: application/json"];
+        self.asked(from, &[&asked[..], &["--data", &body], more].concat())
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_example_of_nginx_serves_operators_as_if_it_was_not_there() {
+    if !(has_tool(&["nginx", "-v"], "nginx") && has_curl()) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // More than nginx keeps in memory.
+    let (data, _) = drawn(folder.path(), 100_000);
+    add_operator(&data, "eva", "auditor");
+    let port = free_address().rsplit_once(':').unwrap().1.to_owned();
+    let origin = format!("https://{NAME}:{port}");
+    let reached = ["--http", "127.0.0.1:0", "--http-origin", &origin];
+    let trusted = ["--http-trusted-proxies", "127.0.0.1"];
+    let header = ["--http-client-header", "x-forwarded-for"];
+    let args = [&reached[..], &trusted, &header].concat();
+    let mut central = Central::start(&data, "127.0.0.1:0", &args);
+    let http = Http::of(&mut central);
+    let nginx = Nginx::start(folder.path(), &port, &http.address);
+    let jar = str(&folder.path().join("jar")).to_owned();
+
+    tells_clients_apart(&nginx, &mut central);
+    assert_eq!(
+        nginx.log_in("127.0.0.3", "the password of eva", &["--cookie-jar", &jar]),
+        Some(200)
+    );
+    sends_the_board_on_at_once(&nginx, &jar);
+    lets_a_slow_reader_take_all(&nginx, &jar, &http.log_in("eva"));
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(nginx.asked("127.0.0.3", &[path]), Some(404), "{path}");
+    }
+    let ended = central.process.terminate();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+}
+
+fn tells_clients_apart(nginx: &Nginx, central: &mut Central) {
+    for at in 0..5 {
+        let forged = format!("X-Forwarded-For: 203.0.113.{at}");
+        assert_eq!(nginx.log_in("127.0.0.2", "a wrong one", &["--header", &forged]), Some(401));
+        let told = central.process.wait_for("action: ingresar | result: fail");
+        assert!(told.contains("ip: 127.0.0.2"), "{told}");
+    }
+    assert_eq!(nginx.log_in("127.0.0.2", "the password of eva", &[]), Some(429));
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
+fn sends_the_board_on_at_once(nginx: &Nginx, jar: &str) {
+    // A busy machine may be slow once; what is gathered is late each time.
+    let took = (0..5).map(|_| {
+        let begun = Instant::now();
+        let mut curl = nginx.curl("127.0.0.3", &["/board/events", "--cookie", jar]);
+        let mut watching = curl.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+        let first = lines.map_while(Result::ok).find(|line| line == "event: board");
+        let took = begun.elapsed();
+        watching.kill().unwrap();
+        watching.wait().unwrap();
+        assert!(first.is_some(), "the board ended");
+        took
+    });
+    let soonest = took.min().unwrap();
+    assert!(soonest < WITHOUT_DELAY, "{soonest:?}");
+}
+
+fn lets_a_slow_reader_take_all(nginx: &Nginx, jar: &str, direct: &Http) {
+    let path = "/api/v1/draws/1/bets.csv";
+    let slowly = ["--cookie", jar, "--limit-rate", "3M", "--fail"];
+    let slow = nginx.curl("127.0.0.3", &[&[path], &slowly[..]].concat()).output().unwrap();
+    assert!(slow.status.success(), "{:?}: {}", slow.status, slow.stdout.len());
+    let url = format!("http://{}{path}", direct.address);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--fail", &url]);
+    curl.args(direct.credentials().iter().flat_map(|line| ["--header", line]));
+    let whole = curl.output().unwrap();
+    assert!(whole.status.success() && whole.stdout.len() > 1_000_000, "{whole:?}");
+    assert!(slow.stdout == whole.stdout, "{} of {}", slow.stdout.len(), whole.stdout.len());
+}

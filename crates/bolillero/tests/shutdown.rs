@@ -1,0 +1,68 @@
+//! The end of a real central that was told to end, whoever is connected to it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use support::http::{Http, add_operator};
+use support::{Central, drawn, run_well, str};
+
+/// Far below what a request that does not come to its end is waited for.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// A connection on which these bytes were sent, and nothing else will be.
+fn begun(address: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
+fn nothing_that_is_half_sent_and_nobody_who_is_slow_holds_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    // More bytes than systems keep of what is not read.
+    let (data, _) = drawn(folder.path(), 300_000);
+    add_operator(&data, "eva", "auditor");
+    let pki = folder.path().join("pki");
+    run_well(&["pki", "--dir", str(&pki), "init"]);
+    run_well(&["pki", "--dir", str(&pki), "central", "127.0.0.1"]);
+    let files = ["central.crt", "central.key", "ca.crt"].map(|file| pki.join(file));
+    let [crt, key, ca] = files.each_ref().map(|file| str(file));
+    let tls = ["--tls-cert", crt, "--tls-key", key, "--tls-agencies-ca", ca];
+    // Were anything waited for, it would be for longer than the test is patient.
+    let more =
+        ["--tls-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--shutdown-time-max", "2m"];
+    let mut central = Central::start(&data, "127.0.0.1:0", &[&more[..], &tls].concat());
+    let tls_address = central.process.wait_for("tls: true");
+    let tls_address = tls_address.split("direccion: ").nth(1).unwrap().split(' ').next().unwrap();
+    let http = Http::of(&mut central);
+    let eva = http.log_in("eva");
+
+    let login = http.request("POST", "/api/v1/session", "{\"name\": \"eva\"}");
+    let (half_head, half_body) = (&login.as_bytes()[..30], &login.as_bytes()[..login.len() - 5]);
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        open.push(begun(&http.address, half_head));
+        open.push(begun(&http.address, half_body));
+        open.push(eva.begin("/board/events"));
+        // The head of a batch, and of a handshake.
+        open.push(begun(&central.address, &[0, 12, 0, 100]));
+        open.push(begun(tls_address, &[22, 3, 1, 2, 0]));
+        open.push(begun(tls_address, b""));
+    }
+    open.push(eva.begin("/api/v1/draws/1/bets.csv"));
+    // Answered after what was sent before.
+    assert_eq!(eva.ask("GET", "/api/v1/draws", "").status, 200);
+
+    let begun = Instant::now();
+    let ended = central.process.terminate();
+    let took = begun.elapsed();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert!(took < AT_ONCE, "{took:?}: {:#?}", ended.log);
+    drop(open);
+}

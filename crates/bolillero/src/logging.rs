@@ -1,14 +1,15 @@
 //! Log lines: the course's text form, or JSON lines.
 //!
-//! `2024-08-21 22:11:15 INFO     action: apuesta_recibida | result: success | cantidad: 93`: local
-//! time, the level padded to eight, then the event's fields in their order. Lines go to standard
-//! error. The central's go through a queue (see [`crate::log_queue`]), so that whoever does not
+//! `2024-08-21 22:11:15-03:00 INFO     action: apuesta_recibida | result: success | cantidad: 93`: the
+//! time with its offset from UTC (the central's in the lottery's zone, others' in the machine's), the
+//! level padded to eight, then the event's fields in their order. Lines go to standard error. The central's go through a queue (see [`crate::log_queue`]), so that whoever does not
 //! read them delays nobody.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
+use central::Zone;
 use clap::ValueEnum;
 use indicatif::MultiProgress;
 use jiff::Timestamp;
@@ -50,24 +51,28 @@ pub(crate) enum LogLevel {
 
 /// Logs through a queue that never blocks. Lines still queued are written when what it gives is
 /// dropped.
-pub(crate) fn start_queued(format: LogFormat, level: LogLevel) -> anyhow::Result<Written> {
+pub(crate) fn start_queued(
+    format: LogFormat,
+    level: LogLevel,
+    zone: Zone,
+) -> anyhow::Result<Written> {
     let (queue, written) = LogQueue::start(io::stderr())?;
-    start(format, level, move || queue.clone());
+    start(format, level, zone.rules(), move || queue.clone());
     Ok(written)
 }
 
 /// Logs straight to standard error, above the bars if some are shown.
 pub(crate) fn start_above(bars: MultiProgress, format: LogFormat, level: LogLevel) {
-    start(format, level, move || AboveBars(bars.clone()));
+    start(format, level, TimeZone::system(), move || AboveBars(bars.clone()));
 }
 
-fn start<W>(format: LogFormat, level: LogLevel, writer: W)
+fn start<W>(format: LogFormat, level: LogLevel, zone: TimeZone, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let builder = tracing_subscriber::fmt().with_max_level(level.as_level()).with_writer(writer);
     match format {
-        LogFormat::Text => builder.event_format(CourseLines { zone: TimeZone::system() }).init(),
+        LogFormat::Text => builder.event_format(CourseLines { zone }).init(),
         LogFormat::Json => builder.event_format(JsonLines).init(),
     }
 }
@@ -120,7 +125,7 @@ where
             Level::INFO => "INFO",
             Level::DEBUG | Level::TRACE => "DEBUG",
         };
-        write!(writer, "{} {level:<8} ", time.strftime("%Y-%m-%d %H:%M:%S"))?;
+        write!(writer, "{} {level:<8} ", time.strftime("%Y-%m-%d %H:%M:%S%:z"))?;
         let mut fields = TextFields { writer: &mut writer, first: true, result: Ok(()) };
         event.record(&mut fields);
         fields.result?;
@@ -262,8 +267,8 @@ mod tests {
     #[test]
     fn a_text_line_is_the_courses() {
         let line = logged(CourseLines { zone: TimeZone::UTC }, bets_received);
-        let (time, rest) = line.split_at(19);
-        assert!(time.parse::<jiff::civil::DateTime>().is_ok(), "{line}");
+        let (time, rest) = line.split_at(25);
+        assert!(time.parse::<Timestamp>().is_ok() && time.ends_with("+00:00"), "{line}");
         assert_eq!(rest, " INFO     action: apuesta_recibida | result: success | cantidad: 93\n");
     }
 

@@ -177,6 +177,31 @@ fn settings_come_from_flags_then_environment_then_file() {
 }
 
 #[test]
+fn the_lotterys_time_zone_is_told_at_the_start_whatever_the_machine_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "1"];
+    for (machine, given, told) in [
+        ("America/Argentina/Buenos Aires", &[][..], "zona: America/Argentina/Buenos_Aires"),
+        ("", &["--time-zone", "europe/madrid"], "zona: Europe/Madrid | desfase: UTC+"),
+    ] {
+        let mut command = bolillero();
+        command.args(serve).args(given).arg("--data").arg(folder.path().join("data"));
+        let mut child = command.env("TZ", machine).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("action: zona_horaria")).unwrap();
+        assert!(line.contains(told), "{line}");
+        let offset = line.split("desfase: UTC").nth(1).unwrap();
+        // The line itself has its time in that zone.
+        let hours = format!("{:+03}:00 INFO", offset.parse::<i32>().unwrap());
+        assert!(line.contains(&hours), "{line}: {hours}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let wrong = [&serve[..], &["--data", "x", "--time-zone", "Buenos Aires"]].concat();
+    refused(&wrong, 2, &["--time-zone", "'Buenos Aires'", "America/Argentina/Buenos_Aires"]);
+}
+
+#[test]
 fn an_agency_takes_its_settings_from_all_three_places_too() {
     let folder = tempfile::tempdir().unwrap();
     let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,5\n");

@@ -10,6 +10,7 @@
 //! metrics     what is counted while agencies are served
 //! limits      every named limit
 //! clock       where the time comes from
+//! zone        the lottery's time zone, in which people read and type times
 //! ```
 //!
 //! Invariants:
@@ -31,6 +32,7 @@ mod options;
 mod places;
 mod service;
 mod tcp;
+mod zone;
 
 pub use central::{Central, ServeError};
 pub use clock::Clock;
@@ -46,3 +48,4 @@ pub use service::{
     Service, WinnersError, unnamed_draw,
 };
 pub use tcp::{Listeners, Listening, translate};
+pub use zone::{UnknownZone, Zone};

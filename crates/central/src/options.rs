@@ -5,6 +5,7 @@ use std::time::Duration;
 use lottery::DrawTerms;
 
 use crate::limits::Limits;
+use crate::zone::Zone;
 
 /// What a central is started with.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Options {
     pub mode: Mode,
     /// The longest that a GET_WINNERS waits for the draw. Zero: it is answered at once.
     pub winners_wait: Duration,
+    /// Where people read and type times.
+    pub zone: Zone,
     /// See [`Limits`].
     pub limits: Limits,
 }

@@ -45,6 +45,7 @@ use crate::clock::Clock;
 use crate::limits::{DRAW_RETRY_TIME, LimitsError, STORE_CHECK_TIME};
 use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
+use crate::zone::Zone;
 pub(crate) use answers::Failure;
 use answers::{Outcome, StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
@@ -59,6 +60,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     automatic: Option<Automatic>,
     winners_wait: Duration,
+    zone: Zone,
     /// All the store's draws, by number: only this service opens one.
     draws: RwLock<Vec<Arc<Draw>>>,
     disabled: RwLock<BTreeSet<AgencyId>>,
@@ -160,6 +162,7 @@ impl Service {
             clock,
             automatic,
             winners_wait: options.winners_wait,
+            zone: options.zone,
             draws: RwLock::new(draws),
             disabled: RwLock::new(disabled.collect()),
             registering: tokio::sync::Mutex::default(),
@@ -242,6 +245,11 @@ impl Service {
     /// The longest that somebody waits for a draw's winners.
     pub(crate) fn winners_wait(&self) -> Duration {
         self.winners_wait
+    }
+
+    /// Where people read and type times.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone
     }
 
     /// Who is connected.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use central::limits::TURNED_AWAY_MAX;
 use central::{
-    Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, Options, Origin, Proxies,
+    Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, Options, Origin, Proxies, Zone,
 };
 use clap::Args;
 use ledger::Ledger;
@@ -160,6 +160,12 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     winners_wait: Option<Span>,
 
+    /// The lottery's time zone, by its name in the tz database: times are read and told in it
+    /// [default: America/Argentina/Buenos_Aires].
+    #[arg(long, env = "BOLILLERO_TIME_ZONE", value_name = "ZONE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+
     /// Batches that an agency may have sent and not yet acknowledged [default: 16].
     #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,7 +235,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let (doors, data) = (settings.doors()?, settings.data()?);
     let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
-    let _written_at_the_end = logging::start_queued(format, level.unwrap_or_default())?;
+    let _written_at_the_end =
+        logging::start_queued(format, level.unwrap_or_default(), options.zone)?;
+    tell_zone(options.zone);
 
     let runtime = Runtime::new().context("can't start the runtime")?;
     let hangups = runtime.block_on(async {
@@ -271,6 +279,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     // Dropped last, it finishes what is under way.
     drop(ledger);
     Ok(served?)
+}
+
+/// When a draw closes must be no surprise.
+fn tell_zone(zone: Zone) {
+    let offset = zone.offset(SystemClock.now());
+    tracing::info!(action = "zona_horaria", result = "success", zona = %zone, desfase = offset);
 }
 
 fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
@@ -417,6 +431,7 @@ impl ServeArgs {
         Ok(Options {
             mode: self.mode()?,
             winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
+            zone: self.zone()?,
             limits,
         })
     }
@@ -435,6 +450,13 @@ impl ServeArgs {
                  which proxies are trusted, and which header they set",
             )),
         }
+    }
+
+    fn zone(&self) -> Result<Zone, Ending> {
+        let named = self.time_zone.as_deref().map(Zone::named).transpose();
+        named
+            .map(Option::unwrap_or_default)
+            .map_err(|unknown| Ending::wrong(format!("--time-zone: {unknown}")))
     }
 
     /// With a number of agencies there is one draw, which goes by itself; without, operators lead

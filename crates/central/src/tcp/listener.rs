@@ -246,6 +246,7 @@ mod tests {
 
     use super::*;
     use crate::options::{Mode, Options};
+    use crate::zone::Zone;
 
     struct StoppedClock;
 
@@ -264,7 +265,7 @@ mod tests {
         };
         let mode = Mode::Automatic { terms, winning_number: 7 };
         let (winners_wait, limits) = (Duration::ZERO, Limits::default());
-        let options = Options { mode, winners_wait, limits };
+        let options = Options { mode, winners_wait, zone: Zone::default(), limits };
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(StoppedClock));
         let service = Service::open(store, clock, &options).await.unwrap();
         let session_limits = options.limits.session().unwrap();

@@ -14,3 +14,4 @@ mod setting;
 #[path = "../tcp/store.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod store;
+mod times;

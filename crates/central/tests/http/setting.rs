@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use central::{
     Central, ClientHeader, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners,
-    Mode, Options, Origin, Proxies, ServeError,
+    Mode, Options, Origin, Proxies, ServeError, Zone,
 };
 use lottery::Timestamp;
 use operators::{Name, OperatorsFile, Password, Role};
@@ -76,6 +76,15 @@ pub(crate) fn add_operator(data: &Path, name: &str, role: Role) {
     OperatorsFile::in_folder(data).change(|people| people.add(name, role, hash)).unwrap();
 }
 
+/// What a central is started with, where it matters to a test.
+#[derive(Default)]
+struct Start {
+    limits: HttpLimits,
+    origin: Option<Origin>,
+    proxies: Option<Proxies>,
+    zone: Zone,
+}
+
 impl Running {
     pub(crate) async fn start() -> Self {
         Self::start_with(HttpLimits::default()).await
@@ -83,25 +92,26 @@ impl Running {
 
     /// Reached by browsers in this way.
     pub(crate) async fn start_at(origin: &str) -> Self {
-        Self::start_as(HttpLimits::default(), Some(origin.parse().unwrap()), None).await
+        Self::start_as(Start { origin: Some(origin.parse().unwrap()), ..Start::default() }).await
     }
 
     pub(crate) async fn start_with(limits: HttpLimits) -> Self {
-        Self::start_as(limits, None, None).await
+        Self::start_as(Start { limits, ..Start::default() }).await
+    }
+
+    pub(crate) async fn start_in(zone: &str) -> Self {
+        Self::start_as(Start { zone: Zone::named(zone).unwrap(), ..Start::default() }).await
     }
 
     /// Behind a proxy on this host, which says by `X-Forwarded-For` who its clients are.
     pub(crate) async fn start_behind_a_proxy(limits: HttpLimits) -> Self {
         let networks = ["127.0.0.1", "10.0.0.0/8"].map(|it| it.parse().unwrap()).to_vec();
-        let proxies = Proxies { networks, header: ClientHeader::XForwardedFor };
-        Self::start_as(limits, None, Some(proxies)).await
+        let proxies = Some(Proxies { networks, header: ClientHeader::XForwardedFor });
+        Self::start_as(Start { limits, proxies, ..Start::default() }).await
     }
 
-    async fn start_as(
-        limits: HttpLimits,
-        origin: Option<Origin>,
-        proxies: Option<Proxies>,
-    ) -> Self {
+    async fn start_as(start: Start) -> Self {
+        let Start { limits, origin, proxies, zone } = start;
         let data = tempfile::tempdir().unwrap();
         for role in Role::ALL {
             add_operator(data.path(), role.as_str(), role);
@@ -110,6 +120,7 @@ impl Running {
         let options = Options {
             mode: Mode::Operated,
             winners_wait: std::time::Duration::ZERO,
+            zone,
             limits: Limits::default(),
         };
         let store = Arc::new(TestStore::default());

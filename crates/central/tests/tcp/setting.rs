@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use central::{
     Central, Clock, Limits, Listeners, Listening, Mode, Options, Presence, ServeError, Service,
+    Zone,
 };
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
 use tokio::net::TcpListener;
@@ -140,6 +141,7 @@ impl Setting {
                 Mode::Automatic { terms, winning_number }
             },
             winners_wait: self.winners_wait,
+            zone: Zone::default(),
             limits: self.limits,
         };
         let store: Arc<dyn Store> = Arc::<TestStore>::clone(store);

@@ -12,7 +12,7 @@ use lottery::{DrawId, DrawState, Timestamp};
 use serde::Deserialize;
 
 use super::frame::{Frame, show};
-use super::language::Language;
+use super::language::Locale;
 use super::part::Part;
 use super::view::DrawView;
 use super::visitor::{Visitor, Watcher};
@@ -198,7 +198,7 @@ fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {
 }
 
 impl BoardView {
-    fn of(board: &Board, shown: &DrawBoard, page: Option<usize>, l: Language) -> Self {
+    fn of(board: &Board, shown: &DrawBoard, page: Option<usize>, l: Locale) -> Self {
         let now = Timestamp(board.at_ms);
         let view = DrawView::of(&shown.status, l);
         let (rows, part) = part_of(shown, page, l);
@@ -227,7 +227,7 @@ impl BoardView {
 }
 
 /// The agencies of a page: all of them, or of so many a part, those to look after first.
-fn part_of(shown: &DrawBoard, page: Option<usize>, l: Language) -> (Vec<Row>, Option<Part>) {
+fn part_of(shown: &DrawBoard, page: Option<usize>, l: Locale) -> (Vec<Row>, Option<Part>) {
     let path = format!("/?draw={}&page=", shown.status.id);
     let (places, part) = Part::of(shown.agencies.len(), page, BOARD_AGENCIES_MAX, &path, l);
     let mut agencies: Vec<_> = shown.agencies.iter().collect();
@@ -238,7 +238,7 @@ fn part_of(shown: &DrawBoard, page: Option<usize>, l: Language) -> (Vec<Row>, Op
 }
 
 impl Row {
-    fn of(agency: &AgencyBoard, l: Language) -> Self {
+    fn of(agency: &AgencyBoard, l: Locale) -> Self {
         let (name, place) = agency.known_as.clone().unzip();
         let (dot, connection) = match agency.connections {
             _ if !agency.enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
@@ -263,7 +263,7 @@ impl Row {
     }
 }
 
-fn countdown(shown: &DrawBoard, now: Timestamp, l: Language) -> String {
+fn countdown(shown: &DrawBoard, now: Timestamp, l: Locale) -> String {
     let Some(operated) = &shown.status.operated else { return String::new() };
     let (until, text) = match shown.status.state {
         DrawState::Announced => (operated.schedule.opens_at, l.t("abre en", "opens in")),
@@ -280,7 +280,7 @@ fn countdown(shown: &DrawBoard, now: Timestamp, l: Language) -> String {
     }
 }
 
-fn alerts(board: &Board, shown: &DrawBoard, l: Language) -> Vec<Alert> {
+fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
     let mut alerts = Vec::new();
     let mut warn = |kind, text: String| alerts.push(Alert { kind, text });
     if let Some(free) = board.disk_low {

@@ -10,7 +10,7 @@ use lottery::{
 use operators::Permission;
 
 use super::frame::{Frame, show, show_as};
-use super::language::{Language, read_time};
+use super::language::{Choice, Locale};
 use super::part::{Asked, Part};
 use super::view::{DrawView, Step, WinnersView, missing, steps};
 use super::visitor::{At, Form, Outcome, Posted, Visitor};
@@ -29,6 +29,9 @@ struct List {
     draws: Vec<DrawView>,
     part: Option<Part>,
     form: Form,
+    /// Of times that clocks show twice.
+    opens_choices: Vec<Choice>,
+    closes_choices: Vec<Choice>,
 }
 
 #[derive(Template)]
@@ -79,7 +82,7 @@ pub(super) async fn announce(
     visitor.must(Permission::RunDraws)?;
     let l = visitor.language;
     let outcome = match announcement(&form, l) {
-        Err(text) => Outcome::wrong(text, form),
+        Err(text) => Outcome::wrong(&text, form),
         Ok(act) => match app.act(&visitor.who, Reason::default(), act).await {
             Ok(Acted::Announced(draw)) => {
                 return Ok(Redirect::to(&format!("/draws/{draw}")).into_response());
@@ -174,7 +177,10 @@ async fn list_with(
     let (places, part) = Part::of(statuses.len(), page, ITEMS_SHOWN_MAX, "/draws?page=", l);
     let shown = statuses.iter().rev().skip(places.start).take(places.len());
     let draws = shown.map(|status| DrawView::of(status, l)).collect();
-    Ok(show_as(status, &List { p: Frame::of(visitor, notice), draws, part, form }))
+    let [opens_choices, closes_choices] =
+        ["opens_at", "closes_at"].map(|name| l.choices(form.get(name)));
+    let p = Frame::of(visitor, notice);
+    Ok(show_as(status, &List { p, draws, part, form, opens_choices, closes_choices }))
 }
 
 async fn page_with(
@@ -238,7 +244,7 @@ async fn found(
 }
 
 /// What a form announces; why it can't, in words.
-fn announcement(form: &Form, l: Language) -> Result<Act, &'static str> {
+fn announcement(form: &Form, l: Locale) -> Result<Act, String> {
     let name = DrawName::new(form.get("name"))
         .map_err(|_| l.t("El nombre tiene de 1 a 64 letras.", "The name has 1 to 64 bytes."))?;
     let agencies = form.get("agencies").parse().map_err(|_| {
@@ -256,10 +262,8 @@ fn announcement(form: &Form, l: Language) -> Result<Act, &'static str> {
                 "The smallest number can't be above the largest.",
             )
         })?;
-    let time = |name| {
-        read_time(form.get(name))
-            .map_err(|_| l.t("Un horario no se entiende.", "A time can't be understood."))
-    };
-    let schedule = Schedule { opens_at: time("opens_at")?, closes_at: time("closes_at")? };
+    let opens_at = l.read_time(form.get("opens_at"), form.get("opens_at_which"))?;
+    let closes_at = l.read_time(form.get("closes_at"), form.get("closes_at_which"))?;
+    let schedule = Schedule { opens_at, closes_at };
     Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
 }

@@ -10,7 +10,7 @@ use operators::{Name, Password};
 use serde::Deserialize;
 
 use super::frame::{Frame, Notice, show, show_as};
-use super::language::{COOKIE, Language};
+use super::language::{COOKIE, Language, Locale};
 use super::refusal;
 use super::visitor::{At, Form, Posted};
 use crate::http::input::InQuery;
@@ -32,8 +32,9 @@ pub(super) struct Back {
     back: Option<String>,
 }
 
-pub(super) async fn form(headers: HeaderMap) -> Response {
-    let p = Frame::of_nobody(Language::of(&headers), "/login", None);
+pub(super) async fn form(State(app): State<App>, headers: HeaderMap) -> Response {
+    let l = Locale::of(&headers, app.service.zone());
+    let p = Frame::of_nobody(l, "/login", None);
     show(&Login { p, name: String::new() })
 }
 
@@ -53,7 +54,8 @@ pub(super) async fn log_in(
     match begun {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
         Err(problem) => {
-            let (l, name) = (Language::of(&headers), form.get("name").to_owned());
+            let l = Locale::of(&headers, app.service.zone());
+            let name = form.get("name").to_owned();
             let notice = Some(Notice::bad(refusal::why(&problem, l)));
             let p = Frame::of_nobody(l, "/login", notice);
             show_as(problem.status(), &Login { p, name })

@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use operators::{Permission, Role};
 
-use super::language::Language;
+use super::language::Locale;
 use super::visitor::Visitor;
 
 /// What is around a page's content.
 pub(super) struct Frame {
-    pub(super) l: Language,
+    pub(super) l: Locale,
     pub(super) who: Option<Shown>,
     pub(super) csrf: String,
     pub(super) path: String,
@@ -57,7 +57,7 @@ impl Frame {
     }
 
     /// Of who is not logged in.
-    pub(super) fn of_nobody(l: Language, path: &str, notice: Option<Notice>) -> Self {
+    pub(super) fn of_nobody(l: Locale, path: &str, notice: Option<Notice>) -> Self {
         Self {
             l,
             who: None,
@@ -115,7 +115,7 @@ pub(super) fn show_as(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// A role, for people.
-pub(super) fn role_name(role: Role, l: Language) -> &'static str {
+pub(super) fn role_name(role: Role, l: Locale) -> &'static str {
     match role {
         Role::Viewer => l.t("observador", "viewer"),
         Role::Operator => l.t("operador", "operator"),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::language::Language;
+use super::language::Locale;
 
 /// Which page of a list.
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ impl Part {
         page: Option<usize>,
         items_max: usize,
         path: &str,
-        l: Language,
+        l: Locale,
     ) -> (Range<usize>, Option<Self>) {
         let pages = count.div_ceil(items_max).max(1);
         let page = page.unwrap_or(1).clamp(1, pages);
@@ -47,13 +47,14 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::console::language::tests::spanish;
 
     #[test]
     fn every_item_is_in_one_part_and_every_part_is_reached() {
         for (count, pages) in [(0, 1), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3)] {
             let mut seen = Vec::new();
             for page in 1..=pages {
-                let (items, part) = Part::of(count, Some(page), 10, "/?page=", Language::Spanish);
+                let (items, part) = Part::of(count, Some(page), 10, "/?page=", spanish());
                 seen.extend(items);
                 let paths = part.map(|it| (it.previous, it.next));
                 let at = |page: usize| Some(format!("/?page={page}"));
@@ -64,9 +65,9 @@ mod tests {
             assert!(seen.into_iter().eq(0..count), "{count}");
         }
         for page in [None, Some(0), Some(1)] {
-            assert_eq!(Part::of(21, page, 10, "", Language::Spanish).0, 0..10);
+            assert_eq!(Part::of(21, page, 10, "", spanish()).0, 0..10);
         }
-        let (items, part) = Part::of(1_234, Some(usize::MAX), 500, "", Language::Spanish);
+        let (items, part) = Part::of(1_234, Some(usize::MAX), 500, "", spanish());
         assert_eq!(
             (items, part.unwrap().text),
             (1_000..1_234, "1.001 a 1.234 de 1.234".to_owned())

@@ -9,7 +9,7 @@ use lottery::{ActError, ProgressError, ReadError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
 use super::frame::{Frame, role_name};
-use super::language::Language;
+use super::language::Locale;
 use super::visitor::Visitor;
 use crate::http::api::BELOW_API;
 use crate::http::problem::{Cause, Problem};
@@ -44,7 +44,7 @@ impl Reader {
     /// The answer; a page in place of the API's words, when it is a refusal.
     pub(in crate::http) fn read(self, app: &App, mut answer: Response) -> Response {
         let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
-        let l = Language::of(&self.headers);
+        let l = Locale::of(&self.headers, app.service.zone());
         let frame = match Visitor::of(app, &self.headers, self.path.clone()) {
             Ok(visitor) => Frame::of(&visitor, None),
             Err(_) => Frame::of_nobody(l, &self.path, None),
@@ -85,7 +85,7 @@ impl Page {
 }
 
 /// Why something was refused.
-pub(super) fn why(problem: &Problem, l: Language) -> String {
+pub(super) fn why(problem: &Problem, l: Locale) -> String {
     let text = match problem.cause() {
         Some(Cause::Permission(permission)) => return not_permitted(*permission, l),
         Some(Cause::Attempts { wait_seconds }) => {
@@ -140,7 +140,7 @@ pub(super) fn why(problem: &Problem, l: Language) -> String {
     text.to_owned()
 }
 
-fn by_status(status: StatusCode, l: Language) -> &'static str {
+fn by_status(status: StatusCode, l: Locale) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => {
             l.t("No hay nada en esta dirección.", "There is nothing at this address.")
@@ -156,14 +156,14 @@ fn by_status(status: StatusCode, l: Language) -> &'static str {
     }
 }
 
-fn unavailable(l: Language) -> &'static str {
+fn unavailable(l: Locale) -> &'static str {
     l.t(
         "La central no pudo leer o guardar lo que hace falta; su registro dice por qué.",
         "The central could not read or store what is needed; its log says why.",
     )
 }
 
-fn not_permitted(permission: Permission, l: Language) -> String {
+fn not_permitted(permission: Permission, l: Locale) -> String {
     let roles = Role::ALL.into_iter().filter(|role| role.may(permission));
     let roles: Vec<_> = roles.map(|role| role_name(role, l)).collect();
     let may = l.t(
@@ -178,11 +178,11 @@ fn not_permitted(permission: Permission, l: Language) -> String {
     }
 }
 
-fn unknown_draw(draw: lottery::DrawId, l: Language) -> String {
+fn unknown_draw(draw: lottery::DrawId, l: Locale) -> String {
     format!("{} {draw}.", l.t("No hay un sorteo", "There is no draw"))
 }
 
-fn password(error: PasswordError, l: Language) -> &'static str {
+fn password(error: PasswordError, l: Locale) -> &'static str {
     match error {
         PasswordError::TooShort => l.t(
             "La contraseña lleva 12 caracteres o más.",
@@ -198,7 +198,7 @@ fn password(error: PasswordError, l: Language) -> &'static str {
     }
 }
 
-fn people(error: &PeopleError, l: Language) -> String {
+fn people(error: &PeopleError, l: Locale) -> String {
     if !l.is_spanish() {
         return sentence(error);
     }
@@ -223,7 +223,7 @@ fn people(error: &PeopleError, l: Language) -> String {
     }
 }
 
-fn progress(error: &ProgressError, l: Language) -> String {
+fn progress(error: &ProgressError, l: Locale) -> String {
     match error {
         ProgressError::UnknownDraw(draw) => unknown_draw(*draw, l),
         ProgressError::UnknownAgency { .. } if !l.is_spanish() => sentence(error),
@@ -234,7 +234,7 @@ fn progress(error: &ProgressError, l: Language) -> String {
     }
 }
 
-fn act(error: &ActError, l: Language) -> String {
+fn act(error: &ActError, l: Locale) -> String {
     if !l.is_spanish() {
         return sentence(error);
     }

@@ -10,7 +10,7 @@ use lottery::{Event, Trace};
 use operators::Permission;
 
 use super::frame::{Frame, show};
-use super::language::Language;
+use super::language::Locale;
 use super::visitor::Visitor;
 use super::words;
 use crate::http::problem::Problem;
@@ -48,7 +48,7 @@ pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Res
 }
 
 impl Row {
-    fn of(trace: &Trace, l: Language) -> Self {
+    fn of(trace: &Trace, l: Locale) -> Self {
         let (who, what) = words::event(&trace.event, l);
         let why = match &trace.event {
             Event::Acted(signed) => signed.why.to_string(),

@@ -2,7 +2,7 @@
 
 use lottery::{DrawState, DrawStatus, Timestamp, Winners};
 
-use super::language::Language;
+use super::language::Locale;
 use super::words;
 
 /// A draw, in words.
@@ -53,7 +53,7 @@ pub(super) struct AgencyWinners {
 }
 
 impl DrawView {
-    pub(super) fn of(status: &DrawStatus, l: Language) -> Self {
+    pub(super) fn of(status: &DrawStatus, l: Locale) -> Self {
         let operated = status.operated.as_ref();
         let schedule = operated.map(|operated| operated.schedule).unwrap_or_default();
         let closing = operated.and_then(|operated| operated.closed.as_ref());
@@ -87,7 +87,7 @@ impl DrawView {
 }
 
 /// The steps of a draw's life, each done, the next, or to come.
-pub(super) fn steps(status: &DrawStatus, l: Language) -> Vec<Step> {
+pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
     let Some(operated) = &status.operated else { return automatic_steps(status, l) };
     let closed_at = operated.closed.as_ref().map(|closing| closing.at);
     let drawn_at = operated.drawn_at;
@@ -107,7 +107,7 @@ pub(super) fn steps(status: &DrawStatus, l: Language) -> Vec<Step> {
     steps.collect()
 }
 
-fn automatic_steps(status: &DrawStatus, l: Language) -> Vec<Step> {
+fn automatic_steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
     let done = match status.state {
         DrawState::Announced => 0,
         DrawState::Open => 1,
@@ -128,7 +128,7 @@ fn class_of(at: usize, done: usize) -> &'static str {
 }
 
 /// Who has not finished, in a sentence; nothing when all have.
-pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Language) -> String {
+pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Locale) -> String {
     if status.all_finished() {
         return String::new();
     }
@@ -149,7 +149,7 @@ impl WinnersView {
         after: u32,
         agencies_max: usize,
         documents_max: usize,
-        l: Language,
+        l: Locale,
     ) -> Self {
         let mut rest = winners.iter().filter(|(agency, _)| agency.0 > after);
         let shown = rest.by_ref().take(agencies_max);

@@ -12,7 +12,7 @@ use operators::Permission;
 use serde::de::DeserializeOwned;
 
 use super::frame::Notice;
-use super::language::Language;
+use super::language::Locale;
 use super::{refusal, words};
 use crate::http::problem::Problem;
 use crate::http::state::App;
@@ -23,7 +23,7 @@ use crate::limits::HTTP_BODY_LEN_MAX;
 #[derive(Clone)]
 pub(super) struct Visitor {
     pub(super) who: Who,
-    pub(super) language: Language,
+    pub(super) language: Locale,
     /// The path and query that they asked for.
     pub(super) path: String,
     pub(super) csrf: String,
@@ -85,7 +85,7 @@ impl Outcome {
         Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
     }
 
-    pub(super) fn refused(problem: &Problem, form: Form, l: Language) -> Self {
+    pub(super) fn refused(problem: &Problem, form: Form, l: Locale) -> Self {
         let notice = Some(Notice::bad(refusal::why(problem, l)));
         Self { status: problem.status(), notice, form }
     }
@@ -95,12 +95,12 @@ impl Visitor {
     /// Who asks with these headers for this path.
     pub(super) fn of(app: &App, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         // Safe here for forms too: those are held against the session's other secret below.
-        Self::known(identify(app, headers, &Method::GET)?, headers, path)
+        Self::known(app, identify(app, headers, &Method::GET)?, headers, path)
     }
 
-    fn known(who: Who, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
+    fn known(app: &App, who: Who, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         let csrf = csrf_token(who.session()?).text();
-        Ok(Self { language: Language::of(headers), path, csrf, who })
+        Ok(Self { language: Locale::of(headers, app.service.zone()), path, csrf, who })
     }
 
     /// Whether they may do that.
@@ -130,7 +130,7 @@ impl FromRequestParts<App> for Watcher {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let watching = identify_watcher(app, &parts.headers)
-            .and_then(|who| Visitor::known(who, &parts.headers, path_of(parts)));
+            .and_then(|who| Visitor::known(app, who, &parts.headers, path_of(parts)));
         watching.map(Self).map_err(turned_away)
     }
 }

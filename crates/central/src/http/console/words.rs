@@ -5,12 +5,12 @@ use std::fmt;
 use lottery::{Act, Acted, Actor, DrawState, DrawStatus, Event};
 
 use super::frame::role_name;
-use super::language::Language;
+use super::language::Locale;
 use crate::http::deed::{Deed, Note, Search};
 use crate::http::state::NOTES_TOPIC;
 
 /// Where a draw is.
-pub(super) fn state(status: &DrawStatus, l: Language) -> &'static str {
+pub(super) fn state(status: &DrawStatus, l: Locale) -> &'static str {
     match status.state {
         DrawState::Announced => l.t("Anunciado", "Announced"),
         DrawState::Open => l.t("Abierto", "Open"),
@@ -32,7 +32,7 @@ pub(super) fn state_class(status: &DrawStatus) -> &'static str {
 }
 
 /// What came of an act.
-pub(super) fn acted(act: &Act, acted: Acted, l: Language) -> &'static str {
+pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
     match (act, acted) {
         (_, Acted::Repeated) => l.t("Ya estaba hecho.", "It was done already."),
         (_, Acted::NumberAwaited) => l.t(
@@ -57,7 +57,7 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Language) -> &'static str {
 }
 
 /// Who did something.
-pub(super) fn actor(by: &Actor, l: Language) -> String {
+pub(super) fn actor(by: &Actor, l: Locale) -> String {
     match by {
         Actor::Clock => l.t("el reloj", "the clock").to_owned(),
         Actor::Operator(name) => name.to_string(),
@@ -65,7 +65,7 @@ pub(super) fn actor(by: &Actor, l: Language) -> String {
 }
 
 /// Who did what, in an event that is no batch.
-pub(super) fn event(event: &Event, l: Language) -> (String, String) {
+pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
     match event {
         Event::DrawOpened { draw, terms } => {
@@ -94,7 +94,7 @@ pub(super) fn event(event: &Event, l: Language) -> (String, String) {
 }
 
 /// An act, without the number that was entered.
-fn act(act: &Act, l: Language) -> String {
+fn act(act: &Act, l: Locale) -> String {
     let of_draw = |what: &str, draw: &lottery::DrawId| format!("{what} {draw}");
     match act {
         Act::Announce { terms, .. } => {
@@ -120,7 +120,7 @@ fn act(act: &Act, l: Language) -> String {
 }
 
 /// A note: the words of its deed, or else those on record.
-fn note(topic: &str, text: &str, l: Language) -> String {
+fn note(topic: &str, text: &str, l: Locale) -> String {
     match Some(text).filter(|_| topic == NOTES_TOPIC).and_then(Note::parse) {
         None => format!("{topic}: {text}"),
         Some(Note { token: None, deed }) => self::deed(&deed, l),
@@ -131,7 +131,7 @@ fn note(topic: &str, text: &str, l: Language) -> String {
     }
 }
 
-fn deed(done: &Deed, l: Language) -> String {
+fn deed(done: &Deed, l: Locale) -> String {
     let to = |spanish, english, name: &str| format!("{} {name}", l.t(spanish, english));
     match done {
         Deed::LogIn => l.t("ingresó", "logged in").to_owned(),

@@ -125,6 +125,7 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it really takes is what is asked")]
 fn that_there_is_room_again_is_told_though_nobody_stores_anything() {
     let folder = tempfile::tempdir().unwrap();
     let segment_len = SEGMENT_LEN.to_string();

@@ -118,6 +118,10 @@ pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
 pub(crate) const EXPORT_PART_LEN: usize = 64 * 1024;
 /// Parts of an export that wait to be sent.
 pub(crate) const EXPORT_PARTS_MAX: usize = 16;
+/// Bytes of an export that are to be taken in a second, on the whole.
+pub(crate) const EXPORT_PACE_MIN: u64 = 100 * 1024;
+/// How often it is looked whether who takes an export still may.
+pub(crate) const EXPORT_LOOK_TIME: Duration = Duration::from_secs(1);
 /// Most items in one page of an answer, and how many there are when nothing was said.
 pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
 /// See [`PAGE_ITEMS_MAX`].
@@ -184,6 +188,8 @@ pub struct HttpLimits {
     pub request_time_max: Duration,
     /// How long what was sent may wait to be taken.
     pub write_time_max: Duration,
+    /// How far an export may be behind the least pace at which it is to be taken.
+    pub export_wait_max: Duration,
 }
 
 impl Default for HttpLimits {
@@ -197,6 +203,7 @@ impl Default for HttpLimits {
             head_time_max: Duration::from_secs(15),
             request_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
+            export_wait_max: Duration::from_secs(30),
         }
     }
 }

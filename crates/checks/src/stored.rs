@@ -207,7 +207,8 @@ fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
         name => Actor::Operator(Label::new(name).expect("a short name")),
     };
     let signed = Signed { by, why: Reason::new("ñ").expect("a short reason"), act };
-    call(ledger, |it, done| it.act(signed, AT, done)).expect("it may be done now")
+    call(ledger, |it, done| it.act(signed, lottery::always_allowed(), AT, done))
+        .expect("it may be done now")
 }
 
 fn led_to_its_opening(ledger: &SteppedLedger) {

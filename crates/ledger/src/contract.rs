@@ -103,10 +103,11 @@ macro_rules! store_by_requests {
             fn act(
                 &self,
                 signed: lottery::Signed,
+                judge: lottery::Judge,
                 at: lottery::Timestamp,
                 done: lottery::Done<Result<lottery::Acted, lottery::ActError>>,
             ) {
-                self.submit(Request::Act(Box::new(signed), at, done));
+                self.submit(Request::Act(Box::new(signed), judge, at, done));
             }
 
             fn roster(

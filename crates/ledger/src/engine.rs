@@ -15,8 +15,8 @@ use lottery::planted::{Bug, planted};
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
     CloseError, Closed, Done, DrawError, DrawId, DrawStatus, DrawTerms, Drawn, Draws, Event,
-    FinishError, Finished, OpenDrawError, ProgressError, Registration, Ruling, Signed, StoreFault,
-    Timestamp,
+    FinishError, Finished, Judge, OpenDrawError, ProgressError, Registration, Ruling, Signed,
+    StoreFault, Timestamp,
 };
 
 use crate::block_buffer::BlockBuffer;
@@ -39,7 +39,7 @@ pub(crate) enum Request {
     Draw(DrawId, u32, Timestamp, Done<Result<Drawn, DrawError>>),
     Draws(Done<Result<Vec<DrawStatus>, StoreFault>>),
     Progress(DrawId, AgencyId, Done<Result<AgencyProgress, ProgressError>>),
-    Act(Box<Signed>, Timestamp, Done<Result<Acted, ActError>>),
+    Act(Box<Signed>, Judge, Timestamp, Done<Result<Acted, ActError>>),
     Roster(Done<Result<Vec<Registration>, StoreFault>>),
     Standings(DrawId, Done<Result<Vec<AgencyStanding>, ProgressError>>),
     Check(Done<Result<(), StoreFault>>),
@@ -56,7 +56,7 @@ impl Request {
             Self::Draw(_, _, _, done) => done(Err(fault.into())),
             Self::Draws(done) => done(Err(fault)),
             Self::Progress(_, _, done) => done(Err(fault.into())),
-            Self::Act(_, _, done) => done(Err(fault.into())),
+            Self::Act(_, _, _, done) => done(Err(fault.into())),
             Self::Roster(done) => done(Err(fault)),
             Self::Standings(_, done) => done(Err(fault.into())),
             Self::Check(done) => done(Err(fault)),
@@ -209,8 +209,8 @@ impl Engine {
                 let progress = self.draws.progress(draw, agency);
                 self.answer_when_durable(progress, done);
             }
-            Request::Act(signed, at, done) => {
-                let ruling = self.draws.decide_act(&signed, at);
+            Request::Act(signed, judge, at, done) => {
+                let ruling = self.draws.decide_act(&signed, judge, at);
                 self.follow(ruling, None, at, done);
             }
             Request::Roster(done) => {

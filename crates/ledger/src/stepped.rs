@@ -151,7 +151,7 @@ mod tests {
     use lottery::{
         ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
         CloseError, Closed, Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished,
-        OpenDrawError, ProgressError, ReadError, Registration, Signed, Store, StoredBatch,
+        Judge, OpenDrawError, ProgressError, ReadError, Registration, Signed, Store, StoredBatch,
         Timestamp, Trace, Winners,
     };
 
@@ -243,8 +243,14 @@ mod tests {
             self.then_turn(|ledger| ledger.scan(draw, visit))
         }
 
-        fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
-            self.then_turn(|ledger| ledger.act(signed, at, done));
+        fn act(
+            &self,
+            signed: Signed,
+            judge: Judge,
+            at: Timestamp,
+            done: Done<Result<Acted, ActError>>,
+        ) {
+            self.then_turn(|ledger| ledger.act(signed, judge, at, done));
         }
 
         fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {

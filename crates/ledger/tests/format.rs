@@ -81,11 +81,11 @@ fn acts_written_now() -> SimulatedDisk {
     for (at, (by, act)) in (1..).zip(acts) {
         let why = Reason::new(if *by == clock { "" } else { "es la hora" }).unwrap();
         let signed = Signed { by: by.clone(), why, act };
-        wait(|done| ledger.act(signed, Timestamp(at), done)).unwrap();
+        wait(|done| ledger.act(signed, lottery::always_allowed(), Timestamp(at), done)).unwrap();
     }
     wait(|done| ledger.draw(draw, 7574, Timestamp(8), done)).unwrap();
     let publish = Signed { by: ana, why: Reason::default(), act: Act::Publish(draw) };
-    wait(|done| ledger.act(publish, Timestamp(9), done)).unwrap();
+    wait(|done| ledger.act(publish, lottery::always_allowed(), Timestamp(9), done)).unwrap();
     disk
 }
 

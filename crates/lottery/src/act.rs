@@ -37,8 +37,27 @@ pub enum TextError {
 pub enum Actor {
     /// The central, because it was time.
     Clock,
-    /// An operator, by name.
+    /// An operator, by name, in person.
     Operator(Label),
+    /// A program, with a token that an operator gave it.
+    Token {
+        /// The operator whose token it is.
+        owner: Label,
+        /// The token's number.
+        number: u32,
+        /// What the token is for.
+        label: Label,
+    },
+}
+
+/// Asked once, when an act is decided: whether whoever wants it may still do it. Runs on the thread
+/// that decides, so it must be short.
+pub type Judge = Box<dyn FnOnce() -> bool + Send>;
+
+/// The judge of acts that need no permission, such as the clock's.
+#[must_use]
+pub fn always_allowed() -> Judge {
+    Box::new(|| true)
 }
 
 /// An act with who did it, and why.
@@ -177,6 +196,12 @@ pub enum ActError {
     /// What only people do.
     #[error("the clock can't do this")]
     NotForTheClock,
+    /// What only people do, in person.
+    #[error("a program can't enter the number; an operator must, in a session")]
+    NotForPrograms,
+    /// The [`Judge`] said no.
+    #[error("whoever asked may not do this any more")]
+    NotAllowed,
     /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -199,6 +224,21 @@ impl Label {
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
         if is_presentable(&text, LABEL_LEN_MAX) { Ok(Self(text)) } else { Err(TextError::Label) }
+    }
+
+    /// The label nearest to a text that may not be one: shortened, and with what a label can't hold
+    /// escaped.
+    #[must_use]
+    pub fn nearest(text: &str) -> Self {
+        let mut nearest = String::new();
+        for c in text.trim().chars() {
+            let shown = if c.is_control() { c.escape_default().to_string() } else { c.into() };
+            if nearest.len() + shown.len() > LABEL_LEN_MAX {
+                break;
+            }
+            nearest += &shown;
+        }
+        Self::new(nearest.trim_end()).unwrap_or_else(|_| Self("-".to_owned()))
     }
 
     /// The text.
@@ -251,6 +291,9 @@ impl fmt::Display for Actor {
         match self {
             Self::Clock => f.write_str("the clock"),
             Self::Operator(name) => name.fmt(f),
+            Self::Token { owner, number, label } => {
+                write!(f, "{owner} with token {number} \"{label}\"")
+            }
         }
     }
 }
@@ -292,6 +335,10 @@ mod tests {
         for bad in ["", " a", "a\tb", &"x".repeat(65)] {
             assert_eq!(Label::new(bad), Err(TextError::Label), "{bad:?}");
         }
+        for (text, nearest) in [("ana", "ana"), (" a\tb ", "a\\tb"), ("  ", "-"), ("", "-")] {
+            assert_eq!(Label::nearest(text).as_str(), nearest, "{text:?}");
+        }
+        assert_eq!(Label::nearest(&"ñ".repeat(40)).as_str(), "ñ".repeat(32));
         assert_eq!(Reason::new("  corte de luz ").unwrap().as_str(), "corte de luz");
         assert!(Reason::new("").unwrap().is_empty());
         for bad in ["a\nb", &"x".repeat(501)] {

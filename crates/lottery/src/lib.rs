@@ -26,8 +26,8 @@ mod store;
 mod winners;
 
 pub use act::{
-    Act, ActError, Acted, Actor, Label, Reason, Registration, Schedule, Signed, TextError,
-    Unfinished,
+    Act, ActError, Acted, Actor, Judge, Label, Reason, Registration, Schedule, Signed, TextError,
+    Unfinished, always_allowed,
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};

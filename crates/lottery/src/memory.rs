@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::act::{ActError, Acted, Registration, Signed};
+use crate::act::{ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms, Timestamp};
 use crate::draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
@@ -97,8 +97,14 @@ impl Store for MemoryStore {
         done(progress);
     }
 
-    fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
-        let acted = self.content().decide(at, |draws| draws.decide_act(&signed, at));
+    fn act(
+        &self,
+        signed: Signed,
+        judge: Judge,
+        at: Timestamp,
+        done: Done<Result<Acted, ActError>>,
+    ) {
+        let acted = self.content().decide(at, |draws| draws.decide_act(&signed, judge, at));
         done(acted);
     }
 

@@ -149,7 +149,11 @@ impl Course {
     }
 
     fn decide_entry(&self, terms: &DrawTerms, by: &Actor, number: u32) -> Result<Acted, ActError> {
-        let Actor::Operator(by) = by else { return Err(ActError::NotForTheClock) };
+        let by = match by {
+            Actor::Operator(by) => by,
+            Actor::Token { .. } => return Err(ActError::NotForPrograms),
+            Actor::Clock => return Err(ActError::NotForTheClock),
+        };
         let range = terms.numbers;
         if !range.contains(number) {
             return Err(ActError::NumberRange { number, range });

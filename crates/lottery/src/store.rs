@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 
 use thiserror::Error;
 
-use crate::act::{ActError, Acted, Registration, Signed};
+use crate::act::{ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
 use crate::bets::{Bets, bets_in};
@@ -115,8 +115,9 @@ pub trait Store: Send + Sync {
         done: Done<Result<AgencyProgress, ProgressError>>,
     );
 
-    /// Puts an act on record, and has it take effect.
-    fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>);
+    /// Puts an act on record, and has it take effect, unless `judge` says no when it is decided:
+    /// after all calls before it, and with nothing in between.
+    fn act(&self, signed: Signed, judge: Judge, at: Timestamp, done: Done<Result<Acted, ActError>>);
 
     /// The agencies that are registered, by number.
     fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>);

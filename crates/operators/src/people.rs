@@ -160,11 +160,18 @@ impl People {
     /// Whom the token with this digest lets in now.
     #[must_use]
     pub fn bearer(&self, digest: &Digest, now_ms: u64) -> Option<Bearer> {
-        let (id, token) = self.tokens.iter().find(|(_, token)| token.digest == *digest)?;
+        let (id, _) = self.tokens.iter().find(|(_, token)| token.digest == *digest)?;
+        self.bearer_of(*id, now_ms)
+    }
+
+    /// Whom the token of this number lets in now.
+    #[must_use]
+    pub fn bearer_of(&self, id: TokenId, now_ms: u64) -> Option<Bearer> {
+        let token = self.tokens.get(&id)?;
         let owner = self.operators.get(&token.owner)?;
         let lets_in = token.is_live(now_ms) && !owner.disabled && owner.role.covers(token.role);
         lets_in.then(|| Bearer {
-            token: *id,
+            token: id,
             label: token.label.clone(),
             name: token.owner.clone(),
             generation: owner.generation,

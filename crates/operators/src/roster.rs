@@ -14,13 +14,19 @@ use crate::people::People;
 pub struct Roster {
     file: OperatorsFile,
     read: Mutex<Option<(Option<Stamp>, Arc<People>)>>,
+    /// The people as a change that is being made leaves them.
+    coming: Mutex<Option<Arc<People>>>,
 }
 
 impl Roster {
     /// Those of a data folder. Nothing is read yet.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self { file: OperatorsFile::in_folder(folder), read: Mutex::default() }
+        Self {
+            file: OperatorsFile::in_folder(folder),
+            read: Mutex::default(),
+            coming: Mutex::default(),
+        }
     }
 
     /// The people now.
@@ -42,22 +48,52 @@ impl Roster {
         Ok(people)
     }
 
-    /// Changes the people, durably. Blocks.
+    /// The people as somebody who acts now is judged by: as they are, and as a change that is being
+    /// made leaves them. Whoever is on record as disabled acts no more, before the file says so.
+    ///
+    /// # Errors
+    /// When the file can't be read. Nobody may do anything then.
+    pub fn judging(&self) -> Result<Vec<Arc<People>>, FileError> {
+        // In this order: a change that is no longer coming is in the file.
+        let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(coming.into_iter().chain([self.people()?]).collect())
+    }
+
+    /// Changes the people, durably, with `record` run once the change is known to be allowed and
+    /// before it is made. Blocks.
     ///
     /// # Errors
     /// See [`OperatorsFile::change`].
     pub fn change<T, E: std::error::Error + 'static>(
         &self,
         change: impl FnOnce(&mut People) -> Result<T, E>,
+        record: impl FnOnce() -> Result<(), E>,
     ) -> Result<T, ChangeError<E>> {
-        self.file.change(change)
+        let mut ours = None;
+        let changed = self.file.change(|people| {
+            let changed = change(people)?;
+            let coming = Arc::new(people.clone());
+            ours = Some(Arc::clone(&coming));
+            self.set_coming(|_| Some(coming));
+            record()?;
+            Ok(changed)
+        });
+        // The next change may have begun: that one's stay.
+        let is_ours = |it: &Arc<People>| ours.as_ref().is_some_and(|ours| Arc::ptr_eq(it, ours));
+        self.set_coming(|coming| coming.filter(|it| !is_ours(it)));
+        changed
+    }
+
+    fn set_coming(&self, next: impl FnOnce(Option<Arc<People>>) -> Option<Arc<People>>) {
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        *coming = next(coming.take());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Name, Password, Role};
+    use crate::{Name, Password, PeopleError, Role};
 
     #[test]
     fn what_others_change_is_seen() {
@@ -78,5 +114,35 @@ mod tests {
 
         std::fs::write(folder.path().join("operators.json"), "{").unwrap();
         assert!(roster.people().is_err());
+        assert!(roster.judging().is_err());
+    }
+
+    #[test]
+    fn whose_disabling_is_being_recorded_is_judged_by_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let roster = Roster::in_folder(folder.path());
+        let names = ["ana", "eva"].map(|name| Name::new(name).unwrap());
+        for name in names.clone() {
+            let hash = Password::given("a long password".to_owned()).hash(&name, [1; 16]).unwrap();
+            let add = |people: &mut People| people.add(name, Role::Admin, hash);
+            roster.change(add, || Ok(())).unwrap();
+        }
+        let [ana, eva] = &names;
+        let allowed = |name| {
+            let all = roster.judging().unwrap();
+            all.iter().all(|people| !people.operator(name).unwrap().disabled)
+        };
+        for recorded in [Err(PeopleError::TooMany), Ok(())] {
+            let is_recorded = recorded.is_ok();
+            let changed = roster.change(
+                |people| people.disable(ana),
+                || {
+                    assert!(!allowed(ana) && allowed(eva));
+                    recorded
+                },
+            );
+            assert_eq!(changed.is_ok(), is_recorded);
+            assert_eq!(allowed(ana), !is_recorded);
+        }
     }
 }

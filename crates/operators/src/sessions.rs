@@ -54,9 +54,9 @@ impl Sessions {
         self.going_on(secret, now).map(|session| &session.user)
     }
 
-    /// Ends one.
-    pub fn end(&mut self, secret: &Secret) {
-        self.by_digest.remove(&secret.digest());
+    /// Ends one, unless it had ended.
+    pub fn end(&mut self, secret: &Secret) -> bool {
+        self.by_digest.remove(&secret.digest()).is_some()
     }
 
     /// Ends all of an operator.
@@ -105,7 +105,8 @@ mod tests {
         sessions.begin(user("ana"), &secret(1), now);
         assert_eq!(sessions.user(&secret(1), now), Some(&user("ana")));
         assert_eq!(sessions.user(&secret(2), now), None);
-        sessions.end(&secret(1));
+        assert!(sessions.end(&secret(1)));
+        assert!(!sessions.end(&secret(1)), "it ends once");
         assert_eq!(sessions.user(&secret(1), now), None);
     }
 

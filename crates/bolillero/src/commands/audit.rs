@@ -81,7 +81,7 @@ impl Draws {
             Event::Acted(signed) => {
                 let who = match &signed.by {
                     Actor::Clock => "clock".to_owned(),
-                    Actor::Operator(name) => format!("operator {name}"),
+                    by => format!("operator {by}"),
                 };
                 (who, self.act(signed), signed.why.as_str())
             }

@@ -11,7 +11,7 @@ use crate::http::draws::{Why, reason};
 use crate::http::input::{Body, InPath, InQuery};
 use crate::http::page::{Page, PageParams};
 use crate::http::problem::Problem;
-use crate::http::state::{App, State as AppState};
+use crate::http::state::App;
 use crate::http::time::Time;
 use crate::http::who::{Allowed, ManageAgencies, ViewBoard, Who};
 use crate::service::{Change, Connected, Identity};
@@ -153,7 +153,7 @@ pub(super) async fn connections(
 }
 
 async fn set(
-    app: &AppState,
+    app: &App,
     who: &Who,
     why: &str,
     number: u32,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::http::header;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::http::who::{COOKIE, authenticate};
 use crate::http::{
-    agencies, audit, bets, console, draws, export, guard, health, people, session, winners,
+    agencies, audit, bets, console, draws, export, guard, health, input, people, session, winners,
 };
 
 /// What paths of the API begin with.
@@ -49,6 +49,7 @@ pub(super) fn router(app: &App) -> Router {
         .route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(from_fn(input::whole))
         .layer(from_fn_with_state(App::clone(app), guard::guard))
         .with_state(App::clone(app))
 }

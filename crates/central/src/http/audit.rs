@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use axum::Json;
 use axum::extract::State;
 use lottery::{Act, Event, Timestamp, Trace};
+use operators::Permission;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,7 +30,8 @@ pub(super) struct TraceView {
     /// What kind of thing.
     #[schema(example = "draw-closed")]
     action: &'static str,
-    /// Who: an operator by name, `the clock`, `agency 7`, or `the central`.
+    /// Who: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
+    /// `agency 7`, or `the central`.
     by: String,
     /// In which draw.
     draw: Option<u32>,
@@ -49,12 +51,12 @@ pub(super) struct TraceView {
 )]
 pub(super) async fn audit(
     State(app): State<App>,
-    _: Allowed<ReadAudit>,
+    Allowed(who, _): Allowed<ReadAudit>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<TraceView>>, Problem> {
     let limit = page.limit()?;
     let from = page.after::<u64>()?.map_or(0, |last| last.saturating_add(1));
-    let _turn = app.reading().await;
+    let _turn = app.reading(&who, Permission::ReadAudit).await?;
     // One more than asked for, which shows that there is a next part.
     let traces = app.service.trail(from, Vec::new(), move |traces, trace| {
         traces.push(trace);

@@ -103,16 +103,16 @@ pub(super) async fn find(
 ) -> Result<Page<BetView>, Problem> {
     who.must(Permission::SearchBets)?;
     let status = status(app, draw).await?;
-    may_search(who, &status, &sought)?;
+    let needed = may_search(who, &status, &sought)?;
     let part = PageParams::new(sought.cursor.clone(), sought.limit);
     let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));
     // Whoever leaves before the answer is searched for no longer.
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
     // Each part: a search could begin with a cursor that nobody gave.
-    app.note(who, sought.deed(draw, after)).await?;
+    app.note(who, Some(needed), sought.deed(draw, after)).await?;
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
-    let _turn = app.reading().await;
+    let _turn = app.reading(who, needed).await?;
     let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
         let flow = search.look_at(batch);
         *broken = flow.is_break();
@@ -123,17 +123,19 @@ pub(super) async fn find(
     Ok(Page::ending(search.found, next.as_deref()))
 }
 
-/// Nobody learns before the draw what would win.
-fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<(), Problem> {
+/// Nobody learns before the draw what would win. Gives the permission that the search needs.
+fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<Permission, Problem> {
     let state = LifeState::of(status);
-    if state != LifeState::Published {
-        who.must(Permission::SearchBetsBeforePublication)?;
-    }
+    let needed = match state {
+        LifeState::Published => Permission::SearchBets,
+        _ => Permission::SearchBetsBeforePublication,
+    };
+    who.must(needed)?;
     let is_made = matches!(state, LifeState::Drawn | LifeState::Published);
     if !is_made && (sought.document.is_none() || sought.number.is_some()) {
         return Err(Problem::searched_early());
     }
-    Ok(())
+    Ok(needed)
 }
 
 impl Search {

@@ -88,7 +88,12 @@ impl Connection {
         self.all.waiting().take(self.address, self.number.load(Ordering::Relaxed));
     }
 
-    /// Waits until it has to give way to another.
+    /// What ends it when it is cancelled.
+    pub(super) fn ending(&self) -> CancellationToken {
+        self.gives_way.clone()
+    }
+
+    /// Waits until it has to give way to another, or is ended.
     pub(super) async fn must_give_way(&self) {
         self.gives_way.cancelled().await;
     }

@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use crate::http::body::{Awaited, Held};
 use crate::http::connections::Connection;
 use crate::http::state::App;
-use crate::http::who::Peer;
+use crate::http::who::{Ending, Peer};
 use crate::limits::{HTTP_FIELDS_MAX, HTTP_HEAD_LEN_MAX, HTTP_TAKING_TIME_MAX};
 
 /// How far it is.
@@ -63,6 +63,7 @@ pub(super) async fn converse(
         let mut request = request.map(|body| Awaited::new(body, move || whole.reach(Stage::Asked)));
         let client = clients.client(peer, request.headers());
         request.extensions_mut().insert(Peer(client));
+        request.extensions_mut().insert(Ending(asked.connection.ending()));
         let answer = router.call(request);
         async move {
             let answer = answer.await?;

@@ -34,6 +34,10 @@ pub(super) enum Deed {
         id: u32,
     },
     SearchBets(Search),
+    /// Before their publication.
+    ReadWinners {
+        draw: u32,
+    },
     ExportBets {
         draw: u32,
         name: String,
@@ -45,7 +49,8 @@ pub(super) enum Deed {
 /// A deed as it is put on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
-    /// The number and the quoted label of the token that it was done with, if a program did it.
+    /// The number and the quoted label of the token that it was done with: in records of before
+    /// acts had their token beside who acts.
     pub(super) token: Option<String>,
     pub(super) deed: Deed,
 }
@@ -112,6 +117,9 @@ impl Deed {
             Some(Self::RevokeToken { id: id.parse().ok()? })
         } else if let Some(rest) = after("search bets of draw ") {
             Search::parse(rest).map(Self::SearchBets)
+        } else if let Some(rest) = after("read the winners of draw ") {
+            let draw = rest.strip_suffix(" before their publication")?.parse().ok()?;
+            Some(Self::ReadWinners { draw })
         } else if let Some(rest) = after("export the bets of draw ") {
             let (draw, name) = rest.strip_suffix('"')?.split_once(" \"")?;
             Some(Self::ExportBets { draw: draw.parse().ok()?, name: name.to_owned() })
@@ -158,6 +166,9 @@ impl fmt::Display for Deed {
                 agency.iter().try_for_each(|agency| write!(f, ", agency {agency}"))?;
                 if *after > 0 { write!(f, ", after bet {after}") } else { Ok(()) }
             }
+            Self::ReadWinners { draw } => {
+                write!(f, "read the winners of draw {draw} before their publication")
+            }
             Self::NotWritten(deed) => write!(f, "not done, the file can't be written: {deed}"),
             Self::ExportBets { draw, name } => {
                 write!(f, "export the bets of draw {draw} \"{name}\"")
@@ -193,6 +204,7 @@ mod tests {
                 Deed::NotWritten(Box::new(Deed::RevokeToken { id: 2 })),
                 "not done, the file can't be written: revoke token 2",
             ),
+            (Deed::ReadWinners { draw: 4 }, "read the winners of draw 4 before their publication"),
             (Deed::SearchBets(sought.clone()), "search bets of draw 3, number 7"),
             (
                 Deed::SearchBets(Search {

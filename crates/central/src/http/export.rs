@@ -1,5 +1,6 @@
 //! The bets of a draw, taken as a whole: nobody does before the draw was made.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, BufWriter};
 use std::ops::ControlFlow;
@@ -11,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use exports::{BetsWriter, ExportError, Format};
 use lottery::{DrawId, ReadError};
 use operators::Permission;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::api::Refusals;
 use crate::http::deed::Deed;
@@ -19,8 +21,8 @@ use crate::http::input::InPath;
 use crate::http::lines::{self, UNBUFFERED, Writer};
 use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::http::who::Who;
-use crate::limits::EXPORT_PART_LEN;
+use crate::http::who::{Ending, Who};
+use crate::limits::{EXPORT_LOOK_TIME, EXPORT_PART_LEN};
 
 type File = BetsWriter<BufWriter<Writer>>;
 
@@ -39,9 +41,10 @@ type File = BetsWriter<BufWriter<Writer>>;
 pub(super) async fn csv(
     State(app): State<App>,
     who: Who,
+    ending: Ending,
     InPath(id): InPath<u32>,
 ) -> Result<Response, Problem> {
-    export(app, who, DrawId(id), Format::Csv, "text/csv; charset=utf-8").await
+    export(app, (who, ending), DrawId(id), Format::Csv, "text/csv; charset=utf-8").await
 }
 
 /// Take the bets of a draw, as Parquet
@@ -58,34 +61,43 @@ pub(super) async fn csv(
 pub(super) async fn parquet(
     State(app): State<App>,
     who: Who,
+    ending: Ending,
     InPath(id): InPath<u32>,
 ) -> Result<Response, Problem> {
-    export(app, who, DrawId(id), Format::Parquet, "application/vnd.apache.parquet").await
+    export(app, (who, ending), DrawId(id), Format::Parquet, "application/vnd.apache.parquet").await
 }
 
 async fn export(
     app: App,
-    who: Who,
+    (who, ending): (Who, Ending),
     draw: DrawId,
     format: Format,
     kind: &'static str,
 ) -> Result<Response, Problem> {
     who.must(Permission::Export)?;
     let status = status(&app, draw).await?;
-    match LifeState::of(&status) {
-        LifeState::Published => {}
-        LifeState::Drawn => who.must(Permission::ExportBeforePublication)?,
+    let needed = match LifeState::of(&status) {
+        LifeState::Published => Permission::Export,
+        LifeState::Drawn => Permission::ExportBeforePublication,
         _ => return Err(ReadError::NotDrawn.into()),
-    }
+    };
+    who.must(needed)?;
     let place = app.exporting()?;
     let deed = Deed::ExportBets { draw: draw.0, name: status.terms.name.to_string() };
-    app.note(&who, deed).await?;
-    let (writer, lines) = lines::channel();
+    app.note(&who, Some(needed), deed).await?;
+    let over = app.stopping.child_token();
+    let (writer, lines) = lines::channel(over.clone(), app.limits.export_wait_max);
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));
     let file = begun.map_err(|_| Problem::unavailable("the export could not be begun"))?;
     tokio::spawn(async move {
-        if let Err(error) = write(&app, draw, file).await {
-            tracing::warn!(action = "exportar", result = "fail", error);
+        let written = tokio::select! {
+            written = write(&app, draw, file, over.clone()) => written,
+            never = end_with_the_right(&app, &who, needed, &over) => match never {},
+        };
+        if let Err(error) = written {
+            tracing::warn!(action = "exportar", result = "fail", operador = %who.name, error);
+            // Whoever does not read would keep the connection, and what is on its way.
+            ending.0.cancel();
         }
         drop(place);
     });
@@ -94,11 +106,29 @@ async fn export(
     Ok((headers, UNBUFFERED, Body::new(lines)).into_response())
 }
 
-/// Writes all bets, unless whoever asked leaves or the central ends.
-async fn write(app: &App, draw: DrawId, file: File) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let stopping = app.stopping.clone();
+/// Ends an export when who takes it may not any more.
+async fn end_with_the_right(
+    app: &App,
+    who: &Who,
+    needed: Permission,
+    over: &CancellationToken,
+) -> Infallible {
+    while who.must_still(app, Some(needed)).is_ok() {
+        tokio::time::sleep(EXPORT_LOOK_TIME).await;
+    }
+    over.cancel();
+    std::future::pending().await
+}
+
+/// Writes all bets, unless whoever asked leaves or it is over.
+async fn write(
+    app: &App,
+    draw: DrawId,
+    file: File,
+    over: CancellationToken,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let scanned = app.service.scan(draw, (file, Ok(())), move |(file, written), batch| {
-        *written = if stopping.is_cancelled() {
+        *written = if over.is_cancelled() {
             Err(ExportError::Write(io::ErrorKind::Interrupted.into()))
         } else {
             file.add(&batch).map(drop)
@@ -110,7 +140,7 @@ async fn write(app: &App, draw: DrawId, file: File) -> Result<(), Box<dyn Error 
     tokio::task::spawn_blocking(move || {
         written?;
         let (_, out) = file.finish()?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.end();
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.end()?;
         Ok(())
     })
     .await?

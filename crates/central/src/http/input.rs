@@ -7,10 +7,21 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
 use serde::de::DeserializeOwned;
 
 use crate::http::problem::Problem;
 use crate::limits::HTTP_BODY_LEN_MAX;
+
+/// Takes the body whole before anything else: who asks is judged when they have asked, not when they
+/// began to.
+pub(super) async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, HTTP_BODY_LEN_MAX).await;
+    let body = body.map_err(|_| Problem::too_long(HTTP_BODY_LEN_MAX))?;
+    Ok(next.run(Request::from_parts(parts, body.into())).await)
+}
 
 /// The body, as JSON.
 pub(super) struct Body<T>(pub(super) T);

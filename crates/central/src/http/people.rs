@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use operators::{Name, Operator, Password, Permission, Role, Token, TokenGrant, TokenId};
+use operators::{Name, Operator, Password, People, Permission, Role, Token, TokenGrant, TokenId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +15,9 @@ use crate::http::problem::Problem;
 use crate::http::session::verify_own_password;
 use crate::http::state::App;
 use crate::http::who::{Allowed, By, ManageOperators, Peer, Who};
+
+/// What changing others needs.
+const MANAGES: Option<Permission> = Some(Permission::ManageOperators);
 
 /// An operator.
 #[derive(Serialize, ToSchema)]
@@ -188,13 +191,13 @@ pub(super) async fn add(
     who.session()?;
     let hash = app.hash(password, name.clone()).await?;
     let deed = Deed::AddOperator { name: name.to_string(), role };
-    app.change_people(who, deed, move |people| people.add(name, role, hash)).await
+    app.change_people(who, MANAGES, deed, move |people| people.add(name, role, hash)).await
 }
 
 /// Disables an operator, and ends their sessions.
 pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
     let (deed, whom) = (Deed::DisableOperator { name: name.to_string() }, name.clone());
-    app.change_people(who, deed, move |people| people.disable(&whom)).await?;
+    app.change_people(who, MANAGES, deed, move |people| people.disable(&whom)).await?;
     app.sessions().end_all_of(&name);
     Ok(())
 }
@@ -203,7 +206,7 @@ pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Prob
 pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
     who.session()?;
     let deed = Deed::EnableOperator { name: name.to_string() };
-    app.change_people(who, deed, move |people| people.enable(&name)).await
+    app.change_people(who, MANAGES, deed, move |people| people.enable(&name)).await
 }
 
 /// Change a password
@@ -223,14 +226,16 @@ pub(super) async fn change_password(
     Body(new): Body<NewPassword>,
 ) -> Result<StatusCode, Problem> {
     who.session()?;
-    if name == who.name {
-        verify_own_password(&app, peer, &who, new.current_password.unwrap_or_default()).await?;
-    } else {
-        who.must(Permission::ManageOperators)?;
+    let needed = MANAGES.filter(|_| name != who.name);
+    match needed {
+        Some(needed) => who.must(needed)?,
+        None => {
+            verify_own_password(&app, peer, &who, new.current_password.unwrap_or_default()).await?;
+        }
     }
     let hash = app.hash(Password::given(new.password), name.clone()).await?;
     let (deed, whose) = (Deed::ChangePassword { name: name.to_string() }, name.clone());
-    app.change_people(&who, deed, move |people| people.set_password(&whose, hash)).await?;
+    app.change_people(&who, needed, deed, move |people| people.set_password(&whose, hash)).await?;
     app.sessions().end_all_of(&name);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -270,8 +275,8 @@ pub(super) async fn give_token(
     let deed = Deed::GiveToken { role, days, quoted_label: format!("{label:?}") };
     let grant = TokenGrant { owner: who.name.clone(), label, role, days };
     let digest = secret.digest();
-    let given = app.change_people(&who, deed, move |people| people.grant(grant, digest, now_ms));
-    let TokenId(id) = given.await?;
+    let grant = move |people: &mut People| people.grant(grant, digest, now_ms);
+    let TokenId(id) = app.change_people(&who, None, deed, grant).await?;
     Ok((StatusCode::CREATED, Json(GivenToken { id, secret: secret.text() })))
 }
 
@@ -291,17 +296,20 @@ pub(super) async fn revoke_token(
     let id = TokenId(id);
     let people = app.roster.people()?;
     // Another's token is as unknown as one that there is not.
-    if !people.token(id).is_some_and(|token| sees(&who, token)) {
-        return Err(operators::PeopleError::UnknownToken(id).into());
-    }
+    let token = people.token(id).filter(|token| sees(&who, token));
+    let token = token.ok_or(operators::PeopleError::UnknownToken(id))?;
+    let needed = MANAGES.filter(|_| !is_own(&who, token));
     let deed = Deed::RevokeToken { id: id.0 };
-    app.change_people(&who, deed, move |people| people.revoke(id)).await?;
+    app.change_people(&who, needed, deed, move |people| people.revoke(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn sees(who: &Who, token: &Token) -> bool {
-    let own = token.owner == who.name && matches!(who.by, By::Session(_));
-    own || who.role.may(Permission::ManageOperators)
+    is_own(who, token) || who.role.may(Permission::ManageOperators)
+}
+
+fn is_own(who: &Who, token: &Token) -> bool {
+    token.owner == who.name && matches!(who.by, By::Session(_))
 }
 
 impl OperatorView {

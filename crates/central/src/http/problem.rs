@@ -278,7 +278,9 @@ impl From<ActError> for Problem {
             | E::Automatic
             | E::State { .. }
             | E::NotTime
-            | E::NotForTheClock => Self::conflict(&error),
+            | E::NotForTheClock
+            | E::NotForPrograms => Self::conflict(&error),
+            E::NotAllowed => Self::not_authenticated(&error),
             E::Store(fault) => fault.clone().into(),
         };
         problem.because(Cause::Act(error))

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use lottery::always_allowed;
 use operators::{Name, Password, Permission, Role, Secret, SessionUser};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -98,15 +99,20 @@ pub(super) async fn begin(
     let (name, generation, role) = verified(app, peer, name, password).await?;
     let secret = app.secret()?;
     let who = Who::in_session(name.clone(), generation, role, secret.clone());
-    app.note(&who, Deed::LogIn).await?;
+    // Checking a password takes its time, and another one may hold by now.
+    let (state, known) = (App::clone(app), who.clone());
+    let judge = Box::new(move || known.must_be_known(&state, None).is_ok());
+    app.note_if(&who, judge, Deed::LogIn).await?;
     app.sessions().begin(SessionUser { name, generation }, &secret, moment());
     Ok((who, set_cookie(app, &secret.text(), "")))
 }
 
 /// Ends a session; gives the cookie that forgets it.
 pub(super) async fn end(app: &App, who: &Who) -> Result<HeaderValue, Problem> {
-    app.sessions().end(who.session()?);
-    app.note(who, Deed::LogOut).await?;
+    if !app.sessions().end(who.session()?) {
+        return Err(Problem::not_authenticated("the session is over"));
+    }
+    app.note_if(who, always_allowed(), Deed::LogOut).await?;
     Ok(set_cookie(app, "", "; Max-Age=0"))
 }
 

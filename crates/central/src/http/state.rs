@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
 use lottery::limits::REASON_LEN_MAX;
-use lottery::{Act, Acted, Actor, AgencyId, Label, Reason, Registration, Signed};
+use lottery::{
+    Act, ActError, Acted, Actor, AgencyId, Judge, Label, Reason, Registration, Signed,
+    always_allowed,
+};
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
-use operators::{Name, Secret, Sessions};
+use operators::{Name, Permission, Secret, Sessions};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -130,11 +133,12 @@ impl State {
         self.hashing(move || password.hash(&name, salt)).await?.map_err(Problem::from)
     }
 
-    /// Changes the people, once it is recorded who did that. When the file can't be written after
-    /// all, that is recorded too.
+    /// Changes the people, once it is recorded who did that, who is judged while nobody else can
+    /// change them. When the file can't be written after all, that is recorded too.
     pub(super) async fn change_people<T: Send + 'static>(
         self: &Arc<Self>,
         who: &Who,
+        needed: Option<Permission>,
         deed: Deed,
         change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -143,63 +147,120 @@ impl State {
         let changing = tokio::task::spawn_blocking(move || {
             let not_done = Deed::NotWritten(Box::new(deed.clone()));
             let mut recorded = false;
-            let changed = state.roster.change(|people| {
-                // Another change, of which they had to wait for the end, may have been of them.
-                if !who.is_among(people) {
-                    return Err(Problem::not_authenticated("the session or the token is over"));
-                }
-                let changed = change(people).map_err(Problem::from)?;
-                runtime.block_on(state.note(&who, deed))?;
-                recorded = true;
-                Ok(changed)
-            });
+            let changed = state.roster.change(
+                |people| {
+                    // Another change, of which they had to wait for the end, may have been of them.
+                    who.must_be_among(people, state.clock.now(), needed)?;
+                    change(people).map_err(Problem::from)
+                },
+                || {
+                    // By the people as they were: the change may be of who makes it.
+                    runtime.block_on(state.note_if(&who, state.goes_on(&who), deed))?;
+                    recorded = true;
+                    Ok(())
+                },
+            );
             let changed = changed.map_err(|error| match error {
                 ChangeError::Refused(problem) => problem,
                 ChangeError::File(error) => error.into(),
             });
             if recorded && changed.is_err() {
-                runtime.block_on(state.note(&who, not_done))?;
+                runtime.block_on(state.note_if(&who, always_allowed(), not_done))?;
             }
             changed
         });
         changing.await.map_err(|_| Problem::unavailable("the change broke off"))?
     }
 
-    /// Records what an operator does, before it is done; and with which token, if it is a program.
-    pub(super) async fn note(&self, who: &Who, deed: Deed) -> Result<(), Problem> {
-        let token = match &who.by {
-            By::Session(_) => None,
-            By::Token { id, label } => Some(format!("{id} {label:?}")),
-        };
-        let text = Note { token, deed }.to_string();
-        let note = Act::Note { topic: label(NOTES_TOPIC), text: reason(&text) };
-        self.act(who, Reason::default(), note).await.map(drop)
+    /// Records what an operator does, before it is done, if they may still do it by then.
+    pub(super) async fn note(
+        self: &Arc<Self>,
+        who: &Who,
+        needed: Option<Permission>,
+        deed: Deed,
+    ) -> Result<(), Problem> {
+        let noted = self.note_if(who, self.judge(who, needed), deed).await;
+        noted.map_err(|error| self.refused(error, who, needed))
     }
 
-    /// Puts an act of an operator on record, and has it take effect.
-    pub(super) async fn act(&self, who: &Who, why: Reason, act: Act) -> Result<Acted, Problem> {
-        Ok(self.service.act(Signed { by: actor(who), why, act }).await?)
-    }
-
-    /// Changes what is known of an agency; gives what it is now.
-    pub(super) async fn change_agency(
+    /// Records what an operator does, if the judge allows it by then.
+    pub(super) async fn note_if(
         &self,
+        who: &Who,
+        judge: Judge,
+        deed: Deed,
+    ) -> Result<(), ActError> {
+        let text = Note { token: None, deed }.to_string();
+        let act = Act::Note { topic: label(NOTES_TOPIC), text: reason(&text) };
+        let signed = Signed { by: actor(who), why: Reason::default(), act };
+        self.service.act(signed, judge).await.map(drop)
+    }
+
+    /// Puts an act of an operator on record, and has it take effect, if they may still do it when
+    /// it is decided.
+    pub(super) async fn act(
+        self: &Arc<Self>,
+        who: &Who,
+        why: Reason,
+        act: Act,
+    ) -> Result<Acted, Problem> {
+        let needed = Some(Permission::RunDraws);
+        let signed = Signed { by: actor(who), why, act };
+        let acted = self.service.act(signed, self.judge(who, needed)).await;
+        acted.map_err(|error| self.refused(error, who, needed))
+    }
+
+    /// Changes what is known of an agency, as [`act`](Self::act) does; gives what it is now.
+    pub(super) async fn change_agency(
+        self: &Arc<Self>,
         who: &Who,
         why: Reason,
         agency: AgencyId,
         change: Change,
     ) -> Result<(Registration, Acted), Problem> {
-        let changed = self.service.change_agency(actor(who), why, agency, change).await?;
-        changed.ok_or_else(|| {
+        let needed = Some(Permission::ManageAgencies);
+        let judge = self.judge(who, needed);
+        let changed = self.service.change_agency(actor(who), why, agency, change, judge).await;
+        changed.map_err(|error| self.refused(error, who, needed))?.ok_or_else(|| {
             Problem::not_found(format!("there is no agency {} registered", agency.0))
         })
     }
 
-    /// Leave to read much of the ledger: few do at once, so that agencies have the disk and the
-    /// processors.
-    pub(super) async fn reading(&self) -> OwnedSemaphorePermit {
+    /// Says, when an act is decided, whether whoever asked for it may still do that.
+    fn judge(self: &Arc<Self>, who: &Who, needed: Option<Permission>) -> Judge {
+        let (state, who) = (Arc::clone(self), who.clone());
+        Box::new(move || who.must_still(&state, needed).is_ok())
+    }
+
+    /// Says, when it is recorded that somebody changed the people, whether they are still logged
+    /// in: all else was judged, and can't change meanwhile.
+    fn goes_on(self: &Arc<Self>, who: &Who) -> Judge {
+        let (state, who) = (Arc::clone(self), who.clone());
+        Box::new(move || who.is_logged_in(&state))
+    }
+
+    /// What is told of a refusal: of one by the judge, what it had against it.
+    fn refused(
+        self: &Arc<Self>,
+        error: ActError,
+        who: &Who,
+        needed: Option<Permission>,
+    ) -> Problem {
+        let judged = error == ActError::NotAllowed;
+        let reason = judged.then(|| who.must_still(self, needed).err()).flatten();
+        reason.unwrap_or_else(|| error.into())
+    }
+
+    /// Leave to read much of the ledger, for who may still do so when it is their turn: few do at
+    /// once, so that agencies have the disk and the processors.
+    pub(super) async fn reading(
+        self: &Arc<Self>,
+        who: &Who,
+        needed: Permission,
+    ) -> Result<OwnedSemaphorePermit, Problem> {
         let turn = Arc::clone(&self.readings).acquire_owned().await;
-        turn.expect("the semaphore is never closed")
+        who.must_still(self, Some(needed))?;
+        Ok(turn.expect("the semaphore is never closed"))
     }
 
     /// Leave to export; whoever takes one may be slow, and hold up nobody but other exports.
@@ -228,7 +289,13 @@ impl State {
 }
 
 fn actor(who: &Who) -> Actor {
-    Actor::Operator(label(who.name.as_str()))
+    let owner = label(who.name.as_str());
+    match &who.by {
+        By::Session(_) => Actor::Operator(owner),
+        By::Token { id, label } => {
+            Actor::Token { owner, number: id.0, label: Label::nearest(label) }
+        }
+    }
 }
 
 fn label(text: &str) -> Label {

@@ -12,9 +12,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use lottery::Timestamp;
 use operators::{Bearer, Name, Operator, People, Permission, Role, Secret, SessionUser, TokenId};
 
 use crate::http::origin::Origin;
+use tokio_util::sync::CancellationToken;
+
 use crate::http::problem::Problem;
 use crate::http::state::App;
 
@@ -47,6 +50,10 @@ pub(super) enum By {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
+/// Ends the connection that a request came by.
+#[derive(Clone, Debug)]
+pub(super) struct Ending(pub(super) CancellationToken);
+
 /// Who asks, who has that permission.
 pub(super) struct Allowed<P>(pub(super) Who, pub(super) PhantomData<P>);
 
@@ -67,7 +74,7 @@ macro_rules! permitted {
 
 permitted!(ManageAgencies, ManageOperators, ReadAudit, ReadWinners, RunDraws, ViewBoard);
 
-/// Lets nobody pass who is nobody; puts [`Who`] into the request.
+/// Rejects unauthenticated requests; puts [`Who`] into the others.
 pub(super) async fn authenticate(
     State(app): State<App>,
     mut request: Request,
@@ -178,17 +185,50 @@ impl Who {
         Self { name, generation, role, by: By::Session(secret) }
     }
 
-    /// Whether they are still somebody: other requests go on beside theirs.
-    pub(super) fn is_among(&self, people: &People) -> bool {
-        known(people, &self.name, self.generation).is_some()
+    /// That they may still do this: other requests go on beside theirs.
+    pub(super) fn must_still(&self, app: &App, needed: Option<Permission>) -> Result<(), Problem> {
+        if !self.is_logged_in(app) {
+            return Err(over());
+        }
+        self.must_be_known(app, needed)
     }
 
-    /// Whether their session has ended since they were identified.
-    pub(super) fn is_over(&self, app: &App) -> bool {
+    /// As [`must_still`](Self::must_still), whether or not their session has begun.
+    pub(super) fn must_be_known(
+        &self,
+        app: &App,
+        needed: Option<Permission>,
+    ) -> Result<(), Problem> {
+        let (judging, now) = (app.roster.judging()?, app.clock.now());
+        judging.iter().try_for_each(|people| self.must_be_among(people, now, needed))
+    }
+
+    /// That they are one of these people, and may do this.
+    pub(super) fn must_be_among(
+        &self,
+        people: &People,
+        now: Timestamp,
+        needed: Option<Permission>,
+    ) -> Result<(), Problem> {
+        let operator = known(people, &self.name, self.generation).ok_or_else(over)?;
+        let role = match &self.by {
+            By::Session(_) => operator.role,
+            By::Token { id, .. } => people.bearer_of(*id, now.0).ok_or_else(over)?.role,
+        };
+        needed.map_or(Ok(()), |needed| role_must(role, needed))
+    }
+
+    /// Whether their session goes on, if they have one.
+    pub(super) fn is_logged_in(&self, app: &App) -> bool {
         match &self.by {
-            By::Session(secret) => watching(app, secret.clone()).is_err(),
-            By::Token { .. } => false,
+            By::Session(secret) => app.sessions().watcher(secret, moment()).is_some(),
+            By::Token { .. } => true,
         }
+    }
+
+    /// Whether they are nobody any more.
+    pub(super) fn is_over(&self, app: &App) -> bool {
+        self.must_still(app, None).is_err()
     }
 
     /// The session that they have.
@@ -200,9 +240,16 @@ impl Who {
     }
 
     pub(super) fn must(&self, permission: Permission) -> Result<(), Problem> {
-        let may = self.role.may(permission);
-        if may { Ok(()) } else { Err(Problem::not_permitted(permission)) }
+        role_must(self.role, permission)
     }
+}
+
+fn role_must(role: Role, permission: Permission) -> Result<(), Problem> {
+    if role.may(permission) { Ok(()) } else { Err(Problem::not_permitted(permission)) }
+}
+
+fn over() -> Problem {
+    Problem::not_authenticated("the session or the token is over")
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {
@@ -221,6 +268,15 @@ impl<S: Sync, P: Permitted> FromRequestParts<S> for Allowed<P> {
         let who = Who::from_request_parts(parts, state).await?;
         who.must(P::PERMISSION)?;
         Ok(Self(who, PhantomData))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Ending {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let ending = parts.extensions.get::<Self>().cloned();
+        Ok(ending.expect("every request brings what ends its connection"))
     }
 }
 

@@ -4,18 +4,20 @@ use std::fmt::Write as _;
 
 use axum::Json;
 use axum::extract::State;
-use lottery::{AgencyStanding, DrawId, DrawState, Winners};
+use lottery::{AgencyStanding, DrawId, DrawState, DrawStatus, ReadError, Winners};
+use operators::Permission;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
+use crate::http::deed::Deed;
 use crate::http::draws::status;
 use crate::http::input::{InPath, InQuery};
 use crate::http::page::{Page, PageParams};
 use crate::http::problem::Problem;
 use crate::http::state::App;
-use crate::http::who::{Allowed, ReadWinners, ViewBoard};
+use crate::http::who::{Allowed, ReadWinners, ViewBoard, Who};
 
 /// What an agency has in a draw.
 #[derive(Serialize, ToSchema)]
@@ -91,7 +93,7 @@ pub(super) async fn standings(
 
 /// Who won
 ///
-/// Once the draw was made. By agency, and in the order in which the bets were stored.
+/// Once the draw was made; before publication it is on record. By agency, and in the order in which the bets were stored.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/winners", tag = "winners",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),
@@ -99,12 +101,11 @@ pub(super) async fn standings(
 )]
 pub(super) async fn winners(
     State(app): State<App>,
-    _: Allowed<ReadWinners>,
+    Allowed(who, _): Allowed<ReadWinners>,
     InPath(id): InPath<u32>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<WinnerView>>, Problem> {
-    let _turn = app.reading().await;
-    let winners = app.service.drawn_winners(DrawId(id)).await?;
+    let winners = read(&app, &who, &status(&app, DrawId(id)).await?).await?;
     let all = winners.iter().flat_map(|(agency, documents)| {
         let of_agency = documents.iter().map(str::to_owned);
         of_agency.map(move |document| WinnerView { agency: agency.0, document })
@@ -114,7 +115,7 @@ pub(super) async fn winners(
 
 /// What each agency has to its account
 ///
-/// Once the draw was made. The digest lets two who have the same figures see that they have.
+/// Once the draw was made; before publication it is on record. The digest lets two who have the same figures see that they have.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/settlement", tag = "winners",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),
@@ -122,16 +123,15 @@ pub(super) async fn winners(
 )]
 pub(super) async fn settlement(
     State(app): State<App>,
-    _: Allowed<ReadWinners>,
+    Allowed(who, _): Allowed<ReadWinners>,
     InPath(id): InPath<u32>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Settlement>, Problem> {
     let status = status(&app, DrawId(id)).await?;
     let DrawState::Drawn { number } = status.state else {
-        return Err(lottery::ReadError::NotDrawn.into());
+        return Err(ReadError::NotDrawn.into());
     };
-    let _turn = app.reading().await;
-    let winners = app.service.drawn_winners(DrawId(id)).await?;
+    let winners = read(&app, &who, &status).await?;
     let standings = app.service.standings(DrawId(id)).await?;
     let of = |it: &AgencyStanding| SettlementView::of(it, &winners);
     let mut lines = String::new();
@@ -150,6 +150,17 @@ pub(super) async fn settlement(
         digest,
         agencies: Page::of(standings.iter().map(|it| (it.agency.0, of(it))), &page)?,
     }))
+}
+
+/// The winners of a draw that was made; on record, as long as they are not published.
+pub(super) async fn read(app: &App, who: &Who, status: &DrawStatus) -> Result<Winners, Problem> {
+    let DrawState::Drawn { .. } = status.state else { return Err(ReadError::NotDrawn.into()) };
+    let needed = Permission::ReadWinners;
+    if !status.is_published() {
+        app.note(who, Some(needed), Deed::ReadWinners { draw: status.id.0 }).await?;
+    }
+    let _turn = app.reading(who, needed).await?;
+    Ok(app.service.drawn_winners(status.id).await?)
 }
 
 impl StandingView {

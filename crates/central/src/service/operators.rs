@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AgencyStanding, DrawError, DrawId, DrawState,
-    DrawStatus, Label, ProgressError, ReadError, Reason, Registration, Signed, StoreFault,
-    StoredBatch, Timestamp, Trace, Winners,
+    DrawStatus, Judge, Label, ProgressError, ReadError, Reason, Registration, Signed, StoreFault,
+    StoredBatch, Timestamp, Trace, Winners, always_allowed,
 };
 
 use super::draw::Draw;
@@ -30,17 +30,17 @@ pub enum Change {
 }
 
 impl Service {
-    /// Puts an act on record and has it take effect.
+    /// Puts an act on record and has it take effect, unless `judge` says no when it is decided.
     ///
     /// # Errors
     /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of
     /// room is made when the number is entered again, or at the next start.
-    pub async fn act(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
+    pub async fn act(self: &Arc<Self>, signed: Signed, judge: Judge) -> Result<Acted, ActError> {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
             let registers = matches!(signed.act, Act::Register(_));
             let _held = if registers { Some(service.registering.lock().await) } else { None };
-            service.act_to_the_end(signed).await
+            service.act_to_the_end(signed, judge).await
         })
         .await
     }
@@ -56,6 +56,7 @@ impl Service {
         why: Reason,
         agency: AgencyId,
         change: Change,
+        judge: Judge,
     ) -> Result<Option<(Registration, Acted)>, ActError> {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
@@ -64,7 +65,7 @@ impl Service {
             let now = roster.into_iter().find(|it| it.agency == agency);
             let Some(changed) = change.of(agency, now) else { return Ok(None) };
             let signed = Signed { by, why, act: Act::Register(changed.clone()) };
-            let acted = service.act_to_the_end(signed).await?;
+            let acted = service.act_to_the_end(signed, judge).await?;
             Ok(Some((changed, acted)))
         })
         .await
@@ -80,10 +81,14 @@ impl Service {
         acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
     }
 
-    async fn act_to_the_end(self: &Arc<Self>, signed: Signed) -> Result<Acted, ActError> {
+    async fn act_to_the_end(
+        self: &Arc<Self>,
+        signed: Signed,
+        judge: Judge,
+    ) -> Result<Acted, ActError> {
         let now = self.clock.now();
         let acting = signed.clone();
-        let acted = ask(&self.failure, |done| self.store.act(acting, now, done)).await?;
+        let acted = ask(&self.failure, |done| self.store.act(acting, judge, now, done)).await?;
         if acted != Acted::Repeated {
             log(&signed, acted);
         }
@@ -127,7 +132,7 @@ impl Service {
             for draw in self.draws() {
                 let Some(act) = due(&draw, now) else { continue };
                 let signed = Signed { by: Actor::Clock, why: Reason::default(), act };
-                let Err(error) = self.act(signed).await else {
+                let Err(error) = self.act(signed, always_allowed()).await else {
                     failing.remove(&draw.id);
                     continue;
                 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longer than anything a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -113,6 +113,44 @@ async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap();
     bytes
+}
+
+/// Asks up to the body, of that kind and length, which the central then waits for.
+pub(crate) async fn begun_post(
+    port: u16,
+    who: &As,
+    (method, path): (&str, &str),
+    kind: &str,
+    len: usize,
+) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let head = head(who, method, path);
+    let more = format!("Content-Type: {kind}\r\nContent-Length: {len}\r\nExpect: 100-continue\r\n");
+    stream.write_all(format!("{head}{more}\r\n").as_bytes()).await.unwrap();
+    let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut told = [0; 25];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut told)).await.unwrap().unwrap();
+    assert_eq!(&told, expected);
+    stream
+}
+
+/// Asks for something and reads nothing of the answer, of which little fits on the way.
+pub(crate) async fn stalled(port: u16, who: &As, path: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+    let request = head(who, "GET", path) + "\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// What is left of an answer that does not come to its end.
+pub(crate) async fn broken_off(mut stream: TcpStream) {
+    let mut bytes = Vec::new();
+    // By a close or by a reset.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
+    assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes));
+    assert!(!bytes.ends_with(b"0\r\n\r\n"), "it came to its end");
 }
 
 fn head(who: &As, method: &str, path: &str) -> String {

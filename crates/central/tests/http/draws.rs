@@ -27,7 +27,10 @@ pub(crate) struct Day {
 impl Day {
     /// With two agencies, one of which has sent a bet that will win and one that will not.
     pub(crate) async fn with_bets() -> Self {
-        let central = Running::start().await;
+        Self::with_bets_on(Running::start().await).await
+    }
+
+    pub(crate) async fn with_bets_on(central: Running) -> Self {
         let viewer = central.logged_in("viewer").await;
         let operator = central.logged_in("operator").await;
         let auditor = central.logged_in("auditor").await;

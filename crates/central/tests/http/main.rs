@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod draws;
 mod hostile;
+mod judged;
 mod languages;
 mod many;
 mod pages;

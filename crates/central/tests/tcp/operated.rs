@@ -7,6 +7,7 @@ use central::Service;
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, DrawId, DrawName, DrawState, DrawTerms, Label,
     NumberRange, Reason, Registration, Schedule, Signed, Store as _, StoreFault, Timestamp,
+    always_allowed,
 };
 use wire::ErrorCode;
 
@@ -22,7 +23,7 @@ fn signed(by: &str, why: &str, act: Act) -> Signed {
 
 impl Running {
     pub(crate) async fn act(&self, by: &str, act: Act) -> Acted {
-        self.service.act(signed(by, "prueba", act)).await.unwrap()
+        self.service.act(signed(by, "prueba", act), always_allowed()).await.unwrap()
     }
 
     pub(crate) async fn announce(
@@ -267,7 +268,7 @@ async fn what_was_agreed_on_is_made_by_the_next_start() {
     for by in ["ana", "eva"] {
         let act = Act::EnterNumber { draw, number: WINNER };
         let entered = Box::new(|entered: Result<_, _>| assert!(entered.is_ok(), "{entered:?}"));
-        store.act(signed(by, "", act), Timestamp(NOW), entered);
+        store.act(signed(by, "", act), always_allowed(), Timestamp(NOW), entered);
     }
     let central = Setting::operated().start_on(store).await;
     assert_eq!(state_of(&central.service, draw).await, DrawState::Drawn { number: WINNER });
@@ -313,6 +314,6 @@ async fn a_draw_that_another_central_was_started_for_is_nobodys_unless_it_is_nam
     let standings = central.service.standings(draw).await.unwrap();
     assert_eq!(standings[0].bets, 1);
     let close = signed("ana", "nadie la hace", Act::Close(DrawId(1)));
-    let refused = central.service.act(close).await.unwrap_err().to_string();
+    let refused = central.service.act(close, always_allowed()).await.unwrap_err().to_string();
     assert!(refused.contains("--winning-number"), "{refused}");
 }

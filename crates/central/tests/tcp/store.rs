@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
     CloseError, Closed, Done, DrawError, DrawId, DrawStatus, DrawTerms, Drawn, FinishError,
-    Finished, MemoryStore, OpenDrawError, ProgressError, ReadError, Registration, Signed, Store,
-    StoreFault, StoredBatch, Timestamp, Trace, Winners,
+    Finished, Judge, MemoryStore, OpenDrawError, ProgressError, ReadError, Registration, Signed,
+    Store, StoreFault, StoredBatch, Timestamp, Trace, Winners,
 };
 use tokio::sync::watch;
 
@@ -188,9 +188,15 @@ impl Store for TestStore {
         self.memory.scan(draw, visit)
     }
 
-    fn act(&self, signed: Signed, at: Timestamp, done: Done<Result<Acted, ActError>>) {
+    fn act(
+        &self,
+        signed: Signed,
+        judge: Judge,
+        at: Timestamp,
+        done: Done<Result<Acted, ActError>>,
+    ) {
         self.acts_asked.fetch_add(1, Ordering::Relaxed);
-        self.change(done, move |memory, done| memory.act(signed, at, done));
+        self.change(done, move |memory, done| memory.act(signed, judge, at, done));
     }
 
     fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {

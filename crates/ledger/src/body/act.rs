@@ -1,7 +1,8 @@
 //! The body of an act (kind 6): what was done in the head, who did it and why in the tail.
 //!
 //! Head: u32 draw (0: none), u32 act, u32 number or agency (0: none), u32 enabled (0 or 1). Tail:
-//! who (empty: the clock), why, then what the act needs. A text is u16 length, then UTF-8; a time
+//! who (empty: the clock; for a program its token's owner, number and label with a tab between
+//! each), why, then what the act needs. A text is u16 length, then UTF-8; a time
 //! is u64 milliseconds since 1970 (0: none).
 //!
 //! | act | what | tail, behind who and why |
@@ -15,6 +16,8 @@
 //! | 7 | a note | topic, text |
 //!
 //! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers.
+
+use std::borrow::Cow;
 
 use lottery::{
     Act, Actor, AgencyId, DrawId, DrawName, DrawTerms, Label, NumberRange, Reason, Registration,
@@ -35,7 +38,7 @@ const NOTE: u32 = 7;
 /// The head's integers and the tail.
 pub(super) fn encode(signed: &Signed) -> ([u32; 4], Vec<u8>) {
     let mut tail = Vec::new();
-    put_text(&mut tail, if let Actor::Operator(name) = &signed.by { name.as_str() } else { "" });
+    put_text(&mut tail, &who(&signed.by));
     put_text(&mut tail, signed.why.as_str());
     let head = match &signed.act {
         Act::Announce { terms, schedule } => {
@@ -66,10 +69,7 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
     let (draw, act) = (DrawId(u32_at(head, 0)), u32_at(head, 4));
     let (operand, enabled) = (u32_at(head, 8), u32_at(head, 12));
     let mut tail = Tail(tail);
-    let by = match tail.text()? {
-        "" => Actor::Clock,
-        name => Actor::Operator(label(name)?),
-    };
+    let by = actor(tail.text()?)?;
     let why = reason(tail.text()?)?;
     let mut expected = [draw.0, act, 0, 0];
     let act = match act {
@@ -100,6 +100,30 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
         return Err("an act with something that it has no place for");
     }
     if tail.0.is_empty() { Ok(Signed { by, why, act }) } else { Err(super::WRONG_LENGTH) }
+}
+
+/// Who did it, as a text. No label has a tab in it.
+fn who(by: &Actor) -> Cow<'_, str> {
+    match by {
+        Actor::Clock => "".into(),
+        Actor::Operator(name) => name.as_str().into(),
+        Actor::Token { owner, number, label } => format!("{owner}\t{number}\t{label}").into(),
+    }
+}
+
+fn actor(who: &str) -> Result<Actor, &'static str> {
+    if who.is_empty() {
+        return Ok(Actor::Clock);
+    }
+    let Some((owner, token)) = who.split_once('\t') else {
+        return Ok(Actor::Operator(label(who)?));
+    };
+    let (number, name) = token.split_once('\t').ok_or("an act by half a token")?;
+    let parsed: u32 = number.parse().map_err(|_| "an act by a token without a number")?;
+    if parsed.to_string() != number {
+        return Err("an act by a token with a padded number");
+    }
+    Ok(Actor::Token { owner: label(owner)?, number: parsed, label: label(name)? })
 }
 
 fn put_announcement(tail: &mut Vec<u8>, terms: &DrawTerms, schedule: Schedule) {
@@ -186,7 +210,12 @@ pub(super) fn examples() -> Vec<Signed> {
     });
     let by_the_clock =
         Signed { by: Actor::Clock, why: Reason::default(), act: Act::Close(DrawId(1)) };
-    by_ana.chain([by_the_clock]).collect()
+    let by_a_program = Signed {
+        by: Actor::Token { owner: label("ana"), number: 12, label: label("robot ñ") },
+        why: Reason::default(),
+        act: Act::Open(draw),
+    };
+    by_ana.chain([by_the_clock, by_a_program]).collect()
 }
 
 #[cfg(test)]
@@ -198,6 +227,18 @@ mod tests {
         let (head, tail) = encode(&examples()[3]);
         assert_eq!(head, [3, 4, 7574, 0]);
         assert_eq!(tail, b"\x03\0ana\x0a\0es la hora");
+    }
+
+    #[test]
+    fn the_bytes_of_who_acts_by_a_token_are_frozen() {
+        let (head, tail) = encode(examples().last().unwrap());
+        assert_eq!(head, [3, 2, 0, 0]);
+        assert_eq!(tail, "\x0f\0ana\t12\trobot ñ\0\0".as_bytes());
+        for who in
+            ["ana\t12", "ana\t012\trobot", "ana\t-1\trobot", "ana\t1\t", "\t1\ta", "a\t1\tb\t"]
+        {
+            assert!(actor(who).is_err(), "{who:?}");
+        }
     }
 
     #[test]

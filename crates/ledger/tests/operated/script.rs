@@ -9,7 +9,7 @@ use fastrand::Rng;
 use lottery::{
     Act, Actor, Agencies, AgencyId, AgencyStanding, Batch, Bets, ChunkId, DrawId, DrawName,
     DrawStatus, DrawTerms, Label, MemoryStore, NumberRange, ReadError, Reason, Registration,
-    Schedule, Signed, Store, Timestamp, Trace, Winners,
+    Schedule, Signed, Store, Timestamp, Trace, Winners, always_allowed,
 };
 
 /// Enough for some bets to win, and for a script to fill a segment.
@@ -68,7 +68,7 @@ impl Ask {
         answers: &Sender<Answer>,
     ) {
         match self {
-            Self::Act(signed) => store.act(signed, at, told(place, answers)),
+            Self::Act(signed) => store.act(signed, always_allowed(), at, told(place, answers)),
             Self::OpenDraw(terms) => store.open_draw(terms, at, told(place, answers)),
             Self::Append(batch) => store.append(batch, at, told(place, answers)),
             Self::Finish(draw, agency) => store.finish(draw, agency, at, told(place, answers)),

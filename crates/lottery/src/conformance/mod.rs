@@ -162,6 +162,8 @@ macro_rules! conformance_suite {
             a_draw_whose_close_is_over_is_not_opened,
             who_did_not_finish_changes_nothing_after_the_close,
             a_draw_is_made_with_the_number_that_two_operators_enter,
+            an_act_is_judged_when_it_is_decided,
+            a_program_acts_by_its_token_and_enters_no_number,
             winners_are_published_once_after_the_draw,
             a_disabled_agency_is_refused_whatever_it_sends,
             standings_count_what_each_agency_has,

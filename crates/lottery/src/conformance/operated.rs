@@ -1,11 +1,13 @@
 //! Draws that operators lead, the agencies' register, and the trail of it all.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
 use super::fixture::{AT, small_batch, terms};
-use super::{Subject, wait};
+use super::{Pending, Subject, submit, wait};
 use crate::act::{
-    Act, ActError, Acted, Actor, Label, Reason, Registration, Schedule, Signed, Unfinished,
+    Act, ActError, Acted, Actor, Judge, Label, Reason, Registration, Schedule, Signed, Unfinished,
+    always_allowed,
 };
 use crate::agencies::{Agencies, AgencyId};
 use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
@@ -36,7 +38,11 @@ fn registration(agency: u32, enabled: bool) -> Registration {
 
 impl dyn Subject + '_ {
     fn act_at(&self, at: Timestamp, signed: Signed) -> Result<Acted, ActError> {
-        wait(|done| self.store().act(signed, at, done))
+        wait(|done| self.store().act(signed, always_allowed(), at, done))
+    }
+
+    fn act_if(&self, judge: Judge, act: Act) -> Result<Acted, ActError> {
+        wait(|done| self.store().act(signed("ana", "", act), judge, AT, done))
     }
 
     fn act(&self, by: &str, act: Act) -> Result<Acted, ActError> {
@@ -209,6 +215,59 @@ pub fn a_draw_is_made_with_the_number_that_two_operators_enter(subject: &mut dyn
     assert_eq!(subject.make(draw, 8), Err(DrawError::NotAgreed));
     assert!(!subject.make(draw, 7).unwrap().repeated);
     assert_eq!(subject.operated(draw).drawn_at, Some(AT));
+}
+
+/// Whoever may not do it any more when their turn comes leaves no trace; each act is judged by
+/// itself, in the order of the calls.
+pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
+    let draw = subject.announce("operado", 1, Schedule::default());
+    let judged = Arc::new(Mutex::new(Vec::new()));
+    let open_if = |turn: u32, allowed: bool| {
+        let judged = Arc::clone(&judged);
+        let judge: Judge = Box::new(move || {
+            judged.lock().unwrap().push(turn);
+            allowed
+        });
+        let open = signed("ana", "", Act::Open(draw));
+        submit(|done| subject.store().act(open, judge, AT, done))
+    };
+    let answers = [open_if(1, false), open_if(2, true), open_if(3, false)].map(Pending::answer);
+    let refused = Err(ActError::NotAllowed);
+    assert_eq!(answers, [refused.clone(), Ok(Acted::Done), refused.clone()]);
+    assert_eq!(*judged.lock().unwrap(), [1, 2, 3]);
+    let note = Act::Note { topic: Label::new("login").unwrap(), text: Reason::default() };
+    let unheard = Act::Announce { terms: terms("otro", 1), schedule: Schedule::default() };
+    let register = Act::Register(registration(1, false));
+    for act in [note, unheard, register, Act::Close(draw), Act::Close(DrawId(9))] {
+        assert_eq!(subject.act_if(Box::new(|| false), act), refused);
+    }
+    assert_eq!(subject.trail_from(0).len(), 2, "announced and opened");
+    subject.reopen();
+    assert_eq!(subject.trail_from(0).len(), 2);
+    assert_eq!(subject.status(draw).state, DrawState::Open);
+}
+
+/// A program acts under its token's name, and is not one of the two who enter the number.
+pub fn a_program_acts_by_its_token_and_enters_no_number(subject: &mut dyn Subject) {
+    let draw = subject.closed("operado");
+    let (owner, label) = (Label::new("eva").unwrap(), Label::new("robot \"7\" ñ").unwrap());
+    let by = Actor::Token { owner, number: 12, label };
+    let by_program = |act| Signed { by: by.clone(), ..signed("ana", "es la hora", act) };
+    let entry = by_program(Act::EnterNumber { draw, number: 7 });
+    assert_eq!(subject.act_at(AT, entry), Err(ActError::NotForPrograms));
+    let terms = terms("de un programa", 1);
+    let act = Act::Announce { terms, schedule: Schedule::default() };
+    let Ok(Acted::Announced(other)) = subject.act_at(AT, by_program(act)) else { panic!() };
+    subject.act_at(AT, by_program(Act::Open(other))).unwrap();
+    subject.act_at(AT, by_program(Act::Close(other))).unwrap();
+    subject.reopen();
+    assert_eq!(subject.operated(other).closed.unwrap().by, by);
+    let traced = subject.trail_from(3);
+    let acts = traced.iter().filter_map(|trace| match &trace.event {
+        Event::Acted(signed) => Some(&signed.by),
+        _ => None,
+    });
+    assert_eq!(acts.collect::<Vec<_>>(), [&by; 3]);
 }
 
 /// Publishing comes after the draw, and again changes nothing.

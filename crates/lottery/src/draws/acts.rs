@@ -1,18 +1,26 @@
 //! What is decided about the acts of operators and of the clock, and what they change.
 
 use super::{Draw, Draws, Ruling, draw_id};
-use crate::act::{Act, ActError, Acted, Registration, Signed};
+use crate::act::{Act, ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawState, Timestamp};
 use crate::event::Event;
 use crate::operated::Course;
 
 impl Draws {
-    /// Decides about an act at `now`.
+    /// Decides about an act at `now`, if `judge` still allows it.
     ///
     /// # Errors
     /// See [`ActError`].
-    pub fn decide_act(&self, signed: &Signed, now: Timestamp) -> Result<Ruling<Acted>, ActError> {
+    pub fn decide_act(
+        &self,
+        signed: &Signed,
+        judge: Judge,
+        now: Timestamp,
+    ) -> Result<Ruling<Acted>, ActError> {
+        if !judge() {
+            return Err(ActError::NotAllowed);
+        }
         // Not in `outcome_of`: older ledgers may hold it.
         if names_agency_zero(&signed.act) {
             return Err(ActError::AgencyZero);

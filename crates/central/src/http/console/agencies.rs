@@ -56,7 +56,7 @@ pub(super) async fn register(
                     let act = Act::Register(registration);
                     Outcome::done(words::acted(&act, acted, visitor.language))
                 }
-                Err(problem) => Outcome::refused(&problem, form, visitor.language),
+                Err(problem) => Outcome::refused(problem, form, visitor.language)?,
             }
         }
         None => {

@@ -18,6 +18,7 @@ use crate::http::draws::{expect_bets, status};
 use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::http::winners::read;
 use crate::limits::{
     DRAW_AGENCIES_MAX, ITEMS_SHOWN_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST,
 };
@@ -88,7 +89,7 @@ pub(super) async fn announce(
                 return Ok(Redirect::to(&format!("/draws/{draw}")).into_response());
             }
             Ok(_) => Outcome::default(),
-            Err(problem) => Outcome::refused(&problem, form, l),
+            Err(problem) => Outcome::refused(problem, form, l)?,
         },
     };
     list_with(&app, &visitor, None, outcome).await
@@ -125,7 +126,7 @@ pub(super) async fn step(
     if step == "number" {
         let allow_empty = !form.get("allow_empty").is_empty();
         if let Err(problem) = expect_bets(&app, draw, allow_empty).await {
-            let outcome = Outcome::refused(&problem, form, l);
+            let outcome = Outcome::refused(problem, form, l)?;
             return page_with(&app, &visitor, draw, outcome).await;
         }
     }
@@ -136,7 +137,7 @@ pub(super) async fn step(
             let text = l.t("El motivo es demasiado largo.", "The reason is too long.");
             Outcome::wrong(text, form)
         }
-        Ok(why) => visitor.act(&app, why, act, form).await,
+        Ok(why) => visitor.act(&app, why, act, form).await?,
     };
     page_with(&app, &visitor, draw, outcome).await
 }
@@ -235,8 +236,7 @@ async fn found(
     let unfinished = standings.iter().filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
     let winners = if drawn && visitor.who.role.may(Permission::ReadWinners) {
-        let _turn = app.reading().await;
-        Some(app.service.drawn_winners(draw).await?)
+        Some(read(app, &visitor.who, &status).await?)
     } else {
         None
     };

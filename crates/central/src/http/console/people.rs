@@ -48,7 +48,7 @@ pub(super) async fn add(
     let password = Password::given(form.secret("password"));
     let outcome = match people::add(&app, &visitor.who, name, role, password).await {
         Ok(()) => Outcome::done(l.t("Operador agregado.", "Operator added.")),
-        Err(problem) => Outcome::refused(&problem, form, l),
+        Err(problem) => Outcome::refused(problem, form, l)?,
     };
     page_with(&app, &visitor, outcome)
 }
@@ -67,7 +67,7 @@ pub(super) async fn change(
     };
     let outcome = match changed {
         Ok(()) => Outcome::done(l.t("Hecho.", "Done.")),
-        Err(problem) => Outcome::refused(&problem, form, l),
+        Err(problem) => Outcome::refused(problem, form, l)?,
     };
     page_with(&app, &visitor, outcome)
 }

@@ -65,6 +65,7 @@ impl Page {
         let l = p.l;
         let (title, remedy) = match problem.status() {
             StatusCode::FORBIDDEN => (l.t("No está permitido", "Not permitted"), ""),
+            StatusCode::UNAUTHORIZED => (l.t("Nadie ingresó", "Nobody is logged in"), ""),
             StatusCode::NOT_FOUND => (
                 l.t("No existe", "There is no such thing"),
                 l.t("Revise la dirección.", "Look at the address again."),
@@ -142,6 +143,7 @@ pub(super) fn why(problem: &Problem, l: Locale) -> String {
 
 fn by_status(status: StatusCode, l: Locale) -> &'static str {
     match status {
+        StatusCode::UNAUTHORIZED => over(l),
         StatusCode::NOT_FOUND => {
             l.t("No hay nada en esta dirección.", "There is nothing at this address.")
         }
@@ -154,6 +156,13 @@ fn by_status(status: StatusCode, l: Locale) -> &'static str {
         StatusCode::SERVICE_UNAVAILABLE => unavailable(l),
         _ => l.t("El pedido no se entiende.", "The request can't be understood."),
     }
+}
+
+fn over(l: Locale) -> &'static str {
+    l.t(
+        "Su sesión terminó antes de que esto se hiciera; no se hizo. Ingrese de nuevo.",
+        "Your session ended before this was done; it was not done. Log in again.",
+    )
 }
 
 fn unavailable(l: Locale) -> &'static str {
@@ -273,7 +282,10 @@ fn act(error: &ActError, l: Locale) -> String {
         ActError::EnteredBefore(who) => {
             format!("{who} ya ingresó el número; ahora debe hacerlo otro operador.")
         }
-        ActError::NotForTheClock => "Esto lo hace una persona.".to_owned(),
+        ActError::NotForTheClock | ActError::NotForPrograms => {
+            "Esto lo hace una persona.".to_owned()
+        }
+        ActError::NotAllowed => over(l).to_owned(),
         ActError::Store(_) => unavailable(l).to_owned(),
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn page(
                 outcome = Outcome::wrong(text, Form::default());
             }
             Some(sought) => match find(&app, &visitor.who, draw, sought).await {
-                Err(problem) => outcome = Outcome::refused(&problem, Form::default(), l),
+                Err(problem) => outcome = Outcome::refused(problem, Form::default(), l)?,
                 Ok(part) => {
                     let rest = |cursor: String| path_of(draw, &asked.by, &value, &cursor);
                     next = part.next.map_or_else(String::new, rest);

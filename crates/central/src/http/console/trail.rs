@@ -34,7 +34,7 @@ struct Row {
 
 pub(super) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
     visitor.must(Permission::ReadAudit)?;
-    let _turn = app.reading().await;
+    let _turn = app.reading(&visitor.who, Permission::ReadAudit).await?;
     let latest = app.service.trail(0, VecDeque::new(), |latest: &mut VecDeque<Trace>, trace| {
         if latest.len() == TRAIL_SHOWN_MAX {
             latest.pop_front();

@@ -85,9 +85,18 @@ impl Outcome {
         Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
     }
 
-    pub(super) fn refused(problem: &Problem, form: Form, l: Locale) -> Self {
-        let notice = Some(Notice::bad(refusal::why(problem, l)));
-        Self { status: problem.status(), notice, form }
+    /// It was refused, which the page says.
+    ///
+    /// # Errors
+    /// The refusal itself, when who asked may not see the page any more either.
+    pub(super) fn refused(problem: Problem, form: Form, l: Locale) -> Result<Self, Problem> {
+        match problem.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(problem),
+            status => {
+                let notice = Some(Notice::bad(refusal::why(&problem, l)));
+                Ok(Self { status, notice, form })
+            }
+        }
     }
 }
 
@@ -109,10 +118,16 @@ impl Visitor {
     }
 
     /// Does what a form asks for.
-    pub(super) async fn act(&self, app: &App, why: Reason, act: Act, form: Form) -> Outcome {
+    pub(super) async fn act(
+        &self,
+        app: &App,
+        why: Reason,
+        act: Act,
+        form: Form,
+    ) -> Result<Outcome, Problem> {
         match app.act(&self.who, why, act.clone()).await {
-            Ok(acted) => Outcome::done(words::acted(&act, acted, self.language)),
-            Err(problem) => Outcome::refused(&problem, form, self.language),
+            Ok(acted) => Ok(Outcome::done(words::acted(&act, acted, self.language))),
+            Err(problem) => Outcome::refused(problem, form, self.language),
         }
     }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use lottery::{AgencyId, DrawId, DrawState, ProgressError, ReadError};
+use lottery::{AgencyId, DrawId, ProgressError};
 use operators::Permission;
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ use crate::http::draws::status;
 use crate::http::input::InQuery;
 use crate::http::problem::Problem;
 use crate::http::state::App;
+use crate::http::winners::read;
 use crate::limits::{AGENCY_WINNERS_MAX, WINNERS_AGENCIES_MAX, WINNERS_FIRST};
 
 /// Which part of a list: what is behind this.
@@ -54,8 +55,7 @@ pub(super) async fn agencies(
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ReadWinners)?;
     let (status, l) = (status(&app, DrawId(id)).await?, visitor.language);
-    let _turn = app.reading().await;
-    let winners = app.service.drawn_winners(status.id).await?;
+    let winners = read(&app, &visitor.who, &status).await?;
     let w = WinnersView::of(&winners, after, WINNERS_AGENCIES_MAX, WINNERS_FIRST, l);
     Ok(show(&Agencies { p: Frame::of(&visitor, None), d: DrawView::of(&status, l), w }))
 }
@@ -69,14 +69,12 @@ pub(super) async fn of_agency(
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ReadWinners)?;
     let (status, l) = (status(&app, DrawId(id)).await?, visitor.language);
-    let DrawState::Drawn { .. } = status.state else { return Err(ReadError::NotDrawn.into()) };
     let registered = &status.terms.agencies;
     if !registered.contains(AgencyId(agency)) {
         let registered = registered.clone();
         return Err(ProgressError::UnknownAgency { agency: AgencyId(agency), registered }.into());
     }
-    let _turn = app.reading().await;
-    let winners = app.service.drawn_winners(status.id).await?;
+    let winners = read(&app, &visitor.who, &status).await?;
     let its = winners.of(AgencyId(agency)).cloned().unwrap_or_default();
     let documents = its.iter().skip(after as usize).take(AGENCY_WINNERS_MAX);
     let documents: Vec<_> = documents.map(str::to_owned).collect();

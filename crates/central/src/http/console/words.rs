@@ -61,6 +61,9 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
     match by {
         Actor::Clock => l.t("el reloj", "the clock").to_owned(),
         Actor::Operator(name) => name.to_string(),
+        Actor::Token { owner, number, label } => {
+            format!("{owner} {} {number} «{label}»", l.t("con el token", "with token"))
+        }
     }
 }
 
@@ -160,6 +163,11 @@ fn deed(done: &Deed, l: Locale) -> String {
             let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
             let parts: String = [document, number, agency, after].into_iter().flatten().collect();
             format!("{what} {draw}{parts}")
+        }
+        Deed::ReadWinners { draw } => {
+            let what = l.t("vio los ganadores del sorteo", "read the winners of draw");
+            let when = l.t("antes de su publicación", "before their publication");
+            format!("{what} {draw} {when}")
         }
         Deed::NotWritten(not_done) => {
             let what = l.t(

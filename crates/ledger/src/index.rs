@@ -66,7 +66,7 @@ pub(crate) struct Replay {
 /// What was found where an index may be.
 pub(crate) enum Found {
     /// One that is whole and sound in itself.
-    Sound(Index, Replay),
+    Sound(Box<Index>, Replay),
     /// None was ever said to be there: its head, which is written last, is zeros or not there.
     Missing,
     /// Something else.
@@ -201,7 +201,7 @@ pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found,
         numbers,
         postings,
     };
-    Ok(Found::Sound(index, replay))
+    Ok(Found::Sound(Box::new(index), replay))
 }
 
 /// Whether what stands behind a segment is `given`, the index that its records give; false when

@@ -13,13 +13,16 @@ use std::ops::Range;
 use lottery::planted::{Bug, planted};
 use lottery::{Draws, Event, StoredBatch, Timestamp};
 
+use crate::body::Body;
 use crate::contents::{BatchAt, Contents, EventAt};
 use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
 use crate::error::{Damage, Fault};
 use crate::index::{self, Found, Index, Replay};
 use crate::limits::RECORDS_OFFSET;
-use crate::record::Chain;
-use crate::segment::{self, Image, SegmentHeader, Tail, Walk, expect_len, expect_zeros};
+use crate::record::{self, Chain, HEADER_LEN};
+use crate::segment::{
+    self, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
+};
 
 /// How far a pass goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub(crate) struct Judged {
 /// What a segment was found to hold.
 pub(crate) enum Content {
     /// What its index says.
-    Indexed(Index),
+    Indexed(Box<Index>),
     /// What its records say. It is full.
     Full { contents: Contents, end: usize, chain: Chain, index: IndexState },
     /// The last segment.
@@ -263,67 +266,118 @@ impl Pass {
         })
     }
 
-    /// Takes a sealed segment for what its sound index says. The other events are read.
+    /// Takes a sealed segment for what its sound index says. Its other events are read, and must
+    /// continue the chain, as must what is before and behind each.
     fn indexed(
         &mut self,
         file: &dyn DiskFile,
         header: &SegmentHeader,
-        mut index: Index,
+        mut index: Box<Index>,
         replay: Replay,
-    ) -> Result<Index, Fault> {
+    ) -> Result<Box<Index>, Fault> {
         expect_len(file, header, index.end())?;
         expect_zeros(file, header, index.records_end.into())?;
-        let astray = || damage(header, header.len, "the index can't be that of any records");
+        let mut links =
+            Links { file, header, before: Some(self.chain), from: RECORDS_OFFSET, last: None };
         let mut batches = replay.batches.into_iter();
-        // The next record is not before it.
-        let mut from = RECORDS_OFFSET;
         for (position, offset) in replay.events {
             let done = self.next_sequence - header.first_sequence;
-            let between = u64::from(position).checked_sub(done).ok_or_else(astray)?;
-            let between = usize::try_from(between).map_err(|_| astray())?;
-            for batch in batches.by_ref().take(between) {
-                self.indexed_batch(header, &batch, &mut from)?;
+            let between = u64::from(position).checked_sub(done).ok_or_else(|| links.astray())?;
+            for batch in batches.by_ref().take(usize::try_from(between).unwrap_or(usize::MAX)) {
+                self.indexed_batch(&mut links, &batch)?;
             }
-            let offset = index::index_usize(offset);
-            let record = segment::read_record(file, header, offset)?;
-            if offset < from || record.sequence() != self.next_sequence {
-                return Err(astray());
-            }
+            let record = links.event(index::index_usize(offset), self.next_sequence)?;
             let event = record.decode()?.event;
-            if matches!(event, Event::BatchAccepted(_)) {
-                return Err(astray());
-            }
-            self.admit(&event, record.at(), header, offset)?;
-            let (offset, fingerprint) = (index::offset_u32(offset), record.fingerprint());
+            self.admit(&event, record.at(), header, index::index_usize(offset))?;
+            let fingerprint = record.fingerprint();
             index.events.push(EventAt { position, offset, fingerprint });
-            from = record.end();
             self.next_sequence += 1;
         }
         for batch in batches {
-            self.indexed_batch(header, &batch, &mut from)?;
+            self.indexed_batch(&mut links, &batch)?;
         }
-        if from > index::index_usize(index.records_end) {
-            return Err(astray());
-        }
+        links.end(&index)?;
         self.chain = index.last_chain;
         Ok(index)
     }
 
     /// The time of a batch does not matter any more.
-    fn indexed_batch(
-        &mut self,
-        header: &SegmentHeader,
-        batch: &BatchAt,
-        from: &mut usize,
-    ) -> Result<(), Fault> {
-        let offset = index::index_usize(batch.offset);
-        if offset < *from {
-            let what = "the index can't be that of any records";
-            return Err(damage(header, header.len, what));
-        }
-        *from = offset + 1;
+    fn indexed_batch(&mut self, links: &mut Links<'_>, batch: &BatchAt) -> Result<(), Fault> {
+        links.batch(batch)?;
         self.next_sequence += 1;
-        self.admit(&Event::BatchAccepted(batch.summary), Timestamp(0), header, offset)
+        let (event, offset) =
+            (Event::BatchAccepted(batch.summary), index::index_usize(batch.offset));
+        self.admit(&event, Timestamp(0), links.header, offset)
+    }
+}
+
+/// Follows the records of a sealed segment by its index: each must lie behind the one before, and
+/// continue its chain where that is known without reading the bets.
+struct Links<'a> {
+    file: &'a dyn DiskFile,
+    header: &'a SegmentHeader,
+    /// The chain of the record before, where it was read.
+    before: Option<Chain>,
+    /// The record before ends here, or behind.
+    from: usize,
+    /// Where the record before is, once there is one.
+    last: Option<usize>,
+}
+
+impl Links<'_> {
+    fn batch(&mut self, batch: &BatchAt) -> Result<(), Fault> {
+        let offset = index::index_usize(batch.offset);
+        if offset < self.from {
+            return Err(self.astray());
+        }
+        // Behind an event, which was read, and at the beginning of the segment.
+        if let Some(before) = self.before.take() {
+            let record = segment::read_header(self.file, self.header, offset)?;
+            let body = Body::of_batch(&batch.summary);
+            let chain = record::chain(before, &record, body.head(), &batch.summary.digest);
+            self.expect(chain == record.chain, offset)?;
+        }
+        (self.from, self.last) = (offset + HEADER_LEN, Some(offset));
+        Ok(())
+    }
+
+    fn event(&mut self, offset: usize, sequence: u64) -> Result<LoneRecord, Fault> {
+        let before = self.chain_before()?;
+        let record = segment::read_record(self.file, self.header, offset)?;
+        let is_batch = matches!(record.decode()?.event, Event::BatchAccepted(_));
+        if offset < self.from || record.sequence() != sequence || is_batch {
+            return Err(self.astray());
+        }
+        self.expect(record.continues(before)?, offset)?;
+        (self.from, self.last) = (record.end(), Some(offset));
+        self.before = Some(record.chain());
+        Ok(record)
+    }
+
+    fn end(&mut self, index: &Index) -> Result<(), Fault> {
+        if self.from > index::index_usize(index.records_end) {
+            return Err(self.astray());
+        }
+        let last = self.chain_before()?;
+        self.expect(last == index.last_chain, self.last.unwrap_or(RECORDS_OFFSET))
+    }
+
+    /// The chain of the record before, as that says it.
+    fn chain_before(&self) -> Result<Chain, Fault> {
+        match (self.before, self.last) {
+            (Some(chain), _) => Ok(chain),
+            (None, Some(last)) => Ok(segment::read_header(self.file, self.header, last)?.chain),
+            (None, None) => Err(self.astray()),
+        }
+    }
+
+    fn expect(&self, holds: bool, offset: usize) -> Result<(), Fault> {
+        let what = "the record does not continue the chain of those before it";
+        if holds { Ok(()) } else { Err(damage(self.header, offset as u64, what)) }
+    }
+
+    fn astray(&self) -> Fault {
+        damage(self.header, self.header.len, "the index can't be that of the records")
     }
 }
 

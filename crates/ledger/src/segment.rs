@@ -282,6 +282,24 @@ pub(crate) fn skim(
     Err(Fault::Damage(Damage::new(&name(segment.number), offset as u64, what)))
 }
 
+/// Reads the header of the record at `offset`.
+pub(crate) fn read_header(
+    file: &dyn DiskFile,
+    segment: &SegmentHeader,
+    offset: usize,
+) -> Result<Header, Fault> {
+    let name = name(segment.number);
+    let mut bytes = [0; HEADER_LEN];
+    let is_within = (offset + HEADER_LEN) as u64 <= segment.len;
+    if is_within {
+        file.read_at(offset as u64, &mut bytes)
+            .map_err(|error| Fault::io("reading", &name, error))?;
+    }
+    let found = Header::decode(&bytes).filter(|header| header.segment == segment.number);
+    let what = "there is no sound record header";
+    found.ok_or_else(|| Fault::Damage(Damage::new(&name, offset as u64, what)))
+}
+
 /// Reads the record at `offset`.
 pub(crate) fn read_record(
     file: &dyn DiskFile,
@@ -320,6 +338,17 @@ impl LoneRecord {
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.header, &self.body)
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
+        self.header.chain
+    }
+
+    /// Whether its chain is right behind a record with the chain `before`.
+    pub(crate) fn continues(&self, before: Chain) -> Result<bool, Fault> {
+        let head = &self.body[..usize::from(self.header.head_len)];
+        let digest = self.decode()?.tail_digest;
+        Ok(record::chain(before, &self.header, head, &digest) == self.header.chain)
     }
 
     /// Where it ends in its segment.

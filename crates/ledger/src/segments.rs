@@ -19,7 +19,7 @@ pub(crate) struct Segment {
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) header: SegmentHeader,
     /// Set once the segment is sealed and its index is durable; then there are no contents.
-    pub(crate) index: OnceLock<Index>,
+    pub(crate) index: OnceLock<Box<Index>>,
     /// Whether the index is known to be that of what was acknowledged: made by this process, or
     /// compared with the records.
     index_compared: AtomicBool,
@@ -56,7 +56,11 @@ impl Segment {
     }
 
     /// One that was sealed before.
-    pub(crate) fn sealed(file: Box<dyn DiskFile>, header: SegmentHeader, index: Index) -> Self {
+    pub(crate) fn sealed(
+        file: Box<dyn DiskFile>,
+        header: SegmentHeader,
+        index: Box<Index>,
+    ) -> Self {
         let end = AtomicU64::new(index.records_end.into());
         let (index, contents) = (OnceLock::from(index), Mutex::default());
         Self { file, header, index, index_compared: AtomicBool::new(false), contents, end }

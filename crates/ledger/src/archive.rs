@@ -14,7 +14,7 @@ use crate::error::Fault;
 use crate::ledger::take;
 use crate::pass::{Content, Entry, IndexState, Pass, Reads, segments_in};
 use crate::record::Chain;
-use crate::segment::Tail;
+use crate::segment::{self, Tail};
 
 /// A ledger open for reading.
 pub struct Archive {

@@ -109,6 +109,20 @@ pub trait Host: Send + Sync {
 
     /// How many events each durable write of the ledger held.
     fn groups(&self) -> GroupCounts;
+
+    /// What the slow reading of the ledger has found.
+    fn scrubbed(&self) -> Scrubbed;
+}
+
+/// What the slow reading of the ledger has found.
+#[derive(Clone, Debug, Default)]
+pub struct Scrubbed {
+    /// How many times all that is sealed was read.
+    pub passes: u64,
+    /// How many segments were not as they were written when they were last read.
+    pub damaged_segments: u64,
+    /// What is wrong with the first of them, for people: which file, where.
+    pub damage: Option<String>,
 }
 
 /// Durable writes by how many events they held.

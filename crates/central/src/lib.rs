@@ -38,7 +38,7 @@ pub use central::{Central, ServeError};
 pub use clock::Clock;
 pub use http::{
     ClientHeader, ClientHeaderError, GroupCounts, Host, HttpOptions, Network, NetworkError, Origin,
-    OriginError, Proxies, openapi,
+    OriginError, Proxies, Scrubbed, openapi,
 };
 pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};

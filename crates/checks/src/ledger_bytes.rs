@@ -114,28 +114,26 @@ pub(crate) fn mend_records(
             break;
         }
         records.resize(records.len().max(at + len), 0);
-        mend_record(&mut records[at..at + len], number, &mut end, (body_len, head_len));
+        mend_lengths(&mut records[at..at + len], (body_len, head_len));
+        mend_record(&mut records[at..at + len], number, &mut end);
         at += len;
     }
     end
 }
 
-fn mend_record(
-    record: &mut [u8],
-    number: usize,
-    end: &mut End,
-    (body_len, head_len): (usize, usize),
-) {
-    let put = |record: &mut [u8], at: usize, bytes: &[u8]| {
-        record[at..at + bytes.len()].copy_from_slice(bytes);
-    };
+fn mend_lengths(record: &mut [u8], (body_len, head_len): (usize, usize)) {
     let small = |len: usize| u32::try_from(len).expect("bounded by the longest body").to_le_bytes();
+    put(record, 32, &small(body_len));
+    put(record, 38, &small(head_len)[..2]);
+}
+
+/// Makes a record that is as long as it says go on at `end`.
+pub(crate) fn mend_record(record: &mut [u8], number: usize, end: &mut End) {
+    let (body_len, head_len) = (usize_at(record, 32), usize::from(u16_at(record, 38)));
     put(record, 0, b"BLR1");
     put(record, 8, &end.sequence.to_le_bytes());
     let group = u64_at(record, 16).min(end.sequence);
     put(record, 16, &group.to_le_bytes());
-    put(record, 32, &small(body_len));
-    put(record, 38, &small(head_len)[..2]);
     put(record, 40, &(number as u64).to_le_bytes());
     let (head, tail) = record[RECORD_HEADER_LEN..][..body_len].split_at(head_len);
     let hash = Sha256::new()
@@ -145,6 +143,13 @@ fn mend_record(
         .chain_update(Sha256::digest(tail));
     let chain: [u8; 32] = hash.finalize().into();
     put(record, 48, &chain);
+    *end = End { sequence: end.sequence + 1, chain };
+    mend_sums(record);
+}
+
+/// Gives a record that is as long as it says right checksums and marks; what it says stays.
+pub(crate) fn mend_sums(record: &mut [u8]) {
+    let body_len = usize_at(record, 32);
     let crc = crc32c::crc32c(&record[8..RECORD_HEADER_LEN]);
     put(record, 4, &crc.to_le_bytes());
     let body_end = RECORD_HEADER_LEN + body_len;
@@ -153,7 +158,10 @@ fn mend_record(
     record[body_end..trailer].fill(0);
     put(record, trailer, &crc.to_le_bytes());
     put(record, trailer + 4, b"1RLB");
-    *end = End { sequence: end.sequence + 1, chain };
+}
+
+fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
+    record[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
 /// Gives an index right marks and checksums; what it says stays.

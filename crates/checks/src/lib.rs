@@ -16,6 +16,7 @@ mod bets_rows;
 mod bets_text;
 mod central_session;
 mod config;
+pub mod corrupt;
 mod damage;
 mod decisions;
 mod frame_decoder;

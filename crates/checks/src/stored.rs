@@ -19,7 +19,7 @@ use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_h
 pub(crate) const DRAW: DrawId = DrawId(1);
 const WINNING_NUMBER: u32 = 7;
 const AGENCIES: u32 = 3;
-const AT: Timestamp = Timestamp(1_724_278_275_000);
+pub(crate) const AT: Timestamp = Timestamp(1_724_278_275_000);
 
 /// The files of a folder, by name.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -181,8 +181,7 @@ pub(crate) fn sound_files(number: usize) -> Files {
         }
         let ledger = open(&disk).expect("a sound ledger");
         if number != LED {
-            let terms = terms("sorteo", AGENCIES);
-            assert_eq!(call(&ledger, |it, done| it.open_draw(terms, AT, done)), Ok(DRAW));
+            assert_eq!(open_draw(&ledger, "sorteo"), DRAW);
         } else if chunk == 0 {
             led_to_its_opening(&ledger);
         }
@@ -201,7 +200,7 @@ pub(crate) fn sound_files(number: usize) -> Files {
     files_of(&disk)
 }
 
-fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
+pub(crate) fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
     let by = match by {
         "" => Actor::Clock,
         name => Actor::Operator(Label::new(name).expect("a short name")),
@@ -245,6 +244,12 @@ fn begin_segment(disk: &SimulatedDisk) {
     disk.put(&name(number), &file_of(&header, &[], &[]));
 }
 
+/// Opens a draw of this name, or finds it.
+pub(crate) fn open_draw(ledger: &SteppedLedger, name: &str) -> DrawId {
+    let terms = terms(name, AGENCIES);
+    call(ledger, |it, done| it.open_draw(terms, AT, done)).expect("it may be opened")
+}
+
 fn terms(name: &str, agencies: u32) -> DrawTerms {
     DrawTerms {
         name: DrawName::new(name).expect("a short name"),
@@ -253,7 +258,7 @@ fn terms(name: &str, agencies: u32) -> DrawTerms {
     }
 }
 
-fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
+pub(crate) fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
     let pending: Vec<_> = (1..=batches)
         .map(|agency| submit(|done| ledger.append(batch(agency, chunk, bets), AT, done)))
         .collect();
@@ -263,7 +268,7 @@ fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
     }
 }
 
-fn make_draw(ledger: &SteppedLedger) {
+pub(crate) fn make_draw(ledger: &SteppedLedger) {
     for agency in 1..=AGENCIES {
         call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), AT, done)).expect("all is open");
     }
@@ -272,7 +277,7 @@ fn make_draw(ledger: &SteppedLedger) {
 }
 
 /// A batch that depends on its arguments alone.
-fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
+pub(crate) fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
     let bet = |bet: u32| {
         let number = (agency * 31 + chunk * 7 + bet) % 50;
         format!("Ana|Díaz|{agency}{chunk:02}{bet:03}|1990-01-02|{number}")

@@ -107,10 +107,15 @@ impl<'a> Body<'a> {
     }
 
     fn batch_accepted(batch: &'a Batch) -> Self {
-        let integers = [batch.draw.0, batch.agency.0, batch.chunk.0, batch.bets.count()];
-        let mut body = Self::new(BATCH_ACCEPTED, &integers);
+        let mut body = Self::of_batch(&BatchSummary::of(batch));
         body.tail = Tail::Bets { text: batch.bets.text(), digest: batch.bets.digest() };
         body
+    }
+
+    /// The body of a batch without its bets.
+    pub(crate) fn of_batch(batch: &BatchSummary) -> Self {
+        let BatchSummary { draw, agency, chunk, bets, .. } = batch;
+        Self::new(BATCH_ACCEPTED, &[draw.0, agency.0, chunk.0, *bets])
     }
 
     fn new(kind: u16, integers: &[u32]) -> Self {

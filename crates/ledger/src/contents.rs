@@ -6,24 +6,34 @@ use std::collections::BTreeMap;
 use lottery::{BatchSummary, DrawId, Event};
 
 use crate::error::{Damage, Fault};
-use crate::index::{self, BetPlace, stored};
-use crate::record::Chain;
-use crate::segment::{Image, Record, name};
+use crate::index::{self, BatchHits, stored};
+use crate::record::{Chain, Fingerprint};
+use crate::segment::{Image, Pace, Record, name};
+use crate::segments::Expected;
 
 /// See the module's documentation. Four bytes a bet, sixty a batch.
 #[derive(Default)]
 pub(crate) struct Contents {
     batches: Vec<BatchAt>,
-    /// Position among the segment's records and offset of each other event.
-    events: Vec<(u32, u32)>,
+    /// Each other event.
+    events: Vec<EventAt>,
     /// The number of every bet, in order.
     numbers: Vec<u32>,
 }
 
 /// A batch, and where its record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchAt {
     pub(crate) offset: u32,
     pub(crate) summary: BatchSummary,
+}
+
+/// An event that is no batch: its place among the segment's records, and where its record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventAt {
+    pub(crate) position: u32,
+    pub(crate) offset: u32,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Contents {
@@ -31,12 +41,16 @@ impl Contents {
     /// chain of the last.
     ///
     /// The segment must be one that others follow: behind its records there are only zeros.
-    pub(crate) fn read(image: &Image) -> Result<(Self, usize, Chain), Fault> {
+    pub(crate) fn read(image: &Image, pace: &mut Pace<'_>) -> Result<(Self, usize, Chain), Fault> {
         let mut contents = Self::default();
         let mut walk = image.walk();
         let stop = loop {
             match walk.step() {
-                Ok(record) => contents.add_read(&record, image.header.number)?,
+                Ok(record) => {
+                    contents.add_read(&record, image.header.number)?;
+                    pace(record.header.record_len())
+                        .map_err(|error| Fault::io("reading", &name(image.header.number), error))?;
+                }
                 Err(stop) => break stop,
             }
         };
@@ -44,17 +58,25 @@ impl Contents {
         Ok((contents, walk.offset(), walk.chain()))
     }
 
-    /// Adds the next event of the segment, whose record is at `offset`; `numbers` are those of its
-    /// bets when it is a batch.
-    pub(crate) fn add(&mut self, offset: usize, event: &Event, numbers: &[u32]) {
-        self.add_event(offset, event);
+    /// Adds the next record of the segment, a batch with bets on these numbers.
+    pub(crate) fn add_batch(&mut self, offset: usize, summary: BatchSummary, numbers: &[u32]) {
+        self.batches.push(BatchAt { offset: index::offset_u32(offset), summary });
         self.numbers.extend_from_slice(numbers);
+    }
+
+    /// Adds the next record of the segment, which is no batch.
+    pub(crate) fn add_event(&mut self, offset: usize, fingerprint: Fingerprint) {
+        let (position, offset) = (index::offset_u32(self.records()), index::offset_u32(offset));
+        self.events.push(EventAt { position, offset, fingerprint });
     }
 
     /// Adds the next record of a segment, unless it does not hold the bets that it says.
     pub(crate) fn add_read(&mut self, record: &Record<'_>, segment: u64) -> Result<(), Fault> {
-        self.add_event(record.offset, &record.event);
-        let Event::BatchAccepted(batch) = &record.event else { return Ok(()) };
+        let Event::BatchAccepted(batch) = &record.event else {
+            self.add_event(record.offset, record.fingerprint());
+            return Ok(());
+        };
+        self.add_batch(record.offset, *batch, &[]);
         let mut unseen = batch.bets;
         for bet in stored(batch, record.text).bets() {
             let (Ok(bet), Some(left)) = (bet, unseen.checked_sub(1)) else {
@@ -66,17 +88,20 @@ impl Contents {
         if unseen == 0 { Ok(()) } else { Err(other_bets(record, segment)) }
     }
 
-    /// Where the bets of a draw on a number are, in order, of records before `end`.
-    pub(crate) fn bets_on(&self, draw: DrawId, number: u32, end: u64) -> Vec<BetPlace> {
-        let mut places = Vec::new();
-        for (batch, numbers) in self.batches_with_numbers() {
+    /// The bets of a draw on a number, in order, of records before `end`.
+    pub(crate) fn bets_on(&self, draw: DrawId, number: u32, end: u64) -> Vec<BatchHits> {
+        let mut hits = Vec::new();
+        for (nth, (batch, numbers)) in self.batches_with_numbers().enumerate() {
             if batch.summary.draw == draw && u64::from(batch.offset) < end {
                 let found = (0..).zip(numbers).filter(|&(_, &of_bet)| of_bet == number);
-                let offset = batch.offset;
-                places.extend(found.map(|(position, _)| BetPlace { offset, position }));
+                let positions: Vec<u32> = found.map(|(position, _)| position).collect();
+                if !positions.is_empty() {
+                    let place = place_of_batch(nth, &self.events);
+                    hits.push(BatchHits { batch: *batch, place, positions });
+                }
             }
         }
-        places
+        hits
     }
 
     /// The ordinals of bets among those of the segment, ascending, by draw and number.
@@ -101,27 +126,22 @@ impl Contents {
         lists
     }
 
+    /// What the records that were added must be.
+    pub(crate) fn expected(&self) -> Expected {
+        Expected::Records(self.batches.clone(), self.events.clone())
+    }
+
     pub(crate) fn batches(&self) -> &[BatchAt] {
         &self.batches
     }
 
-    pub(crate) fn events(&self) -> &[(u32, u32)] {
+    pub(crate) fn events(&self) -> &[EventAt] {
         &self.events
     }
 
     /// How many records there are.
     pub(crate) fn records(&self) -> usize {
         self.batches.len() + self.events.len()
-    }
-
-    fn add_event(&mut self, offset: usize, event: &Event) {
-        let offset = index::offset_u32(offset);
-        match event {
-            Event::BatchAccepted(summary) => {
-                self.batches.push(BatchAt { offset, summary: *summary });
-            }
-            _ => self.events.push((index::offset_u32(self.records()), offset)),
-        }
     }
 
     fn batches_with_numbers(&self) -> impl Iterator<Item = (&BatchAt, &[u32])> {
@@ -132,6 +152,25 @@ impl Contents {
             (batch, numbers)
         })
     }
+}
+
+/// The place of the segment's batch number `nth` (from 0) among all records of the segment, with
+/// `events` between.
+pub(crate) fn place_of_batch(nth: usize, events: &[EventAt]) -> u64 {
+    // Among the batches, not counting events: how many are before the event.
+    let batches_before = |(count, event): (usize, &EventAt)| {
+        index::index_usize(event.position).saturating_sub(count)
+    };
+    let (mut low, mut high) = (0, events.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        if batches_before((middle, &events[middle])) <= nth {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    (nth + low) as u64
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]

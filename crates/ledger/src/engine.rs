@@ -25,7 +25,7 @@ use crate::contents::Contents;
 use crate::disk::DiskFile;
 use crate::groups::Groups;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
-use crate::record::{self, Chain, Place};
+use crate::record::{self, Chain, Fingerprint, Place};
 use crate::recovery::Recovered;
 use crate::segment::SegmentHeader;
 use crate::segments::{Segment, Segments};
@@ -73,7 +73,8 @@ pub(crate) trait SegmentSource: Send {
     /// Waits until what is kept in store is complete, or can't be.
     fn stock_up(&mut self);
 
-    /// Takes a segment that nothing more is written to, to give it its index.
+    /// Takes a segment that nothing more is written to, to give it its index. The next one holds
+    /// something durable: whoever finds a sealed segment knows that records are to follow it.
     fn seal(&mut self, segment: Arc<Segment>);
 
     /// Is told of each group that was written, and how many bytes it took.
@@ -117,6 +118,8 @@ struct Active {
     segment: Arc<Segment>,
     /// Where the buffer's first byte goes.
     buffer_offset: u64,
+    /// The segment before, until something is durable in this one.
+    left: Option<Arc<Segment>>,
 }
 
 /// Answers a request, once it is known whether what was decided is durable.
@@ -131,9 +134,10 @@ impl Engine {
     ) -> Result<Self, crate::error::Fault> {
         let Recovered { draws, segments, next_sequence, chain, .. } = recovered;
         let mut buffer = BlockBuffer::new(GROUP_LEN_MAX + BLOCK_LEN);
-        let active = match segments.snapshot().pop() {
+        let mut in_use = segments.snapshot();
+        let active = match in_use.pop() {
             None => None,
-            Some(segment) => Some(Active::resume(segment, &mut buffer)?),
+            Some(segment) => Some(Active::resume(segment, in_use.pop(), &mut buffer)?),
         };
         Ok(Self {
             draws,
@@ -299,10 +303,21 @@ impl Engine {
             chain: self.chain,
         };
         let offset = active.buffer_offset + self.buffer.len() as u64;
-        let numbers = batch.map_or(&[][..], |batch| batch.bets.numbers());
         let offset = usize::try_from(offset).expect("a segment fits memory");
-        active.segment.contents().add(offset, event, numbers);
-        self.chain = record::encode(&body, &place, self.buffer.extend(len));
+        let record = self.buffer.extend(len);
+        let header = record::encode(&body, &place, record);
+        let mut contents = active.segment.contents();
+        match (event, batch) {
+            (Event::BatchAccepted(summary), Some(batch)) => {
+                contents.add_batch(offset, *summary, batch.bets.numbers());
+            }
+            _ => {
+                let body = &record[record::HEADER_LEN..][..header.body_len()];
+                contents.add_event(offset, Fingerprint::of(&header, body));
+            }
+        }
+        drop(contents);
+        self.chain = header.chain;
         self.next_sequence += 1;
         self.draws.apply(event, at);
         Ok(())
@@ -322,6 +337,9 @@ impl Engine {
                     self.groups.add(self.next_sequence - self.group);
                     self.group = self.next_sequence;
                     self.source.written(len);
+                    if let Some(left) = active.left.take() {
+                        self.source.seal(left);
+                    }
                 }
                 Err(error) => {
                     let name = crate::segment::name(active.segment.header.number);
@@ -372,10 +390,8 @@ impl Engine {
         let segment =
             Arc::new(Segment::new(file, header, Contents::default(), RECORDS_OFFSET as u64));
         self.segments.push(Arc::clone(&segment));
-        let next = Active { segment, buffer_offset: RECORDS_OFFSET as u64 };
-        if let Some(full) = self.active.replace(next) {
-            self.source.seal(full.segment);
-        }
+        let left = self.active.take().map(|full| full.segment);
+        self.active = Some(Active { segment, buffer_offset: RECORDS_OFFSET as u64, left });
         self.buffer.clear();
         Ok(())
     }
@@ -386,6 +402,7 @@ impl Active {
     /// fills.
     fn resume(
         segment: Arc<Segment>,
+        before: Option<Arc<Segment>>,
         buffer: &mut BlockBuffer,
     ) -> Result<Self, crate::error::Fault> {
         let end = segment.end();
@@ -395,7 +412,8 @@ impl Active {
         segment.file.read_at(buffer_offset, kept).map_err(|error| {
             crate::error::Fault::io("reading", &crate::segment::name(segment.header.number), error)
         })?;
-        Ok(Self { segment, buffer_offset })
+        let left = before.filter(|before| before.index.get().is_none());
+        Ok(Self { segment, buffer_offset, left })
     }
 
     /// Makes what is in the buffer durable; gives how many bytes were written for it.

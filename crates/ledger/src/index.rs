@@ -25,16 +25,16 @@
 
 use lottery::{AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, StoredBatch};
 
-use crate::contents::{BatchAt, Contents};
+use crate::contents::{BatchAt, Contents, EventAt, place_of_batch};
 use crate::disk::DiskFile;
-use crate::error::Fault;
+use crate::error::{Damage, Fault};
 use crate::limits::RECORDS_OFFSET;
 use crate::record::{Chain, u32_at, u64_at};
-use crate::segment::{SegmentHeader, name};
+use crate::segment::{self, SegmentHeader, name};
 
 const MAGIC: [u8; 8] = *b"BOLINDEX";
 const FORMAT_VERSION: u32 = 1;
-pub(crate) const HEAD_LEN: usize = 92;
+const HEAD_LEN: usize = 92;
 const BATCH_LEN: usize = 52;
 const EVENT_LEN: usize = 8;
 const NUMBER_LEN: usize = 16;
@@ -42,27 +42,44 @@ const NUMBER_LEN: usize = 16;
 /// What is kept in memory of a segment's index.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
-    pub(crate) records: u64,
     pub(crate) records_end: u32,
     pub(crate) last_chain: Chain,
-    batches: Vec<FirstBet>,
+    /// The events that are no batches.
+    pub(crate) events: Vec<EventAt>,
+    /// The draws that its batches are of, ascending.
+    draws: Vec<DrawId>,
+    /// Batches, then other events.
+    listed: Section,
+    batches_len: usize,
     numbers: Section,
     postings: Section,
 }
 
 /// What replaying a segment takes.
 pub(crate) struct Replay {
-    /// In order, each with its position among the segment's records.
-    pub(crate) batches: Vec<BatchSummary>,
+    /// In order.
+    pub(crate) batches: Vec<BatchAt>,
     /// Position among the segment's records and offset of each other event, in order.
     pub(crate) events: Vec<(u32, u32)>,
 }
 
-/// Where a batch's record is, and the ordinal of its first bet among the bets of the segment.
-#[derive(Clone, Copy, Debug)]
-struct FirstBet {
-    offset: u32,
-    first_bet: u32,
+/// What was found where an index may be.
+pub(crate) enum Found {
+    /// One that is whole and sound in itself.
+    Sound(Box<Index>, Replay),
+    /// None was ever said to be there: its head, which is written last, is zeros or not there.
+    Missing,
+    /// Something else.
+    Unsound,
+}
+
+/// A batch with winning bets, its place among the segment's records, and the bets' positions in it,
+/// ascending.
+#[derive(Debug)]
+pub(crate) struct BatchHits {
+    pub(crate) batch: BatchAt,
+    pub(crate) place: u64,
+    pub(crate) positions: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +87,6 @@ struct Section {
     offset: u64,
     len: usize,
     crc: u32,
-}
-
-/// A winning bet: where its batch's record is, and its position in the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BetPlace {
-    pub(crate) offset: u32,
-    pub(crate) position: u32,
 }
 
 /// The index of a segment that holds `contents`; its last record ends at `records_end` and has the
@@ -93,8 +103,8 @@ pub(crate) fn encode(
         put(&mut batches, &[*offset, draw.0, agency.0, chunk.0, *bets]);
         batches.extend_from_slice(&digest.0);
     }
-    for &(position, offset) in contents.events() {
-        put(&mut events, &[position, offset]);
+    for EventAt { position, offset, .. } in contents.events() {
+        put(&mut events, &[*position, *offset]);
     }
     let (numbers, postings) = postings_of(&contents.ordinals());
     let mut head = Vec::with_capacity(HEAD_LEN);
@@ -133,19 +143,26 @@ pub(crate) fn write(
     file.sync().map_err(failed)
 }
 
-/// Reads the index behind a segment; none when there is no whole and sound one.
-pub(crate) fn read(
-    file: &dyn DiskFile,
-    header: &SegmentHeader,
-) -> Result<Option<(Index, Replay)>, Fault> {
+/// Marks a segment as one that nothing more is written to: there is room behind it where the head of
+/// its index comes. So whoever opens the ledger knows that another segment was in use.
+pub(crate) fn mark(file: &dyn DiskFile, header: &SegmentHeader) -> Result<(), Fault> {
+    let failed = |error| Fault::io("marking the end of", &name(header.number), error);
+    file.write_at(header.len, &[0; HEAD_LEN]).map_err(failed)?;
+    file.sync().map_err(failed)
+}
+
+/// Reads the index behind a segment, but for where bets are.
+pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found, Fault> {
     let failed = |error| Fault::io("reading the index of", &name(header.number), error);
     let room = file.len().map_err(failed)?.saturating_sub(header.len);
     let mut head = [0; HEAD_LEN];
-    if room < HEAD_LEN as u64 {
-        return Ok(None);
+    let head_room = usize::try_from(room).unwrap_or(usize::MAX).min(HEAD_LEN);
+    file.read_at(header.len, &mut head[..head_room]).map_err(failed)?;
+    if head.iter().all(|&byte| byte == 0) {
+        return Ok(Found::Missing);
     }
-    file.read_at(header.len, &mut head).map_err(failed)?;
-    let sound = head[..8] == MAGIC
+    let sound = head_room == HEAD_LEN
+        && head[..8] == MAGIC
         && u32_at(&head, 8) == FORMAT_VERSION
         && u32_at(&head, 12) == crc32c::crc32c(&head[16..])
         && u64_at(&head, 16) == header.first_sequence
@@ -153,58 +170,85 @@ pub(crate) fn read(
     let len_at = |at, unit| usize::try_from(u32_at(&head, at)).map(|count| count * unit);
     let lens =
         (len_at(24, BATCH_LEN), len_at(28, EVENT_LEN), len_at(32, NUMBER_LEN), len_at(36, 1));
-    let (Ok(batches), Ok(events), Ok(numbers), Ok(postings)) = lens else {
-        return Ok(None);
+    let (Ok(batches_len), Ok(events), Ok(numbers), Ok(postings)) = lens else {
+        return Ok(Found::Unsound);
     };
-    let sections_len = batches + events + numbers + postings;
-    if !sound || room < (HEAD_LEN + sections_len) as u64 {
-        return Ok(None);
+    if !sound || room < (HEAD_LEN + batches_len + events + numbers + postings) as u64 {
+        return Ok(Found::Unsound);
     }
-    let mut listed = vec![0; batches + events];
-    let listed_offset = header.len + HEAD_LEN as u64;
-    file.read_at(listed_offset, &mut listed).map_err(failed)?;
-    if crc32c::crc32c(&listed) != u32_at(&head, 40) {
-        return Ok(None);
-    }
-    let (batches, events) = listed.split_at(batches);
-    let numbers_offset = listed_offset + listed.len() as u64;
-    let numbers = Section { offset: numbers_offset, len: numbers, crc: u32_at(&head, 44) };
-    let postings_offset = numbers_offset + numbers.len as u64;
-    let postings = Section { offset: postings_offset, len: postings, crc: u32_at(&head, 48) };
-    let last_chain = Chain(*head[60..].first_chunk().expect("the head has 92 bytes"));
+    let section = |offset, len, crc_at| Section { offset, len, crc: u32_at(&head, crc_at) };
+    let listed = section(header.len + HEAD_LEN as u64, batches_len + events, 40);
+    let numbers = section(listed.end(), numbers, 44);
+    let postings = section(numbers.end(), postings, 48);
+    let Some(bytes) = listed.read_sound(file).map_err(failed)? else {
+        return Ok(Found::Unsound);
+    };
+    let (batches, events) = bytes.split_at(batches_len);
     let replay = Replay {
-        batches: batches.chunks_exact(BATCH_LEN).map(summary).collect(),
+        batches: batches.chunks_exact(BATCH_LEN).map(batch_at).collect(),
         events: events.chunks_exact(EVENT_LEN).map(|e| (u32_at(e, 0), u32_at(e, 4))).collect(),
     };
-    let mut first_bet = 0_u32;
-    let batches = batches.chunks_exact(BATCH_LEN).map(|batch| {
-        let at = FirstBet { offset: u32_at(batch, 0), first_bet };
-        first_bet = first_bet.saturating_add(u32_at(batch, 16));
-        at
-    });
+    let mut draws: Vec<DrawId> = replay.batches.iter().map(|batch| batch.summary.draw).collect();
+    draws.sort_unstable();
+    draws.dedup();
     let index = Index {
-        records: (replay.batches.len() + replay.events.len()) as u64,
         records_end: u32_at(&head, 52),
-        last_chain,
-        batches: batches.collect(),
+        last_chain: Chain(*head[60..].first_chunk().expect("the head has 92 bytes")),
+        events: Vec::new(),
+        draws,
+        listed,
+        batches_len,
         numbers,
         postings,
     };
-    Ok(Some((index, replay)))
+    Ok(Found::Sound(Box::new(index), replay))
+}
+
+/// Whether what stands behind a segment is `given`, the index that its records give; false when
+/// there is none.
+pub(crate) fn is_given(
+    file: &dyn DiskFile,
+    header: &SegmentHeader,
+    given: &[u8],
+) -> Result<bool, Fault> {
+    let len = header.len;
+    let name = name(header.number);
+    let failed = |error| Fault::io("reading the index of", &name, error);
+    segment::expect_len(file, header, len + given.len() as u64)?;
+    let room = file.len().map_err(failed)?.saturating_sub(len);
+    let mut found = vec![0; given.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+    file.read_at(len, &mut found).map_err(failed)?;
+    if found == given {
+        return Ok(true);
+    }
+    // The head is written last: without it, what follows was never said to be an index.
+    if found.iter().take(HEAD_LEN).all(|&byte| byte == 0) {
+        return Ok(false);
+    }
+    let differs = found.iter().zip(given).take_while(|(a, b)| a == b).count();
+    let what = "the index is not the one that the records give";
+    Err(Fault::Damage(Damage::new(&name, len + differs as u64, what)))
 }
 
 impl Index {
-    /// Where the bets of a draw on a number are, in order; none when the index is damaged.
+    /// Where it ends in the file.
+    pub(crate) fn end(&self) -> u64 {
+        self.postings.end()
+    }
+
+    /// Whether there are batches of a draw.
+    pub(crate) fn has_batches_of(&self, draw: DrawId) -> bool {
+        self.draws.binary_search(&draw).is_ok()
+    }
+
+    /// The bets of a draw on a number, in order; none when the index is damaged.
     pub(crate) fn bets_on(
         &self,
         file: &dyn DiskFile,
         draw: DrawId,
         number: u32,
-    ) -> std::io::Result<Option<Vec<BetPlace>>> {
-        let numbers = self.numbers.read(file)?;
-        if crc32c::crc32c(&numbers) != self.numbers.crc {
-            return Ok(None);
-        }
+    ) -> std::io::Result<Option<Vec<BatchHits>>> {
+        let Some(numbers) = self.numbers.read_sound(file)? else { return Ok(None) };
         let entries: Vec<_> = numbers.chunks_exact(NUMBER_LEN).collect();
         let key = |entry: &&[u8]| (u32_at(entry, 0), u32_at(entry, 4));
         let Ok(found) = entries.binary_search_by_key(&(draw.0, number), key) else {
@@ -216,23 +260,50 @@ impl Index {
             return Ok(None);
         };
         let list = Section { offset: self.postings.offset + start as u64, len, crc: 0 };
-        let list = list.read(file)?;
-        let places: Option<Vec<_>> = decode_postings(&list).map(|bet| self.place(bet)).collect();
-        Ok(places.filter(|places| places.len() == index_usize(u32_at(entries[found], 8))))
+        let bets: Vec<u32> = decode_postings(&list.read(file)?).collect();
+        if bets.len() != index_usize(u32_at(entries[found], 8)) {
+            return Ok(None);
+        }
+        let Some(listed) = self.listed.read_sound(file)? else { return Ok(None) };
+        Ok(self.hits(&listed[..self.batches_len], &bets))
     }
 
-    fn place(&self, bet: u32) -> Option<BetPlace> {
-        let after = self.batches.partition_point(|batch| batch.first_bet <= bet);
-        let batch = self.batches.get(after.checked_sub(1)?)?;
-        Some(BetPlace { offset: batch.offset, position: bet - batch.first_bet })
+    /// The batches that bets are in, by the ordinals of the bets, ascending; none when a bet is in no
+    /// batch.
+    fn hits(&self, batches: &[u8], bets: &[u32]) -> Option<Vec<BatchHits>> {
+        let mut hits = Vec::new();
+        let mut bets = bets.iter().peekable();
+        let mut first_bet = 0_u32;
+        for (nth, batch) in batches.chunks_exact(BATCH_LEN).map(batch_at).enumerate() {
+            let end = first_bet.saturating_add(batch.summary.bets);
+            let within = std::iter::from_fn(|| bets.next_if(|bet| **bet < end));
+            let positions: Option<Vec<u32>> =
+                within.map(|bet| bet.checked_sub(first_bet)).collect();
+            let positions = positions?;
+            if !positions.is_empty() {
+                let place = place_of_batch(nth, &self.events);
+                hits.push(BatchHits { batch, place, positions });
+            }
+            first_bet = end;
+        }
+        bets.next().is_none().then_some(hits)
     }
 }
 
 impl Section {
+    fn end(&self) -> u64 {
+        self.offset + self.len as u64
+    }
+
     fn read(&self, file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.len];
         file.read_at(self.offset, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// None when the bytes do not match the checksum.
+    fn read_sound(&self, file: &dyn DiskFile) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(Some(self.read(file)?).filter(|bytes| crc32c::crc32c(bytes) == self.crc))
     }
 }
 
@@ -241,14 +312,15 @@ pub(crate) fn stored<'a>(batch: &BatchSummary, text: &'a str) -> StoredBatch<'a>
     StoredBatch { draw: batch.draw, agency: batch.agency, chunk: batch.chunk, text }
 }
 
-fn summary(entry: &[u8]) -> BatchSummary {
-    BatchSummary {
+fn batch_at(entry: &[u8]) -> BatchAt {
+    let summary = BatchSummary {
         draw: DrawId(u32_at(entry, 4)),
         agency: AgencyId(u32_at(entry, 8)),
         chunk: ChunkId(u32_at(entry, 12)),
         bets: u32_at(entry, 16),
         digest: ChunkDigest(*entry[20..].first_chunk().expect("an entry has 52 bytes")),
-    }
+    };
+    BatchAt { offset: u32_at(entry, 0), summary }
 }
 
 /// The numbers and postings sections of lists of ordinals, ascending by draw and number.

@@ -10,7 +10,7 @@
 //! kept in memory of those without one is bounded. The writer waits for none of that: segments are
 //! there to be taken before they are zeroed, and it waits for one step of zeroing at the most.
 //! Reading a segment back goes at the writer's pace, in small parts, unless that would leave the
-//! keeper behind.
+//! keeper behind. That a segment is full is marked in its file before anything else is done.
 
 use std::collections::VecDeque;
 use std::io;
@@ -57,6 +57,9 @@ struct State {
     failed: Option<StoreFault>,
     /// Why one that was asked for was not there, until one is made.
     refused: Option<StoreFault>,
+    /// Full and not marked as such yet.
+    left: VecDeque<Arc<Segment>>,
+    /// Full and without an index.
     full: VecDeque<Arc<Segment>>,
     alarm: Option<String>,
     closing: bool,
@@ -106,6 +109,9 @@ enum Task {
         file: Box<dyn DiskFile>,
         from: u64,
     },
+    /// Marks a segment as full, at once: until then nothing but the next segment tells that there
+    /// is one.
+    Mark(Arc<Segment>),
     Seal(Arc<Segment>),
     /// Sees whether the writer pauses.
     Listen,
@@ -175,7 +181,7 @@ impl SegmentSource for Keeper {
     }
 
     fn seal(&mut self, segment: Arc<Segment>) {
-        self.shelf.lock().full.push_back(segment);
+        self.shelf.lock().left.push_back(segment);
         self.shelf.changed.notify_all();
     }
 
@@ -251,6 +257,13 @@ impl Shelf {
                     state.put_back(file, zeroed, self.segment_len);
                     self.changed.notify_all();
                 }
+                Task::Mark(segment) => {
+                    drop(state);
+                    let marked = segment.mark();
+                    state = self.lock();
+                    state.full.push_back(segment);
+                    state.alarm = marked.err().and_then(alarm_of).or(state.alarm.take());
+                }
                 Task::Seal(segment) => {
                     drop(state);
                     let sealed = segment.seal(self.pace());
@@ -265,9 +278,16 @@ impl Shelf {
                 Task::Rest => state = self.wait(state),
             }
         }
+        for segment in std::mem::take(&mut state.left) {
+            // Nobody is left to be told: where it fails, the next opening meets the same disk.
+            let _ = segment.mark();
+        }
     }
 
     fn next_task(&self, state: &mut State, quiet_at: u64) -> Task {
+        if let Some(segment) = state.left.pop_front() {
+            return Task::Mark(segment);
+        }
         if self.lacks_spares(state) {
             return Task::Make(state.next_number);
         }
@@ -296,7 +316,8 @@ impl Shelf {
             read_len += part_len as u64;
             let written = self.written_len.load(Ordering::Relaxed) - before;
             let state = self.lock();
-            let is_needed = state.closing || self.lacks_spares(&state) || !state.full.is_empty();
+            let waiting = !state.left.is_empty() || !state.full.is_empty();
+            let is_needed = state.closing || self.lacks_spares(&state) || waiting;
             if read_len > 2 * written && !is_needed {
                 drop(wait_at_most(&self.changed, &self.state, state, READ_PAUSE_TIME));
             }

@@ -16,6 +16,7 @@ use crate::limits::{
     SPARES_DEFAULT,
 };
 use crate::recovery::{self, Report};
+use crate::scrub::{Scrub, ScrubNews, ScrubPace};
 use crate::segments::Segments;
 use crate::sync::mpsc::{self, Receiver, Sender};
 use crate::sync::thread::{self, JoinHandle};
@@ -113,6 +114,20 @@ impl Ledger {
     #[must_use]
     pub fn groups(&self) -> &Arc<Groups> {
         &self.groups
+    }
+
+    /// Begins to read all sealed segments slowly; `tell` is told what comes of it, on the scrub's
+    /// thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn scrub(
+        &self,
+        pace: ScrubPace,
+        tell: impl Fn(ScrubNews<'_>) + Send + 'static,
+    ) -> Result<Scrub, Fault> {
+        Scrub::start(self.segments.clone(), pace, Box::new(tell))
+            .map_err(|error| Fault::io("starting", "the scrub", error))
     }
 
     /// How durable writes are done, for people.

@@ -7,7 +7,8 @@
 //!
 //! Map: [`Ledger`] is the store, an [`engine`] on its own thread; [`keeper`] prepares segments
 //! ahead and indexes full ones; [`recovery`] opens a folder; [`reading`] finds winners and scans
-//! beside the writer; [`Archive`] reads a folder from outside. All IO goes through [`disk`].
+//! beside the writer; [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside; both
+//! opening and checking are a [`pass`] over its segments. All IO goes through [`disk`].
 //!
 //! Deliberately absent: sockets, clocks (times come with the requests), logging, updates in place,
 //! deletion.
@@ -27,20 +28,24 @@ mod ledger;
 pub mod limits;
 #[cfg(all(test, models))]
 mod models;
+mod pass;
 mod reading;
 mod record;
 mod recovery;
+mod scrub;
 mod segment;
 mod segments;
 #[cfg(any(test, feature = "simulation"))]
 mod stepped;
 mod sync;
 
-pub use archive::{Archive, Entry, Summary};
+pub use archive::{Archive, Summary};
 pub use error::{Damage, Fault};
 pub use groups::Groups;
 pub use ledger::{Ledger, Options};
+pub use pass::Entry;
 pub use record::Chain;
 pub use recovery::Report;
+pub use scrub::{Scrub, ScrubFindings, ScrubNews, ScrubPace};
 #[cfg(any(test, feature = "simulation"))]
 pub use stepped::SteppedLedger;

@@ -26,5 +26,11 @@ pub const SPARES_DEFAULT: usize = 2;
 pub const ZERO_STEP_LEN: usize = 1 << 20;
 /// A writer that has not written for so long pauses: segments are zeroed then.
 pub const PAUSE_TIME: Duration = Duration::from_millis(5);
+/// After how many bytes the scrub pauses.
+pub const SCRUB_STEP_LEN: usize = 256 << 10;
+/// For how long the scrub pauses: it reads some 12 MB a second.
+pub const SCRUB_PAUSE_TIME: Duration = Duration::from_millis(10);
+/// How long after one pass the scrub begins the next.
+pub const SCRUB_INTERVAL_TIME: Duration = Duration::from_hours(24);
 /// How long the keeper lets the writer go ahead before it reads the next part of a full segment.
 pub const READ_PAUSE_TIME: Duration = Duration::from_micros(200);

@@ -1,13 +1,17 @@
-//! Reading beside the writer: only what is durable, every record checked.
+//! Reading beside the writer: only what is durable, and only what was acknowledged.
+//!
+//! Whatever is told is first held against what is known of it: a record found by an index against
+//! what the index says of it, and the index against all records of its segment; records read in a
+//! row against the chain, up to where the next segment goes on.
 
 use std::ops::ControlFlow;
 
 use lottery::planted::{Bug, planted};
-use lottery::{BatchSummary, Bet, BetFault, DrawId, Event, StoredBatch, Trace, Winners};
+use lottery::{DrawId, Event, StoredBatch, Timestamp, Trace, Winners};
 
 use crate::error::Fault;
-use crate::index::{self, BetPlace};
-use crate::segment::{self, Image, LoneRecord};
+use crate::index::{self, BatchHits};
+use crate::segment;
 use crate::segments::{Segment, Segments};
 
 /// Shows the batches of a draw, in order, until `visit` breaks.
@@ -17,14 +21,7 @@ pub(crate) fn scan(
     visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
     for segment in segments.snapshot() {
-        let image = segment.image()?;
-        let scanned = batches_of(&image, |batch, text, _| {
-            if batch.draw != draw {
-                return Ok(ControlFlow::Continue(()));
-            }
-            Ok(visit(index::stored(batch, text)))
-        })?;
-        if scanned.is_break() {
+        if segment.may_have_batches_of(draw) && batches_in(&segment, draw, visit)?.is_break() {
             break;
         }
     }
@@ -41,16 +38,8 @@ pub(crate) fn trail(
     let next_starts = segments.iter().skip(1).map(|next| next.header.first_sequence);
     let ends = next_starts.chain([u64::MAX]);
     for (segment, _) in segments.iter().zip(ends).filter(|(_, end)| *end > from) {
-        for offset in segment.event_offsets()? {
-            let record = segment::read_record(&*segment.file, &segment.header, offset)?;
-            let (sequence, at) = (record.sequence(), record.at());
-            if sequence < from {
-                continue;
-            }
-            let event = record.decode()?.event;
-            if visit(Trace { sequence, at, event }).is_break() {
-                return Ok(());
-            }
+        if trail_in(segment, from, visit)?.is_break() {
+            break;
         }
     }
     Ok(())
@@ -63,9 +52,56 @@ pub(crate) fn winners(segments: &Segments, draw: DrawId, number: u32) -> Result<
         if segment.index.get().is_none() && planted(Bug::IndexNotRebuilt) {
             continue;
         }
-        winners_in(&segment, draw, number, &mut winners)?;
+        if segment.may_have_batches_of(draw) {
+            winners_in(&segment, draw, number, &mut winners)?;
+        }
     }
     Ok(winners)
+}
+
+fn trail_in(
+    segment: &Segment,
+    from: u64,
+    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Fault> {
+    let Some(events) = segment.events() else {
+        // The index is derived: when it turns out unsound, the records still tell.
+        return trail_by_reading(segment, from, visit);
+    };
+    for at in events {
+        let sequence = segment.header.first_sequence + u64::from(at.position);
+        if sequence < from {
+            continue;
+        }
+        let offset = index::index_usize(at.offset);
+        let record = segment::read_record(&*segment.file, &segment.header, offset)?;
+        if record.sequence() != sequence || record.fingerprint() != at.fingerprint {
+            return Err(record.damage("another record than was acknowledged"));
+        }
+        let event = record.decode()?.event;
+        if visit(Trace { sequence, at: record.at(), event }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+fn trail_by_reading(
+    segment: &Segment,
+    from: u64,
+    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Fault> {
+    let (image, expected) = segment.image()?;
+    for record in expected.records(&image)? {
+        let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
+        if sequence < from || matches!(record.event, Event::BatchAccepted(_)) {
+            continue;
+        }
+        if visit(Trace { sequence, at, event: record.event }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 fn winners_in(
@@ -74,36 +110,32 @@ fn winners_in(
     number: u32,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
-    let Some(places) = segment.bets_on(draw, number)? else {
+    let Some(hits) = segment.bets_on(draw, number)? else {
         // The index is derived: when it turns out unsound, the records still tell.
-        return winners_by_reading(&segment.image()?, draw, number, winners);
+        return winners_by_reading(segment, draw, number, winners);
     };
-    for of_batch in places.chunk_by(|a, b| a.offset == b.offset) {
-        let offset = usize::try_from(of_batch[0].offset).expect("u32 fits usize");
-        let record = segment::read_record(&*segment.file, &segment.header, offset)?;
-        winners_in_batch(&record, of_batch, draw, number, winners)?;
-    }
-    Ok(())
+    hits.iter().try_for_each(|hits| winners_in_batch(segment, hits, number, winners))
 }
 
 fn winners_in_batch(
-    record: &LoneRecord,
-    places: &[BetPlace],
-    draw: DrawId,
+    segment: &Segment,
+    hits: &BatchHits,
     number: u32,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
-    let astray = || record.damage("the index says that a bet on the number is here, and it is not");
+    let offset = index::index_usize(hits.batch.offset);
+    let record = segment::read_record(&*segment.file, &segment.header, offset)?;
     let decoded = record.decode()?;
-    let Event::BatchAccepted(batch) = decoded.event else {
-        return Err(astray());
-    };
-    if batch.draw != draw {
-        return Err(astray());
+    let batch = hits.batch.summary;
+    let as_acknowledged = decoded.event == Event::BatchAccepted(batch)
+        && record.sequence() == segment.header.first_sequence + hits.place;
+    if !as_acknowledged && !planted(Bug::DigestNotCompared) {
+        return Err(record.damage("another batch than was acknowledged"));
     }
-    let mut wanted = places.iter().map(|place| place.position).peekable();
+    let astray = || record.damage("the index says that a bet on the number is here, and it is not");
+    let mut wanted = hits.positions.iter().peekable();
     for (position, bet) in (0..).zip(index::stored(&batch, decoded.text).bets()) {
-        if wanted.next_if_eq(&position).is_none() {
+        if wanted.next_if_eq(&&position).is_none() {
             continue;
         }
         let bet = bet.ok().filter(|bet| bet.number() == number).ok_or_else(astray)?;
@@ -113,37 +145,41 @@ fn winners_in_batch(
 }
 
 fn winners_by_reading(
-    image: &Image,
+    segment: &Segment,
     draw: DrawId,
     number: u32,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
-    let read = batches_of(image, |batch, text, offset| {
-        if batch.draw == draw {
-            for bet in index::stored(batch, text).bets() {
-                let bet: Bet<'_> =
-                    bet.map_err(|fault: BetFault| image.damage(offset, fault.to_string()))?;
-                if bet.number() == number {
-                    winners.add(batch.agency, bet.document());
-                }
+    let mut fault = None;
+    let read = batches_in(segment, draw, &mut |batch| {
+        for bet in batch.bets() {
+            match bet {
+                Ok(bet) if bet.number() == number => winners.add(batch.agency, bet.document()),
+                Ok(_) => {}
+                Err(why) => fault = Some(why),
             }
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     })?;
     assert!(read.is_continue(), "nothing above breaks");
-    Ok(())
+    match fault {
+        None => Ok(()),
+        Some(why) => Err(segment.damage(0, &why.to_string())),
+    }
 }
 
-/// Shows the batches of an image, which ends where its records end.
-fn batches_of(
-    image: &Image,
-    mut visit: impl FnMut(&BatchSummary, &str, usize) -> Result<ControlFlow<()>, Fault>,
+/// Shows the batches of a draw that a segment holds, once all its records are known to be those
+/// that were acknowledged.
+fn batches_in(
+    segment: &Segment,
+    draw: DrawId,
+    visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
-    let mut walk = image.walk();
-    while !walk.is_at_end() {
-        let record = walk.step().map_err(|stop| walk.damage(&stop))?;
+    let (image, expected) = segment.image()?;
+    for record in expected.records(&image)? {
         if let Event::BatchAccepted(batch) = &record.event
-            && visit(batch, record.text, record.offset)?.is_break()
+            && batch.draw == draw
+            && visit(index::stored(batch, record.text)).is_break()
         {
             return Ok(ControlFlow::Break(()));
         }

@@ -85,8 +85,8 @@ pub(crate) struct Place {
     pub(crate) chain: Chain,
 }
 
-/// Writes a record into `out`, which is exactly as long as it, and gives its chain.
-pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Chain {
+/// Writes a record into `out`, which is exactly as long as it, and gives its header.
+pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Header {
     let body_len = body.head().len() + body.tail().len();
     assert!(body_len <= BODY_LEN_MAX, "the domain bounds every body");
     assert_eq!(out.len(), record_len(body_len), "the caller reserves what a record takes");
@@ -110,7 +110,7 @@ pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Chain {
     out[HEADER_LEN + body_len..trailer].fill(0);
     out[trailer..trailer + 4].copy_from_slice(&crc.to_le_bytes());
     out[trailer + 4..].copy_from_slice(&END_MARK);
-    header.chain
+    header
 }
 
 /// The chain of the record with this header (its own chain set aside) and body.
@@ -126,6 +126,17 @@ pub(crate) fn chain(
         .chain_update(head)
         .chain_update(tail_digest.0);
     Chain(hash.finalize().into())
+}
+
+/// Tells a record from any other: the first bytes of the SHA-256 of its header and body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; 8]);
+
+impl Fingerprint {
+    pub(crate) fn of(header: &Header, body: &[u8]) -> Self {
+        let hash = Sha256::new().chain_update(header.to_bytes()).chain_update(body).finalize();
+        Self(*hash.first_chunk().expect("SHA-256 has 32 bytes"))
+    }
 }
 
 impl Header {

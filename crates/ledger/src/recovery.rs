@@ -9,17 +9,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use lottery::Draws;
 use lottery::planted::{Bug, planted};
-use lottery::{Draws, Event, Timestamp};
 
 use crate::block_buffer::BlockBuffer;
 use crate::contents::Contents;
-use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
-use crate::error::{Damage, Fault};
-use crate::index::{self, Replay};
+use crate::disk::{Claim, Disk, DiskFile};
+use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
+use crate::pass::{Content, IndexState, Judged, Pass, Reads, segments_in};
 use crate::record::Chain;
-use crate::segment::{self, Image, Record, SegmentHeader, Tail};
+use crate::segment::{self, Image, Tail};
 use crate::segments::{Segment, Segments};
 
 /// What a folder held.
@@ -29,6 +29,8 @@ pub(crate) struct Recovered {
     pub(crate) next_sequence: u64,
     pub(crate) chain: Chain,
     pub(crate) report: Report,
+    /// Of the last record of the segment before the last, while that has no index.
+    unsealed: Option<Chain>,
 }
 
 /// What was found and done when a ledger was opened.
@@ -40,63 +42,34 @@ pub struct Report {
     pub segments: u64,
     /// How many bytes of a half-written tail were cut.
     pub cut_bytes: u64,
-    /// How many sealed segments had no sound index and were read whole to give them one.
+    /// How many full segments had no sound index and were read whole to give them one.
     pub indexes_built: u64,
-}
-
-/// The files of a folder that are segments in use, in order.
-pub(crate) fn segments_in(
-    disk: &dyn Disk,
-    claim: Claim,
-) -> Result<Vec<(Box<dyn DiskFile>, SegmentHeader)>, Fault> {
-    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
-    let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
-    numbers.sort_unstable();
-    let mut used: Vec<(Box<dyn DiskFile>, SegmentHeader)> = Vec::new();
-    let mut unused: Option<String> = None;
-    for (expected, number) in (1..).zip(&numbers) {
-        let name = segment::name(*number);
-        if *number != expected {
-            let missing = Damage::new(&segment::name(expected), 0, "the file is missing");
-            return Err(Fault::Damage(missing));
-        }
-        let file = uninterrupted(|| disk.open(&name, claim))
-            .map_err(|error| Fault::opening(&name, error))?;
-        match (SegmentHeader::read(&*file, *number)?, &unused) {
-            (Some(header), None) => used.push((file, header)),
-            (Some(_), Some(empty)) => {
-                let what = format!("the segment is empty, though {name} follows");
-                return Err(Fault::Damage(Damage::new(empty, 0, what)));
-            }
-            (None, None) => unused = Some(name),
-            (None, Some(_)) => {}
-        }
-    }
-    Ok(used)
+    /// How many of them had one that was damaged: a disk may be failing.
+    pub indexes_damaged: u64,
 }
 
 /// Opens what `disk` holds, for writing.
 pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     let used = segments_in(disk, Claim::Write)?;
+    let last = used.len() as u64;
+    let mut pass = Pass::new(Reads::Indexes);
     let mut recovered = Recovered {
         draws: Draws::default(),
         segments: Segments::default(),
         next_sequence: 0,
         chain: Chain::GENESIS,
-        report: Report { segments: used.len() as u64, ..Report::default() },
+        report: Report { segments: last, ..Report::default() },
+        unsealed: None,
     };
-    let last = recovered.report.segments;
     for (file, header) in used {
-        recovered.continues(&header)?;
-        let segment = if header.number == last {
-            recovered.take_last(file, header)?
-        } else {
-            recovered.take_sealed(file, header)?
-        };
-        recovered.segments.push(Arc::new(segment));
+        let judged =
+            pass.judge(file, header, header.number == last, &mut |_| Ok::<_, Fault>(()))?;
+        recovered.take(judged)?;
     }
     // A process that was killed may have left names that are not durable.
     disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
+    (recovered.draws, recovered.next_sequence, recovered.chain) =
+        (pass.draws, pass.next_sequence, pass.chain);
     recovered.report.records = recovered.next_sequence;
     remove_unused(disk, last)?;
     Ok(recovered)
@@ -118,149 +91,60 @@ fn remove_unused(disk: &dyn Disk, last_used: u64) -> Result<(), Fault> {
 }
 
 impl Recovered {
-    /// Checks that a segment goes on where the ones before it end.
-    fn continues(&self, header: &SegmentHeader) -> Result<(), Fault> {
-        check_continues(header, self.next_sequence, self.chain)
-    }
-
-    fn take_sealed(
-        &mut self,
-        file: Box<dyn DiskFile>,
-        header: SegmentHeader,
-    ) -> Result<Segment, Fault> {
-        let found = match index::read(&*file, &header)? {
-            Some(found) => Some(found),
-            None => {
-                let image = Image::read(&*file, header, None)?;
-                let (contents, end, chain) = Contents::read(&image)?;
-                let built = index::encode(&contents, header.first_sequence, end, chain);
-                index::write(&*file, &header, &built)?;
-                self.report.indexes_built += 1;
-                index::read(&*file, &header)?
+    fn take(&mut self, judged: Judged) -> Result<(), Fault> {
+        let Judged { file, header, what } = judged;
+        let segment = match what {
+            Content::Indexed(index) => Segment::sealed(file, header, index),
+            Content::Full { contents, end, chain, index } => {
+                self.report.indexes_damaged += u64::from(index == IndexState::Unsound);
+                let segment = Segment::new(file, header, contents, end as u64);
+                // The one before the last waits until that is known to hold something durable.
+                if header.number + 1 < self.report.segments {
+                    self.index(&segment, chain)?;
+                } else {
+                    self.unsealed = Some(chain);
+                }
+                segment
+            }
+            Content::Last { contents, image, last_group, last_record, tail } => {
+                self.take_last(file, contents, &image, last_group, last_record, tail)?
             }
         };
-        let Some((index, replay)) = found else {
-            let what = "the index that was just written does not read back";
-            return Err(Fault::Damage(Damage::new(
-                &segment::name(header.number),
-                header.len,
-                what,
-            )));
-        };
-        self.replay(&*file, &header, replay)?;
-        self.next_sequence += index.records;
-        self.chain = index.last_chain;
-        Ok(Segment::sealed(file, header, index))
+        self.segments.push(Arc::new(segment));
+        Ok(())
     }
 
-    fn replay(
-        &mut self,
-        file: &dyn DiskFile,
-        header: &SegmentHeader,
-        replay: Replay,
-    ) -> Result<(), Fault> {
-        let mut batches = replay.batches.into_iter();
-        let mut position = 0_u32;
-        for (at, offset) in replay.events {
-            let between = usize::try_from(at.saturating_sub(position)).expect("u32 fits usize");
-            for batch in batches.by_ref().take(between) {
-                self.apply(&Event::BatchAccepted(batch), Timestamp(0), header, 0)?;
-            }
-            let offset = usize::try_from(offset).expect("u32 fits usize");
-            let record = segment::read_record(file, header, offset)?;
-            let event = record.decode()?.event;
-            self.apply(&event, record.at(), header, offset)?;
-            position = at.saturating_add(1);
-        }
-        batches
-            .try_for_each(|batch| self.apply(&Event::BatchAccepted(batch), Timestamp(0), header, 0))
+    fn index(&mut self, segment: &Segment, chain: Chain) -> Result<(), Fault> {
+        let end = usize::try_from(segment.end()).expect("a segment fits memory");
+        segment.give_index(end, chain)?;
+        self.report.indexes_built += 1;
+        Ok(())
     }
 
     fn take_last(
         &mut self,
         file: Box<dyn DiskFile>,
-        header: SegmentHeader,
+        contents: Contents,
+        image: &Image,
+        last_group: Range<usize>,
+        last_record: usize,
+        tail: Tail,
     ) -> Result<Segment, Fault> {
-        let image = Image::read(&*file, header, None)?;
-        let mut walk = image.walk();
-        let mut last_group = (header.first_sequence, walk.offset());
-        let mut last_record = walk.offset();
-        let mut contents = Contents::default();
-        let stop = loop {
-            match walk.step() {
-                Ok(record) => {
-                    admit_record(&mut self.draws, &mut contents, &record, &header)?;
-                    if record.header.group != last_group.0 {
-                        last_group = (record.header.group, record.offset);
-                    }
-                    last_record = record.offset;
-                }
-                Err(stop) => break stop,
-            }
-        };
-        let end = walk.offset();
-        let name = segment::name(header.number);
-        if let Tail::Torn { end: dirty_end } = walk.judge_tail(&stop)? {
-            self.report.cut_bytes = (dirty_end - end) as u64;
+        let name = segment::name(image.header.number);
+        if let Tail::Torn { end } = tail {
+            self.report.cut_bytes = (end - last_group.end) as u64;
         }
         let cut_too_far = planted(Bug::TailCutTooFar) && self.report.cut_bytes > 0;
-        let kept_end = if cut_too_far { last_record } else { end };
-        settle(&*file, &image, last_group.1.min(kept_end)..kept_end)
+        let kept_end = if cut_too_far { last_record } else { last_group.end };
+        settle(&*file, image, last_group.start.min(kept_end)..kept_end)
             .map_err(|error| Fault::io("writing the end of", &name, error))?;
-        self.next_sequence = walk.next_sequence();
-        self.chain = walk.chain();
-        Ok(Segment::new(file, header, contents, end as u64))
+        if let (Some(before), Some(chain), true) =
+            (self.segments.snapshot().last(), self.unsealed, contents.records() > 0)
+        {
+            self.index(before, chain)?;
+        }
+        Ok(Segment::new(file, image.header, contents, last_group.end as u64))
     }
-
-    /// The time of a batch does not matter any more.
-    fn apply(
-        &mut self,
-        event: &Event,
-        at: Timestamp,
-        header: &SegmentHeader,
-        offset: usize,
-    ) -> Result<(), Fault> {
-        admit(&mut self.draws, event, at, header, offset)
-    }
-}
-
-/// Checks that a segment goes on where the ones before it end.
-pub(crate) fn check_continues(
-    header: &SegmentHeader,
-    next_sequence: u64,
-    chain: Chain,
-) -> Result<(), Fault> {
-    if header.first_sequence == next_sequence && header.chain == chain {
-        return Ok(());
-    }
-    let what = format!("the segment does not continue the one before it at record {next_sequence}");
-    Err(Fault::Damage(Damage::new(&segment::name(header.number), 0, what)))
-}
-
-/// Applies a record that was read whole and adds it to its segment's contents, unless the rules
-/// forbid it or it holds other bets than it says.
-pub(crate) fn admit_record(
-    draws: &mut Draws,
-    contents: &mut Contents,
-    record: &Record<'_>,
-    header: &SegmentHeader,
-) -> Result<(), Fault> {
-    contents.add_read(record, header.number)?;
-    admit(draws, &record.event, Timestamp(record.header.at_ms), header, record.offset)
-}
-
-/// Applies an event that was read, unless the rules forbid it.
-fn admit(
-    draws: &mut Draws,
-    event: &Event,
-    at: Timestamp,
-    header: &SegmentHeader,
-    offset: usize,
-) -> Result<(), Fault> {
-    draws.replay(event, at).map_err(|why| {
-        let what = format!("an event that the rules forbid: {why}");
-        Fault::Damage(Damage::new(&segment::name(header.number), offset as u64, what))
-    })
 }
 
 /// Makes certain what a process that was killed, or that saw a write fail, may have left otherwise:

@@ -26,7 +26,7 @@ use crate::limits::{
     BLOCK_LEN, BODY_LEN_MAX, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
     ZERO_STEP_LEN,
 };
-use crate::record::{self, Chain, HEADER_LEN, Header, u32_at, u64_at};
+use crate::record::{self, Chain, Fingerprint, HEADER_LEN, Header, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 1;
@@ -133,6 +133,35 @@ fn cut_short(name: &str, file_len: u64) -> Fault {
     Fault::Damage(Damage::new(name, file_len, "the segment is cut short"))
 }
 
+/// Checks that a segment's file has nothing behind `len`, where it ends.
+pub(crate) fn expect_len(
+    file: &dyn DiskFile,
+    header: &SegmentHeader,
+    len: u64,
+) -> Result<(), Fault> {
+    let name = name(header.number);
+    let found = file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
+    if found <= len {
+        return Ok(());
+    }
+    Err(Fault::Damage(Damage::new(&name, len, "the file is longer than what was written to it")))
+}
+
+/// Checks that there is nothing in a segment behind its records, which end at `end`.
+pub(crate) fn expect_zeros(
+    file: &dyn DiskFile,
+    header: &SegmentHeader,
+    end: u64,
+) -> Result<(), Fault> {
+    let name = name(header.number);
+    let zero = is_zero(file, end..header.len);
+    if zero.map_err(|error| Fault::io("reading", &name, error))? {
+        return Ok(());
+    }
+    let what = "there is something behind the last record";
+    Err(Fault::Damage(Damage::new(&name, end, what)))
+}
+
 /// Whether a part of a file reads as zeros.
 fn is_zero(file: &dyn DiskFile, part: Range<u64>) -> std::io::Result<bool> {
     let mut buffer = vec![0; ZERO_STEP_LEN];
@@ -149,6 +178,9 @@ fn is_zero(file: &dyn DiskFile, part: Range<u64>) -> std::io::Result<bool> {
     Ok(true)
 }
 
+/// Told how many bytes were read or looked at; holds up what comes next, or breaks it off.
+pub(crate) type Pace<'a> = dyn FnMut(usize) -> std::io::Result<()> + 'a;
+
 /// A segment's header and records in memory, up to some end.
 pub(crate) struct Image {
     pub(crate) header: SegmentHeader,
@@ -162,6 +194,7 @@ pub(crate) struct Record<'a> {
     pub(crate) event: Event,
     /// The bets in canonical text when the event is a batch.
     pub(crate) text: &'a str,
+    body: &'a [u8],
 }
 
 /// A record read on its own, checked against its checksums but not against the chain.
@@ -170,6 +203,12 @@ pub(crate) struct LoneRecord {
     offset: usize,
     header: Header,
     body: Vec<u8>,
+}
+
+impl Record<'_> {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.header, self.body)
+    }
 }
 
 /// Walks over the records of an image, each checked against its checksums and the chain.
@@ -243,6 +282,24 @@ pub(crate) fn skim(
     Err(Fault::Damage(Damage::new(&name(segment.number), offset as u64, what)))
 }
 
+/// Reads the header of the record at `offset`.
+pub(crate) fn read_header(
+    file: &dyn DiskFile,
+    segment: &SegmentHeader,
+    offset: usize,
+) -> Result<Header, Fault> {
+    let name = name(segment.number);
+    let mut bytes = [0; HEADER_LEN];
+    let is_within = (offset + HEADER_LEN) as u64 <= segment.len;
+    if is_within {
+        file.read_at(offset as u64, &mut bytes)
+            .map_err(|error| Fault::io("reading", &name, error))?;
+    }
+    let found = Header::decode(&bytes).filter(|header| header.segment == segment.number);
+    let what = "there is no sound record header";
+    found.ok_or_else(|| Fault::Damage(Damage::new(&name, offset as u64, what)))
+}
+
 /// Reads the record at `offset`.
 pub(crate) fn read_record(
     file: &dyn DiskFile,
@@ -279,6 +336,26 @@ impl LoneRecord {
         self.header.sequence
     }
 
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.header, &self.body)
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
+        self.header.chain
+    }
+
+    /// Whether its chain is right behind a record with the chain `before`.
+    pub(crate) fn continues(&self, before: Chain) -> Result<bool, Fault> {
+        let head = &self.body[..usize::from(self.header.head_len)];
+        let digest = self.decode()?.tail_digest;
+        Ok(record::chain(before, &self.header, head, &digest) == self.header.chain)
+    }
+
+    /// Where it ends in its segment.
+    pub(crate) fn end(&self) -> usize {
+        self.offset + self.header.record_len()
+    }
+
     /// When it was decided.
     pub(crate) fn at(&self) -> Timestamp {
         Timestamp(self.header.at_ms)
@@ -303,11 +380,22 @@ impl Image {
         header: SegmentHeader,
         end: Option<u64>,
     ) -> Result<Self, Fault> {
+        Self::read_paced(file, header, end, &mut |_| Ok(()))
+    }
+
+    /// As [`Image::read`], at a pace.
+    pub(crate) fn read_paced(
+        file: &dyn DiskFile,
+        header: SegmentHeader,
+        end: Option<u64>,
+        pace: &mut Pace<'_>,
+    ) -> Result<Self, Fault> {
         let len = usize::try_from(end.unwrap_or(header.len)).expect("a segment fits memory");
         let mut bytes = vec![0; len];
         // In parts, so that the system lets others have the disk and the processor in between.
         for (part, offset) in bytes.chunks_mut(READ_STEP_LEN).zip((0..).step_by(READ_STEP_LEN)) {
             file.read_at(offset, part)
+                .and_then(|()| pace(part.len()))
                 .map_err(|error| Fault::io("reading", &name(header.number), error))?;
         }
         Ok(Self { header, bytes })
@@ -360,7 +448,7 @@ impl<'a> Walk<'a> {
         self.offset += header.record_len();
         self.next_sequence += 1;
         self.chain = header.chain;
-        Ok(Record { offset, header, event: decoded.event, text: decoded.text })
+        Ok(Record { offset, header, event: decoded.event, text: decoded.text, body })
     }
 
     /// Where the walk is, in bytes from the start of the segment.

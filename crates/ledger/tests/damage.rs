@@ -1,15 +1,17 @@
-//! Whatever is changed in a ledger's files is found, and a torn tail is told from damage.
+//! Whatever is changed in a ledger's files is found, and a torn tail is told from damage; what is
+//! told of a ledger is what was acknowledged.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 mod workload;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::disk::{Claim, Disk as _};
 use ledger::{Archive, Damage, Fault, Ledger, Summary};
-use lottery::{DrawState, Store};
+use lottery::{DrawState, ReadError, Store};
 
 use workload::{DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, play};
 
@@ -299,4 +301,226 @@ fn an_index_is_made_again_when_it_is_missing_or_unsound() {
         }
         assert!(disk.contents(FIRST) == whole, "byte {offset}");
     }
+}
+
+/// Where the records of a segment are, as far as they go on from the first.
+fn records_in(segment: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let mut records = Vec::new();
+    let mut at = 4096;
+    while segment.get(at..at + 4) == Some(b"BLR1") {
+        let body_len = u32::from_le_bytes(segment[at + 32..at + 36].try_into().unwrap());
+        let len = 80 + usize::try_from(body_len).unwrap().next_multiple_of(8) + 8;
+        records.push(at..at + len);
+        at += len;
+    }
+    records
+}
+
+/// Puts another digit in the place of a byte of a file's record, and mends the record's sums.
+fn forge(disk: &SimulatedDisk, name: &str, record: &std::ops::Range<usize>, at: usize) {
+    let mut file = disk.contents(name);
+    file[at] = if file[at] == b'8' { b'9' } else { b'8' };
+    let body_len = u32::from_le_bytes(file[record.start + 32..][..4].try_into().unwrap());
+    let body = record.start + 80..record.start + 80 + usize::try_from(body_len).unwrap();
+    let sum = crc32c::crc32c(&file[body]);
+    file[record.end - 8..record.end - 4].copy_from_slice(&sum.to_le_bytes());
+    disk.put(name, &file);
+}
+
+/// A batch with a winning bet, no event before it, and the last byte of the winner's document.
+fn winning_record(segment: &[u8]) -> (std::ops::Range<usize>, usize) {
+    let winning = format!("|1990-01-02|{WINNING_NUMBER}&");
+    let of_record = |record: std::ops::Range<usize>| {
+        let mut windows = segment[record.clone()].windows(winning.len());
+        let found = windows.position(|window| window == winning.as_bytes());
+        found.map(|found| (record.clone(), record.start + found - 1))
+    };
+    records_in(segment).into_iter().skip(2).find_map(of_record).unwrap()
+}
+
+fn told<T: std::fmt::Debug>(what: Result<T, ReadError>) -> String {
+    match what {
+        Err(ReadError::Unreadable(why)) => why,
+        other => panic!("it was told: {other:?}"),
+    }
+}
+
+fn scan(ledger: &Ledger) -> Result<usize, ReadError> {
+    let mut batches = 0;
+    ledger.scan(DRAW, &mut |_| {
+        batches += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(batches)
+}
+
+fn trail(ledger: &Ledger) -> Result<usize, ReadError> {
+    let mut events = 0;
+    ledger.trail(0, &mut |_| {
+        events += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(events)
+}
+
+#[test]
+fn opening_finds_that_the_end_was_removed_behind_a_sealed_segment() {
+    let used = segments(&played());
+    let (last, before) = (used[used.len() - 1].as_str(), used[used.len() - 2].as_str());
+    let with_spares_removed = |disk: &SimulatedDisk| {
+        let names = disk.names().unwrap();
+        names.iter().filter(|name| name.as_str() >= last).for_each(|name| {
+            disk.remove(name).unwrap();
+        });
+    };
+    let zeroed = |disk: &SimulatedDisk| disk.put(last, &vec![0; disk.contents(last).len()]);
+    let emptied = |disk: &SimulatedDisk| {
+        let mut file = disk.contents(last);
+        file[4096..].fill(0);
+        disk.put(last, &file);
+    };
+    let half_written = |disk: &SimulatedDisk| {
+        let mut file = disk.contents(last);
+        let first = records_in(&file)[0].start;
+        file[first..first + 512].fill(0);
+        file[first + 512..].fill(0);
+        file[first + 600] = 7;
+        disk.put(last, &file);
+    };
+    let removals: [(&str, &dyn Fn(&SimulatedDisk), &str); 4] = [
+        ("the last segment and the spares are deleted", &with_spares_removed, before),
+        ("the last segment is zeroed", &zeroed, before),
+        ("the last segment's records are zeroed", &emptied, last),
+        ("the last segment looks torn from its first record on", &half_written, last),
+    ];
+    for (what, remove, file) in removals {
+        let disk = played();
+        remove(&disk);
+        let all = disk.names().unwrap().iter().map(|name| disk.contents(name)).collect::<Vec<_>>();
+        assert_eq!(damage(check(&disk), what).file, file, "{what}");
+        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+        assert_eq!(damage(opened, what).file, file, "{what}");
+        let after =
+            disk.names().unwrap().iter().map(|name| disk.contents(name)).collect::<Vec<_>>();
+        assert!(all == after, "{what}: nothing is written to a damaged ledger");
+    }
+}
+
+#[test]
+fn a_ledger_closed_in_order_marks_every_full_segment() {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk);
+    let mut run = begin(&ledger);
+    let mut chunk = 0;
+    // Closed just when the second segment is left, before anything can be done about it.
+    while segments(&disk).len() < 3 {
+        append(&ledger, &mut run, 1, chunk, 100).unwrap();
+        chunk += 1;
+    }
+    drop(ledger);
+    let used = segments(&disk);
+    for name in &used[..used.len() - 1] {
+        assert!(disk.contents(name).len() as u64 > OPTIONS.segment_len, "{name} is marked");
+    }
+    let last = used.last().unwrap();
+    assert_eq!(disk.contents(last).len() as u64, OPTIONS.segment_len, "{last} goes on");
+}
+
+#[test]
+fn opening_finds_bytes_behind_the_records_and_the_index_of_a_sealed_segment() {
+    let disk = played();
+    let end = records_in(&disk.contents(FIRST)).last().unwrap().end;
+    let open = |disk: &SimulatedDisk| Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+    for offset in [end, usize::try_from(OPTIONS.segment_len).unwrap() - 1] {
+        disk.flip(FIRST, offset, 1);
+        damage(check(&disk), "behind the records");
+        assert_eq!(damage(open(&disk), "behind the records").file, FIRST, "byte {offset}");
+        disk.flip(FIRST, offset, 1);
+    }
+    let len = disk.contents(FIRST).len() as u64;
+    disk.open(FIRST, Claim::Write).unwrap().write_at(len, &[0]).unwrap();
+    assert_eq!(damage(check(&disk), "behind the index").offset, len);
+    assert_eq!(damage(open(&disk), "behind the index").offset, len);
+}
+
+#[test]
+fn a_forged_batch_with_mended_sums_is_never_told() {
+    let disk = played();
+    let (record, document) = winning_record(&disk.contents(FIRST));
+    forge(&disk, FIRST, &record, document);
+    damage(check(&disk), "a forged document");
+    let ledger = open(&disk);
+    assert!(told(ledger.winners(DRAW)).contains(FIRST));
+    assert!(told(scan(&ledger)).contains(FIRST));
+}
+
+#[test]
+fn a_forged_batch_is_not_told_with_its_digest_mended_in_the_index() {
+    let disk = played();
+    let (record, document) = winning_record(&disk.contents(FIRST));
+    forge(&disk, FIRST, &record, document);
+    let mut file = disk.contents(FIRST);
+    let nth = records_in(&file).iter().position(|other| *other == record).unwrap();
+    // The first record opens the draw, and is in the other list.
+    let body_len = u32::from_le_bytes(file[record.start + 32..][..4].try_into().unwrap());
+    let text = &file[record.start + 96..][..usize::try_from(body_len).unwrap() - 16];
+    let digest = lottery::ChunkDigest::of(std::str::from_utf8(text).unwrap());
+    let index = usize::try_from(OPTIONS.segment_len).unwrap();
+    let entry = index + 92 + 52 * (nth - 1);
+    file[entry + 20..entry + 52].copy_from_slice(&digest.0);
+    let count = |at: usize| {
+        usize::try_from(u32::from_le_bytes(file[at..at + 4].try_into().unwrap())).unwrap()
+    };
+    let listed = index + 92..index + 92 + 52 * count(index + 24) + 8 * count(index + 28);
+    let sum = crc32c::crc32c(&file[listed]);
+    file[index + 40..index + 44].copy_from_slice(&sum.to_le_bytes());
+    let sum = crc32c::crc32c(&file[index + 16..index + 92]);
+    file[index + 12..index + 16].copy_from_slice(&sum.to_le_bytes());
+    disk.put(FIRST, &file);
+    let ledger = open(&disk);
+    assert!(told(ledger.winners(DRAW)).contains(FIRST));
+    assert!(told(scan(&ledger)).contains(FIRST));
+}
+
+#[test]
+fn opening_finds_a_forged_event_with_mended_sums() {
+    let disk = played();
+    let opened = records_in(&disk.contents(FIRST))[0].clone();
+    // The draw's name.
+    forge(&disk, FIRST, &opened, opened.start + 96);
+    let found = Ledger::open_on(Arc::new(disk), OPTIONS).map(drop);
+    assert_eq!(damage(found, "a forged name").offset, 4096);
+}
+
+#[test]
+fn what_is_forged_beside_an_open_ledger_is_not_told() {
+    let disk = played();
+    let last = segments(&disk).pop().unwrap();
+    let ledger = open(&disk);
+    let sound = ledger.winners(DRAW).unwrap();
+    let events = trail(&ledger).unwrap();
+    for name in [FIRST, &last] {
+        let whole = disk.contents(name);
+        let (record, document) = winning_record(&whole);
+        let written = disk.open(name, Claim::Write).unwrap();
+        forge_open(&disk, name, &record, document);
+        assert!(told(ledger.winners(DRAW)).contains(name));
+        assert!(told(scan(&ledger)).contains(name));
+        written.write_at(0, &whole).unwrap();
+        assert_eq!(ledger.winners(DRAW).as_ref(), Ok(&sound), "{name} is as it was");
+    }
+    let whole = disk.contents(FIRST);
+    let opened = records_in(&whole)[0].clone();
+    forge_open(&disk, FIRST, &opened, opened.start + 96);
+    assert!(told(trail(&ledger)).contains(FIRST));
+    disk.open(FIRST, Claim::Write).unwrap().write_at(0, &whole).unwrap();
+    assert_eq!(trail(&ledger), Ok(events));
+}
+
+/// As [`forge`], in the file that others have open.
+fn forge_open(disk: &SimulatedDisk, name: &str, record: &std::ops::Range<usize>, at: usize) {
+    let copy = SimulatedDisk::new();
+    copy.put(name, &disk.contents(name));
+    forge(&copy, name, record, at);
+    disk.open(name, Claim::Write).unwrap().write_at(0, &copy.contents(name)).unwrap();
 }

@@ -24,6 +24,10 @@ pub enum Bug {
     ChecksumNotChecked,
     /// Winners in a segment without an index are not looked for.
     IndexNotRebuilt,
+    /// A last segment that was sealed is taken for the end of the ledger.
+    SealedEndBelieved,
+    /// What is read is not compared with what was acknowledged.
+    DigestNotCompared,
     /// The data folder is not held while the ledger is open.
     LockReleasedEarly,
     /// A chunk that is stored already is stored again.
@@ -44,7 +48,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::AcknowledgedBeforeSync,
         Self::FailedSyncRetried,
         Self::NameNotSynced,
@@ -54,6 +58,8 @@ impl Bug {
         Self::TailCutTooFar,
         Self::ChecksumNotChecked,
         Self::IndexNotRebuilt,
+        Self::SealedEndBelieved,
+        Self::DigestNotCompared,
         Self::LockReleasedEarly,
         Self::ChunkNotChecked,
         Self::FinishesCounted,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies};
-use ledger::Groups;
+use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies, Scrubbed};
+use ledger::{Groups, ScrubFindings};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::listening;
@@ -29,6 +29,7 @@ pub(super) struct Bound {
 struct Machine {
     data: PathBuf,
     groups: Arc<Groups>,
+    scrubbed: ScrubFindings,
 }
 
 /// Takes the address.
@@ -39,7 +40,11 @@ pub(super) async fn bound(listen: &str, reached: Reached, data: &Path) -> Result
 
 impl Bound {
     /// Listens. To be called once the data folder is there.
-    pub(super) fn listen(self, groups: &Arc<Groups>) -> anyhow::Result<(TcpListener, HttpOptions)> {
+    pub(super) fn listen(
+        self,
+        groups: Arc<Groups>,
+        scrubbed: ScrubFindings,
+    ) -> anyhow::Result<(TcpListener, HttpOptions)> {
         let Self { socket, listen, reached: (origin, proxies), data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| listening::cant_listen(&listen))?;
@@ -57,7 +62,7 @@ impl Bound {
                           --http-client-header";
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
-        let host = Arc::new(Machine { data: data.clone(), groups: Arc::clone(groups) });
+        let host = Arc::new(Machine { data: data.clone(), groups, scrubbed });
         let options = HttpOptions { origin, proxies, data, host, limits: HttpLimits::default() };
         Ok((listener, options))
     }
@@ -75,5 +80,13 @@ impl Host for Machine {
 
     fn groups(&self) -> GroupCounts {
         GroupCounts { counts: self.groups.counts().collect(), events: self.groups.events() }
+    }
+
+    fn scrubbed(&self) -> Scrubbed {
+        Scrubbed {
+            passes: self.scrubbed.passes(),
+            damaged_segments: self.scrubbed.damaged_segments(),
+            damage: self.scrubbed.first_damage(),
+        }
     }
 }

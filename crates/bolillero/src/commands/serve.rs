@@ -12,7 +12,7 @@ use central::{
     Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, Options, Origin, Proxies, Zone,
 };
 use clap::Args;
-use ledger::Ledger;
+use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
 use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
@@ -257,7 +257,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         None => None,
     };
     let ledger = Arc::new(open_ledger(&data, ledger_options)?);
+    let scrub = scrub(&ledger)?;
     let (store, groups) = (Arc::clone(&ledger), Arc::clone(ledger.groups()));
+    let scrubbed = scrub.findings();
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
         let central = Central::open(store, Arc::new(SystemClock), options)
@@ -265,7 +267,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             .context("can't open the draw")?;
         let central = match http {
             Some(http) => {
-                let (listener, options) = http.listen(&groups)?;
+                let (listener, options) = http.listen(groups, scrubbed)?;
                 central.with_http(listener, options).context("can't start the thread of HTTP")?
             }
             None => central,
@@ -276,6 +278,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         serving.await.context("the central broke off")?.context("the central stopped")
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
+    drop(scrub);
     // Dropped last, it finishes what is under way.
     drop(ledger);
     Ok(served?)
@@ -304,8 +307,31 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
         indices_rehechos = report.indexes_built,
         escritura = ledger.write_mode(),
     );
+    if report.indexes_damaged > 0 {
+        tracing::warn!(
+            action = "abrir_libro",
+            result = "success",
+            data = %data.display(),
+            indices_danados = report.indexes_damaged,
+            error = "indexes were damaged and are made again from the records, which are sound: \
+                     see whether the disk fails",
+        );
+    }
     warn_of_others(data)?;
     Ok(ledger)
+}
+
+/// Begins to read slowly what opening left unread.
+fn scrub(ledger: &Ledger) -> Result<Scrub, Ending> {
+    let scrub = ledger.scrub(ScrubPace::default(), |news| match news {
+        ScrubNews::Damaged(fault) => {
+            tracing::error!(action = "revisar_libro", result = "fail", error = %fault);
+        }
+        ScrubNews::Passed { sound } => {
+            tracing::info!(action = "revisar_libro", result = "success", segmentos = sound);
+        }
+    });
+    scrub.map_err(|fault| Ending::Failed(fault.into()))
 }
 
 /// Somebody may share the folder on purpose: it stays as it is.

@@ -8,8 +8,8 @@ use lottery::DrawState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::GroupCounts;
 use crate::http::state::App;
+use crate::http::{GroupCounts, Scrubbed};
 use crate::limits::METRICS_DRAWS_MAX;
 use crate::metrics::Exposition;
 use crate::service::{Connected, Draw, Identity};
@@ -27,6 +27,11 @@ pub(super) struct Readiness {
     operators: bool,
     /// No draw's winners are unreadable.
     draws: bool,
+    /// What was read of the ledger since the start is as it was written.
+    ledger: bool,
+    /// What is not, and where: `bolillero check` on a copy of the folder tells the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_damage: Option<String>,
 }
 
 /// The process lives
@@ -51,9 +56,11 @@ pub(super) async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let room = !app.service.failure().is_full();
     let operators = app.roster.people().is_ok();
     let draws = app.service.draws().iter().all(|draw| !draw.is_unreadable());
-    let ready = store && room && operators && draws;
+    let ledger_damage = app.host.scrubbed().damage;
+    let ledger = ledger_damage.is_none();
+    let ready = store && room && operators && draws && ledger;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, store, room, operators, draws }))
+    (status, Json(Readiness { ready, store, room, operators, draws, ledger, ledger_damage }))
 }
 
 /// Metrics, for Prometheus
@@ -79,6 +86,7 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     told.about("bolillero_store_full", "gauge", "1 while bets are refused for want of room.");
     told.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
     tell_groups(&app.host.groups(), &mut told);
+    tell_scrubbed(&app.host.scrubbed(), &mut told);
     if let Ok(len) = app.host.disk_free_len() {
         told.about("bolillero_disk_free_bytes", "gauge", "Room on the ledger's disk.");
         told.value("bolillero_disk_free_bytes", &[], len);
@@ -98,6 +106,15 @@ fn tell_groups(groups: &GroupCounts, told: &mut Exposition) {
     }
     told.value("bolillero_group_events_sum", &[], groups.events);
     told.value("bolillero_group_events_count", &[], so_far);
+}
+
+fn tell_scrubbed(scrubbed: &Scrubbed, told: &mut Exposition) {
+    let name = "bolillero_ledger_damaged_segments";
+    told.about(name, "gauge", "Files of the ledger that are not as they were written.");
+    told.value(name, &[], scrubbed.damaged_segments);
+    let name = "bolillero_ledger_scrubs_total";
+    told.about(name, "counter", "Times that all full files of the ledger were read.");
+    told.value(name, &[], scrubbed.passes);
 }
 
 fn state_name(draw: &Draw) -> &'static str {

@@ -223,6 +223,8 @@ async fn what_was_counted_is_told() {
         "bolillero_group_events_bucket{le=\"+Inf\"} 3",
         "bolillero_group_events_sum 7",
         "bolillero_disk_free_bytes 12345",
+        "bolillero_ledger_damaged_segments 0",
+        "bolillero_ledger_scrubs_total 1",
     ] {
         assert!(metrics.body.lines().any(|it| it == line), "{line}: {}", metrics.body);
     }
@@ -232,6 +234,21 @@ async fn what_was_counted_is_told() {
     let not = central.get(&As::default(), "/readyz").await;
     assert_eq!((not.status, &not.json()["operators"]), (503, &json!(false)));
     central.log_in("viewer", "x").await.is_problem(503, "unavailable");
+}
+
+#[tokio::test]
+async fn damage_to_the_ledger_is_told_to_who_asks_how_things_are() {
+    let central = Running::start().await;
+    let ready = central.get(&As::default(), "/readyz").await;
+    assert_eq!((ready.status, &ready.json()["ledger"]), (200, &json!(true)));
+    let what = "segment-0000000001.bol at byte 4096: it is another one";
+    central.host.find_damage(what);
+    let not = central.get(&As::default(), "/readyz").await;
+    let told = (&not.json()["ledger"], &not.json()["ledger_damage"]);
+    assert_eq!((not.status, told), (503, (&json!(false), &json!(what))));
+    let metrics = central.get(&As::default(), "/metrics").await;
+    let line = "bolillero_ledger_damaged_segments 1";
+    assert!(metrics.body.lines().any(|it| it == line), "{}", metrics.body);
 }
 
 #[tokio::test]

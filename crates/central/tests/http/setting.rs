@@ -1,12 +1,12 @@
 //! A central with operators that serves on a port of its own, for one test.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use central::{
     Central, ClientHeader, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners,
-    Mode, Options, Origin, Proxies, ServeError, Zone,
+    Mode, Options, Origin, Proxies, Scrubbed, ServeError, Zone,
 };
 use lottery::Timestamp;
 use operators::{Name, OperatorsFile, Password, Role};
@@ -29,6 +29,7 @@ pub(crate) struct Running {
     pub(crate) agencies_port: u16,
     pub(crate) clock: Arc<SetClock>,
     pub(crate) store: Arc<TestStore>,
+    pub(crate) host: Arc<TestHost>,
     data: TempDir,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -37,7 +38,15 @@ pub(crate) struct Running {
 /// A clock that goes when a test says so.
 pub(crate) struct SetClock(AtomicU64);
 
-struct TestHost;
+/// A machine with a ledger in which damage is found when a test says so.
+#[derive(Default)]
+pub(crate) struct TestHost(Mutex<Option<String>>);
+
+impl TestHost {
+    pub(crate) fn find_damage(&self, what: &str) {
+        *self.0.lock().unwrap() = Some(what.to_owned());
+    }
+}
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
@@ -67,6 +76,11 @@ impl Host for TestHost {
 
     fn groups(&self) -> GroupCounts {
         GroupCounts { counts: vec![(Some(1), 2), (None, 1)], events: 7 }
+    }
+
+    fn scrubbed(&self) -> Scrubbed {
+        let damage = self.0.lock().unwrap().clone();
+        Scrubbed { passes: 1, damaged_segments: u64::from(damage.is_some()), damage }
     }
 }
 
@@ -127,11 +141,12 @@ impl Running {
         let central = Central::open(Arc::clone(&store) as _, Arc::clone(&clock) as _, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let host = Arc::new(TestHost::default());
         let http = HttpOptions {
             origin,
             proxies,
             data: data.path().to_owned(),
-            host: Arc::new(TestHost),
+            host: Arc::clone(&host) as Arc<dyn Host>,
             limits,
         };
         let central = central.await.unwrap().with_http(listener, http).unwrap();
@@ -140,7 +155,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let listeners = Listeners { plain: vec![listener.into()], tls: None };
         let serving = tokio::spawn(central.serve(listeners, shutdown.clone()));
-        Self { port: address.port(), agencies_port, store, clock, data, shutdown, serving }
+        Self { port: address.port(), agencies_port, store, host, clock, data, shutdown, serving }
     }
 
     pub(crate) fn data(&self) -> &Path {

@@ -1,0 +1,33 @@
+//! `corrupt FIRST COUNT`: damages folders from these seeds, and says what was done and what came of
+//! it. Called by `cargo xtask corrupt`, which explains itself.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+use checks::corrupt::{Counts, corrupt};
+
+fn main() -> ExitCode {
+    let arguments: Vec<u64> = std::env::args().skip(1).flat_map(|text| text.parse()).collect();
+    let [first, count] = arguments[..] else {
+        eprintln!("corrupt: give the first seed and how many, as `cargo xtask corrupt` does");
+        return ExitCode::from(2);
+    };
+    let mut counts = Counts::default();
+    for seed in (0..count).map(|at| first.wrapping_add(at)) {
+        let Ok(outcome) = catch_unwind(|| corrupt(seed)) else {
+            eprintln!("again: cargo xtask corrupt --seed {seed} --folders 1");
+            return ExitCode::FAILURE;
+        };
+        counts.add(&outcome);
+    }
+    println!("{count} folders from seed {first} on");
+    counts.by_name().iter().for_each(|(name, times)| println!("{times:>8} {name}"));
+    let missing = counts.missing();
+    // A few folders need not have it all.
+    if count >= 100 && !missing.is_empty() {
+        eprintln!("corrupt: these never happened, so nothing is shown of them: {missing:?}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,183 @@
+//! Folders as a ledger leaves them: what is damaged, and what is in it before.
+
+use std::sync::OnceLock;
+
+use ledger::disk::simulated::{Failure, SimulatedDisk};
+use lottery::conformance::submit;
+use lottery::{Act, Label, Reason, Store as _};
+
+use crate::ledger_bytes::{RECORDS_AT, RecordPlace, SEGMENT_LEN, is_zero, name, records_in};
+use crate::stored::{
+    self, Files, Told, append_group, batch, files_of, make_draw, open, open_draw, read,
+};
+
+use super::{is_used, records_of, used_segments};
+
+/// Groups of batches, for segments of the shortest length: each fills a twelfth of one.
+const GROUPS: u32 = 50;
+const BETS: u32 = 60;
+
+/// See the module's documentation.
+pub(super) struct Base {
+    pub(super) files: Files,
+    pub(super) told: Vec<Told>,
+    /// Where each record that was acknowledged is.
+    pub(super) places: Vec<(String, RecordPlace)>,
+    /// The folder as it was at times before.
+    pub(super) older: Vec<Files>,
+}
+
+impl Base {
+    /// How many there are.
+    pub(super) const COUNT: usize = 4;
+
+    pub(super) fn get(kind: usize) -> &'static Self {
+        static BASES: [OnceLock<Base>; Base::COUNT] = [const { OnceLock::new() }; Base::COUNT];
+        BASES[kind].get_or_init(|| Self::new(kind))
+    }
+
+    fn new(kind: usize) -> Self {
+        let (disk, older) = written();
+        let mut files = match kind {
+            // Killed when it had just gone on to the last segment.
+            1 => just_rotated(&older),
+            // Killed in a write.
+            2 => torn(&disk),
+            _ => files_of(&disk),
+        };
+        if kind == 3 {
+            // Segments made ready.
+            for _ in 0..2 {
+                files.insert(name(files.len() + 1), vec![0; SEGMENT_LEN]);
+            }
+        }
+        let (told, summary) = read(&stored::disk_of(&files)).expect("a sound folder");
+        assert_eq!(summary.torn_bytes > 0, kind == 2, "the one that was killed in a write");
+        let places = files.iter().flat_map(|(name, bytes)| {
+            records_in(bytes).into_iter().map(|place| (name.clone(), place))
+        });
+        let places = places.take(told.len()).collect();
+        Self { files, told, places, older }
+    }
+
+    /// Where something is not as it was written that opening looks at: anything but the records of
+    /// batches in segments that have an index, and indexes.
+    pub(super) fn differs_where_opening_reads(&self, files: &Files) -> Option<String> {
+        let last = name(used_segments(&self.files));
+        for (name, written) in &self.files {
+            let Some(file) = files.get(name) else {
+                // One that was not in use may be gone.
+                if is_used(written) {
+                    return Some(format!("{name}, which is missing,"));
+                }
+                continue;
+            };
+            let (file, written) = (records_of(file), records_of(written));
+            if file.len() != written.len() {
+                return Some(format!("{name}'s length"));
+            }
+            let differing = (0..file.len()).filter(|at| file[*at] != written[*at]);
+            let is_unread = |at: &usize| *name != last && self.batch_at(name, *at);
+            if let Some(at) = differing.into_iter().find(|at| !is_unread(at)) {
+                return Some(format!("byte {at} of {name}"));
+            }
+        }
+        None
+    }
+
+    /// Whether there is a batch at this byte of a file.
+    fn batch_at(&self, name: &str, at: usize) -> bool {
+        let found = self.places.iter().zip(&self.told).find(|((file, place), _)| {
+            file == name && (place.at..place.at + place.len).contains(&at)
+        });
+        found.is_some_and(|(_, told)| told.text.is_some())
+    }
+
+    /// Whether what stands in front of the indexes is not as it was.
+    pub(super) fn records_differ(&self, files: &Files) -> bool {
+        self.files.iter().any(|(name, written)| {
+            let file = files.get(name).map_or(&[][..], |file| records_of(file));
+            file != records_of(written) && (is_used(written) || !is_zero(file))
+        })
+    }
+
+    /// Asserts that nothing in the files can tell that there was more than the first `kept` records.
+    pub(super) fn assert_only_an_anchor_shows(&self, files: &Files, kept: usize) {
+        let (file, place) = &self.places[kept];
+        let what = format!("record {kept} at byte {} of {file} is passed over", place.at);
+        let number = (1..).find(|number| name(*number) == *file).expect("it is a segment");
+        // Nothing is behind it, not even a sign that there was: neither in this segment, nor a later
+        // one, nor the mark of a sealed one.
+        let bytes = files.get(file).map_or(&[][..], Vec::as_slice);
+        assert!(bytes.len() <= SEGMENT_LEN, "{what}, though its segment was sealed");
+        let rest = bytes.get(place.at..).unwrap_or_default();
+        assert!(is_zero(rest) || self.looks_unwritten(rest, place), "{what}");
+        let later = files.range(name(number + 1)..);
+        later.for_each(|(_, later)| assert!(is_zero(later), "{what}"));
+        if place.at == RECORDS_AT && number > 1 {
+            let before = files.get(&name(number - 1)).expect("it is sound so far");
+            assert!(before.len() <= SEGMENT_LEN, "{what}, though the one before was sealed");
+        }
+    }
+
+    /// The loss of a whole sector in the last group, by a disk that said that it was durable.
+    fn looks_unwritten(&self, rest: &[u8], place: &RecordPlace) -> bool {
+        let last_group = self.places.last().expect("there are records").1.group;
+        let sector = (512 - place.at % 512) % 512;
+        let starts = std::iter::once(0..sector).chain((0..).map(|nth| {
+            let start = sector + nth * 512;
+            start..start + 512
+        }));
+        let of_record = starts.take_while(|part| part.start < place.len);
+        place.group == last_group
+            && of_record
+                .filter(|part| !part.is_empty())
+                .any(|part| rest.get(part.start..part.end.min(place.len)).is_some_and(is_zero))
+    }
+}
+
+/// A ledger of several segments, its draw made; and the folder before, now and then.
+fn written() -> (SimulatedDisk, Vec<Files>) {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk).expect("an empty folder");
+    assert_eq!(open_draw(&ledger, "sorteo"), stored::DRAW);
+    let mut older = Vec::new();
+    for chunk in 0..GROUPS {
+        append_group(&ledger, chunk, 3, BETS + chunk % 7);
+        if chunk % 5 == 0 {
+            let topic = Label::new("nota").expect("short");
+            let text = Reason::new(&format!("van {chunk}")).expect("short");
+            stored::act(&ledger, "ana", Act::Note { topic, text });
+        }
+        older.push(files_of(&disk));
+    }
+    make_draw(&ledger);
+    drop(ledger);
+    (disk, older)
+}
+
+/// The folder when its last segment had just got its first group, and the one before was not
+/// marked yet.
+fn just_rotated(older: &[Files]) -> Files {
+    let grown = older.windows(2).rev().find(|two| used_segments(&two[0]) < used_segments(&two[1]));
+    let mut files = grown.expect("segments were filled")[1].clone();
+    let before = name(used_segments(&files) - 1);
+    files.get_mut(&before).expect("it is in use").truncate(SEGMENT_LEN);
+    files
+}
+
+/// The folder after a write that only some sectors survived.
+fn torn(disk: &SimulatedDisk) -> Files {
+    let ledger = open(disk).expect("a sound folder");
+    let next = open_draw(&ledger, "otro");
+    disk.fail_after(0, Failure::NotDurable);
+    let batch = lottery::Batch { draw: next, ..batch(1, 0, BETS) };
+    let pending = submit(|done| ledger.append(batch, stored::AT, done));
+    ledger.turn();
+    pending.answer().expect_err("the disk failed");
+    let mut sector = 0;
+    files_of(&disk.crash(&mut || {
+        sector += 1;
+        sector % 3 != 2
+    }))
+}

@@ -1,0 +1,394 @@
+//! One pass over the segments of a folder: what is sound in them, and what is damage.
+//!
+//! Whoever opens a ledger and whoever checks it take the same pass, so that both find the same
+//! damage. They differ in one thing only ([`Reads`]): opening takes a sealed segment for what its
+//! index says, when that is sound, and leaves the records of its batches unread.
+//!
+//! That a segment was sealed is itself something to go by: it was, only once the next one held a
+//! record. So the segment that is now the last must not be sealed, and one behind a sealed one must
+//! not be empty. Otherwise what followed was removed.
+
+use std::ops::Range;
+
+use lottery::planted::{Bug, planted};
+use lottery::{Draws, Event, StoredBatch, Timestamp};
+
+use crate::body::Body;
+use crate::contents::{BatchAt, Contents, EventAt};
+use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
+use crate::error::{Damage, Fault};
+use crate::index::{self, Found, Index, Replay};
+use crate::limits::RECORDS_OFFSET;
+use crate::record::{self, Chain, HEADER_LEN};
+use crate::segment::{
+    self, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
+};
+
+/// How far a pass goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Sealed segments by their indexes, where those are sound.
+    Indexes,
+    /// Every record.
+    Records,
+    /// Every record; an index must be the one that they give.
+    RecordsAndIndexes,
+}
+
+/// One event as it was read.
+pub struct Entry<'a> {
+    /// Its number in the ledger, from 0.
+    pub sequence: u64,
+    /// When it was decided, by the central's clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: &'a Event,
+    /// The batch with its bets when that is what happened.
+    pub batch: Option<StoredBatch<'a>>,
+}
+
+/// A segment in use that was found sound.
+pub(crate) struct Judged {
+    pub(crate) file: Box<dyn DiskFile>,
+    pub(crate) header: SegmentHeader,
+    pub(crate) what: Content,
+}
+
+/// What a segment was found to hold.
+pub(crate) enum Content {
+    /// What its index says.
+    Indexed(Box<Index>),
+    /// What its records say. It is full.
+    Full { contents: Contents, end: usize, chain: Chain, index: IndexState },
+    /// The last segment.
+    Last {
+        contents: Contents,
+        image: Image,
+        last_group: Range<usize>,
+        last_record: usize,
+        tail: Tail,
+    },
+}
+
+/// What stands behind a full segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IndexState {
+    /// The index that its records give, or nobody asked.
+    Sound,
+    /// None.
+    Missing,
+    /// Something that is no index, and that opening replaces.
+    Unsound,
+}
+
+/// Where a pass has come.
+pub(crate) struct Pass {
+    reads: Reads,
+    pub(crate) draws: Draws,
+    pub(crate) next_sequence: u64,
+    pub(crate) chain: Chain,
+    /// The name of the segment before, when it was sealed.
+    sealed_before: Option<String>,
+}
+
+/// The files of a folder that are segments in use, in order.
+pub(crate) fn segments_in(
+    disk: &dyn Disk,
+    claim: Claim,
+) -> Result<Vec<(Box<dyn DiskFile>, SegmentHeader)>, Fault> {
+    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
+    numbers.sort_unstable();
+    let mut used: Vec<(Box<dyn DiskFile>, SegmentHeader)> = Vec::new();
+    let mut unused: Option<String> = None;
+    for (expected, number) in (1..).zip(&numbers) {
+        let name = segment::name(*number);
+        if *number != expected {
+            let missing = Damage::new(&segment::name(expected), 0, "the file is missing");
+            return Err(Fault::Damage(missing));
+        }
+        let file = uninterrupted(|| disk.open(&name, claim))
+            .map_err(|error| Fault::opening(&name, error))?;
+        match (SegmentHeader::read(&*file, *number)?, &unused) {
+            (Some(header), None) => used.push((file, header)),
+            (Some(_), Some(empty)) => {
+                let what = format!("the segment is empty, though {name} follows");
+                return Err(Fault::Damage(Damage::new(empty, 0, what)));
+            }
+            (None, None) => unused = Some(name),
+            (None, Some(_)) => {}
+        }
+    }
+    Ok(used)
+}
+
+impl Pass {
+    /// Before the first segment.
+    pub(crate) fn new(reads: Reads) -> Self {
+        Self {
+            reads,
+            draws: Draws::default(),
+            next_sequence: 0,
+            chain: Chain::GENESIS,
+            sealed_before: None,
+        }
+    }
+
+    /// Judges the next segment; shows each event that it reads.
+    pub(crate) fn judge<E: From<Fault>>(
+        &mut self,
+        file: Box<dyn DiskFile>,
+        header: SegmentHeader,
+        is_last: bool,
+        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<Judged, E> {
+        if header.first_sequence != self.next_sequence || header.chain != self.chain {
+            let next = self.next_sequence;
+            let what = format!("the segment does not continue the one before it at record {next}");
+            return Err(damage(&header, 0, what).into());
+        }
+        let what = if is_last {
+            self.last(&*file, header, visit)?
+        } else {
+            self.full(&*file, header, visit)?
+        };
+        self.sealed_before = was_sealed(&*file, &header)?.then(|| segment::name(header.number));
+        Ok(Judged { file, header, what })
+    }
+
+    fn full<E: From<Fault>>(
+        &mut self,
+        file: &dyn DiskFile,
+        header: SegmentHeader,
+        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<Content, E> {
+        let mut state = IndexState::Sound;
+        if self.reads == Reads::Indexes {
+            state = match index::read(file, &header)? {
+                Found::Sound(index, replay) => {
+                    return Ok(self.indexed(file, &header, index, replay).map(Content::Indexed)?);
+                }
+                Found::Missing => IndexState::Missing,
+                Found::Unsound => IndexState::Unsound,
+            };
+        }
+        let image = Image::read(file, header, None)?;
+        let mut walk = image.walk();
+        let mut contents = Contents::default();
+        let stop = loop {
+            match walk.step() {
+                Ok(record) => self.record(&header, &record, &mut contents, visit)?,
+                Err(stop) => break stop,
+            }
+        };
+        walk.expect_end(&stop)?;
+        let (end, chain) = (walk.offset(), walk.chain());
+        self.goes_on(&walk);
+        if self.reads != Reads::Records {
+            let given = index::encode(&contents, header.first_sequence, end, chain);
+            expect_len(file, &header, header.len + given.len() as u64)?;
+            if self.reads == Reads::RecordsAndIndexes && !index::is_given(file, &header, &given)? {
+                state = IndexState::Missing;
+            }
+        }
+        Ok(Content::Full { contents, end, chain, index: state })
+    }
+
+    fn last<E: From<Fault>>(
+        &mut self,
+        file: &dyn DiskFile,
+        header: SegmentHeader,
+        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<Content, E> {
+        if was_sealed(file, &header)? && !planted(Bug::SealedEndBelieved) {
+            let what = "the segment was sealed, so records followed it, and they are gone";
+            return Err(damage(&header, header.len, what).into());
+        }
+        let image = Image::read(file, header, None)?;
+        let mut walk = image.walk();
+        let mut last_group = (header.first_sequence, walk.offset());
+        let mut last_record = walk.offset();
+        let mut contents = Contents::default();
+        let stop = loop {
+            match walk.step() {
+                Ok(record) => {
+                    self.record(&header, &record, &mut contents, visit)?;
+                    if record.header.group != last_group.0 {
+                        last_group = (record.header.group, record.offset);
+                    }
+                    last_record = record.offset;
+                }
+                Err(stop) => break stop,
+            }
+        };
+        let end = walk.offset();
+        if let (RECORDS_OFFSET, Some(before)) = (end, &self.sealed_before) {
+            let what = format!("there is no sound record, though {before} shows that there was");
+            return Err(damage(&header, end as u64, what).into());
+        }
+        let tail = walk.judge_tail(&stop)?;
+        self.goes_on(&walk);
+        let last_group = last_group.1.min(end)..end;
+        Ok(Content::Last { contents, image, last_group, last_record, tail })
+    }
+
+    fn goes_on(&mut self, walk: &Walk<'_>) {
+        (self.next_sequence, self.chain) = (walk.next_sequence(), walk.chain());
+    }
+
+    fn record<E: From<Fault>>(
+        &mut self,
+        header: &SegmentHeader,
+        record: &segment::Record<'_>,
+        contents: &mut Contents,
+        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        contents.add_read(record, header.number)?;
+        let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
+        self.admit(&record.event, at, header, record.offset)?;
+        let batch = match &record.event {
+            Event::BatchAccepted(batch) => Some(index::stored(batch, record.text)),
+            _ => None,
+        };
+        visit(Entry { sequence, at, event: &record.event, batch })
+    }
+
+    /// Applies an event that was read, unless the rules forbid it.
+    fn admit(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        header: &SegmentHeader,
+        offset: usize,
+    ) -> Result<(), Fault> {
+        self.draws.replay(event, at).map_err(|why| {
+            damage(header, offset as u64, format!("an event that the rules forbid: {why}"))
+        })
+    }
+
+    /// Takes a sealed segment for what its sound index says. Its other events are read, and must
+    /// continue the chain, as must what is before and behind each.
+    fn indexed(
+        &mut self,
+        file: &dyn DiskFile,
+        header: &SegmentHeader,
+        mut index: Box<Index>,
+        replay: Replay,
+    ) -> Result<Box<Index>, Fault> {
+        expect_len(file, header, index.end())?;
+        expect_zeros(file, header, index.records_end.into())?;
+        let mut links =
+            Links { file, header, before: Some(self.chain), from: RECORDS_OFFSET, last: None };
+        let mut batches = replay.batches.into_iter();
+        for (position, offset) in replay.events {
+            let done = self.next_sequence - header.first_sequence;
+            let between = u64::from(position).checked_sub(done).ok_or_else(|| links.astray())?;
+            for batch in batches.by_ref().take(usize::try_from(between).unwrap_or(usize::MAX)) {
+                self.indexed_batch(&mut links, &batch)?;
+            }
+            let record = links.event(index::index_usize(offset), self.next_sequence)?;
+            let event = record.decode()?.event;
+            self.admit(&event, record.at(), header, index::index_usize(offset))?;
+            let fingerprint = record.fingerprint();
+            index.events.push(EventAt { position, offset, fingerprint });
+            self.next_sequence += 1;
+        }
+        for batch in batches {
+            self.indexed_batch(&mut links, &batch)?;
+        }
+        links.end(&index)?;
+        self.chain = index.last_chain;
+        Ok(index)
+    }
+
+    /// The time of a batch does not matter any more.
+    fn indexed_batch(&mut self, links: &mut Links<'_>, batch: &BatchAt) -> Result<(), Fault> {
+        links.batch(batch)?;
+        self.next_sequence += 1;
+        let (event, offset) =
+            (Event::BatchAccepted(batch.summary), index::index_usize(batch.offset));
+        self.admit(&event, Timestamp(0), links.header, offset)
+    }
+}
+
+/// Follows the records of a sealed segment by its index: each must lie behind the one before, and
+/// continue its chain where that is known without reading the bets.
+struct Links<'a> {
+    file: &'a dyn DiskFile,
+    header: &'a SegmentHeader,
+    /// The chain of the record before, where it was read.
+    before: Option<Chain>,
+    /// The record before ends here, or behind.
+    from: usize,
+    /// Where the record before is, once there is one.
+    last: Option<usize>,
+}
+
+impl Links<'_> {
+    fn batch(&mut self, batch: &BatchAt) -> Result<(), Fault> {
+        let offset = index::index_usize(batch.offset);
+        if offset < self.from {
+            return Err(self.astray());
+        }
+        // Behind an event, which was read, and at the beginning of the segment.
+        if let Some(before) = self.before.take() {
+            let record = segment::read_header(self.file, self.header, offset)?;
+            let body = Body::of_batch(&batch.summary);
+            let chain = record::chain(before, &record, body.head(), &batch.summary.digest);
+            self.expect(chain == record.chain, offset)?;
+        }
+        (self.from, self.last) = (offset + HEADER_LEN, Some(offset));
+        Ok(())
+    }
+
+    fn event(&mut self, offset: usize, sequence: u64) -> Result<LoneRecord, Fault> {
+        let before = self.chain_before()?;
+        let record = segment::read_record(self.file, self.header, offset)?;
+        let is_batch = matches!(record.decode()?.event, Event::BatchAccepted(_));
+        if offset < self.from || record.sequence() != sequence || is_batch {
+            return Err(self.astray());
+        }
+        self.expect(record.continues(before)?, offset)?;
+        (self.from, self.last) = (record.end(), Some(offset));
+        self.before = Some(record.chain());
+        Ok(record)
+    }
+
+    fn end(&mut self, index: &Index) -> Result<(), Fault> {
+        if self.from > index::index_usize(index.records_end) {
+            return Err(self.astray());
+        }
+        let last = self.chain_before()?;
+        self.expect(last == index.last_chain, self.last.unwrap_or(RECORDS_OFFSET))
+    }
+
+    /// The chain of the record before, as that says it.
+    fn chain_before(&self) -> Result<Chain, Fault> {
+        match (self.before, self.last) {
+            (Some(chain), _) => Ok(chain),
+            (None, Some(last)) => Ok(segment::read_header(self.file, self.header, last)?.chain),
+            (None, None) => Err(self.astray()),
+        }
+    }
+
+    fn expect(&self, holds: bool, offset: usize) -> Result<(), Fault> {
+        let what = "the record does not continue the chain of those before it";
+        if holds { Ok(()) } else { Err(damage(self.header, offset as u64, what)) }
+    }
+
+    fn astray(&self) -> Fault {
+        damage(self.header, self.header.len, "the index can't be that of the records")
+    }
+}
+
+/// Whether nothing more was to be written to a segment: something stands behind it, if only the
+/// room for its index.
+pub(crate) fn was_sealed(file: &dyn DiskFile, header: &SegmentHeader) -> Result<bool, Fault> {
+    let name = || segment::name(header.number);
+    let len = file.len().map_err(|error| Fault::io("asking the length of", &name(), error))?;
+    Ok(len > header.len)
+}
+
+fn damage(header: &SegmentHeader, offset: u64, what: impl Into<String>) -> Fault {
+    Fault::Damage(Damage::new(&segment::name(header.number), offset, what))
+}

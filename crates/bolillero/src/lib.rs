@@ -12,6 +12,7 @@ mod descriptors;
 mod exit;
 mod log_queue;
 mod logging;
+mod output;
 mod random;
 mod settings;
 mod signals;

@@ -5,13 +5,16 @@
 
 mod support;
 
+use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use support::http::{Http, add_operator};
+use support::raw::{Raw, ack, bets, finish, get_winners, winners};
 use support::tools::has_tool;
-use support::{Central, drawn, run, run_well, str, text};
+use support::{Central, bolillero, drawn, run, run_well, str, text};
 
 /// The version that the gate checks with.
 const PYARROW: &str = "pyarrow==26.0.1";
@@ -122,6 +125,141 @@ fn a_file_alone_is_the_one_of_the_folder_and_a_folder_in_use_is_left_alone() {
     let both = ["--folder", str(&out), "--format", "csv"];
     let both = run(&[&["export", "--data", str(&data)], &both[..]].concat());
     assert_eq!(both.status.code(), Some(2));
+}
+
+/// The data folder of a draw that was made, with bets that spreadsheets would evaluate.
+fn formulas(folder: &Path) -> PathBuf {
+    let data = folder.join("data");
+    let more = ["--agencies", "1", "--segment-len", "98304", "--winning-number", "7"];
+    let central = Central::start(&data, "127.0.0.1:0", &more);
+    let evaluated = ["=1+1|Paz;@x|-1-1|2000-01-01|7", "Ana|Paz|2|2000-01-01|8"];
+    let mut raw = Raw::connect(&central.address);
+    raw.send(&bets(1, 0, &evaluated)).expect(&ack(0)).send(&finish(1)).expect(&finish(1));
+    raw.send(&get_winners(1)).expect(&winners("-1-1"));
+    assert_eq!(central.process.terminate().code, Some(0));
+    data
+}
+
+const INERT: &str = "agency,first_name,last_name,document,birthdate,number\n\
+                     1,'=1+1,Paz;'@x,'-1-1,2000-01-01,7\n1,Ana,Paz,2,2000-01-01,8\n";
+
+#[test]
+fn no_csv_is_evaluated_by_a_spreadsheet_and_the_exact_bytes_can_be_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = formulas(folder.path());
+    let export = ["export", "--data", str(&data)];
+    assert_eq!(run_well(&export), INERT);
+    let exact = INERT.replace('\'', "");
+    assert_eq!(run_well(&[&export[..], &["--raw"]].concat()), exact);
+    let winners = ["winners", "--data", str(&data), "--format", "csv"];
+    assert_eq!(run_well(&winners), "agency,document\n1,'-1-1\n");
+    assert_eq!(run_well(&[&winners[..], &["--raw"]].concat()), "agency,document\n1,-1-1\n");
+    let in_folder = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        run_well(&[&export[..], &["--folder", str(&out)], more].concat());
+        let read = |file| std::fs::read_to_string(out.join(file)).unwrap();
+        assert!(read("winners.json").contains("\"-1-1\""));
+        (read("bets.csv"), read("winners.csv"))
+    };
+    let (inert, of_winners) = in_folder("inert", &[]);
+    assert_eq!((inert.as_str(), of_winners.as_str()), (INERT, "agency,document\n1,'-1-1\n"));
+    let (raw, of_winners) = in_folder("raw", &["--raw"]);
+    assert_eq!((raw, of_winners.as_str()), (exact, "agency,document\n1,-1-1\n"));
+}
+
+#[test]
+fn a_file_is_overwritten_only_when_asked_for_and_a_link_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = formulas(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let export = |to: &Path, more: &[&str]| {
+        run(&[&["export", "--data", str(&data), "--out", str(to)], more].concat())
+    };
+    let refused = |to: &Path| {
+        let refused = export(to, &[]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains("--force"), "{}", text(&refused.stderr));
+    };
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    let written = export(&path("new"), &[]);
+    assert_eq!(read("new"), INERT);
+    let told = format!("wrote {}: 2 rows, {} bytes\n", str(&path("new")), INERT.len());
+    assert_eq!((written.status.code(), text(&written.stderr)), (Some(0), told));
+
+    std::fs::write(path("there"), "kept").unwrap();
+    symlink("there", path("link")).unwrap();
+    for to in ["there", "link"] {
+        refused(&path(to));
+        assert_eq!(read("there"), "kept");
+        assert_eq!(export(&path(to), &["--force"]).status.code(), Some(0));
+        assert_eq!(read("there"), INERT);
+        std::fs::write(path("there"), "kept").unwrap();
+    }
+    symlink("later", path("dangling")).unwrap();
+    assert_eq!(export(&path("dangling"), &[]).status.code(), Some(0));
+    assert_eq!(read("later"), INERT);
+    for link in ["link", "dangling"] {
+        assert!(path(link).is_symlink(), "{link}");
+    }
+    let in_the_way = export(folder.path(), &["--force"]);
+    assert_eq!(in_the_way.status.code(), Some(2));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 6, "nothing half-written: {left:?}");
+
+    let generated = path("bets");
+    let generate = ["generate", "--agencies", "1", "--bets", "3", "--out", str(&generated)];
+    run_well(&generate);
+    let again = run(&generate);
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
+    run_well(&[&generate[..], &["--force"]].concat());
+}
+
+#[test]
+fn a_pipe_a_socket_or_a_device_is_written_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = formulas(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let command = |to: &Path| {
+        let mut command = bolillero();
+        command.args(["export", "--data", str(&data), "--out", str(to)]);
+        command
+    };
+    let all_of = |mut reader: Box<dyn std::io::Read + Send>| {
+        std::thread::spawn(move || {
+            let mut read = String::new();
+            reader.read_to_string(&mut read).map(|_| read)
+        })
+    };
+    let pipe = path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let opened = pipe.clone();
+    let read = std::thread::spawn(move || std::fs::read_to_string(opened));
+    assert!(command(&pipe).status().unwrap().success());
+    assert!(pipe.metadata().unwrap().file_type().is_fifo());
+    // A writer more lets the reader end where nothing was written.
+    drop(std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+    assert_eq!(read.join().unwrap().unwrap(), INERT);
+
+    let listener = UnixListener::bind(path("socket")).unwrap();
+    let running = command(&path("socket")).spawn().unwrap();
+    let read = all_of(Box::new(listener.accept().unwrap().0));
+    assert!(running.wait_with_output().unwrap().status.success());
+    assert_eq!(read.join().unwrap().unwrap(), INERT);
+
+    // As /dev/stdout, which may be a pipe, or a file that a shell opened.
+    symlink("/proc/self/fd/1", path("stdout")).unwrap();
+    let piped = command(&path("stdout")).output().unwrap();
+    assert_eq!(text(&piped.stdout), INERT);
+    std::fs::write(path("file"), "before\n").unwrap();
+    let file = std::fs::OpenOptions::new().append(true).open(path("file")).unwrap();
+    assert!(command(&path("stdout")).stdout(file).status().unwrap().success());
+    assert_eq!(std::fs::read_to_string(path("file")).unwrap(), format!("before\n{INERT}"));
+
+    symlink("/dev/full", path("full")).unwrap();
+    let full = command(&path("full")).output().unwrap();
+    assert_eq!(full.status.code(), Some(1));
+    assert!(text(&full.stderr).contains("No space left"), "{}", text(&full.stderr));
+    assert!(path("full").is_symlink());
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub(crate) const TLS_WRITE_LEN_MAX: usize = 16 * 1024;
 /// sends before it reads that it is.
 pub(crate) const TLS_REFUSED_LEN_MAX: usize = 128 * 1024;
 
+/// While connections with certificates are there, the clock is looked at so often for the next one
+/// that expires: it may be set, and the machine may have slept.
+pub(crate) const EXPIRY_LOOK_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who
 /// then ask again after a second, and later each time: in a flood, agencies would hardly come in.
 pub const ACCEPT_QUEUE_MAX: u32 = 1024;

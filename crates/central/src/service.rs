@@ -52,6 +52,7 @@ pub(crate) use draw::{Draw, DrawWinners, Stage};
 pub use meant::{Candidate, NoDraw, unnamed_draw};
 pub use operators::Change;
 pub(crate) use presence::Attendance;
+pub(crate) use presence::Configs;
 pub use presence::{Connected, Identity, OfAgency, Presence};
 
 /// The domain service. One a store.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use lottery::{AgencyId, Bet, StoredBatch};
 
+use crate::cells::Cells;
 use crate::csv::CsvBets;
 use crate::error::ExportError;
 use crate::parquet::ParquetBets;
@@ -12,7 +13,7 @@ use crate::parquet::ParquetBets;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// A header line, then a bet a line; fields quoted only where they must be.
-    Csv,
+    Csv(Cells),
     /// Columns, compressed; for programs that analyse.
     Parquet,
 }
@@ -37,7 +38,7 @@ impl Format {
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
-            Self::Csv => "csv",
+            Self::Csv(_) => "csv",
             Self::Parquet => "parquet",
         }
     }
@@ -50,7 +51,7 @@ impl<W: Write + Send> BetsWriter<W> {
     /// When it can't be written.
     pub fn new(format: Format, out: W) -> Result<Self, ExportError> {
         let file = match format {
-            Format::Csv => File::Csv(Box::new(CsvBets::new(out)?)),
+            Format::Csv(cells) => File::Csv(Box::new(CsvBets::new(out, cells)?)),
             Format::Parquet => File::Parquet(Box::new(ParquetBets::new(out)?)),
         };
         Ok(Self { file, bets: 0 })

@@ -5,24 +5,27 @@ use std::io::Write;
 use lottery::{AgencyId, Bet};
 
 use crate::bets::COLUMNS;
+use crate::cells::Cells;
 use crate::error::ExportError;
 
 pub(crate) struct CsvBets<W: Write> {
     out: csv::Writer<W>,
+    cells: Cells,
 }
 
 impl<W: Write> CsvBets<W> {
-    pub(crate) fn new(out: W) -> Result<Self, ExportError> {
+    pub(crate) fn new(out: W, cells: Cells) -> Result<Self, ExportError> {
         let mut out = csv::Writer::from_writer(out);
         out.write_record(COLUMNS)?;
-        Ok(Self { out })
+        Ok(Self { out, cells })
     }
 
     pub(crate) fn add(&mut self, agency: AgencyId, bet: &Bet<'_>) -> Result<(), ExportError> {
         let (agency, number) = (agency.to_string(), bet.number().to_string());
         let birthdate = bet.birthdate().to_string();
-        let fields =
-            [&agency, bet.first_name(), bet.last_name(), bet.document(), &birthdate, &number];
+        let [first, last, document] =
+            [bet.first_name(), bet.last_name(), bet.document()].map(|text| self.cells.write(text));
+        let fields: [&str; 6] = [&agency, &first, &last, &document, &birthdate, &number];
         Ok(self.out.write_record(fields)?)
     }
 

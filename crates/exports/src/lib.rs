@@ -4,6 +4,7 @@
 //! ```text
 //! bets        a draw's batches, one after the other, into one file
 //! csv         the bets as lines
+//! cells       cells of CSV that no spreadsheet takes for a formula
 //! parquet     the bets as columns
 //! winners     the winners, by agency
 //! manifest    names, lengths and digests of files
@@ -18,6 +19,7 @@
 //! do, a file or an answer over the network.
 
 mod bets;
+mod cells;
 mod csv;
 mod digested;
 mod error;
@@ -27,6 +29,7 @@ mod parquet;
 mod winners;
 
 pub use bets::{BetsWriter, Format};
+pub use cells::Cells;
 pub use digested::{Digested, Summary};
 pub use error::ExportError;
 pub use manifest::Manifest;

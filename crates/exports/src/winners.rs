@@ -5,6 +5,7 @@ use std::io::Write;
 use lottery::{Documents, DrawStatus, Winners};
 use serde::Serialize;
 
+use crate::cells::Cells;
 use crate::error::ExportError;
 
 /// A header line, then a winning bet a line: agency, document.
@@ -14,13 +15,14 @@ use crate::error::ExportError;
 pub fn winners_csv(
     draw: &DrawStatus,
     winners: &Winners,
+    cells: Cells,
     out: impl Write,
 ) -> Result<(), ExportError> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(["agency", "document"])?;
     for of_agency in of_each(draw, winners) {
         for document in of_agency.documents {
-            csv.write_record([&of_agency.agency.to_string(), document])?;
+            csv.write_record([&of_agency.agency.to_string(), &*cells.write(document)])?;
         }
     }
     Ok(csv.flush()?)

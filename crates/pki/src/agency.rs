@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::UnixTime;
 
-use crate::central::{own_error, roots_of};
+use crate::central::{is_for, own_error, roots_of};
 use crate::error::PkiError;
 use crate::files;
 use crate::provider;
@@ -41,6 +41,10 @@ pub fn agency_config(
             .map_err(|fault| PkiError::NotAnAgency { path: path.clone(), fault })?;
         if certified != agency {
             return Err(PkiError::OtherAgency { path: path.clone(), certified, agency });
+        }
+        if !is_for(&certificate, |purposes| purposes.client_auth) {
+            let why = "it is for another purpose than a client's, and the central refuses it";
+            return Err(files::unusable(path, why));
         }
         files::valid_until(path, &certificate, now)?;
     }

@@ -114,9 +114,14 @@ impl Authority {
         passphrase: Option<&Passphrase>,
         now: UnixTime,
     ) -> Result<Self, PkiError> {
-        let issued = folder.join(ISSUED_FOLDER);
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&issued);
-        made.map_err(|error| PkiError::Write { path: issued, error })?;
+        let make = |folder: &Path| {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| PkiError::Write { path: folder.to_owned(), error })
+        };
+        make(folder)?;
+        files::check_private(folder)?;
+        make(&folder.join(ISSUED_FOLDER))?;
+        check_issued(folder)?;
         let key = new_key()?;
         let mut params = params(days, now)?;
         // Others of the same name are told apart by it: certificates name their authority so.
@@ -230,6 +235,9 @@ impl Authority {
         key: KeyPair,
     ) -> Result<Self, PkiError> {
         let path = folder.join(CERTIFICATE_FILE);
+        files::check_private(folder)?;
+        check_issued(folder)?;
+        files::check_own(&folder.join(KEY_FILE))?;
         let locked = File::open(&path).and_then(|file| file.lock().map(|()| file));
         let lock = locked.map_err(|error| PkiError::Read { path, error })?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(making)?;
@@ -368,6 +376,15 @@ fn revoked_in(folder: &Path) -> Result<(Vec<(String, UtcTime)>, u64), PkiError> 
     let revoked = revoked.map(|it| (text_of(it.raw_serial()), files::utc(it.revocation_date)));
     let number = list.crl_number().and_then(|number| number.try_into().ok());
     Ok((revoked.collect(), number.unwrap_or(0)))
+}
+
+/// Refuses a folder of issued certificates that is not in the authority's own.
+fn check_issued(folder: &Path) -> Result<(), PkiError> {
+    let issued = folder.join(ISSUED_FOLDER);
+    if issued.is_symlink() {
+        return Err(files::unusable(&issued, "it is a link: put a folder in its place"));
+    }
+    files::check_private(&issued)
 }
 
 fn new_key() -> Result<KeyPair, PkiError> {

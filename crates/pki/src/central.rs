@@ -1,7 +1,6 @@
 //! What the central speaks TLS with, and which certificates of agencies it takes.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -12,12 +11,15 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     ServerConfig, SignatureScheme,
 };
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
 
 use crate::error::PkiError;
 use crate::files;
 use crate::provider;
-use crate::revoked::{CertificateId, revoked_in};
-use crate::urn::agency_of;
+use crate::revoked::{Revocations, newest};
+use crate::shown::Shown;
+use crate::urn::{AgencyFault, agency_in, agency_of};
 use crate::words::UtcTime;
 
 /// The central's files.
@@ -38,52 +40,172 @@ pub struct CentralFiles {
 pub struct CentralConfig {
     /// For every new connection.
     pub tls: Arc<ServerConfig>,
-    /// Until when its own certificate is valid.
+    /// Until when its own certificate is valid, and those that vouch for it.
     pub until: UtcTime,
-    /// The certificates that are revoked.
-    pub revoked: HashSet<CertificateId>,
+    /// How many certificates are revoked.
+    pub revoked: usize,
+    /// What it works without, and somebody should see to.
+    pub warnings: Vec<String>,
+    /// What expires.
+    pub ends: Vec<End>,
+    verifier: Arc<AgencyVerifier>,
+    lists: Vec<Revocations>,
+}
+
+/// Something that the central uses, and that expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What it is.
+    pub of: EndOf,
+    /// The authority's name, or the file of the central's certificate.
+    pub name: String,
+    /// When it expires.
+    pub at: UtcTime,
+}
+
+/// What expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndOf {
+    /// The central's own certificate, or one that vouches for it: agencies refuse the central.
+    Central,
+    /// An authority's certificate.
+    Authority,
+    /// An authority's list of revoked certificates: what was revoked since is not known.
+    Revocations,
+}
+
+impl CentralConfig {
+    /// Whether who showed this certificate would be let in now; if not, why.
+    ///
+    /// # Errors
+    /// What [`words_for`](crate::words_for) has words for.
+    pub fn admits(&self, shown: &Shown, now: UnixTime) -> Result<(), Error> {
+        let (own, others) = shown.certificates();
+        self.verifier.verify_client_cert(own, others, now).map(drop)
+    }
 }
 
 /// Reads the central's files. A certificate that can't be used is refused here, not at the first
-/// agency's connection.
+/// agency's connection. Of each authority the newest list of revoked certificates holds, one that
+/// was in use `before` too.
 ///
 /// # Errors
 /// The first file that can't be used, and why.
-pub fn central_config(files: &CentralFiles, now: UnixTime) -> Result<CentralConfig, PkiError> {
+pub fn central_config(
+    files: &CentralFiles,
+    before: Option<&CentralConfig>,
+    now: UnixTime,
+) -> Result<CentralConfig, PkiError> {
+    let mut warnings = Vec::new();
     let chain = files::certificates(&files.certificate)?;
-    let until = {
-        let certificate = files::parsed(&files.certificate, &chain[0])?;
-        files::valid_until(&files.certificate, &certificate, now)?
-    };
+    let until = own_until(&files.certificate, &chain, &mut warnings, now)?;
+    let central = files.certificate.display().to_string();
+    let mut ends = vec![End { of: EndOf::Central, name: central, at: until }];
     let key = files::key(&files.key)?;
     let authorities = files::certificates(&files.agencies_ca)?;
+    for authority in &authorities {
+        let authority = files::parsed(&files.agencies_ca, authority)?;
+        let (name, at) = (name_of(&authority), files::utc(authority.validity().not_after));
+        if at.0 < now {
+            let path = files.agencies_ca.display();
+            warnings.push(format!(
+                "the authority {name} in {path} expired at {at}, and what it issued is still let \
+                 in: have its agencies' certificates issued by another one, and take it out"
+            ));
+        }
+        ends.push(End { of: EndOf::Authority, name, at });
+    }
     let roots = Arc::new(roots_of(&files.agencies_ca, &authorities)?);
     let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-    let mut revoked = HashSet::new();
+    let mut lists = Vec::new();
     if let Some(path) = &files.revoked {
-        let lists = files::revocations(path)?;
-        for list in &lists {
-            revoked.extend(revoked_in(path, list, &files.agencies_ca, &authorities)?);
-        }
+        let before = before.map_or(&[][..], |before| &before.lists);
+        let (newest, told) = newest(path, &files.agencies_ca, &authorities, before, now)?;
+        (lists, warnings) = (newest, [warnings, told].concat());
         // An agency's own certificate; whoever vouches for it is not revoked by a list of its own.
-        verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
+        let ders = lists.iter().map(|list| list.der.clone());
+        verifier = verifier.with_crls(ders).only_check_end_entity_revocation();
     }
+    ends.extend(lists.iter().filter_map(|list| {
+        let name = list.issuer.clone();
+        list.until.map(|at| End { of: EndOf::Revocations, name, at })
+    }));
     let webpki = verifier.build().map_err(|error| files::unusable(&files.agencies_ca, error))?;
+    let verifier = Arc::new(AgencyVerifier { webpki });
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has suites for TLS 1.3")
-        .with_client_cert_verifier(Arc::new(AgencyVerifier { webpki }));
+        .with_client_cert_verifier(Arc::clone(&verifier) as Arc<dyn ClientCertVerifier>);
     let mut tls = builder
         .with_single_cert(chain, key)
         .map_err(|error| own_error(error, &files.certificate, &files.key))?;
     // A ticket would let a certificate in that was revoked meanwhile.
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
-    Ok(CentralConfig { tls: Arc::new(tls), until, revoked })
+    let revoked = lists.iter().map(|list| list.count).sum();
+    Ok(CentralConfig { tls: Arc::new(tls), until, revoked, warnings, ends, verifier, lists })
+}
+
+/// Refuses what no agency takes for the central's certificate; says until when it is valid, with
+/// those that vouch for it.
+fn own_until(
+    path: &Path,
+    chain: &[CertificateDer<'_>],
+    warnings: &mut Vec<String>,
+    now: UnixTime,
+) -> Result<UtcTime, PkiError> {
+    let own = files::parsed(path, &chain[0])?;
+    let not_a_central = |why: String| PkiError::NotACentral { path: path.to_owned(), why };
+    match agency_in(&own) {
+        Ok(agency) => return Err(not_a_central(format!("it is that of agency {agency}"))),
+        Err(AgencyFault::None) => {}
+        Err(fault) => return Err(not_a_central(fault.to_string())),
+    }
+    if own.is_ca() {
+        return Err(not_a_central("it is an authority's".to_owned()));
+    }
+    if !is_for(&own, |purposes| purposes.server_auth) {
+        return Err(not_a_central("it is for another purpose than a server's".to_owned()));
+    }
+    if !names_a_host(&own) {
+        warnings.push(format!(
+            "the certificate in {} names no host, and agencies refuse it: have one issued for the \
+             names and addresses that they connect to",
+            path.display()
+        ));
+    }
+    let mut until = files::valid_until(path, &own, now)?;
+    for vouching in &chain[1..] {
+        let end = files::valid_until(path, &files::parsed(path, vouching)?, now)?;
+        until = if end.0 < until.0 { end } else { until };
+    }
+    Ok(until)
+}
+
+/// Whether a certificate may be used for something; one that names no purposes may for all.
+pub(crate) fn is_for(
+    certificate: &X509Certificate<'_>,
+    purpose: impl Fn(&ExtendedKeyUsage<'_>) -> bool,
+) -> bool {
+    let purposes = certificate.extended_key_usage().ok().flatten();
+    purposes.is_none_or(|purposes| purpose(purposes.value))
+}
+
+fn names_a_host(certificate: &X509Certificate<'_>) -> bool {
+    let names = certificate.subject_alternative_name().ok().flatten();
+    names.is_some_and(|names| {
+        let names = &names.value.general_names;
+        names.iter().any(|it| matches!(it, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
+    })
+}
+
+/// The name of an authority, for people.
+pub(crate) fn name_of(authority: &X509Certificate<'_>) -> String {
+    authority.subject().to_string()
 }
 
 pub(crate) fn roots_of(
-    path: &std::path::Path,
+    path: &Path,
     authorities: &[CertificateDer<'static>],
 ) -> Result<RootCertStore, PkiError> {
     let mut roots = RootCertStore::empty();
@@ -94,11 +216,7 @@ pub(crate) fn roots_of(
 }
 
 /// What is wrong with an own certificate and key.
-pub(crate) fn own_error(
-    error: Error,
-    certificate: &std::path::Path,
-    key: &std::path::Path,
-) -> PkiError {
+pub(crate) fn own_error(error: Error, certificate: &Path, key: &Path) -> PkiError {
     match error {
         Error::InconsistentKeys(_) => {
             PkiError::OtherKey { key: key.to_owned(), certificate: certificate.to_owned() }

@@ -35,6 +35,14 @@ pub enum PkiError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A folder or key that others on this machine may get at.
+    #[error("others on this machine may get at {}: run `{remedy}` on it", path.display())]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+        /// The command that mends it.
+        remedy: &'static str,
+    },
     /// A folder without an authority.
     #[error("there is no authority in {}: make one with `bolillero pki init`", path.display())]
     NoAuthority {
@@ -85,6 +93,18 @@ pub enum PkiError {
         path: PathBuf,
         /// What is wrong with it.
         fault: AgencyFault,
+    },
+    /// A certificate that agencies would not take for the central's.
+    #[error(
+        "the certificate in {} is not the central's: {why}; `bolillero pki central HOST` issues \
+         one",
+        path.display()
+    )]
+    NotACentral {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// The certificate of another agency.
     #[error(

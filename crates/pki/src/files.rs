@@ -107,6 +107,25 @@ pub(crate) fn unusable(path: &Path, why: impl ToString) -> PkiError {
     PkiError::Unusable { path: path.to_owned(), why: why.to_string() }
 }
 
+/// Refuses a folder where others may put links, or files that are taken for the authority's own.
+pub(crate) fn check_private(folder: &Path) -> Result<(), PkiError> {
+    check_mode(folder, 0o022, "chmod go-w")
+}
+
+/// Refuses a key that others may read.
+pub(crate) fn check_own(key: &Path) -> Result<(), PkiError> {
+    check_mode(key, 0o077, "chmod 600")
+}
+
+fn check_mode(path: &Path, refused: u32, remedy: &'static str) -> Result<(), PkiError> {
+    let metadata = fs::metadata(path);
+    let metadata = metadata.map_err(|error| PkiError::Read { path: path.to_owned(), error })?;
+    if metadata.permissions().mode() & refused == 0 {
+        return Ok(());
+    }
+    Err(PkiError::Exposed { path: path.to_owned(), remedy })
+}
+
 /// Writes a new file; one that is there is left as it is, and `remedy` says what to do.
 pub(crate) fn write_new(
     path: &Path,
@@ -114,15 +133,11 @@ pub(crate) fn write_new(
     text: &str,
     remedy: &'static str,
 ) -> Result<(), PkiError> {
-    let created = OpenOptions::new().write(true).create_new(true).mode(readers.mode()).open(path);
-    let file = match created {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(PkiError::Exists { path: path.to_owned(), remedy });
-        }
-        created => created,
-    };
-    let written = file.and_then(|file| fill(file, readers, text));
-    written.map_err(|error| PkiError::Write { path: path.to_owned(), error })
+    let written = create(path, readers, text).and_then(|()| sync_folder_of(path));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => PkiError::Exists { path: path.to_owned(), remedy },
+        _ => PkiError::Write { path: path.to_owned(), error },
+    })
 }
 
 /// Writes a file in place of one that may be there: whoever reads finds one or the other, whole.
@@ -130,17 +145,29 @@ pub(crate) fn replace(path: &Path, readers: Readers, text: &str) -> Result<(), P
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = Path::new(&beside);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(readers.mode());
-    let written = (options.open(beside))
-        .and_then(|file| fill(file, readers, text))
-        .and_then(|()| fs::rename(beside, path));
+    let removed = match fs::remove_file(beside) {
+        // Of a command that was cut short.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let written = removed
+        .and_then(|()| create(beside, readers, text))
+        .and_then(|()| fs::rename(beside, path))
+        .and_then(|()| sync_folder_of(path));
     written.map_err(|error| PkiError::Write { path: path.to_owned(), error })
 }
 
-fn fill(mut file: File, readers: Readers, text: &str) -> io::Result<()> {
-    // Also when the file was there, or the mask of the process takes or leaves more.
-    file.set_permissions(Permissions::from_mode(readers.mode()))?;
+/// Follows no link: there is nothing at `path` yet.
+fn create(path: &Path, readers: Readers, text: &str) -> io::Result<()> {
+    let mode = readers.mode();
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    // Whatever the mask of the process takes.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -6,6 +6,7 @@
 //! urn          which agency a certificate is for
 //! central      what the central speaks TLS with, and which certificates it takes
 //! revoked      which certificates are revoked
+//! shown        the certificate that an agency showed
 //! agency       what an agency speaks TLS with
 //! files        PEM files: reading, and writing without overwriting
 //! words        what TLS says went wrong, in words for people
@@ -30,6 +31,7 @@ mod error;
 mod files;
 pub mod limits;
 mod revoked;
+mod shown;
 mod urn;
 mod words;
 
@@ -40,9 +42,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use agency::{AgencyFiles, agency_config};
 pub use authority::{Authority, Issued, Kind, Listed, Subject, list};
 pub use ca_key::{Passphrase, is_encrypted};
-pub use central::{CentralConfig, CentralFiles, central_config};
+pub use central::{CentralConfig, CentralFiles, End, EndOf, central_config};
 pub use error::PkiError;
-pub use revoked::CertificateId;
+pub use shown::Shown;
 pub use urn::{AGENCY_URN, AgencyFault, agency_of};
 pub use words::{UtcTime, words_for};
 

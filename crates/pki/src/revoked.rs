@@ -1,55 +1,146 @@
-//! Which certificates are revoked.
+//! Which certificates are revoked: of each authority the newest list holds.
+//!
+//! The newest is that of the greatest CRL number (RFC 5280, 5.2.3); lists without one are older than
+//! those with one, and among equals the later issued is the newer.
 
-use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
-use x509_parser::x509::X509Name;
 
+use crate::central::name_of;
 use crate::error::PkiError;
 use crate::files;
+use crate::words::UtcTime;
 
-/// Which certificate one is: its issuer's name and its serial number, as they are encoded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CertificateId(Arc<[u8]>);
+/// An authority's list of revoked certificates.
+#[derive(Clone, Debug)]
+pub(crate) struct Revocations {
+    /// The authority's name.
+    pub(crate) issuer: String,
+    /// How many it revokes.
+    pub(crate) count: usize,
+    /// When the next list is due, if it says so.
+    pub(crate) until: Option<UtcTime>,
+    pub(crate) der: CertificateRevocationListDer<'static>,
+    /// The authority's name and key, as they are encoded.
+    authority: Vec<u8>,
+    rank: Rank,
+}
 
-impl CertificateId {
-    /// Of a certificate; none if it can't be read.
-    #[must_use]
-    pub fn of(certificate: &[u8]) -> Option<Self> {
-        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-        Some(Self::new(certificate.issuer(), certificate.raw_serial()))
+/// Which of an authority's lists is the newer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// The length of the CRL number, then its bytes.
+    number: Option<(usize, Vec<u8>)>,
+    issued: i64,
+}
+
+impl Revocations {
+    /// A list, which must be of one of the authorities and signed by it.
+    fn read(
+        path: &Path,
+        der: CertificateRevocationListDer<'static>,
+        agencies_ca: &Path,
+        authorities: &[CertificateDer<'_>],
+    ) -> Result<Self, PkiError> {
+        let (_, list) = CertificateRevocationList::from_der(&der)
+            .map_err(|error| files::unusable(path, error))?;
+        for authority in authorities {
+            let authority = files::parsed(agencies_ca, authority)?;
+            if authority.subject() != list.issuer()
+                || list.verify_signature(authority.public_key()).is_err()
+            {
+                continue;
+            }
+            let number = list.crl_number().map(|number| number.to_bytes_be());
+            return Ok(Self {
+                issuer: name_of(&authority),
+                count: list.iter_revoked_certificates().count(),
+                until: list.next_update().map(files::utc),
+                authority: authority_id(&authority),
+                rank: Rank {
+                    number: number.map(|bytes| (bytes.len(), bytes)),
+                    issued: list.last_update().timestamp(),
+                },
+                der,
+            });
+        }
+        let why = format!(
+            "a list by {} is not signed by an authority in {}",
+            list.issuer(),
+            agencies_ca.display()
+        );
+        Err(files::unusable(path, why))
     }
 
-    /// A name tells its own length, so that no other name and number give the same bytes.
-    fn new(issuer: &X509Name<'_>, serial: &[u8]) -> Self {
-        Self([issuer.as_raw(), serial].concat().into())
+    /// Whether it is a list of this authority.
+    pub(crate) fn is_of(&self, authority: &X509Certificate<'_>) -> bool {
+        self.authority == authority_id(authority)
     }
 }
 
-/// What a list revokes; it must be of one of the authorities, and signed by it.
-pub(crate) fn revoked_in(
+/// Of each authority the newest list of those in a file and of those used `before`, and what should
+/// be known of them.
+pub(crate) fn newest(
     path: &Path,
-    list: &[u8],
     agencies_ca: &Path,
     authorities: &[CertificateDer<'_>],
-) -> Result<HashSet<CertificateId>, PkiError> {
-    let (_, list) =
-        CertificateRevocationList::from_der(list).map_err(|error| files::unusable(path, error))?;
-    for authority in authorities {
-        let authority = files::parsed(agencies_ca, authority)?;
-        if authority.subject() == list.issuer()
-            && list.verify_signature(authority.public_key()).is_ok()
-        {
-            let revoked = list.iter_revoked_certificates();
-            let issuer = list.issuer();
-            return Ok(revoked.map(|one| CertificateId::new(issuer, one.raw_serial())).collect());
+    before: &[Revocations],
+    now: UnixTime,
+) -> Result<(Vec<Revocations>, Vec<String>), PkiError> {
+    let mut newest: Vec<Revocations> = Vec::new();
+    for der in files::revocations(path)? {
+        let list = Revocations::read(path, der, agencies_ca, authorities)?;
+        match newest.iter_mut().find(|it| it.authority == list.authority) {
+            Some(other) if other.rank < list.rank => *other = list,
+            Some(_) => {}
+            None => newest.push(list),
         }
     }
-    let why = format!("it is not signed by an authority in {}", agencies_ca.display());
-    Err(files::unusable(path, why))
+    let mut told = Vec::new();
+    for authority in authorities {
+        let authority = files::parsed(agencies_ca, authority)?;
+        let in_file = newest.iter_mut().find(|it| it.is_of(&authority));
+        let used = before.iter().find(|it| it.is_of(&authority));
+        let (name, path) = (name_of(&authority), path.display());
+        match (in_file, used) {
+            (Some(list), Some(used)) if list.rank < used.rank => {
+                told.push(format!(
+                    "{path} has an older list of revoked certificates by {name} than the one \
+                     read before, which stays in use: put the newest one there"
+                ));
+                *list = used.clone();
+            }
+            (Some(_), _) => {}
+            (None, Some(used)) => {
+                told.push(format!(
+                    "{path} has no list of revoked certificates by {name} any more; the one read \
+                     before stays in use until the central ends: put the newest one there"
+                ));
+                newest.push(used.clone());
+            }
+            (None, None) => told.push(format!(
+                "{path} has no list of revoked certificates by {name}: agencies with its \
+                 certificates are refused"
+            )),
+        }
+    }
+    for list in &newest {
+        if let Some(until) = list.until.filter(|until| until.0 < now) {
+            told.push(format!(
+                "the list of revoked certificates by {} in {} expired at {until}: what was \
+                 revoked since is still let in; put a newer one there and send SIGHUP",
+                list.issuer,
+                path.display()
+            ));
+        }
+    }
+    Ok((newest, told))
+}
+
+fn authority_id(authority: &X509Certificate<'_>) -> Vec<u8> {
+    [authority.subject().as_raw(), authority.public_key().raw].concat()
 }

@@ -1,15 +1,17 @@
 //! An authority's folder: what is issued, listed and revoked, and what is never overwritten.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::Duration;
 
 use pki::{
-    AgencyFiles, Authority, CentralFiles, Kind, Passphrase, PkiError, Subject, UtcTime,
-    agency_config, central_config, is_encrypted, list,
+    AgencyFiles, Authority, CentralConfig, CentralFiles, EndOf, Kind, Passphrase, PkiError, Shown,
+    Subject, UtcTime, agency_config, central_config, is_encrypted, list,
 };
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 const DAY_SECS: u64 = 86_400;
 
@@ -65,7 +67,7 @@ fn what_is_issued_is_listed_until_the_end_and_its_keys_are_the_owners_alone() {
     assert_eq!([&listed[0].serial, &listed[1].serial], [&agency.serial, &central.serial]);
     assert_eq!(listed[0].until, UtcTime(at(31)));
     assert_eq!(listed[1].until, UtcTime(at(100)), "not after its authority");
-    central_config(&central_files(folder), at(3)).unwrap();
+    central_config(&central_files(folder), None, at(3)).unwrap();
     agency_config(&agency_files(folder, 7), 7, at(3)).unwrap();
 }
 
@@ -98,7 +100,7 @@ fn what_is_revoked_stays_so_and_can_be_told_by_serial_number_or_agency() {
     authority.issue(&Subject::Agency(2), 30, false, at(3)).unwrap();
     let central = Subject::Central(vec!["localhost".to_owned()]);
     authority.issue(&central, 30, false, at(4)).unwrap();
-    let revoked = || central_config(&central_files(folder), at(5)).unwrap().revoked.len();
+    let revoked = || central_config(&central_files(folder), None, at(5)).unwrap().revoked;
     assert_eq!(revoked(), 0);
     let colons = first.serial.to_uppercase();
     let colons: Vec<_> = colons.as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
@@ -162,10 +164,186 @@ fn files_that_can_not_be_used_are_named_with_what_is_wrong() {
     drop(Authority::create(other.path(), "other", 100, None, at(0)).unwrap());
     let mut files = central_files(folder);
     files.revoked = Some(other.path().join("crl.pem"));
-    let refused = central_config(&files, at(2)).unwrap_err().to_string();
-    says(&refused, "crl.pem can't be used: it is not signed by an authority in");
+    let refused = central_config(&files, None, at(2)).unwrap_err().to_string();
+    says(&refused, "crl.pem can't be used: a list by CN=other");
+    says(&refused, " is not signed by an authority in");
     assert!(matches!(list(&other.path().join("x")), Err(PkiError::NoAuthority { .. })));
     let not_a_host = Subject::Central(vec!["not a host".to_owned()]);
     let refused = authority.issue(&not_a_host, 30, true, at(1)).unwrap_err();
     assert!(matches!(refused, PkiError::NotAHost(_)));
+}
+
+/// What agency `agency` shows.
+fn shown(folder: &Path, agency: u32) -> Shown {
+    let pem = folder.join(format!("agency-{agency}.crt"));
+    Shown::of(&[CertificateDer::from_pem_file(pem).unwrap()]).unwrap().0
+}
+
+/// An authority that issued for the central and agencies 1 and 2.
+fn issued(folder: &Path) -> Authority {
+    let authority = authority(folder);
+    authority.issue(&Subject::Central(vec!["localhost".to_owned()]), 90, false, at(0)).unwrap();
+    for agency in [1, 2] {
+        authority.issue(&Subject::Agency(agency), 90, false, at(0)).unwrap();
+    }
+    authority
+}
+
+#[test]
+fn of_each_authority_the_newest_list_holds_also_when_an_older_one_comes_later() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (folder, other) = (folder.path(), other.path());
+    let authority = issued(folder);
+    drop(Authority::create(other, "other", 10, None, at(0)).unwrap());
+    let read = |folder: &Path, name| std::fs::read_to_string(folder.join(name)).unwrap();
+    let older = read(folder, "crl.pem");
+    // Within one second: the number tells which is newer, not the time.
+    authority.revoke_agency(1, at(0)).unwrap();
+    let newer = read(folder, "crl.pem");
+    let files = central_files(folder);
+    let write = |lists: &[&str]| std::fs::write(folder.join("crl.pem"), lists.concat()).unwrap();
+    let (revoked, served) = (shown(folder, 1), shown(folder, 2));
+    for lists in [[&*older, &*newer], [&*newer, &*older]] {
+        write(&lists);
+        let config = central_config(&files, None, at(1)).unwrap();
+        assert_eq!((config.revoked, config.warnings.len()), (1, 0));
+        assert!(config.admits(&revoked, at(1)).is_err() && config.admits(&served, at(1)).is_ok());
+    }
+    let before = central_config(&files, None, at(1)).unwrap();
+    let says = |config: &CentralConfig, expected: &[&str]| {
+        let told = &config.warnings;
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        assert!(told.iter().zip(expected).all(|(told, part)| told.contains(part)), "{told:#?}");
+    };
+    write(&[&older]);
+    let after = central_config(&files, Some(&before), at(1)).unwrap();
+    assert!(after.admits(&revoked, at(1)).is_err());
+    says(&after, &["an older list of revoked certificates by CN=Loter"]);
+
+    let both = [read(folder, "ca.crt"), read(other, "ca.crt")].concat();
+    std::fs::write(folder.join("ca.crt"), both).unwrap();
+    write(&[&read(other, "crl.pem")]);
+    let after = central_config(&files, Some(&before), at(1)).unwrap();
+    assert!(after.admits(&revoked, at(1)).is_err() && after.admits(&served, at(1)).is_ok());
+    says(&after, &["no list of revoked certificates by CN=Loter"]);
+    write(&[&newer]);
+    let without = central_config(&files, None, at(1)).unwrap();
+    says(&without, &["no list of revoked certificates by CN=other"]);
+
+    write(&[&newer, &read(other, "crl.pem")]);
+    let late = central_config(&files, None, at(20)).unwrap();
+    says(&late, &["the authority CN=other", "list of revoked certificates by CN=other"]);
+    let ends: Vec<_> = late.ends.iter().map(|end| (end.of, end.at)).collect();
+    let (soon, later) = (UtcTime(at(10)), UtcTime(at(100)));
+    assert_eq!(
+        ends,
+        [
+            (EndOf::Central, UtcTime(at(90))),
+            (EndOf::Authority, later),
+            (EndOf::Authority, soon),
+            (EndOf::Revocations, later),
+            (EndOf::Revocations, soon),
+        ]
+    );
+}
+
+#[test]
+fn what_was_shown_is_judged_by_its_time_and_by_the_authorities_there_are() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop((issued(folder.path()), issued(other.path())));
+    let config = central_config(&central_files(folder.path()), None, at(1)).unwrap();
+    let own = shown(folder.path(), 1);
+    assert!(config.admits(&own, at(90)).is_ok() && !own.has_ended(at(90)));
+    let later = UnixTime::since_unix_epoch(Duration::from_secs(at(90).as_secs() + 1));
+    assert!(config.admits(&own, later).is_err() && own.has_ended(later));
+    assert_eq!((own.next_end(at(1)), own.next_end(later)), (Some(at(90)), None));
+    let taken_out = central_config(&central_files(other.path()), None, at(1)).unwrap();
+    assert!(taken_out.admits(&own, at(1)).is_err());
+}
+
+#[test]
+fn a_central_starts_only_with_a_certificate_that_agencies_take_for_its() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let authority = issued(folder);
+    let config = |name: &str| {
+        let file = |end| folder.join(format!("{name}.{end}"));
+        let files =
+            CentralFiles { certificate: file("crt"), key: file("key"), ..central_files(folder) };
+        central_config(&files, None, at(1))
+    };
+    for (name, why) in [("agency-1", "it is that of agency 1"), ("ca", "it is an authority's")] {
+        let refused = config(name).unwrap_err();
+        assert!(refused.is_wrong_input());
+        let refused = refused.to_string();
+        assert!(refused.contains(why) && refused.contains("pki central HOST"), "{refused}");
+    }
+    assert!(config("central").unwrap().warnings.is_empty());
+    authority.issue(&Subject::Central(Vec::new()), 90, true, at(0)).unwrap();
+    let warnings = config("central").unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("names no host"), "{warnings:?}");
+}
+
+#[test]
+fn links_that_others_put_there_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, outside) = (folder.path().join("pki"), folder.path().join("outside"));
+    let planted = |names: &[&str]| {
+        std::fs::write(&outside, "theirs").unwrap();
+        std::fs::set_permissions(&outside, Permissions::from_mode(0o600)).unwrap();
+        for name in names {
+            symlink(&outside, folder.join(name)).unwrap();
+        }
+    };
+    let kept = || {
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "theirs");
+        assert_eq!(mode(&outside), 0o600);
+    };
+    std::fs::create_dir(&folder).unwrap();
+    planted(&["crl.pem.new", "crl.pem"]);
+    let authority = authority(&folder);
+    kept();
+    for name in ["agency-1.crt.new", "agency-1.crt", "agency-1.key.new", "agency-1.key"] {
+        planted(&[name]);
+    }
+    authority.issue(&Subject::Agency(1), 30, true, at(0)).unwrap();
+    kept();
+    planted(&["crl.pem.new"]);
+    authority.revoke_agency(1, at(0)).unwrap();
+    kept();
+    let is_link = |entry: std::fs::DirEntry| entry.file_type().unwrap().is_symlink();
+    assert!(!std::fs::read_dir(&folder).unwrap().any(|entry| is_link(entry.unwrap())));
+}
+
+#[test]
+fn a_folder_or_a_key_that_others_may_get_at_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    let create = || Authority::create(folder, "test", 100, None, at(0));
+    for shared in [0o777, 0o770, 0o1777, 0o702] {
+        set(folder, shared);
+        let refused = create().err().unwrap().to_string();
+        assert!(refused.contains("chmod go-w"), "{refused}");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "nothing was made");
+    }
+    set(folder, 0o755);
+    drop(create().unwrap());
+    assert_eq!(mode(&folder.join("issued")), 0o700);
+    for (name, shared, good) in
+        [("", 0o775, 0o755), ("issued", 0o777, 0o700), ("ca.key", 0o640, 0o600)]
+    {
+        let path = folder.join(name);
+        set(&path, shared);
+        let refused = Authority::open(folder, None).err().unwrap();
+        assert!(matches!(refused, PkiError::Exposed { .. }), "{name}: {refused}");
+        set(&path, good);
+    }
+    drop(Authority::open(folder, None).unwrap());
+    let issued = folder.join("issued");
+    std::fs::rename(&issued, folder.join("elsewhere")).unwrap();
+    symlink("elsewhere", &issued).unwrap();
+    assert!(Authority::open(folder, None).is_err());
 }

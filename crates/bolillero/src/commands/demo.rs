@@ -50,7 +50,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Ending> {
         Some(folder) => folder.clone(),
         None => {
             let folder = temporary.path().join("bets");
-            generate::generate(AGENCIES, BETS, SEED, &folder)?;
+            generate::generate(AGENCIES, BETS, SEED, &folder, false)?;
             folder
         }
     };

@@ -1,17 +1,19 @@
 //! `bolillero export`: a draw's bets as a file, or all of a draw as a folder of files.
 
-use std::io::{BufWriter, Write};
+use std::fs::DirBuilder;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use exports::{BetsWriter, Digested, ExportError, Manifest, Summary, winners_csv, winners_json};
+use exports::{BetsWriter, Cells, Digested, Manifest, winners_csv, winners_json};
 use ledger::Archive;
 use lottery::{DrawState, DrawStatus, Winners};
-use tempfile::NamedTempFile;
 
 use super::folder::{self, FolderArgs};
 use crate::exit::{Ending, printed};
+use crate::output::{self, How, Output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,9 +21,14 @@ Examples:
   bolillero export --data ./data --format parquet --out bets.parquet
   bolillero export --data ./data --folder ./sorteo
   bolillero export --data ./data --draw sorteo | head
+  bolillero export --data ./data --raw --out >(gzip > bets.csv.gz)
 
 A folder gets the bets in both formats, the winners once the draw was made, and manifest.json, which
-is written last: the length and SHA-256 of every file, and what draw it is.";
+is written last: the length and SHA-256 of every file, and what draw it is. CSV is for spreadsheets:
+=1+1 becomes '=1+1. What is exact is CSV with --raw, Parquet and JSON.";
+
+/// What is exported is for its owner alone, as the ledger is.
+const NEW: How = How { force: false, mode: 0o600, durable: true };
 
 /// What to export.
 #[derive(Args, Clone, Debug)]
@@ -34,9 +41,19 @@ pub(crate) struct ExportArgs {
     #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "csv")]
     format: Format,
 
-    /// File to write, complete or not at all; standard output when not given.
+    /// File to write, complete or not at all; standard output when not given. A link is followed,
+    /// a pipe or device is written into.
     #[arg(long, env = "BOLILLERO_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Overwrite --out when it is there already.
+    #[arg(long, requires = "out")]
+    force: bool,
+
+    /// Cells of CSV exactly as they are stored, for programs. Without it a cell that a spreadsheet
+    /// would evaluate gets an apostrophe before it.
+    #[arg(long)]
+    raw: bool,
 
     /// Folder to write everything to, in place of one file; made if need be, and must be empty.
     #[arg(long = "folder", value_name = "DIR", conflicts_with_all = ["format", "out"])]
@@ -51,25 +68,21 @@ enum Format {
     Parquet,
 }
 
-impl From<Format> for exports::Format {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Csv => Self::Csv,
-            Format::Parquet => Self::Parquet,
-        }
-    }
-}
-
 /// Exports.
 pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
     let (archive, draw) = args.folder.open()?;
+    let cells = if args.raw { Cells::Raw } else { Cells::Inert };
     let source = Source { archive: &archive, data: &args.folder.data, draw: &draw };
-    let format = args.format.into();
+    let format = match args.format {
+        Format::Csv => exports::Format::Csv(cells),
+        Format::Parquet => exports::Format::Parquet,
+    };
     match (&args.folder_out, &args.out) {
-        (Some(folder), _) => write_folder(&source, folder)?,
+        (Some(folder), _) => write_folder(&source, cells, folder)?,
         (None, Some(path)) => {
-            let file = source.bets(format, BufWriter::new(beside(path)?))?.1;
-            keep(file, path)?;
+            let how = How { force: args.force, ..NEW };
+            let (bets, out) = source.bets(format, Output::create(path, how)?)?;
+            output::tell(path, bets, out.finish()?);
         }
         (None, None) => printed(source.bets(format, std::io::stdout()).map(drop))?,
     }
@@ -100,65 +113,41 @@ impl Source<'_> {
 }
 
 /// Everything about a draw, with a manifest as the last.
-fn write_folder(source: &Source<'_>, folder: &Path) -> Result<(), Ending> {
+fn write_folder(source: &Source<'_>, cells: Cells, folder: &Path) -> Result<(), Ending> {
     let cant = || format!("can't write to {}", folder.display());
-    std::fs::create_dir_all(folder).with_context(cant)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cant)?;
     if std::fs::read_dir(folder).with_context(cant)?.next().is_some() {
         let folder = folder.display();
         return Err(Ending::wrong(format!("{folder} is not empty: give a folder of its own")));
     }
     let mut manifest = Manifest::of(source.draw);
-    for format in [exports::Format::Csv, exports::Format::Parquet] {
-        let name = format!("bets.{}", format.extension());
-        let (rows, written) = write_file(&folder.join(&name), |out| source.bets(format, out))?;
-        manifest.add(&name, rows, written);
+    let mut add = |name: &str, write: &dyn Fn(Out) -> anyhow::Result<(u64, Out)>| {
+        let path = folder.join(name);
+        let (rows, out) = write(Digested::new(Output::create(&path, NEW)?))?;
+        let (written, file) = out.finish();
+        output::tell(&path, rows, file.finish()?);
+        manifest.add(name, rows, written);
+        Ok::<_, Ending>(())
+    };
+    for format in [exports::Format::Csv(cells), exports::Format::Parquet] {
+        add(&format!("bets.{}", format.extension()), &|out| source.bets(format, out))?;
     }
     if let DrawState::Drawn { number } = source.draw.state {
         let (draw, winners) = (source.draw, source.winners(number)?);
-        let mut add = |name: &str, write: &dyn Fn(&mut Out) -> Result<(), ExportError>| {
-            let written = write_file(&folder.join(name), |mut out| {
-                write(&mut out)?;
-                Ok((winners.count(), out))
-            });
-            written.map(|(rows, written)| manifest.add(name, rows, written))
-        };
-        add("winners.csv", &|out| winners_csv(draw, &winners, out))?;
-        add("winners.json", &|out| winners_json(draw, number, &winners, out))?;
+        let count = winners.count();
+        add("winners.csv", &|mut out| {
+            winners_csv(draw, &winners, cells, &mut out)?;
+            Ok((count, out))
+        })?;
+        add("winners.json", &|mut out| {
+            winners_json(draw, number, &winners, &mut out)?;
+            Ok((count, out))
+        })?;
     }
-    write_file(&folder.join("manifest.json"), |mut out| {
-        manifest.write(&mut out)?;
-        Ok((0, out))
-    })?;
+    let mut out = Output::create(&folder.join("manifest.json"), NEW)?;
+    manifest.write(&mut out)?;
+    out.finish()?;
     Ok(())
 }
 
-type Out = Digested<BufWriter<NamedTempFile>>;
-
-/// A file, complete or not at all; says how many rows it has.
-fn write_file(
-    path: &Path,
-    write: impl FnOnce(Out) -> anyhow::Result<(u64, Out)>,
-) -> anyhow::Result<(u64, Summary)> {
-    let (rows, out) = write(Digested::new(BufWriter::new(beside(path)?)))?;
-    let (summary, file) = out.finish();
-    keep(file, path)?;
-    Ok((rows, summary))
-}
-
-/// A file that is to be at `path` once it is complete: for its owner alone, as the ledger is.
-fn beside(path: &Path) -> anyhow::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(|| cant_write(path))
-}
-
-fn keep(file: BufWriter<NamedTempFile>, path: &Path) -> anyhow::Result<()> {
-    let file = file.into_inner().map_err(std::io::IntoInnerError::into_error);
-    let file = file.with_context(|| cant_write(path))?;
-    file.as_file().sync_all().with_context(|| cant_write(path))?;
-    file.persist(path).with_context(|| cant_write(path))?;
-    Ok(())
-}
-
-fn cant_write(path: &Path) -> String {
-    format!("can't write {}", path.display())
-}
+type Out = Digested<Output>;

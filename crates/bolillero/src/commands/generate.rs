@@ -2,8 +2,7 @@
 
 mod names;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use clap::Args;
 use fastrand::Rng;
 
 use crate::exit::Ending;
+use crate::output::{self, How, Output};
 use names::{FIRST_NAMES, LAST_NAMES};
 
 const EXAMPLES: &str = "\
@@ -46,28 +46,43 @@ pub(crate) struct GenerateArgs {
     /// Folder for the files; made when it is missing.
     #[arg(long, env = "BOLILLERO_OUT", value_name = "DIR")]
     out: PathBuf,
+
+    /// Overwrite files that are there already.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Generates.
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Ending> {
-    Ok(generate(args.agencies, args.bets, args.seed, &args.out)?)
+    let len = generate(args.agencies, args.bets, args.seed, &args.out, args.force)?;
+    output::tell(&args.out, args.bets, len);
+    Ok(())
 }
 
-/// Writes a file of bets for each of the agencies `1..=agencies`, `bets` in all.
-pub(super) fn generate(agencies: u32, bets: u64, seed: u64, out: &Path) -> anyhow::Result<()> {
+/// Writes a file of bets for each of the agencies `1..=agencies`, `bets` in all; gives how many
+/// bytes.
+pub(super) fn generate(
+    agencies: u32,
+    bets: u64,
+    seed: u64,
+    out: &Path,
+    force: bool,
+) -> Result<u64, Ending> {
     std::fs::create_dir_all(out).with_context(|| format!("can't make {}", out.display()))?;
+    let how = How { force, mode: 0o666, durable: false };
     let mut random = Rng::with_seed(seed);
+    let mut len = 0;
     for (agency, share) in (1..).zip(shares(agencies, bets, &mut random)) {
         let path = file_of(out, agency);
-        let cant = || format!("can't write {}", path.display());
-        let mut file = BufWriter::new(File::create(&path).with_context(cant)?);
+        let mut file = Output::create(&path, how)?;
         let mut of_agency = Rng::with_seed(random.u64(..));
         for _ in 0..share {
-            write_bet(&mut file, &mut of_agency).with_context(cant)?;
+            let written = write_bet(&mut file, &mut of_agency);
+            written.with_context(|| format!("can't write {}", path.display()))?;
         }
-        file.flush().with_context(cant)?;
+        len += file.finish()?;
     }
-    Ok(())
+    Ok(len)
 }
 
 /// The file of an agency in a folder of bets.
@@ -110,7 +125,7 @@ mod tests {
 
     fn generated(agencies: u32, bets: u64, seed: u64) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        generate(agencies, bets, seed, folder.path()).unwrap();
+        generate(agencies, bets, seed, folder.path(), false).unwrap();
         let read = |agency| std::fs::read_to_string(file_of(folder.path(), agency)).unwrap();
         (1..=agencies).map(read).collect()
     }

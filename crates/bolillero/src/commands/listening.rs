@@ -46,7 +46,7 @@ impl Doors {
         let tls = match self.tls {
             None => None,
             Some((listen, files)) => {
-                let config = load(&files)?;
+                let config = load(&files, None)?;
                 Some((all_bound(listen).await?, files, config))
             }
         };
@@ -96,9 +96,12 @@ fn check_plaintext(socket: &TcpSocket, listen: &str, allowed: bool) -> Result<()
     Ok(())
 }
 
-fn load(files: &CentralFiles) -> Result<Arc<CentralConfig>, Ending> {
+fn load(
+    files: &CentralFiles,
+    before: Option<&CentralConfig>,
+) -> Result<Arc<CentralConfig>, Ending> {
     let now = UnixTime::now();
-    let config = pki::central_config(files, now).map_err(|error| {
+    let config = pki::central_config(files, before, now).map_err(|error| {
         let wrong = error.is_wrong_input();
         let error = anyhow::Error::new(error).context("can't speak TLS");
         if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
@@ -108,15 +111,19 @@ fn load(files: &CentralFiles) -> Result<Arc<CentralConfig>, Ending> {
         action = "leer_certificados",
         result = "success",
         vence = %until,
-        revocados = config.revoked.len(),
+        revocados = config.revoked,
     );
     if until.0.as_secs().saturating_sub(now.as_secs()) < EXPIRES_SOON.as_secs() {
         tracing::warn!(
             action = "leer_certificados",
             result = "success",
             vence = %until,
-            error = "the central's certificate expires soon: issue another one and send SIGHUP",
+            error = "the central's certificate, or one that vouches for it, expires soon: issue \
+                     another one and send SIGHUP",
         );
+    }
+    for warning in &config.warnings {
+        tracing::warn!(action = "leer_certificados", result = "success", error = %warning);
     }
     Ok(Arc::new(config))
 }
@@ -128,8 +135,8 @@ async fn reload(
     newest: watch::Sender<Arc<CentralConfig>>,
 ) {
     while hangups.recv().await.is_some() {
-        let files = files.clone();
-        match tokio::task::spawn_blocking(move || load(&files)).await {
+        let (files, before) = (files.clone(), Arc::clone(&newest.borrow()));
+        match tokio::task::spawn_blocking(move || load(&files, Some(&before))).await {
             Ok(Ok(config)) => {
                 newest.send_replace(config);
             }

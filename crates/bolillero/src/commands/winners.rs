@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use exports::{winners_csv, winners_json};
+use exports::{Cells, winners_csv, winners_json};
 use lottery::{DrawState, DrawStatus, Winners};
 
 use super::folder::{self, FolderArgs};
@@ -28,6 +28,11 @@ pub(crate) struct WinnersArgs {
     /// How they are shown.
     #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "table")]
     format: Format,
+
+    /// Cells of CSV exactly as they are stored, for programs. Without it a cell that a spreadsheet
+    /// would evaluate gets an apostrophe before it.
+    #[arg(long)]
+    raw: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -52,10 +57,11 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
         )));
     };
     let winners = folder::winners(&archive, &args.folder.data, draw.id, number)?;
+    let cells = if args.raw { Cells::Raw } else { Cells::Inert };
     let mut text = Vec::new();
     match args.format {
         Format::Table => text.extend(table(&draw, number, &winners).bytes()),
-        Format::Csv => winners_csv(&draw, &winners, &mut text)?,
+        Format::Csv => winners_csv(&draw, &winners, cells, &mut text)?,
         Format::Json => winners_json(&draw, number, &winners, &mut text)?,
     }
     let mut out = std::io::stdout().lock();

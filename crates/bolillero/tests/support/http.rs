@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Central, PATIENCE, run_well, str, with_input};
+use super::{Central, PATIENCE, Process, run_well, str, with_input};
 
 /// The central's HTTP, and what is shown to be let in.
 pub struct Http {
@@ -36,8 +36,12 @@ fn password(name: &str) -> String {
 impl Http {
     /// Nobody yet. The central was started with `--http`.
     pub fn of(central: &mut Central) -> Self {
-        let logged = central.process.log.iter().find(|line| line.contains("escuchar_http"));
-        let logged = logged.cloned().unwrap_or_else(|| central.process.wait_for("escuchar_http"));
+        Self::of_process(&mut central.process)
+    }
+
+    pub fn of_process(process: &mut Process) -> Self {
+        let logged = process.log.iter().find(|line| line.contains("escuchar_http"));
+        let logged = logged.cloned().unwrap_or_else(|| process.wait_for("escuchar_http"));
         let address = logged.split("direccion: ").nth(1).unwrap().to_owned();
         Self { address, credentials: Vec::new() }
     }

@@ -13,6 +13,7 @@ use std::net::TcpStream;
 
 use certificates::{Client, Folder, Shape, URN};
 use rustix::process::Signal;
+use support::http::Http;
 use support::raw::{Raw, ack, bets, finish, get_winners, hello};
 use support::{Bets, Process, agency, exported, str, text};
 
@@ -351,6 +352,60 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     assert!(line.ends_with("those read before stay in use"), "{line}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     served.connect(&served.folder.issued(2)).stores(2, 2);
+}
+
+#[test]
+fn an_older_list_at_sighup_is_told_and_the_newer_one_holds() {
+    let mut served = Served::start(&["--http", "127.0.0.1:0"]);
+    let list = served.folder.path.join("pki/crl.pem");
+    let older = std::fs::read(&list).unwrap();
+    let first = served.folder.issued(1);
+    served.folder.revoke(1);
+    served.process.signal(Signal::HUP);
+    served.process.wait_for("leer_certificados | result: success");
+    std::fs::write(&list, older).unwrap();
+    served.process.signal(Signal::HUP);
+    let told = served.process.wait_for("WARNING  action: leer_certificados");
+    assert!(told.contains("crl.pem has an older list of revoked certificates by CN="), "{told}");
+    assert!(served.connect(&first).fails().contains("CertificateRevoked"));
+    served.connect(&served.folder.issued(2)).stores(2, 0);
+    let metrics = Http::of_process(&mut served.process).ask("GET", "/metrics", "").body;
+    let ends = metrics.lines().filter(|line| line.starts_with("bolillero_tls_expiry_timestamp"));
+    let ends: Vec<_> = ends.filter_map(|line| line.split('"').nth(1)).collect();
+    assert_eq!(ends, ["central", "authority", "revocations"], "{metrics}");
+}
+
+#[test]
+fn who_came_by_an_authority_that_is_taken_out_is_ended() {
+    let mut served = Served::start(&[]);
+    let mut own = served.connect(&served.folder.issued(1));
+    own.stores(1, 0);
+    let other = Folder::new();
+    for name in ["pki/ca.crt", "pki/crl.pem"] {
+        std::fs::copy(other.path.join(name), served.folder.path.join(name)).unwrap();
+    }
+    served.process.signal(Signal::HUP);
+    let line = served.process.wait_for("terminar_conexion | result: success | ip: 127.0.0.1");
+    assert!(line.contains("agencia: 1 | error: its certificate is of an unknown author"), "{line}");
+    let mut rest = Vec::new();
+    assert_eq!(own.0.read_to_end(&mut rest).unwrap(), 0, "it ends in order: {rest:?}");
+    served.connect(&other.issued(1).trusting(&served.folder));
+}
+
+#[test]
+fn a_central_with_an_agencys_certificate_does_not_start() {
+    let folder = Folder::new();
+    let mut args = folder.serve_args();
+    for arg in &mut args {
+        *arg = arg.replace("central.crt", "agency-1.crt").replace("central.key", "agency-1.key");
+    }
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let more = ["--tls-listen", "127.0.0.1:0", "--agencies", "3"];
+    let refused = support::run(&[&args[..], &more].concat());
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("is not the central's: it is that of agency 1"), "{told}");
+    assert!(!folder.data().exists(), "refused before anything was made");
 }
 
 #[test]

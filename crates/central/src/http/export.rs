@@ -9,15 +9,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use exports::{BetsWriter, ExportError, Format};
+use exports::{BetsWriter, Cells, ExportError, Format};
 use lottery::{DrawId, ReadError};
 use operators::Permission;
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::api::Refusals;
 use crate::http::deed::Deed;
 use crate::http::draws::{LifeState, status};
-use crate::http::input::InPath;
+use crate::http::input::{InPath, InQuery};
 use crate::http::lines::{self, UNBUFFERED, Writer};
 use crate::http::problem::Problem;
 use crate::http::state::App;
@@ -26,13 +27,24 @@ use crate::limits::{EXPORT_LOOK_TIME, EXPORT_PART_LEN};
 
 type File = BetsWriter<BufWriter<Writer>>;
 
+/// How CSV is written.
+#[derive(Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CsvParams {
+    /// Cells exactly as they are stored, for programs.
+    #[param(required = false)]
+    raw: bool,
+}
+
 /// Take the bets of a draw, as CSV
 ///
 /// In the order in which they were stored. Once the draw was made for auditors, once it was
-/// published for operators too.
+/// published for operators too. A cell that a spreadsheet would evaluate gets an apostrophe before
+/// it; `raw=true`, and Parquet, have all as it is stored.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/bets.csv", tag = "bets",
-    params(("id" = u32, Path, description = "The draw's number")),
+    params(("id" = u32, Path, description = "The draw's number"), CsvParams),
     responses(
         (status = 200, description = "Bets", body = String, content_type = "text/csv"),
         Refusals
@@ -43,8 +55,10 @@ pub(super) async fn csv(
     who: Who,
     ending: Ending,
     InPath(id): InPath<u32>,
+    InQuery(CsvParams { raw }): InQuery<CsvParams>,
 ) -> Result<Response, Problem> {
-    export(app, (who, ending), DrawId(id), Format::Csv, "text/csv; charset=utf-8").await
+    let cells = if raw { Cells::Raw } else { Cells::Inert };
+    export(app, (who, ending), DrawId(id), Format::Csv(cells), "text/csv; charset=utf-8").await
 }
 
 /// Take the bets of a draw, as Parquet

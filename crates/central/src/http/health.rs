@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use lottery::DrawState;
+use pki::{End, EndOf};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -87,6 +88,18 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     told.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
     tell_groups(&app.host.groups(), &mut told);
     tell_scrubbed(&app.host.scrubbed(), &mut told);
+    if let Some(config) = app.service.presence().certificates() {
+        let name = "bolillero_tls_expiry_timestamp_seconds";
+        told.about(name, "gauge", "When a certificate or list of revoked ones expires.");
+        for End { of, name: issuer, at } in &config.ends {
+            let of = match of {
+                EndOf::Central => "central",
+                EndOf::Authority => "authority",
+                EndOf::Revocations => "revocations",
+            };
+            told.value(name, &[("of", of), ("name", issuer)], at.0.as_secs());
+        }
+    }
     if let Ok(len) = app.host.disk_free_len() {
         told.about("bolillero_disk_free_bytes", "gauge", "Room on the ledger's disk.");
         told.value("bolillero_disk_free_bytes", &[], len);

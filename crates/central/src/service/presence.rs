@@ -5,20 +5,32 @@
 //! - what a connection does is noted by relaxed atomics of its own: no lock is taken for a message,
 //!   and whoever looks sees each value as it was shortly before;
 //! - ending an agency's connections asks them to end in order: each delivers what it owes, and
-//!   takes no more requests from then on.
+//!   takes no more requests from then on;
+//! - a connection lasts no longer than its certificate is good for: it is ended when that expires,
+//!   or when the files read at SIGHUP would not let it in any more. One task sleeps until the
+//!   earliest expiry; an idle connection costs nothing for it.
 //!
 //! Deliberately absent: sockets. How a connection is woken is given by who enters it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use lottery::{AgencyId, DrawName, Timestamp};
-use pki::CertificateId;
+use pki::{CentralConfig, Shown};
+use rustls::pki_types::UnixTime;
+use tokio::sync::{Notify, watch};
 
 use super::Draw;
 use crate::clock::Clock;
+use crate::limits::EXPIRY_LOOK_TIME_MAX;
+
+/// What TLS is spoken with, the newest.
+pub(crate) type Configs = watch::Receiver<Arc<CentralConfig>>;
 
 /// What vouches for the agency that a connection speaks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +42,7 @@ pub enum Identity {
         /// The agency that it names.
         agency: AgencyId,
         /// Which certificate.
-        certificate: CertificateId,
+        certificate: Shown,
     },
 }
 
@@ -68,6 +80,12 @@ pub struct OfAgency {
 pub struct Presence {
     clock: Arc<dyn Clock>,
     connections: Mutex<Connections>,
+    /// Second of Unix time at which the next certificate of those connected expires, or an earlier
+    /// one; [`NEVER`] if none does.
+    next_end: AtomicU64,
+    /// The next end has become an earlier one.
+    ends_earlier: Notify,
+    certificates: OnceLock<Configs>,
 }
 
 #[derive(Default)]
@@ -97,10 +115,18 @@ struct Live {
 
 /// No number of an agency: those have 32 bits.
 const NO_AGENCY: u64 = u64::MAX;
+/// No second of Unix time.
+const NEVER: u64 = u64::MAX;
 
 impl Presence {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { clock, connections: Mutex::default() })
+        Arc::new(Self {
+            clock,
+            connections: Mutex::default(),
+            next_end: AtomicU64::new(NEVER),
+            ends_earlier: Notify::new(),
+            certificates: OnceLock::new(),
+        })
     }
 
     /// Every connection, by agency (those that named none yet first), then from old to new.
@@ -139,13 +165,87 @@ impl Presence {
         self.end(|live| live.agency() == Some(agency))
     }
 
-    /// Ends every connection that is there by one of these certificates, in order, and says how
-    /// many there were.
-    pub(crate) fn disconnect_certified_by(&self, revoked: &HashSet<CertificateId>) -> usize {
+    /// What TLS is spoken with now; none where it is not.
+    pub(crate) fn certificates(&self) -> Option<Arc<CentralConfig>> {
+        self.certificates.get().map(|configs| Arc::clone(&configs.borrow()))
+    }
+
+    /// Ends each connection whose certificate is good no longer, for as long as it is polled.
+    pub(crate) async fn watch_certificates(self: &Arc<Self>, mut configs: Configs) -> Infallible {
+        let _ = self.certificates.set(configs.clone());
+        loop {
+            let expired = tokio::select! {
+                () = changed(&mut configs) => false,
+                () = self.ends_earlier.notified() => continue,
+                () = self.next_ended() => true,
+            };
+            let config = Arc::clone(&configs.borrow_and_update());
+            let presence = Arc::clone(self);
+            // Verifying many signatures takes its time.
+            let judged = move || {
+                if expired { presence.end_expired(&config) } else { presence.end_refused(&config) }
+            };
+            // It fails only when the runtime ends.
+            let _ = tokio::task::spawn_blocking(judged).await;
+        }
+    }
+
+    /// Waits until the clock is past the next end.
+    async fn next_ended(&self) {
+        let end = self.next_end.load(Ordering::Relaxed);
+        if end == NEVER {
+            pending::<()>().await;
+        }
+        // The clock may be set, and the machine may sleep: it is looked at now and then.
+        while let Some(left) = (end + 1).checked_sub(self.now().as_secs()).filter(|left| *left > 0)
+        {
+            tokio::time::sleep(Duration::from_secs(left).min(EXPIRY_LOOK_TIME_MAX)).await;
+        }
+    }
+
+    /// Ends the connections that a new configuration would not let in.
+    fn end_refused(&self, config: &CentralConfig) {
+        let ended = self.end_unfit(config, |_| true);
+        if ended > 0 {
+            tracing::warn!(action = "terminar_revocadas", result = "success", conexiones = ended);
+        }
+    }
+
+    /// Ends the connections whose certificate expired, and finds when the next one does.
+    fn end_expired(&self, config: &CentralConfig) {
+        // Who comes later than this is not among those looked at, and tells its end itself.
+        self.next_end.store(NEVER, Ordering::Relaxed);
+        let now = self.now();
+        let ended = self.end_unfit(config, |certificate| {
+            self.expect_end(certificate, now);
+            certificate.has_ended(now)
+        });
+        if ended > 0 {
+            tracing::warn!(action = "terminar_vencidas", result = "success", conexiones = ended);
+        }
+    }
+
+    /// Ends those of the connections asked for that a configuration would not let in now.
+    fn end_unfit(&self, config: &CentralConfig, is_asked_for: impl Fn(&Shown) -> bool) -> usize {
+        let now = self.now();
         self.end(|live| match &live.identity {
-            Identity::Certified { certificate, .. } => revoked.contains(certificate),
+            Identity::Certified { certificate, .. } => {
+                is_asked_for(certificate)
+                    && !live.ended.load(Ordering::Relaxed)
+                    && !live.is_admitted(config, now)
+            }
             Identity::Claimed => false,
         })
+    }
+
+    /// Notes when a certificate expires; says whether that is before all others.
+    fn expect_end(&self, certificate: &Shown, now: UnixTime) -> bool {
+        let end = certificate.next_end(now).map_or(NEVER, |end| end.as_secs());
+        end < self.next_end.fetch_min(end, Ordering::Relaxed)
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_millis(self.clock.now().0))
     }
 
     fn end(&self, is_meant: impl Fn(&Live) -> bool) -> usize {
@@ -180,12 +280,27 @@ impl Presence {
             wake: Box::new(wake),
         });
         connections.present.insert(id, Arc::clone(&live));
+        drop(connections);
+        if let Identity::Certified { certificate, .. } = &live.identity {
+            // One that expired while TLS was agreed on is due at once.
+            if self.expect_end(certificate, UnixTime::since_unix_epoch(Duration::ZERO)) {
+                self.ends_earlier.notify_one();
+            }
+        }
         Attendance { presence: Arc::clone(self), live }
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
         // Nothing can panic between the first and the last change.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A newer configuration is there.
+async fn changed(configs: &mut Configs) {
+    if configs.changed().await.is_err() {
+        // None will come any more.
+        pending::<()>().await;
     }
 }
 
@@ -213,6 +328,13 @@ impl Attendance {
         self.live.draw.get_or_init(|| Arc::clone(draw));
     }
 
+    /// Ends it if a configuration would not let it in.
+    pub(crate) fn judge(&self, config: &CentralConfig) {
+        if !self.live.is_admitted(config, self.presence.now()) {
+            self.live.end();
+        }
+    }
+
     /// Whether it is to end, and take no more requests.
     pub(crate) fn is_ended(&self) -> bool {
         self.live.ended.load(Ordering::Relaxed)
@@ -228,6 +350,20 @@ impl Drop for Attendance {
 impl Live {
     fn agency(&self) -> Option<AgencyId> {
         u32::try_from(self.agency.load(Ordering::Relaxed)).ok().map(AgencyId)
+    }
+
+    /// Whether a configuration lets it in; if not, why is logged.
+    fn is_admitted(&self, config: &CentralConfig, now: UnixTime) -> bool {
+        let Identity::Certified { agency, certificate } = &self.identity else { return true };
+        let Err(fault) = config.admits(certificate, now) else { return true };
+        tracing::warn!(
+            action = "terminar_conexion",
+            result = "success",
+            ip = %self.peer.ip(),
+            agencia = agency.0,
+            error = %pki::words_for(&fault),
+        );
+        false
     }
 
     fn now(&self) -> Connected {
@@ -251,11 +387,12 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::atomic::AtomicUsize;
 
-    use pki::{Authority, Subject};
+    use pki::{Authority, CentralFiles, Subject};
+    use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, UnixTime};
 
     use super::*;
 
@@ -277,24 +414,63 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], 4000))
     }
 
-    /// What a new certificate for an agency vouches for, and which one it is.
-    fn certified(agency: u32) -> (Identity, CertificateId) {
-        let folder = tempfile::tempdir().unwrap();
-        let now = UnixTime::now();
-        let authority = Authority::create(folder.path(), "test", 1, None, now).unwrap();
-        authority.issue(&Subject::Agency(agency), 1, false, now).unwrap();
-        let file = folder.path().join(format!("agency-{agency}.crt"));
-        let certificate = CertificateDer::from_pem_file(file).unwrap();
-        let certificate = CertificateId::of(&certificate).unwrap();
-        let agency = AgencyId(agency);
-        (Identity::Certified { agency, certificate: certificate.clone() }, certificate)
+    /// An authority and a central of its own, with what agencies show at its door.
+    struct Certified {
+        folder: tempfile::TempDir,
+        authority: Authority,
+    }
+
+    /// A moment, in days from the making of the authority.
+    fn day(days: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000 + days * 86_400))
+    }
+
+    impl Certified {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let authority = Authority::create(folder.path(), "test", 100, None, day(0)).unwrap();
+            let central = Subject::Central(vec!["localhost".to_owned()]);
+            authority.issue(&central, 100, false, day(0)).unwrap();
+            Self { folder, authority }
+        }
+
+        /// What a new certificate for an agency vouches for.
+        fn identity(&self, agency: u32, days: u32) -> Identity {
+            self.authority.issue(&Subject::Agency(agency), days, true, day(0)).unwrap();
+            let file = self.folder.path().join(format!("agency-{agency}.crt"));
+            let (certificate, agency) =
+                Shown::of(&[CertificateDer::from_pem_file(file).unwrap()]).unwrap();
+            Identity::Certified { agency: AgencyId(agency), certificate }
+        }
+
+        /// The central with a file of authorities.
+        fn config(&self, agencies_ca: &Path) -> Arc<CentralConfig> {
+            let file = |name| self.folder.path().join(name);
+            let files = CentralFiles {
+                certificate: file("central.crt"),
+                key: file("central.key"),
+                agencies_ca: agencies_ca.join("ca.crt"),
+                revoked: Some(agencies_ca.join("crl.pem")),
+            };
+            Arc::new(pki::central_config(&files, None, day(0)).unwrap())
+        }
+    }
+
+    /// A clock that goes with the runtime's.
+    struct Virtual(tokio::time::Instant);
+
+    impl Clock for Virtual {
+        fn now(&self) -> Timestamp {
+            let since = day(0).as_secs() * 1000;
+            Timestamp(since + u64::try_from(self.0.elapsed().as_millis()).unwrap())
+        }
     }
 
     #[test]
     fn connections_are_listed_by_agency_for_as_long_as_they_are_there() {
         let presence = presence();
         let silent = presence.enter(peer(), Identity::Claimed, || {});
-        let second = presence.enter(peer(), certified(2).0, || {});
+        let second = presence.enter(peer(), Certified::new().identity(2, 1), || {});
         let first = presence.enter(peer(), Identity::Claimed, || {});
         first.spoke_for(AgencyId(1));
         first.heard();
@@ -314,7 +490,7 @@ mod tests {
     #[test]
     fn an_agency_is_certified_if_all_its_connections_are() {
         let presence = presence();
-        let certified = presence.enter(peer(), certified(2).0, || {});
+        let certified = presence.enter(peer(), Certified::new().identity(2, 1), || {});
         let _silent = presence.enter(peer(), Identity::Claimed, || {});
         let of_second = || presence.by_agency()[&AgencyId(2)];
         assert_eq!((of_second().connections, of_second().certified), (1, true));
@@ -352,14 +528,45 @@ mod tests {
     }
 
     #[test]
-    fn connections_by_a_revoked_certificate_are_ended_and_no_others() {
-        let presence = presence();
-        let (identity, revoked) = certified(1);
-        let (renewed, _) = certified(1);
-        let connections = [identity.clone(), renewed, identity, Identity::Claimed]
+    fn connections_that_would_not_be_let_in_any_more_are_ended_and_no_others() {
+        let (certified, other) = (Certified::new(), Certified::new());
+        let revoked = certified.identity(1, 30);
+        certified.authority.revoke_agency(1, day(0)).unwrap();
+        let renewed = certified.identity(1, 30);
+        let presence = Presence::new(Arc::new(Virtual(tokio::time::Instant::now())));
+        let connections = [revoked.clone(), renewed, revoked, Identity::Claimed]
             .map(|identity| presence.enter(peer(), identity, || {}));
-        assert_eq!(presence.disconnect_certified_by(&HashSet::from([revoked])), 2);
-        let ended = connections.each_ref().map(Attendance::is_ended);
-        assert_eq!(ended, [true, false, true, false]);
+        let ended = || connections.each_ref().map(Attendance::is_ended);
+        presence.end_refused(&certified.config(certified.folder.path()));
+        assert_eq!(ended(), [true, false, true, false]);
+        presence.end_refused(&certified.config(other.folder.path()));
+        assert_eq!(ended(), [true, true, true, false], "its authority was taken out");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_ended_when_its_certificate_expires_and_not_before() {
+        let certified = Certified::new();
+        let presence = Presence::new(Arc::new(Virtual(tokio::time::Instant::now())));
+        let (sender, configs) = watch::channel(certified.config(certified.folder.path()));
+        let watching = Arc::clone(&presence);
+        tokio::spawn(async move { watching.watch_certificates(configs).await });
+        let (woken, mut wakes) = tokio::sync::mpsc::unbounded_channel();
+        let enter = |agency, days| {
+            let (woken, watched) = (woken.clone(), Arc::clone(&presence));
+            let wake = move || woken.send((agency, watched.now())).unwrap();
+            presence.enter(peer(), certified.identity(agency, days), wake)
+        };
+        let _third = enter(3, 30);
+        let _plain = presence.enter(peer(), Identity::Claimed, || {});
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let (_first, _second) = (enter(1, 1), enter(2, 2));
+        for (agency, days) in [(1, 1), (2, 2), (3, 30)] {
+            let (ended, at) = wakes.recv().await.unwrap();
+            assert_eq!(ended, agency);
+            let late = at.as_secs() - day(days).as_secs();
+            assert!((1..=2).contains(&late), "{late}");
+        }
+        drop(sender);
+        assert_eq!(presence.next_end.load(Ordering::Relaxed), NEVER);
     }
 }

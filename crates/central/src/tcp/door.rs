@@ -2,7 +2,7 @@
 //!
 //! Invariants: a connection that agrees on TLS has its place already, and a limited time; one that
 //! shows no agency's certificate never reaches a session, and is told why as far as TLS can; one
-//! whose certificate is found revoked later is ended.
+//! whose certificate stops being good later is ended (see `Presence::watch_certificates`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +11,10 @@ use std::sync::Arc;
 use lottery::DrawName;
 use pki::CentralConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::limits::TLS_REFUSED_LEN_MAX;
-use crate::service::Identity;
+use crate::service::{Configs, Identity};
 use crate::tcp::connection::{Connection, Shared, discard};
 use crate::tcp::transport::{TlsFault, Transport};
 
@@ -25,7 +24,7 @@ pub struct Listeners {
     /// In plain text: an agency is who it says.
     pub plain: Vec<Listening>,
     /// By TLS: an agency is who its certificate says. The newest of the configurations applies to
-    /// a connection that begins, and what it revokes ends those that are there.
+    /// a connection that begins, and ends those that are there and that it would not let in.
     pub tls: Option<(Vec<Listening>, Configs)>,
 }
 
@@ -44,9 +43,6 @@ impl From<TcpListener> for Listening {
         Self { listener, draw: None }
     }
 }
-
-/// What TLS is spoken with, the newest.
-pub(super) type Configs = watch::Receiver<Arc<CentralConfig>>;
 
 /// Which way the connections of a listener come in.
 #[derive(Clone, Copy, Debug)]
@@ -70,18 +66,10 @@ pub(super) async fn enter(
     let (transport, identity) = entered;
     let connection = Connection::new(transport, peer, identity, bound, Arc::clone(&shared));
     if configs.has_changed().unwrap_or(false) {
-        // It was not there yet when others were ended.
-        end_revoked(&configs.borrow(), &shared);
+        // It was not there yet when others were judged.
+        connection.attendance.judge(&configs.borrow());
     }
     Some(connection)
-}
-
-/// Ends the connections by certificates that are revoked.
-pub(super) fn end_revoked(config: &CentralConfig, shared: &Shared) {
-    let ended = shared.service.presence().disconnect_certified_by(&config.revoked);
-    if ended > 0 {
-        tracing::warn!(action = "terminar_revocadas", result = "success", conexiones = ended);
-    }
 }
 
 async fn agree(

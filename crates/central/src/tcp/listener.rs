@@ -27,7 +27,7 @@ use crate::limits::{
 use crate::places::{Place, Places};
 use crate::service::{Identity, Service};
 use crate::tcp::connection::{Connection, Shared};
-use crate::tcp::door::{self, Configs, Door, Listeners, Listening};
+use crate::tcp::door::{self, Door, Listeners, Listening};
 use crate::tcp::transport::Transport;
 use crate::tcp::turned_away::TurnedAway;
 
@@ -81,7 +81,10 @@ impl Agencies {
         });
         let ending = async {
             match &listeners.tls {
-                Some((_, configs)) => self.end_revoked(configs.clone()).await,
+                Some((_, configs)) => {
+                    let presence = self.shared.service.presence();
+                    presence.watch_certificates(configs.clone()).await
+                }
                 None => pending().await,
             }
         };
@@ -115,15 +118,6 @@ impl Agencies {
             // However many come at once, those that are there have their turn in between.
             tokio::task::yield_now().await;
         }
-    }
-
-    /// Ends the connections by certificates that newer configurations revoke.
-    async fn end_revoked(&self, mut configs: Configs) -> Infallible {
-        while configs.changed().await.is_ok() {
-            door::end_revoked(&configs.borrow_and_update(), &self.shared);
-        }
-        // No newer ones will come.
-        pending().await
     }
 
     /// Has every connection closed in order, and ends when all are.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use lottery::AgencyId;
-use pki::CertificateId;
+use pki::Shown;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 use thiserror::Error;
@@ -71,15 +71,13 @@ impl Transport {
         Ok(Self { stream, tls: Some(Box::new(tls)) })
     }
 
-    /// Agrees on TLS, and gives the agency that the certificate is for, and which one it is.
-    pub(super) async fn accept(&mut self) -> Result<(AgencyId, CertificateId), TlsFault> {
+    /// Agrees on TLS, and gives the agency that the certificate is for, and what was shown.
+    pub(super) async fn accept(&mut self) -> Result<(AgencyId, Shown), TlsFault> {
         let Self { stream, tls: Some(tls) } = self else { return Err(TlsFault::NoAgency) };
         poll_fn(|context| tls.poll_handshake(stream, context)).await?;
-        let certificates = tls.connection.peer_certificates();
-        let shown = certificates.and_then(<[_]>::first).ok_or(TlsFault::NoAgency)?;
-        let agency = pki::agency_of(shown).map(AgencyId).map_err(|_| TlsFault::NoAgency)?;
-        let certificate = CertificateId::of(shown).ok_or(TlsFault::NoAgency)?;
-        Ok((agency, certificate))
+        let shown = tls.connection.peer_certificates().unwrap_or_default();
+        let (shown, agency) = Shown::of(shown).map_err(|_| TlsFault::NoAgency)?;
+        Ok((AgencyId(agency), shown))
     }
 
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
@@ -303,7 +301,7 @@ mod tests {
         let file = |name: &str| folder.join(name);
         let (certificate, key) = (file("central.crt"), file("central.key"));
         let files = CentralFiles { certificate, key, agencies_ca: file("ca.crt"), revoked: None };
-        let central = pki::central_config(&files, now).unwrap().tls;
+        let central = pki::central_config(&files, None, now).unwrap().tls;
         let (certificate, key) = (file("agency-1.crt"), file("agency-1.key"));
         let files = AgencyFiles { ca: file("ca.crt"), certificate, key };
         let agency = pki::agency_config(&files, 1, now).unwrap();

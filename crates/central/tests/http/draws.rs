@@ -49,7 +49,7 @@ impl Day {
         assert_eq!((&draw["id"], &draw["state"]), (&json!(1), &json!("announced")));
         assert_eq!(day.post("/api/v1/draws/1/open", &json!({})).await["state"], "open");
         day.bet(0, &format!("Santiago|Lorca|{WINNER}|1999-03-17|{WINNING_NUMBER}"));
-        day.bet(1, &format!("\"Ana, la\"|Paz|{LOSER}|1980-01-02|12"));
+        day.bet(1, &format!("\"Ana, la\"|=1+1|{LOSER}|1980-01-02|12"));
         day
     }
 
@@ -290,10 +290,13 @@ async fn a_draw_that_was_made_is_told_whole() {
     for line in [
         "agency,first_name,last_name,document,birthdate,number",
         "1,Santiago,Lorca,30904465,1999-03-17,7574",
-        "1,\"\"\"Ana, la\"\"\",Paz,28123123,1980-01-02,12",
+        "1,\"\"\"Ana, la\"\"\",'=1+1,28123123,1980-01-02,12",
     ] {
         assert!(csv.body.contains(line), "{line}: {}", csv.body);
     }
+    let raw = get("/api/v1/draws/1/bets.csv?raw=true").await;
+    assert!(raw.body.contains(",=1+1,28123123,"), "{}", raw.body);
+    assert_eq!(get("/api/v1/draws/1/bets.csv?rew=true").await.status, 400);
     let one = get("/api/v1/draws/1/bets?limit=1").await.json();
     assert_eq!(one["items"][0]["document"], WINNER);
     let next = format!("/api/v1/draws/1/bets?limit=1&cursor={}", one["next"].as_str().unwrap());

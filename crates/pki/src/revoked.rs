@@ -55,7 +55,7 @@ impl Revocations {
             {
                 continue;
             }
-            let number = list.crl_number().map(|number| number.to_bytes_be());
+            let number = list.crl_number().map(x509_parser::num_bigint::BigUint::to_bytes_be);
             return Ok(Self {
                 issuer: name_of(&authority),
                 count: list.iter_revoked_certificates().count(),

@@ -185,7 +185,7 @@ impl Harm {
             Self::FileZeroed => file.fill(0),
             Self::FileCut => file.truncate(at),
             Self::FileGrown => {
-                let filler = rng.bool().then(|| rng.u8(1..)).unwrap_or_default();
+                let filler = if rng.bool() { rng.u8(1..) } else { 0 };
                 file.resize(file.len() + rng.usize(1..5000), filler);
             }
             Self::HeaderZeroed => {
@@ -351,8 +351,8 @@ fn tear_tail(segment: &mut [u8], number: usize, base: &Base, rng: &mut Rng) {
     let acknowledged =
         |place: &&RecordPlace| base.told.iter().any(|t| t.sequence == place.sequence);
     let Some(last) = records.iter().rfind(acknowledged).copied() else { return };
-    let batches = base.places.iter().zip(&base.told).filter(|(_, told)| told.text.is_some());
-    let Some(((from, place), _)) = batches.last() else { return };
+    let mut batches = base.places.iter().zip(&base.told).filter(|(_, told)| told.text.is_some());
+    let Some(((from, place), _)) = batches.next_back() else { return };
     let (at, until) = (last.at + last.len, last.at + last.len + place.len);
     if until > segment.len().min(SEGMENT_LEN) {
         return;

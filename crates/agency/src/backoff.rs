@@ -21,14 +21,14 @@ impl Backoff {
 
     /// The next pause: between half of its full length and all of it.
     pub(crate) fn pause(&mut self) -> Duration {
-        let full = self.next;
-        self.next = (full * 2).min(RETRY_TIME_MAX);
-        full.mul_f64(0.5 + self.random.f64() / 2.0)
+        self.pause_up_to(RETRY_TIME_MAX)
     }
 
-    /// Some of `time_max`.
-    pub(crate) fn jitter(&mut self, time_max: Duration) -> Duration {
-        time_max.mul_f64(self.random.f64())
+    /// The same, with another longest pause.
+    pub(crate) fn pause_up_to(&mut self, time_max: Duration) -> Duration {
+        let full = self.next.min(time_max);
+        self.next = (full * 2).min(time_max);
+        full.mul_f64(0.5 + self.random.f64() / 2.0)
     }
 
     /// Things go well again: the next pause is short.

@@ -32,8 +32,8 @@ pub const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Default for the longest time that a central is tried which never answered.
 pub const CONNECT_TIME_MAX_DEFAULT: Duration = Duration::from_secs(60);
-/// How often a draw that is not open yet is asked for, with up to half as much at random.
-pub const OPENING_ASK_TIME: Duration = Duration::from_secs(10);
+/// Longest pause before a draw is asked for again that was not open yet.
+pub const OPENING_ASK_TIME_MAX: Duration = Duration::from_secs(15);
 /// Longest time without any progress before giving up. Waiting for the draw does not count.
 pub const STALL_TIME_MAX: Duration = Duration::from_secs(600);
 /// First pause before connecting again; it doubles each time.

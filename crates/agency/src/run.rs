@@ -10,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::check::{Allowed, Checked, check};
 use crate::error::{AgencyError, Loss};
 use crate::file::{BetsFile, Unchanged};
-use crate::limits::{FRAME_LEN_MAX, OPENING_ASK_TIME, STALL_TIME_MAX};
+use crate::limits::{FRAME_LEN_MAX, OPENING_ASK_TIME_MAX, STALL_TIME_MAX};
 use crate::options::{Options, Progress, Report};
 use crate::outbox::{Outbox, OutboxError};
 use crate::plan::{Plan, PlanError, Terms};
@@ -192,7 +192,7 @@ impl Run<'_> {
             (self.progress)(Progress::NotOpen { reason: reason.clone() });
             self.not_open = reason;
         }
-        sleep(OPENING_ASK_TIME + self.backoff.jitter(OPENING_ASK_TIME / 2)).await;
+        sleep(self.backoff.pause_up_to(OPENING_ASK_TIME_MAX)).await;
         self.heard();
     }
 

@@ -11,7 +11,8 @@ use std::process::Stdio;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::http::Http;
+use serde_json::json;
+use support::http::{Http, add_operator};
 use support::raw::{Raw, finish};
 use support::{Bets, Central, agency, bolillero, exported, str, text};
 
@@ -140,6 +141,45 @@ fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
             // The first failure said it already.
             assert!(ended.log[0].contains(told), "{:#?}", ended.log);
         }
+    }
+}
+
+#[test]
+fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, ROW).unwrap();
+    let data = folder.path().join("data");
+    add_operator(&data, "ana", "operator");
+    let mut central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
+    let ana = Http::of(&mut central).log_in("ana");
+    let ask = |path: &str, body: serde_json::Value| {
+        let answer = ana.ask("POST", &format!("/api/v1/{path}"), &body.to_string());
+        assert!(answer.status < 300, "{answer:?}");
+    };
+    let agencies = json!([{ "first": 1, "last": 1 }]);
+    let opens_at = "2199-11-30T08:00:00Z";
+    ask("draws", json!({ "name": "lunes", "agencies": agencies, "opens_at": opens_at }));
+    let lunes = ["--draw", "lunes"];
+    let early = agency(1, &central.address, &bets, &lunes).ended();
+    assert_eq!(early.code, Some(1));
+    let told = last(&early.log);
+    assert!(told.contains("lunes") && told.contains("2199-11-30"), "{told}");
+    assert!(told.contains("--wait waits"), "{told}");
+
+    let mut waiting = agency(1, &central.address, &bets, &["--draw", "lunes", "--wait"]);
+    waiting.wait_for("esperar_apertura | result: in_progress");
+    ask("draws/1/open", json!({}));
+    waiting.wait_for("apuesta_enviada | result: success");
+    assert_eq!(waiting.terminate().code, Some(1));
+
+    ask("draws", json!({ "name": "martes", "agencies": agencies }));
+    ask("draws/2/open", json!({}));
+    let unnamed = agency(1, &central.address, &bets, &[]).ended();
+    assert_eq!(unnamed.code, Some(1));
+    let told = last(&unnamed.log);
+    for part in ["lunes", "martes", "--draw"] {
+        assert!(told.contains(part), "'{part}': {told}");
     }
 }
 

@@ -109,6 +109,9 @@ pub trait Host: Send + Sync {
 
     /// How many events each durable write of the ledger held.
     fn groups(&self) -> GroupCounts;
+
+    /// Lines that the log had no room for.
+    fn log_lines_dropped(&self) -> u64;
 }
 
 /// Durable writes by how many events they held.

@@ -44,7 +44,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AcknowledgedBeforeSync,
         Self::FailedSyncRetried,
         Self::NameNotSynced,
@@ -61,6 +61,7 @@ impl Bug {
         Self::BetsMiscounted,
         Self::WinnersOfAnother,
         Self::WindowOffByOne,
+        Self::DrawGuessed,
     ];
 }
 

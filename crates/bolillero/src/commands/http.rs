@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::listening;
 use crate::exit::Ending;
+use crate::log_queue::Dropped;
 
 /// Few wait at once: connections beyond the limit are closed.
 const ACCEPT_QUEUE_MAX: u32 = 128;
@@ -29,6 +30,7 @@ pub(super) struct Bound {
 struct Machine {
     data: PathBuf,
     groups: Arc<Groups>,
+    log_lines_dropped: Dropped,
 }
 
 /// Takes the address.
@@ -39,7 +41,11 @@ pub(super) async fn bound(listen: &str, reached: Reached, data: &Path) -> Result
 
 impl Bound {
     /// Listens. To be called once the data folder is there.
-    pub(super) fn listen(self, groups: &Arc<Groups>) -> anyhow::Result<(TcpListener, HttpOptions)> {
+    pub(super) fn listen(
+        self,
+        groups: &Arc<Groups>,
+        log_lines_dropped: Dropped,
+    ) -> anyhow::Result<(TcpListener, HttpOptions)> {
         let Self { socket, listen, reached: (origin, proxies), data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| listening::cant_listen(&listen))?;
@@ -57,7 +63,8 @@ impl Bound {
                           --http-client-header";
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
-        let host = Arc::new(Machine { data: data.clone(), groups: Arc::clone(groups) });
+        let groups = Arc::clone(groups);
+        let host = Arc::new(Machine { data: data.clone(), groups, log_lines_dropped });
         let options = HttpOptions { origin, proxies, data, host, limits: HttpLimits::default() };
         Ok((listener, options))
     }
@@ -71,6 +78,10 @@ impl Host for Machine {
     fn disk_free_len(&self) -> io::Result<u64> {
         let disk = rustix::fs::statvfs(&self.data)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        self.log_lines_dropped.count()
     }
 
     fn groups(&self) -> GroupCounts {

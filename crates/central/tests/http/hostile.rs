@@ -223,6 +223,7 @@ async fn what_was_counted_is_told() {
         "bolillero_group_events_bucket{le=\"+Inf\"} 3",
         "bolillero_group_events_sum 7",
         "bolillero_disk_free_bytes 12345",
+        "bolillero_log_lines_dropped_total 678",
     ] {
         assert!(metrics.body.lines().any(|it| it == line), "{line}: {}", metrics.body);
     }

@@ -3,9 +3,10 @@
 //! A thread of its own writes them out: the first at once, then, as long as more come, all that
 //! came in a short while in one write. Under load that is a hundred writes a second and not one a
 //! line, each of which would cost the central a change of threads. Lines that nobody takes are kept
-//! up to a bound, then dropped.
+//! up to a bound, then dropped, counted, and told of as soon as there is room again.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,6 +26,10 @@ pub(crate) struct LogQueue {
     shared: Arc<Shared>,
 }
 
+/// How many lines were dropped since the start. All its copies are one count.
+#[derive(Clone, Default)]
+pub(crate) struct Dropped(Arc<AtomicU64>);
+
 /// Dropping it has what is in the queue written, if somebody takes it.
 pub(crate) struct Written {
     shared: Arc<Shared>,
@@ -34,11 +39,14 @@ pub(crate) struct Written {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    dropped: Dropped,
 }
 
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
+    /// Lines that there was no room for, and nobody was told of.
+    untold: u64,
     /// The thread sleeps until there is a line.
     sleeping: bool,
     ending: bool,
@@ -46,13 +54,17 @@ struct State {
 }
 
 impl LogQueue {
-    /// Starts a queue whose lines go to `out`.
-    pub(crate) fn start(out: impl Write + Send + 'static) -> anyhow::Result<(Self, Written)> {
+    /// Starts a queue whose lines go to `out`. `tell` is run, on its thread, with how many lines
+    /// were dropped; it may put one into the queue.
+    pub(crate) fn start(
+        out: impl Write + Send + 'static,
+        tell: impl Fn(u64) + Send + 'static,
+    ) -> anyhow::Result<(Self, Written)> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || of_thread.write_out(out))
+            .spawn(move || of_thread.write_out(out, tell))
             .context("can't start the log's thread")?;
         Ok((Self { shared: Arc::clone(&shared) }, Written { shared }))
     }
@@ -64,6 +76,9 @@ impl Write for LogQueue {
         let mut state = self.shared.lock();
         if state.lines.len() + line.len() <= WAITING_LEN_MAX {
             state.lines.extend_from_slice(line);
+        } else {
+            state.untold += 1;
+            self.shared.dropped.0.fetch_add(1, Ordering::Relaxed);
         }
         if state.sleeping {
             state.sleeping = false;
@@ -74,6 +89,19 @@ impl Write for LogQueue {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Dropped {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Written {
+    /// How many lines were dropped, now and later.
+    pub(crate) fn dropped(&self) -> Dropped {
+        self.shared.dropped.clone()
     }
 }
 
@@ -88,16 +116,20 @@ impl Drop for Written {
 }
 
 impl Shared {
-    fn write_out(&self, mut out: impl Write) {
+    fn write_out(&self, mut out: impl Write, tell: impl Fn(u64)) {
         let mut lines = Vec::new();
         let mut state = self.lock();
         loop {
             std::mem::swap(&mut lines, &mut state.lines);
             if !lines.is_empty() {
+                let untold = std::mem::take(&mut state.untold);
                 drop(state);
                 // Nothing can be told to anybody if this fails.
                 let _ = out.write_all(&lines);
                 lines.clear();
+                if untold > 0 {
+                    tell(untold);
+                }
                 state = self.lock();
                 let collected =
                     self.changed.wait_timeout_while(state, COLLECT_TIME, |it| !it.ending);
@@ -144,7 +176,7 @@ mod tests {
     fn lines_arrive_whole_and_in_order_and_many_in_one_write() {
         const LINES: usize = 20_000;
         let (sender, receiver) = mpsc::channel();
-        let (mut queue, written) = LogQueue::start(Out(sender)).unwrap();
+        let (mut queue, written) = LogQueue::start(Out(sender), |_| panic!("dropped")).unwrap();
         for at in 0..LINES {
             writeln!(queue, "{at}").unwrap();
         }
@@ -158,7 +190,7 @@ mod tests {
     #[test]
     fn a_line_that_comes_alone_is_written_without_more() {
         let (sender, receiver) = mpsc::channel();
-        let (mut queue, _written) = LogQueue::start(Out(sender)).unwrap();
+        let (mut queue, _written) = LogQueue::start(Out(sender), drop).unwrap();
         for line in ["one\n", "two\n"] {
             queue.write_all(line.as_bytes()).unwrap();
             assert_eq!(receiver.recv().unwrap(), line.as_bytes());
@@ -182,12 +214,35 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_bounded_and_holds_up_neither_writers_nor_the_end() {
         let (_stuck, receiver) = mpsc::channel();
-        let (mut queue, written) = LogQueue::start(Stuck(receiver)).unwrap();
+        let (mut queue, written) = LogQueue::start(Stuck(receiver), drop).unwrap();
         let line = [b'x'; 1 << 10];
         for _ in 0..2 * WAITING_LEN_MAX / line.len() {
             queue.write_all(&line).unwrap();
         }
         assert!(queue.shared.lock().lines.len() <= WAITING_LEN_MAX);
         drop(written);
+    }
+
+    #[test]
+    fn lines_that_were_dropped_are_counted_and_told_of_once_there_is_room() {
+        let (stuck, receiver) = mpsc::channel();
+        let (told, dropped) = mpsc::channel();
+        let tell = move |count| told.send(count).unwrap();
+        let (mut queue, written) = LogQueue::start(Stuck(receiver), tell).unwrap();
+        queue.write_all(b"the thread is stuck with this one\n").unwrap();
+        while !queue.shared.lock().lines.is_empty() {
+            thread::yield_now();
+        }
+        let line = vec![b'x'; WAITING_LEN_MAX / 4];
+        for _ in 0..7 {
+            queue.write_all(&line).unwrap();
+        }
+        assert_eq!(written.dropped().count(), 3);
+        assert!(dropped.try_recv().is_err());
+        drop(stuck);
+        assert_eq!(dropped.recv(), Ok(3));
+        queue.write_all(&line).unwrap();
+        drop(written);
+        assert_eq!(dropped.recv().ok(), None, "told once");
     }
 }

@@ -56,7 +56,14 @@ pub(crate) fn start_queued(
     level: LogLevel,
     zone: Zone,
 ) -> anyhow::Result<Written> {
-    let (queue, written) = LogQueue::start(io::stderr())?;
+    let (queue, written) = LogQueue::start(io::stderr(), |dropped| {
+        tracing::warn!(
+            action = "escribir_log",
+            result = "fail",
+            lineas_perdidas = dropped,
+            error = "whoever reads the log is too slow: these lines are lost",
+        );
+    })?;
     start(format, level, zone.rules(), move || queue.clone());
     Ok(written)
 }

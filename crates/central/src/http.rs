@@ -112,6 +112,9 @@ pub trait Host: Send + Sync {
 
     /// What the slow reading of the ledger has found.
     fn scrubbed(&self) -> Scrubbed;
+
+    /// Lines that the log had no room for.
+    fn log_lines_dropped(&self) -> u64;
 }
 
 /// What the slow reading of the ledger has found.

@@ -6,6 +6,7 @@
 //! service     the domain service: what is asked of the store, the draw's making, its winners
 //! tcp/        agencies: sockets, sessions, and the translation of wire values to domain values
 //! http/       operators: the API, metrics and health
+//! paced       log lines that a flood would repeat
 //! places      how many connections there are, in all and from one address
 //! metrics     what is counted while agencies are served
 //! limits      every named limit
@@ -29,6 +30,7 @@ mod http;
 pub mod limits;
 mod metrics;
 mod options;
+mod paced;
 mod places;
 mod service;
 mod tcp;

@@ -59,8 +59,13 @@ pub const TURNED_AWAY_MAX: usize = 64;
 /// How many of them may be from one address: a flood leaves the others a chance.
 pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 
-/// The refusal of connections over the limit is logged at most once in this time.
-pub(crate) const BUSY_LOG_TIME_MIN: Duration = Duration::from_secs(1);
+/// The refusals of connections over the limit, and of logging in too often, are logged at most once
+/// in this time.
+pub(crate) const PACED_LOG_TIME_MIN: Duration = Duration::from_secs(1);
+
+/// Lines that one connection of an agency may log of what was refused on it, and as many of what was
+/// repeated. The others are counted.
+pub(crate) const CONNECTION_LOG_LINES_MAX: u64 = 16;
 
 /// Agencies that named no draw and whose draw a connection remembers.
 pub(crate) const DRAWS_FOUND_MAX: usize = 64;

@@ -7,6 +7,7 @@
 //! transport     what a connection's bytes pass through: the socket alone, or TLS on it
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
+//! log_limit     how much of one connection is logged
 //! meant         which draw a message is for
 //! winners       the requests for winners that wait, and winners on their way out
 //! outcomes      where the store's completions meet the connection's task
@@ -24,6 +25,7 @@
 mod connection;
 mod door;
 mod listener;
+mod log_limit;
 mod meant;
 mod outcomes;
 mod requests;

@@ -48,7 +48,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AcknowledgedBeforeSync,
         Self::FailedSyncRetried,
         Self::NameNotSynced,
@@ -67,6 +67,7 @@ impl Bug {
         Self::BetsMiscounted,
         Self::WinnersOfAnother,
         Self::WindowOffByOne,
+        Self::DrawGuessed,
     ];
 }
 

@@ -8,7 +8,7 @@ use wire::{AgencyEvent, AgencySession, DrawName, DrawState, ErrorCode, Mode, Wel
 
 use crate::limits::{AWAY_TIME, PAUSE_TIME};
 use crate::network::{End, Link, Read};
-use crate::setting::{DRAW_NAME, File};
+use crate::setting::{DRAW_NAMES, File};
 use crate::world::{World, Wrong, wrong};
 
 /// See the module's documentation.
@@ -23,6 +23,9 @@ pub(crate) struct Agency<'a> {
     finished: bool,
     /// FINISH is to be sent once more.
     repeats_finish: bool,
+    /// It was asked which draw it means, and says so from now on: by name or, if it can't, by the
+    /// address that is bound to it.
+    says_which: bool,
     done: bool,
 }
 
@@ -52,6 +55,7 @@ impl<'a> Agency<'a> {
             confirmed: 0,
             finished: false,
             repeats_finish: false,
+            says_which: false,
             done: false,
         }
     }
@@ -72,7 +76,7 @@ impl<'a> Agency<'a> {
         world.faults.agency_crashes += 1;
         let agency = self.file.agency;
         world.network.lose_agency(&mut world.rng, world.now, agency, &mut world.faults);
-        if self.file.gives_up && world.auditor.gives_up(agency) {
+        if self.file.gives_up && world.auditor.gives_up(self.file.key()) {
             world.faults.given_up += 1;
             self.connection = None;
             self.done = true;
@@ -83,7 +87,8 @@ impl<'a> Agency<'a> {
     }
 
     pub(crate) fn step(&mut self, world: &mut World) -> Result<(), Wrong> {
-        if self.done || world.now < self.wakes_at {
+        // Nobody sends bets for a draw that is not open yet.
+        if self.done || world.now < self.wakes_at || self.file.draw >= world.draws_open {
             return Ok(());
         }
         let Some(mut connection) = self.connection.take() else {
@@ -110,11 +115,17 @@ impl<'a> Agency<'a> {
     fn connect(&self, world: &mut World) -> Connection {
         let (agency, mode) = (self.file.agency, self.file.mode);
         world.note("an agency connects", [agency.into(), self.confirmed as u64]);
-        let name = if world.rng.bool() { DRAW_NAME } else { "" };
+        let names = world.rng.bool() || self.says_which;
+        let name = if names { DRAW_NAMES[self.file.draw] } else { "" };
         let name = DrawName::new(name).expect("a short name");
         let up = world.central_up;
+        let link =
+            world.network.connect(&mut world.rng, world.now, (agency, up), &mut world.faults);
+        if self.says_which && mode == Mode::Legacy {
+            world.bound.insert(link, self.file.draw);
+        }
         Connection {
-            link: world.network.connect(&mut world.rng, world.now, (agency, up), &mut world.faults),
+            link,
             session: AgencySession::new(mode, agency, name, self.frame_len_max),
             welcomed: mode == Mode::Legacy,
             next: self.confirmed,
@@ -153,7 +164,7 @@ impl<'a> Agency<'a> {
         connection: &mut Connection,
         world: &mut World,
     ) -> Result<Verdict, Wrong> {
-        let agency = self.file.agency;
+        let (agency, key) = (self.file.agency, self.file.key());
         match event {
             AgencyEvent::Welcomed(welcome) => {
                 self.resume(&welcome, world)?;
@@ -162,12 +173,12 @@ impl<'a> Agency<'a> {
             }
             AgencyEvent::Acknowledged { chunk } => {
                 world.note("a chunk is acknowledged", [agency.into(), chunk.into()]);
-                world.auditor.acknowledged(agency, chunk)?;
+                world.auditor.acknowledged(key, chunk)?;
                 self.confirmed = self.confirmed.max(chunk as usize + 1);
             }
             AgencyEvent::Finished => {
                 world.note("FINISH is acknowledged", [agency.into(), 0]);
-                world.auditor.finish_acknowledged(agency)?;
+                world.auditor.finish_acknowledged(key)?;
                 self.finished = true;
                 self.repeats_finish = world.rng.u8(..4) == 0;
                 // The field's agencies ask on a new connection.
@@ -187,7 +198,7 @@ impl<'a> Agency<'a> {
                 if last {
                     let count = connection.documents.len() as u64;
                     world.note("winners are told", [agency.into(), count]);
-                    world.auditor.got_winners(agency, &connection.documents)?;
+                    world.auditor.got_winners(key, &connection.documents)?;
                     self.done = true;
                     return Ok(Verdict::Leave);
                 }
@@ -195,6 +206,11 @@ impl<'a> Agency<'a> {
             AgencyEvent::Refused { error, .. } => {
                 let (code, reason) = (error.code(), error.reason());
                 if may_pass(code) {
+                    return Ok(Verdict::Leave);
+                }
+                if code == ErrorCode::NoOpenDraw && world.draws_open > 1 && !self.says_which {
+                    world.faults.unnamed_refused += 1;
+                    self.says_which = true;
                     return Ok(Verdict::Leave);
                 }
                 return wrong(format!("agency {agency} was refused: {code}: {reason}"));
@@ -207,8 +223,11 @@ impl<'a> Agency<'a> {
     fn resume(&mut self, welcome: &Welcome<'_>, world: &mut World) -> Result<(), Wrong> {
         let agency = self.file.agency;
         world.note("an agency is welcomed", [agency.into(), welcome.chunks_stored]);
+        if welcome.draw_name.as_str() != DRAW_NAMES[self.file.draw] {
+            return wrong(format!("agency {agency} is welcomed to {:?}", welcome.draw_name));
+        }
         let finished = welcome.state != DrawState::Open;
-        world.auditor.welcomed(agency, welcome.chunks_stored, finished)?;
+        world.auditor.welcomed(self.file.key(), welcome.chunks_stored, finished)?;
         let stored = usize::try_from(welcome.chunks_stored).unwrap_or(usize::MAX);
         let Some(found) = self.file.chunks.get(..stored) else {
             return wrong(format!("agency {agency} has fewer chunks than the {stored} stored"));
@@ -231,7 +250,7 @@ impl<'a> Agency<'a> {
     }
 
     fn talk(&mut self, connection: &mut Connection, world: &mut World) -> Result<Verdict, Wrong> {
-        let agency = self.file.agency;
+        let key = self.file.key();
         let session = &mut connection.session;
         if !connection.welcomed {
             return Ok(Verdict::Stay);
@@ -247,7 +266,7 @@ impl<'a> Agency<'a> {
         {
             let chunk = u32::try_from(connection.next).expect("a file here is short");
             ask(session, "BETS", |session| session.send_bets(chunk, &batch.frame))?;
-            world.auditor.sent(agency, chunk);
+            world.auditor.sent(key, chunk);
             connection.next += 1;
         }
         if self.confirmed < self.file.chunks.len() || session.awaits_reply() {
@@ -255,7 +274,7 @@ impl<'a> Agency<'a> {
         }
         if !self.finished || self.repeats_finish {
             self.repeats_finish = false;
-            world.auditor.finish_sent(agency);
+            world.auditor.finish_sent(key);
             return ask(session, "FINISH", AgencySession::send_finish);
         }
         ask(session, "GET_WINNERS", AgencySession::send_get_winners)

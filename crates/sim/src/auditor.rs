@@ -10,19 +10,20 @@ use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Entry, Fault};
-use lottery::Event;
+use lottery::{DrawId, Event};
 
-use crate::setting::{DRAW_NAME, Setting};
+use crate::setting::{DRAW_NAMES, Key, Setting};
 use crate::world::{Wrong, wrong};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Auditor {
-    accounts: BTreeMap<u32, Account>,
+    accounts: BTreeMap<Key, Account>,
+    draws: usize,
     winning_number: u32,
 }
 
-/// What is known of one agency, over all its crashes.
+/// What is known of one agency in one draw, over all its crashes.
 #[derive(Debug, Default)]
 struct Account {
     /// The bets of each chunk of its file.
@@ -46,10 +47,16 @@ pub(crate) struct Holdings {
 /// The ledger as far as it was read.
 #[derive(Default)]
 struct Reading {
-    stored: BTreeSet<(u32, u32)>,
-    finished: BTreeSet<u32>,
+    stored: BTreeSet<(Key, u32)>,
+    finished: BTreeSet<Key>,
+    /// By the places of the draws; those that were opened.
+    draws: Vec<OfDraw>,
+}
+
+/// What was read of one draw.
+#[derive(Default)]
+struct OfDraw {
     bets: u64,
-    opened: u64,
     closed: u64,
     drawn: u64,
 }
@@ -58,16 +65,17 @@ impl Auditor {
     pub(crate) fn new(setting: &Setting) -> Self {
         let accounts = setting.files.iter().map(|file| {
             let chunks = file.chunks.iter().map(|chunk| chunk.text.clone()).collect();
-            (file.agency, Account { file: chunks, ..Account::default() })
+            (file.key(), Account { file: chunks, ..Account::default() })
         });
-        Self { accounts: accounts.collect(), winning_number: setting.winning_number }
+        let (draws, winning_number) = (setting.draws(), setting.winning_number);
+        Self { accounts: accounts.collect(), draws, winning_number }
     }
 
-    pub(crate) fn sent(&mut self, agency: u32, chunk: u32) {
+    pub(crate) fn sent(&mut self, agency: Key, chunk: u32) {
         self.account(agency).sent.insert(chunk);
     }
 
-    pub(crate) fn acknowledged(&mut self, agency: u32, chunk: u32) -> Result<(), Wrong> {
+    pub(crate) fn acknowledged(&mut self, agency: Key, chunk: u32) -> Result<(), Wrong> {
         let account = self.account(agency);
         account.acknowledged.insert(chunk);
         if account.sent.contains(&chunk) {
@@ -77,7 +85,7 @@ impl Auditor {
     }
 
     /// An agency that never sent FINISH leaves for good, if it may: then no draw is ever made.
-    pub(crate) fn gives_up(&mut self, agency: u32) -> bool {
+    pub(crate) fn gives_up(&mut self, agency: Key) -> bool {
         let account = self.account(agency);
         account.gave_up = !account.finish_sent;
         account.gave_up
@@ -89,20 +97,20 @@ impl Auditor {
     }
 
     /// A chunk of the agency that was acknowledged, if one was.
-    pub(crate) fn acknowledged_chunk(&self, agency: u32) -> Option<u32> {
+    pub(crate) fn acknowledged_chunk(&self, agency: Key) -> Option<u32> {
         self.accounts.get(&agency)?.acknowledged.first().copied()
     }
 
     /// Whether the agency knows that it has finished.
-    pub(crate) fn has_finished(&self, agency: u32) -> bool {
+    pub(crate) fn has_finished(&self, agency: Key) -> bool {
         self.accounts.get(&agency).is_some_and(|account| account.finish_acknowledged)
     }
 
-    pub(crate) fn finish_sent(&mut self, agency: u32) {
+    pub(crate) fn finish_sent(&mut self, agency: Key) {
         self.account(agency).finish_sent = true;
     }
 
-    pub(crate) fn finish_acknowledged(&mut self, agency: u32) -> Result<(), Wrong> {
+    pub(crate) fn finish_acknowledged(&mut self, agency: Key) -> Result<(), Wrong> {
         let account = self.account(agency);
         account.finish_acknowledged = true;
         if account.finish_sent {
@@ -115,7 +123,7 @@ impl Auditor {
     /// everybody, has finished.
     pub(crate) fn welcomed(
         &mut self,
-        agency: u32,
+        agency: Key,
         chunks_stored: u64,
         finished: bool,
     ) -> Result<(), Wrong> {
@@ -143,8 +151,9 @@ impl Auditor {
         Ok(())
     }
 
-    pub(crate) fn got_winners(&mut self, agency: u32, documents: &[String]) -> Result<(), Wrong> {
-        if let Some((late, _)) = self.accounts.iter().find(|(_, account)| !account.finish_sent) {
+    pub(crate) fn got_winners(&mut self, agency: Key, documents: &[String]) -> Result<(), Wrong> {
+        let mut of_draw = self.accounts.iter().filter(|(key, _)| key.draw == agency.draw);
+        if let Some((late, _)) = of_draw.find(|(_, account)| !account.finish_sent) {
             return wrong(format!("agency {agency} got winners before agency {late} finished"));
         }
         let number = self.winning_number.to_string();
@@ -195,12 +204,14 @@ impl Auditor {
         let archive = Archive::open_on(Arc::new(disk.clone())).map_err(Wrong::from)?;
         let mut reading = Reading::default();
         let summary = archive.check(|entry| self.take(&entry, &mut reading))?;
-        let draws = u64::from(!self.someone_gave_up());
-        let found = (summary.torn_bytes, reading.opened, reading.closed, reading.drawn);
-        if found != (0, 1, draws, draws) {
+        let made = u64::from(!self.someone_gave_up());
+        let is_over = |draw: &OfDraw| (draw.closed, draw.drawn) == (made, made);
+        let draws_over = reading.draws.iter().filter(|draw| is_over(draw)).count();
+        if (summary.torn_bytes, reading.draws.len(), draws_over) != (0, self.draws, self.draws) {
             return wrong(format!(
-                "the ledger ends with {} torn bytes, {} openings, {} closes and {} draws",
-                summary.torn_bytes, reading.opened, reading.closed, reading.drawn
+                "the ledger ends with {} torn bytes, {} draws opened and {draws_over} at their end",
+                summary.torn_bytes,
+                reading.draws.len()
             ));
         }
         self.check_kept(&reading)?;
@@ -209,13 +220,14 @@ impl Auditor {
             if (0..).zip(&account.file).any(|(chunk, _)| !stored(&chunk)) {
                 return wrong(format!("of agency {agency} a chunk never came to be stored"));
             }
-            let draw_made = draws == 1;
+            let draw_made = made == 1;
             if !reading.finished.contains(agency) || account.got_winners != draw_made {
                 return wrong(format!("agency {agency} did not come to its end"));
             }
         }
         let batches = reading.stored.len() as u64;
-        Ok(Holdings { batches, bets: reading.bets, segments: summary.segments })
+        let bets = reading.draws.iter().map(|draw| draw.bets).sum();
+        Ok(Holdings { batches, bets, segments: summary.segments })
     }
 
     /// Everything acknowledged is there.
@@ -235,7 +247,8 @@ impl Auditor {
                     "FINISH of agency {agency} was acknowledged, and is not durable"
                 ));
             }
-            if account.got_winners && reading.drawn != 1 {
+            let drawn = reading.draws.get(agency.draw).map(|draw| draw.drawn);
+            if account.got_winners && drawn != Some(1) {
                 return wrong(format!("agency {agency} got winners, and the draw is not durable"));
             }
         }
@@ -245,38 +258,42 @@ impl Auditor {
     fn take(&self, entry: &Entry<'_>, reading: &mut Reading) -> Result<(), Wrong> {
         match entry.event {
             Event::DrawOpened { terms, .. } => {
-                reading.opened += 1;
-                if terms.name.as_str() != DRAW_NAME {
+                let expected = DRAW_NAMES[..self.draws].get(reading.draws.len());
+                if expected != Some(&terms.name.as_str()) {
                     return wrong(format!("a draw '{}' was opened", terms.name));
                 }
+                reading.draws.push(OfDraw::default());
             }
             Event::BatchAccepted(batch) => {
                 let Some(text) = entry.batch.map(|batch| batch.text) else {
                     return wrong("a batch without its bets");
                 };
-                self.take_batch((batch.agency.0, batch.chunk.0), text, reading)?;
+                let key = Key { draw: place(batch.draw), agency: batch.agency.0 };
+                self.take_batch((key, batch.chunk.0), text, reading)?;
             }
-            Event::AgencyFinished { agency, .. } => {
-                let known = self.accounts.get(&agency.0);
+            Event::AgencyFinished { draw, agency } => {
+                let agency = Key { draw: place(*draw), agency: agency.0 };
+                let known = self.accounts.get(&agency);
                 if !known.is_some_and(|account| account.finish_sent) {
                     return wrong(format!("agency {agency} never sent FINISH, and finished"));
                 }
-                if !reading.finished.insert(agency.0) {
+                if !reading.finished.insert(agency) {
                     return wrong(format!("agency {agency} finished twice"));
                 }
             }
-            Event::DrawClosed { .. } => {
-                reading.closed += 1;
-                if reading.finished.len() < self.accounts.len() {
+            Event::DrawClosed { draw } => {
+                reading.of(*draw).closed += 1;
+                if !self.all_finished(*draw, reading) {
                     return wrong("the draw was closed before the last FINISH");
                 }
             }
-            Event::DrawMade { number, bets, .. } => {
-                reading.drawn += 1;
-                if (*number, *bets) != (self.winning_number, reading.bets) {
+            Event::DrawMade { draw, number, bets } => {
+                let found = reading.of(*draw);
+                found.drawn += 1;
+                if (*number, *bets) != (self.winning_number, found.bets) {
                     return wrong(format!("the draw was made with {number} over {bets} bets"));
                 }
-                if reading.finished.len() < self.accounts.len() {
+                if !self.all_finished(*draw, reading) {
                     return wrong("the draw was made before the last FINISH");
                 }
             }
@@ -287,7 +304,7 @@ impl Auditor {
 
     fn take_batch(
         &self,
-        (agency, chunk): (u32, u32),
+        (agency, chunk): (Key, u32),
         text: &str,
         reading: &mut Reading,
     ) -> Result<(), Wrong> {
@@ -299,19 +316,35 @@ impl Auditor {
         if account.file.get(chunk as usize).map(String::as_str) != Some(text) {
             return wrong(format!("{name} is stored with other bets: {text}"));
         }
-        if reading.finished.contains(&agency) || reading.closed > 0 {
+        if reading.finished.contains(&agency) || reading.draws[agency.draw].closed > 0 {
             return wrong(format!("{name} was stored after its agency's FINISH"));
         }
         if !reading.stored.insert((agency, chunk)) {
             return wrong(format!("{name} is stored twice"));
         }
-        reading.bets += text.split('&').count() as u64;
+        reading.draws[agency.draw].bets += text.split('&').count() as u64;
         Ok(())
     }
 
-    fn account(&mut self, agency: u32) -> &mut Account {
+    fn all_finished(&self, draw: DrawId, reading: &Reading) -> bool {
+        let mut agencies = self.accounts.keys().filter(|key| key.draw == place(draw));
+        agencies.all(|key| reading.finished.contains(key))
+    }
+
+    fn account(&mut self, agency: Key) -> &mut Account {
         self.accounts.get_mut(&agency).expect("only the agencies of the setting report")
     }
+}
+
+impl Reading {
+    /// What was read of a draw. An archive gives no events of one that was not opened.
+    fn of(&mut self, draw: DrawId) -> &mut OfDraw {
+        &mut self.draws[place(draw)]
+    }
+}
+
+fn place(draw: DrawId) -> usize {
+    draw.0 as usize - 1
 }
 
 impl Account {

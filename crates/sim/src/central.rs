@@ -129,6 +129,8 @@ impl<'a> Central<'a> {
             Ok(process) => {
                 self.disk.stop_failing();
                 let report = process.report();
+                // One opened before a crash, and not known to be until now.
+                world.draws_open = process.draws_open();
                 world.note("the central starts", [report.records, report.cut_bytes]);
                 world.faults.torn_tails += u64::from(report.cut_bytes > 0);
                 self.process = Some(process);

@@ -76,6 +76,10 @@ faults! {
     resumed_chunks "chunks found stored",
     /// Questions for winners before the draw was made.
     early_questions "questions answered with no winners yet",
+    /// Second draws opened while agencies still bet in the first, or ask for its winners.
+    second_draws "second draws opened",
+    /// Messages that named no draw and could have been for two, refused.
+    unnamed_refused "messages that could be for two draws refused",
     /// Requests of clients that mean no good, refused with the right code.
     rogues_refused "rogue requests refused",
     /// Repeated chunks sent without waiting for replies, all acknowledged in order.

@@ -2,28 +2,30 @@
 //!
 //! What the central crate does with tokio is done here a step at a time, in the same order, with
 //! its own translation between wire and domain: a request is submitted once, its outcome awaited
-//! and replied with; when the last agency has finished the draw is closed, and then made. A store
-//! that failed for good ends the program.
+//! and replied with; when the last agency of a draw has finished it is closed, and then made. A
+//! store that failed for good ends the program. Which draw a message means that names none is
+//! decided by the central crate's own rule.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use central::translate::{self, BatchRequest, Refusal, Request};
+use central::{Candidate, NoDraw, unnamed_draw};
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};
 use lottery::planted::{Bug, planted};
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, CloseError, Closed,
-    Done, DrawError, DrawId, DrawState, DrawTerms, Drawn, FinishError, Finished, NumberRange,
-    ProgressError, Store, StoreFault, Winners,
+    Done, DrawError, DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished,
+    NumberRange, OpenDrawError, ProgressError, Store, StoreFault, Timestamp, Winners,
 };
 use thiserror::Error;
-use wire::{CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
+use wire::{AgencyMessage, CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
 
 use crate::limits::SEGMENT_LEN;
 use crate::network::{End, Link, Read};
-use crate::setting::{DRAW_NAME, Setting};
+use crate::setting::{DRAW_NAMES, Setting};
 use crate::world::{World, Wrong, wrong};
 
 /// See the module's documentation.
@@ -31,21 +33,43 @@ pub(crate) struct Process<'a> {
     setting: &'a Setting,
     limits: SessionLimits,
     store: SteppedLedger,
-    draw: DrawId,
-    terms: DrawTerms,
+    /// By their places.
+    draws: Vec<Draw>,
+    /// When to open the second draw.
+    second_draw_at: Option<u64>,
     connections: BTreeMap<Link, Connection>,
     outcomes: Receiver<Outcome>,
     outcome: Sender<Outcome>,
-    winners: Option<Winners>,
-    /// The draw was to be made, and there was no room: when to try again.
-    draw_at: Option<u64>,
     failed: bool,
+}
+
+/// A draw that was opened.
+struct Draw {
+    id: DrawId,
+    terms: DrawTerms,
+    state: DrawState,
+    winners: Option<Winners>,
+    /// It was to be made, and there was no room: when to try again.
+    draw_at: Option<u64>,
 }
 
 struct Connection {
     session: CentralSession,
-    /// Requests for winners, and until when they wait.
-    waiting: VecDeque<(Ticket, AgencyId, u64)>,
+    /// The place of the draw that its address is bound to.
+    bound: Option<usize>,
+    /// That of HELLO's draw.
+    greeted: Option<usize>,
+    /// Those that were found for agencies that named none.
+    found: BTreeMap<AgencyId, usize>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// A request for winners.
+struct Waiting {
+    ticket: Ticket,
+    agency: AgencyId,
+    draw: usize,
+    until: u64,
 }
 
 /// Why the program did not start.
@@ -59,16 +83,17 @@ pub(crate) enum StartError {
 
 /// What came of a request.
 enum Outcome {
-    Greeted(Link, Ticket, u16, AgencyId, Result<AgencyProgress, ProgressError>),
+    Opened(Result<DrawId, OpenDrawError>),
+    Greeted(Link, Ticket, usize, u16, AgencyId, Result<AgencyProgress, ProgressError>),
     Appended(Link, Ticket, ChunkId, Result<Appended, AppendError>),
-    Finished(Link, Ticket, AgencyId, Result<Finished, FinishError>),
-    Closed(Result<Closed, CloseError>),
-    Drawn(Result<Drawn, DrawError>),
+    Finished(Link, Ticket, usize, AgencyId, Result<Finished, FinishError>),
+    Closed(usize, Result<Closed, CloseError>),
+    Drawn(usize, Result<Drawn, DrawError>),
 }
 
 impl<'a> Process<'a> {
-    /// Opens what the disk holds, and makes the draw if a crash came between it and the last
-    /// FINISH.
+    /// Opens what the disk holds, and makes each draw that only a crash after the last FINISH kept
+    /// from being made.
     pub(crate) fn start(
         disk: &SimulatedDisk,
         setting: &'a Setting,
@@ -76,19 +101,10 @@ impl<'a> Process<'a> {
     ) -> Result<Self, StartError> {
         let store = SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)?;
         let at = world.clock();
-        let terms = terms(setting);
-        let draw = ask(&store, |done| store.open_draw(terms.clone(), at, done))?;
-        let statuses = ask(&store, |done| store.draws(done))?;
-        let status = statuses.iter().find(|status| status.id == draw);
-        let status = status.ok_or_else(|| StartError::Store("the draw is unknown".to_owned()))?;
-        let mut winners = None;
-        if status.all_finished() {
-            if !matches!(status.state, DrawState::Drawn { .. }) {
-                ask(&store, |done| store.close(draw, at, done))?;
-                ask(&store, |done| store.draw(draw, setting.winning_number, at, done))?;
-            }
-            let read = store.winners(draw);
-            winners = Some(read.map_err(|error| StartError::Store(error.to_string()))?);
+        ask(&store, |done| store.open_draw(terms(setting, 0), at, done))?;
+        let mut draws = Vec::new();
+        for status in ask(&store, |done| store.draws(done))? {
+            draws.push(Draw::found(status, setting, &store, at)?);
         }
         let (outcome, outcomes) = mpsc::channel();
         let window = setting.window + u16::from(planted(Bug::WindowOffByOne));
@@ -97,13 +113,11 @@ impl<'a> Process<'a> {
             setting,
             limits: limits.expect("a setting keeps the limits' ranges"),
             store,
-            draw,
-            terms,
+            second_draw_at: setting.second_draw_at.filter(|_| draws.len() == 1),
+            draws,
             connections: BTreeMap::new(),
             outcomes,
             outcome,
-            winners,
-            draw_at: None,
             failed: false,
         })
     }
@@ -111,6 +125,11 @@ impl<'a> Process<'a> {
     /// What recovery found.
     pub(crate) fn report(&self) -> Report {
         self.store.report()
+    }
+
+    /// How many draws were opened.
+    pub(crate) fn draws_open(&self) -> usize {
+        self.draws.len()
     }
 
     /// Whether the store failed, so that the program has to end.
@@ -131,8 +150,14 @@ impl<'a> Process<'a> {
     /// Takes what agencies sent, and submits it.
     pub(crate) fn receive(&mut self, world: &mut World) -> Result<(), Wrong> {
         for link in world.network.accept(world.now, &mut world.faults) {
-            let session = CentralSession::new(self.limits);
-            self.connections.insert(link, Connection { session, waiting: VecDeque::new() });
+            let connection = Connection {
+                session: CentralSession::new(self.limits),
+                bound: world.bound.get(&link).copied(),
+                greeted: None,
+                found: BTreeMap::new(),
+                waiting: VecDeque::new(),
+            };
+            self.connections.insert(link, connection);
         }
         for link in self.links() {
             let session = &mut self.connection(link).session;
@@ -151,8 +176,16 @@ impl<'a> Process<'a> {
             }
             self.take_requests(link, world)?;
         }
-        if self.draw_at.is_some_and(|at| at <= world.now) {
-            self.close_draw(world);
+        for draw in 0..self.draws.len() {
+            if self.draws[draw].draw_at.is_some_and(|at| at <= world.now) {
+                self.close_draw(draw, world);
+            }
+        }
+        if self.second_draw_at.is_some_and(|at| at <= world.now) {
+            self.second_draw_at = None;
+            let outcome = self.outcome.clone();
+            let done = move |opened| drop(outcome.send(Outcome::Opened(opened)));
+            self.store.open_draw(terms(self.setting, 1), world.clock(), Box::new(done));
         }
         Ok(())
     }
@@ -178,7 +211,7 @@ impl<'a> Process<'a> {
         self.reply(world)?;
         for link in self.links() {
             let connection = self.connection(link);
-            for (ticket, ..) in std::mem::take(&mut connection.waiting) {
+            for Waiting { ticket, .. } in std::mem::take(&mut connection.waiting) {
                 connection.session.reply(ticket, &CentralMessage::NoWinners);
             }
             if connection.session.identity().is_some() {
@@ -212,17 +245,27 @@ impl<'a> Process<'a> {
 
     fn take_requests(&mut self, link: Link, world: &mut World) -> Result<(), Wrong> {
         loop {
-            let numbers = self.terms.numbers;
             let window = usize::from(self.setting.window);
-            let session = &mut self.connection(link).session;
+            let connection = self.connections.get_mut(&link).expect("the caller has just seen it");
+            let Connection { session, bound, greeted, found, .. } = connection;
             match session.next_request() {
                 Ok(None) => return Ok(()),
                 Ok(Some((ticket, message))) => {
-                    let request = Request::of(&message, numbers);
+                    let draw = match (*greeted, found.get(&AgencyId(message.agency()))) {
+                        (Some(draw), _) | (None, Some(&draw)) => Ok(draw),
+                        (None, None) => meant(&self.draws, *bound, &message),
+                    };
+                    if let (Ok(draw), false) = (&draw, matches!(message, AgencyMessage::Hello(_))) {
+                        found.insert(AgencyId(message.agency()), *draw);
+                    }
+                    let request = Request::of(&message, numbers(self.setting));
                     if session.unanswered() > window {
                         return wrong("more requests than the window are unanswered");
                     }
-                    self.submit(link, ticket, request, world);
+                    match draw {
+                        Ok(draw) => self.submit(link, ticket, draw, request, world),
+                        Err(no_draw) => self.refuse(link, ticket, &no_draw.into(), None),
+                    }
                 }
                 // Refused by the session itself: a rogue's doing.
                 Err(_) => {}
@@ -230,34 +273,42 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn submit(&mut self, link: Link, ticket: Ticket, request: Request, world: &mut World) {
-        let at = world.clock();
+    fn submit(
+        &mut self,
+        link: Link,
+        ticket: Ticket,
+        draw: usize,
+        request: Request,
+        world: &mut World,
+    ) {
+        let (at, id) = (world.clock(), self.draws[draw].id);
         let outcome = self.outcome.clone();
         // The receiver is gone when the process dies: then nobody waits for outcomes.
         let put = move |what| drop(outcome.send(what));
         match request {
             Request::Hello { version, agency, .. } => {
-                let done = move |p| put(Outcome::Greeted(link, ticket, version, agency, p));
-                self.store.progress(self.draw, agency, Box::new(done));
+                let done = move |p| put(Outcome::Greeted(link, ticket, draw, version, agency, p));
+                self.store.progress(id, agency, Box::new(done));
             }
             Request::Bets(BatchRequest { agency, chunk, bets, .. }) => match bets {
                 Ok(bets) => {
-                    let batch = Batch { draw: self.draw, agency, chunk, bets };
+                    let batch = Batch { draw: id, agency, chunk, bets };
                     let done = move |a| put(Outcome::Appended(link, ticket, chunk, a));
                     self.store.append(batch, at, Box::new(done));
                 }
                 Err(refusal) => self.refuse(link, ticket, &refusal, Some(chunk)),
             },
             Request::Finish { agency } => {
-                let done = move |f| put(Outcome::Finished(link, ticket, agency, f));
-                self.store.finish(self.draw, agency, at, Box::new(done));
+                let done = move |f| put(Outcome::Finished(link, ticket, draw, agency, f));
+                self.store.finish(id, agency, at, Box::new(done));
             }
             Request::GetWinners { agency } => {
-                if self.terms.agencies.contains(agency) {
+                if self.draws[draw].terms.agencies.contains(agency) {
                     let until = world.now + self.setting.winners_wait;
-                    self.connection(link).waiting.push_back((ticket, agency, until));
+                    let waiting = Waiting { ticket, agency, draw, until };
+                    self.connection(link).waiting.push_back(waiting);
                 } else {
-                    let registered = self.terms.agencies.clone();
+                    let registered = self.draws[draw].terms.agencies.clone();
                     let error = central::WinnersError::UnknownAgency { agency, registered };
                     self.refuse(link, ticket, &error.into(), None);
                 }
@@ -273,14 +324,28 @@ impl<'a> Process<'a> {
 
     fn take_outcome(&mut self, outcome: Outcome, world: &mut World) -> Result<(), Wrong> {
         match outcome {
-            Outcome::Greeted(link, ticket, version, agency, progress) => match progress {
+            Outcome::Opened(Ok(id)) => {
+                let waited_for = self.draws[0].winners.is_none();
+                world.faults.second_draws += u64::from(waited_for);
+                world.note("a second draw is open", [id.0.into(), waited_for.into()]);
+                self.draws.push(Draw::opened(id, terms(self.setting, 1)));
+                world.draws_open = self.draws.len();
+            }
+            Outcome::Opened(Err(OpenDrawError::Store(fault))) => {
+                self.failed |= !fault.may_pass();
+                world.faults.full_disks += u64::from(fault.may_pass());
+                self.second_draw_at = Some(world.now + 1);
+            }
+            Outcome::Opened(Err(error)) => return wrong(format!("the second draw: {error}")),
+            Outcome::Greeted(link, ticket, draw, version, agency, progress) => match progress {
                 Ok(progress) => {
                     let (window, len_max) = (self.setting.window, self.setting.frame_len_max);
                     let told = SessionLimits::new(len_max, window).expect("as at the start");
-                    let terms = self.terms.clone();
-                    let welcome = translate::welcome(version, agency, told, &terms, &progress);
+                    let terms = &self.draws[draw].terms;
+                    let welcome = translate::welcome(version, agency, told, terms, &progress);
                     if let Some(connection) = self.connections.get_mut(&link) {
                         connection.session.greet(ticket, welcome);
+                        connection.greeted = Some(draw);
                     }
                 }
                 Err(error) => self.refused(link, ticket, error.into(), None, world),
@@ -293,30 +358,35 @@ impl<'a> Process<'a> {
                 }
                 Err(error) => self.refused(link, ticket, error.into(), Some(chunk), world),
             },
-            Outcome::Finished(link, ticket, agency, finished) => match finished {
+            Outcome::Finished(link, ticket, draw, agency, finished) => match finished {
                 Ok(finished) => {
                     world.faults.repeated_finishes += u64::from(finished.repeated);
-                    if finished.all && self.winners.is_none() {
-                        self.close_draw(world);
+                    if finished.all && self.draws[draw].winners.is_none() {
+                        self.close_draw(draw, world);
                     }
                     self.answer(link, ticket, &CentralMessage::FinishAck { agency: agency.0 });
                 }
                 Err(error) => self.refused(link, ticket, error.into(), None, world),
             },
-            Outcome::Closed(Ok(_)) => {
+            Outcome::Closed(draw, Ok(_)) => {
+                self.draws[draw].state = DrawState::Closed;
                 let outcome = self.outcome.clone();
-                let done = move |drawn| drop(outcome.send(Outcome::Drawn(drawn)));
-                let number = self.setting.winning_number;
-                self.store.draw(self.draw, number, world.clock(), Box::new(done));
+                let done = move |drawn| drop(outcome.send(Outcome::Drawn(draw, drawn)));
+                let (id, number) = (self.draws[draw].id, self.setting.winning_number);
+                self.store.draw(id, number, world.clock(), Box::new(done));
             }
-            Outcome::Closed(Err(CloseError::Store(fault)))
-            | Outcome::Drawn(Err(DrawError::Store(fault))) => self.postpone_draw(&fault, world),
-            Outcome::Closed(Err(error)) => return wrong(format!("the close: {error}")),
-            Outcome::Drawn(Err(error)) => return wrong(format!("the draw: {error}")),
-            Outcome::Drawn(Ok(drawn)) => {
+            Outcome::Closed(draw, Err(CloseError::Store(fault)))
+            | Outcome::Drawn(draw, Err(DrawError::Store(fault))) => {
+                self.postpone_draw(draw, &fault, world);
+            }
+            Outcome::Closed(_, Err(error)) => return wrong(format!("the close: {error}")),
+            Outcome::Drawn(_, Err(error)) => return wrong(format!("the draw: {error}")),
+            Outcome::Drawn(draw, Ok(drawn)) => {
                 world.note("the draw is made", [drawn.number.into(), drawn.repeated.into()]);
-                match self.store.winners(self.draw) {
-                    Ok(winners) => self.winners = Some(winners),
+                let made = &mut self.draws[draw];
+                made.state = DrawState::Drawn { number: drawn.number };
+                match self.store.winners(made.id) {
+                    Ok(winners) => made.winners = Some(winners),
                     Err(error) => return wrong(format!("the winners: {error}")),
                 }
             }
@@ -346,29 +416,29 @@ impl<'a> Process<'a> {
         self.refuse(link, ticket, &refusal, chunk);
     }
 
-    fn close_draw(&mut self, world: &World) {
-        self.draw_at = None;
+    fn close_draw(&mut self, draw: usize, world: &World) {
+        self.draws[draw].draw_at = None;
         let outcome = self.outcome.clone();
-        let done = move |closed| drop(outcome.send(Outcome::Closed(closed)));
-        self.store.close(self.draw, world.clock(), Box::new(done));
+        let done = move |closed| drop(outcome.send(Outcome::Closed(draw, closed)));
+        self.store.close(self.draws[draw].id, world.clock(), Box::new(done));
     }
 
-    fn postpone_draw(&mut self, fault: &StoreFault, world: &mut World) {
+    fn postpone_draw(&mut self, draw: usize, fault: &StoreFault, world: &mut World) {
         self.failed |= !fault.may_pass();
         world.faults.full_disks += u64::from(fault.may_pass());
-        self.draw_at = Some(world.now + 1);
+        self.draws[draw].draw_at = Some(world.now + 1);
     }
 
     /// Answers the requests for winners that can be answered now.
     fn tell_winners(&mut self, link: Link, now: u64) -> Result<(), Wrong> {
         let frame_len_max = self.setting.frame_len_max;
         let connection = self.connections.get_mut(&link).expect("the caller has it");
-        let Connection { session, waiting } = connection;
+        let Connection { session, waiting, .. } = connection;
         let ready =
-            |(_, _, until): &(Ticket, AgencyId, u64)| self.winners.is_some() || *until <= now;
+            |request: &Waiting| self.draws[request.draw].winners.is_some() || request.until <= now;
         while waiting.front().is_some_and(ready) {
-            let Some((ticket, agency, _)) = waiting.pop_front() else { break };
-            let Some(winners) = &self.winners else {
+            let Some(Waiting { ticket, agency, draw, .. }) = waiting.pop_front() else { break };
+            let Some(winners) = &self.draws[draw].winners else {
                 session.reply(ticket, &CentralMessage::NoWinners);
                 continue;
             };
@@ -395,13 +465,69 @@ impl<'a> Process<'a> {
     }
 }
 
-fn terms(setting: &Setting) -> DrawTerms {
-    let count = u32::try_from(setting.files.len()).expect("a few agencies");
-    DrawTerms {
-        name: lottery::DrawName::new(DRAW_NAME).expect("a presentable name"),
-        agencies: Agencies::first(count).expect("a few agencies"),
-        numbers: NumberRange::new(0, setting.number_max).expect("0 is the least number"),
+impl Draw {
+    /// One that was just opened.
+    fn opened(id: DrawId, terms: DrawTerms) -> Self {
+        Self { id, terms, state: DrawState::Open, winners: None, draw_at: None }
     }
+
+    /// One that was found. Makes it if all its agencies have finished.
+    fn found(
+        status: DrawStatus,
+        setting: &Setting,
+        store: &SteppedLedger,
+        at: Timestamp,
+    ) -> Result<Self, StartError> {
+        let (id, number) = (status.id, setting.winning_number);
+        let all_finished = status.all_finished();
+        let mut draw = Self { state: status.state, ..Self::opened(id, status.terms) };
+        if all_finished {
+            if !matches!(draw.state, DrawState::Drawn { .. }) {
+                ask(store, |done| store.close(id, at, done))?;
+                ask(store, |done| store.draw(id, number, at, done))?;
+                draw.state = DrawState::Drawn { number };
+            }
+            let read = store.winners(id);
+            draw.winners = Some(read.map_err(|error| StartError::Store(error.to_string()))?);
+        }
+        Ok(draw)
+    }
+}
+
+/// The draw that a message means, by its place.
+fn meant(
+    draws: &[Draw],
+    bound: Option<usize>,
+    message: &AgencyMessage<'_>,
+) -> Result<usize, NoDraw> {
+    let name = match message {
+        AgencyMessage::Hello(hello) => hello.draw_name.as_str(),
+        _ => "",
+    };
+    let named = draws.iter().position(|draw| draw.terms.name.as_str() == name);
+    if let Some(draw) = named.or(bound) {
+        return Ok(draw);
+    }
+    let candidates = draws.iter().map(|draw| Candidate {
+        id: draw.id,
+        terms: &draw.terms,
+        state: draw.state,
+        opens_at: None,
+    });
+    let id = unnamed_draw(AgencyId(message.agency()), candidates)?;
+    Ok(draws.iter().position(|draw| draw.id == id).expect("it is one of these"))
+}
+
+fn terms(setting: &Setting, draw: usize) -> DrawTerms {
+    DrawTerms {
+        name: lottery::DrawName::new(DRAW_NAMES[draw]).expect("a presentable name"),
+        agencies: Agencies::first(setting.agencies).expect("a few agencies"),
+        numbers: numbers(setting),
+    }
+}
+
+fn numbers(setting: &Setting) -> NumberRange {
+    NumberRange::new(0, setting.number_max).expect("0 is the least number")
 }
 
 /// The store's fault behind a refusal, if that is why.

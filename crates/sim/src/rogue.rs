@@ -66,9 +66,12 @@ impl Rogue {
 }
 
 fn begin(setting: &Setting, world: &mut World) -> Option<Visit> {
-    let trick = trick(setting, world)?;
+    let (draw, trick) = trick(setting, world)?;
     let up = world.central_up;
     let link = world.network.connect(&mut world.rng, world.now, (NOBODY, up), &mut world.faults);
+    if setting.draws() > 1 {
+        world.bound.insert(link, draw);
+    }
     let from = (link, End::Agency);
     world.network.send(&mut world.rng, world.now, from, &trick.bytes, &mut world.faults);
     world.note(trick.name, [link.0, 0]);
@@ -83,15 +86,19 @@ fn begin(setting: &Setting, world: &mut World) -> Option<Visit> {
     })
 }
 
-fn trick(setting: &Setting, world: &mut World) -> Option<Trick> {
+/// A trick, and the place of the draw that it is played in.
+fn trick(setting: &Setting, world: &mut World) -> Option<(usize, Trick)> {
     let file = pick(&mut world.rng, &setting.files);
-    let agency = file.agency;
+    if file.draw >= world.draws_open {
+        return None;
+    }
+    let (agency, key) = (file.agency, file.key());
     let says_hello = world.rng.bool();
     let good = "Rogue|Rogue|1|1990-01-01|0";
     let trick = |name, speaks_for, message: Vec<u8>, codes| {
         let mut bytes = if says_hello { hello(speaks_for) } else { Vec::new() };
         bytes.extend_from_slice(&message);
-        Some(Trick { name, bytes, codes, repeats: None })
+        Some((file.draw, Trick { name, bytes, codes, repeats: None }))
     };
     match world.rng.u8(..10) {
         0 => {
@@ -114,11 +121,11 @@ fn trick(setting: &Setting, world: &mut World) -> Option<Trick> {
             trick("a number out of range", agency, message, &[ErrorCode::BadBets])
         }
         4 => {
-            let chunk = world.auditor.acknowledged_chunk(agency)?;
+            let chunk = world.auditor.acknowledged_chunk(key)?;
             let message = bets(agency, chunk, good);
             trick("other bets in a stored chunk", agency, message, &[ErrorCode::ChunkConflict])
         }
-        5 if world.auditor.has_finished(agency) => {
+        5 if world.auditor.has_finished(key) => {
             let codes = &[ErrorCode::AgencyFinished, ErrorCode::DrawClosed];
             trick("bets after FINISH", agency, bets(agency, FAR_CHUNK, good), codes)
         }
@@ -129,12 +136,12 @@ fn trick(setting: &Setting, world: &mut World) -> Option<Trick> {
         }
         8 => trick("half a message", agency, vec![0, 12, 0, 50, b'1', b'&'], &[]),
         _ => {
-            let chunk = world.auditor.acknowledged_chunk(agency)?;
+            let chunk = world.auditor.acknowledged_chunk(key)?;
             let times = 3 * usize::from(setting.window) + 1;
             let frame = &file.chunks[chunk as usize].frame;
-            let mut flood = trick("a flood of repeats", agency, frame.repeat(times), &[])?;
+            let (draw, mut flood) = trick("a flood of repeats", agency, frame.repeat(times), &[])?;
             flood.repeats = Some((chunk, times));
-            Some(flood)
+            Some((draw, flood))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One run: a tick after the other, until every agency has its winners or something is wrong.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fastrand::Rng;
@@ -99,6 +100,8 @@ impl<'a> Run<'a> {
             faults: Faults::default(),
             trace: Trace::new(),
             central_up: false,
+            draws_open: 1,
+            bound: BTreeMap::new(),
             faulty: true,
             clock_error_ms: 0,
         };
@@ -123,7 +126,7 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             faults: world.faults,
             ticks: world.now,
-            agencies: self.agencies.len() as u64,
+            agencies: self.setting.agencies.into(),
             batches: holdings.batches,
             bets: holdings.bets,
             trace: world.trace.digest(),

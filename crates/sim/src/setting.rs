@@ -1,18 +1,38 @@
 //! What is fixed before a run begins, all of it from the seed.
 
+use std::fmt;
+
 use fastrand::Rng;
 use lottery::{ChunkDigest, PrefixDigest};
 use wire::{BetsEncoder, Mode};
 
 use crate::limits::{AGENCIES, BETS_FEW, BETS_MANY, FAULTS_TIME, WINDOW, WINNERS_WAIT};
 
-/// The draw's name.
-pub(crate) const DRAW_NAME: &str = "sorteo";
+/// The names of the draws, by their place: each run has the first, some have both.
+pub(crate) const DRAW_NAMES: [&str; 2] = ["sorteo", "revancha"];
+
+/// An agency in one draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    /// The draw's place.
+    pub(crate) draw: usize,
+    pub(crate) agency: u32,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in '{}'", self.agency, DRAW_NAMES[self.draw])
+    }
+}
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) files: Vec<File>,
+    /// How many agencies take part: each in every draw.
+    pub(crate) agencies: u32,
+    /// From this tick on there is a second draw.
+    pub(crate) second_draw_at: Option<u64>,
     pub(crate) frame_len_max: u32,
     /// The central's.
     pub(crate) window: u16,
@@ -35,6 +55,8 @@ pub(crate) struct Rates {
 /// An agency's file of bets, cut into its batches, and how the agency speaks.
 #[derive(Debug)]
 pub(crate) struct File {
+    /// The place of the draw that it is for.
+    pub(crate) draw: usize,
     /// From 1.
     pub(crate) agency: u32,
     pub(crate) mode: Mode,
@@ -63,11 +85,13 @@ impl Setting {
         let many = rng.u8(..) < 40;
         let count = rng.u32(AGENCIES);
         let files: Vec<_> = (1..=count)
-            .map(|agency| File::new(rng, agency, frame_len_max, number_max, many))
+            .map(|agency| File::new(rng, Key { draw: 0, agency }, frame_len_max, number_max, many))
             .collect();
-        Self {
+        let mut setting = Self {
             winning_number: winning_number(rng, &files, number_max),
             files,
+            agencies: count,
+            second_draw_at: None,
             frame_len_max,
             window: rng.u16(WINDOW),
             number_max,
@@ -78,18 +102,45 @@ impl Setting {
                 central_crash: rng.u64(60..=800),
                 agency_crash: rng.u64(150..=2_000),
             },
+        };
+        // From dice of its own: a run with one draw is what it was without this.
+        let mut rng = Rng::with_seed(!rng.get_seed());
+        if rng.u8(..3) == 0 {
+            setting.add_second_draw(&mut rng);
         }
+        setting
+    }
+
+    /// How many draws there are in the end.
+    pub(crate) fn draws(&self) -> usize {
+        1 + usize::from(self.second_draw_at.is_some())
+    }
+
+    /// Every agency bets in a second draw too, with other bets. All come to the end of both.
+    fn add_second_draw(&mut self, rng: &mut Rng) {
+        self.second_draw_at = Some(rng.u64(1..=self.faults_until));
+        for agency in 1..=self.agencies {
+            let (key, numbers) = (Key { draw: 1, agency }, self.number_max);
+            self.files.push(File::new(rng, key, self.frame_len_max, numbers, false));
+        }
+        self.files.iter_mut().for_each(|file| file.gives_up = false);
     }
 }
 
 impl File {
-    fn new(rng: &mut Rng, agency: u32, frame_len_max: u32, number_max: u32, many: bool) -> Self {
+    fn new(
+        rng: &mut Rng,
+        Key { draw, agency }: Key,
+        frame_len_max: u32,
+        number_max: u32,
+        many: bool,
+    ) -> Self {
         let mode = if rng.bool() { Mode::Greeting } else { Mode::Legacy };
         let window = usize::from(rng.u16(WINDOW));
         let (bets, bets_max) =
             if many { (rng.usize(BETS_MANY), 93) } else { (rng.usize(BETS_FEW), rng.u32(1..=6)) };
         let mut file =
-            Self { agency, mode, window, gives_up: rng.u8(..40) == 0, chunks: Vec::new() };
+            Self { draw, agency, mode, window, gives_up: rng.u8(..40) == 0, chunks: Vec::new() };
         let mut encoder = BetsEncoder::new(agency, 0, frame_len_max);
         for _ in 0..bets {
             let fields = bet(rng, number_max);
@@ -106,6 +157,10 @@ impl File {
             file.end_chunk(encoder, frame_len_max);
         }
         file
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        Key { draw: self.draw, agency: self.agency }
     }
 
     /// The digest of the chunks `0..count`.

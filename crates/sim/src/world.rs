@@ -1,12 +1,14 @@
 //! What everybody in a run shares: the time, the dice, the network, and those who take notes.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use lottery::Timestamp;
 
 use crate::auditor::Auditor;
 use crate::faults::Faults;
 use crate::limits::CLOCK_ERROR_MS_MAX;
-use crate::network::Network;
+use crate::network::{Link, Network};
 use crate::trace::Trace;
 
 /// See the module's documentation.
@@ -20,6 +22,10 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     /// Whether the central takes connections.
     pub(crate) central_up: bool,
+    /// How many draws have been opened.
+    pub(crate) draws_open: usize,
+    /// Connections to an address that is bound to a draw, and its place.
+    pub(crate) bound: BTreeMap<Link, usize>,
     /// Whether faults may still happen.
     pub(crate) faulty: bool,
     /// How far the central's clock is from the time, in milliseconds.

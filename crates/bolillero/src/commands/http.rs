@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::listening;
 use crate::exit::Ending;
+use crate::log_queue::Dropped;
 
 /// Few wait at once: connections beyond the limit are closed.
 const ACCEPT_QUEUE_MAX: u32 = 128;
@@ -30,6 +31,7 @@ struct Machine {
     data: PathBuf,
     groups: Arc<Groups>,
     scrubbed: ScrubFindings,
+    log_lines_dropped: Dropped,
 }
 
 /// Takes the address.
@@ -42,8 +44,9 @@ impl Bound {
     /// Listens. To be called once the data folder is there.
     pub(super) fn listen(
         self,
-        groups: Arc<Groups>,
+        groups: &Arc<Groups>,
         scrubbed: ScrubFindings,
+        log_lines_dropped: Dropped,
     ) -> anyhow::Result<(TcpListener, HttpOptions)> {
         let Self { socket, listen, reached: (origin, proxies), data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
@@ -62,7 +65,9 @@ impl Bound {
                           --http-client-header";
             tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
         }
-        let host = Arc::new(Machine { data: data.clone(), groups, scrubbed });
+        let groups = Arc::clone(groups);
+        let host = Machine { data: data.clone(), groups, scrubbed, log_lines_dropped };
+        let host = Arc::new(host);
         let options = HttpOptions { origin, proxies, data, host, limits: HttpLimits::default() };
         Ok((listener, options))
     }
@@ -76,6 +81,10 @@ impl Host for Machine {
     fn disk_free_len(&self) -> io::Result<u64> {
         let disk = rustix::fs::statvfs(&self.data)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        self.log_lines_dropped.count()
     }
 
     fn groups(&self) -> GroupCounts {

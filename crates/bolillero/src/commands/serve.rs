@@ -235,8 +235,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let (doors, data) = (settings.doors()?, settings.data()?);
     let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
-    let _written_at_the_end =
+    let written_at_the_end =
         logging::start_queued(format, level.unwrap_or_default(), options.zone)?;
+    let log_lines_dropped = written_at_the_end.dropped();
     tell_zone(options.zone);
 
     let runtime = Runtime::new().context("can't start the runtime")?;
@@ -267,7 +268,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             .context("can't open the draw")?;
         let central = match http {
             Some(http) => {
-                let (listener, options) = http.listen(groups, scrubbed)?;
+                let (listener, options) = http.listen(&groups, scrubbed, log_lines_dropped)?;
                 central.with_http(listener, options).context("can't start the thread of HTTP")?
             }
             None => central,

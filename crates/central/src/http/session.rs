@@ -1,5 +1,7 @@
 //! Log in, who am I, log out.
 
+use std::sync::PoisonError;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use lottery::always_allowed;
 use operators::{Name, Password, Permission, Role, Secret, SessionUser};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
@@ -128,7 +131,7 @@ async fn verified(
     let address = counted_as(peer);
     let begun = app.attempts().begin(counted, address, moment());
     if let Err(wait) = begun {
-        log_refused(counted, peer, "too many attempts");
+        log_too_many(app, counted, peer);
         return Err(Problem::too_many_attempts(wait));
     }
     let people = app.roster.people()?;
@@ -159,6 +162,21 @@ pub(super) async fn verify_own_password(
 
 fn log_refused(name: &str, peer: std::net::IpAddr, why: &str) {
     tracing::warn!(action = "ingresar", result = "fail", operador = name, ip = %peer, error = why);
+}
+
+/// Each costs nothing to make, so they share a line.
+fn log_too_many(app: &App, name: &str, peer: std::net::IpAddr) {
+    let mut paced = app.too_many_attempts.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = paced.due(Instant::now()) {
+        tracing::warn!(
+            action = "ingresar",
+            result = "fail",
+            operador = name,
+            ip = %peer,
+            cantidad = count,
+            error = "too many attempts",
+        );
+    }
 }
 
 fn set_cookie(app: &AppState, value: &str, more: &str) -> HeaderValue {

@@ -24,6 +24,7 @@ use crate::http::proxies::Proxies;
 use crate::http::who::{By, Who, cookie_name};
 use crate::http::{Host, HttpOptions};
 use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
+use crate::paced::Paced;
 use crate::places::Places;
 use crate::service::{Change, Service};
 
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) lookout: Lookout,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
+    /// Attempts to log in that were too many.
+    pub(super) too_many_attempts: Mutex<Paced>,
     hashings: Semaphore,
     readings: Arc<Semaphore>,
     exports: Arc<Semaphore>,
@@ -82,6 +85,7 @@ impl State {
             origin,
             sessions: Mutex::default(),
             attempts: Mutex::default(),
+            too_many_attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),

@@ -31,6 +31,7 @@ use wire::{CentralSession, SessionLimits};
 
 use crate::limits::{DISCARD_LEN, Limits, TURN_LEN_MAX};
 use crate::service::{Attendance, Identity, Service};
+use crate::tcp::log_limit::LogLimit;
 use crate::tcp::meant::Meant;
 use crate::tcp::outcomes::Outcomes;
 use crate::tcp::requests::Stalled;
@@ -60,6 +61,7 @@ pub(super) struct Connection {
     pub(super) submitted: usize,
     pub(super) stalled: Option<Box<Stalled>>,
     pub(super) winners: WinnersRequests,
+    pub(super) log_limit: LogLimit,
     /// Bytes of requests handled since others had their turn.
     pub(super) turn_len: usize,
     /// The central stops, or this connection is to end: no more requests are taken.
@@ -102,6 +104,7 @@ impl Connection {
             submitted: 0,
             stalled: None,
             winners: WinnersRequests::default(),
+            log_limit: LogLimit::new(peer.ip()),
             turn_len: 0,
             stopping: false,
             transport,

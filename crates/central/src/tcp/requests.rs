@@ -50,12 +50,14 @@ impl Connection {
                 // Refused by the session itself.
                 Err(error) => {
                     self.turn_len += REQUEST_OVERHEAD_LEN;
-                    tracing::warn!(
-                        action = "recibir_mensaje",
-                        result = "fail",
-                        ip = %self.peer(),
-                        error = %error,
-                    );
+                    if error.closes() || self.log_limit.refusal() {
+                        tracing::warn!(
+                            action = "recibir_mensaje",
+                            result = "fail",
+                            ip = %self.peer(),
+                            error = %error,
+                        );
+                    }
                 }
             }
             taken = true;
@@ -221,7 +223,7 @@ impl Connection {
             Outcome::Appended { ticket, chunk, bets, appended } => match appended {
                 Ok(appended) => {
                     self.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
-                    log_stored_batch(bets, appended);
+                    self.log_stored_batch(bets, appended);
                 }
                 Err(error) => {
                     let refusal = Refusal::from(error);
@@ -232,7 +234,7 @@ impl Connection {
             Outcome::Finished { ticket, agency, finished } => match finished {
                 Ok(finished) => {
                     self.session.reply(ticket, &CentralMessage::FinishAck { agency: agency.0 });
-                    log_finished(agency, finished);
+                    self.log_finished(agency, finished);
                 }
                 Err(error) => {
                     let refusal = Refusal::from(error);
@@ -248,41 +250,45 @@ impl Connection {
         }
     }
 
-    fn note_refused_batch(&self, bets: u32, refusal: &Refusal) {
+    fn note_refused_batch(&mut self, bets: u32, refusal: &Refusal) {
         self.shared.service.metrics().refused(bets, refusal.code());
-        log_refused_batch(bets, refusal);
+        if self.log_limit.refusal() {
+            tracing::warn!(
+                action = "apuesta_recibida",
+                result = "fail",
+                cantidad = bets,
+                error = %refusal,
+            );
+        }
+    }
+
+    /// A batch sent again has its own line, so that the lines of new ones add up to what is stored.
+    fn log_stored_batch(&mut self, bets: u32, appended: Appended) {
+        match appended {
+            Appended::New => {
+                tracing::info!(action = "apuesta_recibida", result = "success", cantidad = bets);
+            }
+            Appended::Repeated if self.log_limit.repeat() => {
+                tracing::info!(action = "apuesta_repetida", result = "success", cantidad = bets);
+            }
+            Appended::Repeated => {}
+        }
+    }
+
+    fn log_finished(&mut self, agency: AgencyId, finished: Finished) {
+        if !finished.repeated {
+            tracing::info!(
+                action = "agencia_finalizo",
+                result = "success",
+                total_agencias_finalizadas = finished.agencies_finished,
+            );
+        } else if self.log_limit.repeat() {
+            tracing::debug!(action = "agencia_finalizo", result = "repeated", agencia = agency.0);
+        }
     }
 
     fn refuse_hello(&mut self, ticket: Ticket, agency: AgencyId, refusal: &Refusal) {
         tracing::warn!(action = "saludo", result = "fail", agencia = agency.0, error = %refusal);
         self.session.refuse(ticket, refusal.message(None));
-    }
-}
-
-/// A batch sent again has its own line, so that the lines of new ones add up to what is stored.
-fn log_stored_batch(bets: u32, appended: Appended) {
-    match appended {
-        Appended::New => {
-            tracing::info!(action = "apuesta_recibida", result = "success", cantidad = bets);
-        }
-        Appended::Repeated => {
-            tracing::info!(action = "apuesta_repetida", result = "success", cantidad = bets);
-        }
-    }
-}
-
-fn log_refused_batch(bets: u32, refusal: &Refusal) {
-    tracing::warn!(action = "apuesta_recibida", result = "fail", cantidad = bets, error = %refusal);
-}
-
-fn log_finished(agency: AgencyId, finished: Finished) {
-    if finished.repeated {
-        tracing::debug!(action = "agencia_finalizo", result = "repeated", agencia = agency.0);
-    } else {
-        tracing::info!(
-            action = "agencia_finalizo",
-            result = "success",
-            total_agencias_finalizadas = finished.agencies_finished,
-        );
     }
 }

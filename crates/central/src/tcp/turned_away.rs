@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use wire::CentralSession;
 
-use crate::limits::BUSY_LOG_TIME_MIN;
+use crate::paced::Paced;
 use crate::places::{NoPlace, Places};
 use crate::tcp::connection::{Shared, discard};
 use crate::tcp::door::Door;
@@ -29,15 +29,8 @@ pub(super) struct TurnedAway {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     lingering: Arc<Places>,
-    in_all: Unlogged,
-    of_address: Unlogged,
-}
-
-/// Those not logged yet.
-#[derive(Debug, Default)]
-struct Unlogged {
-    count: u64,
-    logged_at: Option<Instant>,
+    in_all: Paced,
+    of_address: Paced,
 }
 
 impl TurnedAway {
@@ -47,8 +40,8 @@ impl TurnedAway {
             shared: Arc::clone(shared),
             tasks: tasks.clone(),
             lingering,
-            in_all: Unlogged::default(),
-            of_address: Unlogged::default(),
+            in_all: Paced::default(),
+            of_address: Paced::default(),
         }
     }
 
@@ -79,11 +72,11 @@ impl TurnedAway {
     }
 
     fn log(&mut self, peer: IpAddr, why: NoPlace) {
-        let (unlogged, ip) = match why {
+        let (paced, ip) = match why {
             NoPlace::InAll => (&mut self.in_all, None),
             NoPlace::OfAddress => (&mut self.of_address, Some(peer)),
         };
-        if let Some(count) = unlogged.due(Instant::now()) {
+        if let Some(count) = paced.due(Instant::now()) {
             tracing::warn!(
                 action = "accept_connections",
                 result = "fail",
@@ -92,35 +85,5 @@ impl TurnedAway {
                 error = %why,
             );
         }
-    }
-}
-
-impl Unlogged {
-    /// How many to log now, with the one just turned away: who floods the central should not flood
-    /// its log.
-    fn due(&mut self, now: Instant) -> Option<u64> {
-        self.count += 1;
-        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < BUSY_LOG_TIME_MIN);
-        if soon {
-            return None;
-        }
-        self.logged_at = Some(now);
-        Some(std::mem::take(&mut self.count))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_logged_once_in_a_while_and_counted_whole() {
-        let mut unlogged = Unlogged::default();
-        let start = Instant::now();
-        assert_eq!(unlogged.due(start), Some(1));
-        for _ in 0..1000 {
-            assert_eq!(unlogged.due(start + BUSY_LOG_TIME_MIN / 2), None);
-        }
-        assert_eq!(unlogged.due(start + BUSY_LOG_TIME_MIN), Some(1001));
     }
 }

@@ -225,6 +225,7 @@ async fn what_was_counted_is_told() {
         "bolillero_disk_free_bytes 12345",
         "bolillero_ledger_damaged_segments 0",
         "bolillero_ledger_scrubs_total 1",
+        "bolillero_log_lines_dropped_total 678",
     ] {
         assert!(metrics.body.lines().any(|it| it == line), "{line}: {}", metrics.body);
     }

@@ -70,6 +70,10 @@ impl Host for TestHost {
         Ok(())
     }
 
+    fn log_lines_dropped(&self) -> u64 {
+        678
+    }
+
     fn disk_free_len(&self) -> std::io::Result<u64> {
         Ok(12_345)
     }

@@ -8,6 +8,7 @@ mod greeting;
 mod legacy;
 mod limits;
 mod log;
+mod log_limit;
 mod operated;
 mod places;
 mod presence;

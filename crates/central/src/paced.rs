@@ -1,0 +1,41 @@
+//! Log lines that a flood would repeat without end: one in a while, with how many it stands for.
+
+use tokio::time::Instant;
+
+use crate::limits::PACED_LOG_TIME_MIN;
+
+/// What was not logged yet.
+#[derive(Debug, Default)]
+pub(crate) struct Paced {
+    count: u64,
+    logged_at: Option<Instant>,
+}
+
+impl Paced {
+    /// Counts one more. Gives how many to log now, if it is time again.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<u64> {
+        self.count += 1;
+        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < PACED_LOG_TIME_MIN);
+        if soon {
+            return None;
+        }
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_logged_once_in_a_while_and_counted_whole() {
+        let mut paced = Paced::default();
+        let start = Instant::now();
+        assert_eq!(paced.due(start), Some(1));
+        for _ in 0..1000 {
+            assert_eq!(paced.due(start + PACED_LOG_TIME_MIN / 2), None);
+        }
+        assert_eq!(paced.due(start + PACED_LOG_TIME_MIN), Some(1001));
+    }
+}

@@ -1,0 +1,48 @@
+//! What clients can make the central log.
+
+use wire::ErrorCode;
+
+use crate::client::{LORCA, patiently};
+use crate::log::Log;
+use crate::setting::Setting;
+
+#[tokio::test]
+async fn a_flood_on_one_connection_is_logged_in_few_lines_and_counted() {
+    const FLOOD: usize = 100;
+    const LINES: usize = 16;
+    let log = Log::keep();
+    let central = Setting::agencies(2).start().await;
+    let mut agency = central.greeted(1).await;
+    agency.store(1, 0, LORCA).await;
+    for _ in 0..FLOOD {
+        agency.bets(1, 1, "bad").await;
+        assert_eq!(agency.error().await.code(), ErrorCode::BadBets);
+        agency.bets(2, 1, LORCA).await;
+        assert_eq!(agency.error().await.code(), ErrorCode::OtherAgency);
+        agency.store(1, 0, LORCA).await;
+    }
+    // What is stored is logged however much was refused.
+    agency.store(1, 1, LORCA).await;
+    let count = |start: &str| log.lines().iter().filter(|line| line.starts_with(start)).count();
+    let refused = || {
+        let of_batches = count("action: apuesta_recibida | result: fail");
+        of_batches + count("action: recibir_mensaje | result: fail")
+    };
+    assert_eq!((refused(), count("action: apuesta_repetida")), (LINES, LINES));
+    assert_eq!(count("action: apuesta_recibida | result: success"), 2);
+    // The refusal that ends it is logged all the same.
+    agency.send(&[0, 99]).await;
+    assert_eq!(agency.error().await.code(), ErrorCode::UnknownMessage);
+    agency.ends().await;
+    drop(agency);
+    let told = "action: omitir_lineas | result: success | ip: 127.0.0.1";
+    patiently(async {
+        while !log.has(told) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let (refusals, repeats) = (2 * FLOOD - LINES, FLOOD - LINES);
+    assert_eq!(log.count(&format!("{told} | rechazos: {refusals} | repetidos: {repeats}")), 1);
+    assert_eq!(refused(), LINES + 1);
+}

@@ -1,8 +1,11 @@
 //! Log lines: the course's text form, or JSON lines.
 //!
-//! `2024-08-21 22:11:15-03:00 INFO     action: apuesta_recibida | result: success | cantidad: 93`: the
-//! time with its offset from UTC (the central's in the lottery's zone, others' in the machine's), the
-//! level padded to eight, then the event's fields in their order. Lines go to standard error. The central's go through a queue (see [`crate::log_queue`]), so that whoever does not
+//! `2024-08-21 22:11:15-03:00 INFO     action: apuesta_recibida | result: success | cantidad: 93`:
+//! the
+//! time with its offset from UTC (the central's in the lottery's zone, others' in the machine's),
+//! the
+//! level padded to eight, then the event's fields in their order. Lines go to standard error. The
+//! central's go through a queue (see [`crate::log_queue`]), so that whoever does not
 //! read them delays nobody.
 
 use std::borrow::Cow;

@@ -63,8 +63,8 @@ pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
 /// in this time.
 pub(crate) const PACED_LOG_TIME_MIN: Duration = Duration::from_secs(1);
 
-/// Lines that one connection of an agency may log of what was refused on it, and as many of what was
-/// repeated. The others are counted.
+/// Lines that one connection of an agency may log of what was refused on it, and as many of what
+/// was repeated. The others are counted.
 pub(crate) const CONNECTION_LOG_LINES_MAX: u64 = 16;
 
 /// Agencies that named no draw and whose draw a connection remembers.

@@ -27,7 +27,10 @@ pub struct Zone {
 
 /// There is no time zone of this name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("there is no time zone '{name}'{}; give a name of the tz database such as {DEFAULT}", offered(.near))]
+#[error(
+    "there is no time zone '{name}'{}; give a name of the tz database such as {DEFAULT}",
+    offered(.near)
+)]
 pub struct UnknownZone {
     name: String,
     near: Vec<&'static str>,

@@ -1,5 +1,5 @@
-//! The corruptor: folders that a ledger wrote, damaged in every way that a disk, a copy gone wrong or
-//! a hand that knows the format might, and what must hold of each.
+//! The corruptor: folders that a ledger wrote, damaged in every way that a disk, a copy gone wrong
+//! or a hand that knows the format might, and what must hold of each.
 //!
 //! A seed decides the folder, the damage and where it strikes. For each damaged folder:
 //!

@@ -1,13 +1,15 @@
 //! Cells of CSV that no spreadsheet takes for a formula.
 //!
 //! A spreadsheet evaluates a cell that begins with `=`, `+`, `-` or `@`, which may reach out to the
-//! network or run programs. Such a cell gets an apostrophe before it: a spreadsheet then shows it as
+//! network or run programs. Such a cell gets an apostrophe before it: a spreadsheet then shows it
+//! as
 //! text. What quotes, blanks and invisible characters hide counts too, and so does what follows a
 //! `;` or `,` inside a cell: where the list separator of the system is another one, a cell begins
 //! there.
 //!
 //! An apostrophe is added and nothing else changes. One at the beginning of such a part, where it
-//! would get one without it too, is what was added: a program that leaves it out has the bytes back.
+//! would get one without it too, is what was added: a program that leaves it out has the bytes
+//! back.
 
 use std::borrow::Cow;
 

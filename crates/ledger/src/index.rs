@@ -143,8 +143,8 @@ pub(crate) fn write(
     file.sync().map_err(failed)
 }
 
-/// Marks a segment as one that nothing more is written to: there is room behind it where the head of
-/// its index comes. So whoever opens the ledger knows that another segment was in use.
+/// Marks a segment as one that nothing more is written to: there is room behind it where the head
+/// of its index comes. So whoever opens the ledger knows that another segment was in use.
 pub(crate) fn mark(file: &dyn DiskFile, header: &SegmentHeader) -> Result<(), Fault> {
     let failed = |error| Fault::io("marking the end of", &name(header.number), error);
     file.write_at(header.len, &[0; HEAD_LEN]).map_err(failed)?;
@@ -268,8 +268,8 @@ impl Index {
         Ok(self.hits(&listed[..self.batches_len], &bets))
     }
 
-    /// The batches that bets are in, by the ordinals of the bets, ascending; none when a bet is in no
-    /// batch.
+    /// The batches that bets are in, by the ordinals of the bets, ascending; none when a bet is in
+    /// no batch.
     fn hits(&self, batches: &[u8], bets: &[u32]) -> Option<Vec<BatchHits>> {
         let mut hits = Vec::new();
         let mut bets = bets.iter().peekable();

@@ -7,8 +7,8 @@
 //!
 //! Map: [`Ledger`] is the store, an [`engine`] on its own thread; [`keeper`] prepares segments
 //! ahead and indexes full ones; [`recovery`] opens a folder; [`reading`] finds winners and scans
-//! beside the writer; [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside; both
-//! opening and checking are a [`pass`] over its segments. All IO goes through [`disk`].
+//! beside the writer; [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside;
+//! both opening and checking are a [`pass`] over its segments. All IO goes through [`disk`].
 //!
 //! Deliberately absent: sockets, clocks (times come with the requests), logging, updates in place,
 //! deletion.

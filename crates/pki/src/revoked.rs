@@ -1,7 +1,7 @@
 //! Which certificates are revoked: of each authority the newest list holds.
 //!
-//! The newest is that of the greatest CRL number (RFC 5280, 5.2.3); lists without one are older than
-//! those with one, and among equals the later issued is the newer.
+//! The newest is that of the greatest CRL number (RFC 5280, 5.2.3); lists without one are older
+//! than those with one, and among equals the later issued is the newer.
 
 use std::path::Path;
 

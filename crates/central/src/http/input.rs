@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::http::problem::Problem;
 use crate::limits::HTTP_BODY_LEN_MAX;
 
-/// Takes the body whole before anything else: who asks is judged when they have asked, not when they
-/// began to.
+/// Takes the body whole before anything else: who asks is judged when they have asked, not when
+/// they began to.
 pub(super) async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, HTTP_BODY_LEN_MAX).await;

@@ -93,7 +93,8 @@ pub(super) async fn standings(
 
 /// Who won
 ///
-/// Once the draw was made; before publication it is on record. By agency, and in the order in which the bets were stored.
+/// Once the draw was made; before publication it is on record. By agency, and in the order in
+/// which the bets were stored.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/winners", tag = "winners",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),
@@ -115,7 +116,8 @@ pub(super) async fn winners(
 
 /// What each agency has to its account
 ///
-/// Once the draw was made; before publication it is on record. The digest lets two who have the same figures see that they have.
+/// Once the draw was made; before publication it is on record. The digest lets two who have the
+/// same figures see that they have.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/settlement", tag = "winners",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),

@@ -101,13 +101,14 @@ impl Base {
         })
     }
 
-    /// Asserts that nothing in the files can tell that there was more than the first `kept` records.
+    /// Asserts that nothing in the files can tell that there was more than the first `kept`
+    /// records.
     pub(super) fn assert_only_an_anchor_shows(&self, files: &Files, kept: usize) {
         let (file, place) = &self.places[kept];
         let what = format!("record {kept} at byte {} of {file} is passed over", place.at);
         let number = (1..).find(|number| name(*number) == *file).expect("it is a segment");
-        // Nothing is behind it, not even a sign that there was: neither in this segment, nor a later
-        // one, nor the mark of a sealed one.
+        // Nothing is behind it, not even a sign that there was: neither in this segment, nor a
+        // later one, nor the mark of a sealed one.
         let bytes = files.get(file).map_or(&[][..], Vec::as_slice);
         assert!(bytes.len() <= SEGMENT_LEN, "{what}, though its segment was sealed");
         let rest = bytes.get(place.at..).unwrap_or_default();

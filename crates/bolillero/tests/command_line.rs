@@ -349,16 +349,20 @@ fn rows_at_fault_are_all_named_and_nothing_is_sent_unless_asked() {
 fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let row = "Ana,Paz,1,2000-01-01,5\n";
-    let file = write(folder.path(), "bets.csv", &row.repeat(40));
+    let file = write(folder.path(), "bets.csv", &row.repeat(40_000));
     let data = folder.path().join("data");
     let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
+    // Far from its end, so that it has not finished when it is killed.
     let mut first = agency(1, &central.address, Path::new(&file), &["--batch-max-bets", "10"]);
     first.wait_for("chunk_id: 3");
     first.kill();
     let other = agency(1, &central.address, Path::new(&file), &["--batch-max-bets", "7"]).ended();
     assert_eq!(other.code, Some(1));
     let told = other.log.last().unwrap();
-    assert!(told.contains("--batch-max-bets") && told.contains("first 4 batches"), "{told}");
+    assert!(
+        told.contains("--batch-max-bets") && told.contains("other bets for the first "),
+        "{told}"
+    );
 }
 
 /// Each command with each of its exit codes that is cheap to have. Of `serve` and `agency` more is

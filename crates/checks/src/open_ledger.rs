@@ -106,7 +106,8 @@ fn files(decisions: &mut Decisions<'_>) -> Files {
 
 /// What is wrong with a folder is told as what is wrong with its bytes.
 fn is_about_the_bytes(fault: &Fault) {
-    assert!(matches!(fault, Fault::Damage(_) | Fault::NewerFormat { .. }), "{fault}");
+    let about = matches!(fault, Fault::Damage(_) | Fault::NewerFormat { .. } | Fault::NoLedger);
+    assert!(about, "{fault}");
 }
 
 /// What a sound ledger tells as a store is what a reader from outside found.

@@ -134,13 +134,14 @@ pub(crate) async fn begun_post(
     stream
 }
 
-/// Asks for something and reads nothing of the answer, of which little fits on the way.
+/// Asks for something, and once the answer begins reads nothing of it; little fits on the way.
 pub(crate) async fn stalled(port: u16, who: &As, path: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
     let request = head(who, "GET", path) + "\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::timeout(PATIENCE, stream.readable()).await.unwrap().unwrap();
     stream
 }
 

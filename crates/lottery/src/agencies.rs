@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -18,10 +19,10 @@ impl fmt::Display for AgencyId {
 }
 
 /// A non-empty set of at most [`AGENCIES_MAX`] agencies, kept as inclusive ranges: ascending, apart
-/// from each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// from each other. Its clones share them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Agencies {
-    ranges: Vec<(u32, u32)>,
+    ranges: Arc<[(u32, u32)]>,
 }
 
 /// Why a set of agencies was refused.
@@ -73,7 +74,7 @@ impl Agencies {
         if backwards || touching {
             return Err(AgenciesError::NotCanonical);
         }
-        let agencies = Self { ranges };
+        let agencies = Self { ranges: ranges.into() };
         if agencies.count() > AGENCIES_MAX {
             return Err(AgenciesError::TooMany);
         }
@@ -89,7 +90,8 @@ impl Agencies {
     /// Whether `agency` is registered.
     #[must_use]
     pub fn contains(&self, agency: AgencyId) -> bool {
-        self.ranges.iter().any(|&(first, last)| (first..=last).contains(&agency.0))
+        let before = self.ranges.partition_point(|&(_, last)| last < agency.0);
+        self.ranges.get(before).is_some_and(|&(first, _)| first <= agency.0)
     }
 
     /// How many agencies are registered.
@@ -177,5 +179,13 @@ mod tests {
             let made = Agencies::from_ranges(ranges.to_vec()).map(|agencies| agencies.count());
             assert_eq!(made, expected, "{ranges:?}");
         }
+    }
+
+    #[test]
+    fn a_set_contains_what_its_ranges_do() {
+        let agencies: Agencies = "2-4, 7, 4294967295".parse().unwrap();
+        let contained = |id: &u32| agencies.contains(AgencyId(*id));
+        let near = (0..10).chain([u32::MAX - 1, u32::MAX]);
+        assert_eq!(near.filter(contained).collect::<Vec<_>>(), [2, 3, 4, 7, u32::MAX]);
     }
 }

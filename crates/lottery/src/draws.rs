@@ -74,6 +74,7 @@ pub struct Draws {
 struct Draw {
     terms: DrawTerms,
     state: DrawState,
+    /// Those that have bet or finished: of the others there is nothing to keep.
     agencies: HashMap<AgencyId, Agency>,
     agencies_finished: u64,
     batches: u64,
@@ -126,11 +127,10 @@ impl Draws {
         now: Timestamp,
     ) -> Result<Ruling<Appended>, AppendError> {
         let draw = self.get(batch.draw).ok_or(AppendError::UnknownDraw(batch.draw))?;
-        let agency =
-            draw.agencies.get(&batch.agency).ok_or_else(|| AppendError::UnknownAgency {
-                agency: batch.agency,
-                registered: draw.terms.agencies.clone(),
-            })?;
+        let agency = draw.agency(batch.agency).ok_or_else(|| AppendError::UnknownAgency {
+            agency: batch.agency,
+            registered: draw.terms.agencies.clone(),
+        })?;
         if !self.may_bet(batch.agency) {
             return Err(AppendError::AgencyDisabled(batch.agency));
         }
@@ -168,7 +168,7 @@ impl Draws {
         agency: AgencyId,
     ) -> Result<Ruling<Finished>, FinishError> {
         let found = self.get(draw).ok_or(FinishError::UnknownDraw(draw))?;
-        let Some(known) = found.agencies.get(&agency) else {
+        let Some(known) = found.agency(agency) else {
             let registered = found.terms.agencies.clone();
             return Err(FinishError::UnknownAgency { agency, registered });
         };
@@ -253,7 +253,7 @@ impl Draws {
             Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
             Event::AgencyFinished { draw, agency } => {
                 let draw = self.get_mut(*draw);
-                draw.agencies.get_mut(agency).expect("admits() found the agency").finished = true;
+                draw.agency_mut(*agency).finished = true;
                 draw.agencies_finished += 1;
             }
             Event::DrawClosed { draw } => self.get_mut(*draw).state = DrawState::Closed,
@@ -279,14 +279,14 @@ impl Draws {
             }
             Event::BatchAccepted(batch) => {
                 let draw = draw_of(batch.draw)?;
-                let agency = draw.agencies.get(&batch.agency).ok_or("the agency is unknown")?;
+                let agency = draw.agency(batch.agency).ok_or("the agency is unknown")?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
                 rule(!agency.finished, "the agency had finished before")?;
                 rule(agency.stored(batch.chunk).is_none(), "the chunk was stored before")
             }
             Event::AgencyFinished { draw, agency } => {
                 let draw = draw_of(*draw)?;
-                let agency = draw.agencies.get(agency).ok_or("the agency is unknown")?;
+                let agency = draw.agency(*agency).ok_or("the agency is unknown")?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
                 rule(!agency.has_finished(), "the agency had finished before")
             }
@@ -337,9 +337,8 @@ impl Draws {
     /// When the draw is not known.
     pub fn standings(&self, draw: DrawId) -> Result<Vec<AgencyStanding>, ProgressError> {
         let draw = self.get(draw).ok_or(ProgressError::UnknownDraw(draw))?;
-        let mut standings: Vec<_> = draw.agencies.iter().map(|(id, it)| it.standing(*id)).collect();
-        standings.sort_unstable_by_key(|standing| standing.agency);
-        Ok(standings)
+        let of = |id| draw.agency(id).expect("it is registered").standing(id);
+        Ok(draw.terms.agencies.iter().map(of).collect())
     }
 
     /// How far an agency has come.
@@ -352,7 +351,7 @@ impl Draws {
         agency: AgencyId,
     ) -> Result<AgencyProgress, ProgressError> {
         let found = self.get(draw).ok_or(ProgressError::UnknownDraw(draw))?;
-        let Some(known) = found.agencies.get(&agency) else {
+        let Some(known) = found.agency(agency) else {
             let registered = found.terms.agencies.clone();
             return Err(ProgressError::UnknownAgency { agency, registered });
         };
@@ -378,9 +377,26 @@ impl Draws {
 
 impl Draw {
     fn open(terms: DrawTerms) -> Self {
-        let agencies = terms.agencies.iter().map(|id| (id, Agency::new())).collect();
-        let state = DrawState::Open;
-        Self { terms, state, agencies, agencies_finished: 0, batches: 0, bets: 0, course: None }
+        Self {
+            terms,
+            state: DrawState::Open,
+            agencies: HashMap::new(),
+            agencies_finished: 0,
+            batches: 0,
+            bets: 0,
+            course: None,
+        }
+    }
+
+    /// What is known of an agency, if it is registered.
+    fn agency(&self, id: AgencyId) -> Option<&Agency> {
+        let silent = || self.terms.agencies.contains(id).then_some(&SILENT);
+        self.agencies.get(&id).or_else(silent)
+    }
+
+    /// What is known of a registered agency, to add to it.
+    fn agency_mut(&mut self, id: AgencyId) -> &mut Agency {
+        self.agencies.entry(id).or_insert_with(Agency::new)
     }
 
     fn standing(&self) -> Standing<'_> {
@@ -401,12 +417,15 @@ impl Draw {
     fn add(&mut self, batch: BatchSummary) {
         self.batches += 1;
         self.bets += u64::from(batch.bets);
-        self.agencies.get_mut(&batch.agency).expect("admits() found the agency").add(batch);
+        self.agency_mut(batch.agency).add(batch);
     }
 }
 
+/// An agency that has neither bet nor finished.
+static SILENT: Agency = Agency::new();
+
 impl Agency {
-    fn new() -> Self {
+    const fn new() -> Self {
         Self {
             contiguous: Vec::new(),
             ahead: BTreeMap::new(),

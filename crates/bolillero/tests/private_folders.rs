@@ -53,7 +53,10 @@ fn the_data_folder_and_its_files_are_for_their_owner_alone() {
     assert!(!log.iter().any(|line| line.contains(WARNING)), "{log:#?}");
     assert_eq!(mode(&data), 0o700);
     let names = check_files(&data);
-    assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("segment-")), "{names:?}");
+    assert!(
+        !names.is_empty() && names.iter().all(|name| name.starts_with("segment-")),
+        "{names:?}"
+    );
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! The simplest store: everything in memory, for tests and for comparison.
 //!
-//! It keeps the contract but for durability: what it holds ends with the process. A scan holds up
-//! everything else.
+//! It keeps the contract but for durability: what it holds ends with the process.
 
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::act::{ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::AgencyId;
@@ -26,7 +25,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Content {
     draws: Draws,
-    batches: Vec<Batch>,
+    batches: Vec<Arc<Batch>>,
     /// How many events there were.
     events: u64,
     /// Those that are no batches.
@@ -145,10 +144,13 @@ impl Store for MemoryStore {
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let content = self.content();
-        content.draws.status(draw).ok_or(ReadError::UnknownDraw(draw))?;
-        let mut batches = content.batches.iter().filter(|batch| batch.draw == draw);
-        let _ = batches.try_for_each(|batch| visit(batch.stored()));
+        let batches = {
+            let content = self.content();
+            content.draws.status(draw).ok_or(ReadError::UnknownDraw(draw))?;
+            content.batches.clone()
+        };
+        let mut wanted = batches.iter().filter(|batch| batch.draw == draw);
+        let _ = wanted.try_for_each(|batch| visit(batch.stored()));
         Ok(())
     }
 
@@ -168,7 +170,7 @@ impl Content {
     fn append(&mut self, batch: Batch, at: Timestamp) -> Result<Appended, AppendError> {
         let appended = self.decide(at, |draws| draws.decide_append(&batch, at))?;
         if appended == Appended::New {
-            self.batches.push(batch);
+            self.batches.push(Arc::new(batch));
         }
         Ok(appended)
     }

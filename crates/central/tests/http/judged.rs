@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use central::HttpLimits;
@@ -210,9 +211,8 @@ async fn decided_after(day: &Day, kept: &Kept, who: &As, asked: &Asked, loss: Lo
     let (central, port) = (&day.central, day.central.port);
     let before = recorded(central);
     central.store.set(Mode::Holds);
-    let asking = asked.ask(port, who);
+    let mut asking = pin!(asked.ask(port, who));
     let losing = async {
-        central.store.holds(1).await;
         let left = match loss {
             Loss::LoggedOut => Some(log_out(central, who.clone()).await),
             loss => {
@@ -225,6 +225,10 @@ async fn decided_after(day: &Day, kept: &Kept, who: &As, asked: &Asked, loss: Lo
         central.store.release_all();
         left
     };
+    tokio::select! {
+        answer = &mut asking => panic!("{} {loss:?}: not held: {answer:?}", asked.path),
+        () = central.store.holds(1) => {}
+    }
     let (answer, left) = tokio::join!(asking, losing);
     if let Some(left) = left {
         assert_eq!(left.await.unwrap().status, 204);
@@ -240,18 +244,23 @@ async fn an_act_is_judged_when_it_is_decided_whichever_way_the_right_was_lost() 
     let kept = Kept::of(&day.central);
     let names = [("operator", day.operator()), ("auditor", day.auditor())];
     let mut people = std::collections::BTreeMap::from(names.map(|(name, who)| (name, who.clone())));
-    for asked in acts().iter().chain(&readings()) {
-        for loss in SESSION.into_iter().filter(|loss| *loss != Loss::LoggedOut) {
+    let (acts, readings) = (acts(), readings());
+    let (forms, of_api): (Vec<&Asked>, Vec<_>) =
+        acts.iter().chain(&readings).partition(|asked| asked.form);
+    let losses = SESSION.into_iter().filter(|loss| *loss != Loss::LoggedOut);
+    for asked in &of_api {
+        for loss in losses.clone() {
             decided_after(&day, &kept, &people[asked.name], asked, loss).await;
         }
     }
-    // Each logging out needs a logging in, of which an address has a few.
-    for asked in acts().iter().step_by(2).chain(readings().iter().take(2)) {
-        decided_after(&day, &kept, &people[asked.name], asked, Loss::LoggedOut).await;
+    // Each needs a logging in, of which an address has a few.
+    let logged_out = of_api.iter().step_by(3).map(|asked| (asked, Loss::LoggedOut));
+    for (asked, loss) in forms.iter().zip(losses.cycle()).chain(logged_out) {
+        decided_after(&day, &kept, &people[asked.name], asked, loss).await;
         people.insert(asked.name, day.central.logged_in(asked.name).await);
     }
     // All of them are done by who still may.
-    for asked in acts().iter().chain(&readings()).filter(|asked| !asked.form) {
+    for asked in of_api {
         let done = asked.ask(day.central.port, &people[asked.name]).await;
         assert!((200..300).contains(&done.status), "{}: {done:?}", asked.path);
     }

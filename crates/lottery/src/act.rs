@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::agencies::AgencyId;
 use crate::draw::{DrawId, DrawTerms, Timestamp, is_presentable};
-use crate::limits::{LABEL_LEN_MAX, REASON_LEN_MAX};
+use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, REGISTERED_MAX};
 use crate::store::StoreFault;
 
 /// A short text on one line: 1-64 bytes, no control characters, no spaces at its ends.
@@ -153,6 +153,20 @@ pub enum ActError {
     /// A draw of this name was announced or opened before.
     #[error("there is a draw of this name already; give another name")]
     NameTaken,
+    /// More than [`DRAWS_UNMADE_MAX`].
+    #[error(
+        "{DRAWS_UNMADE_MAX} draws are not made yet, which is the most at once; make one of them \
+         first (one that was never opened is closed, with a reason, once its closing time is over)"
+    )]
+    TooManyUnmade,
+    /// More than [`DRAWS_MAX`].
+    #[error(
+        "this ledger has {DRAWS_MAX} draws, which is the most; start a central on a new folder"
+    )]
+    TooManyDraws,
+    /// More than [`REGISTERED_MAX`].
+    #[error("{REGISTERED_MAX} agencies are registered, which is the most; change one of them")]
+    TooManyRegistered,
     /// Agency 0, announced or registered.
     #[error("there is no agency 0: agencies are numbered from 1")]
     AgencyZero,

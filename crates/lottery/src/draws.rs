@@ -12,13 +12,14 @@
 
 mod acts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::act::{Acted, Registration};
-use crate::agencies::AgencyId;
+use crate::agencies::{Agencies, AgencyId};
 use crate::bets::{ChunkDigest, PrefixDigest};
-use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp};
 use crate::event::{BatchSummary, Event};
+use crate::limits::DRAWS_MAX;
 use crate::operated::{Course, Standing};
 use crate::planted::{Bug, planted};
 use crate::store::{
@@ -67,6 +68,9 @@ pub struct AgencyStanding {
 #[derive(Debug, Default)]
 pub struct Draws {
     draws: Vec<Draw>,
+    by_name: HashMap<DrawName, DrawId>,
+    /// Those of all draws, so that draws with the same ones share them.
+    agencies: HashSet<Agencies>,
     roster: BTreeMap<AgencyId, Registration>,
 }
 
@@ -102,18 +106,21 @@ impl Draws {
     /// Decides whether to open a draw.
     ///
     /// # Errors
-    /// When the name is taken by a draw with other terms.
+    /// When the name is taken by a draw with other terms, or there are [`DRAWS_MAX`] draws.
     pub fn decide_open(&self, terms: DrawTerms) -> Result<Ruling<DrawId>, OpenDrawError> {
-        match self.draws.iter().position(|draw| draw.terms.name == terms.name) {
-            None => {
-                let draw = draw_id(self.draws.len());
-                Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms }) })
-            }
-            Some(at) if self.draws[at].terms == terms && self.draws[at].course.is_none() => {
-                Ok(Ruling { outcome: draw_id(at), event: None })
-            }
-            Some(at) => Err(OpenDrawError::OtherTerms(Box::new(self.draws[at].terms.clone()))),
+        if let Some(&id) = self.by_name.get(&terms.name) {
+            let found = self.get(id).expect("it has the name");
+            return if found.terms == terms && found.course.is_none() {
+                Ok(Ruling { outcome: id, event: None })
+            } else {
+                Err(OpenDrawError::OtherTerms(Box::new(found.terms.clone())))
+            };
         }
+        if self.draws.len() >= DRAWS_MAX {
+            return Err(OpenDrawError::TooManyDraws);
+        }
+        let draw = draw_id(self.draws.len());
+        Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms }) })
     }
 
     /// Decides whether to store a batch that came at `now`.
@@ -249,7 +256,7 @@ impl Draws {
     pub fn replay(&mut self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         self.admits(event, at)?;
         match event {
-            Event::DrawOpened { terms, .. } => self.draws.push(Draw::open(terms.clone())),
+            Event::DrawOpened { terms, .. } => self.add_draw(Draw::open(terms.clone())),
             Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
             Event::AgencyFinished { draw, agency } => {
                 let draw = self.get_mut(*draw);
@@ -274,8 +281,10 @@ impl Draws {
         match event {
             Event::DrawOpened { draw, terms } => {
                 rule(*draw == draw_id(self.draws.len()), "draws are numbered in order")?;
-                let taken = self.draws.iter().any(|draw| draw.terms.name == terms.name);
-                rule(!taken, "a draw of this name was opened before")
+                rule(
+                    !self.by_name.contains_key(&terms.name),
+                    "a draw of this name was opened before",
+                )
             }
             Event::BatchAccepted(batch) => {
                 let draw = draw_of(batch.draw)?;
@@ -364,6 +373,16 @@ impl Draws {
         })
     }
 
+    fn add_draw(&mut self, mut draw: Draw) {
+        let agencies = &mut draw.terms.agencies;
+        match self.agencies.get(agencies) {
+            Some(same) => *agencies = same.clone(),
+            None => drop(self.agencies.insert(agencies.clone())),
+        }
+        self.by_name.insert(draw.terms.name.clone(), draw_id(self.draws.len()));
+        self.draws.push(draw);
+    }
+
     fn get(&self, id: DrawId) -> Option<&Draw> {
         let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
         self.draws.get(at)
@@ -402,6 +421,11 @@ impl Draw {
     fn standing(&self) -> Standing<'_> {
         let agencies_missing = self.terms.agencies.count() - self.agencies_finished;
         Standing { terms: &self.terms, state: self.state, agencies_missing }
+    }
+
+    /// Whether operators lead it, and have not made it yet.
+    fn waits_for_operators(&self) -> bool {
+        self.course.is_some() && !matches!(self.state, DrawState::Drawn { .. })
     }
 
     fn may_be_made_with(&self, number: u32) -> bool {
@@ -480,3 +504,6 @@ fn draw_id(position: usize) -> DrawId {
 fn fingerprint(digest: &ChunkDigest) -> Fingerprint {
     *digest.0.first_chunk().expect("a digest has 32 bytes")
 }
+
+#[cfg(test)]
+mod tests;

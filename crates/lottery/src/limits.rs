@@ -14,6 +14,14 @@ pub const REASON_LEN_MAX: usize = 500;
 pub const AGENCIES_MAX: u64 = 100_000;
 /// Most contiguous ranges a set of agencies may be made of.
 pub const AGENCY_RANGES_MAX: usize = 1024;
+/// Most draws of operators that are not made yet: announced, open or closed. Far above what a
+/// lottery has at once; who announces in a loop stops here, since it takes two people to make one.
+pub const DRAWS_UNMADE_MAX: usize = 256;
+/// Most draws of one ledger: 20 a day for 13 years. Each is kept in memory, some hundred bytes and
+/// 8 for each range of its agencies.
+pub const DRAWS_MAX: usize = 100_000;
+/// Most agencies in the register: as many as one draw may have. Each takes some 200 bytes.
+pub const REGISTERED_MAX: usize = 100_000;
 /// Smallest number a bet may be placed on, unless the draw says otherwise.
 pub const NUMBER_MIN_DEFAULT: u32 = 0;
 /// Largest number a bet may be placed on, unless the draw says otherwise.

@@ -2,8 +2,9 @@
 //! published.
 //!
 //! It is closed by the clock or by an operator, who must say why when that is early or when
-//! agencies have not finished. Its number is entered by two operators, neither of whom sees what
-//! the other entered; when the two differ both enter it again.
+//! agencies have not finished. One that was not opened in time is closed by an operator, too. Its
+//! number is entered by two operators, neither of whom sees what the other entered; when the two
+//! differ both enter it again.
 
 use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
 use crate::draw::{DrawState, DrawTerms, Timestamp};
@@ -55,6 +56,14 @@ pub(crate) struct Standing<'a> {
     pub(crate) agencies_missing: u64,
 }
 
+impl Operated {
+    /// Whether the time at which the clock closes it is over: then it can't be opened any more.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.schedule.closes_at.is_some_and(|closes_at| closes_at <= now)
+    }
+}
+
 impl Course {
     pub(crate) fn announced(schedule: Schedule, at: Timestamp) -> Self {
         let shown = Operated {
@@ -97,6 +106,10 @@ impl Course {
             (Act::Close(_), DrawState::Open) => {
                 self.decide_close(draw.agencies_missing, by, why, now)
             }
+            // Only so can it come to its end.
+            (Act::Close(_), DrawState::Announced) if self.shown.is_expired(now) => {
+                self.decide_close(draw.agencies_missing, by, why, now)
+            }
             (Act::Close(_), DrawState::Announced) => Err(state("closed")),
             (Act::Close(_), _) => Ok(Acted::Repeated),
             (Act::EnterNumber { number, .. }, DrawState::Closed) => {
@@ -119,7 +132,7 @@ impl Course {
 
     fn decide_open(&self, by: &Actor, now: Timestamp) -> Result<Acted, ActError> {
         let Schedule { opens_at, closes_at } = self.shown.schedule;
-        if let Some(expired) = closes_at.filter(|closes_at| *closes_at <= now) {
+        if let Some(expired) = closes_at.filter(|_| self.shown.is_expired(now)) {
             return Err(ActError::Expired(expired));
         }
         if *by == Actor::Clock && opens_at.is_none_or(|opens_at| now < opens_at) {

@@ -24,6 +24,7 @@ use crate::bets::{Bets, bets_in};
 use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
 use crate::draws::{AgencyProgress, AgencyStanding};
 use crate::event::Event;
+use crate::limits::DRAWS_MAX;
 use crate::winners::Winners;
 
 /// What a store runs, once, with the outcome of a call.
@@ -239,6 +240,9 @@ pub enum OpenDrawError {
         name = .0.name, agencies = .0.agencies, numbers = .0.numbers
     )]
     OtherTerms(Box<DrawTerms>),
+    /// More than [`DRAWS_MAX`].
+    #[error("this ledger has {DRAWS_MAX} draws, which is the most; give the --data of a new one")]
+    TooManyDraws,
     /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),

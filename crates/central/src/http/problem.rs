@@ -205,6 +205,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail, remedy)
     }
 
+    /// There are as many as may be.
+    fn limit_reached(detail: impl Display, remedy: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, "limit-reached", "Limit reached", detail, remedy)
+    }
+
     /// It is told later in the draw's life.
     pub(super) fn not_yet(detail: impl Display) -> Self {
         let remedy = "ask again once the draw is further; GET /api/v1/draws/{id} tells";
@@ -273,6 +278,18 @@ impl From<ActError> for Problem {
             E::AgencyZero | E::Schedule | E::NumberRange { .. } => Self::bad_request(&error),
             E::ReasonNeeded(_) => Self::reason_needed(&error),
             E::EnteredBefore(_) => Self::entered_before(&error),
+            E::TooManyUnmade => {
+                let remedy = "close those that wait, enter their numbers, then announce it again";
+                Self::limit_reached(&error, remedy)
+            }
+            E::TooManyDraws => {
+                let remedy = "start a central on a new folder, and keep this one as a record";
+                Self::limit_reached(&error, remedy)
+            }
+            E::TooManyRegistered => {
+                let remedy = "give the number of an agency that is registered and not used";
+                Self::limit_reached(&error, remedy)
+            }
             E::NameTaken
             | E::Expired(_)
             | E::Automatic
@@ -346,12 +363,15 @@ impl From<PeopleError> for Problem {
         let problem = match &error {
             E::Unknown(_) | E::UnknownToken(_) => Self::not_found(&error),
             E::RoleAboveOwner { .. } | E::Label | E::Days => Self::bad_request(&error),
-            E::Exists(_)
-            | E::LastAdmin(_)
-            | E::TooMany
-            | E::Disabled(_)
-            | E::TooManyTokens(_)
-            | E::NoTokenNumber => Self::conflict(&error),
+            E::TooMany => {
+                let remedy =
+                    "enable one who is disabled, with another password, instead of adding one";
+                Self::limit_reached(&error, remedy)
+            }
+            E::TooManyTokens(_) => Self::limit_reached(&error, "revoke one that is not needed"),
+            E::Exists(_) | E::LastAdmin(_) | E::Disabled(_) | E::NoTokenNumber => {
+                Self::conflict(&error)
+            }
         };
         problem.because(Cause::People(error))
     }

@@ -226,3 +226,33 @@ async fn what_takes_too_long_is_said_in_spanish() {
                  Content-Length: 9\r\n\r\nname=";
     is_spanish(&send(central.port, late).await, 408, "El pedido tardó demasiado.");
 }
+
+#[tokio::test]
+async fn one_draw_more_than_may_wait_is_refused_with_what_to_do() {
+    let day = Day::with_bets().await;
+    let (central, operator) = (&day.central, day.operator());
+    // In a minute; one draw is open already.
+    let closes_at = "2024-08-21T22:12:15Z";
+    for name in 2..=256 {
+        let draw = json!({ "name": name.to_string(), "closes_at": closes_at });
+        day.post("/api/v1/draws", &draw).await;
+    }
+    let refused = central.post(operator, "/api/v1/draws", &json!({ "name": "otra" })).await;
+    refused.is_problem(409, "limit-reached");
+    assert!(refused.body.contains("256 draws are not made yet"), "{refused:?}");
+    let form = "name=otra&agencies=1-2&number_min=0&number_max=9";
+    let refused = filled(central, operator, "/draws", form).await;
+    is_spanish(&refused, 409, "Ya hay 256 sorteos sin hacer, y no puede haber más;");
+
+    // One that was never opened comes to its end, too.
+    central.clock.advance(24 * 60 * 60 * 1000);
+    let page = look(central.port, operator, "/draws/256").await;
+    is_spanish(&page, 200, "No se abrió a tiempo y ya no se puede abrir.");
+    let closed = filled(central, operator, "/draws/256/close", "why=nadie+la+abrió").await;
+    is_spanish(&closed, 200, "nadie la abrió");
+    let number = "number=1&allow_empty=yes";
+    for who in [operator, &day.admin] {
+        assert_eq!(filled(central, who, "/draws/256/number", number).await.status, 200);
+    }
+    day.post("/api/v1/draws", &json!({ "name": "otra" })).await;
+}

@@ -160,6 +160,7 @@ macro_rules! conformance_suite {
             closing_early_or_without_agencies_needs_a_reason,
             the_clock_opens_and_closes_when_it_is_time,
             a_draw_whose_close_is_over_is_not_opened,
+            draws_that_are_not_made_are_bounded,
             who_did_not_finish_changes_nothing_after_the_close,
             a_draw_is_made_with_the_number_that_two_operators_enter,
             an_act_is_judged_when_it_is_decided,

@@ -13,6 +13,7 @@ use crate::agencies::{Agencies, AgencyId};
 use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
 use crate::draws::AgencyStanding;
 use crate::event::Event;
+use crate::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
 use crate::operated::{Closing, Operated};
 use crate::store::{
     AppendError, Appended, CloseError, DrawError, FinishError, Finished, OpenDrawError, Trace,
@@ -178,7 +179,8 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     assert_eq!(at(300, entry), Err(ActError::NotForTheClock));
 }
 
-/// One whose time passed while nobody was there stays announced.
+/// One whose time passed while nobody was there stays announced, until an operator closes it with
+/// a reason.
 pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
     let draw = subject.announce("operado", 1, schedule);
@@ -186,6 +188,39 @@ pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
         assert_eq!(subject.act_at(later(200), open), Err(ActError::Expired(later(200))));
     }
     assert_eq!(subject.status(draw).state, DrawState::Announced);
+    let close = |ms, why| subject.act_at(later(ms), signed("ana", why, Act::Close(draw)));
+    assert!(matches!(close(199, "nadie la abrió"), Err(ActError::State { .. })));
+    assert!(matches!(close(200, ""), Err(ActError::ReasonNeeded(_))));
+    assert_eq!(close(200, "nadie la abrió"), Ok(Acted::Done));
+    assert_eq!(subject.status(draw).state, DrawState::Closed);
+}
+
+/// Whoever announces in a loop is stopped, and goes on once a draw is made.
+pub fn draws_that_are_not_made_are_bounded(subject: &mut dyn Subject) {
+    let most = u32::try_from(AGENCIES_MAX).unwrap();
+    let announce = |name: String| {
+        let act = Act::Announce { terms: terms(&name, most), schedule: Schedule::default() };
+        submit(|done| subject.store().act(signed("ana", "", act), always_allowed(), AT, done))
+    };
+    let draw = subject.closed("en curso");
+    let announced: Vec<_> = (1..DRAWS_UNMADE_MAX).map(|it| announce(it.to_string())).collect();
+    for act in announced {
+        assert!(matches!(act.answer(), Ok(Acted::Announced(_))));
+    }
+    assert_eq!(announce("de más".to_owned()).answer(), Err(ActError::TooManyUnmade));
+    subject.reopen();
+    let announce = |name| {
+        let act = Act::Announce { terms: terms(name, most), schedule: Schedule::default() };
+        subject.act("ana", act)
+    };
+    assert_eq!(announce("de más"), Err(ActError::TooManyUnmade));
+    assert_eq!(announce("en curso"), Err(ActError::NameTaken));
+    for by in ["ana", "eva"] {
+        subject.enter(by, draw, 7).unwrap();
+    }
+    subject.make(draw, 7).unwrap();
+    assert!(matches!(announce("de más"), Ok(Acted::Announced(_))));
+    assert_eq!(announce("otra"), Err(ActError::TooManyUnmade));
 }
 
 /// FINISH after the close is acknowledged and counts for nothing.

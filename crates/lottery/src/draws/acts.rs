@@ -5,6 +5,7 @@ use crate::act::{Act, ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawState, Timestamp};
 use crate::event::Event;
+use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use crate::operated::Course;
 
 impl Draws {
@@ -26,8 +27,32 @@ impl Draws {
             return Err(ActError::AgencyZero);
         }
         let acted = self.outcome_of(signed, now)?;
+        // Nor this: it bounds what is added now, and what was added stays.
+        self.expect_room(&signed.act)?;
         let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
         Ok(Ruling { outcome: acted, event })
+    }
+
+    /// Whether there may be one more of what an act adds.
+    fn expect_room(&self, act: &Act) -> Result<(), ActError> {
+        match act {
+            Act::Announce { .. } if self.draws.len() >= DRAWS_MAX => Err(ActError::TooManyDraws),
+            Act::Announce { .. } => {
+                let unmade = self.draws.iter().filter(|draw| draw.waits_for_operators());
+                let room = unmade.count() < DRAWS_UNMADE_MAX;
+                if room { Ok(()) } else { Err(ActError::TooManyUnmade) }
+            }
+            Act::Register(registration) => {
+                let known = self.roster.contains_key(&registration.agency);
+                let room = known || self.roster.len() < REGISTERED_MAX;
+                if room { Ok(()) } else { Err(ActError::TooManyRegistered) }
+            }
+            Act::Open(_)
+            | Act::Close(_)
+            | Act::EnterNumber { .. }
+            | Act::Publish(_)
+            | Act::Note { .. } => Ok(()),
+        }
     }
 
     /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
@@ -40,7 +65,7 @@ impl Draws {
         }
         match act {
             Act::Announce { terms, schedule } => {
-                if self.draws.iter().any(|draw| draw.terms.name == terms.name) {
+                if self.by_name.contains_key(&terms.name) {
                     return Err(ActError::NameTaken);
                 }
                 let opens_at = schedule.opens_at.unwrap_or(now).max(now);
@@ -75,7 +100,7 @@ impl Draws {
                     course: Some(course),
                     ..Draw::open(terms.clone())
                 };
-                self.draws.push(announced);
+                self.add_draw(announced);
             }
             Act::Register(registration) => {
                 self.roster.insert(registration.agency, registration.clone());

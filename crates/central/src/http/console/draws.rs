@@ -41,6 +41,8 @@ struct Page {
     p: Frame,
     d: DrawView,
     steps: Vec<Step>,
+    /// Never opened, and it can't be any more.
+    is_expired: bool,
     missing: String,
     reason_needed: bool,
     is_empty: bool,
@@ -196,8 +198,8 @@ async fn page_with(
     let shown = |it: &Winners| WinnersView::of(it, 0, DRAW_AGENCIES_MAX, WINNERS_FIRST, l);
     let winners = winners.as_ref().map(shown);
     let operated = status.operated.as_ref();
-    let closes_at = operated.and_then(|operated| operated.schedule.closes_at);
-    let is_early = closes_at.is_some_and(|at| app.service.now() < at);
+    let over = operated.is_some_and(|operated| operated.is_expired(app.service.now()));
+    let is_early = !over && operated.is_some_and(|it| it.schedule.closes_at.is_some());
     let entered_by = operated.and_then(|operated| operated.entered_by.as_ref());
     let files = [("CSV", "bets.csv"), ("Parquet", "bets.parquet")];
     let files = files.map(|(name, file)| {
@@ -207,6 +209,7 @@ async fn page_with(
     let page = Page {
         p: Frame::of(visitor, notice),
         steps: steps(&status, l),
+        is_expired: over && status.state == DrawState::Announced,
         missing: missing(&status, &unfinished, l),
         reason_needed: is_early || !status.all_finished(),
         is_empty: status.bets == 0,

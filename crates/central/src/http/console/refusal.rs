@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use lottery::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use lottery::{ActError, ProgressError, ReadError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
@@ -250,6 +251,20 @@ fn act(error: &ActError, l: Locale) -> String {
     match error {
         ActError::UnknownDraw(draw) => unknown_draw(*draw, l),
         ActError::NameTaken => "Ya hay un sorteo con ese nombre; elija otro.".to_owned(),
+        ActError::TooManyUnmade => format!(
+            "Ya hay {} sorteos sin hacer, y no puede haber más; haga antes alguno de ellos. Uno \
+             que no se abrió a tiempo se cierra, con un motivo, pasada su hora de cierre.",
+            l.n(DRAWS_UNMADE_MAX as u64)
+        ),
+        ActError::TooManyDraws => format!(
+            "Este libro ya tiene {} sorteos, y no puede tener más; inicie una central con una \
+             carpeta nueva.",
+            l.n(DRAWS_MAX as u64)
+        ),
+        ActError::TooManyRegistered => format!(
+            "Ya hay {} agencias registradas, y no puede haber más; cambie alguna de ellas.",
+            l.n(REGISTERED_MAX as u64)
+        ),
         ActError::AgencyZero => "No hay agencia 0: las agencias se numeran desde 1.".to_owned(),
         ActError::Schedule => {
             "Un sorteo abre antes de cerrar, y cierra en el futuro; revise los horarios.".to_owned()

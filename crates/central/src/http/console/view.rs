@@ -98,7 +98,8 @@ pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
         (l.t("Sorteado", "Drawn"), drawn_at),
         (l.t("Publicado", "Published"), operated.published_at),
     ];
-    let done = times.iter().filter(|(_, at)| at.is_some()).count();
+    // One that was never opened may be closed all the same.
+    let done = times.iter().rposition(|(_, at)| at.is_some()).map_or(0, |last| last + 1);
     let steps = times.into_iter().enumerate().map(|(at, (name, time))| Step {
         name,
         class: class_of(at, done),

@@ -1,0 +1,99 @@
+//! What bounds the state, which no store shows.
+
+use super::*;
+use crate::act::{Act, ActError, Actor, Label, Reason, Schedule, Signed, always_allowed};
+use crate::limits::{AGENCIES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
+
+const AT: Timestamp = Timestamp(1_000);
+
+fn terms(name: &str, agencies: &str) -> DrawTerms {
+    let (name, numbers) = (DrawName::new(name).unwrap(), Default::default());
+    DrawTerms { name, agencies: agencies.parse().unwrap(), numbers }
+}
+
+fn signed(act: Act) -> Signed {
+    let by = Actor::Operator(Label::new("ana").unwrap());
+    Signed { by, why: Reason::default(), act }
+}
+
+fn announce(name: &str, agencies: &str) -> Signed {
+    signed(Act::Announce { terms: terms(name, agencies), schedule: Schedule::default() })
+}
+
+fn register(agency: u32, name: &str) -> Signed {
+    let (name, place) = (Label::new(name).unwrap(), Label::new("Goya").unwrap());
+    let agency = AgencyId(agency);
+    signed(Act::Register(Registration { agency, name, place, enabled: true }))
+}
+
+fn first_batch(agency: u32) -> Event {
+    Event::BatchAccepted(BatchSummary {
+        draw: DrawId(1),
+        agency: AgencyId(agency),
+        chunk: ChunkId(0),
+        bets: 1,
+        digest: ChunkDigest::of(""),
+    })
+}
+
+impl Draws {
+    fn do_now(&mut self, signed: Signed) {
+        self.apply(&Event::Acted(Box::new(signed)), AT);
+    }
+}
+
+#[test]
+fn an_agency_takes_no_memory_until_it_bets_or_finishes() {
+    let mut draws = Draws::default();
+    let all = format!("1-{AGENCIES_MAX}");
+    draws.apply(&Event::DrawOpened { draw: DrawId(1), terms: terms("a", &all) }, AT);
+    for name in ["b", "c"] {
+        draws.do_now(announce(name, &all));
+    }
+    draws.apply(&first_batch(7), AT);
+    draws.apply(&Event::AgencyFinished { draw: DrawId(1), agency: AgencyId(9) }, AT);
+    let kept = draws.draws.iter().map(|draw| draw.agencies.len()).collect::<Vec<_>>();
+    assert_eq!((kept, draws.agencies.len()), (vec![2, 0, 0], 1));
+    let standings = draws.standings(DrawId(1)).unwrap();
+    let begun = standings.iter().filter(|it| it.batches > 0 || it.finished);
+    assert_eq!(begun.map(|it| it.agency.0).collect::<Vec<_>>(), [7, 9]);
+    assert_eq!(standings.len() as u64, AGENCIES_MAX);
+    let of = |agency| draws.progress(DrawId(1), AgencyId(agency)).map(|it| it.chunks_stored);
+    assert_eq!([of(7), of(8)], [Ok(1), Ok(0)]);
+    assert!(of(u32::try_from(AGENCIES_MAX).unwrap() + 1).is_err());
+}
+
+#[test]
+fn a_ledger_has_so_many_draws_and_one_that_has_more_still_opens() {
+    let mut draws = Draws::default();
+    for at in 0..DRAWS_MAX {
+        let draw = draw_id(at);
+        draws.apply(&Event::DrawOpened { draw, terms: terms(&draw.to_string(), "1") }, AT);
+    }
+    let more = draws.decide_open(terms("more", "1"));
+    assert_eq!(more, Err(OpenDrawError::TooManyDraws));
+    assert_eq!(draws.decide_open(terms("7", "1")).map(|it| it.outcome), Ok(DrawId(7)));
+    let announced = draws.decide_act(&announce("more", "1"), always_allowed(), AT);
+    assert_eq!(announced, Err(ActError::TooManyDraws));
+    draws.do_now(announce("more", "1"));
+}
+
+#[test]
+fn a_ledger_with_more_unmade_draws_still_opens() {
+    let mut draws = Draws::default();
+    (0..=DRAWS_UNMADE_MAX).for_each(|name| draws.do_now(announce(&name.to_string(), "1")));
+    let announced = draws.decide_act(&announce("more", "1"), always_allowed(), AT);
+    assert_eq!(announced, Err(ActError::TooManyUnmade));
+}
+
+#[test]
+fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
+    let mut draws = Draws::default();
+    let most = u32::try_from(REGISTERED_MAX).unwrap();
+    (1..=most).for_each(|agency| draws.do_now(register(agency, "La Ñata")));
+    let decide = |draws: &Draws, signed| draws.decide_act(&signed, always_allowed(), AT);
+    assert_eq!(decide(&draws, register(most + 1, "Otra")), Err(ActError::TooManyRegistered));
+    assert!(decide(&draws, register(most, "Otra")).is_ok());
+    draws.do_now(register(most + 1, "Otra"));
+    assert_eq!(draws.roster().len(), REGISTERED_MAX + 1);
+}

@@ -136,13 +136,15 @@ pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
 /// See [`PAGE_ITEMS_MAX`].
 pub(crate) const PAGE_ITEMS_DEFAULT: u32 = 100;
 
-/// How long after a store without room for it the making of a draw is tried again.
+/// How long after a store without room for it the making of a draw, or an act of the clock, is
+/// tried again.
 pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
-/// How often the store is asked whether it can go on, whoever else asks it for anything.
+/// How often the store is asked whether it can go on, whoever else asks it for anything: a folder
+/// that is lost is to be noticed within two seconds.
 pub(crate) const STORE_CHECK_TIME: Duration = Duration::from_secs(1);
-/// How often the clock looks whether a draw is to be opened or closed. Bets are refused from the
-/// close on all the same.
-pub(crate) const CLOCK_TICK_TIME: Duration = Duration::from_millis(100);
+/// The longest that the clock sleeps while a draw is to be opened or closed: it may be set, and the
+/// machine may sleep. Bets are refused from the close on all the same.
+pub(crate) const CLOCK_SLEEP_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What a central grants to its agencies.
 #[derive(Clone, Debug, PartialEq, Eq)]

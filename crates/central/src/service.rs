@@ -67,6 +67,8 @@ pub struct Service {
     disabled: RwLock<BTreeSet<AgencyId>>,
     /// Held while what is known of an agency is changed: by one at a time, in the store's order.
     registering: tokio::sync::Mutex<()>,
+    /// Told after each act: the clock may have something else to do next.
+    plan_changed: tokio::sync::Notify,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
     metrics: Arc<Metrics>,
@@ -167,6 +169,7 @@ impl Service {
             draws: RwLock::new(draws),
             disabled: RwLock::new(disabled.collect()),
             registering: tokio::sync::Mutex::default(),
+            plan_changed: tokio::sync::Notify::new(),
             presence,
             failure,
             metrics: Arc::default(),

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AgencyStanding, DrawError, DrawId, DrawState,
-    DrawStatus, Judge, Label, ProgressError, ReadError, Reason, Registration, Signed, StoreFault,
-    StoredBatch, Timestamp, Trace, Winners, always_allowed,
+    DrawStatus, Judge, Label, ProgressError, ReadError, Reason, Registration, Schedule, Signed,
+    StoreFault, StoredBatch, Timestamp, Trace, Winners, always_allowed,
 };
 
 use super::draw::Draw;
 use super::{MakeDrawError, Service, ask};
-use crate::limits::CLOCK_TICK_TIME;
+use crate::limits::{CLOCK_SLEEP_TIME_MAX, DRAW_RETRY_TIME};
 
 /// What changes of an agency's registration. The rest stays as it is.
 #[derive(Clone, Debug)]
@@ -117,29 +118,44 @@ impl Service {
             }
             _ => {}
         }
+        self.plan_changed.notify_one();
         Ok(acted)
     }
 
-    /// Opens and closes draws when it is time, for as long as it is polled.
+    /// Opens and closes draws when it is time, for as long as it is polled. Sleeps until the next
+    /// time, or until an act may have changed when that is.
     pub(crate) async fn keep_time(self: &Arc<Self>) -> std::convert::Infallible {
-        let mut ticks = tokio::time::interval(CLOCK_TICK_TIME);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // Tried at every tick, and logged when the reason is another.
+        // Tried again and again, and logged when the reason is another.
         let mut failing: BTreeMap<DrawId, ActError> = BTreeMap::new();
         loop {
-            ticks.tick().await;
-            let now = self.clock.now();
+            let mut next: Option<Duration> = None;
             for draw in self.draws() {
-                let Some(act) = due(&draw, now) else { continue };
-                let signed = Signed { by: Actor::Clock, why: Reason::default(), act };
-                let Err(error) = self.act(signed, always_allowed()).await else {
-                    failing.remove(&draw.id);
-                    continue;
-                };
-                if failing.get(&draw.id) != Some(&error) {
-                    tracing::error!(action = "reloj", result = "fail", error = %error);
-                    failing.insert(draw.id, error);
+                let now = self.clock.now();
+                let Some((at, act)) = planned(&draw, now) else { continue };
+                let mut left = Duration::from_millis(at.0.saturating_sub(now.0));
+                if left.is_zero() {
+                    let signed = Signed { by: Actor::Clock, why: Reason::default(), act };
+                    let Err(error) = self.act(signed, always_allowed()).await else {
+                        failing.remove(&draw.id);
+                        continue;
+                    };
+                    if failing.get(&draw.id) != Some(&error) {
+                        tracing::error!(action = "reloj", result = "fail", error = %error);
+                        failing.insert(draw.id, error);
+                    }
+                    left = DRAW_RETRY_TIME;
                 }
+                next = Some(next.map_or(left, |next| next.min(left)));
+            }
+            let next_time = async {
+                match next {
+                    Some(next) => tokio::time::sleep(next.min(CLOCK_SLEEP_TIME_MAX)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = next_time => {}
+                () = self.plan_changed.notified() => {}
             }
         }
     }
@@ -268,17 +284,15 @@ impl Change {
     }
 }
 
-/// What the clock has to do in a draw.
-fn due(draw: &Draw, now: Timestamp) -> Option<Act> {
-    let schedule = draw.schedule?;
-    let is_over = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
+/// What the clock does next in a draw, and when.
+fn planned(draw: &Draw, now: Timestamp) -> Option<(Timestamp, Act)> {
+    let Schedule { opens_at, closes_at } = draw.schedule?;
     match draw.state() {
         // One that was never opened in its time stays as it is.
-        DrawState::Announced if is_over(schedule.opens_at) && !is_over(schedule.closes_at) => {
-            Some(Act::Open(draw.id))
-        }
-        DrawState::Open if is_over(schedule.closes_at) => Some(Act::Close(draw.id)),
-        _ => None,
+        DrawState::Announced if closes_at.is_some_and(|at| at <= now) => None,
+        DrawState::Announced => opens_at.map(|at| (at, Act::Open(draw.id))),
+        DrawState::Open => closes_at.map(|at| (at, Act::Close(draw.id))),
+        DrawState::Closed | DrawState::Drawn { .. } => None,
     }
 }
 

@@ -161,12 +161,12 @@ async fn the_clock_opens_and_closes_and_what_comes_later_is_told_the_time() {
             }
         })
     };
-    central.clock.set(at(10));
+    central.set_clock(at(10)).await;
     reached(DrawState::Open).await;
     let mut agency = central.greeted(1).await;
     agency.store(1, 0, LORCA).await;
     // From its time on it is closed, whether the clock's act is on record yet or not.
-    central.clock.set(at(20));
+    central.set_clock(at(20)).await;
     agency.bets(1, 1, LORCA).await;
     let error = agency.error().await;
     assert_eq!(error.code(), ErrorCode::DrawClosed);
@@ -184,18 +184,21 @@ async fn a_clock_that_can_not_act_tries_on_and_says_why_once() {
     let asked = || central.store.acts_asked.load(Ordering::Relaxed);
     for reason in ["no space left on device", "quota exceeded"] {
         central.store.set(Mode::Refuses(StoreFault::Full(reason.to_owned())));
-        central.clock.set(opens_at);
-        let enough = asked() + 4;
-        patiently(async {
-            while asked() < enough {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        for _ in 0..4 {
+            let enough = asked() + 1;
+            central.set_clock(opens_at).await;
+            patiently(async {
+                while asked() < enough {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
         let told = format!("action: reloj | result: fail | error: the store is full: {reason}");
         assert_eq!(log.count(&told), 1, "{:#?}", log.lines());
     }
     central.store.set(Mode::Works);
+    central.set_clock(opens_at).await;
     patiently(async {
         while state_of(&central.service, draw).await != DrawState::Open {
             tokio::task::yield_now().await;

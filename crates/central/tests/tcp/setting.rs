@@ -66,11 +66,8 @@ pub(crate) struct Running {
 /// A clock that goes on only when a test says so.
 pub(crate) struct HeldClock(AtomicU64);
 
-impl HeldClock {
-    pub(crate) fn set(&self, at: Timestamp) {
-        self.0.store(at.0, Ordering::Relaxed);
-    }
-}
+/// The longest that the central takes to find that its clock was set.
+const CLOCK_SLEEP_TIME_MAX: Duration = Duration::from_secs(1);
 
 impl Clock for HeldClock {
     fn now(&self) -> Timestamp {
@@ -156,6 +153,14 @@ async fn listen(draw: Option<&str>) -> (Listening, u16) {
 }
 
 impl Running {
+    /// Sets the clock, and lets the central find out.
+    pub(crate) async fn set_clock(&self, at: Timestamp) {
+        self.clock.0.store(at.0, Ordering::Relaxed);
+        tokio::time::pause();
+        tokio::time::advance(CLOCK_SLEEP_TIME_MAX).await;
+        tokio::time::resume();
+    }
+
     pub(crate) async fn connect(&self) -> Client {
         Client::connect(self.port).await
     }

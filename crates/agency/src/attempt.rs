@@ -378,6 +378,7 @@ fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::ChunkConflict
         | ErrorCode::WinnersTooMany
         | ErrorCode::NotOpenYet
+        | ErrorCode::TooManyBatches
         // From a newer central, whose reason says more than this version knows.
         | ErrorCode::Unknown(_) => Verdict::GiveUp,
     }

@@ -411,6 +411,7 @@ fn describe_refusal(
     let remedy = match code {
         ErrorCode::NoOpenDraw => "; --draw NAME says which one is meant",
         ErrorCode::NotOpenYet => "; --wait waits for its opening",
+        ErrorCode::TooManyBatches => "; ask the lottery's operators what becomes of the rest",
         _ => "",
     };
     format!("the central refused{what}: {why}{bets}{remedy}")

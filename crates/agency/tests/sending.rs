@@ -247,6 +247,7 @@ async fn a_refusal_for_good_ends_the_run_and_one_for_now_does_not() {
         (ErrorCode::UnknownAgency, true),
         (ErrorCode::NoOpenDraw, true),
         (ErrorCode::NotOpenYet, true),
+        (ErrorCode::TooManyBatches, true),
         (ErrorCode::UnknownDraw, true),
         (ErrorCode::UnsupportedVersion, true),
         (ErrorCode::Unknown(999), true),

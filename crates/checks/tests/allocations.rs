@@ -1,10 +1,14 @@
 //! What a batch takes from the allocator on its way through the central: two allocations for what
-//! is kept of it, whatever its bets, and none for its bytes while the connection is busy.
+//! is kept of it, whatever its bets, and none for its bytes while the connection is busy. And what
+//! the rules keep of it.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 use allocation_counter::measure;
-use lottery::{AgencyId, Bet, Bets, ChunkId, DrawId, NumberRange, StoredBatch};
+use lottery::{
+    Agencies, AgencyId, Batch, BatchSummary, Bet, Bets, ChunkId, DrawId, DrawName, DrawTerms,
+    Draws, Event, NumberRange, StoredBatch, Timestamp,
+};
 use wire::{AgencyMessage, BetsFrame, CentralMessage, CentralSession, SessionLimits};
 
 /// Bets of all lengths: as in the field, with accents, with zeros to be left out, the shortest.
@@ -136,5 +140,36 @@ fn the_bytes_of_the_batches_of_a_busy_connection_take_nothing() {
         };
         turns();
         assert_eq!(allocations(turns), 0, "{count} times {kind}");
+    }
+}
+
+/// What the rules keep of a batch that waits behind a gap: its digest, and a few bytes more.
+#[test]
+fn a_batch_behind_a_gap_takes_few_bytes_whatever_the_order() {
+    const BATCHES: u32 = 65_536;
+    let orders: [fn(u32) -> u32; 4] = [
+        |at| 1 + 2 * at,
+        |at| 2 * (BATCHES - at),
+        |at| 1 + at.reverse_bits(),
+        |at| 1 + at.wrapping_mul(0x9e37_79b1) % u32::MAX,
+    ];
+    for (at, order) in orders.into_iter().enumerate() {
+        let mut draws = Draws::default();
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Agencies::first(1).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        let (draw, then) = (DrawId(1), Timestamp(0));
+        draws.apply(&Event::DrawOpened { draw, terms }, then);
+        let taken = measure(|| {
+            for chunk in (0..BATCHES).map(order) {
+                let (agency, chunk) = (AgencyId(1), ChunkId(chunk));
+                let batch = Batch { draw, agency, chunk, bets: Bets::none() };
+                draws.apply(&Event::BatchAccepted(BatchSummary::of(&batch)), then);
+            }
+        });
+        let of_each = taken.bytes_current / i64::from(BATCHES);
+        assert!(of_each <= 44, "order {at}: {of_each} bytes");
     }
 }

@@ -8,18 +8,21 @@
 //!
 //! What operators do is decided in [`acts`].
 //!
-//! Deliberately absent: the bets. The state holds what decisions need, some 40 bytes a batch.
+//! Deliberately absent: the bets. The state holds what decisions need: 16 bytes a batch, 40 behind
+//! a gap, and some room to grow.
 
 mod acts;
+mod ahead;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use self::ahead::Ahead;
 use crate::act::{Acted, Registration};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bets::{ChunkDigest, PrefixDigest};
 use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp};
 use crate::event::{BatchSummary, Event};
-use crate::limits::DRAWS_MAX;
+use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::operated::{Course, Standing};
 use crate::planted::{Bug, planted};
 use crate::store::{
@@ -92,7 +95,7 @@ struct Agency {
     /// The contents of the chunks from 0 on without a gap.
     contiguous: Vec<Fingerprint>,
     /// The chunks behind a gap.
-    ahead: BTreeMap<u32, BatchSummary>,
+    ahead: Ahead,
     prefix_digest: PrefixDigest,
     prefix_bets: u64,
     bets: u64,
@@ -156,6 +159,9 @@ impl Draws {
         }
         if agency.finished {
             return Err(AppendError::AgencyFinished(batch.agency));
+        }
+        if agency.batches() >= AGENCY_BATCHES_MAX {
+            return Err(AppendError::TooManyBatches(batch.agency));
         }
         let range = draw.terms.numbers;
         if !batch.bets.numbers().iter().all(|&number| range.contains(number)) {
@@ -452,7 +458,7 @@ impl Agency {
     const fn new() -> Self {
         Self {
             contiguous: Vec::new(),
-            ahead: BTreeMap::new(),
+            ahead: Ahead::new(),
             prefix_digest: PrefixDigest::EMPTY,
             prefix_bets: 0,
             bets: 0,
@@ -471,28 +477,37 @@ impl Agency {
         let at = usize::try_from(chunk.0).ok()?;
         match self.contiguous.get(at) {
             Some(stored) => Some(*stored),
-            None => self.ahead.get(&chunk.0).map(|batch| fingerprint(&batch.digest)),
+            None => self.ahead.get(chunk.0).map(|batch| fingerprint(&batch.digest)),
         }
     }
 
     fn standing(&self, agency: AgencyId) -> AgencyStanding {
-        let batches = (self.contiguous.len() + self.ahead.len()) as u64;
+        let batches = self.batches() as u64;
         AgencyStanding { agency, batches, bets: self.bets, finished: self.finished }
+    }
+
+    fn batches(&self) -> usize {
+        self.contiguous.len() + self.ahead.len()
     }
 
     fn add(&mut self, batch: BatchSummary) {
         self.bets += u64::from(batch.bets);
-        self.ahead.insert(batch.chunk.0, batch);
-        while let Some(next) = self.ahead.first_entry() {
-            if u64::from(*next.key()) != self.contiguous.len() as u64 {
-                break;
-            }
-            let batch = next.remove();
-            self.contiguous.push(fingerprint(&batch.digest));
-            self.prefix_digest = self.prefix_digest.then(&batch.digest);
-            self.prefix_bets += u64::from(batch.bets);
-            self.prefix_bets += u64::from(planted(Bug::BetsMiscounted));
+        if batch.chunk.0 as usize != self.contiguous.len() {
+            self.ahead.insert(&batch);
+            return;
         }
+        self.extend(&batch.digest, batch.bets);
+        while let Some(next) = self.ahead.take_first(self.contiguous.len()) {
+            self.extend(&next.digest, next.bets);
+        }
+    }
+
+    /// Adds the chunk behind the contiguous ones.
+    fn extend(&mut self, digest: &ChunkDigest, bets: u32) {
+        self.contiguous.push(fingerprint(digest));
+        self.prefix_digest = self.prefix_digest.then(digest);
+        self.prefix_bets += u64::from(bets);
+        self.prefix_bets += u64::from(planted(Bug::BetsMiscounted));
     }
 }
 

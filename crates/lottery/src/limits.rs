@@ -14,6 +14,9 @@ pub const REASON_LEN_MAX: usize = 500;
 pub const AGENCIES_MAX: u64 = 100_000;
 /// Most contiguous ranges a set of agencies may be made of.
 pub const AGENCY_RANGES_MAX: usize = 1024;
+/// Most batches of one agency in one draw: with the field's 93 bets in each, 93 million bets. The
+/// rules keep some bytes of each, empty ones too, so that a repeat is known.
+pub const AGENCY_BATCHES_MAX: usize = 1_000_000;
 /// Most draws of operators that are not made yet: announced, open or closed. Far above what a
 /// lottery has at once; who announces in a loop stops here, since it takes two people to make one.
 pub const DRAWS_UNMADE_MAX: usize = 256;

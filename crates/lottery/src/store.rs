@@ -24,7 +24,7 @@ use crate::bets::{Bets, bets_in};
 use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
 use crate::draws::{AgencyProgress, AgencyStanding};
 use crate::event::Event;
-use crate::limits::DRAWS_MAX;
+use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::winners::Winners;
 
 /// What a store runs, once, with the outcome of a call.
@@ -271,6 +271,12 @@ pub enum AppendError {
     /// The agency said before that it had no more bets.
     #[error("agency {0} has finished and can't send more bets to this draw")]
     AgencyFinished(AgencyId),
+    /// More than [`AGENCY_BATCHES_MAX`].
+    #[error(
+        "agency {0} has {AGENCY_BATCHES_MAX} batches in this draw, which is the most; they take \
+         part once it says FINISH, and with more bets in each it needs fewer"
+    )]
+    TooManyBatches(AgencyId),
     /// The draw takes no more bets; since when, if that is on record.
     #[error("the draw is closed and takes no more bets{}", since(.0))]
     DrawClosed(Option<Timestamp>),

@@ -94,6 +94,8 @@ codes! {
         20 ShuttingDown "the central is shutting down",
         /// The draw was announced and takes no bets yet.
         21 NotOpenYet "the draw is not open yet",
+        /// As many batches of the agency are stored in the draw as may be.
+        22 TooManyBatches "the agency has as many batches in this draw as it may",
     }
 }
 
@@ -146,6 +148,7 @@ mod tests {
             E::StorageFull,
             E::ShuttingDown,
             E::NotOpenYet,
+            E::TooManyBatches,
         ];
         assert_eq!(E::ALL, frozen);
         for (number, code) in (1..).zip(frozen) {

@@ -192,6 +192,7 @@ impl Refusal {
             Self::Append(AppendError::ChunkConflict(_)) => ErrorCode::ChunkConflict,
             Self::Append(AppendError::AgencyFinished(_)) => ErrorCode::AgencyFinished,
             Self::Append(AppendError::DrawClosed(_)) => ErrorCode::DrawClosed,
+            Self::Append(AppendError::TooManyBatches(_)) => ErrorCode::TooManyBatches,
             Self::Append(AppendError::NotOpened)
             | Self::Finish(FinishError::NotOpened)
             | Self::NoDraw(NoDraw::NotOpenYet { .. }) => ErrorCode::NotOpenYet,
@@ -327,6 +328,14 @@ mod tests {
         let batch = batch(b"\xff|B&x");
         assert_eq!(batch.count, 2);
         assert_eq!(batch.bets.unwrap_err().code(), ErrorCode::NotUtf8);
+    }
+
+    #[test]
+    fn a_batch_too_many_is_refused_by_itself_with_what_to_do() {
+        let refusal = Refusal::from(AppendError::TooManyBatches(AgencyId(3)));
+        let message = refusal.message(Some(ChunkId(7)));
+        assert_eq!((message.code(), message.chunk()), (ErrorCode::TooManyBatches, Some(7)));
+        assert!(message.reason().starts_with("agency 3 has 1000000 batches"));
     }
 
     #[test]

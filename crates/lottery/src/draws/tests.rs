@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::act::{Act, ActError, Actor, Label, Reason, Schedule, Signed, always_allowed};
-use crate::limits::{AGENCIES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
+use crate::bets::Bets;
+use crate::limits::{
+    AGENCIES_MAX, AGENCY_BATCHES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
+};
 
 const AT: Timestamp = Timestamp(1_000);
 
@@ -96,4 +99,35 @@ fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
     assert!(decide(&draws, register(most, "Otra")).is_ok());
     draws.do_now(register(most + 1, "Otra"));
     assert_eq!(draws.roster().len(), REGISTERED_MAX + 1);
+}
+
+#[test]
+fn an_agency_has_so_many_batches_and_a_ledger_with_more_still_opens() {
+    let mut draws = Draws::default();
+    draws.apply(&Event::DrawOpened { draw: DrawId(1), terms: terms("a", "1-2") }, AT);
+    let most = u32::try_from(AGENCY_BATCHES_MAX).unwrap();
+    let agency = draws.draws[0].agency_mut(AgencyId(1));
+    agency.contiguous = vec![fingerprint(&ChunkDigest::of("")); AGENCY_BATCHES_MAX - 1];
+    let batch = |agency, chunk| Batch {
+        draw: DrawId(1),
+        agency: AgencyId(agency),
+        chunk: ChunkId(chunk),
+        bets: Bets::none(),
+    };
+    let append = |draws: &mut Draws, batch: Batch| {
+        let ruling = draws.decide_append(&batch, AT)?;
+        ruling.event.iter().for_each(|event| draws.apply(event, AT));
+        Ok(ruling.outcome)
+    };
+    assert_eq!(append(&mut draws, batch(1, most + 7)), Ok(Appended::New));
+    let refused = Err(AppendError::TooManyBatches(AgencyId(1)));
+    for chunk in [most - 1, most + 8] {
+        assert_eq!(append(&mut draws, batch(1, chunk)), refused);
+    }
+    for chunk in [0, most + 7] {
+        assert_eq!(append(&mut draws, batch(1, chunk)), Ok(Appended::Repeated));
+    }
+    assert_eq!(append(&mut draws, batch(2, most)), Ok(Appended::New));
+    draws.apply(&Event::BatchAccepted(BatchSummary::of(&batch(1, most))), AT);
+    assert!(draws.decide_finish(DrawId(1), AgencyId(1)).is_ok());
 }

@@ -1,0 +1,140 @@
+//! The batches of an agency that lie behind a gap.
+//!
+//! They come in any order and with any gaps, so each is kept by itself, in pages in the order of
+//! their ids. A page grows by a few places at a time and is halved when it is full: whatever the
+//! order, few places are unused, and few batches are moved for a new one.
+
+use std::collections::VecDeque;
+
+use crate::bets::ChunkDigest;
+use crate::event::BatchSummary;
+
+/// Most batches of a page: some 10 KiB.
+const PAGE_LEN_MAX: usize = 256;
+/// The places that a full page grows by.
+const PAGE_GROWTH: usize = 16;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    /// None is empty.
+    pages: VecDeque<VecDeque<Waiting>>,
+    len: usize,
+}
+
+/// A batch, for when the gap before it is closed.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    chunk: u32,
+    pub(super) bets: u32,
+    pub(super) digest: ChunkDigest,
+}
+
+impl Ahead {
+    pub(super) const fn new() -> Self {
+        Self { pages: VecDeque::new(), len: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, chunk: u32) -> Option<&Waiting> {
+        let page = self.pages.get(self.pages_before(chunk))?;
+        let place = page.binary_search_by_key(&chunk, |it| it.chunk).ok()?;
+        page.get(place)
+    }
+
+    /// Adds a batch that is not there.
+    pub(super) fn insert(&mut self, batch: &BatchSummary) {
+        let BatchSummary { chunk, bets, digest, .. } = *batch;
+        let waiting = Waiting { chunk: chunk.0, bets, digest };
+        self.len += 1;
+        // Behind all others it goes to the end of the last page.
+        let mut at = self.pages_before(chunk.0).min(self.pages.len().saturating_sub(1));
+        if self.pages.is_empty() {
+            self.pages.push_back(VecDeque::new());
+        }
+        if self.pages[at].len() == PAGE_LEN_MAX {
+            let behind = self.pages[at].split_off(PAGE_LEN_MAX / 2);
+            self.pages[at].shrink_to_fit();
+            self.pages.insert(at + 1, behind);
+            at += usize::from(self.pages[at + 1][0].chunk < chunk.0);
+        }
+        let page = &mut self.pages[at];
+        if page.len() == page.capacity() {
+            page.reserve_exact(PAGE_GROWTH);
+        }
+        let place = page.partition_point(|it| it.chunk < chunk.0);
+        page.insert(place, waiting);
+    }
+
+    /// Takes the first batch, if it is this one.
+    pub(super) fn take_first(&mut self, chunk: usize) -> Option<Waiting> {
+        let page = self.pages.front_mut()?;
+        if page[0].chunk as usize != chunk {
+            return None;
+        }
+        let first = page.pop_front();
+        if page.is_empty() {
+            self.pages.pop_front();
+        }
+        self.len -= 1;
+        first
+    }
+
+    /// How many pages hold only batches before this one.
+    fn pages_before(&self, chunk: u32) -> usize {
+        self.pages.partition_point(|page| page[page.len() - 1].chunk < chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::agencies::AgencyId;
+    use crate::draw::DrawId;
+    use crate::store::ChunkId;
+
+    fn batch(chunk: u32) -> BatchSummary {
+        let digest = ChunkDigest::of(&chunk.to_string());
+        let (draw, agency, chunk) = (DrawId(1), AgencyId(1), ChunkId(chunk));
+        BatchSummary { draw, agency, chunk, bets: chunk.0 % 7, digest }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_each_is_found_and_they_leave_in_theirs(
+            few in vec(any::<u32>(), 0..50),
+            near in vec(0..2_000_u32, 0..1_500),
+            descending in any::<bool>(),
+        ) {
+            let mut chunks = [few, near].concat();
+            if descending {
+                chunks.sort_unstable_by(|one, other| other.cmp(one));
+            }
+            let (mut ahead, mut expected) = (Ahead::new(), BTreeMap::new());
+            for &chunk in &chunks {
+                prop_assert_eq!(ahead.get(chunk).is_some(), expected.contains_key(&chunk));
+                if expected.insert(chunk, batch(chunk)).is_none() {
+                    ahead.insert(&batch(chunk));
+                }
+            }
+            prop_assert_eq!(ahead.len(), expected.len());
+            let unused = ahead.pages.iter().map(|page| page.capacity() - page.len());
+            prop_assert!(unused.max() <= Some(PAGE_GROWTH));
+            for (chunk, batch) in expected {
+                prop_assert_eq!(ahead.get(chunk).map(|it| it.digest), Some(batch.digest));
+                prop_assert!(ahead.take_first(chunk as usize + 1).is_none());
+                let first = ahead.take_first(chunk as usize).unwrap();
+                prop_assert_eq!((first.bets, first.digest), (batch.bets, batch.digest));
+            }
+            prop_assert!(ahead.len() == 0 && ahead.pages.is_empty());
+        }
+    }
+}

@@ -3,18 +3,16 @@
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Lets this process have as many as the system allows, up to `wanted`; gives how many it may have.
-pub(crate) fn allow(wanted: u64) -> u64 {
+pub(crate) fn allow(wanted: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
-    let current = limit.current.unwrap_or(u64::MAX);
+    let may = |most: Option<u64>| most.and_then(|most| most.try_into().ok()).unwrap_or(usize::MAX);
+    let current = may(limit.current);
     if current >= wanted {
         return current;
     }
-    limit.current = Some(wanted.min(most));
-    match setrlimit(Resource::Nofile, limit) {
-        Ok(()) => wanted.min(most),
-        Err(_) => current,
-    }
+    let raised = wanted.min(may(limit.maximum));
+    limit.current = Some(raised as u64);
+    if setrlimit(Resource::Nofile, limit).is_ok() { raised } else { current }
 }
 
 #[cfg(test)]

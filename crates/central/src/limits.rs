@@ -203,6 +203,30 @@ pub struct HttpLimits {
     pub export_wait_max: Duration,
 }
 
+impl HttpLimits {
+    /// These, with no more connections than so many; requests, boards and clients keep their part
+    /// of them.
+    #[must_use]
+    pub fn with_connections_max(self, connections_max: usize) -> Self {
+        let connections_max = connections_max.min(self.connections_max);
+        let part = |limit| in_proportion(limit, (connections_max, self.connections_max));
+        Self {
+            connections_max,
+            requests_max: part(self.requests_max),
+            requests_per_client_max: part(self.requests_per_client_max),
+            boards_max: part(self.boards_max),
+            boards_per_client_max: part(self.boards_per_client_max),
+            ..self
+        }
+    }
+}
+
+/// What is left of a limit when another shrinks: one at least.
+fn in_proportion(limit: usize, (now, before): (usize, usize)) -> usize {
+    let left = limit as u128 * now as u128 / before.max(1) as u128;
+    usize::try_from(left).unwrap_or(limit).max(1)
+}
+
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
@@ -252,6 +276,17 @@ impl Limits {
     /// The first limit that it can't work with.
     pub fn check(&self) -> Result<(), LimitsError> {
         self.session().map(drop)
+    }
+
+    /// These, with no more connections than so many; one address keeps its part of them.
+    #[must_use]
+    pub fn with_connections_max(self, connections_max: usize) -> Self {
+        let connections_max = connections_max.min(self.connections_max);
+        let of_address = in_proportion(
+            self.connections_per_address_max,
+            (connections_max, self.connections_max),
+        );
+        Self { connections_max, connections_per_address_max: of_address, ..self }
     }
 
     /// The limits of one connection's session.
@@ -313,6 +348,17 @@ mod tests {
     fn the_defaults_can_be_worked_with() {
         let session = Limits::default().session().unwrap();
         assert_eq!((session.frame_len_max(), session.window()), (8192, 16));
+    }
+
+    #[test]
+    fn with_fewer_connections_each_has_the_same_part_of_them() {
+        let limits = Limits::default().with_connections_max(800);
+        assert_eq!((limits.connections_max, limits.connections_per_address_max), (800, 200));
+        assert_eq!(limits.clone().with_connections_max(900), limits);
+        let http = HttpLimits::default().with_connections_max(64);
+        assert_eq!((http.connections_max, http.requests_max, http.boards_max), (64, 25, 25));
+        let least = HttpLimits::default().with_connections_max(4);
+        assert!(least.connections_max > least.requests_max + least.boards_max);
     }
 
     #[test]

@@ -44,6 +44,7 @@ impl Bound {
     /// Listens. To be called once the data folder is there.
     pub(super) fn listen(
         self,
+        limits: HttpLimits,
         groups: &Arc<Groups>,
         scrubbed: ScrubFindings,
         log_lines_dropped: Dropped,
@@ -68,7 +69,7 @@ impl Bound {
         let groups = Arc::clone(groups);
         let host = Machine { data: data.clone(), groups, scrubbed, log_lines_dropped };
         let host = Arc::new(host);
-        let options = HttpOptions { origin, proxies, data, host, limits: HttpLimits::default() };
+        let options = HttpOptions { origin, proxies, data, host, limits };
         Ok((listener, options))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use central::limits::TURNED_AWAY_MAX;
 use central::{
     Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, Options, Origin, Proxies, Zone,
@@ -49,9 +49,14 @@ SIGTERM or SIGINT ends it in order; a second one ends it at once.";
 /// The course's winning number.
 const WINNING_NUMBER_DEFAULT: u32 = 7574;
 const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
-/// File descriptors besides the connections: those of connections turned away, the ledger's, the
-/// log's, the runtime's.
-const DESCRIPTORS_SPARE: u64 = TURNED_AWAY_MAX as u64 + 100;
+/// File descriptors besides the connections: those of connections turned away, the ledger's, those
+/// of files that are looked at anew, the listeners', the log's, the runtimes'.
+const DESCRIPTORS_SPARE: usize = TURNED_AWAY_MAX + 128;
+/// With fewer connections than this the central does not start.
+const CONNECTIONS_LEAST: usize = 16;
+/// Where there are not enough for all, one connection in so many is over HTTP.
+const HTTP_PART: usize = 4;
+const RAISE_FILES: &str = "raise the limit of open files (ulimit -n, or LimitNOFILE of systemd)";
 /// After the connections are closed, what may still be running is winners being read.
 const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 
@@ -233,7 +238,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
     let (doors, data) = (settings.doors()?, settings.data()?);
-    let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
+    let (mut options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let written_at_the_end =
         logging::start_queued(format, level.unwrap_or_default(), options.zone)?;
@@ -246,8 +251,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         signals::hangups()
     });
     let hangups = hangups.context("can't take signals")?;
-    let over_http = settings.http.as_ref().map_or(0, |_| HttpLimits::default().connections_max);
-    allow_connections(options.limits.connections_max.saturating_add(over_http));
+    let http_limits;
+    (options.limits, http_limits) = allow_connections(options.limits, settings.http.is_some())?;
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
     let http = match &settings.http {
@@ -268,7 +273,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             .context("can't open the draw")?;
         let central = match http {
             Some(http) => {
-                let (listener, options) = http.listen(&groups, scrubbed, log_lines_dropped)?;
+                let (listener, options) =
+                    http.listen(http_limits, &groups, scrubbed, log_lines_dropped)?;
                 central.with_http(listener, options).context("can't start the thread of HTTP")?
             }
             None => central,
@@ -352,20 +358,44 @@ fn warn_of_others(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sees to it that there is a descriptor for every connection.
-fn allow_connections(connections_max: usize) {
-    let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX);
-    let wanted = wanted.saturating_add(DESCRIPTORS_SPARE);
+/// Sees to it that there is a descriptor for every connection: there are no more of them than the
+/// system allows, less those that the central needs besides.
+fn allow_connections(limits: Limits, http: bool) -> Result<(Limits, HttpLimits), Ending> {
+    let http_limits = HttpLimits::default();
+    let over_http = if http { http_limits.connections_max } else { 0 };
+    let wanted = limits.connections_max.saturating_add(over_http + DESCRIPTORS_SPARE);
     let allowed = descriptors::allow(wanted);
-    if allowed < wanted {
-        tracing::warn!(
-            action = "permitir_conexiones",
-            result = "fail",
-            descriptores = allowed,
-            necesarios = wanted,
-            error = "raise the limit of open files, or lower --connections-max",
-        );
+    if allowed >= wanted {
+        return Ok((limits, http_limits));
     }
+    let places = allowed.saturating_sub(DESCRIPTORS_SPARE);
+    if places < CONNECTIONS_LEAST {
+        return Err(Ending::Failed(anyhow!(
+            "only {allowed} open files are allowed, and {DESCRIPTORS_SPARE} are needed besides the \
+             connections: {RAISE_FILES}"
+        )));
+    }
+    let (agencies, over_http) = shared(places, limits.connections_max, over_http);
+    tracing::warn!(
+        action = "permitir_conexiones",
+        result = "in_progress",
+        conexiones = agencies,
+        conexiones_http = over_http,
+        descriptores = allowed,
+        necesarios = wanted,
+        error = %format_args!(
+            "fewer connections than configured are taken: {RAISE_FILES}, or lower --connections-max"
+        ),
+    );
+    let http_limits = http_limits.with_connections_max(over_http);
+    Ok((limits.with_connections_max(agencies), http_limits))
+}
+
+/// Shares places between agencies and HTTP, which gets a part of them, and what agencies leave.
+fn shared(places: usize, agencies: usize, over_http: usize) -> (usize, usize) {
+    let left = places.saturating_sub(agencies);
+    let over_http = over_http.min(left.max(places / HTTP_PART));
+    (agencies.min(places - over_http), over_http)
 }
 
 struct SystemClock;
@@ -567,4 +597,18 @@ pub(super) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
              file"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_shared_and_what_one_side_leaves_is_the_others() {
+        assert_eq!(shared(1_000, 16_000, 640), (750, 250));
+        assert_eq!(shared(1_000, 300, 640), (300, 640));
+        assert_eq!(shared(1_000, 600, 640), (600, 400));
+        assert_eq!(shared(1_000, 16_000, 0), (1_000, 0));
+        assert_eq!(shared(16, 16_000, 640), (12, 4));
+    }
 }

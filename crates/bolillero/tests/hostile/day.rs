@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -94,15 +93,6 @@ impl Day {
 pub(crate) fn old_batch(chunk: u32) -> Vec<u8> {
     let bet = format!("Ana|Paz|{}|2000-01-01|7574", "9".repeat(15));
     bets(OLD_AGENCY, chunk, &[bet.as_str(); OLD_BETS])
-}
-
-/// Lets this process have so many descriptors.
-pub(crate) fn allow_descriptors(wanted: u64) {
-    let mut limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
-    assert!(most >= wanted, "the hard limit of open files is {most}; {wanted} are needed");
-    limit.current = Some(limit.current.unwrap_or(u64::MAX).max(wanted));
-    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 fn make_old_draw(data: &Path) {

@@ -14,8 +14,8 @@ mod probes;
 mod support;
 
 use attacks::{Attack, Kind};
-use day::{AGENCIES, Day, allow_descriptors};
-use support::{Process, agency, exported_draw, str};
+use day::{AGENCIES, Day};
+use support::{Process, agency, allow_descriptors, exported_draw, str};
 
 /// Small batches, one at a time, so that there is time to be attacked.
 const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];

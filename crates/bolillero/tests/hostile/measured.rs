@@ -13,8 +13,9 @@ use std::slice;
 use std::time::Duration;
 
 use crate::attacks::{Attack, Kind};
-use crate::day::{AGENCIES, Day, allow_descriptors};
+use crate::day::{AGENCIES, Day};
 use crate::probes::{Probes, percentile};
+use crate::support::allow_descriptors;
 use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
 
 /// Agencies that measure, behind the five.

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
 /// Longer than anything takes: what never comes fails the test instead of holding it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -85,7 +85,21 @@ pub struct Ended {
 impl Process {
     pub fn start(args: &[&str]) -> Self {
         let mut command = bolillero();
-        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args);
+        Self::of(command)
+    }
+
+    /// Starts it within a limit, as `ulimit` takes it.
+    pub fn start_within(limit: &str, args: &[&str]) -> Self {
+        let program = env!("CARGO_BIN_EXE_bolillero");
+        let mut command = Command::new("sh");
+        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, program]).args(args).stdin(Stdio::null());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -187,11 +201,24 @@ impl Central {
     pub fn start(data: &Path, listen: &str, more: &[&str]) -> Self {
         let mut args = vec!["serve", "--listen", listen, "--data", str(data)];
         args.extend(more);
-        let mut process = Process::start(&args);
+        Self::listening(Process::start(&args))
+    }
+
+    /// Waits until one listens.
+    pub fn listening(mut process: Process) -> Self {
         let line = process.wait_for("action: escuchar | result: success");
         let address = line.split("direccion: ").nth(1).unwrap().to_owned();
         Self { process, address }
     }
+}
+
+/// Lets this process have so many descriptors.
+pub fn allow_descriptors(wanted: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    assert!(most >= wanted, "the hard limit of open files is {most}; {wanted} are needed");
+    limit.current = Some(limit.current.unwrap_or(u64::MAX).max(wanted));
+    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 /// An address that nobody listens on now, to be used again after a restart.

@@ -15,7 +15,7 @@ use crate::descriptors;
 pub(super) const IDLE: u32 = 10_000;
 pub(super) const BUSY: u32 = 100;
 /// Descriptors besides the connections.
-const DESCRIPTORS_SPARE: u64 = 100;
+const DESCRIPTORS_SPARE: usize = 100;
 /// All come from one address here.
 pub(super) const OPTIONS: [&str; 2] = ["--connections-per-address-max", "15000"];
 
@@ -81,7 +81,7 @@ pub(super) async fn open<T>(
 }
 
 pub(super) fn allow_descriptors() -> anyhow::Result<()> {
-    let needed = u64::from(IDLE + BUSY) + DESCRIPTORS_SPARE;
+    let needed = (IDLE + BUSY) as usize + DESCRIPTORS_SPARE;
     let allowed = descriptors::allow(needed);
     ensure!(
         allowed >= needed,

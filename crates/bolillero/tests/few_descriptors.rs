@@ -10,17 +10,20 @@ use support::http::Http;
 use support::raw::{Raw, ack, bets, finish, get_winners, hello};
 use support::{Central, Process, allow_descriptors, str};
 
-const ALLOWED: u32 = 1024;
+const ALLOWED: &str = "-n 512";
 /// To agencies, and over HTTP: more than are taken.
 const SILENT: usize = 1_100;
 const SILENT_OVER_HTTP: usize = 300;
-/// Eleven fill a segment, each of which the ledger has open while it is written.
-const BATCHES: u32 = 600;
+/// Eleven fill a segment: there are more segments than half of the files that are allowed.
+const BATCHES: u32 = 3_300;
+const WINDOW: u32 = 15;
 const BUSY: u16 = 16;
 
 /// About 8,000 bytes.
 fn batch(chunk: u32) -> Vec<u8> {
-    let bet = |at: u32| format!("Ana|Paz|{}|2000-01-01|7", 1_000_000 + 1_000 * chunk + at);
+    let number = |at| if at == 0 { 7 } else { 8 };
+    let document = |at| 1_000_000 + 1_000 * chunk + at;
+    let bet = |at| format!("Ana|Paz|{}|2000-01-01|{}", document(at), number(at));
     let texts: Vec<_> = (0..270).map(bet).collect();
     bets(1, chunk, &texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
@@ -29,15 +32,23 @@ fn silent(address: &str, count: usize) -> Vec<TcpStream> {
     (0..count).map(|_| TcpStream::connect(address).unwrap()).collect()
 }
 
+/// How many, in all parts of the answer.
+fn winners_told(agency: &mut Raw) -> usize {
+    let part = agency.payload(21);
+    let told = part[1..].split(|byte| *byte == b',').count();
+    if part[0] == 1 { told } else { told + winners_told(agency) }
+}
+
 #[test]
-fn connections_leave_the_ledger_the_files_it_needs() {
+fn connections_leave_the_ledger_the_files_it_needs_and_segments_take_none() {
     allow_descriptors(2_000);
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = ["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--agencies", "1"];
-    let more = ["--segment-len", "98304", "--data", str(&data)];
-    let process = Process::start_within(&format!("-n {ALLOWED}"), &[&serve[..], &more].concat());
-    let mut central = Central::listening(process);
+    let more = ["--winning-number", "7", "--segment-len", "98304", "--data", str(&data)];
+    let start =
+        || Central::listening(Process::start_within(ALLOWED, &[&serve[..], &more].concat()));
+    let mut central = start();
     let told = central.process.log.iter().find(|line| line.contains("permitir_conexiones"));
     assert!(told.is_some_and(|line| line.contains("raise the limit of open files")), "{told:?}");
     let http = Http::of(&mut central);
@@ -48,14 +59,24 @@ fn connections_leave_the_ledger_the_files_it_needs() {
     let _over_http = silent(&http.address, SILENT_OVER_HTTP);
     // Whoever came before has been taken or turned away.
     Raw::connect(&central.address).refused(BUSY);
-    for chunk in 0..BATCHES {
-        agency.send(&batch(chunk)).expect(&ack(chunk));
+    for first in (0..BATCHES).step_by(WINDOW as usize) {
+        for chunk in first..first + WINDOW {
+            agency.send(&batch(chunk));
+        }
+        for chunk in first..first + WINDOW {
+            agency.expect(&ack(chunk));
+        }
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(http.ask("GET", path, "").status, 200, "{path}");
     }
-    agency.send(&finish(1)).expect(&finish(1)).send(&get_winners(1)).payload(21);
+    agency.send(&finish(1)).expect(&finish(1)).send(&get_winners(1));
+    assert_eq!(winners_told(&mut agency), BATCHES as usize);
     assert_eq!(central.process.terminate().code, Some(0));
+
+    assert_eq!(start().process.terminate().code, Some(0));
+    let checked = Process::start_within(ALLOWED, &["check", "--data", str(&data)]).ended();
+    assert_eq!(checked.code, Some(0), "{:?}", checked.log);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use lottery::DrawStatus;
 use crate::disk::{Claim, Disk, Folder};
 use crate::error::Fault;
 use crate::ledger::take;
-use crate::pass::{Content, Entry, IndexState, Pass, Reads, segments_in};
+use crate::pass::{Content, Entry, IndexState, Pass, Reads, opened, segments_in};
 use crate::record::Chain;
 use crate::segment::{self, Tail};
 
@@ -105,7 +105,8 @@ impl Archive {
         let segments = used.len() as u64;
         let mut pass = Pass::new(reads);
         let (mut torn_bytes, mut indexes_missing) = (0, 0);
-        for (file, header) in used {
+        for header in used {
+            let file = opened(&*self.disk, header.number, Claim::Read)?;
             match pass.judge(file, header, header.number == segments, &mut visit)?.what {
                 Content::Full { index, .. } => {
                     indexes_missing += u64::from(index != IndexState::Sound);

@@ -3,6 +3,7 @@
 //! Everything the ledger reads or writes goes through [`Disk`] and [`DiskFile`], so that a
 //! simulated disk can stand in for the real one and lose, tear or flip what a real one might.
 
+mod at_rest;
 mod folder;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated;
@@ -133,6 +134,10 @@ pub trait DiskFile: Send + Sync {
     /// Of the underlying system. What is on disk then is unknown: the caller must not go on
     /// writing.
     fn sync(&self) -> io::Result<()>;
+
+    /// Says that nothing more will be written to the file: it needs not be open, nor locked, until
+    /// it is read.
+    fn rest(&self) {}
 
     /// Finds whether the file's name still leads to it.
     ///

@@ -22,6 +22,8 @@ pub const GROUP_LEN_MAX: usize = 4 << 20;
 pub const GROUP_REQUESTS_MAX: usize = 4096;
 /// Default number of segments kept ready ahead of the one being written.
 pub const SPARES_DEFAULT: usize = 2;
+/// Most sealed segments that are kept open, for who reads them: two gigabytes of long ones.
+pub const FILES_AT_REST_MAX: usize = 32;
 /// How much of a new segment is zeroed in one write, or of an unused one read at once.
 pub const ZERO_STEP_LEN: usize = 1 << 20;
 /// A writer that has not written for so long pauses: segments are zeroed then.

@@ -91,15 +91,12 @@ pub(crate) struct Pass {
     sealed_before: Option<String>,
 }
 
-/// The files of a folder that are segments in use, in order.
-pub(crate) fn segments_in(
-    disk: &dyn Disk,
-    claim: Claim,
-) -> Result<Vec<(Box<dyn DiskFile>, SegmentHeader)>, Fault> {
+/// The segments in use of a folder, in order. None stays open: there may be any number.
+pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHeader>, Fault> {
     let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
     numbers.sort_unstable();
-    let mut used: Vec<(Box<dyn DiskFile>, SegmentHeader)> = Vec::new();
+    let mut used = Vec::new();
     let mut unused: Option<String> = None;
     for (expected, number) in (1..).zip(&numbers) {
         let name = segment::name(*number);
@@ -107,10 +104,9 @@ pub(crate) fn segments_in(
             let missing = Damage::new(&segment::name(expected), 0, "the file is missing");
             return Err(Fault::Damage(missing));
         }
-        let file = uninterrupted(|| disk.open(&name, claim))
-            .map_err(|error| Fault::opening(&name, error))?;
+        let file = opened(disk, *number, claim)?;
         match (SegmentHeader::read(&*file, *number)?, &unused) {
-            (Some(header), None) => used.push((file, header)),
+            (Some(header), None) => used.push(header),
             (Some(_), Some(empty)) => {
                 let what = format!("the segment is empty, though {name} follows");
                 return Err(Fault::Damage(Damage::new(empty, 0, what)));
@@ -120,6 +116,16 @@ pub(crate) fn segments_in(
         }
     }
     Ok(used)
+}
+
+/// The file of a segment.
+pub(crate) fn opened(
+    disk: &dyn Disk,
+    number: u64,
+    claim: Claim,
+) -> Result<Box<dyn DiskFile>, Fault> {
+    let name = segment::name(number);
+    uninterrupted(|| disk.open(&name, claim)).map_err(|error| Fault::opening(&name, error))
 }
 
 impl Pass {

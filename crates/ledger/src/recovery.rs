@@ -17,7 +17,7 @@ use crate::contents::Contents;
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
-use crate::pass::{Content, IndexState, Judged, Pass, Reads, segments_in};
+use crate::pass::{Content, IndexState, Judged, Pass, Reads, opened, segments_in};
 use crate::record::Chain;
 use crate::segment::{self, Image, Tail};
 use crate::segments::{Segment, Segments};
@@ -61,7 +61,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
         report: Report { segments: last, ..Report::default() },
         unsealed: None,
     };
-    for (file, header) in used {
+    for header in used {
+        let file = opened(disk, header.number, Claim::Write)?;
         let judged =
             pass.judge(file, header, header.number == last, &mut |_| Ok::<_, Fault>(()))?;
         recovered.take(judged)?;

@@ -61,6 +61,7 @@ impl Segment {
         header: SegmentHeader,
         index: Box<Index>,
     ) -> Self {
+        file.rest();
         let end = AtomicU64::new(index.records_end.into());
         let (index, contents) = (OnceLock::from(index), Mutex::default());
         Self { file, header, index, index_compared: AtomicBool::new(false), contents, end }
@@ -113,6 +114,7 @@ impl Segment {
         self.index_compared.store(true, Ordering::Release);
         self.index.get_or_init(|| index);
         *contents = Contents::default();
+        self.file.rest();
         Ok(())
     }
 

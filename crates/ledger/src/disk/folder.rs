@@ -2,7 +2,8 @@
 //!
 //! It is opened once, and everything is done relative to that descriptor: a folder that is moved
 //! or replaced while it is in use never has its files mixed with another's. What is locked is the
-//! folder itself and each open file, not a file that could be replaced by another of its name.
+//! folder itself and each file that may be written to, not one that could be replaced by another of
+//! its name.
 //!
 //! Durable writes go past the page cache (`O_DIRECT` and `O_DSYNC`: one call, measured nearly twice
 //! as fast as append and fdatasync); where the file system refuses that, they are buffered writes
@@ -13,14 +14,15 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, Stat, fallocate, flock, fstat,
+    AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, fallocate, flock, fstat,
     openat, stat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
+use super::at_rest::{AtRest, FileId};
 use super::{Claim, Disk, DiskFile};
 use crate::limits::BLOCK_LEN;
 
@@ -39,12 +41,21 @@ pub struct Folder {
     /// Where it was opened.
     path: PathBuf,
     direct: bool,
+    at_rest: Arc<AtRest>,
 }
 
 #[derive(Debug)]
 struct FolderFile {
     folder: Arc<File>,
+    at_rest: Arc<AtRest>,
     name: String,
+    id: FileId,
+    /// None at rest.
+    opened: RwLock<Option<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
     buffered: File,
     direct: Option<File>,
 }
@@ -59,7 +70,7 @@ impl Folder {
         make_folder(&path)?;
         let opened = File::from(openat(CWD, &path, FOLDER_FLAGS, Mode::empty())?);
         let direct = direct_writes_work(&opened)?;
-        Ok(Self { opened: Arc::new(opened), path, direct })
+        Ok(Self { opened: Arc::new(opened), path, direct, at_rest: Arc::default() })
     }
 
     /// The folder at `path`, which must exist; for reading only.
@@ -69,7 +80,7 @@ impl Folder {
     pub fn existing(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         let opened = File::from(openat(CWD, &path, FOLDER_FLAGS, Mode::empty())?);
-        Ok(Self { opened: Arc::new(opened), path, direct: false })
+        Ok(Self { opened: Arc::new(opened), path, direct: false, at_rest: Arc::default() })
     }
 
     /// The folder itself, for what else is kept in it: this one, whatever becomes of its path.
@@ -79,22 +90,28 @@ impl Folder {
     }
 
     fn opened_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
-        Ok(openat(&self.opened, name, flags | FILE_FLAGS, FILE_MODE)?.into())
+        opened_file(&self.opened, name, flags)
     }
 
     fn file(&self, name: &str, buffered: File, claim: Claim) -> io::Result<Box<dyn DiskFile>> {
         lock(&buffered, claim)?;
+        let id = FileId::of(&fstat(&buffered)?);
         let direct = match self.direct && claim == Claim::Write {
             true => Some(self.opened_file(name, DIRECT_FLAGS)?),
             false => None,
         };
         if let Some(direct) = &direct
-            && !is_same(&fstat(direct)?, &fstat(&buffered)?)
+            && FileId::of(&fstat(direct)?) != id
         {
             return Err(io::Error::other("another file was put in its place meanwhile"));
         }
-        let folder = Arc::clone(&self.opened);
-        Ok(Box::new(FolderFile { folder, name: name.to_owned(), buffered, direct }))
+        Ok(Box::new(FolderFile {
+            folder: Arc::clone(&self.opened),
+            at_rest: Arc::clone(&self.at_rest),
+            name: name.to_owned(),
+            id,
+            opened: RwLock::new(Some(Opened { buffered, direct })),
+        }))
     }
 }
 
@@ -147,7 +164,7 @@ impl Disk for Folder {
             ))
         };
         match stat(&self.path) {
-            Ok(found) if is_same(&found, &fstat(&self.opened)?) => Ok(()),
+            Ok(found) if FileId::of(&found) == FileId::of(&fstat(&self.opened)?) => Ok(()),
             Ok(_) => Err(lost("replaced by another")),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(lost("moved or removed")),
             // It does not say where the folder is.
@@ -161,9 +178,29 @@ impl Disk for Folder {
 }
 
 impl FolderFile {
-    /// That it still has a name: otherwise it is gone once it is closed, with what was written.
-    fn expect_name(&self) -> io::Result<()> {
-        if fstat(&self.buffered)?.st_nlink > 0 { Ok(()) } else { Err(self.lost("removed")) }
+    /// Does something with the open file.
+    fn with<T>(&self, action: impl FnOnce(&Opened) -> io::Result<T>) -> io::Result<T> {
+        match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(opened) => action(opened),
+            None => Err(io::Error::other("nothing is written to a file at rest")),
+        }
+    }
+
+    /// Reads of it, at rest too.
+    fn read<T>(&self, action: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
+        if let Some(opened) = &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
+            return action(&opened.buffered);
+        }
+        let file = self.at_rest.file(self.id, || {
+            let file = opened_file(&self.folder, &self.name, OFlags::RDONLY);
+            let file = file.map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => self.lost("moved or removed"),
+                _ => error,
+            })?;
+            let is_same = FileId::of(&fstat(&file)?) == self.id;
+            if is_same { Ok(file) } else { Err(self.lost("replaced by another file")) }
+        })?;
+        action(&file)
     }
 
     fn lost(&self, how: &str) -> io::Error {
@@ -177,46 +214,52 @@ impl FolderFile {
 
 impl DiskFile for FolderFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.buffered.metadata()?.len())
+        self.read(|file| Ok(file.metadata()?.len()))
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.buffered.read_exact_at(buffer, offset)
+        self.read(|file| file.read_exact_at(buffer, offset))
     }
 
     fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.buffered.write_at(bytes, offset)
+        self.with(|opened| opened.buffered.write_at(bytes, offset))
     }
 
     fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize> {
-        let written = match &self.direct {
-            Some(direct) => direct.write_at(blocks, offset)?,
-            None => {
-                let written = self.buffered.write_at(blocks, offset)?;
-                self.buffered.sync_data()?;
-                written
-            }
-        };
-        self.expect_name()?;
-        Ok(written)
+        self.with(|Opened { buffered, direct }| {
+            let written = match direct {
+                Some(direct) => direct.write_at(blocks, offset)?,
+                None => {
+                    let written = buffered.write_at(blocks, offset)?;
+                    buffered.sync_data()?;
+                    written
+                }
+            };
+            // Without a name it is gone once it is closed, with what was written.
+            if fstat(buffered)?.st_nlink > 0 { Ok(written) } else { Err(self.lost("removed")) }
+        })
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        match fallocate(&self.buffered, FallocateFlags::empty(), 0, len) {
+        self.with(|opened| match fallocate(&opened.buffered, FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
             // The file system can't reserve room: the length alone has to do.
-            Err(Errno::OPNOTSUPP) => self.buffered.set_len(len),
+            Err(Errno::OPNOTSUPP) => opened.buffered.set_len(len),
             Err(errno) => Err(errno.into()),
-        }
+        })
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.buffered.sync_data()
+        self.with(|opened| opened.buffered.sync_data())
+    }
+
+    fn rest(&self) {
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn check_place(&self) -> io::Result<()> {
         match statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if is_same(&found, &fstat(&self.buffered)?) => Ok(()),
+            Ok(found) if FileId::of(&found) == self.id => Ok(()),
             Ok(_) => Err(self.lost("replaced by another file")),
             Err(Errno::NOENT) => Err(self.lost("moved or removed")),
             // It does not say where the file is.
@@ -225,12 +268,12 @@ impl DiskFile for FolderFile {
     }
 }
 
-fn lost(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, what)
+fn opened_file(folder: &File, name: &str, flags: OFlags) -> io::Result<File> {
+    Ok(openat(folder, name, flags | FILE_FLAGS, FILE_MODE)?.into())
 }
 
-fn is_same(one: &Stat, other: &Stat) -> bool {
-    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+fn lost(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, what)
 }
 
 /// Locks what was opened, for as long as it is.
@@ -297,6 +340,7 @@ fn direct_writes_work(folder: &File) -> io::Result<bool> {
 mod tests {
     use super::*;
     use crate::error::Fault;
+    use crate::limits::FILES_AT_REST_MAX;
 
     #[test]
     fn a_folder_has_one_writer_or_many_readers() {
@@ -376,6 +420,44 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let refused = write(&*file).unwrap_err().to_string();
         assert!(refused.contains("a was removed while it was in use"), "{refused}");
+    }
+
+    #[test]
+    fn files_at_rest_are_read_and_take_few_descriptors() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::create(dir.path()).unwrap();
+        let open = || fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+        let of_folder = || {
+            let paths = open().filter_map(|entry| fs::read_link(entry.path()).ok());
+            paths.filter(|path| path.starts_with(dir.path())).count()
+        };
+        let before = of_folder();
+        let many = 0..u8::try_from(2 * FILES_AT_REST_MAX).unwrap();
+        let files: Vec<_> = many
+            .map(|at| {
+                let file = folder.create(&at.to_string()).unwrap();
+                file.write_at(0, &[at]).unwrap();
+                file.rest();
+                file
+            })
+            .collect();
+        assert_eq!(of_folder(), before);
+        for file in files.iter().chain(files.iter().rev()) {
+            let mut read = [0];
+            file.read_at(0, &mut read).unwrap();
+            let expected = files.iter().position(|it| std::ptr::eq(it, file)).unwrap();
+            assert_eq!((usize::from(read[0]), file.len().unwrap()), (expected, 1));
+        }
+        assert_eq!(of_folder(), before + FILES_AT_REST_MAX);
+        assert!(files[0].write_at(0, &[1]).is_err(), "nothing more is written");
+
+        // One that is not open is looked for by its name, and must be the same.
+        let path = dir.path().join("63");
+        fs::rename(&path, dir.path().join("moved")).unwrap();
+        let read = || files[63].read_at(0, &mut [0]).map_err(|error| error.to_string());
+        assert!(read().unwrap_err().contains("63 was moved or removed"));
+        fs::write(&path, "x").unwrap();
+        assert!(read().unwrap_err().contains("63 was replaced by another file"));
     }
 
     #[test]

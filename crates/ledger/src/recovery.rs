@@ -5,6 +5,9 @@
 //! last one is always read whole, and a tail that a crash left half written is cut, that is zeroed;
 //! anything else that is not as it was written is damage, and opening is refused. What was read
 //! becomes durable before anything is said of it.
+//!
+//! Invariant: nothing is written before the whole folder was judged. One that is refused is left as
+//! it was found, so that a person can look into it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -61,11 +64,16 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
         report: Report { segments: last, ..Report::default() },
         unsealed: None,
     };
+    let mut judged = Vec::new();
     for header in used {
         let file = opened(disk, header.number, Claim::Write)?;
-        let judged =
+        let segment =
             pass.judge(file, header, header.number == last, &mut |_| Ok::<_, Fault>(()))?;
-        recovered.take(judged)?;
+        judged.push(recovered.kept(segment));
+    }
+    // All is sound: from here on what a crash left is mended.
+    for segment in judged {
+        recovered.take(disk, segment)?;
     }
     // A process that was killed may have left names that are not durable.
     disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
@@ -92,20 +100,41 @@ fn remove_unused(disk: &dyn Disk, last_used: u64) -> Result<(), Fault> {
 }
 
 impl Recovered {
-    fn take(&mut self, judged: Judged) -> Result<(), Fault> {
+    /// A segment with what is kept of it until all are judged: there may be many, and memory and
+    /// descriptors for few. One that gets an index is read again then.
+    fn kept(&self, mut judged: Judged) -> Judged {
+        match &mut judged.what {
+            Content::Indexed(_) => judged.file.rest(),
+            Content::Full { contents, .. } if judged.header.number + 1 < self.report.segments => {
+                *contents = Contents::default();
+                judged.file.rest();
+            }
+            Content::Full { .. } | Content::Last { .. } => {}
+        }
+        judged
+    }
+
+    fn take(&mut self, disk: &dyn Disk, judged: Judged) -> Result<(), Fault> {
         let Judged { file, header, what } = judged;
         let segment = match what {
             Content::Indexed(index) => Segment::sealed(file, header, index),
             Content::Full { contents, end, chain, index } => {
                 self.report.indexes_damaged += u64::from(index == IndexState::Unsound);
-                let segment = Segment::new(file, header, contents, end as u64);
                 // The one before the last waits until that is known to hold something durable.
                 if header.number + 1 < self.report.segments {
+                    let file = opened(disk, header.number, Claim::Write)?;
+                    let image = Image::read(&*file, header, None)?;
+                    let (contents, end_now, chain_now) = Contents::read(&image, &mut |_| Ok(()))?;
+                    if (end_now, chain_now) != (end, chain) {
+                        return Err(image.damage(end_now, "it reads otherwise than a moment ago"));
+                    }
+                    let segment = Segment::new(file, header, contents, end as u64);
                     self.index(&segment, chain)?;
+                    segment
                 } else {
                     self.unsealed = Some(chain);
+                    Segment::new(file, header, contents, end as u64)
                 }
-                segment
             }
             Content::Last { contents, image, last_group, last_record, tail } => {
                 self.take_last(file, contents, &image, last_group, last_record, tail)?

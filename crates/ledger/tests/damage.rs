@@ -47,6 +47,12 @@ fn records_end(disk: &SimulatedDisk, name: &str) -> usize {
     records.iter().rposition(|&byte| byte != 0).unwrap() + 1
 }
 
+/// All that a folder holds.
+fn contents(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
+    let names = disk.names().unwrap();
+    names.into_iter().map(|name| (name.clone(), disk.contents(&name))).collect()
+}
+
 fn segments(disk: &SimulatedDisk) -> Vec<String> {
     let mut names = disk.names().unwrap();
     names.retain(|name| disk.contents(name).iter().any(|&byte| byte != 0));
@@ -396,13 +402,44 @@ fn opening_finds_that_the_end_was_removed_behind_a_sealed_segment() {
     for (what, remove, file) in removals {
         let disk = played();
         remove(&disk);
-        let all = disk.names().unwrap().iter().map(|name| disk.contents(name)).collect::<Vec<_>>();
+        let all = contents(&disk);
         assert_eq!(damage(check(&disk), what).file, file, "{what}");
         let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
         assert_eq!(damage(opened, what).file, file, "{what}");
-        let after =
-            disk.names().unwrap().iter().map(|name| disk.contents(name)).collect::<Vec<_>>();
-        assert!(all == after, "{what}: nothing is written to a damaged ledger");
+        assert!(all == contents(&disk), "{what}: nothing is written to a damaged ledger");
+    }
+}
+
+#[test]
+fn a_ledger_that_is_refused_is_left_as_it_was() {
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let index = usize::try_from(OPTIONS.segment_len).unwrap();
+    // What opening mends in the first segment, and damage that it comes to later.
+    let mendable: [(&str, Change); 3] = [
+        ("an index that is missing", &|file| file[index..index + 92].fill(0)),
+        ("an index that is unsound", &|file| file[index + 100] ^= 1),
+        ("nothing behind the records", &|file| file.truncate(index)),
+    ];
+    let damages: [(&str, Change); 3] = [
+        ("a header", &|file| file[40] ^= 1),
+        ("a record", &|file| file[4096 + 90] ^= 1),
+        ("bytes behind the end", &|file| file.push(1)),
+    ];
+    for (missing, mend) in mendable {
+        for (of, damage) in damages {
+            let disk = played();
+            let last = segments(&disk).pop().unwrap();
+            for (name, change) in [(FIRST, mend), (&last, damage)] {
+                let mut file = disk.contents(name);
+                change(&mut file);
+                disk.put(name, &file);
+            }
+            let before = contents(&disk);
+            let what = format!("{missing}, then {of} of {last} damaged");
+            let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+            assert_eq!(self::damage(opened, &what).file, last, "{what}");
+            assert!(contents(&disk) == before, "{what}: something was written");
+        }
     }
 }
 

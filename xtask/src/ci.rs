@@ -8,7 +8,9 @@ use crate::bench_peers::BenchPeersArgs;
 use crate::steps::{cargo, step};
 use crate::tools::{BROWSER, Missing, POSTGRESQL, PYTHON, REDIS, VALGRIND};
 use crate::torture::Ending;
-use crate::{bench_peers, browser, instructions, models, schemathesis, sim, test, tidy, torture};
+use crate::{
+    bench_peers, browser, corrupt, instructions, models, schemathesis, sim, test, tidy, torture,
+};
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 const CLIPPY: &[&str] =
@@ -43,6 +45,9 @@ const SCHEMATHESIS_EXAMPLES: u32 = 50;
 /// Seeds of the simulation: twice as many as it takes for every fault to happen.
 const SIM_SEEDS: u64 = 200;
 
+/// Damaged folders: as many as it takes for every sort of damage to happen.
+const CORRUPT_FOLDERS: u64 = 100;
+
 /// The fuzz targets compile, and their seeds can be written; the tests of `checks` have replayed
 /// both. Running them takes nightly, and seven minutes to build.
 const FUZZ: [&[&str]; 2] = [
@@ -71,6 +76,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("fuzz targets", || FUZZ.iter().try_for_each(|arguments| cargo(arguments, None)))?;
     step("models", || models::run(None))?;
     step("sim", || sim::run(0, SIM_SEEDS))?;
+    step("corrupt", || corrupt::run(0, CORRUPT_FOLDERS))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
     if !missing.any_of(&[BROWSER, PYTHON]) {

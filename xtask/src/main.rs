@@ -10,6 +10,7 @@ mod bench_peers;
 mod browser;
 mod ci;
 mod command;
+mod corrupt;
 mod fuzz;
 mod hostile;
 mod instructions;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Tidy => tidy::run(),
         Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
+        Command::Corrupt { first_seed, folders } => corrupt::run(first_seed, folders),
         Command::Models { replay } => models::run(replay_of(replay).as_ref()),
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),

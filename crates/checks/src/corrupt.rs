@@ -25,13 +25,14 @@ use lottery::{DrawState, ReadError, Store as _};
 
 use crate::ledger_bytes::{RECORDS_AT, SEGMENT_LEN, is_zero, name};
 use crate::stored::{
-    DRAW, Files, Told, batches_in, disk_of, files_of, open, read, scan, trail, trail_in, winners_in,
+    DRAW, Files, Told, batches_in, disk_of, files_of, open, read, read_records, scan, trail,
+    trail_in, winners_in,
 };
 use base::Base;
 pub use harm::Harm;
 
 /// How often a harm tries to find something to strike.
-const STRIKES_MAX: usize = 50;
+const STRIKES_MAX: usize = 1_000;
 
 /// What came of a damaged folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,6 +108,18 @@ impl Counts {
 /// When something that must hold does not.
 #[must_use]
 pub fn corrupt(seed: u64) -> Outcome {
+    let (base, files, harms) = damaged(seed);
+    let class = judge(&files, base, &harms);
+    Outcome { harms, class }
+}
+
+/// What [`corrupt`] does to a folder.
+#[must_use]
+pub fn harms_of(seed: u64) -> Vec<Harm> {
+    damaged(seed).2
+}
+
+fn damaged(seed: u64) -> (&'static Base, Files, Vec<Harm>) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let base = Base::get(rng.usize(..Base::COUNT));
     let mut files = base.files.clone();
@@ -118,8 +131,7 @@ pub fn corrupt(seed: u64) -> Outcome {
         let harm = Harm::ALL[rng.usize(..Harm::ALL.len())];
         strike(harm, &mut files, base, &mut rng, &mut harms);
     }
-    let class = judge(&files, base, &harms);
-    Outcome { harms, class }
+    (base, files, harms)
 }
 
 /// Strikes until something is different; notes that it happened.
@@ -149,9 +161,7 @@ fn judge(files: &Files, base: &Base, harms: &[Harm]) -> Class {
         (Err(found), Err(refused)) => {
             assert_eq!(found.to_string(), refused.to_string(), "one pass, one finding");
             assert!(matches!(refused, Fault::Damage(_) | Fault::NewerFormat { .. }), "{refused}");
-            for (name, bytes) in files_of(&disk) {
-                assert!(files[&name] == bytes, "{name} was changed though it was not opened");
-            }
+            assert!(files_of(&disk) == *files, "something was changed, and not opened");
             return Class::Refused;
         }
         (Ok(_), Ok(ledger)) => ledger,
@@ -165,6 +175,9 @@ fn judge(files: &Files, base: &Base, harms: &[Harm]) -> Class {
         Ok((told, _)) => {
             tells(&ledger, &told);
             assert!(ledger.scrub_now().is_empty(), "the scrub finds what a check does not");
+            drop(ledger);
+            let (after, summary) = read(&disk).expect("opening leaves it sound");
+            assert!(after == told && summary.torn_bytes == 0, "opening leaves other than it tells");
             sound(files, base, &told, harms)
         }
         Err(fault) => unsound(files, base, ledger, &disk, harms, &fault),
@@ -173,13 +186,17 @@ fn judge(files: &Files, base: &Base, harms: &[Harm]) -> Class {
 
 /// Judges a folder that a check finds sound, and what is told of it.
 fn sound(files: &Files, base: &Base, told: &[Told], harms: &[Harm]) -> Class {
-    if !base.told.starts_with(told) {
-        let rewritten = harms.iter().any(|harm| harm.rewrites_the_end());
+    let same = base.told.iter().zip(told).take_while(|(was, is)| was == is).count();
+    base.assert_as_written(files, same);
+    if same < told.len() {
+        let in_the_last =
+            base.places.get(same).is_some_and(|(file, _)| *file == name(used_segments(files)));
+        let rewritten = harms.iter().any(|harm| harm.rewrites_the_end(in_the_last));
         assert!(rewritten, "other events than were stored are called sound");
         return Class::Rewritten;
     }
-    if told.len() < base.told.len() {
-        base.assert_only_an_anchor_shows(files, told.len());
+    if same < base.told.len() {
+        base.assert_only_an_anchor_shows(files, same);
         return Class::Shorter;
     }
     if base.records_differ(files) { Class::Unacknowledged } else { Class::Mended }
@@ -198,7 +215,12 @@ fn unsound(
     if let (Some(place), [_]) = (base.differs_where_opening_reads(files), harms) {
         panic!("opened, though {place} is not as it was written; a check finds: {fault}");
     }
-    tells_nothing_else(&ledger, base);
+    // When it is an index only that is damaged, the records say what there is to tell.
+    let records = read_records(&disk_of(files));
+    if let Ok(told) = &records {
+        sound(files, base, told, harms);
+    }
+    tells_nothing_else(&ledger, records.as_deref().unwrap_or(&base.told));
     let scrubbed = ledger.scrub_now();
     drop(ledger);
     if !scrubbed.is_empty() {
@@ -224,17 +246,17 @@ fn tells(ledger: &SteppedLedger, told: &[Told]) {
 }
 
 /// What the store tells is what was acknowledged, or it says that it can't be read.
-fn tells_nothing_else(ledger: &SteppedLedger, base: &Base) {
+fn tells_nothing_else(ledger: &SteppedLedger, told: &[Told]) {
     let unreadable = |why: ReadError| {
         assert!(matches!(&why, ReadError::Unreadable(it) if it.contains("damaged")), "{why}");
     };
-    let batches = batches_in(&base.told, DRAW);
+    let batches = batches_in(told, DRAW);
     match trail(ledger) {
-        Ok(found) => assert!(trail_in(&base.told).starts_with(&found), "another trail is told"),
+        Ok(found) => assert!(trail_in(told) == found, "another trail is told"),
         Err(why) => unreadable(why),
     }
     match scan(ledger, DRAW) {
-        Ok(found) => assert!(batches.starts_with(&found), "other bets are told"),
+        Ok(found) => assert!(batches == found, "other bets are told"),
         Err(why) => unreadable(why),
     }
     match (state(ledger), ledger.winners(DRAW)) {

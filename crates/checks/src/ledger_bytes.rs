@@ -40,17 +40,23 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(BLOCK_LEN).all(|block| block == &[0; BLOCK_LEN][..block.len()])
 }
 
-/// The records of a sound segment, or of one that begins as such.
+/// The whole records of a sound segment, or of one that begins as such.
 pub(crate) fn records_in(file: &[u8]) -> Vec<RecordPlace> {
     let mut records = Vec::new();
     let mut at = RECORDS_AT;
-    while file.get(at..at + 4) == Some(b"BLR1") {
-        let len = record_len(usize_at(file, at + 32));
+    while file.get(at..at + 4) == Some(b"BLR1") && at + len_at(file, at) <= file.len() {
+        let len = len_at(file, at);
         let (sequence, group) = (u64_at(file, at + 8), u64_at(file, at + 16));
         records.push(RecordPlace { at, len, sequence, group });
         at += len;
     }
     records
+}
+
+/// How long the record here says that it is; without a header, how long that would be.
+pub(crate) fn len_at(file: &[u8], at: usize) -> usize {
+    let header = file.get(at..at + RECORD_HEADER_LEN).filter(|it| it.starts_with(b"BLR1"));
+    header.map_or(RECORD_HEADER_LEN, |header| record_len(usize_at(header, 32)))
 }
 
 /// An input of the check `open_ledger` that makes these files, with nothing mended.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Fault, SteppedLedger, Summary};
+use ledger::{Archive, Entry, Fault, SteppedLedger, Summary};
 use lottery::conformance::submit;
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, Appended, Batch, Bets, ChunkId, Done, DrawId, DrawName,
@@ -17,7 +17,7 @@ use lottery::{
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
 
 pub(crate) const DRAW: DrawId = DrawId(1);
-const WINNING_NUMBER: u32 = 7;
+pub(crate) const WINNING_NUMBER: u32 = 7;
 const AGENCIES: u32 = 3;
 pub(crate) const AT: Timestamp = Timestamp(1_724_278_275_000);
 
@@ -52,15 +52,24 @@ pub(crate) fn files_of(disk: &SimulatedDisk) -> Files {
 
 /// Reads a ledger from outside, its indexes too, and changes nothing.
 pub(crate) fn read(disk: &SimulatedDisk) -> Result<(Vec<Told>, Summary), Fault> {
-    let archive = Archive::open_on(Arc::new(disk.clone()))?;
     let mut told = Vec::new();
-    let summary = archive.check(|entry| {
-        let text = entry.batch.map(|batch| batch.text.to_owned());
-        let event = entry.event.clone();
-        told.push(Told { sequence: entry.sequence, at: entry.at, event, text });
-        Ok::<_, Fault>(())
-    })?;
+    let archive = Archive::open_on(Arc::new(disk.clone()))?;
+    let summary = archive.check(|entry| note(&entry, &mut told))?;
     Ok((told, summary))
+}
+
+/// Reads a ledger from outside, without its indexes.
+pub(crate) fn read_records(disk: &SimulatedDisk) -> Result<Vec<Told>, Fault> {
+    let mut told = Vec::new();
+    Archive::open_on(Arc::new(disk.clone()))?.read(|entry| note(&entry, &mut told))?;
+    Ok(told)
+}
+
+fn note(entry: &Entry<'_>, told: &mut Vec<Told>) -> Result<(), Fault> {
+    let text = entry.batch.map(|batch| batch.text.to_owned());
+    let event = entry.event.clone();
+    told.push(Told { sequence: entry.sequence, at: entry.at, event, text });
+    Ok(())
 }
 
 /// The texts of a draw's batches, by agency and chunk, in order.

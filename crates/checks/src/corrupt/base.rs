@@ -6,7 +6,9 @@ use ledger::disk::simulated::{Failure, SimulatedDisk};
 use lottery::conformance::submit;
 use lottery::{Act, Label, Reason, Store as _};
 
-use crate::ledger_bytes::{RECORDS_AT, RecordPlace, SEGMENT_LEN, is_zero, name, records_in};
+use crate::ledger_bytes::{
+    RECORDS_AT, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, len_at, name, records_in,
+};
 use crate::stored::{
     self, Files, Told, append_group, batch, files_of, make_draw, open, open_draw, read,
 };
@@ -37,10 +39,10 @@ impl Base {
     }
 
     fn new(kind: usize) -> Self {
-        let (disk, older) = written();
+        let (disk, mut older) = written();
         let mut files = match kind {
             // Killed when it had just gone on to the last segment.
-            1 => just_rotated(&older),
+            1 => just_rotated(&mut older),
             // Killed in a write.
             2 => torn(&disk),
             _ => files_of(&disk),
@@ -61,9 +63,10 @@ impl Base {
     }
 
     /// Where something is not as it was written that opening looks at: anything but the records of
-    /// batches in segments that have an index, and indexes.
+    /// batches in segments that have an index, indexes, and what is behind the last record.
     pub(super) fn differs_where_opening_reads(&self, files: &Files) -> Option<String> {
-        let last = name(used_segments(&self.files));
+        let (last, place) = self.places.last().expect("there are records");
+        let end = place.at + place.len;
         for (name, written) in &self.files {
             let Some(file) = files.get(name) else {
                 // One that was not in use may be gone.
@@ -77,7 +80,10 @@ impl Base {
                 return Some(format!("{name}'s length"));
             }
             let differing = (0..file.len()).filter(|at| file[*at] != written[*at]);
-            let is_unread = |at: &usize| *name != last && self.batch_at(name, *at);
+            let is_unread = |at: &usize| match name == last {
+                true => *at >= end,
+                false => self.batch_at(name, *at),
+            };
             if let Some(at) = differing.into_iter().find(|at| !is_unread(at)) {
                 return Some(format!("byte {at} of {name}"));
             }
@@ -101,6 +107,13 @@ impl Base {
         })
     }
 
+    /// Asserts that the first `kept` records are as they were written, byte for byte.
+    pub(super) fn assert_as_written(&self, files: &Files, kept: usize) {
+        for (nth, it) in self.places[..kept].iter().enumerate() {
+            assert!(self.has(files, it), "record {nth} is called sound, and not as it was written");
+        }
+    }
+
     /// Asserts that nothing in the files can tell that there was more than the first `kept`
     /// records.
     pub(super) fn assert_only_an_anchor_shows(&self, files: &Files, kept: usize) {
@@ -112,7 +125,10 @@ impl Base {
         let bytes = files.get(file).map_or(&[][..], Vec::as_slice);
         assert!(bytes.len() <= SEGMENT_LEN, "{what}, though its segment was sealed");
         let rest = bytes.get(place.at..).unwrap_or_default();
-        assert!(is_zero(rest) || self.looks_unwritten(rest, place), "{what}");
+        let is_written_later = |it: &&(String, RecordPlace)| it.1.group > place.sequence;
+        let mut later = self.places[kept + 1..].iter().filter(is_written_later);
+        let is_cut_short = looks_unwritten(bytes, place.at) && !later.any(|it| self.has(files, it));
+        assert!(is_zero(rest) || is_cut_short, "{what}");
         let later = files.range(name(number + 1)..);
         later.for_each(|(_, later)| assert!(is_zero(later), "{what}"));
         if place.at == RECORDS_AT && number > 1 {
@@ -121,20 +137,24 @@ impl Base {
         }
     }
 
-    /// The loss of a whole sector in the last group, by a disk that said that it was durable.
-    fn looks_unwritten(&self, rest: &[u8], place: &RecordPlace) -> bool {
-        let last_group = self.places.last().expect("there are records").1.group;
-        let sector = (512 - place.at % 512) % 512;
-        let starts = std::iter::once(0..sector).chain((0..).map(|nth| {
-            let start = sector + nth * 512;
-            start..start + 512
-        }));
-        let of_record = starts.take_while(|part| part.start < place.len);
-        place.group == last_group
-            && of_record
-                .filter(|part| !part.is_empty())
-                .any(|part| rest.get(part.start..part.end.min(place.len)).is_some_and(is_zero))
+    /// Whether a record is there as it was written.
+    fn has(&self, files: &Files, (name, place): &(String, RecordPlace)) -> bool {
+        let record = |files: &Files| {
+            let file = files.get(name).and_then(|file| file.get(place.at..place.at + place.len));
+            file.map(<[u8]>::to_vec)
+        };
+        record(files) == record(&self.files)
     }
+}
+
+/// Whether a sector of the record here reads as zeros: a crash leaves one like that, and so does a
+/// disk that lost what it said was durable.
+fn looks_unwritten(file: &[u8], at: usize) -> bool {
+    let end = at + len_at(file, at);
+    let first_end = (at / SECTOR_LEN + 1) * SECTOR_LEN;
+    let starts = std::iter::once(at).chain((first_end..end).step_by(SECTOR_LEN));
+    let mut sectors = starts.map(|from| from..((from / SECTOR_LEN + 1) * SECTOR_LEN).min(end));
+    sectors.any(|sector| file.get(sector).is_some_and(is_zero))
 }
 
 /// A ledger of several segments, its draw made; and the folder before, now and then.
@@ -158,10 +178,11 @@ fn written() -> (SimulatedDisk, Vec<Files>) {
 }
 
 /// The folder when its last segment had just got its first group, and the one before was not
-/// marked yet.
-fn just_rotated(older: &[Files]) -> Files {
-    let grown = older.windows(2).rev().find(|two| used_segments(&two[0]) < used_segments(&two[1]));
-    let mut files = grown.expect("segments were filled")[1].clone();
+/// marked yet. Leaves what is older than that.
+fn just_rotated(older: &mut Vec<Files>) -> Files {
+    let grown = older.windows(2).rposition(|two| used_segments(&two[0]) < used_segments(&two[1]));
+    older.truncate(grown.expect("segments were filled") + 2);
+    let mut files = older.pop().expect("two at the least");
     let before = name(used_segments(&files) - 1);
     files.get_mut(&before).expect("it is in use").truncate(SEGMENT_LEN);
     files

@@ -6,7 +6,7 @@ use crate::ledger_bytes::{
     BLOCK_LEN, End, RECORD_HEADER_LEN, RECORDS_AT, RecordPlace, SECTOR_LEN, SEGMENT_HEADER_LEN,
     SEGMENT_LEN, is_zero, mend_index, mend_record, mend_sums, name, records_in, segment_header,
 };
-use crate::stored::{Files, disk_of, files_of, open};
+use crate::stored::{Files, WINNING_NUMBER, disk_of, files_of, open};
 
 use super::base::Base;
 use super::used_segments;
@@ -54,8 +54,12 @@ pub enum Harm {
     HeaderZeroed,
     /// A header says something else, and its checksum is right.
     HeaderMended,
+    /// The checksum of a record's body has a bit that is another.
+    SumFlipped,
     /// A record says something else, and its checksums are right.
     RecordMended,
+    /// A winner has another document, and the checksums of the record are right.
+    WinnerForged,
     /// A record says something else, and its checksums and its chain are right.
     RecordRechained,
     /// A record says something else, and all from it to the end of its segment are right.
@@ -97,7 +101,9 @@ impl Harm {
         Self::FileForeign,
         Self::HeaderZeroed,
         Self::HeaderMended,
+        Self::SumFlipped,
         Self::RecordMended,
+        Self::WinnerForged,
         Self::RecordRechained,
         Self::SegmentRechained,
         Self::SegmentReindexed,
@@ -108,16 +114,14 @@ impl Harm {
         Self::IndexMended,
     ];
 
-    /// Whether what comes of it may be sound and say something else.
-    pub(super) fn rewrites_the_end(self) -> bool {
-        // In the last segment the end of the segment is that of the ledger.
-        matches!(
-            self,
-            Self::RecordRechained
-                | Self::SegmentRechained
-                | Self::SegmentReindexed
-                | Self::LedgerRewritten
-        )
+    /// Whether what comes of it may be sound and say something else. In the last segment the end of
+    /// the segment is that of the ledger.
+    pub(super) fn rewrites_the_end(self, in_the_last: bool) -> bool {
+        match self {
+            Self::LedgerRewritten => true,
+            Self::RecordRechained | Self::SegmentRechained | Self::SegmentReindexed => in_the_last,
+            _ => false,
+        }
     }
 
     /// Does it, somewhere; nothing when there is nothing of the kind there.
@@ -147,6 +151,13 @@ impl Harm {
                     last[from.at..].fill(0);
                 }
             }
+            Self::SumFlipped => {
+                let segment = file(files, number);
+                if let Some(record) = one_of(&records_in(segment), rng) {
+                    // The trailer's first half.
+                    segment[record.at + record.len - 8 + rng.usize(..4)] ^= 1 << rng.u8(..8);
+                }
+            }
             Self::TailTorn => tear_tail(file(files, used), used, base, rng),
             Self::FileOlder | Self::EndOlder => self.put_older(files, number, base, rng),
             Self::FileForeign => {
@@ -159,6 +170,7 @@ impl Harm {
                 }
             }
             Self::RecordMended
+            | Self::WinnerForged
             | Self::RecordRechained
             | Self::SegmentRechained
             | Self::SegmentReindexed
@@ -262,17 +274,20 @@ impl Harm {
         let records = records_in(segment);
         let Some(nth) = (!records.is_empty()).then(|| rng.usize(..records.len())) else { return };
         let place = records[nth];
-        if place.at + place.len > segment.len() {
-            return;
-        }
         let record = &mut segment[place.at..place.at + place.len];
-        // A digit of a bet, the name of an operator, a count.
+        // A digit of a bet, the name of an operator, a count; or the last one of a document.
+        let behind_winner = format!("|1990-01-02|{WINNING_NUMBER}");
+        let of_winner = |at: &usize| {
+            let behind = record[at + 1..].strip_prefix(behind_winner.as_bytes());
+            behind.is_some_and(|rest| !rest[0].is_ascii_digit())
+        };
         let digits =
             (RECORD_HEADER_LEN + 16..place.len - 8).filter(|at| record[*at].is_ascii_digit());
+        let digits = digits.filter(|at| self != Self::WinnerForged || of_winner(at));
         let digits: Vec<usize> = digits.collect();
         let Some(at) = one_of(&digits, rng) else { return };
         record[at] = if record[at] == b'8' { b'9' } else { b'8' };
-        if self == Self::RecordMended {
+        if matches!(self, Self::RecordMended | Self::WinnerForged) {
             mend_sums(record);
             return;
         }
@@ -354,14 +369,15 @@ fn tear_tail(segment: &mut [u8], number: usize, base: &Base, rng: &mut Rng) {
     let mut batches = base.places.iter().zip(&base.told).filter(|(_, told)| told.text.is_some());
     let Some(((from, place), _)) = batches.next_back() else { return };
     let (at, until) = (last.at + last.len, last.at + last.len + place.len);
-    if until > segment.len().min(SEGMENT_LEN) {
+    let records_end = segment.len().min(SEGMENT_LEN);
+    if until > records_end {
         return;
     }
     let mut record = base.files[from][place.at..place.at + place.len].to_vec();
     let mut end = End { sequence: last.sequence + 1, chain: chain_at(segment, &last) };
     record[16..24].copy_from_slice(&end.sequence.to_le_bytes());
     mend_record(&mut record, number, &mut end);
-    segment[at..SEGMENT_LEN].fill(0);
+    segment[at..records_end].fill(0);
     segment[at..until].copy_from_slice(&record);
     let sectors: Vec<usize> = (at.div_ceil(SECTOR_LEN)..until / SECTOR_LEN).collect();
     let Some(lost) = one_of(&sectors, rng) else { return segment[at..until].fill(0) };

@@ -5,7 +5,7 @@
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
-use checks::corrupt::{Counts, corrupt};
+use checks::corrupt::{Counts, corrupt, harms_of};
 
 fn main() -> ExitCode {
     let arguments: Vec<u64> = std::env::args().skip(1).flat_map(|text| text.parse()).collect();
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let mut counts = Counts::default();
     for seed in (0..count).map(|at| first.wrapping_add(at)) {
         let Ok(outcome) = catch_unwind(|| corrupt(seed)) else {
+            eprintln!("what was done to it: {:?}", harms_of(seed));
             eprintln!("again: cargo xtask corrupt --seed {seed} --folders 1");
             return ExitCode::FAILURE;
         };

@@ -48,7 +48,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::AcknowledgedBeforeSync,
         Self::FailedSyncRetried,
         Self::NameNotSynced,
@@ -58,6 +58,8 @@ impl Bug {
         Self::TailCutTooFar,
         Self::ChecksumNotChecked,
         Self::IndexNotRebuilt,
+        Self::SealedEndBelieved,
+        Self::DigestNotCompared,
         Self::LockReleasedEarly,
         Self::ChunkNotChecked,
         Self::FinishesCounted,

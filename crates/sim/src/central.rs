@@ -7,7 +7,8 @@
 //! auditor then, and after each recovery, reads what would be left by the worst luck.
 //!
 //! Besides, the disk fails writes and reads, is full for a while, and has bits flipped while nobody
-//! uses it; and a second central is started by mistake.
+//! uses it; copies of it lose their end and have winners forged ([`crate::damage`]); and a second
+//! central is started by mistake.
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
 
+use crate::damage;
 use crate::limits::{AWAY_TIME, FULL_TIME, SEGMENT_LEN};
 use crate::process::{Process, StartError};
 use crate::setting::{Setting, pick};
@@ -116,6 +118,9 @@ impl<'a> Central<'a> {
     fn start(&mut self, world: &mut World) -> Result<(), Wrong> {
         if world.strikes(4) {
             self.flip_a_bit(world)?;
+        }
+        if world.faulty {
+            damage::is_noticed(&self.disk, self.setting, &mut world.faults)?;
         }
         let reads_fail = world.strikes(12);
         if reads_fail {
@@ -246,7 +251,7 @@ impl<'a> Central<'a> {
 
     fn arm(&self, after: u64, world: &mut World) {
         let failures =
-            [Failure::NotDurable, Failure::NotDurable, Failure::Forgotten, Failure::Clean];
+            [Failure::NotDurable, Failure::Forgotten, Failure::Forgotten, Failure::Clean];
         self.disk.fail_after(after, *pick(&mut world.rng, &failures));
     }
 
@@ -266,7 +271,9 @@ impl<'a> Central<'a> {
         let Some(last) = bytes[..records_len].iter().rposition(|&byte| byte != 0) else {
             return Ok(());
         };
-        let (offset, mask) = (world.rng.usize(..=last), 1 << world.rng.u8(..8));
+        // Now and then at the end of the last record, where nothing but its checksum is.
+        let from = if world.rng.u8(..4) == 0 { last.saturating_sub(7) } else { 0 };
+        let (offset, mask) = (world.rng.usize(from..=last), 1 << world.rng.u8(..8));
         self.disk.flip(name, offset, mask);
         let found = check(&self.disk);
         self.disk.flip(name, offset, mask);

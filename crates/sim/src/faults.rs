@@ -60,6 +60,10 @@ faults! {
     full_disks "requests refused by a full disk",
     /// Bits flipped in what was durable, found, and put back.
     flipped_bits "flipped bits found",
+    /// Copies that lost the segments behind a sealed one, refused.
+    lost_ends "lost ends found",
+    /// Copies with a winner forged in a sealed segment, never told.
+    forged_winners "forged winners found",
     /// Second centrals started on the same folder, and refused.
     second_centrals "second centrals refused",
     /// Settings of the central's clock.

@@ -15,6 +15,7 @@
 //! agency       an agency over wire's session
 //! rogue        a client that means no good
 //! central      the central's starts and ends; process, its program over wire's session
+//! damage       copies of the ledger that lost their end, or have a winner forged
 //! auditor      what was sent, told and finally stored, compared
 //! faults       how often each fault happened; trace, what happened, as a digest
 //! ```
@@ -25,6 +26,7 @@
 mod agency;
 mod auditor;
 mod central;
+mod damage;
 mod faults;
 pub mod limits;
 mod network;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::agency::Agency;
 use crate::auditor::Auditor;
 use crate::central::Central;
+use crate::damage;
 use crate::faults::Faults;
 use crate::limits::END_TIME_MAX;
 use crate::network::Network;
@@ -121,6 +122,7 @@ impl<'a> Run<'a> {
         let world = &mut self.world;
         let disk = self.central.shut_down(world)?;
         let holdings = world.auditor.judge(&disk)?;
+        damage::is_noticed(&disk, self.setting, &mut world.faults)?;
         world.faults.segments_filled += holdings.segments - 1;
         world.note("the run ends", [holdings.batches, holdings.bets]);
         Ok(Outcome {

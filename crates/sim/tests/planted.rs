@@ -7,7 +7,7 @@
 use lottery::planted::Bug;
 
 /// Seeds that are tried for each bug.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 1_000;
 
 #[test]
 fn every_planted_bug_is_found() {

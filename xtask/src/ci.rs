@@ -13,6 +13,12 @@ use crate::{
 };
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
+/// The lock file of each workspace is as its manifests are: known before anything long begins.
+const LOCKS: [&[&str]; 3] = [
+    &["fetch", "--quiet", "--locked"],
+    &["fetch", "--quiet", "--locked", "--manifest-path=peers/Cargo.toml"],
+    &["fetch", "--quiet", "--locked", "--manifest-path=fuzz/Cargo.toml"],
+];
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
 /// What is said to cargo about the workspace of `peers`; its servers are not needed for this.
@@ -70,6 +76,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let missing = Missing::look()?;
     step("fmt", || cargo(FMT, None))?;
     step("tidy", tidy::run)?;
+    step("lock files", || LOCKS.iter().try_for_each(|arguments| cargo(arguments, None)))?;
     step("clippy", || cargo(CLIPPY, None))?;
     test::run()?;
     step("peers", || PEERS.iter().try_for_each(|arguments| cargo(arguments, None)))?;

@@ -14,7 +14,7 @@ use std::time::Instant;
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use support::http::Http;
 use support::raw::{Error, Raw, ack, bets, finish, get_winners, hello, winners};
-use support::{Central, PATIENCE, Process, agency, exported, run_well, str};
+use support::{Central, PATIENCE, Process, agency, exported, output_of, run_well, str};
 
 const SEGMENT_LEN: u64 = 96 << 10;
 /// Enough for what segments hold here, which does not reach their last block, and less than one.
@@ -168,7 +168,7 @@ fn without_room_for_the_first_segment_the_central_says_what_to_do() {
     let script = format!("ulimit -f 40; exec {program} serve --listen 127.0.0.1:0 --agencies 1");
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &format!("{script} --segment-len 98304 --data {}", str(&data))]);
-    let output = command.output().unwrap();
+    let output = output_of(&mut command);
     let told = support::text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     for part in [str(&data), "segment-0000000001.bol", "RLIMIT_FSIZE"] {

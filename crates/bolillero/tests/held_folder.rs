@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::raw::{Raw, ack, bets};
-use support::{Central, bolillero, run_well, str, text};
+use support::{Central, bolillero, output_of, run_well, str, text};
 
 const STORAGE_FAILED: u16 = 18;
 const MORE: [&str; 4] = ["--agencies", "1", "--segment-len", "98304"];
@@ -76,7 +76,7 @@ fn no_file_in_a_folder_has_to_be_there_for_it_to_have_one_central() {
     for data in [&data, &linked] {
         let serve = ["serve", "--listen", "127.0.0.1:0", "--data", str(data)];
         for command in [&[&serve[..], &MORE].concat()[..], &["check", "--data", str(data)]] {
-            let refused = bolillero().args(command).output().unwrap();
+            let refused = output_of(bolillero().args(command));
             let told = text(&refused.stderr);
             assert_eq!(refused.status.code(), Some(1), "{command:?}: {told}");
             assert!(told.contains("another process is using the data folder"), "{told}");

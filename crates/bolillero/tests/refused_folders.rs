@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use support::raw::{Raw, ack, bets, finish};
-use support::{Central, bolillero, str, text};
+use support::{Central, bolillero, output_of, str, text};
 
 const READERS: [&str; 3] = ["check", "export", "winners"];
 /// Somebody who owns nothing.
@@ -96,20 +96,20 @@ fn a_folder_that_may_not_be_written_to_is_only_read() {
     give_to_who_is_bound(&data);
     set_mode(&data, 0o555);
     let before = content(&data);
-    let refused = bound_by_permissions(folder.path()).args(serve(&data)).output().unwrap();
+    let refused = output_of(bound_by_permissions(folder.path()).args(serve(&data)));
     check_told(&refused, 1, &[str(&data), "Permission denied", "give the user that runs this"]);
     for command in READERS {
         let mut reader = bound_by_permissions(folder.path());
-        let read = reader.args([command, "--data", str(&data)]).output().unwrap();
+        let read = output_of(reader.args([command, "--data", str(&data)]));
         assert!(read.status.success(), "{command}: {}", text(&read.stderr));
     }
     set_mode(&data, 0o000);
     for command in READERS {
         let mut reader = bound_by_permissions(folder.path());
-        let refused = reader.args([command, "--data", str(&data)]).output().unwrap();
+        let refused = output_of(reader.args([command, "--data", str(&data)]));
         check_told(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
     }
-    let refused = bound_by_permissions(folder.path()).args(serve(&data)).output().unwrap();
+    let refused = output_of(bound_by_permissions(folder.path()).args(serve(&data)));
     check_told(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
     set_mode(&data, 0o755);
     assert!(content(&data) == before, "something changed");
@@ -125,15 +125,15 @@ fn a_folder_on_a_read_only_file_system_is_only_read() {
         let program = env!("CARGO_BIN_EXE_bolillero");
         let mount = "mount --bind $0 $0 && mount -o remount,ro,bind $0 || exit 77";
         let script = format!("{mount}; cd / && exec {program} {}", args.join(" "));
-        Command::new("unshare").args(["-rm", "sh", "-c", &script, str(&data)]).output()
+        output_of(Command::new("unshare").args(["-rm", "sh", "-c", &script, str(&data)]))
     };
     let checked = run(&["check", "--data", "$0"]);
-    let Some(checked) = checked.ok().filter(|output| output.status.success()) else {
+    if !checked.status.success() {
         eprintln!("skipped: this system lets nobody but root mount (unshare -rm)");
         return;
-    };
+    }
     assert!(text(&checked.stdout).starts_with("sound\n"));
-    check_told(&run(&serve(&data)).unwrap(), 1, &[str(&data), "Read-only file system", "give a"]);
+    check_told(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "give a"]);
     assert!(content(&data) == before, "something changed");
 }
 
@@ -145,7 +145,7 @@ fn a_file_is_no_folder() {
     let beneath = file.join("deeper");
     for data in [&file, &beneath] {
         for command in [&serve(data)[..], &["check", "--data", str(data)]] {
-            let output = bolillero().args(command).output().unwrap();
+            let output = output_of(bolillero().args(command));
             check_told(&output, 2, &[str(data), "ot a directory", "give a folder"]);
         }
     }
@@ -164,9 +164,9 @@ fn a_ledger_of_a_newer_format_is_left_to_the_newer_program() {
     segment.write_all(&2_u32.to_le_bytes()).unwrap();
     let before = content(&data);
     let parts = [str(&data), "segment-0000000001.bol", "version 2", "knows 1", "newer program"];
-    check_told(&bolillero().args(serve(&data)).output().unwrap(), 1, &parts);
+    check_told(&output_of(bolillero().args(serve(&data))), 1, &parts);
     for command in READERS {
-        check_told(&bolillero().args([command, "--data", str(&data)]).output().unwrap(), 1, &parts);
+        check_told(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
     }
     assert!(content(&data) == before, "something changed");
 }
@@ -179,9 +179,9 @@ fn a_folder_has_one_central() {
     let names = || fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name());
     let before: Vec<_> = names().collect();
     let parts = [str(&data), "another process is using", "stop it first"];
-    check_told(&bolillero().args(serve(&data)).output().unwrap(), 1, &parts);
+    check_told(&output_of(bolillero().args(serve(&data))), 1, &parts);
     for command in READERS {
-        check_told(&bolillero().args([command, "--data", str(&data)]).output().unwrap(), 1, &parts);
+        check_told(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
     }
     assert_eq!(names().collect::<Vec<_>>(), before);
     Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));

@@ -34,10 +34,22 @@ pub fn bolillero() -> Command {
 
 /// Runs it to its end.
 pub fn run(args: &[&str]) -> Output {
-    let output = bolillero().args(args).output().unwrap();
+    let output = output_of(bolillero().args(args));
     let told = text(&output.stderr);
     assert!(!told.contains("panicked"), "{args:?}: {told}");
     output
+}
+
+/// What a command printed and how it ended. One that goes on is killed and fails the test.
+pub fn output_of(command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, ended) = channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    ended.recv_timeout(5 * PATIENCE).map(Result::unwrap).unwrap_or_else(|_| {
+        kill_process(pid, Signal::KILL).unwrap();
+        panic!("it does not end: {command:?}")
+    })
 }
 
 /// Runs it to a good end, and gives what it printed.

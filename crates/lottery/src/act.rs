@@ -6,15 +6,16 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawTerms, Timestamp, is_presentable};
+use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, REGISTERED_MAX};
 use crate::store::StoreFault;
+use crate::text::{self, TextFault};
 
-/// A short text on one line: 1-64 bytes, no control characters, no spaces at its ends.
+/// A short text on one line: 1-64 bytes, as [`text::accept`] has texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(String);
 
-/// Why something was done: at most 500 bytes, no control characters; may be empty.
+/// Why something was done: at most 500 bytes, as [`text::accept`] has texts; may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reason(String);
 
@@ -22,14 +23,11 @@ pub struct Reason(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TextError {
     /// Not a [`Label`].
-    #[error(
-        "it has 1 to {LABEL_LEN_MAX} bytes, without control characters and without spaces at its \
-         ends"
-    )]
-    Label,
+    #[error("it {0}")]
+    Label(TextFault),
     /// Not a [`Reason`].
-    #[error("a reason has at most {REASON_LEN_MAX} bytes, without control characters")]
-    Reason,
+    #[error("a reason {0}")]
+    Reason(TextFault),
 }
 
 /// Who did something.
@@ -153,6 +151,25 @@ pub enum ActError {
     /// A draw of this name was announced or opened before.
     #[error("there is a draw of this name already; give another name")]
     NameTaken,
+    /// The name of a draw would be taken for another's.
+    #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
+    DrawLooksLike {
+        /// The other draw.
+        draw: DrawId,
+        /// Its name.
+        name: DrawName,
+    },
+    /// The name of an agency would be taken for another's.
+    #[error(
+        "the name looks the same as that of agency {agency}, '{name}'; give another name, such as \
+         one with its place"
+    )]
+    AgencyLooksLike {
+        /// The other agency.
+        agency: AgencyId,
+        /// Its name.
+        name: Label,
+    },
     /// More than [`DRAWS_UNMADE_MAX`].
     #[error(
         "{DRAWS_UNMADE_MAX} draws are not made yet, which is the most at once; make one of them \
@@ -231,13 +248,18 @@ pub struct Unfinished {
 }
 
 impl Label {
-    /// Checks a text.
+    /// A text that somebody gives.
     ///
     /// # Errors
     /// [`TextError::Label`].
-    pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
-        let text = text.into();
-        if is_presentable(&text, LABEL_LEN_MAX) { Ok(Self(text)) } else { Err(TextError::Label) }
+    pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
+        text::accept(text.as_ref(), LABEL_LEN_MAX).map(Self).map_err(TextError::Label)
+    }
+
+    /// A text that was kept, perhaps before there was the rule; none when it can't have been.
+    #[must_use]
+    pub fn kept(text: &str) -> Option<Self> {
+        text::may_be_kept(text, LABEL_LEN_MAX).then(|| Self(text.to_owned()))
     }
 
     /// The label nearest to a text that may not be one: shortened, and with what a label can't hold
@@ -246,7 +268,8 @@ impl Label {
     pub fn nearest(text: &str) -> Self {
         let mut nearest = String::new();
         for c in text.trim().chars() {
-            let shown = if c.is_control() { c.escape_default().to_string() } else { c.into() };
+            let escapes = text::is_hidden(c);
+            let shown = if escapes { c.escape_default().to_string() } else { c.into() };
             if nearest.len() + shown.len() > LABEL_LEN_MAX {
                 break;
             }
@@ -263,16 +286,22 @@ impl Label {
 }
 
 impl Reason {
-    /// Checks a text; spaces at its ends are left out.
+    /// A text that somebody gives; spaces at its ends are left out.
     ///
     /// # Errors
     /// [`TextError::Reason`].
     pub fn new(text: &str) -> Result<Self, TextError> {
-        let text = text.trim();
-        if text.len() > REASON_LEN_MAX || text.chars().any(char::is_control) {
-            return Err(TextError::Reason);
+        match text.trim() {
+            "" => Ok(Self::default()),
+            text => text::accept(text, REASON_LEN_MAX).map(Self).map_err(TextError::Reason),
         }
-        Ok(Self(text.to_owned()))
+    }
+
+    /// A text that was kept, perhaps before there was the rule; none when it can't have been.
+    #[must_use]
+    pub fn kept(text: &str) -> Option<Self> {
+        let may_be = text.is_empty() || text::may_be_kept(text, REASON_LEN_MAX);
+        may_be.then(|| Self(text.to_owned()))
     }
 
     /// The text.
@@ -346,17 +375,36 @@ mod tests {
     #[test]
     fn texts_are_short_and_on_one_line() {
         assert!(Label::new("Ñandú 7").is_ok() && Label::new("x".repeat(64)).is_ok());
-        for bad in ["", " a", "a\tb", &"x".repeat(65)] {
-            assert_eq!(Label::new(bad), Err(TextError::Label), "{bad:?}");
+        for bad in ["", " a", "a\tb", "a\u{202e}b", &"x".repeat(65)] {
+            assert!(matches!(Label::new(bad), Err(TextError::Label(_))), "{bad:?}");
         }
-        for (text, nearest) in [("ana", "ana"), (" a\tb ", "a\\tb"), ("  ", "-"), ("", "-")] {
+        for (text, nearest) in [
+            ("ana", "ana"),
+            (" a\tb ", "a\\tb"),
+            ("a\u{202e}", "a\\u{202e}"),
+            ("  ", "-"),
+            ("", "-"),
+        ] {
             assert_eq!(Label::nearest(text).as_str(), nearest, "{text:?}");
         }
         assert_eq!(Label::nearest(&"ñ".repeat(40)).as_str(), "ñ".repeat(32));
         assert_eq!(Reason::new("  corte de luz ").unwrap().as_str(), "corte de luz");
-        assert!(Reason::new("").unwrap().is_empty());
-        for bad in ["a\nb", &"x".repeat(501)] {
-            assert_eq!(Reason::new(bad), Err(TextError::Reason), "{bad:?}");
+        for empty in ["", " \u{a0}"] {
+            assert!(Reason::new(empty).unwrap().is_empty());
+        }
+        for bad in ["a\nb", "a\u{2028}b", &"x".repeat(501)] {
+            assert!(matches!(Reason::new(bad), Err(TextError::Reason(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn texts_kept_before_the_rule_are_read() {
+        let text = "a\u{202e}b\u{200b}";
+        assert_eq!(Label::kept(text).unwrap().as_str(), text);
+        assert_eq!(Reason::kept(text).unwrap().as_str(), text);
+        assert!(Reason::kept("").unwrap().is_empty());
+        for bad in [" a", "a\tb", &"x".repeat(501)] {
+            assert!(Label::kept(bad).is_none() && Reason::kept(bad).is_none(), "{bad:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::agencies::Agencies;
 use crate::bet::NumberRange;
 use crate::limits::DRAW_NAME_LEN_MAX;
 use crate::operated::Operated;
+use crate::text::{self, TextFault};
 
 /// A draw's number in its store, from 1, in the order of opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,26 +47,28 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The name people call a draw by: 1-64 bytes, no control characters, no spaces at its ends.
+/// The name people call a draw by: 1-64 bytes, as [`text::accept`] has texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DrawName(String);
 
 /// A name that a draw can't have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "a draw's name has 1 to {DRAW_NAME_LEN_MAX} bytes, without control characters and without \
-     spaces at its ends"
-)]
-pub struct DrawNameError;
+#[error("a draw's name {0}")]
+pub struct DrawNameError(pub TextFault);
 
 impl DrawName {
-    /// Checks a name.
+    /// A name that somebody gives.
     ///
     /// # Errors
-    /// When it is empty, too long, padded, or has control characters.
-    pub fn new(name: impl Into<String>) -> Result<Self, DrawNameError> {
-        let name = name.into();
-        if is_presentable(&name, DRAW_NAME_LEN_MAX) { Ok(Self(name)) } else { Err(DrawNameError) }
+    /// When it is against the rule for texts.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, DrawNameError> {
+        text::accept(name.as_ref(), DRAW_NAME_LEN_MAX).map(Self).map_err(DrawNameError)
+    }
+
+    /// A name that was kept, perhaps before there was the rule; none when it can't have been.
+    #[must_use]
+    pub fn kept(name: &str) -> Option<Self> {
+        text::may_be_kept(name, DRAW_NAME_LEN_MAX).then(|| Self(name.to_owned()))
     }
 
     /// The name.
@@ -73,18 +76,18 @@ impl DrawName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is the same to people, however it was typed.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        text::is_same(&self.0, &other.0)
+    }
 }
 
 impl fmt::Display for DrawName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Whether a text fits on a line as it is.
-pub(crate) fn is_presentable(text: &str, len_max: usize) -> bool {
-    let padded = text.trim() != text;
-    !text.is_empty() && text.len() <= len_max && !padded && !text.chars().any(char::is_control)
 }
 
 /// What is fixed when a draw is opened.
@@ -169,13 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_has_a_presentable_name() {
-        let long = "x".repeat(64);
-        for good in ["sorteo", "Quiniela nocturna 2026-11-23", "ñ", &long] {
-            assert!(DrawName::new(good).is_ok(), "{good:?}");
+    fn a_name_kept_before_the_rule_is_read_and_one_that_could_not_be_is_not() {
+        for kept in ["sorteo", "a\u{202e}b", "man\u{303}ana"] {
+            assert_eq!(DrawName::kept(kept).unwrap().as_str(), kept);
         }
-        for bad in ["", " ", " a", "a ", "a\nb", &format!("{long}x")] {
-            assert!(DrawName::new(bad).is_err(), "{bad:?}");
+        assert!(DrawName::new("a\u{202e}b").is_err());
+        let (kept, given) = (DrawName::kept("man\u{303}ana"), DrawName::new("man\u{303}ana"));
+        let (kept, given) = (kept.unwrap(), given.unwrap());
+        assert!(kept != given && kept.is_same(&given));
+        for bad in ["", " ", " a", "a ", "a\nb", &"x".repeat(65)] {
+            assert!(DrawName::kept(bad).is_none() && DrawName::new(bad).is_err(), "{bad:?}");
         }
     }
 }

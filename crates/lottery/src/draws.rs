@@ -14,7 +14,7 @@
 mod acts;
 mod ahead;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use self::ahead::Ahead;
 use crate::act::{Acted, Registration};
@@ -29,6 +29,7 @@ use crate::store::{
     AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
     Finished, OpenDrawError, ProgressError,
 };
+use crate::text::Look;
 
 /// What is decided about a request that is not refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +73,13 @@ pub struct AgencyStanding {
 pub struct Draws {
     draws: Vec<Draw>,
     by_name: HashMap<DrawName, DrawId>,
+    /// The first draw of each look.
+    by_look: HashMap<Look, DrawId>,
     /// Those of all draws, so that draws with the same ones share them.
     agencies: HashSet<Agencies>,
     roster: BTreeMap<AgencyId, Registration>,
+    /// What the names in it look like; in older ledgers, some of them alike.
+    roster_looks: BTreeSet<(Look, AgencyId)>,
 }
 
 #[derive(Debug)]
@@ -109,15 +114,23 @@ impl Draws {
     /// Decides whether to open a draw.
     ///
     /// # Errors
-    /// When the name is taken by a draw with other terms, or there are [`DRAWS_MAX`] draws.
+    /// When the name is taken by a draw with other terms or looks the same as another's, or there
+    /// are [`DRAWS_MAX`] draws.
     pub fn decide_open(&self, terms: DrawTerms) -> Result<Ruling<DrawId>, OpenDrawError> {
-        if let Some(&id) = self.by_name.get(&terms.name) {
+        let like = self.looking_like(&terms.name);
+        // A name that was kept in another form than NFC, before all were, is meant by that form.
+        let same = like.filter(|(_, name)| name.is_same(&terms.name)).map(|(id, _)| id);
+        if let Some(id) = self.by_name.get(&terms.name).copied().or(same) {
             let found = self.get(id).expect("it has the name");
+            let terms = DrawTerms { name: found.terms.name.clone(), ..terms };
             return if found.terms == terms && found.course.is_none() {
                 Ok(Ruling { outcome: id, event: None })
             } else {
                 Err(OpenDrawError::OtherTerms(Box::new(found.terms.clone())))
             };
+        }
+        if let Some((draw, name)) = like {
+            return Err(OpenDrawError::LooksLike { draw, name: name.clone() });
         }
         if self.draws.len() >= DRAWS_MAX {
             return Err(OpenDrawError::TooManyDraws);
@@ -385,8 +398,16 @@ impl Draws {
             Some(same) => *agencies = same.clone(),
             None => drop(self.agencies.insert(agencies.clone())),
         }
-        self.by_name.insert(draw.terms.name.clone(), draw_id(self.draws.len()));
+        let (id, name) = (draw_id(self.draws.len()), &draw.terms.name);
+        self.by_look.entry(Look::of(name.as_str())).or_insert(id);
+        self.by_name.insert(name.clone(), id);
         self.draws.push(draw);
+    }
+
+    /// The first draw whose name looks the same.
+    fn looking_like(&self, name: &DrawName) -> Option<(DrawId, &DrawName)> {
+        let id = *self.by_look.get(&Look::of(name.as_str()))?;
+        self.get(id).map(|draw| (id, &draw.terms.name))
     }
 
     fn get(&self, id: DrawId) -> Option<&Draw> {

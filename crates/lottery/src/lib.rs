@@ -23,6 +23,7 @@ mod memory;
 mod operated;
 pub mod planted;
 mod store;
+pub mod text;
 mod winners;
 
 pub use act::{

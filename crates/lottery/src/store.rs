@@ -21,7 +21,7 @@ use crate::act::{ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
 use crate::bets::{Bets, bets_in};
-use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawName, DrawStatus, DrawTerms, Timestamp};
 use crate::draws::{AgencyProgress, AgencyStanding};
 use crate::event::Event;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
@@ -240,6 +240,14 @@ pub enum OpenDrawError {
         name = .0.name, agencies = .0.agencies, numbers = .0.numbers
     )]
     OtherTerms(Box<DrawTerms>),
+    /// The name would be taken for another draw's.
+    #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
+    LooksLike {
+        /// The other draw.
+        draw: DrawId,
+        /// Its name.
+        name: DrawName,
+    },
     /// More than [`DRAWS_MAX`].
     #[error("this ledger has {DRAWS_MAX} draws, which is the most; give the --data of a new one")]
     TooManyDraws,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lottery::text::{self, Look, TextFault};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -95,6 +96,9 @@ pub enum PeopleError {
     /// The name is taken.
     #[error("there is already an operator '{0}'")]
     Exists(Name),
+    /// The name would be taken for another's.
+    #[error("the name looks the same as that of the operator '{0}'; give another name")]
+    LooksLike(Name),
     /// Nobody has the name.
     #[error("there is no operator '{0}'")]
     Unknown(Name),
@@ -118,8 +122,8 @@ pub enum PeopleError {
         asked: Role,
     },
     /// A label that says nothing, or too much.
-    #[error("a token's label has 1 to {LABEL_LEN_MAX} bytes, without control characters")]
-    Label,
+    #[error("a token's label {0}")]
+    Label(TextFault),
     /// A life that is none, or too long.
     #[error("a token lives 1 to {TOKEN_DAYS_MAX} days")]
     Days,
@@ -182,7 +186,7 @@ impl People {
     /// Adds an operator.
     ///
     /// # Errors
-    /// When the name is taken or there are too many.
+    /// When the name is taken or looks the same as another's, or there are too many.
     pub fn add(
         &mut self,
         name: Name,
@@ -191,6 +195,10 @@ impl People {
     ) -> Result<(), PeopleError> {
         if self.operators.contains_key(&name) {
             return Err(PeopleError::Exists(name));
+        }
+        let look = Look::of(name.as_str());
+        if let Some(other) = self.operators.keys().find(|it| Look::of(it.as_str()) == look) {
+            return Err(PeopleError::LooksLike(other.clone()));
         }
         if self.operators.len() >= OPERATORS_MAX {
             return Err(PeopleError::TooMany);
@@ -252,7 +260,7 @@ impl People {
         if !has.covers(role) {
             return Err(PeopleError::RoleAboveOwner { owner, has, asked: role });
         }
-        check_label(&label)?;
+        let label = text::accept(&label, LABEL_LEN_MAX).map_err(PeopleError::Label)?;
         if !(1..=TOKEN_DAYS_MAX).contains(&days) {
             return Err(PeopleError::Days);
         }
@@ -305,11 +313,6 @@ impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-pub(crate) fn check_label(label: &str) -> Result<(), PeopleError> {
-    let fits = (1..=LABEL_LEN_MAX).contains(&label.len());
-    if fits && !label.chars().any(char::is_control) { Ok(()) } else { Err(PeopleError::Label) }
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::OPERATORS_MAX;
-use crate::people::check_label;
+use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX};
 use crate::{Name, Operator, People, PeopleError, Token, TokenId};
 
 /// The format written, and the only one read.
@@ -57,6 +56,16 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
         }
     }
     Ok(People { operators, tokens, last_token })
+}
+
+/// Labels of before there was a rule for texts are read as they are.
+fn check_label(label: &str) -> Result<(), String> {
+    let fits = (1..=LABEL_LEN_MAX).contains(&label.len());
+    if fits && !label.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(format!("a token's label has 1 to {LABEL_LEN_MAX} bytes, without control characters"))
+    }
 }
 
 #[cfg(test)]

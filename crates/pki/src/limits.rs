@@ -14,6 +14,10 @@ pub const DAYS_MAX: u32 = 36_500;
 /// A certificate is valid from this long before it was issued, for hosts whose clocks are late.
 pub(crate) const EARLIER_SECS: u64 = 3600;
 
+/// Longest name of an authority, in bytes: with the mark that tells it from others of that name it
+/// is within what X.509 has for names.
+pub const AUTHORITY_NAME_LEN_MAX: usize = 55;
+
 /// Shortest passphrase for the authority's key, in characters.
 pub const PASSPHRASE_LEN_MIN: usize = 12;
 

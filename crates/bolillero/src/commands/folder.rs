@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use ledger::{Archive, Fault, Summary};
-use lottery::{DrawId, DrawStatus, StoredBatch, Winners};
+use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Winners};
 
 use super::progress;
 use crate::exit::Ending;
-use crate::values::Name;
 
 /// Which ledger, and which of its draws.
 #[derive(Args, Clone, Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct FolderArgs {
 
     /// Name of the draw; needed only where there are several.
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
-    draw: Option<Name>,
+    draw: Option<String>,
 }
 
 impl FolderArgs {
@@ -48,14 +47,18 @@ impl FolderArgs {
             (None, _) => Err(Ending::wrong(format!(
                 "there are several draws: give --draw, one of '{names}'"
             ))),
-            (Some(Name(name)), _) => {
-                let found = draws.iter().find(|draw| draw.terms.name == *name);
-                found.cloned().ok_or_else(|| {
-                    Ending::wrong(format!("there is no draw '{name}'; there are '{names}'"))
-                })
-            }
+            (Some(name), _) => named(name, draws).cloned().ok_or_else(|| {
+                Ending::wrong(format!("there is no draw '{name}'; there are '{names}'"))
+            }),
         }
     }
+}
+
+/// The draw of that name, however its letters are typed.
+fn named<'a>(name: &str, draws: &'a [DrawStatus]) -> Option<&'a DrawStatus> {
+    let name = DrawName::kept(name)?;
+    let exactly = draws.iter().find(|draw| draw.terms.name == name);
+    exactly.or_else(|| draws.iter().find(|draw| draw.terms.name.is_same(&name)))
 }
 
 /// Opens the ledger in a folder for reading.

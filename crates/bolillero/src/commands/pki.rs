@@ -3,12 +3,15 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use ::pki::limits::{AUTHORITY_DAYS, DAYS_MAX, ISSUED_DAYS, PASSPHRASE_LEN_MIN};
+use ::pki::limits::{
+    AUTHORITY_DAYS, AUTHORITY_NAME_LEN_MAX, DAYS_MAX, ISSUED_DAYS, PASSPHRASE_LEN_MIN,
+};
 use ::pki::{Authority, Issued, Kind, Listed, Passphrase, PkiError, Subject};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use lottery::text;
 use rustls::pki_types::UnixTime;
 
 use super::asking;
@@ -48,7 +51,9 @@ enum Action {
     #[command(after_help = "Example:\n  bolillero pki init --encrypt --name \"Lotería de prueba\"")]
     Init {
         /// Its name, as certificates show it.
-        #[arg(long, value_name = "TEXT", default_value = "Bolillero")]
+        #[arg(
+            long, value_name = "TEXT", default_value = "Bolillero", value_parser = authority_name
+        )]
         name: String,
         /// Days that it is valid for, and with it all that it issues.
         #[arg(long, value_name = "N", default_value_t = AUTHORITY_DAYS, value_parser = days())]
@@ -99,6 +104,10 @@ struct HowToIssue {
     /// Put it in place of the one issued before, which stays valid until it is revoked.
     #[arg(long)]
     replace: bool,
+}
+
+fn authority_name(name: &str) -> Result<String, String> {
+    text::accept(name, AUTHORITY_NAME_LEN_MAX).map_err(|fault| format!("its name {fault}"))
 }
 
 fn days() -> clap::builder::RangedI64ValueParser<u32> {
@@ -162,7 +171,8 @@ fn table(listed: &[Listed], now: UnixTime) -> String {
             Kind::Other => "other".to_owned(),
         };
         let (from, until) = (it.from.to_string(), it.until.to_string());
-        table.add_row([&it.serial, &kind, &it.subject, &from, &until, &state(it, now)]);
+        let subject = text::shown(&it.subject);
+        table.add_row([&it.serial, &kind, &*subject, &from, &until, &state(it, now)]);
     }
     table.trim_fmt()
 }

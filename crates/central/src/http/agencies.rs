@@ -35,7 +35,7 @@ pub(super) struct AgencyView {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgencyData {
-    /// What people call it: 1 to 64 bytes.
+    /// What people call it: 1 to 64 bytes. No other agency's looks the same.
     #[schema(min_length = 1, max_length = 64, example = "La Suerte")]
     name: String,
     /// Where it is: 1 to 64 bytes.

@@ -115,7 +115,8 @@ pub(super) struct ClosingView {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewDraw {
-    /// Its name, which no other draw has: 1 to 64 bytes.
+    /// Its name, which no other draw has nor looks like: 1 to 64 bytes, none
+    /// of them of what can't be seen.
     #[schema(min_length = 1, max_length = 64, example = "nocturna 2026-11-23")]
     name: String,
     /// The numbers that may be betted on; 0 to 9999 when not given.

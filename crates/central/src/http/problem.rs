@@ -291,6 +291,8 @@ impl From<ActError> for Problem {
                 Self::limit_reached(&error, remedy)
             }
             E::NameTaken
+            | E::DrawLooksLike { .. }
+            | E::AgencyLooksLike { .. }
             | E::Expired(_)
             | E::Automatic
             | E::State { .. }
@@ -362,16 +364,18 @@ impl From<PeopleError> for Problem {
         use PeopleError as E;
         let problem = match &error {
             E::Unknown(_) | E::UnknownToken(_) => Self::not_found(&error),
-            E::RoleAboveOwner { .. } | E::Label | E::Days => Self::bad_request(&error),
+            E::RoleAboveOwner { .. } | E::Label(_) | E::Days => Self::bad_request(&error),
             E::TooMany => {
                 let remedy =
                     "enable one who is disabled, with another password, instead of adding one";
                 Self::limit_reached(&error, remedy)
             }
             E::TooManyTokens(_) => Self::limit_reached(&error, "revoke one that is not needed"),
-            E::Exists(_) | E::LastAdmin(_) | E::Disabled(_) | E::NoTokenNumber => {
-                Self::conflict(&error)
-            }
+            E::Exists(_)
+            | E::LooksLike(_)
+            | E::LastAdmin(_)
+            | E::Disabled(_)
+            | E::NoTokenNumber => Self::conflict(&error),
         };
         problem.because(Cause::People(error))
     }

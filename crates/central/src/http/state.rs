@@ -309,5 +309,6 @@ fn label(text: &str) -> Label {
 /// As much of a text as a record holds.
 fn reason(text: &str) -> Reason {
     let end = text.floor_char_boundary(REASON_LEN_MAX);
-    Reason::new(&text[..end]).expect("names, labels and our words have no control characters")
+    let text = text[..end].trim_end();
+    Reason::kept(text).expect("names, labels and our words have no control characters")
 }

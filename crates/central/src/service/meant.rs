@@ -195,7 +195,7 @@ mod tests {
 
     fn terms(name: &str, agencies: (u32, u32)) -> DrawTerms {
         let agencies = Agencies::from_ranges(vec![agencies]).unwrap();
-        let name = DrawName::new(name).unwrap();
+        let name = DrawName::kept(name).unwrap();
         DrawTerms { name, agencies, numbers: NumberRange::default() }
     }
 

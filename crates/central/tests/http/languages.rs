@@ -108,7 +108,7 @@ async fn what_is_refused_of_operators_is_said_in_spanish() {
         ("/operators/nadie/disable", "", 404, "No hay un operador «nadie»."),
         ("/operators/nadie/borrar", "", 404, "No hay nada en esta dirección."),
         ("/operators/%21/disable", "", 404, "No hay nada en esta dirección."),
-        ("/agencies", "number=x", 400, "Número, nombre y lugar hacen falta"),
+        ("/agencies", "number=x", 400, "El número de la agencia no se entiende."),
     ] {
         is_spanish(&filled(&central, &admin, path, fields).await, status, says);
     }
@@ -137,7 +137,7 @@ async fn what_is_refused_of_a_draw_is_said_in_spanish() {
     let announced = "name=otra&agencies=1-2&number_min=0&number_max=9";
     let early = "opens_at=2001-01-01T10:00&closes_at=2001-01-01T09:00";
     for (path, fields, status, says) in [
-        ("/draws", "name=", 400, "El nombre tiene de 1 a 64 letras."),
+        ("/draws", "name=", 400, "El nombre no puede estar en blanco."),
         ("/draws", "name=otra&agencies=x", 400, "números y rangos en orden"),
         ("/draws", "name=otra&agencies=1&number_min=9&number_max=1", 400, "El número menor"),
         ("/draws", &format!("{announced}&opens_at=x"), 400, "Un horario no se entiende."),

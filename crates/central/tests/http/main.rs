@@ -15,4 +15,5 @@ mod setting;
 #[path = "../tcp/store.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod store;
+mod texts;
 mod times;

@@ -156,6 +156,7 @@ macro_rules! conformance_suite {
             every_completion_is_run_even_by_a_stop,
             an_announced_draw_takes_nothing_until_it_is_opened,
             a_name_is_announced_once,
+            texts_kept_before_the_rule_are_read_again,
             agency_zero_is_neither_announced_nor_registered,
             closing_early_or_without_agencies_needs_a_reason,
             the_clock_opens_and_closes_when_it_is_time,

@@ -10,7 +10,7 @@ use crate::act::{
     always_allowed,
 };
 use crate::agencies::{Agencies, AgencyId};
-use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 use crate::draws::AgencyStanding;
 use crate::event::Event;
 use crate::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
@@ -119,6 +119,29 @@ pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
     let automatic = subject.open("solo", 1);
     assert_eq!(subject.act("ana", Act::Close(automatic)), Err(ActError::Automatic));
     assert_eq!(subject.close(draw), Err(CloseError::Operated));
+}
+
+/// The rule for texts is for what comes in: what was kept before there was one is kept as it is.
+pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
+    let text = "man\u{303}ana \u{202e}| \u{200b}";
+    let (name, label) = (DrawName::kept(text).unwrap(), Label::kept(text).unwrap());
+    let terms = DrawTerms { name: name.clone(), ..terms("operado", 2) };
+    let announce = Act::Announce { terms, schedule: Schedule::default() };
+    let registration = Registration { name: label.clone(), ..registration(7, true) };
+    let (by, why) = (Actor::Operator(label.clone()), Reason::kept(text).unwrap());
+    for act in [announce, Act::Register(registration.clone())] {
+        let signed = Signed { by: by.clone(), why: why.clone(), act };
+        subject.act_at(AT, signed).unwrap();
+    }
+    let trail = subject.trail_from(0);
+    subject.reopen();
+    assert_eq!(subject.statuses()[0].terms.name, name);
+    let roster = wait(|done| subject.store().roster(done));
+    assert_eq!(roster, Ok(vec![registration.clone()]));
+    assert_eq!(subject.trail_from(0), trail);
+    // It can still be changed by who leaves its name as it is.
+    let disabled = Registration { enabled: false, ..registration };
+    assert_eq!(subject.act("ana", Act::Register(disabled)), Ok(Acted::Done));
 }
 
 /// A number that was left out is read as 0.

@@ -7,6 +7,7 @@ use crate::draw::{DrawState, Timestamp};
 use crate::event::Event;
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use crate::operated::Course;
+use crate::text::Look;
 
 impl Draws {
     /// Decides about an act at `now`, if `judge` still allows it.
@@ -27,8 +28,9 @@ impl Draws {
             return Err(ActError::AgencyZero);
         }
         let acted = self.outcome_of(signed, now)?;
-        // Nor this: it bounds what is added now, and what was added stays.
+        // Nor these: they are about what is added now, and what was added stays.
         self.expect_room(&signed.act)?;
+        self.expect_own_look(&signed.act)?;
         let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
         Ok(Ruling { outcome: acted, event })
     }
@@ -53,6 +55,48 @@ impl Draws {
             | Act::Publish(_)
             | Act::Note { .. } => Ok(()),
         }
+    }
+
+    /// Whether nobody takes the name of what an act adds for another's.
+    fn expect_own_look(&self, act: &Act) -> Result<(), ActError> {
+        match act {
+            Act::Announce { terms, .. } => match self.looking_like(&terms.name) {
+                Some((draw, name)) => Err(ActError::DrawLooksLike { draw, name: name.clone() }),
+                None => Ok(()),
+            },
+            Act::Register(it) => match self.agency_looking_like(it) {
+                Some(Registration { agency, name, .. }) => {
+                    Err(ActError::AgencyLooksLike { agency: *agency, name: name.clone() })
+                }
+                None => Ok(()),
+            },
+            Act::Open(_)
+            | Act::Close(_)
+            | Act::EnterNumber { .. }
+            | Act::Publish(_)
+            | Act::Note { .. } => Ok(()),
+        }
+    }
+
+    /// Another agency whose name looks the same as one that is given now.
+    fn agency_looking_like(&self, given: &Registration) -> Option<&Registration> {
+        let known = self.roster.get(&given.agency);
+        if known.is_some_and(|known| known.name == given.name) {
+            return None;
+        }
+        let look = Look::of(given.name.as_str());
+        let alike = (look.clone(), AgencyId(0))..=(look, AgencyId(u32::MAX));
+        let mut others = self.roster_looks.range(alike).filter(|(_, it)| *it != given.agency);
+        others.next().and_then(|(_, agency)| self.roster.get(agency))
+    }
+
+    fn put_in_roster(&mut self, registration: &Registration) {
+        let agency = registration.agency;
+        let look = |it: &Registration| (Look::of(it.name.as_str()), agency);
+        if let Some(before) = self.roster.insert(agency, registration.clone()) {
+            self.roster_looks.remove(&look(&before));
+        }
+        self.roster_looks.insert(look(registration));
     }
 
     /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
@@ -103,7 +147,7 @@ impl Draws {
                 self.add_draw(announced);
             }
             Act::Register(registration) => {
-                self.roster.insert(registration.agency, registration.clone());
+                self.put_in_roster(registration);
             }
             act => {
                 let Some(id) = act.draw() else { return };

@@ -131,3 +131,56 @@ fn an_agency_has_so_many_batches_and_a_ledger_with_more_still_opens() {
     draws.apply(&Event::BatchAccepted(BatchSummary::of(&batch(1, most))), AT);
     assert!(draws.decide_finish(DrawId(1), AgencyId(1)).is_ok());
 }
+
+#[test]
+fn a_draw_whose_name_looks_like_anothers_is_refused_and_a_ledger_that_has_both_still_opens() {
+    let mut draws = Draws::default();
+    draws.do_now(announce("Sorteo 1", "1"));
+    let decide = |draws: &Draws, name| draws.decide_act(&announce(name, "1"), always_allowed(), AT);
+    let (draw, name) = (DrawId(1), DrawName::new("Sorteo 1").unwrap());
+    for alike in ["Sorteo l", "sorteo I", "Sоrteo 1", "Sorteo  1"] {
+        let refused = ActError::DrawLooksLike { draw, name: name.clone() };
+        assert_eq!(decide(&draws, alike), Err(refused), "{alike}");
+        let refused = OpenDrawError::LooksLike { draw, name: name.clone() };
+        assert_eq!(draws.decide_open(terms(alike, "1")), Err(refused), "{alike}");
+    }
+    assert_eq!(decide(&draws, "Sorteo 1"), Err(ActError::NameTaken));
+    assert!(decide(&draws, "Sorteo 2").is_ok());
+    draws.do_now(announce("Sorteo l", "1"));
+    assert_eq!(draws.statuses().len(), 2);
+}
+
+#[test]
+fn an_open_draw_whose_name_was_kept_in_another_form_goes_on() {
+    let mut draws = Draws::default();
+    let kept = DrawName::kept("man\u{303}ana").unwrap();
+    let terms_kept = DrawTerms { name: kept, ..terms("x", "1-2") };
+    draws.apply(&Event::DrawOpened { draw: DrawId(1), terms: terms_kept.clone() }, AT);
+    let open = |agencies| draws.decide_open(terms("man\u{303}ana", agencies));
+    assert_eq!(open("1-2").map(|it| (it.outcome, it.event)), Ok((DrawId(1), None)));
+    assert_eq!(open("1-3"), Err(OpenDrawError::OtherTerms(Box::new(terms_kept.clone()))));
+}
+
+#[test]
+fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_before_change() {
+    let mut draws = Draws::default();
+    for agency in [1, 2] {
+        draws.do_now(register(agency, "La Ñata"));
+    }
+    let decide = |draws: &Draws, signed| draws.decide_act(&signed, always_allowed(), AT);
+    let refused = |agency| {
+        let (agency, name) = (AgencyId(agency), Label::new("La Ñata").unwrap());
+        Err(ActError::AgencyLooksLike { agency, name })
+    };
+    assert_eq!(decide(&draws, register(3, "la Ñаta")), refused(1));
+    // It keeps the name that it has, and is disabled with it.
+    let Act::Register(mut second) = register(2, "La Ñata").act else { unreachable!() };
+    second.enabled = false;
+    assert!(decide(&draws, signed(Act::Register(second))).is_ok());
+    assert_eq!(decide(&draws, register(2, "LA ÑATA")), refused(1));
+    draws.do_now(register(1, "Otra"));
+    assert_eq!(decide(&draws, register(3, "La Ñata")), refused(2));
+    assert!(decide(&draws, register(2, "LA ÑATA")).is_ok());
+    draws.do_now(register(2, "Una más"));
+    assert!(decide(&draws, register(3, "La Ñata")).is_ok());
+}

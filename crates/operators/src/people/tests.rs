@@ -122,9 +122,10 @@ fn tokens_are_bounded_and_their_numbers_never_given_twice() {
         let refused = people.grant(grant("ana", Role::Viewer, days), digest(1), 0);
         assert_eq!(refused, Err(PeopleError::Days));
     }
-    for label in ["", "a\nb", &"x".repeat(LABEL_LEN_MAX + 1)] {
+    for label in ["", " ", "a\nb", "a\u{202e}b", &"x".repeat(LABEL_LEN_MAX + 1)] {
         let grant = TokenGrant { label: label.to_owned(), ..grant("ana", Role::Viewer, 1) };
-        assert_eq!(people.grant(grant, digest(1), 0), Err(PeopleError::Label));
+        let refused = people.grant(grant, digest(1), 0);
+        assert!(matches!(refused, Err(PeopleError::Label(_))), "{label:?}");
     }
     for of in 0..TOKENS_PER_OPERATOR_MAX {
         let of = u8::try_from(of).unwrap();
@@ -145,4 +146,17 @@ fn after_the_last_number_no_token_is_given() {
     let refused = people.grant(grant("ana", Role::Viewer, 1), digest(1), 0);
     assert_eq!(refused, Err(PeopleError::NoTokenNumber));
     assert_eq!(people.tokens().count(), 0);
+}
+
+#[test]
+fn an_operator_whose_name_looks_like_anothers_is_refused() {
+    let mut people = people(&[("marla", Role::Viewer)]);
+    let kept = people.operator(&name("marla")).unwrap().password.clone();
+    for alike in ["mar1a", "rnarla"] {
+        let refused = people.add(name(alike), Role::Viewer, kept.clone());
+        assert_eq!(refused, Err(PeopleError::LooksLike(name("marla"))), "{alike}");
+    }
+    let again = people.add(name("marla"), Role::Viewer, kept.clone());
+    assert_eq!(again, Err(PeopleError::Exists(name("marla"))));
+    people.add(name("maria"), Role::Viewer, kept).unwrap();
 }

@@ -3,11 +3,13 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use lottery::{Act, AgencyId, Label, Reason};
+use lottery::{Act, AgencyId, Label, Reason, TextError};
 use operators::Permission;
 
 use super::frame::{Frame, show_as};
+use super::language::Locale;
 use super::part::{Asked, Part};
+use super::refusal;
 use super::visitor::{Form, Outcome, Posted, Visitor};
 use super::words;
 use crate::http::input::InQuery;
@@ -49,8 +51,8 @@ pub(super) async fn register(
     Posted(visitor, form): Posted,
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ManageAgencies)?;
-    let outcome = match change(&form) {
-        Some((agency, change, why)) => {
+    let outcome = match change(&form, visitor.language) {
+        Ok((agency, change, why)) => {
             match app.change_agency(&visitor.who, why, agency, change).await {
                 Ok((registration, acted)) => {
                     let act = Act::Register(registration);
@@ -59,25 +61,34 @@ pub(super) async fn register(
                 Err(problem) => Outcome::refused(problem, form, visitor.language)?,
             }
         }
-        None => {
-            let text = visitor.language.t(
-                "Número, nombre y lugar hacen falta, en hasta 64 letras.",
-                "A number, a name and a place are needed, of up to 64 bytes.",
-            );
-            Outcome::wrong(text, form)
-        }
+        Err(why) => Outcome::wrong(&why, form),
     };
     page_with(&app, &visitor, &asked, outcome).await
 }
 
-fn change(form: &Form) -> Option<(AgencyId, Change, Reason)> {
-    let label = |name| Label::new(form.get(name)).ok();
+/// What a form changes; why it can't, in words.
+fn change(form: &Form, l: Locale) -> Result<(AgencyId, Change, Reason), String> {
+    let label = |name, what, what_in_english| {
+        let wrong = |error| match error {
+            TextError::Label(it) | TextError::Reason(it) => {
+                refusal::text(what, what_in_english, it, l)
+            }
+        };
+        Label::new(form.get(name)).map_err(wrong)
+    };
+    let number = form.get("number").parse().map_err(|_| {
+        l.t("El número de la agencia no se entiende.", "The agency's number can't be understood.")
+    })?;
     let change = match form.get("enabled") {
         "yes" => Change::Enable(true),
         "no" => Change::Enable(false),
-        _ => Change::Describe { name: label("name")?, place: label("place")? },
+        _ => Change::Describe {
+            name: label("name", "el nombre", "the name")?,
+            place: label("place", "el lugar", "the place")?,
+        },
     };
-    Some((AgencyId(form.get("number").parse().ok()?), change, Reason::new(form.get("why")).ok()?))
+    let why = Reason::new(form.get("why")).map_err(|error| refusal::reason(error, l))?;
+    Ok((AgencyId(number), change, why))
 }
 
 async fn page_with(

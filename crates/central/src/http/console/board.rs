@@ -11,7 +11,7 @@ use futures_util::stream::unfold;
 use lottery::{DrawId, DrawState, Timestamp};
 use serde::Deserialize;
 
-use super::frame::{Frame, show};
+use super::frame::{Frame, rendered, show};
 use super::language::Locale;
 use super::part::Part;
 use super::view::DrawView;
@@ -183,11 +183,10 @@ pub(super) async fn events(
 
 fn live(board: &Board, visitor: &Visitor, asked: Asked) -> String {
     let (p, l) = (&Frame::of(visitor, None), visitor.language);
-    let text = match shown_of(board, asked.draw) {
-        Some(shown) => Live { p, b: BoardView::of(board, shown, asked.page, l) }.render(),
-        None => Empty { p }.render(),
-    };
-    text.expect("it is written to memory, and its parts can all be shown")
+    match shown_of(board, asked.draw) {
+        Some(shown) => rendered(&Live { p, b: BoardView::of(board, shown, asked.page, l) }),
+        None => rendered(&Empty { p }),
+    }
 }
 
 fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {

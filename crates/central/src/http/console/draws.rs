@@ -4,14 +4,15 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use lottery::{
-    Act, Acted, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, NumberRange, Reason, Schedule,
-    Winners,
+    Act, Acted, DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, NumberRange,
+    Reason, Schedule, Winners,
 };
 use operators::Permission;
 
 use super::frame::{Frame, show, show_as};
 use super::language::{Choice, Locale};
 use super::part::{Asked, Part};
+use super::refusal;
 use super::view::{DrawView, Step, WinnersView, missing, steps};
 use super::visitor::{At, Form, Outcome, Posted, Visitor};
 use crate::http::draws::{expect_bets, status};
@@ -135,10 +136,7 @@ pub(super) async fn step(
     let is_sure = step == "open" || !form.get("sure").is_empty();
     let outcome = match Reason::new(form.get("why")) {
         _ if !is_sure => Outcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
-        Err(_) => {
-            let text = l.t("El motivo es demasiado largo.", "The reason is too long.");
-            Outcome::wrong(text, form)
-        }
+        Err(error) => Outcome::wrong(&refusal::reason(error, l), form),
         Ok(why) => visitor.act(&app, why, act, form).await?,
     };
     page_with(&app, &visitor, draw, outcome).await
@@ -249,7 +247,7 @@ async fn found(
 /// What a form announces; why it can't, in words.
 fn announcement(form: &Form, l: Locale) -> Result<Act, String> {
     let name = DrawName::new(form.get("name"))
-        .map_err(|_| l.t("El nombre tiene de 1 a 64 letras.", "The name has 1 to 64 bytes."))?;
+        .map_err(|DrawNameError(fault)| refusal::text("el nombre", "the name", fault, l))?;
     let agencies = form.get("agencies").parse().map_err(|_| {
         l.t(
             "Escriba las agencias como números y rangos en orden: 1-5, 7.",

@@ -1,8 +1,11 @@
 //! What all pages have in common.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
+use lottery::text::shown_lines;
 use operators::{Permission, Role};
 
 use super::language::Locale;
@@ -110,8 +113,17 @@ pub(super) fn show(page: &impl Template) -> Response {
 
 /// A page, with a status.
 pub(super) fn show_as(status: StatusCode, page: &impl Template) -> Response {
-    let text = page.render().expect("a page is written to memory, and its parts can all be shown");
-    (status, Html(text)).into_response()
+    (status, Html(rendered(page))).into_response()
+}
+
+/// What a page or a part of one is written as. What can't be seen in a name, a reason or a bet is
+/// seen on the page, escaped.
+pub(super) fn rendered(page: &impl Template) -> String {
+    let text = page.render().expect("it is written to memory, and its parts can all be shown");
+    match shown_lines(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => shown,
+    }
 }
 
 /// A role, for people.

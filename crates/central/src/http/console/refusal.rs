@@ -6,10 +6,11 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use lottery::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
-use lottery::{ActError, ProgressError, ReadError};
+use lottery::text::TextFault;
+use lottery::{ActError, ProgressError, ReadError, TextError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
-use super::frame::{Frame, role_name};
+use super::frame::{Frame, rendered, role_name};
 use super::language::Locale;
 use super::visitor::Visitor;
 use crate::http::api::BELOW_API;
@@ -50,8 +51,7 @@ impl Reader {
             Ok(visitor) => Frame::of(&visitor, None),
             Err(_) => Frame::of_nobody(l, &self.path, None),
         };
-        let page = Page::of(frame, &problem).render();
-        let text = page.expect("it is written to memory, and its parts can all be shown");
+        let text = rendered(&Page::of(frame, &problem));
         let headers = answer.headers_mut();
         let kind = HeaderValue::from_static("text/html; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, kind);
@@ -214,6 +214,9 @@ fn people(error: &PeopleError, l: Locale) -> String {
     }
     match error {
         PeopleError::Exists(name) => format!("Ya hay un operador «{name}»."),
+        PeopleError::LooksLike(name) => {
+            format!("El nombre se confunde con el del operador «{name}»; elija otro.")
+        }
         PeopleError::Unknown(name) => format!("No hay un operador «{name}»."),
         PeopleError::LastAdmin(name) => format!(
             "«{name}» es el último administrador habilitado; antes agregue o habilite a otro."
@@ -223,7 +226,7 @@ fn people(error: &PeopleError, l: Locale) -> String {
         PeopleError::RoleAboveOwner { owner, .. } => {
             format!("Un token no puede más que «{owner}», su dueño.")
         }
-        PeopleError::Label => "El rótulo de un token no sirve.".to_owned(),
+        PeopleError::Label(fault) => text("el rótulo", "the label", *fault, l),
         PeopleError::Days => "Los días de un token no sirven.".to_owned(),
         PeopleError::TooManyTokens(name) => format!("«{name}» tiene demasiados tokens."),
         PeopleError::UnknownToken(id) => format!("No hay un token {id}."),
@@ -251,6 +254,13 @@ fn act(error: &ActError, l: Locale) -> String {
     match error {
         ActError::UnknownDraw(draw) => unknown_draw(*draw, l),
         ActError::NameTaken => "Ya hay un sorteo con ese nombre; elija otro.".to_owned(),
+        ActError::DrawLooksLike { draw, name } => {
+            format!("El nombre se confunde con el del sorteo {draw}, «{name}»; elija otro.")
+        }
+        ActError::AgencyLooksLike { agency, name } => format!(
+            "El nombre se confunde con el de la agencia {agency}, «{name}»; elija otro, por \
+             ejemplo con su lugar."
+        ),
         ActError::TooManyUnmade => format!(
             "Ya hay {} sorteos sin hacer, y no puede haber más; haga antes alguno de ellos. Uno \
              que no se abrió a tiempo se cierra, con un motivo, pasada su hora de cierre.",
@@ -303,6 +313,32 @@ fn act(error: &ActError, l: Locale) -> String {
         ActError::NotAllowed => over(l).to_owned(),
         ActError::Store(_) => unavailable(l).to_owned(),
     }
+}
+
+/// Why a text that somebody typed can't be kept, `what` being the text.
+pub(super) fn text(what: &str, what_in_english: &str, fault: TextFault, l: Locale) -> String {
+    if !l.is_spanish() {
+        return sentence(&format_args!("{what_in_english} {fault}"));
+    }
+    match fault {
+        TextFault::Blank => sentence(&format_args!("{what} no puede estar en blanco")),
+        TextFault::TooLong(most) => {
+            sentence(&format_args!("{what} es demasiado largo; lleva hasta {most} bytes"))
+        }
+        TextFault::Padded => {
+            sentence(&format_args!("{what} tiene espacios al principio o al final; quítelos"))
+        }
+        TextFault::Hidden(hidden) => sentence(&format_args!(
+            "{what} tiene un carácter que no se ve, U+{:04X}; escríbalo de nuevo, sin pegarlo",
+            u32::from(hidden)
+        )),
+    }
+}
+
+/// Why a reason that somebody typed can't be kept.
+pub(super) fn reason(error: TextError, l: Locale) -> String {
+    let (TextError::Label(fault) | TextError::Reason(fault)) = error;
+    text("el motivo", "the reason", fault, l)
 }
 
 /// What an error says, as a sentence.

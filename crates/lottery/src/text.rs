@@ -1,0 +1,275 @@
+//! Texts that people type and that are kept: one rule for all of them.
+//!
+//! A text is kept in Unicode's form NFC, so that what looks the same is the same however it was
+//! typed. It has no character that can't be seen or that changes the order of others, it is not
+//! blank and has no spaces at its ends, and it is of bounded length. Names that look the same as
+//! another one are told by their [`Look`].
+//!
+//! The rule is for what comes in. What was kept before there was one is read as it is, and shown
+//! by [`shown`], which escapes what could not be seen.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use thiserror::Error;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+use unicode_security::confusable_detection::skeleton;
+
+/// Why a text can't be kept; what it is follows from where it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TextFault {
+    /// Nothing, or nothing but spaces.
+    #[error("is not blank: type something that can be seen")]
+    Blank,
+    /// More than is kept.
+    #[error("has at most {0} bytes: type a shorter one")]
+    TooLong(usize),
+    /// Spaces at its ends, of any kind.
+    #[error("has no spaces at its ends: leave them out")]
+    Padded,
+    /// Invisible, or changes the order of others.
+    #[error(
+        "has no characters that can't be seen, such as U+{code:04X}: type it anew, without \
+         pasting",
+        code = u32::from(*.0)
+    )]
+    Hidden(char),
+}
+
+/// What a name looks like. Those of two names are equal when people would take one for the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Look(String);
+
+/// The text as it is kept.
+///
+/// # Errors
+/// What is against the rule.
+pub fn accept(text: &str, len_max: usize) -> Result<String, TextFault> {
+    // What is normalised is bounded too: it gets shorter, but not by so much.
+    if text.len() > 4 * len_max {
+        return Err(TextFault::TooLong(len_max));
+    }
+    let text: String = text.nfc().collect();
+    match text.chars().find(|c| is_hidden(*c)) {
+        _ if text.trim().is_empty() => Err(TextFault::Blank),
+        Some(hidden) => Err(TextFault::Hidden(hidden)),
+        None if text.trim() != text => Err(TextFault::Padded),
+        None if text.len() > len_max => Err(TextFault::TooLong(len_max)),
+        None => Ok(text),
+    }
+}
+
+/// Whether a text may have been kept before there was [`accept`].
+pub(crate) fn may_be_kept(text: &str, len_max: usize) -> bool {
+    let padded = text.trim() != text;
+    !text.is_empty() && text.len() <= len_max && !padded && !text.chars().any(char::is_control)
+}
+
+/// Whether a character can't be seen, or changes the order in which others are seen. Spaces can.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    use GeneralCategory as Category;
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let never_seen = matches!(
+        c.general_category(),
+        Category::Control
+            | Category::Format
+            | Category::LineSeparator
+            | Category::ParagraphSeparator
+    );
+    // Of other categories: a joiner of graphemes, fillers, vowels that are not written, selectors
+    // of variants, a braille cell without dots, and what Unicode keeps for more of the kind.
+    never_seen
+        || matches!(
+            c,
+            '\u{34f}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{2065}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fff8}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// The text with what can't be seen escaped, as in `a\u{202e}b`.
+#[must_use]
+pub fn shown(text: &str) -> Cow<'_, str> {
+    shown_but(text, |_| false)
+}
+
+/// The lines of a text, each with what can't be seen escaped.
+#[must_use]
+pub fn shown_lines(text: &str) -> Cow<'_, str> {
+    shown_but(text, |c| c == '\n')
+}
+
+fn shown_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let escaped = |c: char| is_hidden(c) && !stays(c);
+    if !text.contains(escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escaped(c) {
+            write!(shown, "{}", c.escape_default()).expect("it is written to memory");
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether two texts are the same to people, however they were typed.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    one.nfc().eq(other.nfc())
+}
+
+impl Look {
+    /// That of a name: its skeleton as in Unicode's UTS 39, without regard to case and to how many
+    /// spaces there are.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        // Before case is gone, and after: a capital I looks like an l, and an i does not.
+        let same_letters = skeleton(name).collect::<String>().to_lowercase();
+        let same_letters: String = skeleton(&same_letters).collect();
+        Self(same_letters.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_kept_in_one_form() {
+        let long = "x".repeat(64);
+        for good in ["sorteo", "Quiniela nocturna 2026-11-23", "Ñandú 7", "夜の宝くじ", "🎱", &long]
+        {
+            assert_eq!(accept(good, 64).as_deref(), Ok(good));
+        }
+        assert_eq!(accept("man\u{303}ana", 64).as_deref(), Ok("mañana"));
+        assert_eq!(accept(&"n\u{303}".repeat(32), 64), Ok("ñ".repeat(32)));
+    }
+
+    #[test]
+    fn what_is_against_the_rule_is_told() {
+        use TextFault::{Blank, Hidden, Padded, TooLong};
+        for (bad, fault) in [
+            ("", Blank),
+            (" ", Blank),
+            ("\u{a0}\u{3000}", Blank),
+            (" a", Padded),
+            ("a\u{a0}", Padded),
+            ("\u{2003}a", Padded),
+            ("a\nb", Hidden('\n')),
+            ("a\u{7f}", Hidden('\u{7f}')),
+            ("a\u{85}b", Hidden('\u{85}')),
+            ("a\u{ad}b", Hidden('\u{ad}')),
+            ("\u{34f}", Hidden('\u{34f}')),
+            ("a\u{61c}", Hidden('\u{61c}')),
+            ("\u{200b}", Hidden('\u{200b}')),
+            ("a\u{200d}b", Hidden('\u{200d}')),
+            ("\u{200e}a", Hidden('\u{200e}')),
+            ("a\u{2028}b", Hidden('\u{2028}')),
+            ("a\u{2029}b", Hidden('\u{2029}')),
+            ("a\u{202e}b", Hidden('\u{202e}')),
+            ("a\u{2060}b", Hidden('\u{2060}')),
+            ("a\u{2066}b", Hidden('\u{2066}')),
+            ("\u{2800}", Hidden('\u{2800}')),
+            ("\u{3164}", Hidden('\u{3164}')),
+            ("\u{ffa0}", Hidden('\u{ffa0}')),
+            ("a\u{fe0f}", Hidden('\u{fe0f}')),
+            ("\u{feff}a", Hidden('\u{feff}')),
+            ("a\u{e0041}", Hidden('\u{e0041}')),
+            (&"x".repeat(65), TooLong(64)),
+            (&"ñ".repeat(33), TooLong(64)),
+            (&"x".repeat(100_000), TooLong(64)),
+        ] {
+            assert_eq!(accept(bad, 64), Err(fault), "{bad:?}");
+        }
+        let told = Hidden('\u{202e}').to_string();
+        assert!(told.contains("such as U+202E"), "{told}");
+    }
+
+    #[test]
+    fn names_that_look_the_same_have_one_look() {
+        for (one, other) in [
+            ("Sorteo 1", "Sorteo l"),
+            ("Sorteo I", "Sorteo l"),
+            ("nocturna", "Nocturna"),
+            ("nocturna", "noсturna"), // A Cyrillic с.
+            ("NOCTURNA", "ΝΟCTURNA"), // Greek Ν and Ο.
+            ("moderna", "modema"),
+            ("mañana", "man\u{303}ana"),
+            ("la gran 5", "la  gran\u{a0}5"),
+            ("la gran 5", "la\u{200b} gran \u{202e}5"),
+            ("sorteo", "ｓｏｒｔｅｏ"),
+            ("2026-11-23", "2026‐11‐23"), // Hyphens.
+        ] {
+            assert_eq!(Look::of(one), Look::of(other), "{one:?} {other:?}");
+        }
+        for (one, other) in [
+            ("sorteo 1", "sorteo 2"),
+            ("mañana", "manana"),
+            ("nocturna", "nocturno"),
+            ("la gran 5", "lagran 5"),
+        ] {
+            assert_ne!(Look::of(one), Look::of(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_seen_is_shown_escaped() {
+        for (text, as_shown) in [
+            ("mañana \"x\" \\", "mañana \"x\" \\"),
+            ("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}"),
+            ("a\nb\u{1b}[0m", "a\\nb\\u{1b}[0m"),
+            ("a\u{a0}b", "a\u{a0}b"),
+        ] {
+            assert_eq!(shown(text), as_shown);
+        }
+        assert_eq!(shown_lines("a\nb\r\u{2028}"), "a\nb\\r\\u{2028}");
+    }
+
+    /// Any character, and often one that is hidden or a space.
+    fn texts() -> impl Strategy<Value = String> {
+        let chosen =
+            prop::sample::select(vec!['\u{202e}', '\u{303}', 'n', ' ', '\u{a0}', '\u{ad}']);
+        let characters =
+            prop_oneof![4 => any::<char>(), 1 => chosen, 4 => prop::char::range('a', 'z')];
+        prop::collection::vec(characters, 0..24).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_accepted_again_as_it_is(text in texts()) {
+            if let Ok(kept) = accept(&text, 64) {
+                prop_assert_eq!(accept(&kept, 64), Ok(kept.clone()));
+                prop_assert!(may_be_kept(&kept, 64));
+                prop_assert!(is_same(&text, &kept));
+                prop_assert_eq!(Look::of(&text), Look::of(&kept));
+                prop_assert_eq!(&*shown(&kept), &*kept);
+                let typed_apart: String = kept.nfd().collect();
+                prop_assert_eq!(accept(&typed_apart, 64), Ok(kept));
+            }
+        }
+
+        #[test]
+        fn whatever_is_shown_can_be_seen(text in texts()) {
+            prop_assert!(!shown(&text).chars().any(is_hidden));
+            prop_assert!(!shown_lines(&text).chars().any(|c| is_hidden(c) && c != '\n'));
+        }
+    }
+}

@@ -1,5 +1,9 @@
 //! Passwords: what one must be, and what is kept of it.
 //!
+//! A password is the same however its letters were typed: it is hashed and compared as RFC 8265
+//! prepares it (OpaqueString): in Unicode's form NFC, each kind of space as a plain one. One that
+//! was set before that is compared as it is typed too.
+//!
 //! argon2id with OWASP's parameters, kept as a PHC string, so that other parameters can come later
 //! beside it. One hashing takes some 20 ms and 19 MiB: whoever calls bounds how many run at once.
 
@@ -10,13 +14,18 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::limits::{
     ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX,
 };
 
 /// A password as somebody gave it. Not shown by `Debug`.
-pub struct Password(String);
+pub struct Password {
+    typed: String,
+    /// The same however it was typed.
+    prepared: String,
+}
 
 /// What is kept of a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +50,10 @@ impl Password {
     /// As somebody gave it, to be held against what is kept.
     #[must_use]
     pub fn given(text: String) -> Self {
-        Self(text)
+        let is_space = |c: char| c.is_whitespace() && !c.is_control();
+        let with_plain_spaces = text.chars().map(|c| if is_space(c) { ' ' } else { c });
+        let prepared = with_plain_spaces.nfc().collect();
+        Self { typed: text, prepared }
     }
 
     /// Hashes it to be kept. Takes its time.
@@ -49,18 +61,19 @@ impl Password {
     /// # Errors
     /// When the operator of that name can't have it.
     pub fn hash(&self, name: &crate::Name, salt: [u8; 16]) -> Result<PasswordHash, PasswordError> {
-        if self.0.len() > PASSWORD_LEN_MAX {
+        let text = &self.prepared;
+        if text.len() > PASSWORD_LEN_MAX {
             return Err(PasswordError::TooLong);
         }
-        if self.0.chars().count() < PASSWORD_CHARS_MIN {
+        if text.chars().count() < PASSWORD_CHARS_MIN {
             return Err(PasswordError::TooShort);
         }
-        let first = self.0.chars().next();
-        if self.0.chars().all(|c| Some(c) == first) || self.0.eq_ignore_ascii_case(name.as_str()) {
+        let first = text.chars().next();
+        if text.chars().all(|c| Some(c) == first) || text.eq_ignore_ascii_case(name.as_str()) {
             return Err(PasswordError::TooSimple);
         }
         let hashed: phc::PasswordHash = hasher()
-            .hash_password_with_salt(self.0.as_bytes(), &salt)
+            .hash_password_with_salt(text.as_bytes(), &salt)
             .expect("parameters, lengths of salt and password are within argon2's bounds");
         Ok(PasswordHash(hashed.to_string()))
     }
@@ -68,18 +81,24 @@ impl Password {
     /// Whether what is kept is of this password. Takes the same time when nothing is kept.
     #[must_use]
     pub fn is_of(&self, kept: Option<&PasswordHash>) -> bool {
-        if self.0.len() > PASSWORD_LEN_MAX {
-            return false;
-        }
-        let parsed = kept.map(|PasswordHash(text)| phc::PasswordHash::new(text));
-        match parsed {
-            Some(Ok(kept)) => hasher().verify_password(self.0.as_bytes(), &kept).is_ok(),
-            // Nobody has that name: the work is done for its time.
-            None | Some(Err(_)) => {
-                let mut hash = [0; 32];
-                let _ = hasher().hash_password_into(self.0.as_bytes(), &[0; 16], &mut hash);
-                false
-            }
+        let kept = kept.and_then(|PasswordHash(text)| phc::PasswordHash::new(text).ok());
+        let mut as_typed = (self.typed != self.prepared).then_some(&self.typed).into_iter();
+        is_hashed_as(&self.prepared, kept.as_ref())
+            || as_typed.any(|typed| is_hashed_as(typed, kept.as_ref()))
+    }
+}
+
+fn is_hashed_as(text: &str, kept: Option<&phc::PasswordHash>) -> bool {
+    if text.len() > PASSWORD_LEN_MAX {
+        return false;
+    }
+    match kept {
+        Some(kept) => hasher().verify_password(text.as_bytes(), kept).is_ok(),
+        // Nobody has that name: the work is done for its time.
+        None => {
+            let mut hash = [0; 32];
+            let _ = hasher().hash_password_into(text.as_bytes(), &[0; 16], &mut hash);
+            false
         }
     }
 }
@@ -133,6 +152,29 @@ mod tests {
         assert!(!is_of("correct horse batterz") && !is_of(""));
         assert!(!is_of(&"x".repeat(PASSWORD_LEN_MAX + 1)));
         assert!(!Password::given("correct horse battery".to_owned()).is_of(None));
+    }
+
+    #[test]
+    fn a_password_is_the_same_however_its_letters_were_typed() {
+        let typed =
+            ["contraseña mañana", "contrasen\u{303}a man\u{303}ana", "contraseña\u{a0}mañana"];
+        for set in typed {
+            let kept = hash(set).unwrap();
+            for given in typed {
+                assert!(Password::given(given.to_owned()).is_of(Some(&kept)), "{set:?} {given:?}");
+            }
+            let other = "contrasena manana".to_owned();
+            assert!(!Password::given(other).is_of(Some(&kept)), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_was_hashed_as_it_was_typed_stays_valid() {
+        let typed = "contrasen\u{303}a man\u{303}ana";
+        let hashed: phc::PasswordHash =
+            hasher().hash_password_with_salt(typed.as_bytes(), &[7; 16]).unwrap();
+        let kept = PasswordHash(hashed.to_string());
+        assert!(Password::given(typed.to_owned()).is_of(Some(&kept)));
     }
 
     #[test]

@@ -278,9 +278,10 @@ impl Shelf {
                 Task::Rest => state = self.wait(state),
             }
         }
-        for segment in std::mem::take(&mut state.left) {
+        while let Some(segment) = state.left.pop_front() {
             // Nobody is left to be told: where it fails, the next opening meets the same disk.
             let _ = segment.mark();
+            state.full.push_back(segment);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Agencies by TLS that name no draw, on addresses bound to one each by `--tls-listen HOST:PORT=DRAW`.
+//! Agencies by TLS that name no draw, on addresses that are bound to one each by
+//! `serve --tls-listen HOST:PORT=DRAW`.
 
 use serde_json::json;
 

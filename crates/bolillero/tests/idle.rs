@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 use support::Central;
+use support::http::{Http, add_operator};
 
 /// How long it is watched at a time.
 const WATCH_TIME: Duration = Duration::from_secs(1);
@@ -25,21 +26,63 @@ const WAKES_MAX: u64 = 8;
 /// In hundredths of a second: what is counted may fall into a tick.
 const CPU_MAX: u64 = 1;
 
-/// How often threads of a process went to sleep, and what they used of the processor.
-fn used(process: Pid) -> (u64, u64) {
-    let folder = format!("/proc/{}", process.as_raw_nonzero());
-    let threads = fs::read_dir(format!("{folder}/task")).unwrap();
-    let sleeps = threads.map(|thread| {
-        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-        let (_, sleeps) = status.split_once("\nvoluntary_ctxt_switches:").unwrap();
-        sleeps.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+/// What a process did in a second.
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    /// How often its threads went to sleep, that is were woken.
+    wakes: u64,
+    /// Those of the thread that serves HTTP.
+    http_wakes: u64,
+    /// In hundredths of a second.
+    cpu: u64,
+}
+
+impl Second {
+    fn watched(process: Pid) -> Self {
+        let before = Self::until_now(process);
+        thread::sleep(WATCH_TIME);
+        let now = Self::until_now(process);
+        Self {
+            wakes: now.wakes - before.wakes,
+            http_wakes: now.http_wakes - before.http_wakes,
+            cpu: now.cpu - before.cpu,
+        }
+    }
+
+    /// Since the process was started.
+    fn until_now(process: Pid) -> Self {
+        let folder = format!("/proc/{}", process.as_raw_nonzero());
+        let threads = fs::read_dir(format!("{folder}/task")).unwrap();
+        let (mut wakes, mut http_wakes) = (0, 0);
+        for thread in threads {
+            let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            let (_, sleeps) = status.split_once("\nvoluntary_ctxt_switches:").unwrap();
+            let sleeps: u64 = sleeps.split_whitespace().next().unwrap().parse().unwrap();
+            wakes += sleeps;
+            if status.starts_with("Name:\thttp\n") {
+                http_wakes += sleeps;
+            }
+        }
+        let stat = fs::read_to_string(format!("{folder}/stat")).unwrap();
+        // The name, in parentheses, may hold spaces.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<_> = fields.split_whitespace().collect();
+        let cpu = [11, 12].map(|at| fields[at].parse::<u64>().unwrap());
+        Self { wakes, http_wakes, cpu: cpu.iter().sum() }
+    }
+
+    fn is_asleep(self) -> bool {
+        self.wakes <= WAKES_MAX && self.http_wakes == 0 && self.cpu <= CPU_MAX
+    }
+}
+
+fn comes_to_sleep(process: Pid) {
+    let mut seen = Vec::new();
+    let sleeps = (0..WATCHES_MAX).any(|_| {
+        seen.push(Second::watched(process));
+        seen[seen.len() - 1].is_asleep()
     });
-    let stat = fs::read_to_string(format!("{folder}/stat")).unwrap();
-    // The name, in parentheses, may hold spaces.
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let fields: Vec<_> = fields.split_whitespace().collect();
-    let cpu = [11, 12].map(|at| fields[at].parse::<u64>().unwrap());
-    (sleeps.sum(), cpu.iter().sum())
+    assert!(sleeps, "second by second: {seen:?}");
 }
 
 #[test]
@@ -48,16 +91,26 @@ fn a_central_that_nobody_asks_for_anything_sleeps() {
     let data = folder.path().join("data");
     let more = ["--agencies", "5", "--winning-number", "7", "--segment-len", "98304"];
     let central = Central::start(&data, "127.0.0.1:0", &more);
+    comes_to_sleep(central.process.pid());
+    assert_eq!(central.process.terminate().code, Some(0));
+}
+
+#[test]
+fn a_central_whose_board_nobody_watches_sleeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    add_operator(&data, "eva", "viewer");
+    let more = ["--agencies", "5", "--winning-number", "7", "--segment-len", "98304"];
+    let more = [&more[..], &["--http", "127.0.0.1:0"]].concat();
+    let mut central = Central::start(&data, "127.0.0.1:0", &more);
     let process = central.process.pid();
-    let mut seen = Vec::new();
-    let sleeps = (0..WATCHES_MAX).any(|_| {
-        let before = used(process);
-        thread::sleep(WATCH_TIME);
-        let after = used(process);
-        let (wakes, cpu) = (after.0 - before.0, after.1 - before.1);
-        seen.push((wakes, cpu));
-        wakes <= WAKES_MAX && cpu <= CPU_MAX
-    });
-    assert!(sleeps, "wakes and hundredths of a second, by second: {seen:?}");
+    comes_to_sleep(process);
+    // A board that is watched is looked at; when it is left the central sleeps again.
+    let board = Http::of(&mut central).log_in("eva").begin("/board/events");
+    let watched = [(); 3].map(|()| Second::watched(process));
+    let wakes: u64 = watched.iter().map(|it| it.http_wakes).sum();
+    assert!(wakes >= 2, "second by second: {watched:?}");
+    drop(board);
+    comes_to_sleep(process);
     assert_eq!(central.process.terminate().code, Some(0));
 }

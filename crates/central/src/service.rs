@@ -155,9 +155,9 @@ impl Service {
                 Some(Automatic { draw, winning_number: number })
             }
         };
-        let statuses = ask(&failure, |done| store.draws(done)).await?;
-        let roster = ask(&failure, |done| store.roster(done)).await?;
-        let disabled = roster.into_iter().filter(|it| !it.enabled).map(|it| it.agency);
+        let statuses: Vec<_> = store.view().all_draws().collect();
+        let registered = store.view().all_registrations();
+        let disabled = registered.filter(|it| !it.enabled).map(|it| it.agency).collect();
         let draws = statuses.iter().cloned().map(|status| Arc::new(Draw::new(status))).collect();
         let presence = Presence::new(Arc::clone(&clock));
         let service = Arc::new(Self {
@@ -167,7 +167,7 @@ impl Service {
             winners_wait: options.winners_wait,
             zone: options.zone,
             draws: RwLock::new(draws),
-            disabled: RwLock::new(disabled.collect()),
+            disabled: RwLock::new(disabled),
             registering: tokio::sync::Mutex::default(),
             plan_changed: tokio::sync::Notify::new(),
             presence,

@@ -269,8 +269,7 @@ fn tells_nothing_else(ledger: &SteppedLedger, told: &[Told]) {
 }
 
 fn state(ledger: &SteppedLedger) -> Option<DrawState> {
-    let draws = crate::stored::call(ledger, SteppedLedger::draws).expect("it was just opened");
-    draws.iter().find(|draw| draw.id == DRAW).map(|draw| draw.state)
+    ledger.view().draw(DRAW).map(|draw| draw.state)
 }
 
 /// The records of a segment's file, and the rest of its block of the header.

@@ -132,8 +132,9 @@ pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -
 /// again, also after the store was closed and opened. Reads only what is `sound`.
 pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     let ledger = open(disk).expect("it was opened before");
-    let draws = call(&ledger, SteppedLedger::draws).expect("it was just opened");
-    let is_free = |name: &String| draws.iter().all(|draw| draw.terms.name.as_str() != name);
+    let draws = ledger.view().all_draws();
+    let taken: Vec<_> = draws.map(|draw| draw.terms.name.to_string()).collect();
+    let is_free = |name: &String| !taken.contains(name);
     let name = (0..).map(|number| format!("nuevo {number}")).find(is_free);
     let terms = terms(&name.expect("some number is free"), 1);
     let draw = call(&ledger, |it, done| it.open_draw(terms, AT, done)).expect("a new draw");

@@ -1,10 +1,10 @@
-//! The store's contract over an engine: changes and queries become requests, in the order of the
-//! calls; winners and scans read beside it.
+//! The store's contract over an engine: changes and exact queries become requests, in the order of
+//! the calls; the view, winners and scans are read beside it.
 //!
 //! The one implementation for every way of running an engine. It is a macro because a trait of
 //! another crate can't be implemented for all types that have a trait of this one.
 
-use lottery::{DrawId, DrawStatus, ReadError, StoreFault};
+use lottery::{DrawId, DrawStatus, ReadError, View};
 
 use crate::engine::Request;
 use crate::error::Fault;
@@ -15,17 +15,15 @@ pub(crate) trait RunsEngine {
     /// Has the engine decide a request, after those submitted before.
     fn submit(&self, request: Request);
 
-    /// The draws as the engine has them. Blocks.
-    fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault>;
+    /// What is published of what is durable.
+    fn published(&self) -> &View;
 
     /// What may be read beside the engine.
     fn segments(&self) -> &Segments;
 
     /// One draw.
     fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {
-        let statuses = self.statuses().map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
-        let found = statuses.into_iter().find(|status| status.id == draw);
-        found.ok_or(ReadError::UnknownDraw(draw))
+        self.published().draw(draw).ok_or(ReadError::UnknownDraw(draw))
     }
 }
 
@@ -84,11 +82,8 @@ macro_rules! store_by_requests {
                 self.submit(Request::Draw(draw, number, at, done));
             }
 
-            fn draws(
-                &self,
-                done: lottery::Done<Result<Vec<lottery::DrawStatus>, lottery::StoreFault>>,
-            ) {
-                self.submit(Request::Draws(done));
+            fn view(&self) -> &lottery::View {
+                $crate::contract::RunsEngine::published(self)
             }
 
             fn progress(
@@ -108,21 +103,6 @@ macro_rules! store_by_requests {
                 done: lottery::Done<Result<lottery::Acted, lottery::ActError>>,
             ) {
                 self.submit(Request::Act(Box::new(signed), judge, at, done));
-            }
-
-            fn roster(
-                &self,
-                done: lottery::Done<Result<Vec<lottery::Registration>, lottery::StoreFault>>,
-            ) {
-                self.submit(Request::Roster(done));
-            }
-
-            fn standings(
-                &self,
-                draw: lottery::DrawId,
-                done: lottery::Done<Result<Vec<lottery::AgencyStanding>, lottery::ProgressError>>,
-            ) {
-                self.submit(Request::Standings(draw, done));
             }
 
             fn check(&self, done: lottery::Done<Result<(), lottery::StoreFault>>) {

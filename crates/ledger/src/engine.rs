@@ -2,8 +2,9 @@
 //!
 //! One [`Engine`] owns the rules' state and the end of the log. A turn takes all requests that are
 //! pending, decides each against the state as the ones before left it, encodes the events into one
-//! buffer, writes that durably, and only then answers them all, refusals and queries included: what
-//! an answer says can no longer be undone. It has no thread of its own; see [`crate::ledger`].
+//! buffer, writes that durably, publishes what it changed, and only then answers them all, refusals
+//! and queries included: what an answer says can no longer be undone, and is in the published view.
+//! It has no thread of its own; see [`crate::ledger`].
 //!
 //! After a write that failed nobody knows what is on disk: the engine is poisoned, answers
 //! everything with the reason, and writes nothing more.
@@ -13,10 +14,9 @@ use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
 use lottery::{
-    ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
-    CloseError, Closed, Done, DrawError, DrawId, DrawStatus, DrawTerms, Drawn, Draws, Event,
-    FinishError, Finished, Judge, OpenDrawError, ProgressError, Registration, Ruling, Signed,
-    StoreFault, Timestamp,
+    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed,
+    Done, DrawError, DrawId, DrawTerms, Drawn, Draws, Event, FinishError, Finished, Judge,
+    OpenDrawError, ProgressError, Publisher, Ruling, Signed, StoreFault, Timestamp, View,
 };
 
 use crate::block_buffer::BlockBuffer;
@@ -37,11 +37,8 @@ pub(crate) enum Request {
     Finish(DrawId, AgencyId, Timestamp, Done<Result<Finished, FinishError>>),
     Close(DrawId, Timestamp, Done<Result<Closed, CloseError>>),
     Draw(DrawId, u32, Timestamp, Done<Result<Drawn, DrawError>>),
-    Draws(Done<Result<Vec<DrawStatus>, StoreFault>>),
     Progress(DrawId, AgencyId, Done<Result<AgencyProgress, ProgressError>>),
     Act(Box<Signed>, Judge, Timestamp, Done<Result<Acted, ActError>>),
-    Roster(Done<Result<Vec<Registration>, StoreFault>>),
-    Standings(DrawId, Done<Result<Vec<AgencyStanding>, ProgressError>>),
     Check(Done<Result<(), StoreFault>>),
 }
 
@@ -54,11 +51,8 @@ impl Request {
             Self::Finish(_, _, _, done) => done(Err(fault.into())),
             Self::Close(_, _, done) => done(Err(fault.into())),
             Self::Draw(_, _, _, done) => done(Err(fault.into())),
-            Self::Draws(done) => done(Err(fault)),
             Self::Progress(_, _, done) => done(Err(fault.into())),
             Self::Act(_, _, _, done) => done(Err(fault.into())),
-            Self::Roster(done) => done(Err(fault)),
-            Self::Standings(_, done) => done(Err(fault.into())),
             Self::Check(done) => done(Err(fault)),
         }
     }
@@ -96,6 +90,7 @@ pub(crate) trait SegmentSource: Send {
 /// See the module's documentation.
 pub(crate) struct Engine {
     draws: Draws,
+    publisher: Publisher,
     segments: Segments,
     source: Box<dyn SegmentSource>,
     segment_len: u64,
@@ -140,6 +135,7 @@ impl Engine {
             Some(segment) => Some(Active::resume(segment, in_use.pop(), &mut buffer)?),
         };
         Ok(Self {
+            publisher: Publisher::of(&draws),
             draws,
             segments,
             source,
@@ -154,6 +150,11 @@ impl Engine {
             checks: 0,
             poison: None,
         })
+    }
+
+    /// What is published of what is durable.
+    pub(crate) fn view(&self) -> &View {
+        self.publisher.view()
     }
 
     /// Counts the groups that it writes.
@@ -205,10 +206,6 @@ impl Engine {
                 let ruling = self.draws.decide_draw(draw, number);
                 self.follow(ruling, None, at, done);
             }
-            Request::Draws(done) => {
-                let statuses = Ok(self.draws.statuses());
-                self.answer_when_durable(statuses, done);
-            }
             Request::Progress(draw, agency, done) => {
                 let progress = self.draws.progress(draw, agency);
                 self.answer_when_durable(progress, done);
@@ -216,14 +213,6 @@ impl Engine {
             Request::Act(signed, judge, at, done) => {
                 let ruling = self.draws.decide_act(&signed, judge, at);
                 self.follow(ruling, None, at, done);
-            }
-            Request::Roster(done) => {
-                let roster = Ok(self.draws.roster());
-                self.answer_when_durable(roster, done);
-            }
-            Request::Standings(draw, done) => {
-                let standings = self.draws.standings(draw);
-                self.answer_when_durable(standings, done);
             }
             Request::Check(done) => {
                 if self.poison.is_none()
@@ -320,11 +309,15 @@ impl Engine {
         self.chain = header.chain;
         self.next_sequence += 1;
         self.draws.apply(event, at);
+        self.publisher.note(event);
         Ok(())
     }
 
-    /// Makes what is in the buffer durable, and answers.
+    /// Makes what is in the buffer durable, publishes it, and answers.
     fn flush(&mut self) {
+        if planted(Bug::ToldBeforeDurable) {
+            self.publisher.publish(&self.draws);
+        }
         if planted(Bug::AcknowledgedBeforeSync) {
             self.answers.drain(..).for_each(|answer| answer(Ok(())));
         }
@@ -336,6 +329,7 @@ impl Engine {
                 Ok(len) => {
                     self.groups.add(self.next_sequence - self.group);
                     self.group = self.next_sequence;
+                    self.publisher.publish(&self.draws);
                     self.source.written(len);
                     if let Some(left) = active.left.take() {
                         self.source.seal(left);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lottery::{DrawStatus, StoreFault};
+use lottery::{StoreFault, View};
 
 use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, Folder};
@@ -50,6 +50,7 @@ impl Options {
 pub struct Ledger {
     requests: Option<Sender<Request>>,
     committer: Option<JoinHandle<()>>,
+    view: View,
     segments: Segments,
     report: Report,
     groups: Arc<Groups>,
@@ -84,7 +85,7 @@ impl Ledger {
             .map_err(|error| failed("starting", error))?;
         let mut engine = Engine::new(recovered, Box::new(keeper), options.segment_len)?;
         engine.start().map_err(refused)?;
-        let groups = Arc::clone(engine.groups());
+        let (view, groups) = (engine.view().clone(), Arc::clone(engine.groups()));
         let (sender, receiver) = mpsc::channel();
         let committer = thread::Builder::new()
             .name("ledger-commit".to_owned())
@@ -97,6 +98,7 @@ impl Ledger {
         Ok(Self {
             requests: Some(sender),
             committer: Some(committer),
+            view,
             segments,
             report,
             groups,
@@ -146,10 +148,8 @@ impl RunsEngine for Ledger {
         }
     }
 
-    fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
-        let (sender, receiver) = mpsc::channel();
-        self.submit(Request::Draws(Box::new(move |statuses| drop(sender.send(statuses)))));
-        receiver.recv().unwrap_or(Err(StoreFault::Closed))
+    fn published(&self) -> &View {
+        &self.view
     }
 
     fn segments(&self) -> &Segments {

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use lottery::planted::{Bug, planted};
-use lottery::{DrawStatus, StoreFault};
+use lottery::{StoreFault, View};
 
 use crate::contract::{RunsEngine, store_by_requests};
 use crate::disk::{Claim, Disk, DiskFile};
@@ -22,12 +22,13 @@ use crate::ledger::{check_segment_len, refused, take};
 use crate::limits::GROUP_REQUESTS_MAX;
 use crate::recovery::{self, Report};
 use crate::segments::{Segment, Segments};
-use crate::sync::{Mutex, MutexGuard, mpsc};
+use crate::sync::{Mutex, MutexGuard};
 
 /// See the module's documentation. Dropping it refuses what is pending.
 pub struct SteppedLedger {
     pending: Mutex<Vec<Request>>,
     engine: Mutex<Engine>,
+    view: View,
     segments: Segments,
     report: Report,
     _lock: Option<Box<dyn Send + Sync>>,
@@ -53,9 +54,10 @@ impl SteppedLedger {
         let source = Inline { disk, segment_len, alarm: None };
         let mut engine = Engine::new(recovered, Box::new(source), segment_len)?;
         engine.start().map_err(refused)?;
+        let view = engine.view().clone();
         let (pending, engine) = (Mutex::new(Vec::new()), Mutex::new(engine));
         let lock = (!planted(Bug::LockReleasedEarly)).then_some(lock);
-        Ok(Self { pending, engine, segments, report, _lock: lock })
+        Ok(Self { pending, engine, view, segments, report, _lock: lock })
     }
 
     /// What was found and done at opening.
@@ -105,14 +107,8 @@ impl RunsEngine for SteppedLedger {
         self.pending().push(request);
     }
 
-    /// Asks the engine beside what is pending, which is not part of what a reader must see.
-    fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
-        let (sender, receiver) = mpsc::channel();
-        let request = Request::Draws(Box::new(move |statuses| drop(sender.send(statuses))));
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        engine.turn(std::iter::once(request));
-        drop(engine);
-        receiver.recv().unwrap_or(Err(StoreFault::Closed))
+    fn published(&self) -> &View {
+        &self.view
     }
 
     fn segments(&self) -> &Segments {
@@ -157,10 +153,10 @@ mod tests {
 
     use lottery::conformance::{Subject, submit};
     use lottery::{
-        ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
-        CloseError, Closed, Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished,
-        Judge, OpenDrawError, ProgressError, ReadError, Registration, Signed, Store, StoredBatch,
-        Timestamp, Trace, Winners,
+        ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError,
+        Closed, Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished, Judge,
+        OpenDrawError, ProgressError, ReadError, Signed, Store, StoredBatch, Timestamp, Trace,
+        Winners,
     };
 
     use super::*;
@@ -222,8 +218,8 @@ mod tests {
             self.then_turn(|ledger| ledger.draw(draw, number, at, done));
         }
 
-        fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
-            self.then_turn(|ledger| ledger.draws(done));
+        fn view(&self) -> &View {
+            self.0.view()
         }
 
         fn progress(
@@ -259,14 +255,6 @@ mod tests {
             done: Done<Result<Acted, ActError>>,
         ) {
             self.then_turn(|ledger| ledger.act(signed, judge, at, done));
-        }
-
-        fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {
-            self.then_turn(|ledger| ledger.roster(done));
-        }
-
-        fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>) {
-            self.then_turn(|ledger| ledger.standings(draw, done));
         }
 
         fn trail(
@@ -354,6 +342,43 @@ mod tests {
     }
 
     #[test]
+    fn what_was_decided_and_not_written_is_not_in_the_view() {
+        for failure in [Failure::NotDurable, Failure::Forgotten, Failure::Clean] {
+            let disk = SimulatedDisk::new();
+            let ledger = open(&disk);
+            let terms = DrawTerms {
+                name: lottery::DrawName::new("sorteo").unwrap(),
+                agencies: lottery::Agencies::first(2).unwrap(),
+                numbers: lottery::NumberRange::default(),
+            };
+            let opened = submit(|done| ledger.open_draw(terms.clone(), Timestamp(1), done));
+            ledger.turn();
+            assert_eq!(opened.answer(), Ok(DrawId(1)));
+            let shown = |view: &View| {
+                let agencies = view.all_agencies(DrawId(1)).collect::<Vec<_>>();
+                (view.draw(DrawId(1)), agencies, view.draw_count(), view.registered_count())
+            };
+            let before = shown(ledger.view());
+            disk.fail_after(0, failure);
+            let other = DrawTerms { name: lottery::DrawName::new("otro").unwrap(), ..terms };
+            let other = submit(|done| ledger.open_draw(other, Timestamp(1), done));
+            let finished = submit(|done| ledger.finish(DrawId(1), AgencyId(1), Timestamp(1), done));
+            let bets = lottery::Bets::none();
+            let (draw, agency, chunk) = (DrawId(1), AgencyId(2), lottery::ChunkId(0));
+            let batch = Batch { draw, agency, chunk, bets };
+            let appended = submit(|done| ledger.append(batch, Timestamp(1), done));
+            ledger.turn();
+            assert!(other.answer().is_err() && finished.answer().is_err(), "{failure:?}");
+            assert!(appended.answer().is_err(), "{failure:?}");
+            assert_eq!(shown(ledger.view()), before, "{failure:?}");
+            // Nor does it get there with what is asked next.
+            drop(submit(|done| ledger.check(done)));
+            ledger.turn();
+            assert_eq!(shown(ledger.view()), before, "{failure:?}");
+        }
+    }
+
+    #[test]
     fn after_a_segment_could_not_be_made_nothing_is_tried_again() {
         let disk = SimulatedDisk::new();
         let (sound, outcome) = fill_a_segment(&disk, &Eager(open(&disk)));
@@ -376,9 +401,9 @@ mod tests {
     #[test]
     fn what_is_pending_when_it_is_dropped_is_refused() {
         let ledger = open(&SimulatedDisk::new());
-        let draws = submit(|done| ledger.draws(done));
+        let checked = submit(|done| ledger.check(done));
         drop(ledger);
-        assert_eq!(draws.answer(), Err(StoreFault::Closed));
+        assert_eq!(checked.answer(), Err(StoreFault::Closed));
     }
 }
 

@@ -283,7 +283,7 @@ fn a_ledger_that_its_own_completion_lets_go_of_is_closed_in_order() {
         waits.recv().unwrap();
         drop(last);
     };
-    ledger.draws(Box::new(done));
+    ledger.check(Box::new(done));
     drop(ledger);
     let_go.send(()).unwrap();
     let reopened = loop {

@@ -137,9 +137,9 @@ fn acts_written_before_are_read() {
     disk.sync_names().unwrap();
     let ledger = open(&disk);
     assert_eq!(ledger.report().records, 9);
-    let statuses = wait(|done| ledger.draws(done)).unwrap();
-    assert_eq!(statuses[0].state, DrawState::Drawn { number: 7574 });
-    assert!(statuses[0].is_published());
+    let status = ledger.view().draw(DrawId(1)).unwrap();
+    assert_eq!(status.state, DrawState::Drawn { number: 7574 });
+    assert!(status.is_published());
 }
 
 #[test]
@@ -154,6 +154,6 @@ fn a_ledger_of_the_first_release_is_read() {
     assert_eq!((ledger.report().records, ledger.report().indexes_built), (1 + 4 + 3 + 2, 0));
     let (_, run) = written_now();
     check_contents(&ledger, &run, "the golden files");
-    let statuses = wait(|done| ledger.draws(done)).unwrap();
-    assert_eq!(statuses[0].state, DrawState::Drawn { number: WINNING_NUMBER });
+    let status = ledger.view().draw(DrawId(1)).unwrap();
+    assert_eq!(status.state, DrawState::Drawn { number: WINNING_NUMBER });
 }

@@ -17,7 +17,7 @@ use ledger::disk::simulated::{Failure, Operation, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
 use lottery::{
     Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms, NumberRange,
-    Store, StoreFault, Timestamp,
+    ProgressError, Store, StoreFault, Timestamp,
 };
 
 const SEEDS: u64 = 150;
@@ -302,16 +302,15 @@ impl Life {
 
     fn check(&mut self) {
         let ledger = self.ledger.as_ref().unwrap();
-        let statuses = {
-            let (sender, receiver) = mpsc::channel();
-            ledger.draws(Box::new(move |statuses| sender.send(statuses).unwrap()));
-            ledger.turn();
-            receiver.recv().unwrap()
-        };
-        let Ok(statuses) = statuses else {
+        let (sender, receiver) = mpsc::channel();
+        let (draw, agency) = (DrawId(1), AgencyId(1));
+        ledger.progress(draw, agency, Box::new(move |it| sender.send(it).unwrap()));
+        ledger.turn();
+        if let Err(ProgressError::Store(_)) = receiver.recv().unwrap() {
             self.failed = true;
             return;
-        };
+        }
+        let statuses: Vec<_> = ledger.view().all_draws().collect();
         let mut found = BTreeMap::new();
         for status in &statuses {
             let scanned = ledger.scan(status.id, &mut |batch| {

@@ -102,7 +102,15 @@ impl Agencies {
 
     /// The agencies in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = AgencyId> + '_ {
-        self.ranges.iter().flat_map(|&(first, last)| (first..=last).map(AgencyId))
+        self.iter_after(None)
+    }
+
+    /// The agencies above `after`, or all, in ascending order. Finds the first without walking.
+    pub fn iter_after(&self, after: Option<AgencyId>) -> impl Iterator<Item = AgencyId> + '_ {
+        let passed = |last: u32| after.is_some_and(|after| last <= after.0);
+        let rest = &self.ranges[self.ranges.partition_point(|&(_, last)| passed(last))..];
+        let from = after.map_or(0, |after| after.0.saturating_add(1));
+        rest.iter().flat_map(move |&(first, last)| (first.max(from)..=last).map(AgencyId))
     }
 }
 
@@ -178,6 +186,15 @@ mod tests {
         for (ranges, expected) in cases {
             let made = Agencies::from_ranges(ranges.to_vec()).map(|agencies| agencies.count());
             assert_eq!(made, expected, "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn agencies_above_one_are_those_of_all_that_are_above() {
+        let agencies: Agencies = "0, 2-4, 7, 4294967294-4294967295".parse().unwrap();
+        for after in (0..10).chain(u32::MAX - 3..=u32::MAX).map(AgencyId) {
+            let above = agencies.iter().filter(|it| *it > after);
+            assert!(agencies.iter_after(Some(after)).eq(above), "{after}");
         }
     }
 

@@ -68,6 +68,14 @@ pub struct AgencyStanding {
     pub finished: bool,
 }
 
+impl AgencyStanding {
+    /// What one has that has neither bet nor finished.
+    #[must_use]
+    pub fn nothing_of(agency: AgencyId) -> Self {
+        Self { agency, batches: 0, bets: 0, finished: false }
+    }
+}
+
 /// All draws and where they are, and the agencies that are registered.
 #[derive(Debug, Default)]
 pub struct Draws {
@@ -359,14 +367,33 @@ impl Draws {
         })
     }
 
-    /// What each agency of a draw has in it, by number.
-    ///
-    /// # Errors
-    /// When the draw is not known.
-    pub fn standings(&self, draw: DrawId) -> Result<Vec<AgencyStanding>, ProgressError> {
-        let draw = self.get(draw).ok_or(ProgressError::UnknownDraw(draw))?;
-        let of = |id| draw.agency(id).expect("it is registered").standing(id);
-        Ok(draw.terms.agencies.iter().map(of).collect())
+    /// How many draws there are.
+    pub(crate) fn count(&self) -> usize {
+        self.draws.len()
+    }
+
+    /// Brings what was known of a draw up to date.
+    pub(crate) fn refresh(&self, status: &mut DrawStatus) {
+        let Some(draw) = self.get(status.id) else { return };
+        status.state = draw.state;
+        status.agencies_finished = draw.agencies_finished;
+        status.batches = draw.batches;
+        status.bets = draw.bets;
+        let shown = draw.course.as_ref().map(Course::shown);
+        if status.operated.as_ref() != shown {
+            status.operated = shown.cloned();
+        }
+    }
+
+    /// What an agency has in a draw, if it has bet or finished.
+    pub(crate) fn standing(&self, draw: DrawId, agency: AgencyId) -> Option<AgencyStanding> {
+        self.get(draw)?.agencies.get(&agency).map(|known| known.standing(agency))
+    }
+
+    /// What each agency of a draw has that has bet or finished, in no order.
+    pub(crate) fn begun(&self, draw: DrawId) -> impl Iterator<Item = AgencyStanding> + '_ {
+        let agencies = self.get(draw).into_iter().flat_map(|draw| &draw.agencies);
+        agencies.map(|(agency, known)| known.standing(*agency))
     }
 
     /// How far an agency has come.

@@ -2,9 +2,9 @@
 //!
 //! Everything here is pure: no IO, no clock, no threads of its own. [`Draws`] holds the rules
 //! (which batch is new, who has finished, when a draw may be made) and every store calls it, so
-//! that the rules exist once. [`Store`] is the contract between the central and whatever keeps the
-//! bets; [`conformance`] is the suite each store must pass, and [`MemoryStore`] the simplest one
-//! that does.
+//! that the rules exist once. [`View`] is what readers see of them. [`Store`] is the contract
+//! between the central and whatever keeps the bets; [`conformance`] is the suite each store must
+//! pass, and [`MemoryStore`] the simplest one that does.
 //!
 //! Deliberately absent: bytes on the wire or on disk, sockets, how durability is reached.
 
@@ -24,6 +24,7 @@ mod operated;
 pub mod planted;
 mod store;
 pub mod text;
+mod view;
 mod winners;
 
 pub use act::{
@@ -42,4 +43,5 @@ pub use store::{
     AppendError, Appended, Batch, ChunkId, CloseError, Closed, Done, DrawError, Drawn, FinishError,
     Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
+pub use view::{Publisher, Totals, View};
 pub use winners::{Documents, Winners};

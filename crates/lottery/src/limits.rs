@@ -33,3 +33,6 @@ pub const NUMBER_MAX_DEFAULT: u32 = 9_999;
 pub const FAULTS_MAX: usize = 1024;
 /// Most bytes of bets in one batch. A frame of the agencies' protocol carries at most 65,535.
 pub const BATCH_TEXT_LEN_MAX: usize = 65_535;
+/// Most rows that a reader takes from the published view at a time: whoever publishes waits for no
+/// more than the copying of so many.
+pub const VIEW_PAGE_MAX: usize = 1_000;

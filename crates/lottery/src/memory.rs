@@ -5,26 +5,29 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::act::{ActError, Acted, Judge, Registration, Signed};
+use crate::act::{ActError, Acted, Judge, Signed};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms, Timestamp};
-use crate::draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
+use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
+use crate::draws::{AgencyProgress, Draws, Ruling};
 use crate::event::Event;
 use crate::store::{
     AppendError, Appended, Batch, CloseError, Closed, Done, DrawError, Drawn, FinishError,
     Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
+use crate::view::{Publisher, View};
 use crate::winners::Winners;
 
 /// A store in memory. Every call is answered before it returns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
     content: Mutex<Content>,
+    view: View,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Content {
     draws: Draws,
+    publisher: Publisher,
     batches: Vec<Arc<Batch>>,
     /// How many events there were.
     events: u64,
@@ -36,11 +39,22 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let draws = Draws::default();
+        let publisher = Publisher::of(&draws);
+        let view = publisher.view().clone();
+        let content =
+            Content { draws, publisher, batches: Vec::new(), events: 0, trail: Vec::new() };
+        Self { content: Mutex::new(content), view }
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
         self.content.lock().expect("no call panics while it holds the lock")
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -81,9 +95,8 @@ impl Store for MemoryStore {
         done(drawn);
     }
 
-    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
-        let statuses = self.content().draws.statuses();
-        done(Ok(statuses));
+    fn view(&self) -> &View {
+        &self.view
     }
 
     fn progress(
@@ -105,16 +118,6 @@ impl Store for MemoryStore {
     ) {
         let acted = self.content().decide(at, |draws| draws.decide_act(&signed, judge, at));
         done(acted);
-    }
-
-    fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {
-        let roster = self.content().draws.roster();
-        done(Ok(roster));
-    }
-
-    fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>) {
-        let standings = self.content().draws.standings(draw);
-        done(standings);
     }
 
     fn check(&self, done: Done<Result<(), StoreFault>>) {
@@ -183,6 +186,8 @@ impl Content {
         let Ruling { outcome, event } = decide(&self.draws)?;
         if let Some(event) = event {
             self.draws.apply(&event, at);
+            self.publisher.note(&event);
+            self.publisher.publish(&self.draws);
             if !matches!(event, Event::BatchAccepted(_)) {
                 self.trail.push(Trace { sequence: self.events, at, event });
             }

@@ -8,6 +8,8 @@
 pub enum Bug {
     /// A batch is acknowledged before it is durable.
     AcknowledgedBeforeSync,
+    /// The view tells what is not durable yet.
+    ToldBeforeDurable,
     /// A sync that failed is tried again, and its success believed.
     FailedSyncRetried,
     /// The name of a new segment is not made durable.
@@ -48,8 +50,9 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::AcknowledgedBeforeSync,
+        Self::ToldBeforeDurable,
         Self::FailedSyncRetried,
         Self::NameNotSynced,
         Self::HeaderNotSynced,

@@ -1,12 +1,12 @@
 //! The contract between the central and whatever keeps the bets.
 //!
-//! Every change and query is one call that carries a completion: the store runs it once, when the
-//! outcome is durable (for a refusal or a query: when all that it rests on is), on any thread.
-//! Completions must be short; they may call the store again, but not wait for it. Calls of one
-//! thread are decided in that order, and what was acknowledged is seen by every call made after;
-//! the order in which completions run is not promised. Nobody is told of anything that a crash
-//! could still undo. Times are recorded as they come; only what a draw's schedule says of the clock
-//! depends on them.
+//! What readers list and look up they take from the [`View`]. Every change and exact query is one
+//! call that carries a completion: the store runs it once, when the outcome is durable (for a
+//! refusal or a query: when all that it rests on is), on any thread. Completions must be short;
+//! they may call the store again, but not wait for it. Calls of one thread are decided in that
+//! order, and what was acknowledged is seen by every call made after; the order in which
+//! completions run is not promised. Nobody is told of anything that a crash could still undo. Times
+//! are recorded as they come; only what a draw's schedule says of the clock depends on them.
 //!
 //! A store that is being closed still answers what it took, or refuses it with
 //! [`StoreFault::Closed`]; then it may be stored or not. A store that could not make something
@@ -17,14 +17,15 @@ use std::ops::ControlFlow;
 
 use thiserror::Error;
 
-use crate::act::{ActError, Acted, Judge, Registration, Signed};
+use crate::act::{ActError, Acted, Judge, Signed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
 use crate::bets::{Bets, bets_in};
-use crate::draw::{DrawId, DrawName, DrawStatus, DrawTerms, Timestamp};
-use crate::draws::{AgencyProgress, AgencyStanding};
+use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
+use crate::draws::AgencyProgress;
 use crate::event::Event;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
+use crate::view::View;
 use crate::winners::Winners;
 
 /// What a store runs, once, with the outcome of a call.
@@ -105,10 +106,11 @@ pub trait Store: Send + Sync {
     /// Makes, once, a closed draw with the winning number `number`.
     fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>);
 
-    /// All draws, in the order of opening.
-    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>);
+    /// What is published of the draws, their agencies' totals and the register: what was answered
+    /// is in it, and nothing that a crash could still undo. Asks nobody and waits for no write.
+    fn view(&self) -> &View;
 
-    /// How far an agency has come in a draw.
+    /// How far an agency has come in a draw, with all that was asked before.
     fn progress(
         &self,
         draw: DrawId,
@@ -119,12 +121,6 @@ pub trait Store: Send + Sync {
     /// Puts an act on record, and has it take effect, unless `judge` says no when it is decided:
     /// after all calls before it, and with nothing in between.
     fn act(&self, signed: Signed, judge: Judge, at: Timestamp, done: Done<Result<Acted, ActError>>);
-
-    /// The agencies that are registered, by number.
-    fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>);
-
-    /// What each agency of a draw has in it, by number.
-    fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>);
 
     /// Finds whether the store can go on: what it keeps is where it was put, and there is room
     /// again if there was none. To be asked now and then, so that what happens beside all requests

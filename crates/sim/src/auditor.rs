@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Entry, Fault};
-use lottery::{DrawId, Event};
+use lottery::{DrawId, DrawState, Event, View};
 
 use crate::setting::{DRAW_NAMES, Key, Setting};
 use crate::world::{Wrong, wrong};
@@ -171,22 +171,24 @@ impl Auditor {
         wrong(format!("agency {agency} got the winners {documents:?} and not {expected:?}"))
     }
 
-    /// Compares what a disk holds for sure with what was acknowledged, whenever the central ends.
-    pub(crate) fn check_durable(&self, disk: &SimulatedDisk) -> Result<(), Wrong> {
-        self.read(disk).map(drop)
+    /// Compares what a disk holds for sure with what was acknowledged, and with what readers of the
+    /// central could see last, whenever it ends.
+    pub(crate) fn check_durable(&self, disk: &SimulatedDisk, view: &View) -> Result<(), Wrong> {
+        let (reading, _) = self.read(disk)?;
+        reading.check_told(view)
     }
 
     /// Compares what a disk holds for sure with what was acknowledged, once the central has
     /// recovered: nothing half-written is left.
     pub(crate) fn check_recovered(&self, disk: &SimulatedDisk) -> Result<(), Wrong> {
-        match self.read(disk)? {
+        match self.read(disk)?.1 {
             0 => Ok(()),
             bytes => wrong(format!("after a recovery {bytes} bytes of a torn tail are left")),
         }
     }
 
-    /// Reads what a disk holds, and says how many bytes of a torn tail.
-    fn read(&self, disk: &SimulatedDisk) -> Result<u64, Wrong> {
+    /// Reads what a disk holds, and how many bytes of a torn tail.
+    fn read(&self, disk: &SimulatedDisk) -> Result<(Reading, u64), Wrong> {
         let mut reading = Reading::default();
         let torn_bytes = match Archive::open_on(Arc::new(disk.clone())) {
             Err(Fault::NoLedger) => 0,
@@ -196,7 +198,7 @@ impl Auditor {
             }
         };
         self.check_kept(&reading)?;
-        Ok(torn_bytes)
+        Ok((reading, torn_bytes))
     }
 
     /// Compares the ledger with what is known, at the end.
@@ -340,6 +342,37 @@ impl Reading {
     /// What was read of a draw. An archive gives no events of one that was not opened.
     fn of(&mut self, draw: DrawId) -> &mut OfDraw {
         &mut self.draws[place(draw)]
+    }
+
+    /// Nobody could see what is not durable.
+    fn check_told(&self, view: &View) -> Result<(), Wrong> {
+        for status in view.all_draws() {
+            let (id, at) = (status.id, place(status.id));
+            let Some(draw) = self.draws.get(at) else {
+                return wrong(format!("draw {id} was seen, and is not durable"));
+            };
+            let is_closed = status.state >= DrawState::Closed;
+            let is_drawn = matches!(status.state, DrawState::Drawn { .. });
+            if status.bets > draw.bets
+                || u64::from(is_closed) > draw.closed
+                || u64::from(is_drawn) > draw.drawn
+            {
+                return wrong(format!("of draw {id} was seen what is not durable: {status:?}"));
+            }
+            for standing in view.all_begun(id) {
+                let agency = Key { draw: at, agency: standing.agency.0 };
+                let stored = self.stored.range((agency, 0)..=(agency, u32::MAX)).count() as u64;
+                if standing.batches > stored
+                    || (standing.finished && !self.finished.contains(&agency))
+                {
+                    let seen = format!("{standing:?}");
+                    return wrong(format!(
+                        "of agency {agency} was seen what is not durable: {seen}"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

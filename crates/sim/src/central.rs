@@ -15,6 +15,7 @@ use std::sync::Arc;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
+use lottery::View;
 
 use crate::damage;
 use crate::limits::{AWAY_TIME, FULL_TIME, SEGMENT_LEN};
@@ -27,6 +28,8 @@ pub(crate) struct Central<'a> {
     setting: &'a Setting,
     disk: SimulatedDisk,
     process: Option<Process<'a>>,
+    /// What readers of the last process see, also after its end.
+    view: View,
     starts_at: u64,
     dying: Option<Death>,
     /// The end that comes takes the system too.
@@ -51,6 +54,7 @@ impl<'a> Central<'a> {
             setting,
             disk,
             process: None,
+            view: View::default(),
             starts_at: 0,
             dying: None,
             power_fails: false,
@@ -138,6 +142,7 @@ impl<'a> Central<'a> {
                 world.draws_open = process.draws_open();
                 world.note("the central starts", [report.records, report.cut_bytes]);
                 world.faults.torn_tails += u64::from(report.cut_bytes > 0);
+                self.view = process.view().clone();
                 self.process = Some(process);
                 world.central_up = true;
                 world.auditor.check_recovered(&self.disk.crash(&mut || false))
@@ -230,7 +235,7 @@ impl<'a> Central<'a> {
         self.dying = None;
         world.central_up = false;
         self.disk.stop_failing();
-        world.auditor.check_durable(&self.disk.crash(&mut || false))?;
+        world.auditor.check_durable(&self.disk.crash(&mut || false), &self.view)?;
         if std::mem::take(&mut self.power_fails) || world.rng.bool() {
             world.faults.power_losses += 1;
             self.disk = self.after_power_loss(world);

@@ -18,7 +18,7 @@ use lottery::planted::{Bug, planted};
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, CloseError, Closed,
     Done, DrawError, DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished,
-    NumberRange, OpenDrawError, ProgressError, Store, StoreFault, Timestamp, Winners,
+    NumberRange, OpenDrawError, ProgressError, Store, StoreFault, Timestamp, View, Winners,
 };
 use thiserror::Error;
 use wire::{AgencyMessage, CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
@@ -103,7 +103,8 @@ impl<'a> Process<'a> {
         let at = world.clock();
         ask(&store, |done| store.open_draw(terms(setting, 0), at, done))?;
         let mut draws = Vec::new();
-        for status in ask(&store, |done| store.draws(done))? {
+        let found: Vec<_> = store.view().all_draws().collect();
+        for status in found {
             draws.push(Draw::found(status, setting, &store, at)?);
         }
         let (outcome, outcomes) = mpsc::channel();
@@ -120,6 +121,11 @@ impl<'a> Process<'a> {
             outcome,
             failed: false,
         })
+    }
+
+    /// What its readers see.
+    pub(crate) fn view(&self) -> &View {
+        self.store.view()
     }
 
     /// What recovery found.

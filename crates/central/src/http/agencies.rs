@@ -1,5 +1,7 @@
 //! Agencies: who is registered, who may bet, who is connected.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use lottery::{AgencyId, Label, Registration};
@@ -75,13 +77,14 @@ pub(super) async fn agencies(
     _: Allowed<ViewBoard>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<AgencyView>>, Problem> {
-    let roster = app.service.roster().await?;
+    let (after, limit) = (page.after()?.map(AgencyId), page.limit()? + 1);
+    let registered = app.service.view().registrations(after, limit);
     let connected = app.service.presence().by_agency();
-    let view = |it: &Registration| {
+    let view = |it: &Arc<Registration>| {
         let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         (it.agency.0, AgencyView::of(it, connections))
     };
-    Page::of(roster.iter().map(view), &page).map(Json)
+    Page::of(registered.iter().map(view), &page).map(Json)
 }
 
 /// Register an agency, or change what is known of it

@@ -102,7 +102,7 @@ pub(super) async fn find(
     sought: Sought,
 ) -> Result<Page<BetView>, Problem> {
     who.must(Permission::SearchBets)?;
-    let status = status(app, draw).await?;
+    let status = status(app, draw)?;
     let needed = may_search(who, &status, &sought)?;
     let part = PageParams::new(sought.cursor.clone(), sought.limit);
     let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));

@@ -1,28 +1,32 @@
 //! What a board shows, looked at once a second for all who watch: how far each draw is, agency by
 //! agency, and what somebody should look at.
 //!
-//! However many watch, agencies pay for one look: the store is asked by this task alone.
+//! However many watch, there is one look, of this task alone; while nobody watches there is none.
+//! What is kept grows with the agencies that have begun or are connected: of the others there is
+//! nothing to see.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
 
-use lottery::{
-    AgencyId, AgencyStanding, DrawId, DrawState, DrawStatus, Label, Registration, Timestamp,
-};
-use tokio::sync::watch;
+use lottery::{AgencyId, AgencyStanding, DrawId, DrawState, DrawStatus, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::http::Host;
 use crate::limits::{
     BOARD_HISTORY_LEN, BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, SILENCE_MS,
 };
-use crate::service::{OfAgency, Service};
+use crate::service::{OfAgency, Presence, Service};
 
 /// What was seen at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Board {
     /// When, in milliseconds since 1970; 0 before the first look.
     pub(super) at_ms: u64,
+    /// The same moment, by a clock that nobody sets.
+    looked_at: Option<Instant>,
     /// By number: all but those that were published longest ago.
     pub(super) draws: Vec<Arc<DrawBoard>>,
     /// Batches refused since the central was started.
@@ -42,16 +46,14 @@ pub(super) struct DrawBoard {
     pub(super) bets_per_second: u64,
     /// Bets a second, the newest last.
     pub(super) history: VecDeque<u64>,
-    pub(super) agencies: Vec<AgencyBoard>,
+    /// Those that have begun or are connected.
+    pub(super) agencies: BTreeMap<AgencyId, AgencyBoard>,
 }
 
 /// An agency of a draw at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct AgencyBoard {
     pub(super) agency: AgencyId,
-    /// Name and place, if it is registered.
-    pub(super) known_as: Option<(Label, Label)>,
-    pub(super) enabled: bool,
     pub(super) connections: usize,
     /// Whether a certificate vouches for all of them.
     pub(super) certified: bool,
@@ -68,52 +70,50 @@ pub(super) struct Lookout {
     service: Arc<Service>,
     host: Arc<dyn Host>,
     seen: watch::Sender<Arc<Board>>,
+    /// Somebody began to watch.
+    watched: Notify,
 }
 
 impl Lookout {
     pub(super) fn new(service: Arc<Service>, host: Arc<dyn Host>) -> Self {
         let (seen, _) = watch::channel(Arc::default());
-        Self { service, host, seen }
+        Self { service, host, seen, watched: Notify::new() }
     }
 
-    /// Follows what is seen.
+    /// Follows what is seen. It is looked for as long as somebody does.
     pub(super) fn watch(&self) -> watch::Receiver<Arc<Board>> {
-        self.seen.subscribe()
+        let seen = self.seen.subscribe();
+        self.watched.notify_one();
+        seen
     }
 
-    /// What was seen last; waits for the first look.
+    /// What was seen last, or is seen now when nobody watched for a while.
     pub(super) async fn now(&self) -> Arc<Board> {
-        let mut seen = self.watch();
-        let seen = seen.wait_for(|board| board.at_ms > 0).await;
+        let (mut seen, now) = (self.watch(), Instant::now());
+        let seen = seen.wait_for(|board| board.is_recent(now)).await;
         seen.map_or_else(|_| Arc::default(), |board| Arc::clone(&board))
     }
 
-    /// Looks once a second, for as long as it is polled.
+    /// Looks once a second while somebody watches, for as long as it is polled.
     pub(super) async fn keep_looking(&self) -> Infallible {
-        let mut last_seen = BTreeMap::new();
-        let mut looks = tokio::time::interval(BOARD_LOOK_TIME);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
-            let before = Arc::clone(&self.seen.borrow());
-            if let Some(board) = self.look(&before, &mut last_seen).await {
-                self.seen.send_replace(Arc::new(board));
+            while self.seen.receiver_count() == 0 {
+                self.watched.notified().await;
             }
+            let board = self.look(&self.seen.borrow().clone());
+            self.seen.send_replace(Arc::new(board));
+            tokio::time::sleep(BOARD_LOOK_TIME).await;
         }
     }
 
-    /// One look; none when the store can't be asked: it has failed, and the central ends.
-    async fn look(
-        &self,
-        before: &Board,
-        last_seen: &mut BTreeMap<AgencyId, Timestamp>,
-    ) -> Option<Board> {
-        let service = &self.service;
-        let (now, statuses) = (service.now(), service.statuses().await.ok()?);
-        let roster = service.roster().await.ok()?;
-        let roster: BTreeMap<_, _> = roster.into_iter().map(|it| (it.agency, it)).collect();
-        let present = Present::of(service.presence().by_agency(), &statuses, last_seen);
-        let elapsed_ms = now.0.saturating_sub(before.at_ms).max(1);
+    /// One look. What was seen before counts if it was a moment ago.
+    fn look(&self, last: &Board) -> Board {
+        let (service, looked_at) = (&self.service, Instant::now());
+        let before = Some(last).filter(|last| last.is_recent(looked_at));
+        let (now, view) = (service.now(), service.view());
+        let statuses: Vec<_> = view.all_draws().collect();
+        let present = Present::of(service.presence(), &statuses);
+        let elapsed_ms = before.map_or(1, |before| now.0.saturating_sub(before.at_ms).max(1));
         let over = statuses.iter().filter(|it| it.is_published()).count();
         let mut left_out = over.saturating_sub(BOARD_OVER_DRAWS_MAX);
         let mut draws = Vec::new();
@@ -122,22 +122,24 @@ impl Lookout {
                 left_out -= 1;
                 continue;
             }
-            let draw_before = before.draws.iter().find(|it| it.status.id == status.id);
-            // What can't change any more is not asked for again.
+            let draws_before = before.map_or(&[][..], |before| &before.draws);
+            let draw_before = draws_before.iter().find(|it| it.status.id == status.id);
+            // What can't change any more is not read again.
             if let Some(same) = draw_before.filter(|it| it.is_over() && it.status == status) {
                 draws.push(Arc::clone(same));
                 continue;
             }
-            let standings = service.standings(status.id).await.ok()?;
-            let look = Look { roster: &roster, present: &present, now, elapsed_ms };
-            draws.push(Arc::new(look.at(status, standings, draw_before.map(|it| &**it))));
+            let look = Look { present: &present, now, elapsed_ms };
+            let begun = view.all_begun(status.id);
+            draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
         }
         let free = self.host.disk_free_len().ok();
         let disk_low = free.filter(|free| *free < DISK_FREE_LEN_LOW);
         let metrics = service.metrics();
         let (refused, slow) = (metrics.refused_batches(), metrics.slow_batches());
-        let is_slow = before.at_ms > 0 && slow > before.slow;
-        Some(Board { at_ms: now.0, draws, refused, disk_low, slow, is_slow })
+        let is_slow = before.is_some_and(|before| slow > before.slow);
+        let looked_at = Some(looked_at);
+        Board { at_ms: now.0, looked_at, draws, refused, disk_low, slow, is_slow }
     }
 }
 
@@ -151,12 +153,16 @@ impl Board {
     pub(super) fn draw(&self, id: DrawId) -> Option<&DrawBoard> {
         self.draws.iter().find(|it| it.status.id == id).map(|it| &**it)
     }
+
+    /// Whether it was looked at about a second ago, as it is while somebody watches.
+    fn is_recent(&self, now: Instant) -> bool {
+        self.looked_at.is_some_and(|at| now.duration_since(at) < 2 * BOARD_LOOK_TIME)
+    }
 }
 
 /// What a look at any draw needs.
 struct Look<'a> {
-    roster: &'a BTreeMap<AgencyId, Registration>,
-    present: &'a Present<'a>,
+    present: &'a Present,
     now: Timestamp,
     /// Since the look before.
     elapsed_ms: u64,
@@ -166,43 +172,72 @@ impl Look<'_> {
     fn at(
         &self,
         status: DrawStatus,
-        standings: Vec<AgencyStanding>,
+        begun: impl Iterator<Item = AgencyStanding>,
         before: Option<&DrawBoard>,
     ) -> DrawBoard {
-        let per_second = |bets: u64| bets.saturating_mul(1000) / self.elapsed_ms;
         let more = before.map_or(0, |before| status.bets - before.status.bets);
         let mut history = before.map_or_else(VecDeque::new, |before| before.history.clone());
-        history.push_back(per_second(more));
+        history.push_back(self.per_second(more));
         history.drain(..history.len().saturating_sub(BOARD_HISTORY_LEN));
         let is_open = status.state == DrawState::Open;
-        // Both are in the order of the agencies.
-        let rows_before = before.map_or(&[][..], |before| &before.agencies);
-        let agencies = standings.into_iter().enumerate().map(|(at, standing)| {
-            let bets_before = rows_before.get(at).map_or(standing.bets, |before| before.bets);
-            let known = self.roster.get(&standing.agency);
-            let connected = self.present.connected.get(&standing.agency);
-            let last_seen = self.present.last_seen.get(&standing.agency).copied();
-            let quiet = last_seen.is_none_or(|at| self.now.0 - at.0.min(self.now.0) > SILENCE_MS);
-            let has_begun = standing.batches > 0 || last_seen.is_some();
-            AgencyBoard {
-                agency: standing.agency,
-                known_as: known.map(|it| (it.name.clone(), it.place.clone())),
-                enabled: known.is_none_or(|it| it.enabled),
-                connections: connected.map_or(0, |it| it.connections),
-                certified: connected.is_some_and(|it| it.certified),
-                last_seen,
-                bets: standing.bets,
-                bets_per_second: per_second(standing.bets - bets_before),
-                finished: standing.finished,
-                silent: is_open && !standing.finished && has_begun && quiet,
-            }
-        });
+        let of_draw = |it: &&AgencyId| status.terms.agencies.contains(**it);
+        let there = self.present.connected.keys().chain(self.present.last_seen.keys());
+        let there = there.filter(of_draw).map(|it| (*it, AgencyStanding::nothing_of(*it)));
+        // What they have comes last, and stays.
+        let standings: BTreeMap<_, _> =
+            there.chain(begun.map(|standing| (standing.agency, standing))).collect();
+        let row = |standing: AgencyStanding| {
+            let before = before.map(|before| before.agencies.get(&standing.agency));
+            let bets_before = match before {
+                None => standing.bets,
+                Some(before) => before.map_or(0, |before| before.bets),
+            };
+            let more = standing.bets.saturating_sub(bets_before);
+            self.row(standing, self.per_second(more), is_open)
+        };
+        let agencies = standings.into_iter().map(|(agency, standing)| (agency, row(standing)));
         let agencies = agencies.collect();
-        DrawBoard { status, bets_per_second: per_second(more), history, agencies }
+        DrawBoard { status, bets_per_second: self.per_second(more), history, agencies }
+    }
+
+    fn row(&self, standing: AgencyStanding, bets_per_second: u64, is_open: bool) -> AgencyBoard {
+        let AgencyStanding { agency, batches, bets, finished } = standing;
+        let connected = self.present.connected.get(&agency);
+        let last_seen = self.present.last_seen.get(&agency).copied();
+        let quiet = last_seen.is_none_or(|at| self.now.0 - at.0.min(self.now.0) > SILENCE_MS);
+        let has_begun = batches > 0 || last_seen.is_some();
+        AgencyBoard {
+            agency,
+            connections: connected.map_or(0, |it| it.connections),
+            certified: connected.is_some_and(|it| it.certified),
+            last_seen,
+            bets,
+            bets_per_second,
+            finished,
+            silent: is_open && !finished && has_begun && quiet,
+        }
+    }
+
+    fn per_second(&self, bets: u64) -> u64 {
+        bets.saturating_mul(1000) / self.elapsed_ms
     }
 }
 
 impl AgencyBoard {
+    /// One that has not begun and is not connected.
+    fn absent(agency: AgencyId) -> Self {
+        Self {
+            agency,
+            connections: 0,
+            certified: false,
+            last_seen: None,
+            bets: 0,
+            bets_per_second: 0,
+            finished: false,
+            silent: false,
+        }
+    }
+
     /// Whether there is an alert for it.
     pub(super) fn needs_a_look(&self) -> bool {
         self.silent || self.connections > 1
@@ -212,29 +247,49 @@ impl AgencyBoard {
 impl DrawBoard {
     /// Agencies with a connection.
     pub(super) fn connected(&self) -> u64 {
-        self.agencies.iter().filter(|it| it.connections > 0).count() as u64
+        self.agencies.values().filter(|it| it.connections > 0).count() as u64
     }
 
     /// Whether nothing of it changes any more, but who is connected.
     fn is_over(&self) -> bool {
         self.status.is_published()
     }
+
+    /// How many agencies may bet in it.
+    pub(super) fn agencies_count(&self) -> usize {
+        usize::try_from(self.status.terms.agencies.count()).unwrap_or(usize::MAX)
+    }
+
+    /// The agencies at these places: of all by number, or with those that need a look before the
+    /// others.
+    pub(super) fn rows(&self, places: Range<usize>, alerts_first: bool) -> Vec<AgencyBoard> {
+        let needy = self.agencies.values().filter(|it| alerts_first && it.needs_a_look());
+        let needy: Vec<_> = needy.map(|it| it.agency).collect();
+        let mut passed = needy.iter().copied().peekable();
+        let others = self.status.terms.agencies.iter();
+        // Both are in ascending order.
+        let others = others.filter(|it| passed.next_if_eq(it).is_none());
+        let numbers = needy.iter().copied().chain(others);
+        let of = |it| self.agencies.get(&it).copied().unwrap_or_else(|| AgencyBoard::absent(it));
+        numbers.skip(places.start).take(places.len()).map(of).collect()
+    }
 }
 
 /// Who is connected, by agency, and when each was last heard.
-struct Present<'a> {
+struct Present {
     connected: BTreeMap<AgencyId, OfAgency>,
-    last_seen: &'a BTreeMap<AgencyId, Timestamp>,
+    last_seen: BTreeMap<AgencyId, Timestamp>,
 }
 
-impl<'a> Present<'a> {
+impl Present {
     /// Only agencies of some draw count: anybody can claim to be any other.
-    fn of(
-        mut connected: BTreeMap<AgencyId, OfAgency>,
-        draws: &[DrawStatus],
-        last_seen: &'a mut BTreeMap<AgencyId, Timestamp>,
-    ) -> Self {
-        connected.retain(|it, _| draws.iter().any(|draw| draw.terms.agencies.contains(*it)));
+    fn of(presence: &Presence, draws: &[DrawStatus]) -> Self {
+        // In this order: who leaves in between is in one of both.
+        let mut connected = presence.by_agency();
+        let mut last_seen = presence.last_seen();
+        let is_known = |it: &AgencyId| draws.iter().any(|draw| draw.terms.agencies.contains(*it));
+        connected.retain(|it, _| is_known(it));
+        last_seen.retain(|it, _| is_known(it));
         for (agency, of_agency) in &connected {
             let seen = last_seen.entry(*agency).or_insert(of_agency.last_message);
             *seen = of_agency.last_message.max(*seen);

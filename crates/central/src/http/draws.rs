@@ -185,8 +185,8 @@ pub(super) async fn draws(
     _: Allowed<ViewBoard>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<DrawView>>, Problem> {
-    let statuses = app.service.statuses().await?;
-    Page::of(statuses.iter().map(|it| (it.id.0, DrawView::of(it))), &page).map(Json)
+    let draws = app.service.view().draws(page.after()?.map(DrawId), page.limit()? + 1);
+    Page::of(draws.iter().map(|it| (it.id.0, DrawView::of(it))), &page).map(Json)
 }
 
 /// A draw
@@ -200,7 +200,7 @@ pub(super) async fn draw(
     _: Allowed<ViewBoard>,
     InPath(id): InPath<u32>,
 ) -> Result<Json<DrawView>, Problem> {
-    view(&app, DrawId(id)).await
+    view(&app, DrawId(id))
 }
 
 /// Announce a draw
@@ -216,7 +216,7 @@ pub(super) async fn announce(
     let why = reason(&new.why)?;
     let agencies = match new.agencies {
         Some(spans) => spans.into_iter().map(|Span { first, last }| (first, last)).collect(),
-        None => enabled(&app).await?,
+        None => enabled(&app),
     };
     let numbers = match new.numbers {
         Some(Range { min, max }) => NumberRange::new(min, max).map_err(Problem::bad_request)?,
@@ -233,7 +233,7 @@ pub(super) async fn announce(
     };
     let acted = app.act(&who, why, Act::Announce { terms, schedule }).await?;
     let Acted::Announced(id) = acted else { unreachable!("announcing announces: {acted:?}") };
-    Ok((StatusCode::CREATED, view(&app, id).await?))
+    Ok((StatusCode::CREATED, view(&app, id)?))
 }
 
 /// Open a draw
@@ -249,7 +249,7 @@ pub(super) async fn open(
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<DrawView>, Problem> {
     app.act(&who, reason(&why)?, Act::Open(DrawId(id))).await?;
-    view(&app, DrawId(id)).await
+    view(&app, DrawId(id))
 }
 
 /// Close a draw
@@ -267,7 +267,7 @@ pub(super) async fn close(
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<DrawView>, Problem> {
     app.act(&who, reason(&why)?, Act::Close(DrawId(id))).await?;
-    view(&app, DrawId(id)).await
+    view(&app, DrawId(id))
 }
 
 /// Enter the winning number
@@ -287,7 +287,7 @@ pub(super) async fn enter_number(
 ) -> Result<Json<Entered>, Problem> {
     // Two people, and not one with a token of another's.
     who.session()?;
-    expect_bets(&app, DrawId(id), allow_empty).await?;
+    expect_bets(&app, DrawId(id), allow_empty)?;
     let act = Act::EnterNumber { draw: DrawId(id), number };
     let outcome = match app.act(&who, Reason::default(), act).await? {
         Acted::NumberAwaited => EntryOutcome::Awaited,
@@ -313,23 +313,17 @@ pub(super) async fn publish(
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<DrawView>, Problem> {
     app.act(&who, reason(&why)?, Act::Publish(DrawId(id))).await?;
-    view(&app, DrawId(id)).await
+    view(&app, DrawId(id))
 }
 
 /// What is known of a draw.
-pub(super) async fn status(app: &AppState, id: DrawId) -> Result<DrawStatus, Problem> {
-    let statuses = app.service.statuses().await?;
-    let found = statuses.into_iter().find(|status| status.id == id);
-    found.ok_or_else(|| ReadError::UnknownDraw(id).into())
+pub(super) fn status(app: &AppState, id: DrawId) -> Result<DrawStatus, Problem> {
+    app.service.view().draw(id).ok_or_else(|| ReadError::UnknownDraw(id).into())
 }
 
 /// Refuses to make a draw that holds no bets, unless that is what is asked for.
-pub(super) async fn expect_bets(
-    app: &AppState,
-    id: DrawId,
-    allow_empty: bool,
-) -> Result<(), Problem> {
-    let status = status(app, id).await?;
+pub(super) fn expect_bets(app: &AppState, id: DrawId, allow_empty: bool) -> Result<(), Problem> {
+    let status = status(app, id)?;
     let is_empty = status.state == DrawState::Closed && status.bets == 0;
     if is_empty && !allow_empty { Err(Problem::no_bets()) } else { Ok(()) }
 }
@@ -339,21 +333,21 @@ pub(super) fn reason(why: &str) -> Result<Reason, Problem> {
     Reason::new(why).map_err(Problem::bad_request)
 }
 
-async fn view(app: &AppState, id: DrawId) -> Result<Json<DrawView>, Problem> {
-    status(app, id).await.map(|status| Json(DrawView::of(&status)))
+fn view(app: &AppState, id: DrawId) -> Result<Json<DrawView>, Problem> {
+    status(app, id).map(|status| Json(DrawView::of(&status)))
 }
 
 /// The agencies that are registered and enabled, as ranges.
-async fn enabled(app: &AppState) -> Result<Vec<(u32, u32)>, Problem> {
+fn enabled(app: &AppState) -> Vec<(u32, u32)> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
-    let roster = app.service.roster().await?;
-    for AgencyId(agency) in roster.into_iter().filter(|it| it.enabled).map(|it| it.agency) {
+    let registered = app.service.view().all_registrations();
+    for AgencyId(agency) in registered.filter(|it| it.enabled).map(|it| it.agency) {
         match ranges.last_mut() {
             Some((_, last)) if *last + 1 == agency => *last = agency,
             _ => ranges.push((agency, agency)),
         }
     }
-    Ok(ranges)
+    ranges
 }
 
 impl LifeState {

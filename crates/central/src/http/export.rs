@@ -89,7 +89,7 @@ async fn export(
     kind: &'static str,
 ) -> Result<Response, Problem> {
     who.must(Permission::Export)?;
-    let status = status(&app, draw).await?;
+    let status = status(&app, draw)?;
     let needed = match LifeState::of(&status) {
         LifeState::Published => Permission::Export,
         LifeState::Drawn => Permission::ExportBeforePublication,

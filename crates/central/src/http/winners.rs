@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use axum::Json;
 use axum::extract::State;
-use lottery::{AgencyStanding, DrawId, DrawState, DrawStatus, ReadError, Winners};
+use lottery::{
+    AgencyId, AgencyStanding, DrawId, DrawState, DrawStatus, ReadError, Totals, Winners,
+};
 use operators::Permission;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -87,8 +89,10 @@ pub(super) async fn standings(
     InPath(id): InPath<u32>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<StandingView>>, Problem> {
-    let standings = app.service.standings(DrawId(id)).await?;
-    Page::of(standings.iter().map(|it| (it.agency.0, StandingView::of(it))), &page).map(Json)
+    let (after, limit) = (page.after()?.map(AgencyId), page.limit()? + 1);
+    let totals = app.service.view().agencies(DrawId(id), after, limit);
+    let Totals { agencies, .. } = totals.ok_or(ReadError::UnknownDraw(DrawId(id)))?;
+    Page::of(agencies.iter().map(|it| (it.agency.0, StandingView::of(it))), &page).map(Json)
 }
 
 /// Who won
@@ -106,7 +110,7 @@ pub(super) async fn winners(
     InPath(id): InPath<u32>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<WinnerView>>, Problem> {
-    let winners = read(&app, &who, &status(&app, DrawId(id)).await?).await?;
+    let winners = read(&app, &who, &status(&app, DrawId(id))?).await?;
     let all = winners.iter().flat_map(|(agency, documents)| {
         let of_agency = documents.iter().map(str::to_owned);
         of_agency.map(move |document| WinnerView { agency: agency.0, document })
@@ -129,15 +133,16 @@ pub(super) async fn settlement(
     InPath(id): InPath<u32>,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Settlement>, Problem> {
-    let status = status(&app, DrawId(id)).await?;
+    let status = status(&app, DrawId(id))?;
     let DrawState::Drawn { number } = status.state else {
         return Err(ReadError::NotDrawn.into());
     };
     let winners = read(&app, &who, &status).await?;
-    let standings = app.service.standings(DrawId(id)).await?;
+    // Nothing of a draw that was made changes: its pages are of one moment.
+    let agencies: Vec<_> = app.service.view().all_agencies(DrawId(id)).collect();
     let of = |it: &AgencyStanding| SettlementView::of(it, &winners);
     let mut lines = String::new();
-    for it in standings.iter().map(of) {
+    for it in agencies.iter().map(of) {
         let SettlementView { agency, batches, bets, finished, winners } = it;
         let finished = u8::from(finished);
         writeln!(lines, "{agency},{batches},{bets},{finished},{winners}")
@@ -150,7 +155,7 @@ pub(super) async fn settlement(
         bets: status.bets,
         winners: winners.count(),
         digest,
-        agencies: Page::of(standings.iter().map(|it| (it.agency.0, of(it))), &page)?,
+        agencies: Page::of(agencies.iter().map(|it| (it.agency.0, of(it))), &page)?,
     }))
 }
 

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use lottery::limits::VIEW_PAGE_MAX;
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, AgencyStanding, DrawError, DrawId, DrawState,
-    DrawStatus, Judge, Label, ProgressError, ReadError, Reason, Registration, Schedule, Signed,
-    StoreFault, StoredBatch, Timestamp, Trace, Winners, always_allowed,
+    Act, ActError, Acted, Actor, AgencyId, DrawError, DrawId, DrawState, Judge, Label, ReadError,
+    Reason, Registration, Schedule, Signed, StoreFault, StoredBatch, Timestamp, Trace, View,
+    Winners, always_allowed,
 };
 
 use super::draw::Draw;
@@ -62,9 +63,8 @@ impl Service {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
             let _held = service.registering.lock().await;
-            let roster = service.roster().await?;
-            let now = roster.into_iter().find(|it| it.agency == agency);
-            let Some(changed) = change.of(agency, now) else { return Ok(None) };
+            let now = service.view().registration(agency);
+            let Some(changed) = change.of(agency, now.as_deref().cloned()) else { return Ok(None) };
             let signed = Signed { by, why, act: Act::Register(changed.clone()) };
             let acted = service.act_to_the_end(signed, judge).await?;
             Ok(Some((changed, acted)))
@@ -95,7 +95,7 @@ impl Service {
         }
         let draw = signed.act.draw().and_then(|id| self.draw(id));
         match (&signed.act, draw) {
-            (Act::Announce { .. }, _) => self.find_new_draws().await?,
+            (Act::Announce { .. }, _) => self.find_new_draws(),
             (Act::Open(_), Some(draw)) => draw.is_now(DrawState::Open),
             (Act::Close(_), Some(draw)) => draw.is_now(DrawState::Closed),
             (Act::EnterNumber { .. }, Some(draw)) => {
@@ -166,28 +166,11 @@ impl Service {
         self.clock.now()
     }
 
-    /// All draws, in the order of their numbers.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn statuses(&self) -> Result<Vec<DrawStatus>, StoreFault> {
-        ask(&self.failure, |done| self.store.draws(done)).await
-    }
-
-    /// The agencies that are registered, by number.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn roster(&self) -> Result<Vec<Registration>, StoreFault> {
-        ask(&self.failure, |done| self.store.roster(done)).await
-    }
-
-    /// What each agency of a draw has in it, by number.
-    ///
-    /// # Errors
-    /// When the draw is not known, or the store fails.
-    pub async fn standings(&self, draw: DrawId) -> Result<Vec<AgencyStanding>, ProgressError> {
-        ask(&self.failure, |done| self.store.standings(draw, done)).await
+    /// What is published of the draws, their agencies and the register. Who was answered sees what
+    /// they did.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        self.store.view()
     }
 
     /// See [`lottery::Store::trail`]; does not hold up the caller's thread.
@@ -244,12 +227,11 @@ impl Service {
     }
 
     /// Takes up draws that the store has and this does not.
-    async fn find_new_draws(&self) -> Result<(), StoreFault> {
-        let statuses = self.statuses().await?;
+    fn find_new_draws(&self) {
         let mut draws = self.draws.write().unwrap_or_else(PoisonError::into_inner);
-        let known = draws.len();
-        draws.extend(statuses.into_iter().skip(known).map(|status| Arc::new(Draw::new(status))));
-        Ok(())
+        let known = draws.last().map(|draw| draw.id);
+        let new = self.view().draws(known, VIEW_PAGE_MAX);
+        draws.extend(new.into_iter().map(|status| Arc::new(Draw::new(status))));
     }
 
     /// Makes a draw whose number is agreed on. The opening of the service makes up for a crash.

@@ -92,6 +92,9 @@ pub struct Presence {
 struct Connections {
     entered: u64,
     present: BTreeMap<u64, Arc<Live>>,
+    /// When agencies that left were last heard. Only those of a draw that they took part in, or
+    /// that a certificate names: anybody can claim to be any other.
+    left: BTreeMap<AgencyId, Timestamp>,
 }
 
 /// A connection's entry; it leaves when this is dropped.
@@ -151,6 +154,11 @@ impl Presence {
             of_agency.last_message = of_agency.last_message.max(one.last_message);
         }
         agencies
+    }
+
+    /// When agencies whose connections ended were last heard.
+    pub(crate) fn last_seen(&self) -> BTreeMap<AgencyId, Timestamp> {
+        self.connections().left.clone()
     }
 
     /// How many connections an agency has.
@@ -343,13 +351,26 @@ impl Attendance {
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.presence.connections().present.remove(&self.live.id);
+        let mut connections = self.presence.connections();
+        connections.present.remove(&self.live.id);
+        let Some(agency) = self.live.known_agency() else { return };
+        let heard = Timestamp(self.live.last_message.load(Ordering::Relaxed));
+        let last = connections.left.entry(agency).or_insert(heard);
+        *last = heard.max(*last);
     }
 }
 
 impl Live {
     fn agency(&self) -> Option<AgencyId> {
         u32::try_from(self.agency.load(Ordering::Relaxed)).ok().map(AgencyId)
+    }
+
+    /// Its agency, if that is not a mere claim.
+    fn known_agency(&self) -> Option<AgencyId> {
+        let agency = self.agency()?;
+        let certified = matches!(self.identity, Identity::Certified { .. });
+        let takes_part = |draw: &Arc<Draw>| draw.terms.agencies.contains(agency);
+        (certified || self.draw.get().is_some_and(takes_part)).then_some(agency)
     }
 
     /// Whether a configuration lets it in; if not, why is logged.

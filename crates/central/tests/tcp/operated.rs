@@ -67,8 +67,7 @@ impl Running {
 }
 
 async fn state_of(service: &Service, draw: DrawId) -> DrawState {
-    let statuses = service.statuses().await.unwrap();
-    statuses.into_iter().find(|status| status.id == draw).unwrap().state
+    service.view().draw(draw).unwrap().state
 }
 
 #[tokio::test]
@@ -291,8 +290,8 @@ async fn who_is_connected_before_a_draw_is_opened_takes_part_in_it() {
     let draw = central.opened("nocturna").await;
     early.store(1, 0, LORCA).await;
     early.end(1).await;
-    let standings = central.service.standings(draw).await.unwrap();
-    assert_eq!((standings[0].bets, standings[0].finished), (1, true));
+    let first = central.service.view().all_agencies(draw).next().unwrap();
+    assert_eq!((first.bets, first.finished), (1, true));
 }
 
 #[tokio::test]
@@ -314,8 +313,8 @@ async fn a_draw_that_another_central_was_started_for_is_nobodys_unless_it_is_nam
     named.hello(1, 1, "nocturna").await;
     named.welcome().await;
     named.store(1, 0, LORCA).await;
-    let standings = central.service.standings(draw).await.unwrap();
-    assert_eq!(standings[0].bets, 1);
+    let first = central.service.view().all_agencies(draw).next().unwrap();
+    assert_eq!(first.bets, 1);
     let close = signed("ana", "nadie la hace", Act::Close(DrawId(1)));
     let refused = central.service.act(close, always_allowed()).await.unwrap_err().to_string();
     assert!(refused.contains("--winning-number"), "{refused}");

@@ -3,14 +3,19 @@
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use lottery::{
-    ActError, Acted, AgencyId, AgencyProgress, AgencyStanding, AppendError, Appended, Batch,
-    CloseError, Closed, Done, DrawError, DrawId, DrawStatus, DrawTerms, Drawn, FinishError,
-    Finished, Judge, MemoryStore, OpenDrawError, ProgressError, ReadError, Registration, Signed,
-    Store, StoreFault, StoredBatch, Timestamp, Trace, Winners,
+    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed,
+    Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished, Judge, MemoryStore,
+    OpenDrawError, ProgressError, ReadError, Signed, Store, StoreFault, StoredBatch, Timestamp,
+    Trace, View, Winners,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+
+/// Longest that a change may take to come to the store, so that one that waits for something else
+/// fails a test instead of hanging.
+const HELD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What becomes of changes.
 #[derive(Clone, Debug)]
@@ -22,6 +27,18 @@ pub(crate) enum Mode {
     Refuses(StoreFault),
     /// They are dropped without an answer.
     Drops,
+}
+
+/// Told after [`HELD_TIME_MAX`] by the system's clock, as that of a test may stand still or jump;
+/// not any more once the first is dropped.
+fn too_late() -> (std::sync::mpsc::Sender<()>, oneshot::Receiver<()>) {
+    let (waiting, waits) = std::sync::mpsc::channel();
+    let (over, is_over) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = waits.recv_timeout(HELD_TIME_MAX);
+        let _ = over.send(());
+    });
+    (waiting, is_over)
 }
 
 type Held = Box<dyn FnOnce(&MemoryStore) + Send>;
@@ -63,9 +80,19 @@ impl TestStore {
     }
 
     /// Waits until so many changes are held back.
+    ///
+    /// # Panics
+    /// When they don't come: whoever was to ask for them waits for something else.
     pub(crate) async fn holds(&self, count: usize) {
         let mut held = self.held_count.subscribe();
-        held.wait_for(|held| *held >= count).await.unwrap();
+        let (_waiting, is_over) = too_late();
+        tokio::select! {
+            held = held.wait_for(|held| *held >= count) => drop(held.unwrap()),
+            _ = is_over => panic!(
+                "{} changes are held back and not {count}, {HELD_TIME_MAX:?} later",
+                self.held()
+            ),
+        }
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -96,9 +123,7 @@ impl TestStore {
 
     /// How many bets are stored.
     pub(crate) fn bets(&self) -> u64 {
-        let (answer, answered) = std::sync::mpsc::channel();
-        self.memory.draws(Box::new(move |draws| answer.send(draws).unwrap()));
-        answered.recv().unwrap().unwrap().iter().map(|draw| draw.bets).sum()
+        self.memory.view().all_draws().map(|draw| draw.bets).sum()
     }
 
     fn change<T, E>(
@@ -155,8 +180,8 @@ impl Store for TestStore {
         self.change(done, move |memory, done| memory.draw(draw, number, at, done));
     }
 
-    fn draws(&self, done: Done<Result<Vec<DrawStatus>, StoreFault>>) {
-        self.memory.draws(done);
+    fn view(&self) -> &View {
+        self.memory.view()
     }
 
     fn progress(
@@ -197,14 +222,6 @@ impl Store for TestStore {
     ) {
         self.acts_asked.fetch_add(1, Ordering::Relaxed);
         self.change(done, move |memory, done| memory.act(signed, judge, at, done));
-    }
-
-    fn roster(&self, done: Done<Result<Vec<Registration>, StoreFault>>) {
-        self.memory.roster(done);
-    }
-
-    fn standings(&self, draw: DrawId, done: Done<Result<Vec<AgencyStanding>, ProgressError>>) {
-        self.memory.standings(draw, done);
     }
 
     fn trail(

@@ -231,8 +231,8 @@ fn the_last_to_let_go_may_be_a_completion() {
     let run = Run::begin(HeldDisk::new(), 1);
     let pending = run.append(1, 0, &SMALL);
     let (holder, (gone, left)) = (Arc::clone(&run.ledger), mpsc::channel());
-    run.ledger.draws(Box::new(move |statuses| {
-        assert!(statuses.is_ok());
+    run.ledger.check(Box::new(move |checked| {
+        assert!(checked.is_ok());
         drop(holder);
         let _ = gone.send(());
     }));

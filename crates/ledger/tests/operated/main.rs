@@ -29,9 +29,7 @@ fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
 }
 
 fn shown_by(ledger: &SteppedLedger) -> Shown {
-    Shown::by(ledger, &|| {
-        ledger.turn();
-    })
+    Shown::by(ledger)
 }
 
 /// Asks what is left of a script from a place on, a few requests at a time, until the ledger fails;

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use fastrand::Rng;
@@ -43,7 +44,7 @@ pub(crate) struct Script {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Shown {
     statuses: Vec<DrawStatus>,
-    roster: Vec<Registration>,
+    register: Vec<Arc<Registration>>,
     trail: Vec<Trace>,
     draws: Vec<ShownDraw>,
 }
@@ -96,11 +97,11 @@ impl Script {
         writer.write();
         let asks = writer.asks;
         let model = MemoryStore::new();
-        let mut shown = vec![Shown::by(&model, &|| {})];
+        let mut shown = vec![Shown::by(&model)];
         let (sender, receiver) = mpsc::channel();
         for (place, (at, ask)) in asks.iter().cloned().enumerate() {
             ask.put_to(&model, at, place, &sender);
-            shown.push(Shown::by(&model, &|| {}));
+            shown.push(Shown::by(&model));
         }
         let answers = receiver.try_iter().map(|(_, answer)| answer).collect();
         Self { asks, answers, shown }
@@ -228,23 +229,17 @@ fn noise(rng: &mut Rng) -> Ask {
 
 impl Shown {
     /// What a store shows; `settle` has it answer.
-    pub(crate) fn by(store: &dyn Store, settle: &dyn Fn()) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        store.draws(Box::new(move |statuses| sender.send(statuses).unwrap()));
-        settle();
-        let statuses = receiver.recv().unwrap().unwrap();
-        let (sender, receiver) = mpsc::channel();
-        store.roster(Box::new(move |roster| sender.send(roster).unwrap()));
-        settle();
-        let roster = receiver.recv().unwrap().unwrap();
+    pub(crate) fn by(store: &dyn Store) -> Self {
+        let statuses: Vec<_> = store.view().all_draws().collect();
+        let register = store.view().all_registrations().collect();
         let mut trail = Vec::new();
         let read = store.trail(0, &mut |trace| {
             trail.push(trace);
             ControlFlow::Continue(())
         });
         read.unwrap();
-        let draws = statuses.iter().map(|status| ShownDraw::by(store, status.id, settle));
-        Self { roster, trail, draws: draws.collect(), statuses }
+        let draws = statuses.iter().map(|status| ShownDraw::by(store, status.id));
+        Self { register, trail, draws: draws.collect(), statuses }
     }
 
     pub(crate) fn statuses(&self) -> &[DrawStatus] {
@@ -253,11 +248,8 @@ impl Shown {
 }
 
 impl ShownDraw {
-    fn by(store: &dyn Store, draw: DrawId, settle: &dyn Fn()) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        store.standings(draw, Box::new(move |standings| sender.send(standings).unwrap()));
-        settle();
-        let standings = receiver.recv().unwrap().unwrap();
+    fn by(store: &dyn Store, draw: DrawId) -> Self {
+        let standings = store.view().all_agencies(draw).collect();
         let mut batches = Vec::new();
         let read = store.scan(draw, &mut |batch| {
             batches.push((batch.agency.0, batch.chunk.0, batch.text.to_owned()));

@@ -110,8 +110,7 @@ pub fn append(
 /// that the other things it said still hold.
 pub fn check_contents(ledger: &Ledger, run: &Run, what: &str) {
     let mut found = BTreeMap::new();
-    let statuses = wait(|done| ledger.draws(done)).unwrap();
-    let Some(status) = statuses.first() else {
+    let Some(status) = ledger.view().draw(DRAW) else {
         assert!(run.acknowledged.is_empty() && run.finished.is_empty(), "{what}");
         return;
     };

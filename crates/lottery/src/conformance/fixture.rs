@@ -86,7 +86,7 @@ impl dyn Subject + '_ {
 
     /// All agencies finish, and the draw is closed.
     pub(super) fn finish_and_close(&self, draw: DrawId) {
-        let status = self.statuses().into_iter().find(|status| status.id == draw).unwrap();
+        let status = self.status(draw);
         for agency in status.terms.agencies.iter() {
             self.finish(draw, agency.0).unwrap();
         }
@@ -94,11 +94,11 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn statuses(&self) -> Vec<DrawStatus> {
-        wait(|done| self.store().draws(done)).unwrap()
+        self.store().view().all_draws().collect()
     }
 
     pub(super) fn status(&self, draw: DrawId) -> DrawStatus {
-        self.statuses().into_iter().find(|status| status.id == draw).unwrap()
+        self.store().view().draw(draw).unwrap()
     }
 
     pub(super) fn progress(

@@ -34,6 +34,7 @@ mod model;
 mod operated;
 mod reading;
 mod threads;
+mod view;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -47,6 +48,7 @@ pub use model::*;
 pub use operated::*;
 pub use reading::*;
 pub use threads::*;
+pub use view::*;
 
 /// A store under test, with its data. Each check gets a new one, empty.
 pub trait Subject {
@@ -170,6 +172,11 @@ macro_rules! conformance_suite {
             a_disabled_agency_is_refused_whatever_it_sends,
             standings_count_what_each_agency_has,
             the_trail_shows_all_events_but_batches_in_order,
+            an_answer_is_in_the_view_before_it_is_given,
+            a_page_of_the_view_begins_behind_its_cursor,
+            a_reader_with_a_page_holds_up_nobody,
+            what_is_read_of_a_draw_is_of_one_moment,
+            the_view_agrees_with_the_bets_that_are_kept,
             random_histories_agree_with_a_naive_model,
         }
     };
@@ -195,6 +202,7 @@ mod tests {
             include_str!("operated.rs"),
             include_str!("reading.rs"),
             include_str!("threads.rs"),
+            include_str!("view.rs"),
         ];
         let names = checks.iter().flat_map(|text| text.lines()).filter_map(|line| {
             let name = line.strip_prefix("pub fn ")?;

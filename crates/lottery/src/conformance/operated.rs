@@ -23,7 +23,7 @@ fn later(ms: u64) -> Timestamp {
     Timestamp(AT.0 + ms)
 }
 
-fn signed(by: &str, why: &str, act: Act) -> Signed {
+pub(super) fn signed(by: &str, why: &str, act: Act) -> Signed {
     let by = Actor::Operator(Label::new(by).unwrap());
     Signed { by, why: Reason::new(why).unwrap(), act }
 }
@@ -32,7 +32,7 @@ fn by_the_clock(act: Act) -> Signed {
     Signed { by: Actor::Clock, why: Reason::default(), act }
 }
 
-fn registration(agency: u32, enabled: bool) -> Registration {
+pub(super) fn registration(agency: u32, enabled: bool) -> Registration {
     let (name, place) = (Label::new("La Ñata").unwrap(), Label::new("Goya").unwrap());
     Registration { agency: AgencyId(agency), name, place, enabled }
 }
@@ -136,8 +136,8 @@ pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
     let trail = subject.trail_from(0);
     subject.reopen();
     assert_eq!(subject.statuses()[0].terms.name, name);
-    let roster = wait(|done| subject.store().roster(done));
-    assert_eq!(roster, Ok(vec![registration.clone()]));
+    let registered: Vec<_> = subject.store().view().all_registrations().collect();
+    assert_eq!(registered, [Arc::new(registration.clone())]);
     assert_eq!(subject.trail_from(0), trail);
     // It can still be changed by who leaves its name as it is.
     let disabled = Registration { enabled: false, ..registration };
@@ -357,8 +357,8 @@ pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject)
     assert_eq!(subject.append(&small_batch(draw, 2, 0)), Ok(Appended::New));
     assert_eq!(register(true), Ok(Acted::Done));
     assert_eq!(subject.append(&second), Ok(Appended::New));
-    let roster = wait(|done| subject.store().roster(done));
-    assert_eq!(roster, Ok(vec![registration(1, true)]));
+    let register: Vec<_> = subject.store().view().all_registrations().collect();
+    assert_eq!(register, [Arc::new(registration(1, true))]);
 }
 
 /// Batches behind a gap are counted too.
@@ -368,15 +368,16 @@ pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
         subject.append(&small_batch(draw, 2, chunk)).unwrap();
     }
     subject.finish(draw, 2).unwrap();
-    let standings = wait(|done| subject.store().standings(draw, done));
+    let store = subject.store();
+    let totals = store.view().agencies(draw, None, 9).unwrap();
     let of = |agency, batches, finished| AgencyStanding {
         agency: AgencyId(agency),
         batches,
         bets: batches,
         finished,
     };
-    assert_eq!(standings, Ok(vec![of(1, 0, false), of(2, 2, true)]));
-    assert!(wait(|done| subject.store().standings(DrawId(9), done)).is_err());
+    assert_eq!(totals.agencies, [of(1, 0, false), of(2, 2, true)]);
+    assert_eq!(store.view().agencies(DrawId(9), None, 9), None);
 }
 
 /// With their sequence and time, from any sequence on, also over a restart.

@@ -128,9 +128,13 @@ impl Draws {
     }
 
     /// The agencies that are registered, by number.
-    #[must_use]
-    pub fn roster(&self) -> Vec<Registration> {
-        self.roster.values().cloned().collect()
+    pub fn register(&self) -> impl Iterator<Item = &Registration> + '_ {
+        self.roster.values()
+    }
+
+    /// What is registered of an agency.
+    pub(crate) fn registration(&self, agency: AgencyId) -> Option<&Registration> {
+        self.roster.get(&agency)
     }
 
     /// Takes an act that is allowed into the state.

@@ -6,6 +6,7 @@ use crate::bets::Bets;
 use crate::limits::{
     AGENCIES_MAX, AGENCY_BATCHES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
 };
+use crate::view::Publisher;
 
 const AT: Timestamp = Timestamp(1_000);
 
@@ -57,10 +58,10 @@ fn an_agency_takes_no_memory_until_it_bets_or_finishes() {
     draws.apply(&Event::AgencyFinished { draw: DrawId(1), agency: AgencyId(9) }, AT);
     let kept = draws.draws.iter().map(|draw| draw.agencies.len()).collect::<Vec<_>>();
     assert_eq!((kept, draws.agencies.len()), (vec![2, 0, 0], 1));
-    let standings = draws.standings(DrawId(1)).unwrap();
-    let begun = standings.iter().filter(|it| it.batches > 0 || it.finished);
-    assert_eq!(begun.map(|it| it.agency.0).collect::<Vec<_>>(), [7, 9]);
-    assert_eq!(standings.len() as u64, AGENCIES_MAX);
+    let view = Publisher::of(&draws).view().clone();
+    let begun = view.all_begun(DrawId(1)).map(|it| it.agency.0);
+    assert_eq!(begun.collect::<Vec<_>>(), [7, 9]);
+    assert_eq!(view.all_agencies(DrawId(1)).count() as u64, AGENCIES_MAX);
     let of = |agency| draws.progress(DrawId(1), AgencyId(agency)).map(|it| it.chunks_stored);
     assert_eq!([of(7), of(8)], [Ok(1), Ok(0)]);
     assert!(of(u32::try_from(AGENCIES_MAX).unwrap() + 1).is_err());
@@ -98,7 +99,7 @@ fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
     assert_eq!(decide(&draws, register(most + 1, "Otra")), Err(ActError::TooManyRegistered));
     assert!(decide(&draws, register(most, "Otra")).is_ok());
     draws.do_now(register(most + 1, "Otra"));
-    assert_eq!(draws.roster().len(), REGISTERED_MAX + 1);
+    assert_eq!(draws.register().count(), REGISTERED_MAX + 1);
 }
 
 #[test]

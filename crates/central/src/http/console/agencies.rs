@@ -98,10 +98,12 @@ async fn page_with(
     outcome: Outcome,
 ) -> Result<Response, Problem> {
     let Outcome { status, notice, form } = outcome;
-    let (roster, l) = (app.service.roster().await?, visitor.language);
-    let (places, part) = Part::of(roster.len(), asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
+    let (view, l) = (app.service.view(), visitor.language);
+    let count = view.registered_count();
+    let (places, part) = Part::of(count, asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
     let connected = app.service.presence().by_agency();
-    let rows = roster[places].iter().map(|it| {
+    let registered = view.registrations_behind(places.start, places.len());
+    let rows = registered.iter().map(|it| {
         let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
         Row {
             number: it.agency.0,

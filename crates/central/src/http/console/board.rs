@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::stream::unfold;
-use lottery::{DrawId, DrawState, Timestamp};
+use lottery::{DrawId, DrawState, Registration, Timestamp, View};
 use serde::Deserialize;
 
 use super::frame::{Frame, rendered, show};
@@ -140,7 +140,8 @@ pub(super) async fn page(
         [asked.draw.map(|it| format!("draw={it}")), asked.page.map(|it| format!("page={it}"))];
     let part: Vec<_> = part.into_iter().flatten().collect();
     let events = format!("{EVENTS_PATH}?{}", part.join("&"));
-    let view = shown.map(|shown| BoardView::of(&board, shown, asked.page, l));
+    let known = app.service.view();
+    let view = shown.map(|shown| BoardView::of(&board, shown, known, asked.page, l));
     let has_more = board.draws.len() > others.len();
     show(&BoardPage { p: Frame::of(&visitor, None), others, has_more, board: view, events })
 }
@@ -172,7 +173,7 @@ pub(super) async fn events(
             return Some((Ok::<_, Infallible>(over), (app, visitor, seen, stopping, true)));
         }
         let board = std::sync::Arc::clone(&seen.borrow_and_update());
-        let text = live(&board, &visitor, asked);
+        let text = live(&board, app.service.view(), &visitor, asked);
         let event = Event::default().event("board").data(text);
         Some((Ok(event), (app, visitor, seen, stopping, false)))
     });
@@ -181,10 +182,10 @@ pub(super) async fn events(
     Ok(answer.map(|body| Held::by(body, place)))
 }
 
-fn live(board: &Board, visitor: &Visitor, asked: Asked) -> String {
+fn live(board: &Board, known: &View, visitor: &Visitor, asked: Asked) -> String {
     let (p, l) = (&Frame::of(visitor, None), visitor.language);
     match shown_of(board, asked.draw) {
-        Some(shown) => rendered(&Live { p, b: BoardView::of(board, shown, asked.page, l) }),
+        Some(shown) => rendered(&Live { p, b: BoardView::of(board, shown, known, asked.page, l) }),
         None => rendered(&Empty { p }),
     }
 }
@@ -197,10 +198,10 @@ fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {
 }
 
 impl BoardView {
-    fn of(board: &Board, shown: &DrawBoard, page: Option<usize>, l: Locale) -> Self {
+    fn of(board: &Board, shown: &DrawBoard, known: &View, page: Option<usize>, l: Locale) -> Self {
         let now = Timestamp(board.at_ms);
         let view = DrawView::of(&shown.status, l);
-        let (rows, part) = part_of(shown, page, l);
+        let (rows, part) = part_of(shown, known, page, l);
         let peak = shown.history.iter().copied().max().unwrap_or(0);
         Self {
             id: view.id,
@@ -214,7 +215,7 @@ impl BoardView {
             rate: l.n(shown.bets_per_second),
             batches: view.batches,
             connected: l.n(shown.connected()),
-            agencies: l.n(shown.agencies.len() as u64),
+            agencies: l.n(shown.agencies_count() as u64),
             finished: view.finished,
             number: view.number,
             peak: if peak > 0 { l.n(peak) } else { String::new() },
@@ -226,21 +227,24 @@ impl BoardView {
 }
 
 /// The agencies of a page: all of them, or of so many a part, those to look after first.
-fn part_of(shown: &DrawBoard, page: Option<usize>, l: Locale) -> (Vec<Row>, Option<Part>) {
+fn part_of(
+    shown: &DrawBoard,
+    known: &View,
+    page: Option<usize>,
+    l: Locale,
+) -> (Vec<Row>, Option<Part>) {
     let path = format!("/?draw={}&page=", shown.status.id);
-    let (places, part) = Part::of(shown.agencies.len(), page, BOARD_AGENCIES_MAX, &path, l);
-    let mut agencies: Vec<_> = shown.agencies.iter().collect();
-    if part.is_some() {
-        agencies.sort_by_key(|it| !it.needs_a_look());
-    }
-    (agencies[places].iter().map(|row| Row::of(row, l)).collect(), part)
+    let (places, part) = Part::of(shown.agencies_count(), page, BOARD_AGENCIES_MAX, &path, l);
+    let rows = shown.rows(places, part.is_some());
+    let rows = rows.iter().map(|row| Row::of(row, known.registration(row.agency).as_deref(), l));
+    (rows.collect(), part)
 }
 
 impl Row {
-    fn of(agency: &AgencyBoard, l: Locale) -> Self {
-        let (name, place) = agency.known_as.clone().unzip();
+    fn of(agency: &AgencyBoard, known: Option<&Registration>, l: Locale) -> Self {
+        let is_enabled = known.is_none_or(|it| it.enabled);
         let (dot, connection) = match agency.connections {
-            _ if !agency.enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
+            _ if !is_enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
             0 if agency.silent => ("off", l.t("sin conexión", "not connected").to_owned()),
             0 => ("", l.t("sin conexión", "not connected").to_owned()),
             1 if agency.certified => ("on", l.t("con certificado", "certified").to_owned()),
@@ -249,8 +253,8 @@ impl Row {
         };
         Self {
             number: agency.agency.0,
-            name: name.map_or_else(String::new, |name| name.to_string()),
-            place: place.map_or_else(String::new, |place| place.to_string()),
+            name: known.map_or_else(String::new, |it| it.name.to_string()),
+            place: known.map_or_else(String::new, |it| it.place.to_string()),
             dot,
             connection,
             bets: l.n(agency.bets),
@@ -294,12 +298,12 @@ fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
         );
         warn("warn", text.to_owned());
     }
-    let silent: Vec<_> = shown.agencies.iter().filter(|it| it.silent).collect();
+    let silent: Vec<_> = shown.agencies.values().filter(|it| it.silent).collect();
     if !silent.is_empty() {
         let text = l.t("Agencias en silencio", "Silent agencies");
         warn("warn", format!("{text}: {}", first_numbers(&silent)));
     }
-    let twice: Vec<_> = shown.agencies.iter().filter(|it| it.connections > 1).collect();
+    let twice: Vec<_> = shown.agencies.values().filter(|it| it.connections > 1).collect();
     if !twice.is_empty() {
         let text =
             l.t("Agencias con más de una conexión", "Agencies with more than one connection");

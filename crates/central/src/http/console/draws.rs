@@ -128,7 +128,7 @@ pub(super) async fn step(
     };
     if step == "number" {
         let allow_empty = !form.get("allow_empty").is_empty();
-        if let Err(problem) = expect_bets(&app, draw, allow_empty).await {
+        if let Err(problem) = expect_bets(&app, draw, allow_empty) {
             let outcome = Outcome::refused(problem, form, l)?;
             return page_with(&app, &visitor, draw, outcome).await;
         }
@@ -174,10 +174,13 @@ async fn list_with(
     outcome: Outcome,
 ) -> Result<Response, Problem> {
     let Outcome { status, notice, form } = outcome;
-    let (statuses, l) = (app.service.statuses().await?, visitor.language);
-    let (places, part) = Part::of(statuses.len(), page, ITEMS_SHOWN_MAX, "/draws?page=", l);
-    let shown = statuses.iter().rev().skip(places.start).take(places.len());
-    let draws = shown.map(|status| DrawView::of(status, l)).collect();
+    let (view, l) = (app.service.view(), visitor.language);
+    let count = view.draw_count();
+    let (places, part) = Part::of(count, page, ITEMS_SHOWN_MAX, "/draws?page=", l);
+    // The newest come first, and are numbered last.
+    let older = u32::try_from(count - places.end).ok().map(DrawId);
+    let shown = view.draws(older, places.len());
+    let draws = shown.iter().rev().map(|status| DrawView::of(status, l)).collect();
     let [opens_choices, closes_choices] =
         ["opens_at", "closes_at"].map(|name| l.choices(form.get(name)));
     let p = Frame::of(visitor, notice);
@@ -232,9 +235,9 @@ async fn found(
     visitor: &Visitor,
     draw: DrawId,
 ) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Problem> {
-    let status = status(app, draw).await?;
-    let standings = app.service.standings(draw).await?;
-    let unfinished = standings.iter().filter(|it| !it.finished).map(|it| it.agency.0).collect();
+    let status = status(app, draw)?;
+    let agencies = app.service.view().all_agencies(draw);
+    let unfinished = agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
     let winners = if drawn && visitor.who.role.may(Permission::ReadWinners) {
         Some(read(app, &visitor.who, &status).await?)

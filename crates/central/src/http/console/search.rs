@@ -42,7 +42,7 @@ pub(super) async fn page(
     InQuery(asked): InQuery<Asked>,
 ) -> Result<Response, Problem> {
     visitor.must(Permission::SearchBets)?;
-    let (statuses, l) = (app.service.statuses().await?, visitor.language);
+    let l = visitor.language;
     let (by_number, chosen) = (asked.by == "number", asked.draw.map(DrawId));
     let value = asked.value.trim().to_owned();
     let mut outcome = Outcome::default();
@@ -63,11 +63,10 @@ pub(super) async fn page(
             },
         }
     }
-    let draws = statuses
-        .iter()
-        .rev()
-        .map(|status| (status.id.0, status.terms.name.to_string(), chosen == Some(status.id)));
-    let draws = draws.collect();
+    let draws = app.service.view().all_draws();
+    let draws = draws.map(|it| (it.id.0, it.terms.name.to_string(), chosen == Some(it.id)));
+    let mut draws: Vec<_> = draws.collect();
+    draws.reverse();
     let p = Frame::of(&visitor, outcome.notice);
     Ok(show_as(outcome.status, &Page { p, draws, by_number, value, found, next }))
 }

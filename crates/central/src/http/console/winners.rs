@@ -54,7 +54,7 @@ pub(super) async fn agencies(
     InQuery(Asked { after }): InQuery<Asked>,
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ReadWinners)?;
-    let (status, l) = (status(&app, DrawId(id)).await?, visitor.language);
+    let (status, l) = (status(&app, DrawId(id))?, visitor.language);
     let winners = read(&app, &visitor.who, &status).await?;
     let w = WinnersView::of(&winners, after, WINNERS_AGENCIES_MAX, WINNERS_FIRST, l);
     Ok(show(&Agencies { p: Frame::of(&visitor, None), d: DrawView::of(&status, l), w }))
@@ -68,7 +68,7 @@ pub(super) async fn of_agency(
     InQuery(Asked { after }): InQuery<Asked>,
 ) -> Result<Response, Problem> {
     visitor.must(Permission::ReadWinners)?;
-    let (status, l) = (status(&app, DrawId(id)).await?, visitor.language);
+    let (status, l) = (status(&app, DrawId(id))?, visitor.language);
     let registered = &status.terms.agencies;
     if !registered.contains(AgencyId(agency)) {
         let registered = registered.clone();

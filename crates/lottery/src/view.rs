@@ -1,0 +1,321 @@
+//! The published view: what readers see of the draws, of what each agency has in them, and of the
+//! register, without asking whoever decides.
+//!
+//! A store notes each event that it takes into its [`Draws`] and publishes what they changed, group
+//! by group: once the group is durable, and before its answers run. So nobody reads what a crash
+//! could still undo, and whoever was answered reads what the answer said.
+//!
+//! Invariants:
+//! - what is read of one draw at a time, its state and its agencies' totals, is of one group;
+//! - publishing costs what changed and not what exists, and what is kept grows with the agencies
+//!   that have bet or finished and not with those that may;
+//! - a lock is held for one group, or while a reader copies [`VIEW_PAGE_MAX`] rows at the most:
+//!   nobody renders, waits or calls anything else while they hold one.
+//!
+//! Deliberately absent: what only the rules need ([`Store::progress`](crate::Store::progress) asks
+//! them), bets and winners.
+
+use std::collections::BTreeMap;
+use std::iter::from_fn;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::act::{Act, Registration};
+use crate::agencies::AgencyId;
+use crate::draw::{DrawId, DrawStatus};
+use crate::draws::{AgencyStanding, Draws};
+use crate::event::Event;
+use crate::limits::VIEW_PAGE_MAX;
+
+/// A reader's handle on what is published. Its clones read the same.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    published: Arc<Published>,
+}
+
+#[derive(Debug, Default)]
+struct Published {
+    /// By number, from 1.
+    draws: RwLock<Vec<Arc<RwLock<DrawTotals>>>>,
+    /// By number.
+    register: RwLock<Vec<Arc<Registration>>>,
+}
+
+#[derive(Debug)]
+struct DrawTotals {
+    status: DrawStatus,
+    /// Of those that have bet or finished.
+    begun: BTreeMap<AgencyId, AgencyStanding>,
+}
+
+/// A page of a draw's agencies, and the draw as it was at the same moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// The draw.
+    pub status: DrawStatus,
+    /// What each has, by number.
+    pub agencies: Vec<AgencyStanding>,
+}
+
+/// The writing end: of whoever decides and knows what is durable.
+#[derive(Debug)]
+pub struct Publisher {
+    view: View,
+    /// What the events that were noted changed.
+    changed: Vec<Change>,
+}
+
+/// Something to publish anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    /// A draw, and in it an agency.
+    Draw(DrawId, Option<AgencyId>),
+    Registration(AgencyId),
+}
+
+impl View {
+    /// One draw.
+    #[must_use]
+    pub fn draw(&self, id: DrawId) -> Option<DrawStatus> {
+        self.find(id).map(|draw| read(&draw).status.clone())
+    }
+
+    /// How many draws there are: their numbers are those up to it.
+    #[must_use]
+    pub fn draw_count(&self) -> usize {
+        read(&self.published.draws).len()
+    }
+
+    /// The draws above `after`, or from the first on: at most `limit`, and [`VIEW_PAGE_MAX`], in
+    /// the order of opening.
+    #[must_use]
+    pub fn draws(&self, after: Option<DrawId>, limit: usize) -> Vec<DrawStatus> {
+        let passed = after.map_or(0, |after| after.0 as usize);
+        let page: Vec<_> = {
+            let draws = read(&self.published.draws);
+            draws.iter().skip(passed).take(limit.min(VIEW_PAGE_MAX)).cloned().collect()
+        };
+        page.iter().map(|draw| read(draw).status.clone()).collect()
+    }
+
+    /// All draws, a page after the other.
+    pub fn all_draws(&self) -> impl Iterator<Item = DrawStatus> + '_ {
+        paged(|after: Option<&DrawStatus>| self.draws(after.map(|it| it.id), VIEW_PAGE_MAX))
+    }
+
+    /// What the agencies of a draw above `after`, or from the first on, have in it: at most `limit`
+    /// of them, and [`VIEW_PAGE_MAX`]. None: there is no such draw.
+    #[must_use]
+    pub fn agencies(&self, id: DrawId, after: Option<AgencyId>, limit: usize) -> Option<Totals> {
+        self.find(id).map(|draw| read(&draw).agencies(after, limit))
+    }
+
+    /// As [`View::agencies`], of those that have bet or finished.
+    #[must_use]
+    pub fn begun(&self, id: DrawId, after: Option<AgencyId>, limit: usize) -> Option<Totals> {
+        self.find(id).map(|draw| read(&draw).begun(after, limit))
+    }
+
+    /// All agencies of a draw, a page after the other; none of a draw that is not known.
+    pub fn all_agencies(&self, id: DrawId) -> impl Iterator<Item = AgencyStanding> + '_ {
+        let page = move |after| self.agencies(id, after, VIEW_PAGE_MAX);
+        paged(move |after: Option<&AgencyStanding>| rows(page(after.map(|it| it.agency))))
+    }
+
+    /// Those of [`View::all_agencies`] that have bet or finished.
+    pub fn all_begun(&self, id: DrawId) -> impl Iterator<Item = AgencyStanding> + '_ {
+        let page = move |after| self.begun(id, after, VIEW_PAGE_MAX);
+        paged(move |after: Option<&AgencyStanding>| rows(page(after.map(|it| it.agency))))
+    }
+
+    /// What is registered of an agency.
+    #[must_use]
+    pub fn registration(&self, agency: AgencyId) -> Option<Arc<Registration>> {
+        let register = read(&self.published.register);
+        let place = place_in(&register, agency).ok()?;
+        Some(Arc::clone(&register[place]))
+    }
+
+    /// How many agencies are registered.
+    #[must_use]
+    pub fn registered_count(&self) -> usize {
+        read(&self.published.register).len()
+    }
+
+    /// The registered agencies above `after`, or from the first on, by number: at most `limit`, and
+    /// [`VIEW_PAGE_MAX`].
+    #[must_use]
+    pub fn registrations(&self, after: Option<AgencyId>, limit: usize) -> Vec<Arc<Registration>> {
+        let register = read(&self.published.register);
+        let passed = after.map_or(0, |after| register.partition_point(|it| it.agency <= after));
+        page_of(&register, passed, limit)
+    }
+
+    /// The registered agencies behind the first `passed`, by number: at most `limit`, and
+    /// [`VIEW_PAGE_MAX`].
+    #[must_use]
+    pub fn registrations_behind(&self, passed: usize, limit: usize) -> Vec<Arc<Registration>> {
+        page_of(&read(&self.published.register), passed, limit)
+    }
+
+    /// All registered agencies, a page after the other.
+    pub fn all_registrations(&self) -> impl Iterator<Item = Arc<Registration>> + '_ {
+        let page = |after| self.registrations(after, VIEW_PAGE_MAX);
+        paged(move |after: Option<&Arc<Registration>>| page(after.map(|it| it.agency)))
+    }
+
+    fn find(&self, id: DrawId) -> Option<Arc<RwLock<DrawTotals>>> {
+        let place = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        read(&self.published.draws).get(place).map(Arc::clone)
+    }
+}
+
+impl DrawTotals {
+    fn of(draws: &Draws, id: DrawId) -> Self {
+        let status = draws.status(id).expect("the caller found the draw");
+        let begun = draws.begun(id).map(|standing| (standing.agency, standing));
+        Self { status, begun: begun.collect() }
+    }
+
+    fn agencies(&self, after: Option<AgencyId>, limit: usize) -> Totals {
+        let agencies = self.status.terms.agencies.iter_after(after);
+        let of = |agency| {
+            self.begun.get(&agency).copied().unwrap_or_else(|| AgencyStanding::nothing_of(agency))
+        };
+        let agencies = agencies.take(limit.min(VIEW_PAGE_MAX)).map(of).collect();
+        Totals { status: self.status.clone(), agencies }
+    }
+
+    fn begun(&self, after: Option<AgencyId>, limit: usize) -> Totals {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.begun.range((from, Bound::Unbounded));
+        let agencies = rest.take(limit.min(VIEW_PAGE_MAX)).map(|(_, standing)| *standing);
+        Totals { agencies: agencies.collect(), status: self.status.clone() }
+    }
+
+    fn refresh(&mut self, draws: &Draws, agency: Option<AgencyId>) {
+        let standing = agency.and_then(|agency| draws.standing(self.status.id, agency));
+        self.begun.extend(standing.map(|standing| (standing.agency, standing)));
+    }
+}
+
+impl Publisher {
+    /// Publishes a state all of which is durable, as one that was recovered.
+    #[must_use]
+    pub fn of(draws: &Draws) -> Self {
+        let mut publisher = Self { view: View::default(), changed: Vec::new() };
+        publisher.publish(draws);
+        *write(&publisher.view.published.register) =
+            draws.register().cloned().map(Arc::new).collect();
+        publisher
+    }
+
+    /// The readers' end.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Notes an event that was taken into the state and is not durable yet.
+    pub fn note(&mut self, event: &Event) {
+        let change = match event {
+            // New draws are found by their numbers.
+            Event::DrawOpened { .. } => return,
+            Event::BatchAccepted(batch) => Change::Draw(batch.draw, Some(batch.agency)),
+            Event::AgencyFinished { draw, agency } => Change::Draw(*draw, Some(*agency)),
+            Event::DrawClosed { draw } | Event::DrawMade { draw, .. } => Change::Draw(*draw, None),
+            Event::Acted(signed) => match &signed.act {
+                Act::Register(registration) => Change::Registration(registration.agency),
+                act => match act.draw() {
+                    Some(draw) => Change::Draw(draw, None),
+                    None => return,
+                },
+            },
+        };
+        // An agency often sends many batches in a row.
+        if self.changed.last() != Some(&change) {
+            self.changed.push(change);
+        }
+    }
+
+    /// Publishes what was noted since the last time: all that is in the state is durable now.
+    pub fn publish(&mut self, draws: &Draws) {
+        let known = self.view.draw_count();
+        self.changed.sort_unstable();
+        let same_draw = |one: &Change, other: &Change| match (one, other) {
+            (Change::Draw(one, _), Change::Draw(other, _)) => one == other,
+            _ => false,
+        };
+        for changes in self.changed.chunk_by(same_draw) {
+            match changes[0] {
+                // One that is new is published whole, below.
+                Change::Draw(id, _) if id.0 as usize > known => {}
+                Change::Draw(id, _) => self.publish_draw(draws, id, changes),
+                Change::Registration(agency) => self.publish_registration(draws, agency),
+            }
+        }
+        self.changed.clear();
+        if draws.count() > known {
+            let id = |place: usize| DrawId(u32::try_from(place + 1).expect("it has a number"));
+            let new = (known..draws.count()).map(|place| DrawTotals::of(draws, id(place)));
+            let new: Vec<_> = new.map(|draw| Arc::new(RwLock::new(draw))).collect();
+            write(&self.view.published.draws).extend(new);
+        }
+    }
+
+    fn publish_draw(&self, draws: &Draws, id: DrawId, changes: &[Change]) {
+        let Some(draw) = self.view.find(id) else { return };
+        let mut draw = write(&draw);
+        draws.refresh(&mut draw.status);
+        for change in changes {
+            if let Change::Draw(_, agency) = change {
+                draw.refresh(draws, *agency);
+            }
+        }
+    }
+
+    fn publish_registration(&self, draws: &Draws, agency: AgencyId) {
+        let Some(registration) = draws.registration(agency) else { return };
+        let registration = Arc::new(registration.clone());
+        let mut register = write(&self.view.published.register);
+        match place_in(&register, agency) {
+            Ok(place) => register[place] = registration,
+            Err(place) => register.insert(place, registration),
+        }
+    }
+}
+
+fn place_in(register: &[Arc<Registration>], agency: AgencyId) -> Result<usize, usize> {
+    register.binary_search_by_key(&agency, |it| it.agency)
+}
+
+fn page_of<T: Clone>(rows: &[T], passed: usize, limit: usize) -> Vec<T> {
+    rows.iter().skip(passed).take(limit.min(VIEW_PAGE_MAX)).cloned().collect()
+}
+
+fn rows(page: Option<Totals>) -> Vec<AgencyStanding> {
+    page.map_or_else(Vec::new, |page| page.agencies)
+}
+
+/// The rows of all pages, each taken when the one before is used up; `page` gives the rows behind
+/// one, or the first ones.
+fn paged<T: Clone>(page: impl Fn(Option<&T>) -> Vec<T>) -> impl Iterator<Item = T> {
+    let (mut rows, mut last) = (Vec::new().into_iter(), None);
+    from_fn(move || {
+        if rows.as_slice().is_empty() {
+            rows = page(last.as_ref()).into_iter();
+        }
+        let row = rows.next()?;
+        last = Some(row.clone());
+        Some(row)
+    })
+}
+
+// No change of what is published can panic half-way.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

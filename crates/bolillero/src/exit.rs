@@ -1,7 +1,10 @@
 //! How commands end: what their exit codes mean, and what is said when one does not succeed.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::process::ExitCode;
+
+use lottery::text::shown_lines;
 
 /// What the exit codes 0, 1 and 2 of a command mean.
 pub(crate) struct Codes {
@@ -105,17 +108,20 @@ impl Ending {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Failed(error) => {
-                eprintln!("error: {error:#}");
+                eprintln!("{}", shown_lines(&format!("error: {error:#}")));
                 ExitCode::from(1)
             }
             Self::Wrong(error) => {
-                eprintln!("error: {error:#}");
+                eprintln!("{}", shown_lines(&format!("error: {error:#}")));
                 ExitCode::from(2)
             }
             Self::Usage(error) => {
                 let code = if error.use_stderr() { 2 } else { 0 };
-                // Nobody is left to be told when this fails.
-                let _ = error.print();
+                match shown_lines(&error.render().to_string()) {
+                    // Nobody is left to be told when this fails.
+                    Cow::Borrowed(_) => drop(error.print()),
+                    Cow::Owned(shown) => eprint!("{shown}"),
+                }
                 ExitCode::from(code)
             }
         }

@@ -4,11 +4,13 @@
 //! the
 //! time with its offset from UTC (the central's in the lottery's zone, others' in the machine's),
 //! the
-//! level padded to eight, then the event's fields in their order. Lines go to standard error. The
+//! level padded to eight, then the event's fields in their order; values that could be taken for
+//! more than one are quoted (see [`values`]). Lines go to standard error. The
 //! central's go through a queue (see [`crate::log_queue`]), so that whoever does not
 //! read them delays nobody.
 
-use std::borrow::Cow;
+mod values;
+
 use std::fmt;
 use std::io::{self, Write};
 
@@ -152,8 +154,7 @@ struct TextFields<'a, 'b> {
 impl TextFields<'_, '_> {
     fn put(&mut self, field: &Field, value: &str) {
         let separator = if std::mem::take(&mut self.first) { "" } else { " | " };
-        // What agencies send is part of some values: it must not look like another line.
-        let value = escape_controls(value);
+        let value = values::in_text(value);
         self.result =
             self.result.and_then(|()| write!(self.writer, "{separator}{}: {value}", field.name()));
     }
@@ -167,22 +168,6 @@ impl Visit for TextFields<'_, '_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.put(field, &format!("{value:?}"));
     }
-}
-
-/// Replaces control characters by their escapes, and nothing else.
-fn escape_controls(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if character.is_control() {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    Cow::Owned(escaped)
 }
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -201,7 +186,8 @@ where
         fields.0.insert("time".to_owned(), format!("{time:.3}").into());
         fields.0.insert("level".to_owned(), event.metadata().level().as_str().into());
         event.record(&mut fields);
-        writeln!(writer, "{}", serde_json::Value::Object(fields.0))
+        let line = serde_json::Value::Object(fields.0).to_string();
+        writeln!(writer, "{}", values::in_json(&line))
     }
 }
 
@@ -288,10 +274,23 @@ mod tests {
             tracing::warn!(action = "x", error = "a\nb\u{1b}[0m ñ 'D\"");
         });
         assert!(
-            line.ends_with(" WARNING  action: x | error: a\\nb\\u{1b}[0m ñ 'D\"\n"),
+            line.ends_with(" WARNING  action: x | error: \"a\\nb\\u{1b}[0m ñ 'D\\\"\"\n"),
             "{line:?}"
         );
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn what_is_logged_can_be_seen_and_is_one_value() {
+        let forged = "x\u{202e} | result: success";
+        let event = || tracing::warn!(action = "x", result = "fail", error = forged);
+        let line = logged(CourseLines { zone: TimeZone::UTC }, event);
+        let expected = r#"action: x | result: fail | error: "x\u{202e} | result: success""#;
+        assert!(line.trim_end().ends_with(expected), "{line:?}");
+        let line = logged(JsonLines, event);
+        assert!(line.contains(r#""x\u202e | result: success""#), "{line:?}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["error"], forged);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Values as people write them on the command line, in the environment and in files.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time: `10m`, `1h 30m`, `250ms`; a bare number is seconds, 136 years at the
@@ -130,22 +132,35 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Reads one value, or a list of them.
+/// Reads one value, or a list of them. What is wrong with one is told as if it stood alone.
 pub(crate) fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given<T> {
-        One(T),
-        More(Vec<T>),
+    deserializer.deserialize_any(OneOrMore(PhantomData))
+}
+
+struct OneOrMore<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text in quotes, or a list of such")
     }
-    Ok(match Given::deserialize(deserializer)? {
-        Given::One(one) => vec![one],
-        Given::More(more) => more,
-    })
+
+    fn visit_str<E: serde::de::Error>(self, one: &str) -> Result<Vec<T>, E> {
+        T::deserialize(one.into_deserializer()).map(|one| vec![one])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut more: A) -> Result<Vec<T>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(next) = more.next_element()? {
+            all.push(next);
+        }
+        Ok(all)
+    }
 }
 
 /// Written in files as on the command line.

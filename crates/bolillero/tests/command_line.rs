@@ -171,6 +171,17 @@ fn settings_come_from_flags_then_environment_then_file() {
 
     let file = write(folder.path(), "unknown.toml", "agencies = 1\nagency = 2\n");
     refused(&["serve", "--config", &file], 2, &[&file, "line 2", "agency"]);
+    for (line, parts) in [
+        ("listen = 'a:1= x'", ["listen", "a draw's name has no spaces at its ends"]),
+        ("listen = ['127.0.0.1:0', 'a:1=']", ["listen", "a draw's name is not blank"]),
+        ("listen = 12345", ["listen", "expected a text in quotes, or a list of such"]),
+        ("tls_listen = ['a:1', 2]", ["tls_listen", "expected a string"]),
+        ("time_zone = 3", ["time_zone", "expected a string"]),
+        ("shutdown_time_max = 'soon'", ["shutdown_time_max", "'soon' is not a time"]),
+    ] {
+        let file = write(folder.path(), "wrong.toml", &format!("agencies = 1\n{line}\n"));
+        refused(&["serve", "--config", &file], 2, &[&[&file, "line 2"], &parts[..]].concat());
+    }
     let output = bolillero().arg("demo").env("BOLILLERO_WINNER", "1").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("unknown environment variable BOLILLERO_WINNER;"));

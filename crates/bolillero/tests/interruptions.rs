@@ -130,7 +130,7 @@ fn agencies_that_come_before_their_central_wait_for_it() {
     let start = |(id, more): (u32, &&[&str])| (id, agency(id, &address, bets.file(id), more));
     let mut agencies: Vec<_> = (1..).zip(&modes).map(start).collect();
     for (_, process) in &mut agencies {
-        process.wait_for("action: conexion | result: fail | error: can't connect");
+        process.wait_for("action: conexion | result: fail | error: \"can't connect");
     }
     let central = serve(&bets, &data, &address);
     check_winners_told(&bets, agencies);

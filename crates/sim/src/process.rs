@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use central::translate::{self, BatchRequest, Refusal, Request};
-use central::{Candidate, NoDraw, unnamed_draw};
+use central::{Candidate, NoDraw, Zone, unnamed_draw};
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};
 use lottery::planted::{Bug, planted};
@@ -221,7 +221,8 @@ impl<'a> Process<'a> {
                 connection.session.reply(ticket, &CentralMessage::NoWinners);
             }
             if connection.session.identity().is_some() {
-                connection.session.refuse_unasked(Refusal::ShuttingDown.message(None));
+                let refusal = Refusal::ShuttingDown.message(None, Zone::default());
+                connection.session.refuse_unasked(refusal);
             }
             self.send(link, world);
             world.network.close(link, End::Central);
@@ -324,7 +325,7 @@ impl<'a> Process<'a> {
 
     fn refuse(&mut self, link: Link, ticket: Ticket, refusal: &Refusal, chunk: Option<ChunkId>) {
         if let Some(connection) = self.connections.get_mut(&link) {
-            connection.session.refuse(ticket, refusal.message(chunk));
+            connection.session.refuse(ticket, refusal.message(chunk, Zone::default()));
         }
     }
 

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use indicatif::MultiProgress;
 use lottery::AgencyId;
+use lottery::text::shown;
 use pki::{AgencyFiles, PkiError};
 use rustls::pki_types::{ServerName, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -177,7 +178,7 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
             Progress::Connected if waits => {}
             Progress::Connected => bar.set_message("sending"),
             Progress::Lost { reason, .. } => bar.set_message(reason),
-            Progress::NotOpen { reason } => bar.set_message(reason),
+            Progress::NotOpen { reason } => bar.set_message(shown(&reason).into_owned()),
             Progress::Finished => bar.set_message("finished"),
             Progress::Waiting => {
                 if !std::mem::replace(&mut waits, true) {
@@ -335,7 +336,7 @@ fn per_second(count: u64, seconds: f64) -> f64 {
 fn print(winners: &[String]) -> Result<(), Ending> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for document in winners {
-        writeln!(out, "{document}").context("can't write the winners")?;
+        writeln!(out, "{}", shown(document)).context("can't write the winners")?;
     }
     out.flush().context("can't write the winners")?;
     Ok(())

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use lottery::text::shown;
 use lottery::{Act, Actor, DrawId, Event, Signed, Timestamp};
 
 use super::{folder, progress};
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
             return Ok(());
         }
         let line = draws.line(entry.sequence, entry.at, entry.event);
-        writeln!(out, "{line}").context("can't write the trail")
+        writeln!(out, "{}", shown(&line)).context("can't write the trail")
     });
     bar.finish_and_clear();
     let printed_all = match read {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use ledger::{Fault, Summary};
 use lottery::DrawState;
+use lottery::text::shown_lines;
 
 use super::{folder, progress};
 use crate::exit::{Ending, printed};
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
     let summary = checked.with_context(|| folder::in_folder(&args.data))?;
     let mut out = std::io::stdout().lock();
     let text = describe(&summary);
+    let text = shown_lines(&text);
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(printed(written.context("can't write the result"))?)
 }

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use ledger::disk::make_folder;
+use lottery::text::shown_lines;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
     ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role, Secret, TokenGrant,
@@ -245,6 +246,6 @@ fn now_ms() -> u64 {
 
 fn print(text: &str) -> Result<(), Ending> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(shown_lines(text).as_bytes()).and_then(|()| out.flush());
     Ok(printed(written.context("can't write the result"))?)
 }

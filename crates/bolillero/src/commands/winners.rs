@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use exports::{Cells, winners_csv, winners_json};
+use lottery::text::shown_lines;
 use lottery::{DrawState, DrawStatus, Winners};
 
 use super::folder::{self, FolderArgs};
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
     let cells = if args.raw { Cells::Raw } else { Cells::Inert };
     let mut text = Vec::new();
     match args.format {
-        Format::Table => text.extend(table(&draw, number, &winners).bytes()),
+        Format::Table => text.extend(shown_lines(&table(&draw, number, &winners)).bytes()),
         Format::Csv => winners_csv(&draw, &winners, cells, &mut text)?,
         Format::Json => winners_json(&draw, number, &winners, &mut text)?,
     }

@@ -350,7 +350,7 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     served.process.signal(Signal::HUP);
     let line = served.process.wait_for("leer_certificados | result: fail");
     assert!(line.contains("crl.pem holds no list of revoked certificates"), "{line}");
-    assert!(line.ends_with("those read before stay in use"), "{line}");
+    assert!(line.ends_with("those read before stay in use\""), "{line}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     served.connect(&served.folder.issued(2)).stores(2, 2);
 }

@@ -204,6 +204,7 @@ impl Connection {
             |agency| !service.is_disabled(agency),
             Instant::now(),
             ends,
+            service.zone(),
         )
     }
 
@@ -276,7 +277,8 @@ impl Connection {
             return Err(Dropped::TakesNoReplies);
         }
         if over(self.message_since, limits.frame_time_max) {
-            self.session.refuse_unasked(Refusal::TimedOut.message(None));
+            self.session
+                .refuse_unasked(Refusal::TimedOut.message(None, self.shared.service.zone()));
             self.message_since = None;
             tracing::warn!(
                 action = "recibir_mensaje",
@@ -295,7 +297,8 @@ impl Connection {
         self.lingers = !idle;
         if self.session.identity().is_some() && !self.session.is_closing() {
             self.tell_winners(true);
-            self.session.refuse_unasked(Refusal::ShuttingDown.message(None));
+            self.session
+                .refuse_unasked(Refusal::ShuttingDown.message(None, self.shared.service.zone()));
         }
     }
 

@@ -128,7 +128,7 @@ impl Connection {
             ip = %self.peer(),
             error = %refusal,
         );
-        self.session.refuse(ticket, refusal.message(None));
+        self.session.refuse(ticket, refusal.message(None, self.shared.service.zone()));
     }
 
     fn greet(&mut self, ticket: Ticket, version: u16, agency: AgencyId, draw: Arc<Draw>) {
@@ -149,7 +149,9 @@ impl Connection {
             Ok(bets) => bets,
             Err(refusal) => {
                 self.note_refused_batch(count, &refusal);
-                return self.session.refuse(ticket, refusal.message(Some(chunk)));
+                return self
+                    .session
+                    .refuse(ticket, refusal.message(Some(chunk), self.shared.service.zone()));
             }
         };
         let batch = Batch { draw, agency, chunk, bets };
@@ -194,16 +196,19 @@ impl Connection {
 
     fn wait_for_winners(&mut self, ticket: Ticket, draw: &Arc<Draw>, agency: AgencyId) {
         let service = &self.shared.service;
+        let zone = service.zone();
         if service.is_disabled(agency) {
             let disabled = Refusal::Disabled(agency);
-            return winners::refuse(&mut self.session, ticket, agency, &disabled);
+            return winners::refuse(&mut self.session, ticket, agency, &disabled, zone);
         }
         match service.winners(draw, agency) {
             Ok(stage) => {
                 let until = Instant::now().checked_add(service.winners_wait());
                 self.winners.add(ticket, agency, until, stage);
             }
-            Err(error) => winners::refuse(&mut self.session, ticket, agency, &error.into()),
+            Err(error) => {
+                winners::refuse(&mut self.session, ticket, agency, &error.into(), zone);
+            }
         }
     }
 
@@ -228,7 +233,8 @@ impl Connection {
                 Err(error) => {
                     let refusal = Refusal::from(error);
                     self.note_refused_batch(bets, &refusal);
-                    self.session.refuse(ticket, refusal.message(Some(chunk)));
+                    self.session
+                        .refuse(ticket, refusal.message(Some(chunk), self.shared.service.zone()));
                 }
             },
             Outcome::Finished { ticket, agency, finished } => match finished {
@@ -244,7 +250,7 @@ impl Connection {
                         agencia = agency.0,
                         error = %refusal,
                     );
-                    self.session.refuse(ticket, refusal.message(None));
+                    self.session.refuse(ticket, refusal.message(None, self.shared.service.zone()));
                 }
             },
         }
@@ -289,6 +295,6 @@ impl Connection {
 
     fn refuse_hello(&mut self, ticket: Ticket, agency: AgencyId, refusal: &Refusal) {
         tracing::warn!(action = "saludo", result = "fail", agencia = agency.0, error = %refusal);
-        self.session.refuse(ticket, refusal.message(None));
+        self.session.refuse(ticket, refusal.message(None, self.shared.service.zone()));
     }
 }

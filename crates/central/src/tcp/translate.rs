@@ -15,6 +15,7 @@ use wire::{
 
 use crate::places::NoPlace;
 use crate::service::{NoDraw, WinnersError};
+use crate::zone::Zone;
 
 /// What an agency asks, in the domain's terms.
 #[derive(Debug)]
@@ -158,13 +159,13 @@ impl BatchRequest {
 }
 
 impl Refusal {
-    /// The refusal as a message; with a chunk, of that chunk only.
-    pub fn message(&self, chunk: Option<ChunkId>) -> ErrorMessage {
+    /// The refusal as a message, with its times in `zone`; with a chunk, of that chunk only.
+    pub fn message(&self, chunk: Option<ChunkId>, zone: Zone) -> ErrorMessage {
         let code = self.code();
         let reason = match code {
             // What the store says of itself is for the operator's log.
             ErrorCode::StorageFailed | ErrorCode::StorageFull => code.to_string(),
-            _ => self.to_string(),
+            _ => self.words(zone),
         };
         let message = match chunk {
             Some(chunk) => ErrorMessage::of_chunk(code, chunk.0, &reason),
@@ -178,6 +179,27 @@ impl Refusal {
                 }))
             }
             _ => message,
+        }
+    }
+
+    /// What an agency's clerk reads: times as the lottery's clocks show them.
+    fn words(&self, zone: Zone) -> String {
+        let at = match self {
+            Self::Append(AppendError::DrawClosed(at)) => *at,
+            Self::NoDraw(NoDraw::NotOpenYet { opens_at, .. }) => *opens_at,
+            _ => None,
+        };
+        let words = self.to_string();
+        let Some((in_utc, in_zone)) = at.and_then(|at| {
+            let in_zone = zone.format(at, "%Y-%m-%d %H:%M:%S")?;
+            Some((at.to_string(), in_zone))
+        }) else {
+            return words;
+        };
+        // The time ends them; what comes before may be anything that a draw is called.
+        match words.strip_suffix(&in_utc) {
+            Some(before) => format!("{before}{in_zone}"),
+            None => words,
         }
     }
 
@@ -289,6 +311,8 @@ fn count_texts(bets: Option<&[u8]>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use lottery::Timestamp;
+
     use super::*;
 
     fn batch(bets: &[u8]) -> BatchRequest {
@@ -316,7 +340,7 @@ mod tests {
     fn a_refused_batch_names_positions_and_faults() {
         let batch = batch(b"A|B|1|2000-01-01|1&A|B|1|2000-02-30|1&x&A|B|1|2000-01-01|99999");
         assert_eq!(batch.count, 4);
-        let message = batch.bets.unwrap_err().message(Some(batch.chunk));
+        let message = batch.bets.unwrap_err().message(Some(batch.chunk), Zone::default());
         assert_eq!((message.code(), message.chunk()), (ErrorCode::BadBets, Some(7)));
         let expected =
             [(1, FaultCode::Birthdate), (2, FaultCode::FieldCount), (3, FaultCode::NumberRange)];
@@ -333,15 +357,38 @@ mod tests {
     #[test]
     fn a_batch_too_many_is_refused_by_itself_with_what_to_do() {
         let refusal = Refusal::from(AppendError::TooManyBatches(AgencyId(3)));
-        let message = refusal.message(Some(ChunkId(7)));
+        let message = refusal.message(Some(ChunkId(7)), Zone::default());
         assert_eq!((message.code(), message.chunk()), (ErrorCode::TooManyBatches, Some(7)));
         assert!(message.reason().starts_with("agency 3 has 1000000 batches"));
     }
 
     #[test]
+    fn times_are_told_as_the_lotterys_clocks_show_them() {
+        let at = Timestamp(1_724_278_275_000);
+        let name = lottery::DrawName::new("at 2024-08-21T22:11:15.000Z").unwrap();
+        let not_open = |opens_at| NoDraw::NotOpenYet { name: name.clone(), opens_at };
+        let closed = |at| Refusal::from(AppendError::DrawClosed(at));
+        for (refusal, zone, told) in [
+            (closed(Some(at)), Zone::default(), "bets since 2024-08-21 19:11:15 UTC-3"),
+            (closed(Some(at)), Zone::named("UTC").unwrap(), "bets since 2024-08-21 22:11:15 UTC"),
+            (closed(None), Zone::default(), "takes no more bets"),
+            (
+                Refusal::from(not_open(Some(at))),
+                Zone::default(),
+                "the draw \"at 2024-08-21T22:11:15.000Z\" is not open yet: it opens at 2024-08-21 \
+                 19:11:15 UTC-3",
+            ),
+            (Refusal::from(not_open(None)), Zone::default(), "the lottery's operators open it"),
+        ] {
+            let message = refusal.message(None, zone);
+            assert!(message.reason().ends_with(told), "'{told}' is not told: {}", message.reason());
+        }
+    }
+
+    #[test]
     fn what_the_store_says_of_itself_stays_here() {
         let secret = StoreFault::Failed("/var/lib/bolillero: input/output error".to_owned());
-        let message = Refusal::from(AppendError::Store(secret)).message(None);
+        let message = Refusal::from(AppendError::Store(secret)).message(None, Zone::default());
         assert_eq!(message.code(), ErrorCode::StorageFailed);
         assert!(!message.reason().contains("/var"), "{}", message.reason());
     }

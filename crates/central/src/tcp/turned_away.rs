@@ -54,7 +54,7 @@ impl TurnedAway {
         }
         let limits = self.shared.session_limits;
         let mut session = CentralSession::new(limits);
-        session.refuse_unasked(Refusal::Busy(why).message(None));
+        session.refuse_unasked(Refusal::Busy(why).message(None, self.shared.service.zone()));
         // A new socket has room for this; if it has not, the close tells enough. Directly, since
         // the runtime does not know yet that it can be written to.
         let _ = SockRef::from(&stream).send(session.outgoing());

@@ -15,6 +15,7 @@ use wire::{CentralMessage, CentralSession, Ticket};
 use crate::limits::WINNERS_OUTGOING_LOW;
 use crate::service::{DrawWinners, Stage};
 use crate::tcp::translate::{self, Refusal};
+use crate::zone::Zone;
 
 /// The requests for winners of one connection.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ impl WinnersRequests {
     /// Answers what can be answered now. Says whether anything was.
     ///
     /// `may_have`: whether an agency may have winners now. `ends`: those that still wait are to
-    /// wait no longer.
+    /// wait no longer. `zone`: that of times in refusals.
     pub(super) fn answer(
         &mut self,
         session: &mut CentralSession,
@@ -76,6 +77,7 @@ impl WinnersRequests {
         may_have: impl Fn(AgencyId) -> bool,
         now: Instant,
         ends: bool,
+        zone: Zone,
     ) -> bool {
         let mut answered = false;
         loop {
@@ -89,16 +91,16 @@ impl WinnersRequests {
                     self.delivery = delivery.send_part(session, frame_len_max);
                 } else {
                     let Delivery { ticket, agency, .. } = delivery;
-                    refuse(session, ticket, agency, &Refusal::Disabled(agency));
+                    refuse(session, ticket, agency, &Refusal::Disabled(agency), zone);
                 }
                 continue;
             }
             let Some(first) = self.waiting.front() else { return answered };
             match first.answer(now, ends) {
                 Answer::Wait => return answered,
-                _ if !may_have(first.agency) => self.give(session, Answer::Disabled),
+                _ if !may_have(first.agency) => self.give(session, Answer::Disabled, zone),
                 Answer::Winners(_) if !has_room(session, &first.ticket) => return answered,
-                answer => self.give(session, answer),
+                answer => self.give(session, answer, zone),
             }
             answered = true;
         }
@@ -121,13 +123,15 @@ impl WinnersRequests {
         }
     }
 
-    fn give(&mut self, session: &mut CentralSession, answer: Answer) {
+    fn give(&mut self, session: &mut CentralSession, answer: Answer, zone: Zone) {
         let Waiting { ticket, agency, .. } =
             self.waiting.pop_front().expect("there is a first request to answer");
         match answer {
             Answer::NotYet | Answer::Wait => session.reply(ticket, &CentralMessage::NoWinners),
-            Answer::Disabled => refuse(session, ticket, agency, &Refusal::Disabled(agency)),
-            Answer::Unreadable => refuse(session, ticket, agency, &Refusal::WinnersUnreadable),
+            Answer::Disabled => refuse(session, ticket, agency, &Refusal::Disabled(agency), zone),
+            Answer::Unreadable => {
+                refuse(session, ticket, agency, &Refusal::WinnersUnreadable, zone);
+            }
             Answer::Winners(winners) => {
                 let joined = winners.of(agency);
                 if session.identity().is_some() {
@@ -135,7 +139,7 @@ impl WinnersRequests {
                 } else {
                     match translate::winners(&joined) {
                         Ok(message) => session.reply(ticket, &message),
-                        Err(refusal) => refuse(session, ticket, agency, &refusal),
+                        Err(refusal) => refuse(session, ticket, agency, &refusal, zone),
                     }
                 }
             }
@@ -182,6 +186,7 @@ pub(super) fn refuse(
     ticket: Ticket,
     agency: AgencyId,
     refusal: &Refusal,
+    zone: Zone,
 ) {
     tracing::warn!(
         action = "consulta_ganadores",
@@ -189,7 +194,7 @@ pub(super) fn refuse(
         agencia = agency.0,
         error = %refusal,
     );
-    session.refuse(ticket, refusal.message(None));
+    session.refuse(ticket, refusal.message(None, zone));
 }
 
 /// Whether winners may be added to what the ticket's agency has to take.
@@ -243,10 +248,10 @@ mod tests {
         let mut requests = WinnersRequests::default();
         requests.add(asked, AgencyId(1), None, receiver);
         let now = Instant::now();
-        assert!(requests.answer(&mut session, 8192, |_| true, now, false));
+        assert!(requests.answer(&mut session, 8192, |_| true, now, false, Zone::default()));
         assert!(!session.is_closing());
         session.sent(session.outgoing().len());
-        assert!(requests.answer(&mut session, 8192, |_| false, now, false));
+        assert!(requests.answer(&mut session, 8192, |_| false, now, false, Zone::default()));
         assert!(session.is_closing());
         let error = CentralMessage::decode(session.outgoing()).unwrap();
         assert!(format!("{error:?}").contains("agency 1 is disabled"), "{error:?}");
@@ -267,12 +272,12 @@ mod tests {
         requests.add(second, AgencyId(1), None, receiver);
         let now = Instant::now();
         let empty = session.memory_len();
-        assert!(!requests.answer(&mut session, 8192, |_| true, now, false));
+        assert!(!requests.answer(&mut session, 8192, |_| true, now, false, Zone::default()));
         assert!(session.memory_len() <= empty, "{} bytes", session.memory_len());
 
         session.reply(first, &CentralMessage::BetsAck { chunk: 0 });
         let mut sent = 0;
-        while requests.answer(&mut session, 8192, |_| true, now, false) {
+        while requests.answer(&mut session, 8192, |_| true, now, false, Zone::default()) {
             let len = session.outgoing().len();
             assert!(len <= WINNERS_OUTGOING_LOW + 8192, "{len} bytes outgoing");
             sent += len;

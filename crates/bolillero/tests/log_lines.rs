@@ -1,0 +1,74 @@
+//! Lines of a real central's log, and what is said on the terminal: what comes from outside is one
+//! value in them, and can be seen.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use support::raw::{Raw, ack, bets, hello};
+use support::{Central, run, str, text};
+
+/// A draw that an agency asks for.
+const FORGED: &str = "x\u{202e}' | result: success | client_id: 5";
+
+fn central(data: &std::path::Path, format: &str) -> Central {
+    Central::start(data, "127.0.0.1:0", &["--agencies", "1", "--log-format", format])
+}
+
+#[test]
+fn no_agency_forges_a_field_of_a_line_or_hides_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut central = central(&folder.path().join("data"), "text");
+    let mut agency = Raw::connect(&central.address);
+    agency.send(&hello(1, FORGED)).refused(9);
+    let line = central.process.wait_for("action: saludo");
+    let said = r#"action: saludo | result: fail | agencia: 1 | error: "there is no draw"#;
+    assert!(line.contains(said), "{line}");
+    assert!(line.contains(r"x\u{202e}' | result: success | client_id: 5'"), "{line}");
+    assert!(line.ends_with('"') && !line.contains('\u{202e}'), "{line}");
+    let mut agency = Raw::connect(&central.address);
+    agency.send(&bets(1, 0, &["Ana|Paz|1|2000-01-01|7"])).expect(&ack(0));
+    let line = central.process.wait_for("apuesta_recibida");
+    assert!(line.ends_with("action: apuesta_recibida | result: success | cantidad: 1"), "{line}");
+}
+
+#[test]
+fn json_lines_say_the_same_with_what_can_not_be_seen_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let process = support::Process::start(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        str(&data),
+        "--agencies",
+        "1",
+        "--log-format",
+        "json",
+    ]);
+    let mut process = process;
+    let line = process.wait_for("\"escuchar\"");
+    let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let mut agency = Raw::connect(listening["direccion"].as_str().unwrap());
+    agency.send(&hello(1, FORGED)).refused(9);
+    let line = process.wait_for("\"saludo\"");
+    assert!(line.contains(r"x\u202e'") && !line.contains('\u{202e}'), "{line}");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(line["error"].as_str().unwrap().contains(FORGED), "{line}");
+}
+
+#[test]
+fn what_is_quoted_on_the_terminal_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    drop(central(&data, "text").process.terminate());
+    let draw = ["--draw", "a\u{202e}b"];
+    for (command, code) in [(&["winners", "--data", str(&data)][..], 2), (&["serve"], 2)] {
+        let told = run(&[command, &draw].concat());
+        assert_eq!(told.status.code(), Some(code));
+        let told = text(&told.stderr);
+        assert!(told.contains(r"a\u{202e}b"), "{told:?}");
+        assert!(!told.contains('\u{202e}'), "{told:?}");
+    }
+}

@@ -17,12 +17,16 @@ use support::{Central, PATIENCE, drawn, free_address, run_well, str, text};
 
 const NAME: &str = "lottery.example";
 
-/// Sent on at once, the first event is there within this; gathered by nginx, they come together,
-/// after several seconds.
-const WITHOUT_DELAY: Duration = Duration::from_millis(900);
+/// Sent on at once, the first event is there within this; gathered by nginx, it comes with the next,
+/// a second later or more.
+const WITHOUT_DELAY: Duration = Duration::from_millis(500);
 
-/// A running nginx, as `deploy/nginx.conf` but for addresses and the certificate. Killed when
-/// dropped.
+/// Where the central is also, by an nginx that is told nothing but where it is: it speaks HTTP 1.0
+/// to it, and gathers what is not marked to be sent on.
+const UNTOLD: &str = "/untold";
+
+/// A running nginx, as `deploy/nginx.conf` but for addresses and the certificate, and [`UNTOLD`].
+/// Killed when dropped.
 struct Nginx {
     process: Child,
     folder: PathBuf,
@@ -45,6 +49,8 @@ impl Nginx {
             assert!(server.contains(there), "{there}: {server}");
             server = server.replace(there, here);
         }
+        let untold = format!("    location {UNTOLD}/ {{ proxy_pass http://{central}/; }}\n");
+        server.insert_str(server.rfind('}').unwrap(), &untold);
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary = temporary.map(|it| format!("{it}_temp_path {it};"));
         // What an installed nginx says besides, for one that writes in this folder only.
@@ -130,7 +136,9 @@ fn the_example_of_nginx_serves_operators_as_if_it_was_not_there() {
         nginx.log_in("127.0.0.3", "the password of eva", &["--cookie-jar", &jar]),
         Some(200)
     );
-    sends_the_board_on_at_once(&nginx, &jar);
+    for before in ["", UNTOLD] {
+        sends_the_board_on_at_once(&nginx, &format!("{before}/board/events"), &jar);
+    }
     lets_a_slow_reader_take_all(&nginx, &jar, &http.log_in("eva"));
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(nginx.asked("127.0.0.3", &[path]), Some(404), "{path}");
@@ -150,22 +158,25 @@ fn tells_clients_apart(nginx: &Nginx, central: &mut Central) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
-fn sends_the_board_on_at_once(nginx: &Nginx, jar: &str) {
-    // A busy machine may be slow once; what is gathered is late each time.
+fn sends_the_board_on_at_once(nginx: &Nginx, path: &str, jar: &str) {
+    // A busy machine may be slow, and what is gathered may be in time, once.
     let took = (0..5).map(|_| {
         let begun = Instant::now();
-        let mut curl = nginx.curl("127.0.0.3", &["/board/events", "--cookie", jar]);
+        let mut curl = nginx.curl("127.0.0.3", &[path, "--cookie", jar]);
         let mut watching = curl.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
-        let first = lines.map_while(Result::ok).find(|line| line == "event: board");
+        // To its end: a page shows nothing of an event whose last part is kept back.
+        let mut event = lines.map_while(Result::ok).skip_while(|line| line != "event: board");
+        let end = event.find(String::is_empty);
         let took = begun.elapsed();
         watching.kill().unwrap();
         watching.wait().unwrap();
-        assert!(first.is_some(), "the board ended");
+        assert!(end.is_some(), "the board ended");
         took
     });
-    let soonest = took.min().unwrap();
-    assert!(soonest < WITHOUT_DELAY, "{soonest:?}");
+    let mut took: Vec<_> = took.collect();
+    took.sort_unstable();
+    assert!(took[took.len() / 2] < WITHOUT_DELAY, "{path}: {took:?}");
 }
 
 fn lets_a_slow_reader_take_all(nginx: &Nginx, jar: &str, direct: &Http) {

@@ -89,6 +89,32 @@ fn give_to_who_is_bound(data: &Path) {
 }
 
 #[test]
+fn a_lock_that_a_killed_command_of_root_left_is_told_with_what_to_do_and_mended_by_the_next() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    ledger_in(&data);
+    give_to_who_is_bound(&data);
+    let lock = data.join("operators.lock");
+    fs::write(&lock, "").unwrap();
+    set_mode(&lock, 0o600);
+    let add = |mut command: Command, name: &str| {
+        let args = ["operator", "add", name, "--role", "viewer", "--password-stdin", "--data"];
+        let mut given = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut given, b"a long password").unwrap();
+        std::io::Seek::rewind(&mut given).unwrap();
+        output_of(command.args(args).arg(&data).stdin(given))
+    };
+    let refused = add(bound_by_permissions(folder.path()), "ana");
+    let remedy = format!("run `chown --reference={} {}` as root", str(&data), str(&lock));
+    check_told(&refused, 1, &["belongs to another user than its folder", &remedy]);
+    assert!(add(bolillero(), "ana").status.success());
+    assert!(add(bound_by_permissions(folder.path()), "bea").status.success());
+}
+
+#[test]
 fn a_folder_that_may_not_be_written_to_is_only_read() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -2,7 +2,9 @@
 //!
 //! `operators.json`, readable by its owner only. A change is made under a lock (a file beside it),
 //! written beside it, made durable, and put in its place at once: whoever reads sees the people
-//! before the change or after it, also after a crash.
+//! before the change or after it, also after a crash. A file is judged by the descriptor that it is
+//! read or locked by: no link is followed, and what is neither the folder's owner's nor root's is
+//! refused.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -18,6 +20,9 @@ use crate::{People, written};
 const NAME: &str = "operators.json";
 const NEW_NAME: &str = "operators.json.new";
 const LOCK_NAME: &str = "operators.lock";
+/// How often a lock may be replaced by others while it is taken.
+const LOCK_TRIES_MAX: u32 = 16;
+const ROOT: u32 = 0;
 
 /// The file of a data folder.
 #[derive(Clone, Debug)]
@@ -55,6 +60,27 @@ pub enum FileError {
         path = .path.display()
     )]
     Exposed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another user's.
+    #[error(
+        "{path} belongs to another user than its folder; run `chown --reference={folder} {path}` \
+         as root",
+        path = .path.display(), folder = .folder.display()
+    )]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// A link, a pipe or something else.
+    #[error(
+        "{path} is not a plain file; put the file itself in its place, or take it away",
+        path = .path.display()
+    )]
+    NotAFile {
         /// Which file.
         path: PathBuf,
     },
@@ -113,30 +139,36 @@ impl OperatorsFile {
     pub(crate) fn read_stamped(&self) -> Result<(People, Option<Stamp>), FileError> {
         let path = self.folder.join(NAME);
         let failed = |error| FileError::Io { doing: "can't read", path: path.clone(), error };
-        let mut file = match File::open(&path) {
+        let file = match open_that_is_there(&path, OpenOptions::new().read(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok((People::default(), None));
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(self.why_not_opened("can't read", path, error)),
         };
         let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(FileError::NotAFile { path });
+        }
         if metadata.mode() & 0o077 != 0 {
             return Err(FileError::Exposed { path });
+        }
+        if self.is_foreign(metadata.uid()).map_err(failed)? {
+            return Err(FileError::Foreign { path, folder: self.folder.clone() });
         }
         let unsound = |why: String| FileError::Unsound { path: path.clone(), why };
         if metadata.len() > FILE_LEN_MAX {
             return Err(unsound(format!("it has more than {FILE_LEN_MAX} bytes")));
         }
         let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed)?;
+        file.take(FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
         let people = written::parse(&text).map_err(unsound)?;
         Ok((people, Some(Stamp::of(&metadata))))
     }
 
     pub(crate) fn stamp(&self) -> Result<Option<Stamp>, FileError> {
         let path = self.folder.join(NAME);
-        match std::fs::metadata(&path) {
+        match std::fs::symlink_metadata(&path) {
             Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(FileError::Io { doing: "can't look at", path, error }),
@@ -145,11 +177,51 @@ impl OperatorsFile {
 
     fn lock(&self) -> Result<File, FileError> {
         let path = self.folder.join(LOCK_NAME);
-        let locked = open_lock(&path, &self.folder).and_then(|file| {
-            file.lock()?;
-            Ok(file)
-        });
-        locked.map_err(|error| FileError::Io { doing: "can't lock", path, error })
+        let failed = |error| FileError::Io { doing: "can't lock", path: path.clone(), error };
+        for _ in 0..LOCK_TRIES_MAX {
+            let file = match open_lock(&path, &self.folder) {
+                Ok(file) => file,
+                Err(error) => return Err(self.why_not_opened("can't lock", path, error)),
+            };
+            if !file.metadata().map_err(failed)?.is_file() {
+                return Err(FileError::NotAFile { path });
+            }
+            file.lock().map_err(failed)?;
+            // Whoever had it before may have taken it away.
+            if !is_at(&path, &file).map_err(failed)? {
+                continue;
+            }
+            let owner = file.metadata().map_err(failed)?.uid();
+            if owner == self.owner().map_err(failed)? {
+                return Ok(file);
+            }
+            // An administrator's command was cut short before it gave it away, and the central
+            // can't open it. It is made anew, not given away: it may be a file of somebody else.
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+        Err(failed(io::Error::other("it is replaced again and again; see what does that")))
+    }
+
+    fn owner(&self) -> io::Result<u32> {
+        std::fs::metadata(&self.folder).map(|folder| folder.uid())
+    }
+
+    /// Whether what belongs to this user is neither the folder's owner's nor root's.
+    fn is_foreign(&self, owner: u32) -> io::Result<bool> {
+        Ok(owner != ROOT && owner != self.owner()?)
+    }
+
+    /// Why a file of the folder could not be opened: what to do, where that is known.
+    fn why_not_opened(&self, doing: &'static str, path: PathBuf, error: io::Error) -> FileError {
+        let found = std::fs::symlink_metadata(&path).ok();
+        if found.as_ref().is_some_and(|found| !found.is_file()) {
+            return FileError::NotAFile { path };
+        }
+        let of_another = found.zip(self.owner().ok()).is_some_and(|(it, owner)| it.uid() != owner);
+        if error.kind() == io::ErrorKind::PermissionDenied && of_another {
+            return FileError::Foreign { path, folder: self.folder.clone() };
+        }
+        FileError::Io { doing, path, error }
     }
 
     fn write(&self, people: &People) -> Result<(), FileError> {
@@ -178,10 +250,26 @@ impl Stamp {
 fn open_lock(path: &Path, folder: &Path) -> io::Result<File> {
     match new_file(path, folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
-            OpenOptions::new().write(true).custom_flags(nofollow).open(path)
+            open_that_is_there(path, OpenOptions::new().write(true))
         }
         made => made,
+    }
+}
+
+/// Follows no link, and waits for nobody at the other end of a pipe.
+fn open_that_is_there(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    options.custom_flags(flags).open(path)
+}
+
+/// Whether that file is what is at the path.
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    let opened = file.metadata()?;
+    match std::fs::symlink_metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

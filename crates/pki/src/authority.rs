@@ -237,7 +237,6 @@ impl Authority {
         let path = folder.join(CERTIFICATE_FILE);
         files::check_private(folder)?;
         check_issued(folder)?;
-        files::check_own(&folder.join(KEY_FILE))?;
         let locked = File::open(&path).and_then(|file| file.lock().map(|()| file));
         let lock = locked.map_err(|error| PkiError::Read { path, error })?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(making)?;

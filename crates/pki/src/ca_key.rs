@@ -52,7 +52,7 @@ pub fn is_encrypted(folder: &Path) -> Result<bool, PkiError> {
     if !path.exists() {
         return Err(PkiError::NoAuthority { path: folder.to_owned() });
     }
-    let text = Zeroizing::new(files::read(&path)?);
+    let text = files::read_own(&path)?;
     let label = files::ENCRYPTED_KEY.as_bytes();
     Ok(text.windows(label.len()).any(|window| window == label))
 }
@@ -81,7 +81,7 @@ pub(crate) fn write(
 
 /// The key in a file that [`write`] or openssl wrote.
 pub(crate) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<KeyPair, PkiError> {
-    let text = Zeroizing::new(files::read(path)?);
+    let text = files::read_own(path)?;
     let unusable = |why: &dyn fmt::Display| files::unusable(path, why);
     let text = std::str::from_utf8(&text).map_err(|error| unusable(&error))?;
     if !text.contains(files::ENCRYPTED_KEY) {

@@ -1,7 +1,7 @@
 //! PEM files: reading what TLS needs, and writing without overwriting.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
+use zeroize::Zeroizing;
 
 use crate::error::PkiError;
 use crate::words::UtcTime;
@@ -36,6 +37,17 @@ impl Readers {
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     fs::read(path).map_err(|error| PkiError::Read { path: path.to_owned(), error })
+}
+
+/// The bytes of a key's file; one that others may read is refused. Judged and read as one file.
+pub(crate) fn read_own(key: &Path) -> Result<Zeroizing<Vec<u8>>, PkiError> {
+    let failed = |error| PkiError::Read { path: key.to_owned(), error };
+    let mut file = File::open(key).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    check_mode(key, &metadata, 0o077, "chmod 600")?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// The certificates in a file, the first being the one that the others vouch for; at least one.
@@ -109,17 +121,17 @@ pub(crate) fn unusable(path: &Path, why: impl ToString) -> PkiError {
 
 /// Refuses a folder where others may put links, or files that are taken for the authority's own.
 pub(crate) fn check_private(folder: &Path) -> Result<(), PkiError> {
-    check_mode(folder, 0o022, "chmod go-w")
+    let metadata = fs::metadata(folder);
+    let metadata = metadata.map_err(|error| PkiError::Read { path: folder.to_owned(), error })?;
+    check_mode(folder, &metadata, 0o022, "chmod go-w")
 }
 
-/// Refuses a key that others may read.
-pub(crate) fn check_own(key: &Path) -> Result<(), PkiError> {
-    check_mode(key, 0o077, "chmod 600")
-}
-
-fn check_mode(path: &Path, refused: u32, remedy: &'static str) -> Result<(), PkiError> {
-    let metadata = fs::metadata(path);
-    let metadata = metadata.map_err(|error| PkiError::Read { path: path.to_owned(), error })?;
+fn check_mode(
+    path: &Path,
+    metadata: &Metadata,
+    refused: u32,
+    remedy: &'static str,
+) -> Result<(), PkiError> {
     if metadata.permissions().mode() & refused == 0 {
         return Ok(());
     }

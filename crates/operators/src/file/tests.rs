@@ -93,7 +93,7 @@ fn a_lock_that_leads_elsewhere_is_not_followed() {
         }
         std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
         let told = add(&file, "ana").unwrap_err().to_string();
-        assert!(told.contains("can't lock") && told.contains("operators.lock"), "{told}");
+        assert!(told.contains("operators.lock is not a plain file"), "{told}");
         assert_eq!(elsewhere.exists(), is_there);
         std::fs::remove_file(&lock).unwrap();
     }
@@ -118,4 +118,84 @@ fn an_administrators_command_gives_away_what_it_made_and_nothing_else() {
     std::fs::hard_link(folder.path().join("private"), &lock).unwrap();
     add(&file, "bea").unwrap();
     assert_ne!(owner("private"), CENTRAL);
+}
+
+#[test]
+fn a_link_or_a_pipe_in_the_files_place_is_refused_and_nothing_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    let (path, elsewhere) = (folder.path().join(NAME), folder.path().join("elsewhere"));
+    std::fs::rename(&path, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    let told = file.read().unwrap_err().to_string();
+    assert!(told.contains("operators.json is not a plain file"), "{told}");
+    for name in [NAME, LOCK_NAME] {
+        let path = folder.path().join(name);
+        std::fs::remove_file(&path).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    }
+    assert!(matches!(file.read(), Err(FileError::NotAFile { .. })));
+    let refused = add(&file, "bea").unwrap_err().to_string();
+    assert!(refused.contains("operators.lock is not a plain file"), "{refused}");
+}
+
+#[test]
+fn an_administrators_command_mends_what_another_left_when_it_was_killed() {
+    const CENTRAL: u32 = 12_345;
+    let folder = tempfile::tempdir().unwrap();
+    let owner = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().uid();
+    if chown(folder.path(), Some(CENTRAL), Some(CENTRAL)).is_err() {
+        return; // Not an administrator.
+    }
+    // Made, and not given away yet.
+    for name in [LOCK_NAME, NEW_NAME] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    assert_eq!((owner(NAME), owner(LOCK_NAME)), (CENTRAL, CENTRAL));
+    assert!(!folder.path().join(NEW_NAME).exists());
+}
+
+/// Whether somebody waits for a lock on the file of this inode.
+fn is_waited_for(inode: u64) -> bool {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let of_it = format!(":{inode} ");
+    locks.lines().any(|line| line.contains("-> FLOCK") && line.contains(&of_it))
+}
+
+#[test]
+fn a_lock_taken_away_while_it_was_waited_for_locks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    let lock = folder.path().join(LOCK_NAME);
+    let held = file.lock().unwrap();
+    std::thread::scope(|scope| {
+        let inode = held.metadata().unwrap().ino();
+        let waits = scope.spawn(|| file.lock().unwrap());
+        while !is_waited_for(inode) {
+            std::thread::yield_now();
+        }
+        std::fs::remove_file(&lock).unwrap();
+        drop(held);
+        let taken = waits.join().unwrap();
+        assert!(is_at(&lock, &taken).unwrap());
+    });
+}
+
+#[test]
+fn a_file_of_another_user_is_refused_with_what_to_do() {
+    const CENTRAL: u32 = 12_345;
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    add(&file, "ana").unwrap();
+    let path = folder.path().join(NAME);
+    if chown(&path, Some(CENTRAL), Some(CENTRAL)).is_err() {
+        return; // Not an administrator.
+    }
+    let told = file.read().unwrap_err().to_string();
+    let folder = folder.path().display();
+    assert!(told.contains(&format!("chown --reference={folder} {}", path.display())), "{told}");
 }

@@ -297,3 +297,63 @@ impl Present {
         Self { connected, last_seen }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lottery::limits::AGENCIES_MAX;
+    use lottery::{Agencies, DrawName, DrawTerms, NumberRange};
+
+    use super::*;
+
+    fn status(agencies: u64) -> DrawStatus {
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Agencies::first(u32::try_from(agencies).unwrap()).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        DrawStatus {
+            id: DrawId(1),
+            terms,
+            state: DrawState::Open,
+            agencies_finished: 0,
+            batches: 2,
+            bets: 9,
+            operated: None,
+        }
+    }
+
+    fn board(agencies: u64, begun: &[u32]) -> DrawBoard {
+        let last_seen = BTreeMap::from([(AgencyId(5), Timestamp(1)), (AgencyId(6), Timestamp(1))]);
+        let present = Present { connected: BTreeMap::new(), last_seen };
+        let look = Look { present: &present, now: Timestamp(2), elapsed_ms: 1 };
+        let begun = begun.iter().map(|agency| AgencyStanding {
+            batches: 1,
+            bets: 3,
+            ..AgencyStanding::nothing_of(AgencyId(*agency))
+        });
+        look.at(status(agencies), begun, None)
+    }
+
+    fn numbers(rows: &[AgencyBoard]) -> Vec<u32> {
+        rows.iter().map(|row| row.agency.0).collect()
+    }
+
+    #[test]
+    fn a_board_keeps_only_agencies_that_have_begun_or_were_there() {
+        let board = board(AGENCIES_MAX, &[7, 90_000]);
+        let kept: Vec<_> = board.agencies.keys().map(|agency| agency.0).collect();
+        assert_eq!((kept, board.agencies_count()), (vec![5, 6, 7, 90_000], 100_000));
+        let last = board.rows(89_998..90_001, false);
+        assert_eq!(numbers(&last), [89_999, 90_000, 90_001]);
+        assert_eq!(last.iter().map(|row| row.bets).collect::<Vec<_>>(), [0, 3, 0]);
+    }
+
+    #[test]
+    fn agencies_with_an_alert_come_first_and_once() {
+        // Those that were heard a moment ago are not silent.
+        let board = board(10, &[2, 6, 9]);
+        assert_eq!(numbers(&board.rows(0..10, true)), [2, 9, 1, 3, 4, 5, 6, 7, 8, 10]);
+        assert_eq!(numbers(&board.rows(1..4, true)), [9, 1, 3]);
+        assert_eq!(numbers(&board.rows(8..99, false)), [9, 10]);
+    }
+}

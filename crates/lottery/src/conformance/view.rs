@@ -124,7 +124,12 @@ pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
     assert_eq!(agencies.next().unwrap().bets, 0);
     assert_eq!(draws.next().unwrap().bets, 0);
     for agency in [1, 2, 2_500] {
-        subject.append(&small_batch(draw, agency, 0)).unwrap();
+        let (store, batch) = (subject.store(), small_batch(draw, agency, 0));
+        // On a thread that may wait: so one that is held up fails the check.
+        let appended = submit(|done| {
+            std::thread::spawn(move || store.append(batch, AT, done));
+        });
+        appended.answer().unwrap();
     }
     assert_eq!(page.status.bets, 0);
     // What was read stays as it was, and what is read now is as it is now.

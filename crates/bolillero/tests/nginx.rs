@@ -17,8 +17,8 @@ use support::{Central, PATIENCE, drawn, free_address, run_well, str, text};
 
 const NAME: &str = "lottery.example";
 
-/// Sent on at once, the first event is there within this; gathered by nginx, it comes with the next,
-/// a second later or more.
+/// Sent on at once, the first event is there within this; gathered by nginx, it comes with the
+/// next, a second later or more.
 const WITHOUT_DELAY: Duration = Duration::from_millis(500);
 
 /// Where the central is also, by an nginx that is told nothing but where it is: it speaks HTTP 1.0

@@ -114,14 +114,24 @@ impl fmt::Display for Name {
 }
 
 impl FromStr for Listen {
-    type Err = lottery::DrawNameError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, String> {
         // No address holds a =, and a draw's name may.
-        let Some((address, draw)) = text.split_once('=') else {
-            return Ok(Self { address: text.to_owned(), draw: None });
+        let (address, draw) = match text.split_once('=') {
+            None => (text, None),
+            Some((address, draw)) => {
+                let draw = lottery::DrawName::new(draw).map_err(|error| error.to_string())?;
+                (address, Some(draw))
+            }
         };
-        Ok(Self { address: address.to_owned(), draw: Some(lottery::DrawName::new(draw)?) })
+        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            return Err(format!(
+                "can't listen on {address}: give a host and a port, such as 127.0.0.1:12345"
+            ));
+        }
+        Ok(Self { address: address.to_owned(), draw })
     }
 }
 
@@ -210,7 +220,9 @@ mod tests {
             (listen.address.as_str(), listen.draw.unwrap().as_str()),
             ("central:12345", "a=b, c")
         );
-        assert!("central:12345=".parse::<Listen>().is_err());
+        for text in ["central:12345=", "nowhere", "nowhere=sorteo", "a:65536", "a:", ""] {
+            assert!(text.parse::<Listen>().is_err(), "{text}");
+        }
     }
 
     #[test]

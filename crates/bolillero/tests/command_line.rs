@@ -174,6 +174,7 @@ fn settings_come_from_flags_then_environment_then_file() {
     for (line, parts) in [
         ("listen = 'a:1= x'", ["listen", "a draw's name has no spaces at its ends"]),
         ("listen = ['127.0.0.1:0', 'a:1=']", ["listen", "a draw's name is not blank"]),
+        ("listen = 'nowhere'", ["listen", "can't listen on nowhere: give a host and a port"]),
         ("listen = 12345", ["listen", "expected a text in quotes, or a list of such"]),
         ("tls_listen = ['a:1', 2]", ["tls_listen", "expected a string"]),
         ("time_zone = 3", ["time_zone", "expected a string"]),

@@ -5,8 +5,17 @@
 
 mod support;
 
+use ledger::{Ledger, Options};
+use lottery::{Agencies, AgencyId, Done, DrawName, DrawTerms, NumberRange, Store as _, Timestamp};
 use support::raw::{Raw, ack, bets, hello};
-use support::{Central, run, str, text};
+use support::{Central, run, run_well, str, text};
+
+/// What a store answers.
+fn wait<T: Send + 'static>(submit: impl FnOnce(Done<T>)) -> T {
+    let (sender, answer) = std::sync::mpsc::channel();
+    submit(Box::new(move |it| sender.send(it).unwrap()));
+    answer.recv().unwrap()
+}
 
 /// A draw that an agency asks for.
 const FORGED: &str = "x\u{202e}' | result: success | client_id: 5";
@@ -71,4 +80,39 @@ fn what_is_quoted_on_the_terminal_can_be_seen() {
         assert!(told.contains(r"a\u{202e}b"), "{told:?}");
         assert!(!told.contains('\u{202e}'), "{told:?}");
     }
+}
+
+#[test]
+fn a_name_kept_before_the_rule_for_texts_is_printed_so_that_it_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    drop(central(&data, "text").process.terminate());
+    let name = DrawName::kept("a\u{202e}b").unwrap();
+    let agencies = Agencies::first(1).unwrap();
+    let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
+    let (ledger, at) = (Ledger::open(&data, Options::default()).unwrap(), Timestamp(1));
+    let draw = wait(|done| ledger.open_draw(terms, at, done)).unwrap();
+    wait(|done| ledger.finish(draw, AgencyId(1), at, done)).unwrap();
+    wait(|done| ledger.close(draw, at, done)).unwrap();
+    wait(|done| ledger.draw(draw, 7, at, done)).unwrap();
+    drop(ledger);
+    for command in [&["winners", "--draw", "a\u{202e}b"][..], &["check"], &["audit"]] {
+        let said = run_well(&[command, &["--data", str(&data)]].concat());
+        assert!(said.contains(r"a\u{202e}b") && !said.contains('\u{202e}'), "{said}");
+    }
+}
+
+#[test]
+fn an_authority_has_a_name_that_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("pki");
+    let init = |name: &str| run(&["pki", "--dir", str(&dir), "init", "--name", name]);
+    for (name, why) in
+        [("\u{a0}", "is not blank"), ("L\u{200b}", "U+200B"), (&"ñ".repeat(28), "55")]
+    {
+        let told = init(name);
+        assert_eq!(told.status.code(), Some(2));
+        assert!(text(&told.stderr).contains(why), "{}", text(&told.stderr));
+    }
+    assert!(init(&"x".repeat(55)).status.success());
 }

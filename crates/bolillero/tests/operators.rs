@@ -26,6 +26,34 @@ fn refused(output: &Output, code: i32, part: &str) {
 }
 
 #[test]
+fn a_label_is_refused_or_shown_when_something_in_it_can_not_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(add(&data, "ana", "admin").status.success());
+    let token = |label| {
+        let args = ["operator", "token", "ana", "--days", "9", "--data", str(&data), "--label"];
+        run(&[&args[..], &[label]].concat())
+    };
+    refused(&token("ha\u{202e}ll"), 2, "a token's label has no characters that can't be seen");
+    refused(&token("\u{a0}"), 2, "is not blank");
+    assert!(token("hall").status.success());
+    // As a label of before there was the rule.
+    let file = data.join("operators.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"hall\"", "\"ha\u{202e}ll\"")).unwrap();
+    let listed = run_well(&["operator", "list", "--data", str(&data)]);
+    assert!(listed.contains(r"ha\u{202e}ll") && !listed.contains('\u{202e}'), "{listed}");
+}
+
+#[test]
+fn an_operator_whose_name_looks_like_anothers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(add(&data, "marla", "admin").status.success());
+    refused(&add(&data, "mar1a", "viewer"), 2, "the same as that of the operator 'marla'");
+}
+
+#[test]
 fn operators_are_added_disabled_and_enabled() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -6,9 +6,11 @@
 //! done only in its pauses. When the writer needs a segment that is not zeroed whole, it takes it
 //! as it is: unwritten blocks read as zeros too, and are only slower.
 //!
-//! Under intake without pauses full segments are given their indexes all the same, so that what is
-//! kept in memory of those without one is bounded. The writer waits for none of that: segments are
-//! there to be taken before they are zeroed, and it waits for one step of zeroing at the most.
+//! Under intake without pauses full segments are given their indexes all the same. The writer waits
+//! for none of that: segments are there to be taken before they are zeroed, and it waits for one
+//! step of zeroing at the most. Only when the keeper falls behind, with [`UNINDEXED_MAX`] segments
+//! to give an index to, does the writer wait for it: what those take, in memory and of descriptors,
+//! is bounded.
 //! Reading a segment back goes at the writer's pace, in small parts, unless that would leave the
 //! keeper behind. That a segment is full is marked in its file before anything else is done.
 
@@ -24,7 +26,7 @@ use crate::block_buffer::BlockBuffer;
 use crate::disk::{Disk, DiskFile, uninterrupted};
 use crate::engine::SegmentSource;
 use crate::error::{Fault, want_of};
-use crate::limits::{PAUSE_TIME, READ_PAUSE_TIME, ZERO_STEP_LEN};
+use crate::limits::{PAUSE_TIME, READ_PAUSE_TIME, UNINDEXED_MAX, ZERO_STEP_LEN};
 use crate::segment;
 use crate::segments::Segment;
 use crate::sync::thread::{self, JoinHandle};
@@ -40,6 +42,8 @@ struct Shelf {
     disk: Arc<dyn Disk>,
     segment_len: u64,
     spares: usize,
+    /// See [`UNINDEXED_MAX`].
+    unindexed_max: usize,
     state: Mutex<State>,
     changed: Condvar,
     /// How many bytes the writer has written.
@@ -80,6 +84,11 @@ impl State {
     /// Lets the keeper try again what failed for a want that may have passed.
     fn forget_want(&mut self) {
         self.failed = self.failed.take().filter(|fault| !fault.may_pass());
+    }
+
+    /// How many full segments wait for their index.
+    fn unindexed(&self) -> usize {
+        self.left.len() + self.full.len()
     }
 
     /// Takes back a file of which a part was zeroed up to where `zeroed` says, or was not.
@@ -126,15 +135,10 @@ impl Keeper {
         spares: usize,
         next_number: u64,
     ) -> io::Result<Self> {
-        let state = Mutex::new(State { next_number, ..State::default() });
-        let shelf = Shelf {
-            disk,
-            segment_len,
-            spares: spares.max(1),
-            state,
-            changed: Condvar::new(),
-            written_len: AtomicU64::new(0),
-        };
+        Self::of(Shelf::new(disk, segment_len, spares, next_number, UNINDEXED_MAX))
+    }
+
+    fn of(shelf: Shelf) -> io::Result<Self> {
         let shelf = Arc::new(shelf);
         let of_thread = Arc::clone(&shelf);
         let thread = thread::Builder::new()
@@ -148,6 +152,9 @@ impl SegmentSource for Keeper {
     fn next(&mut self, _number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
         let mut state = self.shelf.lock();
         state.forget_want();
+        while state.unindexed() > self.shelf.unindexed_max && !state.ended {
+            state = self.shelf.wait(state);
+        }
         loop {
             let first = state.spares.front_mut();
             let waits_for_a_step = first.as_ref().is_some_and(|spare| spare.file.is_none());
@@ -227,6 +234,24 @@ impl Drop for Ends<'_> {
 }
 
 impl Shelf {
+    fn new(
+        disk: Arc<dyn Disk>,
+        segment_len: u64,
+        spares: usize,
+        next_number: u64,
+        unindexed_max: usize,
+    ) -> Self {
+        Self {
+            disk,
+            segment_len,
+            spares: spares.max(1),
+            unindexed_max,
+            state: Mutex::new(State { next_number, ..State::default() }),
+            changed: Condvar::new(),
+            written_len: AtomicU64::new(0),
+        }
+    }
+
     fn run(&self) {
         // Declared before the lock is taken, so dropped after it is let go of.
         let _ends = Ends(self);
@@ -269,6 +294,7 @@ impl Shelf {
                     let sealed = segment.seal(self.pace());
                     state = self.lock();
                     state.alarm = sealed.err().and_then(alarm_of).or(state.alarm.take());
+                    self.changed.notify_all();
                 }
                 Task::Listen => {
                     let written = self.written_len.load(Ordering::Relaxed);
@@ -291,6 +317,11 @@ impl Shelf {
         }
         if self.lacks_spares(state) {
             return Task::Make(state.next_number);
+        }
+        if state.unindexed() > self.unindexed_max
+            && let Some(segment) = state.full.pop_front()
+        {
+            return Task::Seal(segment);
         }
         let unfinished = state.spares.iter().position(|spare| spare.zeroed < self.segment_len);
         let unfinished = unfinished.filter(|_| state.failed.is_none());

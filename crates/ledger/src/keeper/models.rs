@@ -154,17 +154,22 @@ fn hands_over_full_ones() {
     assert_eq!(state.alarm.is_some(), sealed, "what was found when it was sealed is told");
 }
 
+fn blank_shelf(unindexed_max: usize) -> Shelf {
+    Shelf::new(Arc::new(Blank::default()), SEGMENT_LEN, 1, 1, unindexed_max)
+}
+
+fn waits_for_indexes() {
+    let mut keeper = Keeper::of(blank_shelf(0)).unwrap();
+    for number in 1..=2 {
+        keeper.seal(full_segment(0));
+        assert_eq!(next_number(&mut keeper), Ok(number));
+        assert_eq!(keeper.shelf.lock().unindexed(), 0, "the keeper is behind");
+    }
+}
+
 /// A keeper whose thread is `ending` only.
 fn with_thread(ending: fn(&Shelf)) -> Keeper {
-    let shelf = Shelf {
-        disk: Arc::new(Blank::default()),
-        segment_len: SEGMENT_LEN,
-        spares: 1,
-        state: Mutex::new(State { next_number: 1, ..State::default() }),
-        changed: Condvar::new(),
-        written_len: AtomicU64::new(0),
-    };
-    let shelf = Arc::new(shelf);
+    let shelf = Arc::new(blank_shelf(1));
     let of_thread = Arc::clone(&shelf);
     let thread = thread::Builder::new().spawn(move || ending(&of_thread)).unwrap();
     Keeper { shelf, thread: Some(thread) }
@@ -200,6 +205,11 @@ fn a_writer_is_told_of_want_of_room_and_served_once_it_has_passed() {
 #[test]
 fn what_sealing_finds_is_told_unless_it_is_left_for_the_next_opening() {
     every_schedule(5, hands_over_full_ones);
+}
+
+#[test]
+fn a_writer_waits_for_a_keeper_that_has_fallen_behind() {
+    every_schedule(3, waits_for_indexes);
 }
 
 #[test]

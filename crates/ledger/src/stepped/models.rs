@@ -10,7 +10,7 @@ use lottery::{
 use super::*;
 use crate::disk::simulated::SimulatedDisk;
 use crate::models::{every_schedule, sampled};
-use crate::sync::thread;
+use crate::sync::{mpsc, thread};
 
 const AT: Timestamp = Timestamp(1);
 

@@ -22,8 +22,8 @@ pub const GROUP_LEN_MAX: usize = 4 << 20;
 pub const GROUP_REQUESTS_MAX: usize = 4096;
 /// Default number of segments kept ready ahead of the one being written.
 pub const SPARES_DEFAULT: usize = 2;
-/// Most full segments that wait for their index: each takes two descriptors, and memory for what its
-/// index will say.
+/// Most full segments that wait for their index: each takes two descriptors, and memory for what
+/// its index will say.
 pub const UNINDEXED_MAX: usize = 16;
 /// Most sealed segments that are kept open, for who reads them: two gigabytes of long ones.
 pub const FILES_AT_REST_MAX: usize = 32;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{PATIENCE, ask, fill, look};
+use crate::client::{PATIENCE, ask, fill, look, watched};
 use crate::draws::{Day, WINNING_NUMBER};
 
 /// Winning bets of these documents.
@@ -175,4 +175,20 @@ async fn a_board_leaves_out_what_was_published_long_ago() {
     let newest = day.page("/").await;
     assert!(newest.contains("sorteo 22") && newest.contains("Todos los sorteos"), "{newest}");
     assert!(day.page("/?draw=3").await.contains("sorteo 3"));
+}
+
+#[tokio::test]
+async fn the_central_is_looked_at_only_while_a_board_is_watched() {
+    let central = crate::setting::Running::start().await;
+    // Each look asks how much room there is.
+    let looks = || central.host.1.load(std::sync::atomic::Ordering::SeqCst);
+    tokio::time::pause();
+    for _ in 0..10 {
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    }
+    tokio::time::resume();
+    assert_eq!(looks(), 0);
+    let board = watched(central.port, &central.logged_in("viewer").await).await;
+    assert!(looks() > 0);
+    drop(board);
 }

@@ -38,9 +38,10 @@ pub(crate) struct Running {
 /// A clock that goes when a test says so.
 pub(crate) struct SetClock(AtomicU64);
 
-/// A machine with a ledger in which damage is found when a test says so.
+/// A machine with a ledger in which damage is found when a test says so. It counts how often it was
+/// asked for the room on its disk.
 #[derive(Default)]
-pub(crate) struct TestHost(Mutex<Option<String>>);
+pub(crate) struct TestHost(Mutex<Option<String>>, pub(crate) AtomicU64);
 
 impl TestHost {
     pub(crate) fn find_damage(&self, what: &str) {
@@ -75,6 +76,7 @@ impl Host for TestHost {
     }
 
     fn disk_free_len(&self) -> std::io::Result<u64> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         Ok(12_345)
     }
 

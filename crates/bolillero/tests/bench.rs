@@ -131,3 +131,17 @@ fn boards_are_open_while_the_load_runs() {
     assert_eq!(number(watched, "boards"), 10.0);
     is_compared(&watched["alone"], &watched["watched"], number(watched, "ratio"));
 }
+
+#[test]
+fn readers_are_answered_while_the_load_runs() {
+    let figures = figures("readers");
+    let readers = &figures["readers"];
+    assert_eq!(number(readers, "readers"), 16.0);
+    assert!(number(readers, "answers") >= 16.0, "{readers}");
+    for way in ["alone", "read"] {
+        assert!(number(&readers[way], "batches_per_second") > 1.0, "{readers}");
+        is_plausible(&readers[way]["ack_us"]);
+    }
+    // A machine that does much else may be slow once; one with readers in the way is always.
+    assert!((0.05..20.0).contains(&number(readers, "p50_ratio")), "{readers}");
+}

@@ -9,6 +9,7 @@ mod checking;
 mod client;
 mod disk;
 mod figures;
+mod http;
 mod idle;
 mod intake;
 mod interruption;
@@ -16,6 +17,7 @@ mod large;
 mod line;
 mod load;
 mod loopback;
+mod readers;
 mod report;
 mod sockets;
 mod tls;
@@ -105,6 +107,8 @@ enum Scenario {
     Tls,
     /// Five agencies alone and with ten boards of the console open, in turns.
     Watched,
+    /// Five agencies alone and with 16 readers of the list of a draw's 100,000 agencies, in turns.
+    Readers,
     /// Ledgers that grow large, their draw, and opening them.
     Large,
 }
@@ -160,6 +164,7 @@ async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
         waiting: None,
         tls: None,
         watched: None,
+        readers: None,
         large: Vec::new(),
     };
     let bar = progress::counter("measurements");
@@ -194,6 +199,9 @@ async fn measure(args: &BenchArgs, folder: &Path) -> anyhow::Result<Figures> {
     }
     if wants(Scenario::Watched) {
         figures.watched = Some(watched(folder, &typical, time, || bar.inc(1)).await?);
+    }
+    if wants(Scenario::Readers) {
+        figures.readers = Some(readers(folder, &typical, time, || bar.inc(1)).await?);
     }
     if wants(Scenario::Large) {
         for &bets in &args.ledger_bets {
@@ -329,6 +337,48 @@ async fn watched(
         watched: spoken(turns.iter().map(|turn| &turn.watched))?,
         ratio: median(turns.iter().map(|turn| rate(&turn.watched) / rate(&turn.alone))),
     })
+}
+
+async fn readers(
+    folder: &Path,
+    batches: &Batches,
+    time: Duration,
+    mut one_more: impl FnMut(),
+) -> anyhow::Result<figures::Readers> {
+    let (batches, until) = (batches.clone(), Until::Elapsed(time));
+    let plan = Plan { batches, window: 1, rate: None, until };
+    let mut turns = Vec::new();
+    for turn in 0..TURNS {
+        turns.push(readers::Turn::measure(folder, AGENCIES, &plan, turn % 2 == 1).await?);
+        one_more();
+    }
+    let p50_ratio = |turn: &readers::Turn| {
+        let p50 = |sent: &load::Sent| Latency::of(&sent.ack_us).p50;
+        ratio(p50(&turn.read), p50(&turn.alone))
+    };
+    Ok(figures::Readers {
+        readers: readers::READERS,
+        requests_per_second_each: readers::REQUESTS_PER_SECOND,
+        agencies_of_the_draw: readers::DRAWS_AGENCIES,
+        answers: turns.iter().map(|turn| turn.answers).sum(),
+        alone: acknowledged(turns.iter().map(|turn| &turn.alone))?,
+        read: acknowledged(turns.iter().map(|turn| &turn.read))?,
+        p50_ratio: median(turns.iter().map(p50_ratio)),
+    })
+}
+
+fn acknowledged<'a>(
+    sent: impl Iterator<Item = &'a load::Sent> + Clone,
+) -> anyhow::Result<figures::Acknowledged> {
+    Ok(figures::Acknowledged {
+        batches_per_second: median(sent.clone().map(load::Sent::batches_per_second)),
+        ack_us: together(sent.map(|sent| &sent.ack_us))?,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
+fn ratio(one: u64, other: u64) -> f64 {
+    one as f64 / other as f64
 }
 
 fn spoken<'a>(slices: impl Iterator<Item = &'a Slice> + Clone) -> anyhow::Result<figures::Spoken> {

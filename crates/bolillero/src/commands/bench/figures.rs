@@ -22,6 +22,7 @@ pub(super) struct Figures {
     pub(super) waiting: Option<Waiting>,
     pub(super) tls: Option<Tls>,
     pub(super) watched: Option<Watched>,
+    pub(super) readers: Option<Readers>,
     pub(super) large: Vec<Large>,
 }
 
@@ -143,6 +144,26 @@ pub(super) struct Watched {
     pub(super) watched: Spoken,
     /// Of the rates of each turn.
     pub(super) ratio: f64,
+}
+
+/// The same load with nobody reading and with readers of a large draw's agencies, in turns.
+#[derive(Debug, Serialize)]
+pub(super) struct Readers {
+    pub(super) readers: usize,
+    pub(super) requests_per_second_each: u64,
+    pub(super) agencies_of_the_draw: u32,
+    pub(super) answers: u64,
+    pub(super) alone: Acknowledged,
+    pub(super) read: Acknowledged,
+    /// Of each turn: read to alone.
+    pub(super) p50_ratio: f64,
+}
+
+/// How batches were acknowledged.
+#[derive(Debug, Serialize)]
+pub(super) struct Acknowledged {
+    pub(super) batches_per_second: f64,
+    pub(super) ack_us: Latency,
 }
 
 /// From the last FINISH until an agency has all its winners.

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::figures::{
-    Disk, Figures, Idle, Intake, Large, Latency, Loopback, Spoken, Tls, Waiting, Watched,
+    Disk, Figures, Idle, Intake, Large, Latency, Loopback, Readers, Spoken, Tls, Waiting, Watched,
 };
 
 /// All that was measured.
@@ -21,6 +21,7 @@ pub(super) fn describe(figures: &Figures) -> String {
     text += &figures.waiting.as_ref().map(waiting).unwrap_or_default();
     text += &figures.tls.as_ref().map(tls).unwrap_or_default();
     text += &figures.watched.as_ref().map(watched).unwrap_or_default();
+    text += &figures.readers.as_ref().map(readers).unwrap_or_default();
     figures.large.iter().for_each(|large| text += &large_ledger(large));
     text
 }
@@ -146,6 +147,23 @@ fn watched(of: &Watched) -> String {
         rows.add_row(spoken_row(format!("{boards} boards open"), String::new(), spoken));
     }
     format!("\n{rows}\n(cpu in seconds per million bets)\n{:.2} of the rate alone\n", of.ratio)
+}
+
+fn readers(of: &Readers) -> String {
+    let mut rows = table(&["readers", "batches/s", "p50 us", "p99 us"]);
+    for (readers, sent) in [(0, &of.alone), (of.readers, &of.read)] {
+        rows.add_row([
+            readers.to_string(),
+            format!("{:.0}", sent.batches_per_second),
+            sent.ack_us.p50.to_string(),
+            sent.ack_us.p99.to_string(),
+        ]);
+    }
+    format!(
+        "\n{rows}\n(a list of a draw of {} agencies, {} times a second each; {} answers)\n{:.2} of \
+         the p50 alone\n",
+        of.agencies_of_the_draw, of.requests_per_second_each, of.answers, of.p50_ratio
+    )
 }
 
 fn spoken_row(way: String, in_flight: String, spoken: &Spoken) -> [String; 6] {

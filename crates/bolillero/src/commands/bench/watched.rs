@@ -1,21 +1,18 @@
 //! What the console costs agencies: the same load with nobody watching and with boards open, in
 //! turns. Whoever watches does so from this machine too.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::ensure;
 
 use super::super::processes::Central;
+use super::http::{add_viewer, asked, free_address, log_in};
 use super::intake::{Slice, connect, end};
 use super::load::Plan;
 
 /// Boards that are open.
 pub(super) const WATCHERS: usize = 10;
-const NAME: &str = "mira";
-const PASSWORD: &str = "a password of no worth";
 
 /// One turn.
 pub(super) struct Turn {
@@ -44,11 +41,7 @@ impl Turn {
 
 async fn watched(folder: &Path, agencies: u32, plan: &Plan) -> anyhow::Result<Slice> {
     let data = folder.join("watched");
-    let http = tokio::task::block_in_place(|| {
-        add_operator(&data)?;
-        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        anyhow::Ok(free.to_string())
-    })?;
+    let http = tokio::task::block_in_place(|| add_viewer(&data).and_then(|()| free_address()))?;
     let central = Central::start(&data, agencies, &["--http", &http]).await?;
     let watching = tokio::task::block_in_place(|| watch(&http))?;
     let mut fleet = connect(&central, agencies)?;
@@ -62,28 +55,10 @@ async fn watched(folder: &Path, agencies: u32, plan: &Plan) -> anyhow::Result<Sl
     Ok(slice)
 }
 
-fn add_operator(data: &Path) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("can't find this program")?;
-    let mut command = Command::new(program);
-    command.args(["operator", "add", NAME, "--role", "viewer", "--password-stdin", "--data"]);
-    let mut adding = command.arg(data).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    writeln!(adding.stdin.take().context("it reads nothing")?, "{PASSWORD}")?;
-    ensure!(adding.wait()?.success(), "the operator could not be added");
-    Ok(())
-}
-
 /// Opens the boards; each gives how much it was shown once the central ends it.
 fn watch(http: &str) -> anyhow::Result<Vec<std::thread::JoinHandle<usize>>> {
-    let login = format!("{{\"name\":\"{NAME}\",\"password\":\"{PASSWORD}\"}}");
-    let head = format!(
-        "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{login}",
-        login.len()
-    );
-    let (_, head) = asked(http, &head)?;
-    let cookie = head.iter().find_map(|line| line.strip_prefix("set-cookie: "));
-    let cookie = cookie.and_then(|line| line.split(';').next()).context("nobody is logged in")?;
-    let ask = format!("GET /board/events HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+    let cookie = log_in(http)?;
+    let ask = format!("GET /board/events HTTP/1.1\r\nHost: x\r\n{cookie}\r\n\r\n");
     let boards = (0..WATCHERS).map(|_| {
         let (mut board, _) = asked(http, &ask)?;
         anyhow::Ok(std::thread::spawn(move || {
@@ -95,24 +70,4 @@ fn watch(http: &str) -> anyhow::Result<Vec<std::thread::JoinHandle<usize>>> {
         }))
     });
     boards.collect()
-}
-
-/// Sends a request; gives what follows the head of its answer, and that head.
-fn asked(http: &str, request: &str) -> anyhow::Result<(impl std::io::Read + use<>, Vec<String>)> {
-    let mut stream = TcpStream::connect(http)?;
-    stream.write_all(request.as_bytes())?;
-    let mut answer = BufReader::new(stream).take(u64::MAX);
-    let mut head = Vec::new();
-    loop {
-        let mut line = String::new();
-        if answer.read_line(&mut line)? == 0 {
-            bail!("the console closed the connection");
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-        head.push(line.trim().to_owned());
-    }
-    ensure!(head.first().is_some_and(|line| line.contains(" 200 ")), "refused: {head:?}");
-    Ok((answer, head))
 }

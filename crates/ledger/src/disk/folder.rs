@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, fallocate, flock, fstat,
-    openat, stat, statat, unlinkat,
+    AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, StatxFlags, fallocate, flock,
+    fstat, openat, stat, statat, statx, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -236,7 +236,7 @@ impl DiskFile for FolderFile {
                 }
             };
             // Without a name it is gone once it is closed, with what was written.
-            if fstat(buffered)?.st_nlink > 0 { Ok(written) } else { Err(self.lost("removed")) }
+            if has_name(buffered)? { Ok(written) } else { Err(self.lost("removed")) }
         })
     }
 
@@ -270,6 +270,12 @@ impl DiskFile for FolderFile {
 
 fn opened_file(folder: &File, name: &str, flags: OFlags) -> io::Result<File> {
     Ok(openat(folder, name, flags | FILE_FLAGS, FILE_MODE)?.into())
+}
+
+/// Whether a file has a name still. Its times are not asked for: the next write would give it a new
+/// one, to the nanosecond, for whoever had seen them, and have the disk write that too.
+fn has_name(file: &File) -> io::Result<bool> {
+    Ok(statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink > 0)
 }
 
 fn lost(what: String) -> io::Error {

@@ -26,7 +26,8 @@ pub(crate) struct Delimiter(pub(crate) agency::Delimiter);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoding(pub(crate) agency::Encoding);
 
-/// The name of a draw.
+/// The name of a draw that there is, or of a new one. Which it is, and whether a new one may have
+/// it, is told by who knows the draws.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) lottery::DrawName);
 
@@ -82,7 +83,7 @@ impl FromStr for Name {
     type Err = lottery::DrawNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        lottery::DrawName::new(text).map(Self)
+        lottery::DrawName::meant(text).map(Self)
     }
 }
 
@@ -121,7 +122,7 @@ impl FromStr for Listen {
         let (address, draw) = match text.split_once('=') {
             None => (text, None),
             Some((address, draw)) => {
-                let draw = lottery::DrawName::new(draw).map_err(|error| error.to_string())?;
+                let draw = lottery::DrawName::meant(draw).map_err(|error| error.to_string())?;
                 (address, Some(draw))
             }
         };

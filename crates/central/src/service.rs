@@ -6,6 +6,7 @@
 //! answers       every request is answered once; a store that failed is noticed
 //! draw          a draw and how far its winners are
 //! meant         which draw an agency means that names none
+//! names         draws by their names
 //! presence      who is connected now
 //! ```
 //!
@@ -23,6 +24,7 @@
 mod answers;
 mod draw;
 mod meant;
+mod names;
 mod operators;
 mod presence;
 
@@ -32,8 +34,8 @@ use std::time::Duration;
 
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Done, DrawError,
-    DrawId, DrawName, DrawState, DrawStatus, FinishError, Finished, NumberRange, OpenDrawError,
-    ProgressError, Store, StoreFault,
+    DrawId, DrawName, DrawState, DrawStatus, DrawTerms, FinishError, Finished, NumberRange,
+    OpenDrawError, ProgressError, Store, StoreFault,
 };
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -50,6 +52,7 @@ pub(crate) use answers::Failure;
 use answers::{Outcome, StoreError, watched};
 pub(crate) use draw::{Draw, DrawWinners, Stage};
 pub use meant::{Candidate, NoDraw, unnamed_draw};
+pub use names::{NameRefused, draw_name};
 pub use operators::Change;
 pub(crate) use presence::Attendance;
 pub(crate) use presence::Configs;
@@ -99,6 +102,9 @@ pub enum OpenError {
         /// The draw's range.
         range: NumberRange,
     },
+    /// See [`NameRefused`].
+    #[error(transparent)]
+    Name(#[from] NameRefused),
     /// The draw was not opened.
     #[error(transparent)]
     OpenDraw(#[from] OpenDrawError),
@@ -150,7 +156,8 @@ impl Service {
                 if !range.contains(number) {
                     return Err(OpenError::WinningNumber { number, range });
                 }
-                let terms = terms.clone();
+                let name = draw_name(store.view(), &terms.name)?;
+                let terms = DrawTerms { name, ..terms.clone() };
                 let draw = ask(&failure, |done| store.open_draw(terms, clock.now(), done)).await?;
                 Some(Automatic { draw, winning_number: number })
             }

@@ -278,6 +278,12 @@ impl Label {
         Self::new(nearest.trim_end()).unwrap_or_else(|_| Self("-".to_owned()))
     }
 
+    /// Whether it is the same to people, however it was typed.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        text::is_same(&self.0, &other.0)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -71,6 +71,15 @@ impl DrawName {
         text::may_be_kept(name, DRAW_NAME_LEN_MAX).then(|| Self(name.to_owned()))
     }
 
+    /// A name by which somebody means a draw: one of those there are, perhaps from before the rule,
+    /// or a new one, whose name the rule has yet to accept.
+    ///
+    /// # Errors
+    /// When no draw can have it.
+    pub fn meant(name: &str) -> Result<Self, DrawNameError> {
+        Self::kept(name).map_or_else(|| Self::new(name), Ok)
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -182,6 +191,12 @@ mod tests {
         assert!(kept != given && kept.is_same(&given));
         for bad in ["", " ", " a", "a ", "a\nb", &"x".repeat(65)] {
             assert!(DrawName::kept(bad).is_none() && DrawName::new(bad).is_err(), "{bad:?}");
+            assert_eq!(DrawName::meant(bad), DrawName::new(bad));
         }
+        for kept in ["a\u{202e}b", "man\u{303}ana"] {
+            assert_eq!(DrawName::meant(kept).ok(), DrawName::kept(kept));
+        }
+        let long_apart = "n\u{303}".repeat(32);
+        assert_eq!(DrawName::meant(&long_apart), DrawName::new("ñ".repeat(32)));
     }
 }

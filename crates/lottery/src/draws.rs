@@ -81,8 +81,8 @@ impl AgencyStanding {
 pub struct Draws {
     draws: Vec<Draw>,
     by_name: HashMap<DrawName, DrawId>,
-    /// The first draw of each look.
-    by_look: HashMap<Look, DrawId>,
+    /// What the names look like; in older ledgers, some of them alike.
+    by_look: BTreeSet<(Look, DrawId)>,
     /// Those of all draws, so that draws with the same ones share them.
     agencies: HashSet<Agencies>,
     roster: BTreeMap<AgencyId, Registration>,
@@ -125,10 +125,12 @@ impl Draws {
     /// When the name is taken by a draw with other terms or looks the same as another's, or there
     /// are [`DRAWS_MAX`] draws.
     pub fn decide_open(&self, terms: DrawTerms) -> Result<Ruling<DrawId>, OpenDrawError> {
-        let like = self.looking_like(&terms.name);
-        // A name that was kept in another form than NFC, before all were, is meant by that form.
-        let same = like.filter(|(_, name)| name.is_same(&terms.name)).map(|(id, _)| id);
-        if let Some(id) = self.by_name.get(&terms.name).copied().or(same) {
+        // A name that was kept in another form than NFC, before all were, is meant by any form.
+        let same = || {
+            let mut alike = self.looking_like(&terms.name);
+            alike.find(|(_, name)| name.is_same(&terms.name)).map(|(id, _)| id)
+        };
+        if let Some(id) = self.by_name.get(&terms.name).copied().or_else(same) {
             let found = self.get(id).expect("it has the name");
             let terms = DrawTerms { name: found.terms.name.clone(), ..terms };
             return if found.terms == terms && found.course.is_none() {
@@ -137,7 +139,7 @@ impl Draws {
                 Err(OpenDrawError::OtherTerms(Box::new(found.terms.clone())))
             };
         }
-        if let Some((draw, name)) = like {
+        if let Some((draw, name)) = self.looking_like(&terms.name).next() {
             return Err(OpenDrawError::LooksLike { draw, name: name.clone() });
         }
         if self.draws.len() >= DRAWS_MAX {
@@ -426,15 +428,17 @@ impl Draws {
             None => drop(self.agencies.insert(agencies.clone())),
         }
         let (id, name) = (draw_id(self.draws.len()), &draw.terms.name);
-        self.by_look.entry(Look::of(name.as_str())).or_insert(id);
+        self.by_look.insert((Look::of(name.as_str()), id));
         self.by_name.insert(name.clone(), id);
         self.draws.push(draw);
     }
 
-    /// The first draw whose name looks the same.
-    fn looking_like(&self, name: &DrawName) -> Option<(DrawId, &DrawName)> {
-        let id = *self.by_look.get(&Look::of(name.as_str()))?;
-        self.get(id).map(|draw| (id, &draw.terms.name))
+    /// The draws whose names look the same, the oldest first.
+    fn looking_like(&self, name: &DrawName) -> impl Iterator<Item = (DrawId, &DrawName)> {
+        let look = Look::of(name.as_str());
+        let alike = (look.clone(), DrawId(0))..=(look, DrawId(u32::MAX));
+        let alike = self.by_look.range(alike);
+        alike.filter_map(|(_, id)| self.get(*id).map(|draw| (*id, &draw.terms.name)))
     }
 
     fn get(&self, id: DrawId) -> Option<&Draw> {

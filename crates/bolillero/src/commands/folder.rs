@@ -56,7 +56,7 @@ impl FolderArgs {
 
 /// The draw of that name, however its letters are typed.
 fn named<'a>(name: &str, draws: &'a [DrawStatus]) -> Option<&'a DrawStatus> {
-    let name = DrawName::kept(name)?;
+    let name = DrawName::meant(name).ok()?;
     let exactly = draws.iter().find(|draw| draw.terms.name == name);
     exactly.or_else(|| draws.iter().find(|draw| draw.terms.name.is_same(&name)))
 }

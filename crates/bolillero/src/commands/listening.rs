@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use central::limits::ACCEPT_QUEUE_MAX;
 use central::{Listeners, Listening};
+use lottery::View;
 use pki::{CentralConfig, CentralFiles};
 use rustls::pki_types::UnixTime;
 use tokio::net::TcpSocket;
@@ -55,6 +56,18 @@ impl Doors {
 }
 
 impl Bound {
+    /// Checks that each draw of an address is one that there is, or that can be announced later.
+    pub(super) fn check_draws(&self, view: &View) -> Result<(), Ending> {
+        let by_tls = self.tls.iter().flat_map(|(addresses, ..)| addresses);
+        for (_, listen) in self.plain.iter().chain(by_tls) {
+            if let Some(name) = &listen.draw {
+                central::draw_name(view, name)
+                    .map_err(|why| Ending::wrong(format!("{listen} is for no draw: {why}")))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets agencies connect. Each of `hangups` has the certificates read again.
     pub(super) fn listen(self, hangups: Signal) -> anyhow::Result<Listeners> {
         let mut listeners = Listeners::default();

@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow};
 use central::limits::TURNED_AWAY_MAX;
 use central::{
-    Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, Options, Origin, Proxies, Zone,
+    Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, OpenError, Options, Origin,
+    Proxies, Zone,
 };
 use clap::Args;
 use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
-use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
+use lottery::{Agencies, DrawName, DrawTerms, Store as _, Timestamp};
 use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
@@ -263,14 +264,14 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         None => None,
     };
     let ledger = Arc::new(open_ledger(&data, ledger_options)?);
+    bound.check_draws(ledger.view())?;
     let scrub = scrub(&ledger)?;
     let (store, groups) = (Arc::clone(&ledger), Arc::clone(ledger.groups()));
     let scrubbed = scrub.findings();
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
-        let central = Central::open(store, Arc::new(SystemClock), options)
-            .await
-            .context("can't open the draw")?;
+        let central = Central::open(store, Arc::new(SystemClock), options);
+        let central = central.await.map_err(not_opened)?;
         let central = match http {
             Some(http) => {
                 let (listener, options) =
@@ -282,13 +283,20 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let listeners = bound.listen(hangups)?;
         // As a task among those of the connections, so that it takes turns with them.
         let serving = tokio::spawn(central.serve(listeners, shutdown));
-        serving.await.context("the central broke off")?.context("the central stopped")
+        serving.await.context("the central broke off")?.context("the central stopped")?;
+        Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
     drop(scrub);
     // Dropped last, it finishes what is under way.
     drop(ledger);
-    Ok(served?)
+    served
+}
+
+fn not_opened(error: OpenError) -> Ending {
+    let wrong = matches!(error, OpenError::Name(_));
+    let error = anyhow::Error::new(error).context("can't open the draw");
+    if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
 }
 
 /// When a draw closes must be no surprise.

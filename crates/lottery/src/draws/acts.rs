@@ -60,7 +60,7 @@ impl Draws {
     /// Whether nobody takes the name of what an act adds for another's.
     fn expect_own_look(&self, act: &Act) -> Result<(), ActError> {
         match act {
-            Act::Announce { terms, .. } => match self.looking_like(&terms.name) {
+            Act::Announce { terms, .. } => match self.looking_like(&terms.name).next() {
                 Some((draw, name)) => Err(ActError::DrawLooksLike { draw, name: name.clone() }),
                 None => Ok(()),
             },
@@ -81,7 +81,7 @@ impl Draws {
     /// Another agency whose name looks the same as one that is given now.
     fn agency_looking_like(&self, given: &Registration) -> Option<&Registration> {
         let known = self.roster.get(&given.agency);
-        if known.is_some_and(|known| known.name == given.name) {
+        if known.is_some_and(|known| known.name.is_same(&given.name)) {
             return None;
         }
         let look = Look::of(given.name.as_str());

@@ -163,6 +163,17 @@ fn an_open_draw_whose_name_was_kept_in_another_form_goes_on() {
 }
 
 #[test]
+fn a_draw_is_found_in_another_form_behind_others_that_look_like_it() {
+    let mut draws = Draws::default();
+    for (name, id) in [("Mañana", 1), ("man\u{303}ana", 2)] {
+        let terms = DrawTerms { name: DrawName::kept(name).unwrap(), ..terms("x", "1") };
+        draws.apply(&Event::DrawOpened { draw: DrawId(id), terms }, AT);
+    }
+    let opened = draws.decide_open(terms("mañana", "1"));
+    assert_eq!(opened.map(|it| (it.outcome, it.event)), Ok((DrawId(2), None)));
+}
+
+#[test]
 fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_before_change() {
     let mut draws = Draws::default();
     for agency in [1, 2] {
@@ -184,4 +195,18 @@ fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_befo
     assert!(decide(&draws, register(2, "LA ÑATA")).is_ok());
     draws.do_now(register(2, "Una más"));
     assert!(decide(&draws, register(3, "La Ñata")).is_ok());
+}
+
+#[test]
+fn agencies_of_before_with_one_name_in_another_form_change_and_keep_it() {
+    let mut draws = Draws::default();
+    let kept = Label::kept("La N\u{303}ata").unwrap();
+    for agency in [1, 2] {
+        let Act::Register(before) = register(agency, "x").act else { unreachable!() };
+        draws.do_now(signed(Act::Register(Registration { name: kept.clone(), ..before })));
+    }
+    let Act::Register(typed) = register(2, "La Ñata").act else { unreachable!() };
+    let moved = Registration { place: Label::new("Rosario").unwrap(), ..typed };
+    let moved = signed(Act::Register(moved));
+    assert!(draws.decide_act(&moved, always_allowed(), AT).is_ok());
 }

@@ -1,0 +1,66 @@
+//! Draws whose names were kept before there was a rule for texts: a central goes on with them, and
+//! agencies name them, as both are written.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::path::Path;
+use std::sync::mpsc::channel;
+
+use ledger::{Ledger, Options};
+use lottery::{Agencies, DrawId, DrawName, DrawTerms, NumberRange, Store as _, Timestamp};
+use support::{Central, agency, exported_draw, run, str, text};
+
+/// With a selector of variants, which the rule is against.
+const KEPT: &str = "Lotería ❤\u{fe0f}";
+
+/// A ledger with a draw for one agency, opened when any name was taken.
+fn kept_before(data: &Path) {
+    std::fs::create_dir(data).unwrap();
+    let (name, agencies) = (DrawName::kept(KEPT).unwrap(), Agencies::first(1).unwrap());
+    let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
+    let ledger = Ledger::open(data, Options::default()).unwrap();
+    let (sender, opened) = channel();
+    ledger.open_draw(terms, Timestamp(1), Box::new(move |it| sender.send(it).unwrap()));
+    assert_eq!(opened.recv().unwrap(), Ok(DrawId(1)));
+}
+
+#[test]
+fn a_draw_that_goes_by_itself_goes_on_under_a_name_from_before_the_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, bets) = (folder.path().join("data"), folder.path().join("bets.csv"));
+    kept_before(&data);
+    std::fs::write(&bets, "Ana,Paz,30000001,2000-01-01,7574\n").unwrap();
+    // Typed with the accent apart too.
+    for typed in [KEPT, &KEPT.replace('í', "i\u{301}")] {
+        let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1", "--draw", typed]);
+        let agency = agency(1, &central.address, &bets, &["--draw", KEPT]).ended();
+        assert_eq!(agency.code, Some(0), "{:?}", agency.log);
+        assert_eq!(central.process.terminate().code, Some(0));
+    }
+    assert_eq!(exported_draw(&data, KEPT)[&1].len(), 1);
+}
+
+#[test]
+fn a_new_draw_gets_no_such_name_by_itself_or_from_an_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    kept_before(&data);
+    let serve = |more: &[&str]| {
+        let told = run(&[&["serve", "--data", str(&data)], more].concat());
+        (told.status.code(), text(&told.stderr))
+    };
+    for more in [
+        &["--listen", "127.0.0.1:0", "--agencies", "1", "--draw", "a\u{fe0f}"][..],
+        &["--listen", "127.0.0.1:0=a\u{fe0f}", "--http", "127.0.0.1:0"],
+    ] {
+        let (code, told) = serve(more);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(r"there is no draw 'a\u{fe0f}', and a new one can't be"), "{told}");
+        assert!(told.contains("such as U+FE0F: type it anew"), "{told}");
+    }
+    let bound = format!("127.0.0.1:0={KEPT}");
+    let central = Central::start(&data, &bound, &["--http", "127.0.0.1:0"]);
+    assert_eq!(central.process.terminate().code, Some(0));
+}

@@ -50,7 +50,7 @@ fn greeted(central: &Central, agency: u32) -> Raw {
 
 /// Sends batches until one is refused; gives its chunk.
 fn fill(raw: &mut Raw) -> u32 {
-    for chunk in 0..200 {
+    for chunk in 0..400 {
         raw.send(&batch(1, chunk));
         match raw.reply() {
             Ok(acknowledged) => assert_eq!(acknowledged, chunk),
@@ -125,15 +125,26 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how long it really takes is what is asked")]
 fn that_there_is_room_again_is_told_though_nobody_stores_anything() {
+    check_told_when_there_is_room_again(FILE_LEN_MAX, "making segment-");
+}
+
+#[test]
+fn segments_that_lack_room_for_their_index_hold_bets_back_before_they_are_many() {
+    check_told_when_there_is_room_again(SEGMENT_LEN, "giving a full segment its index");
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it really takes is what is asked")]
+fn check_told_when_there_is_room_again(file_len_max: u64, why: &str) {
     let folder = tempfile::tempdir().unwrap();
     let segment_len = SEGMENT_LEN.to_string();
     let more = ["--agencies", "1", "--segment-len", &segment_len, "--http", "127.0.0.1:0"];
     let mut central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &more);
-    limit_file_len(&central.process, Some(FILE_LEN_MAX));
+    limit_file_len(&central.process, Some(file_len_max));
     let mut agency = greeted(&central, 1);
-    fill(&mut agency);
+    let refused = fill(&mut agency);
+    let told = central.process.wait_for("apuesta_recibida | result: fail");
+    assert!(told.contains(why), "{told}");
     let http = Http::of(&mut central);
     let is_full = || http.ask("GET", "/metrics", "").body.contains("\nbolillero_store_full 1\n");
     assert!(is_full());
@@ -143,6 +154,7 @@ fn that_there_is_room_again_is_told_though_nobody_stores_anything() {
         assert!(lifted.elapsed() < PATIENCE, "it is not told");
     }
     check_ready(&mut central, 200, true);
+    agency.send(&batch(1, refused)).expect(&ack(refused));
 }
 
 /// All is there, once, and was drawn.

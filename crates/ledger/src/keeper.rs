@@ -65,6 +65,13 @@ struct State {
     left: VecDeque<Arc<Segment>>,
     /// Full and without an index.
     full: VecDeque<Arc<Segment>>,
+    /// One is being marked, or given its index.
+    in_hand: bool,
+    /// Full, and could not be given an index for a want that may pass. One of them is tried again
+    /// when the keeper is checked, and all once one has its index.
+    wanting: VecDeque<Arc<Segment>>,
+    /// What the last of those wanted.
+    want: Option<StoreFault>,
     alarm: Option<String>,
     closing: bool,
     /// The thread is gone: nothing is made ready any more.
@@ -86,9 +93,27 @@ impl State {
         self.failed = self.failed.take().filter(|fault| !fault.may_pass());
     }
 
-    /// How many full segments wait for their index.
+    /// How many full segments have no index.
     fn unindexed(&self) -> usize {
-        self.left.len() + self.full.len()
+        self.left.len() + self.full.len() + self.wanting.len() + usize::from(self.in_hand)
+    }
+
+    /// Notes what came of giving a segment its index.
+    fn sealed(&mut self, segment: Arc<Segment>, sealed: Result<(), Fault>) {
+        self.in_hand = false;
+        let Err(fault) = sealed else {
+            self.full.append(&mut self.wanting);
+            self.want = None;
+            return;
+        };
+        let want = StoreFault::Full(format!("giving a full segment its index: {fault}"));
+        let alarm = alarm_of(fault);
+        if alarm.is_some() {
+            self.alarm = alarm;
+        } else {
+            self.wanting.push_back(segment);
+            self.want = Some(want);
+        }
     }
 
     /// Takes back a file of which a part was zeroed up to where `zeroed` says, or was not.
@@ -153,6 +178,9 @@ impl SegmentSource for Keeper {
         let mut state = self.shelf.lock();
         state.forget_want();
         while state.unindexed() > self.shelf.unindexed_max && !state.ended {
+            if let Some(want) = self.shelf.wanted_for_indexes(&state) {
+                return Err(want);
+            }
             state = self.shelf.wait(state);
         }
         loop {
@@ -207,8 +235,13 @@ impl SegmentSource for Keeper {
     fn check_room(&mut self) -> Result<(), StoreFault> {
         let mut state = self.shelf.lock();
         state.forget_want();
+        if state.full.is_empty() {
+            let again = state.wanting.pop_front();
+            state.full.extend(again);
+        }
         self.shelf.changed.notify_all();
-        state.refused.clone().map_or(Ok(()), Err)
+        let refused = state.refused.clone().or_else(|| self.shelf.wanted_for_indexes(&state));
+        refused.map_or(Ok(()), Err)
     }
 }
 
@@ -283,17 +316,20 @@ impl Shelf {
                     self.changed.notify_all();
                 }
                 Task::Mark(segment) => {
+                    state.in_hand = true;
                     drop(state);
                     let marked = segment.mark();
                     state = self.lock();
+                    state.in_hand = false;
                     state.full.push_back(segment);
                     state.alarm = marked.err().and_then(alarm_of).or(state.alarm.take());
                 }
                 Task::Seal(segment) => {
+                    state.in_hand = true;
                     drop(state);
                     let sealed = segment.seal(self.pace());
                     state = self.lock();
-                    state.alarm = sealed.err().and_then(alarm_of).or(state.alarm.take());
+                    state.sealed(segment, sealed);
                     self.changed.notify_all();
                 }
                 Task::Listen => {
@@ -376,6 +412,13 @@ impl Shelf {
         state.spares.len() == self.spares && state.spares.iter().all(whole)
     }
 
+    /// What full segments want for their index, when there are so many without one that no more is
+    /// written.
+    fn wanted_for_indexes(&self, state: &State) -> Option<StoreFault> {
+        let is_over = state.unindexed() > self.unindexed_max;
+        state.want.clone().filter(|_| is_over)
+    }
+
     /// Whether more should be made.
     fn lacks_spares(&self, state: &State) -> bool {
         state.failed.is_none() && state.spares.len() < self.spares
@@ -423,9 +466,9 @@ fn fault_of(name: &str, error: &io::Error) -> StoreFault {
 
 /// What a failure to seal a segment means to the writer, if anything.
 ///
-/// Without room or memory for its index a segment is complete all the same: it is given one when
-/// the ledger is opened next. But a disk that can't read back or write what it should is not
-/// written to.
+/// Without room or memory for its index a segment is complete all the same: it is given one later,
+/// at the next opening at the latest. But a disk that can't read back or write what it should is
+/// not written to.
 pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
     match fault {
         Fault::Io { error, .. } if want_of(&error).is_some() => None,

@@ -25,6 +25,8 @@ struct Blank {
 struct BlankFile {
     number: u64,
     holds: u8,
+    /// There is no room to write more to it.
+    is_full: bool,
 }
 
 impl Disk for Blank {
@@ -42,7 +44,7 @@ impl Disk for Blank {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let number = segment::number_in(name).expect("only segments are made");
-        Ok(Box::new(BlankFile { number, holds: 0 }))
+        Ok(Box::new(BlankFile { number, holds: 0, is_full: false }))
     }
 
     fn open(&self, _: &str, _: Claim) -> io::Result<Box<dyn DiskFile>> {
@@ -77,7 +79,7 @@ impl DiskFile for BlankFile {
     }
 
     fn write_some_at(&self, _: u64, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
+        if self.is_full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
     }
 
     fn write_some_durable(&self, _: u64, blocks: &[u8]) -> io::Result<usize> {
@@ -106,10 +108,13 @@ fn next_number(keeper: &mut Keeper) -> Result<u64, StoreFault> {
 }
 
 fn full_segment(holds: u8) -> Arc<Segment> {
+    segment_in(BlankFile { number: 1, holds, is_full: false })
+}
+
+fn segment_in(file: BlankFile) -> Arc<Segment> {
     let header =
         SegmentHeader { number: 1, first_sequence: 0, len: SEGMENT_LEN, chain: Chain::GENESIS };
-    let file = Box::new(BlankFile { number: 1, holds });
-    Arc::new(Segment::new(file, header, Contents::default(), BLOCK_LEN as u64))
+    Arc::new(Segment::new(Box::new(file), header, Contents::default(), BLOCK_LEN as u64))
 }
 
 fn asks_for_two() {
@@ -167,6 +172,17 @@ fn waits_for_indexes() {
     }
 }
 
+fn has_no_room_for_indexes() {
+    let mut keeper = Keeper::of(blank_shelf(0)).unwrap();
+    keeper.seal(segment_in(BlankFile { number: 1, holds: 0, is_full: true }));
+    for _ in 0..2 {
+        let refused = next_number(&mut keeper);
+        assert!(matches!(refused, Err(StoreFault::Full(_))), "{refused:?}");
+        assert_eq!(keeper.shelf.lock().unindexed(), 1, "it is tried again");
+        assert_eq!(keeper.check_room(), refused.map(drop), "the same is told to who asks");
+    }
+}
+
 /// A keeper whose thread is `ending` only.
 fn with_thread(ending: fn(&Shelf)) -> Keeper {
     let shelf = Arc::new(blank_shelf(1));
@@ -210,6 +226,11 @@ fn what_sealing_finds_is_told_unless_it_is_left_for_the_next_opening() {
 #[test]
 fn a_writer_waits_for_a_keeper_that_has_fallen_behind() {
     every_schedule(3, waits_for_indexes);
+}
+
+#[test]
+fn a_writer_is_told_of_want_of_room_for_indexes() {
+    every_schedule(3, has_no_room_for_indexes);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_draw_that_goes_by_itself_goes_on_under_a_name_from_before_the_rule() {
     // Typed with the accent apart too.
     for typed in [KEPT, &KEPT.replace('í', "i\u{301}")] {
         let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1", "--draw", typed]);
-        let agency = agency(1, &central.address, &bets, &["--draw", KEPT]).ended();
+        let agency = agency(1, &central.address, &bets, &["--draw", typed]).ended();
         assert_eq!(agency.code, Some(0), "{:?}", agency.log);
         assert_eq!(central.process.terminate().code, Some(0));
     }

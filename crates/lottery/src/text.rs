@@ -129,9 +129,16 @@ fn shown_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Tells whether other texts are the same as this one to people, however they were typed.
+pub fn same_as(one: &str) -> impl Fn(&str) -> bool {
+    // Once: it is asked about many.
+    let one: String = one.nfc().collect();
+    move |other| if other.is_ascii() { other == one } else { other.nfc().eq(one.chars()) }
+}
+
 /// Whether two texts are the same to people, however they were typed.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    one.nfc().eq(other.nfc())
+    same_as(one)(other)
 }
 
 impl Look {

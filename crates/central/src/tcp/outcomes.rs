@@ -10,6 +10,7 @@ use lottery::{
 };
 use tokio::sync::Notify;
 use wire::Ticket;
+use wire::message::DrawName;
 
 use crate::service::Draw;
 
@@ -28,6 +29,8 @@ pub(super) enum Outcome {
         ticket: Ticket,
         version: u16,
         agency: AgencyId,
+        /// The draw's name as it was given, if one was.
+        named: DrawName<'static>,
         draw: Arc<Draw>,
         progress: Result<AgencyProgress, ProgressError>,
     },

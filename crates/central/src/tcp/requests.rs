@@ -9,6 +9,7 @@ use std::sync::Arc;
 use lottery::{AgencyId, Appended, Batch, DrawId, Finished};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use wire::message::DrawName;
 use wire::{CentralMessage, Ticket};
 
 use crate::limits::{REQUEST_OVERHEAD_LEN, TURN_LEN_MAX};
@@ -109,8 +110,8 @@ impl Connection {
             }
             (Err(none), _) => return self.refuse(ticket, &none.into()),
         };
-        if let Request::Hello { version, agency, .. } = request {
-            return self.greet(ticket, version, agency, draw);
+        if let Request::Hello { version, agency, draw_name } = request {
+            return self.greet(ticket, version, agency, draw_name, draw);
         }
         self.attendance.takes_part_in(&draw);
         match request {
@@ -131,7 +132,14 @@ impl Connection {
         self.session.refuse(ticket, refusal.message(None, self.shared.service.zone()));
     }
 
-    fn greet(&mut self, ticket: Ticket, version: u16, agency: AgencyId, draw: Arc<Draw>) {
+    fn greet(
+        &mut self,
+        ticket: Ticket,
+        version: u16,
+        agency: AgencyId,
+        named: DrawName<'static>,
+        draw: Arc<Draw>,
+    ) {
         let service = &self.shared.service;
         if service.is_disabled(agency) {
             return self.refuse_hello(ticket, agency, &Refusal::Disabled(agency));
@@ -139,7 +147,7 @@ impl Connection {
         self.submitted += 1;
         let (outcomes, of) = (Arc::clone(&self.outcomes), Arc::clone(&draw));
         service.progress(&of, agency, move |progress| {
-            outcomes.put(Outcome::Greeted { ticket, version, agency, draw, progress });
+            outcomes.put(Outcome::Greeted { ticket, version, agency, named, draw, progress });
         });
     }
 
@@ -214,11 +222,15 @@ impl Connection {
 
     fn reply(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Greeted { ticket, version, agency, draw, progress } => match progress {
+            Outcome::Greeted { ticket, version, agency, named, draw, progress } => match progress {
                 Ok(progress) => {
                     let limits = self.shared.session_limits;
                     let terms = &draw.terms;
-                    let welcome = translate::welcome(version, agency, limits, terms, &progress);
+                    let mut welcome = translate::welcome(version, agency, limits, terms, &progress);
+                    if !named.is_empty() {
+                        // In the form that it was given in: agencies compare it byte for byte.
+                        welcome.draw_name = named;
+                    }
                     self.session.greet(ticket, welcome);
                     self.attendance.takes_part_in(&draw);
                     self.meant.greet(draw);

@@ -27,7 +27,7 @@ pub enum Request {
         /// Who it says that it is.
         agency: AgencyId,
         /// The draw's name, or nothing.
-        draw_name: String,
+        draw_name: DrawName<'static>,
     },
     /// To store a batch.
     Bets(BatchRequest),
@@ -118,7 +118,7 @@ impl Request {
             AgencyMessage::Hello(hello) => Self::Hello {
                 version: hello.version,
                 agency: AgencyId(hello.agency),
-                draw_name: hello.draw_name.as_str().to_owned(),
+                draw_name: hello.draw_name.clone().into_owned(),
             },
             AgencyMessage::Bets(frame) => Self::Bets(BatchRequest::of(frame, numbers)),
             AgencyMessage::Finish { agency } => Self::Finish { agency: AgencyId(*agency) },

@@ -9,6 +9,7 @@ mod legacy;
 mod limits;
 mod log;
 mod log_limit;
+mod names;
 mod operated;
 mod places;
 mod presence;

@@ -42,7 +42,7 @@ impl Running {
         numbers: NumberRange,
         schedule: Schedule,
     ) -> DrawId {
-        let terms = DrawTerms { name: DrawName::new(name).unwrap(), agencies, numbers };
+        let terms = DrawTerms { name: DrawName::meant(name).unwrap(), agencies, numbers };
         match self.act("ana", Act::Announce { terms, schedule }).await {
             Acted::Announced(draw) => draw,
             other => panic!("{other:?}"),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use lottery::{AgencyId, AgencyStanding, DrawId, DrawState, DrawStatus, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::Host;
 use crate::limits::{
@@ -72,12 +73,18 @@ pub(super) struct Lookout {
     seen: watch::Sender<Arc<Board>>,
     /// Somebody began to watch.
     watched: Notify,
+    /// No more looks.
+    stopping: CancellationToken,
 }
 
 impl Lookout {
-    pub(super) fn new(service: Arc<Service>, host: Arc<dyn Host>) -> Self {
+    pub(super) fn new(
+        service: Arc<Service>,
+        host: Arc<dyn Host>,
+        stopping: CancellationToken,
+    ) -> Self {
         let (seen, _) = watch::channel(Arc::default());
-        Self { service, host, seen, watched: Notify::new() }
+        Self { service, host, seen, watched: Notify::new(), stopping }
     }
 
     /// Follows what is seen. It is looked for as long as somebody does.
@@ -87,33 +94,43 @@ impl Lookout {
         seen
     }
 
-    /// What was seen last, or is seen now when nobody watched for a while.
+    /// What was seen last, or is seen now when nobody watched for a while. Once the central ends,
+    /// what was seen last all the same.
     pub(super) async fn now(&self) -> Arc<Board> {
         let (mut seen, now) = (self.watch(), Instant::now());
-        let seen = seen.wait_for(|board| board.is_recent(now)).await;
-        seen.map_or_else(|_| Arc::default(), |board| Arc::clone(&board))
+        let recent = seen.wait_for(|board| board.is_recent(now));
+        match self.stopping.run_until_cancelled(recent).await {
+            Some(Ok(board)) => Arc::clone(&board),
+            _ => Arc::clone(&self.seen.borrow()),
+        }
     }
 
     /// Looks once a second while somebody watches, for as long as it is polled.
     pub(super) async fn keep_looking(&self) -> Infallible {
+        let mut before: Option<Arc<Board>> = None;
         loop {
-            while self.seen.receiver_count() == 0 {
-                self.watched.notified().await;
+            if self.seen.receiver_count() == 0 {
+                while self.seen.receiver_count() == 0 {
+                    self.watched.notified().await;
+                }
+                // Somebody went from one page to the next, or nobody watched for a while.
+                before = before.filter(|before| before.is_recent(Instant::now()));
             }
-            let board = self.look(&self.seen.borrow().clone());
-            self.seen.send_replace(Arc::new(board));
+            let board = Arc::new(self.look(before.as_deref()));
+            self.seen.send_replace(Arc::clone(&board));
+            before = Some(board);
             tokio::time::sleep(BOARD_LOOK_TIME).await;
         }
     }
 
-    /// One look. What was seen before counts if it was a moment ago.
-    fn look(&self, last: &Board) -> Board {
+    /// One look, with what was seen before while somebody watched.
+    fn look(&self, before: Option<&Board>) -> Board {
         let (service, looked_at) = (&self.service, Instant::now());
-        let before = Some(last).filter(|last| last.is_recent(looked_at));
         let (now, view) = (service.now(), service.view());
         let statuses: Vec<_> = view.all_draws().collect();
         let present = Present::of(service.presence(), &statuses);
-        let elapsed_ms = before.map_or(1, |before| now.0.saturating_sub(before.at_ms).max(1));
+        let elapsed = before.and_then(|before| Some(looked_at - before.looked_at?));
+        let elapsed_ms = elapsed.map_or(1, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
         let over = statuses.iter().filter(|it| it.is_published()).count();
         let mut left_out = over.saturating_sub(BOARD_OVER_DRAWS_MAX);
         let mut draws = Vec::new();
@@ -129,7 +146,7 @@ impl Lookout {
                 draws.push(Arc::clone(same));
                 continue;
             }
-            let look = Look { present: &present, now, elapsed_ms };
+            let look = Look { present: &present, now, elapsed_ms: elapsed_ms.max(1) };
             let begun = view.all_begun(status.id);
             draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
         }
@@ -300,10 +317,18 @@ impl Present {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lottery::limits::AGENCIES_MAX;
-    use lottery::{Agencies, DrawName, DrawTerms, NumberRange};
+    use lottery::{Agencies, DrawName, DrawTerms, MemoryStore, NumberRange};
+    use tokio::time::timeout;
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::http::{GroupCounts, Scrubbed};
+    use crate::limits::Limits;
+    use crate::options::{Mode, Options};
+    use crate::zone::Zone;
 
     fn status(agencies: u64) -> DrawStatus {
         let terms = DrawTerms {
@@ -336,6 +361,60 @@ mod tests {
 
     fn numbers(rows: &[AgencyBoard]) -> Vec<u32> {
         rows.iter().map(|row| row.agency.0).collect()
+    }
+
+    struct Machine;
+
+    impl Host for Machine {
+        fn random(&self, _: &mut [u8]) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn disk_free_len(&self) -> std::io::Result<u64> {
+            Ok(u64::MAX)
+        }
+
+        fn groups(&self) -> GroupCounts {
+            GroupCounts::default()
+        }
+
+        fn scrubbed(&self) -> Scrubbed {
+            Scrubbed::default()
+        }
+
+        fn log_lines_dropped(&self) -> u64 {
+            0
+        }
+    }
+
+    struct StoppedClock;
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> Timestamp {
+            Timestamp(7)
+        }
+    }
+
+    async fn lookout(stopping: &CancellationToken) -> Lookout {
+        let (mode, zone) = (Mode::Operated, Zone::default());
+        let options =
+            Options { mode, winners_wait: Duration::ZERO, zone, limits: Limits::default() };
+        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(StoppedClock));
+        let service = Service::open(store, clock, &options).await.unwrap();
+        Lookout::new(service, Arc::new(Machine), stopping.clone())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_board_asked_for_when_nobody_looks_any_more_is_that_seen_last() {
+        let stopping = CancellationToken::new();
+        let lookout = lookout(&stopping).await;
+        let looking = timeout(BOARD_LOOK_TIME, lookout.keep_looking());
+        let (seen, _) = tokio::join!(lookout.now(), looking);
+        assert_eq!(seen.at_ms, 7);
+        tokio::time::advance(10 * BOARD_LOOK_TIME).await;
+        stopping.cancel();
+        let last = timeout(BOARD_LOOK_TIME, lookout.now()).await.expect("nobody looks for it");
+        assert!(Arc::ptr_eq(&last, &seen));
     }
 
     #[test]

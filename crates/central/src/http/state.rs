@@ -72,7 +72,7 @@ impl State {
     ) -> App {
         let HttpOptions { origin, proxies, data, host, limits } = options;
         Arc::new(Self {
-            lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host)),
+            lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host), stopping.clone()),
             service,
             clock,
             host,

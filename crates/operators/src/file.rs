@@ -3,15 +3,19 @@
 //! `operators.json`, readable by its owner only. A change is made under a lock (a file beside it),
 //! written beside it, made durable, and put in its place at once: whoever reads sees the people
 //! before the change or after it, also after a crash. A file is judged by the descriptor that it is
-//! read or locked by: no link is followed, and what is neither the folder's owner's nor root's is
-//! refused.
+//! read or locked by: no link is followed, and what is neither the reader's, nor the folder's
+//! owner's, nor root's is refused.
+//!
+//! Root works for whoever owns the folder, and gives them what it makes. Whoever else may write in
+//! the folder, which may be root's, keeps what they make.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use thiserror::Error;
 
 use crate::limits::FILE_LEN_MAX;
@@ -65,15 +69,25 @@ pub enum FileError {
     },
     /// Another user's.
     #[error(
-        "{path} belongs to another user than its folder; run `chown --reference={folder} {path}` \
-         as root",
-        path = .path.display(), folder = .folder.display()
+        "{path} belongs to user {owner}: run this as that user; or, where the central runs as user \
+         {reader}, run `chown {reader} {path}` as root",
+        path = .path.display()
     )]
     Foreign {
         /// Which file.
         path: PathBuf,
-        /// Its folder.
-        folder: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+        /// The number of the user who must read it.
+        reader: u32,
+    },
+    /// Another user's, in a folder of root's, and asked for by root.
+    #[error("{path} belongs to user {owner}: run this as that user", path = .path.display())]
+    OfOwner {
+        /// Which file.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
     },
     /// A link, a pipe or something else.
     #[error(
@@ -154,7 +168,7 @@ impl OperatorsFile {
             return Err(FileError::Exposed { path });
         }
         if self.is_foreign(metadata.uid()).map_err(failed)? {
-            return Err(FileError::Foreign { path, folder: self.folder.clone() });
+            return Err(self.foreign(path, metadata.uid()));
         }
         let unsound = |why: String| FileError::Unsound { path: path.clone(), why };
         if metadata.len() > FILE_LEN_MAX {
@@ -192,7 +206,8 @@ impl OperatorsFile {
                 continue;
             }
             let owner = file.metadata().map_err(failed)?.uid();
-            if owner == self.owner().map_err(failed)? {
+            let heir = heir(&self.folder).map_err(failed)?;
+            if heir.is_none_or(|heir| heir.uid() == owner) {
                 return Ok(file);
             }
             // An administrator's command was cut short before it gave it away, and the central
@@ -206,9 +221,22 @@ impl OperatorsFile {
         std::fs::metadata(&self.folder).map(|folder| folder.uid())
     }
 
-    /// Whether what belongs to this user is neither the folder's owner's nor root's.
+    /// Whether a file of this user is neither this process's, nor the folder owner's, nor root's.
     fn is_foreign(&self, owner: u32) -> io::Result<bool> {
-        Ok(owner != ROOT && owner != self.owner()?)
+        Ok(owner != ROOT && owner != this_user() && owner != self.owner()?)
+    }
+
+    /// What to do about a file of another user.
+    fn foreign(&self, path: PathBuf, owner: u32) -> FileError {
+        let reader = match this_user() {
+            ROOT => self.owner().unwrap_or(ROOT),
+            user => user,
+        };
+        if reader == ROOT {
+            // Who else reads it is not known: nobody is to lose it by a chown.
+            return FileError::OfOwner { path, owner };
+        }
+        FileError::Foreign { path, owner, reader }
     }
 
     /// Why a file of the folder could not be opened: what to do, where that is known.
@@ -217,11 +245,13 @@ impl OperatorsFile {
         if found.as_ref().is_some_and(|found| !found.is_file()) {
             return FileError::NotAFile { path };
         }
-        let of_another = found.zip(self.owner().ok()).is_some_and(|(it, owner)| it.uid() != owner);
-        if error.kind() == io::ErrorKind::PermissionDenied && of_another {
-            return FileError::Foreign { path, folder: self.folder.clone() };
+        let of_another = found.map(|it| it.uid()).filter(|owner| *owner != this_user());
+        match of_another {
+            Some(owner) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.foreign(path, owner)
+            }
+            _ => FileError::Io { doing, path, error },
         }
-        FileError::Io { doing, path, error }
     }
 
     fn write(&self, people: &People) -> Result<(), FileError> {
@@ -235,7 +265,7 @@ impl OperatorsFile {
 }
 
 impl Stamp {
-    fn of(metadata: &std::fs::Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         Self {
             inode: metadata.ino(),
             len: metadata.len(),
@@ -287,11 +317,23 @@ fn write_new(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
 /// What an administrator's command writes, the central must be able to read.
 fn new_file(path: &Path, folder: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let (theirs, ours) = (std::fs::metadata(folder)?, file.metadata()?);
-    if theirs.uid() != ours.uid() {
-        fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
+    if let Some(heir) = heir(folder)? {
+        fchown(&file, Some(heir.uid()), Some(heir.gid()))?;
     }
     Ok(file)
+}
+
+/// The folder, if its owner is given what is made in it: by root, when it is another's.
+fn heir(folder: &Path) -> io::Result<Option<Metadata>> {
+    if this_user() != ROOT {
+        return Ok(None);
+    }
+    let folder = std::fs::metadata(folder)?;
+    Ok(Some(folder).filter(|folder| folder.uid() != ROOT))
+}
+
+fn this_user() -> u32 {
+    geteuid().as_raw()
 }
 
 #[cfg(test)]

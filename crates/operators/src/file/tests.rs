@@ -1,6 +1,9 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+
 use super::*;
 use crate::{Name, Password, PeopleError, Role};
 
@@ -195,7 +198,52 @@ fn a_file_of_another_user_is_refused_with_what_to_do() {
     if chown(&path, Some(CENTRAL), Some(CENTRAL)).is_err() {
         return; // Not an administrator.
     }
-    let told = file.read().unwrap_err().to_string();
-    let folder = folder.path().display();
-    assert!(told.contains(&format!("chown --reference={folder} {}", path.display())), "{told}");
+    let told = || file.read().unwrap_err().to_string();
+    assert!(told().contains(&format!("belongs to user {CENTRAL}: run this as")), "{}", told());
+    chown(&path, Some(CENTRAL + 1), None).unwrap();
+    chown(folder.path(), Some(CENTRAL), None).unwrap();
+    assert!(told().contains(&format!("`chown {CENTRAL} {}`", path.display())), "{}", told());
+}
+
+/// Does it as another user, of a group.
+fn as_user<T: Send>(user: u32, group: u32, act: impl FnOnce() -> T + Send) -> T {
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+    let acts = move || {
+        // Of this thread alone.
+        set_thread_res_gid(group, group, group).unwrap();
+        set_thread_res_uid(user, user, user).unwrap();
+        act()
+    };
+    std::thread::scope(|scope| scope.spawn(acts).join().unwrap())
+}
+
+#[test]
+fn in_a_folder_of_root_s_that_a_group_may_write_in_everybody_keeps_their_files() {
+    const CENTRAL: u32 = 12_345;
+    const GROUP: u32 = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    if chown(folder.path(), Some(ROOT), Some(GROUP)).is_err() {
+        return; // Not an administrator.
+    }
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o2770)).unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    let (path, lock) = (folder.path().join(NAME), folder.path().join(LOCK_NAME));
+    let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+    let change = |name| as_user(CENTRAL, GROUP, || add(&file, name));
+    change("ana").unwrap();
+    change("bea").unwrap();
+    assert_eq!(as_user(CENTRAL, GROUP, || names(&file)), ["ana", "bea"]);
+    // Root takes nothing over.
+    let told = add(&file, "eva").unwrap_err().to_string();
+    assert!(told.contains(&format!("belongs to user {CENTRAL}: run this as that user")), "{told}");
+    assert_eq!((owner(&path), owner(&lock)), (CENTRAL, CENTRAL));
+    change("eva").unwrap();
+    // What can't be read is given to who must read it.
+    for path in [&path, &lock] {
+        chown(path, Some(ROOT), None).unwrap();
+        let told = change("ida").unwrap_err().to_string();
+        assert!(told.contains(&format!("`chown {CENTRAL} {}`", path.display())), "{told}");
+        chown(path, Some(CENTRAL), None).unwrap();
+    }
+    change("ida").unwrap();
 }

@@ -81,7 +81,8 @@ pub fn is_hidden(c: char) -> bool {
             | Category::ParagraphSeparator
     );
     // Of other categories: a joiner of graphemes, fillers, vowels that are not written, selectors
-    // of variants, a braille cell without dots, and what Unicode keeps for more of the kind.
+    // of variants, a braille cell without dots, a note without a head, and what Unicode keeps for
+    // more of the kind.
     never_seen
         || matches!(
             c,
@@ -97,6 +98,7 @@ pub fn is_hidden(c: char) -> bool {
                 | '\u{fe00}'..='\u{fe0f}'
                 | '\u{ffa0}'
                 | '\u{fff0}'..='\u{fff8}'
+                | '\u{1d159}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
 }
@@ -199,6 +201,7 @@ mod tests {
             ("\u{ffa0}", Hidden('\u{ffa0}')),
             ("a\u{fe0f}", Hidden('\u{fe0f}')),
             ("\u{feff}a", Hidden('\u{feff}')),
+            ("a\u{1d159}", Hidden('\u{1d159}')),
             ("a\u{e0041}", Hidden('\u{e0041}')),
             (&"x".repeat(65), TooLong(64)),
             (&"ñ".repeat(33), TooLong(64)),

@@ -2,8 +2,9 @@
 //!
 //! Invariants:
 //! - a connection is listed from [`Presence::enter`] until its [`Attendance`] is dropped;
-//! - what a connection does is noted by relaxed atomics of its own: no lock is taken for a message,
-//!   and whoever looks sees each value as it was shortly before;
+//! - what a connection does is noted by relaxed atomics of its own: no lock is taken for a message
+//!   unless it is of another agency than the one before. Whoever looks sees each value as it was
+//!   shortly before;
 //! - ending an agency's connections asks them to end in order: each delivers what it owes, and
 //!   takes no more requests from then on;
 //! - a connection lasts no longer than its certificate is good for: it is ended when that expires,
@@ -92,8 +93,8 @@ pub struct Presence {
 struct Connections {
     entered: u64,
     present: BTreeMap<u64, Arc<Live>>,
-    /// When agencies that left were last heard. Only those of a draw that they took part in, or
-    /// that a certificate names: anybody can claim to be any other.
+    /// When agencies that left, or that another spoke after, were last heard. Only those of a draw
+    /// that they took part in, or that a certificate names: anybody can claim to be any other.
     left: BTreeMap<AgencyId, Timestamp>,
 }
 
@@ -111,6 +112,8 @@ struct Live {
     last_message: AtomicU64,
     /// [`NO_AGENCY`] until it is known.
     agency: AtomicU64,
+    /// When that agency last spoke: by then a later message may be another's.
+    spoke_at: AtomicU64,
     draw: OnceLock<Arc<Draw>>,
     ended: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -283,6 +286,7 @@ impl Presence {
             since,
             last_message: AtomicU64::new(since.0),
             agency: AtomicU64::new(agency),
+            spoke_at: AtomicU64::new(since.0),
             draw: OnceLock::new(),
             ended: AtomicBool::new(false),
             wake: Box::new(wake),
@@ -328,7 +332,14 @@ impl Attendance {
 
     /// One of them was for this agency.
     pub(crate) fn spoke_for(&self, agency: AgencyId) {
-        self.live.agency.store(agency.0.into(), Ordering::Relaxed);
+        let live = &self.live;
+        let before = live.agency.swap(agency.0.into(), Ordering::Relaxed);
+        let heard = live.last_message.load(Ordering::Relaxed);
+        let spoke_at = Timestamp(live.spoke_at.swap(heard, Ordering::Relaxed));
+        let before = u32::try_from(before).ok().map(AgencyId);
+        if let Some(before) = before.filter(|it| *it != agency && live.vouches_for(*it)) {
+            self.presence.connections().leaves(before, spoke_at);
+        }
     }
 
     /// It takes part in this draw. It stays with the first that it is told.
@@ -355,7 +366,13 @@ impl Drop for Attendance {
         connections.present.remove(&self.live.id);
         let Some(agency) = self.live.known_agency() else { return };
         let heard = Timestamp(self.live.last_message.load(Ordering::Relaxed));
-        let last = connections.left.entry(agency).or_insert(heard);
+        connections.leaves(agency, heard);
+    }
+}
+
+impl Connections {
+    fn leaves(&mut self, agency: AgencyId, heard: Timestamp) {
+        let last = self.left.entry(agency).or_insert(heard);
         *last = heard.max(*last);
     }
 }
@@ -367,10 +384,14 @@ impl Live {
 
     /// Its agency, if that is not a mere claim.
     fn known_agency(&self) -> Option<AgencyId> {
-        let agency = self.agency()?;
+        self.agency().filter(|agency| self.vouches_for(*agency))
+    }
+
+    /// Whether an agency that it speaks for is more than a claim.
+    fn vouches_for(&self, agency: AgencyId) -> bool {
         let certified = matches!(self.identity, Identity::Certified { .. });
         let takes_part = |draw: &Arc<Draw>| draw.terms.agencies.contains(agency);
-        (certified || self.draw.get().is_some_and(takes_part)).then_some(agency)
+        certified || self.draw.get().is_some_and(takes_part)
     }
 
     /// Whether a configuration lets it in; if not, why is logged.
@@ -411,6 +432,7 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::AtomicUsize;
 
+    use lottery::{Agencies, DrawId, DrawState, DrawStatus, DrawTerms, NumberRange};
     use pki::{Authority, CentralFiles, Subject};
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
@@ -506,6 +528,36 @@ mod tests {
         assert_eq!(listed(&presence), [(1, None), (3, Some(1))]);
         drop((silent, first));
         assert_eq!(listed(&presence), []);
+    }
+
+    #[test]
+    fn an_agency_that_shares_a_connection_is_remembered_when_another_speaks_after_it() {
+        let presence = presence();
+        let shared = presence.enter(peer(), Identity::Claimed, || {});
+        let draw = Arc::new(Draw::new(DrawStatus {
+            id: DrawId(1),
+            terms: DrawTerms {
+                name: DrawName::new("sorteo").unwrap(),
+                agencies: Agencies::first(3).unwrap(),
+                numbers: NumberRange::default(),
+            },
+            state: DrawState::Open,
+            agencies_finished: 0,
+            batches: 0,
+            bets: 0,
+            operated: None,
+        }));
+        // The clock goes on by one at each look; agency 9 takes no part, and merely claims to be.
+        for agency in [1, 1, 2, 9, 3] {
+            shared.heard();
+            shared.spoke_for(AgencyId(agency));
+            shared.takes_part_in(&draw);
+        }
+        let last_seen = || presence.last_seen().into_iter().map(|(it, at)| (it.0, at.0));
+        let heard: Vec<_> = last_seen().collect();
+        assert_eq!(heard, [(1, 2), (2, 3)]);
+        drop(shared);
+        assert_eq!(last_seen().collect::<Vec<_>>(), [(1, 2), (2, 3), (3, 5)]);
     }
 
     #[test]

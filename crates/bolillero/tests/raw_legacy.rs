@@ -136,7 +136,7 @@ fn a_repeated_chunk_is_stored_once_and_another_content_is_refused() {
     agency.send(&finish(1)).expect(&finish(1)).send(&bets(1, 7, &[RIVERA])).expect(&ack(7));
     agency.send(&finish(1)).expect(&finish(1));
     // Until the draw is made, which these wait for, the agency is told that it has finished.
-    agency.send(&get_winners(1)).expect(&NO_WINNERS);
+    agency.send(&get_winners(1)).expect(&raw::winners(""));
     agency.send(&bets(1, 8, &[LORCA])).refused(14);
     assert_eq!(day.stored(), [RIVERA_LINE]);
 }

@@ -9,7 +9,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -108,8 +108,9 @@ fn a_lock_that_a_killed_command_of_root_left_is_told_with_what_to_do_and_mended_
         output_of(command.args(args).arg(&data).stdin(given))
     };
     let refused = add(bound_by_permissions(folder.path()), "ana");
-    let remedy = format!("run `chown --reference={} {}` as root", str(&data), str(&lock));
-    check_told(&refused, 1, &["belongs to another user than its folder", &remedy]);
+    let owner = fs::metadata(&data).unwrap().uid();
+    let remedy = format!("run `chown {owner} {}` as root", str(&lock));
+    check_told(&refused, 1, &["operators.lock belongs to user 0", &remedy]);
     assert!(add(bolillero(), "ana").status.success());
     assert!(add(bound_by_permissions(folder.path()), "bea").status.success());
 }

@@ -236,7 +236,7 @@ impl Service {
     /// The draw of a name, if the store knows one.
     fn draw_named(&self, name: &str) -> Option<Arc<Draw>> {
         let draws = self.draws.read().unwrap_or_else(PoisonError::into_inner);
-        names::named(&draws, name).map(Arc::clone)
+        DrawName::find(&draws, name, |draw| &draw.terms.name).map(Arc::clone)
     }
 
     /// The draw of a number, if the store knows one.

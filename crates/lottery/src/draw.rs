@@ -91,6 +91,15 @@ impl DrawName {
     pub fn is_same(&self, other: &Self) -> bool {
         text::is_same(&self.0, &other.0)
     }
+
+    /// The one of a name among draws: exactly, or else in any form.
+    pub fn find<'a, T>(draws: &'a [T], name: &str, name_of: impl Fn(&T) -> &Self) -> Option<&'a T> {
+        let exactly = draws.iter().find(|draw| name_of(draw).as_str() == name);
+        exactly.or_else(|| {
+            let is_same = text::same_as(name);
+            draws.iter().find(|draw| is_same(name_of(draw).as_str()))
+        })
+    }
 }
 
 impl fmt::Display for DrawName {
@@ -198,5 +207,18 @@ mod tests {
         }
         let long_apart = "n\u{303}".repeat(32);
         assert_eq!(DrawName::meant(&long_apart), DrawName::new("ñ".repeat(32)));
+    }
+
+    #[test]
+    fn of_two_draws_of_before_with_one_name_the_form_tells_which() {
+        let draws = ["man\u{303}ana", "mañana", "\u{212a}ino"];
+        let draws = draws.map(|name| DrawName::kept(name).unwrap());
+        let find = |name| DrawName::find(&draws, name, |draw| draw);
+        for (name, at) in [("man\u{303}ana", 0), ("mañana", 1), ("Kino", 2), ("\u{212a}ino", 2)] {
+            assert_eq!(find(name), Some(&draws[at]), "{name}");
+        }
+        for name in ["", "manana", "Mañana", "kino"] {
+            assert!(find(name).is_none(), "{name}");
+        }
     }
 }

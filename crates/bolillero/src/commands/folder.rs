@@ -47,18 +47,13 @@ impl FolderArgs {
             (None, _) => Err(Ending::wrong(format!(
                 "there are several draws: give --draw, one of '{names}'"
             ))),
-            (Some(name), _) => named(name, draws).cloned().ok_or_else(|| {
-                Ending::wrong(format!("there is no draw '{name}'; there are '{names}'"))
-            }),
+            (Some(name), _) => {
+                DrawName::find(draws, name, |draw| &draw.terms.name).cloned().ok_or_else(|| {
+                    Ending::wrong(format!("there is no draw '{name}'; there are '{names}'"))
+                })
+            }
         }
     }
-}
-
-/// The draw of that name, however its letters are typed.
-fn named<'a>(name: &str, draws: &'a [DrawStatus]) -> Option<&'a DrawStatus> {
-    let name = DrawName::meant(name).ok()?;
-    let exactly = draws.iter().find(|draw| draw.terms.name == name);
-    exactly.or_else(|| draws.iter().find(|draw| draw.terms.name.is_same(&name)))
 }
 
 /// Opens the ledger in a folder for reading.

@@ -383,8 +383,7 @@ fn ratio(one: u64, other: u64) -> f64 {
 
 fn spoken<'a>(slices: impl Iterator<Item = &'a Slice> + Clone) -> anyhow::Result<figures::Spoken> {
     Ok(figures::Spoken {
-        batches_per_second: median(slices.clone().map(|of| of.sent.batches_per_second())),
-        ack_us: together(slices.clone().map(|of| &of.sent.ack_us))?,
+        acknowledged: acknowledged(slices.clone().map(|of| &of.sent))?,
         central_cpu_s_per_million_bets: median(slices.map(Slice::central_cpu_s_per_million_bets)),
     })
 }

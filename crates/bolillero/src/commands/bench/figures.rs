@@ -131,8 +131,8 @@ pub(super) struct TlsCase {
 /// One of the two ways.
 #[derive(Debug, Serialize)]
 pub(super) struct Spoken {
-    pub(super) batches_per_second: f64,
-    pub(super) ack_us: Latency,
+    #[serde(flatten)]
+    pub(super) acknowledged: Acknowledged,
     pub(super) central_cpu_s_per_million_bets: f64,
 }
 

@@ -3,7 +3,8 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::figures::{
-    Disk, Figures, Idle, Intake, Large, Latency, Loopback, Readers, Spoken, Tls, Waiting, Watched,
+    Acknowledged, Disk, Figures, Idle, Intake, Large, Latency, Loopback, Readers, Spoken, Tls,
+    Waiting, Watched,
 };
 
 /// All that was measured.
@@ -152,12 +153,8 @@ fn watched(of: &Watched) -> String {
 fn readers(of: &Readers) -> String {
     let mut rows = table(&["readers", "batches/s", "p50 us", "p99 us"]);
     for (readers, sent) in [(0, &of.alone), (of.readers, &of.read)] {
-        rows.add_row([
-            readers.to_string(),
-            format!("{:.0}", sent.batches_per_second),
-            sent.ack_us.p50.to_string(),
-            sent.ack_us.p99.to_string(),
-        ]);
+        let [rate, p50, p99] = acknowledged(sent);
+        rows.add_row([readers.to_string(), rate, p50, p99]);
     }
     format!(
         "\n{rows}\n(a list of a draw of {} agencies, {} times a second each; {} answers)\n{:.2} of \
@@ -167,14 +164,13 @@ fn readers(of: &Readers) -> String {
 }
 
 fn spoken_row(way: String, in_flight: String, spoken: &Spoken) -> [String; 6] {
-    [
-        way,
-        in_flight,
-        format!("{:.0}", spoken.batches_per_second),
-        spoken.ack_us.p50.to_string(),
-        spoken.ack_us.p99.to_string(),
-        format!("{:.2}", spoken.central_cpu_s_per_million_bets),
-    ]
+    let [rate, p50, p99] = acknowledged(&spoken.acknowledged);
+    [way, in_flight, rate, p50, p99, format!("{:.2}", spoken.central_cpu_s_per_million_bets)]
+}
+
+fn acknowledged(of: &Acknowledged) -> [String; 3] {
+    let Acknowledged { batches_per_second, ack_us } = of;
+    [format!("{batches_per_second:.0}"), ack_us.p50.to_string(), ack_us.p99.to_string()]
 }
 
 fn tls(of: &Tls) -> String {

@@ -82,9 +82,9 @@ impl Password {
     #[must_use]
     pub fn is_of(&self, kept: Option<&PasswordHash>) -> bool {
         let kept = kept.and_then(|PasswordHash(text)| phc::PasswordHash::new(text).ok());
-        let mut as_typed = (self.typed != self.prepared).then_some(&self.typed).into_iter();
+        let is_changed = self.typed != self.prepared;
         is_hashed_as(&self.prepared, kept.as_ref())
-            || as_typed.any(|typed| is_hashed_as(typed, kept.as_ref()))
+            || (is_changed && is_hashed_as(&self.typed, kept.as_ref()))
     }
 }
 

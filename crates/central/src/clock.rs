@@ -10,3 +10,14 @@ pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
 }
+
+/// A clock that stands still.
+#[cfg(test)]
+pub(crate) struct Stopped(pub(crate) Timestamp);
+
+#[cfg(test)]
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}

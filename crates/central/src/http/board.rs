@@ -130,7 +130,8 @@ impl Lookout {
         let statuses: Vec<_> = view.all_draws().collect();
         let present = Present::of(service.presence(), &statuses);
         let elapsed = before.and_then(|before| Some(looked_at - before.looked_at?));
-        let elapsed_ms = elapsed.map_or(1, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        let elapsed_ms = elapsed.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        let look = Look { present: &present, now, elapsed_ms: elapsed_ms.max(1) };
         let over = statuses.iter().filter(|it| it.is_published()).count();
         let mut left_out = over.saturating_sub(BOARD_OVER_DRAWS_MAX);
         let mut draws = Vec::new();
@@ -146,7 +147,6 @@ impl Lookout {
                 draws.push(Arc::clone(same));
                 continue;
             }
-            let look = Look { present: &present, now, elapsed_ms: elapsed_ms.max(1) };
             let begun = view.all_begun(status.id);
             draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
         }
@@ -324,7 +324,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::clock::Stopped;
     use crate::http::{GroupCounts, Scrubbed};
     use crate::limits::Limits;
     use crate::options::{Mode, Options};
@@ -387,19 +387,11 @@ mod tests {
         }
     }
 
-    struct StoppedClock;
-
-    impl Clock for StoppedClock {
-        fn now(&self) -> Timestamp {
-            Timestamp(7)
-        }
-    }
-
     async fn lookout(stopping: &CancellationToken) -> Lookout {
         let (mode, zone) = (Mode::Operated, Zone::default());
         let options =
             Options { mode, winners_wait: Duration::ZERO, zone, limits: Limits::default() };
-        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(StoppedClock));
+        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(Stopped(Timestamp(7))));
         let service = Service::open(store, clock, &options).await.unwrap();
         Lookout::new(service, Arc::new(Machine), stopping.clone())
     }

@@ -156,26 +156,29 @@ mod tests {
 
     use super::*;
 
-    fn draw() -> Draw {
-        let terms = DrawTerms {
-            name: DrawName::new("sorteo").unwrap(),
-            agencies: Agencies::first(1).unwrap(),
-            numbers: NumberRange::default(),
-        };
-        Draw::new(DrawStatus {
-            id: DrawId(1),
-            terms,
-            state: DrawState::Open,
-            agencies_finished: 0,
-            batches: 0,
-            bets: 0,
-            operated: None,
-        })
+    impl Draw {
+        /// One that is open, of so many agencies from 1 on.
+        pub(in crate::service) fn open_for(agencies: u32) -> Self {
+            let terms = DrawTerms {
+                name: DrawName::new("sorteo").unwrap(),
+                agencies: Agencies::first(agencies).unwrap(),
+                numbers: NumberRange::default(),
+            };
+            Self::new(DrawStatus {
+                id: DrawId(1),
+                terms,
+                state: DrawState::Open,
+                agencies_finished: 0,
+                batches: 0,
+                bets: 0,
+                operated: None,
+            })
+        }
     }
 
     #[test]
     fn one_caller_makes_the_draw_and_one_reads_the_winners() {
-        let draw = draw();
+        let draw = Draw::open_for(1);
         assert!(!draw.begin_reading());
         assert!(draw.begin_making());
         assert!(!draw.begin_making());
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_draw_never_goes_back_whenever_it_is_heard_of() {
-        let draw = draw();
+        let draw = Draw::open_for(1);
         draw.is_now(DrawState::Closed);
         draw.is_now(DrawState::Open);
         assert_eq!(draw.state(), DrawState::Closed);
@@ -216,7 +219,7 @@ mod tests {
             })
         };
         for _ in 0..ROUNDS {
-            let draw = draw();
+            let draw = Draw::open_for(1);
             assert_eq!(begun_at_once(&|| draw.begin_making()), 1);
             draw.made();
             assert_eq!(begun_at_once(&|| draw.begin_reading()), 1);
@@ -225,7 +228,7 @@ mod tests {
 
     #[test]
     fn only_what_ends_the_waiting_wakes_those_who_wait() {
-        let draw = draw();
+        let draw = Draw::open_for(1);
         let mut waiting = draw.subscribe();
         waiting.mark_unchanged();
         draw.begin_making();

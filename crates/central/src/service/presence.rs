@@ -432,7 +432,6 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::AtomicUsize;
 
-    use lottery::{Agencies, DrawId, DrawState, DrawStatus, DrawTerms, NumberRange};
     use pki::{Authority, CentralFiles, Subject};
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
@@ -534,19 +533,7 @@ mod tests {
     fn an_agency_that_shares_a_connection_is_remembered_when_another_speaks_after_it() {
         let presence = presence();
         let shared = presence.enter(peer(), Identity::Claimed, || {});
-        let draw = Arc::new(Draw::new(DrawStatus {
-            id: DrawId(1),
-            terms: DrawTerms {
-                name: DrawName::new("sorteo").unwrap(),
-                agencies: Agencies::first(3).unwrap(),
-                numbers: NumberRange::default(),
-            },
-            state: DrawState::Open,
-            agencies_finished: 0,
-            batches: 0,
-            bets: 0,
-            operated: None,
-        }));
+        let draw = Arc::new(Draw::open_for(3));
         // The clock goes on by one at each look; agency 9 takes no part, and merely claims to be.
         for agency in [1, 1, 2, 9, 3] {
             shared.heard();

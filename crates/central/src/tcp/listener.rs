@@ -239,16 +239,9 @@ mod tests {
     use lottery::{Agencies as Registered, DrawName, DrawTerms, MemoryStore, NumberRange};
 
     use super::*;
+    use crate::clock::Stopped;
     use crate::options::{Mode, Options};
     use crate::zone::Zone;
-
-    struct StoppedClock;
-
-    impl crate::clock::Clock for StoppedClock {
-        fn now(&self) -> lottery::Timestamp {
-            lottery::Timestamp(0)
-        }
-    }
 
     #[tokio::test]
     async fn an_idle_connection_costs_little() {
@@ -260,7 +253,8 @@ mod tests {
         let mode = Mode::Automatic { terms, winning_number: 7 };
         let (winners_wait, limits) = (Duration::ZERO, Limits::default());
         let options = Options { mode, winners_wait, zone: Zone::default(), limits };
-        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(StoppedClock));
+        let (store, clock) =
+            (Arc::new(MemoryStore::new()), Arc::new(Stopped(lottery::Timestamp(0))));
         let service = Service::open(store, clock, &options).await.unwrap();
         let session_limits = options.limits.session().unwrap();
         let agencies = Agencies::new(&service, &options.limits, session_limits);

@@ -154,11 +154,12 @@ fn a_folder_on_a_read_only_file_system_is_only_read() {
         let script = format!("{mount}; cd / && exec {program} {}", args.join(" "));
         output_of(Command::new("unshare").args(["-rm", "sh", "-c", &script, str(&data)]))
     };
-    let checked = run(&["check", "--data", "$0"]);
-    if !checked.status.success() {
+    let has_unshare = Command::new("unshare").arg("--version").output().is_ok();
+    let checked = has_unshare.then(|| run(&["check", "--data", "$0"]));
+    let Some(checked) = checked.filter(|output| output.status.success()) else {
         eprintln!("skipped: this system lets nobody but root mount (unshare -rm)");
         return;
-    }
+    };
     assert!(text(&checked.stdout).starts_with("sound\n"));
     check_told(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "give a"]);
     assert!(content(&data) == before, "something changed");

@@ -66,6 +66,7 @@ fn a_folder_holds_the_whole_draw_as_others_read_it() {
     let manifest = std::fs::read_to_string(out.join("manifest.json")).unwrap();
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let draw = &manifest["draw"];
+    assert_eq!(draw["id"], 1);
     assert_eq!((draw["name"].as_str(), draw["state"].as_str()), (Some("sorteo"), Some("drawn")));
     assert_eq!(draw["bets"].as_u64(), Some(bets.count() as u64));
     assert_eq!(draw["winning_number"].to_string(), bets.winning_number);
@@ -102,7 +103,7 @@ fn a_folder_holds_the_whole_draw_as_others_read_it() {
         Command::new(python()).args(["-c", COMPARE]).args([&parquet, &csv]).output().unwrap();
     assert!(compared.status.success(), "{}", text(&compared.stderr));
     let rest = bets.count() - 65_536;
-    let types = "uint32 string string string date32[day] uint32";
+    let types = "uint32 uint32 uint32 string string string date32[day] uint32";
     let count = bets.count();
     assert_eq!(text(&compared.stdout).trim(), format!("{types} [65536, {rest}] {count}"));
 }
@@ -140,8 +141,8 @@ fn formulas(folder: &Path) -> PathBuf {
     data
 }
 
-const INERT: &str = "agency,first_name,last_name,document,birthdate,number\n\
-                     1,'=1+1,Paz;'@x,'-1-1,2000-01-01,7\n1,Ana,Paz,2,2000-01-01,8\n";
+const INERT: &str = "agency,chunk,position,first_name,last_name,document,birthdate,number\n\
+                     1,0,0,'=1+1,Paz;'@x,'-1-1,2000-01-01,7\n1,0,1,Ana,Paz,2,2000-01-01,8\n";
 
 #[test]
 fn no_csv_is_evaluated_by_a_spreadsheet_and_the_exact_bytes_can_be_had() {

@@ -4,7 +4,8 @@
 
 use lottery::limits::{BATCH_TEXT_LEN_MAX, DOCUMENT_LEN_MAX, FAULTS_MAX, NAME_LEN_MAX};
 use lottery::{
-    AgencyId, BetFault, Bets, BetsFault, ChunkDigest, ChunkId, DrawId, NumberRange, StoredBatch,
+    AgencyId, BetFault, BetKey, Bets, BetsFault, ChunkDigest, ChunkId, DrawId, NumberRange,
+    StoredBatch,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -57,10 +58,12 @@ fn accepted(text: &str, bets: &Bets, range: NumberRange) {
     let stored =
         StoredBatch { draw: DrawId(1), agency: AgencyId(1), chunk: ChunkId(0), text: bets.text() };
     let stored: Vec<_> = stored.bets().collect::<Result<_, _>>().expect("what is stored is sound");
-    let numbers: Vec<_> = stored.iter().map(lottery::Bet::number).collect();
+    let numbers: Vec<_> = stored.iter().map(|(_, bet)| bet.number()).collect();
     assert_eq!(numbers, bets.numbers());
     assert!(numbers.iter().all(|number| range.contains(*number)));
-    let texts: Vec<_> = stored.iter().map(ToString::to_string).collect();
+    let keys: Vec<_> = stored.iter().map(|(_, bet)| BetKey::of(bet)).collect();
+    assert!(bets.keys().eq(keys), "other keys");
+    let texts: Vec<_> = stored.iter().map(|(_, bet)| bet.to_string()).collect();
     assert_eq!(texts.join("&"), bets.text());
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lottery::{AgencyId, Bet, StoredBatch};
+use lottery::{Bet, BetName, StoredBatch};
 
 use crate::cells::Cells;
 use crate::csv::CsvBets;
@@ -18,9 +18,9 @@ pub enum Format {
     Parquet,
 }
 
-/// The columns, in both formats.
-pub(crate) const COLUMNS: [&str; 6] =
-    ["agency", "first_name", "last_name", "document", "birthdate", "number"];
+/// The columns, in both formats. The first three are what the name of a bet has besides the draw.
+pub(crate) const COLUMNS: [&str; 8] =
+    ["agency", "chunk", "position", "first_name", "last_name", "document", "birthdate", "number"];
 
 /// A file of bets that is being written.
 pub struct BetsWriter<W: Write + Send> {
@@ -64,9 +64,8 @@ impl<W: Write + Send> BetsWriter<W> {
     pub fn add(&mut self, batch: &StoredBatch<'_>) -> Result<u64, ExportError> {
         let before = self.bets;
         for bet in batch.bets() {
-            let (agency, chunk) = (batch.agency, batch.chunk);
-            let bet = bet.map_err(|fault| ExportError::Bet { agency, chunk, fault })?;
-            self.add_bet(agency, &bet)?;
+            let (name, bet) = bet?;
+            self.add_bet(name, &bet)?;
             self.bets += 1;
         }
         Ok(self.bets - before)
@@ -84,10 +83,10 @@ impl<W: Write + Send> BetsWriter<W> {
         Ok((self.bets, out))
     }
 
-    fn add_bet(&mut self, agency: AgencyId, bet: &Bet<'_>) -> Result<(), ExportError> {
+    fn add_bet(&mut self, name: BetName, bet: &Bet<'_>) -> Result<(), ExportError> {
         match &mut self.file {
-            File::Csv(file) => file.add(agency, bet),
-            File::Parquet(file) => file.add(agency, bet),
+            File::Csv(file) => file.add(name, bet),
+            File::Parquet(file) => file.add(name, bet),
         }
     }
 }

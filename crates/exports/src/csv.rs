@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lottery::{AgencyId, Bet};
+use lottery::{Bet, BetName};
 
 use crate::bets::COLUMNS;
 use crate::cells::Cells;
@@ -20,13 +20,16 @@ impl<W: Write> CsvBets<W> {
         Ok(Self { out, cells })
     }
 
-    pub(crate) fn add(&mut self, agency: AgencyId, bet: &Bet<'_>) -> Result<(), ExportError> {
-        let (agency, number) = (agency.to_string(), bet.number().to_string());
+    pub(crate) fn add(&mut self, name: BetName, bet: &Bet<'_>) -> Result<(), ExportError> {
+        let BetName { draw: _, agency, chunk, position } = name;
+        let [agency, chunk, position, number] =
+            [agency.0, chunk.0, position, bet.number()].map(|integer| integer.to_string());
         let birthdate = bet.birthdate().to_string();
         let [first, last, document] =
             [bet.first_name(), bet.last_name(), bet.document()].map(|text| self.cells.write(text));
-        let fields: [&str; 6] = [&agency, &first, &last, &document, &birthdate, &number];
-        Ok(self.out.write_record(fields)?)
+        let name: [&str; 3] = [&agency, &chunk, &position];
+        let bet: [&str; 5] = [&first, &last, &document, &birthdate, &number];
+        Ok(self.out.write_record(name.into_iter().chain(bet))?)
     }
 
     pub(crate) fn finish(mut self) -> Result<W, ExportError> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use lottery::{AgencyId, BetFault, ChunkId};
+use lottery::UnsoundBet;
 use thiserror::Error;
 
 /// Why a draw could not be exported.
@@ -11,16 +11,9 @@ pub enum ExportError {
     /// Bytes could not be written.
     #[error("can't write the export: {0}")]
     Write(#[from] io::Error),
-    /// A stored bet is not one.
-    #[error("chunk {chunk} of agency {agency} holds a bet that is none: {fault}")]
-    Bet {
-        /// Whose.
-        agency: AgencyId,
-        /// In which of its batches.
-        chunk: ChunkId,
-        /// What is wrong with it.
-        fault: BetFault,
-    },
+    /// A stored bet is none.
+    #[error(transparent)]
+    Bet(#[from] UnsoundBet),
 }
 
 impl From<csv::Error> for ExportError {

@@ -18,6 +18,7 @@ pub struct Manifest {
 
 #[derive(Debug, Serialize)]
 struct Draw {
+    id: u32,
     name: String,
     agencies: String,
     agencies_finished: u64,
@@ -48,6 +49,7 @@ impl Manifest {
             DrawState::Drawn { number } => ("drawn", Some(number)),
         };
         let draw = Draw {
+            id: draw.id.0,
             name: draw.terms.name.to_string(),
             agencies: draw.terms.agencies.to_string(),
             agencies_finished: draw.agencies_finished,

@@ -1,5 +1,5 @@
-//! The bets as columns: agency and number as unsigned integers, the birthdate as a date, the rest
-//! as text.
+//! The bets as columns: what their names have and the numbers as unsigned integers, the birthdate
+//! as a date, the rest as text.
 //!
 //! A row group is gathered in memory, column by column, and written when it is full.
 
@@ -8,7 +8,7 @@ use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
-use lottery::{AgencyId, Bet, Birthdate};
+use lottery::{Bet, BetName, Birthdate};
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type};
 use parquet::file::properties::WriterProperties;
@@ -28,6 +28,8 @@ pub(crate) struct ParquetBets<W: Write + Send> {
 #[derive(Default)]
 struct Group {
     agencies: Vec<i32>,
+    chunks: Vec<i32>,
+    positions: Vec<i32>,
     first_names: Texts,
     last_names: Texts,
     documents: Texts,
@@ -49,10 +51,12 @@ impl<W: Write + Send> ParquetBets<W> {
         Ok(Self { out, group: Group::default() })
     }
 
-    pub(crate) fn add(&mut self, agency: AgencyId, bet: &Bet<'_>) -> Result<(), ExportError> {
+    pub(crate) fn add(&mut self, name: BetName, bet: &Bet<'_>) -> Result<(), ExportError> {
         let group = &mut self.group;
         // Unsigned, in the bits of a signed one.
-        group.agencies.push(agency.0.cast_signed());
+        group.agencies.push(name.agency.0.cast_signed());
+        group.chunks.push(name.chunk.0.cast_signed());
+        group.positions.push(name.position.cast_signed());
         group.first_names.push(bet.first_name());
         group.last_names.push(bet.last_name());
         group.documents.push(bet.document());
@@ -74,7 +78,9 @@ impl<W: Write + Send> ParquetBets<W> {
     fn write_group(&mut self) -> Result<(), ExportError> {
         let group = take(&mut self.group);
         let mut out = self.out.next_row_group()?;
-        write_integers(&mut out, &group.agencies)?;
+        for integers in [&group.agencies, &group.chunks, &group.positions] {
+            write_integers(&mut out, integers)?;
+        }
         write_texts(&mut out, group.first_names)?;
         write_texts(&mut out, group.last_names)?;
         write_texts(&mut out, group.documents)?;
@@ -96,6 +102,8 @@ impl Texts {
 fn schema() -> Result<TypePtr, ExportError> {
     let unsigned = LogicalType::integer(32, false);
     let kinds = [
+        (PhysicalType::INT32, unsigned.clone()),
+        (PhysicalType::INT32, unsigned.clone()),
         (PhysicalType::INT32, unsigned.clone()),
         (PhysicalType::BYTE_ARRAY, LogicalType::String),
         (PhysicalType::BYTE_ARRAY, LogicalType::String),

@@ -1,9 +1,9 @@
-//! What a segment holds, collected record by record as they are written or read: where bets on a
-//! number are while the segment has no index, and what its index is then made of.
+//! What a segment holds, collected record by record as they are written or read: where bets with a
+//! key are while the segment has no index, and what its index is then made of.
 
 use std::collections::BTreeMap;
 
-use lottery::{BatchSummary, DrawId, Event};
+use lottery::{BatchSummary, BetKey, DrawId, Event};
 
 use crate::error::{Damage, Fault};
 use crate::index::{self, BatchHits, stored};
@@ -17,8 +17,8 @@ pub(crate) struct Contents {
     batches: Vec<BatchAt>,
     /// Each other event.
     events: Vec<EventAt>,
-    /// The number of every bet, in order.
-    numbers: Vec<u32>,
+    /// The key of every bet, in order.
+    keys: Vec<BetKey>,
 }
 
 /// A batch, and where its record is.
@@ -58,10 +58,15 @@ impl Contents {
         Ok((contents, walk.offset(), walk.chain()))
     }
 
-    /// Adds the next record of the segment, a batch with bets on these numbers.
-    pub(crate) fn add_batch(&mut self, offset: usize, summary: BatchSummary, numbers: &[u32]) {
+    /// Adds the next record of the segment, a batch whose bets have these keys.
+    pub(crate) fn add_batch(
+        &mut self,
+        offset: usize,
+        summary: BatchSummary,
+        keys: impl IntoIterator<Item = BetKey>,
+    ) {
         self.batches.push(BatchAt { offset: index::offset_u32(offset), summary });
-        self.numbers.extend_from_slice(numbers);
+        self.keys.extend(keys);
     }
 
     /// Adds the next record of the segment, which is no batch.
@@ -76,24 +81,24 @@ impl Contents {
             self.add_event(record.offset, record.fingerprint());
             return Ok(());
         };
-        self.add_batch(record.offset, *batch, &[]);
+        self.add_batch(record.offset, *batch, []);
         let mut unseen = batch.bets;
         for bet in stored(batch, record.text).bets() {
-            let (Ok(bet), Some(left)) = (bet, unseen.checked_sub(1)) else {
+            let (Ok((_, bet)), Some(left)) = (bet, unseen.checked_sub(1)) else {
                 return Err(other_bets(record, segment));
             };
-            self.numbers.push(bet.number());
+            self.keys.push(BetKey::of(&bet));
             unseen = left;
         }
         if unseen == 0 { Ok(()) } else { Err(other_bets(record, segment)) }
     }
 
-    /// The bets of a draw on a number, in order, of records before `end`.
-    pub(crate) fn bets_on(&self, draw: DrawId, number: u32, end: u64) -> Vec<BatchHits> {
+    /// The bets of a draw with one of some keys, in order, of records before `end`.
+    pub(crate) fn find(&self, draw: DrawId, keys: &[BetKey], end: u64) -> Vec<BatchHits> {
         let mut hits = Vec::new();
-        for (nth, (batch, numbers)) in self.batches_with_numbers().enumerate() {
+        for (nth, (batch, of_bets)) in self.batches_with_keys().enumerate() {
             if batch.summary.draw == draw && u64::from(batch.offset) < end {
-                let found = (0..).zip(numbers).filter(|&(_, &of_bet)| of_bet == number);
+                let found = (0..).zip(of_bets).filter(|(_, key)| keys.contains(key));
                 let positions: Vec<u32> = found.map(|(position, _)| position).collect();
                 if !positions.is_empty() {
                     let place = place_of_batch(nth, &self.events);
@@ -104,14 +109,14 @@ impl Contents {
         hits
     }
 
-    /// The ordinals of bets among those of the segment, ascending, by draw and number.
-    pub(crate) fn ordinals(&self) -> Vec<(DrawId, u32, Vec<u32>)> {
+    /// The ordinals of bets among those of the segment, ascending, by draw and key.
+    pub(crate) fn ordinals(&self) -> Vec<(DrawId, BetKey, Vec<u32>)> {
         let mut draws: BTreeMap<DrawId, Vec<u64>> = BTreeMap::new();
         let mut ordinal = 0;
-        for (batch, numbers) in self.batches_with_numbers() {
+        for (batch, keys) in self.batches_with_keys() {
             let of_draw = draws.entry(batch.summary.draw).or_default();
-            for &number in numbers {
-                of_draw.push(u64::from(number) << 32 | ordinal);
+            for &BetKey(key) in keys {
+                of_draw.push(u64::from(key) << 32 | ordinal);
                 ordinal += 1;
             }
         }
@@ -120,7 +125,7 @@ impl Contents {
             bets.sort_unstable();
             for list in bets.chunk_by(|a, b| a >> 32 == b >> 32) {
                 let ordinals = list.iter().map(|bet| low_half(*bet)).collect();
-                lists.push((draw, low_half(list[0] >> 32), ordinals));
+                lists.push((draw, BetKey(low_half(list[0] >> 32)), ordinals));
             }
         }
         lists
@@ -144,12 +149,12 @@ impl Contents {
         self.batches.len() + self.events.len()
     }
 
-    fn batches_with_numbers(&self) -> impl Iterator<Item = (&BatchAt, &[u32])> {
-        let mut rest = &self.numbers[..];
+    fn batches_with_keys(&self) -> impl Iterator<Item = (&BatchAt, &[BetKey])> {
+        let mut rest = &self.keys[..];
         self.batches.iter().map(move |batch| {
-            let numbers;
-            (numbers, rest) = rest.split_at(index::index_usize(batch.summary.bets));
-            (batch, numbers)
+            let keys;
+            (keys, rest) = rest.split_at(index::index_usize(batch.summary.bets));
+            (batch, keys)
         })
     }
 }

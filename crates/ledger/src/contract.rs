@@ -116,7 +116,8 @@ macro_rules! store_by_requests {
                 let lottery::DrawState::Drawn { number } = self.status(draw)?.state else {
                     return Err(lottery::ReadError::NotDrawn);
                 };
-                $crate::reading::winners(self.segments(), draw, number)
+                let result = lottery::WinningResult { number };
+                $crate::reading::winners(self.segments(), draw, result)
                     .map_err($crate::contract::unreadable)
             }
 

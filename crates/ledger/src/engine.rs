@@ -298,7 +298,7 @@ impl Engine {
         let mut contents = active.segment.contents();
         match (event, batch) {
             (Event::BatchAccepted(summary), Some(batch)) => {
-                contents.add_batch(offset, *summary, batch.bets.numbers());
+                contents.add_batch(offset, *summary, batch.bets.keys());
             }
             _ => {
                 let body = &record[record::HEADER_LEN..][..header.body_len()];

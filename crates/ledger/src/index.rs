@@ -1,5 +1,6 @@
 //! The index of a sealed segment: what it holds, so that opening need not read it whole, and where
-//! the bets on each number are, so that winners are found without reading all bets.
+//! the bets with each key are, so that winners are found without reading all bets. What a key means
+//! is not known here.
 //!
 //! Derived from the records alone, and made again when it is missing or unsound. It stands behind
 //! the segment's length in the same file, little-endian:
@@ -10,20 +11,20 @@
 //! | 4 | format version, 1 |
 //! | 4 | CRC-32C of the next 76 bytes |
 //! | 8 | sequence of the segment's first record |
-//! | 4, 4, 4, 4 | how many batches, other events, numbers, bytes of postings |
-//! | 4, 4, 4 | CRC-32C of batches and events together, of the numbers, of the postings |
+//! | 4, 4, 4, 4 | how many batches, other events, keys, bytes of postings |
+//! | 4, 4, 4 | CRC-32C of batches and events together, of the keys, of the postings |
 //! | 4 | offset in the segment where its records end |
 //! | 4 | zeros |
 //! | 32 | chain of the segment's last record |
 //! | 52 each | batches, in order: u32 offset of the record, draw, agency, chunk, bets; digest |
 //! | 8 each | other events, in order: u32 position among the segment's records, u32 offset |
-//! | 16 each | numbers, ascending by draw, number: u32 draw, number, bets, start in the postings |
-//! | the rest | postings of each number |
+//! | 16 each | keys, ascending by draw, key: u32 draw, key, bets, start in the postings |
+//! | the rest | postings of each key |
 //!
-//! The postings of a number are the ordinals of its bets among all bets of the segment, ascending,
+//! The postings of a key are the ordinals of its bets among all bets of the segment, ascending,
 //! each as LEB128 of the difference to the one before (the first to 0).
 
-use lottery::{AgencyId, BatchSummary, ChunkDigest, ChunkId, DrawId, StoredBatch};
+use lottery::{AgencyId, BatchSummary, BetKey, ChunkDigest, ChunkId, DrawId, StoredBatch};
 
 use crate::contents::{BatchAt, Contents, EventAt, place_of_batch};
 use crate::disk::DiskFile;
@@ -37,7 +38,7 @@ const FORMAT_VERSION: u32 = 1;
 const HEAD_LEN: usize = 92;
 const BATCH_LEN: usize = 52;
 const EVENT_LEN: usize = 8;
-const NUMBER_LEN: usize = 16;
+const KEY_LEN: usize = 16;
 
 /// What is kept in memory of a segment's index.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ pub(crate) struct Index {
     /// Batches, then other events.
     listed: Section,
     batches_len: usize,
-    numbers: Section,
+    keys: Section,
     postings: Section,
 }
 
@@ -73,8 +74,8 @@ pub(crate) enum Found {
     Unsound,
 }
 
-/// A batch with winning bets, its place among the segment's records, and the bets' positions in it,
-/// ascending.
+/// A batch with bets that were found, its place among the segment's records, and the positions of
+/// these bets in it, ascending.
 #[derive(Debug)]
 pub(crate) struct BatchHits {
     pub(crate) batch: BatchAt,
@@ -106,23 +107,19 @@ pub(crate) fn encode(
     for EventAt { position, offset, .. } in contents.events() {
         put(&mut events, &[*position, *offset]);
     }
-    let (numbers, postings) = postings_of(&contents.ordinals());
+    let (keys, postings) = postings_of(&contents.ordinals());
     let mut head = Vec::with_capacity(HEAD_LEN);
     head.extend_from_slice(&first_sequence.to_le_bytes());
-    let counts = [
-        contents.batches().len(),
-        contents.events().len(),
-        numbers.len() / NUMBER_LEN,
-        postings.len(),
-    ];
+    let counts =
+        [contents.batches().len(), contents.events().len(), keys.len() / KEY_LEN, postings.len()];
     put(&mut head, &counts.map(offset_u32));
     let listed = crc32c::crc32c_append(crc32c::crc32c(&batches), &events);
-    put(&mut head, &[listed, crc32c::crc32c(&numbers), crc32c::crc32c(&postings)]);
+    put(&mut head, &[listed, crc32c::crc32c(&keys), crc32c::crc32c(&postings)]);
     put(&mut head, &[offset_u32(records_end), 0]);
     head.extend_from_slice(&last_chain.0);
     let mut bytes = MAGIC.to_vec();
     put(&mut bytes, &[FORMAT_VERSION, crc32c::crc32c(&head)]);
-    for part in [head, batches, events, numbers, postings] {
+    for part in [head, batches, events, keys, postings] {
         bytes.extend_from_slice(&part);
     }
     bytes
@@ -168,18 +165,17 @@ pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found,
         && u64_at(&head, 16) == header.first_sequence
         && (RECORDS_OFFSET as u64..=header.len).contains(&u32_at(&head, 52).into());
     let len_at = |at, unit| usize::try_from(u32_at(&head, at)).map(|count| count * unit);
-    let lens =
-        (len_at(24, BATCH_LEN), len_at(28, EVENT_LEN), len_at(32, NUMBER_LEN), len_at(36, 1));
-    let (Ok(batches_len), Ok(events), Ok(numbers), Ok(postings)) = lens else {
+    let lens = (len_at(24, BATCH_LEN), len_at(28, EVENT_LEN), len_at(32, KEY_LEN), len_at(36, 1));
+    let (Ok(batches_len), Ok(events), Ok(keys), Ok(postings)) = lens else {
         return Ok(Found::Unsound);
     };
-    if !sound || room < (HEAD_LEN + batches_len + events + numbers + postings) as u64 {
+    if !sound || room < (HEAD_LEN + batches_len + events + keys + postings) as u64 {
         return Ok(Found::Unsound);
     }
     let section = |offset, len, crc_at| Section { offset, len, crc: u32_at(&head, crc_at) };
     let listed = section(header.len + HEAD_LEN as u64, batches_len + events, 40);
-    let numbers = section(listed.end(), numbers, 44);
-    let postings = section(numbers.end(), postings, 48);
+    let keys = section(listed.end(), keys, 44);
+    let postings = section(keys.end(), postings, 48);
     let Some(bytes) = listed.read_sound(file).map_err(failed)? else {
         return Ok(Found::Unsound);
     };
@@ -198,7 +194,7 @@ pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found,
         draws,
         listed,
         batches_len,
-        numbers,
+        keys,
         postings,
     };
     Ok(Found::Sound(Box::new(index), replay))
@@ -241,31 +237,50 @@ impl Index {
         self.draws.binary_search(&draw).is_ok()
     }
 
-    /// The bets of a draw on a number, in order; none when the index is damaged.
-    pub(crate) fn bets_on(
+    /// The bets of a draw with one of some keys, in order; none when the index is damaged.
+    pub(crate) fn find(
         &self,
         file: &dyn DiskFile,
         draw: DrawId,
-        number: u32,
+        keys: &[BetKey],
     ) -> std::io::Result<Option<Vec<BatchHits>>> {
-        let Some(numbers) = self.numbers.read_sound(file)? else { return Ok(None) };
-        let entries: Vec<_> = numbers.chunks_exact(NUMBER_LEN).collect();
-        let key = |entry: &&[u8]| (u32_at(entry, 0), u32_at(entry, 4));
-        let Ok(found) = entries.binary_search_by_key(&(draw.0, number), key) else {
+        let Some(entries) = self.keys.read_sound(file)? else { return Ok(None) };
+        let mut bets = Vec::new();
+        for key in keys {
+            let Some(found) = self.bets_of(file, &entries, draw, *key)? else { return Ok(None) };
+            bets.extend(found);
+        }
+        if bets.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        bets.sort_unstable();
+        let Some(listed) = self.listed.read_sound(file)? else { return Ok(None) };
+        Ok(self.hits(&listed[..self.batches_len], &bets))
+    }
+
+    /// The ordinals of the bets of a draw with a key, by the entries of all keys; none when the
+    /// index is damaged.
+    fn bets_of(
+        &self,
+        file: &dyn DiskFile,
+        entries: &[u8],
+        draw: DrawId,
+        key: BetKey,
+    ) -> std::io::Result<Option<Vec<u32>>> {
+        let (entries, _) = entries.as_chunks::<KEY_LEN>();
+        let of_entry = |entry: &[u8; KEY_LEN]| (u32_at(entry, 0), u32_at(entry, 4));
+        let Ok(found) = entries.binary_search_by_key(&(draw.0, key.0), of_entry) else {
             return Ok(Some(Vec::new()));
         };
-        let start = index_usize(u32_at(entries[found], 12));
+        let start = index_usize(u32_at(&entries[found], 12));
         let end = entries.get(found + 1).map_or(self.postings.len, |e| index_usize(u32_at(e, 12)));
         let Some(len) = end.checked_sub(start).filter(|_| end <= self.postings.len) else {
             return Ok(None);
         };
         let list = Section { offset: self.postings.offset + start as u64, len, crc: 0 };
         let bets: Vec<u32> = decode_postings(&list.read(file)?).collect();
-        if bets.len() != index_usize(u32_at(entries[found], 8)) {
-            return Ok(None);
-        }
-        let Some(listed) = self.listed.read_sound(file)? else { return Ok(None) };
-        Ok(self.hits(&listed[..self.batches_len], &bets))
+        let is_whole = bets.len() == index_usize(u32_at(&entries[found], 8));
+        Ok(is_whole.then_some(bets))
     }
 
     /// The batches that bets are in, by the ordinals of the bets, ascending; none when a bet is in
@@ -323,18 +338,18 @@ fn batch_at(entry: &[u8]) -> BatchAt {
     BatchAt { offset: u32_at(entry, 0), summary }
 }
 
-/// The numbers and postings sections of lists of ordinals, ascending by draw and number.
-fn postings_of(lists: &[(DrawId, u32, Vec<u32>)]) -> (Vec<u8>, Vec<u8>) {
-    let (mut numbers, mut postings) = (Vec::new(), Vec::new());
-    for (draw, number, bets) in lists {
-        put(&mut numbers, &[draw.0, *number, offset_u32(bets.len()), offset_u32(postings.len())]);
+/// The keys and postings sections of lists of ordinals, ascending by draw and key.
+fn postings_of(lists: &[(DrawId, BetKey, Vec<u32>)]) -> (Vec<u8>, Vec<u8>) {
+    let (mut keys, mut postings) = (Vec::new(), Vec::new());
+    for (draw, key, bets) in lists {
+        put(&mut keys, &[draw.0, key.0, offset_u32(bets.len()), offset_u32(postings.len())]);
         let mut before = 0;
         for &bet in bets {
             encode_varint(bet - before, &mut postings);
             before = bet;
         }
     }
-    (numbers, postings)
+    (keys, postings)
 }
 
 fn encode_varint(mut value: u32, out: &mut Vec<u8>) {
@@ -382,9 +397,49 @@ fn low_byte(value: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use lottery::{Batch, Bets, NumberRange, Winners, WinningResult};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::disk::Disk as _;
+    use crate::disk::simulated::SimulatedDisk;
+
+    /// A batch with bets on these numbers, told apart by their documents.
+    fn batch_on((chunk, of): (u32, &(u32, u32, Vec<u32>))) -> Batch {
+        let (draw, agency, numbers) = of;
+        let bets = (0..).zip(numbers).map(|(position, number): (u32, _)| {
+            format!("A|B|{agency}-{chunk}-{position}|2000-01-01|{number}")
+        });
+        let text = bets.collect::<Vec<_>>().join("&");
+        let parsed = || Bets::parse(&text, NumberRange::default()).unwrap();
+        let bets = if numbers.is_empty() { Bets::none() } else { parsed() };
+        Batch { draw: DrawId(*draw), agency: AgencyId(*agency), chunk: ChunkId(chunk), bets }
+    }
+
+    /// The index of these contents, behind a segment without records.
+    fn written(contents: &Contents) -> (Box<dyn DiskFile>, Box<Index>) {
+        let (first_sequence, chain) = (0, Chain([0; 32]));
+        let header = SegmentHeader { number: 1, first_sequence, len: RECORDS_OFFSET as u64, chain };
+        let file = SimulatedDisk::new().create("segment").unwrap();
+        file.allocate(header.len).unwrap();
+        let bytes = encode(contents, first_sequence, RECORDS_OFFSET, chain);
+        write(&*file, &header, &bytes).unwrap();
+        let Found::Sound(index, _) = read(&*file, &header).unwrap() else { panic!("unsound") };
+        (file, index)
+    }
+
+    /// The winners among the bets that were found.
+    fn judged(batches: &[Batch], found: &[BatchHits], result: WinningResult) -> Winners {
+        let mut winners = Winners::default();
+        for hits in found {
+            let bets: Vec<_> = batches[index_usize(hits.batch.offset)].stored().bets().collect();
+            for &position in &hits.positions {
+                let (name, bet) = bets[index_usize(position)].unwrap();
+                winners.add_if_wins(result, name, &bet);
+            }
+        }
+        winners
+    }
 
     proptest! {
         #[test]
@@ -394,12 +449,12 @@ mod tests {
             bets.sort_unstable();
             bets.dedup();
             let lists = bets.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).map(|list| {
-                let (draw, number, _) = list[0];
-                (DrawId(draw), number, list.iter().map(|bet| bet.2).collect())
+                let (draw, key, _) = list[0];
+                (DrawId(draw), BetKey(key), list.iter().map(|bet| bet.2).collect())
             });
-            let (numbers, postings) = postings_of(&lists.collect::<Vec<_>>());
+            let (keys, postings) = postings_of(&lists.collect::<Vec<_>>());
             let mut read = Vec::new();
-            let entries: Vec<_> = numbers.chunks_exact(NUMBER_LEN).collect();
+            let entries: Vec<_> = keys.chunks_exact(KEY_LEN).collect();
             let start = |at: usize| {
                 entries.get(at).map_or(postings.len(), |entry| index_usize(u32_at(entry, 12)))
             };
@@ -408,6 +463,31 @@ mod tests {
                 read.extend(ordinals.map(|bet| (u32_at(entry, 0), u32_at(entry, 4), bet)));
             }
             prop_assert_eq!(read, bets);
+        }
+
+        #[test]
+        fn what_is_found_and_judged_wins_as_if_every_bet_were_judged(
+            numbers in prop::collection::vec(
+                (1_u32..3, 1_u32..4, prop::collection::vec(0_u32..6, 0..9)), 0..12,
+            ),
+        ) {
+            let batches: Vec<_> = (0..).zip(&numbers).map(batch_on).collect();
+            let mut contents = Contents::default();
+            for (offset, batch) in batches.iter().enumerate() {
+                contents.add_batch(offset, BatchSummary::of(batch), batch.bets.keys());
+            }
+            let (file, index) = written(&contents);
+            for (draw, number) in (1..3).flat_map(|draw| (0..7).map(move |it| (DrawId(draw), it))) {
+                let result = WinningResult { number };
+                let mut winners = Winners::default();
+                for batch in batches.iter().filter(|batch| batch.draw == draw) {
+                    winners.add_batch(result, &batch.stored()).unwrap();
+                }
+                let by_index = index.find(&*file, draw, &result.keys()).unwrap().unwrap();
+                prop_assert_eq!(&judged(&batches, &by_index, result), &winners);
+                let by_contents = contents.find(draw, &result.keys(), u64::MAX);
+                prop_assert_eq!(&judged(&batches, &by_contents, result), &winners);
+            }
         }
 
         #[test]

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use lottery::planted::{Bug, planted};
-use lottery::{DrawId, Event, StoredBatch, Timestamp, Trace, Winners};
+use lottery::{BetKey, DrawId, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
 
 use crate::error::Fault;
 use crate::index::{self, BatchHits};
@@ -46,14 +46,18 @@ pub(crate) fn trail(
 }
 
 /// The winners of a draw: only the records that hold some are read.
-pub(crate) fn winners(segments: &Segments, draw: DrawId, number: u32) -> Result<Winners, Fault> {
+pub(crate) fn winners(
+    segments: &Segments,
+    draw: DrawId,
+    result: WinningResult,
+) -> Result<Winners, Fault> {
     let mut winners = Winners::default();
     for segment in segments.snapshot() {
         if segment.index.get().is_none() && planted(Bug::IndexNotRebuilt) {
             continue;
         }
         if segment.may_have_batches_of(draw) {
-            winners_in(&segment, draw, number, &mut winners)?;
+            winners_in(&segment, draw, result, &mut winners)?;
         }
     }
     Ok(winners)
@@ -107,20 +111,20 @@ fn trail_by_reading(
 fn winners_in(
     segment: &Segment,
     draw: DrawId,
-    number: u32,
+    result: WinningResult,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
-    let Some(hits) = segment.bets_on(draw, number)? else {
+    let Some(hits) = segment.find(draw, &result.keys())? else {
         // The index is derived: when it turns out unsound, the records still tell.
-        return winners_by_reading(segment, draw, number, winners);
+        return winners_by_reading(segment, draw, result, winners);
     };
-    hits.iter().try_for_each(|hits| winners_in_batch(segment, hits, number, winners))
+    hits.iter().try_for_each(|hits| winners_in_batch(segment, hits, result, winners))
 }
 
 fn winners_in_batch(
     segment: &Segment,
     hits: &BatchHits,
-    number: u32,
+    result: WinningResult,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
     let offset = index::index_usize(hits.batch.offset);
@@ -132,39 +136,36 @@ fn winners_in_batch(
     if !as_acknowledged && !planted(Bug::DigestNotCompared) {
         return Err(record.damage("another batch than was acknowledged"));
     }
-    let astray = || record.damage("the index says that a bet on the number is here, and it is not");
-    let mut wanted = hits.positions.iter().peekable();
-    for (position, bet) in (0..).zip(index::stored(&batch, decoded.text).bets()) {
-        if wanted.next_if_eq(&&position).is_none() {
-            continue;
+    let astray = || record.damage("the index says that other bets are here than there are");
+    let keys = result.keys();
+    let mut found = hits.positions.iter().peekable();
+    for bet in index::stored(&batch, decoded.text).bets() {
+        let (name, bet) = bet.map_err(|unsound| record.damage(&unsound.to_string()))?;
+        let is_found = found.next_if_eq(&&name.position).is_some();
+        if is_found != keys.contains(&BetKey::of(&bet)) {
+            return Err(astray());
         }
-        let bet = bet.ok().filter(|bet| bet.number() == number).ok_or_else(astray)?;
-        winners.add(batch.agency, bet.document());
+        if is_found {
+            winners.add_if_wins(result, name, &bet);
+        }
     }
-    if wanted.next().is_some() { Err(astray()) } else { Ok(()) }
+    if found.next().is_some() { Err(astray()) } else { Ok(()) }
 }
 
 fn winners_by_reading(
     segment: &Segment,
     draw: DrawId,
-    number: u32,
+    result: WinningResult,
     winners: &mut Winners,
 ) -> Result<(), Fault> {
-    let mut fault = None;
-    let read = batches_in(segment, draw, &mut |batch| {
-        for bet in batch.bets() {
-            match bet {
-                Ok(bet) if bet.number() == number => winners.add(batch.agency, bet.document()),
-                Ok(_) => {}
-                Err(why) => fault = Some(why),
-            }
-        }
-        ControlFlow::Continue(())
+    let mut added = Ok(0);
+    let _ = batches_in(segment, draw, &mut |batch| {
+        added = winners.add_batch(result, &batch);
+        if added.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    assert!(read.is_continue(), "nothing above breaks");
-    match fault {
-        None => Ok(()),
-        Some(why) => Err(segment.damage(0, &why.to_string())),
+    match added {
+        Ok(_) => Ok(()),
+        Err(unsound) => Err(segment.damage(0, &unsound.to_string())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lottery::planted::{Bug, planted};
-use lottery::{DrawId, Event};
+use lottery::{BetKey, DrawId, Event};
 
 use crate::contents::{BatchAt, Contents, EventAt};
 use crate::disk::DiskFile;
@@ -151,21 +151,21 @@ impl Segment {
         self.index.get().is_none_or(|index| index.has_batches_of(draw))
     }
 
-    /// The bets of a draw on a number, in order; none when only the records can tell.
-    pub(crate) fn bets_on(
+    /// The bets of a draw with one of some keys, in order; none when only the records can tell.
+    pub(crate) fn find(
         &self,
         draw: DrawId,
-        number: u32,
+        keys: &[BetKey],
     ) -> Result<Option<Vec<BatchHits>>, Fault> {
         let end = self.end();
         let contents = self.contents();
         if self.index.get().is_none() {
-            return Ok(Some(contents.bets_on(draw, number, end)));
+            return Ok(Some(contents.find(draw, keys, end)));
         }
         drop(contents);
         let Ok(Some(index)) = self.known_index() else { return Ok(None) };
         let name = segment::name(self.header.number);
-        let found = index.bets_on(&*self.file, draw, number);
+        let found = index.find(&*self.file, draw, keys);
         found.map_err(|error| Fault::io("reading the index of", &name, error))
     }
 

@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::bet::{Bet, BetFault, NumberRange, has_control};
 use crate::cuts::Cuts;
 use crate::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
+use crate::winners::BetKey;
 
 /// The checked content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,11 @@ impl Bets {
     #[must_use]
     pub fn numbers(&self) -> &[u32] {
         &self.numbers
+    }
+
+    /// What each bet is found by, in order.
+    pub fn keys(&self) -> impl Iterator<Item = BetKey> {
+        self.numbers.iter().copied().map(BetKey::of_number)
     }
 
     /// How many bets.

@@ -11,6 +11,7 @@
 mod act;
 mod agencies;
 mod bet;
+mod bet_name;
 mod bets;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -33,6 +34,7 @@ pub use act::{
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
+pub use bet_name::{BetName, BetNameError, UnsoundBet};
 pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest};
 pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, Timestamp};
 pub use draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
@@ -44,4 +46,4 @@ pub use store::{
     Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
 pub use view::{Publisher, Totals, View};
-pub use winners::{Documents, Winners};
+pub use winners::{BetKey, Documents, Winners, WinningResult};

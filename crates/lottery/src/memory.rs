@@ -15,7 +15,7 @@ use crate::store::{
     Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
 use crate::view::{Publisher, View};
-use crate::winners::Winners;
+use crate::winners::{Winners, WinningResult};
 
 /// A store in memory. Every call is answered before it returns.
 #[derive(Debug)]
@@ -132,12 +132,8 @@ impl Store for MemoryStore {
         };
         let mut winners = Winners::default();
         for batch in content.batches.iter().filter(|batch| batch.draw == draw) {
-            for bet in batch.stored().bets() {
-                let bet = bet.map_err(|fault| ReadError::Unreadable(fault.to_string()))?;
-                if bet.number() == number {
-                    winners.add(batch.agency, bet.document());
-                }
-            }
+            let added = winners.add_batch(WinningResult { number }, &batch.stored());
+            added.map_err(|unsound| ReadError::Unreadable(unsound.to_string()))?;
         }
         Ok(winners)
     }

@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::act::{ActError, Acted, Judge, Signed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
+use crate::bet_name::{BetName, UnsoundBet};
 use crate::bets::{Bets, bets_in};
 use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
 use crate::draws::AgencyProgress;
@@ -77,9 +78,14 @@ impl Batch {
 }
 
 impl<'a> StoredBatch<'a> {
-    /// The bets, each checked again (but for the draw's range of numbers).
-    pub fn bets(&self) -> impl Iterator<Item = Result<Bet<'a>, crate::bet::BetFault>> + use<'a> {
-        bets_in(self.text)
+    /// The bets with their names, in order, each checked again (but for the draw's range of
+    /// numbers).
+    pub fn bets(&self) -> impl Iterator<Item = Result<(BetName, Bet<'a>), UnsoundBet>> + use<'a> {
+        let Self { draw, agency, chunk, text } = *self;
+        (0..).zip(bets_in(text)).map(move |(position, bet)| {
+            let name = BetName { draw, agency, chunk, position };
+            bet.map(|bet| (name, bet)).map_err(|fault| UnsoundBet { name, fault })
+        })
     }
 }
 

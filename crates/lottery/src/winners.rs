@@ -1,9 +1,26 @@
-//! Who won: the documents of the winning bets of each agency.
+//! Who wins, and who won: the documents of the winning bets of each agency.
+//!
+//! [`WinningResult::wins`] is the one place that judges a bet. An index that is to find winners
+//! knows [`BetKey`]s only, and what it finds is judged like any other bet.
 
 use std::collections::BTreeMap;
 
 use crate::agencies::AgencyId;
+use crate::bet::Bet;
+use crate::bet_name::{BetName, UnsoundBet};
 use crate::planted::{Bug, planted};
+use crate::store::StoredBatch;
+
+/// What a draw resulted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WinningResult {
+    /// The number drawn.
+    pub number: u32,
+}
+
+/// What a bet is found by in an index. Opaque to whoever keeps it: only equality says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BetKey(pub u32);
 
 /// The winners of a draw by agency. An agency without winners is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +37,58 @@ pub struct Documents {
     count: u64,
 }
 
+impl WinningResult {
+    /// Whether a bet wins.
+    #[must_use]
+    pub fn wins(self, bet: &Bet<'_>) -> bool {
+        bet.number() == self.number
+    }
+
+    /// The keys of all bets that may win. A bet with another key does not.
+    #[must_use]
+    pub fn keys(self) -> [BetKey; 1] {
+        [BetKey::of_number(self.number)]
+    }
+}
+
+impl BetKey {
+    /// The key of a bet.
+    #[must_use]
+    pub fn of(bet: &Bet<'_>) -> Self {
+        Self::of_number(bet.number())
+    }
+
+    pub(crate) fn of_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 impl Winners {
+    /// Adds the bets of a batch that win; says how many bets it has.
+    ///
+    /// # Errors
+    /// The first bet that is none; those before it are added.
+    pub fn add_batch(
+        &mut self,
+        result: WinningResult,
+        batch: &StoredBatch<'_>,
+    ) -> Result<u64, UnsoundBet> {
+        let mut bets = 0;
+        for bet in batch.bets() {
+            let (name, bet) = bet?;
+            self.add_if_wins(result, name, &bet);
+            bets += 1;
+        }
+        Ok(bets)
+    }
+
+    /// Adds a bet, if it wins.
+    pub fn add_if_wins(&mut self, result: WinningResult, name: BetName, bet: &Bet<'_>) {
+        if result.wins(bet) {
+            self.add(name.agency, bet.document());
+        }
+    }
+
     /// Adds a winning bet.
     pub fn add(&mut self, agency: AgencyId, document: &str) {
         self.by_agency.entry(agency).or_default().push(document);

@@ -110,7 +110,7 @@ impl Acknowledged {
 pub(super) fn exported(printed: &str) -> anyhow::Result<BTreeMap<usize, Vec<String>>> {
     let mut by_agency: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for line in printed.lines().skip(1) {
-        let Some((agency, bet)) = line.split_once(',') else {
+        let [agency, _chunk, _position, bet] = line.splitn(4, ',').collect::<Vec<_>>()[..] else {
             bail!("the export has a line '{line}'");
         };
         by_agency.entry(agency.parse()?).or_default().push(bet.to_owned());
@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn an_export_is_told_apart_by_agency() {
-        let found = exported("agency,first\n2,a,b\n1,c\n2,d\n").unwrap();
+        let found = exported("agency,chunk,position,first\n2,0,0,a,b\n1,0,0,c\n2,0,1,d\n").unwrap();
         assert_eq!(found[&2], ["a,b", "d"]);
         assert_eq!(found[&1], ["c"]);
-        assert!(exported("agency\nx\n").is_err());
+        assert!(exported("agency\nx,0,0,a\n").is_err());
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use ledger::Archive;
-use lottery::{DrawState, DrawStatus};
+use lottery::{AgencyId, Documents, DrawState, DrawStatus, Winners, WinningResult};
 
 use super::processes::{Agencies, Central};
 use super::{generate, progress};
@@ -40,7 +40,7 @@ struct Row {
     agency: u32,
     bets: u64,
     batches: u64,
-    winners: Vec<String>,
+    winners: u64,
 }
 
 /// Shows it.
@@ -98,8 +98,14 @@ async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<Strin
 
 /// Counts what the ledger holds, and holds the winners that agencies were told against it.
 fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
-    let row = |(agency, _)| Row { agency, bets: 0, batches: 0, winners: Vec::new() };
+    let row = |(agency, told): (u32, &Vec<String>)| Row {
+        agency,
+        bets: 0,
+        batches: 0,
+        winners: told.len() as u64,
+    };
     let mut rows: Vec<Row> = (1..).zip(told).map(row).collect();
+    let mut winners = Winners::default();
     let archive = Archive::open(data)?;
     let summary = archive.check(|_| anyhow::Ok(()))?;
     let [DrawStatus { state: DrawState::Drawn { number }, .. }] = summary.draws[..] else {
@@ -112,16 +118,12 @@ fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
         let row = rows.iter_mut().find(|row| row.agency == batch.agency.0);
         let row = row.context("the ledger holds a batch of an agency that is none")?;
         row.batches += 1;
-        for bet in batch.bets() {
-            let bet = bet?;
-            row.bets += 1;
-            row.winners.extend((bet.number() == number).then(|| bet.document().to_owned()));
-        }
+        row.bets += winners.add_batch(WinningResult { number }, &batch)?;
         Ok(())
     })?;
-    for (row, told) in rows.iter().zip(told) {
-        let agency = row.agency;
-        ensure!(row.winners == *told, "agency {agency} was told other winners than the ledger's");
+    for (agency, told) in (1..).zip(told) {
+        let of_agency = winners.of(AgencyId(agency)).into_iter().flat_map(Documents::iter);
+        ensure!(of_agency.eq(told), "agency {agency} was told other winners than the ledger's");
     }
     Ok(rows)
 }
@@ -131,11 +133,11 @@ fn show(rows: &[Row], took: Duration) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["agency", "bets", "batches", "winners"]);
     for Row { agency, bets, batches, winners } in rows {
-        let counts = [u64::from(*agency), *bets, *batches, winners.len() as u64];
+        let counts = [u64::from(*agency), *bets, *batches, *winners];
         table.add_row(counts.map(|count| count.to_string()));
     }
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
-    let totals = [sum(|row| row.bets), sum(|row| row.batches), sum(|row| row.winners.len() as u64)];
+    let totals = [sum(|row| row.bets), sum(|row| row.batches), sum(|row| row.winners)];
     let mut total = vec!["all".to_owned()];
     total.extend(totals.iter().map(u64::to_string));
     table.add_row(total);

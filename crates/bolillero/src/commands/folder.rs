@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use ledger::{Archive, Fault, Summary};
-use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Winners};
+use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Winners, WinningResult};
 
 use super::progress;
 use crate::exit::Ending;
@@ -90,20 +90,9 @@ pub(super) fn winners(
     number: u32,
 ) -> anyhow::Result<Winners> {
     let mut winners = Winners::default();
+    let result = WinningResult { number };
     each_batch(archive, draw, |batch| {
-        let mut bets = 0;
-        for bet in batch.bets() {
-            let bet = bet.with_context(|| {
-                let (agency, chunk) = (batch.agency, batch.chunk);
-                let data = in_folder(data);
-                format!("{data}: chunk {chunk} of agency {agency} holds a bet that is none")
-            })?;
-            if bet.number() == number {
-                winners.add(batch.agency, bet.document());
-            }
-            bets += 1;
-        }
-        Ok(bets)
+        winners.add_batch(result, batch).with_context(|| in_folder(data))
     })?;
     Ok(winners)
 }

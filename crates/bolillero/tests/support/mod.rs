@@ -340,11 +340,12 @@ pub fn exported_draw(data: &Path, draw: &str) -> BTreeMap<u32, Vec<String>> {
 fn exported_by(export: &[&str]) -> BTreeMap<u32, Vec<String>> {
     let printed = run_well(&[export, &["--format", "csv"]].concat());
     let mut lines = printed.lines();
-    let header = "agency,first_name,last_name,document,birthdate,number";
+    let header = "agency,chunk,position,first_name,last_name,document,birthdate,number";
     assert_eq!(lines.next(), Some(header));
     let mut by_agency: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for line in lines {
-        let (agency, bet) = line.split_once(',').unwrap();
+        let [agency, _, _, bet]: [&str; 4] =
+            line.splitn(4, ',').collect::<Vec<_>>().try_into().unwrap();
         by_agency.entry(agency.parse().unwrap()).or_default().push(bet.to_owned());
     }
     by_agency.values_mut().for_each(|bets| bets.sort_unstable());

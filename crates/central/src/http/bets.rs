@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::State;
-use lottery::{AgencyId, Bet, DrawId, DrawStatus, StoredBatch};
+use lottery::{AgencyId, Bet, BetName, DrawId, DrawStatus, StoredBatch};
 use operators::Permission;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ const CHECKED: &str = "bets are stored only once they were checked";
 /// A bet, as it is stored.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BetView {
+    /// Its name: draw, agency, chunk and position in the batch, as in 3-17-204-12.
+    pub(super) name: String,
     /// The agency that took it.
     pub(super) agency: u32,
     /// The agency's number for the batch that it came in.
@@ -148,9 +150,9 @@ impl Search {
             if self.passed <= self.after {
                 continue;
             }
-            let bet = bet.expect(CHECKED);
+            let (name, bet) = bet.expect(CHECKED);
             if self.sought.fits(batch.agency, &bet) {
-                self.found.push(BetView::of(&batch, &bet));
+                self.found.push(BetView::of(name, &bet));
             }
             let looked_at = self.passed - self.after;
             if self.found.len() == self.limit || looked_at == SEARCHED_BETS_MAX {
@@ -187,10 +189,11 @@ impl Sought {
 }
 
 impl BetView {
-    fn of(batch: &StoredBatch<'_>, bet: &Bet<'_>) -> Self {
+    fn of(name: BetName, bet: &Bet<'_>) -> Self {
         Self {
-            agency: batch.agency.0,
-            chunk: batch.chunk.0,
+            name: name.to_string(),
+            agency: name.agency.0,
+            chunk: name.chunk.0,
             first_name: bet.first_name().to_owned(),
             last_name: bet.last_name().to_owned(),
             document: bet.document().to_owned(),

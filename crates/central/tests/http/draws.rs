@@ -288,9 +288,9 @@ async fn a_draw_that_was_made_is_told_whole() {
     let csv = get("/api/v1/draws/1/bets.csv").await;
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     for line in [
-        "agency,first_name,last_name,document,birthdate,number",
-        "1,Santiago,Lorca,30904465,1999-03-17,7574",
-        "1,\"\"\"Ana, la\"\"\",'=1+1,28123123,1980-01-02,12",
+        "agency,chunk,position,first_name,last_name,document,birthdate,number",
+        "1,0,0,Santiago,Lorca,30904465,1999-03-17,7574",
+        "1,1,0,\"\"\"Ana, la\"\"\",'=1+1,28123123,1980-01-02,12",
     ] {
         assert!(csv.body.contains(line), "{line}: {}", csv.body);
     }
@@ -299,6 +299,7 @@ async fn a_draw_that_was_made_is_told_whole() {
     assert_eq!(get("/api/v1/draws/1/bets.csv?rew=true").await.status, 400);
     let one = get("/api/v1/draws/1/bets?limit=1").await.json();
     assert_eq!(one["items"][0]["document"], WINNER);
+    assert_eq!(one["items"][0]["name"], "1-1-0-0");
     let next = format!("/api/v1/draws/1/bets?limit=1&cursor={}", one["next"].as_str().unwrap());
     assert_eq!(get(&next).await.json()["items"][0]["document"], LOSER);
 }

@@ -186,7 +186,9 @@ async fn what_operators_did_is_told_in_spanish() {
     assert_eq!(central.post(admin, "/api/v1/tokens", &token).await.status, 201);
     assert_eq!(ask(central.port, admin, "DELETE", "/api/v1/tokens/1", None).await.status, 204);
     let search = "/search?draw=1&by=document&value=30904465";
-    is_spanish(&look(central.port, day.auditor(), search).await, 200, "Santiago Lorca");
+    let found = look(central.port, day.auditor(), search).await;
+    is_spanish(&found, 200, "Santiago Lorca");
+    assert!(found.body.contains("<td>1-1-0-0</td>"), "{}", found.body);
     day.close().await;
     day.draw().await;
     let bets = central.get(day.auditor(), "/api/v1/draws/1/bets.csv").await;

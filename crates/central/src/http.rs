@@ -17,7 +17,7 @@
 //! bets          searched
 //! export, lines taken as a whole; answers written while they are made
 //! winners       who won, and what each agency has to its account
-//! audit, deed   who did what; what they do besides leading draws, as it is put on record
+//! audit         who did what
 //! health        whether it lives, is ready, and what it counted
 //! problem       every refusal, as RFC 9457 says
 //! board         what a live board shows, looked at once a second
@@ -49,7 +49,6 @@ mod body;
 mod connections;
 mod console;
 mod conversation;
-mod deed;
 mod draws;
 mod export;
 mod face;

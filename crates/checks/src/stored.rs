@@ -9,9 +9,9 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Entry, Fault, SteppedLedger, Summary};
 use lottery::conformance::submit;
 use lottery::{
-    Act, Acted, Actor, Agencies, AgencyId, Appended, Batch, Bets, ChunkId, Done, DrawId, DrawName,
-    DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration, Schedule, Signed,
-    Store as _, Timestamp, Trace, Winners,
+    Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, Done,
+    DrawId, DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration,
+    Schedule, Signed, Store as _, Timestamp, Trace, Winners,
 };
 
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
@@ -215,7 +215,7 @@ pub(crate) fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
         "" => Actor::Clock,
         name => Actor::Operator(Label::new(name).expect("a short name")),
     };
-    let signed = Signed { by, why: Reason::new("ñ").expect("a short reason"), act };
+    let signed = Signed::new(by, Reason::new("ñ").expect("a short reason"), act);
     call(ledger, |it, done| it.act(signed, lottery::always_allowed(), AT, done))
         .expect("it may be done now")
 }
@@ -239,8 +239,7 @@ fn led_to_its_end(ledger: &SteppedLedger) {
     }
     call(ledger, |it, done| it.draw(DRAW, WINNING_NUMBER, AT, done)).expect("both agree");
     act(ledger, "ana", Act::Publish(DRAW));
-    let topic = Label::new("login").expect("a short text");
-    act(ledger, "eva", Act::Note { topic, text: Reason::default() });
+    act(ledger, "eva", Act::Audited(AuditedAction::ReadWinners(DRAW)));
 }
 
 /// Puts the next segment behind the last, as if that were full: then a ledger of several segments

@@ -15,6 +15,7 @@
 //! A range of agencies is u32 first, u32 last. Kinds are frozen; new events get new ones.
 
 mod act;
+mod audited;
 
 use lottery::{
     Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,

@@ -15,8 +15,9 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Disk as _, DiskFile};
 use lottery::conformance::wait;
 use lottery::{
-    Act, Actor, Agencies, AgencyId, DrawId, DrawName, DrawState, DrawTerms, Label, NumberRange,
-    Reason, Registration, Schedule, Signed, Store, Timestamp,
+    Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, DrawId, DrawName, DrawState,
+    DrawTerms, Label, NumberRange, OperatorsChange, Reason, Registration, Role, Schedule, Signed,
+    Store, Timestamp,
 };
 
 use workload::{DRAW, WINNING_NUMBER, append, begin, check_contents, open};
@@ -66,9 +67,20 @@ fn acts_written_now() -> SimulatedDisk {
     let schedule = Schedule { opens_at: Some(Timestamp(3)), closes_at: Some(Timestamp(4)) };
     let (name, place) = (label("La Ñata"), label("Goya"));
     let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
-    let note = Act::Note { topic: label("login"), text: Reason::new("por la consola").unwrap() };
     let clock = Actor::Clock;
     let [ana, eva] = ["ana", "eva"].map(|name| Actor::Operator(label(name)));
+    let added = OperatorsChange::Add { name: label("luz"), role: Role::Auditor };
+    let document = Some(label("30904465"));
+    let agency = Some(AgencyId(7));
+    let search = BetsSearch { draw, document, number: Some(7574), agency, after: 0 };
+    let audited = [
+        AuditedAction::LogIn,
+        AuditedAction::ChangeOperators(added.clone()),
+        AuditedAction::OperatorsNotChanged(added),
+        AuditedAction::SearchBets(search),
+        AuditedAction::ReadWinners(draw),
+    ];
+    let audited = audited.map(|action| (&eva, Act::Audited(action)));
     let acts = [
         (&ana, Act::Register(registration)),
         (&ana, Act::Announce { terms, schedule }),
@@ -76,16 +88,16 @@ fn acts_written_now() -> SimulatedDisk {
         (&clock, Act::Close(draw)),
         (&ana, Act::EnterNumber { draw, number: 7574 }),
         (&eva, Act::EnterNumber { draw, number: 7574 }),
-        (&eva, note),
     ];
-    for (at, (by, act)) in (1..).zip(acts) {
+    for (at, (by, act)) in (1..).zip(acts.into_iter().chain(audited)) {
         let why = Reason::new(if *by == clock { "" } else { "es la hora" }).unwrap();
-        let signed = Signed { by: by.clone(), why, act };
-        wait(|done| ledger.act(signed, lottery::always_allowed(), Timestamp(at), done)).unwrap();
+        let signed = Signed::new(by.clone(), why, act);
+        let judge = Box::new(move || Some(at));
+        wait(|done| ledger.act(signed, judge, Timestamp(at), done)).unwrap();
     }
-    wait(|done| ledger.draw(draw, 7574, Timestamp(8), done)).unwrap();
-    let publish = Signed { by: ana, why: Reason::default(), act: Act::Publish(draw) };
-    wait(|done| ledger.act(publish, lottery::always_allowed(), Timestamp(9), done)).unwrap();
+    wait(|done| ledger.draw(draw, 7574, Timestamp(18), done)).unwrap();
+    let publish = Signed::new(ana, Reason::default(), Act::Publish(draw));
+    wait(|done| ledger.act(publish, lottery::always_allowed(), Timestamp(19), done)).unwrap();
     disk
 }
 
@@ -136,7 +148,7 @@ fn acts_written_before_are_read() {
     disk.create(SEGMENTS[0]).unwrap().write_at(0, &bytes(ACTS)).unwrap();
     disk.sync_names().unwrap();
     let ledger = open(&disk);
-    assert_eq!(ledger.report().records, 9);
+    assert_eq!(ledger.report().records, 13);
     let status = ledger.view().draw(DrawId(1)).unwrap();
     assert_eq!(status.state, DrawState::Drawn { number: 7574 });
     assert!(status.is_published());

@@ -6,6 +6,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::agencies::AgencyId;
+use crate::audited::AuditedAction;
 use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, REGISTERED_MAX};
 use crate::store::StoreFault;
@@ -48,14 +49,14 @@ pub enum Actor {
     },
 }
 
-/// Asked once, when an act is decided: whether whoever wants it may still do it. Runs on the thread
-/// that decides, so it must be short.
-pub type Judge = Box<dyn FnOnce() -> bool + Send>;
+/// Asked once, when an act is decided: the version of the operators by which whoever wants it may
+/// still do it; none when they may not. Runs on the thread that decides, so it must be short.
+pub type Judge = Box<dyn FnOnce() -> Option<u64> + Send>;
 
 /// The judge of acts that need no permission, such as the clock's.
 #[must_use]
 pub fn always_allowed() -> Judge {
-    Box::new(|| true)
+    Box::new(|| Some(0))
 }
 
 /// An act with who did it, and why.
@@ -63,6 +64,9 @@ pub fn always_allowed() -> Judge {
 pub struct Signed {
     /// Who.
     pub by: Actor,
+    /// The version of the operators by which the [`Judge`] allowed it; 0 until it is decided, and
+    /// when it needs no permission.
+    pub operators: u64,
     /// Why, as they put it.
     pub why: Reason,
     /// What.
@@ -95,12 +99,7 @@ pub enum Act {
     /// An agency is registered, or what is known of it changes.
     Register(Registration),
     /// Anything else that should be on record.
-    Note {
-        /// Of what kind.
-        topic: Label,
-        /// What, in words.
-        text: Reason,
-    },
+    Audited(AuditedAction),
 }
 
 /// When the clock acts in a draw.
@@ -360,6 +359,14 @@ impl fmt::Display for Unfinished {
     }
 }
 
+impl Signed {
+    /// An act to be decided.
+    #[must_use]
+    pub fn new(by: Actor, why: Reason, act: Act) -> Self {
+        Self { by, operators: 0, why, act }
+    }
+}
+
 impl Act {
     /// The draw that it is about, if it is about one that exists.
     #[must_use]
@@ -369,7 +376,7 @@ impl Act {
             | Self::Close(draw)
             | Self::Publish(draw)
             | Self::EnterNumber { draw, .. } => Some(*draw),
-            Self::Announce { .. } | Self::Register(_) | Self::Note { .. } => None,
+            Self::Announce { .. } | Self::Register(_) | Self::Audited(_) => None,
         }
     }
 }

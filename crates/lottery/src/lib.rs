@@ -10,12 +10,14 @@
 
 mod act;
 mod agencies;
+mod audited;
 mod bet;
 mod bet_name;
 mod bets;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cuts;
+mod description;
 mod draw;
 mod draws;
 mod event;
@@ -23,6 +25,7 @@ pub mod limits;
 mod memory;
 mod operated;
 pub mod planted;
+mod role;
 mod store;
 pub mod text;
 mod view;
@@ -33,14 +36,17 @@ pub use act::{
     Unfinished, always_allowed,
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
+pub use audited::{AuditedAction, BetsSearch, OperatorsChange};
 pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
 pub use bet_name::{BetName, BetNameError, UnsoundBet};
 pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest};
+pub use description::{Argument, Description, Doer};
 pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, Timestamp};
 pub use draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
 pub use event::{BatchSummary, Event};
 pub use memory::MemoryStore;
 pub use operated::{Closing, Operated};
+pub use role::{Role, UnknownRole};
 pub use store::{
     AppendError, Appended, Batch, ChunkId, CloseError, Closed, Done, DrawError, Drawn, FinishError,
     Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,

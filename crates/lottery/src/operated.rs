@@ -124,7 +124,7 @@ impl Course {
                 Some(_) => Acted::Repeated,
             }),
             (Act::Publish(_), _) => Err(state("published")),
-            (Act::Announce { .. } | Act::Register(_) | Act::Note { .. }, _) => {
+            (Act::Announce { .. } | Act::Register(_) | Act::Audited(_), _) => {
                 unreachable!("these are about no draw")
             }
         }
@@ -214,7 +214,7 @@ impl Course {
                 self.shown.agreed = (acted == Acted::NumbersAgree(*number)).then_some(*number);
             }
             Act::Publish(_) => self.shown.published_at = Some(at),
-            Act::Announce { .. } | Act::Register(_) | Act::Note { .. } => {}
+            Act::Announce { .. } | Act::Register(_) | Act::Audited(_) => {}
         }
         None
     }

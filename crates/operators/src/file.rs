@@ -135,7 +135,7 @@ impl OperatorsFile {
         self.read_stamped().map(|(people, _)| people)
     }
 
-    /// Changes the people, unless `change` refuses.
+    /// Changes the people, whose version is one more then, unless `change` refuses.
     ///
     /// # Errors
     /// When it was refused, or the file could not be read or written.
@@ -146,6 +146,7 @@ impl OperatorsFile {
         let _locked = self.lock()?;
         let mut people = self.read()?;
         let outcome = change(&mut people).map_err(ChangeError::Refused)?;
+        people.version = people.version.saturating_add(1);
         self.write(&people)?;
         Ok(outcome)
     }

@@ -1,7 +1,9 @@
 //! The people who run the lottery: who they are, what each may do, and how they show it.
 //!
 //! ```text
-//! name, role     who, and the one table of what each role may do
+//! name           who
+//! permission     the one table of what each role may do
+//! role_name      roles as they are written
 //! secret         random secrets of sessions and tokens, kept as digests only
 //! password       what a password must be; argon2id
 //! people         operators and their tokens, as a value, and the rules of changing them
@@ -27,7 +29,8 @@ pub mod limits;
 mod name;
 mod password;
 mod people;
-mod role;
+mod permission;
+pub mod role_name;
 mod roster;
 mod secret;
 mod sessions;
@@ -35,10 +38,11 @@ mod written;
 
 pub use attempts::Attempts;
 pub use file::{ChangeError, FileError, OperatorsFile};
+pub use lottery::{Role, UnknownRole};
 pub use name::{Name, NameError};
 pub use password::{Password, PasswordError, PasswordHash};
 pub use people::{Bearer, Operator, People, PeopleError, Token, TokenGrant, TokenId};
-pub use role::{Permission, Role, UnknownRole};
+pub use permission::Permission;
 pub use roster::Roster;
 pub use secret::{Digest, Secret};
 pub use sessions::{SessionUser, Sessions};

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX, TOKEN_DAYS_MAX, TOKENS_PER_OPERATOR_MAX};
-use crate::{Digest, Name, PasswordHash, Role};
+use crate::permission::covers;
+use crate::{Digest, Name, PasswordHash, Role, role_name};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -21,6 +22,8 @@ pub struct People {
     pub(crate) tokens: BTreeMap<TokenId, Token>,
     /// The number of the last token, of those that are gone too.
     pub(crate) last_token: u32,
+    /// How often they were changed.
+    pub(crate) version: u64,
 }
 
 /// Somebody who runs the lottery.
@@ -28,6 +31,7 @@ pub struct People {
 #[serde(deny_unknown_fields)]
 pub struct Operator {
     /// What they are for.
+    #[serde(with = "role_name")]
     pub role: Role,
     /// Not let in for now.
     pub disabled: bool,
@@ -51,6 +55,7 @@ pub struct Token {
     /// What it is for, in its owner's words.
     pub label: String,
     /// As what. Never more than its owner may.
+    #[serde(with = "role_name")]
     pub role: Role,
     /// When it was given.
     pub created_ms: u64,
@@ -139,6 +144,12 @@ pub enum PeopleError {
 }
 
 impl People {
+    /// How often they were changed: what tells the people of one moment from those of another.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The operator of a name.
     #[must_use]
     pub fn operator(&self, name: &Name) -> Option<&Operator> {
@@ -173,7 +184,7 @@ impl People {
     pub fn bearer_of(&self, id: TokenId, now_ms: u64) -> Option<Bearer> {
         let token = self.tokens.get(&id)?;
         let owner = self.operators.get(&token.owner)?;
-        let lets_in = token.is_live(now_ms) && !owner.disabled && owner.role.covers(token.role);
+        let lets_in = token.is_live(now_ms) && !owner.disabled && covers(owner.role, token.role);
         lets_in.then(|| Bearer {
             token: id,
             label: token.label.clone(),
@@ -257,7 +268,7 @@ impl People {
             return Err(PeopleError::Disabled(owner));
         }
         let has = operator.role;
-        if !has.covers(role) {
+        if !covers(has, role) {
             return Err(PeopleError::RoleAboveOwner { owner, has, asked: role });
         }
         let label = text::accept(&label, LABEL_LEN_MAX).map_err(PeopleError::Label)?;

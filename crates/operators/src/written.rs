@@ -18,6 +18,7 @@ struct Written {
     operators: BTreeMap<Name, Operator>,
     tokens: BTreeMap<TokenId, Token>,
     last_token: u32,
+    version: u64,
 }
 
 /// What every format begins with.
@@ -27,8 +28,8 @@ struct Beginning {
 }
 
 pub(crate) fn render(people: &People) -> String {
-    let People { operators, tokens, last_token } = people.clone();
-    let written = Written { format: FORMAT, operators, tokens, last_token };
+    let People { operators, tokens, last_token, version } = people.clone();
+    let written = Written { format: FORMAT, operators, tokens, last_token, version };
     let mut text = serde_json::to_string_pretty(&written).expect("all its keys are text");
     text.push('\n');
     text
@@ -41,7 +42,8 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
     if format != FORMAT {
         return Err(format!("its format is {format}, and this version reads {FORMAT}"));
     }
-    let Written { operators, tokens, last_token, .. } = serde_json::from_str(text).map_err(told)?;
+    let written: Written = serde_json::from_str(text).map_err(told)?;
+    let Written { operators, tokens, last_token, version, .. } = written;
     if operators.len() > OPERATORS_MAX {
         return Err(PeopleError::TooMany.to_string());
     }
@@ -55,7 +57,7 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
             return Err(why(&format!("its number is above the last one, {last_token}")));
         }
     }
-    Ok(People { operators, tokens, last_token })
+    Ok(People { operators, tokens, last_token, version })
 }
 
 /// Labels of before there was a rule for texts are read as they are.
@@ -112,7 +114,7 @@ mod tests {
             (changed("\"format\": 1", "\"format\": 2, \"new\": 3"), "its format is 2"),
             (changed("\"format\": 1", "\"format\": 1, \"new\": 3"), "unknown field `new`"),
             (changed("\"disabled\"", "\"disable\""), "unknown field `disable`"),
-            (changed("\"role\": \"admin\"", "\"role\": \"root\""), "unknown variant `root`"),
+            (changed("\"role\": \"admin\"", "\"role\": \"root\""), "'root' is no role"),
             (changed("\"ana\": {", "\"Ana\": {"), "an operator's name has"),
             (changed("\"owner\": \"ana\"", "\"owner\": \"eva\""), "there is no operator 'eva'"),
             (changed("\"label\": \"board\"", "\"label\": \"\""), "a token's label has"),

@@ -1,7 +1,7 @@
 //! `bolillero audit`: who did what in a ledger, when and why.
 //!
-//! Every event but the batches, one a line. The number that an operator entered is not shown: the
-//! winning number is that of the draw's making.
+//! Every event but the batches, one a line, as [`lottery::Description`] tells it, with the names of
+//! draws beside their numbers.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use lottery::text::shown;
-use lottery::{Act, Actor, DrawId, Event, Signed, Timestamp};
+use lottery::{Act, DrawId, Event, Timestamp};
 
 use super::{folder, progress};
 use crate::exit::{Ending, printed};
@@ -55,71 +55,36 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
 #[derive(Default)]
 struct Draws {
     names: BTreeMap<DrawId, String>,
-    announced: u32,
+    last: u32,
 }
 
 impl Draws {
     fn line(&mut self, sequence: u64, at: Timestamp, event: &Event) -> String {
-        let (who, what, why) = match event {
-            Event::DrawOpened { draw, terms } => {
-                let what = self.named(*draw, format!("{} (goes by itself)", terms.name), "opened");
-                (String::new(), what, "")
-            }
-            Event::BatchAccepted(batch) => {
-                (format!("agency {}", batch.agency), format!("sent {} bets", batch.bets), "")
-            }
-            Event::AgencyFinished { draw, agency } => {
-                (format!("agency {agency}"), format!("finished {}", self.name(*draw)), "")
-            }
-            Event::DrawClosed { draw } => {
-                (String::new(), format!("closed {}", self.name(*draw)), "")
-            }
-            Event::DrawMade { draw, number, bets } => {
-                let name = self.name(*draw);
-                let what = format!("made {name}: winning number {number}, {bets} bets took part");
-                (String::new(), what, "")
-            }
-            Event::Acted(signed) => {
-                let who = match &signed.by {
-                    Actor::Clock => "clock".to_owned(),
-                    by => format!("operator {by}"),
-                };
-                (who, self.act(signed), signed.why.as_str())
-            }
+        let it = event.describe();
+        let named = self.learn(event);
+        let draw = named.or(it.draw).map(|draw| format!(" {}", self.name(draw)));
+        // Its name stands beside its number.
+        let others = it.arguments.iter().filter(|(name, _)| named.is_none() || *name != "name");
+        let arguments = others.map(|(name, it)| format!(", {} {it}", name.replace('_', " ")));
+        let (by, verb) = (&it.by, it.verb);
+        let (draw, arguments) = (draw.unwrap_or_default(), arguments.collect::<String>());
+        let why = if it.why.is_empty() { String::new() } else { format!(" ({})", it.why) };
+        format!("{at} {sequence:>8} {by}: {verb}{draw}{arguments}{why}")
+    }
+
+    /// Remembers the name of a draw that the event is the first of.
+    fn learn(&mut self, event: &Event) -> Option<DrawId> {
+        let (draw, terms) = match event {
+            Event::DrawOpened { draw, terms } => (*draw, terms),
+            Event::Acted(signed) => match &signed.act {
+                Act::Announce { terms, .. } => (DrawId(self.last + 1), terms),
+                _ => return None,
+            },
+            _ => return None,
         };
-        let who = if who.is_empty() { "central" } else { &who };
-        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
-        format!("{at} {sequence:>8} {who}: {what}{why}")
-    }
-
-    fn act(&mut self, signed: &Signed) -> String {
-        match &signed.act {
-            Act::Announce { terms, schedule } => {
-                let draw = DrawId(self.announced + 1);
-                let time = |at: Option<Timestamp>| at.map_or("-".to_owned(), |at| at.to_string());
-                let (opens, closes) = (time(schedule.opens_at), time(schedule.closes_at));
-                let what = self.named(draw, terms.name.to_string(), "announced");
-                let (agencies, numbers) = (&terms.agencies, terms.numbers);
-                format!(
-                    "{what}, agencies {agencies}, numbers {numbers}, opens {opens}, closes {closes}"
-                )
-            }
-            Act::Open(draw) => format!("opened {}", self.name(*draw)),
-            Act::Close(draw) => format!("closed {}", self.name(*draw)),
-            Act::EnterNumber { draw, .. } => format!("entered a number for {}", self.name(*draw)),
-            Act::Publish(draw) => format!("published {}", self.name(*draw)),
-            Act::Register(it) => {
-                let state = if it.enabled { "enabled" } else { "disabled" };
-                format!("registered agency {} \"{}\", {}, {state}", it.agency, it.name, it.place)
-            }
-            Act::Note { topic, text } => format!("{topic}: {text}"),
-        }
-    }
-
-    fn named(&mut self, draw: DrawId, name: String, verb: &str) -> String {
-        self.announced = draw.0;
-        self.names.insert(draw, name);
-        format!("{verb} {}", self.name(draw))
+        self.last = draw.0;
+        self.names.insert(draw, terms.name.to_string());
+        Some(draw)
     }
 
     fn name(&self, draw: DrawId) -> String {
@@ -130,13 +95,16 @@ impl Draws {
 
 #[cfg(test)]
 mod tests {
-    use lottery::{Agencies, DrawName, DrawTerms, Label, NumberRange, Reason, Schedule};
+    use lottery::{
+        Actor, Agencies, AuditedAction, BetsSearch, DrawName, DrawTerms, Label, NumberRange,
+        OperatorsChange, Reason, Role, Schedule, Signed,
+    };
 
     use super::*;
 
     fn by_ana(act: Act) -> Event {
         let by = Actor::Operator(Label::new("ana").unwrap());
-        Event::Acted(Box::new(Signed { by, why: Reason::new("es la hora").unwrap(), act }))
+        Event::Acted(Box::new(Signed::new(by, Reason::new("es la hora").unwrap(), act)))
     }
 
     #[test]
@@ -152,15 +120,28 @@ mod tests {
         let line = draws.line(0, Timestamp(0), &by_ana(announce));
         assert_eq!(
             line,
-            "1970-01-01T00:00:00.000Z        0 operator ana: announced draw 1 \"nocturna\", \
-             agencies 1-5, numbers 0-9999, opens -, closes - (es la hora)"
+            "1970-01-01T00:00:00.000Z        0 ana: announced draw 1 \"nocturna\", \
+             agencies 1-5, numbers 0-9999 (es la hora)"
         );
         let entry = by_ana(Act::EnterNumber { draw, number: 7574 });
         let line = draws.line(1, Timestamp(0), &entry);
-        assert!(line.contains("entered a number for draw 1 \"nocturna\""), "{line}");
+        assert!(line.contains("entered a number of draw 1 \"nocturna\""), "{line}");
         assert!(!line.contains("7574"), "{line}");
         let made = Event::DrawMade { draw, number: 7574, bets: 9 };
         let line = draws.line(2, Timestamp(0), &made);
-        assert!(line.contains("central: made draw 1 \"nocturna\": winning number 7574"), "{line}");
+        let told = "the central: made draw 1 \"nocturna\", winning number 7574, bets 9";
+        assert!(line.ends_with(told), "{line}");
+        let (document, number) = (Some(Label::new("30904465").unwrap()), Some(7));
+        let search = BetsSearch { draw, document, number, agency: None, after: 0 };
+        let search = by_ana(Act::Audited(AuditedAction::SearchBets(search)));
+        let line = draws.line(3, Timestamp(0), &search);
+        let told = "searched bets of draw 1 \"nocturna\", document \"30904465\", number 7";
+        assert!(line.contains(told), "{line}");
+        let add = OperatorsChange::Add { name: Label::new("eva").unwrap(), role: Role::Admin };
+        let not_added = by_ana(Act::Audited(AuditedAction::OperatorsNotChanged(add)));
+        let line = draws.line(4, Timestamp(0), &not_added);
+        let told =
+            "could not change the operators' file, change operator-added, name \"eva\", role";
+        assert!(line.contains(told), "{line}");
     }
 }

@@ -128,7 +128,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     let ended = central.process.terminate();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     let audit = run_well(&["audit", "--data", str(&data)]);
-    assert!(audit.contains("operator eva: entered a number for draw 1"), "{audit}");
+    assert!(audit.contains("eva: entered a number of draw 1"), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,11 @@
-//! Who did what, as the ledger has it.
-//!
-//! The number that an operator entered is told by nothing here: the second one must not see it, and
-//! once the draw was made it is the draw's.
+//! Who did what, as the ledger has it and [`lottery::Description`] tells it.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::State;
-use lottery::{Act, Event, Timestamp, Trace};
+use lottery::{Argument, Event, Trace};
 use operators::Permission;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,12 +31,26 @@ pub(super) struct TraceView {
     /// Who: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
     /// `agency 7`, or `the central`.
     by: String,
+    /// By which version of the operators they were allowed to; 0 where nobody had to be.
+    operators: u64,
     /// In which draw.
     draw: Option<u32>,
-    /// What, in words.
-    what: String,
+    /// All else that is known of it, by name.
+    arguments: BTreeMap<&'static str, ArgumentView>,
     /// Why, as they put it.
     why: String,
+}
+
+/// An argument of what was done.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum ArgumentView {
+    /// A text, a word, a range or a time.
+    Text(String),
+    /// A number or a count.
+    Number(u64),
+    /// Whether something is so.
+    Flag(bool),
 }
 
 /// Who did what
@@ -64,65 +76,39 @@ pub(super) async fn audit(
     });
     let traces: Vec<Trace> = traces.await?;
     let next = traces.get(limit).map(|_| traces[limit - 1].sequence.to_string());
-    let items = traces.into_iter().take(limit).map(TraceView::of).collect();
+    let items = traces.iter().take(limit).map(TraceView::of).collect();
     Ok(Json(Page::ending(items, next.as_deref())))
 }
 
 impl TraceView {
-    fn of(trace: Trace) -> Self {
-        let Trace { sequence, at, event } = trace;
-        let central = || "the central".to_owned();
-        let mut reason = String::new();
-        let (action, by, draw, what) = match event {
-            Event::DrawOpened { draw, terms } => {
-                let what = format!("\"{}\", which goes by itself", terms.name);
-                ("draw-opened", central(), Some(draw), what)
-            }
-            Event::BatchAccepted(batch) => {
-                let (by, what) = (batch.agency, format!("{} bets", batch.bets));
-                ("batch-accepted", format!("agency {by}"), Some(batch.draw), what)
-            }
-            Event::AgencyFinished { draw, agency } => {
-                ("agency-finished", format!("agency {agency}"), Some(draw), String::new())
-            }
-            Event::DrawClosed { draw } => ("draw-closed", central(), Some(draw), String::new()),
-            Event::DrawMade { draw, number, bets } => {
-                let what = format!("winning number {number}, {bets} bets took part");
-                ("draw-made", central(), Some(draw), what)
-            }
-            Event::Acted(signed) => {
-                reason = signed.why.to_string();
-                let (action, what) = act(&signed.act);
-                (action, signed.by.to_string(), signed.act.draw(), what)
-            }
+    fn of(trace: &Trace) -> Self {
+        let operators = match &trace.event {
+            Event::Acted(signed) => signed.operators,
+            _ => 0,
         };
-        let draw = draw.map(|draw| draw.0);
-        Self { sequence, at: Time(at), action, by, draw, what, why: reason }
+        let it = trace.event.describe();
+        let arguments = it.arguments.into_iter();
+        Self {
+            sequence: trace.sequence,
+            at: Time(trace.at),
+            action: it.action,
+            by: it.by.to_string(),
+            operators,
+            draw: it.draw.map(|draw| draw.0),
+            arguments: arguments.map(|(name, it)| (name, ArgumentView::of(it))).collect(),
+            why: it.why.to_owned(),
+        }
     }
 }
 
-fn act(act: &Act) -> (&'static str, String) {
-    match act {
-        Act::Announce { terms, schedule } => {
-            let time = |at: Option<Timestamp>| {
-                at.map_or_else(|| "by an operator".to_owned(), |at| at.to_string())
-            };
-            let (opens, closes) = (time(schedule.opens_at), time(schedule.closes_at));
-            let (name, agencies, numbers) = (&terms.name, &terms.agencies, terms.numbers);
-            let what = format!(
-                "\"{name}\", agencies {agencies}, numbers {numbers}, opens {opens}, closes {closes}"
-            );
-            ("draw-announced", what)
+impl ArgumentView {
+    fn of(argument: Argument<'_>) -> Self {
+        match argument {
+            Argument::Text(text) => Self::Text(text.to_owned()),
+            Argument::Word(word) => Self::Text(word),
+            Argument::Number(number) => Self::Number(number),
+            Argument::Flag(is_so) => Self::Flag(is_so),
+            Argument::Time(at) => Self::Text(at.to_string()),
         }
-        Act::Open(_) => ("draw-opened", String::new()),
-        Act::Close(_) => ("draw-closed", String::new()),
-        Act::EnterNumber { .. } => ("number-entered", String::new()),
-        Act::Publish(_) => ("draw-published", String::new()),
-        Act::Register(it) => {
-            let state = if it.enabled { "enabled" } else { "disabled" };
-            let what = format!("agency {} \"{}\", {}, {state}", it.agency, it.name, it.place);
-            ("agency-registered", what)
-        }
-        Act::Note { topic, text } => ("note", format!("{topic}: {text}")),
     }
 }

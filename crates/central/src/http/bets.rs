@@ -9,14 +9,15 @@ use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::State;
-use lottery::{AgencyId, Bet, BetName, DrawId, DrawStatus, StoredBatch};
+use lottery::{
+    AgencyId, AuditedAction, Bet, BetName, BetsSearch, DrawId, DrawStatus, Label, StoredBatch,
+};
 use operators::Permission;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::api::Refusals;
-use crate::http::deed::{self, Deed};
 use crate::http::draws::{LifeState, status};
 use crate::http::input::{InPath, InQuery};
 use crate::http::page::{Page, PageParams};
@@ -112,7 +113,7 @@ pub(super) async fn find(
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
     // Each part: a search could begin with a cursor that nobody gave.
-    app.note(who, Some(needed), sought.deed(draw, after)).await?;
+    app.record(who, needed, sought.recorded(draw, after)).await?;
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
     let _turn = app.reading(who, needed).await?;
     let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
@@ -174,10 +175,10 @@ impl Sought {
     }
 
     /// What is on record of a search.
-    fn deed(&self, draw: DrawId, after: u64) -> Deed {
-        let document = self.document.as_ref().map(|it| it.escape_debug().to_string());
-        let (number, agency) = (self.number, self.agency);
-        Deed::SearchBets(deed::Search { draw: draw.0, document, number, agency, after })
+    fn recorded(&self, draw: DrawId, after: u64) -> AuditedAction {
+        let document = self.document.as_deref().map(Label::nearest);
+        let (number, agency) = (self.number, self.agency.map(AgencyId));
+        AuditedAction::SearchBets(BetsSearch { draw, document, number, agency, after })
     }
 
     fn fits(&self, agency: AgencyId, bet: &Bet<'_>) -> bool {

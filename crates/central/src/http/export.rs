@@ -10,13 +10,12 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use exports::{BetsWriter, Cells, ExportError, Format};
-use lottery::{DrawId, ReadError};
+use lottery::{AuditedAction, DrawId, ReadError};
 use operators::Permission;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::api::Refusals;
-use crate::http::deed::Deed;
 use crate::http::draws::{LifeState, status};
 use crate::http::input::{InPath, InQuery};
 use crate::http::lines::{self, UNBUFFERED, Writer};
@@ -97,8 +96,7 @@ async fn export(
     };
     who.must(needed)?;
     let place = app.exporting()?;
-    let deed = Deed::ExportBets { draw: draw.0, name: status.terms.name.to_string() };
-    app.note(&who, Some(needed), deed).await?;
+    app.record(&who, needed, AuditedAction::ExportBets(draw)).await?;
     let over = app.stopping.child_token();
     let (writer, lines) = lines::channel(over.clone(), app.limits.export_wait_max);
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));

@@ -3,17 +3,19 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use operators::{Name, Operator, Password, People, Permission, Role, Token, TokenGrant, TokenId};
+use lottery::{Label, OperatorsChange};
+use operators::{
+    Name, Operator, Password, People, Permission, Role, Token, TokenGrant, TokenId, role_name,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
-use crate::http::deed::Deed;
 use crate::http::input::{Body, InPath, InQuery};
 use crate::http::page::{Page, PageParams};
 use crate::http::problem::Problem;
 use crate::http::session::verify_own_password;
-use crate::http::state::App;
+use crate::http::state::{App, label_of};
 use crate::http::who::{Allowed, By, ManageOperators, Peer, Who};
 
 /// What changing others needs.
@@ -26,6 +28,7 @@ pub(super) struct OperatorView {
     name: String,
     /// What they are for.
     #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
     role: Role,
     /// Not let in for now.
     disabled: bool,
@@ -51,6 +54,7 @@ pub(super) struct NewOperator {
     name: Name,
     /// What they are for.
     #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
     role: Role,
     /// At least 12 characters.
     #[schema(min_length = 12, max_length = 256)]
@@ -79,6 +83,7 @@ pub(super) struct TokenView {
     label: String,
     /// As what it lets in.
     #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
     role: Role,
     /// When it was given, in milliseconds since 1970.
     created_ms: u64,
@@ -97,6 +102,7 @@ pub(super) struct NewToken {
     label: String,
     /// As what; never more than who asks may.
     #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
     role: Role,
     /// For how many days, at most 366.
     #[schema(minimum = 1, maximum = 366)]
@@ -190,14 +196,14 @@ pub(super) async fn add(
 ) -> Result<(), Problem> {
     who.session()?;
     let hash = app.hash(password, name.clone()).await?;
-    let deed = Deed::AddOperator { name: name.to_string(), role };
-    app.change_people(who, MANAGES, deed, move |people| people.add(name, role, hash)).await
+    let recorded = OperatorsChange::Add { name: label_of(&name), role };
+    app.change_people(who, MANAGES, recorded, move |people| people.add(name, role, hash)).await
 }
 
 /// Disables an operator, and ends their sessions.
 pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
-    let (deed, whom) = (Deed::DisableOperator { name: name.to_string() }, name.clone());
-    app.change_people(who, MANAGES, deed, move |people| people.disable(&whom)).await?;
+    let (recorded, whom) = (OperatorsChange::Disable(label_of(&name)), name.clone());
+    app.change_people(who, MANAGES, recorded, move |people| people.disable(&whom)).await?;
     app.sessions().end_all_of(&name);
     Ok(())
 }
@@ -205,8 +211,8 @@ pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Prob
 /// Enables an operator. A person does that, as [`add`].
 pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
     who.session()?;
-    let deed = Deed::EnableOperator { name: name.to_string() };
-    app.change_people(who, MANAGES, deed, move |people| people.enable(&name)).await
+    let recorded = OperatorsChange::Enable(label_of(&name));
+    app.change_people(who, MANAGES, recorded, move |people| people.enable(&name)).await
 }
 
 /// Change a password
@@ -234,8 +240,9 @@ pub(super) async fn change_password(
         }
     }
     let hash = app.hash(Password::given(new.password), name.clone()).await?;
-    let (deed, whose) = (Deed::ChangePassword { name: name.to_string() }, name.clone());
-    app.change_people(&who, needed, deed, move |people| people.set_password(&whose, hash)).await?;
+    let (recorded, whose) = (OperatorsChange::ChangePassword(label_of(&name)), name.clone());
+    let change = move |people: &mut People| people.set_password(&whose, hash);
+    app.change_people(&who, needed, recorded, change).await?;
     app.sessions().end_all_of(&name);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -272,11 +279,11 @@ pub(super) async fn give_token(
     who.session()?;
     let NewToken { label, role, days } = new;
     let (secret, now_ms) = (app.secret()?, app.clock.now().0);
-    let deed = Deed::GiveToken { role, days, quoted_label: format!("{label:?}") };
+    let recorded = OperatorsChange::GiveToken { role, days, label: Label::nearest(&label) };
     let grant = TokenGrant { owner: who.name.clone(), label, role, days };
     let digest = secret.digest();
     let grant = move |people: &mut People| people.grant(grant, digest, now_ms);
-    let TokenId(id) = app.change_people(&who, None, deed, grant).await?;
+    let TokenId(id) = app.change_people(&who, None, recorded, grant).await?;
     Ok((StatusCode::CREATED, Json(GivenToken { id, secret: secret.text() })))
 }
 
@@ -299,13 +306,13 @@ pub(super) async fn revoke_token(
     let token = people.token(id).filter(|token| sees(&who, token));
     let token = token.ok_or(operators::PeopleError::UnknownToken(id))?;
     let needed = MANAGES.filter(|_| !is_own(&who, token));
-    let deed = Deed::RevokeToken { id: id.0 };
-    app.change_people(&who, needed, deed, move |people| people.revoke(id)).await?;
+    let recorded = OperatorsChange::RevokeToken(id.0);
+    app.change_people(&who, needed, recorded, move |people| people.revoke(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn sees(who: &Who, token: &Token) -> bool {
-    is_own(who, token) || who.role.may(Permission::ManageOperators)
+    is_own(who, token) || Permission::ManageOperators.is_held_by(who.role)
 }
 
 fn is_own(who: &Who, token: &Token) -> bool {

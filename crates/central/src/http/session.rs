@@ -6,14 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lottery::always_allowed;
-use operators::{Name, Password, Permission, Role, Secret, SessionUser};
+use lottery::{AuditedAction, always_allowed};
+use operators::{Name, Password, Permission, Role, Secret, SessionUser, role_name};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
-use crate::http::deed::Deed;
 use crate::http::input::Body;
 use crate::http::problem::Problem;
 use crate::http::state::{App, State as AppState};
@@ -38,6 +37,7 @@ pub(super) struct Me {
     name: String,
     /// What they are for.
     #[schema(value_type = String, example = "operator")]
+    #[serde(with = "role_name")]
     role: Role,
     /// What they may do.
     #[schema(value_type = Vec<String>)]
@@ -104,8 +104,8 @@ pub(super) async fn begin(
     let who = Who::in_session(name.clone(), generation, role, secret.clone());
     // Checking a password takes its time, and another one may hold by now.
     let (state, known) = (App::clone(app), who.clone());
-    let judge = Box::new(move || known.must_be_known(&state, None).is_ok());
-    app.note_if(&who, judge, Deed::LogIn).await?;
+    let judge = Box::new(move || known.must_be_known(&state, None).ok());
+    app.record_if(&who, judge, AuditedAction::LogIn).await?;
     app.sessions().begin(SessionUser { name, generation }, &secret, moment());
     Ok((who, set_cookie(app, &secret.text(), "")))
 }
@@ -115,7 +115,7 @@ pub(super) async fn end(app: &App, who: &Who) -> Result<HeaderValue, Problem> {
     if !app.sessions().end(who.session()?) {
         return Err(Problem::not_authenticated("the session is over"));
     }
-    app.note_if(who, always_allowed(), Deed::LogOut).await?;
+    app.record_if(who, always_allowed(), AuditedAction::LogOut).await?;
     Ok(set_cookie(app, "", "; Max-Age=0"))
 }
 
@@ -188,7 +188,7 @@ fn set_cookie(app: &AppState, value: &str, more: &str) -> HeaderValue {
 impl Me {
     fn of(who: &Who) -> Self {
         let of_session = |secret: &Secret| csrf_token(secret).text();
-        let permissions = Permission::ALL.into_iter().filter(|it| who.role.may(*it));
+        let permissions = Permission::ALL.into_iter().filter(|it| it.is_held_by(who.role));
         Self {
             name: who.name.to_string(),
             role: who.role,

@@ -4,10 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
-use lottery::limits::REASON_LEN_MAX;
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, Judge, Label, Reason, Registration, Signed,
-    always_allowed,
+    Act, ActError, Acted, Actor, AgencyId, AuditedAction, Judge, Label, OperatorsChange, Reason,
+    Registration, Signed, always_allowed,
 };
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
 use operators::{Name, Permission, Secret, Sessions};
@@ -17,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::board::Lookout;
-use crate::http::deed::{Deed, Note};
 use crate::http::origin::Origin;
 use crate::http::problem::Problem;
 use crate::http::proxies::Proxies;
@@ -27,9 +25,6 @@ use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::paced::Paced;
 use crate::places::Places;
 use crate::service::{Change, Service};
-
-/// The topic of all notes that are put on record here.
-pub(super) const NOTES_TOPIC: &str = "operators";
 
 /// What every handler is given.
 pub(super) type App = Arc<State>;
@@ -143,14 +138,14 @@ impl State {
         self: &Arc<Self>,
         who: &Who,
         needed: Option<Permission>,
-        deed: Deed,
+        recorded: OperatorsChange,
         change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
     ) -> Result<T, Problem> {
         let (state, who, runtime) = (Arc::clone(self), who.clone(), Handle::current());
         // The file is locked meanwhile, and others may hold it: not on a thread that serves.
         let changing = tokio::task::spawn_blocking(move || {
-            let not_done = Deed::NotWritten(Box::new(deed.clone()));
-            let mut recorded = false;
+            let not_changed = AuditedAction::OperatorsNotChanged(recorded.clone());
+            let mut is_recorded = false;
             let changed = state.roster.change(
                 |people| {
                     // Another change, of which they had to wait for the end, may have been of them.
@@ -159,8 +154,9 @@ impl State {
                 },
                 || {
                     // By the people as they were: the change may be of who makes it.
-                    runtime.block_on(state.note_if(&who, state.goes_on(&who), deed))?;
-                    recorded = true;
+                    let action = AuditedAction::ChangeOperators(recorded);
+                    runtime.block_on(state.record_if(&who, state.goes_on(&who), action))?;
+                    is_recorded = true;
                     Ok(())
                 },
             );
@@ -168,8 +164,8 @@ impl State {
                 ChangeError::Refused(problem) => problem,
                 ChangeError::File(error) => error.into(),
             });
-            if recorded && changed.is_err() {
-                runtime.block_on(state.note_if(&who, always_allowed(), not_done))?;
+            if is_recorded && changed.is_err() {
+                runtime.block_on(state.record_if(&who, always_allowed(), not_changed))?;
             }
             changed
         });
@@ -177,26 +173,25 @@ impl State {
     }
 
     /// Records what an operator does, before it is done, if they may still do it by then.
-    pub(super) async fn note(
+    pub(super) async fn record(
         self: &Arc<Self>,
         who: &Who,
-        needed: Option<Permission>,
-        deed: Deed,
+        needed: Permission,
+        action: AuditedAction,
     ) -> Result<(), Problem> {
-        let noted = self.note_if(who, self.judge(who, needed), deed).await;
-        noted.map_err(|error| self.refused(error, who, needed))
+        let needed = Some(needed);
+        let recorded = self.record_if(who, self.judge(who, needed), action).await;
+        recorded.map_err(|error| self.refused(error, who, needed))
     }
 
     /// Records what an operator does, if the judge allows it by then.
-    pub(super) async fn note_if(
+    pub(super) async fn record_if(
         &self,
         who: &Who,
         judge: Judge,
-        deed: Deed,
+        action: AuditedAction,
     ) -> Result<(), ActError> {
-        let text = Note { token: None, deed }.to_string();
-        let act = Act::Note { topic: label(NOTES_TOPIC), text: reason(&text) };
-        let signed = Signed { by: actor(who), why: Reason::default(), act };
+        let signed = Signed::new(actor(who), Reason::default(), Act::Audited(action));
         self.service.act(signed, judge).await.map(drop)
     }
 
@@ -209,7 +204,7 @@ impl State {
         act: Act,
     ) -> Result<Acted, Problem> {
         let needed = Some(Permission::RunDraws);
-        let signed = Signed { by: actor(who), why, act };
+        let signed = Signed::new(actor(who), why, act);
         let acted = self.service.act(signed, self.judge(who, needed)).await;
         acted.map_err(|error| self.refused(error, who, needed))
     }
@@ -230,17 +225,21 @@ impl State {
         })
     }
 
-    /// Says, when an act is decided, whether whoever asked for it may still do that.
+    /// Says, when an act is decided, by which version of the operators whoever asked for it may
+    /// still do that.
     fn judge(self: &Arc<Self>, who: &Who, needed: Option<Permission>) -> Judge {
         let (state, who) = (Arc::clone(self), who.clone());
-        Box::new(move || who.must_still(&state, needed).is_ok())
+        Box::new(move || who.must_still(&state, needed).ok())
     }
 
     /// Says, when it is recorded that somebody changed the people, whether they are still logged
     /// in: all else was judged, and can't change meanwhile.
     fn goes_on(self: &Arc<Self>, who: &Who) -> Judge {
         let (state, who) = (Arc::clone(self), who.clone());
-        Box::new(move || who.is_logged_in(&state))
+        Box::new(move || {
+            let people = state.roster.people().ok()?;
+            who.is_logged_in(&state).then(|| people.version())
+        })
     }
 
     /// What is told of a refusal: of one by the judge, what it had against it.
@@ -293,7 +292,7 @@ impl State {
 }
 
 fn actor(who: &Who) -> Actor {
-    let owner = label(who.name.as_str());
+    let owner = label_of(&who.name);
     match &who.by {
         By::Session(_) => Actor::Operator(owner),
         By::Token { id, label } => {
@@ -302,13 +301,7 @@ fn actor(who: &Who) -> Actor {
     }
 }
 
-fn label(text: &str) -> Label {
-    Label::new(text).expect("names of operators and ours are labels")
-}
-
-/// As much of a text as a record holds.
-fn reason(text: &str) -> Reason {
-    let end = text.floor_char_boundary(REASON_LEN_MAX);
-    let text = text[..end].trim_end();
-    Reason::kept(text).expect("names, labels and our words have no control characters")
+/// An operator's name, as it is put on record.
+pub(super) fn label_of(name: &Name) -> Label {
+    Label::new(name.as_str()).expect("an operator's name is a short word")
 }

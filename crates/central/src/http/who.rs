@@ -185,8 +185,9 @@ impl Who {
         Self { name, generation, role, by: By::Session(secret) }
     }
 
-    /// That they may still do this: other requests go on beside theirs.
-    pub(super) fn must_still(&self, app: &App, needed: Option<Permission>) -> Result<(), Problem> {
+    /// That they may still do this, by which version of the operators: other requests go on beside
+    /// theirs.
+    pub(super) fn must_still(&self, app: &App, needed: Option<Permission>) -> Result<u64, Problem> {
         if !self.is_logged_in(app) {
             return Err(over());
         }
@@ -198,9 +199,10 @@ impl Who {
         &self,
         app: &App,
         needed: Option<Permission>,
-    ) -> Result<(), Problem> {
+    ) -> Result<u64, Problem> {
         let (judging, now) = (app.roster.judging()?, app.clock.now());
-        judging.iter().try_for_each(|people| self.must_be_among(people, now, needed))
+        judging.iter().try_for_each(|people| self.must_be_among(people, now, needed))?;
+        Ok(judging.last().map_or(0, |people| people.version()))
     }
 
     /// That they are one of these people, and may do this.
@@ -245,7 +247,7 @@ impl Who {
 }
 
 fn role_must(role: Role, permission: Permission) -> Result<(), Problem> {
-    if role.may(permission) { Ok(()) } else { Err(Problem::not_permitted(permission)) }
+    if permission.is_held_by(role) { Ok(()) } else { Err(Problem::not_permitted(permission)) }
 }
 
 fn over() -> Problem {

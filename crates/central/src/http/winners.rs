@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use axum::Json;
 use axum::extract::State;
 use lottery::{
-    AgencyId, AgencyStanding, DrawId, DrawState, DrawStatus, ReadError, Totals, Winners,
+    AgencyId, AgencyStanding, AuditedAction, DrawId, DrawState, DrawStatus, ReadError, Totals,
+    Winners,
 };
 use operators::Permission;
 use serde::Serialize;
@@ -13,7 +14,6 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::http::api::Refusals;
-use crate::http::deed::Deed;
 use crate::http::draws::status;
 use crate::http::input::{InPath, InQuery};
 use crate::http::page::{Page, PageParams};
@@ -164,7 +164,7 @@ pub(super) async fn read(app: &App, who: &Who, status: &DrawStatus) -> Result<Wi
     let DrawState::Drawn { .. } = status.state else { return Err(ReadError::NotDrawn.into()) };
     let needed = Permission::ReadWinners;
     if !status.is_published() {
-        app.note(who, Some(needed), Deed::ReadWinners { draw: status.id.0 }).await?;
+        app.record(who, needed, AuditedAction::ReadWinners(status.id)).await?;
     }
     let _turn = app.reading(who, needed).await?;
     Ok(app.service.drawn_winners(status.id).await?)

@@ -65,7 +65,7 @@ impl Service {
             let _held = service.registering.lock().await;
             let now = service.view().registration(agency);
             let Some(changed) = change.of(agency, now.as_deref().cloned()) else { return Ok(None) };
-            let signed = Signed { by, why, act: Act::Register(changed.clone()) };
+            let signed = Signed::new(by, why, Act::Register(changed.clone()));
             let acted = service.act_to_the_end(signed, judge).await?;
             Ok(Some((changed, acted)))
         })
@@ -134,7 +134,7 @@ impl Service {
                 let Some((at, act)) = planned(&draw, now) else { continue };
                 let mut left = Duration::from_millis(at.0.saturating_sub(now.0));
                 if left.is_zero() {
-                    let signed = Signed { by: Actor::Clock, why: Reason::default(), act };
+                    let signed = Signed::new(Actor::Clock, Reason::default(), act);
                     let Err(error) = self.act(signed, always_allowed()).await else {
                         failing.remove(&draw.id);
                         continue;
@@ -279,21 +279,23 @@ fn planned(draw: &Draw, now: Timestamp) -> Option<(Timestamp, Act)> {
 }
 
 fn log(signed: &Signed, acted: Acted) {
-    let Signed { by, why, act } = signed;
-    let action = match act {
-        Act::Announce { .. } => "anunciar_sorteo",
-        Act::Open(_) => "abrir_sorteo",
-        Act::Close(_) => "cerrar_sorteo",
-        Act::EnterNumber { .. } => "ingresar_numero",
-        Act::Publish(_) => "publicar_sorteo",
-        Act::Register(_) => "registrar_agencia",
-        Act::Note { .. } => "operador",
+    let it = signed.describe();
+    let (action, hecho) = match &signed.act {
+        Act::Announce { .. } => ("anunciar_sorteo", None),
+        Act::Open(_) => ("abrir_sorteo", None),
+        Act::Close(_) => ("cerrar_sorteo", None),
+        Act::EnterNumber { .. } => ("ingresar_numero", None),
+        Act::Publish(_) => ("publicar_sorteo", None),
+        Act::Register(_) => ("registrar_agencia", None),
+        // Without its arguments: who bets has their document in no log.
+        Act::Audited(_) => ("operador", Some(it.action)),
     };
-    let (sorteo, coinciden) = match (act, acted) {
-        (Act::Announce { .. }, Acted::Announced(draw)) => (draw.0, None),
-        (_, Acted::NumbersAgree(_)) => (act.draw().map_or(0, |draw| draw.0), Some(true)),
-        (_, Acted::NumbersDiffer) => (act.draw().map_or(0, |draw| draw.0), Some(false)),
-        _ => (act.draw().map_or(0, |draw| draw.0), None),
+    let (draw, coinciden) = match acted {
+        Acted::Announced(draw) => (Some(draw), None),
+        Acted::NumbersAgree(_) => (it.draw, Some(true)),
+        Acted::NumbersDiffer => (it.draw, Some(false)),
+        _ => (it.draw, None),
     };
-    tracing::info!(action, result = "success", por = %by, sorteo, motivo = %why, coinciden);
+    let (sorteo, motivo) = (draw.map_or(0, |draw| draw.0), it.why);
+    tracing::info!(action, result = "success", por = %it.by, hecho, sorteo, motivo, coinciden);
 }

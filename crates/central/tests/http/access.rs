@@ -169,8 +169,17 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_notes() {
     assert_eq!(ask(central.port, &robot, "DELETE", &path, None).await.status, 204);
     let told = central.get(&admin, "/api/v1/audit").await.body;
     let told: Value = serde_json::from_str(&told).unwrap();
-    for note in ["operators: disable operator viewer", "operators: revoke token 1"] {
-        let by = told["items"].as_array().unwrap().iter().find(|it| it["what"] == note);
-        assert_eq!(by.unwrap()["by"], "admin with token 1 \"night job\"", "{note}: {told}");
+    let told = told["items"].as_array().unwrap();
+    // Each change is allowed by the version before it.
+    let version = operators::OperatorsFile::in_folder(central.data()).read().unwrap().version();
+    let acts = [
+        ("operator-disabled", json!({ "name": "viewer" }), version - 2),
+        ("token-revoked", json!({ "token": 1 }), version - 1),
+    ];
+    for (action, arguments, operators) in acts {
+        let act = told.iter().find(|it| it["action"] == action).unwrap();
+        assert_eq!(act["by"], "admin with token 1 \"night job\"", "{told:?}");
+        let judged_by = json!(operators);
+        assert_eq!((&act["arguments"], &act["operators"]), (&arguments, &judged_by), "{told:?}");
     }
 }

@@ -326,7 +326,7 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
         ("number-entered", 2),
         ("draw-made", 1),
         // Those who logged in.
-        ("note", 4),
+        ("logged-in", 4),
     ] {
         assert_eq!(told(action), count, "{action}: {actions:#?}");
     }
@@ -347,11 +347,12 @@ async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
         assert!(found.body.contains(LOSER), "{path}: {found:?}");
     }
     let trail = day.central.get(day.auditor(), "/api/v1/audit").await.json();
-    let told = trail["items"].as_array().unwrap().iter().map(|it| it["what"].as_str().unwrap());
-    let searches: Vec<_> = told.filter(|what| what.contains("search")).collect();
-    let whole = format!("operators: search bets of draw 1, document {LOSER}");
-    let later = format!("{whole}, after bet 1");
-    assert_eq!(searches, [&whole, &later, &later]);
+    let told = trail["items"].as_array().unwrap().iter();
+    let searches = told.filter(|it| it["action"] == "bets-searched" && it["draw"] == 1);
+    let sought: Vec<_> = searches.map(|it| &it["arguments"]).collect();
+    let whole = json!({ "document": LOSER });
+    let later = json!({ "document": LOSER, "after": 1 });
+    assert_eq!(sought, [&whole, &later, &later]);
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ fn is_refused(answer: &Answer, loss: Loss, asked: &str) {
 fn recorded(central: &Running) -> usize {
     let mut count = 0;
     let mut add = |trace: lottery::Trace| {
-        count += usize::from(!format!("{trace:?}").contains("log out"));
+        count += usize::from(trace.event.describe().action != "logged-out");
         std::ops::ControlFlow::Continue(())
     };
     lottery::Store::trail(&*central.store, 0, &mut add).unwrap();

@@ -18,7 +18,7 @@ use crate::store::Mode;
 
 fn signed(by: &str, why: &str, act: Act) -> Signed {
     let by = Actor::Operator(Label::new(by).unwrap());
-    Signed { by, why: Reason::new(why).unwrap(), act }
+    Signed::new(by, Reason::new(why).unwrap(), act)
 }
 
 impl Running {

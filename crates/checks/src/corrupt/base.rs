@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use lottery::conformance::submit;
-use lottery::{Act, Label, Reason, Store as _};
+use lottery::{Act, AuditedAction, OperatorsChange, Store as _};
 
 use crate::ledger_bytes::{
     RECORDS_AT, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, len_at, name, records_in,
@@ -166,9 +166,8 @@ fn written() -> (SimulatedDisk, Vec<Files>) {
     for chunk in 0..GROUPS {
         append_group(&ledger, chunk, 3, BETS + chunk % 7);
         if chunk % 5 == 0 {
-            let topic = Label::new("nota").expect("short");
-            let text = Reason::new(&format!("van {chunk}")).expect("short");
-            stored::act(&ledger, "ana", Act::Note { topic, text });
+            let revoked = OperatorsChange::RevokeToken(chunk);
+            stored::act(&ledger, "ana", Act::Audited(AuditedAction::ChangeOperators(revoked)));
         }
         older.push(files_of(&disk));
     }

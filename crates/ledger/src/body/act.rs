@@ -1,11 +1,12 @@
 //! The body of an act (kind 6): what was done in the head, who did it and why in the tail.
 //!
 //! Head: u32 draw (0: none), u32 act, u32 number or agency (0: none), u32 enabled (0 or 1). Tail:
-//! who (empty: the clock; for a program its token's owner, number and label with a tab between
-//! each), why, then what the act needs. A text is u16 length, then UTF-8; a time
-//! is u64 milliseconds since 1970 (0: none).
+//! u64 version of the operators by which it was allowed (0: it needs no permission), who (empty:
+//! the clock; for a program its token's owner, number and label with a tab between each), why, then
+//! what the act needs. A text is u16 length, then UTF-8; a time is u64 milliseconds since 1970 (0:
+//! none).
 //!
-//! | act | what | tail, behind who and why |
+//! | act | what | tail, behind version, who and why |
 //! |---|---|---|
 //! | 1 | a draw is announced | name; opening, close; u32 smallest, largest number; ranges |
 //! | 2 | it is opened | |
@@ -13,7 +14,7 @@
 //! | 4 | an operator entered the number | |
 //! | 5 | its winners are published | |
 //! | 6 | an agency is registered | name, place |
-//! | 7 | a note | topic, text |
+//! | 7 to 17 | what operators do besides leading draws | see [`audited`](super::audited) |
 //!
 //! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers.
 
@@ -24,7 +25,7 @@ use lottery::{
     Schedule, Signed, Timestamp,
 };
 
-use super::SHORT;
+use super::{SHORT, audited};
 use crate::record::{u32_at, u64_at};
 
 const ANNOUNCE: u32 = 1;
@@ -33,11 +34,11 @@ const CLOSE: u32 = 3;
 const ENTER_NUMBER: u32 = 4;
 const PUBLISH: u32 = 5;
 const REGISTER: u32 = 6;
-const NOTE: u32 = 7;
 
 /// The head's integers and the tail.
 pub(super) fn encode(signed: &Signed) -> ([u32; 4], Vec<u8>) {
     let mut tail = Vec::new();
+    tail.extend_from_slice(&signed.operators.to_le_bytes());
     put_text(&mut tail, &who(&signed.by));
     put_text(&mut tail, signed.why.as_str());
     let head = match &signed.act {
@@ -54,11 +55,7 @@ pub(super) fn encode(signed: &Signed) -> ([u32; 4], Vec<u8>) {
             put_text(&mut tail, registration.place.as_str());
             [0, REGISTER, registration.agency.0, u32::from(registration.enabled)]
         }
-        Act::Note { topic, text } => {
-            put_text(&mut tail, topic.as_str());
-            put_text(&mut tail, text.as_str());
-            [0, NOTE, 0, 0]
-        }
+        Act::Audited(action) => audited::encode(action, &mut tail),
     };
     (head, tail)
 }
@@ -69,6 +66,7 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
     let (draw, act) = (DrawId(u32_at(head, 0)), u32_at(head, 4));
     let (operand, enabled) = (u32_at(head, 8), u32_at(head, 12));
     let mut tail = Tail(tail);
+    let operators = tail.long()?;
     let by = actor(tail.text()?)?;
     let why = reason(tail.text()?)?;
     let mut expected = [draw.0, act, 0, 0];
@@ -90,16 +88,20 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
             let agency = AgencyId(operand);
             Act::Register(Registration { agency, name, place, enabled: enabled == 1 })
         }
-        NOTE => {
-            expected[0] = 0;
-            Act::Note { topic: label(tail.text()?)?, text: reason(tail.text()?)? }
+        act => {
+            let action = audited::decode(act, draw, enabled == 1, &mut tail)?;
+            expected = audited::encode(&action, &mut Vec::new());
+            Act::Audited(action)
         }
-        _ => return Err("an act of a kind that this version does not know"),
     };
     if [draw.0, expected[1], operand, enabled] != expected {
         return Err("an act with something that it has no place for");
     }
-    if tail.0.is_empty() { Ok(Signed { by, why, act }) } else { Err(super::WRONG_LENGTH) }
+    if tail.0.is_empty() {
+        Ok(Signed { by, operators, why, act })
+    } else {
+        Err(super::WRONG_LENGTH)
+    }
 }
 
 /// Who did it, as a text. No label has a tab in it.
@@ -148,13 +150,13 @@ fn announcement(tail: &mut Tail<'_>) -> Result<Act, &'static str> {
     Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
 }
 
-fn put_text(tail: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(tail: &mut Vec<u8>, text: &str) {
     let len = u16::try_from(text.len()).expect("labels and reasons are short");
     tail.extend_from_slice(&len.to_le_bytes());
     tail.extend_from_slice(text.as_bytes());
 }
 
-fn label(text: &str) -> Result<Label, &'static str> {
+pub(super) fn label(text: &str) -> Result<Label, &'static str> {
     Label::kept(text).ok_or("an act with a name that is not one")
 }
 
@@ -163,7 +165,7 @@ fn reason(text: &str) -> Result<Reason, &'static str> {
 }
 
 /// What is left of a tail.
-struct Tail<'a>(&'a [u8]);
+pub(super) struct Tail<'a>(pub(super) &'a [u8]);
 
 impl<'a> Tail<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
@@ -172,7 +174,15 @@ impl<'a> Tail<'a> {
         Ok(taken)
     }
 
-    fn text(&mut self) -> Result<&'a str, &'static str> {
+    pub(super) fn integer(&mut self) -> Result<u32, &'static str> {
+        self.take(4).map(|bytes| u32_at(bytes, 0))
+    }
+
+    pub(super) fn long(&mut self) -> Result<u64, &'static str> {
+        self.take(8).map(|bytes| u64_at(bytes, 0))
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'a str, &'static str> {
         let len = self.take(2)?;
         let text = self.take(usize::from(u16::from_le_bytes([len[0], len[1]])))?;
         std::str::from_utf8(text).map_err(|_| "a text that is not UTF-8")
@@ -193,7 +203,6 @@ pub(super) fn examples() -> Vec<Signed> {
     let schedule = Schedule { opens_at: None, closes_at: Some(Timestamp(1_724_278_275_000)) };
     let (name, place) = (label("La Ñata"), label("Goya"));
     let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
-    let note = Act::Note { topic: label("login"), text: Reason::new("por la consola").unwrap() };
     let acts = [
         Act::Announce { terms, schedule },
         Act::Open(draw),
@@ -201,19 +210,15 @@ pub(super) fn examples() -> Vec<Signed> {
         Act::EnterNumber { draw, number: 7574 },
         Act::Publish(draw),
         Act::Register(registration),
-        note,
     ];
-    let by_ana = acts.into_iter().map(|act| {
+    let audited = audited::examples().into_iter().map(Act::Audited);
+    let by_ana = acts.into_iter().chain(audited).map(|act| {
         let why = Reason::new("es la hora").unwrap();
-        Signed { by: Actor::Operator(label("ana")), why, act }
+        Signed { operators: 258, ..Signed::new(Actor::Operator(label("ana")), why, act) }
     });
-    let by_the_clock =
-        Signed { by: Actor::Clock, why: Reason::default(), act: Act::Close(DrawId(1)) };
-    let by_a_program = Signed {
-        by: Actor::Token { owner: label("ana"), number: 12, label: label("robot ñ") },
-        why: Reason::default(),
-        act: Act::Open(draw),
-    };
+    let by_the_clock = Signed::new(Actor::Clock, Reason::default(), Act::Close(DrawId(1)));
+    let by = Actor::Token { owner: label("ana"), number: 12, label: label("robot ñ") };
+    let by_a_program = Signed::new(by, Reason::default(), Act::Open(draw));
     by_ana.chain([by_the_clock, by_a_program]).collect()
 }
 
@@ -225,14 +230,14 @@ mod tests {
     fn the_bytes_of_an_entry_are_frozen() {
         let (head, tail) = encode(&examples()[3]);
         assert_eq!(head, [3, 4, 7574, 0]);
-        assert_eq!(tail, b"\x03\0ana\x0a\0es la hora");
+        assert_eq!(tail, b"\x02\x01\0\0\0\0\0\0\x03\0ana\x0a\0es la hora");
     }
 
     #[test]
     fn the_bytes_of_who_acts_by_a_token_are_frozen() {
         let (head, tail) = encode(examples().last().unwrap());
         assert_eq!(head, [3, 2, 0, 0]);
-        assert_eq!(tail, "\x0f\0ana\t12\trobot ñ\0\0".as_bytes());
+        assert_eq!(tail, "\0\0\0\0\0\0\0\0\x0f\0ana\t12\trobot ñ\0\0".as_bytes());
         for who in
             ["ana\t12", "ana\t012\trobot", "ana\t-1\trobot", "ana\t1\t", "\t1\ta", "a\t1\tb\t"]
         {

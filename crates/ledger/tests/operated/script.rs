@@ -8,9 +8,9 @@ use std::sync::mpsc::{self, Sender};
 
 use fastrand::Rng;
 use lottery::{
-    Act, Actor, Agencies, AgencyId, AgencyStanding, Batch, Bets, ChunkId, DrawId, DrawName,
-    DrawStatus, DrawTerms, Label, MemoryStore, NumberRange, ReadError, Reason, Registration,
-    Schedule, Signed, Store, Timestamp, Trace, Winners, always_allowed,
+    Act, Actor, Agencies, AgencyId, AgencyStanding, AuditedAction, Batch, Bets, ChunkId, DrawId,
+    DrawName, DrawStatus, DrawTerms, Label, MemoryStore, NumberRange, ReadError, Reason,
+    Registration, Schedule, Signed, Store, Timestamp, Trace, Winners, always_allowed,
 };
 
 /// Enough for some bets to win, and for a script to fill a segment.
@@ -154,8 +154,7 @@ impl Writer {
         self.ask(Ask::Draw(evening, WINNING_NUMBER));
         self.act("ana", "", Act::Publish(evening));
         while closes_at.is_some_and(|at| self.in_ticks(0) < at) {
-            let (topic, text) = (label("login"), Reason::new("por la consola").unwrap());
-            self.act("eva", "", Act::Note { topic, text });
+            self.act("eva", "", Act::Audited(AuditedAction::LogIn));
         }
         self.clock(Act::Close(morning));
         self.ask(Ask::Append(batch(morning, 2, 3)));
@@ -168,11 +167,11 @@ impl Writer {
 
     fn act(&mut self, by: &str, why: &str, act: Act) {
         let (by, why) = (Actor::Operator(label(by)), Reason::new(why).unwrap());
-        self.ask(Ask::Act(Signed { by, why, act }));
+        self.ask(Ask::Act(Signed::new(by, why, act)));
     }
 
     fn clock(&mut self, act: Act) {
-        self.ask(Ask::Act(Signed { by: Actor::Clock, why: Reason::default(), act }));
+        self.ask(Ask::Act(Signed::new(Actor::Clock, Reason::default(), act)));
     }
 
     fn enter(&mut self, by: &str, draw: DrawId, number: u32) {
@@ -224,7 +223,7 @@ fn noise(rng: &mut Rng) -> Ask {
         name => Actor::Operator(label(names[name])),
     };
     let why = Reason::new(if rng.u8(..4) == 0 { "porque sí" } else { "" }).unwrap();
-    Ask::Act(Signed { by, why, act })
+    Ask::Act(Signed::new(by, why, act))
 }
 
 impl Shown {

@@ -10,6 +10,7 @@ use crate::act::{
     always_allowed,
 };
 use crate::agencies::{Agencies, AgencyId};
+use crate::audited::AuditedAction;
 use crate::draw::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 use crate::draws::AgencyStanding;
 use crate::event::Event;
@@ -25,11 +26,11 @@ fn later(ms: u64) -> Timestamp {
 
 pub(super) fn signed(by: &str, why: &str, act: Act) -> Signed {
     let by = Actor::Operator(Label::new(by).unwrap());
-    Signed { by, why: Reason::new(why).unwrap(), act }
+    Signed::new(by, Reason::new(why).unwrap(), act)
 }
 
 fn by_the_clock(act: Act) -> Signed {
-    Signed { by: Actor::Clock, why: Reason::default(), act }
+    Signed::new(Actor::Clock, Reason::default(), act)
 }
 
 pub(super) fn registration(agency: u32, enabled: bool) -> Registration {
@@ -130,7 +131,7 @@ pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
     let registration = Registration { name: label.clone(), ..registration(7, true) };
     let (by, why) = (Actor::Operator(label.clone()), Reason::kept(text).unwrap());
     for act in [announce, Act::Register(registration.clone())] {
-        let signed = Signed { by: by.clone(), why: why.clone(), act };
+        let signed = Signed::new(by.clone(), why.clone(), act);
         subject.act_at(AT, signed).unwrap();
     }
     let trail = subject.trail_from(0);
@@ -280,28 +281,32 @@ pub fn a_draw_is_made_with_the_number_that_two_operators_enter(subject: &mut dyn
 pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
     let draw = subject.announce("operado", 1, Schedule::default());
     let judged = Arc::new(Mutex::new(Vec::new()));
-    let open_if = |turn: u32, allowed: bool| {
+    let open_if = |turn: u32, version: Option<u64>| {
         let judged = Arc::clone(&judged);
         let judge: Judge = Box::new(move || {
             judged.lock().unwrap().push(turn);
-            allowed
+            version
         });
         let open = signed("ana", "", Act::Open(draw));
         submit(|done| subject.store().act(open, judge, AT, done))
     };
-    let answers = [open_if(1, false), open_if(2, true), open_if(3, false)].map(Pending::answer);
+    let answers = [open_if(1, None), open_if(2, Some(5)), open_if(3, None)].map(Pending::answer);
     let refused = Err(ActError::NotAllowed);
     assert_eq!(answers, [refused.clone(), Ok(Acted::Done), refused.clone()]);
     assert_eq!(*judged.lock().unwrap(), [1, 2, 3]);
-    let note = Act::Note { topic: Label::new("login").unwrap(), text: Reason::default() };
+    let note = Act::Audited(AuditedAction::LogIn);
     let unheard = Act::Announce { terms: terms("otro", 1), schedule: Schedule::default() };
     let register = Act::Register(registration(1, false));
     for act in [note, unheard, register, Act::Close(draw), Act::Close(DrawId(9))] {
-        assert_eq!(subject.act_if(Box::new(|| false), act), refused);
+        assert_eq!(subject.act_if(Box::new(|| None), act), refused);
     }
     assert_eq!(subject.trail_from(0).len(), 2, "announced and opened");
     subject.reopen();
-    assert_eq!(subject.trail_from(0).len(), 2);
+    let versions = subject.trail_from(0).into_iter().map(|trace| match trace.event {
+        Event::Acted(signed) => signed.operators,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(versions.collect::<Vec<_>>(), [0, 5], "announced by always_allowed(), opened");
     assert_eq!(subject.status(draw).state, DrawState::Open);
 }
 
@@ -385,7 +390,7 @@ pub fn the_trail_shows_all_events_but_batches_in_order(subject: &mut dyn Subject
     let draw = subject.opened("operado", 1);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
     subject.finish(draw, 1).unwrap();
-    let note = Act::Note { topic: Label::new("login").unwrap(), text: Reason::default() };
+    let note = Act::Audited(AuditedAction::LogIn);
     subject.act_at(later(5), signed("eva", "", note.clone())).unwrap();
     let finished = Event::AgencyFinished { draw, agency: AgencyId(1) };
     let noted = Event::Acted(Box::new(signed("eva", "", note)));

@@ -20,9 +20,7 @@ impl Draws {
         judge: Judge,
         now: Timestamp,
     ) -> Result<Ruling<Acted>, ActError> {
-        if !judge() {
-            return Err(ActError::NotAllowed);
-        }
+        let operators = judge().ok_or(ActError::NotAllowed)?;
         // Not in `outcome_of`: older ledgers may hold it.
         if names_agency_zero(&signed.act) {
             return Err(ActError::AgencyZero);
@@ -31,7 +29,8 @@ impl Draws {
         // Nor these: they are about what is added now, and what was added stays.
         self.expect_room(&signed.act)?;
         self.expect_own_look(&signed.act)?;
-        let event = (acted != Acted::Repeated).then(|| Event::Acted(Box::new(signed.clone())));
+        let recorded = || Event::Acted(Box::new(Signed { operators, ..signed.clone() }));
+        let event = (acted != Acted::Repeated).then(recorded);
         Ok(Ruling { outcome: acted, event })
     }
 
@@ -53,7 +52,7 @@ impl Draws {
             | Act::Close(_)
             | Act::EnterNumber { .. }
             | Act::Publish(_)
-            | Act::Note { .. } => Ok(()),
+            | Act::Audited(_) => Ok(()),
         }
     }
 
@@ -74,7 +73,7 @@ impl Draws {
             | Act::Close(_)
             | Act::EnterNumber { .. }
             | Act::Publish(_)
-            | Act::Note { .. } => Ok(()),
+            | Act::Audited(_) => Ok(()),
         }
     }
 
@@ -101,7 +100,7 @@ impl Draws {
 
     /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
     pub(super) fn outcome_of(&self, signed: &Signed, now: Timestamp) -> Result<Acted, ActError> {
-        let Signed { by, why, act } = signed;
+        let Signed { by, why, act, .. } = signed;
         if let Some(id) = act.draw() {
             let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
             let course = draw.course.as_ref().ok_or(ActError::Automatic)?;
@@ -178,6 +177,6 @@ fn names_agency_zero(act: &Act) -> bool {
         | Act::Close(_)
         | Act::EnterNumber { .. }
         | Act::Publish(_)
-        | Act::Note { .. } => false,
+        | Act::Audited(_) => false,
     }
 }

@@ -17,7 +17,7 @@ fn terms(name: &str, agencies: &str) -> DrawTerms {
 
 fn signed(act: Act) -> Signed {
     let by = Actor::Operator(Label::new("ana").unwrap());
-    Signed { by, why: Reason::default(), act }
+    Signed::new(by, Reason::default(), act)
 }
 
 fn announce(name: &str, agencies: &str) -> Signed {

@@ -239,7 +239,7 @@ async fn found(
     let agencies = app.service.view().all_agencies(draw);
     let unfinished = agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
-    let winners = if drawn && visitor.who.role.may(Permission::ReadWinners) {
+    let winners = if drawn && Permission::ReadWinners.is_held_by(visitor.who.role) {
         Some(read(app, &visitor.who, &status).await?)
     } else {
         None

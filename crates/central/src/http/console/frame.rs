@@ -52,9 +52,9 @@ impl Frame {
             csrf: visitor.csrf.clone(),
             path: visitor.path.clone(),
             notice,
-            may_run: role.may(Permission::RunDraws),
-            may_agencies: role.may(Permission::ManageAgencies),
-            may_export: role.may(Permission::Export),
+            may_run: Permission::RunDraws.is_held_by(role),
+            may_agencies: Permission::ManageAgencies.is_held_by(role),
+            may_export: Permission::Export.is_held_by(role),
             role: Some(role),
         }
     }
@@ -87,7 +87,7 @@ impl Frame {
             ("/operators", l.t("Operadores", "Operators"), P::ManageOperators),
         ];
         let section = self.path.split(['?', '#']).next().unwrap_or("/");
-        let open = all.into_iter().filter(|it| self.role.is_some_and(|role| role.may(it.2)));
+        let open = all.into_iter().filter(|it| self.role.is_some_and(|role| it.2.is_held_by(role)));
         open.map(|(path, name, _)| {
             let below = section.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
             Place { path, name, is_here: section == path || (path != "/" && below) }

@@ -174,7 +174,7 @@ fn unavailable(l: Locale) -> &'static str {
 }
 
 fn not_permitted(permission: Permission, l: Locale) -> String {
-    let roles = Role::ALL.into_iter().filter(|role| role.may(permission));
+    let roles = Role::ALL.into_iter().filter(|role| permission.is_held_by(*role));
     let roles: Vec<_> = roles.map(|role| role_name(role, l)).collect();
     let may = l.t(
         "Su rol no alcanza para esto. Pídaselo a alguien que sea",

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use lottery::{Act, Acted, Actor, DrawState, DrawStatus, Event};
+use lottery::{
+    Act, Acted, Actor, AuditedAction, BetsSearch, DrawState, DrawStatus, Event, OperatorsChange,
+};
 
 use super::frame::role_name;
 use super::language::Locale;
-use crate::http::deed::{Deed, Note, Search};
-use crate::http::state::NOTES_TOPIC;
 
 /// Where a draw is.
 pub(super) fn state(status: &DrawStatus, l: Locale) -> &'static str {
@@ -52,7 +52,7 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
         (Act::Close(_), _) => l.t("Sorteo cerrado.", "Draw closed."),
         (Act::Publish(_), _) => l.t("Ganadores publicados.", "Winners published."),
         (Act::Register(_), _) => l.t("Agencia guardada.", "Agency saved."),
-        (Act::EnterNumber { .. } | Act::Note { .. }, _) => l.t("Hecho.", "Done."),
+        (Act::EnterNumber { .. } | Act::Audited(_), _) => l.t("Hecho.", "Done."),
     }
 }
 
@@ -118,67 +118,66 @@ fn act(act: &Act, l: Locale) -> String {
             let what = l.t("registró la agencia", "registered agency");
             format!("{what} {} «{}», {}, {state}", it.agency, it.name, it.place)
         }
-        Act::Note { topic, text } => note(topic.as_str(), text.as_str(), l),
+        Act::Audited(action) => audited(action, l),
     }
 }
 
-/// A note: the words of its deed, or else those on record.
-fn note(topic: &str, text: &str, l: Locale) -> String {
-    match Some(text).filter(|_| topic == NOTES_TOPIC).and_then(Note::parse) {
-        None => format!("{topic}: {text}"),
-        Some(Note { token: None, deed }) => self::deed(&deed, l),
-        Some(Note { token: Some(token), deed }) => {
-            let with = l.t("con el token", "with token");
-            format!("{with} {token}: {}", self::deed(&deed, l))
-        }
-    }
-}
-
-fn deed(done: &Deed, l: Locale) -> String {
-    let to = |spanish, english, name: &str| format!("{} {name}", l.t(spanish, english));
-    match done {
-        Deed::LogIn => l.t("ingresó", "logged in").to_owned(),
-        Deed::LogOut => l.t("salió", "logged out").to_owned(),
-        Deed::AddOperator { name, role } => {
-            let added = to("agregó a", "added", name);
-            format!("{added} {} {}", l.t("como", "as"), role_name(*role, l))
-        }
-        Deed::DisableOperator { name } => to("deshabilitó a", "disabled", name),
-        Deed::EnableOperator { name } => to("habilitó a", "enabled", name),
-        Deed::ChangePassword { name } => {
-            to("cambió la contraseña de", "changed the password of", name)
-        }
-        Deed::GiveToken { role, days, quoted_label } => {
-            let given = to("se dio un token de", "got a token of a", role_name(*role, l));
-            format!("{given}, {days} {}: {quoted_label}", l.t("días", "days"))
-        }
-        Deed::RevokeToken { id } => to("revocó el token", "revoked token", &id.to_string()),
-        Deed::SearchBets(Search { draw, document, number, agency, after }) => {
-            let what = l.t("buscó apuestas del sorteo", "searched bets of draw");
-            let of = |what: &str, of: &dyn fmt::Display| format!(", {what} {of}");
-            let document = document.as_ref().map(|it| of(l.t("documento", "document"), it));
-            let number = number.as_ref().map(|it| of(l.t("número", "number"), it));
-            let agency = agency.as_ref().map(|it| of(l.t("agencia", "agency"), it));
-            let after = Some(after).filter(|it| **it > 0);
-            let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
-            let parts: String = [document, number, agency, after].into_iter().flatten().collect();
-            format!("{what} {draw}{parts}")
-        }
-        Deed::ReadWinners { draw } => {
-            let what = l.t("vio los ganadores del sorteo", "read the winners of draw");
-            let when = l.t("antes de su publicación", "before their publication");
-            format!("{what} {draw} {when}")
-        }
-        Deed::NotWritten(not_done) => {
+fn audited(action: &AuditedAction, l: Locale) -> String {
+    match action {
+        AuditedAction::LogIn => l.t("ingresó", "logged in").to_owned(),
+        AuditedAction::LogOut => l.t("salió", "logged out").to_owned(),
+        AuditedAction::ChangeOperators(change) => operators_change(change, l),
+        AuditedAction::OperatorsNotChanged(change) => {
             let what = l.t(
                 "no se hizo, no se pudo escribir el archivo",
                 "it was not done, the file could not be written",
             );
-            format!("{what}: {}", deed(not_done, l))
+            format!("{what}: {}", operators_change(change, l))
         }
-        Deed::ExportBets { draw, name } => {
+        AuditedAction::SearchBets(search) => bets_search(search, l),
+        AuditedAction::ReadWinners(draw) => {
+            let what = l.t("vio los ganadores del sorteo", "read the winners of draw");
+            let when = l.t("antes de su publicación", "before their publication");
+            format!("{what} {draw} {when}")
+        }
+        AuditedAction::ExportBets(draw) => {
             let what = l.t("exportó las apuestas del sorteo", "exported the bets of draw");
-            format!("{what} {draw} «{name}»")
+            format!("{what} {draw}")
         }
     }
+}
+
+fn operators_change(change: &OperatorsChange, l: Locale) -> String {
+    match change {
+        OperatorsChange::Add { name, role } => {
+            let (added, of) = (l.t("agregó a", "added"), l.t("como", "as"));
+            format!("{added} {name} {of} {}", role_name(*role, l))
+        }
+        OperatorsChange::Disable(name) => format!("{} {name}", l.t("deshabilitó a", "disabled")),
+        OperatorsChange::Enable(name) => format!("{} {name}", l.t("habilitó a", "enabled")),
+        OperatorsChange::ChangePassword(name) => {
+            format!("{} {name}", l.t("cambió la contraseña de", "changed the password of"))
+        }
+        OperatorsChange::GiveToken { role, days, label } => {
+            let (given, role) =
+                (l.t("se dio un token de", "got a token of a"), role_name(*role, l));
+            format!("{given} {role}, {days} {}: «{label}»", l.t("días", "days"))
+        }
+        OperatorsChange::RevokeToken(number) => {
+            format!("{} {number}", l.t("revocó el token", "revoked token"))
+        }
+    }
+}
+
+fn bets_search(search: &BetsSearch, l: Locale) -> String {
+    let BetsSearch { draw, document, number, agency, after } = search;
+    let what = l.t("buscó apuestas del sorteo", "searched bets of draw");
+    let of = |what: &str, of: &dyn fmt::Display| format!(", {what} {of}");
+    let document = document.as_ref().map(|it| of(l.t("documento", "document"), it));
+    let number = number.map(|it| of(l.t("número", "number"), &it));
+    let agency = agency.map(|it| of(l.t("agencia", "agency"), &it));
+    let after = Some(after).filter(|it| **it > 0);
+    let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
+    let parts: String = [document, number, agency, after].into_iter().flatten().collect();
+    format!("{what} {draw}{parts}")
 }

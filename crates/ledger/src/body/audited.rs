@@ -1,0 +1,290 @@
+//! What operators do besides leading draws, as acts: numbers 7 to 17 of [`super::act`].
+//!
+//! Of the head, the draw where there is one, and 1 in place of "enabled" for a change of the
+//! operators that is on record and was not made. All else is in the tail, behind who and why.
+//!
+//! | act | what | draw | not made | tail |
+//! |---|---|---|---|---|
+//! | 7 | somebody logged in | | | |
+//! | 8 | somebody logged out | | | |
+//! | 9 | an operator is added | | may be | u32 role; name |
+//! | 10 | an operator is disabled | | may be | name |
+//! | 11 | an operator is enabled | | may be | name |
+//! | 12 | a password is changed | | may be | name |
+//! | 13 | a token is given | | may be | u32 role, u32 days; label |
+//! | 14 | a token is revoked | | may be | u32 number |
+//! | 15 | bets are searched | yes | | u32 by what, u32 number, u32 agency, u64 after; document |
+//! | 16 | winners are read before their publication | yes | | |
+//! | 17 | the bets of a draw are exported | yes | | |
+//!
+//! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin. Bets are searched by the sum of 1 document,
+//! 2 number, 4 agency; what they are not searched by is 0 or empty.
+
+use lottery::{AgencyId, AuditedAction, BetsSearch, DrawId, Label, OperatorsChange, Role};
+
+use super::act::{Tail, label, put_text};
+
+const LOG_IN: u32 = 7;
+const LOG_OUT: u32 = 8;
+const ADD_OPERATOR: u32 = 9;
+const DISABLE_OPERATOR: u32 = 10;
+const ENABLE_OPERATOR: u32 = 11;
+const CHANGE_PASSWORD: u32 = 12;
+const GIVE_TOKEN: u32 = 13;
+const REVOKE_TOKEN: u32 = 14;
+const SEARCH_BETS: u32 = 15;
+const READ_WINNERS: u32 = 16;
+const EXPORT_BETS: u32 = 17;
+
+const BY_DOCUMENT: u32 = 1;
+const BY_NUMBER: u32 = 2;
+const BY_AGENCY: u32 = 4;
+
+/// The head's integers; what else there is goes behind the tail.
+pub(super) fn encode(action: &AuditedAction, tail: &mut Vec<u8>) -> [u32; 4] {
+    match action {
+        AuditedAction::LogIn => [0, LOG_IN, 0, 0],
+        AuditedAction::LogOut => [0, LOG_OUT, 0, 0],
+        AuditedAction::ChangeOperators(change) => [0, put_change(change, tail), 0, 0],
+        AuditedAction::OperatorsNotChanged(change) => [0, put_change(change, tail), 0, 1],
+        AuditedAction::SearchBets(search) => {
+            put_search(search, tail);
+            [search.draw.0, SEARCH_BETS, 0, 0]
+        }
+        AuditedAction::ReadWinners(draw) => [draw.0, READ_WINNERS, 0, 0],
+        AuditedAction::ExportBets(draw) => [draw.0, EXPORT_BETS, 0, 0],
+    }
+}
+
+/// Reads the action of an act's number, if it is one of these; whatever is behind it stays in the
+/// tail. That the head has nothing else is the caller's to see, by encoding it again.
+pub(super) fn decode(
+    act: u32,
+    draw: DrawId,
+    is_not_made: bool,
+    tail: &mut Tail<'_>,
+) -> Result<AuditedAction, &'static str> {
+    let change = match act {
+        LOG_IN => return Ok(AuditedAction::LogIn),
+        LOG_OUT => return Ok(AuditedAction::LogOut),
+        SEARCH_BETS => return search(draw, tail).map(AuditedAction::SearchBets),
+        READ_WINNERS => return Ok(AuditedAction::ReadWinners(draw)),
+        EXPORT_BETS => return Ok(AuditedAction::ExportBets(draw)),
+        ADD_OPERATOR => {
+            let role = role(tail.integer()?)?;
+            OperatorsChange::Add { name: label(tail.text()?)?, role }
+        }
+        DISABLE_OPERATOR => OperatorsChange::Disable(label(tail.text()?)?),
+        ENABLE_OPERATOR => OperatorsChange::Enable(label(tail.text()?)?),
+        CHANGE_PASSWORD => OperatorsChange::ChangePassword(label(tail.text()?)?),
+        GIVE_TOKEN => {
+            let (role, days) = (role(tail.integer()?)?, tail.integer()?);
+            OperatorsChange::GiveToken { role, days, label: label(tail.text()?)? }
+        }
+        REVOKE_TOKEN => OperatorsChange::RevokeToken(tail.integer()?),
+        _ => return Err("an act of a kind that this version does not know"),
+    };
+    Ok(if is_not_made {
+        AuditedAction::OperatorsNotChanged(change)
+    } else {
+        AuditedAction::ChangeOperators(change)
+    })
+}
+
+/// The act's number.
+fn put_change(change: &OperatorsChange, tail: &mut Vec<u8>) -> u32 {
+    match change {
+        OperatorsChange::Add { name, role } => {
+            put_integers(tail, &[number_of(*role)]);
+            put_text(tail, name.as_str());
+            ADD_OPERATOR
+        }
+        OperatorsChange::Disable(name) => {
+            put_text(tail, name.as_str());
+            DISABLE_OPERATOR
+        }
+        OperatorsChange::Enable(name) => {
+            put_text(tail, name.as_str());
+            ENABLE_OPERATOR
+        }
+        OperatorsChange::ChangePassword(name) => {
+            put_text(tail, name.as_str());
+            CHANGE_PASSWORD
+        }
+        OperatorsChange::GiveToken { role, days, label } => {
+            put_integers(tail, &[number_of(*role), *days]);
+            put_text(tail, label.as_str());
+            GIVE_TOKEN
+        }
+        OperatorsChange::RevokeToken(number) => {
+            put_integers(tail, &[*number]);
+            REVOKE_TOKEN
+        }
+    }
+}
+
+fn put_search(search: &BetsSearch, tail: &mut Vec<u8>) {
+    let BetsSearch { draw: _, document, number, agency, after } = search;
+    let by = [
+        document.as_ref().map(|_| BY_DOCUMENT),
+        number.map(|_| BY_NUMBER),
+        agency.map(|_| BY_AGENCY),
+    ];
+    let agency = agency.map_or(0, |agency| agency.0);
+    put_integers(tail, &[by.into_iter().flatten().sum(), number.unwrap_or(0), agency]);
+    tail.extend_from_slice(&after.to_le_bytes());
+    put_text(tail, document.as_ref().map_or("", Label::as_str));
+}
+
+fn search(draw: DrawId, tail: &mut Tail<'_>) -> Result<BetsSearch, &'static str> {
+    let (by, number, agency) = (tail.integer()?, tail.integer()?, tail.integer()?);
+    let (after, document) = (tail.long()?, tail.text()?);
+    let is_by = |what| by & what != 0;
+    let is_only_by = by <= (BY_DOCUMENT | BY_NUMBER | BY_AGENCY)
+        && (is_by(BY_DOCUMENT) || document.is_empty())
+        && (is_by(BY_NUMBER) || number == 0)
+        && (is_by(BY_AGENCY) || agency == 0);
+    if !is_only_by {
+        return Err("a search by something else than it says");
+    }
+    let document = is_by(BY_DOCUMENT).then(|| label(document)).transpose()?;
+    let number = is_by(BY_NUMBER).then_some(number);
+    let agency = is_by(BY_AGENCY).then_some(AgencyId(agency));
+    Ok(BetsSearch { draw, document, number, agency, after })
+}
+
+fn number_of(role: Role) -> u32 {
+    match role {
+        Role::Viewer => 1,
+        Role::Operator => 2,
+        Role::Auditor => 3,
+        Role::Admin => 4,
+    }
+}
+
+fn role(number: u32) -> Result<Role, &'static str> {
+    let found = Role::ALL.into_iter().find(|role| number_of(*role) == number);
+    found.ok_or("a role that this version does not know")
+}
+
+fn put_integers(tail: &mut Vec<u8>, integers: &[u32]) {
+    integers.iter().for_each(|it| tail.extend_from_slice(&it.to_le_bytes()));
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<AuditedAction> {
+    let (draw, label) = (DrawId(3), |text: &str| Label::new(text).unwrap());
+    let mut changes = vec![
+        OperatorsChange::Disable(label("eva")),
+        OperatorsChange::Enable(label("eva")),
+        OperatorsChange::ChangePassword(label("eva")),
+        OperatorsChange::GiveToken { role: Role::Viewer, days: 366, label: label("pasillo ñ") },
+        OperatorsChange::RevokeToken(12),
+    ];
+    changes.extend(Role::ALL.map(|role| OperatorsChange::Add { name: label("eva"), role }));
+    let all = BetsSearch {
+        draw,
+        document: Some(label("30904465")),
+        number: Some(0),
+        agency: Some(AgencyId(5)),
+        after: u64::MAX,
+    };
+    let none = BetsSearch { draw, document: None, number: None, agency: None, after: 0 };
+    let others = [
+        AuditedAction::LogIn,
+        AuditedAction::LogOut,
+        AuditedAction::SearchBets(all),
+        AuditedAction::SearchBets(none),
+        AuditedAction::ReadWinners(draw),
+        AuditedAction::ExportBets(draw),
+    ];
+    let made = changes.iter().cloned().map(AuditedAction::ChangeOperators);
+    let not_made = changes.iter().cloned().map(AuditedAction::OperatorsNotChanged);
+    others.into_iter().chain(made).chain(not_made).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(action: &AuditedAction) -> ([u32; 4], Vec<u8>) {
+        let mut tail = Vec::new();
+        (encode(action, &mut tail), tail)
+    }
+
+    fn decoded(head: [u32; 4], tail: &[u8]) -> Result<AuditedAction, &'static str> {
+        let mut tail = Tail(tail);
+        let action = decode(head[1], DrawId(head[0]), head[3] == 1, &mut tail)?;
+        if tail.0.is_empty() { Ok(action) } else { Err("more than an action") }
+    }
+
+    #[test]
+    fn every_action_reads_back_and_nothing_shorter_or_longer_does() {
+        for action in examples() {
+            let (head, tail) = encoded(&action);
+            assert_eq!(decoded(head, &tail), Ok(action.clone()));
+            for len in 0..tail.len() {
+                assert!(decoded(head, &tail[..len]).is_err(), "{action:?}, {len}");
+            }
+            assert!(decoded(head, &[&tail[..], &[0]].concat()).is_err(), "{action:?}");
+        }
+        assert!(decoded([0, EXPORT_BETS + 1, 0, 0], &[]).is_err());
+    }
+
+    #[test]
+    fn the_bytes_are_frozen() {
+        let (draw, name) = (DrawId(3), Label::new("eva").unwrap());
+        let document = Some(Label::new("7").unwrap());
+        let (number, agency) = (Some(7574), Some(AgencyId(5)));
+        let search = BetsSearch { draw, document, number, agency, after: 258 };
+        let given = OperatorsChange::GiveToken { role: Role::Admin, days: 9, label: name.clone() };
+        let added = OperatorsChange::Add { name: name.clone(), role: Role::Auditor };
+        let revoked = OperatorsChange::RevokeToken(12);
+        let made = AuditedAction::ChangeOperators;
+        for (action, head, tail) in [
+            (AuditedAction::LogIn, [0, 7, 0, 0], &b""[..]),
+            (AuditedAction::LogOut, [0, 8, 0, 0], b""),
+            (made(added), [0, 9, 0, 0], b"\x03\0\0\0\x03\0eva"),
+            (made(OperatorsChange::Disable(name.clone())), [0, 10, 0, 0], b"\x03\0eva"),
+            (made(OperatorsChange::Enable(name.clone())), [0, 11, 0, 0], b"\x03\0eva"),
+            (made(OperatorsChange::ChangePassword(name)), [0, 12, 0, 0], b"\x03\0eva"),
+            (made(given), [0, 13, 0, 0], b"\x04\0\0\0\x09\0\0\0\x03\0eva"),
+            (AuditedAction::OperatorsNotChanged(revoked), [0, 14, 0, 1], b"\x0c\0\0\0"),
+            (
+                AuditedAction::SearchBets(search),
+                [3, 15, 0, 0],
+                b"\x07\0\0\0\x96\x1d\0\0\x05\0\0\0\x02\x01\0\0\0\0\0\0\x01\x007",
+            ),
+            (AuditedAction::ReadWinners(draw), [3, 16, 0, 0], b""),
+            (AuditedAction::ExportBets(draw), [3, 17, 0, 0], b""),
+        ] {
+            assert_eq!(encoded(&action), (head, tail.to_vec()), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn a_search_has_nothing_that_it_is_not_by_and_no_role_has_another_number() {
+        let bytes = |by: u32, number: u32, agency: u32, document: &str| {
+            let mut tail = Vec::new();
+            put_integers(&mut tail, &[by, number, agency, 0, 0]);
+            put_text(&mut tail, document);
+            tail
+        };
+        assert!(decoded([3, SEARCH_BETS, 0, 0], &bytes(7, 1, 1, "7")).is_ok());
+        for wrong in [
+            bytes(8, 0, 0, ""),
+            bytes(6, 1, 1, "7"),
+            bytes(5, 1, 1, "7"),
+            bytes(3, 1, 1, "7"),
+            bytes(1, 0, 0, ""),
+        ] {
+            assert!(decoded([3, SEARCH_BETS, 0, 0], &wrong).is_err(), "{wrong:?}");
+        }
+        for role in [0, 5] {
+            let mut tail = Vec::new();
+            put_integers(&mut tail, &[role]);
+            put_text(&mut tail, "eva");
+            assert!(decoded([0, ADD_OPERATOR, 0, 0], &tail).is_err());
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What an event tells: who did what in which draw, with which arguments and why. The API, the
+//! command line and the log render this; only the console has sentences of its own, in two
+//! languages.
+//!
+//! The number that an operator entered is told by nothing here: the second one must not see it, and
+//! once the draw is made it is the draw's.
+
+use std::fmt;
+
+use crate::act::{Act, Actor, Label, Registration, Signed};
+use crate::agencies::AgencyId;
+use crate::audited::{AuditedAction, BetsSearch, OperatorsChange};
+use crate::draw::{DrawId, DrawTerms, Timestamp};
+use crate::event::Event;
+use crate::role::Role;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description<'a> {
+    /// The kind of event, for programs.
+    pub action: &'static str,
+    /// The same for people: what was done, to be followed by the draw.
+    pub verb: &'static str,
+    /// Who did it.
+    pub by: Doer<'a>,
+    /// The draw that it is about; of one that is announced, its number follows from those before.
+    pub draw: Option<DrawId>,
+    /// All else that is known of it, by name.
+    pub arguments: Vec<(&'static str, Argument<'a>)>,
+    /// Why, as they put it; may be empty.
+    pub why: &'a str,
+}
+
+/// Whose doing an event is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doer<'a> {
+    /// It followed from the rules.
+    Central,
+    /// An agency asked for it.
+    Agency(AgencyId),
+    /// An operator did it, or the clock.
+    Actor(&'a Actor),
+}
+
+/// An argument of what was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// What people gave as a text.
+    Text(&'a str),
+    /// A word or a range, as this program writes it.
+    Word(String),
+    /// A number or a count.
+    Number(u64),
+    /// Whether something is so.
+    Flag(bool),
+    /// When.
+    Time(Timestamp),
+}
+
+/// Action, verb, draw, arguments.
+type What<'a> = (&'static str, &'static str, Option<DrawId>, Vec<(&'static str, Argument<'a>)>);
+
+impl Event {
+    /// What the event tells.
+    #[must_use]
+    pub fn describe(&self) -> Description<'_> {
+        let number = |number: u32| Argument::Number(number.into());
+        let (by, what) = match self {
+            Self::Acted(signed) => return signed.describe(),
+            Self::DrawOpened { draw, terms } => {
+                let what = ("draw-opened", "opened", Some(*draw), arguments_of(terms));
+                (Doer::Central, what)
+            }
+            Self::BatchAccepted(batch) => {
+                let arguments =
+                    vec![("chunk", number(batch.chunk.0)), ("bets", number(batch.bets))];
+                let what = ("batch-accepted", "sent bets of", Some(batch.draw), arguments);
+                (Doer::Agency(batch.agency), what)
+            }
+            Self::AgencyFinished { draw, agency } => {
+                let what = ("agency-finished", "finished", Some(*draw), Vec::new());
+                (Doer::Agency(*agency), what)
+            }
+            Self::DrawClosed { draw } => {
+                (Doer::Central, ("draw-closed", "closed", Some(*draw), Vec::new()))
+            }
+            Self::DrawMade { draw, number: won, bets } => {
+                let arguments =
+                    vec![("winning_number", number(*won)), ("bets", Argument::Number(*bets))];
+                (Doer::Central, ("draw-made", "made", Some(*draw), arguments))
+            }
+        };
+        Description::of(what, by, "")
+    }
+}
+
+impl Signed {
+    /// What the act tells.
+    #[must_use]
+    pub fn describe(&self) -> Description<'_> {
+        Description::of(self.act.what(), Doer::Actor(&self.by), self.why.as_str())
+    }
+}
+
+impl<'a> Description<'a> {
+    fn of((action, verb, draw, arguments): What<'a>, by: Doer<'a>, why: &'a str) -> Self {
+        Self { action, verb, by, draw, arguments, why }
+    }
+}
+
+impl Act {
+    fn what(&self) -> What<'_> {
+        match self {
+            Self::Announce { terms, schedule } => {
+                let mut arguments = arguments_of(terms);
+                let time = |at: Timestamp| Argument::Time(at);
+                arguments.extend(schedule.opens_at.map(|at| ("opens_at", time(at))));
+                arguments.extend(schedule.closes_at.map(|at| ("closes_at", time(at))));
+                ("draw-announced", "announced", None, arguments)
+            }
+            Self::Open(draw) => ("draw-opened", "opened", Some(*draw), Vec::new()),
+            Self::Close(draw) => ("draw-closed", "closed", Some(*draw), Vec::new()),
+            Self::EnterNumber { draw, .. } => {
+                ("number-entered", "entered a number of", Some(*draw), Vec::new())
+            }
+            Self::Publish(draw) => ("draw-published", "published", Some(*draw), Vec::new()),
+            Self::Register(Registration { agency, name, place, enabled }) => {
+                let arguments = vec![
+                    ("agency", Argument::Number(agency.0.into())),
+                    ("name", Argument::Text(name.as_str())),
+                    ("place", Argument::Text(place.as_str())),
+                    ("enabled", Argument::Flag(*enabled)),
+                ];
+                ("agency-registered", "registered an agency", None, arguments)
+            }
+            Self::Audited(action) => action.what(),
+        }
+    }
+}
+
+impl AuditedAction {
+    fn what(&self) -> What<'_> {
+        match self {
+            Self::LogIn => ("logged-in", "logged in", None, Vec::new()),
+            Self::LogOut => ("logged-out", "logged out", None, Vec::new()),
+            Self::ChangeOperators(change) => change.what(),
+            Self::OperatorsNotChanged(change) => {
+                let (action, _, _, mut arguments) = change.what();
+                arguments.insert(0, ("change", Argument::Word(action.to_owned())));
+                let verb = "could not change the operators' file";
+                ("operators-not-changed", verb, None, arguments)
+            }
+            Self::SearchBets(BetsSearch { draw, document, number, agency, after }) => {
+                let count = |count: u32| Argument::Number(count.into());
+                let mut arguments = Vec::new();
+                arguments
+                    .extend(document.as_ref().map(|it| ("document", Argument::Text(it.as_str()))));
+                arguments.extend(number.map(|it| ("number", count(it))));
+                arguments.extend(agency.map(|it| ("agency", count(it.0))));
+                arguments.extend((*after > 0).then_some(("after", Argument::Number(*after))));
+                ("bets-searched", "searched bets of", Some(*draw), arguments)
+            }
+            Self::ReadWinners(draw) => {
+                let verb = "read, before their publication, the winners of";
+                ("winners-read", verb, Some(*draw), Vec::new())
+            }
+            Self::ExportBets(draw) => {
+                ("bets-exported", "exported the bets of", Some(*draw), Vec::new())
+            }
+        }
+    }
+}
+
+impl OperatorsChange {
+    fn what(&self) -> What<'_> {
+        let role_of = |role: Role| ("role", Argument::Word(role.as_str().to_owned()));
+        let (action, verb, arguments) = match self {
+            Self::Add { name, role } => {
+                ("operator-added", "added an operator", vec![named(name), role_of(*role)])
+            }
+            Self::Disable(name) => ("operator-disabled", "disabled an operator", vec![named(name)]),
+            Self::Enable(name) => ("operator-enabled", "enabled an operator", vec![named(name)]),
+            Self::ChangePassword(name) => {
+                ("password-changed", "changed a password", vec![named(name)])
+            }
+            Self::GiveToken { role, days, label } => {
+                let days = ("days", Argument::Number((*days).into()));
+                let label = ("label", Argument::Text(label.as_str()));
+                ("token-given", "got a token", vec![role_of(*role), days, label])
+            }
+            Self::RevokeToken(number) => {
+                let number = ("token", Argument::Number((*number).into()));
+                ("token-revoked", "revoked a token", vec![number])
+            }
+        };
+        (action, verb, None, arguments)
+    }
+}
+
+fn named(name: &Label) -> (&'static str, Argument<'_>) {
+    ("name", Argument::Text(name.as_str()))
+}
+
+fn arguments_of(terms: &DrawTerms) -> Vec<(&'static str, Argument<'_>)> {
+    vec![
+        ("name", Argument::Text(terms.name.as_str())),
+        ("agencies", Argument::Word(terms.agencies.to_string())),
+        ("numbers", Argument::Word(terms.numbers.to_string())),
+    ]
+}
+
+impl fmt::Display for Doer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Central => f.write_str("the central"),
+            Self::Agency(agency) => write!(f, "agency {agency}"),
+            Self::Actor(actor) => actor.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Argument<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{text}\""),
+            Self::Word(word) => f.write_str(word),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(is_so) => f.write_str(if *is_so { "yes" } else { "no" }),
+            Self::Time(at) => at.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reason;
+
+    #[test]
+    fn an_act_tells_who_what_in_which_draw_and_why() {
+        let by = Actor::Operator(Label::new("ana").unwrap());
+        let why = Reason::new("lo pidió el escribano").unwrap();
+        let search = BetsSearch {
+            draw: DrawId(3),
+            document: None,
+            number: Some(7),
+            agency: Some(AgencyId(5)),
+            after: 0,
+        };
+        let act = Act::Audited(AuditedAction::SearchBets(search));
+        let signed = Signed::new(by.clone(), why, act);
+        let arguments = vec![("number", Argument::Number(7)), ("agency", Argument::Number(5))];
+        let expected = Description {
+            action: "bets-searched",
+            verb: "searched bets of",
+            by: Doer::Actor(&by),
+            draw: Some(DrawId(3)),
+            arguments,
+            why: "lo pidió el escribano",
+        };
+        assert_eq!(signed.describe(), expected);
+        assert_eq!(Event::Acted(Box::new(signed.clone())).describe(), expected);
+    }
+
+    #[test]
+    fn the_number_that_an_operator_entered_is_not_told() {
+        let entry = Act::EnterNumber { draw: DrawId(3), number: 7574 };
+        let signed = Signed::new(Actor::Clock, Reason::default(), entry);
+        let told = format!("{:?}", signed.describe());
+        assert!(told.contains("number-entered") && !told.contains("7574"), "{told}");
+    }
+
+    #[test]
+    fn a_change_that_was_not_made_is_no_change_to_whoever_looks_for_one() {
+        let change = OperatorsChange::RevokeToken(2);
+        let made = AuditedAction::ChangeOperators(change.clone());
+        let not_made = AuditedAction::OperatorsNotChanged(change);
+        let (made, not_made) = (made.what(), not_made.what());
+        assert_eq!((made.0, not_made.0), ("token-revoked", "operators-not-changed"));
+        let change = ("change", Argument::Word("token-revoked".to_owned()));
+        assert_eq!(not_made.3, [&[change], &made.3[..]].concat());
+    }
+}

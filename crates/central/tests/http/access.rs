@@ -141,7 +141,7 @@ async fn a_revoked_token_is_worth_nothing() {
 }
 
 #[tokio::test]
-async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_notes() {
+async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
     let central = Running::start().await;
     let admin = central.logged_in("admin").await;
     let new = json!({ "label": "night job", "role": "admin", "days": 1 });

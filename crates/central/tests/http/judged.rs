@@ -220,7 +220,7 @@ async fn decided_after(day: &Day, kept: &Kept, who: &As, asked: &Asked, loss: Lo
                 None
             }
         };
-        // The act first, then the note of logging out.
+        // The act first, then the record of logging out.
         central.store.release(1);
         central.store.release_all();
         left
@@ -393,7 +393,7 @@ async fn who_is_disabled_while_they_log_in_is_not_logged_in() {
 async fn a_disabling_on_record_holds_before_it_is_in_the_file() {
     let day = Day::with_bets().await;
     let central = &day.central;
-    // Both wait for the store: first the note of the disabling, then the act.
+    // Both wait for the store: first the record of the disabling, then the act.
     central.store.set(Mode::Holds);
     let disable = ask(central.port, &day.admin, "POST", "/api/v1/operators/operator/disable", None);
     let close = async {

@@ -294,10 +294,10 @@ pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
     let refused = Err(ActError::NotAllowed);
     assert_eq!(answers, [refused.clone(), Ok(Acted::Done), refused.clone()]);
     assert_eq!(*judged.lock().unwrap(), [1, 2, 3]);
-    let note = Act::Audited(AuditedAction::LogIn);
+    let log_in = Act::Audited(AuditedAction::LogIn);
     let unheard = Act::Announce { terms: terms("otro", 1), schedule: Schedule::default() };
     let register = Act::Register(registration(1, false));
-    for act in [note, unheard, register, Act::Close(draw), Act::Close(DrawId(9))] {
+    for act in [log_in, unheard, register, Act::Close(draw), Act::Close(DrawId(9))] {
         assert_eq!(subject.act_if(Box::new(|| None), act), refused);
     }
     assert_eq!(subject.trail_from(0).len(), 2, "announced and opened");
@@ -390,13 +390,13 @@ pub fn the_trail_shows_all_events_but_batches_in_order(subject: &mut dyn Subject
     let draw = subject.opened("operado", 1);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
     subject.finish(draw, 1).unwrap();
-    let note = Act::Audited(AuditedAction::LogIn);
-    subject.act_at(later(5), signed("eva", "", note.clone())).unwrap();
+    let log_in = Act::Audited(AuditedAction::LogIn);
+    subject.act_at(later(5), signed("eva", "", log_in.clone())).unwrap();
     let finished = Event::AgencyFinished { draw, agency: AgencyId(1) };
-    let noted = Event::Acted(Box::new(signed("eva", "", note)));
+    let logged_in = Event::Acted(Box::new(signed("eva", "", log_in)));
     let expected = [
         Trace { sequence: 3, at: AT, event: finished },
-        Trace { sequence: 4, at: later(5), event: noted },
+        Trace { sequence: 4, at: later(5), event: logged_in },
     ];
     assert_eq!(subject.trail_from(2), expected);
     assert_eq!(subject.trail_from(0).len(), 4);

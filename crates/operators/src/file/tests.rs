@@ -44,6 +44,20 @@ fn a_change_that_is_refused_leaves_the_file_as_it_was() {
 }
 
 #[test]
+fn the_version_grows_by_one_with_each_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = OperatorsFile::in_folder(folder.path());
+    let version = || file.read().unwrap().version();
+    assert_eq!(version(), 0, "without a file");
+    add(&file, "ana").unwrap();
+    assert_eq!(version(), 1);
+    add(&file, "ana").unwrap_err();
+    assert_eq!(version(), 1, "a refused change is none");
+    file.change(|people| people.disable(&Name::new("ana").unwrap())).unwrap();
+    assert_eq!(version(), 2);
+}
+
+#[test]
 fn what_a_crash_left_of_a_change_is_in_nobodys_way() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());

@@ -353,7 +353,7 @@ fn rows_at_fault_are_all_named_and_nothing_is_sent_unless_asked() {
     let out = folder.path().join("bets-out.csv");
     run_well(&["export", "--data", str(&data), "--out", str(&out)]);
     let exported = std::fs::read_to_string(&out).unwrap();
-    let bets = "1,Ana,Paz,1,2000-01-01,5\n1,\"Ana, la\",\"O\"\"Paz\",2,2000-01-01,7\n";
+    let bets = "1,0,0,Ana,Paz,1,2000-01-01,5\n1,0,1,\"Ana, la\",\"O\"\"Paz\",2,2000-01-01,7\n";
     assert_eq!(exported.split_once('\n').unwrap().1, bets);
 }
 

@@ -18,7 +18,11 @@ pub enum ExportError {
 
 impl From<csv::Error> for ExportError {
     fn from(error: csv::Error) -> Self {
-        Self::Write(error.into())
+        match error.into_kind() {
+            // As it is: that a reader has gone shows in its kind.
+            csv::ErrorKind::Io(error) => Self::Write(error),
+            kind => Self::Write(io::Error::other(format!("{kind:?}"))),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub enum ExportError {
     /// Bytes could not be written.
     #[error("can't write the export: {0}")]
     Write(#[from] io::Error),
-    /// A stored bet is none.
+    /// A stored bet is not acceptable.
     #[error(transparent)]
     Bet(#[from] UnsoundBet),
 }

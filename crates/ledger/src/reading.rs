@@ -136,7 +136,7 @@ fn winners_in_batch(
     if !as_acknowledged && !planted(Bug::DigestNotCompared) {
         return Err(record.damage("another batch than was acknowledged"));
     }
-    let astray = || record.damage("the index says that other bets are here than there are");
+    let astray = || record.damage("the index finds other bets here than the batch holds");
     let keys = result.keys();
     let mut found = hits.positions.iter().peekable();
     for bet in index::stored(&batch, decoded.text).bets() {

@@ -32,7 +32,7 @@ pub struct BetNameError;
 
 /// A stored bet that is not acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the stored bet {name} is none: {fault}")]
+#[error("the stored bet {name} is not acceptable: {fault}")]
 pub struct UnsoundBet {
     /// Which.
     pub name: BetName,

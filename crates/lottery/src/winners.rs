@@ -67,7 +67,7 @@ impl Winners {
     /// Adds the bets of a batch that win; says how many bets it has.
     ///
     /// # Errors
-    /// The first bet that is none; those before it are added.
+    /// The first bet that is not acceptable; those before it are added.
     pub fn add_batch(
         &mut self,
         result: WinningResult,

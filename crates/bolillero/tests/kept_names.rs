@@ -8,8 +8,10 @@ mod support;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use ledger::{Ledger, Options};
-use lottery::{Agencies, DrawId, DrawName, DrawTerms, NumberRange, Store as _, Timestamp};
+use ledger::{Ledger, LedgerId, Options};
+use lottery::{
+    Agencies, DrawId, DrawName, DrawTerms, NumberRange, SealedNumber, Store as _, Timestamp,
+};
 use support::{Central, agency, exported_draw, run, str, text};
 
 /// With a selector of variants, which the rule is against.
@@ -20,9 +22,14 @@ fn kept_before(data: &Path) {
     std::fs::create_dir(data).unwrap();
     let (name, agencies) = (DrawName::kept(KEPT).unwrap(), Agencies::first(1).unwrap());
     let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
-    let ledger = Ledger::open(data, Options::default()).unwrap();
+    let ledger = Ledger::open(data, Options::new(LedgerId([7; 16]))).unwrap();
     let (sender, opened) = channel();
-    ledger.open_draw(terms, Timestamp(1), Box::new(move |it| sender.send(it).unwrap()));
+    ledger.open_draw(
+        terms,
+        SealedNumber(7574),
+        Timestamp(1),
+        Box::new(move |it| sender.send(it).unwrap()),
+    );
     assert_eq!(opened.recv().unwrap(), Ok(DrawId(1)));
 }
 

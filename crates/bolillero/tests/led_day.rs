@@ -43,7 +43,7 @@ impl Day {
 fn on_record(data: &Path) -> Vec<String> {
     let printed = run_well(&["audit", "--data", str(data)]);
     let told = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
-    let told = told.map(|words| words.join(" "));
+    let told = told.map(|words| words.join(" ").split(", set").next().unwrap().to_owned());
     told.filter(|it| !it.starts_with("agency") && !it.ends_with("logged in")).collect()
 }
 
@@ -83,6 +83,9 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     central.process.kill();
 
     day.act("eva", "POST", "draws/1/close", &json!({}), "closed draw 1 \"nocturna\"");
+    let closed =
+        format!("the central: closed the bets of draw 1 \"nocturna\", bets {}", bets.count());
+    day.done.push(closed);
     let number: u32 = bets.winning_number.parse().unwrap();
     for (who, number, outcome) in [
         ("ana", number + 1, "awaited"),
@@ -95,11 +98,12 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
         let answer = day.act(who, "POST", "draws/1/number", &body, done);
         assert_eq!(answer.json()["outcome"], outcome);
     }
-    let made = format!("winning number {number}, bets {}", bets.count());
+    let made = format!("winning number {number}, attempt 1");
     day.done.push(format!("the central: made draw 1 \"nocturna\", {made}"));
     let why = json!({ "why": "con escribano" });
     let done = "published draw 1 \"nocturna\" (con escribano)";
     day.act("ana", "POST", "draws/1/publish", &why, done);
+    day.done.push("the central: published the winners of draw 1 \"nocturna\"".to_owned());
 
     let (central, _) = day.central();
     for (id, process) in (1..).zip(agencies) {

@@ -5,8 +5,10 @@
 
 mod support;
 
-use ledger::{Ledger, Options};
-use lottery::{Agencies, AgencyId, Done, DrawName, DrawTerms, NumberRange, Store as _, Timestamp};
+use ledger::{Ledger, LedgerId, Options};
+use lottery::{
+    Agencies, AgencyId, Done, DrawName, DrawTerms, NumberRange, SealedNumber, Store as _, Timestamp,
+};
 use support::raw::{Raw, ack, bets, hello};
 use support::{Central, run, run_well, str, text};
 
@@ -91,11 +93,10 @@ fn a_name_kept_before_the_rule_for_texts_is_printed_so_that_it_can_be_seen() {
     let name = DrawName::kept("a\u{202e}b").unwrap();
     let agencies = Agencies::first(1).unwrap();
     let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
-    let (ledger, at) = (Ledger::open(&data, Options::default()).unwrap(), Timestamp(1));
-    let draw = wait(|done| ledger.open_draw(terms, at, done)).unwrap();
+    let (ledger, at) =
+        (Ledger::open(&data, Options::new(LedgerId([7; 16]))).unwrap(), Timestamp(1));
+    let draw = wait(|done| ledger.open_draw(terms, SealedNumber(7), at, done)).unwrap();
     wait(|done| ledger.finish(draw, AgencyId(1), at, done)).unwrap();
-    wait(|done| ledger.close(draw, at, done)).unwrap();
-    wait(|done| ledger.draw(draw, 7, at, done)).unwrap();
     drop(ledger);
     for command in [&["winners", "--draw", "a\u{202e}b"][..], &["check"], &["audit"]] {
         let said = run_well(&[command, &["--data", str(&data)]].concat());

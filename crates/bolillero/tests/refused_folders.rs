@@ -189,9 +189,9 @@ fn a_ledger_of_a_newer_format_is_left_to_the_newer_program() {
     let segment = fs::OpenOptions::new().write(true).open(data.join("segment-0000000001.bol"));
     let mut segment = segment.unwrap();
     segment.seek(SeekFrom::Start(8)).unwrap();
-    segment.write_all(&2_u32.to_le_bytes()).unwrap();
+    segment.write_all(&3_u32.to_le_bytes()).unwrap();
     let before = content(&data);
-    let parts = [str(&data), "segment-0000000001.bol", "version 2", "knows 1", "newer program"];
+    let parts = [str(&data), "segment-0000000001.bol", "version 3", "knows 2", "newer program"];
     check_told(&output_of(bolillero().args(serve(&data))), 1, &parts);
     for command in READERS {
         check_told(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);

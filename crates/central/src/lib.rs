@@ -46,8 +46,8 @@ pub use limits::{HttpLimits, Limits, LimitsError};
 pub use options::{Mode, Options};
 pub use places::NoPlace;
 pub use service::{
-    Candidate, Change, Connected, Identity, MakeDrawError, NameRefused, NoDraw, OfAgency,
-    OpenError, Presence, Service, WinnersError, draw_name, unnamed_draw,
+    Candidate, Change, Connected, Identity, NameRefused, NoDraw, OfAgency, OpenError, Presence,
+    Service, WinnersError, draw_name, unnamed_draw,
 };
 pub use tcp::{Listeners, Listening, translate};
 pub use zone::{UnknownZone, Zone};

@@ -59,7 +59,7 @@ pub(crate) fn check(input: &[u8]) {
                 assert!(mended, "opening leaves something half done");
             }
         }
-        Err(Fault::Damage(_) | Fault::NewerFormat { .. }) => {
+        Err(Fault::Damage(_) | Fault::NewerFormat { .. } | Fault::OlderFormat { .. }) => {
             assert!(read.is_err(), "sound for a reader from outside, and not opened");
             assert!(files != sound.files, "nothing was edited");
         }
@@ -109,14 +109,19 @@ impl Sound {
         bytes(files) == bytes(&self.files)
     }
 
-    /// How many records are as they were, from the first to one that is not.
+    /// How many records are as they were, from the first to a decision of which one is not.
     fn intact(&self, files: &Files) -> usize {
-        self.places.iter().take_while(|place| self.is_intact(files, place)).count()
+        let intact = self.places.iter().take_while(|place| self.is_intact(files, place)).count();
+        let ends = self.places[..intact].iter().rposition(|(_, place)| place.left == 0);
+        ends.map_or(0, |last| last + 1)
     }
 
-    /// The record behind the first `kept`, if there was one.
+    /// The record behind the first `kept`, or of its decision the first that is not as it was.
     fn lost(&self, files: &Files, kept: usize) -> Option<Lost<'_>> {
-        let (file, place) = self.places.get(kept)?;
+        let left = self.places.get(kept)?.1.left;
+        let decision = &self.places[kept..=kept + left];
+        let changed = decision.iter().find(|place| !self.is_intact(files, place));
+        let (file, place) = changed.unwrap_or(&decision[0]);
         let mut behind = self.places[kept + 1..].iter();
         let witnessed = behind.any(|it| it.1.group > place.sequence && self.is_intact(files, it));
         Some(Lost { file, place: *place, witnessed })

@@ -8,8 +8,10 @@ pub(crate) const BLOCK_LEN: usize = 4096;
 /// The shortest that a segment can be: all are so long here.
 pub(crate) const SEGMENT_LEN: usize = 96 << 10;
 pub(crate) const RECORDS_AT: usize = BLOCK_LEN;
-pub(crate) const SEGMENT_HEADER_LEN: usize = 72;
-pub(crate) const RECORD_HEADER_LEN: usize = 80;
+pub(crate) const SEGMENT_HEADER_LEN: usize = 104;
+/// What new ledgers without threads are told apart by.
+const LEDGER_ID: [u8; 16] = [7; 16];
+pub(crate) const RECORD_HEADER_LEN: usize = 88;
 const RECORD_TRAILER_LEN: usize = 8;
 const INDEX_HEAD_LEN: usize = 92;
 /// Lengths of an entry of the index: batches, other events, numbers, postings.
@@ -22,13 +24,22 @@ pub(crate) struct RecordPlace {
     pub(crate) len: usize,
     pub(crate) sequence: u64,
     pub(crate) group: u64,
+    /// How many records of the same decision follow.
+    pub(crate) left: usize,
 }
 
 /// What the next record continues.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) sequence: u64,
     pub(crate) chain: [u8; 32],
+}
+
+impl Default for End {
+    /// The beginning.
+    fn default() -> Self {
+        Self { sequence: 0, chain: Sha256::digest(LEDGER_ID).into() }
+    }
 }
 
 pub(crate) fn name(number: usize) -> String {
@@ -44,10 +55,11 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
 pub(crate) fn records_in(file: &[u8]) -> Vec<RecordPlace> {
     let mut records = Vec::new();
     let mut at = RECORDS_AT;
-    while file.get(at..at + 4) == Some(b"BLR1") && at + len_at(file, at) <= file.len() {
+    while file.get(at..at + 4) == Some(b"BLR2") && at + len_at(file, at) <= file.len() {
         let len = len_at(file, at);
-        let (sequence, group) = (u64_at(file, at + 8), u64_at(file, at + 16));
-        records.push(RecordPlace { at, len, sequence, group });
+        let (sequence, group) = (u64_at(file, at + 8), u64_at(file, at + 40));
+        let left = u16_at(file, at + 26).into();
+        records.push(RecordPlace { at, len, sequence, group, left });
         at += len;
     }
     records
@@ -55,7 +67,7 @@ pub(crate) fn records_in(file: &[u8]) -> Vec<RecordPlace> {
 
 /// How long the record here says that it is; without a header, how long that would be.
 pub(crate) fn len_at(file: &[u8], at: usize) -> usize {
-    let header = file.get(at..at + RECORD_HEADER_LEN).filter(|it| it.starts_with(b"BLR1"));
+    let header = file.get(at..at + RECORD_HEADER_LEN).filter(|it| it.starts_with(b"BLR2"));
     header.map_or(RECORD_HEADER_LEN, |header| record_len(usize_at(header, 32)))
 }
 
@@ -88,11 +100,15 @@ pub(crate) fn file_of(header: &[u8], records: &[u8], index: &[u8]) -> Vec<u8> {
 
 /// The header of the segment that goes on at `end`.
 pub(crate) fn segment_header(number: usize, end: &End) -> Vec<u8> {
-    let mut header = b"BOLILLER\x01\0\0\0\0\0\0\0".to_vec();
+    let mut header = b"BOLILLER\x02\0\0\0\0\0\0\0".to_vec();
     for word in [number as u64, end.sequence, SEGMENT_LEN as u64] {
         header.extend_from_slice(&word.to_le_bytes());
     }
     header.extend_from_slice(&end.chain);
+    header.extend_from_slice(&LEDGER_ID);
+    // The ledger's first segment, and no feature.
+    header.extend_from_slice(&1_u64.to_le_bytes());
+    header.extend_from_slice(&[0; 8]);
     let crc = crc32c::crc32c(&header[16..]);
     header[12..16].copy_from_slice(&crc.to_le_bytes());
     header
@@ -114,7 +130,7 @@ pub(crate) fn mend_records(
             break;
         }
         let body_len = usize_at(records, at + 32).min(room).min(ledger::limits::BODY_LEN_MAX);
-        let head_len = usize::from(u16_at(records, at + 38)).min(body_len);
+        let head_len = usize::from(u16_at(records, at + 28)).min(body_len);
         let len = record_len(body_len);
         if at + len > SEGMENT_LEN - RECORDS_AT {
             break;
@@ -130,25 +146,28 @@ pub(crate) fn mend_records(
 fn mend_lengths(record: &mut [u8], (body_len, head_len): (usize, usize)) {
     let small = |len: usize| u32::try_from(len).expect("bounded by the longest body").to_le_bytes();
     put(record, 32, &small(body_len));
-    put(record, 38, &small(head_len)[..2]);
+    put(record, 28, &small(head_len)[..2]);
 }
 
 /// Makes a record that is as long as it says go on at `end`.
 pub(crate) fn mend_record(record: &mut [u8], number: usize, end: &mut End) {
-    let (body_len, head_len) = (usize_at(record, 32), usize::from(u16_at(record, 38)));
-    put(record, 0, b"BLR1");
+    let (body_len, head_len) = (usize_at(record, 32), usize::from(u16_at(record, 28)));
+    put(record, 0, b"BLR2");
     put(record, 8, &end.sequence.to_le_bytes());
-    let group = u64_at(record, 16).min(end.sequence);
-    put(record, 16, &group.to_le_bytes());
-    put(record, 40, &(number as u64).to_le_bytes());
+    put(record, 30, &[0; 2]);
+    let group = u64_at(record, 40).min(end.sequence);
+    let pending = u64::from(u32_at(record, 36)).min(group);
+    put(record, 36, &pending.to_le_bytes()[..4]);
+    put(record, 40, &group.to_le_bytes());
+    put(record, 48, &(number as u64).to_le_bytes());
     let (head, tail) = record[RECORD_HEADER_LEN..][..body_len].split_at(head_len);
     let hash = Sha256::new()
         .chain_update(end.chain)
-        .chain_update(&record[8..40])
+        .chain_update(&record[8..32])
         .chain_update(head)
         .chain_update(Sha256::digest(tail));
     let chain: [u8; 32] = hash.finalize().into();
-    put(record, 48, &chain);
+    put(record, 56, &chain);
     *end = End { sequence: end.sequence + 1, chain };
     mend_sums(record);
 }
@@ -163,7 +182,7 @@ pub(crate) fn mend_sums(record: &mut [u8]) {
     let trailer = record.len() - RECORD_TRAILER_LEN;
     record[body_end..trailer].fill(0);
     put(record, trailer, &crc.to_le_bytes());
-    put(record, trailer + 4, b"1RLB");
+    put(record, trailer + 4, b"2RLB");
 }
 
 fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
@@ -214,9 +233,12 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(*bytes[at..].first_chunk().expect("the caller looked"))
 }
 
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(*bytes[at..].first_chunk().expect("the caller looked"))
+}
+
 fn usize_at(bytes: &[u8], at: usize) -> usize {
-    let number = u32::from_le_bytes(*bytes[at..].first_chunk().expect("the caller looked"));
-    usize::try_from(number).expect("u32 fits usize")
+    usize::try_from(u32_at(bytes, at)).expect("u32 fits usize")
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

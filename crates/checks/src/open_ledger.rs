@@ -1,6 +1,6 @@
 //! Anything as the files of a ledger: read from outside, opened, read, written to.
 //!
-//! Input: flags, then the segments, each without its zeros: header (72 bytes), length and bytes of
+//! Input: flags, then the segments, each without its zeros: header (104 bytes), length and bytes of
 //! the records, length and bytes of the index. As they are these get no further than the checksums,
 //! so flags ask for headers, records or indexes to be mended: then they are sound to the byte, and
 //! say anything. What a ledger has to keep to is that it is never a panic or much memory, that it
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Fault, Ledger, Options, Summary};
+use ledger::{Fault, Ledger, LedgerId, Options, Summary};
 use lottery::{DrawState, DrawStatus, ReadError, Store as _};
 
 use crate::decisions::Decisions;
@@ -109,7 +109,16 @@ fn files(decisions: &mut Decisions<'_>) -> Files {
 
 /// What is wrong with a folder is told as what is wrong with its bytes.
 fn is_about_the_bytes(fault: &Fault) {
-    assert!(matches!(fault, Fault::Damage(_) | Fault::NewerFormat { .. }), "{fault}");
+    assert!(
+        matches!(
+            fault,
+            Fault::Damage(_)
+                | Fault::NewerFormat { .. }
+                | Fault::NewerFeature { .. }
+                | Fault::OlderFormat { .. }
+        ),
+        "{fault}"
+    );
 }
 
 /// What a sound ledger tells as a store is what a reader from outside found.
@@ -148,7 +157,7 @@ fn reads_or_refuses(ledger: &ledger::SteppedLedger) {
 }
 
 fn with_threads(disk: &SimulatedDisk, sound: bool) {
-    let options = Options { segment_len: SEGMENT_LEN as u64, spares: 1 };
+    let options = Options { id: LedgerId([7; 16]), segment_len: SEGMENT_LEN as u64, spares: 1 };
     match Ledger::open_on(Arc::new(disk.clone()), options) {
         Ok(ledger) => drop(ledger),
         Err(fault) => {

@@ -11,7 +11,7 @@ use lottery::conformance::submit;
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, Done,
     DrawId, DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration,
-    Schedule, Signed, Store as _, Timestamp, Trace, Winners,
+    Schedule, SealedNumber, Signed, Store as _, Timestamp, Trace, Winners,
 };
 
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
@@ -137,7 +137,9 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     let is_free = |name: &String| !taken.contains(name);
     let name = (0..).map(|number| format!("nuevo {number}")).find(is_free);
     let terms = terms(&name.expect("some number is free"), 1);
-    let draw = call(&ledger, |it, done| it.open_draw(terms, AT, done)).expect("a new draw");
+    let draw =
+        call(&ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), AT, done))
+            .expect("a new draw");
     let batch = Batch { draw, ..batch(1, 0, 3) };
     let stored = vec![(batch.agency, batch.chunk, batch.bets.text().to_owned())];
     let appended = call(&ledger, |it, done| it.append(batch.clone(), AT, done));
@@ -237,7 +239,6 @@ fn led_to_its_end(ledger: &SteppedLedger) {
     for (by, number) in [("ana", 8), ("eva", 7), ("ana", 7), ("eva", 7)] {
         act(ledger, by, Act::EnterNumber { draw: DRAW, number });
     }
-    call(ledger, |it, done| it.draw(DRAW, WINNING_NUMBER, AT, done)).expect("both agree");
     act(ledger, "ana", Act::Publish(DRAW));
     act(ledger, "eva", Act::Audited(AuditedAction::ReadWinners(DRAW)));
 }
@@ -248,7 +249,7 @@ fn begin_segment(disk: &SimulatedDisk) {
     let files = files_of(disk);
     let (last, number) = (&files[&name(files.len())], files.len() + 1);
     let record = *records_in(last).last().expect("segments with nothing in them are the last");
-    let chain = *last[record.at + 48..].first_chunk().expect("a record is longer");
+    let chain = *last[record.at + 56..].first_chunk().expect("a record is longer");
     let header = segment_header(number, &End { sequence: record.sequence + 1, chain });
     disk.put(&name(number), &file_of(&header, &[], &[]));
 }
@@ -256,7 +257,8 @@ fn begin_segment(disk: &SimulatedDisk) {
 /// Opens a draw of this name, or finds it.
 pub(crate) fn open_draw(ledger: &SteppedLedger, name: &str) -> DrawId {
     let terms = terms(name, AGENCIES);
-    call(ledger, |it, done| it.open_draw(terms, AT, done)).expect("it may be opened")
+    call(ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), AT, done))
+        .expect("it may be opened")
 }
 
 fn terms(name: &str, agencies: u32) -> DrawTerms {
@@ -281,8 +283,6 @@ pub(crate) fn make_draw(ledger: &SteppedLedger) {
     for agency in 1..=AGENCIES {
         call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), AT, done)).expect("all is open");
     }
-    call(ledger, |it, done| it.close(DRAW, AT, done)).expect("all have finished");
-    call(ledger, |it, done| it.draw(DRAW, WINNING_NUMBER, AT, done)).expect("it is closed");
 }
 
 /// A batch that depends on its arguments alone.

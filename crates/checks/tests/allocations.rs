@@ -7,7 +7,7 @@
 use allocation_counter::measure;
 use lottery::{
     Agencies, AgencyId, Batch, BatchSummary, Bet, Bets, ChunkId, DrawId, DrawName, DrawTerms,
-    Draws, Event, NumberRange, StoredBatch, Timestamp,
+    Draws, Event, NumberRange, SealedNumber, StoredBatch, Timestamp,
 };
 use wire::{AgencyMessage, BetsFrame, CentralMessage, CentralSession, SessionLimits};
 
@@ -161,12 +161,13 @@ fn a_batch_behind_a_gap_takes_few_bytes_whatever_the_order() {
             numbers: NumberRange::default(),
         };
         let (draw, then) = (DrawId(1), Timestamp(0));
-        draws.apply(&Event::DrawOpened { draw, terms }, then);
+        let number = SealedNumber(7);
+        draws.carry_out(&Event::DrawOpened { draw, terms, number }, then);
         let taken = measure(|| {
             for chunk in (0..BATCHES).map(order) {
                 let (agency, chunk) = (AgencyId(1), ChunkId(chunk));
                 let batch = Batch { draw, agency, chunk, bets: Bets::none() };
-                draws.apply(&Event::BatchAccepted(BatchSummary::of(&batch)), then);
+                draws.carry_out(&Event::BatchAccepted(BatchSummary::of(&batch)), then);
             }
         });
         let of_each = taken.bytes_current / i64::from(BATCHES);

@@ -13,7 +13,7 @@ use crate::disk::{Claim, Disk, Folder};
 use crate::error::Fault;
 use crate::ledger::take;
 use crate::pass::{Content, Entry, IndexState, Pass, Reads, opened, segments_in};
-use crate::record::Chain;
+use crate::record::{Chain, LedgerId};
 use crate::segment::{self, Tail};
 
 /// A ledger open for reading.
@@ -29,8 +29,9 @@ pub struct Summary {
     pub records: u64,
     /// How many segments they are in.
     pub segments: u64,
-    /// Of the last record: whoever keeps it can tell later whether anything before was changed.
-    pub chain: Chain,
+    /// Which ledger it is, and the chain of its last record: whoever keeps it can tell later whether
+    /// anything before was changed. None: nothing was ever written.
+    pub end: Option<(LedgerId, Chain)>,
     /// The draws and where they are.
     pub draws: Vec<DrawStatus>,
     /// Bytes behind the last record that a crash left half written. They were never acknowledged,
@@ -118,7 +119,7 @@ impl Archive {
             }
         }
         let draws = pass.draws.statuses();
-        let (records, chain) = (pass.next_sequence, pass.chain);
-        Ok(Summary { records, segments, chain, draws, torn_bytes, indexes_missing })
+        let (records, end) = (pass.next_sequence, pass.end);
+        Ok(Summary { records, segments, end, draws, torn_bytes, indexes_missing })
     }
 }

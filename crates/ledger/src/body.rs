@@ -5,12 +5,13 @@
 //!
 //! | kind | event | head | tail |
 //! |---|---|---|---|
-//! | 1 | draw opened | u32 draw, smallest and largest number, bytes of the name | name, ranges |
+//! | 1 | draw opened | u32 draw, smallest and largest number, bytes of the name | u32 winning number, name, ranges |
 //! | 2 | batch accepted | u32 draw, u32 agency, u32 chunk, u32 bets | the bets in canonical text |
 //! | 3 | agency finished | u32 draw, u32 agency | |
-//! | 4 | draw closed | u32 draw | |
-//! | 5 | draw made | u32 draw, u32 winning number, u64 bets | |
+//! | 4 | draw closed | u32 draw, u32 0, u64 bets | 32 bytes: digest of the set of bets |
+//! | 5 | draw made | u32 draw, u32 attempt, u32 winning number | |
 //! | 6 | act | see [`act`] | see there |
+//! | 7 | draw published | u32 draw | |
 //!
 //! A range of agencies is u32 first, u32 last. Kinds are frozen; new events get new ones.
 
@@ -19,10 +20,10 @@ mod audited;
 
 use lottery::{
     Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,
-    Event, NumberRange,
+    Event, NumberRange, SealedNumber, SetDigest,
 };
 
-use crate::record::{u32_at, u64_at};
+use crate::record::{record_len, u32_at, u64_at};
 
 const DRAW_OPENED: u16 = 1;
 const BATCH_ACCEPTED: u16 = 2;
@@ -30,6 +31,7 @@ const AGENCY_FINISHED: u16 = 3;
 const DRAW_CLOSED: u16 = 4;
 const DRAW_MADE: u16 = 5;
 const ACTED: u16 = 6;
+const DRAW_PUBLISHED: u16 = 7;
 
 /// A body to be written.
 pub(crate) struct Body<'a> {
@@ -48,17 +50,20 @@ impl<'a> Body<'a> {
     /// The body for an event; `batch` is the one accepted when it is that event.
     pub(crate) fn of(event: &Event, batch: Option<&'a Batch>) -> Self {
         match event {
-            Event::DrawOpened { draw, terms } => Self::draw_opened(*draw, terms),
+            Event::DrawOpened { draw, terms, number } => Self::draw_opened(*draw, terms, *number),
             Event::BatchAccepted(_) => {
                 Self::batch_accepted(batch.expect("a batch is accepted with its bets"))
             }
             Event::AgencyFinished { draw, agency } => Self::agency_finished(*draw, *agency),
-            Event::DrawClosed { draw } => Self::new(DRAW_CLOSED, &[draw.0]),
-            Event::DrawMade { draw, number, bets } => {
-                let mut body = Self::new(DRAW_MADE, &[draw.0, *number, 0, 0]);
+            Event::DrawClosed { draw, bets, set } => {
+                let mut body = Self::new(DRAW_CLOSED, &[draw.0, 0, 0, 0]);
                 body.head[8..].copy_from_slice(&bets.to_le_bytes());
-                body
+                Self { tail: Tail::Bytes(set.0.to_vec()), ..body }
             }
+            Event::DrawMade { draw, attempt, number } => {
+                Self::new(DRAW_MADE, &[draw.0, *attempt, *number])
+            }
+            Event::DrawPublished { draw } => Self::new(DRAW_PUBLISHED, &[draw.0]),
             Event::Acted(signed) => {
                 let (head, tail) = act::encode(signed);
                 Self { tail: Tail::Bytes(tail), ..Self::new(ACTED, &head) }
@@ -68,6 +73,11 @@ impl<'a> Body<'a> {
 
     pub(crate) fn agency_finished(draw: DrawId, agency: AgencyId) -> Self {
         Self::new(AGENCY_FINISHED, &[draw.0, agency.0])
+    }
+
+    /// Bytes that its record takes.
+    pub(crate) fn record_len(&self) -> usize {
+        record_len(self.head_len + self.tail().len())
     }
 
     pub(crate) fn kind(&self) -> u16 {
@@ -93,11 +103,11 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn draw_opened(draw: DrawId, terms: &DrawTerms) -> Self {
+    fn draw_opened(draw: DrawId, terms: &DrawTerms, number: SealedNumber) -> Self {
         let name = terms.name.as_str().as_bytes();
         let name_len = u32::try_from(name.len()).expect("a draw's name is short");
         let numbers = terms.numbers;
-        let mut tail = name.to_vec();
+        let mut tail = [&number.0.to_le_bytes(), name].concat();
         for (first, last) in terms.agencies.ranges() {
             tail.extend_from_slice(&first.to_le_bytes());
             tail.extend_from_slice(&last.to_le_bytes());
@@ -147,18 +157,31 @@ pub(crate) fn decode<'a>(
         return batch(draw, head, tail);
     }
     let (head_len, event) = match kind {
-        DRAW_OPENED => (16, Event::DrawOpened { draw, terms: terms(head, tail)? }),
-        AGENCY_FINISHED => (8, Event::AgencyFinished { draw, agency: AgencyId(integer(head, 4)?) }),
-        DRAW_CLOSED => (4, Event::DrawClosed { draw }),
-        DRAW_MADE => {
-            let bytes = head.get(..16).ok_or(SHORT)?;
-            let (number, bets) = (u32_at(bytes, 4), u64_at(bytes, 8));
-            (16, Event::DrawMade { draw, number, bets })
+        DRAW_OPENED => {
+            let (number, tail) = tail.split_first_chunk().ok_or(SHORT)?;
+            let number = SealedNumber(u32::from_le_bytes(*number));
+            (16, Event::DrawOpened { draw, terms: terms(head, tail)?, number })
         }
+        AGENCY_FINISHED => (8, Event::AgencyFinished { draw, agency: AgencyId(integer(head, 4)?) }),
+        DRAW_CLOSED => {
+            let bytes = head.get(..16).ok_or(SHORT)?;
+            if u32_at(bytes, 4) != 0 {
+                return Err("a close with something that it has no place for");
+            }
+            let set = SetDigest(tail.try_into().map_err(|_| WRONG_LENGTH)?);
+            (16, Event::DrawClosed { draw, bets: u64_at(bytes, 8), set })
+        }
+        DRAW_MADE => {
+            let (attempt, number) = (integer(head, 4)?, integer(head, 8)?);
+            (12, Event::DrawMade { draw, attempt, number })
+        }
+        DRAW_PUBLISHED => (4, Event::DrawPublished { draw }),
         ACTED => (16, Event::Acted(Box::new(act::decode(head, tail)?))),
         _ => return Err("an event of a kind that this version does not know"),
     };
-    if head.len() != head_len || (!matches!(kind, DRAW_OPENED | ACTED) && !tail.is_empty()) {
+    if head.len() != head_len
+        || (!matches!(kind, DRAW_OPENED | DRAW_CLOSED | ACTED) && !tail.is_empty())
+    {
         return Err(WRONG_LENGTH);
     }
     Ok(Decoded { event, text: "", tail_digest: digest_of(tail) })
@@ -229,11 +252,12 @@ mod tests {
         let batch = Batch { draw, agency: AgencyId(2), chunk: ChunkId(u32::MAX), bets };
         let acts = act::examples().into_iter().map(|signed| (Event::Acted(Box::new(signed)), None));
         let others = [
-            (Event::DrawOpened { draw, terms }, None),
+            (Event::DrawOpened { draw, terms, number: SealedNumber(7574) }, None),
             (Event::BatchAccepted(BatchSummary::of(&batch)), Some(batch)),
             (Event::AgencyFinished { draw, agency: AgencyId(7) }, None),
-            (Event::DrawClosed { draw }, None),
-            (Event::DrawMade { draw, number: 7574, bets: u64::MAX }, None),
+            (Event::DrawClosed { draw, bets: u64::MAX, set: SetDigest([7; 32]) }, None),
+            (Event::DrawMade { draw, attempt: 1, number: 7574 }, None),
+            (Event::DrawPublished { draw }, None),
         ];
         others.into_iter().chain(acts).collect()
     }

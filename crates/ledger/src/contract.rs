@@ -38,10 +38,11 @@ macro_rules! store_by_requests {
             fn open_draw(
                 &self,
                 terms: lottery::DrawTerms,
+                number: lottery::SealedNumber,
                 at: lottery::Timestamp,
                 done: lottery::Done<Result<lottery::DrawId, lottery::OpenDrawError>>,
             ) {
-                self.submit(Request::OpenDraw(terms, at, done));
+                self.submit(Request::OpenDraw(terms, number, at, done));
             }
 
             fn append(
@@ -61,25 +62,6 @@ macro_rules! store_by_requests {
                 done: lottery::Done<Result<lottery::Finished, lottery::FinishError>>,
             ) {
                 self.submit(Request::Finish(draw, agency, at, done));
-            }
-
-            fn close(
-                &self,
-                draw: lottery::DrawId,
-                at: lottery::Timestamp,
-                done: lottery::Done<Result<lottery::Closed, lottery::CloseError>>,
-            ) {
-                self.submit(Request::Close(draw, at, done));
-            }
-
-            fn draw(
-                &self,
-                draw: lottery::DrawId,
-                number: u32,
-                at: lottery::Timestamp,
-                done: lottery::Done<Result<lottery::Drawn, lottery::DrawError>>,
-            ) {
-                self.submit(Request::Draw(draw, number, at, done));
             }
 
             fn view(&self) -> &lottery::View {

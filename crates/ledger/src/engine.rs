@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
 use lottery::{
-    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed,
-    Done, DrawError, DrawId, DrawTerms, Drawn, Draws, Event, FinishError, Finished, Judge,
-    OpenDrawError, ProgressError, Publisher, Ruling, Signed, StoreFault, Timestamp, View,
+    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, Done, DrawId,
+    DrawTerms, Draws, Event, FinishError, Finished, Judge, OpenDrawError, ProgressError, Publisher,
+    Ruling, SealedNumber, Signed, StoreFault, Timestamp, View,
 };
 
 use crate::block_buffer::BlockBuffer;
@@ -24,19 +24,17 @@ use crate::body::Body;
 use crate::contents::Contents;
 use crate::disk::DiskFile;
 use crate::groups::Groups;
-use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
-use crate::record::{self, Chain, Fingerprint, Place};
+use crate::limits::{BLOCK_LEN, FOLLOWING_LEN_MAX, GROUP_LEN_MAX, RECORDS_OFFSET};
+use crate::record::{self, Chain, Fingerprint, LedgerId, Place};
 use crate::recovery::Recovered;
 use crate::segment::SegmentHeader;
 use crate::segments::{Segment, Segments};
 
 /// What is asked of the engine, each with what runs with the outcome.
 pub(crate) enum Request {
-    OpenDraw(DrawTerms, Timestamp, Done<Result<DrawId, OpenDrawError>>),
+    OpenDraw(DrawTerms, SealedNumber, Timestamp, Done<Result<DrawId, OpenDrawError>>),
     Append(Batch, Timestamp, Done<Result<Appended, AppendError>>),
     Finish(DrawId, AgencyId, Timestamp, Done<Result<Finished, FinishError>>),
-    Close(DrawId, Timestamp, Done<Result<Closed, CloseError>>),
-    Draw(DrawId, u32, Timestamp, Done<Result<Drawn, DrawError>>),
     Progress(DrawId, AgencyId, Done<Result<AgencyProgress, ProgressError>>),
     Act(Box<Signed>, Judge, Timestamp, Done<Result<Acted, ActError>>),
     Check(Done<Result<(), StoreFault>>),
@@ -46,11 +44,9 @@ impl Request {
     /// Answers without deciding anything.
     pub(crate) fn refuse(self, fault: StoreFault) {
         match self {
-            Self::OpenDraw(_, _, done) => done(Err(fault.into())),
+            Self::OpenDraw(_, _, _, done) => done(Err(fault.into())),
             Self::Append(_, _, done) => done(Err(fault.into())),
             Self::Finish(_, _, _, done) => done(Err(fault.into())),
-            Self::Close(_, _, done) => done(Err(fault.into())),
-            Self::Draw(_, _, _, done) => done(Err(fault.into())),
             Self::Progress(_, _, done) => done(Err(fault.into())),
             Self::Act(_, _, _, done) => done(Err(fault.into())),
             Self::Check(done) => done(Err(fault)),
@@ -95,6 +91,7 @@ pub(crate) struct Engine {
     source: Box<dyn SegmentSource>,
     segment_len: u64,
     next_sequence: u64,
+    ledger: LedgerId,
     chain: Chain,
     /// Sequence of the first record that is not durable yet.
     group: u64,
@@ -126,8 +123,10 @@ impl Engine {
         recovered: Recovered,
         source: Box<dyn SegmentSource>,
         segment_len: u64,
+        new_id: LedgerId,
     ) -> Result<Self, crate::error::Fault> {
-        let Recovered { draws, segments, next_sequence, chain, .. } = recovered;
+        let Recovered { draws, segments, next_sequence, end, .. } = recovered;
+        let (ledger, chain) = end.unwrap_or((new_id, Chain::first(new_id)));
         let mut buffer = BlockBuffer::new(GROUP_LEN_MAX + BLOCK_LEN);
         let mut in_use = segments.snapshot();
         let active = match in_use.pop() {
@@ -141,6 +140,7 @@ impl Engine {
             source,
             segment_len,
             next_sequence,
+            ledger,
             chain,
             group: next_sequence,
             active,
@@ -186,8 +186,8 @@ impl Engine {
 
     fn decide(&mut self, request: Request) {
         match request {
-            Request::OpenDraw(terms, at, done) => {
-                let ruling = self.draws.decide_open(terms);
+            Request::OpenDraw(terms, number, at, done) => {
+                let ruling = self.draws.decide_open(terms, number);
                 self.follow(ruling, None, at, done);
             }
             Request::Append(batch, at, done) => {
@@ -196,14 +196,6 @@ impl Engine {
             }
             Request::Finish(draw, agency, at, done) => {
                 let ruling = self.draws.decide_finish(draw, agency);
-                self.follow(ruling, None, at, done);
-            }
-            Request::Close(draw, at, done) => {
-                let ruling = self.draws.decide_close(draw);
-                self.follow(ruling, None, at, done);
-            }
-            Request::Draw(draw, number, at, done) => {
-                let ruling = self.draws.decide_draw(draw, number);
                 self.follow(ruling, None, at, done);
             }
             Request::Progress(draw, agency, done) => {
@@ -262,7 +254,8 @@ impl Engine {
         }));
     }
 
-    /// Puts an event behind the others and into the state; it is durable after the next flush.
+    /// Puts an event, and all that follows from it, behind the others and into the state; they are
+    /// durable, together, after the next flush.
     fn write(
         &mut self,
         event: &Event,
@@ -270,7 +263,25 @@ impl Engine {
         at: Timestamp,
     ) -> Result<(), StoreFault> {
         let body = Body::of(event, batch);
-        let len = record::record_len(body.head().len() + body.tail().len());
+        let following_len = if batch.is_some() { 0 } else { FOLLOWING_LEN_MAX };
+        self.make_room(body.record_len() + following_len)?;
+        let following = self.draws.carry_out(event, at);
+        let bodies = following.iter().map(|event| (event, Body::of(event, None)));
+        let bodies: Vec<_> = bodies.collect();
+        let followed_len = bodies.iter().map(|(_, body)| body.record_len()).sum::<usize>();
+        assert!(followed_len <= following_len, "a decision is in one group and one segment");
+        let mut left = u16::try_from(bodies.len()).expect("little follows from an event");
+        self.encode(event, &body, batch, at, left);
+        for (event, body) in bodies {
+            left -= 1;
+            self.encode(event, &body, None, at, left);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that so many bytes go into the group and the segment; if they did not, what is in
+    /// the group is made durable.
+    fn make_room(&mut self, len: usize) -> Result<(), StoreFault> {
         if self.buffer.len() + len > GROUP_LEN_MAX {
             self.flush();
         }
@@ -280,21 +291,30 @@ impl Engine {
                 self.rotate()?;
             }
         }
-        if let Some(fault) = &self.poison {
-            return Err(fault.clone());
-        }
+        self.poison.clone().map_or(Ok(()), Err)
+    }
+
+    fn encode(
+        &mut self,
+        event: &Event,
+        body: &Body<'_>,
+        batch: Option<&Batch>,
+        at: Timestamp,
+        left: u16,
+    ) {
         let active = self.active.as_ref().expect("rotate() left a segment with room");
         let place = Place {
             sequence: self.next_sequence,
             group: self.group,
             at_ms: at.0,
+            left,
             segment: active.segment.header.number,
             chain: self.chain,
         };
         let offset = active.buffer_offset + self.buffer.len() as u64;
         let offset = usize::try_from(offset).expect("a segment fits memory");
-        let record = self.buffer.extend(len);
-        let header = record::encode(&body, &place, record);
+        let record = self.buffer.extend(body.record_len());
+        let header = record::encode(body, &place, record);
         let mut contents = active.segment.contents();
         match (event, batch) {
             (Event::BatchAccepted(summary), Some(batch)) => {
@@ -308,9 +328,7 @@ impl Engine {
         drop(contents);
         self.chain = header.chain;
         self.next_sequence += 1;
-        self.draws.apply(event, at);
         self.publisher.note(event);
-        Ok(())
     }
 
     /// Makes what is in the buffer durable, publishes it, and answers.
@@ -367,6 +385,7 @@ impl Engine {
             first_sequence: self.next_sequence,
             len: self.segment_len,
             chain: self.chain,
+            ledger: self.ledger,
         };
         let mut block = BlockBuffer::new(BLOCK_LEN);
         block.extend(BLOCK_LEN).copy_from_slice(&header.to_block());

@@ -37,6 +37,32 @@ pub enum Fault {
         /// The newest that is known here.
         known: u32,
     },
+    /// Written by a version from before the first release.
+    #[error(
+        "{file} has format version {version}, from before the first release, and this program \
+         knows {known}; use the program that wrote it"
+    )]
+    OlderFormat {
+        /// Which file.
+        file: String,
+        /// Its format version.
+        version: u32,
+        /// The one that is known here.
+        known: u32,
+    },
+    /// Written by a newer version, with events that this one does not know.
+    #[error(
+        "{file} was written by a newer version: it needs feature {feature} and this program knows \
+         {known}; use the newer program that wrote it"
+    )]
+    NewerFeature {
+        /// Which file.
+        file: String,
+        /// The feature that it needs.
+        feature: u32,
+        /// The newest that is known here.
+        known: u32,
+    },
     /// The system refused something.
     #[error("{doing}: {error}{}", remedy(error))]
     Io {

@@ -419,7 +419,13 @@ mod tests {
     /// The index of these contents, behind a segment without records.
     fn written(contents: &Contents) -> (Box<dyn DiskFile>, Box<Index>) {
         let (first_sequence, chain) = (0, Chain([0; 32]));
-        let header = SegmentHeader { number: 1, first_sequence, len: RECORDS_OFFSET as u64, chain };
+        let header = SegmentHeader {
+            number: 1,
+            first_sequence,
+            len: RECORDS_OFFSET as u64,
+            chain,
+            ledger: crate::record::LedgerId([7; 16]),
+        };
         let file = SimulatedDisk::new().create("segment").unwrap();
         file.allocate(header.len).unwrap();
         let bytes = encode(contents, first_sequence, RECORDS_OFFSET, chain);

@@ -15,6 +15,7 @@ use crate::limits::{
     BLOCK_LEN, GROUP_REQUESTS_MAX, SEGMENT_LEN_DEFAULT, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
     SPARES_DEFAULT,
 };
+use crate::record::LedgerId;
 use crate::recovery::{self, Report};
 use crate::scrub::{Scrub, ScrubNews, ScrubPace};
 use crate::segments::Segments;
@@ -24,19 +25,21 @@ use crate::sync::thread::{self, JoinHandle};
 /// How a ledger is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// What a new ledger is told from all others by. One that is there has its own.
+    pub id: LedgerId,
     /// Length of new segments in bytes: a multiple of 4096 from 96 KiB to 1 GiB.
     pub segment_len: u64,
     /// How many segments are kept ready ahead of the one being written; at least 1.
     pub spares: usize,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { segment_len: SEGMENT_LEN_DEFAULT, spares: SPARES_DEFAULT }
-    }
-}
-
 impl Options {
+    /// The defaults.
+    #[must_use]
+    pub fn new(id: LedgerId) -> Self {
+        Self { id, segment_len: SEGMENT_LEN_DEFAULT, spares: SPARES_DEFAULT }
+    }
+
     /// Whether a ledger can be kept like this.
     ///
     /// # Errors
@@ -83,7 +86,7 @@ impl Ledger {
         let write_mode = disk.write_mode();
         let keeper = Keeper::start(disk, options.segment_len, options.spares, next_number)
             .map_err(|error| failed("starting", error))?;
-        let mut engine = Engine::new(recovered, Box::new(keeper), options.segment_len)?;
+        let mut engine = Engine::new(recovered, Box::new(keeper), options.segment_len, options.id)?;
         engine.start().map_err(refused)?;
         let (view, groups) = (engine.view().clone(), Arc::clone(engine.groups()));
         let (sender, receiver) = mpsc::channel();

@@ -44,7 +44,7 @@ pub use error::{Damage, Fault};
 pub use groups::Groups;
 pub use ledger::{Ledger, Options};
 pub use pass::Entry;
-pub use record::Chain;
+pub use record::{Chain, LedgerId};
 pub use recovery::Report;
 pub use scrub::{Scrub, ScrubFindings, ScrubNews, ScrubPace};
 #[cfg(any(test, feature = "simulation"))]

@@ -16,6 +16,9 @@ pub const SEGMENT_LEN_MIN: u64 = 96 << 10;
 pub const SEGMENT_LEN_MAX: u64 = 1 << 30;
 /// Longest body of a record, in bytes: a batch of the largest size, or a draw's terms.
 pub const BODY_LEN_MAX: usize = 16 + lottery::limits::BATCH_TEXT_LEN_MAX;
+/// Room kept in a group for what follows from an event by the rules: a close, a making, a
+/// publication.
+pub const FOLLOWING_LEN_MAX: usize = 512;
 /// Most bytes that go into one durable write.
 pub const GROUP_LEN_MAX: usize = 4 << 20;
 /// Most requests that are decided between two durable writes.

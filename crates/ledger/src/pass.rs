@@ -19,7 +19,7 @@ use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
 use crate::error::{Damage, Fault};
 use crate::index::{self, Found, Index, Replay};
 use crate::limits::RECORDS_OFFSET;
-use crate::record::{self, Chain, HEADER_LEN};
+use crate::record::{self, Chain, HEADER_LEN, LedgerId};
 use crate::segment::{
     self, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
 };
@@ -86,7 +86,8 @@ pub(crate) struct Pass {
     reads: Reads,
     pub(crate) draws: Draws,
     pub(crate) next_sequence: u64,
-    pub(crate) chain: Chain,
+    /// None before the first segment.
+    pub(crate) end: Option<(LedgerId, Chain)>,
     /// The name of the segment before, when it was sealed.
     sealed_before: Option<String>,
 }
@@ -131,13 +132,7 @@ pub(crate) fn opened(
 impl Pass {
     /// Before the first segment.
     pub(crate) fn new(reads: Reads) -> Self {
-        Self {
-            reads,
-            draws: Draws::default(),
-            next_sequence: 0,
-            chain: Chain::GENESIS,
-            sealed_before: None,
-        }
+        Self { reads, draws: Draws::default(), next_sequence: 0, end: None, sealed_before: None }
     }
 
     /// Judges the next segment; shows each event that it reads.
@@ -148,11 +143,17 @@ impl Pass {
         is_last: bool,
         visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
     ) -> Result<Judged, E> {
-        if header.first_sequence != self.next_sequence || header.chain != self.chain {
+        let first = || (header.ledger, Chain::first(header.ledger));
+        let (ledger, chain) = self.end.unwrap_or_else(first);
+        if header.ledger != ledger {
+            return Err(damage(&header, 0, "the segment is of another ledger").into());
+        }
+        if header.first_sequence != self.next_sequence || header.chain != chain {
             let next = self.next_sequence;
             let what = format!("the segment does not continue the one before it at record {next}");
             return Err(damage(&header, 0, what).into());
         }
+        self.end = Some((ledger, chain));
         let what = if is_last {
             self.last(&*file, header, visit)?
         } else {
@@ -189,7 +190,7 @@ impl Pass {
         };
         walk.expect_end(&stop)?;
         let (end, chain) = (walk.offset(), walk.chain());
-        self.goes_on(&walk);
+        self.goes_on(&header, &walk);
         if self.reads != Reads::Records {
             let given = index::encode(&contents, header.first_sequence, end, chain);
             expect_len(file, &header, header.len + given.len() as u64)?;
@@ -233,13 +234,14 @@ impl Pass {
             return Err(damage(&header, end as u64, what).into());
         }
         let tail = walk.judge_tail(&stop)?;
-        self.goes_on(&walk);
+        self.goes_on(&header, &walk);
         let last_group = last_group.1.min(end)..end;
         Ok(Content::Last { contents, image, last_group, last_record, tail })
     }
 
-    fn goes_on(&mut self, walk: &Walk<'_>) {
-        (self.next_sequence, self.chain) = (walk.next_sequence(), walk.chain());
+    fn goes_on(&mut self, header: &SegmentHeader, walk: &Walk<'_>) {
+        self.next_sequence = walk.next_sequence();
+        self.end = Some((header.ledger, walk.chain()));
     }
 
     fn record<E: From<Fault>>(
@@ -252,6 +254,7 @@ impl Pass {
         contents.add_read(record, header.number)?;
         let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
         self.admit(&record.event, at, header, record.offset)?;
+        self.expect_whole(record.header.left, header, record.offset)?;
         let batch = match &record.event {
             Event::BatchAccepted(batch) => Some(index::stored(batch, record.text)),
             _ => None,
@@ -272,6 +275,14 @@ impl Pass {
         })
     }
 
+    /// Whether a decision goes on behind an event where the rules have it so.
+    fn expect_whole(&self, left: u16, header: &SegmentHeader, offset: usize) -> Result<(), Fault> {
+        if (left > 0) == self.draws.due().is_some() {
+            return Ok(());
+        }
+        Err(damage(header, offset as u64, "a decision that the rules have end elsewhere"))
+    }
+
     /// Takes a sealed segment for what its sound index says. Its other events are read, and must
     /// continue the chain, as must what is before and behind each.
     fn indexed(
@@ -284,7 +295,7 @@ impl Pass {
         expect_len(file, header, index.end())?;
         expect_zeros(file, header, index.records_end.into())?;
         let mut links =
-            Links { file, header, before: Some(self.chain), from: RECORDS_OFFSET, last: None };
+            Links { file, header, before: Some(header.chain), from: RECORDS_OFFSET, last: None };
         let mut batches = replay.batches.into_iter();
         for (position, offset) in replay.events {
             let done = self.next_sequence - header.first_sequence;
@@ -295,6 +306,7 @@ impl Pass {
             let record = links.event(index::index_usize(offset), self.next_sequence)?;
             let event = record.decode()?.event;
             self.admit(&event, record.at(), header, index::index_usize(offset))?;
+            self.expect_whole(record.left(), header, index::index_usize(offset))?;
             let fingerprint = record.fingerprint();
             index.events.push(EventAt { position, offset, fingerprint });
             self.next_sequence += 1;
@@ -303,7 +315,10 @@ impl Pass {
             self.indexed_batch(&mut links, &batch)?;
         }
         links.end(&index)?;
-        self.chain = index.last_chain;
+        if self.draws.due().is_some() {
+            return Err(links.astray());
+        }
+        self.end = Some((header.ledger, index.last_chain));
         Ok(index)
     }
 

@@ -4,26 +4,33 @@
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
-//! | 0 | 4 | `BLR1` |
-//! | 4 | 4 | CRC-32C of bytes 8..80 |
+//! | 0 | 4 | `BLR2` |
+//! | 4 | 4 | CRC-32C of bytes 8..88 |
 //! | 8 | 8 | sequence: 0 for the first record of the ledger, then one more each |
-//! | 16 | 8 | group: the sequence of the first record written together with this one |
-//! | 24 | 8 | time of the decision, in milliseconds since the Unix epoch, by the central's clock |
+//! | 16 | 8 | time of the decision, in milliseconds since the Unix epoch, by the central's clock |
+//! | 24 | 2 | kind of the body |
+//! | 26 | 2 | left: how many records of the same decision follow |
+//! | 28 | 2 | length of the body's head |
+//! | 30 | 2 | 0 |
 //! | 32 | 4 | length of the body |
-//! | 36 | 2 | kind of the body |
-//! | 38 | 2 | length of the body's head |
-//! | 40 | 8 | number of the segment |
-//! | 48 | 32 | chain |
-//! | 80 | n | body: its head, then its tail, then zeros up to a multiple of 8 |
+//! | 36 | 4 | pending: how many records before `group` were not known to be durable; 0 so far |
+//! | 40 | 8 | group: the sequence of the first record written together with this one |
+//! | 48 | 8 | number of the segment |
+//! | 56 | 32 | chain |
+//! | 88 | n | body: its head, then its tail, then zeros up to a multiple of 8 |
 //! | | 4 | CRC-32C of the body |
-//! | | 4 | `1RLB` |
+//! | | 4 | `2RLB` |
 //!
-//! `chain = SHA-256(chain of the record before || bytes 8..40 || head || SHA-256(tail))`, from 32
-//! zero bytes on: no record can be altered, removed or added without changing every chain behind.
+//! `chain = SHA-256(chain of the record before || bytes 8..32 || head || SHA-256(tail))`, from the
+//! ledger's first chain on (see [`Chain::first`]): no record can be altered, removed or added
+//! without changing every chain behind. It covers nothing of how and where the records lie.
 //!
-//! `group` tells a torn tail from damage: whoever wrote this record had seen everything before
-//! `group` become durable. The end mark is never zero, so that a sector of a record that still
-//! reads as zeros was not written.
+//! `left` keeps a decision whole: its records are in one group and one segment, and none of them
+//! counts unless all are there.
+//!
+//! `group` and `pending` tell a torn tail from damage: whoever wrote this record had seen everything
+//! before `group - pending` become durable. The end mark is never zero, so that a sector of a record
+//! that still reads as zeros was not written.
 
 use lottery::ChunkDigest;
 use lottery::planted::{Bug, planted};
@@ -33,21 +40,34 @@ use crate::body::Body;
 use crate::limits::BODY_LEN_MAX;
 
 /// Bytes of a record before its body.
-pub(crate) const HEADER_LEN: usize = 80;
+pub(crate) const HEADER_LEN: usize = 88;
 /// Records start at multiples of it.
 pub(crate) const ALIGNMENT: usize = 8;
 
 const TRAILER_LEN: usize = 8;
-const START_MARK: [u8; 4] = *b"BLR1";
-const END_MARK: [u8; 4] = *b"1RLB";
+const START_MARK: [u8; 4] = *b"BLR2";
+const END_MARK: [u8; 4] = *b"2RLB";
 
 /// Binds each record to all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain(pub [u8; 32]);
 
+/// Tells a ledger from all others: 16 random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerId(pub [u8; 16]);
+
 impl Chain {
-    /// Before the first record.
-    pub const GENESIS: Self = Self([0; 32]);
+    /// What the first record of a ledger continues: the SHA-256 of its id.
+    #[must_use]
+    pub fn first(id: LedgerId) -> Self {
+        Self(Sha256::digest(id.0).into())
+    }
+}
+
+impl std::fmt::Display for LedgerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl std::fmt::Display for Chain {
@@ -60,11 +80,13 @@ impl std::fmt::Display for Chain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) sequence: u64,
-    pub(crate) group: u64,
     pub(crate) at_ms: u64,
-    pub(crate) body_len: u32,
     pub(crate) kind: u16,
+    pub(crate) left: u16,
     pub(crate) head_len: u16,
+    pub(crate) body_len: u32,
+    pub(crate) pending: u32,
+    pub(crate) group: u64,
     pub(crate) segment: u64,
     pub(crate) chain: Chain,
 }
@@ -80,6 +102,8 @@ pub(crate) struct Place {
     pub(crate) sequence: u64,
     pub(crate) group: u64,
     pub(crate) at_ms: u64,
+    /// How many records of the same decision follow.
+    pub(crate) left: u16,
     pub(crate) segment: u64,
     /// Of the record before.
     pub(crate) chain: Chain,
@@ -92,13 +116,15 @@ pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Header {
     assert_eq!(out.len(), record_len(body_len), "the caller reserves what a record takes");
     let mut header = Header {
         sequence: place.sequence,
-        group: place.group,
         at_ms: place.at_ms,
-        body_len: u32::try_from(body_len).expect("bounded above"),
         kind: body.kind(),
+        left: place.left,
         head_len: u16::try_from(body.head().len()).expect("heads are a few bytes"),
+        body_len: u32::try_from(body_len).expect("bounded above"),
+        pending: 0,
+        group: place.group,
         segment: place.segment,
-        chain: Chain::GENESIS,
+        chain: place.chain,
     };
     header.chain = chain(place.chain, &header, body.head(), &body.tail_digest());
     out[..HEADER_LEN].copy_from_slice(&header.to_bytes());
@@ -122,7 +148,7 @@ pub(crate) fn chain(
 ) -> Chain {
     let hash = Sha256::new()
         .chain_update(before.0)
-        .chain_update(&header.to_bytes()[8..40])
+        .chain_update(&header.to_bytes()[8..32])
         .chain_update(head)
         .chain_update(tail_digest.0);
     Chain(hash.finalize().into())
@@ -148,18 +174,27 @@ impl Header {
         }
         let header = Self {
             sequence: u64_at(bytes, 8),
-            group: u64_at(bytes, 16),
-            at_ms: u64_at(bytes, 24),
+            at_ms: u64_at(bytes, 16),
+            kind: u16_at(bytes, 24),
+            left: u16_at(bytes, 26),
+            head_len: u16_at(bytes, 28),
             body_len: u32_at(bytes, 32),
-            kind: u16_at(bytes, 36),
-            head_len: u16_at(bytes, 38),
-            segment: u64_at(bytes, 40),
-            chain: Chain(*bytes[48..].first_chunk()?),
+            pending: u32_at(bytes, 36),
+            group: u64_at(bytes, 40),
+            segment: u64_at(bytes, 48),
+            chain: Chain(*bytes[56..].first_chunk()?),
         };
         let sound = header.body_len() <= BODY_LEN_MAX
             && usize::from(header.head_len) <= header.body_len()
-            && header.group <= header.sequence;
+            && header.group <= header.sequence
+            && u64::from(header.pending) <= header.group
+            && u16_at(bytes, 30) == 0;
         sound.then_some(header)
+    }
+
+    /// All records before this one were known to be durable when it was written.
+    pub(crate) fn durable_before(&self) -> u64 {
+        self.group - u64::from(self.pending)
     }
 
     /// Length of the body.
@@ -176,13 +211,15 @@ impl Header {
         let mut bytes = [0; HEADER_LEN];
         bytes[..4].copy_from_slice(&START_MARK);
         bytes[8..16].copy_from_slice(&self.sequence.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.group.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.at_ms.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.at_ms.to_le_bytes());
+        bytes[24..26].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[26..28].copy_from_slice(&self.left.to_le_bytes());
+        bytes[28..30].copy_from_slice(&self.head_len.to_le_bytes());
         bytes[32..36].copy_from_slice(&self.body_len.to_le_bytes());
-        bytes[36..38].copy_from_slice(&self.kind.to_le_bytes());
-        bytes[38..40].copy_from_slice(&self.head_len.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.segment.to_le_bytes());
-        bytes[48..].copy_from_slice(&self.chain.0);
+        bytes[36..40].copy_from_slice(&self.pending.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.group.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[56..].copy_from_slice(&self.chain.0);
         let crc = crc32c::crc32c(&bytes[8..]);
         bytes[4..8].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -223,7 +260,8 @@ mod tests {
         let body = Body::agency_finished(DrawId(1), AgencyId(5));
         let mut record = vec![0xff; record_len(body.head().len())];
         let chain = Chain([7; 32]);
-        let place = Place { sequence: 9, group: 8, at_ms: 1_700_000_000_000, segment: 3, chain };
+        let at_ms = 1_700_000_000_000;
+        let place = Place { sequence: 9, group: 8, at_ms, left: 2, segment: 3, chain };
         encode(&body, &place, &mut record);
         let header = Header::decode(&record).unwrap();
         (record, header)
@@ -265,14 +303,17 @@ mod tests {
     fn the_bytes_are_those_of_the_documented_format() {
         let (record, _) = finished_record();
         let start = [
-            "424c5231",
+            "424c5232",
             "????????",
             "0900000000000000",
-            "0800000000000000",
             "0068e5cf8b010000",
-            "08000000",
             "0300",
+            "0200",
             "0800",
+            "0000",
+            "08000000",
+            "00000000",
+            "0800000000000000",
             "0300000000000000",
         ];
         let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -282,9 +323,9 @@ mod tests {
             assert!(part.starts_with('?') || part == found, "{part} is {found}");
             at += part.len();
         }
-        assert_eq!(&hex[160..176], "0100000005000000");
+        assert_eq!(&hex[176..192], "0100000005000000");
         assert!(
-            hex.ends_with(&format!("{:08x}31524c42", crc32c::crc32c(&record[80..88]).swap_bytes()))
+            hex.ends_with(&format!("{:08x}32524c42", crc32c::crc32c(&record[88..96]).swap_bytes()))
         );
     }
 }

@@ -21,7 +21,7 @@ use crate::disk::{Claim, Disk, DiskFile};
 use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
 use crate::pass::{Content, IndexState, Judged, Pass, Reads, opened, segments_in};
-use crate::record::Chain;
+use crate::record::{Chain, LedgerId};
 use crate::segment::{self, Image, Tail};
 use crate::segments::{Segment, Segments};
 
@@ -30,7 +30,8 @@ pub(crate) struct Recovered {
     pub(crate) draws: Draws,
     pub(crate) segments: Segments,
     pub(crate) next_sequence: u64,
-    pub(crate) chain: Chain,
+    /// The ledger and its last chain; none when there is nothing yet.
+    pub(crate) end: Option<(LedgerId, Chain)>,
     pub(crate) report: Report,
     /// Of the last record of the segment before the last, while that has no index.
     unsealed: Option<Chain>,
@@ -60,7 +61,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
         draws: Draws::default(),
         segments: Segments::default(),
         next_sequence: 0,
-        chain: Chain::GENESIS,
+        end: None,
         report: Report { segments: last, ..Report::default() },
         unsealed: None,
     };
@@ -77,8 +78,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     }
     // A process that was killed may have left names that are not durable.
     disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
-    (recovered.draws, recovered.next_sequence, recovered.chain) =
-        (pass.draws, pass.next_sequence, pass.chain);
+    (recovered.draws, recovered.next_sequence, recovered.end) =
+        (pass.draws, pass.next_sequence, pass.end);
     recovered.report.records = recovered.next_sequence;
     remove_unused(disk, last)?;
     Ok(recovered)

@@ -8,12 +8,16 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | `BOLILLER` |
-//! | 8 | 4 | format version, 1 |
-//! | 12 | 4 | CRC-32C of bytes 16..72 |
+//! | 8 | 4 | format version, 2 |
+//! | 12 | 4 | CRC-32C of bytes 16..104 |
 //! | 16 | 8 | number of the segment |
 //! | 24 | 8 | sequence of its first record |
 //! | 32 | 8 | length of the segment, without the index |
 //! | 40 | 32 | chain of the record before the first |
+//! | 72 | 16 | id of the ledger |
+//! | 88 | 8 | number of the ledger's first segment, 1 |
+//! | 96 | 4 | feature: the newest that its records need, 0 |
+//! | 100 | 4 | 0 |
 
 use std::ops::Range;
 
@@ -26,11 +30,16 @@ use crate::limits::{
     BLOCK_LEN, BODY_LEN_MAX, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
     ZERO_STEP_LEN,
 };
-use crate::record::{self, Chain, Fingerprint, HEADER_LEN, Header, u32_at, u64_at};
+use crate::record::{self, Chain, Fingerprint, HEADER_LEN, Header, LedgerId, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
-const FORMAT_VERSION: u32 = 1;
-const SEGMENT_HEADER_LEN: usize = 72;
+const FORMAT_VERSION: u32 = 2;
+/// What programs wrote before the first release.
+const BEFORE_RELEASE: u32 = 1;
+/// The newest feature that this program knows. Whoever adds a kind of event adds one.
+const FEATURE: u32 = 0;
+const FIRST_SEGMENT: u64 = 1;
+const SEGMENT_HEADER_LEN: usize = 104;
 /// The longest record.
 const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);
 /// How much of a segment is read in one call.
@@ -60,6 +69,7 @@ pub(crate) struct SegmentHeader {
     pub(crate) len: u64,
     /// Of the record before the first.
     pub(crate) chain: Chain,
+    pub(crate) ledger: LedgerId,
 }
 
 impl SegmentHeader {
@@ -72,6 +82,9 @@ impl SegmentHeader {
         block[24..32].copy_from_slice(&self.first_sequence.to_le_bytes());
         block[32..40].copy_from_slice(&self.len.to_le_bytes());
         block[40..72].copy_from_slice(&self.chain.0);
+        block[72..88].copy_from_slice(&self.ledger.0);
+        block[88..96].copy_from_slice(&FIRST_SEGMENT.to_le_bytes());
+        block[96..100].copy_from_slice(&FEATURE.to_le_bytes());
         let crc = crc32c::crc32c(&block[16..SEGMENT_HEADER_LEN]);
         block[12..16].copy_from_slice(&crc.to_le_bytes());
         block
@@ -104,6 +117,9 @@ impl SegmentHeader {
         if version > FORMAT_VERSION {
             return Err(Fault::NewerFormat { file: name, version, known: FORMAT_VERSION });
         }
+        if version == BEFORE_RELEASE {
+            return Err(Fault::OlderFormat { file: name, version, known: FORMAT_VERSION });
+        }
         if u32_at(&bytes, 12) != crc32c::crc32c(&bytes[16..SEGMENT_HEADER_LEN]) {
             return Err(damage("the segment's header does not match its checksum"));
         }
@@ -111,12 +127,17 @@ impl SegmentHeader {
             number: u64_at(&bytes, 16),
             first_sequence: u64_at(&bytes, 24),
             len: u64_at(&bytes, 32),
-            chain: Chain(*bytes[40..].first_chunk().expect("a sector is longer than 72 bytes")),
+            chain: Chain(*bytes[40..].first_chunk().expect("a sector is longer than that")),
+            ledger: LedgerId(*bytes[72..].first_chunk().expect("a sector is longer than that")),
         };
+        let feature = u32_at(&bytes, 96);
+        if feature > FEATURE {
+            return Err(Fault::NewerFeature { file: name, feature, known: FEATURE });
+        }
         let sound_len = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&header.len)
             && header.len.is_multiple_of(BLOCK_LEN as u64);
-        let rest_is_zero = bytes[SEGMENT_HEADER_LEN..].iter().all(|&byte| byte == 0);
-        if !rest_is_zero {
+        let rest_is_zero = bytes[SEGMENT_HEADER_LEN - 4..].iter().all(|&byte| byte == 0);
+        if !rest_is_zero || u64_at(&bytes, 88) != FIRST_SEGMENT {
             return Err(damage("the block of the segment's header holds something else too"));
         }
         if header.number != number || !sound_len || version != FORMAT_VERSION {
@@ -211,18 +232,24 @@ impl Record<'_> {
     }
 }
 
-/// Walks over the records of an image, each checked against its checksums and the chain.
+/// Walks over the records of an image, each checked against its checksums and the chain. Those of a
+/// decision come all or none.
+#[derive(Clone)]
 pub(crate) struct Walk<'a> {
     image: &'a Image,
     offset: usize,
     next_sequence: u64,
     chain: Chain,
+    /// How many records of the decision that was begun are still to come.
+    left: u16,
 }
 
 /// Where a walk can't go on.
 pub(crate) struct Stop {
     /// What is wrong there, when it is not just the end.
     pub(crate) flaw: &'static str,
+    /// Where: at the walk's place, or behind it when a decision is not whole.
+    offset: usize,
     /// Whether a crash can't be the reason, whatever was written when it came.
     beyond_doubt: bool,
 }
@@ -344,6 +371,11 @@ impl LoneRecord {
         self.header.chain
     }
 
+    /// How many records of the same decision follow.
+    pub(crate) fn left(&self) -> u16 {
+        self.header.left
+    }
+
     /// Whether its chain is right behind a record with the chain `before`.
     pub(crate) fn continues(&self, before: Chain) -> Result<bool, Fault> {
         let head = &self.body[..usize::from(self.header.head_len)];
@@ -418,6 +450,7 @@ impl Image {
             offset: RECORDS_OFFSET,
             next_sequence: self.header.first_sequence,
             chain: self.header.chain,
+            left: 0,
         }
     }
 
@@ -428,26 +461,44 @@ impl Image {
 }
 
 impl<'a> Walk<'a> {
-    /// The next record, or why there is none.
+    /// The next record, or why there is none: also when one of its decision is missing.
     pub(crate) fn step(&mut self) -> Result<Record<'a>, Stop> {
+        let mut ahead = self.clone();
+        let record = ahead.step_alone()?;
+        let next = ahead.clone();
+        if self.left == 0 {
+            // Most are decisions of one record.
+            while ahead.left > 0 {
+                ahead.step_alone()?;
+            }
+        }
+        *self = next;
+        Ok(record)
+    }
+
+    fn step_alone(&mut self) -> Result<Record<'a>, Stop> {
         let rest = self.image.bytes.get(self.offset..).unwrap_or_default();
-        let doubtful = |flaw| Stop { flaw, beyond_doubt: false };
-        let certain = |flaw| Stop { flaw, beyond_doubt: true };
+        let offset = self.offset;
+        let doubtful = |flaw| Stop { flaw, offset, beyond_doubt: false };
+        let certain = |flaw| Stop { flaw, offset, beyond_doubt: true };
         let header = Header::decode(rest).ok_or(doubtful("there is no sound record header"))?;
         if header.segment != self.image.header.number || header.sequence != self.next_sequence {
             return Err(certain("the record here belongs elsewhere"));
         }
         let body = record::body_of(&header, rest)
             .ok_or(doubtful("the record does not match its checksum"))?;
+        if self.left > 0 && header.left + 1 != self.left {
+            return Err(certain("the record here belongs to another decision"));
+        }
         let (head, tail) = body.split_at(usize::from(header.head_len));
         let decoded = body::decode(header.kind, head, tail).map_err(certain)?;
         if record::chain(self.chain, &header, head, &decoded.tail_digest) != header.chain {
             return Err(certain("the record does not continue the chain of those before it"));
         }
-        let offset = self.offset;
         self.offset += header.record_len();
         self.next_sequence += 1;
         self.chain = header.chain;
+        self.left = header.left;
         Ok(Record { offset, header, event: decoded.event, text: decoded.text, body })
     }
 
@@ -474,7 +525,7 @@ impl<'a> Walk<'a> {
     /// The damage of a stop that must not be where it is.
     pub(crate) fn damage(&self, stop: &Stop) -> Fault {
         let sequence = self.next_sequence;
-        self.image.damage(self.offset, format!("{} (record {sequence} expected)", stop.flaw))
+        self.image.damage(stop.offset, format!("{} (record {sequence} expected)", stop.flaw))
     }
 
     /// Checks that a segment which others follow ends here as it should: with zeros only.
@@ -502,7 +553,7 @@ impl<'a> Walk<'a> {
                 ),
             ));
         }
-        if stop.beyond_doubt || !self.has_unwritten_sector() {
+        if stop.beyond_doubt || !self.has_unwritten_sector(stop.offset) {
             return Err(self.damage(stop));
         }
         Ok(Tail::Torn { end: self.offset + last + 1 })
@@ -517,15 +568,16 @@ impl<'a> Walk<'a> {
         let starts = (record::ALIGNMENT..rest.len()).step_by(record::ALIGNMENT);
         let headers = starts.filter_map(|at| Header::decode(&rest[at..]));
         let mut here = headers.filter(|header| header.segment == self.image.header.number);
-        here.find(|header| header.group > self.next_sequence).map(|header| header.sequence)
+        here.find(|header| header.durable_before() > self.next_sequence)
+            .map(|header| header.sequence)
     }
 
-    /// Whether the record here has a sector of which it wrote nothing.
-    fn has_unwritten_sector(&self) -> bool {
-        let rest = self.rest();
+    /// Whether the record at `offset` has a sector of which it wrote nothing.
+    fn has_unwritten_sector(&self, offset: usize) -> bool {
+        let rest = self.image.bytes.get(offset..).unwrap_or_default();
         let len = Header::decode(rest).map_or(HEADER_LEN, |header| header.record_len());
-        let end = (self.offset + len).min(self.image.bytes.len());
-        let mut from = self.offset;
+        let end = (offset + len).min(self.image.bytes.len());
+        let mut from = offset;
         while from < end {
             let sector_end = ((from / SECTOR_LEN + 1) * SECTOR_LEN).min(end);
             if self.image.bytes[from..sector_end].iter().all(|&byte| byte == 0) {

@@ -20,6 +20,7 @@ use crate::error::Fault;
 use crate::keeper::{alarm_of, new_segment};
 use crate::ledger::{check_segment_len, refused, take};
 use crate::limits::GROUP_REQUESTS_MAX;
+use crate::record::LedgerId;
 use crate::recovery::{self, Report};
 use crate::segments::{Segment, Segments};
 use crate::sync::{Mutex, MutexGuard};
@@ -33,6 +34,9 @@ pub struct SteppedLedger {
     report: Report,
     _lock: Option<Box<dyn Send + Sync>>,
 }
+
+/// Of every new ledger: what a run does follows from its seed.
+const ID: LedgerId = LedgerId([7; 16]);
 
 /// Makes and seals segments where it is called.
 struct Inline {
@@ -52,7 +56,7 @@ impl SteppedLedger {
         let recovered = recovery::recover(&*disk)?;
         let (segments, report) = (recovered.segments.clone(), recovered.report);
         let source = Inline { disk, segment_len, alarm: None };
-        let mut engine = Engine::new(recovered, Box::new(source), segment_len)?;
+        let mut engine = Engine::new(recovered, Box::new(source), segment_len, ID)?;
         engine.start().map_err(refused)?;
         let view = engine.view().clone();
         let (pending, engine) = (Mutex::new(Vec::new()), Mutex::new(engine));
@@ -153,10 +157,9 @@ mod tests {
 
     use lottery::conformance::{Subject, submit};
     use lottery::{
-        ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError,
-        Closed, Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished, Judge,
-        OpenDrawError, ProgressError, ReadError, Signed, Store, StoredBatch, Timestamp, Trace,
-        Winners,
+        ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, Done, DrawId,
+        DrawTerms, FinishError, Finished, Judge, OpenDrawError, ProgressError, ReadError,
+        SealedNumber, Signed, Store, StoredBatch, Timestamp, Trace, Winners,
     };
 
     use super::*;
@@ -184,10 +187,11 @@ mod tests {
         fn open_draw(
             &self,
             terms: DrawTerms,
+            number: SealedNumber,
             at: Timestamp,
             done: Done<Result<DrawId, OpenDrawError>>,
         ) {
-            self.then_turn(|ledger| ledger.open_draw(terms, at, done));
+            self.then_turn(|ledger| ledger.open_draw(terms, number, at, done));
         }
 
         fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
@@ -202,20 +206,6 @@ mod tests {
             done: Done<Result<Finished, FinishError>>,
         ) {
             self.then_turn(|ledger| ledger.finish(draw, agency, at, done));
-        }
-
-        fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-            self.then_turn(|ledger| ledger.close(draw, at, done));
-        }
-
-        fn draw(
-            &self,
-            draw: DrawId,
-            number: u32,
-            at: Timestamp,
-            done: Done<Result<Drawn, DrawError>>,
-        ) {
-            self.then_turn(|ledger| ledger.draw(draw, number, at, done));
         }
 
         fn view(&self) -> &View {
@@ -305,7 +295,7 @@ mod tests {
             agencies: lottery::Agencies::first(1).unwrap(),
             numbers: lottery::NumberRange::default(),
         };
-        let opened = submit(|done| ledger.open_draw(terms, Timestamp(1), done));
+        let opened = submit(|done| ledger.open_draw(terms, SealedNumber(7), Timestamp(1), done));
         assert_eq!((ledger.pending_count(), disk.operations()), (1, before));
         assert!(ledger.turn());
         assert_eq!(opened.answer(), Ok(DrawId(1)));
@@ -321,7 +311,9 @@ mod tests {
             agencies: lottery::Agencies::first(1).unwrap(),
             numbers: lottery::NumberRange::default(),
         };
-        submit(|done| ledger.open_draw(terms, Timestamp(1), done)).answer().unwrap();
+        submit(|done| ledger.open_draw(terms, SealedNumber(7), Timestamp(1), done))
+            .answer()
+            .unwrap();
         let mut chunk = 0;
         loop {
             let before = disk.operations();
@@ -351,7 +343,9 @@ mod tests {
                 agencies: lottery::Agencies::first(2).unwrap(),
                 numbers: lottery::NumberRange::default(),
             };
-            let opened = submit(|done| ledger.open_draw(terms.clone(), Timestamp(1), done));
+            let opened = submit(|done| {
+                ledger.open_draw(terms.clone(), SealedNumber(7), Timestamp(1), done);
+            });
             ledger.turn();
             assert_eq!(opened.answer(), Ok(DrawId(1)));
             let shown = |view: &View| {
@@ -361,7 +355,9 @@ mod tests {
             let before = shown(ledger.view());
             disk.fail_after(0, failure);
             let other = DrawTerms { name: lottery::DrawName::new("otro").unwrap(), ..terms };
-            let other = submit(|done| ledger.open_draw(other, Timestamp(1), done));
+            let other = submit(|done| {
+                ledger.open_draw(other, SealedNumber(7), Timestamp(1), done);
+            });
             let finished = submit(|done| ledger.finish(DrawId(1), AgencyId(1), Timestamp(1), done));
             let bets = lottery::Bets::none();
             let (draw, agency, chunk) = (DrawId(1), AgencyId(2), lottery::ChunkId(0));

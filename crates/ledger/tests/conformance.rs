@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Ledger, Options};
+use ledger::{Ledger, LedgerId, Options};
 use lottery::Store;
 use lottery::conformance::Subject;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ struct OnDisk {
 impl OnDisk {
     fn new(segment_len: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options { segment_len, spares: 1 };
+        let options = Options { id: LedgerId([7; 16]), segment_len, spares: 1 };
         let ledger = Some(Arc::new(Ledger::open(folder.path(), options).unwrap()));
         Self { folder, options, ledger }
     }

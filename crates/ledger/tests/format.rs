@@ -1,4 +1,4 @@
-//! The format on disk is frozen: a ledger written by format 1's first release is read, and the same
+//! The format on disk is frozen: a ledger written by format 2's first release is read, and the same
 //! events give the same bytes.
 //!
 //! The golden files hold the rows of 32 bytes that are not all zeros, in hexadecimal, each behind
@@ -25,8 +25,8 @@ use workload::{DRAW, WINNING_NUMBER, append, begin, check_contents, open};
 const ROW_LEN: usize = 32;
 const SEGMENTS: [&str; 2] = ["segment-0000000001.bol", "segment-0000000002.bol"];
 const GOLDEN: [&str; 2] =
-    [include_str!("golden/format-1-segment-1.hex"), include_str!("golden/format-1-segment-2.hex")];
-const ACTS: &str = include_str!("golden/format-1-acts.hex");
+    [include_str!("golden/format-2-segment-1.hex"), include_str!("golden/format-2-segment-2.hex")];
+const ACTS: &str = include_str!("golden/format-2-acts.hex");
 
 /// The events of a draw without operators, in two segments, the first with its index; each in a
 /// group of its own.
@@ -45,8 +45,6 @@ fn written_now() -> (SimulatedDisk, workload::Run) {
         wait(|done| ledger.finish(DRAW, AgencyId(agency), Timestamp(7), done)).unwrap();
         run.finished.push(agency);
     }
-    wait(|done| ledger.close(DRAW, Timestamp(8), done)).unwrap();
-    wait(|done| ledger.draw(DRAW, WINNING_NUMBER, Timestamp(9), done)).unwrap();
     run.drawn = true;
     drop(ledger);
     drop(open(&disk));
@@ -95,7 +93,6 @@ fn acts_written_now() -> SimulatedDisk {
         let judge = Box::new(move || Some(at));
         wait(|done| ledger.act(signed, judge, Timestamp(at), done)).unwrap();
     }
-    wait(|done| ledger.draw(draw, 7574, Timestamp(18), done)).unwrap();
     let publish = Signed::new(ana, Reason::default(), Act::Publish(draw));
     wait(|done| ledger.act(publish, lottery::always_allowed(), Timestamp(19), done)).unwrap();
     disk
@@ -148,7 +145,7 @@ fn acts_written_before_are_read() {
     disk.create(SEGMENTS[0]).unwrap().write_at(0, &bytes(ACTS)).unwrap();
     disk.sync_names().unwrap();
     let ledger = open(&disk);
-    assert_eq!(ledger.report().records, 13);
+    assert_eq!(ledger.report().records, 15);
     let status = ledger.view().draw(DrawId(1)).unwrap();
     assert_eq!(status.state, DrawState::Drawn { number: 7574 });
     assert!(status.is_published());
@@ -163,7 +160,7 @@ fn a_ledger_of_the_first_release_is_read() {
     }
     disk.sync_names().unwrap();
     let ledger = open(&disk);
-    assert_eq!((ledger.report().records, ledger.report().indexes_built), (1 + 4 + 3 + 2, 0));
+    assert_eq!((ledger.report().records, ledger.report().indexes_built), (1 + 4 + 3 + 3, 0));
     let (_, run) = written_now();
     check_contents(&ledger, &run, "the golden files");
     let status = ledger.view().draw(DrawId(1)).unwrap();

@@ -17,7 +17,7 @@ use ledger::disk::simulated::{Failure, Operation, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
 use lottery::{
     Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms, NumberRange,
-    ProgressError, Store, StoreFault, Timestamp,
+    ProgressError, SealedNumber, Store, StoreFault, Timestamp,
 };
 
 const SEEDS: u64 = 150;
@@ -41,8 +41,6 @@ struct Account {
     acknowledged: BTreeSet<Key>,
     opened: u32,
     finished: BTreeSet<(u32, u32)>,
-    closed: BTreeSet<u32>,
-    drawn: BTreeSet<u32>,
 }
 
 /// What was asked of the ledger and said to be done.
@@ -51,8 +49,6 @@ enum Asked {
     Open(u32),
     Append(Key),
     Finish(u32, u32),
-    Close(u32),
-    Draw(u32),
 }
 
 type Answers = (Sender<(Asked, Result<(), Option<StoreFault>>)>, Receiver<Answer>);
@@ -125,17 +121,13 @@ impl Life {
         if self.account.opened < 2 && self.rng.bool() {
             let draw = self.account.opened + 1;
             let done = answer(&self.answers.0, Asked::Open(draw));
-            return ledger.open_draw(terms(draw), AT, done);
+            return ledger.open_draw(terms(draw), SealedNumber(WINNING_NUMBER), AT, done);
         }
         let others = if self.ending { 30 } else { 300 };
         match self.rng.u32(..others) {
             0 => {
                 let done = answer(&self.answers.0, Asked::Finish(draw, agency));
                 ledger.finish(id, AgencyId(agency), AT, done);
-            }
-            1 => ledger.close(id, AT, answer(&self.answers.0, Asked::Close(draw))),
-            2 => {
-                ledger.draw(id, WINNING_NUMBER, AT, answer(&self.answers.0, Asked::Draw(draw)));
             }
             _ => {
                 let before = self.account.sent.range((draw, agency, 0)..(draw, agency, u32::MAX));
@@ -337,10 +329,17 @@ impl Life {
             assert!(status.agencies_finished >= finished, "a FINISH is lost");
             let stored = found.range((draw, 0, 0)..(draw + 1, 0, 0)).count() as u64;
             assert_eq!(status.batches, stored);
-            assert!(!account.closed.contains(&draw) || status.state != DrawState::Open);
-            let drawn = DrawState::Drawn { number: WINNING_NUMBER };
-            assert!(!account.drawn.contains(&draw) || status.state == drawn);
-            if status.state == drawn {
+            let expected = match status.agencies_finished {
+                finished if finished == u64::from(AGENCIES) => {
+                    DrawState::Drawn { number: WINNING_NUMBER }
+                }
+                _ => DrawState::Open,
+            };
+            assert_eq!(
+                (status.state, status.is_published()),
+                (expected, expected != DrawState::Open)
+            );
+            if status.is_published() {
                 self.check_winners(draw, &found);
             }
         }
@@ -369,8 +368,6 @@ impl Account {
             Asked::Open(draw) => self.opened = self.opened.max(draw),
             Asked::Append(key) => drop(self.acknowledged.insert(key)),
             Asked::Finish(draw, agency) => drop(self.finished.insert((draw, agency))),
-            Asked::Close(draw) => drop(self.closed.insert(draw)),
-            Asked::Draw(draw) => drop(self.drawn.insert(draw)),
         }
     }
 }
@@ -415,7 +412,7 @@ macro_rules! refused_by {
     };
 }
 
-refused_by!(OpenDrawError, AppendError, FinishError, CloseError, DrawError);
+refused_by!(OpenDrawError, AppendError, FinishError);
 
 fn check(disk: &SimulatedDisk) -> Result<u64, Fault> {
     let archive = match Archive::open_on(Arc::new(disk.clone())) {

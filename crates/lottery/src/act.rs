@@ -135,7 +135,7 @@ pub enum Acted {
     Announced(DrawId),
     /// A first operator entered a number; a second one must enter it too.
     NumberAwaited,
-    /// Both entered the same number: the draw can be made.
+    /// Both entered the same number: the draw is made with it.
     NumbersAgree(u32),
     /// They entered different numbers: both must enter it again.
     NumbersDiffer,
@@ -192,12 +192,6 @@ pub enum ActError {
     /// When it was to be closed is over.
     #[error("it was to be closed at {0}, which is over: announce another draw, under another name")]
     Expired(Timestamp),
-    /// A draw that nobody operates.
-    #[error(
-        "operators do not lead this draw: a central started for it, with --agencies, --draw and \
-         --winning-number, makes it when all its agencies have finished"
-    )]
-    Automatic,
     /// The draw is elsewhere in its life.
     #[error("the draw {now}, so it can't be {wanted} now")]
     State {

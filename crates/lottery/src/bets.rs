@@ -32,6 +32,14 @@ pub struct ChunkDigest(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PrefixDigest(pub [u8; 32]);
 
+/// A digest over all bets of a draw, whatever the order in which its agencies sent them.
+///
+/// SHA-256 of, for each agency that has batches, ascending: its number; how many chunks from 0 on
+/// have no gap between them, and their [`PrefixDigest`]; how many chunks lie behind a gap, and of
+/// each, ascending, its number and digest. Numbers are 32 bits, little-endian.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SetDigest(pub [u8; 32]);
+
 /// A fault and the position of its bet in the batch, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BetAt {
@@ -159,6 +167,18 @@ impl PrefixDigest {
 impl fmt::Debug for ChunkDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for SetDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SetDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ChunkDigest(self.0).fmt(f)
     }
 }
 

@@ -67,7 +67,7 @@ impl Event {
         let number = |number: u32| Argument::Number(number.into());
         let (by, what) = match self {
             Self::Acted(signed) => return signed.describe(),
-            Self::DrawOpened { draw, terms } => {
+            Self::DrawOpened { draw, terms, .. } => {
                 let what = ("draw-opened", "opened", Some(*draw), arguments_of(terms));
                 (Doer::Central, what)
             }
@@ -81,13 +81,21 @@ impl Event {
                 let what = ("agency-finished", "finished", Some(*draw), Vec::new());
                 (Doer::Agency(*agency), what)
             }
-            Self::DrawClosed { draw } => {
-                (Doer::Central, ("draw-closed", "closed", Some(*draw), Vec::new()))
+            Self::DrawClosed { draw, bets, set } => {
+                let arguments = vec![
+                    ("bets", Argument::Number(*bets)),
+                    ("set", Argument::Word(set.to_string())),
+                ];
+                (Doer::Central, ("bets-closed", "closed the bets of", Some(*draw), arguments))
             }
-            Self::DrawMade { draw, number: won, bets } => {
+            Self::DrawMade { draw, attempt, number: won } => {
                 let arguments =
-                    vec![("winning_number", number(*won)), ("bets", Argument::Number(*bets))];
+                    vec![("winning_number", number(*won)), ("attempt", number(*attempt))];
                 (Doer::Central, ("draw-made", "made", Some(*draw), arguments))
+            }
+            Self::DrawPublished { draw } => {
+                let verb = "published the winners of";
+                (Doer::Central, ("winners-published", verb, Some(*draw), Vec::new()))
             }
         };
         Description::of(what, by, "")
@@ -234,7 +242,7 @@ impl fmt::Display for Argument<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reason;
+    use crate::{Agencies, DrawName, NumberRange, Reason, SealedNumber};
 
     #[test]
     fn an_act_tells_who_what_in_which_draw_and_why() {
@@ -263,11 +271,19 @@ mod tests {
     }
 
     #[test]
-    fn the_number_that_an_operator_entered_is_not_told() {
-        let entry = Act::EnterNumber { draw: DrawId(3), number: 7574 };
-        let signed = Signed::new(Actor::Clock, Reason::default(), entry);
-        let told = format!("{:?}", signed.describe());
-        assert!(told.contains("number-entered") && !told.contains("7574"), "{told}");
+    fn no_number_is_told_before_the_draw() {
+        let draw = DrawId(3);
+        let entry = Act::EnterNumber { draw, number: 7574 };
+        let entry = Signed::new(Actor::Clock, Reason::default(), entry);
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Agencies::first(1).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        let opened = Event::DrawOpened { draw, terms, number: SealedNumber(7574) };
+        let told = [entry.describe(), opened.describe()].map(|it| format!("{it:?}"));
+        assert!(told[0].contains("number-entered") && told[1].contains("draw-opened"));
+        assert!(told.iter().all(|told| !told.contains("7574")), "{told:?}");
     }
 
     #[test]

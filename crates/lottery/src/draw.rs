@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::agencies::Agencies;
 use crate::bet::NumberRange;
+use crate::lifecycle::Lifecycle;
 use crate::limits::DRAW_NAME_LEN_MAX;
-use crate::operated::Operated;
 use crate::text::{self, TextFault};
 
 /// A draw's number in its store, from 1, in the order of opening.
@@ -119,6 +119,16 @@ pub struct DrawTerms {
     pub numbers: NumberRange,
 }
 
+/// A winning number that nobody is to see before the draw: it does not show itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SealedNumber(pub u32);
+
+impl fmt::Debug for SealedNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedNumber")
+    }
+}
+
 /// Where a draw is in its life. It only ever goes down this list, which is its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrawState {
@@ -150,8 +160,8 @@ pub struct DrawStatus {
     pub batches: u64,
     /// How many bets it holds.
     pub bets: u64,
-    /// What is known of it because operators lead it; none: it goes by itself.
-    pub operated: Option<Operated>,
+    /// How it came there.
+    pub life: Lifecycle,
 }
 
 impl DrawStatus {
@@ -164,9 +174,7 @@ impl DrawStatus {
     /// Whether its winners may be told.
     #[must_use]
     pub fn is_published(&self) -> bool {
-        let published = |operated: &Operated| operated.published_at.is_some();
-        let drawn = matches!(self.state, DrawState::Drawn { .. });
-        drawn && self.operated.as_ref().is_none_or(published)
+        self.life.published_at.is_some()
     }
 }
 

@@ -1,10 +1,10 @@
 //! The rules: what is decided about each request, given the events so far.
 //!
 //! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new
-//! event, repeats one, or is refused, and with what answer; `apply` takes an event into the state.
-//! A store decides, applies the event, makes it durable, and only then answers. Every event passes
-//! through `apply`, when it is new and again when a store is opened, and `apply` asserts what must
-//! hold whatever was asked.
+//! event, repeats one, or is refused, and with what answer; `carry_out` takes the event and all that
+//! follows from it into the state. A store decides, carries out, makes all of it durable together,
+//! and only then answers. Every event passes through `replay`, when it is new and again when a store
+//! is opened: what follows from an event must come next, and nothing else may.
 //!
 //! What operators do is decided in [`acts`].
 //!
@@ -15,19 +15,21 @@ mod acts;
 mod ahead;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::iter::successors;
+
+use sha2::{Digest, Sha256};
 
 use self::ahead::Ahead;
-use crate::act::{Acted, Registration};
+use crate::act::{Act, Acted, Registration};
 use crate::agencies::{Agencies, AgencyId};
-use crate::bets::{ChunkDigest, PrefixDigest};
-use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp};
+use crate::bets::{ChunkDigest, PrefixDigest, SetDigest};
+use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 use crate::event::{BatchSummary, Event};
+use crate::lifecycle::{Course, Standing};
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
-use crate::operated::{Course, Standing};
 use crate::planted::{Bug, planted};
 use crate::store::{
-    AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ProgressError,
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
 };
 use crate::text::Look;
 
@@ -88,6 +90,8 @@ pub struct Draws {
     roster: BTreeMap<AgencyId, Registration>,
     /// What the names in it look like; in older ledgers, some of them alike.
     roster_looks: BTreeSet<(Look, AgencyId)>,
+    /// What follows from the last event, and must come next.
+    due: Option<Event>,
 }
 
 #[derive(Debug)]
@@ -99,8 +103,7 @@ struct Draw {
     agencies_finished: u64,
     batches: u64,
     bets: u64,
-    /// None: it goes by itself.
-    course: Option<Course>,
+    course: Course,
 }
 
 #[derive(Debug)]
@@ -119,12 +122,20 @@ struct Agency {
 type Fingerprint = [u8; 16];
 
 impl Draws {
-    /// Decides whether to open a draw.
+    /// Decides whether to open a draw that goes by itself, to be made with `number`.
     ///
     /// # Errors
-    /// When the name is taken by a draw with other terms or looks the same as another's, or there
-    /// are [`DRAWS_MAX`] draws.
-    pub fn decide_open(&self, terms: DrawTerms) -> Result<Ruling<DrawId>, OpenDrawError> {
+    /// When the number could not win, the name is taken by another draw or looks the same as its
+    /// name, or there are [`DRAWS_MAX`] draws.
+    pub fn decide_open(
+        &self,
+        terms: DrawTerms,
+        number: SealedNumber,
+    ) -> Result<Ruling<DrawId>, OpenDrawError> {
+        let range = terms.numbers;
+        if !range.contains(number.0) {
+            return Err(OpenDrawError::NumberRange { number: number.0, range });
+        }
         // A name that was kept in another form than NFC, before all were, is meant by any form.
         let same = || {
             let mut alike = self.looking_like(&terms.name);
@@ -133,11 +144,8 @@ impl Draws {
         if let Some(id) = self.by_name.get(&terms.name).copied().or_else(same) {
             let found = self.get(id).expect("it has the name");
             let terms = DrawTerms { name: found.terms.name.clone(), ..terms };
-            return if found.terms == terms && found.course.is_none() {
-                Ok(Ruling { outcome: id, event: None })
-            } else {
-                Err(OpenDrawError::OtherTerms(Box::new(found.terms.clone())))
-            };
+            found.may_be_opened_again(&terms, number)?;
+            return Ok(Ruling { outcome: id, event: None });
         }
         if let Some((draw, name)) = self.looking_like(&terms.name).next() {
             return Err(OpenDrawError::LooksLike { draw, name: name.clone() });
@@ -146,7 +154,7 @@ impl Draws {
             return Err(OpenDrawError::TooManyDraws);
         }
         let draw = draw_id(self.draws.len());
-        Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms }) })
+        Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms, number }) })
     }
 
     /// Decides whether to store a batch that came at `now`.
@@ -174,7 +182,7 @@ impl Draws {
             Some(_) => return Err(AppendError::ChunkConflict(batch.chunk)),
             None => {}
         }
-        let closed_at = draw.course.as_ref().and_then(|course| course.closed_at(now));
+        let closed_at = draw.course.closed_at(now);
         match draw.state {
             DrawState::Announced => return Err(AppendError::NotOpened),
             DrawState::Open if closed_at.is_none() => {}
@@ -224,55 +232,22 @@ impl Draws {
         })
     }
 
-    /// Decides whether to close a draw.
-    ///
-    /// # Errors
-    /// When it is not known or an agency has not finished.
-    pub fn decide_close(&self, draw: DrawId) -> Result<Ruling<Closed>, CloseError> {
-        let found = self.get(draw).ok_or(CloseError::UnknownDraw(draw))?;
-        if found.course.is_some() {
-            return Err(CloseError::Operated);
-        }
-        let (finished, registered) = (found.agencies_finished, found.terms.agencies.count());
-        let repeated = found.state != DrawState::Open;
-        if !repeated && !found.is_complete_with(finished) {
-            return Err(CloseError::AgenciesMissing { finished, registered });
-        }
-        Ok(Ruling {
-            outcome: Closed { repeated },
-            event: (!repeated).then_some(Event::DrawClosed { draw }),
-        })
-    }
-
-    /// Decides whether to make a draw. One already made keeps its number.
-    ///
-    /// # Errors
-    /// When it is not known or not closed, or the number could not win.
-    pub fn decide_draw(&self, draw: DrawId, number: u32) -> Result<Ruling<Drawn>, DrawError> {
-        let found = self.get(draw).ok_or(DrawError::UnknownDraw(draw))?;
-        let range = found.terms.numbers;
-        match found.state {
-            DrawState::Announced | DrawState::Open => Err(DrawError::NotClosed),
-            DrawState::Closed if !found.may_be_made_with(number) => Err(DrawError::NotAgreed),
-            DrawState::Closed if !range.contains(number) => {
-                Err(DrawError::NumberRange { number, range })
-            }
-            DrawState::Closed => Ok(Ruling {
-                outcome: Drawn { repeated: false, number },
-                event: Some(Event::DrawMade { draw, number, bets: found.bets }),
-            }),
-            DrawState::Drawn { number } => {
-                Ok(Ruling { outcome: Drawn { repeated: true, number }, event: None })
-            }
-        }
-    }
-
-    /// Takes an event that was decided at `at` into the state.
+    /// Takes an event that was decided at `at` into the state, and all that follows from it; gives
+    /// what follows, to be kept together with it.
     ///
     /// # Panics
     /// When the event does not follow from the ones before: a store that reads events back uses
     /// [`Draws::replay`].
-    pub fn apply(&mut self, event: &Event, at: Timestamp) {
+    pub fn carry_out(&mut self, event: &Event, at: Timestamp) -> Vec<Event> {
+        self.apply(event, at);
+        let following = successors(self.due.clone(), |due| {
+            self.apply(due, at);
+            self.due.clone()
+        });
+        following.collect()
+    }
+
+    fn apply(&mut self, event: &Event, at: Timestamp) {
         if let Err(why) = self.replay(event, at) {
             panic!("an event that the rules forbid: {why}: {event:?}");
         }
@@ -285,31 +260,76 @@ impl Draws {
     pub fn replay(&mut self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         self.admits(event, at)?;
         match event {
-            Event::DrawOpened { terms, .. } => self.add_draw(Draw::open(terms.clone())),
+            Event::DrawOpened { terms, number, .. } => {
+                let course = Course::opened(*number, at);
+                self.add_draw(Draw::new(terms.clone(), DrawState::Open, course));
+            }
             Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
             Event::AgencyFinished { draw, agency } => {
                 let draw = self.get_mut(*draw);
                 draw.agency_mut(*agency).finished = true;
                 draw.agencies_finished += 1;
             }
-            Event::DrawClosed { draw } => self.get_mut(*draw).state = DrawState::Closed,
-            Event::DrawMade { draw, number, .. } => {
+            Event::DrawClosed { draw, .. } => {
+                let draw = self.get_mut(*draw);
+                draw.state = DrawState::Closed;
+                draw.course.close(at);
+            }
+            Event::DrawMade { draw, attempt, number } => {
                 let draw = self.get_mut(*draw);
                 draw.state = DrawState::Drawn { number: *number };
-                draw.course.iter_mut().for_each(|course| course.made(at));
+                draw.course.make(*attempt, at);
             }
+            Event::DrawPublished { draw } => self.get_mut(*draw).course.publish(at),
             Event::Acted(signed) => self.take(signed, at),
         }
+        self.due = self.following(event);
         Ok(())
+    }
+
+    /// What follows from the last event and was not taken yet: without it, what was decided is not
+    /// complete.
+    #[must_use]
+    pub fn due(&self) -> Option<&Event> {
+        self.due.as_ref()
+    }
+
+    /// What follows from an event that was just taken.
+    fn following(&self, event: &Event) -> Option<Event> {
+        match event {
+            Event::AgencyFinished { draw, .. } => {
+                let found = self.get(*draw)?;
+                let complete = found.is_complete_with(found.agencies_finished);
+                (complete && found.course.sealed().is_some()).then(|| found.closed(*draw))
+            }
+            Event::DrawClosed { draw, .. } => self.get(*draw)?.made(*draw),
+            Event::DrawMade { draw, .. } => {
+                let sealed = self.get(*draw)?.course.sealed();
+                sealed.map(|_| Event::DrawPublished { draw: *draw })
+            }
+            Event::Acted(signed) => match &signed.act {
+                Act::Close(draw) => self.get(*draw).map(|found| found.closed(*draw)),
+                Act::EnterNumber { draw, .. } => self.get(*draw)?.made(*draw),
+                Act::Publish(draw) => Some(Event::DrawPublished { draw: *draw }),
+                Act::Announce { .. } | Act::Open(_) | Act::Register(_) | Act::Audited(_) => None,
+            },
+            Event::DrawOpened { .. } | Event::BatchAccepted(_) | Event::DrawPublished { .. } => {
+                None
+            }
+        }
     }
 
     /// Whether an event follows from the ones before; if not, the rule that it breaks.
     fn admits(&self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         let draw_of = |draw: DrawId| self.get(draw).ok_or("it belongs to a draw never opened");
         let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
+        if let Some(due) = &self.due {
+            return rule(due == event, "something else follows from the event before");
+        }
         match event {
-            Event::DrawOpened { draw, terms } => {
+            Event::DrawOpened { draw, terms, number } => {
                 rule(*draw == draw_id(self.draws.len()), "draws are numbered in order")?;
+                rule(terms.numbers.contains(number.0), "its number is out of range")?;
                 rule(
                     !self.by_name.contains_key(&terms.name),
                     "a draw of this name was opened before",
@@ -328,18 +348,8 @@ impl Draws {
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
                 rule(!agency.has_finished(), "the agency had finished before")
             }
-            Event::DrawClosed { draw } => {
-                let draw = draw_of(*draw)?;
-                rule(draw.state == DrawState::Open, "the draw was closed before")?;
-                rule(draw.course.is_none(), "only operators close it")?;
-                rule(draw.is_complete_with(draw.agencies_finished), "an agency had not finished")
-            }
-            Event::DrawMade { draw, number, bets } => {
-                let draw = draw_of(*draw)?;
-                rule(draw.state == DrawState::Closed, "the draw was not closed, or made before")?;
-                rule(draw.terms.numbers.contains(*number), "the number is out of range")?;
-                rule(draw.may_be_made_with(*number), "operators have not agreed on the number")?;
-                rule(draw.bets == *bets, "the draw holds another number of bets")
+            Event::DrawClosed { .. } | Event::DrawMade { .. } | Event::DrawPublished { .. } => {
+                Err("it does not follow from the event before")
             }
             Event::Acted(signed) => match self.outcome_of(signed, at) {
                 Ok(Acted::Repeated) => Err("it was done before"),
@@ -365,7 +375,7 @@ impl Draws {
             agencies_finished: draw.agencies_finished,
             batches: draw.batches,
             bets: draw.bets,
-            operated: draw.course.as_ref().map(|course| course.shown().clone()),
+            life: draw.course.shown().clone(),
         })
     }
 
@@ -381,9 +391,8 @@ impl Draws {
         status.agencies_finished = draw.agencies_finished;
         status.batches = draw.batches;
         status.bets = draw.bets;
-        let shown = draw.course.as_ref().map(Course::shown);
-        if status.operated.as_ref() != shown {
-            status.operated = shown.cloned();
+        if status.life != *draw.course.shown() {
+            status.life.clone_from(draw.course.shown());
         }
     }
 
@@ -453,16 +462,69 @@ impl Draws {
 }
 
 impl Draw {
-    fn open(terms: DrawTerms) -> Self {
+    fn new(terms: DrawTerms, state: DrawState, course: Course) -> Self {
         Self {
             terms,
-            state: DrawState::Open,
+            state,
             agencies: HashMap::new(),
             agencies_finished: 0,
             batches: 0,
             bets: 0,
-            course: None,
+            course,
         }
+    }
+
+    /// Whether it was opened with these terms, to go by itself, with this number; once it is made
+    /// any number may be given, and has no effect.
+    fn may_be_opened_again(
+        &self,
+        terms: &DrawTerms,
+        number: SealedNumber,
+    ) -> Result<(), OpenDrawError> {
+        let name = || terms.name.clone();
+        match self.course.sealed() {
+            None => Err(OpenDrawError::LedByOperators(name())),
+            Some(_) if self.terms != *terms => {
+                Err(OpenDrawError::OtherTerms(Box::new(self.terms.clone())))
+            }
+            Some(sealed) if sealed != number && !self.is_made() => {
+                Err(OpenDrawError::OtherNumber(name()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn is_made(&self) -> bool {
+        matches!(self.state, DrawState::Drawn { .. })
+    }
+
+    /// Its close, as it is now.
+    fn closed(&self, draw: DrawId) -> Event {
+        Event::DrawClosed { draw, bets: self.bets, set: self.set_digest() }
+    }
+
+    /// Its making, if its number is known.
+    fn made(&self, draw: DrawId) -> Option<Event> {
+        let attempt = self.course.shown().attempt + 1;
+        self.course.result().map(|number| Event::DrawMade { draw, attempt, number })
+    }
+
+    fn set_digest(&self) -> SetDigest {
+        let with_batches = self.agencies.iter().filter(|(_, agency)| agency.batches() > 0);
+        let ordered: BTreeMap<_, _> = with_batches.collect();
+        let mut hash = Sha256::new();
+        let length = |len: usize| u32::try_from(len).expect("an agency's batches are bounded");
+        for (id, agency) in ordered {
+            hash.update(id.0.to_le_bytes());
+            hash.update(length(agency.contiguous.len()).to_le_bytes());
+            hash.update(agency.prefix_digest.0);
+            hash.update(length(agency.ahead.len()).to_le_bytes());
+            for batch in agency.ahead.iter() {
+                hash.update(batch.chunk.to_le_bytes());
+                hash.update(batch.digest.0);
+            }
+        }
+        SetDigest(hash.finalize().into())
     }
 
     /// What is known of an agency, if it is registered.
@@ -483,11 +545,7 @@ impl Draw {
 
     /// Whether operators lead it, and have not made it yet.
     fn waits_for_operators(&self) -> bool {
-        self.course.is_some() && !matches!(self.state, DrawState::Drawn { .. })
-    }
-
-    fn may_be_made_with(&self, number: u32) -> bool {
-        self.course.as_ref().is_none_or(|course| course.agrees_on(number))
+        self.course.sealed().is_none() && !self.is_made()
     }
 
     /// Whether all agencies have finished once so many have.

@@ -1,20 +1,27 @@
 //! What a store keeps: the events of the lottery, in the order in which they were decided.
+//!
+//! An event and those that follow from it by the rules are one decision, kept whole or not at all:
+//! `[finished, closed, made, published]` when the last agency of a draw that goes by itself has
+//! finished; `[close, closed]`, `[number entered, made]`, `[publish, published]` when operators or
+//! the clock act; alone, every other.
 
 use crate::act::Signed;
 use crate::agencies::AgencyId;
-use crate::bets::ChunkDigest;
-use crate::draw::{DrawId, DrawTerms};
+use crate::bets::{ChunkDigest, SetDigest};
+use crate::draw::{DrawId, DrawTerms, SealedNumber};
 use crate::store::{Batch, ChunkId};
 
 /// Something that was decided, and that nothing later undoes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A draw was opened.
+    /// A draw was opened, to go by itself.
     DrawOpened {
         /// Its number: one more than the draws opened before.
         draw: DrawId,
         /// What it was opened with.
         terms: DrawTerms,
+        /// What it is made with.
+        number: SealedNumber,
     },
     /// A batch was accepted. The bets themselves are kept beside the event.
     BatchAccepted(BatchSummary),
@@ -29,15 +36,24 @@ pub enum Event {
     DrawClosed {
         /// Which one.
         draw: DrawId,
+        /// How many bets take part.
+        bets: u64,
+        /// Which ones.
+        set: SetDigest,
     },
     /// A draw was made.
     DrawMade {
         /// Which one.
         draw: DrawId,
+        /// Which result of this draw it is, from 1.
+        attempt: u32,
         /// The winning number.
         number: u32,
-        /// How many bets took part, so that a recount can be held against it.
-        bets: u64,
+    },
+    /// The winners of a draw may be told, and nothing changes its result any more.
+    DrawPublished {
+        /// Of which one.
+        draw: DrawId,
     },
     /// An operator, or the clock, did something.
     Acted(Box<Signed>),

@@ -21,9 +21,9 @@ mod description;
 mod draw;
 mod draws;
 mod event;
+mod lifecycle;
 pub mod limits;
 mod memory;
-mod operated;
 pub mod planted;
 mod role;
 mod store;
@@ -39,17 +39,19 @@ pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use audited::{AuditedAction, BetsSearch, OperatorsChange};
 pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
 pub use bet_name::{BetName, BetNameError, UnsoundBet};
-pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest};
+pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest, SetDigest};
 pub use description::{Argument, Description, Doer};
-pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, Timestamp};
+pub use draw::{
+    DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp,
+};
 pub use draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
 pub use event::{BatchSummary, Event};
+pub use lifecycle::{Closing, Lifecycle};
 pub use memory::MemoryStore;
-pub use operated::{Closing, Operated};
 pub use role::{Role, UnknownRole};
 pub use store::{
-    AppendError, Appended, Batch, ChunkId, CloseError, Closed, Done, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
+    AppendError, Appended, Batch, ChunkId, Done, FinishError, Finished, OpenDrawError,
+    ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
 };
-pub use view::{Publisher, Totals, View};
+pub use view::{News, Publisher, Totals, View};
 pub use winners::{BetKey, Documents, Winners, WinningResult};

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::act::{ActError, Acted, Judge, Signed};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawState, DrawTerms, SealedNumber, Timestamp};
 use crate::draws::{AgencyProgress, Draws, Ruling};
 use crate::event::Event;
 use crate::store::{
-    AppendError, Appended, Batch, CloseError, Closed, Done, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
+    AppendError, Appended, Batch, Done, FinishError, Finished, OpenDrawError, ProgressError,
+    ReadError, Store, StoreFault, StoredBatch, Trace,
 };
 use crate::view::{Publisher, View};
 use crate::winners::{Winners, WinningResult};
@@ -62,10 +62,11 @@ impl Store for MemoryStore {
     fn open_draw(
         &self,
         terms: DrawTerms,
+        number: SealedNumber,
         at: Timestamp,
         done: Done<Result<DrawId, OpenDrawError>>,
     ) {
-        let opened = self.content().decide(at, |draws| draws.decide_open(terms));
+        let opened = self.content().decide(at, |draws| draws.decide_open(terms, number));
         done(opened);
     }
 
@@ -83,16 +84,6 @@ impl Store for MemoryStore {
     ) {
         let finished = self.content().decide(at, |draws| draws.decide_finish(draw, agency));
         done(finished);
-    }
-
-    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-        let closed = self.content().decide(at, |draws| draws.decide_close(draw));
-        done(closed);
-    }
-
-    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
-        let drawn = self.content().decide(at, |draws| draws.decide_draw(draw, number));
-        done(drawn);
     }
 
     fn view(&self) -> &View {
@@ -181,13 +172,15 @@ impl Content {
     ) -> Result<T, E> {
         let Ruling { outcome, event } = decide(&self.draws)?;
         if let Some(event) = event {
-            self.draws.apply(&event, at);
-            self.publisher.note(&event);
-            self.publisher.publish(&self.draws);
-            if !matches!(event, Event::BatchAccepted(_)) {
-                self.trail.push(Trace { sequence: self.events, at, event });
+            let following = self.draws.carry_out(&event, at);
+            for event in std::iter::once(event).chain(following) {
+                self.publisher.note(&event);
+                if !matches!(event, Event::BatchAccepted(_)) {
+                    self.trail.push(Trace { sequence: self.events, at, event });
+                }
+                self.events += 1;
             }
-            self.events += 1;
+            self.publisher.publish(&self.draws);
         }
         Ok(outcome)
     }

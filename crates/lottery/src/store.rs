@@ -22,7 +22,7 @@ use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
 use crate::bet_name::{BetName, UnsoundBet};
 use crate::bets::{Bets, bets_in};
-use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawName, DrawTerms, SealedNumber, Timestamp};
 use crate::draws::AgencyProgress;
 use crate::event::Event;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
@@ -91,13 +91,21 @@ impl<'a> StoredBatch<'a> {
 
 /// The contract. See the module's documentation for what every implementation promises.
 pub trait Store: Send + Sync {
-    /// Opens a draw, or finds the one of that name when it has the same terms.
-    fn open_draw(&self, terms: DrawTerms, at: Timestamp, done: Done<Result<DrawId, OpenDrawError>>);
+    /// Opens a draw that goes by itself, to be made with `number` when its last agency has finished,
+    /// or finds the one of that name when it has the same terms and number.
+    fn open_draw(
+        &self,
+        terms: DrawTerms,
+        number: SealedNumber,
+        at: Timestamp,
+        done: Done<Result<DrawId, OpenDrawError>>,
+    );
 
     /// Stores a batch, once.
     fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>);
 
-    /// Notes, once, that an agency has no more bets.
+    /// Notes, once, that an agency has no more bets. The last one closes a draw that goes by itself,
+    /// makes and publishes it, all at once.
     fn finish(
         &self,
         draw: DrawId,
@@ -105,12 +113,6 @@ pub trait Store: Send + Sync {
         at: Timestamp,
         done: Done<Result<Finished, FinishError>>,
     );
-
-    /// Closes, once, a draw whose agencies have all finished.
-    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>);
-
-    /// Makes, once, a closed draw with the winning number `number`.
-    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>);
 
     /// What is published of the draws, their agencies' totals and the register: what was answered
     /// is in it, and nothing that a crash could still undo. Asks nobody and waits for no write.
@@ -194,22 +196,6 @@ pub struct Finished {
     pub all: bool,
 }
 
-/// A draw is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// Whether it was before this call.
-    pub repeated: bool,
-}
-
-/// A draw is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drawn {
-    /// Whether it was before this call.
-    pub repeated: bool,
-    /// The winning number: the one recorded, whichever was asked for now.
-    pub number: u32,
-}
-
 /// The store itself could not do its work.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreFault {
@@ -242,6 +228,26 @@ pub enum OpenDrawError {
         name = .0.name, agencies = .0.agencies, numbers = .0.numbers
     )]
     OtherTerms(Box<DrawTerms>),
+    /// The draw of this name is not to be made by itself.
+    #[error(
+        "operators lead the draw '{0}'; give another name, or start without --agencies to serve \
+         all that they announce"
+    )]
+    LedByOperators(DrawName),
+    /// The draw of this name was opened with another number, which is told to nobody.
+    #[error(
+        "the draw '{0}' was opened to be made with another winning number; give that one, or \
+         another draw's name"
+    )]
+    OtherNumber(DrawName),
+    /// Not a number that could win.
+    #[error("the winning number {number} is outside the range {range} of the draw")]
+    NumberRange {
+        /// The number given.
+        number: u32,
+        /// The draw's range.
+        range: NumberRange,
+    },
     /// The name would be taken for another draw's.
     #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
     LooksLike {
@@ -325,53 +331,6 @@ pub enum FinishError {
     /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     AgencyDisabled(AgencyId),
-    /// See [`StoreFault`].
-    #[error(transparent)]
-    Store(#[from] StoreFault),
-}
-
-/// Why a draw was not closed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CloseError {
-    /// No such draw.
-    #[error("there is no draw {0}")]
-    UnknownDraw(DrawId),
-    /// Its operators close it.
-    #[error("the draw is closed by its operators, or by the clock")]
-    Operated,
-    /// Some agencies have not finished.
-    #[error("only {finished} of {registered} agencies have finished")]
-    AgenciesMissing {
-        /// How many have.
-        finished: u64,
-        /// How many there are.
-        registered: u64,
-    },
-    /// See [`StoreFault`].
-    #[error(transparent)]
-    Store(#[from] StoreFault),
-}
-
-/// Why a draw was not made.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DrawError {
-    /// No such draw.
-    #[error("there is no draw {0}")]
-    UnknownDraw(DrawId),
-    /// It is still open.
-    #[error("the draw is still open; close it first")]
-    NotClosed,
-    /// Its operators have not agreed on this number.
-    #[error("the draw is made with the number that two operators entered")]
-    NotAgreed,
-    /// Not a number that could win.
-    #[error("the winning number {number} is outside the range {range} of this draw")]
-    NumberRange {
-        /// The number asked for.
-        number: u32,
-        /// The draw's range.
-        range: NumberRange,
-    },
     /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),

@@ -131,6 +131,11 @@ fn shown_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The one form of all texts that are the same to people, however they were typed.
+pub(crate) fn form(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { text.into() } else { text.nfc().collect::<String>().into() }
+}
+
 /// Tells whether other texts are the same as this one to people, however they were typed.
 pub fn same_as(one: &str) -> impl Fn(&str) -> bool {
     // Once: it is asked about many.

@@ -10,22 +10,24 @@
 //! - publishing costs what changed and not what exists, and what is kept grows with the agencies
 //!   that have bet or finished and not with those that may;
 //! - a lock is held for one group, or while a reader copies [`VIEW_PAGE_MAX`] rows at the most:
-//!   nobody renders, waits or calls anything else while they hold one.
+//!   nobody renders, waits or calls anything else while they hold one;
+//! - followers are told of what came to be, once it is in the view, and never of what was recovered.
 //!
 //! Deliberately absent: what only the rules need ([`Store::progress`](crate::Store::progress) asks
 //! them), bets and winners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::iter::from_fn;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::act::{Act, Registration};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawStatus};
+use crate::draw::{DrawId, DrawName, DrawStatus};
 use crate::draws::{AgencyStanding, Draws};
 use crate::event::Event;
 use crate::limits::VIEW_PAGE_MAX;
+use crate::text;
 
 /// A reader's handle on what is published. Its clones read the same.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +37,32 @@ pub struct View {
 
 #[derive(Debug, Default)]
 struct Published {
-    /// By number, from 1.
-    draws: RwLock<Vec<Arc<RwLock<DrawTotals>>>>,
+    draws: RwLock<DrawList>,
     /// By number.
     register: RwLock<Vec<Arc<Registration>>>,
+    followers: RwLock<Followers>,
+}
+
+#[derive(Debug, Default)]
+struct DrawList {
+    /// By number, from 1.
+    by_number: Vec<Arc<RwLock<DrawTotals>>>,
+    /// By [`text::form`] of their names: those of before that rule may share one.
+    by_name: HashMap<String, Vec<DrawId>>,
+}
+
+#[derive(Default)]
+struct Followers(Vec<Box<dyn Fn(News) + Send + Sync>>);
+
+/// Something that came to be, and that others may have to act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A draw is there, or its life went on.
+    Draw(DrawId),
+    /// A draw was made by a decision of this store's.
+    Drawn(DrawId),
+    /// What is registered of an agency changed.
+    Registration(AgencyId),
 }
 
 #[derive(Debug)]
@@ -63,6 +87,7 @@ pub struct Publisher {
     view: View,
     /// What the events that were noted changed.
     changed: Vec<Change>,
+    news: Vec<News>,
 }
 
 /// Something to publish anew.
@@ -83,7 +108,34 @@ impl View {
     /// How many draws there are: their numbers are those up to it.
     #[must_use]
     pub fn draw_count(&self) -> usize {
-        read(&self.published.draws).len()
+        read(&self.published.draws).by_number.len()
+    }
+
+    /// The draw of a name: exactly, or else in any form.
+    #[must_use]
+    pub fn draw_named(&self, name: &str) -> Option<DrawStatus> {
+        let ids = read(&self.published.draws).by_name.get(&*text::form(name)).cloned();
+        let alike: Vec<_> = ids?.into_iter().filter_map(|id| self.draw(id)).collect();
+        DrawName::find(&alike, name, |draw| &draw.terms.name).cloned()
+    }
+
+    /// The draws that `is_wanted`, in the order of opening. It is asked while a lock is held.
+    pub fn find_draws(&self, is_wanted: impl Fn(&DrawStatus) -> bool) -> Vec<DrawStatus> {
+        let mut found = Vec::new();
+        for passed in (0..self.draw_count()).step_by(VIEW_PAGE_MAX) {
+            let page = page_of(&read(&self.published.draws).by_number, passed, VIEW_PAGE_MAX);
+            for draw in page {
+                let draw = read(&draw);
+                found.extend(is_wanted(&draw.status).then(|| draw.status.clone()));
+            }
+        }
+        found
+    }
+
+    /// Has `follower` told of all that comes to be from now on: on the thread that decides, once it
+    /// is in the view and before anybody is answered. It must be short and wait for nothing.
+    pub fn follow(&self, follower: impl Fn(News) + Send + Sync + 'static) {
+        write(&self.published.followers).0.push(Box::new(follower));
     }
 
     /// The draws above `after`, or from the first on: at most `limit`, and [`VIEW_PAGE_MAX`], in
@@ -91,10 +143,7 @@ impl View {
     #[must_use]
     pub fn draws(&self, after: Option<DrawId>, limit: usize) -> Vec<DrawStatus> {
         let passed = after.map_or(0, |after| after.0 as usize);
-        let page: Vec<_> = {
-            let draws = read(&self.published.draws);
-            draws.iter().skip(passed).take(limit.min(VIEW_PAGE_MAX)).cloned().collect()
-        };
+        let page = page_of(&read(&self.published.draws).by_number, passed, limit);
         page.iter().map(|draw| read(draw).status.clone()).collect()
     }
 
@@ -166,7 +215,7 @@ impl View {
 
     fn find(&self, id: DrawId) -> Option<Arc<RwLock<DrawTotals>>> {
         let place = usize::try_from(id.0.checked_sub(1)?).ok()?;
-        read(&self.published.draws).get(place).map(Arc::clone)
+        read(&self.published.draws).by_number.get(place).map(Arc::clone)
     }
 }
 
@@ -203,7 +252,7 @@ impl Publisher {
     /// Publishes a state all of which is durable, as one that was recovered.
     #[must_use]
     pub fn of(draws: &Draws) -> Self {
-        let mut publisher = Self { view: View::default(), changed: Vec::new() };
+        let mut publisher = Self { view: View::default(), changed: Vec::new(), news: Vec::new() };
         publisher.publish(draws);
         *write(&publisher.view.published.register) =
             draws.register().cloned().map(Arc::new).collect();
@@ -218,12 +267,15 @@ impl Publisher {
 
     /// Notes an event that was taken into the state and is not durable yet.
     pub fn note(&mut self, event: &Event) {
+        self.news.extend(News::of(event));
         let change = match event {
             // New draws are found by their numbers.
             Event::DrawOpened { .. } => return,
             Event::BatchAccepted(batch) => Change::Draw(batch.draw, Some(batch.agency)),
             Event::AgencyFinished { draw, agency } => Change::Draw(*draw, Some(*agency)),
-            Event::DrawClosed { draw } | Event::DrawMade { draw, .. } => Change::Draw(*draw, None),
+            Event::DrawClosed { draw, .. }
+            | Event::DrawMade { draw, .. }
+            | Event::DrawPublished { draw } => Change::Draw(*draw, None),
             Event::Acted(signed) => match &signed.act {
                 Act::Register(registration) => Change::Registration(registration.agency),
                 act => match act.draw() {
@@ -258,8 +310,20 @@ impl Publisher {
         if draws.count() > known {
             let id = |place: usize| DrawId(u32::try_from(place + 1).expect("it has a number"));
             let new = (known..draws.count()).map(|place| DrawTotals::of(draws, id(place)));
-            let new: Vec<_> = new.map(|draw| Arc::new(RwLock::new(draw))).collect();
-            write(&self.view.published.draws).extend(new);
+            let new: Vec<_> = new.collect();
+            let mut draws = write(&self.view.published.draws);
+            for draw in new {
+                let form = text::form(draw.status.terms.name.as_str()).into_owned();
+                draws.by_name.entry(form).or_default().push(draw.status.id);
+                self.news.push(News::Draw(draw.status.id));
+                draws.by_number.push(Arc::new(RwLock::new(draw)));
+            }
+        }
+        if !self.news.is_empty() {
+            let followers = read(&self.view.published.followers);
+            for news in self.news.drain(..) {
+                followers.0.iter().for_each(|follower| follower(news));
+            }
         }
     }
 
@@ -282,6 +346,30 @@ impl Publisher {
             Ok(place) => register[place] = registration,
             Err(place) => register.insert(place, registration),
         }
+    }
+}
+
+impl News {
+    fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::BatchAccepted(_) | Event::AgencyFinished { .. } => None,
+            // One that is new is told of when it is in the view: its number is not in its event.
+            Event::DrawOpened { .. } => None,
+            Event::DrawMade { draw, .. } => Some(Self::Drawn(*draw)),
+            Event::DrawClosed { draw, .. } | Event::DrawPublished { draw } => {
+                Some(Self::Draw(*draw))
+            }
+            Event::Acted(signed) => match &signed.act {
+                Act::Register(registration) => Some(Self::Registration(registration.agency)),
+                act => act.draw().map(Self::Draw),
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for Followers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Followers").field(&self.0.len()).finish()
     }
 }
 

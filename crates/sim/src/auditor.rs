@@ -59,6 +59,7 @@ struct OfDraw {
     bets: u64,
     closed: u64,
     drawn: u64,
+    published: u64,
 }
 
 impl Auditor {
@@ -283,20 +284,30 @@ impl Auditor {
                     return wrong(format!("agency {agency} finished twice"));
                 }
             }
-            Event::DrawClosed { draw } => {
-                reading.of(*draw).closed += 1;
+            Event::DrawClosed { draw, bets, .. } => {
+                let found = reading.of(*draw);
+                found.closed += 1;
+                if *bets != found.bets {
+                    return wrong(format!("the draw was closed with {bets} bets"));
+                }
                 if !self.all_finished(*draw, reading) {
                     return wrong("the draw was closed before the last FINISH");
                 }
             }
-            Event::DrawMade { draw, number, bets } => {
-                let found = reading.of(*draw);
-                found.drawn += 1;
-                if (*number, *bets) != (self.winning_number, found.bets) {
-                    return wrong(format!("the draw was made with {number} over {bets} bets"));
+            Event::DrawMade { draw, attempt, number } => {
+                reading.of(*draw).drawn += 1;
+                if (*number, *attempt) != (self.winning_number, 1) {
+                    return wrong(format!("the draw was made with {number}, result {attempt}"));
                 }
                 if !self.all_finished(*draw, reading) {
                     return wrong("the draw was made before the last FINISH");
+                }
+            }
+            Event::DrawPublished { draw } => {
+                let found = reading.of(*draw);
+                found.published += 1;
+                if found.drawn != 1 {
+                    return wrong("the draw was published before it was made");
                 }
             }
             Event::Acted(_) => return wrong("somebody acted, and there are no operators"),

@@ -17,7 +17,7 @@ use crate::setting::Setting;
 use crate::world::{Wrong, wrong};
 
 const RECORDS_AT: usize = 4096;
-const RECORD_HEADER_LEN: usize = 80;
+const RECORD_HEADER_LEN: usize = 88;
 const BATCH: u16 = 2;
 const BATCH_HEAD_LEN: usize = 16;
 
@@ -103,10 +103,10 @@ fn forge_a_winner(file: &mut [u8], setting: &Setting) -> Option<DrawId> {
 fn records_in(file: &[u8]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let mut at = RECORDS_AT;
-    while file.get(at..at + 4) == Some(b"BLR1") {
+    while file.get(at..at + 4) == Some(b"BLR2") {
         let body_at = at + RECORD_HEADER_LEN;
         let body_len = u32_at(file, at + 32) as usize;
-        if u16::from_le_bytes([file[at + 36], file[at + 37]]) == BATCH {
+        if u16::from_le_bytes([file[at + 24], file[at + 25]]) == BATCH {
             batches.push(body_at..body_at + body_len);
         }
         at = body_at + body_len.next_multiple_of(8) + 8;

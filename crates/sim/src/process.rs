@@ -2,8 +2,8 @@
 //!
 //! What the central crate does with tokio is done here a step at a time, in the same order, with
 //! its own translation between wire and domain: a request is submitted once, its outcome awaited
-//! and replied with; when the last agency of a draw has finished it is closed, and then made. A
-//! store that failed for good ends the program. Which draw a message means that names none is
+//! and replied with; winners are read when the view says that they are published. A store that
+//! failed for good ends the program. Which draw a message means that names none is
 //! decided by the central crate's own rule.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,9 +16,9 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};
 use lottery::planted::{Bug, planted};
 use lottery::{
-    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, CloseError, Closed,
-    Done, DrawError, DrawId, DrawState, DrawStatus, DrawTerms, Drawn, FinishError, Finished,
-    NumberRange, OpenDrawError, ProgressError, Store, StoreFault, Timestamp, View, Winners,
+    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, Done, DrawId,
+    DrawStatus, DrawTerms, FinishError, Finished, News, NumberRange, OpenDrawError, ProgressError,
+    SealedNumber, Store, StoreFault, View, Winners,
 };
 use thiserror::Error;
 use wire::{AgencyMessage, CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
@@ -40,6 +40,8 @@ pub(crate) struct Process<'a> {
     connections: BTreeMap<Link, Connection>,
     outcomes: Receiver<Outcome>,
     outcome: Sender<Outcome>,
+    /// What came to be.
+    news: Receiver<News>,
     failed: bool,
 }
 
@@ -47,10 +49,7 @@ pub(crate) struct Process<'a> {
 struct Draw {
     id: DrawId,
     terms: DrawTerms,
-    state: DrawState,
     winners: Option<Winners>,
-    /// It was to be made, and there was no room: when to try again.
-    draw_at: Option<u64>,
 }
 
 struct Connection {
@@ -86,14 +85,11 @@ enum Outcome {
     Opened(Result<DrawId, OpenDrawError>),
     Greeted(Link, Ticket, usize, u16, AgencyId, Result<AgencyProgress, ProgressError>),
     Appended(Link, Ticket, ChunkId, Result<Appended, AppendError>),
-    Finished(Link, Ticket, usize, AgencyId, Result<Finished, FinishError>),
-    Closed(usize, Result<Closed, CloseError>),
-    Drawn(usize, Result<Drawn, DrawError>),
+    Finished(Link, Ticket, AgencyId, Result<Finished, FinishError>),
 }
 
 impl<'a> Process<'a> {
-    /// Opens what the disk holds, and makes each draw that only a crash after the last FINISH kept
-    /// from being made.
+    /// Opens what the disk holds, and reads the winners that are published in it.
     pub(crate) fn start(
         disk: &SimulatedDisk,
         setting: &'a Setting,
@@ -101,13 +97,18 @@ impl<'a> Process<'a> {
     ) -> Result<Self, StartError> {
         let store = SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)?;
         let at = world.clock();
-        ask(&store, |done| store.open_draw(terms(setting, 0), at, done))?;
+        ask(&store, |done| store.open_draw(terms(setting, 0), number(setting), at, done))?;
         let mut draws = Vec::new();
         let found: Vec<_> = store.view().all_draws().collect();
         for status in found {
-            draws.push(Draw::found(status, setting, &store, at)?);
+            draws.push(Draw::found(status, &store)?);
         }
         let (outcome, outcomes) = mpsc::channel();
+        let (tell, news) = mpsc::channel();
+        store.view().follow(move |news| {
+            // The receiver is gone when the process dies.
+            let _ = tell.send(news);
+        });
         let window = setting.window + u16::from(planted(Bug::WindowOffByOne));
         let limits = SessionLimits::new(setting.frame_len_max, window);
         Ok(Self {
@@ -119,6 +120,7 @@ impl<'a> Process<'a> {
             connections: BTreeMap::new(),
             outcomes,
             outcome,
+            news,
             failed: false,
         })
     }
@@ -182,16 +184,12 @@ impl<'a> Process<'a> {
             }
             self.take_requests(link, world)?;
         }
-        for draw in 0..self.draws.len() {
-            if self.draws[draw].draw_at.is_some_and(|at| at <= world.now) {
-                self.close_draw(draw, world);
-            }
-        }
         if self.second_draw_at.is_some_and(|at| at <= world.now) {
             self.second_draw_at = None;
             let outcome = self.outcome.clone();
             let done = move |opened| drop(outcome.send(Outcome::Opened(opened)));
-            self.store.open_draw(terms(self.setting, 1), world.clock(), Box::new(done));
+            let (terms, number) = (terms(self.setting, 1), number(self.setting));
+            self.store.open_draw(terms, number, world.clock(), Box::new(done));
         }
         Ok(())
     }
@@ -200,6 +198,9 @@ impl<'a> Process<'a> {
     pub(crate) fn reply(&mut self, world: &mut World) -> Result<(), Wrong> {
         while let Ok(outcome) = self.outcomes.try_recv() {
             self.take_outcome(outcome, world)?;
+        }
+        while let Ok(news) = self.news.try_recv() {
+            self.follow(news, world)?;
         }
         for link in self.links() {
             self.take_requests(link, world)?;
@@ -260,7 +261,7 @@ impl<'a> Process<'a> {
                 Ok(Some((ticket, message))) => {
                     let draw = match (*greeted, found.get(&AgencyId(message.agency()))) {
                         (Some(draw), _) | (None, Some(&draw)) => Ok(draw),
-                        (None, None) => meant(&self.draws, *bound, &message),
+                        (None, None) => meant(&self.draws, self.store.view(), *bound, &message),
                     };
                     if let (Ok(draw), false) = (&draw, matches!(message, AgencyMessage::Hello(_))) {
                         found.insert(AgencyId(message.agency()), *draw);
@@ -306,7 +307,7 @@ impl<'a> Process<'a> {
                 Err(refusal) => self.refuse(link, ticket, &refusal, Some(chunk)),
             },
             Request::Finish { agency } => {
-                let done = move |f| put(Outcome::Finished(link, ticket, draw, agency, f));
+                let done = move |f| put(Outcome::Finished(link, ticket, agency, f));
                 self.store.finish(id, agency, at, Box::new(done));
             }
             Request::GetWinners { agency } => {
@@ -365,38 +366,26 @@ impl<'a> Process<'a> {
                 }
                 Err(error) => self.refused(link, ticket, error.into(), Some(chunk), world),
             },
-            Outcome::Finished(link, ticket, draw, agency, finished) => match finished {
+            Outcome::Finished(link, ticket, agency, finished) => match finished {
                 Ok(finished) => {
                     world.faults.repeated_finishes += u64::from(finished.repeated);
-                    if finished.all && self.draws[draw].winners.is_none() {
-                        self.close_draw(draw, world);
-                    }
                     self.answer(link, ticket, &CentralMessage::FinishAck { agency: agency.0 });
                 }
                 Err(error) => self.refused(link, ticket, error.into(), None, world),
             },
-            Outcome::Closed(draw, Ok(_)) => {
-                self.draws[draw].state = DrawState::Closed;
-                let outcome = self.outcome.clone();
-                let done = move |drawn| drop(outcome.send(Outcome::Drawn(draw, drawn)));
-                let (id, number) = (self.draws[draw].id, self.setting.winning_number);
-                self.store.draw(id, number, world.clock(), Box::new(done));
-            }
-            Outcome::Closed(draw, Err(CloseError::Store(fault)))
-            | Outcome::Drawn(draw, Err(DrawError::Store(fault))) => {
-                self.postpone_draw(draw, &fault, world);
-            }
-            Outcome::Closed(_, Err(error)) => return wrong(format!("the close: {error}")),
-            Outcome::Drawn(_, Err(error)) => return wrong(format!("the draw: {error}")),
-            Outcome::Drawn(draw, Ok(drawn)) => {
-                world.note("the draw is made", [drawn.number.into(), drawn.repeated.into()]);
-                let made = &mut self.draws[draw];
-                made.state = DrawState::Drawn { number: drawn.number };
-                match self.store.winners(made.id) {
-                    Ok(winners) => made.winners = Some(winners),
-                    Err(error) => return wrong(format!("the winners: {error}")),
-                }
-            }
+        }
+        Ok(())
+    }
+
+    /// Reads the winners of a draw that was published.
+    fn follow(&mut self, news: News, world: &mut World) -> Result<(), Wrong> {
+        let News::Draw(id) = news else { return Ok(()) };
+        let status = self.store.view().draw(id).expect("it was told of");
+        let Some(draw) = self.draws.iter_mut().find(|draw| draw.id == id) else { return Ok(()) };
+        if status.is_published() && draw.winners.is_none() {
+            world.note("the draw is published", [id.0.into(), status.bets]);
+            let read = self.store.winners(id);
+            draw.winners = Some(read.map_err(|error| Wrong(format!("the winners: {error}")))?);
         }
         Ok(())
     }
@@ -421,19 +410,6 @@ impl<'a> Process<'a> {
             world.faults.full_disks += u64::from(fault.may_pass());
         }
         self.refuse(link, ticket, &refusal, chunk);
-    }
-
-    fn close_draw(&mut self, draw: usize, world: &World) {
-        self.draws[draw].draw_at = None;
-        let outcome = self.outcome.clone();
-        let done = move |closed| drop(outcome.send(Outcome::Closed(draw, closed)));
-        self.store.close(self.draws[draw].id, world.clock(), Box::new(done));
-    }
-
-    fn postpone_draw(&mut self, draw: usize, fault: &StoreFault, world: &mut World) {
-        self.failed |= !fault.may_pass();
-        world.faults.full_disks += u64::from(fault.may_pass());
-        self.draws[draw].draw_at = Some(world.now + 1);
     }
 
     /// Answers the requests for winners that can be answered now.
@@ -475,35 +451,21 @@ impl<'a> Process<'a> {
 impl Draw {
     /// One that was just opened.
     fn opened(id: DrawId, terms: DrawTerms) -> Self {
-        Self { id, terms, state: DrawState::Open, winners: None, draw_at: None }
+        Self { id, terms, winners: None }
     }
 
-    /// One that was found. Makes it if all its agencies have finished.
-    fn found(
-        status: DrawStatus,
-        setting: &Setting,
-        store: &SteppedLedger,
-        at: Timestamp,
-    ) -> Result<Self, StartError> {
-        let (id, number) = (status.id, setting.winning_number);
-        let all_finished = status.all_finished();
-        let mut draw = Self { state: status.state, ..Self::opened(id, status.terms) };
-        if all_finished {
-            if !matches!(draw.state, DrawState::Drawn { .. }) {
-                ask(store, |done| store.close(id, at, done))?;
-                ask(store, |done| store.draw(id, number, at, done))?;
-                draw.state = DrawState::Drawn { number };
-            }
-            let read = store.winners(id);
-            draw.winners = Some(read.map_err(|error| StartError::Store(error.to_string()))?);
-        }
-        Ok(draw)
+    /// One that was found.
+    fn found(status: DrawStatus, store: &SteppedLedger) -> Result<Self, StartError> {
+        let read = |id| store.winners(id).map_err(|error| StartError::Store(error.to_string()));
+        let winners = status.is_published().then(|| read(status.id)).transpose()?;
+        Ok(Self { winners, ..Self::opened(status.id, status.terms) })
     }
 }
 
 /// The draw that a message means, by its place.
 fn meant(
     draws: &[Draw],
+    view: &View,
     bound: Option<usize>,
     message: &AgencyMessage<'_>,
 ) -> Result<usize, NoDraw> {
@@ -515,13 +477,9 @@ fn meant(
     if let Some(draw) = named.or(bound) {
         return Ok(draw);
     }
-    let candidates = draws.iter().map(|draw| Candidate {
-        id: draw.id,
-        terms: &draw.terms,
-        state: draw.state,
-        opens_at: None,
-    });
-    let id = unnamed_draw(AgencyId(message.agency()), candidates)?;
+    let open = view.all_draws().filter(|draw| draws.iter().any(|known| known.id == draw.id));
+    let open: Vec<_> = open.collect();
+    let id = unnamed_draw(AgencyId(message.agency()), open.iter().map(Candidate::of))?;
     Ok(draws.iter().position(|draw| draw.id == id).expect("it is one of these"))
 }
 
@@ -531,6 +489,10 @@ fn terms(setting: &Setting, draw: usize) -> DrawTerms {
         agencies: Agencies::first(setting.agencies).expect("a few agencies"),
         numbers: numbers(setting),
     }
+}
+
+fn number(setting: &Setting) -> SealedNumber {
+    SealedNumber(setting.winning_number)
 }
 
 fn numbers(setting: &Setting) -> NumberRange {

@@ -75,7 +75,7 @@ impl Draws {
     /// Remembers the name of a draw that the event is the first of.
     fn learn(&mut self, event: &Event) -> Option<DrawId> {
         let (draw, terms) = match event {
-            Event::DrawOpened { draw, terms } => (*draw, terms),
+            Event::DrawOpened { draw, terms, .. } => (*draw, terms),
             Event::Acted(signed) => match &signed.act {
                 Act::Announce { terms, .. } => (DrawId(self.last + 1), terms),
                 _ => return None,
@@ -127,7 +127,7 @@ mod tests {
         let line = draws.line(1, Timestamp(0), &entry);
         assert!(line.contains("entered a number of draw 1 \"nocturna\""), "{line}");
         assert!(!line.contains("7574"), "{line}");
-        let made = Event::DrawMade { draw, number: 7574, bets: 9 };
+        let made = Event::DrawMade { draw, attempt: 1, number: 7574 };
         let line = draws.line(2, Timestamp(0), &made);
         let told = "the central: made draw 1 \"nocturna\", winning number 7574, bets 9";
         assert!(line.ends_with(told), "{line}");

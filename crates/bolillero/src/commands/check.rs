@@ -50,8 +50,11 @@ fn describe(summary: &Summary) -> String {
     let mut lines = vec![
         "sound".to_owned(),
         format!("records   {} in {} segments", summary.records, summary.segments),
-        format!("chain     {}", summary.chain),
     ];
+    if let Some((ledger, chain)) = summary.end {
+        lines.push(format!("ledger    {ledger}"));
+        lines.push(format!("chain     {chain}"));
+    }
     for draw in &summary.draws {
         let state = match draw.state {
             DrawState::Announced => "announced".to_owned(),

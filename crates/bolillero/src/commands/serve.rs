@@ -13,7 +13,7 @@ use central::{
     Proxies, Zone,
 };
 use clap::Args;
-use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
+use ledger::{Ledger, LedgerId, Scrub, ScrubNews, ScrubPace};
 use lottery::{Agencies, DrawName, DrawTerms, Store as _, Timestamp};
 use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ use super::http;
 use super::listening::Doors;
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
+use crate::random::secret_bytes;
 use crate::settings::ReadSettings;
 use crate::values::{Listen, Name, Numbers, Span, one_or_more};
 use crate::{descriptors, settings, signals};
@@ -570,7 +571,7 @@ impl ServeArgs {
     }
 
     fn ledger_options(&self) -> Result<ledger::Options, Ending> {
-        let default = ledger::Options::default();
+        let default = ledger::Options::new(LedgerId(secret_bytes().map_err(Ending::Failed)?));
         let segment_len = self.segment_len.unwrap_or(default.segment_len);
         let options = ledger::Options { segment_len, ..default };
         options.check().map_err(Ending::wrong)?;

@@ -320,7 +320,7 @@ mod tests {
     use std::time::Duration;
 
     use lottery::limits::AGENCIES_MAX;
-    use lottery::{Agencies, DrawName, DrawTerms, MemoryStore, NumberRange};
+    use lottery::{Agencies, DrawName, DrawTerms, Lifecycle, MemoryStore, NumberRange, Schedule};
     use tokio::time::timeout;
 
     use super::*;
@@ -343,7 +343,7 @@ mod tests {
             agencies_finished: 0,
             batches: 2,
             bets: 9,
-            operated: None,
+            life: Lifecycle::announced(Schedule::default(), Timestamp(0)),
         }
     }
 

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use lottery::{
     Act, Acted, Agencies, AgencyId, Closing, DrawId, DrawName, DrawState, DrawStatus, DrawTerms,
-    NumberRange, Operated, ReadError, Reason, Schedule,
+    NumberRange, ReadError, Reason, Schedule,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,8 +30,9 @@ pub(super) struct DrawView {
     name: String,
     /// Where it is in its life.
     state: LifeState,
-    /// Whether operators lead it; if not, it is made when all its agencies have finished.
-    operated: bool,
+    /// Whether it is made by itself when all its agencies have finished, with a number that was
+    /// given when it was opened; if not, operators lead it.
+    by_itself: bool,
     /// The numbers that may be betted on.
     numbers: Range,
     /// Who may bet in it, by ranges of their numbers.
@@ -49,7 +50,7 @@ pub(super) struct DrawView {
     /// When the clock closes it.
     closes_at: Option<Time>,
     /// When it was announced.
-    announced_at: Option<Time>,
+    announced_at: Time,
     /// When it was opened.
     opened_at: Option<Time>,
     /// How it was closed.
@@ -106,7 +107,7 @@ pub(super) struct ClosingView {
     /// When.
     at: Time,
     /// By whom: an operator, or the clock.
-    by: String,
+    by: Option<String>,
     /// Why, as they put it.
     why: String,
 }
@@ -365,34 +366,30 @@ impl LifeState {
 impl DrawView {
     fn of(status: &DrawStatus) -> Self {
         let DrawTerms { name, agencies, numbers } = &status.terms;
-        let operated = status.operated.as_ref();
-        let at =
-            |time: fn(&Operated) -> Option<lottery::Timestamp>| operated.and_then(time).map(Time);
+        let life = &status.life;
         Self {
             id: status.id.0,
             name: name.to_string(),
             state: LifeState::of(status),
-            operated: operated.is_some(),
+            by_itself: life.by_itself,
             numbers: Range { min: numbers.min(), max: numbers.max() },
             agencies: agencies.ranges().iter().map(|&(first, last)| Span { first, last }).collect(),
             agencies_registered: agencies.count(),
             agencies_finished: status.agencies_finished,
             batches: status.batches,
             bets: status.bets,
-            opens_at: at(|it| it.schedule.opens_at),
-            closes_at: at(|it| it.schedule.closes_at),
-            announced_at: at(|it| Some(it.announced_at)),
-            opened_at: at(|it| it.opened_at),
-            closed: operated.and_then(|it| it.closed.as_ref()).map(ClosingView::of),
-            number_entered_by: operated
-                .and_then(|it| it.entered_by.as_ref())
-                .map(ToString::to_string),
-            drawn_at: at(|it| it.drawn_at),
+            opens_at: life.schedule.opens_at.map(Time),
+            closes_at: life.schedule.closes_at.map(Time),
+            announced_at: Time(life.announced_at),
+            opened_at: life.opened_at.map(Time),
+            closed: life.closed.as_ref().map(ClosingView::of),
+            number_entered_by: life.entered_by.as_ref().map(ToString::to_string),
+            drawn_at: life.drawn_at.map(Time),
             winning_number: match status.state {
                 DrawState::Drawn { number } => Some(number),
                 _ => None,
             },
-            published_at: at(|it| it.published_at),
+            published_at: life.published_at.map(Time),
         }
     }
 }
@@ -400,6 +397,7 @@ impl DrawView {
 impl ClosingView {
     fn of(closing: &Closing) -> Self {
         let Closing { at, by, why } = closing;
-        Self { at: Time(*at), by: by.to_string(), why: why.to_string() }
+        let by = by.as_ref().map(ToString::to_string);
+        Self { at: Time(*at), by, why: why.to_string() }
     }
 }

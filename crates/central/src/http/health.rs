@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use lottery::DrawState;
+use lottery::{DrawId, DrawState, DrawStatus, View};
 use pki::{End, EndOf};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use crate::http::state::App;
 use crate::http::{GroupCounts, Scrubbed};
 use crate::limits::METRICS_DRAWS_MAX;
 use crate::metrics::Exposition;
-use crate::service::{Connected, Draw, Identity};
+use crate::service::{Connected, Identity};
 
 /// Whether the central can do its work, part by part.
 #[derive(Serialize, ToSchema)]
@@ -56,7 +56,7 @@ pub(super) async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let store = app.service.failure().fault().is_none();
     let room = !app.service.failure().is_full();
     let operators = app.roster.people().is_ok();
-    let draws = app.service.draws().iter().all(|draw| !draw.is_unreadable());
+    let draws = !app.service.has_unreadable();
     let ledger_damage = app.host.scrubbed().damage;
     let ledger = ledger_damage.is_none();
     let ready = store && room && operators && draws && ledger;
@@ -80,7 +80,7 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
         told.value("bolillero_agency_connections", &[("identity", identity)], count);
     }
     told.about("bolillero_draw", "gauge", "1 for the state that the draw is in.");
-    for draw in app.service.draws().iter().rev().take(METRICS_DRAWS_MAX) {
+    for draw in newest_draws(app.service.view()).iter().rev() {
         let name = draw.terms.name.as_str();
         told.value("bolillero_draw", &[("draw", name), ("state", state_name(draw))], 1);
     }
@@ -133,8 +133,14 @@ fn tell_scrubbed(scrubbed: &Scrubbed, told: &mut Exposition) {
     told.value(name, &[], scrubbed.passes);
 }
 
-fn state_name(draw: &Draw) -> &'static str {
-    match draw.state() {
+fn newest_draws(view: &View) -> Vec<DrawStatus> {
+    let passed = view.draw_count().saturating_sub(METRICS_DRAWS_MAX);
+    let passed = u32::try_from(passed).expect("draws are numbered by u32");
+    view.draws(Some(DrawId(passed)), METRICS_DRAWS_MAX)
+}
+
+fn state_name(draw: &DrawStatus) -> &'static str {
+    match draw.state {
         _ if draw.is_published() => "published",
         DrawState::Announced => "announced",
         DrawState::Open => "open",

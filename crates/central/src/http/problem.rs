@@ -294,7 +294,6 @@ impl From<ActError> for Problem {
             | E::DrawLooksLike { .. }
             | E::AgencyLooksLike { .. }
             | E::Expired(_)
-            | E::Automatic
             | E::State { .. }
             | E::NotTime
             | E::NotForTheClock

@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use lottery::{
-    ActError, Acted, AgencyProgress, AgencyStanding, AppendError, Appended, CloseError, Closed,
-    Done, DrawError, DrawId, DrawStatus, Drawn, FinishError, Finished, OpenDrawError,
-    ProgressError, Registration, StoreFault,
+    ActError, Acted, AgencyProgress, AppendError, Appended, Done, DrawId, FinishError, Finished,
+    OpenDrawError, ProgressError, StoreFault,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -127,17 +126,12 @@ macro_rules! outcomes {
 outcomes!(
     Appended: |it| *it == Appended::New,
     Finished: |it| !it.repeated,
-    Closed: |it| !it.repeated,
-    Drawn: |it| !it.repeated,
     Acted: |it| *it != Acted::Repeated,
     // A check found nothing that is missing.
     (): |()| true,
     // It may have been found.
     DrawId: |_| false,
     AgencyProgress: |_| false,
-    Vec<DrawStatus>: |_| false,
-    Vec<Registration>: |_| false,
-    Vec<AgencyStanding>: |_| false,
 );
 
 impl StoreError for StoreFault {
@@ -156,15 +150,7 @@ macro_rules! store_errors {
     )+};
 }
 
-store_errors!(
-    ActError,
-    AppendError,
-    CloseError,
-    DrawError,
-    FinishError,
-    OpenDrawError,
-    ProgressError
-);
+store_errors!(ActError, AppendError, FinishError, OpenDrawError, ProgressError);
 
 #[cfg(test)]
 mod tests {
@@ -208,7 +194,7 @@ mod tests {
         // What needs no room tells nothing of it.
         answer(Ok(Appended::Repeated));
         answer(Err(AppendError::NotOpened));
-        watched(&failure, |_: Result<_, StoreFault>| ())(Ok(Vec::<DrawStatus>::new()));
+        watched(&failure, |_: Result<_, OpenDrawError>| ())(Ok(DrawId(1)));
         assert!(failure.is_full());
         answer(Ok(Appended::New));
         assert!(!failure.is_full());

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use lottery::planted::{Bug, planted};
-use lottery::{AgencyId, DrawId, DrawName, DrawState, DrawTerms, Timestamp};
+use lottery::{AgencyId, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp};
 use thiserror::Error;
 
 use crate::limits::DRAW_NAMES_LEN_MAX;
@@ -121,7 +121,14 @@ impl NoDraw {
     }
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    /// A draw as the view shows it.
+    #[must_use]
+    pub fn of(draw: &'a DrawStatus) -> Self {
+        let DrawStatus { id, terms, state, life, .. } = draw;
+        Self { id: *id, terms, state: *state, opens_at: life.schedule.opens_at }
+    }
+
     /// What is said to who wants to bet in it before it is open.
     pub(super) fn not_open_yet(&self) -> NoDraw {
         NoDraw::NotOpenYet { name: self.terms.name.clone(), opens_at: self.opens_at }

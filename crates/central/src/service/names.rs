@@ -3,7 +3,6 @@
 //! A name that a draw has is never refused, though it be from before the rule for texts; a new draw
 //! is called as the rule has it.
 
-use lottery::text::same_as;
 use lottery::{DrawName, DrawNameError, View};
 use thiserror::Error;
 
@@ -21,8 +20,7 @@ pub struct NameRefused {
 /// # Errors
 /// When there is no such draw, and the rule is against a new one.
 pub fn draw_name(view: &View, name: &DrawName) -> Result<DrawName, NameRefused> {
-    let is_same = same_as(name.as_str());
-    if view.all_draws().any(|draw| is_same(draw.terms.name.as_str())) {
+    if view.draw_named(name.as_str()).is_some() {
         return Ok(name.clone());
     }
     DrawName::new(name.as_str()).map_err(|why| NameRefused { name: name.clone(), why })

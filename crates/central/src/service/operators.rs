@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use lottery::limits::VIEW_PAGE_MAX;
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, DrawError, DrawId, DrawState, Judge, Label, ReadError,
-    Reason, Registration, Schedule, Signed, StoreFault, StoredBatch, Timestamp, Trace, View,
-    Winners, always_allowed,
+    Act, ActError, Acted, Actor, AgencyId, DrawId, DrawState, DrawStatus, Judge, Label, ReadError,
+    Reason, Registration, Schedule, Signed, StoreFault, StoredBatch, Timestamp, Trace, Winners,
+    always_allowed,
 };
 
-use super::draw::Draw;
-use super::{MakeDrawError, Service, ask};
+use super::{Service, ask};
 use crate::limits::{CLOCK_SLEEP_TIME_MAX, DRAW_RETRY_TIME};
 
 /// What changes of an agency's registration. The rest stays as it is.
@@ -35,8 +33,7 @@ impl Service {
     /// Puts an act on record and has it take effect, unless `judge` says no when it is decided.
     ///
     /// # Errors
-    /// See [`ActError`]. A draw whose number is agreed on and that could not be made for want of
-    /// room is made when the number is entered again, or at the next start.
+    /// See [`ActError`].
     pub async fn act(self: &Arc<Self>, signed: Signed, judge: Judge) -> Result<Acted, ActError> {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
@@ -82,54 +79,25 @@ impl Service {
         acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
     }
 
-    async fn act_to_the_end(
-        self: &Arc<Self>,
-        signed: Signed,
-        judge: Judge,
-    ) -> Result<Acted, ActError> {
+    async fn act_to_the_end(&self, signed: Signed, judge: Judge) -> Result<Acted, ActError> {
         let now = self.clock.now();
         let acting = signed.clone();
         let acted = ask(&self.failure, |done| self.store.act(acting, judge, now, done)).await?;
         if acted != Acted::Repeated {
             log(&signed, acted);
         }
-        let draw = signed.act.draw().and_then(|id| self.draw(id));
-        match (&signed.act, draw) {
-            (Act::Announce { .. }, _) => self.find_new_draws(),
-            (Act::Open(_), Some(draw)) => draw.is_now(DrawState::Open),
-            (Act::Close(_), Some(draw)) => draw.is_now(DrawState::Closed),
-            (Act::EnterNumber { .. }, Some(draw)) => {
-                let agreed = match (acted, &signed.act) {
-                    (Acted::NumbersAgree(number), _) => Some(number),
-                    // It could not be made when they agreed: this tries again.
-                    (Acted::Repeated, Act::EnterNumber { number, .. }) => Some(*number),
-                    _ => None,
-                };
-                if let Some(number) = agreed {
-                    self.make_agreed(&draw, number).await?;
-                }
-            }
-            (Act::Publish(_), Some(draw)) if acted == Acted::Done => {
-                draw.made();
-                self.read_winners(&draw);
-            }
-            (Act::Register(registration), _) => {
-                self.allow(registration.agency, registration.enabled);
-            }
-            _ => {}
-        }
-        self.plan_changed.notify_one();
         Ok(acted)
     }
 
     /// Opens and closes draws when it is time, for as long as it is polled. Sleeps until the next
-    /// time, or until an act may have changed when that is.
+    /// time, or until a draw's life went on and that may be another.
     pub(crate) async fn keep_time(self: &Arc<Self>) -> std::convert::Infallible {
         // Tried again and again, and logged when the reason is another.
         let mut failing: BTreeMap<DrawId, ActError> = BTreeMap::new();
         loop {
             let mut next: Option<Duration> = None;
-            for draw in self.draws() {
+            let now = self.clock.now();
+            for draw in self.view().find_draws(|draw| planned(draw, now).is_some()) {
                 let now = self.clock.now();
                 let Some((at, act)) = planned(&draw, now) else { continue };
                 let mut left = Duration::from_millis(at.0.saturating_sub(now.0));
@@ -164,13 +132,6 @@ impl Service {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// What is published of the draws, their agencies and the register. Who was answered sees what
-    /// they did.
-    #[must_use]
-    pub fn view(&self) -> &View {
-        self.store.view()
     }
 
     /// See [`lottery::Store::trail`]; does not hold up the caller's thread.
@@ -225,33 +186,6 @@ impl Service {
         let read = self.runtime.spawn_blocking(reading).await;
         read.unwrap_or_else(|broken_off| Err(ReadError::Unreadable(broken_off.to_string())))
     }
-
-    /// Takes up draws that the store has and this does not.
-    fn find_new_draws(&self) {
-        let mut draws = self.draws.write().unwrap_or_else(PoisonError::into_inner);
-        let known = draws.last().map(|draw| draw.id);
-        let new = self.view().draws(known, VIEW_PAGE_MAX);
-        draws.extend(new.into_iter().map(|status| Arc::new(Draw::new(status))));
-    }
-
-    /// Makes a draw whose number is agreed on. The opening of the service makes up for a crash.
-    async fn make_agreed(self: &Arc<Self>, draw: &Arc<Draw>, number: u32) -> Result<(), ActError> {
-        self.draw_made(draw, number).await.map_err(|error| match error {
-            MakeDrawError::Draw(DrawError::Store(fault)) => ActError::Store(fault),
-            broken => unreachable!("it is closed, and the number is agreed on: {broken}"),
-        })
-    }
-
-    fn allow(&self, agency: AgencyId, enabled: bool) {
-        let mut disabled = self.disabled.write().unwrap_or_else(PoisonError::into_inner);
-        if enabled {
-            disabled.remove(&agency);
-        } else {
-            disabled.insert(agency);
-            drop(disabled);
-            self.presence.disconnect(agency);
-        }
-    }
 }
 
 impl Change {
@@ -267,9 +201,9 @@ impl Change {
 }
 
 /// What the clock does next in a draw, and when.
-fn planned(draw: &Draw, now: Timestamp) -> Option<(Timestamp, Act)> {
-    let Schedule { opens_at, closes_at } = draw.schedule?;
-    match draw.state() {
+fn planned(draw: &DrawStatus, now: Timestamp) -> Option<(Timestamp, Act)> {
+    let Schedule { opens_at, closes_at } = draw.life.schedule;
+    match draw.state {
         // One that was never opened in its time stays as it is.
         DrawState::Announced if closes_at.is_some_and(|at| at <= now) => None,
         DrawState::Announced => opens_at.map(|at| (at, Act::Open(draw.id))),

@@ -533,7 +533,7 @@ mod tests {
     fn an_agency_that_shares_a_connection_is_remembered_when_another_speaks_after_it() {
         let presence = presence();
         let shared = presence.enter(peer(), Identity::Claimed, || {});
-        let draw = Arc::new(Draw::open_for(3));
+        let draw = Draw::for_agencies(3);
         // The clock goes on by one at each look; agency 9 takes no part, and merely claims to be.
         for agency in [1, 1, 2, 9, 3] {
             shared.heard();

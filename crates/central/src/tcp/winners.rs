@@ -109,7 +109,7 @@ impl WinnersRequests {
     /// Until when the first request waits for a draw that was not made.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let Waiting { until, stage, .. } = self.waiting.front()?;
-        matches!(*stage.borrow(), Stage::NotMade | Stage::BeingMade).then_some(*until).flatten()
+        matches!(*stage.borrow(), Stage::NotRead).then_some(*until).flatten()
     }
 
     /// Ends when the stage changed, if somebody waits for that.
@@ -117,7 +117,7 @@ impl WinnersRequests {
         match self.waiting.front_mut() {
             Some(first) if self.delivery.is_none() => {
                 let changed = first.stage.changed().await;
-                changed.expect("the service holds the draw, and the draw the sender");
+                changed.expect("the service holds the sender");
             }
             _ => std::future::pending().await,
         }
@@ -153,11 +153,11 @@ impl Waiting {
             Stage::Ready(winners) => Answer::Winners(Arc::clone(winners)),
             Stage::Unreadable => Answer::Unreadable,
             _ if ends => Answer::NotYet,
-            Stage::NotMade | Stage::BeingMade => match self.until {
+            Stage::NotRead => match self.until {
                 Some(until) if until <= now => Answer::NotYet,
                 _ => Answer::Wait,
             },
-            Stage::Made | Stage::BeingRead => Answer::Wait,
+            Stage::BeingRead => Answer::Wait,
         }
     }
 }

@@ -323,6 +323,7 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
         ("draw-announced", 1),
         ("draw-opened", 1),
         ("draw-closed", 1),
+        ("bets-closed", 1),
         ("number-entered", 2),
         ("draw-made", 1),
         // Those who logged in.

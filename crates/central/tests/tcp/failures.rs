@@ -70,24 +70,6 @@ async fn a_store_that_fails_at_finish_ends_the_central() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_at_the_draw_ends_the_central() {
-    let log = Log::keep();
-    let central = Setting::default().start().await;
-    central.store.set(Mode::Holds);
-    let mut agency = central.connect().await;
-    agency.send(&[0, 14, 0, 0, 0, 1, 0, 15, 0, 0, 0, 1]).await;
-    central.store.holds(1).await;
-    central.store.set(Mode::Refuses(failed()));
-    central.store.release(1);
-    agency.expect(&[0, 14, 0, 0, 0, 1]).await;
-    agency.no_winners().await;
-    agency.ends().await;
-    drop(agency);
-    assert_eq!(central.ended().await, Err(ServeError::Store(failed())));
-    assert_eq!(log.count("action: sorteo | result: success"), 0);
-}
-
-#[tokio::test]
 async fn a_request_that_the_store_drops_is_a_failure_not_a_silence() {
     let central = Setting::default().start().await;
     central.store.set(Mode::Drops);

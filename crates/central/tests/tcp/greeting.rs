@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lottery::{Bets, NumberRange, PrefixDigest};
+use lottery::{Act, Bets, NumberRange, PrefixDigest, always_allowed};
 use wire::{CentralMessage, DrawState, ErrorCode, Fault, FaultCode};
 
 use crate::client::{Client, LORCA, bet, bets_message};
+use crate::operated::signed;
 use crate::setting::{Running, Setting};
 use crate::store::{Mode, TestStore};
 
@@ -60,25 +61,13 @@ async fn an_agency_is_told_how_far_the_draw_is() {
     central.greeted(1).await.end(1).await;
     assert_eq!(state_seen_by(&central, 1).await, DrawState::AgencyFinished);
     assert_eq!(state_seen_by(&central, 2).await, DrawState::Open);
-    // The close and the draw are held back.
-    central.store.set(Mode::Holds);
-    let mut last = central.connect().await;
-    last.finish(2).await;
-    central.store.holds(1).await;
-    central.store.release(1);
-    last.expect(&[0, 14, 0, 0, 0, 2]).await;
-    central.store.holds(1).await;
-    central.store.release(1);
-    central.store.holds(1).await;
-    let mut second = central.connect().await;
-    second.hello(1, 2, "").await;
-    central.store.holds(2).await;
-    central.store.release_last();
-    assert_eq!(second.welcome().await.state, DrawState::Closed);
-    central.store.release_all();
-    last.get_winners(2).await;
-    last.winners("").await;
+    central.greeted(2).await.end(2).await;
     assert_eq!(state_seen_by(&central, 2).await, DrawState::Drawn);
+    let central = Setting::operated().start().await;
+    let draw = central.opened("nocturna").await;
+    let close = signed("ana", "corte de luz", Act::Close(draw));
+    central.service.act(close, always_allowed()).await.unwrap();
+    assert_eq!(state_seen_by(&central, 2).await, DrawState::Closed);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::setting::{NOW, Running, Setting, WINNER};
 use crate::store::Mode;
 
-fn signed(by: &str, why: &str, act: Act) -> Signed {
+pub(crate) fn signed(by: &str, why: &str, act: Act) -> Signed {
     let by = Actor::Operator(Label::new(by).unwrap());
     Signed::new(by, Reason::new(why).unwrap(), act)
 }
@@ -296,27 +296,20 @@ async fn who_is_connected_before_a_draw_is_opened_takes_part_in_it() {
 }
 
 #[tokio::test]
-async fn a_draw_that_another_central_was_started_for_is_nobodys_unless_it_is_named() {
-    let automatic = Setting::default().start().await;
+async fn a_draw_that_another_central_was_started_for_goes_on_by_itself() {
+    let automatic = Setting::agencies(2).start().await;
     automatic.greeted(1).await.store(1, 0, LORCA).await;
     let store = Arc::clone(&automatic.store);
     automatic.shut_down().await;
     let central = Setting::operated().start_on(store).await;
     let mut legacy = central.connect().await;
-    legacy.bets(1, 1, LORCA).await;
-    assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);
-    // What was sent for it and is sent again does not land in the next one.
-    let draw = central.opened("nocturna").await;
+    legacy.end(1).await;
+    legacy.end(2).await;
+    central.opened("nocturna").await;
+    legacy.get_winners(1).await;
+    legacy.winners("30904465").await;
+    // What is sent again for it does not land in the next one.
     let mut legacy = central.connect().await;
     legacy.bets(1, 0, LORCA).await;
     assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);
-    let mut named = central.connect().await;
-    named.hello(1, 1, "nocturna").await;
-    named.welcome().await;
-    named.store(1, 0, LORCA).await;
-    let first = central.service.view().all_agencies(draw).next().unwrap();
-    assert_eq!(first.bets, 1);
-    let close = signed("ana", "nadie la hace", Act::Close(DrawId(1)));
-    let refused = central.service.act(close, always_allowed()).await.unwrap_err().to_string();
-    assert!(refused.contains("--winning-number"), "{refused}");
 }

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lottery::{
-    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, CloseError, Closed,
-    Done, DrawError, DrawId, DrawTerms, Drawn, FinishError, Finished, Judge, MemoryStore,
-    OpenDrawError, ProgressError, ReadError, Signed, Store, StoreFault, StoredBatch, Timestamp,
-    Trace, View, Winners,
+    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, Done, DrawId,
+    DrawTerms, FinishError, Finished, Judge, MemoryStore, OpenDrawError, ProgressError, ReadError,
+    SealedNumber, Signed, Store, StoreFault, StoredBatch, Timestamp, Trace, View, Winners,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -50,8 +49,6 @@ pub(crate) struct TestStore {
     held_count: watch::Sender<usize>,
     pub(crate) unreadable: AtomicBool,
     pub(crate) winners_read: AtomicUsize,
-    /// Calls of `draw`, and those of them that made a draw.
-    pub(crate) draws_asked: AtomicUsize,
     /// Calls of `act`.
     pub(crate) acts_asked: AtomicUsize,
     /// What a check finds.
@@ -67,7 +64,6 @@ impl Default for TestStore {
             held_count: watch::channel(0).0,
             unreadable: AtomicBool::new(false),
             winners_read: AtomicUsize::new(0),
-            draws_asked: AtomicUsize::new(0),
             acts_asked: AtomicUsize::new(0),
             checked: Mutex::new(Ok(())),
         }
@@ -108,7 +104,8 @@ impl TestStore {
         }
     }
 
-    /// Answers the newest change that is held back.
+    /// Answers the newest change that is held back, before the older ones.
+    #[allow(dead_code, reason = "each test file uses its part")]
     pub(crate) fn release_last(&self) {
         let last = self.held.lock().unwrap().pop().unwrap();
         self.held_count.send_modify(|held| *held -= 1);
@@ -151,10 +148,11 @@ impl Store for TestStore {
     fn open_draw(
         &self,
         terms: DrawTerms,
+        number: SealedNumber,
         at: Timestamp,
         done: Done<Result<DrawId, OpenDrawError>>,
     ) {
-        self.memory.open_draw(terms, at, done);
+        self.memory.open_draw(terms, number, at, done);
     }
 
     fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
@@ -169,15 +167,6 @@ impl Store for TestStore {
         done: Done<Result<Finished, FinishError>>,
     ) {
         self.change(done, move |memory, done| memory.finish(draw, agency, at, done));
-    }
-
-    fn close(&self, draw: DrawId, at: Timestamp, done: Done<Result<Closed, CloseError>>) {
-        self.change(done, move |memory, done| memory.close(draw, at, done));
-    }
-
-    fn draw(&self, draw: DrawId, number: u32, at: Timestamp, done: Done<Result<Drawn, DrawError>>) {
-        self.draws_asked.fetch_add(1, Ordering::Relaxed);
-        self.change(done, move |memory, done| memory.draw(draw, number, at, done));
     }
 
     fn view(&self) -> &View {

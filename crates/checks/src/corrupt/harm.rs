@@ -357,7 +357,7 @@ fn one_of<T: Copy>(of: &[T], rng: &mut Rng) -> Option<T> {
 }
 
 fn chain_at(segment: &[u8], place: &RecordPlace) -> [u8; 32] {
-    *segment[place.at + 48..].first_chunk().expect("a record is longer")
+    *segment[place.at + 56..].first_chunk().expect("a record is longer")
 }
 
 /// Leaves sectors of a batch behind the last record that was acknowledged.

@@ -15,7 +15,7 @@ use super::*;
 use crate::disk::simulated::Failure;
 use crate::models::{HeldDisk, every_schedule, planted, sampled};
 
-const OPTIONS: Options = Options { segment_len: SEGMENT_LEN_MIN, spares: 1 };
+const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: SEGMENT_LEN_MIN, spares: 1 };
 const DRAW: DrawId = DrawId(1);
 const AT: Timestamp = Timestamp(1);
 const NUMBER: u32 = 7;
@@ -124,7 +124,7 @@ impl Run {
             numbers: NumberRange::default(),
         };
         let (done, pending) = self.done(Fact::Opened);
-        self.ledger.open_draw(terms, AT, done);
+        self.ledger.open_draw(terms, lottery::SealedNumber(NUMBER), AT, done);
         pending.answer()
     }
 
@@ -145,17 +145,6 @@ impl Run {
         let (done, pending) = self.done(Fact::Finished(AgencyId(agency)));
         self.ledger.finish(DRAW, AgencyId(agency), AT, done);
         pending
-    }
-
-    /// Closes and draws; whether it was this caller that made the draw.
-    fn draw(&self) -> bool {
-        let (closed, closing) = self.done(Fact::Opened);
-        self.ledger.close(DRAW, AT, closed);
-        let (drawn, drawing) = self.done(Fact::Drawn);
-        self.ledger.draw(DRAW, NUMBER, AT, drawn);
-        let _: lottery::Closed = closing.answer().expect("all have finished");
-        let drawn: Result<lottery::Drawn, lottery::DrawError> = drawing.answer();
-        !drawn.expect("it was closed").repeated
     }
 
     /// The chunks that a reader finds of an agency, in their order in the log.
@@ -295,12 +284,13 @@ fn the_last_to_finish_makes_the_draw() {
             if !finished.all {
                 return 0;
             }
-            // Twice at once, as a central that is asked again might.
+            // Twice at once, as an agency that is asked again might.
             let twice = run.clone();
-            let twice = spawn(move || twice.draw());
-            let made = u32::from(run.draw()) + u32::from(twice.join().unwrap());
+            let twice = spawn(move || twice.finish(agency).answer());
+            let again = [run.finish(agency).answer(), twice.join().unwrap()];
+            assert!(again.into_iter().all(|again| again.is_ok_and(|it| it.repeated && it.all)));
             assert!(run.ledger.winners(DRAW).is_ok_and(|winners| full(&winners)));
-            made
+            1
         })
     });
     let (disk, told) = run.leave();

@@ -27,7 +27,12 @@ fn opened() -> Arc<SteppedLedger> {
         agencies: Agencies::first(2).unwrap(),
         numbers: NumberRange::default(),
     };
-    ledger.open_draw(terms, AT, Box::new(|opened| assert_eq!(opened, Ok(DrawId(1)))));
+    ledger.open_draw(
+        terms,
+        lottery::SealedNumber(7),
+        AT,
+        Box::new(|opened| assert_eq!(opened, Ok(DrawId(1)))),
+    );
     turn(&ledger);
     Arc::new(ledger)
 }

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use lottery::{
     Act, Actor, Agencies, AgencyId, AgencyStanding, AuditedAction, Batch, Bets, ChunkId, DrawId,
     DrawName, DrawStatus, DrawTerms, Label, MemoryStore, NumberRange, ReadError, Reason,
-    Registration, Schedule, Signed, Store, Timestamp, Trace, Winners, always_allowed,
+    Registration, Schedule, SealedNumber, Signed, Store, Timestamp, Trace, Winners, always_allowed,
 };
 
 /// Enough for some bets to win, and for a script to fill a segment.
@@ -24,11 +24,9 @@ const TICK_MS: u64 = 100;
 #[derive(Clone)]
 pub(crate) enum Ask {
     Act(Signed),
-    OpenDraw(DrawTerms),
+    OpenDraw(DrawTerms, SealedNumber),
     Append(Batch),
     Finish(DrawId, AgencyId),
-    Close(DrawId),
-    Draw(DrawId, u32),
 }
 
 /// Requests, each with its time, and what a sound store answers and shows.
@@ -70,11 +68,11 @@ impl Ask {
     ) {
         match self {
             Self::Act(signed) => store.act(signed, always_allowed(), at, told(place, answers)),
-            Self::OpenDraw(terms) => store.open_draw(terms, at, told(place, answers)),
+            Self::OpenDraw(terms, number) => {
+                store.open_draw(terms, number, at, told(place, answers));
+            }
             Self::Append(batch) => store.append(batch, at, told(place, answers)),
             Self::Finish(draw, agency) => store.finish(draw, agency, at, told(place, answers)),
-            Self::Close(draw) => store.close(draw, at, told(place, answers)),
-            Self::Draw(draw, number) => store.draw(draw, number, at, told(place, answers)),
         }
     }
 }
@@ -125,7 +123,7 @@ impl Writer {
         self.act("ana", "", Act::Announce { terms: terms("matutina", 3), schedule });
         let schedule = Schedule::default();
         self.act("ana", "", Act::Announce { terms: terms("vespertina", 2), schedule });
-        self.ask(Ask::OpenDraw(terms("sola", 1)));
+        self.ask(Ask::OpenDraw(terms("sola", 1), SealedNumber(WINNING_NUMBER)));
         self.clock(Act::Open(morning));
         self.act("eva", "abre antes", Act::Open(evening));
         for chunk in 0..3 {
@@ -142,8 +140,6 @@ impl Writer {
         for (draw, agency) in [(morning, 1), (morning, 3), (evening, 1), (alone, 1)] {
             self.ask(Ask::Finish(draw, AgencyId(agency)));
         }
-        self.ask(Ask::Close(alone));
-        self.ask(Ask::Draw(alone, WINNING_NUMBER));
         self.act("eva", "", Act::Close(evening));
         self.act("eva", "la agencia 2 no llegó", Act::Close(evening));
         self.enter("ana", evening, 8);
@@ -151,7 +147,6 @@ impl Writer {
         self.enter("ana", evening, WINNING_NUMBER);
         self.enter("ana", evening, WINNING_NUMBER);
         self.enter("luz", evening, WINNING_NUMBER);
-        self.ask(Ask::Draw(evening, WINNING_NUMBER));
         self.act("ana", "", Act::Publish(evening));
         while closes_at.is_some_and(|at| self.in_ticks(0) < at) {
             self.act("eva", "", Act::Audited(AuditedAction::LogIn));
@@ -160,7 +155,6 @@ impl Writer {
         self.ask(Ask::Append(batch(morning, 2, 3)));
         self.enter("eva", morning, WINNING_NUMBER);
         self.enter("ana", morning, WINNING_NUMBER);
-        self.ask(Ask::Draw(morning, WINNING_NUMBER));
         self.act("eva", "con escribano", Act::Publish(morning));
         self.act("luz", "deuda", Act::Register(registration(1, false)));
     }
@@ -201,16 +195,14 @@ impl Writer {
 fn noise(rng: &mut Rng) -> Ask {
     let draw = DrawId(rng.u32(1..=4));
     let agency = rng.u32(1..=4);
-    let act = match rng.u8(..10) {
+    let act = match rng.u8(..9) {
         0 => return Ask::Finish(draw, AgencyId(agency)),
-        1 => return Ask::Close(draw),
-        2 => return Ask::Draw(draw, rng.u32(6..9)),
-        3 => return Ask::Append(batch(draw, agency, rng.u32(..5))),
-        4 => Act::Open(draw),
-        5 => Act::Close(draw),
-        6 => Act::EnterNumber { draw, number: rng.u32(6..9) },
-        7 => Act::Publish(draw),
-        8 => Act::Register(registration(agency, rng.bool())),
+        1 | 2 => return Ask::Append(batch(draw, agency, rng.u32(..5))),
+        3 => Act::Open(draw),
+        4 => Act::Close(draw),
+        5 => Act::EnterNumber { draw, number: rng.u32(6..9) },
+        6 => Act::Publish(draw),
+        7 => Act::Register(registration(agency, rng.bool())),
         _ => {
             let names = ["nocturna", "otra"];
             let terms = terms(names[rng.usize(..2)], 3);

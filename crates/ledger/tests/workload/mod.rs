@@ -7,17 +7,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Ledger, Options};
+use ledger::{Ledger, LedgerId, Options};
 use lottery::conformance::wait;
 use lottery::{
     Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName, DrawState,
-    DrawTerms, NumberRange, Store, Timestamp,
+    DrawTerms, NumberRange, SealedNumber, Store, Timestamp,
 };
 
 /// Segments so short that a short run fills some.
-pub const OPTIONS: Options = Options { segment_len: 96 << 10, spares: 1 };
+pub const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: 96 << 10, spares: 1 };
 pub const DRAW: DrawId = DrawId(1);
 pub const WINNING_NUMBER: u32 = 7;
+const NUMBER: SealedNumber = SealedNumber(WINNING_NUMBER);
 const AT: Timestamp = Timestamp(1_700_000_000_000);
 const CHUNKS: u32 = 12;
 const BETS: u32 = 150;
@@ -40,7 +41,7 @@ pub fn open(disk: &SimulatedDisk) -> Ledger {
 
 /// Opens the draw of agencies 1 to 3.
 pub fn begin(ledger: &Ledger) -> Run {
-    wait(|done| ledger.open_draw(terms(), AT, done)).unwrap();
+    wait(|done| ledger.open_draw(terms(), NUMBER, AT, done)).unwrap();
     Run { complete: true, ..Run::default() }
 }
 
@@ -48,7 +49,7 @@ pub fn begin(ledger: &Ledger) -> Run {
 /// ledger lets it.
 pub fn play(ledger: &Ledger, seed: u64) -> Run {
     let mut run = Run::default();
-    if wait(|done| ledger.open_draw(terms(), AT, done)).is_err() {
+    if wait(|done| ledger.open_draw(terms(), NUMBER, AT, done)).is_err() {
         return run;
     }
     let mut random = fastrand::Rng::with_seed(seed);
@@ -62,9 +63,7 @@ pub fn play(ledger: &Ledger, seed: u64) -> Run {
             run.finished.extend(run.complete.then_some(agency));
         }
     }
-    let closed = run.complete && wait(|done| ledger.close(DRAW, AT, done)).is_ok();
-    run.drawn = closed && wait(|done| ledger.draw(DRAW, WINNING_NUMBER, AT, done)).is_ok();
-    run.complete = run.drawn;
+    run.drawn = run.complete;
     run
 }
 

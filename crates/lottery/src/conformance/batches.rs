@@ -1,6 +1,6 @@
 //! Checks of batches: stored whole, once, in order, and only while they may be.
 
-use super::fixture::{Kept, batch, bet, bets, parse, small_batch, terms};
+use super::fixture::{AT, Kept, batch, bet, bets, parse, small_batch, terms};
 use super::{Pending, Subject};
 use crate::agencies::AgencyId;
 use crate::bet::NumberRange;
@@ -61,7 +61,7 @@ pub fn batches_of_draws_and_agencies_are_kept_apart(subject: &mut dyn Subject) {
         assert_eq!(subject.append(batch), Ok(Appended::New));
     }
     subject.finish_and_close(first);
-    subject.make(first, 7).unwrap();
+    subject.make(first, 7);
     assert_eq!(subject.append(&small_batch(second, 1, 1)), Ok(Appended::New));
     for _ in 0..2 {
         let [a, b, c, d] = sent.clone();
@@ -113,9 +113,9 @@ pub fn a_chunk_sent_again_after_finish_and_draw_is_acknowledged(subject: &mut dy
     };
     ask_again("finished", subject);
     subject.finish(draw, 2).unwrap();
-    subject.close(draw).unwrap();
+    subject.close(draw);
     ask_again("closed", subject);
-    subject.make(draw, 0).unwrap();
+    subject.make(draw, 0);
     ask_again("drawn", subject);
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-0"]);
 }
@@ -150,9 +150,9 @@ pub fn a_chunk_with_other_bets_is_refused(subject: &mut dyn Subject) {
     send_others("open", subject);
     subject.finish(draw, 1).unwrap();
     send_others("finished", subject);
-    subject.close(draw).unwrap();
+    subject.close(draw);
     send_others("closed", subject);
-    subject.make(draw, 3).unwrap();
+    subject.make(draw, 3);
     send_others("drawn", subject);
     assert!(subject.winners(draw).unwrap().is_empty());
 }
@@ -224,7 +224,7 @@ pub fn a_batch_may_have_the_largest_size(subject: &mut dyn Subject) {
 /// One bet at fault refuses its batch, and the chunk id stays free for the bets put right.
 pub fn a_batch_with_a_number_out_of_range_is_refused_whole(subject: &mut dyn Subject) {
     let numbers = NumberRange::new(10, 20).unwrap();
-    let draw = subject.open_with(&DrawTerms { numbers, ..terms("sorteo", 1) }).unwrap();
+    let draw = subject.open_with(&DrawTerms { numbers, ..terms("sorteo", 1) });
     for number in [9, 21, u32::MAX] {
         let wrong = batch(draw, 1, 0, bets(&[("a", 10), ("b", number), ("c", 20)]));
         assert_eq!(subject.append(&wrong), Err(AppendError::NumberRange(numbers)));
@@ -262,13 +262,13 @@ pub fn bets_after_the_close_are_refused(subject: &mut dyn Subject) {
         for _ in 0..2 {
             for agency in [1, 2] {
                 let late = small_batch(draw, agency, 1);
-                assert_eq!(subject.append(&late), Err(AppendError::DrawClosed(None)));
+                assert_eq!(subject.append(&late), Err(AppendError::DrawClosed(Some(AT))));
             }
             subject.reopen();
         }
     };
     refused(subject, draw);
-    subject.make(draw, 1).unwrap();
+    subject.make(draw, 1);
     refused(subject, draw);
     assert_eq!(subject.scan(draw), Ok(Kept::all(&[small_batch(draw, 1, 0)])));
     assert!(subject.winners(draw).unwrap().is_empty());

@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 use sha2::{Digest, Sha256};
 
 use super::{Pending, Subject, submit, wait};
+use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Signed, always_allowed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::NumberRange;
 use crate::bets::{Bets, PrefixDigest};
-use crate::draw::{DrawId, DrawName, DrawStatus, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawName, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 use crate::draws::AgencyProgress;
 use crate::store::{
-    AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ProgressError, ReadError, Store, StoredBatch,
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
+    ReadError, Store, StoredBatch,
 };
 use crate::winners::Winners;
 
@@ -47,13 +48,50 @@ pub(super) struct DrawSnapshot {
 
 /// The store's calls, each made on the store as it is now.
 impl dyn Subject + '_ {
-    /// Opens a draw for agencies `1..=agencies` and the default numbers.
+    /// Announces and opens a draw for agencies `1..=agencies` and the default numbers.
     pub(super) fn open(&self, name: &str, agencies: u32) -> DrawId {
-        self.open_with(&terms(name, agencies)).unwrap()
+        self.open_with(&terms(name, agencies))
     }
 
-    pub(super) fn open_with(&self, terms: &DrawTerms) -> Result<DrawId, OpenDrawError> {
-        wait(|done| self.store().open_draw(terms.clone(), AT, done))
+    /// Announces and opens a draw.
+    pub(super) fn open_with(&self, terms: &DrawTerms) -> DrawId {
+        let draw = self.announce(terms, Schedule::default());
+        assert_eq!(self.act("ana", Act::Open(draw)), Ok(Acted::Done));
+        draw
+    }
+
+    /// Opens a draw that goes by itself.
+    pub(super) fn open_by_itself(
+        &self,
+        terms: &DrawTerms,
+        number: u32,
+    ) -> Result<DrawId, OpenDrawError> {
+        self.submit_open(terms, number).answer()
+    }
+
+    pub(super) fn submit_open(
+        &self,
+        terms: &DrawTerms,
+        number: u32,
+    ) -> Pending<Result<DrawId, OpenDrawError>> {
+        let (terms, number) = (terms.clone(), SealedNumber(number));
+        submit(|done| self.store().open_draw(terms, number, AT, done))
+    }
+
+    pub(super) fn announce(&self, terms: &DrawTerms, schedule: Schedule) -> DrawId {
+        let act = Act::Announce { terms: terms.clone(), schedule };
+        match self.act("ana", act).unwrap() {
+            Acted::Announced(draw) => draw,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn act(&self, by: &str, act: Act) -> Result<Acted, ActError> {
+        self.act_at(AT, signed(by, "", act))
+    }
+
+    pub(super) fn act_at(&self, at: Timestamp, signed: Signed) -> Result<Acted, ActError> {
+        wait(|done| self.store().act(signed, always_allowed(), at, done))
     }
 
     pub(super) fn append(&self, batch: &Batch) -> Result<Appended, AppendError> {
@@ -76,12 +114,20 @@ impl dyn Subject + '_ {
         submit(|done| self.store().finish(draw, AgencyId(agency), AT, done))
     }
 
-    pub(super) fn close(&self, draw: DrawId) -> Result<Closed, CloseError> {
-        wait(|done| self.store().close(draw, AT, done))
+    /// An operator closes a draw, for a reason.
+    pub(super) fn close(&self, draw: DrawId) {
+        let close = signed("ana", "corte de luz", Act::Close(draw));
+        assert_eq!(self.act_at(AT, close), Ok(Acted::Done));
     }
 
-    pub(super) fn make(&self, draw: DrawId, number: u32) -> Result<Drawn, DrawError> {
-        wait(|done| self.store().draw(draw, number, AT, done))
+    pub(super) fn enter(&self, by: &str, draw: DrawId, number: u32) -> Result<Acted, ActError> {
+        self.act(by, Act::EnterNumber { draw, number })
+    }
+
+    /// Two operators enter the number of a draw that is closed.
+    pub(super) fn make(&self, draw: DrawId, number: u32) {
+        assert_eq!(self.enter("ana", draw, number), Ok(Acted::NumberAwaited));
+        assert_eq!(self.enter("eva", draw, number), Ok(Acted::NumbersAgree(number)));
     }
 
     /// All agencies finish, and the draw is closed.
@@ -90,7 +136,7 @@ impl dyn Subject + '_ {
         for agency in status.terms.agencies.iter() {
             self.finish(draw, agency.0).unwrap();
         }
-        self.close(draw).unwrap();
+        self.close(draw);
     }
 
     pub(super) fn statuses(&self) -> Vec<DrawStatus> {
@@ -159,6 +205,11 @@ pub(super) fn scan(store: &dyn Store, draw: DrawId) -> Result<Vec<Kept>, ReadErr
         ControlFlow::Continue(())
     })?;
     Ok(kept)
+}
+
+pub(super) fn signed(by: &str, why: &str, act: Act) -> Signed {
+    let by = Actor::Operator(Label::new(by).unwrap());
+    Signed::new(by, Reason::new(why).unwrap(), act)
 }
 
 pub(super) fn terms(name: &str, agencies: u32) -> DrawTerms {

@@ -7,17 +7,18 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use super::fixture::{
-    AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recount, seeds, terms,
+    AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recount, seeds, signed, terms,
 };
 use super::{Pending, Subject, submit};
+use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, always_allowed};
 use crate::agencies::AgencyId;
 use crate::bet::NumberRange;
 use crate::bets::Bets;
 use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms};
 use crate::draws::AgencyProgress;
+use crate::lifecycle::{Closing, Lifecycle};
 use crate::store::{
-    AppendError, Appended, Batch, ChunkId, CloseError, Closed, DrawError, Drawn, FinishError,
-    Finished, OpenDrawError, ReadError,
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ReadError,
 };
 
 const BURSTS: u32 = 80;
@@ -67,19 +68,18 @@ fn request(
     let store = subject.store();
     match rng.below(100) {
         0..10 => {
-            let terms = random_terms(rng, seed);
-            let expected = model.open(&terms);
-            expect(seed, submit(|done| store.open_draw(terms, AT, done)), expected)
+            let (terms, number) = random_terms(rng, seed);
+            let expected = model.open(&terms, number);
+            expect(seed, subject.submit_open(&terms, number), expected)
         }
-        10..14 => {
+        10..13 => {
             let pending = submit(|done| store.finish(draw, agency, AT, done));
             expect(seed, pending, model.finish(draw, agency))
         }
-        14..20 => expect(seed, submit(|done| store.close(draw, AT, done)), model.close(draw)),
-        20..26 => {
-            let number = if rng.percent(20) { 99 + rng.below(3) } else { rng.below(20) };
-            let pending = submit(|done| store.draw(draw, number, AT, done));
-            expect(seed, pending, model.draw(draw, number))
+        13..14 if rng.percent(50) => {
+            let close = signed("ana", "corte de luz", Act::Close(draw));
+            let pending = submit(|done| store.act(close, always_allowed(), AT, done));
+            expect(seed, pending, model.close(draw))
         }
         _ => {
             let batch = random_batch(rng, seed, draw, agency);
@@ -97,14 +97,13 @@ fn expect<T: Debug + PartialEq + 'static>(
     Box::new(move || assert_eq!(pending.answer(), expected, "seed {seed}"))
 }
 
-fn random_terms(rng: &mut Rng, seed: u64) -> DrawTerms {
+fn random_terms(rng: &mut Rng, seed: u64) -> (DrawTerms, u32) {
     let at = rng.below(DRAWS);
-    // One in five asks for other terms than the rest do.
+    // One in five asks for other terms than the rest do, and one in ten for another number.
     let (agencies, numbers) = if rng.percent(80) { (1 + at, 99) } else { (2, 9_999) };
-    DrawTerms {
-        numbers: NumberRange::new(0, numbers).unwrap(),
-        ..terms(&format!("sorteo {at} of {seed}"), agencies)
-    }
+    let number = if rng.percent(10) { 99 + rng.below(3) } else { at };
+    let numbers = NumberRange::new(0, numbers).unwrap();
+    (DrawTerms { numbers, ..terms(&format!("sorteo {at} of {seed}"), agencies) }, number)
 }
 
 /// Contents follow from the chunk, so that most that are sent twice are the same.
@@ -127,25 +126,38 @@ struct Model {
 
 struct ModelDraw {
     terms: DrawTerms,
+    number: u32,
     state: DrawState,
     finished: BTreeSet<AgencyId>,
+    /// By an operator, or else by the last agency.
+    closed_by: Option<Actor>,
     batches: Vec<Batch>,
 }
 
 impl Model {
-    fn open(&mut self, terms: &DrawTerms) -> Result<DrawId, OpenDrawError> {
+    fn open(&mut self, terms: &DrawTerms, number: u32) -> Result<DrawId, OpenDrawError> {
+        let range = terms.numbers;
+        if number > range.max() {
+            return Err(OpenDrawError::NumberRange { number, range });
+        }
         for (draw, id) in self.draws.iter().zip(1..) {
-            if draw.terms == *terms {
-                return Ok(DrawId(id));
+            if draw.terms.name != terms.name {
+                continue;
             }
-            if draw.terms.name == terms.name {
+            if draw.terms != *terms {
                 return Err(OpenDrawError::OtherTerms(Box::new(draw.terms.clone())));
             }
+            if draw.number != number && draw.state == DrawState::Open {
+                return Err(OpenDrawError::OtherNumber(terms.name.clone()));
+            }
+            return Ok(DrawId(id));
         }
         self.draws.push(ModelDraw {
             terms: terms.clone(),
+            number,
             state: DrawState::Open,
             finished: BTreeSet::new(),
+            closed_by: None,
             batches: Vec::new(),
         });
         Ok(DrawId(u32::try_from(self.draws.len()).unwrap()))
@@ -163,7 +175,7 @@ impl Model {
             return if same { Ok(Appended::Repeated) } else { conflict };
         }
         if draw.state != DrawState::Open {
-            return Err(AppendError::DrawClosed(None));
+            return Err(AppendError::DrawClosed(Some(AT)));
         }
         if draw.finished.contains(&batch.agency) {
             return Err(AppendError::AgencyFinished(batch.agency));
@@ -182,39 +194,23 @@ impl Model {
             let registered = draw.terms.agencies.clone();
             return Err(FinishError::UnknownAgency { agency, registered });
         }
-        let repeated = !draw.finished.insert(agency);
+        let repeated = draw.state != DrawState::Open || !draw.finished.insert(agency);
         let agencies_finished = draw.finished.len() as u64;
         let all = agencies_finished == draw.terms.agencies.count();
+        if all {
+            draw.state = DrawState::Drawn { number: draw.number };
+        }
         Ok(Finished { repeated, agencies_finished, all })
     }
 
-    fn close(&mut self, id: DrawId) -> Result<Closed, CloseError> {
-        let draw = self.get(id).ok_or(CloseError::UnknownDraw(id))?;
-        let (finished, registered) = (draw.finished.len() as u64, draw.terms.agencies.count());
-        if finished < registered {
-            return Err(CloseError::AgenciesMissing { finished, registered });
+    fn close(&mut self, id: DrawId) -> Result<Acted, ActError> {
+        let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
+        if draw.state != DrawState::Open {
+            return Ok(Acted::Repeated);
         }
-        let repeated = draw.state != DrawState::Open;
-        if !repeated {
-            draw.state = DrawState::Closed;
-        }
-        Ok(Closed { repeated })
-    }
-
-    fn draw(&mut self, id: DrawId, number: u32) -> Result<Drawn, DrawError> {
-        let draw = self.get(id).ok_or(DrawError::UnknownDraw(id))?;
-        if let DrawState::Drawn { number } = draw.state {
-            return Ok(Drawn { repeated: true, number });
-        }
-        if draw.state == DrawState::Open {
-            return Err(DrawError::NotClosed);
-        }
-        let range = draw.terms.numbers;
-        if number > range.max() {
-            return Err(DrawError::NumberRange { number, range });
-        }
-        draw.state = DrawState::Drawn { number };
-        Ok(Drawn { repeated: false, number })
+        draw.closed_by = Some(Actor::Operator(Label::new("ana").unwrap()));
+        draw.state = DrawState::Drawn { number: draw.number };
+        Ok(Acted::Done)
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -225,7 +221,7 @@ impl Model {
             agencies_finished: draw.finished.len() as u64,
             batches: draw.batches.len() as u64,
             bets: draw.batches.iter().map(|batch| u64::from(batch.bets.count())).sum(),
-            operated: None,
+            life: draw.life(),
         });
         Snapshot {
             statuses: statuses.collect(),
@@ -239,6 +235,24 @@ impl Model {
 }
 
 impl ModelDraw {
+    fn life(&self) -> Lifecycle {
+        let drawn_at = Some(AT).filter(|_| self.state != DrawState::Open);
+        let why = if self.closed_by.is_some() { "corte de luz" } else { "" };
+        let closing =
+            |at| Closing { at, by: self.closed_by.clone(), why: Reason::new(why).unwrap() };
+        Lifecycle {
+            by_itself: true,
+            schedule: Schedule::default(),
+            announced_at: AT,
+            opened_at: Some(AT),
+            closed: drawn_at.map(closing),
+            entered_by: None,
+            attempt: u32::from(drawn_at.is_some()),
+            drawn_at,
+            published_at: drawn_at,
+        }
+    }
+
     fn stored(&self, agency: AgencyId, chunk: ChunkId) -> Option<&Batch> {
         self.batches.iter().find(|batch| (batch.agency, batch.chunk) == (agency, chunk))
     }

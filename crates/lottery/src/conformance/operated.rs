@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use super::fixture::{AT, small_batch, terms};
+use super::fixture::{AT, signed, small_batch, terms};
 use super::{Pending, Subject, submit, wait};
 use crate::act::{
     Act, ActError, Acted, Actor, Judge, Label, Reason, Registration, Schedule, Signed, Unfinished,
@@ -11,22 +11,16 @@ use crate::act::{
 };
 use crate::agencies::{Agencies, AgencyId};
 use crate::audited::AuditedAction;
+use crate::bet::NumberRange;
 use crate::draw::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 use crate::draws::AgencyStanding;
 use crate::event::Event;
+use crate::lifecycle::{Closing, Lifecycle};
 use crate::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
-use crate::operated::{Closing, Operated};
-use crate::store::{
-    AppendError, Appended, CloseError, DrawError, FinishError, Finished, OpenDrawError, Trace,
-};
+use crate::store::{AppendError, Appended, FinishError, Finished, OpenDrawError, Trace};
 
 fn later(ms: u64) -> Timestamp {
     Timestamp(AT.0 + ms)
-}
-
-pub(super) fn signed(by: &str, why: &str, act: Act) -> Signed {
-    let by = Actor::Operator(Label::new(by).unwrap());
-    Signed::new(by, Reason::new(why).unwrap(), act)
 }
 
 fn by_the_clock(act: Act) -> Signed {
@@ -39,50 +33,22 @@ pub(super) fn registration(agency: u32, enabled: bool) -> Registration {
 }
 
 impl dyn Subject + '_ {
-    fn act_at(&self, at: Timestamp, signed: Signed) -> Result<Acted, ActError> {
-        wait(|done| self.store().act(signed, always_allowed(), at, done))
-    }
-
     fn act_if(&self, judge: Judge, act: Act) -> Result<Acted, ActError> {
         wait(|done| self.store().act(signed("ana", "", act), judge, AT, done))
     }
 
-    fn act(&self, by: &str, act: Act) -> Result<Acted, ActError> {
-        self.act_at(AT, signed(by, "", act))
-    }
-
-    fn announce(&self, name: &str, agencies: u32, schedule: Schedule) -> DrawId {
-        let act = Act::Announce { terms: terms(name, agencies), schedule };
-        match self.act("ana", act).unwrap() {
-            Acted::Announced(draw) => draw,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// A draw that was announced and opened.
-    fn opened(&self, name: &str, agencies: u32) -> DrawId {
-        let draw = self.announce(name, agencies, Schedule::default());
-        assert_eq!(self.act("ana", Act::Open(draw)), Ok(Acted::Done));
-        draw
-    }
-
     /// A draw that was closed, for a reason.
     fn closed(&self, name: &str) -> DrawId {
-        let draw = self.opened(name, 1);
-        let close = signed("ana", "corte de luz", Act::Close(draw));
-        assert_eq!(self.act_at(AT, close), Ok(Acted::Done));
+        let draw = self.open(name, 1);
+        self.close(draw);
         draw
     }
 
-    fn enter(&self, by: &str, draw: DrawId, number: u32) -> Result<Acted, ActError> {
-        self.act(by, Act::EnterNumber { draw, number })
+    fn life(&self, draw: DrawId) -> Lifecycle {
+        self.status(draw).life
     }
 
-    fn operated(&self, draw: DrawId) -> Operated {
-        self.status(draw).operated.unwrap()
-    }
-
-    fn trail_from(&self, from: u64) -> Vec<Trace> {
+    pub(super) fn trail_from(&self, from: u64) -> Vec<Trace> {
         let mut trail = Vec::new();
         let read = self.store().trail(from, &mut |trace| {
             trail.push(trace);
@@ -95,31 +61,28 @@ impl dyn Subject + '_ {
 
 /// Neither bets nor FINISH, nor can it be made; opening it again changes nothing.
 pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subject) {
-    let draw = subject.announce("operado", 2, Schedule::default());
+    let draw = subject.announce(&terms("operado", 2), Schedule::default());
     assert_eq!(subject.status(draw).state, DrawState::Announced);
     let batch = small_batch(draw, 1, 0);
     assert_eq!(subject.append(&batch), Err(AppendError::NotOpened));
     assert_eq!(subject.finish(draw, 1), Err(FinishError::NotOpened));
-    assert_eq!(subject.make(draw, 7), Err(DrawError::NotClosed));
+    assert!(matches!(subject.enter("ana", draw, 7), Err(ActError::State { .. })));
     assert_eq!(subject.act("ana", Act::Open(draw)), Ok(Acted::Done));
     assert_eq!(subject.act("eva", Act::Open(draw)), Ok(Acted::Repeated));
     assert_eq!(subject.append(&batch), Ok(Appended::New));
-    assert_eq!(subject.operated(draw).opened_at, Some(AT));
+    assert_eq!(subject.life(draw).opened_at, Some(AT));
 }
 
 /// A name is taken once, whether operators lead the draw or not; neither kind is treated as the
 /// other.
 pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
-    let draw = subject.announce("operado", 2, Schedule::default());
+    let draw = subject.announce(&terms("operado", 2), Schedule::default());
     let again = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
     assert_eq!(subject.act("ana", again), Err(ActError::NameTaken));
     // Nor does one that goes by itself take it over.
-    let open = subject.open_with(&terms("operado", 2));
-    assert!(matches!(open, Err(OpenDrawError::OtherTerms(_))), "{open:?}");
-    assert_eq!(subject.statuses().len(), 1);
-    let automatic = subject.open("solo", 1);
-    assert_eq!(subject.act("ana", Act::Close(automatic)), Err(ActError::Automatic));
-    assert_eq!(subject.close(draw), Err(CloseError::Operated));
+    let open = subject.open_by_itself(&terms("operado", 2), 7);
+    assert_eq!(open, Err(OpenDrawError::LedByOperators(terms("operado", 2).name)));
+    assert_eq!((draw, subject.statuses().len()), (DrawId(1), 1));
 }
 
 /// The rule for texts is for what comes in: what was kept before there was one is kept as it is.
@@ -160,7 +123,7 @@ pub fn agency_zero_is_neither_announced_nor_registered(subject: &mut dyn Subject
 pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subject) {
     let closes_at = later(1000);
     let schedule = Schedule { opens_at: None, closes_at: Some(closes_at) };
-    let draw = subject.announce("operado", 2, schedule);
+    let draw = subject.announce(&terms("operado", 2), schedule);
     subject.act("ana", Act::Open(draw)).unwrap();
     let close = Act::Close(draw);
     let refused =
@@ -176,13 +139,13 @@ pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subjec
     assert_eq!(subject.act_at(AT, explained), Ok(Acted::Done));
     assert_eq!(subject.act("eva", close), Ok(Acted::Repeated));
     let by = Actor::Operator(Label::new("ana").unwrap());
-    assert_eq!(subject.operated(draw).closed, Some(Closing { at: AT, by, why }));
+    assert_eq!(subject.life(draw).closed, Some(Closing { at: AT, by: Some(by), why }));
 }
 
 /// The clock acts at its time and not before, and no bet enters from that time on.
 pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
-    let draw = subject.announce("operado", 1, schedule);
+    let draw = subject.announce(&terms("operado", 1), schedule);
     let at = |ms, act| subject.act_at(later(ms), by_the_clock(act));
     assert_eq!(at(99, Act::Open(draw)), Err(ActError::NotTime));
     assert_eq!(at(100, Act::Open(draw)), Ok(Acted::Done));
@@ -198,7 +161,7 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     assert_eq!(append(200, 0), Ok(Appended::Repeated));
     assert_eq!(at(201, Act::Close(draw)), Ok(Acted::Done));
     assert_eq!(append(300, 1), Err(AppendError::DrawClosed(Some(later(201)))));
-    assert_eq!(subject.operated(draw).closed.unwrap().by, Actor::Clock);
+    assert_eq!(subject.life(draw).closed.unwrap().by, Some(Actor::Clock));
     let entry = Act::EnterNumber { draw, number: 7 };
     assert_eq!(at(300, entry), Err(ActError::NotForTheClock));
 }
@@ -207,7 +170,7 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
 /// a reason.
 pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
-    let draw = subject.announce("operado", 1, schedule);
+    let draw = subject.announce(&terms("operado", 1), schedule);
     for open in [signed("ana", "", Act::Open(draw)), by_the_clock(Act::Open(draw))] {
         assert_eq!(subject.act_at(later(200), open), Err(ActError::Expired(later(200))));
     }
@@ -242,7 +205,6 @@ pub fn draws_that_are_not_made_are_bounded(subject: &mut dyn Subject) {
     for by in ["ana", "eva"] {
         subject.enter(by, draw, 7).unwrap();
     }
-    subject.make(draw, 7).unwrap();
     assert!(matches!(announce("de más"), Ok(Acted::Announced(_))));
     assert_eq!(announce("otra"), Err(ActError::TooManyUnmade));
 }
@@ -258,28 +220,48 @@ pub fn who_did_not_finish_changes_nothing_after_the_close(subject: &mut dyn Subj
 /// Two people, the same number; if they differ both begin again, also over a restart.
 pub fn a_draw_is_made_with_the_number_that_two_operators_enter(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");
-    assert_eq!(subject.make(draw, 7), Err(DrawError::NotAgreed));
     assert_eq!(subject.enter("ana", draw, 7), Ok(Acted::NumberAwaited));
-    assert_eq!(subject.operated(draw).entered_by, Some(Label::new("ana").unwrap()));
+    assert_eq!(subject.life(draw).entered_by, Some(Label::new("ana").unwrap()));
     let entered_before = ActError::EnteredBefore(Label::new("ana").unwrap());
     assert_eq!(subject.enter("ana", draw, 7), Err(entered_before));
     assert_eq!(subject.enter("eva", draw, 70), Ok(Acted::NumbersDiffer));
-    assert_eq!(subject.operated(draw).entered_by, None);
-    assert_eq!(subject.make(draw, 7), Err(DrawError::NotAgreed));
+    assert_eq!(subject.life(draw).entered_by, None);
+    assert_eq!(subject.status(draw).state, DrawState::Closed);
 
     subject.reopen();
     assert_eq!(subject.enter("eva", draw, 7), Ok(Acted::NumberAwaited));
     subject.reopen();
     assert_eq!(subject.enter("ana", draw, 7), Ok(Acted::NumbersAgree(7)));
-    assert_eq!(subject.make(draw, 8), Err(DrawError::NotAgreed));
-    assert!(!subject.make(draw, 7).unwrap().repeated);
-    assert_eq!(subject.operated(draw).drawn_at, Some(AT));
+    assert_eq!(subject.status(draw).state, DrawState::Drawn { number: 7 });
+    assert_eq!((subject.life(draw).drawn_at, subject.life(draw).attempt), (Some(AT), 1));
+    subject.reopen();
+    for number in [7, 8] {
+        assert!(matches!(subject.enter("eva", draw, number), Err(ActError::State { .. })));
+    }
+    assert_eq!(subject.status(draw).state, DrawState::Drawn { number: 7 });
+    assert!(!subject.status(draw).is_published());
+}
+
+/// A number that could not be betted on can't win; both ends of the range can.
+pub fn a_number_out_of_range_is_not_entered(subject: &mut dyn Subject) {
+    let range = NumberRange::new(10, 20).unwrap();
+    for (name, winning) in [("low", 10), ("high", 20)] {
+        let draw = subject.open_with(&DrawTerms { numbers: range, ..terms(name, 1) });
+        subject.finish_and_close(draw);
+        for number in [0, 9, 21, u32::MAX] {
+            let refused = Err(ActError::NumberRange { number, range });
+            assert_eq!(subject.enter("ana", draw, number), refused);
+        }
+        subject.reopen();
+        assert_eq!(subject.status(draw).state, DrawState::Closed);
+        subject.make(draw, winning);
+    }
 }
 
 /// Whoever may not do it any more when their turn comes leaves no trace; each act is judged by
 /// itself, in the order of the calls.
 pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
-    let draw = subject.announce("operado", 1, Schedule::default());
+    let draw = subject.announce(&terms("operado", 1), Schedule::default());
     let judged = Arc::new(Mutex::new(Vec::new()));
     let open_if = |turn: u32, version: Option<u64>| {
         let judged = Arc::clone(&judged);
@@ -324,8 +306,8 @@ pub fn a_program_acts_by_its_token_and_enters_no_number(subject: &mut dyn Subjec
     subject.act_at(AT, by_program(Act::Open(other))).unwrap();
     subject.act_at(AT, by_program(Act::Close(other))).unwrap();
     subject.reopen();
-    assert_eq!(subject.operated(other).closed.unwrap().by, by);
-    let traced = subject.trail_from(3);
+    assert_eq!(subject.life(other).closed.unwrap().by, Some(by.clone()));
+    let traced = subject.trail_from(4);
     let acts = traced.iter().filter_map(|trace| match &trace.event {
         Event::Acted(signed) => Some(&signed.by),
         _ => None,
@@ -338,9 +320,7 @@ pub fn winners_are_published_once_after_the_draw(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");
     let publish = Act::Publish(draw);
     assert!(matches!(subject.act("ana", publish.clone()), Err(ActError::State { .. })));
-    subject.enter("ana", draw, 7).unwrap();
-    subject.enter("eva", draw, 7).unwrap();
-    subject.make(draw, 7).unwrap();
+    subject.make(draw, 7);
     assert!(!subject.status(draw).is_published());
     assert_eq!(subject.act("ana", publish.clone()), Ok(Acted::Done));
     assert_eq!(subject.act("eva", publish), Ok(Acted::Repeated));
@@ -349,7 +329,7 @@ pub fn winners_are_published_once_after_the_draw(subject: &mut dyn Subject) {
 
 /// Also what it sent before; the others go on, and so does it once it is enabled.
 pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject) {
-    let draw = subject.opened("operado", 2);
+    let draw = subject.open("operado", 2);
     let (first, second) = (small_batch(draw, 1, 0), small_batch(draw, 1, 1));
     subject.append(&first).unwrap();
     let register = |enabled| subject.act("ana", Act::Register(registration(1, enabled)));
@@ -368,7 +348,7 @@ pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject)
 
 /// Batches behind a gap are counted too.
 pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
-    let draw = subject.opened("operado", 2);
+    let draw = subject.open("operado", 2);
     for chunk in [0, 2] {
         subject.append(&small_batch(draw, 2, chunk)).unwrap();
     }
@@ -387,7 +367,7 @@ pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
 
 /// With their sequence and time, from any sequence on, also over a restart.
 pub fn the_trail_shows_all_events_but_batches_in_order(subject: &mut dyn Subject) {
-    let draw = subject.opened("operado", 1);
+    let draw = subject.open("operado", 1);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
     subject.finish(draw, 1).unwrap();
     let log_in = Act::Audited(AuditedAction::LogIn);

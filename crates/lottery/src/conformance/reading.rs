@@ -42,9 +42,9 @@ pub fn winners_are_not_known_before_the_draw(subject: &mut dyn Subject) {
     not_drawn("with bets", subject);
     subject.finish(draw, 1).unwrap();
     not_drawn("finished", subject);
-    subject.close(draw).unwrap();
+    subject.close(draw);
     not_drawn("closed", subject);
-    subject.make(draw, 7).unwrap();
+    subject.make(draw, 7);
     assert_eq!(subject.winners(draw).unwrap()[&1], ["a"]);
 }
 
@@ -63,7 +63,7 @@ pub fn winners_of_an_agency_are_its_own_in_order(subject: &mut dyn Subject) {
         assert_eq!(subject.append(batch), Ok(Appended::Repeated));
     }
     subject.finish_and_close(draw);
-    subject.make(draw, 7).unwrap();
+    subject.make(draw, 7);
     let of_one = ["shared", "shared"];
     let of_two = ["z", "m", "a", "shared", "z", "z"];
     let expected: WinnersByAgency = [(1, &of_one[..]), (2, &of_two[..])]
@@ -81,7 +81,7 @@ pub fn a_draw_nobody_hit_has_no_winners(subject: &mut dyn Subject) {
     subject.append(&batch(missed, 1, 0, bets(&[("a", 6), ("b", 8)]))).unwrap();
     for draw in [empty, missed] {
         subject.finish_and_close(draw);
-        subject.make(draw, 7).unwrap();
+        subject.make(draw, 7);
         assert_eq!(subject.winners(draw), Ok(WinnersByAgency::new()));
     }
     subject.reopen();
@@ -106,7 +106,7 @@ pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
         }
         subject.finish_and_close(draw);
         let number = rng.below(20);
-        subject.make(draw, number).unwrap();
+        subject.make(draw, number);
         for _ in 0..2 {
             let kept = subject.scan(draw).unwrap();
             assert!(kept == Kept::all(&sent), "seed {seed}: the scan is not what was sent");
@@ -169,9 +169,9 @@ pub fn progress_tells_who_has_finished_and_where_the_draw_is(subject: &mut dyn S
     tells(false, true, DrawState::Open, subject);
     subject.finish(draw, 1).unwrap();
     tells(true, true, DrawState::Open, subject);
-    subject.close(draw).unwrap();
+    subject.close(draw);
     tells(true, true, DrawState::Closed, subject);
-    subject.make(draw, 0).unwrap();
+    subject.make(draw, 0);
     tells(true, true, DrawState::Drawn { number: 0 }, subject);
 }
 
@@ -198,10 +198,11 @@ pub fn statuses_count_what_is_stored(subject: &mut dyn Subject) {
         subject.finish(first, agency).unwrap();
     }
     subject.finish(second, 3).unwrap();
-    subject.close(first).unwrap();
-    subject.make(first, 7).unwrap();
+    subject.close(first);
+    subject.make(first, 7);
     (expected[0].agencies_finished, expected[1].agencies_finished) = (2, 1);
     expected[0].state = DrawState::Drawn { number: 7 };
+    expected[0].life = subject.status(first).life;
     assert_eq!(subject.statuses(), expected);
     subject.reopen();
     assert_eq!(subject.statuses(), expected);
@@ -234,10 +235,10 @@ pub fn everything_reads_the_same_after_reopening_at_each_stage(subject: &mut dyn
     subject.append(&batch(draw, 2, 0, bets(&[("a", 3), ("b", 4), ("a", 3)]))).unwrap();
     subject.finish(draw, 2).unwrap();
     same("all finished", subject);
-    subject.close(draw).unwrap();
+    subject.close(draw);
     same("closed", subject);
     subject.append(&small_batch(other, 1, 0)).unwrap();
-    subject.make(draw, 3).unwrap();
+    subject.make(draw, 3);
     let last = same("drawn", subject);
 
     let winners = last.draws[0].winners.as_ref().unwrap();

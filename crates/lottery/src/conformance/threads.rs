@@ -6,8 +6,8 @@ use std::sync::Barrier;
 use super::fixture::{AT, Kept, batch, bets, scan, small_batch, terms};
 use super::{Pending, Subject, submit, wait};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawState};
-use crate::store::{AppendError, Appended, Batch, Drawn, Store, StoreFault};
+use crate::draw::{DrawId, DrawState, DrawStatus, SealedNumber};
+use crate::store::{AppendError, Appended, Batch, Store, StoreFault};
 
 const THREADS: u32 = 8;
 
@@ -97,32 +97,28 @@ pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) 
     assert!(subject.status(draw).all_finished());
 }
 
-/// Many who open, close and make the same draw get one draw with one number.
-pub fn a_draw_opened_closed_and_made_by_many_is_one(subject: &mut dyn Subject) {
-    let mut numbers = Vec::new();
+/// Many who open the same draw, and say that the same last agency has finished, get one draw with
+/// one result.
+pub fn a_draw_opened_and_finished_by_many_is_one(subject: &mut dyn Subject) {
     for round in 1..=25 {
         let terms = terms(&format!("sorteo {round}"), 1);
         let opened = at_once(subject, |store, _| {
-            wait(|done| store.open_draw(terms.clone(), AT, done)).unwrap()
+            wait(|done| store.open_draw(terms.clone(), SealedNumber(round), AT, done)).unwrap()
         });
         let draw = DrawId(round);
         assert!(opened.iter().all(|opened| *opened == draw), "{opened:?}");
-        subject.finish(draw, 1).unwrap();
-
-        let closed = at_once(subject, |store, _| wait(|done| store.close(draw, AT, done)).unwrap());
-        assert_eq!(closed.iter().filter(|closed| !closed.repeated).count(), 1);
-
-        let made = at_once(subject, |store, thread| {
-            wait(|done| store.draw(draw, 100 + thread, AT, done)).unwrap()
+        let finished = at_once(subject, |store, _| {
+            wait(|done| store.finish(draw, AgencyId(1), AT, done)).unwrap()
         });
-        let first: Vec<_> = made.iter().filter(|drawn| !drawn.repeated).collect();
-        let [&Drawn { number, .. }] = first[..] else { panic!("drawn not once: {made:?}") };
-        assert!(made.iter().all(|drawn| drawn.number == number), "{made:?}");
-        numbers.push(DrawState::Drawn { number });
+        assert_eq!(finished.iter().filter(|finished| !finished.repeated).count(), 1);
     }
-    subject.reopen();
-    let states: Vec<_> = subject.statuses().iter().map(|status| status.state).collect();
-    assert_eq!(states, numbers);
+    for _ in 0..2 {
+        for status in subject.statuses() {
+            let DrawStatus { id, state, life, .. } = status;
+            assert_eq!((state, life.attempt), (DrawState::Drawn { number: id.0 }, 1));
+        }
+        subject.reopen();
+    }
 }
 
 /// A batch that meets its agency's FINISH is stored and acknowledged, or refused and not stored.

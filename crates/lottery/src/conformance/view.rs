@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
+use super::fixture::signed;
 use super::fixture::{AT, small_batch, terms};
-use super::operated::{registration, signed};
+use super::operated::registration;
 use super::{Subject, submit};
 use crate::act::{Act, Acted, Label, Registration, Schedule, always_allowed};
 use crate::agencies::{Agencies, AgencyId};
-use crate::draw::{DrawId, DrawState, DrawTerms};
+use crate::draw::{DrawId, DrawState, DrawTerms, SealedNumber};
 use crate::draws::AgencyStanding;
 use crate::limits::VIEW_PAGE_MAX;
 use crate::store::Done;
@@ -46,16 +47,15 @@ pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
     let of = |batches, finished| {
         Some(AgencyStanding { agency: AgencyId(1), batches, bets: batches, finished })
     };
-    let opened = seen_by(subject, |done| store.open_draw(terms("solo", 1), AT, done), state);
+    let open = |done| store.open_draw(terms("solo", 1), SealedNumber(7), AT, done);
+    let opened = seen_by(subject, open, state);
     assert_eq!(opened, Some(DrawState::Open));
     let batch = small_batch(DrawId(1), 1, 0);
     assert_eq!(seen_by(subject, |done| store.append(batch, AT, done), first), of(1, false));
     let finish = |done| store.finish(DrawId(1), AgencyId(1), AT, done);
-    assert_eq!(seen_by(subject, finish, first), of(1, true));
-    let closed = seen_by(subject, |done| store.close(DrawId(1), AT, done), state);
-    assert_eq!(closed, Some(DrawState::Closed));
-    let drawn = seen_by(subject, |done| store.draw(DrawId(1), 7, AT, done), state);
-    assert_eq!(drawn, Some(DrawState::Drawn { number: 7 }));
+    let all = move |view: &View| (first(view), state(view));
+    let drawn = Some(DrawState::Drawn { number: 7 });
+    assert_eq!(seen_by(subject, finish, all), (of(1, true), drawn));
     let act = |act| |done| store.act(signed("ana", "", act), always_allowed(), AT, done);
     let announce = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
     assert_eq!(seen_by(subject, act(announce), View::draw_count), 2);
@@ -68,7 +68,7 @@ pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
 /// Behind the row that it names, with so many rows, whatever is asked for; also over a restart.
 pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
     let agencies = Agencies::from_ranges(vec![(2, 4), (7, 7), (9, 3_000)]).unwrap();
-    subject.open_with(&DrawTerms { agencies, ..terms("primero", 1) }).unwrap();
+    subject.open_with(&DrawTerms { agencies, ..terms("primero", 1) });
     subject.open("segundo", 1);
     for agency in [2, 7, 2_999] {
         subject.append(&small_batch(DrawId(1), agency, 0)).unwrap();

@@ -5,8 +5,8 @@ use crate::act::{Act, ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawState, Timestamp};
 use crate::event::Event;
+use crate::lifecycle::Course;
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
-use crate::operated::Course;
 use crate::text::Look;
 
 impl Draws {
@@ -103,8 +103,7 @@ impl Draws {
         let Signed { by, why, act, .. } = signed;
         if let Some(id) = act.draw() {
             let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
-            let course = draw.course.as_ref().ok_or(ActError::Automatic)?;
-            return course.decide(&draw.standing(), by, why, act, now);
+            return draw.course.decide(&draw.standing(), by, why, act, now);
         }
         match act {
             Act::Announce { terms, schedule } => {
@@ -142,11 +141,7 @@ impl Draws {
         match &signed.act {
             Act::Announce { terms, schedule } => {
                 let course = Course::announced(*schedule, at);
-                let announced = Draw {
-                    state: DrawState::Announced,
-                    course: Some(course),
-                    ..Draw::open(terms.clone())
-                };
+                let announced = Draw::new(terms.clone(), DrawState::Announced, course);
                 self.add_draw(announced);
             }
             Act::Register(registration) => {
@@ -155,8 +150,7 @@ impl Draws {
             act => {
                 let Some(id) = act.draw() else { return };
                 let draw = self.get_mut(id);
-                let course = draw.course.as_mut().expect("admits() found it operated");
-                let next = course.take(&signed.by, &signed.why, act, acted, at);
+                let next = draw.course.take(&signed.by, &signed.why, act, acted, at);
                 draw.state = next.unwrap_or(draw.state);
             }
         }

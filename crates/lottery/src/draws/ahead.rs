@@ -25,7 +25,7 @@ pub(super) struct Ahead {
 /// A batch, for when the gap before it is closed.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    chunk: u32,
+    pub(super) chunk: u32,
     pub(super) bets: u32,
     pub(super) digest: ChunkDigest,
 }
@@ -37,6 +37,11 @@ impl Ahead {
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// All of them, in the order of their ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.pages.iter().flatten()
     }
 
     pub(super) fn get(&self, chunk: u32) -> Option<&Waiting> {

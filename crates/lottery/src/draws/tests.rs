@@ -30,6 +30,10 @@ fn register(agency: u32, name: &str) -> Signed {
     signed(Act::Register(Registration { agency, name, place, enabled: true }))
 }
 
+fn opened(draw: DrawId, terms: DrawTerms) -> Event {
+    Event::DrawOpened { draw, terms, number: SealedNumber(7) }
+}
+
 fn first_batch(agency: u32) -> Event {
     Event::BatchAccepted(BatchSummary {
         draw: DrawId(1),
@@ -50,7 +54,7 @@ impl Draws {
 fn an_agency_takes_no_memory_until_it_bets_or_finishes() {
     let mut draws = Draws::default();
     let all = format!("1-{AGENCIES_MAX}");
-    draws.apply(&Event::DrawOpened { draw: DrawId(1), terms: terms("a", &all) }, AT);
+    draws.apply(&opened(DrawId(1), terms("a", &all)), AT);
     for name in ["b", "c"] {
         draws.do_now(announce(name, &all));
     }
@@ -72,11 +76,14 @@ fn a_ledger_has_so_many_draws_and_one_that_has_more_still_opens() {
     let mut draws = Draws::default();
     for at in 0..DRAWS_MAX {
         let draw = draw_id(at);
-        draws.apply(&Event::DrawOpened { draw, terms: terms(&draw.to_string(), "1") }, AT);
+        draws.apply(&opened(draw, terms(&draw.to_string(), "1")), AT);
     }
-    let more = draws.decide_open(terms("more", "1"));
+    let more = draws.decide_open(terms("more", "1"), SealedNumber(7));
     assert_eq!(more, Err(OpenDrawError::TooManyDraws));
-    assert_eq!(draws.decide_open(terms("7", "1")).map(|it| it.outcome), Ok(DrawId(7)));
+    assert_eq!(
+        draws.decide_open(terms("7", "1"), SealedNumber(7)).map(|it| it.outcome),
+        Ok(DrawId(7))
+    );
     let announced = draws.decide_act(&announce("more", "1"), always_allowed(), AT);
     assert_eq!(announced, Err(ActError::TooManyDraws));
     draws.do_now(announce("more", "1"));
@@ -105,7 +112,7 @@ fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
 #[test]
 fn an_agency_has_so_many_batches_and_a_ledger_with_more_still_opens() {
     let mut draws = Draws::default();
-    draws.apply(&Event::DrawOpened { draw: DrawId(1), terms: terms("a", "1-2") }, AT);
+    draws.apply(&opened(DrawId(1), terms("a", "1-2")), AT);
     let most = u32::try_from(AGENCY_BATCHES_MAX).unwrap();
     let agency = draws.draws[0].agency_mut(AgencyId(1));
     agency.contiguous = vec![fingerprint(&ChunkDigest::of("")); AGENCY_BATCHES_MAX - 1];
@@ -143,7 +150,7 @@ fn a_draw_whose_name_looks_like_anothers_is_refused_and_a_ledger_that_has_both_s
         let refused = ActError::DrawLooksLike { draw, name: name.clone() };
         assert_eq!(decide(&draws, alike), Err(refused), "{alike}");
         let refused = OpenDrawError::LooksLike { draw, name: name.clone() };
-        assert_eq!(draws.decide_open(terms(alike, "1")), Err(refused), "{alike}");
+        assert_eq!(draws.decide_open(terms(alike, "1"), SealedNumber(7)), Err(refused), "{alike}");
     }
     assert_eq!(decide(&draws, "Sorteo 1"), Err(ActError::NameTaken));
     assert!(decide(&draws, "Sorteo 2").is_ok());
@@ -156,8 +163,8 @@ fn an_open_draw_whose_name_was_kept_in_another_form_goes_on() {
     let mut draws = Draws::default();
     let kept = DrawName::kept("man\u{303}ana").unwrap();
     let terms_kept = DrawTerms { name: kept, ..terms("x", "1-2") };
-    draws.apply(&Event::DrawOpened { draw: DrawId(1), terms: terms_kept.clone() }, AT);
-    let open = |agencies| draws.decide_open(terms("man\u{303}ana", agencies));
+    draws.apply(&opened(DrawId(1), terms_kept.clone()), AT);
+    let open = |agencies| draws.decide_open(terms("man\u{303}ana", agencies), SealedNumber(7));
     assert_eq!(open("1-2").map(|it| (it.outcome, it.event)), Ok((DrawId(1), None)));
     assert_eq!(open("1-3"), Err(OpenDrawError::OtherTerms(Box::new(terms_kept.clone()))));
 }
@@ -167,9 +174,9 @@ fn a_draw_is_found_in_another_form_behind_others_that_look_like_it() {
     let mut draws = Draws::default();
     for (name, id) in [("Mañana", 1), ("man\u{303}ana", 2)] {
         let terms = DrawTerms { name: DrawName::kept(name).unwrap(), ..terms("x", "1") };
-        draws.apply(&Event::DrawOpened { draw: DrawId(id), terms }, AT);
+        draws.apply(&opened(DrawId(id), terms), AT);
     }
-    let opened = draws.decide_open(terms("mañana", "1"));
+    let opened = draws.decide_open(terms("mañana", "1"), SealedNumber(7));
     assert_eq!(opened.map(|it| (it.outcome, it.event)), Ok((DrawId(2), None)));
 }
 

@@ -267,10 +267,10 @@ impl Row {
 }
 
 fn countdown(shown: &DrawBoard, now: Timestamp, l: Locale) -> String {
-    let Some(operated) = &shown.status.operated else { return String::new() };
+    let schedule = shown.status.life.schedule;
     let (until, text) = match shown.status.state {
-        DrawState::Announced => (operated.schedule.opens_at, l.t("abre en", "opens in")),
-        DrawState::Open => (operated.schedule.closes_at, l.t("cierra en", "closes in")),
+        DrawState::Announced => (schedule.opens_at, l.t("abre en", "opens in")),
+        DrawState::Open => (schedule.closes_at, l.t("cierra en", "closes in")),
         _ => (None, ""),
     };
     let Some(until) = until else { return String::new() };

@@ -198,10 +198,9 @@ async fn page_with(
     let (status, unfinished, winners) = found(app, visitor, draw).await?;
     let shown = |it: &Winners| WinnersView::of(it, 0, DRAW_AGENCIES_MAX, WINNERS_FIRST, l);
     let winners = winners.as_ref().map(shown);
-    let operated = status.operated.as_ref();
-    let over = operated.is_some_and(|operated| operated.is_expired(app.service.now()));
-    let is_early = !over && operated.is_some_and(|it| it.schedule.closes_at.is_some());
-    let entered_by = operated.and_then(|operated| operated.entered_by.as_ref());
+    let over = status.life.is_expired(app.service.now());
+    let is_early = !over && status.life.schedule.closes_at.is_some();
+    let entered_by = status.life.entered_by.as_ref();
     let files = [("CSV", "bets.csv"), ("Parquet", "bets.parquet")];
     let files = files.map(|(name, file)| {
         let path = format!("/api/v1/draws/{draw}/{file}");

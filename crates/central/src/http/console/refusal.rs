@@ -283,9 +283,6 @@ fn act(error: &ActError, l: Locale) -> String {
             "Debía cerrar el {}, y esa hora ya pasó; anuncie otro sorteo, con otro nombre.",
             l.time(*closes_at)
         ),
-        ActError::Automatic => "Los operadores no conducen este sorteo: lo hace una central \
-                                iniciada para él, cuando todas sus agencias terminan."
-            .to_owned(),
         ActError::State { .. } => {
             "El sorteo ya no está en ese paso; vea en qué estado está.".to_owned()
         }

@@ -11,7 +11,7 @@ pub(super) struct DrawView {
     pub(super) name: String,
     pub(super) state: &'static str,
     pub(super) class: &'static str,
-    pub(super) automatic: bool,
+    pub(super) by_itself: bool,
     pub(super) bets: String,
     pub(super) batches: String,
     pub(super) agencies: String,
@@ -54,9 +54,7 @@ pub(super) struct AgencyWinners {
 
 impl DrawView {
     pub(super) fn of(status: &DrawStatus, l: Locale) -> Self {
-        let operated = status.operated.as_ref();
-        let schedule = operated.map(|operated| operated.schedule).unwrap_or_default();
-        let closing = operated.and_then(|operated| operated.closed.as_ref());
+        let life = &status.life;
         let width = status.terms.numbers.max().to_string().len();
         let number = match status.state {
             DrawState::Drawn { number } => format!("{number:0width$}"),
@@ -67,16 +65,19 @@ impl DrawView {
             name: status.terms.name.to_string(),
             state: words::state(status, l),
             class: words::state_class(status),
-            automatic: operated.is_none(),
+            by_itself: life.by_itself,
             bets: l.n(status.bets),
             batches: l.n(status.batches),
             agencies: format!("{} ({})", l.n(status.terms.agencies.count()), status.terms.agencies),
             finished: l.n(status.agencies_finished),
             numbers: status.terms.numbers.to_string(),
-            opens: l.time_or_dash(schedule.opens_at),
-            closes: l.time_or_dash(schedule.closes_at),
-            closed_by: closing.map_or_else(String::new, |closing| {
-                let by = words::actor(&closing.by, l);
+            opens: l.time_or_dash(life.schedule.opens_at),
+            closes: l.time_or_dash(life.schedule.closes_at),
+            closed_by: life.closed.as_ref().map_or_else(String::new, |closing| {
+                let by = match &closing.by {
+                    Some(by) => words::actor(by, l),
+                    None => l.t("terminaron todas", "all have finished").to_owned(),
+                };
                 let why = &closing.why;
                 if why.is_empty() { by } else { format!("{by}: {why}") }
             }),
@@ -88,15 +89,13 @@ impl DrawView {
 
 /// The steps of a draw's life, each done, the next, or to come.
 pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
-    let Some(operated) = &status.operated else { return automatic_steps(status, l) };
-    let closed_at = operated.closed.as_ref().map(|closing| closing.at);
-    let drawn_at = operated.drawn_at;
+    let life = &status.life;
     let times = [
-        (l.t("Anunciado", "Announced"), Some(operated.announced_at)),
-        (l.t("Abierto", "Open"), operated.opened_at),
-        (l.t("Cerrado", "Closed"), closed_at),
-        (l.t("Sorteado", "Drawn"), drawn_at),
-        (l.t("Publicado", "Published"), operated.published_at),
+        (l.t("Anunciado", "Announced"), Some(life.announced_at)),
+        (l.t("Abierto", "Open"), life.opened_at),
+        (l.t("Cerrado", "Closed"), life.closed.as_ref().map(|closing| closing.at)),
+        (l.t("Sorteado", "Drawn"), life.drawn_at),
+        (l.t("Publicado", "Published"), life.published_at),
     ];
     // One that was never opened may be closed all the same.
     let done = times.iter().rposition(|(_, at)| at.is_some()).map_or(0, |last| last + 1);
@@ -106,18 +105,6 @@ pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
         when: time.map_or_else(String::new, |time: Timestamp| l.time(time)),
     });
     steps.collect()
-}
-
-fn automatic_steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
-    let done = match status.state {
-        DrawState::Announced => 0,
-        DrawState::Open => 1,
-        DrawState::Closed => 2,
-        DrawState::Drawn { .. } => 3,
-    };
-    let names = [l.t("Abierto", "Open"), l.t("Cerrado", "Closed"), l.t("Sorteado", "Drawn")];
-    let steps = names.into_iter().enumerate();
-    steps.map(|(at, name)| Step { name, class: class_of(at, done), when: String::new() }).collect()
 }
 
 fn class_of(at: usize, done: usize) -> &'static str {

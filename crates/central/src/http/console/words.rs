@@ -71,7 +71,7 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
 pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
     match event {
-        Event::DrawOpened { draw, terms } => {
+        Event::DrawOpened { draw, terms, .. } => {
             let what = l.t("abrió el sorteo que va solo", "opened the draw that goes by itself");
             (central(), format!("{what}: {draw} «{}»", terms.name))
         }
@@ -83,14 +83,18 @@ pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
             let what = l.t("terminó el sorteo", "finished draw");
             (format!("{} {agency}", l.t("agencia", "agency")), format!("{what} {draw}"))
         }
-        Event::DrawClosed { draw } => {
-            (central(), format!("{} {draw}", l.t("cerró el sorteo", "closed draw")))
+        Event::DrawClosed { draw, bets, set } => {
+            let closed = l.t("cerró el sorteo", "closed draw");
+            let take_part = l.t("apuestas participan; resumen", "bets take part; digest");
+            (central(), format!("{closed} {draw}: {} {take_part} {set}", l.n(*bets)))
         }
-        Event::DrawMade { draw, number, bets } => {
+        Event::DrawMade { draw, number, .. } => {
             let made = l.t("hizo el sorteo", "made draw");
             let won = l.t("número ganador", "winning number");
-            let took_part = l.t("apuestas", "bets");
-            (central(), format!("{made} {draw}: {won} {number}, {} {took_part}", l.n(*bets)))
+            (central(), format!("{made} {draw}: {won} {number}"))
+        }
+        Event::DrawPublished { draw } => {
+            (central(), format!("{} {draw}", l.t("publicó el sorteo", "published draw")))
         }
         Event::Acted(signed) => (actor(&signed.by, l), act(&signed.act, l)),
     }

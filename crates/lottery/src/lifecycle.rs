@@ -1,17 +1,21 @@
-//! The rules of a draw that operators lead through its life: announced, open, closed, made,
-//! published.
+//! The rules of a draw's life: announced, open, closed, made, published.
 //!
 //! It is closed by the clock or by an operator, who must say why when that is early or when
 //! agencies have not finished. One that was not opened in time is closed by an operator, too. Its
 //! number is entered by two operators, neither of whom sees what the other entered; when the two
 //! differ both enter it again.
+//!
+//! A draw that was opened to go by itself has its number from the start ([`SealedNumber`]). The
+//! last FINISH closes it; whatever closes it makes and publishes it.
 
 use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
-use crate::draw::{DrawState, DrawTerms, Timestamp};
+use crate::draw::{DrawState, DrawTerms, SealedNumber, Timestamp};
 
-/// What is known of a draw because operators lead it.
+/// What is known of how a draw came to where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operated {
+pub struct Lifecycle {
+    /// Whether it is made by itself, with a number that was given when it was opened.
+    pub by_itself: bool,
     /// When the clock acts in it.
     pub schedule: Schedule,
     /// When it was announced.
@@ -22,8 +26,8 @@ pub struct Operated {
     pub closed: Option<Closing>,
     /// Who entered the number first; the number is nobody's to see.
     pub entered_by: Option<Label>,
-    /// The number that both entered.
-    pub agreed: Option<u32>,
+    /// How many results it has had: 1 once it is made.
+    pub attempt: u32,
     /// When it was made.
     pub drawn_at: Option<Timestamp>,
     /// When its winners were published.
@@ -35,18 +39,22 @@ pub struct Operated {
 pub struct Closing {
     /// When.
     pub at: Timestamp,
-    /// By whom.
-    pub by: Actor,
+    /// By whom; none: by itself, when the last agency had finished.
+    pub by: Option<Actor>,
     /// Why, as they put it.
     pub why: Reason,
 }
 
-/// What the rules hold of such a draw.
-#[derive(Debug)]
+/// What the rules hold of a draw's life.
+#[derive(Clone, Debug)]
 pub(crate) struct Course {
-    shown: Operated,
+    shown: Lifecycle,
+    /// What it is made with, once it is closed, if it goes by itself.
+    sealed: Option<SealedNumber>,
     /// What was entered first.
     entry: Option<u32>,
+    /// The number that two operators entered.
+    agreed: Option<u32>,
 }
 
 /// Where a draw is, for deciding about an act.
@@ -56,7 +64,23 @@ pub(crate) struct Standing<'a> {
     pub(crate) agencies_missing: u64,
 }
 
-impl Operated {
+impl Lifecycle {
+    /// Of a draw that was just announced.
+    #[must_use]
+    pub fn announced(schedule: Schedule, at: Timestamp) -> Self {
+        Self {
+            by_itself: false,
+            schedule,
+            announced_at: at,
+            opened_at: None,
+            closed: None,
+            entered_by: None,
+            attempt: 0,
+            drawn_at: None,
+            published_at: None,
+        }
+    }
+
     /// Whether the time at which the clock closes it is over: then it can't be opened any more.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -66,21 +90,31 @@ impl Operated {
 
 impl Course {
     pub(crate) fn announced(schedule: Schedule, at: Timestamp) -> Self {
-        let shown = Operated {
-            schedule,
-            announced_at: at,
-            opened_at: None,
-            closed: None,
-            entered_by: None,
-            agreed: None,
-            drawn_at: None,
-            published_at: None,
-        };
-        Self { shown, entry: None }
+        let shown = Lifecycle::announced(schedule, at);
+        Self { shown, sealed: None, entry: None, agreed: None }
     }
 
-    pub(crate) fn shown(&self) -> &Operated {
+    /// Of a draw that goes by itself.
+    pub(crate) fn opened(number: SealedNumber, at: Timestamp) -> Self {
+        let mut course = Self::announced(Schedule::default(), at);
+        course.shown.by_itself = true;
+        course.shown.opened_at = Some(at);
+        course.sealed = Some(number);
+        course
+    }
+
+    pub(crate) fn shown(&self) -> &Lifecycle {
         &self.shown
+    }
+
+    /// What it is made with, if it goes by itself.
+    pub(crate) fn sealed(&self) -> Option<SealedNumber> {
+        self.sealed
+    }
+
+    /// What it is to be made with, once it is closed.
+    pub(crate) fn result(&self) -> Option<u32> {
+        self.sealed.map(|sealed| sealed.0).or(self.agreed)
     }
 
     /// When it was closed, or when it had to be by the clock if that is over at `now`.
@@ -171,13 +205,6 @@ impl Course {
         if !range.contains(number) {
             return Err(ActError::NumberRange { number, range });
         }
-        if let Some(agreed) = self.shown.agreed {
-            return if agreed == number {
-                Ok(Acted::Repeated)
-            } else {
-                Err(ActError::State { now: "has its number", wanted: "given another" })
-            };
-        }
         match (&self.shown.entered_by, self.entry) {
             (Some(first), _) if first == by => Err(ActError::EnteredBefore(by.clone())),
             (_, None) => Ok(Acted::NumberAwaited),
@@ -186,7 +213,7 @@ impl Course {
         }
     }
 
-    /// Takes an act that was decided; gives the state that the draw goes to, if it changes.
+    /// Takes an act that was decided; gives the state that the draw goes to, if it changes by that.
     pub(crate) fn take(
         &mut self,
         by: &Actor,
@@ -201,8 +228,8 @@ impl Course {
                 return Some(DrawState::Open);
             }
             Act::Close(_) => {
-                self.shown.closed = Some(Closing { at, by: by.clone(), why: why.clone() });
-                return Some(DrawState::Closed);
+                let by = Some(by.clone());
+                self.shown.closed = Some(Closing { at, by, why: why.clone() });
             }
             Act::EnterNumber { number, .. } => {
                 let first = acted == Acted::NumberAwaited;
@@ -211,21 +238,28 @@ impl Course {
                     Actor::Operator(name) if first => Some(name.clone()),
                     _ => None,
                 };
-                self.shown.agreed = (acted == Acted::NumbersAgree(*number)).then_some(*number);
+                self.agreed = (acted == Acted::NumbersAgree(*number)).then_some(*number);
             }
-            Act::Publish(_) => self.shown.published_at = Some(at),
+            // What follows from it says when.
+            Act::Publish(_) => {}
             Act::Announce { .. } | Act::Register(_) | Act::Audited(_) => {}
         }
         None
     }
 
-    /// Whether the draw may be made with this number.
-    pub(crate) fn agrees_on(&self, number: u32) -> bool {
-        self.shown.agreed == Some(number)
+    /// It is closed, by who said so before, or else by itself.
+    pub(crate) fn close(&mut self, at: Timestamp) {
+        let by_itself = || Closing { at, by: None, why: Reason::default() };
+        self.shown.closed.get_or_insert_with(by_itself);
     }
 
-    pub(crate) fn made(&mut self, at: Timestamp) {
+    pub(crate) fn make(&mut self, attempt: u32, at: Timestamp) {
+        self.shown.attempt = attempt;
         self.shown.drawn_at = Some(at);
+    }
+
+    pub(crate) fn publish(&mut self, at: Timestamp) {
+        self.shown.published_at = Some(at);
     }
 }
 

@@ -1,0 +1,152 @@
+//! Who waits for the winners of draws, and the winners once they are read.
+//!
+//! Whoever waits follows the [`Stage`] of a draw: one channel for each draw that somebody asked for
+//! or that was published, however many wait, without a lock or a thread held by any of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lottery::{AgencyId, DrawId, Winners};
+use tokio::sync::watch;
+
+/// The stages of draws.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    stages: Mutex<HashMap<DrawId, watch::Sender<Stage>>>,
+}
+
+/// How far a draw's winners are.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// They are not published, or nobody asked for them yet.
+    NotRead,
+    /// They are being read.
+    BeingRead,
+    /// They could not be read. Who asks next makes them be read again.
+    Unreadable,
+    /// The winners.
+    Ready(Arc<DrawWinners>),
+}
+
+/// The winners of a draw, ready to be sent many times.
+#[derive(Debug)]
+pub(crate) struct DrawWinners {
+    by_agency: BTreeMap<AgencyId, Arc<str>>,
+}
+
+impl Waiting {
+    /// Follows a draw's stage from now on.
+    pub(super) fn follow(&self, draw: DrawId) -> watch::Receiver<Stage> {
+        of(&mut self.stages(), draw).subscribe()
+    }
+
+    /// Whether the caller is the one to read a draw's winners now. Wakes nobody: it is no news to
+    /// those who wait.
+    pub(super) fn begin_reading(&self, draw: DrawId) -> bool {
+        let mut begun = false;
+        of(&mut self.stages(), draw).send_if_modified(|stage| {
+            begun = matches!(stage, Stage::NotRead | Stage::Unreadable);
+            if begun {
+                *stage = Stage::BeingRead;
+            }
+            false
+        });
+        begun
+    }
+
+    /// What came of the reading: all who wait are woken.
+    pub(super) fn tell(&self, draw: DrawId, stage: Stage) {
+        of(&mut self.stages(), draw).send_replace(stage);
+    }
+
+    /// Whether there is a draw whose winners were to be read and could not.
+    pub(super) fn has_unreadable(&self) -> bool {
+        self.stages().values().any(|stage| matches!(*stage.borrow(), Stage::Unreadable))
+    }
+
+    fn stages(&self) -> MutexGuard<'_, HashMap<DrawId, watch::Sender<Stage>>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of(
+    stages: &mut HashMap<DrawId, watch::Sender<Stage>>,
+    draw: DrawId,
+) -> &mut watch::Sender<Stage> {
+    stages.entry(draw).or_insert_with(|| watch::channel(Stage::NotRead).0)
+}
+
+impl DrawWinners {
+    pub(crate) fn new(winners: &Winners) -> Self {
+        let joined = winners.iter().map(|(agency, of)| (agency, Arc::from(of.joined())));
+        Self { by_agency: joined.collect() }
+    }
+
+    /// The documents of an agency's winning bets, joined by commas; empty when it has none.
+    pub(crate) fn of(&self, agency: AgencyId) -> Arc<str> {
+        self.by_agency.get(&agency).map_or_else(|| Arc::from(""), Arc::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    const DRAW: DrawId = DrawId(1);
+
+    #[test]
+    fn one_caller_reads_the_winners_and_another_only_when_they_could_not_be_read() {
+        let waiting = Waiting::default();
+        assert!(waiting.begin_reading(DRAW) && !waiting.begin_reading(DRAW));
+        waiting.tell(DRAW, Stage::Unreadable);
+        assert!(waiting.has_unreadable());
+        assert!(waiting.begin_reading(DRAW) && !waiting.begin_reading(DRAW));
+        waiting.tell(DRAW, Stage::Ready(Arc::new(DrawWinners::new(&Winners::default()))));
+        assert!(!waiting.begin_reading(DRAW) && !waiting.has_unreadable());
+        assert!(waiting.begin_reading(DrawId(2)));
+    }
+
+    // On real threads: a model checker can't schedule the lock inside of tokio's channel.
+    #[test]
+    fn of_callers_at_the_same_moment_one_reads_the_winners() {
+        const CALLERS: usize = 4;
+        for _ in 0..500 {
+            let (waiting, together) = (Waiting::default(), Barrier::new(CALLERS));
+            let begun = std::thread::scope(|scope| {
+                let caller = || {
+                    scope.spawn(|| {
+                        together.wait();
+                        waiting.begin_reading(DRAW)
+                    })
+                };
+                let callers: Vec<_> = (0..CALLERS).map(|_| caller()).collect();
+                callers.into_iter().map(|it| it.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert_eq!(begun.into_iter().filter(|begun| *begun).count(), 1);
+        }
+    }
+
+    #[test]
+    fn only_what_ends_the_waiting_wakes_those_who_wait() {
+        let waiting = Waiting::default();
+        let mut stage = waiting.follow(DRAW);
+        stage.mark_unchanged();
+        waiting.begin_reading(DRAW);
+        assert!(!stage.has_changed().unwrap());
+        waiting.tell(DRAW, Stage::Unreadable);
+        assert!(stage.has_changed().unwrap());
+    }
+
+    #[test]
+    fn winners_are_joined_by_agency() {
+        let mut winners = Winners::default();
+        for (agency, document) in [(2, "9"), (1, "7"), (2, "8")] {
+            winners.add(AgencyId(agency), document);
+        }
+        let winners = DrawWinners::new(&winners);
+        assert_eq!(&*winners.of(AgencyId(2)), "9,8");
+        assert_eq!(&*winners.of(AgencyId(3)), "");
+    }
+}

@@ -29,8 +29,8 @@ pub struct Summary {
     pub records: u64,
     /// How many segments they are in.
     pub segments: u64,
-    /// Which ledger it is, and the chain of its last record: whoever keeps it can tell later whether
-    /// anything before was changed. None: nothing was ever written.
+    /// Which ledger it is, and the chain of its last record: whoever keeps it can tell later
+    /// whether anything before was changed. None: nothing was ever written.
     pub end: Option<(LedgerId, Chain)>,
     /// The draws and where they are.
     pub draws: Vec<DrawStatus>,

@@ -5,7 +5,7 @@
 //!
 //! | kind | event | head | tail |
 //! |---|---|---|---|
-//! | 1 | draw opened | u32 draw, smallest and largest number, bytes of the name | u32 winning number, name, ranges |
+//! | 1 | draw opened | u32 draw, u32 min, u32 max, u32 name's bytes | u32 number, name, ranges |
 //! | 2 | batch accepted | u32 draw, u32 agency, u32 chunk, u32 bets | the bets in canonical text |
 //! | 3 | agency finished | u32 draw, u32 agency | |
 //! | 4 | draw closed | u32 draw, u32 0, u64 bets | 32 bytes: digest of the set of bets |
@@ -13,7 +13,8 @@
 //! | 6 | act | see [`act`] | see there |
 //! | 7 | draw published | u32 draw | |
 //!
-//! A range of agencies is u32 first, u32 last. Kinds are frozen; new events get new ones.
+//! Bets are on numbers from min to max; a draw opened is made with its number. A range of agencies
+//! is u32 first, u32 last. Kinds are frozen; new events get new ones.
 
 mod act;
 mod audited;

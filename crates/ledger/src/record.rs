@@ -28,9 +28,9 @@
 //! `left` keeps a decision whole: its records are in one group and one segment, and none of them
 //! counts unless all are there.
 //!
-//! `group` and `pending` tell a torn tail from damage: whoever wrote this record had seen everything
-//! before `group - pending` become durable. The end mark is never zero, so that a sector of a record
-//! that still reads as zeros was not written.
+//! `group` and `pending` tell a torn tail from damage: whoever wrote this record had seen
+//! everything before `group - pending` become durable. The end mark is never zero, so that a sector
+//! of a record that still reads as zeros was not written.
 
 use lottery::ChunkDigest;
 use lottery::planted::{Bug, planted};

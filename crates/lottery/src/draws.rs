@@ -1,10 +1,10 @@
 //! The rules: what is decided about each request, given the events so far.
 //!
 //! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new
-//! event, repeats one, or is refused, and with what answer; `carry_out` takes the event and all that
-//! follows from it into the state. A store decides, carries out, makes all of it durable together,
-//! and only then answers. Every event passes through `replay`, when it is new and again when a store
-//! is opened: what follows from an event must come next, and nothing else may.
+//! event, repeats one, or is refused, and with what answer; `carry_out` takes the event and all
+//! that follows from it into the state. A store decides, carries out, makes all of it durable
+//! together, and only then answers. Every event passes through `replay`, when it is new and again
+//! when a store is opened: what follows from an event must come next, and nothing else may.
 //!
 //! What operators do is decided in [`acts`].
 //!

@@ -91,8 +91,8 @@ impl<'a> StoredBatch<'a> {
 
 /// The contract. See the module's documentation for what every implementation promises.
 pub trait Store: Send + Sync {
-    /// Opens a draw that goes by itself, to be made with `number` when its last agency has finished,
-    /// or finds the one of that name when it has the same terms and number.
+    /// Opens a draw that goes by itself, to be made with `number` when its last agency has
+    /// finished, or finds the one of that name when it has the same terms and number.
     fn open_draw(
         &self,
         terms: DrawTerms,
@@ -104,8 +104,8 @@ pub trait Store: Send + Sync {
     /// Stores a batch, once.
     fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>);
 
-    /// Notes, once, that an agency has no more bets. The last one closes a draw that goes by itself,
-    /// makes and publishes it, all at once.
+    /// Notes, once, that an agency has no more bets. The last one closes a draw that goes by
+    /// itself, makes and publishes it, all at once.
     fn finish(
         &self,
         draw: DrawId,

@@ -11,7 +11,8 @@
 //!   that have bet or finished and not with those that may;
 //! - a lock is held for one group, or while a reader copies [`VIEW_PAGE_MAX`] rows at the most:
 //!   nobody renders, waits or calls anything else while they hold one;
-//! - followers are told of what came to be, once it is in the view, and never of what was recovered.
+//! - followers are told of what came to be, once it is in the view, and never of what was
+//!   recovered.
 //!
 //! Deliberately absent: what only the rules need ([`Store::progress`](crate::Store::progress) asks
 //! them), bets and winners.

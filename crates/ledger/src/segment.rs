@@ -240,7 +240,9 @@ pub(crate) struct Walk<'a> {
     offset: usize,
     next_sequence: u64,
     chain: Chain,
-    /// How many records of the decision that was begun are still to come.
+    /// Of the decision that was begun: the group that it is in, and how many of its records are
+    /// still to come.
+    group: u64,
     left: u16,
 }
 
@@ -450,6 +452,7 @@ impl Image {
             offset: RECORDS_OFFSET,
             next_sequence: self.header.first_sequence,
             chain: self.header.chain,
+            group: 0,
             left: 0,
         }
     }
@@ -487,7 +490,7 @@ impl<'a> Walk<'a> {
         }
         let body = record::body_of(&header, rest)
             .ok_or(doubtful("the record does not match its checksum"))?;
-        if self.left > 0 && header.left + 1 != self.left {
+        if self.left > 0 && (header.group, header.left) != (self.group, self.left - 1) {
             return Err(certain("the record here belongs to another decision"));
         }
         let (head, tail) = body.split_at(usize::from(header.head_len));
@@ -498,7 +501,7 @@ impl<'a> Walk<'a> {
         self.offset += header.record_len();
         self.next_sequence += 1;
         self.chain = header.chain;
-        self.left = header.left;
+        (self.group, self.left) = (header.group, header.left);
         Ok(Record { offset, header, event: decoded.event, text: decoded.text, body })
     }
 

@@ -1,0 +1,187 @@
+//! A ledger with three draws, what is asked of it, what it shows, and where its records are.
+
+use std::fmt::Debug;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+
+use ledger::disk::Disk as _;
+use ledger::disk::simulated::SimulatedDisk;
+use ledger::{Archive, Fault, SteppedLedger, Summary};
+use lottery::{
+    Act, Actor, Agencies, AgencyId, AgencyStanding, Batch, Bets, ChunkId, DrawId, DrawName,
+    DrawStatus, DrawTerms, Label, NumberRange, Reason, Schedule, SealedNumber, Signed, Store as _,
+    Timestamp, Trace, always_allowed,
+};
+
+/// The shortest: little fills one.
+pub(crate) const SEGMENT_LEN: u64 = 96 << 10;
+/// Of a record without its body.
+pub(crate) const RECORD_LEN: usize = 88 + 8;
+/// Goes by itself; of two agencies, the first of which has finished.
+pub(crate) const ALONE: DrawId = DrawId(1);
+/// Led by operators.
+pub(crate) const LED: DrawId = DrawId(2);
+/// Led by operators, and open whatever comes of the others: takes what fills.
+const FILLED: DrawId = DrawId(3);
+const WINNING_NUMBER: u32 = 7;
+const AT: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Something that is asked of a ledger. Each is one decision.
+#[derive(Clone)]
+pub(crate) enum Ask {
+    Open(DrawTerms, SealedNumber),
+    Bets(Batch),
+    Finish(DrawId, AgencyId),
+    Act(Signed),
+}
+
+/// What a ledger shows.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Shown {
+    draws: Vec<(DrawStatus, Vec<AgencyStanding>)>,
+    trail: Vec<Trace>,
+}
+
+pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
+    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)
+}
+
+pub(crate) fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
+    Archive::open_on(Arc::new(disk.clone()))?.check(|_| Ok(()))
+}
+
+/// Asks all at once; how many, the first ones, were acknowledged.
+pub(crate) fn ask(ledger: &SteppedLedger, asks: &[Ask]) -> usize {
+    let (sender, receiver) = mpsc::channel();
+    for ask in asks.iter().cloned() {
+        match ask {
+            Ask::Open(terms, number) => ledger.open_draw(terms, number, AT, told(&sender)),
+            Ask::Bets(batch) => ledger.append(batch, AT, told(&sender)),
+            Ask::Finish(draw, agency) => ledger.finish(draw, agency, AT, told(&sender)),
+            Ask::Act(signed) => ledger.act(signed, always_allowed(), AT, told(&sender)),
+        }
+    }
+    ledger.turn();
+    receiver.try_iter().take_while(|acknowledged| *acknowledged).count()
+}
+
+fn told<T, E: Debug>(sender: &Sender<bool>) -> Box<dyn FnOnce(Result<T, E>) + Send> {
+    let sender = sender.clone();
+    Box::new(move |outcome| {
+        let refusal = outcome.err().map(|error| format!("{error:?}"));
+        assert!(refusal.iter().all(|why| why.starts_with("Store(")), "{refusal:?}");
+        sender.send(refusal.is_none()).unwrap();
+    })
+}
+
+impl Shown {
+    pub(crate) fn by(ledger: &SteppedLedger) -> Self {
+        let of = |draw: DrawStatus| {
+            let agencies = ledger.view().all_agencies(draw.id).collect();
+            (draw, agencies)
+        };
+        let draws = ledger.view().all_draws().map(of).collect();
+        let mut trail = Vec::new();
+        let read = ledger.trail(0, &mut |trace| {
+            trail.push(trace);
+            ControlFlow::Continue(())
+        });
+        read.unwrap();
+        Self { draws, trail }
+    }
+}
+
+/// A new ledger in which the draws are open.
+pub(crate) fn begun() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let ledger = open(&disk).unwrap();
+    let announce =
+        |name| act("ana", Act::Announce { terms: terms(name), schedule: Schedule::default() });
+    let asks = [
+        Ask::Open(terms("sola"), SealedNumber(WINNING_NUMBER)),
+        announce("vespertina"),
+        announce("nocturna"),
+        act("ana", Act::Open(LED)),
+        act("ana", Act::Open(FILLED)),
+        Ask::Finish(ALONE, AgencyId(1)),
+    ];
+    for asked in asks {
+        assert_eq!(ask(&ledger, &[asked]), 1);
+    }
+    disk
+}
+
+pub(crate) fn act(by: &str, act: Act) -> Ask {
+    let by = Actor::Operator(Label::new(by).unwrap());
+    Ask::Act(Signed::new(by, Reason::new("es la hora").unwrap(), act))
+}
+
+pub(crate) fn enter(by: &str) -> Ask {
+    act(by, Act::EnterNumber { draw: LED, number: WINNING_NUMBER })
+}
+
+/// A batch whose record has this length, a multiple of 8.
+pub(crate) fn batch(chunk: u32, record_len: usize) -> Ask {
+    let text = text(record_len - RECORD_LEN - 16);
+    let bets = Bets::parse(&text, NumberRange::default()).unwrap();
+    assert_eq!(bets.text(), text, "it is in canonical form");
+    Ask::Bets(Batch { draw: FILLED, agency: AgencyId(1), chunk: ChunkId(chunk), bets })
+}
+
+/// Bets of so many bytes in all.
+fn text(len: usize) -> String {
+    let rest = "|B|1|1990-01-02|8";
+    let mut text = String::new();
+    loop {
+        let left = len - text.len();
+        let last = left <= 100 + rest.len();
+        let bet = if last { left } else { 90 };
+        text.extend(std::iter::repeat_n('A', bet - rest.len()));
+        text.push_str(rest);
+        if last {
+            return text;
+        }
+        text.push('&');
+    }
+}
+
+/// Leaves `room` bytes in the first segment.
+pub(crate) fn fill(disk: &SimulatedDisk, room: usize) {
+    let ledger = open(disk).unwrap();
+    let name = &segments(disk)[0];
+    let end = || records_in(&disk.contents(name)).last().unwrap().end;
+    assert_eq!(ask(&ledger, &[batch(1000, 48_000)]), 1);
+    let len = usize::try_from(SEGMENT_LEN).unwrap() - end() - room;
+    assert_eq!(ask(&ledger, &[batch(1001, len)]), 1);
+    assert_eq!(usize::try_from(SEGMENT_LEN).unwrap() - end(), room);
+}
+
+fn terms(name: &str) -> DrawTerms {
+    DrawTerms {
+        name: DrawName::new(name).unwrap(),
+        agencies: Agencies::first(2).unwrap(),
+        numbers: NumberRange::default(),
+    }
+}
+
+/// The names of those that are in use.
+pub(crate) fn segments(disk: &SimulatedDisk) -> Vec<String> {
+    let mut names = disk.names().unwrap();
+    names.retain(|name| disk.contents(name).iter().any(|&byte| byte != 0));
+    names.sort_unstable();
+    names
+}
+
+/// Where the records of a segment are, by the document (docs/ledger.md).
+pub(crate) fn records_in(segment: &[u8]) -> Vec<Range<usize>> {
+    let mut records = Vec::new();
+    let mut at = 4096;
+    while segment.get(at..at + 4) == Some(b"BLR2") {
+        let body_len = u32::from_le_bytes(*segment[at + 32..].first_chunk().unwrap());
+        let body_len = usize::try_from(body_len).unwrap();
+        records.push(at..at + RECORD_LEN + body_len.next_multiple_of(8));
+        at = records[records.len() - 1].end;
+    }
+    records
+}

@@ -22,6 +22,8 @@ pub enum Bug {
     TailNotCut,
     /// With a torn tail the last whole record is cut too.
     TailCutTooFar,
+    /// Of a decision that a crash cut, the whole records are kept.
+    HalfDecisionKept,
     /// A record's checksum is not compared.
     ChecksumNotChecked,
     /// Winners in a segment without an index are not looked for.
@@ -50,7 +52,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AcknowledgedBeforeSync,
         Self::ToldBeforeDurable,
         Self::FailedSyncRetried,
@@ -59,6 +61,7 @@ impl Bug {
         Self::TailBelieved,
         Self::TailNotCut,
         Self::TailCutTooFar,
+        Self::HalfDecisionKept,
         Self::ChecksumNotChecked,
         Self::IndexNotRebuilt,
         Self::SealedEndBelieved,

@@ -54,7 +54,7 @@ struct Reading {
 }
 
 /// What was read of one draw.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct OfDraw {
     bets: u64,
     closed: u64,
@@ -95,6 +95,12 @@ impl Auditor {
     /// Whether an agency left for good, so that the draw can't be made.
     pub(crate) fn someone_gave_up(&self) -> bool {
         self.accounts.values().any(|account| account.gave_up)
+    }
+
+    /// Whether all agencies of a draw have said FINISH.
+    pub(crate) fn all_sent_finish(&self, draw: DrawId) -> bool {
+        let mut of_draw = self.accounts.iter().filter(|(key, _)| key.draw == place(draw));
+        of_draw.all(|(_, account)| account.finish_sent)
     }
 
     /// A chunk of the agency that was acknowledged, if one was.
@@ -199,6 +205,7 @@ impl Auditor {
             }
         };
         self.check_kept(&reading)?;
+        self.check_whole(&reading)?;
         Ok((reading, torn_bytes))
     }
 
@@ -253,6 +260,19 @@ impl Auditor {
             let drawn = reading.draws.get(agency.draw).map(|draw| draw.drawn);
             if account.got_winners && drawn != Some(1) {
                 return wrong(format!("agency {agency} got winners, and the draw is not durable"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A draw is closed, made and published with its last FINISH, and nothing of it without.
+    fn check_whole(&self, reading: &Reading) -> Result<(), Wrong> {
+        for (id, draw) in (1..).map(DrawId).zip(&reading.draws) {
+            let over = u64::from(self.all_finished(id, reading));
+            if [draw.closed, draw.drawn, draw.published] != [over; 3] {
+                return wrong(format!(
+                    "draw {id} is between its last FINISH and its end: {draw:?}"
+                ));
             }
         }
         Ok(())

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
-use lottery::View;
+use lottery::{DrawState, DrawStatus, View};
 
 use crate::damage;
-use crate::limits::{AWAY_TIME, FULL_TIME, SEGMENT_LEN};
+use crate::limits::{AWAY_TIME, DECISION_CRASH_RATE, FULL_TIME, SEGMENT_LEN};
 use crate::process::{Process, StartError};
 use crate::setting::{Setting, pick};
 use crate::world::{World, Wrong, wrong};
@@ -77,6 +77,13 @@ impl<'a> Central<'a> {
                 Death::InOrder,
             ];
             self.dying = Some(*pick(&mut world.rng, &deaths));
+        }
+        // Otherwise few crashes come in the one decision of a draw that has several records.
+        let ends = |draw: DrawStatus| {
+            draw.state == DrawState::Open && world.auditor.all_sent_finish(draw.id)
+        };
+        if self.view.all_draws().any(ends) && world.strikes(DECISION_CRASH_RATE) {
+            self.dying = Some(Death::Writing);
         }
         if !world.faulty {
             self.dying = None;

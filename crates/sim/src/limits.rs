@@ -30,6 +30,8 @@ pub const PAUSE_TIME: RangeInclusive<u64> = 1..=25;
 pub const WINNERS_WAIT: RangeInclusive<u64> = 10..=150;
 /// How many bytes a slow connection carries in a tick.
 pub const SLOW_BYTES: RangeInclusive<usize> = 48..=512;
+/// Once in how many ticks a crash in a write comes while a draw's last FINISH is under way.
+pub const DECISION_CRASH_RATE: u64 = 8;
 /// How long a full disk stays full.
 pub const FULL_TIME: RangeInclusive<u64> = 50..=400;
 /// How long a client that means no good stays.

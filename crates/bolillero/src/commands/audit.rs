@@ -129,7 +129,7 @@ mod tests {
         assert!(!line.contains("7574"), "{line}");
         let made = Event::DrawMade { draw, attempt: 1, number: 7574 };
         let line = draws.line(2, Timestamp(0), &made);
-        let told = "the central: made draw 1 \"nocturna\", winning number 7574, bets 9";
+        let told = "the central: made draw 1 \"nocturna\", winning number 7574, attempt 1";
         assert!(line.ends_with(told), "{line}");
         let (document, number) = (Some(Label::new("30904465").unwrap()), Some(7));
         let search = BetsSearch { draw, document, number, agency: None, after: 0 };

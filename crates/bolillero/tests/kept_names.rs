@@ -6,12 +6,12 @@
 mod support;
 
 use std::path::Path;
-use std::sync::mpsc::channel;
+use std::sync::Arc;
 
-use ledger::{Ledger, LedgerId, Options};
-use lottery::{
-    Agencies, DrawId, DrawName, DrawTerms, NumberRange, SealedNumber, Store as _, Timestamp,
-};
+use engine::conformance::{TestClock, wait};
+use engine::{Engine, LedgerId};
+use ledger::{Ledger, Options};
+use lottery::{Agencies, DrawId, DrawName, DrawTerms, NumberRange, SealedNumber};
 use support::{Central, agency, exported_draw, run, str, text};
 
 /// With a selector of variants, which the rule is against.
@@ -23,14 +23,9 @@ fn kept_before(data: &Path) {
     let (name, agencies) = (DrawName::kept(KEPT).unwrap(), Agencies::first(1).unwrap());
     let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
     let ledger = Ledger::open(data, Options::new(LedgerId([7; 16]))).unwrap();
-    let (sender, opened) = channel();
-    ledger.open_draw(
-        terms,
-        SealedNumber(7574),
-        Timestamp(1),
-        Box::new(move |it| sender.send(it).unwrap()),
-    );
-    assert_eq!(opened.recv().unwrap(), Ok(DrawId(1)));
+    let engine = Engine::start(Box::new(ledger), Arc::new(TestClock::default())).unwrap();
+    let opened = wait(|done| engine.open_draw(terms, SealedNumber(7574), done));
+    assert_eq!(opened, Ok(DrawId(1)));
 }
 
 #[test]

@@ -5,19 +5,14 @@
 
 mod support;
 
-use ledger::{Ledger, LedgerId, Options};
-use lottery::{
-    Agencies, AgencyId, Done, DrawName, DrawTerms, NumberRange, SealedNumber, Store as _, Timestamp,
-};
+use std::sync::Arc;
+
+use engine::conformance::{TestClock, wait};
+use engine::{Engine, LedgerId};
+use ledger::{Ledger, Options};
+use lottery::{Agencies, AgencyId, DrawName, DrawTerms, NumberRange, SealedNumber};
 use support::raw::{Raw, ack, bets, hello};
 use support::{Central, run, run_well, str, text};
-
-/// What a store answers.
-fn wait<T: Send + 'static>(submit: impl FnOnce(Done<T>)) -> T {
-    let (sender, answer) = std::sync::mpsc::channel();
-    submit(Box::new(move |it| sender.send(it).unwrap()));
-    answer.recv().unwrap()
-}
 
 /// A draw that an agency asks for.
 const FORGED: &str = "x\u{202e}' | result: success | client_id: 5";
@@ -93,10 +88,10 @@ fn a_name_kept_before_the_rule_for_texts_is_printed_so_that_it_can_be_seen() {
     let name = DrawName::kept("a\u{202e}b").unwrap();
     let agencies = Agencies::first(1).unwrap();
     let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
-    let (ledger, at) =
-        (Ledger::open(&data, Options::new(LedgerId([7; 16]))).unwrap(), Timestamp(1));
-    let draw = wait(|done| ledger.open_draw(terms, SealedNumber(7), at, done)).unwrap();
-    wait(|done| ledger.finish(draw, AgencyId(1), at, done)).unwrap();
+    let ledger = Ledger::open(&data, Options::new(LedgerId([7; 16]))).unwrap();
+    let ledger = Engine::start(Box::new(ledger), Arc::new(TestClock::default())).unwrap();
+    let draw = wait(|done| ledger.open_draw(terms, SealedNumber(7), done)).unwrap();
+    wait(|done| ledger.finish(draw, AgencyId(1), done)).unwrap();
     drop(ledger);
     for command in [&["winners", "--draw", "a\u{202e}b"][..], &["check"], &["audit"]] {
         let said = run_well(&[command, &["--data", str(&data)]].concat());

@@ -11,12 +11,12 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
-use lottery::{Store, StoreFault};
+use engine::{Clock, Engine};
+use lottery::StoreFault;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::http::{HttpFace, HttpOptions};
 use crate::options::Options;
 use crate::service::{OpenError, Presence, Service};
@@ -47,12 +47,12 @@ impl Central {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(
-        store: Arc<dyn Store>,
+        engine: Arc<Engine>,
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Self, OpenError> {
         let session_limits = options.limits.session()?;
-        let service = Service::open(store, Arc::clone(&clock), &options).await?;
+        let service = Service::open(engine, Arc::clone(&clock), &options).await?;
         let agencies = Agencies::new(&service, &options.limits, session_limits);
         Ok(Self { service, clock, agencies, http: None, options })
     }

@@ -25,6 +25,7 @@
 //! protocol look like (crate `wire`), and the process: signals, configuration, exit codes.
 
 mod central;
+#[cfg(test)]
 mod clock;
 mod http;
 pub mod limits;
@@ -37,7 +38,6 @@ mod tcp;
 mod zone;
 
 pub use central::{Central, ServeError};
-pub use clock::Clock;
 pub use http::{
     ClientHeader, ClientHeaderError, GroupCounts, Host, HttpOptions, Network, NetworkError, Origin,
     OriginError, Proxies, Scrubbed, openapi,

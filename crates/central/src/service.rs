@@ -32,17 +32,17 @@ mod winners;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use engine::{Clock, Done, Engine};
 use lottery::{
-    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, Done, DrawId, DrawName,
-    DrawState, DrawStatus, DrawTerms, FinishError, Finished, News, OpenDrawError, ProgressError,
-    SealedNumber, Store, StoreFault, View,
+    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawName, DrawState,
+    DrawStatus, DrawTerms, FinishError, Finished, News, OpenDrawError, ProgressError, SealedNumber,
+    StoreFault, View,
 };
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
 use crate::limits::{LimitsError, STORE_CHECK_TIME};
 use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
@@ -61,7 +61,7 @@ pub(crate) use winners::{DrawWinners, Stage};
 
 /// The domain service. One a store.
 pub struct Service {
-    store: Arc<dyn Store>,
+    engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
     /// The draw that this central was started for.
     own_draw: OnceLock<DrawId>,
@@ -113,7 +113,7 @@ pub enum WinnersError {
 impl Service {
     /// Opens the draw of `options`, or finds it.
     pub(crate) async fn open(
-        store: Arc<dyn Store>,
+        engine: Arc<Engine>,
         clock: Arc<dyn Clock>,
         options: &Options,
     ) -> Result<Arc<Self>, OpenError> {
@@ -125,7 +125,7 @@ impl Service {
                     service.follow(news);
                 }
             };
-            store.view().follow(follow);
+            engine.view().follow(follow);
             Self {
                 own_draw: OnceLock::new(),
                 winners_wait: options.winners_wait,
@@ -138,7 +138,7 @@ impl Service {
                 metrics: Arc::default(),
                 runtime: Handle::current(),
                 tasks: TaskTracker::new(),
-                store,
+                engine,
                 clock,
             }
         });
@@ -152,9 +152,7 @@ impl Service {
     async fn open_own_draw(&self, terms: &DrawTerms, number: u32) -> Result<DrawId, OpenError> {
         let name = draw_name(self.view(), &terms.name)?;
         let terms = DrawTerms { name, ..terms.clone() };
-        let open = |done| {
-            self.store.open_draw(terms, SealedNumber(number), self.clock.now(), done);
-        };
+        let open = |done| self.engine.open_draw(terms, SealedNumber(number), done);
         let draw = ask(&self.failure, open).await?;
         let found = self.view().draw(draw);
         if let Some(DrawStatus { state: DrawState::Drawn { number: made }, terms, .. }) = found
@@ -176,6 +174,7 @@ impl Service {
     fn follow(self: &Arc<Self>, news: News) {
         match news {
             News::Drawn(_) => tracing::info!(action = "sorteo", result = "success"),
+            News::ByTheClock(act) => operators::log_the_clock(act),
             News::Draw(draw) => {
                 if self.view().draw(draw).is_some_and(|draw| draw.is_published()) {
                     self.read_winners(draw);
@@ -197,7 +196,7 @@ impl Service {
         loop {
             tokio::time::sleep(STORE_CHECK_TIME).await;
             // What is found is noted as its answer passes.
-            let _ = ask(&self.failure, |done| self.store.check(done)).await;
+            let _ = ask(&self.failure, |done| self.engine.check(done)).await;
         }
     }
 
@@ -242,7 +241,7 @@ impl Service {
     /// they did.
     #[must_use]
     pub fn view(&self) -> &View {
-        self.store.view()
+        self.engine.view()
     }
 
     /// Whether operators disabled an agency.
@@ -271,7 +270,7 @@ impl Service {
         batch: Batch,
         done: impl FnOnce(Result<Appended, AppendError>) + Send + 'static,
     ) {
-        self.store.append(batch, self.clock.now(), watched(&self.failure, done));
+        self.engine.append(batch, watched(&self.failure, done));
     }
 
     /// Notes that an agency has finished. `done` must be short.
@@ -281,7 +280,7 @@ impl Service {
         agency: AgencyId,
         done: impl FnOnce(Result<Finished, FinishError>) + Send + 'static,
     ) {
-        self.store.finish(draw.id, agency, self.clock.now(), watched(&self.failure, done));
+        self.engine.finish(draw.id, agency, watched(&self.failure, done));
     }
 
     /// Asks how far an agency has come. `done` must be short.
@@ -291,7 +290,7 @@ impl Service {
         agency: AgencyId,
         done: impl FnOnce(Result<AgencyProgress, ProgressError>) + Send + 'static,
     ) {
-        self.store.progress(draw.id, agency, watched(&self.failure, done));
+        self.engine.progress(draw.id, agency, watched(&self.failure, done));
     }
 
     /// Where to wait for a draw's winners. Has them read, if they are published and nobody had.
@@ -338,10 +337,10 @@ impl Service {
         if !self.waiting.begin_reading(draw) {
             return;
         }
-        let store = Arc::clone(&self.store);
+        let engine = Arc::clone(&self.engine);
         let reading = self
             .runtime
-            .spawn_blocking(move || store.winners(draw).map(|winners| DrawWinners::new(&winners)));
+            .spawn_blocking(move || engine.winners(draw).map(|winners| DrawWinners::new(&winners)));
         let service = Arc::clone(self);
         self.runtime.spawn(async move {
             let error = match reading.await {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Fault, SteppedLedger};
-use lottery::{DrawState, ReadError, Store as _};
+use lottery::{DrawState, ReadError};
 
 use crate::ledger_bytes::{RECORDS_AT, SEGMENT_LEN, is_zero, name};
 use crate::stored::{

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use ledger::{Fault, SteppedLedger};
-use lottery::{DrawState, Draws, ReadError, Store as _};
+use lottery::{DrawState, Draws, ReadError};
 
 use crate::decisions::Decisions;
 use crate::ledger_bytes::{

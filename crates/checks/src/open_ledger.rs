@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
+use engine::LedgerId;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Fault, Ledger, LedgerId, Options, Summary};
-use lottery::{DrawState, DrawStatus, ReadError, Store as _};
+use ledger::{Fault, Ledger, Options, Summary};
+use lottery::{DrawState, DrawStatus, ReadError};
 
 use crate::decisions::Decisions;
 use crate::ledger_bytes::{

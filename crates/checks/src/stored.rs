@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use engine::conformance::{TestClock, submit};
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Entry, Fault, SteppedLedger, Summary};
-use lottery::conformance::submit;
 use lottery::{
-    Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, Done,
-    DrawId, DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration,
-    Schedule, SealedNumber, Signed, Store as _, Timestamp, Trace, Winners,
+    Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, DrawId,
+    DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration, Schedule,
+    SealedNumber, Signed, Timestamp, Trace, Winners,
 };
 
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
@@ -34,7 +34,7 @@ pub(crate) struct Told {
 }
 
 pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
-    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN as u64)
+    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN as u64, Arc::new(TestClock::at(AT)))
 }
 
 /// A disk that holds these files.
@@ -137,12 +137,11 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     let is_free = |name: &String| !taken.contains(name);
     let name = (0..).map(|number| format!("nuevo {number}")).find(is_free);
     let terms = terms(&name.expect("some number is free"), 1);
-    let draw =
-        call(&ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), AT, done))
-            .expect("a new draw");
+    let draw = call(&ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), done))
+        .expect("a new draw");
     let batch = Batch { draw, ..batch(1, 0, 3) };
     let stored = vec![(batch.agency, batch.chunk, batch.bets.text().to_owned())];
-    let appended = call(&ledger, |it, done| it.append(batch.clone(), AT, done));
+    let appended = call(&ledger, |it, done| it.append(batch.clone(), done));
     assert_eq!(appended, Ok(Appended::New), "a store that opens takes a batch");
     let is_there = |ledger: &SteppedLedger| {
         let progress = call(ledger, |it, done| it.progress(draw, batch.agency, done));
@@ -218,7 +217,7 @@ pub(crate) fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
         name => Actor::Operator(Label::new(name).expect("a short name")),
     };
     let signed = Signed::new(by, Reason::new("ñ").expect("a short reason"), act);
-    call(ledger, |it, done| it.act(signed, lottery::always_allowed(), AT, done))
+    call(ledger, |it, done| it.act(signed, lottery::always_allowed(), done))
         .expect("it may be done now")
 }
 
@@ -257,7 +256,7 @@ fn begin_segment(disk: &SimulatedDisk) {
 /// Opens a draw of this name, or finds it.
 pub(crate) fn open_draw(ledger: &SteppedLedger, name: &str) -> DrawId {
     let terms = terms(name, AGENCIES);
-    call(ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), AT, done))
+    call(ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), done))
         .expect("it may be opened")
 }
 
@@ -271,7 +270,7 @@ fn terms(name: &str, agencies: u32) -> DrawTerms {
 
 pub(crate) fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
     let pending: Vec<_> = (1..=batches)
-        .map(|agency| submit(|done| ledger.append(batch(agency, chunk, bets), AT, done)))
+        .map(|agency| submit(|done| ledger.append(batch(agency, chunk, bets), done)))
         .collect();
     ledger.turn();
     for pending in pending {
@@ -281,7 +280,7 @@ pub(crate) fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bet
 
 pub(crate) fn make_draw(ledger: &SteppedLedger) {
     for agency in 1..=AGENCIES {
-        call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), AT, done)).expect("all is open");
+        call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), done)).expect("all is open");
     }
 }
 
@@ -299,7 +298,7 @@ pub(crate) fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
 /// Makes a call, and the turn that answers it.
 pub(crate) fn call<T: Send + 'static>(
     ledger: &SteppedLedger,
-    call: impl FnOnce(&SteppedLedger, Done<T>),
+    call: impl FnOnce(&SteppedLedger, engine::Done<T>),
 ) -> T {
     let pending = submit(|done| call(ledger, done));
     ledger.turn();

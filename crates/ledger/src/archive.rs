@@ -7,13 +7,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine::{Chain, LedgerId};
 use lottery::DrawStatus;
 
 use crate::disk::{Claim, Disk, Folder};
 use crate::error::Fault;
-use crate::ledger::take;
+use crate::log::take;
 use crate::pass::{Content, Entry, IndexState, Pass, Reads, opened, segments_in};
-use crate::record::{Chain, LedgerId};
 use crate::segment::{self, Tail};
 
 /// A ledger open for reading.

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use engine::Chain;
 use lottery::{BatchSummary, BetKey, DrawId, Event};
 
 use crate::error::{Damage, Fault};
 use crate::index::{self, BatchHits, stored};
-use crate::record::{Chain, Fingerprint};
+use crate::record::Fingerprint;
 use crate::segment::{Image, Pace, Record, name};
 use crate::segments::Expected;
 

@@ -24,13 +24,14 @@
 //! The postings of a key are the ordinals of its bets among all bets of the segment, ascending,
 //! each as LEB128 of the difference to the one before (the first to 0).
 
+use engine::Chain;
 use lottery::{AgencyId, BatchSummary, BetKey, ChunkDigest, ChunkId, DrawId, StoredBatch};
 
 use crate::contents::{BatchAt, Contents, EventAt, place_of_batch};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::limits::RECORDS_OFFSET;
-use crate::record::{Chain, u32_at, u64_at};
+use crate::record::{u32_at, u64_at};
 use crate::segment::{self, SegmentHeader, name};
 
 const MAGIC: [u8; 8] = *b"BOLINDEX";
@@ -424,7 +425,7 @@ mod tests {
             first_sequence,
             len: RECORDS_OFFSET as u64,
             chain,
-            ledger: crate::record::LedgerId([7; 16]),
+            ledger: engine::LedgerId([7; 16]),
         };
         let file = SimulatedDisk::new().create("segment").unwrap();
         file.allocate(header.len).unwrap();

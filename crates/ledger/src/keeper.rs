@@ -24,13 +24,13 @@ use lottery::planted::{Bug, planted};
 
 use crate::block_buffer::BlockBuffer;
 use crate::disk::{Disk, DiskFile, uninterrupted};
-use crate::engine::SegmentSource;
 use crate::error::{Fault, want_of};
 use crate::limits::{PAUSE_TIME, READ_PAUSE_TIME, UNINDEXED_MAX, ZERO_STEP_LEN};
+use crate::log::SegmentSource;
 use crate::segment;
 use crate::segments::Segment;
-use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
+use engine::sync::thread::{self, JoinHandle};
+use engine::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
 
 /// See the module's documentation.
 pub(crate) struct Keeper {

@@ -15,17 +15,13 @@
 
 mod archive;
 mod block_buffer;
-mod body;
 mod contents;
-mod contract;
 pub mod disk;
-mod engine;
 mod error;
-mod groups;
 mod index;
 mod keeper;
-mod ledger;
 pub mod limits;
+mod log;
 #[cfg(all(test, models))]
 mod models;
 mod pass;
@@ -37,14 +33,11 @@ mod segment;
 mod segments;
 #[cfg(any(test, feature = "simulation"))]
 mod stepped;
-mod sync;
 
 pub use archive::{Archive, Summary};
 pub use error::{Damage, Fault};
-pub use groups::Groups;
-pub use ledger::{Ledger, Options};
+pub use log::{Ledger, Options};
 pub use pass::Entry;
-pub use record::{Chain, LedgerId};
 pub use recovery::Report;
 pub use scrub::{Scrub, ScrubFindings, ScrubNews, ScrubPace};
 #[cfg(any(test, feature = "simulation"))]

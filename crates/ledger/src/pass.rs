@@ -10,16 +10,16 @@
 
 use std::ops::Range;
 
+use engine::{Body, Chain, LedgerId};
 use lottery::planted::{Bug, planted};
 use lottery::{Draws, Event, StoredBatch, Timestamp};
 
-use crate::body::Body;
 use crate::contents::{BatchAt, Contents, EventAt};
 use crate::disk::{Claim, Disk, DiskFile, uninterrupted};
 use crate::error::{Damage, Fault};
 use crate::index::{self, Found, Index, Replay};
 use crate::limits::RECORDS_OFFSET;
-use crate::record::{self, Chain, HEADER_LEN, LedgerId};
+use crate::record::{self, HEADER_LEN};
 use crate::segment::{
     self, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
 };
@@ -88,6 +88,8 @@ pub(crate) struct Pass {
     pub(crate) next_sequence: u64,
     /// None before the first segment.
     pub(crate) end: Option<(LedgerId, Chain)>,
+    /// When the last record was decided.
+    pub(crate) at: Timestamp,
     /// The name of the segment before, when it was sealed.
     sealed_before: Option<String>,
 }
@@ -132,7 +134,14 @@ pub(crate) fn opened(
 impl Pass {
     /// Before the first segment.
     pub(crate) fn new(reads: Reads) -> Self {
-        Self { reads, draws: Draws::default(), next_sequence: 0, end: None, sealed_before: None }
+        Self {
+            reads,
+            draws: Draws::default(),
+            next_sequence: 0,
+            end: None,
+            at: Timestamp(0),
+            sealed_before: None,
+        }
     }
 
     /// Judges the next segment; shows each event that it reads.
@@ -253,6 +262,7 @@ impl Pass {
     ) -> Result<(), E> {
         contents.add_read(record, header.number)?;
         let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
+        self.at = at;
         self.admit(&record.event, at, header, record.offset)?;
         self.expect_whole(record.header.left, header, record.offset)?;
         let batch = match &record.event {
@@ -314,7 +324,7 @@ impl Pass {
         for batch in batches {
             self.indexed_batch(&mut links, &batch)?;
         }
-        links.end(&index)?;
+        self.at = links.end(&index)?;
         if self.draws.due().is_some() {
             return Err(links.astray());
         }
@@ -375,12 +385,15 @@ impl Links<'_> {
         Ok(record)
     }
 
-    fn end(&mut self, index: &Index) -> Result<(), Fault> {
+    /// Gives when the last record was decided.
+    fn end(&mut self, index: &Index) -> Result<Timestamp, Fault> {
         if self.from > index::index_usize(index.records_end) {
             return Err(self.astray());
         }
-        let last = self.chain_before()?;
-        self.expect(last == index.last_chain, self.last.unwrap_or(RECORDS_OFFSET))
+        let offset = self.last.ok_or_else(|| self.astray())?;
+        let last = segment::read_header(self.file, self.header, offset)?;
+        self.expect(last.chain == index.last_chain, offset)?;
+        Ok(Timestamp(last.at_ms))
     }
 
     /// The chain of the record before, as that says it.

@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use engine::Reader;
 use lottery::planted::{Bug, planted};
 use lottery::{BetKey, DrawId, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
 
@@ -14,8 +15,33 @@ use crate::index::{self, BatchHits};
 use crate::segment;
 use crate::segments::{Segment, Segments};
 
+/// Reads the segments of an open ledger.
+pub(crate) struct SegmentsReader(pub(crate) Segments);
+
+impl Reader for SegmentsReader {
+    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
+        winners(&self.0, draw, result).map_err(|fault| fault.to_string())
+    }
+
+    fn scan(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        scan(&self.0, draw, visit).map_err(|fault| fault.to_string())
+    }
+
+    fn trail(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        trail(&self.0, from, visit).map_err(|fault| fault.to_string())
+    }
+}
+
 /// Shows the batches of a draw, in order, until `visit` breaks.
-pub(crate) fn scan(
+fn scan(
     segments: &Segments,
     draw: DrawId,
     visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
@@ -29,7 +55,7 @@ pub(crate) fn scan(
 }
 
 /// Shows the events that are no batches, from a sequence on, until `visit` breaks.
-pub(crate) fn trail(
+fn trail(
     segments: &Segments,
     from: u64,
     visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
@@ -46,11 +72,7 @@ pub(crate) fn trail(
 }
 
 /// The winners of a draw: only the records that hold some are read.
-pub(crate) fn winners(
-    segments: &Segments,
-    draw: DrawId,
-    result: WinningResult,
-) -> Result<Winners, Fault> {
+fn winners(segments: &Segments, draw: DrawId, result: WinningResult) -> Result<Winners, Fault> {
     let mut winners = Winners::default();
     for segment in segments.snapshot() {
         if segment.index.get().is_none() && planted(Bug::IndexNotRebuilt) {

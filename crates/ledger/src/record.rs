@@ -22,7 +22,7 @@
 //! | | 4 | `2RLB` |
 //!
 //! `chain = SHA-256(chain of the record before || bytes 8..32 || head || SHA-256(tail))`, from the
-//! ledger's first chain on (see [`Chain::first`]): no record can be altered, removed or added
+//! ledger's first chain on (see [`engine::Chain`]): no record can be altered, removed or added
 //! without changing every chain behind. It covers nothing of how and where the records lie.
 //!
 //! `left` keeps a decision whole: its records are in one group and one segment, and none of them
@@ -32,11 +32,11 @@
 //! everything before `group - pending` become durable. The end mark is never zero, so that a sector
 //! of a record that still reads as zeros was not written.
 
-use lottery::ChunkDigest;
+use engine::{Body, Chain, Entry, Link};
 use lottery::planted::{Bug, planted};
+use lottery::{ChunkDigest, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::body::Body;
 use crate::limits::BODY_LEN_MAX;
 
 /// Bytes of a record before its body.
@@ -47,34 +47,6 @@ pub(crate) const ALIGNMENT: usize = 8;
 const TRAILER_LEN: usize = 8;
 const START_MARK: [u8; 4] = *b"BLR2";
 const END_MARK: [u8; 4] = *b"2RLB";
-
-/// Binds each record to all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chain(pub [u8; 32]);
-
-/// Tells a ledger from all others: 16 random bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LedgerId(pub [u8; 16]);
-
-impl Chain {
-    /// What the first record of a ledger continues: the SHA-256 of its id.
-    #[must_use]
-    pub fn first(id: LedgerId) -> Self {
-        Self(Sha256::digest(id.0).into())
-    }
-}
-
-impl std::fmt::Display for LedgerId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl std::fmt::Display for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// What a record says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,37 +68,30 @@ pub(crate) const fn record_len(body_len: usize) -> usize {
     HEADER_LEN + body_len.next_multiple_of(ALIGNMENT) + TRAILER_LEN
 }
 
-/// Where a record stands among the others.
+/// Where a record lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    pub(crate) sequence: u64,
     pub(crate) group: u64,
-    pub(crate) at_ms: u64,
-    /// How many records of the same decision follow.
-    pub(crate) left: u16,
     pub(crate) segment: u64,
-    /// Of the record before.
-    pub(crate) chain: Chain,
 }
 
-/// Writes a record into `out`, which is exactly as long as it, and gives its header.
-pub(crate) fn encode(body: &Body<'_>, place: &Place, out: &mut [u8]) -> Header {
-    let body_len = body.head().len() + body.tail().len();
+/// Writes an entry as a record into `out`, which is exactly as long as it, and gives its header.
+pub(crate) fn encode(entry: &Entry, body: &Body<'_>, place: Place, out: &mut [u8]) -> Header {
+    let body_len = body.len();
     assert!(body_len <= BODY_LEN_MAX, "the domain bounds every body");
     assert_eq!(out.len(), record_len(body_len), "the caller reserves what a record takes");
-    let mut header = Header {
-        sequence: place.sequence,
-        at_ms: place.at_ms,
+    let header = Header {
+        sequence: entry.sequence,
+        at_ms: entry.at.0,
         kind: body.kind(),
-        left: place.left,
+        left: entry.left,
         head_len: u16::try_from(body.head().len()).expect("heads are a few bytes"),
         body_len: u32::try_from(body_len).expect("bounded above"),
         pending: 0,
         group: place.group,
         segment: place.segment,
-        chain: place.chain,
+        chain: entry.chain,
     };
-    header.chain = chain(place.chain, &header, body.head(), &body.tail_digest());
     out[..HEADER_LEN].copy_from_slice(&header.to_bytes());
     let (head, tail) = out[HEADER_LEN..][..body_len].split_at_mut(body.head().len());
     head.copy_from_slice(body.head());
@@ -146,12 +111,8 @@ pub(crate) fn chain(
     head: &[u8],
     tail_digest: &ChunkDigest,
 ) -> Chain {
-    let hash = Sha256::new()
-        .chain_update(before.0)
-        .chain_update(&header.to_bytes()[8..32])
-        .chain_update(head)
-        .chain_update(tail_digest.0);
-    Chain(hash.finalize().into())
+    let Header { sequence, at_ms, kind, left, .. } = *header;
+    before.then(&Link { sequence, at: Timestamp(at_ms), kind, left }, head, tail_digest)
 }
 
 /// Tells a record from any other: the first bytes of the SHA-256 of its header and body.
@@ -252,17 +213,20 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use lottery::{AgencyId, DrawId};
+    use lottery::{AgencyId, DrawId, Event};
 
     use super::*;
 
     fn finished_record() -> (Vec<u8>, Header) {
-        let body = Body::agency_finished(DrawId(1), AgencyId(5));
-        let mut record = vec![0xff; record_len(body.head().len())];
-        let chain = Chain([7; 32]);
-        let at_ms = 1_700_000_000_000;
-        let place = Place { sequence: 9, group: 8, at_ms, left: 2, segment: 3, chain };
-        encode(&body, &place, &mut record);
+        let event = Event::AgencyFinished { draw: DrawId(1), agency: AgencyId(5) };
+        let (sequence, at) = (9, Timestamp(1_700_000_000_000));
+        let link = Link { sequence, at, kind: 3, left: 2 };
+        let head = [1, 0, 0, 0, 5, 0, 0, 0];
+        let chain = Chain([7; 32]).then(&link, &head, &ChunkDigest::of(""));
+        let entry = Entry { sequence, at, left: 2, event, batch: None, chain };
+        let body = entry.body();
+        let mut record = vec![0xff; record_len(body.len())];
+        encode(&entry, &body, Place { group: 8, segment: 3 }, &mut record);
         let header = Header::decode(&record).unwrap();
         (record, header)
     }

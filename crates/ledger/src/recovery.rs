@@ -12,8 +12,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lottery::Draws;
+use engine::{Chain, LedgerId};
 use lottery::planted::{Bug, planted};
+use lottery::{Draws, Timestamp};
 
 use crate::block_buffer::BlockBuffer;
 use crate::contents::Contents;
@@ -21,7 +22,6 @@ use crate::disk::{Claim, Disk, DiskFile};
 use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
 use crate::pass::{Content, IndexState, Judged, Pass, Reads, opened, segments_in};
-use crate::record::{Chain, LedgerId};
 use crate::segment::{self, Image, Tail};
 use crate::segments::{Segment, Segments};
 
@@ -32,6 +32,8 @@ pub(crate) struct Recovered {
     pub(crate) next_sequence: u64,
     /// The ledger and its last chain; none when there is nothing yet.
     pub(crate) end: Option<(LedgerId, Chain)>,
+    /// When the last record was decided.
+    pub(crate) at: Timestamp,
     pub(crate) report: Report,
     /// Of the last record of the segment before the last, while that has no index.
     unsealed: Option<Chain>,
@@ -62,6 +64,7 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
         segments: Segments::default(),
         next_sequence: 0,
         end: None,
+        at: Timestamp(0),
         report: Report { segments: last, ..Report::default() },
         unsealed: None,
     };
@@ -78,8 +81,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     }
     // A process that was killed may have left names that are not durable.
     disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
-    (recovered.draws, recovered.next_sequence, recovered.end) =
-        (pass.draws, pass.next_sequence, pass.end);
+    (recovered.next_sequence, recovered.end) = (pass.next_sequence, pass.end);
+    (recovered.draws, recovered.at) = (pass.draws, pass.at);
     recovered.report.records = recovered.next_sequence;
     remove_unused(disk, last)?;
     Ok(recovered)

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::error::Fault;
 use crate::limits::{SCRUB_INTERVAL_TIME, SCRUB_PAUSE_TIME, SCRUB_STEP_LEN};
 use crate::segments::{Segment, Segments};
-use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Condvar, Mutex, MutexGuard, wait_at_most};
+use engine::sync::thread::{self, JoinHandle};
+use engine::sync::{Condvar, Mutex, MutexGuard, wait_at_most};
 
 /// A scrub at work. Dropping it ends it.
 pub struct Scrub {

@@ -21,17 +21,17 @@
 
 use std::ops::Range;
 
+use engine::{Chain, Decoded, LedgerId};
 use lottery::planted::{Bug, planted};
 use lottery::{Event, Timestamp};
 
-use crate::body::{self, Decoded};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::limits::{
     BLOCK_LEN, BODY_LEN_MAX, RECORDS_OFFSET, SECTOR_LEN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN,
     ZERO_STEP_LEN,
 };
-use crate::record::{self, Chain, Fingerprint, HEADER_LEN, Header, LedgerId, u32_at, u64_at};
+use crate::record::{self, Fingerprint, HEADER_LEN, Header, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 2;
@@ -399,7 +399,7 @@ impl LoneRecord {
     /// The event, and its bets in canonical text when it is a batch.
     pub(crate) fn decode(&self) -> Result<Decoded<'_>, Fault> {
         let (head, tail) = self.body.split_at(usize::from(self.header.head_len));
-        body::decode(self.header.kind, head, tail).map_err(|what| self.damage(what))
+        engine::decode(self.header.kind, head, tail).map_err(|what| self.damage(what))
     }
 
     /// Damage at this record.
@@ -495,7 +495,7 @@ impl<'a> Walk<'a> {
             return Err(certain("the record here belongs to another decision"));
         }
         let (head, tail) = body.split_at(usize::from(header.head_len));
-        let decoded = body::decode(header.kind, head, tail).map_err(certain)?;
+        let decoded = engine::decode(header.kind, head, tail).map_err(certain)?;
         if record::chain(self.chain, &header, head, &decoded.tail_digest) != header.chain {
             return Err(certain("the record does not continue the chain of those before it"));
         }

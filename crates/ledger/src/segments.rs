@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use engine::Chain;
 use lottery::planted::{Bug, planted};
 use lottery::{BetKey, DrawId, Event};
 
@@ -10,9 +11,8 @@ use crate::contents::{BatchAt, Contents, EventAt};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::index::{self, BatchHits, Found, Index};
-use crate::record::Chain;
 use crate::segment::{self, Image, Pace, Record, SegmentHeader};
-use crate::sync::{AtomicU64, RwLock};
+use engine::sync::{AtomicU64, RwLock};
 
 /// A segment in use.
 pub(crate) struct Segment {

@@ -8,31 +8,35 @@
 //! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::sync::Mutex;
+use engine::{Clock, Engine, LedgerId, Queue, Request, Turns};
+use lottery::StoreFault;
 use lottery::planted::{Bug, planted};
-use lottery::{StoreFault, View};
 
-use crate::contract::{RunsEngine, store_by_requests};
-use crate::disk::{Claim, Disk, DiskFile};
-use crate::engine::{Engine, Request, SegmentSource};
+use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
 use crate::keeper::{alarm_of, new_segment};
-use crate::ledger::{check_segment_len, refused, take};
-use crate::limits::GROUP_REQUESTS_MAX;
-use crate::record::LedgerId;
-use crate::recovery::{self, Report};
+use crate::log::{Ledger, Options, SegmentSource};
+use crate::recovery::Report;
 use crate::segments::{Segment, Segments};
-use crate::sync::{Mutex, MutexGuard};
 
 /// See the module's documentation. Dropping it refuses what is pending.
 pub struct SteppedLedger {
-    pending: Mutex<Vec<Request>>,
-    engine: Mutex<Engine>,
-    view: View,
+    engine: Engine,
+    turns: Mutex<Turns>,
+    pending: Arc<AtomicUsize>,
     segments: Segments,
     report: Report,
-    _lock: Option<Box<dyn Send + Sync>>,
+}
+
+/// Counts what waits for a turn.
+struct Counted {
+    queue: Box<dyn Queue>,
+    pending: Arc<AtomicUsize>,
 }
 
 /// Of every new ledger: what a run does follows from its seed.
@@ -50,18 +54,24 @@ impl SteppedLedger {
     ///
     /// # Errors
     /// As [`Ledger::open`](crate::Ledger::open).
-    pub fn open_on(disk: Arc<dyn Disk>, segment_len: u64) -> Result<Self, Fault> {
-        check_segment_len(segment_len)?;
-        let lock = take(&*disk, Claim::Write)?;
-        let recovered = recovery::recover(&*disk)?;
-        let (segments, report) = (recovered.segments.clone(), recovered.report);
-        let source = Inline { disk, segment_len, alarm: None };
-        let mut engine = Engine::new(recovered, Box::new(source), segment_len, ID)?;
-        engine.start().map_err(refused)?;
-        let view = engine.view().clone();
-        let (pending, engine) = (Mutex::new(Vec::new()), Mutex::new(engine));
-        let lock = (!planted(Bug::LockReleasedEarly)).then_some(lock);
-        Ok(Self { pending, engine, view, segments, report, _lock: lock })
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        segment_len: u64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Fault> {
+        let options = Options { segment_len, ..Options::new(ID) };
+        let mut ledger = Ledger::open_with(&disk.clone(), options, |_| {
+            Ok(Box::new(Inline { disk, segment_len, alarm: None }))
+        })?;
+        if planted(Bug::LockReleasedEarly) {
+            ledger.let_go_early();
+        }
+        let (report, segments) = (ledger.report(), ledger.segments().clone());
+        let (engine, turns) = Engine::stepped(Box::new(ledger), clock).expect("it is just opened");
+        let pending = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&pending);
+        let engine = engine.behind(|queue| Box::new(Counted { queue, pending: counts }));
+        Ok(Self { engine, turns: Mutex::new(turns), pending, segments, report })
     }
 
     /// What was found and done at opening.
@@ -70,21 +80,13 @@ impl SteppedLedger {
         self.report
     }
 
-    /// Decides what is pending, makes it durable and runs the completions, as one group commit.
-    /// Says whether there was something; not while another turn is under way, which is so for a
-    /// completion that asks.
+    /// Decides what is pending, makes it durable and answers, as one group commit. Says whether
+    /// there was something; not while another turn is under way, which is so for an answer that
+    /// asks.
     pub fn turn(&self) -> bool {
-        // Before the requests are taken, so that they are decided in the order of the calls.
-        let Ok(mut engine) = self.engine.try_lock() else { return false };
-        let mut pending = self.pending();
-        let count = pending.len().min(GROUP_REQUESTS_MAX);
-        let requests: Vec<_> = pending.drain(..count).collect();
-        // Completions may call.
-        drop(pending);
-        if count > 0 {
-            engine.turn(requests.into_iter());
-        }
-        count > 0
+        let Ok(mut turns) = self.turns.try_lock() else { return false };
+        self.pending.store(0, Ordering::Relaxed);
+        turns.turn()
     }
 
     /// Reads all sealed segments as the scrub does; says what is wrong with each that is damaged.
@@ -95,39 +97,25 @@ impl SteppedLedger {
         found.map(|fault| fault.to_string()).collect()
     }
 
-    /// How many calls wait for a turn.
+    /// How many requests wait for a turn.
     #[must_use]
     pub fn pending_count(&self) -> usize {
-        self.pending().len()
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Vec<Request>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.load(Ordering::Relaxed)
     }
 }
 
-impl RunsEngine for SteppedLedger {
-    fn submit(&self, request: Request) {
-        self.pending().push(request);
-    }
+impl Deref for SteppedLedger {
+    type Target = Engine;
 
-    fn published(&self) -> &View {
-        &self.view
-    }
-
-    fn segments(&self) -> &Segments {
-        &self.segments
+    fn deref(&self) -> &Engine {
+        &self.engine
     }
 }
 
-store_by_requests!(SteppedLedger);
-
-impl Drop for SteppedLedger {
-    fn drop(&mut self) {
-        let pending = std::mem::take(&mut *self.pending());
-        for request in pending {
-            request.refuse(StoreFault::Closed);
-        }
+impl Queue for Counted {
+    fn put(&self, request: Request) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.queue.put(request);
     }
 }
 
@@ -153,13 +141,9 @@ impl SegmentSource for Inline {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
-
-    use lottery::conformance::{Subject, submit};
+    use engine::conformance::{Subject, TestClock, submit};
     use lottery::{
-        ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, Done, DrawId,
-        DrawTerms, FinishError, Finished, Judge, OpenDrawError, ProgressError, ReadError,
-        SealedNumber, Signed, Store, StoredBatch, Timestamp, Trace, Winners,
+        AgencyId, AppendError, Appended, Batch, DrawId, DrawTerms, SealedNumber, Timestamp, View,
     };
 
     use super::*;
@@ -167,122 +151,69 @@ mod tests {
 
     const SEGMENT_LEN: u64 = 96 << 10;
 
-    fn open(disk: &SimulatedDisk) -> Arc<SteppedLedger> {
-        Arc::new(SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN).unwrap())
+    fn open(disk: &SimulatedDisk) -> SteppedLedger {
+        let clock = Arc::new(TestClock::at(Timestamp(1)));
+        SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap()
     }
 
-    /// Takes a turn after each call.
-    struct Eager(Arc<SteppedLedger>);
+    /// Takes a turn after each request.
+    struct Eager {
+        queue: Box<dyn Queue>,
+        turns: Mutex<Turns>,
+        pending: AtomicUsize,
+    }
 
-    impl Eager {
-        fn then_turn<T>(&self, call: impl FnOnce(&SteppedLedger) -> T) -> T {
-            let given = call(&self.0);
+    impl Queue for Eager {
+        fn put(&self, request: Request) {
+            self.pending.fetch_add(1, Ordering::SeqCst);
+            self.queue.put(request);
             // Who finds another turning may leave: that one looks again when its turn is over.
-            while self.0.pending_count() > 0 && self.0.turn() {}
-            given
+            while self.pending.load(Ordering::SeqCst) > 0 {
+                let Ok(mut turns) = self.turns.try_lock() else { return };
+                self.pending.store(0, Ordering::SeqCst);
+                turns.turn();
+            }
         }
     }
 
-    impl Store for Eager {
-        fn open_draw(
-            &self,
-            terms: DrawTerms,
-            number: SealedNumber,
-            at: Timestamp,
-            done: Done<Result<DrawId, OpenDrawError>>,
-        ) {
-            self.then_turn(|ledger| ledger.open_draw(terms, number, at, done));
-        }
-
-        fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
-            self.then_turn(|ledger| ledger.append(batch, at, done));
-        }
-
-        fn finish(
-            &self,
-            draw: DrawId,
-            agency: AgencyId,
-            at: Timestamp,
-            done: Done<Result<Finished, FinishError>>,
-        ) {
-            self.then_turn(|ledger| ledger.finish(draw, agency, at, done));
-        }
-
-        fn view(&self) -> &View {
-            self.0.view()
-        }
-
-        fn progress(
-            &self,
-            draw: DrawId,
-            agency: AgencyId,
-            done: Done<Result<AgencyProgress, ProgressError>>,
-        ) {
-            self.then_turn(|ledger| ledger.progress(draw, agency, done));
-        }
-
-        fn check(&self, done: Done<Result<(), StoreFault>>) {
-            self.then_turn(|ledger| ledger.check(done));
-        }
-
-        fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
-            self.then_turn(|ledger| ledger.winners(draw))
-        }
-
-        fn scan(
-            &self,
-            draw: DrawId,
-            visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-        ) -> Result<(), ReadError> {
-            self.then_turn(|ledger| ledger.scan(draw, visit))
-        }
-
-        fn act(
-            &self,
-            signed: Signed,
-            judge: Judge,
-            at: Timestamp,
-            done: Done<Result<Acted, ActError>>,
-        ) {
-            self.then_turn(|ledger| ledger.act(signed, judge, at, done));
-        }
-
-        fn trail(
-            &self,
-            from: u64,
-            visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
-        ) -> Result<(), ReadError> {
-            self.then_turn(|ledger| ledger.trail(from, visit))
-        }
+    fn eager(disk: &SimulatedDisk, clock: Arc<TestClock>) -> Engine {
+        let SteppedLedger { engine, turns, .. } =
+            SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap();
+        engine.behind(|queue| Box::new(Eager { queue, turns, pending: AtomicUsize::new(0) }))
     }
 
     struct OnSimulatedDisk {
         disk: SimulatedDisk,
-        eager: Option<Arc<Eager>>,
+        clock: Arc<TestClock>,
+        engine: Option<Arc<Engine>>,
     }
 
     impl OnSimulatedDisk {
         fn new() -> Self {
-            let disk = SimulatedDisk::new();
-            let eager = Some(Arc::new(Eager(open(&disk))));
-            Self { disk, eager }
+            let (disk, clock) = (SimulatedDisk::new(), Arc::<TestClock>::default());
+            let engine = Some(Arc::new(eager(&disk, Arc::clone(&clock))));
+            Self { disk, clock, engine }
         }
     }
 
     impl Subject for OnSimulatedDisk {
-        fn store(&self) -> Arc<dyn Store> {
-            Arc::clone(self.eager.as_ref().unwrap()) as Arc<dyn Store>
+        fn engine(&self) -> Arc<Engine> {
+            Arc::clone(self.engine.as_ref().unwrap())
+        }
+
+        fn clock(&self) -> &TestClock {
+            &self.clock
         }
 
         fn reopen(&mut self) {
-            let eager = Arc::into_inner(self.eager.take().unwrap());
-            drop(eager.expect("a check lets go of the store before it reopens"));
-            self.eager = Some(Arc::new(Eager(open(&self.disk))));
+            let engine = Arc::into_inner(self.engine.take().unwrap());
+            drop(engine.expect("a check lets go of the engine before it reopens"));
+            self.engine = Some(Arc::new(eager(&self.disk, Arc::clone(&self.clock))));
         }
     }
 
     mod suite {
-        lottery::conformance_suite!(super::OnSimulatedDisk::new());
+        engine::conformance_suite!(super::OnSimulatedDisk::new());
     }
 
     #[test]
@@ -295,7 +226,7 @@ mod tests {
             agencies: lottery::Agencies::first(1).unwrap(),
             numbers: lottery::NumberRange::default(),
         };
-        let opened = submit(|done| ledger.open_draw(terms, SealedNumber(7), Timestamp(1), done));
+        let opened = submit(|done| ledger.open_draw(terms, SealedNumber(7), done));
         assert_eq!((ledger.pending_count(), disk.operations()), (1, before));
         assert!(ledger.turn());
         assert_eq!(opened.answer(), Ok(DrawId(1)));
@@ -305,15 +236,13 @@ mod tests {
 
     /// Appends batches until the ledger goes on to a second segment, or refuses. How many
     /// operations the disk had done before the last one.
-    fn fill_a_segment(disk: &SimulatedDisk, ledger: &Eager) -> (u64, Result<(), AppendError>) {
+    fn fill_a_segment(disk: &SimulatedDisk, ledger: &Engine) -> (u64, Result<(), AppendError>) {
         let terms = DrawTerms {
             name: lottery::DrawName::new("sorteo").unwrap(),
             agencies: lottery::Agencies::first(1).unwrap(),
             numbers: lottery::NumberRange::default(),
         };
-        submit(|done| ledger.open_draw(terms, SealedNumber(7), Timestamp(1), done))
-            .answer()
-            .unwrap();
+        submit(|done| ledger.open_draw(terms, SealedNumber(7), done)).answer().unwrap();
         let mut chunk = 0;
         loop {
             let before = disk.operations();
@@ -325,12 +254,12 @@ mod tests {
         }
     }
 
-    fn append(ledger: &Eager, chunk: u32) -> Result<Appended, AppendError> {
+    fn append(ledger: &Engine, chunk: u32) -> Result<Appended, AppendError> {
         let text = vec!["Ana|Díaz|30904465|1990-01-02|7"; 200].join("&");
         let bets = lottery::Bets::parse(&text, lottery::NumberRange::default()).unwrap();
         let (draw, agency, chunk) = (DrawId(1), AgencyId(1), lottery::ChunkId(chunk));
         let batch = Batch { draw, agency, chunk, bets };
-        submit(|done| ledger.append(batch, Timestamp(1), done)).answer()
+        submit(|done| ledger.append(batch, done)).answer()
     }
 
     #[test]
@@ -344,7 +273,7 @@ mod tests {
                 numbers: lottery::NumberRange::default(),
             };
             let opened = submit(|done| {
-                ledger.open_draw(terms.clone(), SealedNumber(7), Timestamp(1), done);
+                ledger.open_draw(terms.clone(), SealedNumber(7), done);
             });
             ledger.turn();
             assert_eq!(opened.answer(), Ok(DrawId(1)));
@@ -356,13 +285,13 @@ mod tests {
             disk.fail_after(0, failure);
             let other = DrawTerms { name: lottery::DrawName::new("otro").unwrap(), ..terms };
             let other = submit(|done| {
-                ledger.open_draw(other, SealedNumber(7), Timestamp(1), done);
+                ledger.open_draw(other, SealedNumber(7), done);
             });
-            let finished = submit(|done| ledger.finish(DrawId(1), AgencyId(1), Timestamp(1), done));
+            let finished = submit(|done| ledger.finish(DrawId(1), AgencyId(1), done));
             let bets = lottery::Bets::none();
             let (draw, agency, chunk) = (DrawId(1), AgencyId(2), lottery::ChunkId(0));
             let batch = Batch { draw, agency, chunk, bets };
-            let appended = submit(|done| ledger.append(batch, Timestamp(1), done));
+            let appended = submit(|done| ledger.append(batch, done));
             ledger.turn();
             assert!(other.answer().is_err() && finished.answer().is_err(), "{failure:?}");
             assert!(appended.answer().is_err(), "{failure:?}");
@@ -377,12 +306,12 @@ mod tests {
     #[test]
     fn after_a_segment_could_not_be_made_nothing_is_tried_again() {
         let disk = SimulatedDisk::new();
-        let (sound, outcome) = fill_a_segment(&disk, &Eager(open(&disk)));
+        let (sound, outcome) = fill_a_segment(&disk, &eager(&disk, Arc::default()));
         outcome.unwrap();
         // Its creation, length, sync and name, and its header.
         for step in 0..5 {
             let disk = SimulatedDisk::new();
-            let ledger = Eager(open(&disk));
+            let ledger = eager(&disk, Arc::default());
             disk.fail_after(sound - disk.operations() + step, Failure::Forgotten);
             let (_, outcome) = fill_a_segment(&disk, &ledger);
             assert!(matches!(outcome, Err(AppendError::Store(StoreFault::Failed(_)))));

@@ -1,45 +1,57 @@
-//! The ledger passes the suite of every store, with long segments and with short ones.
+//! The engine passes its suite over the ledger, with long segments and with short ones.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 use std::sync::Arc;
 
-use ledger::{Ledger, LedgerId, Options};
-use lottery::Store;
-use lottery::conformance::Subject;
+use engine::conformance::{Subject, TestClock};
+use engine::{Engine, LedgerId};
+use ledger::{Ledger, Options};
 use tempfile::TempDir;
 
 struct OnDisk {
     folder: TempDir,
     options: Options,
-    ledger: Option<Arc<Ledger>>,
+    clock: Arc<TestClock>,
+    engine: Option<Arc<Engine>>,
 }
 
 impl OnDisk {
     fn new(segment_len: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let options = Options { id: LedgerId([7; 16]), segment_len, spares: 1 };
-        let ledger = Some(Arc::new(Ledger::open(folder.path(), options).unwrap()));
-        Self { folder, options, ledger }
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::default());
+        let mut subject = Self { folder, options, clock, engine: None };
+        subject.open();
+        subject
+    }
+
+    fn open(&mut self) {
+        let ledger = Ledger::open(self.folder.path(), self.options).unwrap();
+        let clock = Arc::clone(&self.clock);
+        self.engine = Some(Arc::new(Engine::start(Box::new(ledger), clock).unwrap()));
     }
 }
 
 impl Subject for OnDisk {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(self.ledger.as_ref().unwrap()) as Arc<dyn Store>
+    fn engine(&self) -> Arc<Engine> {
+        Arc::clone(self.engine.as_ref().unwrap())
+    }
+
+    fn clock(&self) -> &TestClock {
+        &self.clock
     }
 
     fn reopen(&mut self) {
-        let ledger = Arc::into_inner(self.ledger.take().unwrap());
-        drop(ledger.expect("a check lets go of the store before it reopens"));
-        self.ledger = Some(Arc::new(Ledger::open(self.folder.path(), self.options).unwrap()));
+        let engine = Arc::into_inner(self.engine.take().unwrap());
+        drop(engine.expect("a check lets go of the engine before it reopens"));
+        self.open();
     }
 }
 
 mod long_segments {
-    lottery::conformance_suite!(super::OnDisk::new(4 << 20));
+    engine::conformance_suite!(super::OnDisk::new(4 << 20));
 }
 
 mod short_segments {
-    lottery::conformance_suite!(super::OnDisk::new(96 << 10));
+    engine::conformance_suite!(super::OnDisk::new(96 << 10));
 }

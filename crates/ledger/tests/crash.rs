@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use ledger::{Archive, Fault, Ledger, Options, SteppedLedger};
-use lottery::{Appended, Store as _};
+use ledger::{Archive, Fault, Ledger, Options};
+use lottery::Appended;
 
-use workload::{DRAW, OPTIONS, Run, append, begin, check_contents, open, play};
+use workload::{DRAW, OPTIONS, Run, append, begin, check_contents, open, play, try_open};
 
 /// How sectors that were not synced fare in a crash.
 #[derive(Clone, Copy, Debug)]
@@ -37,15 +37,14 @@ fn crash_and_go_on(after: u64, failure: Failure, luck: Luck) -> bool {
     let what = format!("{failure:?} from operation {after} on, {luck:?}");
     let disk = SimulatedDisk::new();
     disk.fail_after(after, failure);
-    let run = match Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+    let run = match try_open(&disk, OPTIONS) {
         Ok(ledger) => play(&ledger, 1),
         Err(Fault::Io { .. }) => Run::default(),
         Err(fault) => panic!("{what}: {fault}"),
     };
     let failed = !run.complete;
     let disk = crash(&disk, luck);
-    let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS)
-        .unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    let ledger = try_open(&disk, OPTIONS).unwrap_or_else(|fault| panic!("{what}: {fault}"));
     check_contents(&ledger, &run, &what);
     let resumed = play(&ledger, 1);
     assert!(resumed.complete, "{what}: the run goes on to its end");
@@ -78,9 +77,8 @@ fn whatever_fails_and_whenever_what_was_acknowledged_is_kept() {
 #[test]
 fn an_opening_cut_short_anywhere_among_several_spares_is_done_by_the_next() {
     let options = Options { spares: 3, ..OPTIONS };
-    let open_with_spares = |disk: &SimulatedDisk| {
-        Ledger::open_on(Arc::new(disk.clone()), options).map(|ledger| begin(&ledger))
-    };
+    let open_with_spares =
+        |disk: &SimulatedDisk| try_open(disk, options).map(|ledger| begin(&ledger));
     let closed = SimulatedDisk::new();
     open_with_spares(&closed).unwrap();
     let before = closed.operations();
@@ -162,7 +160,7 @@ fn a_tail_is_cut_for_good_even_if_cutting_it_fails_the_first_time() {
     });
     for operations in 0..3 {
         disk.fail_after(operations, Failure::Forgotten);
-        assert!(matches!(Ledger::open_on(Arc::new(disk.clone()), OPTIONS), Err(Fault::Io { .. })));
+        assert!(matches!(try_open(&disk, OPTIONS), Err(Fault::Io { .. })));
     }
     disk.stop_failing();
     let ledger = open(&disk);
@@ -185,9 +183,9 @@ fn a_name_that_was_not_durable_is_before_anything_under_it_counts() {
     let file = disk.create(&names[0]).unwrap();
     file.write_at(0, &whole).unwrap();
     file.sync().unwrap();
-    let stepped = SteppedLedger::open_on(Arc::new(disk.clone()), OPTIONS.segment_len).unwrap();
-    assert_eq!(crash(&disk, Luck::AllLost).names().unwrap(), [names[0].as_str()]);
-    drop(stepped);
+    let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
+    assert_eq!(crash(&disk, Luck::AllLost).names().unwrap()[0], names[0]);
+    drop(ledger);
 }
 
 #[test]
@@ -230,7 +228,7 @@ fn whatever_read_fails_opening_is_refused_or_all_is_there() {
     let (mut refused, mut unreadable) = (0, 0);
     for after in 0..reads {
         disk.fail_reads_after(after);
-        match Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+        match try_open(&disk, OPTIONS) {
             Err(Fault::Io { .. }) => refused += 1,
             Err(fault) => panic!("read {after}: {fault}"),
             Ok(ledger) => match ledger.winners(DRAW) {
@@ -279,15 +277,15 @@ fn a_ledger_that_its_own_completion_lets_go_of_is_closed_in_order() {
     let run = begin(&ledger);
     let (let_go, waits) = std::sync::mpsc::channel();
     let last = Arc::clone(&ledger);
-    let done = move |_| {
+    let done = move |_: Result<(), _>| {
         waits.recv().unwrap();
         drop(last);
     };
-    ledger.check(Box::new(done));
+    ledger.check(done);
     drop(ledger);
     let_go.send(()).unwrap();
     let reopened = loop {
-        match Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+        match try_open(&disk, OPTIONS) {
             Ok(ledger) => break ledger,
             Err(Fault::InUse) => std::thread::yield_now(),
             Err(fault) => panic!("{fault}"),

@@ -8,12 +8,15 @@ mod workload;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use engine::Engine;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::disk::{Claim, Disk as _};
-use ledger::{Archive, Damage, Fault, Ledger, Summary};
-use lottery::{DrawState, ReadError, Store};
+use ledger::{Archive, Damage, Fault, Summary};
+use lottery::{DrawState, ReadError};
 
-use workload::{DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, play};
+use workload::{
+    DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, play, try_open,
+};
 
 const FIRST: &str = "segment-0000000001.bol";
 const SECOND: &str = "segment-0000000002.bol";
@@ -96,7 +99,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
             if !newer && !half_index {
                 assert_eq!(damage(found, &what).file, name, "{what}");
             }
-            if let Ok(ledger) = Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
+            if let Ok(ledger) = try_open(&disk, OPTIONS) {
                 match ledger.winners(DRAW) {
                     Ok(winners) => assert_eq!(winners, sound, "{what}"),
                     Err(error) => assert!(error.to_string().contains("damaged"), "{what}: {error}"),
@@ -124,7 +127,7 @@ fn damage_to_what_was_acknowledged_last_is_not_taken_for_a_torn_tail() {
     for offset in 4096..end {
         disk.flip(FIRST, offset, 0x40);
         let what = format!("byte {offset}");
-        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+        let opened = try_open(&disk, OPTIONS);
         assert_eq!(damage(opened.map(drop), &what).file, FIRST);
         damage(check(&disk), &what);
         disk.flip(FIRST, offset, 0x40);
@@ -145,7 +148,7 @@ fn a_bad_record_with_later_ones_behind_it_is_damage_even_if_it_looks_unwritten()
     let file = disk.open(FIRST, Claim::Write).unwrap();
     file.write_at(4096 + 1024, &[0; 512]).unwrap();
     file.sync().unwrap();
-    let found = damage(Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop), "a lost sector");
+    let found = damage(try_open(&disk, OPTIONS).map(drop), "a lost sector");
     assert!(found.what.contains("was durable"), "{found}");
     damage(check(&disk), "a lost sector");
 }
@@ -191,7 +194,7 @@ fn removed_files_records_and_segments_of_others_are_found() {
     let disk = played();
     disk.remove(SECOND).unwrap();
     assert_eq!(damage(check(&disk), "the second file is missing").file, SECOND);
-    assert_eq!(damage(Ledger::open_on(Arc::new(disk), OPTIONS).map(drop), "").file, SECOND);
+    assert_eq!(damage(try_open(&disk, OPTIONS).map(drop), "").file, SECOND);
 
     // A segment of another ledger, sound in itself.
     let disk = played();
@@ -227,7 +230,7 @@ fn a_lost_header_is_damage_and_nothing_is_made_anew_over_it() {
     file.write_at(0, &[0; 512]).unwrap();
     file.sync().unwrap();
     assert_eq!(damage(check(&disk), "a lost header").file, last);
-    let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+    let opened = try_open(&disk, OPTIONS);
     assert_eq!(damage(opened.map(drop), "a lost header").file, last);
     assert!(disk.contents(&last)[512..] == whole[512..]);
 }
@@ -241,7 +244,7 @@ fn a_segment_cut_anywhere_is_damage_and_is_not_made_anew() {
         let what = format!("cut to {len} bytes");
         disk.put(&last, &whole[..len]);
         assert_eq!(damage(check(&disk), &what).file, last, "{what}");
-        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+        let opened = try_open(&disk, OPTIONS);
         assert_eq!(damage(opened.map(drop), &what).file, last, "{what}");
         assert!(disk.contents(&last) == whole[..len], "{what}");
     }
@@ -257,7 +260,7 @@ fn bytes_where_nothing_was_written_are_found() {
         disk.flip(name, offset, 1);
         let what = format!("{name} at {offset}");
         assert_eq!(damage(check(&disk), &what).file, name, "{what}");
-        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS);
+        let opened = try_open(&disk, OPTIONS);
         assert_eq!(damage(opened.map(drop), &what).file, name, "{what}");
         disk.flip(name, offset, 1);
     }
@@ -281,7 +284,7 @@ fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
     let disk = played();
     for version in [3, 1] {
         disk.flip(FIRST, 8, 2 ^ version);
-        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+        let opened = try_open(&disk, OPTIONS).map(drop);
         match opened {
             Err(Fault::NewerFormat { version: 3, known: 2, .. }) if version == 3 => {}
             Err(Fault::OlderFormat { version: 1, known: 2, .. }) if version == 1 => {}
@@ -297,12 +300,12 @@ fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
     newer[12..16].copy_from_slice(&sum.to_le_bytes());
     let file = disk.open(FIRST, Claim::Write).unwrap();
     file.write_at(0, &newer).unwrap();
-    let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+    let opened = try_open(&disk, OPTIONS).map(drop);
     assert!(matches!(opened, Err(Fault::NewerFeature { feature: 1, known: 0, .. })));
     file.write_at(0, &header).unwrap();
 
     let ledger = open(&disk);
-    let again = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+    let again = try_open(&disk, OPTIONS).map(drop);
     assert!(matches!(again, Err(Fault::InUse)));
     assert!(matches!(Archive::open_on(Arc::new(disk)).map(drop), Err(Fault::InUse)));
     drop(ledger);
@@ -369,7 +372,7 @@ fn told<T: std::fmt::Debug>(what: Result<T, ReadError>) -> String {
     }
 }
 
-fn scan(ledger: &Ledger) -> Result<usize, ReadError> {
+fn scan(ledger: &Engine) -> Result<usize, ReadError> {
     let mut batches = 0;
     ledger.scan(DRAW, &mut |_| {
         batches += 1;
@@ -378,7 +381,7 @@ fn scan(ledger: &Ledger) -> Result<usize, ReadError> {
     Ok(batches)
 }
 
-fn trail(ledger: &Ledger) -> Result<usize, ReadError> {
+fn trail(ledger: &Engine) -> Result<usize, ReadError> {
     let mut events = 0;
     ledger.trail(0, &mut |_| {
         events += 1;
@@ -422,7 +425,7 @@ fn opening_finds_that_the_end_was_removed_behind_a_sealed_segment() {
         remove(&disk);
         let all = contents(&disk);
         assert_eq!(damage(check(&disk), what).file, file, "{what}");
-        let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+        let opened = try_open(&disk, OPTIONS).map(drop);
         assert_eq!(damage(opened, what).file, file, "{what}");
         assert!(all == contents(&disk), "{what}: nothing is written to a damaged ledger");
     }
@@ -454,7 +457,7 @@ fn a_ledger_that_is_refused_is_left_as_it_was() {
             }
             let before = contents(&disk);
             let what = format!("{missing}, then {of} of {last} damaged");
-            let opened = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+            let opened = try_open(&disk, OPTIONS).map(drop);
             assert_eq!(self::damage(opened, &what).file, last, "{what}");
             assert!(contents(&disk) == before, "{what}: something was written");
         }
@@ -485,7 +488,7 @@ fn a_ledger_closed_in_order_marks_every_full_segment() {
 fn opening_finds_bytes_behind_the_records_and_the_index_of_a_sealed_segment() {
     let disk = played();
     let end = records_in(&disk.contents(FIRST)).last().unwrap().end;
-    let open = |disk: &SimulatedDisk| Ledger::open_on(Arc::new(disk.clone()), OPTIONS).map(drop);
+    let open = |disk: &SimulatedDisk| try_open(&disk, OPTIONS).map(drop);
     for offset in [end, usize::try_from(OPTIONS.segment_len).unwrap() - 1] {
         disk.flip(FIRST, offset, 1);
         damage(check(&disk), "behind the records");
@@ -534,7 +537,7 @@ fn opening_finds_a_forged_batch_of_a_closed_draw_though_its_digest_in_the_index_
     disk.put(FIRST, &file);
     // The close tells the set of bets, and it is another one.
     let last = segments(&disk).pop().unwrap();
-    let opened = Ledger::open_on(Arc::new(disk), OPTIONS).map(drop);
+    let opened = try_open(&disk, OPTIONS).map(drop);
     let found = damage(opened, "a forged batch");
     assert_eq!(found.file, last);
     assert!(found.what.contains("the rules forbid"), "{}", found.what);
@@ -546,7 +549,7 @@ fn opening_finds_a_forged_event_with_mended_sums() {
     let opened = records_in(&disk.contents(FIRST))[0].clone();
     // The draw's name.
     forge(&disk, FIRST, &opened, opened.start + 108);
-    let found = Ledger::open_on(Arc::new(disk), OPTIONS).map(drop);
+    let found = try_open(&disk, OPTIONS).map(drop);
     assert_eq!(damage(found, "a forged name").offset, 4096);
 }
 

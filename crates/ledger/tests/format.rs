@@ -10,17 +10,18 @@
 mod workload;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use engine::conformance::{TestClock, wait};
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Disk as _, DiskFile};
-use lottery::conformance::wait;
 use lottery::{
     Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, DrawId, DrawName, DrawState,
     DrawTerms, Label, NumberRange, OperatorsChange, Reason, Registration, Role, Schedule, Signed,
-    Store, Timestamp,
+    Timestamp,
 };
 
-use workload::{DRAW, WINNING_NUMBER, append, begin, check_contents, open};
+use workload::{DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, try_open_at};
 
 const ROW_LEN: usize = 32;
 const SEGMENTS: [&str; 2] = ["segment-0000000001.bol", "segment-0000000002.bol"];
@@ -42,7 +43,7 @@ fn written_now() -> (SimulatedDisk, workload::Run) {
     append(&ledger, &mut run, 2, 0, 50).unwrap();
     append(&ledger, &mut run, 3, 0, 50).unwrap();
     for agency in 1..=3 {
-        wait(|done| ledger.finish(DRAW, AgencyId(agency), Timestamp(7), done)).unwrap();
+        wait(|done| ledger.finish(DRAW, AgencyId(agency), done)).unwrap();
         run.finished.push(agency);
     }
     run.drawn = true;
@@ -54,7 +55,8 @@ fn written_now() -> (SimulatedDisk, workload::Run) {
 /// All acts of operators and of the clock, in one segment.
 fn acts_written_now() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
-    let ledger = open(&disk);
+    let clock = Arc::new(TestClock::default());
+    let ledger = try_open_at(&disk, OPTIONS, Arc::clone(&clock)).unwrap();
     let draw = DrawId(1);
     let label = |text: &str| Label::new(text).unwrap();
     let terms = DrawTerms {
@@ -65,7 +67,7 @@ fn acts_written_now() -> SimulatedDisk {
     let schedule = Schedule { opens_at: Some(Timestamp(3)), closes_at: Some(Timestamp(4)) };
     let (name, place) = (label("La Ñata"), label("Goya"));
     let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
-    let clock = Actor::Clock;
+    let the_clock = Actor::Clock;
     let [ana, eva] = ["ana", "eva"].map(|name| Actor::Operator(label(name)));
     let added = OperatorsChange::Add { name: label("luz"), role: Role::Auditor };
     let document = Some(label("30904465"));
@@ -82,19 +84,20 @@ fn acts_written_now() -> SimulatedDisk {
     let acts = [
         (&ana, Act::Register(registration)),
         (&ana, Act::Announce { terms, schedule }),
-        (&clock, Act::Open(draw)),
-        (&clock, Act::Close(draw)),
+        (&the_clock, Act::Open(draw)),
+        (&the_clock, Act::Close(draw)),
         (&ana, Act::EnterNumber { draw, number: 7574 }),
         (&eva, Act::EnterNumber { draw, number: 7574 }),
     ];
     for (at, (by, act)) in (1..).zip(acts.into_iter().chain(audited)) {
-        let why = Reason::new(if *by == clock { "" } else { "es la hora" }).unwrap();
+        let why = Reason::new(if *by == the_clock { "" } else { "es la hora" }).unwrap();
         let signed = Signed::new(by.clone(), why, act);
         let judge = Box::new(move || Some(at));
-        wait(|done| ledger.act(signed, judge, Timestamp(at), done)).unwrap();
+        clock.set(Timestamp(at));
+        wait(|done| ledger.act(signed, judge, done)).unwrap();
     }
     let publish = Signed::new(ana, Reason::default(), Act::Publish(draw));
-    wait(|done| ledger.act(publish, lottery::always_allowed(), Timestamp(19), done)).unwrap();
+    wait(|done| ledger.act(publish, lottery::always_allowed(), done)).unwrap();
     disk
 }
 

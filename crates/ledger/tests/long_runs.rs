@@ -11,13 +11,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use engine::conformance::TestClock;
 use fastrand::Rng;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, Operation, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
 use lottery::{
     Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms, NumberRange,
-    ProgressError, SealedNumber, Store, StoreFault, Timestamp,
+    ProgressError, SealedNumber, StoreFault, Timestamp,
 };
 
 const SEEDS: u64 = 150;
@@ -121,13 +122,13 @@ impl Life {
         if self.account.opened < 2 && self.rng.bool() {
             let draw = self.account.opened + 1;
             let done = answer(&self.answers.0, Asked::Open(draw));
-            return ledger.open_draw(terms(draw), SealedNumber(WINNING_NUMBER), AT, done);
+            return ledger.open_draw(terms(draw), SealedNumber(WINNING_NUMBER), done);
         }
         let others = if self.ending { 30 } else { 300 };
         match self.rng.u32(..others) {
             0 => {
                 let done = answer(&self.answers.0, Asked::Finish(draw, agency));
-                ledger.finish(id, AgencyId(agency), AT, done);
+                ledger.finish(id, AgencyId(agency), done);
             }
             _ => {
                 let before = self.account.sent.range((draw, agency, 0)..(draw, agency, u32::MAX));
@@ -145,7 +146,7 @@ impl Life {
                 let bets = if text.is_empty() { Bets::none() } else { bets.unwrap() };
                 let batch =
                     Batch { draw: id, agency: AgencyId(agency), chunk: ChunkId(chunk), bets };
-                ledger.append(batch, AT, answer(&self.answers.0, Asked::Append(key)));
+                ledger.append(batch, answer(&self.answers.0, Asked::Append(key)));
             }
         }
     }
@@ -191,7 +192,7 @@ impl Life {
     fn open(&mut self) {
         self.failed = false;
         let disk: Arc<SimulatedDisk> = Arc::new(self.disk.clone());
-        match SteppedLedger::open_on(disk, SEGMENT_LEN) {
+        match SteppedLedger::open_on(disk, SEGMENT_LEN, Arc::new(TestClock::at(AT))) {
             Ok(ledger) => {
                 if ledger.report().cut_bytes > 0 {
                     self.saw("torn tails");

@@ -4,13 +4,14 @@
 
 mod workload;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
 
-use workload::{open, play};
+use workload::{OPTIONS, open, play};
 
 const FIRST: &str = "segment-0000000001.bol";
 
@@ -41,7 +42,7 @@ fn played() -> SimulatedDisk {
 #[test]
 fn a_changed_bet_is_found_and_told_until_it_is_as_it_was() {
     let disk = played();
-    let ledger = open(&disk);
+    let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
     let pace = ScrubPace { pause_time: Duration::ZERO, interval_time: Duration::ZERO };
     let (scrub, news) = scrub(&ledger, pace);
     let findings = scrub.findings();
@@ -65,7 +66,7 @@ fn a_changed_bet_is_found_and_told_until_it_is_as_it_was() {
 #[test]
 fn a_scrub_between_two_steps_or_two_passes_ends_at_once() {
     let disk = played();
-    let ledger = open(&disk);
+    let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
     let hour = Duration::from_secs(3600);
     drop(scrub(&ledger, ScrubPace { pause_time: hour, interval_time: hour }));
     let (between, news) = scrub(&ledger, ScrubPace { interval_time: hour, ..ScrubPace::default() });

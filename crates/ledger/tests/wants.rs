@@ -5,15 +5,13 @@
 
 mod workload;
 
-use std::sync::Arc;
-
+use engine::conformance::wait;
+use ledger::Fault;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Operation, SimulatedDisk};
-use ledger::{Fault, Ledger};
-use lottery::conformance::wait;
-use lottery::{AppendError, Store as _, StoreFault};
+use lottery::{AppendError, StoreFault};
 
-use workload::{OPTIONS, Run, append, begin, check_contents, open};
+use workload::{OPTIONS, Opened, Run, append, begin, check_contents, open, try_open};
 
 const EIO: i32 = 5;
 const EINTR: i32 = 4;
@@ -23,7 +21,7 @@ const WANTS: [i32; 7] = [11, 12, 23, EMFILE, 27, 28, 122];
 const FOREVER: u64 = u64::MAX;
 
 /// Appends batches until one is refused, or a dozen segments are filled.
-fn fill(ledger: &Ledger, run: &mut Run) -> Option<StoreFault> {
+fn fill(ledger: &Opened, run: &mut Run) -> Option<StoreFault> {
     let next = u32::try_from(run.acknowledged.len()).unwrap();
     (next..next + 200).find_map(|chunk| match append(ledger, run, 1, chunk, 200) {
         Ok(_) => None,
@@ -32,12 +30,12 @@ fn fill(ledger: &Ledger, run: &mut Run) -> Option<StoreFault> {
     })
 }
 
-fn check(ledger: &Ledger) -> Result<(), StoreFault> {
+fn check(ledger: &Opened) -> Result<(), StoreFault> {
     wait(|done| ledger.check(done))
 }
 
 /// Fills a ledger whose disk refuses an operation.
-fn filled(operation: Operation, errno: i32, times: u64) -> (SimulatedDisk, Ledger, Run, String) {
+fn filled(operation: Operation, errno: i32, times: u64) -> (SimulatedDisk, Opened, Run, String) {
     let disk = SimulatedDisk::new();
     let ledger = open(&disk);
     let mut run = begin(&ledger);
@@ -107,9 +105,7 @@ fn a_want_at_opening_is_told_with_what_to_do() {
     let disk = SimulatedDisk::new();
     drop(open(&disk));
     disk.refuse(Operation::Open, EMFILE, 1);
-    let Err(Fault::Io { doing, error }) = Ledger::open_on(Arc::new(disk), OPTIONS) else {
-        panic!("it was opened")
-    };
+    let Err(Fault::Io { doing, error }) = try_open(&disk, OPTIONS) else { panic!("it was opened") };
     let told = Fault::Io { doing, error }.to_string();
     assert!(told.contains("segment-0000000001.bol") && told.contains("RLIMIT_NOFILE"), "{told}");
 }

@@ -9,7 +9,7 @@ use crate::agencies::AgencyId;
 use crate::audited::AuditedAction;
 use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, REGISTERED_MAX};
-use crate::store::StoreFault;
+use crate::requests::StoreFault;
 use crate::text::{self, TextFault};
 
 /// A short text on one line: 1-64 bytes, as [`text::accept`] has texts.
@@ -49,9 +49,9 @@ pub enum Actor {
     },
 }
 
-/// Asked once, when an act is decided: the version of the operators by which whoever wants it may
+/// Asked when an act is decided: the version of the operators by which whoever wants it may
 /// still do it; none when they may not. Runs on the thread that decides, so it must be short.
-pub type Judge = Box<dyn FnOnce() -> Option<u64> + Send>;
+pub type Judge = Box<dyn Fn() -> Option<u64> + Send>;
 
 /// The judge of acts that need no permission, such as the clock's.
 #[must_use]

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::agencies::AgencyId;
 use crate::bet::BetFault;
 use crate::draw::DrawId;
-use crate::store::ChunkId;
+use crate::requests::ChunkId;
 
 /// Where a bet is. Written `draw-agency-chunk-position`, in decimal without leading zeros, as in
 /// `3-17-204-12`.

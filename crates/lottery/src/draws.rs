@@ -13,13 +13,17 @@
 
 mod acts;
 mod ahead;
+mod plan;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::iter::successors;
 
 use sha2::{Digest, Sha256};
 
-use self::ahead::Ahead;
+use self::ahead::{Ahead, Waiting};
+use self::plan::Plan;
+use self::undo::{Undo, UndoBatch};
 use crate::act::{Act, Acted, Registration};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bets::{ChunkDigest, PrefixDigest, SetDigest};
@@ -28,7 +32,7 @@ use crate::event::{BatchSummary, Event};
 use crate::lifecycle::{Course, Standing};
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::planted::{Bug, planted};
-use crate::store::{
+use crate::requests::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
 };
 use crate::text::Look;
@@ -80,6 +84,7 @@ impl AgencyStanding {
 
 /// All draws and where they are, and the agencies that are registered.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub struct Draws {
     draws: Vec<Draw>,
     by_name: HashMap<DrawName, DrawId>,
@@ -92,9 +97,14 @@ pub struct Draws {
     roster_looks: BTreeSet<(Look, AgencyId)>,
     /// What follows from the last event, and must come next.
     due: Option<Event>,
+    /// When the clock acts in which draws.
+    plan: Plan,
+    /// How to take back what was carried out and is not settled, the latest last.
+    undo: Vec<Undo>,
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 struct Draw {
     terms: DrawTerms,
     state: DrawState,
@@ -107,6 +117,7 @@ struct Draw {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 struct Agency {
     /// The contents of the chunks from 0 on without a gap.
     contiguous: Vec<Fingerprint>,
@@ -233,7 +244,7 @@ impl Draws {
     }
 
     /// Takes an event that was decided at `at` into the state, and all that follows from it; gives
-    /// what follows, to be kept together with it.
+    /// what follows, to be kept together with it. Until it is settled it can be undone.
     ///
     /// # Panics
     /// When the event does not follow from the ones before: a store that reads events back uses
@@ -247,44 +258,69 @@ impl Draws {
         following.collect()
     }
 
-    fn apply(&mut self, event: &Event, at: Timestamp) {
-        if let Err(why) = self.replay(event, at) {
-            panic!("an event that the rules forbid: {why}: {event:?}");
-        }
+    /// What was carried out is stored, and stays.
+    pub fn settle(&mut self) {
+        self.undo.clear();
     }
 
-    /// Takes an event that was read, and was decided at `at`, into the state.
+    fn apply(&mut self, event: &Event, at: Timestamp) {
+        if let Err(why) = self.admits(event, at) {
+            panic!("an event that the rules forbid: {why}: {event:?}");
+        }
+        self.take(event, at);
+    }
+
+    /// Takes an event that was read, and was decided at `at`, into the state, to stay there.
     ///
     /// # Errors
     /// The rule that it breaks, as a short text, when it does not follow from the ones before.
     pub fn replay(&mut self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         self.admits(event, at)?;
+        self.take(event, at);
+        self.settle();
+        Ok(())
+    }
+
+    fn take(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::DrawOpened { terms, number, .. } => {
                 let course = Course::opened(*number, at);
                 self.add_draw(Draw::new(terms.clone(), DrawState::Open, course));
             }
-            Event::BatchAccepted(batch) => self.get_mut(batch.draw).add(*batch),
+            Event::BatchAccepted(batch) => {
+                let undo = self.get_mut(batch.draw).add(batch);
+                self.undo.push(undo);
+            }
             Event::AgencyFinished { draw, agency } => {
-                let draw = self.get_mut(*draw);
+                let id = *draw;
+                let draw = self.get_mut(id);
+                let is_new = !draw.agencies.contains_key(agency);
                 draw.agency_mut(*agency).finished = true;
                 draw.agencies_finished += 1;
+                self.undo.push(Undo::Finish { draw: id, agency: *agency, is_new });
             }
-            Event::DrawClosed { draw, .. } => {
-                let draw = self.get_mut(*draw);
-                draw.state = DrawState::Closed;
+            Event::DrawClosed { draw, .. } => self.change_life(*draw, |draw| {
                 draw.course.close(at);
-            }
-            Event::DrawMade { draw, attempt, number } => {
-                let draw = self.get_mut(*draw);
-                draw.state = DrawState::Drawn { number: *number };
+                draw.state = DrawState::Closed;
+            }),
+            Event::DrawMade { draw, attempt, number } => self.change_life(*draw, |draw| {
                 draw.course.make(*attempt, at);
+                draw.state = DrawState::Drawn { number: *number };
+            }),
+            Event::DrawPublished { draw } => {
+                self.change_life(*draw, |draw| draw.course.publish(at));
             }
-            Event::DrawPublished { draw } => self.get_mut(*draw).course.publish(at),
-            Event::Acted(signed) => self.take(signed, at),
+            Event::Acted(signed) => self.take_act(signed, at),
         }
         self.due = self.following(event);
-        Ok(())
+    }
+
+    fn change_life(&mut self, id: DrawId, change: impl FnOnce(&mut Draw)) {
+        let draw = self.get_mut(id);
+        let (state, course) = (draw.state, Box::new(draw.course.clone()));
+        change(draw);
+        self.undo.push(Undo::Life { draw: id, state, course });
+        self.plan_anew(id);
     }
 
     /// What follows from the last event and was not taken yet: without it, what was decided is not
@@ -440,6 +476,8 @@ impl Draws {
         self.by_look.insert((Look::of(name.as_str()), id));
         self.by_name.insert(name.clone(), id);
         self.draws.push(draw);
+        self.undo.push(Undo::Added);
+        self.plan_anew(id);
     }
 
     /// The draws whose names look the same, the oldest first.
@@ -554,10 +592,11 @@ impl Draw {
         missing == 0 || (missing == 1 && planted(Bug::DrawWithoutLast))
     }
 
-    fn add(&mut self, batch: BatchSummary) {
+    fn add(&mut self, batch: &BatchSummary) -> Undo {
         self.batches += 1;
         self.bets += u64::from(batch.bets);
-        self.agency_mut(batch.agency).add(batch);
+        let is_new = !self.agencies.contains_key(&batch.agency);
+        self.agency_mut(batch.agency).add(batch, is_new)
     }
 }
 
@@ -600,16 +639,29 @@ impl Agency {
         self.contiguous.len() + self.ahead.len()
     }
 
-    fn add(&mut self, batch: BatchSummary) {
+    fn add(&mut self, batch: &BatchSummary, is_new: bool) -> Undo {
+        let mut undo = UndoBatch {
+            draw: batch.draw,
+            agency: batch.agency,
+            chunk: batch.chunk.0,
+            bets: batch.bets,
+            is_new,
+            contiguous: self.contiguous.len(),
+            prefix_digest: self.prefix_digest,
+            prefix_bets: self.prefix_bets,
+            closed_gap: Vec::new(),
+        };
         self.bets += u64::from(batch.bets);
         if batch.chunk.0 as usize != self.contiguous.len() {
-            self.ahead.insert(&batch);
-            return;
+            self.ahead.insert(Waiting::of(batch));
+            return Undo::Batch(undo);
         }
         self.extend(&batch.digest, batch.bets);
         while let Some(next) = self.ahead.take_first(self.contiguous.len()) {
             self.extend(&next.digest, next.bets);
+            undo.closed_gap.push(next);
         }
+        Undo::Batch(undo)
     }
 
     /// Adds the chunk behind the contiguous ones.

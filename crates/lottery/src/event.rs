@@ -9,7 +9,7 @@ use crate::act::Signed;
 use crate::agencies::AgencyId;
 use crate::bets::{ChunkDigest, SetDigest};
 use crate::draw::{DrawId, DrawTerms, SealedNumber};
-use crate::store::{Batch, ChunkId};
+use crate::requests::{Batch, ChunkId};
 
 /// Something that was decided, and that nothing later undoes.
 #[derive(Clone, Debug, PartialEq, Eq)]

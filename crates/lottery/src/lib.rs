@@ -14,8 +14,6 @@ mod audited;
 mod bet;
 mod bet_name;
 mod bets;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod cuts;
 mod description;
 mod draw;
@@ -23,10 +21,9 @@ mod draws;
 mod event;
 mod lifecycle;
 pub mod limits;
-mod memory;
 pub mod planted;
+mod requests;
 mod role;
-mod store;
 pub mod text;
 mod view;
 mod winners;
@@ -47,11 +44,10 @@ pub use draw::{
 pub use draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
 pub use event::{BatchSummary, Event};
 pub use lifecycle::{Closing, Lifecycle};
-pub use memory::MemoryStore;
-pub use role::{Role, UnknownRole};
-pub use store::{
-    AppendError, Appended, Batch, ChunkId, Done, FinishError, Finished, OpenDrawError,
-    ProgressError, ReadError, Store, StoreFault, StoredBatch, Trace,
+pub use requests::{
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
+    ReadError, StoreFault, StoredBatch, Trace,
 };
+pub use role::{Role, UnknownRole};
 pub use view::{News, Publisher, Totals, View};
 pub use winners::{BetKey, Documents, Winners, WinningResult};

@@ -47,6 +47,7 @@ pub struct Closing {
 
 /// What the rules hold of a draw's life.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Course {
     shown: Lifecycle,
     /// What it is made with, once it is closed, if it goes by itself.

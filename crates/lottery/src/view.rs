@@ -22,7 +22,7 @@ use std::iter::from_fn;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::act::{Act, Registration};
+use crate::act::{Act, Actor, Registration};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawId, DrawName, DrawStatus};
 use crate::draws::{AgencyStanding, Draws};
@@ -56,12 +56,14 @@ struct DrawList {
 struct Followers(Vec<Box<dyn Fn(News) + Send + Sync>>);
 
 /// Something that came to be, and that others may have to act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// A draw is there, or its life went on.
     Draw(DrawId),
     /// A draw was made by a decision of this store's.
     Drawn(DrawId),
+    /// The clock did something, by a decision of this store's.
+    ByTheClock(Act),
     /// What is registered of an agency changed.
     Registration(AgencyId),
 }
@@ -254,9 +256,7 @@ impl Publisher {
     #[must_use]
     pub fn of(draws: &Draws) -> Self {
         let mut publisher = Self { view: View::default(), changed: Vec::new(), news: Vec::new() };
-        publisher.publish(draws);
-        *write(&publisher.view.published.register) =
-            draws.register().cloned().map(Arc::new).collect();
+        publisher.replace(draws);
         publisher
     }
 
@@ -266,9 +266,15 @@ impl Publisher {
         &self.view
     }
 
-    /// Notes an event that was taken into the state and is not durable yet.
-    pub fn note(&mut self, event: &Event) {
-        self.news.extend(News::of(event));
+    /// Notes an event that was taken into the state. `own`: decided by this store.
+    pub fn note(&mut self, event: &Event, own: bool) {
+        if own
+            && let Event::Acted(signed) = event
+            && signed.by == Actor::Clock
+        {
+            self.news.push(News::ByTheClock(signed.act.clone()));
+        }
+        self.news.extend(News::of(event, own));
         let change = match event {
             // New draws are found by their numbers.
             Event::DrawOpened { .. } => return,
@@ -323,9 +329,18 @@ impl Publisher {
         if !self.news.is_empty() {
             let followers = read(&self.view.published.followers);
             for news in self.news.drain(..) {
-                followers.0.iter().for_each(|follower| follower(news));
+                followers.0.iter().for_each(|follower| follower(news.clone()));
             }
         }
+    }
+
+    /// Publishes a state that does not continue the one before: all of it is durable.
+    pub fn replace(&mut self, draws: &Draws) {
+        let published = &self.view.published;
+        *write(&published.draws) = DrawList::default();
+        *write(&published.register) = draws.register().cloned().map(Arc::new).collect();
+        self.changed.clear();
+        self.publish(draws);
     }
 
     fn publish_draw(&self, draws: &Draws, id: DrawId, changes: &[Change]) {
@@ -351,12 +366,13 @@ impl Publisher {
 }
 
 impl News {
-    fn of(event: &Event) -> Option<Self> {
+    fn of(event: &Event, own: bool) -> Option<Self> {
         match event {
             Event::BatchAccepted(_) | Event::AgencyFinished { .. } => None,
             // One that is new is told of when it is in the view: its number is not in its event.
             Event::DrawOpened { .. } => None,
-            Event::DrawMade { draw, .. } => Some(Self::Drawn(*draw)),
+            Event::DrawMade { draw, .. } if own => Some(Self::Drawn(*draw)),
+            Event::DrawMade { draw, .. } => Some(Self::Draw(*draw)),
             Event::DrawClosed { draw, .. } | Event::DrawPublished { draw } => {
                 Some(Self::Draw(*draw))
             }

@@ -9,7 +9,7 @@ use crate::agencies::AgencyId;
 use crate::bet::Bet;
 use crate::bet_name::{BetName, UnsoundBet};
 use crate::planted::{Bug, planted};
-use crate::store::StoredBatch;
+use crate::requests::StoredBatch;
 
 /// What a draw resulted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use lottery::{DrawState, DrawStatus, View};
 
 use crate::damage;
 use crate::limits::{AWAY_TIME, DECISION_CRASH_RATE, FULL_TIME, SEGMENT_LEN};
-use crate::process::{Process, StartError};
+use crate::process::{Process, SetClock, StartError};
 use crate::setting::{Setting, pick};
 use crate::world::{World, Wrong, wrong};
 
@@ -118,7 +118,10 @@ impl<'a> Central<'a> {
         }
         if world.strikes(500) {
             let disk = Arc::new(self.disk.clone());
-            if !matches!(SteppedLedger::open_on(disk, SEGMENT_LEN), Err(Fault::InUse)) {
+            if !matches!(
+                SteppedLedger::open_on(disk, SEGMENT_LEN, Arc::new(SetClock::default())),
+                Err(Fault::InUse)
+            ) {
                 return wrong("a second central took the folder of the first");
             }
             world.faults.second_centrals += 1;

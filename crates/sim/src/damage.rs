@@ -9,10 +9,11 @@ use std::sync::Arc;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, SteppedLedger};
-use lottery::{DrawId, ReadError, Store as _};
+use lottery::{DrawId, ReadError};
 
 use crate::faults::Faults;
 use crate::limits::SEGMENT_LEN;
+use crate::process::SetClock;
 use crate::setting::Setting;
 use crate::world::{Wrong, wrong};
 
@@ -51,7 +52,8 @@ pub(crate) fn is_noticed(
 }
 
 fn end_is_missed(copy: &SimulatedDisk) -> Result<(), Wrong> {
-    match SteppedLedger::open_on(Arc::new(copy.clone()), SEGMENT_LEN) {
+    match SteppedLedger::open_on(Arc::new(copy.clone()), SEGMENT_LEN, Arc::new(SetClock::default()))
+    {
         Err(Fault::Damage(_)) => Ok(()),
         Err(other) => wrong(format!("the end of the ledger was removed: {other}")),
         Ok(_) => wrong("the end of the ledger was removed, and it was opened"),
@@ -61,7 +63,11 @@ fn end_is_missed(copy: &SimulatedDisk) -> Result<(), Wrong> {
 /// Whether the draw was made, so that there are winners to be told.
 fn winner_is_not_told(copy: &SimulatedDisk, draw: DrawId) -> Result<bool, Wrong> {
     // One that has no index yet is read whole at opening.
-    let ledger = match SteppedLedger::open_on(Arc::new(copy.clone()), SEGMENT_LEN) {
+    let ledger = match SteppedLedger::open_on(
+        Arc::new(copy.clone()),
+        SEGMENT_LEN,
+        Arc::new(SetClock::default()),
+    ) {
         Err(Fault::Damage(_)) => return Ok(false),
         opened => opened?,
     };

@@ -8,17 +8,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use central::translate::{self, BatchRequest, Refusal, Request};
 use central::{Candidate, NoDraw, Zone, unnamed_draw};
+use engine::Clock;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};
 use lottery::planted::{Bug, planted};
 use lottery::{
-    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, Done, DrawId,
-    DrawStatus, DrawTerms, FinishError, Finished, News, NumberRange, OpenDrawError, ProgressError,
-    SealedNumber, Store, StoreFault, View, Winners,
+    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, DrawId, DrawStatus,
+    DrawTerms, FinishError, Finished, News, NumberRange, OpenDrawError, ProgressError,
+    SealedNumber, StoreFault, Timestamp, View, Winners,
 };
 use thiserror::Error;
 use wire::{AgencyMessage, CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
@@ -33,6 +35,7 @@ pub(crate) struct Process<'a> {
     setting: &'a Setting,
     limits: SessionLimits,
     store: SteppedLedger,
+    clock: Arc<SetClock>,
     /// By their places.
     draws: Vec<Draw>,
     /// When to open the second draw.
@@ -43,6 +46,22 @@ pub(crate) struct Process<'a> {
     /// What came to be.
     news: Receiver<News>,
     failed: bool,
+}
+
+/// The clock of a process, set at each step.
+#[derive(Default)]
+pub(crate) struct SetClock(AtomicU64);
+
+impl SetClock {
+    fn set(&self, to: Timestamp) {
+        self.0.store(to.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// A draw that was opened.
@@ -95,9 +114,11 @@ impl<'a> Process<'a> {
         setting: &'a Setting,
         world: &World,
     ) -> Result<Self, StartError> {
-        let store = SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)?;
-        let at = world.clock();
-        ask(&store, |done| store.open_draw(terms(setting, 0), number(setting), at, done))?;
+        let clock = Arc::new(SetClock::default());
+        clock.set(world.clock());
+        let store =
+            SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::clone(&clock) as _)?;
+        ask(&store, |done| store.open_draw(terms(setting, 0), number(setting), done))?;
         let mut draws = Vec::new();
         let found: Vec<_> = store.view().all_draws().collect();
         for status in found {
@@ -115,6 +136,7 @@ impl<'a> Process<'a> {
             setting,
             limits: limits.expect("a setting keeps the limits' ranges"),
             store,
+            clock,
             second_draw_at: setting.second_draw_at.filter(|_| draws.len() == 1),
             draws,
             connections: BTreeMap::new(),
@@ -157,6 +179,7 @@ impl<'a> Process<'a> {
 
     /// Takes what agencies sent, and submits it.
     pub(crate) fn receive(&mut self, world: &mut World) -> Result<(), Wrong> {
+        self.clock.set(world.clock());
         for link in world.network.accept(world.now, &mut world.faults) {
             let connection = Connection {
                 session: CentralSession::new(self.limits),
@@ -189,7 +212,7 @@ impl<'a> Process<'a> {
             let outcome = self.outcome.clone();
             let done = move |opened| drop(outcome.send(Outcome::Opened(opened)));
             let (terms, number) = (terms(self.setting, 1), number(self.setting));
-            self.store.open_draw(terms, number, world.clock(), Box::new(done));
+            self.store.open_draw(terms, number, done);
         }
         Ok(())
     }
@@ -289,26 +312,26 @@ impl<'a> Process<'a> {
         request: Request,
         world: &mut World,
     ) {
-        let (at, id) = (world.clock(), self.draws[draw].id);
+        let id = self.draws[draw].id;
         let outcome = self.outcome.clone();
         // The receiver is gone when the process dies: then nobody waits for outcomes.
         let put = move |what| drop(outcome.send(what));
         match request {
             Request::Hello { version, agency, .. } => {
                 let done = move |p| put(Outcome::Greeted(link, ticket, draw, version, agency, p));
-                self.store.progress(id, agency, Box::new(done));
+                self.store.progress(id, agency, done);
             }
             Request::Bets(BatchRequest { agency, chunk, bets, .. }) => match bets {
                 Ok(bets) => {
                     let batch = Batch { draw: id, agency, chunk, bets };
                     let done = move |a| put(Outcome::Appended(link, ticket, chunk, a));
-                    self.store.append(batch, at, Box::new(done));
+                    self.store.append(batch, done);
                 }
                 Err(refusal) => self.refuse(link, ticket, &refusal, Some(chunk)),
             },
             Request::Finish { agency } => {
                 let done = move |f| put(Outcome::Finished(link, ticket, agency, f));
-                self.store.finish(id, agency, at, Box::new(done));
+                self.store.finish(id, agency, done);
             }
             Request::GetWinners { agency } => {
                 if self.draws[draw].terms.agencies.contains(agency) {
@@ -512,7 +535,7 @@ fn store_fault(refusal: &Refusal) -> Option<&StoreFault> {
 /// Makes a call and takes the turn that answers it.
 fn ask<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     store: &SteppedLedger,
-    call: impl FnOnce(Done<Result<T, E>>),
+    call: impl FnOnce(Box<dyn FnOnce(Result<T, E>) + Send>),
 ) -> Result<T, StartError> {
     let (sender, receiver) = mpsc::channel();
     call(Box::new(move |outcome| drop(sender.send(outcome))));

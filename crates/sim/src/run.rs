@@ -168,10 +168,10 @@ impl<'a> Run<'a> {
 mod tests {
     use super::*;
 
-    const SEEDS: u64 = 100;
+    const SEEDS: u64 = 300;
 
     #[test]
-    fn a_hundred_runs_keep_every_promise_and_go_through_every_fault() {
+    fn many_runs_keep_every_promise_and_go_through_every_fault() {
         let mut faults = Faults::default();
         for seed in 0..SEEDS {
             let outcome = run(seed).unwrap_or_else(|failure| panic!("{failure}"));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies, Scrubbed};
-use ledger::{Groups, ScrubFindings};
+use engine::Groups;
+use ledger::ScrubFindings;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::listening;

@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow};
 use central::limits::TURNED_AWAY_MAX;
 use central::{
-    Central, ClientHeader, Clock, HttpLimits, Limits, Mode, Network, OpenError, Options, Origin,
-    Proxies, Zone,
+    Central, ClientHeader, HttpLimits, Limits, Mode, Network, OpenError, Options, Origin, Proxies,
+    Zone,
 };
 use clap::Args;
-use ledger::{Ledger, LedgerId, Scrub, ScrubNews, ScrubPace};
-use lottery::{Agencies, DrawName, DrawTerms, Store as _, Timestamp};
+use engine::{Clock, Engine, LedgerId};
+use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
+use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
 use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
@@ -264,14 +265,18 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         }
         None => None,
     };
-    let ledger = Arc::new(open_ledger(&data, ledger_options)?);
-    bound.check_draws(ledger.view())?;
+    let ledger = open_ledger(&data, ledger_options)?;
     let scrub = scrub(&ledger)?;
-    let (store, groups) = (Arc::clone(&ledger), Arc::clone(ledger.groups()));
     let scrubbed = scrub.findings();
+    let clock = Arc::new(SystemClock);
+    let engine =
+        Engine::start(Box::new(ledger), clock.clone()).context("can't start the engine")?;
+    let engine = Arc::new(engine);
+    bound.check_draws(engine.view())?;
+    let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
-        let central = Central::open(store, Arc::new(SystemClock), options);
+        let central = Central::open(shared, clock, options);
         let central = central.await.map_err(not_opened)?;
         let central = match http {
             Some(http) => {
@@ -290,7 +295,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
     drop(scrub);
     // Dropped last, it finishes what is under way.
-    drop(ledger);
+    drop(engine);
     served
 }
 

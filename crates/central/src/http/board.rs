@@ -320,11 +320,11 @@ mod tests {
     use std::time::Duration;
 
     use lottery::limits::AGENCIES_MAX;
-    use lottery::{Agencies, DrawName, DrawTerms, Lifecycle, MemoryStore, NumberRange, Schedule};
+    use lottery::{Agencies, DrawName, DrawTerms, Lifecycle, NumberRange, Schedule};
     use tokio::time::timeout;
 
     use super::*;
-    use crate::clock::Stopped;
+    use crate::clock::{Stopped, in_memory};
     use crate::http::{GroupCounts, Scrubbed};
     use crate::limits::Limits;
     use crate::options::{Mode, Options};
@@ -391,8 +391,8 @@ mod tests {
         let (mode, zone) = (Mode::Operated, Zone::default());
         let options =
             Options { mode, winners_wait: Duration::ZERO, zone, limits: Limits::default() };
-        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(Stopped(Timestamp(7))));
-        let service = Service::open(store, clock, &options).await.unwrap();
+        let clock = Arc::new(Stopped(Timestamp(7)));
+        let service = Service::open(in_memory(clock.clone()), clock, &options).await.unwrap();
         Lookout::new(service, Arc::new(Machine), stopping.clone())
     }
 

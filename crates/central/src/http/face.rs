@@ -1,5 +1,6 @@
 //! The listener: connections within limits, each served by one task and closed in order.
 
+use engine::Clock;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -11,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
 use crate::http::connections::{Connection, Connections};
 use crate::http::conversation::converse;
 use crate::http::state::{App, State};

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
+use engine::Clock;
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AuditedAction, Judge, Label, OperatorsChange, Reason,
     Registration, Signed, always_allowed,
@@ -14,7 +15,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::http::board::Lookout;
 use crate::http::origin::Origin;
 use crate::http::problem::Problem;

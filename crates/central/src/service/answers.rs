@@ -11,8 +11,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use engine::Done;
 use lottery::{
-    ActError, Acted, AgencyProgress, AppendError, Appended, Done, DrawId, FinishError, Finished,
+    ActError, Acted, AgencyProgress, AppendError, Appended, DrawId, FinishError, Finished,
     OpenDrawError, ProgressError, StoreFault,
 };
 use tokio_util::sync::CancellationToken;

@@ -1,15 +1,13 @@
 //! What operators do, each act on record before it takes effect; the clock, which acts for them;
 //! and what they may look at.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, DrawId, DrawState, DrawStatus, Judge, Label, ReadError,
-    Reason, Registration, Schedule, Signed, StoreFault, StoredBatch, Timestamp, Trace, Winners,
-    always_allowed,
+    Act, ActError, Acted, Actor, AgencyId, DrawId, DrawStatus, Judge, Label, ReadError, Reason,
+    Registration, Signed, StoreFault, StoredBatch, Timestamp, Trace, Winners,
 };
 
 use super::{Service, ask};
@@ -80,44 +78,41 @@ impl Service {
     }
 
     async fn act_to_the_end(&self, signed: Signed, judge: Judge) -> Result<Acted, ActError> {
-        let now = self.clock.now();
         let acting = signed.clone();
-        let acted = ask(&self.failure, |done| self.store.act(acting, judge, now, done)).await?;
+        let acted = ask(&self.failure, |done| self.engine.act(acting, judge, done)).await?;
         if acted != Acted::Repeated {
             log(&signed, acted);
         }
         Ok(acted)
     }
 
-    /// Opens and closes draws when it is time, for as long as it is polled. Sleeps until the next
-    /// time, or until a draw's life went on and that may be another.
-    pub(crate) async fn keep_time(self: &Arc<Self>) -> std::convert::Infallible {
+    /// Has the engine do what is due by the clock, for as long as it is polled. Sleeps until the
+    /// next time, or until a draw's life went on and that may be another.
+    pub(crate) async fn keep_time(&self) -> std::convert::Infallible {
         // Tried again and again, and logged when the reason is another.
-        let mut failing: BTreeMap<DrawId, ActError> = BTreeMap::new();
+        let mut failing: Option<StoreFault> = None;
         loop {
-            let mut next: Option<Duration> = None;
             let now = self.clock.now();
-            for draw in self.view().find_draws(|draw| planned(draw, now).is_some()) {
-                let now = self.clock.now();
-                let Some((at, act)) = planned(&draw, now) else { continue };
-                let mut left = Duration::from_millis(at.0.saturating_sub(now.0));
-                if left.is_zero() {
-                    let signed = Signed::new(Actor::Clock, Reason::default(), act);
-                    let Err(error) = self.act(signed, always_allowed()).await else {
-                        failing.remove(&draw.id);
-                        continue;
-                    };
-                    if failing.get(&draw.id) != Some(&error) {
+            let next = |draw: &DrawStatus| draw.next_act_of_the_clock(now);
+            let planned = self.view().find_draws(|draw| next(draw).is_some());
+            let first = planned.iter().filter_map(next).min();
+            let left = first.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
+            let left = match left {
+                Some(Duration::ZERO) => {
+                    let kept = ask(&self.failure, |done| self.engine.keep_time(done)).await;
+                    let failed = kept.err();
+                    if let Some(error) = failed.as_ref().filter(|it| failing.as_ref() != Some(it)) {
                         tracing::error!(action = "reloj", result = "fail", error = %error);
-                        failing.insert(draw.id, error);
                     }
-                    left = DRAW_RETRY_TIME;
+                    failing = failed;
+                    // What was done is told, and wakes this.
+                    Some(DRAW_RETRY_TIME)
                 }
-                next = Some(next.map_or(left, |next| next.min(left)));
-            }
+                left => left,
+            };
             let next_time = async {
-                match next {
-                    Some(next) => tokio::time::sleep(next.min(CLOCK_SLEEP_TIME_MAX)).await,
+                match left {
+                    Some(left) => tokio::time::sleep(left.min(CLOCK_SLEEP_TIME_MAX)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -134,7 +129,7 @@ impl Service {
         self.clock.now()
     }
 
-    /// See [`lottery::Store::trail`]; does not hold up the caller's thread.
+    /// See [`engine::Engine::trail`]; does not hold up the caller's thread.
     ///
     /// # Errors
     /// When what is stored can't be read.
@@ -144,15 +139,15 @@ impl Service {
         collected: T,
         mut visit: impl FnMut(&mut T, Trace) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let store = Arc::clone(&self.store);
+        let engine = Arc::clone(&self.engine);
         self.read(move || {
             let mut collected = collected;
-            store.trail(from, &mut |trace| visit(&mut collected, trace)).map(|()| collected)
+            engine.trail(from, &mut |trace| visit(&mut collected, trace)).map(|()| collected)
         })
         .await
     }
 
-    /// See [`lottery::Store::scan`]; does not hold up the caller's thread.
+    /// See [`engine::Engine::scan`]; does not hold up the caller's thread.
     ///
     /// # Errors
     /// When the draw is not known, or what is stored can't be read.
@@ -162,10 +157,10 @@ impl Service {
         collected: T,
         mut visit: impl FnMut(&mut T, StoredBatch<'_>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let store = Arc::clone(&self.store);
+        let engine = Arc::clone(&self.engine);
         self.read(move || {
             let mut collected = collected;
-            store.scan(draw, &mut |batch| visit(&mut collected, batch)).map(|()| collected)
+            engine.scan(draw, &mut |batch| visit(&mut collected, batch)).map(|()| collected)
         })
         .await
     }
@@ -175,8 +170,8 @@ impl Service {
     /// # Errors
     /// When the draw is not known or not made, or what is stored can't be read.
     pub async fn drawn_winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
-        let store = Arc::clone(&self.store);
-        self.read(move || store.winners(draw)).await
+        let engine = Arc::clone(&self.engine);
+        self.read(move || engine.winners(draw)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -200,16 +195,9 @@ impl Change {
     }
 }
 
-/// What the clock does next in a draw, and when.
-fn planned(draw: &DrawStatus, now: Timestamp) -> Option<(Timestamp, Act)> {
-    let Schedule { opens_at, closes_at } = draw.life.schedule;
-    match draw.state {
-        // One that was never opened in its time stays as it is.
-        DrawState::Announced if closes_at.is_some_and(|at| at <= now) => None,
-        DrawState::Announced => opens_at.map(|at| (at, Act::Open(draw.id))),
-        DrawState::Open => closes_at.map(|at| (at, Act::Close(draw.id))),
-        DrawState::Closed | DrawState::Drawn { .. } => None,
-    }
+/// Logs what the clock did.
+pub(super) fn log_the_clock(act: Act) {
+    log(&Signed::new(Actor::Clock, Reason::default(), act), Acted::Done);
 }
 
 fn log(signed: &Signed, acted: Acted) {

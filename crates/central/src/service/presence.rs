@@ -21,13 +21,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use engine::Clock;
 use lottery::{AgencyId, DrawName, Timestamp};
 use pki::{CentralConfig, Shown};
 use rustls::pki_types::UnixTime;
 use tokio::sync::{Notify, watch};
 
 use super::Draw;
-use crate::clock::Clock;
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
 
 /// What TLS is spoken with, the newest.

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use lottery::{AgencyId, Batch, Bets, ChunkId, DrawId, NumberRange, Store as _, Timestamp};
+use lottery::{AgencyId, Batch, Bets, ChunkId, DrawId, NumberRange};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -78,11 +78,7 @@ impl Day {
         let (draw, agency, chunk) = (DrawId(draw), AgencyId(agency), ChunkId(chunk));
         let batch = Batch { draw, agency, chunk, bets };
         let (answer, answered) = mpsc::channel();
-        self.central.store.append(
-            batch,
-            Timestamp(0),
-            Box::new(move |it| answer.send(it).unwrap()),
-        );
+        self.central.store.append(batch, move |it| answer.send(it).unwrap());
         answered.recv().unwrap().unwrap();
     }
 

@@ -194,7 +194,7 @@ fn recorded(central: &Running) -> usize {
         count += usize::from(trace.event.describe().action != "logged-out");
         std::ops::ControlFlow::Continue(())
     };
-    lottery::Store::trail(&*central.store, 0, &mut add).unwrap();
+    central.store.trail(0, &mut add).unwrap();
     count
 }
 

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use central::{
-    Central, ClientHeader, Clock, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners,
-    Mode, Options, Origin, Proxies, Scrubbed, ServeError, Zone,
+    Central, ClientHeader, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode,
+    Options, Origin, Proxies, Scrubbed, ServeError, Zone,
 };
-use lottery::Timestamp;
 use operators::{Name, OperatorsFile, Password, Role};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, As, ask};
-use crate::store::TestStore;
+use crate::store::{HeldClock, TestStore};
 
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "a long password";
@@ -27,16 +26,13 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     /// Where agencies connect to.
     pub(crate) agencies_port: u16,
-    pub(crate) clock: Arc<SetClock>,
+    pub(crate) clock: Arc<HeldClock>,
     pub(crate) store: Arc<TestStore>,
     pub(crate) host: Arc<TestHost>,
     data: TempDir,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
 }
-
-/// A clock that goes when a test says so.
-pub(crate) struct SetClock(AtomicU64);
 
 /// A machine with a ledger in which damage is found when a test says so. It counts how often it was
 /// asked for the room on its disk.
@@ -46,18 +42,6 @@ pub(crate) struct TestHost(Mutex<Option<String>>, pub(crate) AtomicU64);
 impl TestHost {
     pub(crate) fn find_damage(&self, what: &str) {
         *self.0.lock().unwrap() = Some(what.to_owned());
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl SetClock {
-    pub(crate) fn advance(&self, ms: u64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
@@ -136,7 +120,6 @@ impl Running {
         for role in Role::ALL {
             add_operator(data.path(), role.as_str(), role);
         }
-        let clock = Arc::new(SetClock(AtomicU64::new(1_724_278_275_000)));
         let options = Options {
             mode: Mode::Operated,
             winners_wait: std::time::Duration::ZERO,
@@ -144,7 +127,8 @@ impl Running {
             limits: Limits::default(),
         };
         let store = Arc::new(TestStore::default());
-        let central = Central::open(Arc::clone(&store) as _, Arc::clone(&clock) as _, options);
+        let clock = Arc::clone(&store.clock);
+        let central = Central::open(store.engine(), Arc::clone(&clock) as _, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let host = Arc::new(TestHost::default());

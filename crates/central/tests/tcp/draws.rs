@@ -1,10 +1,9 @@
 //! The draw: made once, by whoever finishes last, and those who wait for it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use lottery::{Agencies, AgencyId, DrawId, SealedNumber, Store, StoreFault, Timestamp};
+use lottery::{Agencies, AgencyId, DrawId, SealedNumber, StoreFault};
 use wire::ErrorCode;
 
 use crate::client::{Client, LORCA};
@@ -30,7 +29,7 @@ async fn waiting_agencies_are_released_by_the_draw() {
     for client in &mut waiting {
         client.winners("30904465").await;
     }
-    assert_eq!(central.store.winners_read.load(Ordering::Relaxed), 1);
+    assert_eq!(central.store.winners_read(), 1);
     // They go on as if they had not waited.
     waiting[0].get_winners(2).await;
     waiting[0].winners("").await;
@@ -106,7 +105,7 @@ async fn a_draw_that_is_found_made_is_told_and_not_logged_again() {
 async fn winners_that_cannot_be_read_are_refused_and_read_again_when_asked_again() {
     let log = Log::keep();
     let central = Setting::default().start().await;
-    central.store.unreadable.store(true, Ordering::Relaxed);
+    central.store.set_unreadable(true);
     let mut agency = central.connect().await;
     agency.store(1, 0, LORCA).await;
     agency.get_winners(1).await;
@@ -116,7 +115,7 @@ async fn winners_that_cannot_be_read_are_refused_and_read_again_when_asked_again
     agency.ends().await;
     let line = log.one("action: leer_ganadores | result: fail");
     assert!(line.ends_with("error: damaged at byte 7"), "{line}");
-    central.store.unreadable.store(false, Ordering::Relaxed);
+    central.store.set_unreadable(false);
     let mut agency = central.connect().await;
     agency.get_winners(1).await;
     agency.winners("30904465").await;
@@ -166,14 +165,12 @@ async fn the_number_recorded_counts_and_the_operator_is_told() {
 
 /// The draw of two agencies, made with this number.
 fn made_before(store: &TestStore, number: u32) {
-    let (at, number) = (Timestamp(0), SealedNumber(number));
+    let number = SealedNumber(number);
     let terms = Setting::agencies(2).terms();
     assert_eq!(terms.agencies, Agencies::first(2).unwrap());
-    let opened = Box::new(|opened| assert_eq!(opened, Ok(DrawId(1))));
-    store.memory.open_draw(terms, number, at, opened);
+    store.open_draw(terms, number, |opened| assert_eq!(opened, Ok(DrawId(1))));
     for agency in [1, 2] {
-        let finished = Box::new(|finished: Result<_, _>| assert!(finished.is_ok()));
-        store.memory.finish(DrawId(1), AgencyId(agency), at, finished);
+        store.finish(DrawId(1), AgencyId(agency), |finished| assert!(finished.is_ok()));
     }
 }
 

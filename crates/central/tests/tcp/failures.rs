@@ -1,6 +1,7 @@
 //! A store that fails, or has no room.
 
 use central::ServeError;
+use engine::Gone;
 use lottery::StoreFault;
 use wire::ErrorCode;
 
@@ -9,8 +10,10 @@ use crate::log::Log;
 use crate::setting::Setting;
 use crate::store::Mode;
 
+const WHY: &str = "/var/lib/bolillero: input/output error";
+
 fn failed() -> StoreFault {
-    StoreFault::Failed("/var/lib/bolillero: input/output error".to_owned())
+    StoreFault::Failed(WHY.to_owned())
 }
 
 #[tokio::test]
@@ -51,7 +54,7 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
 async fn a_store_that_fails_though_nobody_asks_it_for_anything_ends_the_central() {
     let central = Setting::default().start().await;
     let mut idle = central.connect().await;
-    *central.store.checked.lock().unwrap() = Err(failed());
+    central.store.set_checked(Err(Gone::Failed(WHY.to_owned())));
     idle.ends().await;
     drop(idle);
     assert_eq!(central.ended().await, Err(ServeError::Store(failed())));

@@ -1,26 +1,22 @@
 //! A central that serves on a port of its own, for one test.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use central::{
-    Central, Clock, Limits, Listeners, Listening, Mode, Options, Presence, ServeError, Service,
-    Zone,
+    Central, Limits, Listeners, Listening, Mode, Options, Presence, ServeError, Service, Zone,
 };
-use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Store, Timestamp};
+use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
-use crate::store::TestStore;
+pub(crate) use crate::store::NOW;
+use crate::store::{HeldClock, TestStore};
 
 /// The number that wins in every test.
 pub(crate) const WINNER: u32 = 7;
-
-/// The only time there is, in every test.
-pub(crate) const NOW: u64 = 1_724_278_275_000;
 
 /// What a test changes of the options.
 pub(crate) struct Setting {
@@ -63,17 +59,8 @@ pub(crate) struct Running {
     serving: JoinHandle<Result<(), ServeError>>,
 }
 
-/// A clock that goes on only when a test says so.
-pub(crate) struct HeldClock(AtomicU64);
-
 /// The longest that the central takes to find that its clock was set.
 const CLOCK_SLEEP_TIME_MAX: Duration = Duration::from_secs(1);
-
-impl Clock for HeldClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
 
 impl Setting {
     pub(crate) fn agencies(agencies: u32) -> Self {
@@ -104,9 +91,9 @@ impl Setting {
     }
 
     pub(crate) async fn start_on(self, store: Arc<TestStore>) -> Running {
-        let clock = Arc::new(HeldClock(AtomicU64::new(NOW)));
+        let clock = Arc::clone(&store.clock);
         let bound = self.bound;
-        let central = self.open_by(&store, Arc::clone(&clock)).await.unwrap();
+        let central = self.open(&store).await.unwrap();
         let service = central.service();
         let (listening, port) = listen(None).await;
         let (mut plain, mut bound_ports) = (vec![listening], Vec::new());
@@ -122,14 +109,6 @@ impl Setting {
     }
 
     pub(crate) async fn open(self, store: &Arc<TestStore>) -> Result<Central, central::OpenError> {
-        self.open_by(store, Arc::new(HeldClock(AtomicU64::new(NOW)))).await
-    }
-
-    async fn open_by(
-        self,
-        store: &Arc<TestStore>,
-        clock: Arc<HeldClock>,
-    ) -> Result<Central, central::OpenError> {
         let (terms, winning_number) = (self.terms(), self.winning_number);
         let options = Options {
             mode: if self.operated {
@@ -141,8 +120,7 @@ impl Setting {
             zone: Zone::default(),
             limits: self.limits,
         };
-        let store: Arc<dyn Store> = Arc::<TestStore>::clone(store);
-        Central::open(store, clock, options).await
+        Central::open(store.engine(), Arc::clone(&store.clock) as _, options).await
     }
 }
 
@@ -155,7 +133,7 @@ async fn listen(draw: Option<&str>) -> (Listening, u16) {
 impl Running {
     /// Sets the clock, and lets the central find out.
     pub(crate) async fn set_clock(&self, at: Timestamp) {
-        self.clock.0.store(at.0, Ordering::Relaxed);
+        self.clock.set(at);
         tokio::time::pause();
         tokio::time::advance(CLOCK_SLEEP_TIME_MAX).await;
         tokio::time::resume();

@@ -1,16 +1,19 @@
-//! A store that keeps the contract, or holds answers back, is full, or fails, as it is told.
+//! An engine that answers at once, or holds answers back, is full, or fails, as it is told.
 
-use std::ops::ControlFlow;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::ops::{ControlFlow, Deref};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use lottery::{
-    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, Done, DrawId,
-    DrawTerms, FinishError, Finished, Judge, MemoryStore, OpenDrawError, ProgressError, ReadError,
-    SealedNumber, Signed, Store, StoreFault, StoredBatch, Timestamp, Trace, View, Winners,
+use engine::{
+    Clock, Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
+    Turns,
 };
+use lottery::{DrawId, Event, StoreFault, StoredBatch, Timestamp, Trace, Winners, WinningResult};
 use tokio::sync::{oneshot, watch};
+
+/// The only time there is, unless a test sets it.
+pub(crate) const NOW: u64 = 1_724_278_275_000;
 
 /// Longest that a change may take to come to the store, so that one that waits for something else
 /// fails a test instead of hanging.
@@ -40,39 +43,119 @@ fn too_late() -> (std::sync::mpsc::Sender<()>, oneshot::Receiver<()>) {
     (waiting, is_over)
 }
 
-type Held = Box<dyn FnOnce(&MemoryStore) + Send>;
-
 pub(crate) struct TestStore {
-    pub(crate) memory: MemoryStore,
-    mode: Mutex<Mode>,
-    held: Mutex<Vec<Held>>,
-    held_count: watch::Sender<usize>,
-    pub(crate) unreadable: AtomicBool,
-    pub(crate) winners_read: AtomicUsize,
-    /// Calls of `act`.
-    pub(crate) acts_asked: AtomicUsize,
-    /// What a check finds.
-    pub(crate) checked: Mutex<Result<(), StoreFault>>,
+    engine: Arc<Engine>,
+    pub(crate) clock: Arc<HeldClock>,
+    control: Arc<Control>,
 }
+
+/// A clock that goes on only when a test says so.
+pub(crate) struct HeldClock(AtomicU64);
+
+/// What a test says becomes of requests, and counts.
+struct Control {
+    mode: Mutex<Mode>,
+    held: Mutex<Vec<Request>>,
+    held_count: watch::Sender<usize>,
+    queue: Mutex<Option<Arc<Eager>>>,
+    unreadable: AtomicBool,
+    winners_read: AtomicUsize,
+    changes_asked: AtomicUsize,
+    checked: Mutex<Result<(), Gone>>,
+}
+
+/// Takes a turn after each request, so that it is answered when it was put.
+struct Eager {
+    queue: Box<dyn Queue>,
+    turns: Mutex<Turns>,
+    pending: AtomicUsize,
+}
+
+struct Controlled(Arc<Control>);
+
+struct CheckedLog(MemoryLog, Arc<Control>);
+
+struct CountedReader(Arc<dyn Reader>, Arc<Control>);
 
 impl Default for TestStore {
     fn default() -> Self {
-        Self {
-            memory: MemoryStore::new(),
+        let clock = Arc::new(HeldClock(AtomicU64::new(NOW)));
+        let control = Arc::new(Control {
             mode: Mutex::new(Mode::Works),
             held: Mutex::default(),
             held_count: watch::channel(0).0,
+            queue: Mutex::default(),
             unreadable: AtomicBool::new(false),
             winners_read: AtomicUsize::new(0),
-            acts_asked: AtomicUsize::new(0),
+            changes_asked: AtomicUsize::new(0),
             checked: Mutex::new(Ok(())),
-        }
+        });
+        let log = CheckedLog(MemoryLog::new(LedgerId([7; 16])), Arc::clone(&control));
+        let (engine, turns) = Engine::stepped(Box::new(log), Arc::clone(&clock) as _).unwrap();
+        let (of_queue, of_reader) = (Arc::clone(&control), Arc::clone(&control));
+        let engine = engine
+            .behind(|queue| {
+                let (turns, pending) = (Mutex::new(turns), AtomicUsize::new(0));
+                *of_queue.queue.lock().unwrap() = Some(Arc::new(Eager { queue, turns, pending }));
+                Box::new(Controlled(of_queue))
+            })
+            .read_by(|reader| Arc::new(CountedReader(reader, of_reader)));
+        Self { engine: Arc::new(engine), clock, control }
     }
 }
 
+impl Deref for TestStore {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[allow(dead_code, reason = "each test file uses its part")]
+impl HeldClock {
+    pub(crate) fn set(&self, to: Timestamp) {
+        self.0.store(to.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn advance(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+#[allow(dead_code, reason = "each test file uses its part")]
 impl TestStore {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine)
+    }
+
     pub(crate) fn set(&self, mode: Mode) {
-        *self.mode.lock().unwrap() = mode;
+        *self.control.mode.lock().unwrap() = mode;
+    }
+
+    /// What a check finds from now on.
+    pub(crate) fn set_checked(&self, checked: Result<(), Gone>) {
+        *self.control.checked.lock().unwrap() = checked;
+    }
+
+    pub(crate) fn set_unreadable(&self, unreadable: bool) {
+        self.control.unreadable.store(unreadable, Ordering::Relaxed);
+    }
+
+    /// How often winners were read.
+    pub(crate) fn winners_read(&self) -> usize {
+        self.control.winners_read.load(Ordering::Relaxed)
+    }
+
+    /// How many changes were asked for.
+    pub(crate) fn changes_asked(&self) -> usize {
+        self.control.changes_asked.load(Ordering::Relaxed)
     }
 
     /// Waits until so many changes are held back.
@@ -80,7 +163,7 @@ impl TestStore {
     /// # Panics
     /// When they don't come: whoever was to ask for them waits for something else.
     pub(crate) async fn holds(&self, count: usize) {
-        let mut held = self.held_count.subscribe();
+        let mut held = self.control.held_count.subscribe();
         let (_waiting, is_over) = too_late();
         tokio::select! {
             held = held.wait_for(|held| *held >= count) => drop(held.unwrap()),
@@ -92,27 +175,22 @@ impl TestStore {
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.held.lock().unwrap().len()
+        self.control.held().len()
     }
 
-    /// Answers the oldest `count` changes that are held back.
+    /// Has the oldest `count` changes that are held back decided.
     pub(crate) fn release(&self, count: usize) {
-        let released: Vec<_> = self.held.lock().unwrap().drain(..count).collect();
-        self.held_count.send_modify(|held| *held -= count);
-        for held in released {
-            held(&self.memory);
-        }
+        let released: Vec<_> = self.control.held().drain(..count).collect();
+        self.control.pass_on(released);
     }
 
-    /// Answers the newest change that is held back, before the older ones.
-    #[allow(dead_code, reason = "each test file uses its part")]
+    /// Has the newest change that is held back decided, before the older ones.
     pub(crate) fn release_last(&self) {
-        let last = self.held.lock().unwrap().pop().unwrap();
-        self.held_count.send_modify(|held| *held -= 1);
-        last(&self.memory);
+        let last = self.control.held().pop().unwrap();
+        self.control.pass_on(vec![last]);
     }
 
-    /// Answers those that are held back, and holds no more.
+    /// Has those decided that are held back, and holds no more.
     pub(crate) fn release_all(&self) {
         self.set(Mode::Works);
         self.release(self.held());
@@ -120,104 +198,112 @@ impl TestStore {
 
     /// How many bets are stored.
     pub(crate) fn bets(&self) -> u64 {
-        self.memory.view().all_draws().map(|draw| draw.bets).sum()
+        self.view().all_draws().map(|draw| draw.bets).sum()
+    }
+}
+
+impl Control {
+    fn held(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.held.lock().unwrap()
     }
 
-    fn change<T, E>(
-        &self,
-        done: Done<Result<T, E>>,
-        call: impl FnOnce(&MemoryStore, Done<Result<T, E>>) + Send + 'static,
-    ) where
-        T: 'static,
-        E: From<StoreFault> + 'static,
-    {
-        let mode = self.mode.lock().unwrap().clone();
+    fn pass_on(&self, released: Vec<Request>) {
+        self.held_count.send_modify(|held| *held -= released.len());
+        released.into_iter().for_each(|request| self.put(request));
+    }
+
+    fn put(&self, request: Request) {
+        let queue = Arc::clone(self.queue.lock().unwrap().as_ref().unwrap());
+        queue.put(request);
+    }
+}
+
+impl Queue for Controlled {
+    fn put(&self, request: Request) {
+        if !request.changes() {
+            return self.0.put(request);
+        }
+        self.0.changes_asked.fetch_add(1, Ordering::Relaxed);
+        let mode = self.0.mode.lock().unwrap().clone();
         match mode {
-            Mode::Works => call(&self.memory, done),
+            Mode::Works => self.0.put(request),
             Mode::Holds => {
-                self.held.lock().unwrap().push(Box::new(|memory| call(memory, done)));
-                self.held_count.send_modify(|held| *held += 1);
+                self.0.held().push(request);
+                self.0.held_count.send_modify(|held| *held += 1);
             }
-            Mode::Refuses(fault) => done(Err(fault.into())),
-            Mode::Drops => drop(done),
+            Mode::Refuses(fault) => request.refuse(fault),
+            Mode::Drops => drop(request),
         }
     }
 }
 
-impl Store for TestStore {
-    fn open_draw(
-        &self,
-        terms: DrawTerms,
-        number: SealedNumber,
-        at: Timestamp,
-        done: Done<Result<DrawId, OpenDrawError>>,
-    ) {
-        self.memory.open_draw(terms, number, at, done);
-    }
-
-    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>) {
-        self.change(done, move |memory, done| memory.append(batch, at, done));
-    }
-
-    fn finish(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        at: Timestamp,
-        done: Done<Result<Finished, FinishError>>,
-    ) {
-        self.change(done, move |memory, done| memory.finish(draw, agency, at, done));
-    }
-
-    fn view(&self) -> &View {
-        self.memory.view()
-    }
-
-    fn progress(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        done: Done<Result<AgencyProgress, ProgressError>>,
-    ) {
-        self.change(done, move |memory, done| memory.progress(draw, agency, done));
-    }
-
-    fn check(&self, done: Done<Result<(), StoreFault>>) {
-        done(self.checked.lock().unwrap().clone());
-    }
-
-    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
-        self.winners_read.fetch_add(1, Ordering::Relaxed);
-        if self.unreadable.load(Ordering::Relaxed) {
-            return Err(ReadError::Unreadable("damaged at byte 7".to_owned()));
+impl Queue for Eager {
+    fn put(&self, request: Request) {
+        self.pending.fetch_add(1, Ordering::SeqCst);
+        self.queue.put(request);
+        // Who finds another turning may leave: that one looks again when its turn is over.
+        while self.pending.load(Ordering::SeqCst) > 0 {
+            let Ok(mut turns) = self.turns.try_lock() else { return };
+            self.pending.store(0, Ordering::SeqCst);
+            turns.turn();
         }
-        self.memory.winners(draw)
+    }
+}
+
+impl Log for CheckedLog {
+    fn recover(&mut self) -> Result<Recovered, Gone> {
+        self.0.recover()
+    }
+
+    fn begin(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        self.0.begin(news)
+    }
+
+    fn room_for(&self, first: usize) -> usize {
+        self.0.room_for(first)
+    }
+
+    fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
+        // What is due by the clock was asked for by nobody.
+        match &*self.1.mode.lock().unwrap() {
+            Mode::Refuses(StoreFault::Full(why)) if !group.is_empty() => {
+                Err(Gone::Full(why.clone()))
+            }
+            _ => self.0.commit(group),
+        }
+    }
+
+    fn check(&mut self) -> Result<(), Gone> {
+        self.1.checked.lock().unwrap().clone()
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.reader()
+    }
+}
+
+impl Reader for CountedReader {
+    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
+        self.1.winners_read.fetch_add(1, Ordering::Relaxed);
+        if self.1.unreadable.load(Ordering::Relaxed) {
+            return Err("damaged at byte 7".to_owned());
+        }
+        self.0.winners(draw, result)
     }
 
     fn scan(
         &self,
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        self.memory.scan(draw, visit)
-    }
-
-    fn act(
-        &self,
-        signed: Signed,
-        judge: Judge,
-        at: Timestamp,
-        done: Done<Result<Acted, ActError>>,
-    ) {
-        self.acts_asked.fetch_add(1, Ordering::Relaxed);
-        self.change(done, move |memory, done| memory.act(signed, judge, at, done));
+    ) -> Result<(), String> {
+        self.0.scan(draw, visit)
     }
 
     fn trail(
         &self,
         from: u64,
         visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        self.memory.trail(from, visit)
+    ) -> Result<(), String> {
+        self.0.trail(from, visit)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
+use engine::conformance::submit;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use lottery::conformance::submit;
-use lottery::{Act, AuditedAction, OperatorsChange, Store as _};
+use lottery::{Act, AuditedAction, OperatorsChange};
 
 use crate::ledger_bytes::{
     RECORDS_AT, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, len_at, name, records_in,
@@ -200,7 +200,7 @@ fn torn(disk: &SimulatedDisk) -> Files {
     let next = open_draw(&ledger, "otro");
     disk.fail_after(0, Failure::NotDurable);
     let batch = lottery::Batch { draw: next, ..batch(1, 0, BETS) };
-    let pending = submit(|done| ledger.append(batch, stored::AT, done));
+    let pending = submit(|done| ledger.append(batch, done));
     ledger.turn();
     pending.answer().expect_err("the disk failed");
     let mut sector = 0;

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Claim, Disk, DiskFile};
 use crate::limits::{BLOCK_LEN, SECTOR_LEN};
-use crate::sync::{Mutex, MutexGuard};
+use engine::sync::{Mutex, MutexGuard};
 
 /// See the module's documentation. Clones are the same disk.
 #[derive(Clone, Default)]

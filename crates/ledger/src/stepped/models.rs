@@ -2,17 +2,12 @@
 //! and none is left undecided.
 #![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
-use lottery::{
-    Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms, NumberRange, Store,
-    Timestamp,
-};
+use lottery::{Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms, NumberRange};
 
 use super::*;
 use crate::disk::simulated::SimulatedDisk;
-use crate::models::{every_schedule, sampled};
-use crate::sync::{mpsc, thread};
-
-const AT: Timestamp = Timestamp(1);
+use crate::models::{Stopped, every_schedule, sampled};
+use engine::sync::{mpsc, thread};
 
 /// Takes turns as long as something is pending and nobody else does.
 fn turn(ledger: &SteppedLedger) {
@@ -21,18 +16,15 @@ fn turn(ledger: &SteppedLedger) {
 
 fn opened() -> Arc<SteppedLedger> {
     let disk = Arc::new(SimulatedDisk::new());
-    let ledger = SteppedLedger::open_on(disk, crate::limits::SEGMENT_LEN_MIN).unwrap();
+    let ledger =
+        SteppedLedger::open_on(disk, crate::limits::SEGMENT_LEN_MIN, Arc::new(Stopped)).unwrap();
     let terms = DrawTerms {
         name: DrawName::new("sorteo").unwrap(),
         agencies: Agencies::first(2).unwrap(),
         numbers: NumberRange::default(),
     };
-    ledger.open_draw(
-        terms,
-        lottery::SealedNumber(7),
-        AT,
-        Box::new(|opened| assert_eq!(opened, Ok(DrawId(1)))),
-    );
+    let number = lottery::SealedNumber(7);
+    ledger.open_draw(terms, number, |opened| assert_eq!(opened, Ok(DrawId(1))));
     turn(&ledger);
     Arc::new(ledger)
 }
@@ -48,9 +40,9 @@ fn callers_take_turns() {
             let batch = Batch { draw, agency, chunk: ChunkId(0), bets: bets.unwrap() };
             // An append that is decided after the finish is refused.
             let stored = move |outcome: Result<_, _>| stored.send(outcome.is_ok()).unwrap();
-            ledger.append(batch, AT, Box::new(stored));
+            ledger.append(batch, stored);
             let finished = move |outcome: Result<_, _>| finished.send(outcome.is_ok()).unwrap();
-            ledger.finish(draw, agency, AT, Box::new(finished));
+            ledger.finish(draw, agency, finished);
             turn(&ledger);
         })
     });

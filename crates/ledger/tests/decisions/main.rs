@@ -6,9 +6,9 @@
 mod forged;
 mod setting;
 
+use engine::{Chain, LedgerId};
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use ledger::{Chain, LedgerId};
 use lottery::{Act, AgencyId};
 
 use setting::{

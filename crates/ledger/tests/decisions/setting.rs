@@ -5,13 +5,14 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
+use engine::conformance::TestClock;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Fault, SteppedLedger, Summary};
 use lottery::{
     Act, Actor, Agencies, AgencyId, AgencyStanding, Batch, Bets, ChunkId, DrawId, DrawName,
-    DrawStatus, DrawTerms, Label, NumberRange, Reason, Schedule, SealedNumber, Signed, Store as _,
-    Timestamp, Trace, always_allowed,
+    DrawStatus, DrawTerms, Label, NumberRange, Reason, Schedule, SealedNumber, Signed, Timestamp,
+    Trace, always_allowed,
 };
 
 /// The shortest: little fills one.
@@ -44,7 +45,7 @@ pub(crate) struct Shown {
 }
 
 pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
-    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN)
+    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::new(TestClock::at(AT)))
 }
 
 pub(crate) fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
@@ -56,10 +57,10 @@ pub(crate) fn ask(ledger: &SteppedLedger, asks: &[Ask]) -> usize {
     let (sender, receiver) = mpsc::channel();
     for ask in asks.iter().cloned() {
         match ask {
-            Ask::Open(terms, number) => ledger.open_draw(terms, number, AT, told(&sender)),
-            Ask::Bets(batch) => ledger.append(batch, AT, told(&sender)),
-            Ask::Finish(draw, agency) => ledger.finish(draw, agency, AT, told(&sender)),
-            Ask::Act(signed) => ledger.act(signed, always_allowed(), AT, told(&sender)),
+            Ask::Open(terms, number) => ledger.open_draw(terms, number, told(&sender)),
+            Ask::Bets(batch) => ledger.append(batch, told(&sender)),
+            Ask::Finish(draw, agency) => ledger.finish(draw, agency, told(&sender)),
+            Ask::Act(signed) => ledger.act(signed, always_allowed(), told(&sender)),
         }
     }
     ledger.turn();

@@ -1,4 +1,4 @@
-//! Lives of draws that operators lead, as requests to a store, and everything that a store shows
+//! Lives of draws that operators lead, as requests to a store, and everything that an engine shows
 //! of them.
 
 use std::fmt::Debug;
@@ -6,21 +6,24 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
+use engine::conformance::TestClock;
+use engine::{Engine, LedgerId, MemoryLog};
 use fastrand::Rng;
 use lottery::{
     Act, Actor, Agencies, AgencyId, AgencyStanding, AuditedAction, Batch, Bets, ChunkId, DrawId,
-    DrawName, DrawStatus, DrawTerms, Label, MemoryStore, NumberRange, ReadError, Reason,
-    Registration, Schedule, SealedNumber, Signed, Store, Timestamp, Trace, Winners, always_allowed,
+    DrawName, DrawStatus, DrawTerms, Label, NumberRange, ReadError, Reason, Registration, Schedule,
+    SealedNumber, Signed, Timestamp, Trace, Winners, always_allowed,
 };
 
 /// Enough for some bets to win, and for a script to fill a segment.
 const BETS: u32 = 400;
 const WINNING_NUMBER: u32 = 7;
 const BEGIN: u64 = 1_700_000_000_000;
-/// Between two requests.
 const TICK_MS: u64 = 100;
+/// So many requests come at the same time.
+const ASKS_PER_TICK: u64 = 4;
 
-/// Something that is asked of a store.
+/// Something that is asked of an engine.
 #[derive(Clone)]
 pub(crate) enum Ask {
     Act(Signed),
@@ -29,16 +32,18 @@ pub(crate) enum Ask {
     Finish(DrawId, AgencyId),
 }
 
-/// Requests, each with its time, and what a sound store answers and shows.
+/// Requests, each with its time, and what a sound one answers and shows.
 pub(crate) struct Script {
     pub(crate) asks: Vec<(Timestamp, Ask)>,
     /// To each request, in words.
     pub(crate) answers: Vec<String>,
     /// Before the first request, and behind each.
     pub(crate) shown: Vec<Shown>,
+    /// Before each request, once what was due by then was done.
+    pub(crate) due: Vec<Shown>,
 }
 
-/// Everything that a store shows.
+/// Everything that an engine shows.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Shown {
     statuses: Vec<DrawStatus>,
@@ -58,21 +63,15 @@ struct ShownDraw {
 pub(crate) type Answer = (usize, String);
 
 impl Ask {
-    /// Asks a store; the answer comes with the request's place.
-    pub(crate) fn put_to(
-        self,
-        store: &dyn Store,
-        at: Timestamp,
-        place: usize,
-        answers: &Sender<Answer>,
-    ) {
+    /// Asks an engine; the answer comes with the request's place.
+    pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
-            Self::Act(signed) => store.act(signed, always_allowed(), at, told(place, answers)),
+            Self::Act(signed) => engine.act(signed, always_allowed(), told(place, answers)),
             Self::OpenDraw(terms, number) => {
-                store.open_draw(terms, number, at, told(place, answers));
+                engine.open_draw(terms, number, told(place, answers));
             }
-            Self::Append(batch) => store.append(batch, at, told(place, answers)),
-            Self::Finish(draw, agency) => store.finish(draw, agency, at, told(place, answers)),
+            Self::Append(batch) => engine.append(batch, told(place, answers)),
+            Self::Finish(draw, agency) => engine.finish(draw, agency, told(place, answers)),
         }
     }
 }
@@ -94,15 +93,22 @@ impl Script {
         let mut writer = Writer { asks: Vec::new(), rng: noise.map(Rng::with_seed) };
         writer.write();
         let asks = writer.asks;
-        let model = MemoryStore::new();
-        let mut shown = vec![Shown::by(&model)];
+        let clock = Arc::new(TestClock::default());
+        let log = Box::new(MemoryLog::new(LedgerId([7; 16])));
+        let (model, mut turns) = Engine::stepped(log, Arc::clone(&clock) as _).unwrap();
+        let (mut shown, mut due) = (vec![Shown::by(&model)], Vec::new());
         let (sender, receiver) = mpsc::channel();
         for (place, (at, ask)) in asks.iter().cloned().enumerate() {
-            ask.put_to(&model, at, place, &sender);
+            clock.set(at);
+            model.keep_time(|kept| kept.unwrap());
+            turns.turn();
+            due.push(Shown::by(&model));
+            ask.put_to(&model, place, &sender);
+            turns.turn();
             shown.push(Shown::by(&model));
         }
         let answers = receiver.try_iter().map(|(_, answer)| answer).collect();
-        Self { asks, answers, shown }
+        Self { asks, answers, shown, due }
     }
 }
 
@@ -117,8 +123,8 @@ impl Writer {
         for agency in 1..=3 {
             self.act("luz", "", Act::Register(registration(agency, agency != 3)));
         }
-        let closes_at = Some(self.in_ticks(60));
-        let schedule = Schedule { opens_at: Some(self.in_ticks(1)), closes_at };
+        let closes_at = Some(self.in_ticks(18));
+        let schedule = Schedule { opens_at: Some(self.in_ticks(3)), closes_at };
         let [morning, evening, alone] = [1, 2, 3].map(DrawId);
         self.act("ana", "", Act::Announce { terms: terms("matutina", 3), schedule });
         let schedule = Schedule::default();
@@ -187,7 +193,7 @@ impl Writer {
     }
 
     fn in_ticks(&self, ticks: u64) -> Timestamp {
-        Timestamp(BEGIN + TICK_MS * (self.asks.len() as u64 + ticks))
+        Timestamp(BEGIN + TICK_MS * (self.asks.len() as u64 / ASKS_PER_TICK + ticks))
     }
 }
 
@@ -219,17 +225,17 @@ fn noise(rng: &mut Rng) -> Ask {
 }
 
 impl Shown {
-    /// What a store shows; `settle` has it answer.
-    pub(crate) fn by(store: &dyn Store) -> Self {
-        let statuses: Vec<_> = store.view().all_draws().collect();
-        let register = store.view().all_registrations().collect();
+    /// What an engine shows.
+    pub(crate) fn by(engine: &Engine) -> Self {
+        let statuses: Vec<_> = engine.view().all_draws().collect();
+        let register = engine.view().all_registrations().collect();
         let mut trail = Vec::new();
-        let read = store.trail(0, &mut |trace| {
+        let read = engine.trail(0, &mut |trace| {
             trail.push(trace);
             ControlFlow::Continue(())
         });
         read.unwrap();
-        let draws = statuses.iter().map(|status| ShownDraw::by(store, status.id));
+        let draws = statuses.iter().map(|status| ShownDraw::by(engine, status.id));
         Self { register, trail, draws: draws.collect(), statuses }
     }
 
@@ -239,15 +245,15 @@ impl Shown {
 }
 
 impl ShownDraw {
-    fn by(store: &dyn Store, draw: DrawId) -> Self {
-        let standings = store.view().all_agencies(draw).collect();
+    fn by(engine: &Engine, draw: DrawId) -> Self {
+        let standings = engine.view().all_agencies(draw).collect();
         let mut batches = Vec::new();
-        let read = store.scan(draw, &mut |batch| {
+        let read = engine.scan(draw, &mut |batch| {
             batches.push((batch.agency.0, batch.chunk.0, batch.text.to_owned()));
             ControlFlow::Continue(())
         });
         read.unwrap();
-        Self { standings, batches, winners: store.winners(draw) }
+        Self { standings, batches, winners: engine.winners(draw) }
     }
 }
 

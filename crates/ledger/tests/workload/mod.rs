@@ -3,15 +3,17 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 
+use engine::conformance::{TestClock, wait};
+use engine::{Engine, LedgerId};
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Ledger, LedgerId, Options};
-use lottery::conformance::wait;
+use ledger::{Fault, Ledger, Options, Report};
+
 use lottery::{
     Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName, DrawState,
-    DrawTerms, NumberRange, SealedNumber, Store, Timestamp,
+    DrawTerms, NumberRange, SealedNumber, Timestamp,
 };
 
 /// Segments so short that a short run fills some.
@@ -34,22 +36,56 @@ pub struct Run {
     pub complete: bool,
 }
 
+/// An engine over a ledger.
+pub struct Opened {
+    engine: Engine,
+    report: Report,
+}
+
+impl Opened {
+    pub fn report(&self) -> Report {
+        self.report
+    }
+}
+
+impl Deref for Opened {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
 /// Opens the ledger on a disk.
-pub fn open(disk: &SimulatedDisk) -> Ledger {
-    Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap()
+pub fn open(disk: &SimulatedDisk) -> Opened {
+    try_open(disk, OPTIONS).unwrap()
+}
+
+pub fn try_open(disk: &SimulatedDisk, options: Options) -> Result<Opened, Fault> {
+    try_open_at(disk, options, Arc::new(TestClock::at(AT)))
+}
+
+pub fn try_open_at(
+    disk: &SimulatedDisk,
+    options: Options,
+    clock: Arc<TestClock>,
+) -> Result<Opened, Fault> {
+    let ledger = Ledger::open_on(Arc::new(disk.clone()), options)?;
+    let report = ledger.report();
+    Ok(Opened { engine: Engine::start(Box::new(ledger), clock).unwrap(), report })
 }
 
 /// Opens the draw of agencies 1 to 3.
-pub fn begin(ledger: &Ledger) -> Run {
-    wait(|done| ledger.open_draw(terms(), NUMBER, AT, done)).unwrap();
+pub fn begin(ledger: &Opened) -> Run {
+    wait(|done| ledger.open_draw(terms(), NUMBER, done)).unwrap();
     Run { complete: true, ..Run::default() }
 }
 
 /// Plays the whole run: batches of three agencies at a time, then the draw. Goes as far as the
 /// ledger lets it.
-pub fn play(ledger: &Ledger, seed: u64) -> Run {
+pub fn play(ledger: &Opened, seed: u64) -> Run {
     let mut run = Run::default();
-    if wait(|done| ledger.open_draw(terms(), NUMBER, AT, done)).is_err() {
+    if wait(|done| ledger.open_draw(terms(), NUMBER, done)).is_err() {
         return run;
     }
     let mut random = fastrand::Rng::with_seed(seed);
@@ -59,7 +95,7 @@ pub fn play(ledger: &Ledger, seed: u64) -> Run {
     }
     for agency in 1..=3 {
         if run.complete {
-            run.complete = wait(|done| ledger.finish(DRAW, AgencyId(agency), AT, done)).is_ok();
+            run.complete = wait(|done| ledger.finish(DRAW, AgencyId(agency), done)).is_ok();
             run.finished.extend(run.complete.then_some(agency));
         }
     }
@@ -68,7 +104,7 @@ pub fn play(ledger: &Ledger, seed: u64) -> Run {
 }
 
 /// One batch of each agency, all at once, so that some share a group.
-fn append_to_all(ledger: &Ledger, run: &mut Run, chunk: u32, random: &mut fastrand::Rng) {
+fn append_to_all(ledger: &Opened, run: &mut Run, chunk: u32, random: &mut fastrand::Rng) {
     let (sender, receiver) = std::sync::mpsc::channel();
     for agency in 1..=3 {
         let batch = batch(agency, chunk, BETS + random.u32(..BETS));
@@ -76,7 +112,7 @@ fn append_to_all(ledger: &Ledger, run: &mut Run, chunk: u32, random: &mut fastra
         let done = move |outcome: Result<Appended, AppendError>| {
             sender.send((agency, text, outcome)).unwrap();
         };
-        ledger.append(batch, AT, Box::new(done));
+        ledger.append(batch, done);
     }
     drop(sender);
     for (agency, text, outcome) in receiver {
@@ -90,7 +126,7 @@ fn append_to_all(ledger: &Ledger, run: &mut Run, chunk: u32, random: &mut fastra
 
 /// Appends one batch and notes what came of it.
 pub fn append(
-    ledger: &Ledger,
+    ledger: &Opened,
     run: &mut Run,
     agency: u32,
     chunk: u32,
@@ -98,7 +134,7 @@ pub fn append(
 ) -> Result<Appended, AppendError> {
     let batch = batch(agency, chunk, bets);
     let text = batch.bets.text().to_owned();
-    let outcome = wait(|done| ledger.append(batch, AT, done));
+    let outcome = wait(|done| ledger.append(batch, done));
     if outcome.is_ok() {
         run.acknowledged.insert((agency, chunk), text);
     }
@@ -107,7 +143,7 @@ pub fn append(
 
 /// Checks that the ledger holds every batch acknowledged, once, and none that was never sent; and
 /// that the other things it said still hold.
-pub fn check_contents(ledger: &Ledger, run: &Run, what: &str) {
+pub fn check_contents(ledger: &Opened, run: &Run, what: &str) {
     let mut found = BTreeMap::new();
     let Some(status) = ledger.view().draw(DRAW) else {
         assert!(run.acknowledged.is_empty() && run.finished.is_empty(), "{what}");
@@ -140,7 +176,7 @@ pub fn check_contents(ledger: &Ledger, run: &Run, what: &str) {
     }
 }
 
-fn check_winners(ledger: &Ledger, batches: &BTreeMap<(u32, u32), String>, what: &str) {
+fn check_winners(ledger: &Opened, batches: &BTreeMap<(u32, u32), String>, what: &str) {
     let winners = ledger.winners(DRAW).unwrap();
     let ending = format!("|{WINNING_NUMBER}");
     for agency in 1..=3 {

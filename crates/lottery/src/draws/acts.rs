@@ -1,5 +1,6 @@
 //! What is decided about the acts of operators and of the clock, and what they change.
 
+use super::undo::Undo;
 use super::{Draw, Draws, Ruling, draw_id};
 use crate::act::{Act, ActError, Acted, Judge, Registration, Signed};
 use crate::agencies::AgencyId;
@@ -17,7 +18,7 @@ impl Draws {
     pub fn decide_act(
         &self,
         signed: &Signed,
-        judge: Judge,
+        judge: &Judge,
         now: Timestamp,
     ) -> Result<Ruling<Acted>, ActError> {
         let operators = judge().ok_or(ActError::NotAllowed)?;
@@ -90,12 +91,26 @@ impl Draws {
     }
 
     fn put_in_roster(&mut self, registration: &Registration) {
-        let agency = registration.agency;
+        let before = self.register_as(registration.agency, Some(registration.clone()));
+        self.undo.push(Undo::Registration(registration.agency, before.map(Box::new)));
+    }
+
+    /// Puts an agency's registration in the place of the one before, which it gives.
+    pub(super) fn register_as(
+        &mut self,
+        agency: AgencyId,
+        now: Option<Registration>,
+    ) -> Option<Registration> {
         let look = |it: &Registration| (Look::of(it.name.as_str()), agency);
-        if let Some(before) = self.roster.insert(agency, registration.clone()) {
-            self.roster_looks.remove(&look(&before));
+        let before = self.roster.remove(&agency);
+        if let Some(before) = &before {
+            self.roster_looks.remove(&look(before));
         }
-        self.roster_looks.insert(look(registration));
+        if let Some(now) = now {
+            self.roster_looks.insert(look(&now));
+            self.roster.insert(agency, now);
+        }
+        before
     }
 
     /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
@@ -136,7 +151,7 @@ impl Draws {
     }
 
     /// Takes an act that is allowed into the state.
-    pub(super) fn take(&mut self, signed: &Signed, at: Timestamp) {
+    pub(super) fn take_act(&mut self, signed: &Signed, at: Timestamp) {
         let acted = self.outcome_of(signed, at).expect("admits() found it allowed");
         match &signed.act {
             Act::Announce { terms, schedule } => {
@@ -149,9 +164,10 @@ impl Draws {
             }
             act => {
                 let Some(id) = act.draw() else { return };
-                let draw = self.get_mut(id);
-                let next = draw.course.take(&signed.by, &signed.why, act, acted, at);
-                draw.state = next.unwrap_or(draw.state);
+                self.change_life(id, |draw| {
+                    let next = draw.course.take(&signed.by, &signed.why, act, acted, at);
+                    draw.state = next.unwrap_or(draw.state);
+                });
             }
         }
     }

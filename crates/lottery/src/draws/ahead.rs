@@ -16,6 +16,7 @@ const PAGE_GROWTH: usize = 16;
 
 /// See the module's documentation.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Ahead {
     /// None is empty.
     pages: VecDeque<VecDeque<Waiting>>,
@@ -24,10 +25,26 @@ pub(super) struct Ahead {
 
 /// A batch, for when the gap before it is closed.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) struct Waiting {
     pub(super) chunk: u32,
     pub(super) bets: u32,
     pub(super) digest: ChunkDigest,
+}
+
+impl Waiting {
+    pub(super) fn of(batch: &BatchSummary) -> Self {
+        let BatchSummary { chunk, bets, digest, .. } = *batch;
+        Self { chunk: chunk.0, bets, digest }
+    }
+}
+
+/// Which batches there are, whatever the pages that they lie in.
+#[cfg(test)]
+impl PartialEq for Ahead {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
 impl Ahead {
@@ -51,12 +68,11 @@ impl Ahead {
     }
 
     /// Adds a batch that is not there.
-    pub(super) fn insert(&mut self, batch: &BatchSummary) {
-        let BatchSummary { chunk, bets, digest, .. } = *batch;
-        let waiting = Waiting { chunk: chunk.0, bets, digest };
+    pub(super) fn insert(&mut self, waiting: Waiting) {
+        let chunk = waiting.chunk;
         self.len += 1;
         // Behind all others it goes to the end of the last page.
-        let mut at = self.pages_before(chunk.0).min(self.pages.len().saturating_sub(1));
+        let mut at = self.pages_before(chunk).min(self.pages.len().saturating_sub(1));
         if self.pages.is_empty() {
             self.pages.push_back(VecDeque::new());
         }
@@ -64,14 +80,25 @@ impl Ahead {
             let behind = self.pages[at].split_off(PAGE_LEN_MAX / 2);
             self.pages[at].shrink_to_fit();
             self.pages.insert(at + 1, behind);
-            at += usize::from(self.pages[at + 1][0].chunk < chunk.0);
+            at += usize::from(self.pages[at + 1][0].chunk < chunk);
         }
         let page = &mut self.pages[at];
         if page.len() == page.capacity() {
             page.reserve_exact(PAGE_GROWTH);
         }
-        let place = page.partition_point(|it| it.chunk < chunk.0);
+        let place = page.partition_point(|it| it.chunk < chunk);
         page.insert(place, waiting);
+    }
+
+    /// Takes out a batch that is there.
+    pub(super) fn remove(&mut self, chunk: u32) {
+        let at = self.pages_before(chunk);
+        let page = &mut self.pages[at];
+        page.retain(|it| it.chunk != chunk);
+        if page.is_empty() {
+            self.pages.remove(at);
+        }
+        self.len -= 1;
     }
 
     /// Takes the first batch, if it is this one.
@@ -104,7 +131,7 @@ mod tests {
     use super::*;
     use crate::agencies::AgencyId;
     use crate::draw::DrawId;
-    use crate::store::ChunkId;
+    use crate::requests::ChunkId;
 
     fn batch(chunk: u32) -> BatchSummary {
         let digest = ChunkDigest::of(&chunk.to_string());
@@ -127,8 +154,14 @@ mod tests {
             for &chunk in &chunks {
                 prop_assert_eq!(ahead.get(chunk).is_some(), expected.contains_key(&chunk));
                 if expected.insert(chunk, batch(chunk)).is_none() {
-                    ahead.insert(&batch(chunk));
+                    ahead.insert(Waiting::of(&batch(chunk)));
                 }
+            }
+            // One that was taken out comes back.
+            for (&chunk, batch) in expected.iter().step_by(3) {
+                ahead.remove(chunk);
+                prop_assert!(ahead.get(chunk).is_none());
+                ahead.insert(Waiting::of(batch));
             }
             prop_assert_eq!(ahead.len(), expected.len());
             let unused = ahead.pages.iter().map(|page| page.capacity() - page.len());

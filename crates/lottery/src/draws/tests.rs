@@ -84,7 +84,7 @@ fn a_ledger_has_so_many_draws_and_one_that_has_more_still_opens() {
         draws.decide_open(terms("7", "1"), SealedNumber(7)).map(|it| it.outcome),
         Ok(DrawId(7))
     );
-    let announced = draws.decide_act(&announce("more", "1"), always_allowed(), AT);
+    let announced = draws.decide_act(&announce("more", "1"), &always_allowed(), AT);
     assert_eq!(announced, Err(ActError::TooManyDraws));
     draws.do_now(announce("more", "1"));
 }
@@ -93,7 +93,7 @@ fn a_ledger_has_so_many_draws_and_one_that_has_more_still_opens() {
 fn a_ledger_with_more_unmade_draws_still_opens() {
     let mut draws = Draws::default();
     (0..=DRAWS_UNMADE_MAX).for_each(|name| draws.do_now(announce(&name.to_string(), "1")));
-    let announced = draws.decide_act(&announce("more", "1"), always_allowed(), AT);
+    let announced = draws.decide_act(&announce("more", "1"), &always_allowed(), AT);
     assert_eq!(announced, Err(ActError::TooManyUnmade));
 }
 
@@ -102,7 +102,7 @@ fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
     let mut draws = Draws::default();
     let most = u32::try_from(REGISTERED_MAX).unwrap();
     (1..=most).for_each(|agency| draws.do_now(register(agency, "La Ñata")));
-    let decide = |draws: &Draws, signed| draws.decide_act(&signed, always_allowed(), AT);
+    let decide = |draws: &Draws, signed| draws.decide_act(&signed, &always_allowed(), AT);
     assert_eq!(decide(&draws, register(most + 1, "Otra")), Err(ActError::TooManyRegistered));
     assert!(decide(&draws, register(most, "Otra")).is_ok());
     draws.do_now(register(most + 1, "Otra"));
@@ -144,7 +144,8 @@ fn an_agency_has_so_many_batches_and_a_ledger_with_more_still_opens() {
 fn a_draw_whose_name_looks_like_anothers_is_refused_and_a_ledger_that_has_both_still_opens() {
     let mut draws = Draws::default();
     draws.do_now(announce("Sorteo 1", "1"));
-    let decide = |draws: &Draws, name| draws.decide_act(&announce(name, "1"), always_allowed(), AT);
+    let decide =
+        |draws: &Draws, name| draws.decide_act(&announce(name, "1"), &always_allowed(), AT);
     let (draw, name) = (DrawId(1), DrawName::new("Sorteo 1").unwrap());
     for alike in ["Sorteo l", "sorteo I", "Sоrteo 1", "Sorteo  1"] {
         let refused = ActError::DrawLooksLike { draw, name: name.clone() };
@@ -186,7 +187,7 @@ fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_befo
     for agency in [1, 2] {
         draws.do_now(register(agency, "La Ñata"));
     }
-    let decide = |draws: &Draws, signed| draws.decide_act(&signed, always_allowed(), AT);
+    let decide = |draws: &Draws, signed| draws.decide_act(&signed, &always_allowed(), AT);
     let refused = |agency| {
         let (agency, name) = (AgencyId(agency), Label::new("La Ñata").unwrap());
         Err(ActError::AgencyLooksLike { agency, name })
@@ -215,5 +216,5 @@ fn agencies_of_before_with_one_name_in_another_form_change_and_keep_it() {
     let Act::Register(typed) = register(2, "La Ñata").act else { unreachable!() };
     let moved = Registration { place: Label::new("Rosario").unwrap(), ..typed };
     let moved = signed(Act::Register(moved));
-    assert!(draws.decide_act(&moved, always_allowed(), AT).is_ok());
+    assert!(draws.decide_act(&moved, &always_allowed(), AT).is_ok());
 }

@@ -6,15 +6,15 @@ use sha2::{Digest, Sha256};
 
 use super::fixture::{AT, batch, bets, prefix_digest, signed, small_batch, terms};
 use super::{Pending, Subject, submit};
-use crate::act::{Act, ActError, Acted, always_allowed};
-use crate::agencies::{Agencies, AgencyId};
-use crate::bet::NumberRange;
-use crate::draw::{DrawId, DrawName, DrawState, DrawTerms, SealedNumber, Timestamp};
-use crate::event::Event;
-use crate::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX, DRAW_NAME_LEN_MAX};
-use crate::store::{
+use lottery::Event;
+use lottery::NumberRange;
+use lottery::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX, DRAW_NAME_LEN_MAX};
+use lottery::{Act, ActError, Acted, AuditedAction, always_allowed};
+use lottery::{Agencies, AgencyId};
+use lottery::{
     AppendError, Appended, FinishError, Finished, OpenDrawError, ProgressError, ReadError,
 };
+use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
 /// A new store holds nothing.
 pub fn an_empty_store_has_no_draws(subject: &mut dyn Subject) {
@@ -279,11 +279,11 @@ fn prefix(agency: u32, chunks: &[u32]) -> [u8; 32] {
 
 /// Changes of one thread are decided in order, also while the ones before wait to be durable.
 pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
-    let store = subject.store();
+    let engine = subject.engine();
     let draw = DrawId(1);
     let act = |act| {
         let signed = signed("ana", "corte de luz", act);
-        submit(|done| store.act(signed, always_allowed(), AT, done))
+        submit(|done| engine.act(signed, always_allowed(), done))
     };
     let opened = subject.submit_open(&terms("sorteo", 2), 5);
     let early = act(Act::Publish(draw));
@@ -304,20 +304,31 @@ pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-5"]);
 }
 
-/// Times are noted, not judged: a clock that stands still or runs backwards refuses nothing.
-pub fn the_clock_decides_nothing(subject: &mut dyn Subject) {
-    let [late, later, early] = [AT.0, u64::MAX, 0].map(Timestamp);
-    let store = subject.store();
-    let open = |done| store.open_draw(terms("sorteo", 1), SealedNumber(2), late, done);
-    let draw = super::wait(open).unwrap();
-    for (chunk, at) in [later, early, late, late].into_iter().enumerate() {
-        let batch = small_batch(draw, 1, u32::try_from(chunk).unwrap());
-        assert_eq!(super::wait(|done| store.append(batch, at, done)), Ok(Appended::New));
+/// A clock that is set back, or jumps, refuses nothing; what is decided later is not noted as
+/// earlier.
+pub fn time_never_goes_back(subject: &mut dyn Subject) {
+    let terms = terms("sorteo", 1);
+    let draw = subject.open_by_itself(&terms, 2).unwrap();
+    let times = [AT.0 + 5, 0, AT.0 + 1, AT.0 + 9, AT.0 - 1];
+    for (chunk, at) in (0..).zip(times) {
+        subject.clock().set(Timestamp(at));
+        assert_eq!(subject.append(&small_batch(draw, 1, chunk)), Ok(Appended::New));
+        let log_in = Act::Audited(AuditedAction::LogIn);
+        assert_eq!(subject.act("ana", log_in), Ok(Acted::Done));
     }
-    super::wait(|done| store.finish(draw, AgencyId(1), early, done)).unwrap();
-    drop(store);
-    let before = subject.snapshot();
+    subject.finish(draw, 1).unwrap();
+    let noted = |subject: &dyn Subject| {
+        let noted = subject.trail_from(1).into_iter().map(|trace| trace.at.0 - AT.0);
+        noted.collect::<Vec<_>>()
+    };
+    // The clock is AT whenever an act is asked for.
+    assert!(noted(subject).is_sorted() && noted(subject).first() == Some(&5));
+    let before = (subject.snapshot(), noted(subject));
     subject.reopen();
-    assert_eq!(subject.snapshot(), before);
+    assert_eq!((subject.snapshot(), noted(subject)), before);
+    subject.clock().set(Timestamp(0));
+    let log_in = Act::Audited(AuditedAction::LogIn);
+    subject.act("ana", log_in).unwrap();
+    assert!(noted(subject).is_sorted(), "nor after a restart");
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-2"]);
 }

@@ -6,17 +6,18 @@ use std::ops::ControlFlow;
 use sha2::{Digest, Sha256};
 
 use super::{Pending, Subject, submit, wait};
-use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Signed, always_allowed};
-use crate::agencies::{Agencies, AgencyId};
-use crate::bet::NumberRange;
-use crate::bets::{Bets, PrefixDigest};
-use crate::draw::{DrawId, DrawName, DrawStatus, DrawTerms, SealedNumber, Timestamp};
-use crate::draws::AgencyProgress;
-use crate::store::{
+use crate::engine::Engine;
+use lottery::AgencyProgress;
+use lottery::NumberRange;
+use lottery::Winners;
+use lottery::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Signed, always_allowed};
+use lottery::{Agencies, AgencyId};
+use lottery::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
-    ReadError, Store, StoredBatch,
+    ReadError, StoredBatch,
 };
-use crate::winners::Winners;
+use lottery::{Bets, PrefixDigest};
+use lottery::{DrawId, DrawName, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 
 pub(super) const AT: Timestamp = Timestamp(1_724_278_275_000);
 
@@ -74,8 +75,9 @@ impl dyn Subject + '_ {
         terms: &DrawTerms,
         number: u32,
     ) -> Pending<Result<DrawId, OpenDrawError>> {
+        self.clock().set(AT);
         let (terms, number) = (terms.clone(), SealedNumber(number));
-        submit(|done| self.store().open_draw(terms, number, AT, done))
+        submit(|done| self.engine().open_draw(terms, number, done))
     }
 
     pub(super) fn announce(&self, terms: &DrawTerms, schedule: Schedule) -> DrawId {
@@ -91,7 +93,8 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn act_at(&self, at: Timestamp, signed: Signed) -> Result<Acted, ActError> {
-        wait(|done| self.store().act(signed, always_allowed(), at, done))
+        self.clock().set(at);
+        wait(|done| self.engine().act(signed, always_allowed(), done))
     }
 
     pub(super) fn append(&self, batch: &Batch) -> Result<Appended, AppendError> {
@@ -99,7 +102,7 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn submit_append(&self, batch: &Batch) -> Pending<Result<Appended, AppendError>> {
-        submit(|done| self.store().append(batch.clone(), AT, done))
+        submit(|done| self.engine().append(batch.clone(), done))
     }
 
     pub(super) fn finish(&self, draw: DrawId, agency: u32) -> Result<Finished, FinishError> {
@@ -111,7 +114,7 @@ impl dyn Subject + '_ {
         draw: DrawId,
         agency: u32,
     ) -> Pending<Result<Finished, FinishError>> {
-        submit(|done| self.store().finish(draw, AgencyId(agency), AT, done))
+        submit(|done| self.engine().finish(draw, AgencyId(agency), done))
     }
 
     /// An operator closes a draw, for a reason.
@@ -140,11 +143,11 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn statuses(&self) -> Vec<DrawStatus> {
-        self.store().view().all_draws().collect()
+        self.engine().view().all_draws().collect()
     }
 
     pub(super) fn status(&self, draw: DrawId) -> DrawStatus {
-        self.store().view().draw(draw).unwrap()
+        self.engine().view().draw(draw).unwrap()
     }
 
     pub(super) fn progress(
@@ -152,15 +155,15 @@ impl dyn Subject + '_ {
         draw: DrawId,
         agency: u32,
     ) -> Result<AgencyProgress, ProgressError> {
-        wait(|done| self.store().progress(draw, AgencyId(agency), done))
+        wait(|done| self.engine().progress(draw, AgencyId(agency), done))
     }
 
     pub(super) fn winners(&self, draw: DrawId) -> Result<WinnersByAgency, ReadError> {
-        self.store().winners(draw).map(|winners| by_agency(&winners))
+        self.engine().winners(draw).map(|winners| by_agency(&winners))
     }
 
     pub(super) fn scan(&self, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
-        scan(&*self.store(), draw)
+        scan(&*self.engine(), draw)
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -197,9 +200,9 @@ impl Kept {
 }
 
 /// All the batches of a draw.
-pub(super) fn scan(store: &dyn Store, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
+pub(super) fn scan(engine: &Engine, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
     let mut kept = Vec::new();
-    store.scan(draw, &mut |batch| {
+    engine.scan(draw, &mut |batch| {
         assert_eq!(batch.draw, draw, "a scan showed a batch of another draw");
         kept.push(Kept::read(&batch));
         ControlFlow::Continue(())

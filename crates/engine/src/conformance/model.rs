@@ -10,16 +10,16 @@ use super::fixture::{
     AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recount, seeds, signed, terms,
 };
 use super::{Pending, Subject, submit};
-use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, always_allowed};
-use crate::agencies::AgencyId;
-use crate::bet::NumberRange;
-use crate::bets::Bets;
-use crate::draw::{DrawId, DrawState, DrawStatus, DrawTerms};
-use crate::draws::AgencyProgress;
-use crate::lifecycle::{Closing, Lifecycle};
-use crate::store::{
+use lottery::AgencyId;
+use lottery::AgencyProgress;
+use lottery::Bets;
+use lottery::NumberRange;
+use lottery::{Act, ActError, Acted, Actor, Label, Reason, Schedule, always_allowed};
+use lottery::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ReadError,
 };
+use lottery::{Closing, Lifecycle};
+use lottery::{DrawId, DrawState, DrawStatus, DrawTerms};
 
 const BURSTS: u32 = 80;
 const BURST_MAX: u32 = 24;
@@ -65,7 +65,7 @@ fn request(
         _ => oldest_of_seed + rng.below(DRAWS),
     });
     let agency = AgencyId(rng.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 4, 0]));
-    let store = subject.store();
+    let engine = subject.engine();
     match rng.below(100) {
         0..10 => {
             let (terms, number) = random_terms(rng, seed);
@@ -73,18 +73,18 @@ fn request(
             expect(seed, subject.submit_open(&terms, number), expected)
         }
         10..13 => {
-            let pending = submit(|done| store.finish(draw, agency, AT, done));
+            let pending = submit(|done| engine.finish(draw, agency, done));
             expect(seed, pending, model.finish(draw, agency))
         }
         13..14 if rng.percent(50) => {
             let close = signed("ana", "corte de luz", Act::Close(draw));
-            let pending = submit(|done| store.act(close, always_allowed(), AT, done));
+            let pending = submit(|done| engine.act(close, always_allowed(), done));
             expect(seed, pending, model.close(draw))
         }
         _ => {
             let batch = random_batch(rng, seed, draw, agency);
             let expected = model.append(&batch);
-            expect(seed, submit(|done| store.append(batch, AT, done)), expected)
+            expect(seed, submit(|done| engine.append(batch, done)), expected)
         }
     }
 }

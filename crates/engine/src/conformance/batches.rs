@@ -2,12 +2,12 @@
 
 use super::fixture::{AT, Kept, batch, bet, bets, parse, small_batch, terms};
 use super::{Pending, Subject};
-use crate::agencies::AgencyId;
-use crate::bet::NumberRange;
-use crate::bets::Bets;
-use crate::draw::{DrawId, DrawTerms};
-use crate::limits::{BATCH_TEXT_LEN_MAX, NAME_LEN_MAX};
-use crate::store::{AppendError, Appended, Batch, ChunkId};
+use lottery::AgencyId;
+use lottery::Bets;
+use lottery::NumberRange;
+use lottery::limits::{BATCH_TEXT_LEN_MAX, NAME_LEN_MAX};
+use lottery::{AppendError, Appended, Batch, ChunkId};
+use lottery::{DrawId, DrawTerms};
 
 const CONFLICT: Result<Appended, AppendError> = Err(AppendError::ChunkConflict(ChunkId(0)));
 

@@ -5,19 +5,20 @@
 use std::ops::ControlFlow;
 use std::sync::{LazyLock, Mutex as StdMutex};
 
+use engine::Engine;
+use engine::sync::mpsc::{self, Receiver};
 use lottery::{
     Agencies, AgencyId, AppendError, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms,
-    NumberRange, OpenDrawError, ReadError, Store, Timestamp,
+    NumberRange, OpenDrawError, ReadError,
 };
 use shuttle::rand::Rng;
 
 use super::*;
 use crate::disk::simulated::Failure;
-use crate::models::{HeldDisk, every_schedule, planted, sampled};
+use crate::models::{HeldDisk, Stopped, every_schedule, planted, sampled};
 
 const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: SEGMENT_LEN_MIN, spares: 1 };
 const DRAW: DrawId = DrawId(1);
-const AT: Timestamp = Timestamp(1);
 const NUMBER: u32 = 7;
 /// About how many operations on its disk a run with two segments does once it has begun.
 const OPERATIONS: u64 = 16;
@@ -32,7 +33,7 @@ static SMALL: LazyLock<Bets> = LazyLock::new(|| parse("Ana|Díaz|30904465|1999-0
 /// An open ledger and what it has said.
 #[derive(Clone)]
 struct Run {
-    ledger: Arc<Ledger>,
+    ledger: Arc<Engine>,
     disk: HeldDisk,
     told: Told,
 }
@@ -94,7 +95,8 @@ impl Fact {
 impl Run {
     /// Opens a ledger with a draw of `agencies`.
     fn begin(disk: HeldDisk, agencies: u32) -> Self {
-        let ledger = Arc::new(Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap());
+        let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
+        let ledger = Arc::new(Engine::start(Box::new(ledger), Arc::new(Stopped)).unwrap());
         let run = Self { ledger, disk, told: Told::default() };
         assert_eq!(run.open_draw(agencies), Ok(DRAW));
         run
@@ -104,7 +106,7 @@ impl Run {
     fn done<T: Send + 'static, E: Send + 'static>(
         &self,
         fact: Fact,
-    ) -> (lottery::Done<Result<T, E>>, Pending<Result<T, E>>) {
+    ) -> (engine::Done<Result<T, E>>, Pending<Result<T, E>>) {
         let (sender, receiver) = mpsc::channel();
         let (told, disk) = (self.told.clone(), self.disk.clone());
         let done = move |outcome: Result<T, E>| {
@@ -124,7 +126,7 @@ impl Run {
             numbers: NumberRange::default(),
         };
         let (done, pending) = self.done(Fact::Opened);
-        self.ledger.open_draw(terms, lottery::SealedNumber(NUMBER), AT, done);
+        self.ledger.open_draw(terms, lottery::SealedNumber(NUMBER), done);
         pending.answer()
     }
 
@@ -137,13 +139,13 @@ impl Run {
         let agency = AgencyId(agency);
         let (done, pending) = self.done(Fact::Stored(agency, chunk + 1));
         let batch = Batch { draw: DRAW, agency, chunk: ChunkId(chunk), bets: bets.clone() };
-        self.ledger.append(batch, AT, done);
+        self.ledger.append(batch, done);
         pending
     }
 
     fn finish(&self, agency: u32) -> Pending<Result<lottery::Finished, lottery::FinishError>> {
         let (done, pending) = self.done(Fact::Finished(AgencyId(agency)));
-        self.ledger.finish(DRAW, AgencyId(agency), AT, done);
+        self.ledger.finish(DRAW, AgencyId(agency), done);
         pending
     }
 

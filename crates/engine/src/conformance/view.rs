@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use super::fixture::signed;
-use super::fixture::{AT, small_batch, terms};
+use super::fixture::{small_batch, terms};
 use super::operated::registration;
 use super::{Subject, submit};
-use crate::act::{Act, Acted, Label, Registration, Schedule, always_allowed};
-use crate::agencies::{Agencies, AgencyId};
-use crate::draw::{DrawId, DrawState, DrawTerms, SealedNumber};
-use crate::draws::AgencyStanding;
-use crate::limits::VIEW_PAGE_MAX;
-use crate::store::Done;
-use crate::view::View;
+use crate::engine::Done;
+use lottery::AgencyStanding;
+use lottery::View;
+use lottery::limits::VIEW_PAGE_MAX;
+use lottery::{Act, Acted, Label, Registration, Schedule, always_allowed};
+use lottery::{Agencies, AgencyId};
+use lottery::{DrawId, DrawState, DrawTerms, SealedNumber};
 
 /// Runs a call, and gives what the view shows while its completion runs.
 fn seen_by<T, S>(
@@ -26,7 +26,7 @@ where
     T: Send + 'static,
     S: Send + 'static,
 {
-    let view = subject.store().view().clone();
+    let view = subject.engine().view().clone();
     let (sender, receiver) = mpsc::channel();
     let answered = submit(|done: Done<T>| {
         call(Box::new(move |answer| {
@@ -41,22 +41,22 @@ where
 /// Whoever is told of something finds it, be it at the moment at which they are told.
 pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
     let subject = &*subject;
-    let store = subject.store();
+    let engine = subject.engine();
     let state = |view: &View| view.draw(DrawId(1)).map(|draw| draw.state);
     let first = |view: &View| view.all_agencies(DrawId(1)).next();
     let of = |batches, finished| {
         Some(AgencyStanding { agency: AgencyId(1), batches, bets: batches, finished })
     };
-    let open = |done| store.open_draw(terms("solo", 1), SealedNumber(7), AT, done);
+    let open = |done| engine.open_draw(terms("solo", 1), SealedNumber(7), done);
     let opened = seen_by(subject, open, state);
     assert_eq!(opened, Some(DrawState::Open));
     let batch = small_batch(DrawId(1), 1, 0);
-    assert_eq!(seen_by(subject, |done| store.append(batch, AT, done), first), of(1, false));
-    let finish = |done| store.finish(DrawId(1), AgencyId(1), AT, done);
+    assert_eq!(seen_by(subject, |done| engine.append(batch, done), first), of(1, false));
+    let finish = |done| engine.finish(DrawId(1), AgencyId(1), done);
     let all = move |view: &View| (first(view), state(view));
     let drawn = Some(DrawState::Drawn { number: 7 });
     assert_eq!(seen_by(subject, finish, all), (of(1, true), drawn));
-    let act = |act| |done| store.act(signed("ana", "", act), always_allowed(), AT, done);
+    let act = |act| |done| engine.act(signed("ana", "", act), always_allowed(), done);
     let announce = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
     assert_eq!(seen_by(subject, act(announce), View::draw_count), 2);
     let registered = |view: &View| view.registration(AgencyId(3)).map(|it| it.enabled);
@@ -76,14 +76,14 @@ pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
     for agency in [5, 1, 3] {
         let name = Label::new(agency.to_string()).unwrap();
         let register = Act::Register(Registration { name, ..registration(agency, true) });
-        let store = subject.store();
+        let engine = subject.engine();
         let done = submit(|done| {
-            store.act(signed("ana", "", register), always_allowed(), AT, done);
+            engine.act(signed("ana", "", register), always_allowed(), done);
         });
         assert_eq!(done.answer(), Ok(Acted::Done));
     }
     for _ in 0..2 {
-        let view = subject.store().view().clone();
+        let view = subject.engine().view().clone();
         let agencies = |after: Option<u32>, limit| {
             let page = view.agencies(DrawId(1), after.map(AgencyId), limit).unwrap().agencies;
             page.iter().map(|it| (it.agency.0, it.batches)).collect::<Vec<_>>()
@@ -118,16 +118,16 @@ pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
 /// Neither a page that somebody keeps, nor one that they are going through.
 pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
     let draw = subject.open("solo", 3_000);
-    let view = subject.store().view().clone();
+    let view = subject.engine().view().clone();
     let (mut agencies, mut draws) = (view.all_agencies(draw), view.all_draws());
     let page = view.agencies(draw, None, 9).unwrap();
     assert_eq!(agencies.next().unwrap().bets, 0);
     assert_eq!(draws.next().unwrap().bets, 0);
     for agency in [1, 2, 2_500] {
-        let (store, batch) = (subject.store(), small_batch(draw, agency, 0));
+        let (engine, batch) = (subject.engine(), small_batch(draw, agency, 0));
         // On a thread that may wait: so one that is held up fails the check.
         let appended = submit(|done| {
-            std::thread::spawn(move || store.append(batch, AT, done));
+            std::thread::spawn(move || engine.append(batch, done));
         });
         appended.answer().unwrap();
     }
@@ -142,9 +142,9 @@ pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
 pub fn what_is_read_of_a_draw_is_of_one_moment(subject: &mut dyn Subject) {
     const AGENCIES: u32 = 8;
     let draw = subject.open("solo", AGENCIES);
-    let view = subject.store().view().clone();
+    let view = subject.engine().view().clone();
     let is_over = AtomicBool::new(false);
-    let store = subject.store();
+    let engine = subject.engine();
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut bets_before = 0;
@@ -165,14 +165,14 @@ pub fn what_is_read_of_a_draw_is_of_one_moment(subject: &mut dyn Subject) {
         for chunk in 0..40 {
             let of = |agency| small_batch(draw, agency, chunk);
             let batches = (1..=AGENCIES).map(of);
-            let asked = batches.map(|it| submit(|done| store.append(it, AT, done)));
+            let asked = batches.map(|it| submit(|done| engine.append(it, done)));
             let asked: Vec<_> = asked.collect();
             for it in asked {
                 it.answer().unwrap();
             }
         }
         for agency in 1..=AGENCIES {
-            let finish = submit(|done| store.finish(draw, AgencyId(agency), AT, done));
+            let finish = submit(|done| engine.finish(draw, AgencyId(agency), done));
             finish.answer().unwrap();
         }
         is_over.store(true, Ordering::Release);
@@ -190,22 +190,22 @@ pub fn the_view_agrees_with_the_bets_that_are_kept(subject: &mut dyn Subject) {
     }
     subject.finish(draws[0], 3).unwrap();
     for _ in 0..2 {
-        let store: Arc<_> = subject.store();
+        let engine: Arc<_> = subject.engine();
         for draw in draws {
             let mut batches = std::collections::BTreeMap::new();
-            let scanned = store.scan(draw, &mut |batch| {
+            let scanned = engine.scan(draw, &mut |batch| {
                 *batches.entry(batch.agency).or_insert(0) += 1;
                 ControlFlow::Continue(())
             });
             scanned.unwrap();
-            for standing in store.view().all_agencies(draw) {
+            for standing in engine.view().all_agencies(draw) {
                 let kept = batches.get(&standing.agency).copied().unwrap_or(0);
                 assert_eq!((standing.batches, standing.bets), (kept, kept));
                 let is_third = draw == draws[0] && standing.agency == AgencyId(3);
                 assert_eq!(standing.finished, is_third);
             }
         }
-        drop(store);
+        drop(engine);
         subject.reopen();
     }
 }

@@ -1,27 +1,27 @@
-//! What threads share and wait on: std's, or, where the ledger's models are checked, the checker's.
+//! What threads share and wait on: std's, or, where models are checked, the checker's.
 //!
-//! Only the unit tests of a build with `--cfg models` (`cargo xtask models`) get the checker's, so
-//! that nothing of it is ever in a product. All that schedules threads is imported from here; `Arc`
+//! Only a build with `--cfg models` (`cargo xtask models`) gets the checker's, so that nothing of it
+//! is ever in a product. All that schedules threads is imported from here; `Arc`
 //! and `OnceLock` are std's everywhere, as nobody waits on them.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
-#[cfg(not(all(test, models)))]
-pub(crate) use std::{
+#[cfg(not(models))]
+pub use std::{
     sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64, mpsc},
     thread,
 };
 
-#[cfg(all(test, models))]
-pub(crate) use shuttle::{
+#[cfg(models)]
+pub use shuttle::{
     sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64, mpsc},
     thread,
 };
 
 /// Waits for `changed` with the lock let go, but no longer than `time`.
-#[cfg(not(all(test, models)))]
-pub(crate) fn wait_at_most<'a, T>(
+#[cfg(not(models))]
+pub fn wait_at_most<'a, T>(
     changed: &Condvar,
     _: &'a Mutex<T>,
     guard: MutexGuard<'a, T>,
@@ -32,8 +32,8 @@ pub(crate) fn wait_at_most<'a, T>(
 
 /// The checker has no time: here the lock is taken again whenever it chooses. That is a timeout at
 /// any moment and, as nobody is told which it was, also a notification at any moment.
-#[cfg(all(test, models))]
-pub(crate) fn wait_at_most<'a, T>(
+#[cfg(models)]
+pub fn wait_at_most<'a, T>(
     _: &Condvar,
     mutex: &'a Mutex<T>,
     guard: MutexGuard<'a, T>,

@@ -26,7 +26,7 @@ use lottery::{
 };
 
 use super::{SHORT, audited};
-use crate::record::{u32_at, u64_at};
+use super::{u32_at, u64_at};
 
 const ANNOUNCE: u32 = 1;
 const OPEN: u32 = 2;

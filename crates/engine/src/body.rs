@@ -24,8 +24,6 @@ use lottery::{
     Event, NumberRange, SealedNumber, SetDigest,
 };
 
-use crate::record::{record_len, u32_at, u64_at};
-
 const DRAW_OPENED: u16 = 1;
 const BATCH_ACCEPTED: u16 = 2;
 const AGENCY_FINISHED: u16 = 3;
@@ -35,7 +33,7 @@ const ACTED: u16 = 6;
 const DRAW_PUBLISHED: u16 = 7;
 
 /// A body to be written.
-pub(crate) struct Body<'a> {
+pub struct Body<'a> {
     kind: u16,
     head: [u8; 16],
     head_len: usize,
@@ -49,7 +47,11 @@ enum Tail<'a> {
 
 impl<'a> Body<'a> {
     /// The body for an event; `batch` is the one accepted when it is that event.
-    pub(crate) fn of(event: &Event, batch: Option<&'a Batch>) -> Self {
+    ///
+    /// # Panics
+    /// When it is that event, and there is no batch.
+    #[must_use]
+    pub fn of(event: &Event, batch: Option<&'a Batch>) -> Self {
         match event {
             Event::DrawOpened { draw, terms, number } => Self::draw_opened(*draw, terms, *number),
             Event::BatchAccepted(_) => {
@@ -72,24 +74,32 @@ impl<'a> Body<'a> {
         }
     }
 
-    pub(crate) fn agency_finished(draw: DrawId, agency: AgencyId) -> Self {
+    fn agency_finished(draw: DrawId, agency: AgencyId) -> Self {
         Self::new(AGENCY_FINISHED, &[draw.0, agency.0])
     }
 
-    /// Bytes that its record takes.
-    pub(crate) fn record_len(&self) -> usize {
-        record_len(self.head_len + self.tail().len())
+    /// How many bytes it has.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no body is empty")]
+    pub fn len(&self) -> usize {
+        self.head_len + self.tail().len()
     }
 
-    pub(crate) fn kind(&self) -> u16 {
+    /// Its number among the kinds.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
         self.kind
     }
 
-    pub(crate) fn head(&self) -> &[u8] {
+    /// Its fixed-width integers.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
         &self.head[..self.head_len]
     }
 
-    pub(crate) fn tail(&self) -> &[u8] {
+    /// All behind the head.
+    #[must_use]
+    pub fn tail(&self) -> &[u8] {
         match &self.tail {
             Tail::Bytes(bytes) => bytes,
             Tail::Bets { text, .. } => text.as_bytes(),
@@ -97,7 +107,8 @@ impl<'a> Body<'a> {
     }
 
     /// SHA-256 of the tail: for bets, the digest they came with.
-    pub(crate) fn tail_digest(&self) -> ChunkDigest {
+    #[must_use]
+    pub fn tail_digest(&self) -> ChunkDigest {
         match &self.tail {
             Tail::Bytes(bytes) => digest_of(bytes),
             Tail::Bets { digest, .. } => **digest,
@@ -125,7 +136,8 @@ impl<'a> Body<'a> {
     }
 
     /// The body of a batch without its bets.
-    pub(crate) fn of_batch(batch: &BatchSummary) -> Self {
+    #[must_use]
+    pub fn of_batch(batch: &BatchSummary) -> Self {
         let BatchSummary { draw, agency, chunk, bets, .. } = batch;
         Self::new(BATCH_ACCEPTED, &[draw.0, agency.0, chunk.0, *bets])
     }
@@ -141,18 +153,20 @@ impl<'a> Body<'a> {
 
 /// A body that was read: the event, and for a batch its bets in canonical text.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Decoded<'a> {
-    pub(crate) event: Event,
-    pub(crate) text: &'a str,
-    pub(crate) tail_digest: ChunkDigest,
+pub struct Decoded<'a> {
+    /// The event.
+    pub event: Event,
+    /// The bets in canonical text when it is a batch.
+    pub text: &'a str,
+    /// SHA-256 of the tail.
+    pub tail_digest: ChunkDigest,
 }
 
-/// Reads a body; says in a few words what is wrong with it when it is not one.
-pub(crate) fn decode<'a>(
-    kind: u16,
-    head: &[u8],
-    tail: &'a [u8],
-) -> Result<Decoded<'a>, &'static str> {
+/// Reads a body.
+///
+/// # Errors
+/// What is wrong with it, in a few words, when it is not one.
+pub fn decode<'a>(kind: u16, head: &[u8], tail: &'a [u8]) -> Result<Decoded<'a>, &'static str> {
     let draw = DrawId(integer(head, 0)?);
     if kind == BATCH_ACCEPTED {
         return batch(draw, head, tail);
@@ -229,6 +243,14 @@ fn agencies(ranges: &[u8]) -> Result<Agencies, &'static str> {
     }
     let ranges = ranges.chunks_exact(8).map(|range| (u32_at(range, 0), u32_at(range, 4)));
     Agencies::from_ranges(ranges.collect()).map_err(|_| "agencies of a draw that are not a set")
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(*bytes[at..].first_chunk().expect("the caller checked the length"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(*bytes[at..].first_chunk().expect("the caller checked the length"))
 }
 
 fn digest_of(bytes: &[u8]) -> ChunkDigest {

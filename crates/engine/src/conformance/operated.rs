@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex};
 
 use super::fixture::{AT, signed, small_batch, terms};
 use super::{Pending, Subject, submit, wait};
-use crate::act::{
+use lottery::AgencyStanding;
+use lottery::AuditedAction;
+use lottery::Event;
+use lottery::NumberRange;
+use lottery::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
+use lottery::{
     Act, ActError, Acted, Actor, Judge, Label, Reason, Registration, Schedule, Signed, Unfinished,
     always_allowed,
 };
-use crate::agencies::{Agencies, AgencyId};
-use crate::audited::AuditedAction;
-use crate::bet::NumberRange;
-use crate::draw::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
-use crate::draws::AgencyStanding;
-use crate::event::Event;
-use crate::lifecycle::{Closing, Lifecycle};
-use crate::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
-use crate::store::{AppendError, Appended, FinishError, Finished, OpenDrawError, Trace};
+use lottery::{Agencies, AgencyId};
+use lottery::{AppendError, Appended, FinishError, Finished, OpenDrawError, Trace};
+use lottery::{Closing, Lifecycle};
+use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
 fn later(ms: u64) -> Timestamp {
     Timestamp(AT.0 + ms)
@@ -34,7 +34,7 @@ pub(super) fn registration(agency: u32, enabled: bool) -> Registration {
 
 impl dyn Subject + '_ {
     fn act_if(&self, judge: Judge, act: Act) -> Result<Acted, ActError> {
-        wait(|done| self.store().act(signed("ana", "", act), judge, AT, done))
+        wait(|done| self.engine().act(signed("ana", "", act), judge, done))
     }
 
     /// A draw that was closed, for a reason.
@@ -50,7 +50,7 @@ impl dyn Subject + '_ {
 
     pub(super) fn trail_from(&self, from: u64) -> Vec<Trace> {
         let mut trail = Vec::new();
-        let read = self.store().trail(from, &mut |trace| {
+        let read = self.engine().trail(from, &mut |trace| {
             trail.push(trace);
             ControlFlow::Continue(())
         });
@@ -100,7 +100,7 @@ pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
     let trail = subject.trail_from(0);
     subject.reopen();
     assert_eq!(subject.statuses()[0].terms.name, name);
-    let registered: Vec<_> = subject.store().view().all_registrations().collect();
+    let registered: Vec<_> = subject.engine().view().all_registrations().collect();
     assert_eq!(registered, [Arc::new(registration.clone())]);
     assert_eq!(subject.trail_from(0), trail);
     // It can still be changed by who leaves its name as it is.
@@ -130,8 +130,6 @@ pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subjec
         |agencies, closes_at| Err(ActError::ReasonNeeded(Unfinished { agencies, closes_at }));
     assert_eq!(subject.act("ana", close.clone()), refused(2, Some(closes_at)));
     subject.finish(draw, 1).unwrap();
-    let late = later(1001);
-    assert_eq!(subject.act_at(late, signed("ana", "", close.clone())), refused(1, None));
     subject.finish(draw, 2).unwrap();
     assert_eq!(subject.act("ana", close.clone()), refused(0, Some(closes_at)));
     let why = Reason::new("corte de luz").unwrap();
@@ -142,28 +140,37 @@ pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subjec
     assert_eq!(subject.life(draw).closed, Some(Closing { at: AT, by: Some(by), why }));
 }
 
-/// The clock acts at its time and not before, and no bet enters from that time on.
+/// At its time and not before, whatever is asked then; and no bet enters from that time on.
 pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
     let draw = subject.announce(&terms("operado", 1), schedule);
-    let at = |ms, act| subject.act_at(later(ms), by_the_clock(act));
-    assert_eq!(at(99, Act::Open(draw)), Err(ActError::NotTime));
-    assert_eq!(at(100, Act::Open(draw)), Ok(Acted::Done));
-    assert_eq!(at(199, Act::Close(draw)), Err(ActError::NotTime));
     let append = |ms, chunk| {
-        let batch = small_batch(draw, 1, chunk);
-        wait(|done| subject.store().append(batch, later(ms), done))
+        subject.clock().set(later(ms));
+        subject.append(&small_batch(draw, 1, chunk))
     };
-    assert_eq!(append(199, 0), Ok(Appended::New));
-    // From its time on it is closed, whenever the clock's act comes.
-    let closes_at = Some(later(200));
-    assert_eq!(append(200, 1), Err(AppendError::DrawClosed(closes_at)));
-    assert_eq!(append(200, 0), Ok(Appended::Repeated));
-    assert_eq!(at(201, Act::Close(draw)), Ok(Acted::Done));
-    assert_eq!(append(300, 1), Err(AppendError::DrawClosed(Some(later(201)))));
+    assert_eq!(append(99, 0), Err(AppendError::NotOpened));
+    assert_eq!(append(100, 0), Ok(Appended::New));
+    let life = subject.life(draw);
+    assert_eq!((life.opened_at, life.closed), (Some(later(100)), None));
+    assert_eq!(append(199, 1), Ok(Appended::New));
+    let closed_at = Some(later(250));
+    assert_eq!(append(250, 2), Err(AppendError::DrawClosed(closed_at)));
+    assert_eq!(append(250, 0), Ok(Appended::Repeated));
     assert_eq!(subject.life(draw).closed.unwrap().by, Some(Actor::Clock));
     let entry = Act::EnterNumber { draw, number: 7 };
-    assert_eq!(at(300, entry), Err(ActError::NotForTheClock));
+    assert_eq!(subject.act_at(later(300), by_the_clock(entry)), Err(ActError::NotForTheClock));
+    // Nobody need ask for anything.
+    let other = subject.announce(&terms("otro", 1), Schedule::default());
+    assert_eq!(subject.life(other).announced_at, later(250), "no earlier than what was before");
+    let next = Schedule { opens_at: Some(later(400)), closes_at: Some(later(500)) };
+    let next = subject.announce(&terms("siguiente", 1), next);
+    for (ms, state) in
+        [(399, DrawState::Announced), (450, DrawState::Open), (500, DrawState::Closed)]
+    {
+        subject.clock().set(later(ms));
+        wait(|done| subject.engine().keep_time(done)).unwrap();
+        assert_eq!(subject.status(next).state, state);
+    }
 }
 
 /// One whose time passed while nobody was there stays announced, until an operator closes it with
@@ -171,14 +178,14 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
 pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
     let draw = subject.announce(&terms("operado", 1), schedule);
-    for open in [signed("ana", "", Act::Open(draw)), by_the_clock(Act::Open(draw))] {
-        assert_eq!(subject.act_at(later(200), open), Err(ActError::Expired(later(200))));
-    }
+    assert!(matches!(subject.act("ana", Act::Close(draw)), Err(ActError::State { .. })));
+    let open = signed("ana", "", Act::Open(draw));
+    assert_eq!(subject.act_at(later(200), open), Err(ActError::Expired(later(200))));
+    wait(|done| subject.engine().keep_time(done)).unwrap();
     assert_eq!(subject.status(draw).state, DrawState::Announced);
-    let close = |ms, why| subject.act_at(later(ms), signed("ana", why, Act::Close(draw)));
-    assert!(matches!(close(199, "nadie la abrió"), Err(ActError::State { .. })));
-    assert!(matches!(close(200, ""), Err(ActError::ReasonNeeded(_))));
-    assert_eq!(close(200, "nadie la abrió"), Ok(Acted::Done));
+    let close = |why| subject.act_at(later(200), signed("ana", why, Act::Close(draw)));
+    assert!(matches!(close(""), Err(ActError::ReasonNeeded(_))));
+    assert_eq!(close("nadie la abrió"), Ok(Acted::Done));
     assert_eq!(subject.status(draw).state, DrawState::Closed);
 }
 
@@ -187,7 +194,7 @@ pub fn draws_that_are_not_made_are_bounded(subject: &mut dyn Subject) {
     let most = u32::try_from(AGENCIES_MAX).unwrap();
     let announce = |name: String| {
         let act = Act::Announce { terms: terms(&name, most), schedule: Schedule::default() };
-        submit(|done| subject.store().act(signed("ana", "", act), always_allowed(), AT, done))
+        submit(|done| subject.engine().act(signed("ana", "", act), always_allowed(), done))
     };
     let draw = subject.closed("en curso");
     let announced: Vec<_> = (1..DRAWS_UNMADE_MAX).map(|it| announce(it.to_string())).collect();
@@ -270,7 +277,7 @@ pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
             version
         });
         let open = signed("ana", "", Act::Open(draw));
-        submit(|done| subject.store().act(open, judge, AT, done))
+        submit(|done| subject.engine().act(open, judge, done))
     };
     let answers = [open_if(1, None), open_if(2, Some(5)), open_if(3, None)].map(Pending::answer);
     let refused = Err(ActError::NotAllowed);
@@ -342,7 +349,7 @@ pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject)
     assert_eq!(subject.append(&small_batch(draw, 2, 0)), Ok(Appended::New));
     assert_eq!(register(true), Ok(Acted::Done));
     assert_eq!(subject.append(&second), Ok(Appended::New));
-    let register: Vec<_> = subject.store().view().all_registrations().collect();
+    let register: Vec<_> = subject.engine().view().all_registrations().collect();
     assert_eq!(register, [Arc::new(registration(1, true))]);
 }
 
@@ -353,8 +360,8 @@ pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
         subject.append(&small_batch(draw, 2, chunk)).unwrap();
     }
     subject.finish(draw, 2).unwrap();
-    let store = subject.store();
-    let totals = store.view().agencies(draw, None, 9).unwrap();
+    let engine = subject.engine();
+    let totals = engine.view().agencies(draw, None, 9).unwrap();
     let of = |agency, batches, finished| AgencyStanding {
         agency: AgencyId(agency),
         batches,
@@ -362,7 +369,7 @@ pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
         finished,
     };
     assert_eq!(totals.agencies, [of(1, 0, false), of(2, 2, true)]);
-    assert_eq!(store.view().agencies(DrawId(9), None, 9), None);
+    assert_eq!(engine.view().agencies(DrawId(9), None, 9), None);
 }
 
 /// With their sequence and time, from any sequence on, also over a restart.

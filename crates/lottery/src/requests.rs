@@ -1,36 +1,14 @@
-//! The contract between the central and whatever keeps the bets.
-//!
-//! What readers list and look up they take from the [`View`]. Every change and exact query is one
-//! call that carries a completion: the store runs it once, when the outcome is durable (for a
-//! refusal or a query: when all that it rests on is), on any thread. Completions must be short;
-//! they may call the store again, but not wait for it. Calls of one thread are decided in that
-//! order, and what was acknowledged is seen by every call made after; the order in which
-//! completions run is not promised. Nobody is told of anything that a crash could still undo. Times
-//! are recorded as they come; only what a draw's schedule says of the clock depends on them.
-//!
-//! A store that is being closed still answers what it took, or refuses it with
-//! [`StoreFault::Closed`]; then it may be stored or not. A store that could not make something
-//! durable is poisoned: it answers everything from then on with [`StoreFault::Failed`] and never
-//! again acknowledges.
-
-use std::ops::ControlFlow;
+//! What is asked about bets and draws, and what comes of it: outcomes, and why they are refused.
 
 use thiserror::Error;
 
-use crate::act::{ActError, Acted, Judge, Signed};
 use crate::agencies::{Agencies, AgencyId};
 use crate::bet::{Bet, NumberRange};
 use crate::bet_name::{BetName, UnsoundBet};
 use crate::bets::{Bets, bets_in};
-use crate::draw::{DrawId, DrawName, DrawTerms, SealedNumber, Timestamp};
-use crate::draws::AgencyProgress;
+use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
-use crate::view::View;
-use crate::winners::Winners;
-
-/// What a store runs, once, with the outcome of a call.
-pub type Done<T> = Box<dyn FnOnce(T) + Send>;
 
 /// An agency's number for one of its batches in one draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,82 +65,6 @@ impl<'a> StoredBatch<'a> {
             bet.map(|bet| (name, bet)).map_err(|fault| UnsoundBet { name, fault })
         })
     }
-}
-
-/// The contract. See the module's documentation for what every implementation promises.
-pub trait Store: Send + Sync {
-    /// Opens a draw that goes by itself, to be made with `number` when its last agency has
-    /// finished, or finds the one of that name when it has the same terms and number.
-    fn open_draw(
-        &self,
-        terms: DrawTerms,
-        number: SealedNumber,
-        at: Timestamp,
-        done: Done<Result<DrawId, OpenDrawError>>,
-    );
-
-    /// Stores a batch, once.
-    fn append(&self, batch: Batch, at: Timestamp, done: Done<Result<Appended, AppendError>>);
-
-    /// Notes, once, that an agency has no more bets. The last one closes a draw that goes by
-    /// itself, makes and publishes it, all at once.
-    fn finish(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        at: Timestamp,
-        done: Done<Result<Finished, FinishError>>,
-    );
-
-    /// What is published of the draws, their agencies' totals and the register: what was answered
-    /// is in it, and nothing that a crash could still undo. Asks nobody and waits for no write.
-    fn view(&self) -> &View;
-
-    /// How far an agency has come in a draw, with all that was asked before.
-    fn progress(
-        &self,
-        draw: DrawId,
-        agency: AgencyId,
-        done: Done<Result<AgencyProgress, ProgressError>>,
-    );
-
-    /// Puts an act on record, and has it take effect, unless `judge` says no when it is decided:
-    /// after all calls before it, and with nothing in between.
-    fn act(&self, signed: Signed, judge: Judge, at: Timestamp, done: Done<Result<Acted, ActError>>);
-
-    /// Finds whether the store can go on: what it keeps is where it was put, and there is room
-    /// again if there was none. To be asked now and then, so that what happens beside all requests
-    /// is noticed.
-    fn check(&self, done: Done<Result<(), StoreFault>>);
-
-    /// The winners of a draw that was made. Blocks while it reads.
-    ///
-    /// # Errors
-    /// When the draw is not known or not made, or what is stored can't be read.
-    fn winners(&self, draw: DrawId) -> Result<Winners, ReadError>;
-
-    /// Shows `visit` the batches of a draw in the order in which they were accepted, until it
-    /// breaks. Covers at least what was acknowledged before the call. Blocks while it reads;
-    /// `visit` must not call the store.
-    ///
-    /// # Errors
-    /// When the draw is not known, or what is stored can't be read.
-    fn scan(
-        &self,
-        draw: DrawId,
-        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError>;
-
-    /// Shows `visit` the events that are no batches, from the sequence `from` on, in order, until
-    /// it breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
-    ///
-    /// # Errors
-    /// When what is stored can't be read.
-    fn trail(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
-    ) -> Result<(), ReadError>;
 }
 
 /// An event as it was kept.

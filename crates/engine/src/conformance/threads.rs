@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 
-use super::fixture::{AT, Kept, batch, bets, scan, small_batch, terms};
+use super::fixture::{Kept, batch, bets, scan, small_batch, terms};
 use super::{Pending, Subject, submit, wait};
-use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawState, DrawStatus, SealedNumber};
-use crate::store::{AppendError, Appended, Batch, Store, StoreFault};
+use crate::engine::Engine;
+use lottery::AgencyId;
+use lottery::{AppendError, Appended, Batch, StoreFault};
+use lottery::{DrawId, DrawState, DrawStatus, SealedNumber};
 
 const THREADS: u32 = 8;
 
@@ -17,7 +18,7 @@ pub fn a_chunk_sent_by_many_at_once_is_stored_once(subject: &mut dyn Subject) {
     let sent: Vec<_> = (0..100).map(|at| small_batch(draw, 1 + at % 2, at / 2)).collect();
     // Many short races meet more often than a long one.
     for sent in sent.chunks(4) {
-        let answers = at_once(subject, |store, _| append_all(store, sent));
+        let answers = at_once(subject, |engine, _| append_all(engine, sent));
         for (at, batch) in sent.iter().enumerate() {
             let of_batch: Vec<_> = answers.iter().map(|of_thread| &of_thread[at]).collect();
             let count = |outcome| of_batch.iter().filter(|answer| ***answer == Ok(outcome)).count();
@@ -38,7 +39,7 @@ pub fn of_contents_sent_at_once_for_one_chunk_one_is_stored(subject: &mut dyn Su
         batch(draw, 1, chunk, bets(&[(&document, thread)]))
     };
     let sent = |thread| (0..50).map(|chunk| of_thread(thread, chunk)).collect::<Vec<_>>();
-    let answers = at_once(subject, |store, thread| append_all(store, &sent(thread)));
+    let answers = at_once(subject, |engine, thread| append_all(engine, &sent(thread)));
     let mut winners = Vec::new();
     for (thread, answers) in (0..).zip(answers) {
         for (batch, answer) in sent(thread).into_iter().zip(answers) {
@@ -60,8 +61,8 @@ pub fn the_batches_of_one_thread_keep_their_order(subject: &mut dyn Subject) {
     // Neither ascending nor descending: each thread has its own order.
     let sent =
         |thread: u32| (0..60).map(move |at| small_batch(draw, thread + 1, (at * 7 + thread) % 60));
-    at_once(subject, |store, thread| {
-        let answers = append_all(store, &sent(thread).collect::<Vec<_>>());
+    at_once(subject, |engine, thread| {
+        let answers = append_all(engine, &sent(thread).collect::<Vec<_>>());
         assert!(answers.iter().all(|answer| *answer == Ok(Appended::New)));
     });
     for _ in 0..2 {
@@ -80,10 +81,10 @@ pub fn the_batches_of_one_thread_keep_their_order(subject: &mut dyn Subject) {
 pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) {
     const AGENCIES: u32 = 40;
     let draw = subject.open("sorteo", AGENCIES);
-    let answers = at_once(subject, |store, thread| {
+    let answers = at_once(subject, |engine, thread| {
         let agencies = (0..AGENCIES).map(|at| AgencyId(1 + (at + thread * 5) % AGENCIES));
         let pending: Vec<_> =
-            agencies.map(|agency| submit(|done| store.finish(draw, agency, AT, done))).collect();
+            agencies.map(|agency| submit(|done| engine.finish(draw, agency, done))).collect();
         pending.into_iter().map(|answer| answer.answer().unwrap()).collect::<Vec<_>>()
     });
     let mut first: Vec<_> = answers.iter().flatten().filter(|answer| !answer.repeated).collect();
@@ -102,13 +103,13 @@ pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) 
 pub fn a_draw_opened_and_finished_by_many_is_one(subject: &mut dyn Subject) {
     for round in 1..=25 {
         let terms = terms(&format!("sorteo {round}"), 1);
-        let opened = at_once(subject, |store, _| {
-            wait(|done| store.open_draw(terms.clone(), SealedNumber(round), AT, done)).unwrap()
+        let opened = at_once(subject, |engine, _| {
+            wait(|done| engine.open_draw(terms.clone(), SealedNumber(round), done)).unwrap()
         });
         let draw = DrawId(round);
         assert!(opened.iter().all(|opened| *opened == draw), "{opened:?}");
-        let finished = at_once(subject, |store, _| {
-            wait(|done| store.finish(draw, AgencyId(1), AT, done)).unwrap()
+        let finished = at_once(subject, |engine, _| {
+            wait(|done| engine.finish(draw, AgencyId(1), done)).unwrap()
         });
         assert_eq!(finished.iter().filter(|finished| !finished.repeated).count(), 1);
     }
@@ -126,14 +127,14 @@ pub fn bets_that_race_with_finish_are_stored_or_refused(subject: &mut dyn Subjec
     let draw = subject.open("sorteo", 1);
     let refusal = Err(AppendError::AgencyFinished(AgencyId(1)));
     let sent = |thread: u32| (0..40).map(move |at| small_batch(draw, 1, thread * 40 + at));
-    let acknowledged: Vec<_> = at_once(subject, |store, thread| {
+    let acknowledged: Vec<_> = at_once(subject, |engine, thread| {
         let pending: Vec<_> = sent(thread)
             .enumerate()
             .map(|(at, batch)| {
                 if thread == 0 && at == 20 {
-                    wait(|done| store.finish(draw, AgencyId(1), AT, done)).unwrap();
+                    wait(|done| engine.finish(draw, AgencyId(1), done)).unwrap();
                 }
-                submit(|done| store.append(batch, AT, done))
+                submit(|done| engine.append(batch, done))
             })
             .collect();
         let answers: Vec<_> = pending.into_iter().map(Pending::answer).collect();
@@ -158,11 +159,11 @@ pub fn bets_that_race_with_finish_are_stored_or_refused(subject: &mut dyn Subjec
 /// A scan beside live intake shows all that was acknowledged before it, and later ones only add.
 pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", THREADS);
-    let scans = at_once(subject, |store, thread| {
+    let scans = at_once(subject, |engine, thread| {
         let scans = (0..30).map(|chunk| {
             let batch = small_batch(draw, thread + 1, chunk);
-            wait(|done| store.append(batch.clone(), AT, done)).unwrap();
-            let kept = scan(store, draw).unwrap();
+            wait(|done| engine.append(batch.clone(), done)).unwrap();
+            let kept = scan(engine, draw).unwrap();
             let acknowledged = Kept::read(&batch.stored());
             assert!(kept.contains(&acknowledged), "{acknowledged:?} is missing in {kept:?}");
             kept
@@ -204,15 +205,15 @@ pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
 /// Runs `work` on many threads that start together; gives what each one gave.
 fn at_once<T: Send>(
     subject: &dyn Subject,
-    work: impl Fn(&dyn Store, u32) -> T + Send + Sync,
+    work: impl Fn(&Engine, u32) -> T + Send + Sync,
 ) -> Vec<T> {
-    let (store, start) = (subject.store(), Barrier::new(THREADS as usize));
+    let (engine, start) = (subject.engine(), Barrier::new(THREADS as usize));
     std::thread::scope(|scope| {
         let threads = (0..THREADS).map(|thread| {
-            let (store, start, work) = (&store, &start, &work);
+            let (engine, start, work) = (&engine, &start, &work);
             scope.spawn(move || {
                 start.wait();
-                work(&**store, thread)
+                work(&**engine, thread)
             })
         });
         let threads: Vec<_> = threads.collect();
@@ -220,9 +221,9 @@ fn at_once<T: Send>(
     })
 }
 
-fn append_all(store: &dyn Store, batches: &[Batch]) -> Vec<Result<Appended, AppendError>> {
+fn append_all(engine: &Engine, batches: &[Batch]) -> Vec<Result<Appended, AppendError>> {
     let pending: Vec<_> =
-        batches.iter().map(|batch| submit(|done| store.append(batch.clone(), AT, done))).collect();
+        batches.iter().map(|batch| submit(|done| engine.append(batch.clone(), done))).collect();
     pending.into_iter().map(Pending::answer).collect()
 }
 

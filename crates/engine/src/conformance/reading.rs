@@ -6,10 +6,10 @@ use super::Subject;
 use super::fixture::{
     Kept, Rng, WinnersByAgency, batch, bets, prefix_digest, recount, seeds, small_batch,
 };
-use crate::bets::{Bets, PrefixDigest};
-use crate::draw::{DrawState, DrawStatus};
-use crate::draws::AgencyProgress;
-use crate::store::{Appended, Batch, ReadError};
+use lottery::AgencyProgress;
+use lottery::{Appended, Batch, ReadError};
+use lottery::{Bets, PrefixDigest};
+use lottery::{DrawState, DrawStatus};
 
 /// A visitor that has seen enough is not called again.
 pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
@@ -20,7 +20,7 @@ pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
     }
     for enough in [1, 4, 10] {
         let mut seen = Vec::new();
-        let scanned = subject.store().scan(draw, &mut |batch| {
+        let scanned = subject.engine().scan(draw, &mut |batch| {
             seen.push(Kept::read(&batch));
             if seen.len() == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

@@ -1,25 +1,37 @@
-//! The suite that every store must pass: each check is one promise of [`Store`], as a sentence.
+//! The suite that the engine must pass over every log: each check is one promise, as a sentence.
 //!
-//! A driver makes its store a [`Subject`] and lets
+//! A driver makes an engine over its log a [`Subject`] and lets
 //! [`conformance_suite!`](crate::conformance_suite) write one test a check:
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use lottery::{MemoryStore, Store, conformance::Subject};
-//! struct InMemory(Arc<MemoryStore>);
+//! # use engine::conformance::{Subject, TestClock};
+//! # use engine::{Engine, LedgerId, MemoryLog};
+//! struct InMemory(Arc<Engine>, Arc<TestClock>);
+//!
+//! impl InMemory {
+//!     fn new() -> Self {
+//!         let clock = Arc::new(TestClock::default());
+//!         let log = Box::new(MemoryLog::new(LedgerId([7; 16])));
+//!         Self(Arc::new(Engine::start(log, clock.clone()).unwrap()), clock)
+//!     }
+//! }
 //!
 //! impl Subject for InMemory {
-//!     fn store(&self) -> Arc<dyn Store> {
+//!     fn engine(&self) -> Arc<Engine> {
 //!         self.0.clone()
+//!     }
+//!     fn clock(&self) -> &TestClock {
+//!         &self.1
 //!     }
 //!     fn reopen(&mut self) {}
 //! }
 //!
-//! lottery::conformance_suite!(InMemory(Arc::new(MemoryStore::new())));
+//! engine::conformance_suite!(InMemory::new());
 //! ```
 //!
 //! The checks ask only through the contract, from an empty store on, and compare with what was
-//! sent or with a naive model, never with [`Draws`](crate::Draws): the rules that all stores share
+//! sent or with a naive model, never with [`Draws`](lottery::Draws): the rules that all stores share
 //! are on trial too. Random checks name their seed when they fail; `BOLILLERO_SEED=7` runs only
 //! that one.
 //!
@@ -37,10 +49,14 @@ mod threads;
 mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::store::{Done, Store};
+use lottery::Timestamp;
+
+use crate::clock::Clock;
+use crate::engine::{Done, Engine};
 
 pub use batches::*;
 pub use draws::*;
@@ -50,14 +66,40 @@ pub use reading::*;
 pub use threads::*;
 pub use view::*;
 
-/// A store under test, with its data. Each check gets a new one, empty.
+/// An engine under test, with its log. Each check gets a new one, empty.
 pub trait Subject {
-    /// The store. No check keeps a clone of it over [`Subject::reopen`].
-    fn store(&self) -> Arc<dyn Store>;
+    /// The engine. No check keeps a clone of it over [`Subject::reopen`].
+    fn engine(&self) -> Arc<Engine>;
 
-    /// Ends the store as a stop of the central would, and opens it again on the same data. A store
+    /// Its clock.
+    fn clock(&self) -> &TestClock;
+
+    /// Ends the engine as a stop of the central would, and opens one again on the same log. A log
     /// without durability just goes on.
     fn reopen(&mut self);
+}
+
+/// A clock that stands still unless it is set.
+#[derive(Debug, Default)]
+pub struct TestClock(AtomicU64);
+
+impl TestClock {
+    /// One that shows this time.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicU64::new(now.0))
+    }
+
+    /// Has it show another time.
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// Longest that a store may take to answer, so that a lost answer fails a test instead of hanging.
@@ -68,7 +110,7 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 #[must_use = "an answer nobody looks at checks nothing"]
 pub struct Pending<T>(Receiver<T>);
 
-/// Makes a call and does not wait: `submit(|done| store.append(batch, at, done))`.
+/// Makes a call and does not wait: `submit(|done| engine.append(batch, done))`.
 pub fn submit<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> Pending<T> {
     let (sender, receiver) = mpsc::channel();
     call(Box::new(move |answer| {
@@ -78,7 +120,7 @@ pub fn submit<T: Send + 'static>(call: impl FnOnce(Done<T>)) -> Pending<T> {
     Pending(receiver)
 }
 
-/// Makes a call and waits for its answer: `wait(|done| store.append(batch, at, done))`.
+/// Makes a call and waits for its answer: `wait(|done| engine.append(batch, done))`.
 ///
 /// # Panics
 /// When the answer never comes: see [`Pending::answer`].
@@ -125,7 +167,7 @@ macro_rules! conformance_suite {
             the_number_of_a_draw_that_goes_by_itself_is_given_once,
             a_close_tells_the_set_of_bets,
             a_draws_whole_life_may_be_submitted_at_once,
-            the_clock_decides_nothing,
+            time_never_goes_back,
             a_batch_reads_back_byte_by_byte,
             batches_are_kept_in_the_order_of_acceptance,
             batches_of_draws_and_agencies_are_kept_apart,

@@ -1,0 +1,141 @@
+//! The simplest log: everything in memory, for tests and for comparison.
+//!
+//! It keeps the contract but for durability: what it holds ends with the process. Its clones share
+//! what they hold, as a folder that is opened again does.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lottery::{Batch, DrawId, Draws, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
+
+use crate::chain::{Chain, LedgerId};
+use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
+
+/// A log in memory.
+#[derive(Clone, Debug)]
+pub struct MemoryLog {
+    kept: Kept,
+    tip: Option<Tip>,
+}
+
+/// The entries, and who reads them.
+#[derive(Clone, Debug)]
+struct Kept {
+    id: LedgerId,
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+impl MemoryLog {
+    /// An empty log.
+    #[must_use]
+    pub fn new(id: LedgerId) -> Self {
+        Self { kept: Kept { id, entries: Arc::default() }, tip: None }
+    }
+}
+
+impl Log for MemoryLog {
+    fn recover(&mut self) -> Result<Recovered, Gone> {
+        let recovered = replayed(self.kept.id, &self.kept.entries())?;
+        self.tip = Some(recovered.tip);
+        Ok(recovered)
+    }
+
+    fn begin(&mut self, _: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        Ok(News::UpTo(self.tip.expect("it is recovered first")))
+    }
+
+    fn room_for(&self, _: usize) -> usize {
+        usize::MAX
+    }
+
+    fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
+        self.kept.entries().extend_from_slice(group);
+        self.tip = group.last().map(Entry::tip).or(self.tip);
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(self.kept.clone())
+    }
+}
+
+/// The state that entries lead to.
+pub(crate) fn replayed(id: LedgerId, entries: &[Entry]) -> Result<Recovered, Gone> {
+    let mut draws = Draws::default();
+    for entry in entries {
+        let replayed = draws.replay(&entry.event, entry.at);
+        replayed.map_err(|why| Gone::Failed(format!("an event that the rules forbid: {why}")))?;
+    }
+    let empty = Tip { sequence: 0, chain: Chain::first(id), at: Timestamp(0) };
+    Ok(Recovered { draws, tip: entries.last().map_or(empty, Entry::tip) })
+}
+
+impl Kept {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        // Nothing panics half-way through a change.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader for Kept {
+    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
+        winners_in(&self.entries().clone(), draw, result)
+    }
+
+    fn scan(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        scan_in(&self.entries().clone(), draw, visit);
+        Ok(())
+    }
+
+    fn trail(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        trail_in(&self.entries().clone(), from, visit);
+        Ok(())
+    }
+}
+
+pub(crate) fn winners_in(
+    entries: &[Entry],
+    draw: DrawId,
+    result: WinningResult,
+) -> Result<Winners, String> {
+    let mut winners = Winners::default();
+    for batch in batches_of(entries, draw) {
+        winners.add_batch(result, &batch.stored()).map_err(|unsound| unsound.to_string())?;
+    }
+    Ok(winners)
+}
+
+pub(crate) fn scan_in(
+    entries: &[Entry],
+    draw: DrawId,
+    visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
+) {
+    let _ = batches_of(entries, draw).try_for_each(|batch| visit(batch.stored()));
+}
+
+pub(crate) fn trail_in(
+    entries: &[Entry],
+    from: u64,
+    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+) {
+    let others = entries.iter().filter(|entry| entry.batch.is_none() && entry.sequence >= from);
+    let mut traces = others.map(|entry| Trace {
+        sequence: entry.sequence,
+        at: entry.at,
+        event: entry.event.clone(),
+    });
+    let _ = traces.try_for_each(visit);
+}
+
+fn batches_of(entries: &[Entry], draw: DrawId) -> impl Iterator<Item = &Batch> {
+    let batches = entries.iter().filter_map(|entry| entry.batch.as_deref());
+    batches.filter(move |batch| batch.draw == draw)
+}

@@ -1,0 +1,78 @@
+//! When the clock acts in draws.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Draw, Draws};
+use crate::act::{Act, Actor, Reason, Signed};
+use crate::draw::{DrawId, DrawState, DrawStatus, Timestamp};
+use crate::event::Event;
+use crate::lifecycle::Lifecycle;
+
+/// The times at which the clock opens or closes draws.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
+pub(super) struct Plan {
+    at: BTreeMap<DrawId, Timestamp>,
+    by_time: BTreeSet<(Timestamp, DrawId)>,
+}
+
+impl Plan {
+    pub(super) fn forget(&mut self, draw: DrawId) {
+        if let Some(at) = self.at.remove(&draw) {
+            self.by_time.remove(&(at, draw));
+        }
+    }
+
+    fn set(&mut self, draw: DrawId, at: Option<Timestamp>) {
+        self.forget(draw);
+        if let Some(at) = at {
+            self.at.insert(draw, at);
+            self.by_time.insert((at, draw));
+        }
+    }
+}
+
+impl Draws {
+    /// What the clock does first of what it should have done by `now`, as an event to be carried
+    /// out.
+    #[must_use]
+    pub fn due_by_the_clock(&self, now: Timestamp) -> Option<Event> {
+        let due = self.plan.by_time.range(..=(now, DrawId(u32::MAX)));
+        let act = due.map(|(_, id)| *id).find_map(|id| {
+            let draw = self.get(id)?;
+            next(id, draw.state, draw.course.shown(), now).map(|(_, act)| act)
+        })?;
+        Some(Event::Acted(Box::new(Signed::new(Actor::Clock, Reason::default(), act))))
+    }
+
+    /// Notes when the clock acts next in a draw.
+    pub(super) fn plan_anew(&mut self, id: DrawId) {
+        let Draw { state, course, .. } = self.get(id).expect("it was found before");
+        let next = next(id, *state, course.shown(), Timestamp(0));
+        self.plan.set(id, next.map(|(at, _)| at));
+    }
+}
+
+impl DrawStatus {
+    /// When the clock acts next in it, as things are at `now`.
+    #[must_use]
+    pub fn next_act_of_the_clock(&self, now: Timestamp) -> Option<Timestamp> {
+        next(self.id, self.state, &self.life, now).map(|(at, _)| at)
+    }
+}
+
+/// What the clock does next in a draw, and when. One that was not opened in its time stays as it
+/// is.
+fn next(
+    id: DrawId,
+    state: DrawState,
+    life: &Lifecycle,
+    now: Timestamp,
+) -> Option<(Timestamp, Act)> {
+    match state {
+        DrawState::Announced if life.is_expired(now) => None,
+        DrawState::Announced => life.schedule.opens_at.map(|at| (at, Act::Open(id))),
+        DrawState::Open => life.schedule.closes_at.map(|at| (at, Act::Close(id))),
+        DrawState::Closed | DrawState::Drawn { .. } => None,
+    }
+}

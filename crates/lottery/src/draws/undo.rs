@@ -1,0 +1,112 @@
+//! Taking back what was carried out and could not be stored.
+//!
+//! Each change of the state leaves behind what it takes to undo it, as large as the change itself:
+//! it does not depend on how much is stored.
+
+use super::ahead::Waiting;
+use super::{Draws, draw_id};
+use crate::act::Registration;
+use crate::agencies::AgencyId;
+use crate::bets::PrefixDigest;
+use crate::draw::{DrawId, DrawState};
+use crate::lifecycle::Course;
+use crate::text::Look;
+
+/// How to take back one change.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
+pub(super) enum Undo {
+    Batch(UndoBatch),
+    Finish {
+        draw: DrawId,
+        agency: AgencyId,
+        /// It had neither bet nor finished.
+        is_new: bool,
+    },
+    /// Where a draw was in its life.
+    Life {
+        draw: DrawId,
+        state: DrawState,
+        course: Box<Course>,
+    },
+    /// The last draw was added.
+    Added,
+    /// What was registered of an agency.
+    Registration(AgencyId, Option<Box<Registration>>),
+}
+
+/// What an agency had before a batch.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
+pub(super) struct UndoBatch {
+    pub(super) draw: DrawId,
+    pub(super) agency: AgencyId,
+    pub(super) chunk: u32,
+    pub(super) bets: u32,
+    /// It had neither bet nor finished.
+    pub(super) is_new: bool,
+    pub(super) contiguous: usize,
+    pub(super) prefix_digest: PrefixDigest,
+    pub(super) prefix_bets: u64,
+    /// The batches that were behind the gap that it closed.
+    pub(super) closed_gap: Vec<Waiting>,
+}
+
+impl Draws {
+    /// Takes back all that was carried out and not settled.
+    pub fn undo(&mut self) {
+        while let Some(change) = self.undo.pop() {
+            match change {
+                Undo::Batch(batch) => self.undo_batch(batch),
+                Undo::Finish { draw, agency, is_new } => {
+                    let draw = self.get_mut(draw);
+                    draw.agencies_finished -= 1;
+                    if is_new {
+                        draw.agencies.remove(&agency);
+                    } else {
+                        draw.agency_mut(agency).finished = false;
+                    }
+                }
+                Undo::Life { draw: id, state, course } => {
+                    let draw = self.get_mut(id);
+                    (draw.state, draw.course) = (state, *course);
+                    self.plan_anew(id);
+                }
+                Undo::Added => self.undo_added(),
+                Undo::Registration(agency, before) => {
+                    self.register_as(agency, before.map(|before| *before));
+                }
+            }
+        }
+        self.due = None;
+    }
+
+    fn undo_batch(&mut self, before: UndoBatch) {
+        let draw = self.get_mut(before.draw);
+        draw.batches -= 1;
+        draw.bets -= u64::from(before.bets);
+        if before.is_new {
+            draw.agencies.remove(&before.agency);
+            return;
+        }
+        let agency = draw.agency_mut(before.agency);
+        agency.bets -= u64::from(before.bets);
+        if agency.contiguous.len() == before.contiguous {
+            return agency.ahead.remove(before.chunk);
+        }
+        agency.contiguous.truncate(before.contiguous);
+        (agency.prefix_digest, agency.prefix_bets) = (before.prefix_digest, before.prefix_bets);
+        before.closed_gap.into_iter().for_each(|batch| agency.ahead.insert(batch));
+    }
+
+    fn undo_added(&mut self) {
+        let draw = self.draws.pop().expect("it was added");
+        let id = draw_id(self.draws.len());
+        self.plan.forget(id);
+        self.by_name.remove(&draw.terms.name);
+        self.by_look.remove(&(Look::of(draw.terms.name.as_str()), id));
+        if self.draws.iter().all(|other| other.terms.agencies != draw.terms.agencies) {
+            self.agencies.remove(&draw.terms.agencies);
+        }
+    }
+}

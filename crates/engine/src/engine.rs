@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawState,
-    DrawStatus, DrawTerms, FinishError, Finished, Judge, OpenDrawError, ProgressError, ReadError,
-    SealedNumber, Signed, StoreFault, StoredBatch, Trace, View, Winners, WinningResult,
+    DrawStatus, DrawTerms, Draws, FinishError, Finished, Judge, OpenDrawError, ProgressError,
+    ReadError, SealedNumber, Signed, StoreFault, StoredBatch, Trace, View, Winners, WinningResult,
 };
 
 use crate::clock::Clock;
@@ -111,7 +111,7 @@ impl Engine {
         batch: Batch,
         done: impl FnOnce(Result<Appended, AppendError>) + Send + 'static,
     ) {
-        self.put(Request::batch(batch, |draws, batch, now| draws.decide_append(batch, now), done));
+        self.put(Request::batch(batch, Draws::decide_append, done));
     }
 
     /// Notes, once, that an agency has no more bets. The last one closes a draw that goes by
@@ -143,7 +143,7 @@ impl Engine {
         judge: Judge,
         done: impl FnOnce(Result<Acted, ActError>) + Send + 'static,
     ) {
-        let decide = move |draws: &lottery::Draws, now| draws.decide_act(&signed, &judge, now);
+        let decide = move |draws: &Draws, now| draws.decide_act(&signed, &judge, now);
         self.put(Request::ruled(decide, done));
     }
 

@@ -42,3 +42,31 @@ pub fn wait_at_most<'a, T>(
     drop(guard);
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Receives the next that is sent within `time`.
+///
+/// # Errors
+/// When nothing was sent, or nobody will send anything.
+#[cfg(not(models))]
+pub fn receive_within<T>(
+    receiver: &mpsc::Receiver<T>,
+    time: Duration,
+) -> Result<T, mpsc::RecvTimeoutError> {
+    receiver.recv_timeout(time)
+}
+
+/// The checker has no time: here it may be over at any moment.
+///
+/// # Errors
+/// As in a build that is none for models.
+#[cfg(models)]
+pub fn receive_within<T>(
+    receiver: &mpsc::Receiver<T>,
+    _: Duration,
+) -> Result<T, mpsc::RecvTimeoutError> {
+    thread::yield_now();
+    receiver.try_recv().map_err(|error| match error {
+        mpsc::TryRecvError::Empty => mpsc::RecvTimeoutError::Timeout,
+        mpsc::TryRecvError::Disconnected => mpsc::RecvTimeoutError::Disconnected,
+    })
+}

@@ -20,8 +20,8 @@ use crate::groups::Groups;
 use crate::limits::{ACT_LEN_MAX, AWAY_RETRY_TIME, GROUP_REQUESTS_MAX};
 use crate::log::{Entry, Gone, Log, News, Recovered, Tip};
 use crate::requests::{Deciding, Request};
-use crate::sync::mpsc::{Receiver, TryRecvError};
-use crate::sync::thread;
+use crate::sync::mpsc::{Receiver, RecvTimeoutError};
+use crate::sync::receive_within;
 
 /// See the module's documentation.
 pub struct Turns {
@@ -111,11 +111,11 @@ impl Turns {
                     Err(_) => return,
                 }
             } else {
-                thread::sleep(AWAY_RETRY_TIME);
-                match self.requests.try_recv() {
+                // The log was away.
+                match receive_within(&self.requests, AWAY_RETRY_TIME) {
                     Ok(next) => self.waiting.push_back(next),
-                    Err(TryRecvError::Empty) => {}
-                    Err(TryRecvError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
             self.turn();

@@ -488,7 +488,7 @@ fn a_ledger_closed_in_order_marks_every_full_segment() {
 fn opening_finds_bytes_behind_the_records_and_the_index_of_a_sealed_segment() {
     let disk = played();
     let end = records_in(&disk.contents(FIRST)).last().unwrap().end;
-    let open = |disk: &SimulatedDisk| try_open(&disk, OPTIONS).map(drop);
+    let open = |disk: &SimulatedDisk| try_open(disk, OPTIONS).map(drop);
     for offset in [end, usize::try_from(OPTIONS.segment_len).unwrap() - 1] {
         disk.flip(FIRST, offset, 1);
         damage(check(&disk), "behind the records");

@@ -163,7 +163,7 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn scan(&self, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
-        scan(&*self.engine(), draw)
+        scan(&self.engine(), draw)
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {

@@ -213,7 +213,7 @@ fn at_once<T: Send>(
             let (engine, start, work) = (&engine, &start, &work);
             scope.spawn(move || {
                 start.wait();
-                work(&**engine, thread)
+                work(engine, thread)
             })
         });
         let threads: Vec<_> = threads.collect();

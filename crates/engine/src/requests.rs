@@ -1,4 +1,4 @@
-//! A request: decided in its turn, again if what was decided could not be stored, and answered once.
+//! A request: decided in its turn, decided again where that could not be stored, answered once.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What threads share and wait on: std's, or, where models are checked, the checker's.
 //!
-//! Only a build with `--cfg models` (`cargo xtask models`) gets the checker's, so that nothing of it
-//! is ever in a product. All that schedules threads is imported from here; `Arc`
-//! and `OnceLock` are std's everywhere, as nobody waits on them.
+//! Only a build with `--cfg models` (`cargo xtask models`) gets the checker's, so that nothing of
+//! it is ever in a product. All that schedules threads is imported from here; `Arc` and `OnceLock`
+//! are std's everywhere, as nobody waits on them.
 
 use std::sync::PoisonError;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The log in a folder: groups of events, each made durable by one write behind the one before.
 //!
-//! A [`Ledger`] owns the end of the log. It encodes a group into one buffer and writes that durably;
-//! when a group does not fit behind the last one, it goes on to a new segment. It has no thread of
-//! its own but its [`SegmentSource`]'s.
+//! A [`Ledger`] owns the end of the log. It encodes a group into one buffer and writes that
+//! durably; when a group does not fit behind the last one, it goes on to a new segment. It has no
+//! thread of its own but its [`SegmentSource`]'s.
 //!
 //! After a write that failed nobody knows what is on disk: the ledger is poisoned, and takes
 //! nothing more.

@@ -30,8 +30,8 @@
 //! engine::conformance_suite!(InMemory::new());
 //! ```
 //!
-//! The checks ask only through the contract, from an empty store on, and compare with what was
-//! sent or with a naive model, never with [`Draws`](lottery::Draws): the rules that all stores share
+//! The checks ask only through the contract, from an empty log on, and compare with what was
+//! sent or with a naive model, never with [`Draws`](lottery::Draws): the rules that all logs share
 //! are on trial too. Random checks name their seed when they fail; `BOLILLERO_SEED=7` runs only
 //! that one.
 //!

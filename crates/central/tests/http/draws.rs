@@ -2,7 +2,10 @@
 
 use std::sync::mpsc;
 
-use lottery::{AgencyId, Batch, Bets, ChunkId, DrawId, NumberRange};
+use lottery::{
+    Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms, NumberRange,
+    SealedNumber,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -106,23 +109,27 @@ impl Day {
         statuses
     }
 
-    /// Nothing that anybody may look at holds the number that will win, or who.
+    /// Nothing that anybody may look at holds the number that will win in draw 1, or who.
     async fn tells_nothing(&self) {
+        self.tells_nothing_of(1).await;
+    }
+
+    async fn tells_nothing_of(&self, draw: u32) {
         let description: Value = serde_json::from_str(&central::openapi()).unwrap();
         let paths = description["paths"].as_object().unwrap().iter();
         let paths = paths.filter(|(_, methods)| methods.get("get").is_some());
         let pages = [
             "/",
             "/draws",
-            "/draws/1",
-            "/draws/1/acta",
-            "/draws/1/winners",
-            "/draws/1/winners/1",
+            "/draws/{id}",
+            "/draws/{id}/acta",
+            "/draws/{id}/winners",
+            "/draws/{id}/winners/1",
             "/agencies",
             "/audit",
         ];
-        let all = paths.map(|(path, _)| path.replace("{id}", "1"));
-        for path in all.chain(pages.map(str::to_owned)) {
+        for path in paths.map(|(path, _)| path.as_str()).chain(pages) {
+            let path = path.replace("{id}", &draw.to_string());
             for (who, role) in self.roles.iter().zip(["viewer", "operator", "auditor", "admin"]) {
                 let told = self.central.get(who, &path).await.body;
                 let number = WINNING_NUMBER.to_string();
@@ -131,17 +138,17 @@ impl Day {
         }
         let told_later = ["winners", "settlement", "bets.csv", "bets.parquet", "bets"];
         for path in told_later.into_iter().chain(["bets?number=7574"]) {
-            let path = format!("/api/v1/draws/1/{path}");
+            let path = format!("/api/v1/draws/{draw}/{path}");
             let statuses = self.statuses(&path).await;
             assert!(statuses.iter().all(|status| [403, 409].contains(status)), "{path}");
         }
         // The page of the search holds what was searched for; not who has it.
         for who in &self.roles {
-            let path = format!("/search?draw=1&number={WINNING_NUMBER}");
+            let path = format!("/search?draw={draw}&number={WINNING_NUMBER}");
             let told = self.central.get(who, &path).await.body;
             assert!(!told.contains(WINNER) && !told.contains("Lorca"), "{told}");
         }
-        let both = format!("/api/v1/draws/1/bets?number={WINNING_NUMBER}&document={WINNER}");
+        let both = format!("/api/v1/draws/{draw}/bets?number={WINNING_NUMBER}&document={WINNER}");
         self.central.get(self.auditor(), &both).await.is_problem(409, "not-yet");
     }
 }
@@ -214,6 +221,33 @@ async fn nobody_learns_before_the_draw_what_will_win_by_any_path() {
     day.tells_nothing().await;
     assert_eq!(day.enter(&day.admin, 1).await["outcome"], "differ");
     day.tells_nothing().await;
+}
+
+#[tokio::test]
+async fn nobody_learns_the_number_that_a_draw_that_goes_by_itself_was_opened_with() {
+    let day = Day::with_bets().await;
+    let terms = DrawTerms {
+        name: DrawName::new("sola").unwrap(),
+        agencies: Agencies::first(2).unwrap(),
+        numbers: NumberRange::default(),
+    };
+    let (answer, answered) = mpsc::channel();
+    let number = SealedNumber(WINNING_NUMBER);
+    day.central.store.open_draw(terms, number, move |it| answer.send(it).unwrap());
+    assert_eq!(answered.recv().unwrap(), Ok(DrawId(2)));
+    day.bets((2, 1), 0, &format!("Santiago|Lorca|{WINNER}|1999-03-17|{WINNING_NUMBER}"));
+    assert_eq!(day.central.get(day.operator(), "/api/v1/draws/2").await.json()["by_itself"], true);
+    day.tells_nothing_of(2).await;
+    // Nor by an act that it does not take.
+    for (act, body) in [("number", json!({ "number": 1 })), ("publish", json!({}))] {
+        let path = format!("/api/v1/draws/2/{act}");
+        let refused = day.central.post(&day.admin, &path, &body).await;
+        assert!(refused.status == 409 && !refused.body.contains("7574"), "{refused:?}");
+    }
+    day.tells_nothing_of(2).await;
+    day.post("/api/v1/draws/2/close", &json!({ "why": "prueba" })).await;
+    let made = day.central.get(day.operator(), "/api/v1/draws/2").await;
+    assert!(made.json()["state"] == "published" && made.body.contains("7574"), "{made:?}");
 }
 
 #[tokio::test]

@@ -4,12 +4,13 @@
 
 use std::sync::atomic::AtomicU64 as Count;
 
+use engine::{Chain, LedgerId};
+
 use super::*;
 use crate::contents::Contents;
 use crate::disk::Claim;
 use crate::limits::BLOCK_LEN;
 use crate::models::{UNBOUNDED, every_schedule, planted};
-use crate::record::Chain;
 use crate::segment::SegmentHeader;
 
 const SEGMENT_LEN: u64 = 2 * BLOCK_LEN as u64;
@@ -112,8 +113,9 @@ fn full_segment(holds: u8) -> Arc<Segment> {
 }
 
 fn segment_in(file: BlankFile) -> Arc<Segment> {
-    let header =
-        SegmentHeader { number: 1, first_sequence: 0, len: SEGMENT_LEN, chain: Chain::GENESIS };
+    let ledger = LedgerId([7; 16]);
+    let chain = Chain::first(ledger);
+    let header = SegmentHeader { number: 1, first_sequence: 0, len: SEGMENT_LEN, chain, ledger };
     Arc::new(Segment::new(Box::new(file), header, Contents::default(), BLOCK_LEN as u64))
 }
 

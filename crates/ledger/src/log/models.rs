@@ -7,8 +7,9 @@ use std::sync::{LazyLock, Mutex as StdMutex};
 
 use engine::Engine;
 use engine::sync::mpsc::{self, Receiver};
+use engine::sync::thread::{self, JoinHandle};
 use lottery::{
-    Agencies, AgencyId, AppendError, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms,
+    Agencies, AgencyId, AppendError, Batch, Bets, ChunkId, DrawId, DrawName, DrawTerms,
     NumberRange, OpenDrawError, ReadError,
 };
 use shuttle::rand::Rng;
@@ -49,7 +50,6 @@ enum Fact {
     /// That many chunks of an agency.
     Stored(AgencyId, u32),
     Finished(AgencyId),
-    Drawn,
 }
 
 /// An answer that may not be there yet.
@@ -87,7 +87,6 @@ impl Fact {
                 of(agency).is_ok_and(|progress| progress.chunks_stored >= chunks.into())
             }
             Self::Finished(agency) => of(agency).is_ok_and(|progress| progress.finished),
-            Self::Drawn => draws.statuses()[0].state == DrawState::Drawn { number: NUMBER },
         }
     }
 }
@@ -222,11 +221,11 @@ fn the_last_to_let_go_may_be_a_completion() {
     let run = Run::begin(HeldDisk::new(), 1);
     let pending = run.append(1, 0, &SMALL);
     let (holder, (gone, left)) = (Arc::clone(&run.ledger), mpsc::channel());
-    run.ledger.check(Box::new(move |checked| {
+    run.ledger.check(move |checked| {
         assert!(checked.is_ok());
         drop(holder);
         let _ = gone.send(());
-    }));
+    });
     let (disk, told) = run.leave();
     left.recv().expect("every completion is run");
     assert!(pending.answer().is_ok());

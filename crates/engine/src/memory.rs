@@ -75,11 +75,16 @@ impl Kept {
         // Nothing panics half-way through a change.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What a reader goes through: it holds no lock while somebody looks at what it shows.
+    fn copy(&self) -> Vec<Entry> {
+        self.entries().clone()
+    }
 }
 
 impl Reader for Kept {
     fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
-        winners_in(&self.entries().clone(), draw, result)
+        winners_in(&self.copy(), draw, result)
     }
 
     fn scan(
@@ -87,7 +92,7 @@ impl Reader for Kept {
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        scan_in(&self.entries().clone(), draw, visit);
+        scan_in(&self.copy(), draw, visit);
         Ok(())
     }
 
@@ -96,7 +101,7 @@ impl Reader for Kept {
         from: u64,
         visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        trail_in(&self.entries().clone(), from, visit);
+        trail_in(&self.copy(), from, visit);
         Ok(())
     }
 }

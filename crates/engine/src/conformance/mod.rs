@@ -196,6 +196,7 @@ macro_rules! conformance_suite {
             a_draw_opened_and_finished_by_many_is_one,
             bets_that_race_with_finish_are_stored_or_refused,
             scans_beside_intake_show_a_growing_prefix,
+            intake_goes_on_while_a_reader_stands_still,
             every_completion_is_run_even_by_a_stop,
             an_announced_draw_takes_nothing_until_it_is_opened,
             a_name_is_announced_once,

@@ -1,6 +1,7 @@
 //! Checks with many threads at once, and of completions.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Barrier;
 
 use super::fixture::{Kept, batch, bets, scan, small_batch, terms};
@@ -178,6 +179,24 @@ pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
     }
     subject.reopen();
     assert_eq!(subject.scan(draw), Ok(last));
+}
+
+/// Somebody who takes their time with what they are shown keeps nobody waiting.
+pub fn intake_goes_on_while_a_reader_stands_still(subject: &mut dyn Subject) {
+    let draw = subject.open("sorteo", 1);
+    subject.append(&small_batch(draw, 1, 0)).unwrap();
+    let engine = subject.engine();
+    let append = |chunk| wait(|done| engine.append(small_batch(draw, 1, chunk), done));
+    let scanned = engine.scan(draw, &mut |_| {
+        assert_eq!(append(1), Ok(Appended::New));
+        ControlFlow::Break(())
+    });
+    let read = engine.trail(0, &mut |_| {
+        assert_eq!(append(2), Ok(Appended::New));
+        ControlFlow::Break(())
+    });
+    assert_eq!((scanned, read), (Ok(()), Ok(())));
+    assert_eq!(subject.progress(draw, 1).unwrap().chunks_stored, 3);
 }
 
 /// A stop in the middle of intake answers every call, and loses nothing that it acknowledged.

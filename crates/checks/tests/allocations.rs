@@ -168,6 +168,7 @@ fn a_batch_behind_a_gap_takes_few_bytes_whatever_the_order() {
                 let (agency, chunk) = (AgencyId(1), ChunkId(chunk));
                 let batch = Batch { draw, agency, chunk, bets: Bets::none() };
                 draws.carry_out(&Event::BatchAccepted(BatchSummary::of(&batch)), then);
+                draws.settle();
             }
         });
         let of_each = taken.bytes_current / i64::from(BATCHES);

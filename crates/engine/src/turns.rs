@@ -74,6 +74,8 @@ impl Turns {
         requests: Receiver<Request>,
     ) -> Result<Self, Gone> {
         let Recovered { draws, tip } = log.recover()?;
+        // What is there may be readable and not durable yet.
+        log.commit(&[])?;
         Ok(Self {
             publisher: Publisher::of(&draws),
             log,
@@ -149,6 +151,7 @@ impl Turns {
         let (draws, publisher) = (&mut self.draws, &mut self.publisher);
         let mut forbidden = None;
         let begun = self.log.begin(&mut |event, at| match draws.replay(event, at) {
+            Ok(()) if planted(Bug::OthersNotFolded) => {}
             Ok(()) => publisher.note(event, false),
             Err(why) => forbidden = forbidden.or(Some(why)),
         });
@@ -158,7 +161,9 @@ impl Turns {
                 Err(Gone::Failed(format!("the log holds an event that the rules forbid: {why}")))
             }
         };
-        self.draws.settle();
+        if planted(Bug::ToldBeforeCovered) {
+            self.publisher.publish(&self.draws);
+        }
         let recovered = match begun {
             Ok(News::UpTo(tip)) => {
                 self.tip = tip;
@@ -256,40 +261,51 @@ impl Turns {
     }
 
     fn publish(&mut self) {
-        self.group.entries.iter().for_each(|entry| self.publisher.note(&entry.event, true));
         if std::mem::take(&mut self.view_is_stale) {
             self.publisher.replace(&self.draws);
         }
+        self.group.entries.iter().for_each(|entry| self.publisher.note(&entry.event, true));
         self.publisher.publish(&self.draws);
     }
 
     /// Nothing of the group was stored: it leaves no trace.
     fn leave(&mut self, gone: Gone) -> Goes {
+        if planted(Bug::UndoLeftOut) {
+            self.draws.settle();
+        }
         self.draws.undo();
         self.tip = self.group.begun_at.unwrap_or(self.tip);
-        let Group { decided, .. } = std::mem::take(&mut self.group);
+        let Group { decided, entries, .. } = std::mem::take(&mut self.group);
         match gone {
             Gone::Away => {
-                let undecided = decided.into_iter().rev().map(|decided| decided.request);
-                undecided.for_each(|request| self.waiting.push_front(request));
+                self.put_back(decided);
+                Goes::Nowhere
+            }
+            // Not even for what takes none: nothing can be told until there is.
+            Gone::Full(_) if entries.is_empty() => {
+                self.put_back(decided);
                 Goes::Nowhere
             }
             Gone::Full(why) => {
                 let full = StoreFault::Full(why);
                 let (need_room, others): (Vec<_>, Vec<_>) =
                     decided.into_iter().partition(|decided| decided.made_event);
-                let others = others.into_iter().rev().map(|decided| decided.request);
-                others.for_each(|request| self.waiting.push_front(request));
+                self.put_back(others);
                 need_room.into_iter().for_each(|decided| decided.request.refuse(full.clone()));
                 self.full = Some(full);
                 Goes::On
             }
             Gone::Failed(why) => {
-                let undecided = decided.into_iter().rev().map(|decided| decided.request);
-                undecided.for_each(|request| self.waiting.push_front(request));
+                self.put_back(decided);
                 self.fail(why)
             }
         }
+    }
+
+    /// What was decided waits again, in its order, before all that came after.
+    fn put_back(&mut self, decided: Vec<Decided>) {
+        let undecided = decided.into_iter().rev().map(|decided| decided.request);
+        undecided.for_each(|request| self.waiting.push_front(request));
     }
 
     fn fail(&mut self, why: String) -> Goes {

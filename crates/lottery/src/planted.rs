@@ -48,11 +48,21 @@ pub enum Bug {
     WindowOffByOne,
     /// Who names no draw is taken to mean the only open one, whatever was open before.
     DrawGuessed,
+    /// What another engine appended is not taken into the view.
+    OthersNotFolded,
+    /// A commit whose answer was lost is taken for stored.
+    OutcomeGuessed,
+    /// What others appended is told before a commit covers it.
+    ToldBeforeCovered,
+    /// What was decided and not stored stays in the state.
+    UndoLeftOut,
+    /// One operator may enter the number twice.
+    OneOperatorEnters,
 }
 
 impl Bug {
-    /// All of them.
-    pub const ALL: [Self; 21] = [
+    /// Those that show in a central with its agencies, alone on its ledger.
+    pub const ALONE: [Self; 21] = [
         Self::AcknowledgedBeforeSync,
         Self::ToldBeforeDurable,
         Self::FailedSyncRetried,
@@ -74,6 +84,15 @@ impl Bug {
         Self::WinnersOfAnother,
         Self::WindowOffByOne,
         Self::DrawGuessed,
+    ];
+
+    /// Those that show when several engines share a log, and operators lead draws.
+    pub const SHARED: [Self; 5] = [
+        Self::OthersNotFolded,
+        Self::OutcomeGuessed,
+        Self::ToldBeforeCovered,
+        Self::UndoLeftOut,
+        Self::OneOperatorEnters,
     ];
 }
 

@@ -334,12 +334,21 @@ impl Publisher {
         }
     }
 
-    /// Publishes a state that does not continue the one before: all of it is durable.
+    /// Publishes a state that does not continue the one before: all of it is durable. Followers
+    /// are told of all draws, and of what is registered otherwise than before.
     pub fn replace(&mut self, draws: &Draws) {
+        self.changed.clear();
+        // Those of events that are not in this state.
+        self.news.clear();
         let published = &self.view.published;
         *write(&published.draws) = DrawList::default();
-        *write(&published.register) = draws.register().cloned().map(Arc::new).collect();
-        self.changed.clear();
+        let register: Vec<_> = draws.register().cloned().map(Arc::new).collect();
+        let before = std::mem::replace(&mut *write(&published.register), register);
+        let is_known = |now: &Registration| {
+            place_in(&before, now.agency).is_ok_and(|place| *before[place] == *now)
+        };
+        let changed = draws.register().filter(|it| !is_known(it)).map(|it| it.agency);
+        self.news.extend(changed.map(News::Registration));
         self.publish(draws);
     }
 

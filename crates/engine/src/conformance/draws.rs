@@ -279,11 +279,10 @@ fn prefix(agency: u32, chunks: &[u32]) -> [u8; 32] {
 
 /// Changes of one thread are decided in order, also while the ones before wait to be durable.
 pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
-    let engine = subject.engine();
     let draw = DrawId(1);
     let act = |act| {
         let signed = signed("ana", "corte de luz", act);
-        submit(|done| engine.act(signed, always_allowed(), done))
+        submit(|done| subject.engine().act(signed, always_allowed(), done))
     };
     let opened = subject.submit_open(&terms("sorteo", 2), 5);
     let early = act(Act::Publish(draw));

@@ -45,6 +45,7 @@ mod fixture;
 mod model;
 mod operated;
 mod reading;
+mod shared;
 mod threads;
 mod view;
 
@@ -63,6 +64,7 @@ pub use draws::*;
 pub use model::*;
 pub use operated::*;
 pub use reading::*;
+pub use shared::*;
 pub use threads::*;
 pub use view::*;
 

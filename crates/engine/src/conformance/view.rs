@@ -8,7 +8,7 @@ use super::fixture::signed;
 use super::fixture::{small_batch, terms};
 use super::operated::registration;
 use super::{Subject, submit};
-use crate::engine::Done;
+use crate::engine::{Done, Engine};
 use lottery::AgencyStanding;
 use lottery::View;
 use lottery::limits::VIEW_PAGE_MAX;
@@ -18,7 +18,7 @@ use lottery::{DrawId, DrawState, DrawTerms, SealedNumber};
 
 /// Runs a call, and gives what the view shows while its completion runs.
 fn seen_by<T, S>(
-    subject: &dyn Subject,
+    engine: &Engine,
     call: impl FnOnce(Done<T>),
     look: impl FnOnce(&View) -> S + Send + 'static,
 ) -> S
@@ -26,7 +26,7 @@ where
     T: Send + 'static,
     S: Send + 'static,
 {
-    let view = subject.engine().view().clone();
+    let view = engine.view().clone();
     let (sender, receiver) = mpsc::channel();
     let answered = submit(|done: Done<T>| {
         call(Box::new(move |answer| {
@@ -40,29 +40,28 @@ where
 
 /// Whoever is told of something finds it, be it at the moment at which they are told.
 pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
-    let subject = &*subject;
-    let engine = subject.engine();
+    let engine = &*subject.engine();
     let state = |view: &View| view.draw(DrawId(1)).map(|draw| draw.state);
     let first = |view: &View| view.all_agencies(DrawId(1)).next();
     let of = |batches, finished| {
         Some(AgencyStanding { agency: AgencyId(1), batches, bets: batches, finished })
     };
     let open = |done| engine.open_draw(terms("solo", 1), SealedNumber(7), done);
-    let opened = seen_by(subject, open, state);
+    let opened = seen_by(engine, open, state);
     assert_eq!(opened, Some(DrawState::Open));
     let batch = small_batch(DrawId(1), 1, 0);
-    assert_eq!(seen_by(subject, |done| engine.append(batch, done), first), of(1, false));
+    assert_eq!(seen_by(engine, |done| engine.append(batch, done), first), of(1, false));
     let finish = |done| engine.finish(DrawId(1), AgencyId(1), done);
     let all = move |view: &View| (first(view), state(view));
     let drawn = Some(DrawState::Drawn { number: 7 });
-    assert_eq!(seen_by(subject, finish, all), (of(1, true), drawn));
+    assert_eq!(seen_by(engine, finish, all), (of(1, true), drawn));
     let act = |act| |done| engine.act(signed("ana", "", act), always_allowed(), done);
     let announce = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
-    assert_eq!(seen_by(subject, act(announce), View::draw_count), 2);
+    assert_eq!(seen_by(engine, act(announce), View::draw_count), 2);
     let registered = |view: &View| view.registration(AgencyId(3)).map(|it| it.enabled);
     let register = |enabled| Act::Register(registration(3, enabled));
-    assert_eq!(seen_by(subject, act(register(true)), registered), Some(true));
-    assert_eq!(seen_by(subject, act(register(false)), registered), Some(false));
+    assert_eq!(seen_by(engine, act(register(true)), registered), Some(true));
+    assert_eq!(seen_by(engine, act(register(false)), registered), Some(false));
 }
 
 /// Behind the row that it names, with so many rows, whatever is asked for; also over a restart.
@@ -118,13 +117,14 @@ pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
 /// Neither a page that somebody keeps, nor one that they are going through.
 pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
     let draw = subject.open("solo", 3_000);
-    let view = subject.engine().view().clone();
+    let engine = subject.engine();
+    let view = engine.view();
     let (mut agencies, mut draws) = (view.all_agencies(draw), view.all_draws());
     let page = view.agencies(draw, None, 9).unwrap();
     assert_eq!(agencies.next().unwrap().bets, 0);
     assert_eq!(draws.next().unwrap().bets, 0);
     for agency in [1, 2, 2_500] {
-        let (engine, batch) = (subject.engine(), small_batch(draw, agency, 0));
+        let (engine, batch) = (Arc::clone(&engine), small_batch(draw, agency, 0));
         // On a thread that may wait: so one that is held up fails the check.
         let appended = submit(|done| {
             std::thread::spawn(move || engine.append(batch, done));
@@ -142,9 +142,9 @@ pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
 pub fn what_is_read_of_a_draw_is_of_one_moment(subject: &mut dyn Subject) {
     const AGENCIES: u32 = 8;
     let draw = subject.open("solo", AGENCIES);
-    let view = subject.engine().view().clone();
-    let is_over = AtomicBool::new(false);
     let engine = subject.engine();
+    let view = engine.view();
+    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut bets_before = 0;

@@ -1,0 +1,61 @@
+//! The engine passes its suite over a log that two engines share: each call goes to the other one.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use engine::conformance::{SharedLog, Subject, TestClock, wait};
+use engine::{Engine, LedgerId};
+
+struct Shared {
+    log: SharedLog,
+    clock: Arc<TestClock>,
+    engines: Option<[Arc<Engine>; 2]>,
+    /// Which of them is called.
+    at: Cell<usize>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let log = SharedLog::new(LedgerId([7; 16]));
+        let mut subject = Self { log, clock: Arc::default(), engines: None, at: Cell::new(0) };
+        subject.open();
+        subject
+    }
+
+    fn open(&mut self) {
+        let start = || {
+            let clock = Arc::clone(&self.clock);
+            Arc::new(Engine::start(self.log.log(), clock).unwrap())
+        };
+        self.engines = Some([start(), start()]);
+    }
+}
+
+impl Subject for Shared {
+    /// The other engine, once all that was asked of the one before is decided and known to it:
+    /// order is promised for calls that are made one after the other.
+    fn engine(&self) -> Arc<Engine> {
+        let engines = self.engines.as_ref().unwrap();
+        let before = self.at.replace(1 - self.at.get());
+        for at in [before, self.at.get()] {
+            assert_eq!(wait(|done| engines[at].keep_time(done)), Ok(()));
+        }
+        Arc::clone(&engines[self.at.get()])
+    }
+
+    fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+
+    fn reopen(&mut self) {
+        for engine in self.engines.take().unwrap() {
+            let engine = Arc::into_inner(engine);
+            drop(engine.expect("a check lets go of the engine before it reopens"));
+        }
+        self.open();
+    }
+}
+
+engine::conformance_suite!(Shared::new());

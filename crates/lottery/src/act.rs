@@ -17,7 +17,7 @@ use crate::text::{self, TextFault};
 pub struct Label(String);
 
 /// Why something was done: at most 500 bytes, as [`text::accept`] has texts; may be empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason(String);
 
 /// A text that can't be kept.

@@ -1,29 +1,11 @@
-//! How often each kind of fault happened, so that a run without any proves nothing unnoticed.
+//! How often each kind of fault happened in a run of the whole system.
 
-macro_rules! faults {
-    ($($(#[doc = $doc:literal])+ $name:ident $text:literal,)+) => {
-        /// How often each kind of fault happened.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Faults {
-            $($(#[doc = $doc])+ pub $name: u64,)+
-        }
+use crate::counted::counted;
 
-        impl Faults {
-            /// Each kind by a name for people, with its count.
-            #[must_use]
-            pub fn by_name(&self) -> Vec<(&'static str, u64)> {
-                vec![$(($text, self.$name)),+]
-            }
+counted! {
+    /// How often each kind of fault happened.
+    pub struct Faults;
 
-            /// Adds the counts of another run.
-            pub fn add(&mut self, other: &Self) {
-                $(self.$name += other.$name;)+
-            }
-        }
-    };
-}
-
-faults! {
     /// Bytes sent at once that arrived in several pieces.
     splits "splits",
     /// Pieces that arrived later than the next tick.

@@ -18,6 +18,7 @@
 //! damage       copies of the ledger that lost their end, or have a winner forged
 //! auditor      what was sent, told and finally stored, compared
 //! faults       how often each fault happened; trace, what happened, as a digest
+//! shared       another run: two engines, without protocol and disk, that share a log
 //! ```
 //!
 //! Deliberately absent: threads, sockets and real time, and so the central's tokio code and the
@@ -26,6 +27,7 @@
 mod agency;
 mod auditor;
 mod central;
+mod counted;
 mod damage;
 mod faults;
 pub mod limits;
@@ -34,8 +36,10 @@ mod process;
 mod rogue;
 mod run;
 mod setting;
+mod shared;
 mod trace;
 mod world;
 
 pub use faults::Faults;
 pub use run::{Failure, Outcome, run, run_with};
+pub use shared::{Events, run_shared, run_shared_with};

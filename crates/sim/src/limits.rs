@@ -38,5 +38,21 @@ pub const FULL_TIME: RangeInclusive<u64> = 50..=400;
 pub const VISIT_TIME: RangeInclusive<u64> = 5..=120;
 /// How far the central's clock may be set wrong: some ten years.
 pub const CLOCK_ERROR_MS_MAX: i64 = 315_360_000_000;
+/// How many draws there are, and agencies in each, when engines share a log.
+pub const SHARED_DRAWS: RangeInclusive<usize> = 1..=3;
+/// See [`SHARED_DRAWS`].
+pub const SHARED_AGENCIES: RangeInclusive<u32> = 1..=3;
+/// Chunks of an agency in a draw there.
+pub const SHARED_CHUNKS: RangeInclusive<u32> = 0..=8;
+/// When a draw there is opened and closed by the clock, after it was announced.
+pub const SHARED_OPENS_AFTER_MS: RangeInclusive<u64> = 1..=20_000;
+/// See [`SHARED_OPENS_AFTER_MS`].
+pub const SHARED_CLOSES_AFTER_MS: RangeInclusive<u64> = 20_001..=120_000;
+/// When faults stop there.
+pub const SHARED_FAULTS_TIME: RangeInclusive<u64> = 50..=250;
+/// How long after that a run may take there.
+pub const SHARED_END_TIME_MAX: u64 = 5_000;
+/// How far the clock of one of them may be set wrong.
+pub const SKEW_MS_MAX: i64 = 30_000;
 /// How many of the last notes of a run are told with its failure.
 pub const NOTES_TOLD: usize = 40;

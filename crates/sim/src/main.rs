@@ -1,11 +1,11 @@
-//! `sim FIRST COUNT`: runs seeds, and says how fast and through which faults. Called by
-//! `cargo xtask sim`, which explains itself.
+//! `sim FIRST COUNT`: runs seeds, of the whole system and of engines that share a log, and says how
+//! fast and through what. Called by `cargo xtask sim`, which explains itself.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sim::Faults;
+use sim::{Events, Failure, Faults};
 
 fn main() -> ExitCode {
     let arguments: Vec<u64> = std::env::args().skip(1).flat_map(|text| text.parse()).collect();
@@ -13,26 +13,48 @@ fn main() -> ExitCode {
         eprintln!("sim: give the first seed and how many, as `cargo xtask sim` does");
         return ExitCode::from(2);
     };
+    let mut faults = Faults::default();
+    let whole = run_all("the whole system", first, count, |seed| {
+        sim::run(seed).map(|outcome| faults.add(&outcome.faults))
+    });
+    let whole = whole && tell("the whole system", count, &faults.by_name());
+    let mut events = Events::default();
+    let shared = whole
+        && run_all("a shared log", first, count, |seed| {
+            sim::run_shared(seed).map(|of_run| events.add(&of_run))
+        });
+    if shared && tell("a shared log", count, &events.by_name()) {
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::FAILURE
+}
+
+/// Runs seeds; says whether all went well.
+fn run_all(
+    what: &str,
+    first: u64,
+    count: u64,
+    mut run: impl FnMut(u64) -> Result<(), Failure>,
+) -> bool {
     #[expect(clippy::disallowed_methods, reason = "how fast the seeds really run is what is asked")]
     let started = Instant::now();
-    let mut faults = Faults::default();
     for seed in (0..count).map(|at| first.wrapping_add(at)) {
-        match sim::run(seed) {
-            Ok(outcome) => faults.add(&outcome.faults),
-            Err(failure) => {
-                eprintln!("{failure}\nagain: cargo xtask sim --seed {seed} --seeds 1");
-                return ExitCode::FAILURE;
-            }
+        if let Err(failure) = run(seed) {
+            eprintln!("{what}: {failure}\nagain: cargo xtask sim --seed {seed} --seeds 1");
+            return false;
         }
     }
     let rate = u32::try_from(count).map_or(0.0, f64::from) / started.elapsed().as_secs_f64();
-    println!("{count} seeds from {first} on, {rate:.0} a second");
-    let by_name = faults.by_name();
+    println!("{what}: {count} seeds from {first} on, {rate:.0} a second");
+    true
+}
+
+/// Prints what happened; says whether all of it did that there is, unless the seeds are few.
+fn tell(what: &str, count: u64, by_name: &[(&str, u64)]) -> bool {
     by_name.iter().for_each(|(name, times)| println!("{times:>12} {name}"));
-    // A few seeds need not go through everything.
     if count >= 100 && by_name.iter().any(|(_, times)| *times == 0) {
-        eprintln!("sim: a kind of fault never happened, so nothing is shown of it");
-        return ExitCode::FAILURE;
+        eprintln!("sim: {what}: something never happened, so nothing is shown of it");
+        return false;
     }
-    ExitCode::SUCCESS
+    true
 }

@@ -66,20 +66,28 @@ pub fn run_with(seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
     let mut rng = Rng::with_seed(seed);
     let setting = Setting::new(&mut rng);
     let mut run = Run::new(rng, &setting);
-    plant(bug);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run.play()));
-    plant(None);
-    let outcome = outcome.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        wrong(format!("a panic: {}", text.unwrap_or("without a text")))
-    });
+    let outcome = played_with(bug, || run.play());
     let world = &run.world;
     outcome.map_err(|Wrong(what)| Failure {
         seed,
         tick: world.now,
         what,
         trace: world.trace.to_string(),
+    })
+}
+
+/// Plays a run with a bug planted; a panic is something wrong.
+pub(crate) fn played_with<T>(
+    bug: Option<Bug>,
+    play: impl FnOnce() -> Result<T, Wrong>,
+) -> Result<T, Wrong> {
+    plant(bug);
+    let outcome = catch_unwind(AssertUnwindSafe(play));
+    plant(None);
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        wrong(format!("a panic: {}", text.unwrap_or("without a text")))
     })
 }
 

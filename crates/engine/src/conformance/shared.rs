@@ -20,6 +20,9 @@ use crate::memory::{replayed, scan_in, trail_in, winners_in};
 /// Most bytes of a group, unless its first decision has more: a turn may need several.
 const GROUP_LEN_MAX: usize = 32 << 10;
 
+/// What an engine is told whose end [`SharedLog::kill_in_commit`] is.
+pub const KILLED: &str = "killed";
+
 /// The log, for whoever owns it. Its clones are the same log.
 #[derive(Clone)]
 pub struct SharedLog {
@@ -66,6 +69,8 @@ pub struct Counts {
     pub settled_as_lost: u64,
     /// Those settled as not stored that could be read before a promotion.
     pub settled_as_vanished: u64,
+    /// Engines that ended before such a commit was settled.
+    pub killed: u64,
     /// Events that [`Log::begin`] gave before they were durable.
     pub read_early: u64,
     /// Promotions that took away what could be read.
@@ -77,6 +82,9 @@ pub struct Counts {
 #[derive(Default)]
 struct Kept {
     entries: Vec<Entry>,
+    /// Whose each of them is: engines that decide the same at the same moment make equal ones.
+    owners: Vec<u64>,
+    engines: u64,
     /// How many are durable.
     durable: usize,
     /// How many calls find it away.
@@ -84,6 +92,7 @@ struct Kept {
     cuts_begin: bool,
     full: bool,
     lost: Option<Lost>,
+    kills: bool,
     before_commit: Option<Hook>,
     before_settling: Option<Hook>,
     counts: Counts,
@@ -92,6 +101,8 @@ struct Kept {
 /// The log as one engine has it.
 struct EngineLog {
     log: SharedLog,
+    /// Its number.
+    engine: u64,
     /// Where the next event goes, as far as this engine knows.
     known: Tip,
 }
@@ -106,7 +117,9 @@ impl SharedLog {
     /// The log for one engine.
     #[must_use]
     pub fn log(&self) -> Box<dyn Log> {
-        Box::new(EngineLog { log: self.clone(), known: self.empty() })
+        let mut kept = self.kept();
+        kept.engines += 1;
+        Box::new(EngineLog { log: self.clone(), engine: kept.engines, known: self.empty() })
     }
 
     /// What is durable, in order.
@@ -114,6 +127,12 @@ impl SharedLog {
     pub fn durable(&self) -> Vec<Entry> {
         let kept = self.kept();
         kept.entries[..kept.durable].to_vec()
+    }
+
+    /// What can be read: what is durable, and more.
+    #[must_use]
+    pub fn readable(&self) -> Vec<Entry> {
+        self.kept().entries.clone()
     }
 
     /// How many events are durable.
@@ -148,6 +167,13 @@ impl SharedLog {
         self.kept().lost = Some(lost);
     }
 
+    /// So is that of the next commit, and whoever made it ends before it is settled: to its engine
+    /// the log failed.
+    pub fn kill_in_commit(&self, lost: Lost) {
+        let mut kept = self.kept();
+        (kept.lost, kept.kills) = (Some(lost), true);
+    }
+
     /// Runs `hook` in the next commit, before anything is stored.
     pub fn before_commit(&self, hook: impl FnOnce() + Send + 'static) {
         self.kept().before_commit = Some(Box::new(hook));
@@ -164,12 +190,14 @@ impl SharedLog {
         kept.counts.promotions += u64::from(kept.entries.len() > kept.durable);
         let durable = kept.durable;
         kept.entries.truncate(durable);
+        kept.owners.truncate(durable);
     }
 
     /// Ends all faults: none is left to happen.
     pub fn heal(&self) {
         let mut kept = self.kept();
-        (kept.away, kept.cuts_begin, kept.full, kept.lost) = (0, false, false, None);
+        (kept.away, kept.cuts_begin, kept.full) = (0, false, false);
+        (kept.lost, kept.kills) = (None, false);
         (kept.before_commit, kept.before_settling) = (None, None);
     }
 
@@ -195,6 +223,12 @@ impl SharedLog {
 }
 
 impl Kept {
+    /// Whose the event before a sequence is.
+    fn owner_before(&self, sequence: u64) -> Option<u64> {
+        let at = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.owners.get(at).copied()
+    }
+
     fn is_away(&mut self) -> bool {
         let is_away = self.away > 0;
         self.away = self.away.saturating_sub(1);
@@ -263,14 +297,19 @@ impl Log for EngineLog {
             kept.counts.outrun += 1;
             return Err(Gone::Away);
         }
-        let lost = kept.lost.take();
+        let (lost, is_killed) = (kept.lost.take(), std::mem::take(&mut kept.kills));
         if lost != Some(Lost::NotStored) {
             kept.entries.extend_from_slice(group);
+            kept.owners.extend(group.iter().map(|_| self.engine));
         }
         if matches!(lost, None | Some(Lost::Durable)) {
             kept.durable = kept.entries.len();
         }
+        kept.counts.killed += u64::from(is_killed);
         drop(kept);
+        if is_killed {
+            return Err(Gone::Failed(KILLED.to_owned()));
+        }
         let wanted = group.last().map_or(self.known, Entry::tip);
         match lost {
             None => {
@@ -278,7 +317,7 @@ impl Log for EngineLog {
                 self.log.kept().counts.commits += 1;
                 Ok(())
             }
-            Some(lost) => self.settle(wanted, lost),
+            Some(lost) => self.settle(wanted, group.is_empty(), lost),
         }
     }
 
@@ -288,9 +327,10 @@ impl Log for EngineLog {
 }
 
 impl EngineLog {
-    /// Finds out what became of a commit whose answer was lost: whether the log holds it, and then,
-    /// by a write of its own, that this stays so. It is tried until the log is there.
-    fn settle(&mut self, wanted: Tip, lost: Lost) -> Result<(), Gone> {
+    /// Finds out what became of a commit whose answer was lost: whether the log holds it, as this
+    /// engine's, and then, by a write of its own, that this stays so. It is tried until the log is
+    /// there.
+    fn settle(&mut self, wanted: Tip, is_empty: bool, lost: Lost) -> Result<(), Gone> {
         let hook = self.log.kept().before_settling.take();
         if let Some(hook) = hook {
             hook();
@@ -299,7 +339,8 @@ impl EngineLog {
         while kept.is_away() {
             kept.counts.away_in_settling += 1;
         }
-        let is_stored = self.log.holds(&kept, wanted) || planted(Bug::OutcomeGuessed);
+        let is_own = || is_empty || kept.owner_before(wanted.sequence) == Some(self.engine);
+        let is_stored = self.log.holds(&kept, wanted) && is_own() || planted(Bug::OutcomeGuessed);
         kept.durable = kept.entries.len();
         if !is_stored {
             kept.counts.settled_as_lost += u64::from(lost == Lost::NotStored);

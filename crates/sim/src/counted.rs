@@ -1,0 +1,31 @@
+//! Kinds of things that happen, each counted under a name for people, so that a run without any
+//! proves nothing unnoticed.
+
+macro_rules! counted {
+    (
+        $(#[doc = $about:literal])+
+        pub struct $counts:ident;
+        $($(#[doc = $doc:literal])+ $name:ident $text:literal,)+
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $counts {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl $counts {
+            /// Each kind by a name for people, with its count.
+            #[must_use]
+            pub fn by_name(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($text, self.$name)),+]
+            }
+
+            /// Adds the counts of another run.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)+
+            }
+        }
+    };
+}
+
+pub(crate) use counted;

@@ -1,0 +1,328 @@
+//! The auditor of engines that share a log: knows what was asked and answered, reads what is
+//! durable, and compares. It shares no code with the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::Entry;
+use lottery::{
+    Act, ActError, Acted, Actor, AgencyId, AppendError, Appended, DrawId, DrawState, Event, News,
+    Reason, StoreFault, Timestamp,
+};
+
+use super::shown::Shown;
+use super::site::{Answer, Ask, Outcome, Told};
+use crate::world::{Wrong, wrong};
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(super) struct Auditor {
+    /// What is durable, as far as it was read.
+    durable: Vec<Entry>,
+    /// What all of it comes to.
+    now: Shown,
+    /// Where each batch is.
+    batches: BTreeMap<Chunk, usize>,
+    finishes: BTreeMap<(DrawId, AgencyId), usize>,
+    /// Where each act of an operator is, by why it was done.
+    acts: BTreeMap<Reason, usize>,
+    closes: BTreeMap<DrawId, usize>,
+    /// What was entered for each draw that is closed, and by whom.
+    entries: BTreeMap<DrawId, Vec<(Actor, u32)>>,
+    /// Where each draw that goes by itself was opened, and what it is made with.
+    sealed: BTreeMap<DrawId, (usize, u32)>,
+    /// Every batch that was ever sent, with its bets.
+    sent: BTreeMap<Chunk, String>,
+    /// Acts that were refused, or not stored for sure.
+    never: BTreeSet<Reason>,
+    /// Batches that an engine said were new.
+    new: BTreeSet<Chunk>,
+    /// What each engine's readers have seen: how many events.
+    seen: [Seen; 2],
+    drawn: BTreeMap<DrawId, Vec<usize>>,
+    /// Draws that were made by an engine that ended before it could tell.
+    untold: BTreeSet<DrawId>,
+    by_the_clock: BTreeSet<String>,
+}
+
+/// A batch's draw, agency and number.
+pub(super) type Chunk = (DrawId, AgencyId, u32);
+
+/// What an engine's readers have seen and were told.
+#[derive(Default)]
+struct Seen {
+    events: usize,
+    shown: Shown,
+    published: BTreeSet<DrawId>,
+    register: BTreeMap<u32, bool>,
+}
+
+impl Auditor {
+    pub(super) fn sent(&mut self, chunk: Chunk, text: &str) {
+        self.sent.insert(chunk, text.to_owned());
+    }
+
+    /// Reads what became durable.
+    pub(super) fn read(&mut self, durable: &[Entry]) -> Result<(), Wrong> {
+        let known = self.durable.len();
+        let same = durable.len() >= known
+            && known.checked_sub(1).is_none_or(|at| durable[at].chain == self.durable[at].chain);
+        if !same {
+            return wrong("what was durable is not there any more");
+        }
+        for entry in &durable[known..] {
+            self.take(entry)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        let at = self.durable.len();
+        let before = self.durable.last().map_or(Timestamp(0), |last| last.at);
+        if entry.sequence != at as u64 || entry.at < before {
+            return wrong(format!("event {} at {} is behind event {at}", entry.sequence, entry.at));
+        }
+        match &entry.event {
+            Event::DrawOpened { draw, number, .. } => {
+                self.sealed.insert(*draw, (at, number.0));
+            }
+            Event::BatchAccepted(batch) => {
+                let chunk = (batch.draw, batch.agency, batch.chunk.0);
+                let text = entry.batch.as_ref().map(|batch| batch.bets.text());
+                if text.is_none() || text != self.sent.get(&chunk).map(String::as_str) {
+                    return wrong(format!("{chunk:?} is stored as nobody sent it"));
+                }
+                let draw = self.now.draw(batch.draw);
+                let has_finished = draw.agencies.get(&batch.agency.0).is_some_and(|it| it.finished);
+                if draw.state != DrawState::Open || has_finished {
+                    return wrong(format!("{chunk:?} is stored behind a FINISH or a close"));
+                }
+                if self.now.register.get(&batch.agency.0) == Some(&false) {
+                    return wrong(format!("{chunk:?} is stored of a disabled agency"));
+                }
+                once(self.batches.insert(chunk, at), || format!("{chunk:?}"))?;
+            }
+            Event::AgencyFinished { draw, agency } => {
+                let finish = (*draw, *agency);
+                once(self.finishes.insert(finish, at), || format!("FINISH {finish:?}"))?;
+            }
+            Event::DrawClosed { draw, bets, .. } => {
+                if *bets != self.now.draw(*draw).bets {
+                    return wrong(format!("draw {draw} is closed with {bets} bets"));
+                }
+                once(self.closes.insert(*draw, at), || format!("the close of {draw}"))?;
+            }
+            Event::DrawMade { draw, number, .. } => self.take_made(*draw, *number)?,
+            Event::DrawPublished { .. } => {}
+            Event::Acted(signed) => {
+                if signed.by != Actor::Clock {
+                    if self.never.contains(&signed.why) {
+                        return wrong(format!("{signed:?} was refused, and is stored"));
+                    }
+                    let before = self.acts.insert(signed.why.clone(), at);
+                    once(before, || format!("{signed:?}"))?;
+                }
+                if let Act::EnterNumber { draw, number } = signed.act {
+                    self.entries.entry(draw).or_default().push((signed.by.clone(), number));
+                }
+            }
+        }
+        self.now.take(&entry.event);
+        self.durable.push(entry.clone());
+        Ok(())
+    }
+
+    fn take_made(&self, draw: DrawId, number: u32) -> Result<(), Wrong> {
+        let is_right = match self.sealed.get(&draw) {
+            Some((_, sealed)) => *sealed == number,
+            None => match self.entries.get(&draw).map(Vec::as_slice) {
+                Some([.., (one, first), (other, second)]) => {
+                    one != other && (*first, *second) == (number, number)
+                }
+                _ => false,
+            },
+        };
+        if !is_right || self.durable.iter().any(|it| is_made(&it.event, draw)) {
+            return wrong(format!("draw {draw} was made with {number}: {:?}", self.entries));
+        }
+        Ok(())
+    }
+
+    /// Compares an answer with what was durable when it was given.
+    pub(super) fn answered(&mut self, ask: &Ask, answer: &Answer) -> Result<(), Wrong> {
+        let Answer { outcome, durable, .. } = answer;
+        match outcome.fault() {
+            Some(StoreFault::Failed(why)) if why != engine::conformance::KILLED => {
+                return wrong(format!("an engine failed: {why}"));
+            }
+            // It may be stored or not.
+            Some(StoreFault::Failed(_)) => return Ok(()),
+            Some(_) => {
+                if let Ask::Act(signed) = ask {
+                    self.never.insert(signed.why.clone());
+                }
+                return Ok(());
+            }
+            None => {}
+        }
+        let is_durable = |at: Option<&usize>| at.is_some_and(|at| at < durable);
+        let is_so = match (ask, outcome) {
+            (Ask::Append(batch), Outcome::Appended(appended)) => {
+                let chunk = (batch.draw, batch.agency, batch.chunk.0);
+                match appended {
+                    Ok(Appended::New) => {
+                        self.new.insert(chunk) && is_durable(self.batches.get(&chunk))
+                    }
+                    Ok(Appended::Repeated) => is_durable(self.batches.get(&chunk)),
+                    Err(AppendError::DrawClosed(_)) => is_durable(self.closes.get(&batch.draw)),
+                    Err(AppendError::AgencyFinished(_)) => {
+                        is_durable(self.finishes.get(&(batch.draw, batch.agency)))
+                    }
+                    Err(AppendError::AgencyDisabled(agency)) => {
+                        self.durable[..*durable].iter().any(|it| disables(&it.event, *agency))
+                    }
+                    Err(_) => false,
+                }
+            }
+            (Ask::Finish(draw, agency), Outcome::Finished(finished)) => match finished {
+                Ok(_) => {
+                    is_durable(self.finishes.get(&(*draw, *agency)))
+                        || is_durable(self.closes.get(draw))
+                }
+                Err(lottery::FinishError::AgencyDisabled(agency)) => {
+                    self.durable[..*durable].iter().any(|it| disables(&it.event, *agency))
+                }
+                Err(_) => false,
+            },
+            (Ask::Act(signed), Outcome::Acted(acted)) => match acted {
+                Ok(Acted::Repeated) | Err(_) => {
+                    self.never.insert(signed.why.clone());
+                    let is_odd = matches!(acted, Err(ActError::NotTime | ActError::NotAllowed));
+                    !self.acts.contains_key(&signed.why) && !is_odd
+                }
+                Ok(_) => is_durable(self.acts.get(&signed.why)),
+            },
+            (Ask::Progress(draw, agency, at_least), Outcome::Progress(Ok(progress))) => {
+                let is_kept = |chunk: &u32| is_durable(self.batches.get(&(*draw, *agency, *chunk)));
+                let kept = (0..).take_while(is_kept).count() as u64;
+                (*at_least..=kept).contains(&progress.chunks_stored)
+            }
+            (Ask::Open(..), Outcome::Opened(Ok(draw))) => {
+                is_durable(self.sealed.get(draw).map(|(at, _)| at))
+            }
+            (Ask::Time, Outcome::Time(Ok(()))) => true,
+            _ => false,
+        };
+        if is_so { Ok(()) } else { wrong(format!("{ask:?} was answered {outcome:?}")) }
+    }
+
+    /// Compares what an engine's readers were told, and see, with what is durable.
+    pub(super) fn told(&mut self, told: &Told) -> Result<(), Wrong> {
+        self.see(told.site, &told.shown, told.durable)?;
+        let seen = &mut self.seen[told.site];
+        match &told.news {
+            News::Draw(draw) => {
+                let is_published = |it: &super::shown::ShownDraw| it.published;
+                if told.shown.draws.get(draw.0 as usize - 1).is_some_and(is_published) {
+                    seen.published.insert(*draw);
+                }
+            }
+            News::Drawn(draw) => self.drawn.entry(*draw).or_default().push(told.site),
+            News::ByTheClock(act) => {
+                if !self.by_the_clock.insert(format!("{act:?}")) {
+                    return wrong(format!("the clock's {act:?} was told twice"));
+                }
+            }
+            News::Registration(agency) => {
+                let enabled = told.shown.register.get(&agency.0);
+                seen.register.extend(enabled.map(|enabled| (agency.0, *enabled)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What readers of an engine see is what the first so many durable events come to.
+    pub(super) fn see(&mut self, site: usize, shown: &Shown, durable: usize) -> Result<(), Wrong> {
+        let seen = &mut self.seen[site];
+        while seen.shown != *shown {
+            let Some(entry) = self.durable[..durable].get(seen.events) else {
+                return wrong(format!("engine {site} shows what is not durable: {shown:?}"));
+            };
+            seen.shown.take(&entry.event);
+            seen.events += 1;
+        }
+        Ok(())
+    }
+
+    /// An engine has started: what it shows, its followers were not told of.
+    pub(super) fn started(&mut self, site: usize, shown: &Shown) -> Result<(), Wrong> {
+        self.seen[site] = Seen::default();
+        self.see(site, shown, self.durable.len())?;
+        let seen = &mut self.seen[site];
+        seen.register.clone_from(&shown.register);
+        let draws = (1..).zip(&shown.draws).filter(|(_, draw)| draw.published);
+        seen.published = draws.map(|(id, _)| DrawId(id)).collect();
+        Ok(())
+    }
+
+    /// An engine has ended before it knew what became of its commit, with this to be read in the
+    /// log.
+    pub(super) fn killed(&mut self, readable: &[Entry]) {
+        let made = readable.iter().filter_map(|entry| match &entry.event {
+            Event::DrawMade { draw, .. } => Some(*draw),
+            _ => None,
+        });
+        self.untold.extend(made.filter(|draw| !self.drawn.contains_key(draw)));
+    }
+
+    /// Who made each draw: by one engine, and told once.
+    pub(super) fn drawn(&self) -> impl Iterator<Item = usize> + '_ {
+        self.drawn.values().filter_map(|by| by.first().copied())
+    }
+
+    /// What all that is durable comes to.
+    pub(super) fn now(&self) -> &Shown {
+        &self.now
+    }
+
+    pub(super) fn durable(&self) -> &[Entry] {
+        &self.durable
+    }
+
+    /// Compares everything, once it is quiet.
+    pub(super) fn judge(&self) -> Result<(), Wrong> {
+        for (site, seen) in self.seen.iter().enumerate() {
+            if seen.shown != self.now {
+                return wrong(format!("engine {site} shows {:?}, not {:?}", seen.shown, self.now));
+            }
+            if seen.register != self.now.register {
+                return wrong(format!("engine {site} was told of {:?}", seen.register));
+            }
+        }
+        for (id, draw) in (1..).map(DrawId).zip(&self.now.draws) {
+            if !draw.published || self.seen.iter().any(|seen| !seen.published.contains(&id)) {
+                return wrong(format!("that draw {id} is published was not told to all"));
+            }
+            let told = self.drawn.get(&id).map_or(0, Vec::len);
+            if told > 1 || (told == 0 && !self.untold.contains(&id)) {
+                return wrong(format!("that draw {id} was made was told {told} times"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn once(before: Option<usize>, what: impl FnOnce() -> String) -> Result<(), Wrong> {
+    match before {
+        None => Ok(()),
+        Some(at) => wrong(format!("{} is stored twice, first as event {at}", what())),
+    }
+}
+
+fn is_made(event: &Event, of: DrawId) -> bool {
+    matches!(event, Event::DrawMade { draw, .. } if *draw == of)
+}
+
+fn disables(event: &Event, agency: AgencyId) -> bool {
+    let Event::Acted(signed) = event else { return false };
+    matches!(&signed.act, Act::Register(it) if it.agency == agency && !it.enabled)
+}

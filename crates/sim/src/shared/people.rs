@@ -1,0 +1,294 @@
+//! Those who ask: agencies that hop between the engines, and operators.
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use lottery::{
+    Act, Actor, Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName,
+    DrawState, DrawStatus, DrawTerms, Label, NumberRange, Reason, Registration, Schedule,
+    SealedNumber, Signed, Timestamp,
+};
+
+use super::World;
+use super::shown::Shown;
+use super::site::{Ask, Outcome};
+use crate::limits::{
+    SHARED_AGENCIES, SHARED_CHUNKS, SHARED_CLOSES_AFTER_MS, SHARED_DRAWS, SHARED_OPENS_AFTER_MS,
+};
+use crate::setting::pick;
+
+const OPERATORS: [&str; 3] = ["ana", "eva", "leo"];
+/// What is entered, mostly, and what draws that go by themselves are made with.
+const NUMBER: u32 = 7;
+
+/// An agency in one draw.
+pub(super) struct Agency {
+    name: String,
+    agency: AgencyId,
+    /// Its bets by chunk.
+    chunks: Vec<Bets>,
+    /// The engine that it is at.
+    site: usize,
+    draw: Option<DrawId>,
+    acknowledged: BTreeSet<u32>,
+    finished: bool,
+    /// The draw was closed without all of it.
+    is_late: bool,
+}
+
+/// All operators, and what they are to do.
+pub(super) struct Operators {
+    plans: Vec<Plan>,
+    agencies: Agencies,
+}
+
+/// A draw that there is to be.
+struct Plan {
+    name: String,
+    by_itself: bool,
+    opens_after_ms: Option<u64>,
+    closes_after_ms: Option<u64>,
+}
+
+impl Agency {
+    /// Every agency in every draw.
+    pub(super) fn all(rng: &mut Rng, operators: &Operators) -> Vec<Self> {
+        let mut all = Vec::new();
+        for plan in &operators.plans {
+            for agency in operators.agencies.iter() {
+                let chunks = (0..rng.u32(SHARED_CHUNKS)).map(|_| bets(rng));
+                all.push(Self {
+                    name: plan.name.clone(),
+                    agency,
+                    chunks: chunks.collect(),
+                    site: rng.usize(..2),
+                    draw: None,
+                    acknowledged: BTreeSet::new(),
+                    finished: false,
+                    is_late: false,
+                });
+            }
+        }
+        all
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.finished || self.is_late
+    }
+
+    /// How many of its chunks are known to be stored without a gap.
+    fn known(&self) -> u64 {
+        (0..).take_while(|chunk| self.acknowledged.contains(chunk)).count() as u64
+    }
+
+    pub(super) fn step(&mut self, world: &mut World) {
+        if self.is_done() {
+            return;
+        }
+        if world.rng.u8(..12) == 0 {
+            self.site = 1 - self.site;
+            world.events.hops += 1;
+            if let Some(draw) = self.draw {
+                world.ask(self.site, Ask::Progress(draw, self.agency, self.known()));
+            }
+        }
+        if world.rng.u8(..3) > 0 {
+            return;
+        }
+        let Some(site) = &world.sites[self.site] else { return };
+        let found = site.view().draw_named(&self.name);
+        let Some(found) = found.filter(|draw| draw.state > DrawState::Announced) else { return };
+        self.draw = Some(found.id);
+        let ask = self.next(found.id, &mut world.rng);
+        let is_batch = matches!(ask, Ask::Append(_));
+        if world.rng.u8(..3) == 0 {
+            world.events.doubles += u64::from(is_batch);
+            world.ask_both([ask.clone(), ask]);
+        } else {
+            world.ask(self.site, ask);
+        }
+    }
+
+    /// What it sends next: any chunk that is not acknowledged, perhaps again, or FINISH.
+    fn next(&self, draw: DrawId, rng: &mut Rng) -> Ask {
+        let left = (0..).zip(&self.chunks).filter(|(at, _)| !self.acknowledged.contains(at));
+        let left: Vec<_> = left.collect();
+        if left.is_empty() {
+            return Ask::Finish(draw, self.agency);
+        }
+        let (chunk, bets) = *pick(rng, &left);
+        let (chunk, bets) = (ChunkId(chunk), bets.clone());
+        Ask::Append(Batch { draw, agency: self.agency, chunk, bets })
+    }
+
+    pub(super) fn answered(&mut self, ask: &Ask, outcome: &Outcome) {
+        match (ask, outcome) {
+            (Ask::Append(batch), Outcome::Appended(appended))
+                if (Some(batch.draw), batch.agency) == (self.draw, self.agency) =>
+            {
+                match appended {
+                    Ok(Appended::New | Appended::Repeated) => {
+                        self.acknowledged.insert(batch.chunk.0);
+                    }
+                    Err(AppendError::DrawClosed(_)) => self.is_late = true,
+                    Err(_) => {}
+                }
+            }
+            (Ask::Finish(draw, agency), Outcome::Finished(Ok(_)))
+                if (Some(*draw), *agency) == (self.draw, self.agency) =>
+            {
+                self.finished = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Operators {
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        let agencies = Agencies::first(rng.u32(SHARED_AGENCIES)).expect("there are some");
+        let plans = (0..rng.usize(SHARED_DRAWS)).map(|at| Plan {
+            name: format!("sorteo {at}"),
+            by_itself: rng.u8(..3) == 0,
+            opens_after_ms: rng.bool().then(|| rng.u64(SHARED_OPENS_AFTER_MS)),
+            closes_after_ms: rng.bool().then(|| rng.u64(SHARED_CLOSES_AFTER_MS)),
+        });
+        let plans = plans.collect();
+        Self { plans, agencies }
+    }
+
+    /// Every draw is published.
+    pub(super) fn are_done(&self, now: &Shown) -> bool {
+        let published = now.draws.iter().filter(|draw| draw.published).count();
+        published == self.plans.len() && now.register.values().all(|enabled| *enabled)
+    }
+
+    pub(super) fn step(&self, world: &mut World, agencies: &[Agency]) {
+        self.keep_register(world, agencies);
+        for at in 0..self.plans.len() {
+            if world.rng.u8(..5) > 0 {
+                continue;
+            }
+            let site = world.rng.usize(..2);
+            let Some(asked) = &world.sites[site] else { continue };
+            match asked.view().draw_named(&self.plans[at].name) {
+                None => self.begin(&self.plans[at], site, world),
+                Some(draw) if draw.life.by_itself => {}
+                Some(draw) => lead(&draw, site, world, agencies),
+            }
+        }
+    }
+
+    fn begin(&self, plan: &Plan, site: usize, world: &mut World) {
+        let name = DrawName::new(&plan.name).expect("it is short");
+        let agencies = self.agencies.clone();
+        let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
+        if plan.by_itself {
+            let ask = Ask::Open(terms, SealedNumber(NUMBER));
+            return either_or_both(site, world, |_| ask.clone());
+        }
+        let now = world.clock(site);
+        let after = |ms: Option<u64>| ms.map(|ms| Timestamp(now.0 + ms));
+        let opens_at = after(plan.opens_after_ms);
+        let schedule = Schedule { opens_at, closes_at: after(plan.closes_after_ms) };
+        let announce = Act::Announce { terms, schedule };
+        either_or_both(site, world, |world| act(world, "ana", announce.clone()));
+    }
+
+    /// Disables agencies and enables them again; both while their bets come in.
+    fn keep_register(&self, world: &mut World, agencies: &[Agency]) {
+        let agency = *pick(&mut world.rng, agencies_of(&self.agencies).as_slice());
+        let now = world.auditor.now().register.get(&agency.0).copied();
+        let enabled = match now {
+            Some(false) if world.is_faulty => world.rng.u8(..8) == 0,
+            Some(false) => true,
+            _ => !world.strikes(25),
+        };
+        if now.unwrap_or(true) == enabled {
+            return;
+        }
+        let name = Label::new(format!("agencia {agency}")).expect("it is short");
+        let registration = Registration { agency, place: name.clone(), name, enabled };
+        let register = act(world, "ana", Act::Register(registration));
+        against(register, world, agencies, |it| it.agency == agency);
+    }
+}
+
+/// What is next in the life of a draw that operators lead.
+fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) {
+    let id = draw.id;
+    match draw.state {
+        DrawState::Announced if draw.life.is_expired(world.clock(site)) => {
+            let close = act(world, "ana", Act::Close(id));
+            world.ask(site, close);
+        }
+        DrawState::Announced => {
+            either_or_both(site, world, |world| act(world, "eva", Act::Open(id)));
+        }
+        DrawState::Open => {
+            let all_finished = draw.agencies_finished == draw.terms.agencies.count();
+            if !all_finished && world.rng.u8(..12) > 0 {
+                return;
+            }
+            if world.rng.bool() {
+                return either_or_both(site, world, |world| act(world, "leo", Act::Close(id)));
+            }
+            let close = act(world, "leo", Act::Close(id));
+            against(close, world, agencies, |it| it.draw == Some(id));
+        }
+        DrawState::Closed => either_or_both(site, world, |world| {
+            let number = if world.rng.u8(..6) == 0 { NUMBER + 1 } else { NUMBER };
+            let by = *pick(&mut world.rng, &OPERATORS);
+            act(world, by, Act::EnterNumber { draw: id, number })
+        }),
+        DrawState::Drawn { .. } if draw.life.published_at.is_none() => {
+            either_or_both(site, world, |world| act(world, "ana", Act::Publish(id)));
+        }
+        DrawState::Drawn { .. } => {}
+    }
+}
+
+/// An act, told from all others by why it is done.
+fn act(world: &mut World, by: &str, act: Act) -> Ask {
+    world.acts += 1;
+    let by = Actor::Operator(Label::new(by).expect("it is short"));
+    let why = Reason::new(&format!("act {}", world.acts)).expect("it is short");
+    Ask::Act(Signed::new(by, why, act))
+}
+
+fn either_or_both(site: usize, world: &mut World, ask: impl Fn(&mut World) -> Ask) {
+    if world.rng.u8(..3) > 0 {
+        let ask = ask(world);
+        world.ask(site, ask);
+        return;
+    }
+    let asks = [ask(world), ask(world)];
+    world.ask_both(asks);
+}
+
+/// Asks for an act at one engine, and at the same moment has an agency ask at the other one.
+fn against(act: Ask, world: &mut World, agencies: &[Agency], is_about: impl Fn(&Agency) -> bool) {
+    let betting = agencies.iter().filter(|it| !it.is_done() && is_about(it));
+    let betting: Vec<_> = betting.filter_map(|it| it.draw.map(|draw| (it, draw))).collect();
+    let site = world.rng.usize(..2);
+    if betting.is_empty() {
+        world.ask(site, act);
+        return;
+    }
+    let (agency, draw) = *pick(&mut world.rng, &betting);
+    let bets = agency.next(draw, &mut world.rng);
+    world.ask_both(if site == 0 { [act, bets] } else { [bets, act] });
+}
+
+fn agencies_of(agencies: &Agencies) -> Vec<AgencyId> {
+    agencies.iter().collect()
+}
+
+fn bets(rng: &mut Rng) -> Bets {
+    let bet = |rng: &mut Rng| {
+        let (document, number) = (rng.u32(1..=99_999_999), rng.u32(0..=9));
+        format!("Santiago|Lorca|{document}|1999-03-17|{number}")
+    };
+    let texts: Vec<_> = (0..rng.usize(1..=3)).map(|_| bet(rng)).collect();
+    Bets::parse(&texts.join("&"), NumberRange::default()).expect("they are sound")
+}

@@ -1,0 +1,172 @@
+//! One engine over the shared log, with its clock: what is asked of it, and what it reports.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::conformance::{SharedLog, TestClock};
+use engine::{Engine, Gone, Turns};
+use lottery::{
+    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawTerms,
+    FinishError, Finished, News, OpenDrawError, ProgressError, SealedNumber, Signed, StoreFault,
+    View, always_allowed,
+};
+
+use super::shown::Shown;
+
+/// See the module's documentation.
+pub(super) struct Site {
+    number: usize,
+    engine: Engine,
+    turns: SiteTurns,
+    book: Book,
+}
+
+/// The engine's turns, until it ends.
+#[derive(Clone)]
+pub(super) struct SiteTurns(Arc<Mutex<Option<Turns>>>);
+
+/// Something asked.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    Open(DrawTerms, SealedNumber),
+    Append(Batch),
+    Finish(DrawId, AgencyId),
+    Act(Signed),
+    /// With how many chunks were known to be stored without a gap.
+    Progress(DrawId, AgencyId, u64),
+    Time,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Opened(Result<DrawId, OpenDrawError>),
+    Appended(Result<Appended, AppendError>),
+    Finished(Result<Finished, FinishError>),
+    Acted(Result<Acted, ActError>),
+    Progress(Result<AgencyProgress, ProgressError>),
+    Time(Result<(), StoreFault>),
+}
+
+/// An answer, and how many events were durable when it was given.
+pub(super) struct Answer {
+    pub(super) request: u64,
+    pub(super) outcome: Outcome,
+    pub(super) durable: usize,
+}
+
+/// News, with what the view showed then, and how many events were durable.
+pub(super) struct Told {
+    pub(super) site: usize,
+    pub(super) news: News,
+    pub(super) shown: Shown,
+    pub(super) durable: usize,
+}
+
+/// What the engines report, in order.
+#[derive(Clone, Default)]
+pub(super) struct Book(Arc<Mutex<Pages>>);
+
+#[derive(Default)]
+pub(super) struct Pages {
+    pub(super) answers: Vec<Answer>,
+    pub(super) told: Vec<Told>,
+    /// What each shows, while it is up.
+    views: [View; 2],
+}
+
+impl Book {
+    pub(super) fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Site {
+    pub(super) fn start(
+        number: usize,
+        log: &SharedLog,
+        clock: Arc<TestClock>,
+        book: &Book,
+    ) -> Result<Self, Gone> {
+        let (engine, turns) = Engine::stepped(log.log(), clock)?;
+        book.pages().views[number] = engine.view().clone();
+        let (log, told) = (log.clone(), book.clone());
+        engine.view().follow(move |news| {
+            let mut pages = told.pages();
+            let (shown, durable) = (Shown::of(&pages.views[number]), log.durable_count());
+            pages.told.push(Told { site: number, news, shown, durable });
+        });
+        let turns = SiteTurns(Arc::new(Mutex::new(Some(turns))));
+        Ok(Self { number, engine, turns, book: book.clone() })
+    }
+
+    pub(super) fn view(&self) -> &View {
+        self.engine.view()
+    }
+
+    pub(super) fn turns(&self) -> &SiteTurns {
+        &self.turns
+    }
+
+    pub(super) fn turn(&self) {
+        self.turns.take_unless_taken();
+    }
+
+    pub(super) fn ask(&self, request: u64, ask: Ask, log: &SharedLog) {
+        let (book, log) = (self.book.clone(), log.clone());
+        let put = move |outcome| {
+            let durable = log.durable_count();
+            book.pages().answers.push(Answer { request, outcome, durable });
+        };
+        let engine = &self.engine;
+        match ask {
+            Ask::Open(terms, number) => {
+                engine.open_draw(terms, number, move |it| put(Outcome::Opened(it)));
+            }
+            Ask::Append(batch) => engine.append(batch, move |it| put(Outcome::Appended(it))),
+            Ask::Finish(draw, agency) => {
+                engine.finish(draw, agency, move |it| put(Outcome::Finished(it)));
+            }
+            Ask::Act(signed) => {
+                engine.act(signed, always_allowed(), move |it| put(Outcome::Acted(it)));
+            }
+            Ask::Progress(draw, agency, _) => {
+                engine.progress(draw, agency, move |it| put(Outcome::Progress(it)));
+            }
+            Ask::Time => engine.keep_time(move |it| put(Outcome::Time(it))),
+        }
+    }
+}
+
+impl SiteTurns {
+    /// Takes a turn, unless this is in the middle of one.
+    pub(super) fn take_unless_taken(&self) {
+        if let Ok(mut turns) = self.0.try_lock()
+            && let Some(turns) = &mut *turns
+        {
+            turns.turn();
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(self.turns.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // The view has the follower, which has the book.
+        self.book.pages().views[self.number] = View::default();
+    }
+}
+
+impl Outcome {
+    /// Why it was not decided.
+    pub(super) fn fault(&self) -> Option<&StoreFault> {
+        match self {
+            Self::Opened(Err(OpenDrawError::Store(fault)))
+            | Self::Appended(Err(AppendError::Store(fault)))
+            | Self::Finished(Err(FinishError::Store(fault)))
+            | Self::Acted(Err(ActError::Store(fault)))
+            | Self::Progress(Err(ProgressError::Store(fault)))
+            | Self::Time(Err(fault)) => Some(fault),
+            _ => None,
+        }
+    }
+}

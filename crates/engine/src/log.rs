@@ -5,8 +5,11 @@
 //!
 //! A log promises:
 //! - [`Log::commit`] stores a group whole or not at all, behind all that [`Log::begin`] gave and
-//!   nothing else, and says which: when it can't know what became of a write it finds out before it
-//!   answers, and makes sure that what it found is as durable as any other;
+//!   nothing else, and says which: when it can't know what became of a write it finds out before
+//!   it answers, however long that takes, and makes sure that what it found is as durable as any
+//!   other; it tells its own events from equal ones that another engine decided;
+//! - what [`Log::begin`] and [`Log::recover`] give can be read, and may vanish again until
+//!   something is committed behind it;
 //! - what was committed is given again by [`Log::recover`], in its order, and by the [`Reader`];
 //! - several engines may share one: then each gets the others' events from [`Log::begin`].
 

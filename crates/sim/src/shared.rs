@@ -5,8 +5,8 @@
 //! some draws go by themselves. Two requests made at the same moment are decided in either order
 //! ([`races`]). The log ([`SharedLog`]) is away, has no room, loses answers of commits that are
 //! stored or not, and loses what could be read; inside its calls the other engine takes its turn,
-//! or the standby is promoted; engines end in order, or in the middle of a commit. Faults stop after
-//! a while; then every draw must come to its end.
+//! or the standby is promoted; engines end in order, or in the middle of a commit. Faults stop
+//! after a while; then every draw must come to its end.
 //!
 //! The engines, the rules and the views are the real ones; the [`auditor`] has only the events.
 //!

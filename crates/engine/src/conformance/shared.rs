@@ -4,8 +4,8 @@
 //! standby takes it away. Whatever is committed makes all before it durable. Every engine has a
 //! [`Log`] of its own ([`SharedLog::log`]), which knows how far that engine has come.
 //!
-//! Whoever owns it has faults happen, and learns from [`Counts`] which of them did. Hooks run inside
-//! a call, where another engine may take its turn or the standby be promoted.
+//! Whoever owns it has faults happen, and learns from [`Counts`] which of them did. Hooks run
+//! inside a call, where another engine may take its turn or the standby be promoted.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,8 @@
 //! What bounds the state, which no store shows.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::act::{Act, ActError, Actor, Label, Reason, Schedule, Signed, always_allowed};
 use crate::bets::Bets;
@@ -217,4 +220,104 @@ fn agencies_of_before_with_one_name_in_another_form_change_and_keep_it() {
     let moved = Registration { place: Label::new("Rosario").unwrap(), ..typed };
     let moved = signed(Act::Register(moved));
     assert!(draws.decide_act(&moved, &always_allowed(), AT).is_ok());
+}
+
+/// Something that may be decided, from small numbers, so that much of it meets.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    kind: u8,
+    draw: u32,
+    agency: u32,
+    chunk: u32,
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..12_u8, 1..=4_u32, 1..=3_u32, 0..7_u32);
+    let step = step.prop_map(|(kind, draw, agency, chunk)| Step { kind, draw, agency, chunk });
+    vec(step, 0..most)
+}
+
+impl Step {
+    /// The event that it makes of the state as it is, if it is allowed.
+    fn decide(self, draws: &Draws, now: Timestamp) -> Option<Event> {
+        let Self { kind, draw, agency, chunk } = self;
+        let (draw, agency) = (DrawId(draw), AgencyId(agency));
+        match kind {
+            // Batches most often: they make gaps and close them.
+            0..=3 => {
+                let bets = Bets::parse(&format!("a|b|{chunk}|1999-03-17|7"), Default::default());
+                let batch = Batch { draw, agency, chunk: ChunkId(chunk), bets: bets.unwrap() };
+                draws.decide_append(&batch, now).ok()?.event
+            }
+            4 | 5 => draws.decide_finish(draw, agency).ok()?.event,
+            6 => {
+                let terms = terms(&format!("solo {chunk}"), ["1-3", "1-2"][chunk as usize % 2]);
+                draws.decide_open(terms, SealedNumber(7)).ok()?.event
+            }
+            7 => draws.due_by_the_clock(now),
+            _ => {
+                let act = self.act(now);
+                let by = Label::new(["ana", "eva"][chunk as usize % 2]).unwrap();
+                let why = Reason::new("corte de luz").unwrap();
+                let signed = Signed::new(Actor::Operator(by), why, act);
+                draws.decide_act(&signed, &always_allowed(), now).ok()?.event
+            }
+        }
+    }
+
+    fn act(self, now: Timestamp) -> Act {
+        let Self { kind, draw: id, agency, chunk } = self;
+        let draw = DrawId(id);
+        match (kind, chunk) {
+            (8, _) => {
+                let closes_at = (chunk < 3).then_some(Timestamp(now.0 + u64::from(chunk) * 5));
+                let schedule = Schedule { opens_at: closes_at.map(|_| now), closes_at };
+                Act::Announce { terms: terms(&format!("sorteo {id}"), "1-3"), schedule }
+            }
+            (9, _) => {
+                let (name, place) = (Label::new(format!("Ñ {chunk}")).unwrap(), "Goya");
+                let (agency, place) = (AgencyId(agency), Label::new(place).unwrap());
+                Act::Register(Registration { agency, name, place, enabled: chunk != 3 })
+            }
+            (10, 0..=1) => Act::Open(draw),
+            (10, 2..=3) => Act::Close(draw),
+            (10, _) => Act::Publish(draw),
+            _ => Act::EnterNumber { draw, number: 7 + u32::from(chunk == 6) },
+        }
+    }
+}
+
+/// Carries out what is allowed of some steps; gives how many events that made.
+fn carry_out_all(draws: &mut Draws, steps: &[Step], mut now: Timestamp) -> usize {
+    let mut events = 0;
+    for step in steps {
+        now.0 += 1;
+        if let Some(event) = step.decide(draws, now) {
+            events += 1 + draws.carry_out(&event, now).len();
+        }
+    }
+    events
+}
+
+proptest! {
+    #[test]
+    fn what_is_undone_leaves_no_trace_and_is_decided_again_as_before(
+        settled in steps(120),
+        undone in steps(60),
+    ) {
+        let mut draws = Draws::default();
+        carry_out_all(&mut draws, &settled, AT);
+        draws.settle();
+        let (before, now) = (draws.clone(), Timestamp(AT.0 + 120));
+        let events = carry_out_all(&mut draws, &undone, now);
+        let after = draws.clone();
+        // One change an event, whatever was there before.
+        prop_assert!(draws.undo.len() <= events);
+        draws.undo();
+        prop_assert_eq!(&draws, &before);
+        prop_assert_eq!(carry_out_all(&mut draws, &undone, now), events);
+        prop_assert_eq!(&draws, &after);
+        draws.undo();
+        prop_assert_eq!(&draws, &before);
+    }
 }

@@ -29,6 +29,7 @@ pub struct Turns {
     clock: Arc<dyn Clock>,
     draws: Draws,
     publisher: Publisher,
+    /// Where the next event goes; begun anew with each turn.
     tip: Tip,
     requests: Receiver<Request>,
     /// Taken, in order, and not decided yet.
@@ -48,8 +49,6 @@ struct Group {
     entries: Vec<Entry>,
     len: usize,
     room: usize,
-    /// Where it goes.
-    begun_at: Option<Tip>,
     decided: Vec<Decided>,
 }
 
@@ -186,7 +185,6 @@ impl Turns {
     /// Decides what is due and what waits, as much as goes into one group.
     fn decide(&mut self) {
         let now = self.clock.now().max(self.tip.at);
-        self.group.begun_at = Some(self.tip);
         self.group.room = self.log.room_for(ACT_LEN_MAX);
         while self.full.is_none()
             && self.group.has_room(ACT_LEN_MAX)
@@ -274,7 +272,6 @@ impl Turns {
             self.draws.settle();
         }
         self.draws.undo();
-        self.tip = self.group.begun_at.unwrap_or(self.tip);
         let Group { decided, entries, .. } = std::mem::take(&mut self.group);
         match gone {
             Gone::Away => {

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use engine::conformance::{SharedLog, Subject, TestClock, wait};
-use engine::{Engine, LedgerId};
+use engine::{Engine, Gone, LedgerId};
 
 struct Shared {
     log: SharedLog,
@@ -59,3 +59,24 @@ impl Subject for Shared {
 }
 
 engine::conformance_suite!(Shared::new());
+
+#[test]
+fn a_log_without_any_room_keeps_questions_waiting_until_there_is_some() {
+    let log = SharedLog::new(LedgerId([7; 16]));
+    let (engine, mut turns) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
+    log.set_full(true);
+    let (answer, answered) = mpsc::channel();
+    engine.keep_time(move |kept| answer.send(kept).unwrap());
+    assert!(turns.turn() && answered.try_recv().is_err());
+    log.set_full(false);
+    assert!(turns.turn());
+    assert_eq!(answered.try_recv(), Ok(Ok(())));
+}
+
+#[test]
+fn an_engine_starts_only_once_what_it_read_is_durable() {
+    let log = SharedLog::new(LedgerId([7; 16]));
+    log.refuse_commit();
+    let started = Engine::stepped(log.log(), Arc::<TestClock>::default());
+    assert!(matches!(started, Err(Gone::Away)));
+}

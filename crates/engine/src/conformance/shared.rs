@@ -90,6 +90,7 @@ struct Kept {
     /// How many calls find it away.
     away: u32,
     cuts_begin: bool,
+    refuses_commit: bool,
     full: bool,
     lost: Option<Lost>,
     kills: bool,
@@ -157,6 +158,11 @@ impl SharedLog {
         self.kept().cuts_begin = true;
     }
 
+    /// The next commit finds it away.
+    pub fn refuse_commit(&self) {
+        self.kept().refuses_commit = true;
+    }
+
     /// Whether it has no room from now on, for empty groups neither.
     pub fn set_full(&self, full: bool) {
         self.kept().full = full;
@@ -196,7 +202,7 @@ impl SharedLog {
     /// Ends all faults: none is left to happen.
     pub fn heal(&self) {
         let mut kept = self.kept();
-        (kept.away, kept.cuts_begin, kept.full) = (0, false, false);
+        (kept.away, kept.cuts_begin, kept.refuses_commit, kept.full) = (0, false, false, false);
         (kept.lost, kept.kills) = (None, false);
         (kept.before_commit, kept.before_settling) = (None, None);
     }
@@ -285,7 +291,7 @@ impl Log for EngineLog {
             hook();
         }
         let mut kept = self.log.kept();
-        if kept.is_away() {
+        if kept.is_away() || std::mem::take(&mut kept.refuses_commit) {
             kept.counts.away_at_commit += 1;
             return Err(Gone::Away);
         }

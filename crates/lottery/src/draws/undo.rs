@@ -78,7 +78,6 @@ impl Draws {
                 }
             }
         }
-        self.due = None;
     }
 
     fn undo_batch(&mut self, before: UndoBatch) {

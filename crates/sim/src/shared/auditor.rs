@@ -219,22 +219,32 @@ impl Auditor {
     pub(super) fn told(&mut self, told: &Told) -> Result<(), Wrong> {
         self.see(told.site, &told.shown, told.durable)?;
         let seen = &mut self.seen[told.site];
+        let draw = |draw: &DrawId| match told.shown.draws.get(draw.0 as usize - 1) {
+            Some(draw) => Ok(draw),
+            None => wrong(format!("draw {draw} was told of, and is not there")),
+        };
         match &told.news {
-            News::Draw(draw) => {
-                let is_published = |it: &super::shown::ShownDraw| it.published;
-                if told.shown.draws.get(draw.0 as usize - 1).is_some_and(is_published) {
-                    seen.published.insert(*draw);
+            News::Draw(id) => {
+                if draw(id)?.published {
+                    seen.published.insert(*id);
                 }
             }
-            News::Drawn(draw) => self.drawn.entry(*draw).or_default().push(told.site),
+            News::Drawn(id) => {
+                if !matches!(draw(id)?.state, DrawState::Drawn { .. }) {
+                    return wrong(format!("draw {id} was told as made, and is not"));
+                }
+                self.drawn.entry(*id).or_default().push(told.site);
+            }
             News::ByTheClock(act) => {
                 if !self.by_the_clock.insert(format!("{act:?}")) {
                     return wrong(format!("the clock's {act:?} was told twice"));
                 }
             }
             News::Registration(agency) => {
-                let enabled = told.shown.register.get(&agency.0);
-                seen.register.extend(enabled.map(|enabled| (agency.0, *enabled)));
+                let Some(enabled) = told.shown.register.get(&agency.0) else {
+                    return wrong(format!("agency {agency} was told of, and is not registered"));
+                };
+                seen.register.insert(agency.0, *enabled);
             }
         }
         Ok(())

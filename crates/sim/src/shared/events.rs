@@ -40,6 +40,8 @@ counted! {
     restarts "engines started again in order",
     /// Starts that the log did not allow.
     refused_starts "starts that failed with the log away",
+    /// Times that an engine took no turns for a while.
+    idle "times that an engine took no turns",
     /// Settings of an engine's clock.
     clock_jumps "clock jumps",
     /// Agencies that went to the other engine.

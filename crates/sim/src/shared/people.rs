@@ -76,6 +76,11 @@ impl Agency {
         self.finished || self.is_late
     }
 
+    /// FINISH comes next.
+    fn is_ready(&self) -> bool {
+        !self.is_done() && self.acknowledged.len() == self.chunks.len()
+    }
+
     /// How many of its chunks are known to be stored without a gap.
     fn known(&self) -> u64 {
         (0..).take_while(|chunk| self.acknowledged.contains(chunk)).count() as u64
@@ -227,10 +232,12 @@ fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) 
         }
         DrawState::Open => {
             let all_finished = draw.agencies_finished == draw.terms.agencies.count();
-            if !all_finished && world.rng.u8(..12) > 0 {
+            let finishes_now = agencies.iter().any(|it| it.draw == Some(id) && it.is_ready());
+            let chance = if finishes_now { 3 } else { 12 };
+            if !all_finished && world.rng.u8(..chance) > 0 {
                 return;
             }
-            if world.rng.bool() {
+            if world.rng.u8(..4) == 0 {
                 return either_or_both(site, world, |world| act(world, "leo", Act::Close(id)));
             }
             let close = act(world, "leo", Act::Close(id));
@@ -269,7 +276,10 @@ fn either_or_both(site: usize, world: &mut World, ask: impl Fn(&mut World) -> As
 /// Asks for an act at one engine, and at the same moment has an agency ask at the other one.
 fn against(act: Ask, world: &mut World, agencies: &[Agency], is_about: impl Fn(&Agency) -> bool) {
     let betting = agencies.iter().filter(|it| !it.is_done() && is_about(it));
-    let betting: Vec<_> = betting.filter_map(|it| it.draw.map(|draw| (it, draw))).collect();
+    let mut betting: Vec<_> = betting.filter_map(|it| it.draw.map(|draw| (it, draw))).collect();
+    if betting.iter().any(|(it, _)| it.is_ready()) && world.rng.bool() {
+        betting.retain(|(it, _)| it.is_ready());
+    }
     let site = world.rng.usize(..2);
     if betting.is_empty() {
         world.ask(site, act);

@@ -164,8 +164,16 @@ impl Auditor {
             }
             None => {}
         }
-        let is_durable = |at: Option<&usize>| at.is_some_and(|at| at < durable);
-        let is_so = match (ask, outcome) {
+        if self.is_so(ask, outcome, *durable) {
+            return Ok(());
+        }
+        wrong(format!("{ask:?} was answered {outcome:?}"))
+    }
+
+    /// Whether an outcome follows from the first so many durable events.
+    fn is_so(&mut self, ask: &Ask, outcome: &Outcome, durable: usize) -> bool {
+        let is_durable = |at: Option<&usize>| at.is_some_and(|at| *at < durable);
+        match (ask, outcome) {
             (Ask::Append(batch), Outcome::Appended(appended)) => {
                 let chunk = (batch.draw, batch.agency, batch.chunk.0);
                 match appended {
@@ -178,7 +186,7 @@ impl Auditor {
                         is_durable(self.finishes.get(&(batch.draw, batch.agency)))
                     }
                     Err(AppendError::AgencyDisabled(agency)) => {
-                        self.durable[..*durable].iter().any(|it| disables(&it.event, *agency))
+                        self.durable[..durable].iter().any(|it| disables(&it.event, *agency))
                     }
                     Err(_) => false,
                 }
@@ -189,7 +197,7 @@ impl Auditor {
                         || is_durable(self.closes.get(draw))
                 }
                 Err(lottery::FinishError::AgencyDisabled(agency)) => {
-                    self.durable[..*durable].iter().any(|it| disables(&it.event, *agency))
+                    self.durable[..durable].iter().any(|it| disables(&it.event, *agency))
                 }
                 Err(_) => false,
             },
@@ -211,8 +219,7 @@ impl Auditor {
             }
             (Ask::Time, Outcome::Time(Ok(()))) => true,
             _ => false,
-        };
-        if is_so { Ok(()) } else { wrong(format!("{ask:?} was answered {outcome:?}")) }
+        }
     }
 
     /// Compares what an engine's readers were told, and see, with what is durable.

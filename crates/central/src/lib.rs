@@ -1,4 +1,4 @@
-//! The central: serves agencies over TCP and operators over HTTP, on top of any store.
+//! The central: serves agencies over TCP and operators over HTTP, over an engine.
 //!
 //! ```text
 //! central     Central: open, serve, shut down

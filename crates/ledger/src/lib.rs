@@ -1,17 +1,16 @@
-//! The embedded store: an append-only, hash-chained log of events in preallocated segments.
+//! The log in a folder: append-only and hash-chained, in preallocated segments.
 //!
-//! Everything the lottery decides is one record, written once and never changed. A batch is
-//! acknowledged when its record is durable; whatever requests are pending share one durable write.
-//! The byte format is documented where it is coded ([`record`], [`body`], [`segment`], [`index`])
-//! and in docs/ledger.md.
+//! Every event is one record, written once and never changed; a group of them is one durable
+//! write. The byte format is documented where it is coded ([`record`], [`segment`], [`index`], and
+//! [`engine::Body`] for what all logs share) and in docs/ledger.md.
 //!
-//! Map: [`Ledger`] is the store, an [`engine`] on its own thread; [`keeper`] prepares segments
-//! ahead and indexes full ones; [`recovery`] opens a folder; [`reading`] finds winners and scans
-//! beside the writer; [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside;
-//! both opening and checking are a [`pass`] over its segments. All IO goes through [`disk`].
+//! Map: [`Ledger`] is the [`engine::Log`]; [`keeper`] prepares segments ahead and indexes full
+//! ones; [`recovery`] opens a folder; [`reading`] finds winners and scans beside the writer;
+//! [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside; both opening and
+//! checking are a [`pass`] over its segments. All IO goes through [`disk`].
 //!
-//! Deliberately absent: sockets, clocks (times come with the requests), logging, updates in place,
-//! deletion.
+//! Deliberately absent: rules, sockets, clocks (times come with the events), logging, updates in
+//! place, deletion.
 
 mod archive;
 mod block_buffer;

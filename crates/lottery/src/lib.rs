@@ -1,10 +1,9 @@
-//! The lottery's domain: bets, agencies, the draw's life, and what a store of them must promise.
+//! The lottery's domain: bets, agencies, operators' acts, and the life of a draw.
 //!
 //! Everything here is pure: no IO, no clock, no threads of its own. [`Draws`] holds the rules
-//! (which batch is new, who has finished, when a draw may be made) and every store calls it, so
-//! that the rules exist once. [`View`] is what readers see of them. [`Store`] is the contract
-//! between the central and whatever keeps the bets; [`conformance`] is the suite each store must
-//! pass, and [`MemoryStore`] the simplest one that does.
+//! (which batch is new, who has finished, when a draw may be made): what is decided is an
+//! [`Event`], and every event passes through them again when it is read. [`View`] is what readers
+//! see of them.
 //!
 //! Deliberately absent: bytes on the wire or on disk, sockets, how durability is reached.
 

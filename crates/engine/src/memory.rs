@@ -18,12 +18,15 @@ pub struct MemoryLog {
     tip: Option<Tip>,
 }
 
-/// The entries, and who reads them.
+/// The entries.
 #[derive(Clone, Debug)]
 struct Kept {
     id: LedgerId,
     entries: Arc<Mutex<Vec<Entry>>>,
 }
+
+/// Reads a copy of what is durable, so that nobody waits for who is shown it.
+pub(crate) struct MemoryReader<Entries>(pub(crate) Entries);
 
 impl MemoryLog {
     /// An empty log.
@@ -55,7 +58,8 @@ impl Log for MemoryLog {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(self.kept.clone())
+        let kept = self.kept.clone();
+        Arc::new(MemoryReader(move || kept.entries().clone()))
     }
 }
 
@@ -75,16 +79,15 @@ impl Kept {
         // Nothing panics half-way through a change.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// What a reader goes through: it holds no lock while somebody looks at what it shows.
-    fn copy(&self) -> Vec<Entry> {
-        self.entries().clone()
-    }
 }
 
-impl Reader for Kept {
+impl<Entries: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Entries> {
     fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
-        winners_in(&self.copy(), draw, result)
+        let mut winners = Winners::default();
+        for batch in batches_of(&self.0(), draw) {
+            winners.add_batch(result, &batch.stored()).map_err(|unsound| unsound.to_string())?;
+        }
+        Ok(winners)
     }
 
     fn scan(
@@ -92,7 +95,7 @@ impl Reader for Kept {
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        scan_in(&self.copy(), draw, visit);
+        let _ = batches_of(&self.0(), draw).try_for_each(|batch| visit(batch.stored()));
         Ok(())
     }
 
@@ -101,43 +104,16 @@ impl Reader for Kept {
         from: u64,
         visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        trail_in(&self.copy(), from, visit);
+        let entries = self.0();
+        let others = entries.iter().filter(|entry| entry.batch.is_none() && entry.sequence >= from);
+        let mut traces = others.map(|entry| Trace {
+            sequence: entry.sequence,
+            at: entry.at,
+            event: entry.event.clone(),
+        });
+        let _ = traces.try_for_each(visit);
         Ok(())
     }
-}
-
-pub(crate) fn winners_in(
-    entries: &[Entry],
-    draw: DrawId,
-    result: WinningResult,
-) -> Result<Winners, String> {
-    let mut winners = Winners::default();
-    for batch in batches_of(entries, draw) {
-        winners.add_batch(result, &batch.stored()).map_err(|unsound| unsound.to_string())?;
-    }
-    Ok(winners)
-}
-
-pub(crate) fn scan_in(
-    entries: &[Entry],
-    draw: DrawId,
-    visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-) {
-    let _ = batches_of(entries, draw).try_for_each(|batch| visit(batch.stored()));
-}
-
-pub(crate) fn trail_in(
-    entries: &[Entry],
-    from: u64,
-    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
-) {
-    let others = entries.iter().filter(|entry| entry.batch.is_none() && entry.sequence >= from);
-    let mut traces = others.map(|entry| Trace {
-        sequence: entry.sequence,
-        at: entry.at,
-        event: entry.event.clone(),
-    });
-    let _ = traces.try_for_each(visit);
 }
 
 fn batches_of(entries: &[Entry], draw: DrawId) -> impl Iterator<Item = &Batch> {

@@ -7,15 +7,14 @@
 //! Whoever owns it has faults happen, and learns from [`Counts`] which of them did. Hooks run
 //! inside a call, where another engine may take its turn or the standby be promoted.
 
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lottery::planted::{Bug, planted};
-use lottery::{DrawId, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
+use lottery::{Event, Timestamp};
 
 use crate::chain::{Chain, LedgerId};
 use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
-use crate::memory::{replayed, scan_in, trail_in, winners_in};
+use crate::memory::{MemoryReader, replayed};
 
 /// Most bytes of a group, unless its first decision has more: a turn may need several.
 const GROUP_LEN_MAX: usize = 32 << 10;
@@ -328,7 +327,8 @@ impl Log for EngineLog {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(self.log.clone())
+        let log = self.log.clone();
+        Arc::new(MemoryReader(move || log.durable()))
     }
 }
 
@@ -357,30 +357,6 @@ impl EngineLog {
         kept.counts.settled_behind_others += u64::from(self.log.tip(&kept) != wanted);
         kept.counts.commits += 1;
         self.known = wanted;
-        Ok(())
-    }
-}
-
-impl Reader for SharedLog {
-    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
-        winners_in(&self.durable(), draw, result)
-    }
-
-    fn scan(
-        &self,
-        draw: DrawId,
-        visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
-    ) -> Result<(), String> {
-        scan_in(&self.durable(), draw, visit);
-        Ok(())
-    }
-
-    fn trail(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
-    ) -> Result<(), String> {
-        trail_in(&self.durable(), from, visit);
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ const SLOWLY: &[&str] = &["--batch-max-bets", "5", "--window", "1"];
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a browser: cargo xtask browser"]
+#[expect(clippy::too_many_lines, reason = "a day is told in its order")]
 async fn a_day_of_the_lottery_by_the_console() {
     let Setting { central, http, data, bets, folder: _folder } = Setting::start(2_000);
     let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;

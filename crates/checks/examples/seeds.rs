@@ -202,7 +202,7 @@ fn open_ledger() {
         let mut input = vec![flags];
         let mut unread = &sparse(0, files)[1..];
         while !unread.is_empty() {
-            unread = &unread[72..];
+            unread = &unread[checks::SEGMENT_HEADER_LEN..];
             for _ in 0..2 {
                 let len = 2 + usize::from(u16::from_le_bytes([unread[0], unread[1]]));
                 input.extend_from_slice(&unread[..len]);

@@ -8,7 +8,8 @@ pub(crate) const BLOCK_LEN: usize = 4096;
 /// The shortest that a segment can be: all are so long here.
 pub(crate) const SEGMENT_LEN: usize = 96 << 10;
 pub(crate) const RECORDS_AT: usize = BLOCK_LEN;
-pub(crate) const SEGMENT_HEADER_LEN: usize = 104;
+/// Bytes of a segment's header.
+pub const SEGMENT_HEADER_LEN: usize = 104;
 /// What new ledgers without threads are told apart by.
 const LEDGER_ID: [u8; 16] = [7; 16];
 pub(crate) const RECORD_HEADER_LEN: usize = 88;

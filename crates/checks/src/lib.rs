@@ -25,7 +25,7 @@ mod ledger_bytes;
 mod open_ledger;
 mod stored;
 
-pub use ledger_bytes::sparse;
+pub use ledger_bytes::{SEGMENT_HEADER_LEN, sparse};
 pub use stored::sound_ledger;
 
 /// A check: its name, which is also its fuzz target's, and what it does with an input.

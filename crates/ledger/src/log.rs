@@ -209,6 +209,7 @@ impl Ledger {
             .map_err(|error| Fault::io("starting", "the scrub", error))
     }
 
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
     }

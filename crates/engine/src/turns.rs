@@ -192,11 +192,11 @@ impl Turns {
         {
             self.write(event, None, now);
         }
-        while let Some(request) = self.waiting.front()
-            && (self.group.entries.is_empty() || self.group.has_room(request.len_max()))
+        while let Some(len_max) = self.next_request().map(Request::len_max)
+            && (self.group.entries.is_empty() || self.group.has_room(len_max))
         {
             if self.group.entries.is_empty() {
-                self.group.room = self.log.room_for(request.len_max());
+                self.group.room = self.log.room_for(len_max);
             }
             let mut request = self.waiting.pop_front().expect("it is in front");
             let full = self.full.as_ref();
@@ -213,6 +213,14 @@ impl Turns {
             }
             self.group.decided.push(Decided { request, made_event });
         }
+    }
+
+    /// What is decided next: whoever asks while others are decided still joins their group.
+    fn next_request(&mut self) -> Option<&Request> {
+        if self.waiting.is_empty() && self.group.decided.len() < GROUP_REQUESTS_MAX {
+            self.waiting.extend(self.requests.try_recv());
+        }
+        self.waiting.front()
     }
 
     /// Takes an event, and all that follows from it, into the state and the group.

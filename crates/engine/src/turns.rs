@@ -215,9 +215,11 @@ impl Turns {
         }
     }
 
-    /// What is decided next: whoever asks while others are decided still joins their group.
+    /// What is decided next. Whoever asks while others are decided still joins their group; not
+    /// while there is no room, as those who ask again when they are refused would keep it going.
     fn next_request(&mut self) -> Option<&Request> {
-        if self.waiting.is_empty() && self.group.decided.len() < GROUP_REQUESTS_MAX {
+        let may_join = self.full.is_none() && self.group.decided.len() < GROUP_REQUESTS_MAX;
+        if self.waiting.is_empty() && may_join {
             self.waiting.extend(self.requests.try_recv());
         }
         self.waiting.front()

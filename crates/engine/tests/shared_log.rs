@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 
 use engine::conformance::{SharedLog, Subject, TestClock, wait};
 use engine::{Engine, Gone, LedgerId};
+use lottery::{
+    Agencies, AgencyId, DrawId, DrawName, DrawTerms, NumberRange, OpenDrawError, SealedNumber,
+    StoreFault,
+};
 
 struct Shared {
     log: SharedLog,
@@ -71,6 +76,37 @@ fn a_log_without_any_room_keeps_questions_waiting_until_there_is_some() {
     log.set_full(false);
     assert!(turns.turn());
     assert_eq!(answered.try_recv(), Ok(Ok(())));
+}
+
+/// Asks for a draw, and for another when that is refused.
+fn ask_again_and_again(engine: Arc<Engine>, asked: Arc<AtomicU32>) {
+    const ASKED_MAX: u32 = 1_000;
+    let at = asked.fetch_add(1, Ordering::Relaxed);
+    let terms = DrawTerms {
+        name: DrawName::new(format!("sorteo {at}")).unwrap(),
+        agencies: Agencies::first(1).unwrap(),
+        numbers: NumberRange::default(),
+    };
+    let again = Arc::clone(&engine);
+    engine.open_draw(terms, SealedNumber(7), move |opened| {
+        let is_full = matches!(opened, Err(OpenDrawError::Store(StoreFault::Full(_))));
+        if is_full && at < ASKED_MAX {
+            ask_again_and_again(again, asked);
+        }
+    });
+}
+
+#[test]
+fn those_who_ask_again_when_there_is_no_room_keep_no_turn_going() {
+    let log = SharedLog::new(LedgerId([7; 16]));
+    let (engine, mut turns) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
+    let (engine, asked) = (Arc::new(engine), Arc::<AtomicU32>::default());
+    log.set_full(true);
+    ask_again_and_again(Arc::clone(&engine), Arc::clone(&asked));
+    // Is decided anew, after it was found that there is no room.
+    engine.progress(DrawId(1), AgencyId(1), |_| {});
+    assert!(turns.turn());
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[test]

@@ -25,8 +25,6 @@
 //! protocol look like (crate `wire`), and the process: signals, configuration, exit codes.
 
 mod central;
-#[cfg(test)]
-mod clock;
 mod http;
 pub mod limits;
 mod metrics;

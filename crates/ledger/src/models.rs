@@ -104,12 +104,3 @@ impl Drop for SaysHowToReplay<'_> {
         }
     }
 }
-
-/// A clock that stands still.
-pub(crate) struct Stopped;
-
-impl engine::Clock for Stopped {
-    fn now(&self) -> lottery::Timestamp {
-        lottery::Timestamp(1)
-    }
-}

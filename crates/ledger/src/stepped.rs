@@ -141,7 +141,7 @@ impl SegmentSource for Inline {
 
 #[cfg(test)]
 mod tests {
-    use engine::conformance::{Subject, TestClock, submit};
+    use engine::conformance::{self, Reopening, TestClock, submit};
     use lottery::{
         AgencyId, AppendError, Appended, Batch, DrawId, DrawTerms, SealedNumber, Timestamp, View,
     };
@@ -156,64 +156,20 @@ mod tests {
         SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap()
     }
 
-    /// Takes a turn after each request.
-    struct Eager {
-        queue: Box<dyn Queue>,
-        turns: Mutex<Turns>,
-        pending: AtomicUsize,
-    }
-
-    impl Queue for Eager {
-        fn put(&self, request: Request) {
-            self.pending.fetch_add(1, Ordering::SeqCst);
-            self.queue.put(request);
-            // Who finds another turning may leave: that one looks again when its turn is over.
-            while self.pending.load(Ordering::SeqCst) > 0 {
-                let Ok(mut turns) = self.turns.try_lock() else { return };
-                self.pending.store(0, Ordering::SeqCst);
-                turns.turn();
-            }
-        }
-    }
-
     fn eager(disk: &SimulatedDisk, clock: Arc<TestClock>) -> Engine {
         let SteppedLedger { engine, turns, .. } =
             SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap();
-        engine.behind(|queue| Box::new(Eager { queue, turns, pending: AtomicUsize::new(0) }))
+        let turns = turns.into_inner().unwrap();
+        engine.behind(|queue| conformance::eager(queue, turns))
     }
 
-    struct OnSimulatedDisk {
-        disk: SimulatedDisk,
-        clock: Arc<TestClock>,
-        engine: Option<Arc<Engine>>,
-    }
-
-    impl OnSimulatedDisk {
-        fn new() -> Self {
-            let (disk, clock) = (SimulatedDisk::new(), Arc::<TestClock>::default());
-            let engine = Some(Arc::new(eager(&disk, Arc::clone(&clock))));
-            Self { disk, clock, engine }
-        }
-    }
-
-    impl Subject for OnSimulatedDisk {
-        fn engine(&self) -> Arc<Engine> {
-            Arc::clone(self.engine.as_ref().unwrap())
-        }
-
-        fn clock(&self) -> &TestClock {
-            &self.clock
-        }
-
-        fn reopen(&mut self) {
-            let engine = Arc::into_inner(self.engine.take().unwrap());
-            drop(engine.expect("a check lets go of the engine before it reopens"));
-            self.engine = Some(Arc::new(eager(&self.disk, Arc::clone(&self.clock))));
-        }
+    fn on_simulated_disk() -> Reopening {
+        let disk = SimulatedDisk::new();
+        Reopening::new(move |clock| eager(&disk, clock))
     }
 
     mod suite {
-        engine::conformance_suite!(super::OnSimulatedDisk::new());
+        engine::conformance_suite!(super::on_simulated_disk());
     }
 
     #[test]

@@ -319,12 +319,12 @@ impl Present {
 mod tests {
     use std::time::Duration;
 
+    use engine::conformance::{TestClock, in_memory};
     use lottery::limits::AGENCIES_MAX;
     use lottery::{Agencies, DrawName, DrawTerms, Lifecycle, NumberRange, Schedule};
     use tokio::time::timeout;
 
     use super::*;
-    use crate::clock::{Stopped, in_memory};
     use crate::http::{GroupCounts, Scrubbed};
     use crate::limits::Limits;
     use crate::options::{Mode, Options};
@@ -391,8 +391,9 @@ mod tests {
         let (mode, zone) = (Mode::Operated, Zone::default());
         let options =
             Options { mode, winners_wait: Duration::ZERO, zone, limits: Limits::default() };
-        let clock = Arc::new(Stopped(Timestamp(7)));
-        let service = Service::open(in_memory(clock.clone()), clock, &options).await.unwrap();
+        let clock = Arc::new(TestClock::at(Timestamp(7)));
+        let engine = Arc::new(in_memory(clock.clone()));
+        let service = Service::open(engine, clock, &options).await.unwrap();
         Lookout::new(service, Arc::new(Machine), stopping.clone())
     }
 

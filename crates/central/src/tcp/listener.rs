@@ -236,10 +236,10 @@ fn set_up(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use engine::conformance::{TestClock, in_memory};
     use lottery::{Agencies as Registered, DrawName, DrawTerms, NumberRange};
 
     use super::*;
-    use crate::clock::{Stopped, in_memory};
     use crate::options::{Mode, Options};
     use crate::zone::Zone;
 
@@ -253,8 +253,9 @@ mod tests {
         let mode = Mode::Automatic { terms, winning_number: 7 };
         let (winners_wait, limits) = (Duration::ZERO, Limits::default());
         let options = Options { mode, winners_wait, zone: Zone::default(), limits };
-        let clock = Arc::new(Stopped(lottery::Timestamp(0)));
-        let service = Service::open(in_memory(clock.clone()), clock, &options).await.unwrap();
+        let clock = Arc::<TestClock>::default();
+        let engine = Arc::new(in_memory(clock.clone()));
+        let service = Service::open(engine, clock, &options).await.unwrap();
         let session_limits = options.limits.session().unwrap();
         let agencies = Agencies::new(&service, &options.limits, session_limits);
 

@@ -8,6 +8,7 @@ use central::{
     Central, ClientHeader, GroupCounts, Host, HttpLimits, HttpOptions, Limits, Listeners, Mode,
     Options, Origin, Proxies, Scrubbed, ServeError, Zone,
 };
+use engine::conformance::TestClock;
 use operators::{Name, OperatorsFile, Password, Role};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, As, ask};
-use crate::store::{HeldClock, TestStore};
+use crate::store::TestStore;
 
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "a long password";
@@ -26,7 +27,7 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     /// Where agencies connect to.
     pub(crate) agencies_port: u16,
-    pub(crate) clock: Arc<HeldClock>,
+    pub(crate) clock: Arc<TestClock>,
     pub(crate) store: Arc<TestStore>,
     pub(crate) host: Arc<TestHost>,
     data: TempDir,

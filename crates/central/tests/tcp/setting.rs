@@ -6,6 +6,7 @@ use std::time::Duration;
 use central::{
     Central, Limits, Listeners, Listening, Mode, Options, Presence, ServeError, Service, Zone,
 };
+use engine::conformance::TestClock;
 use lottery::{Agencies, DrawName, DrawTerms, NumberRange, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 pub(crate) use crate::store::NOW;
-use crate::store::{HeldClock, TestStore};
+use crate::store::TestStore;
 
 /// The number that wins in every test.
 pub(crate) const WINNER: u32 = 7;
@@ -53,7 +54,7 @@ pub(crate) struct Running {
     pub(crate) bound_ports: Vec<u16>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) service: Arc<Service>,
-    pub(crate) clock: Arc<HeldClock>,
+    pub(crate) clock: Arc<TestClock>,
     pub(crate) store: Arc<TestStore>,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,

@@ -1,13 +1,13 @@
 //! An engine that answers at once, or holds answers back, is full, or fails, as it is told.
 
 use std::ops::{ControlFlow, Deref};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use engine::conformance::{TestClock, eager};
 use engine::{
-    Clock, Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
-    Turns,
+    Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
 };
 use lottery::{DrawId, Event, StoreFault, StoredBatch, Timestamp, Trace, Winners, WinningResult};
 use tokio::sync::{oneshot, watch};
@@ -45,30 +45,20 @@ fn too_late() -> (std::sync::mpsc::Sender<()>, oneshot::Receiver<()>) {
 
 pub(crate) struct TestStore {
     engine: Arc<Engine>,
-    pub(crate) clock: Arc<HeldClock>,
+    pub(crate) clock: Arc<TestClock>,
     control: Arc<Control>,
 }
-
-/// A clock that goes on only when a test says so.
-pub(crate) struct HeldClock(AtomicU64);
 
 /// What a test says becomes of requests, and counts.
 struct Control {
     mode: Mutex<Mode>,
     held: Mutex<Vec<Request>>,
     held_count: watch::Sender<usize>,
-    queue: Mutex<Option<Arc<Eager>>>,
+    queue: Mutex<Option<Arc<dyn Queue>>>,
     unreadable: AtomicBool,
     winners_read: AtomicUsize,
     changes_asked: AtomicUsize,
     checked: Mutex<Result<(), Gone>>,
-}
-
-/// Takes a turn after each request, so that it is answered when it was put.
-struct Eager {
-    queue: Box<dyn Queue>,
-    turns: Mutex<Turns>,
-    pending: AtomicUsize,
 }
 
 struct Controlled(Arc<Control>);
@@ -79,7 +69,7 @@ struct CountedReader(Arc<dyn Reader>, Arc<Control>);
 
 impl Default for TestStore {
     fn default() -> Self {
-        let clock = Arc::new(HeldClock(AtomicU64::new(NOW)));
+        let clock = Arc::new(TestClock::at(Timestamp(NOW)));
         let control = Arc::new(Control {
             mode: Mutex::new(Mode::Works),
             held: Mutex::default(),
@@ -95,8 +85,7 @@ impl Default for TestStore {
         let (of_queue, of_reader) = (Arc::clone(&control), Arc::clone(&control));
         let engine = engine
             .behind(|queue| {
-                let (turns, pending) = (Mutex::new(turns), AtomicUsize::new(0));
-                *of_queue.queue.lock().unwrap() = Some(Arc::new(Eager { queue, turns, pending }));
+                *of_queue.queue.lock().unwrap() = Some(eager(queue, turns).into());
                 Box::new(Controlled(of_queue))
             })
             .read_by(|reader| Arc::new(CountedReader(reader, of_reader)));
@@ -109,23 +98,6 @@ impl Deref for TestStore {
 
     fn deref(&self) -> &Engine {
         &self.engine
-    }
-}
-
-impl Clock for HeldClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-#[allow(dead_code, reason = "each test file uses its part")]
-impl HeldClock {
-    pub(crate) fn set(&self, to: Timestamp) {
-        self.0.store(to.0, Ordering::SeqCst);
-    }
-
-    pub(crate) fn advance(&self, ms: u64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
@@ -233,19 +205,6 @@ impl Queue for Controlled {
             }
             Mode::Refuses(fault) => request.refuse(fault),
             Mode::Drops => drop(request),
-        }
-    }
-}
-
-impl Queue for Eager {
-    fn put(&self, request: Request) {
-        self.pending.fetch_add(1, Ordering::SeqCst);
-        self.queue.put(request);
-        // Who finds another turning may leave: that one looks again when its turn is over.
-        while self.pending.load(Ordering::SeqCst) > 0 {
-            let Ok(mut turns) = self.turns.try_lock() else { return };
-            self.pending.store(0, Ordering::SeqCst);
-            turns.turn();
         }
     }
 }

@@ -4,30 +4,14 @@
 //! [`conformance_suite!`](crate::conformance_suite) write one test a check:
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use engine::conformance::{Subject, TestClock};
+//! # use engine::conformance::Reopening;
 //! # use engine::{Engine, LedgerId, MemoryLog};
-//! struct InMemory(Arc<Engine>, Arc<TestClock>);
-//!
-//! impl InMemory {
-//!     fn new() -> Self {
-//!         let clock = Arc::new(TestClock::default());
-//!         let log = Box::new(MemoryLog::new(LedgerId([7; 16])));
-//!         Self(Arc::new(Engine::start(log, clock.clone()).unwrap()), clock)
-//!     }
+//! fn in_memory() -> Reopening {
+//!     let log = MemoryLog::new(LedgerId([7; 16]));
+//!     Reopening::new(move |clock| Engine::start(Box::new(log.clone()), clock).unwrap())
 //! }
 //!
-//! impl Subject for InMemory {
-//!     fn engine(&self) -> Arc<Engine> {
-//!         self.0.clone()
-//!     }
-//!     fn clock(&self) -> &TestClock {
-//!         &self.1
-//!     }
-//!     fn reopen(&mut self) {}
-//! }
-//!
-//! engine::conformance_suite!(InMemory::new());
+//! engine::conformance_suite!(in_memory());
 //! ```
 //!
 //! The checks ask only through the contract, from an empty log on, and compare with what was
@@ -46,18 +30,14 @@ mod model;
 mod operated;
 mod reading;
 mod shared;
+mod subject;
 mod threads;
 mod view;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use lottery::Timestamp;
-
-use crate::clock::Clock;
-use crate::engine::{Done, Engine};
+use crate::engine::Done;
 
 pub use batches::*;
 pub use draws::*;
@@ -65,44 +45,9 @@ pub use model::*;
 pub use operated::*;
 pub use reading::*;
 pub use shared::*;
+pub use subject::*;
 pub use threads::*;
 pub use view::*;
-
-/// An engine under test, with its log. Each check gets a new one, empty.
-pub trait Subject {
-    /// The engine. No check keeps a clone of it over [`Subject::reopen`].
-    fn engine(&self) -> Arc<Engine>;
-
-    /// Its clock.
-    fn clock(&self) -> &TestClock;
-
-    /// Ends the engine as a stop of the central would, and opens one again on the same log. A log
-    /// without durability just goes on.
-    fn reopen(&mut self);
-}
-
-/// A clock that stands still unless it is set.
-#[derive(Debug, Default)]
-pub struct TestClock(AtomicU64);
-
-impl TestClock {
-    /// One that shows this time.
-    #[must_use]
-    pub fn at(now: Timestamp) -> Self {
-        Self(AtomicU64::new(now.0))
-    }
-
-    /// Has it show another time.
-    pub fn set(&self, to: Timestamp) {
-        self.0.store(to.0, Ordering::Relaxed);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
 
 /// Longest that a store may take to answer, so that a lost answer fails a test instead of hanging.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{LazyLock, Mutex as StdMutex};
 
 use engine::Engine;
+use engine::conformance::TestClock;
 use engine::sync::mpsc::{self, Receiver};
 use engine::sync::thread::{self, JoinHandle};
 use lottery::{
@@ -16,7 +17,7 @@ use shuttle::rand::Rng;
 
 use super::*;
 use crate::disk::simulated::Failure;
-use crate::models::{HeldDisk, Stopped, every_schedule, planted, sampled};
+use crate::models::{HeldDisk, every_schedule, planted, sampled};
 
 const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: SEGMENT_LEN_MIN, spares: 1 };
 const DRAW: DrawId = DrawId(1);
@@ -95,7 +96,8 @@ impl Run {
     /// Opens a ledger with a draw of `agencies`.
     fn begin(disk: HeldDisk, agencies: u32) -> Self {
         let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
-        let ledger = Arc::new(Engine::start(Box::new(ledger), Arc::new(Stopped)).unwrap());
+        let ledger =
+            Arc::new(Engine::start(Box::new(ledger), Arc::<TestClock>::default()).unwrap());
         let run = Self { ledger, disk, told: Told::default() };
         assert_eq!(run.open_draw(agencies), Ok(DRAW));
         run

@@ -6,7 +6,8 @@ use lottery::{Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawTe
 
 use super::*;
 use crate::disk::simulated::SimulatedDisk;
-use crate::models::{Stopped, every_schedule, sampled};
+use crate::models::{every_schedule, sampled};
+use engine::conformance::TestClock;
 use engine::sync::{mpsc, thread};
 
 /// Takes turns as long as something is pending and nobody else does.
@@ -17,7 +18,8 @@ fn turn(ledger: &SteppedLedger) {
 fn opened() -> Arc<SteppedLedger> {
     let disk = Arc::new(SimulatedDisk::new());
     let ledger =
-        SteppedLedger::open_on(disk, crate::limits::SEGMENT_LEN_MIN, Arc::new(Stopped)).unwrap();
+        SteppedLedger::open_on(disk, crate::limits::SEGMENT_LEN_MIN, Arc::<TestClock>::default())
+            .unwrap();
     let terms = DrawTerms {
         name: DrawName::new("sorteo").unwrap(),
         agencies: Agencies::first(2).unwrap(),

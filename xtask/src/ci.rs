@@ -35,11 +35,13 @@ const PEERS: [&[&str]; 3] = [
     &["test", "--manifest-path=peers/Cargo.toml", "--locked"],
 ];
 
-// All features: the documentation names modules that only a feature brings.
-const DOC: &[&str] = &["doc", "--workspace", "--no-deps", "--all-features", "--locked"];
+// All features: the documentation names modules that only a feature brings. Private items too: a
+// link that leads nowhere misleads those who read the source.
+const DOC: &[&str] =
+    &["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items", "--locked"];
 
-// Links to private items serve those who read the source.
-const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links";
+// Links to private items serve those who read the source; addresses in `--help` stand as they are.
+const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links -A rustdoc::bare_urls";
 
 /// Rounds of real processes, killed and ended in order: enough to see that it still works. The
 /// figures of docs/reliability.md are of many more.

@@ -90,7 +90,7 @@ pub(crate) trait SegmentSource: Send {
     /// Why nothing more may be written, if something was found that forbids it.
     fn alarm(&self) -> Option<String>;
 
-    /// See [`Disk::check_place`](crate::disk::Disk::check_place).
+    /// See [`Disk::check_place`].
     fn check_place(&self) -> io::Result<()>;
 
     /// Whether there is room again after it was wanted in vain; what failed for want of it is tried

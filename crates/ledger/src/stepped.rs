@@ -1,6 +1,6 @@
 //! The store without threads, for simulations: nothing happens until it is told to take a turn.
 //!
-//! The same [`Engine`] and the same recovery as [`Ledger`](crate::Ledger). Calls queue; a turn is
+//! The same [`Engine`] and the same recovery as [`Ledger`]. Calls queue; a turn is
 //! one group commit of what is pending, and runs the completions before it returns. Segments are
 //! made when they are needed and sealed as soon as they are full, inline. So with one caller all
 //! that a run does to its disk follows from the calls and turns alone.

@@ -1,8 +1,8 @@
 //! The published view: what readers see of the draws, of what each agency has in them, and of the
 //! register, without asking whoever decides.
 //!
-//! A store notes each event that it takes into its [`Draws`] and publishes what they changed, group
-//! by group: once the group is durable, and before its answers run. So nobody reads what a crash
+//! Whoever takes events into [`Draws`] notes each of them and publishes what they changed, group by
+//! group: once the group is durable, and before its answers run. So nobody reads what a crash
 //! could still undo, and whoever was answered reads what the answer said.
 //!
 //! Invariants:
@@ -14,8 +14,7 @@
 //! - followers are told of what came to be, once it is in the view, and never of what was
 //!   recovered.
 //!
-//! Deliberately absent: what only the rules need ([`Store::progress`](crate::Store::progress) asks
-//! them), bets and winners.
+//! Deliberately absent: what only the rules need ([`Draws::progress`]), bets and winners.
 
 use std::collections::{BTreeMap, HashMap};
 use std::iter::from_fn;
@@ -60,9 +59,9 @@ struct Followers(Vec<Box<dyn Fn(News) + Send + Sync>>);
 pub enum News {
     /// A draw is there, or its life went on.
     Draw(DrawId),
-    /// A draw was made by a decision of this store's.
+    /// A draw was made by a decision of this engine's.
     Drawn(DrawId),
-    /// The clock did something, by a decision of this store's.
+    /// The clock did something, by a decision of this engine's.
     ByTheClock(Act),
     /// What is registered of an agency changed.
     Registration(AgencyId),
@@ -266,7 +265,7 @@ impl Publisher {
         &self.view
     }
 
-    /// Notes an event that was taken into the state. `own`: decided by this store.
+    /// Notes an event that was taken into the state. `own`: decided by this engine.
     pub fn note(&mut self, event: &Event, own: bool) {
         if own
             && let Event::Acted(signed) = event

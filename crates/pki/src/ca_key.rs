@@ -79,7 +79,7 @@ pub(crate) fn write(
     encrypted.to_pem(files::ENCRYPTED_KEY, LineEnding::LF).map_err(|error| making(&error))
 }
 
-/// The key in a file that [`write`] or openssl wrote.
+/// The key in a file that [`write()`] or openssl wrote.
 pub(crate) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<KeyPair, PkiError> {
     let text = files::read_own(path)?;
     let unusable = |why: &dyn fmt::Display| files::unusable(path, why);

@@ -14,7 +14,7 @@
 //! | 4 | an operator entered the number | |
 //! | 5 | its winners are published | |
 //! | 6 | an agency is registered | name, place |
-//! | 7 to 17 | what operators do besides leading draws | see [`audited`](super::audited) |
+//! | 7 to 17 | what operators do besides leading draws | see [`audited`] |
 //!
 //! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers.
 

@@ -96,7 +96,7 @@ impl<T> Pending<T> {
 }
 
 /// Writes one `#[test]` for each check of [`conformance`](crate::conformance). The argument is an
-/// expression that makes a new, empty [`Subject`](crate::conformance::Subject).
+/// expression that makes a new, empty [`Subject`].
 #[macro_export]
 macro_rules! conformance_suite {
     ($subject:expr) => {

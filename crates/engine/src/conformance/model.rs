@@ -1,7 +1,7 @@
 //! Random histories held against a naive model of the whole contract.
 //!
 //! The model keeps the batches in a list and answers every question by looking through it. It
-//! shares no code with [`Draws`](crate::Draws), on purpose.
+//! shares no code with [`Draws`](lottery::Draws), on purpose.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use engine::conformance::TestClock;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use ledger::{Archive, Fault, SteppedLedger};
@@ -19,7 +20,7 @@ use lottery::{DrawState, DrawStatus, View};
 
 use crate::damage;
 use crate::limits::{AWAY_TIME, DECISION_CRASH_RATE, FULL_TIME, SEGMENT_LEN};
-use crate::process::{Process, SetClock, StartError};
+use crate::process::{Process, StartError};
 use crate::setting::{Setting, pick};
 use crate::world::{World, Wrong, wrong};
 
@@ -119,7 +120,7 @@ impl<'a> Central<'a> {
         if world.strikes(500) {
             let disk = Arc::new(self.disk.clone());
             if !matches!(
-                SteppedLedger::open_on(disk, SEGMENT_LEN, Arc::new(SetClock::default())),
+                SteppedLedger::open_on(disk, SEGMENT_LEN, Arc::<TestClock>::default()),
                 Err(Fault::InUse)
             ) {
                 return wrong("a second central took the folder of the first");

@@ -6,6 +6,7 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
+use engine::conformance::TestClock;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, SteppedLedger};
@@ -13,7 +14,6 @@ use lottery::{DrawId, ReadError};
 
 use crate::faults::Faults;
 use crate::limits::SEGMENT_LEN;
-use crate::process::SetClock;
 use crate::setting::Setting;
 use crate::world::{Wrong, wrong};
 
@@ -51,9 +51,12 @@ pub(crate) fn is_noticed(
     Ok(())
 }
 
+fn open(copy: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
+    SteppedLedger::open_on(Arc::new(copy.clone()), SEGMENT_LEN, Arc::<TestClock>::default())
+}
+
 fn end_is_missed(copy: &SimulatedDisk) -> Result<(), Wrong> {
-    match SteppedLedger::open_on(Arc::new(copy.clone()), SEGMENT_LEN, Arc::new(SetClock::default()))
-    {
+    match open(copy) {
         Err(Fault::Damage(_)) => Ok(()),
         Err(other) => wrong(format!("the end of the ledger was removed: {other}")),
         Ok(_) => wrong("the end of the ledger was removed, and it was opened"),
@@ -63,11 +66,7 @@ fn end_is_missed(copy: &SimulatedDisk) -> Result<(), Wrong> {
 /// Whether the draw was made, so that there are winners to be told.
 fn winner_is_not_told(copy: &SimulatedDisk, draw: DrawId) -> Result<bool, Wrong> {
     // One that has no index yet is read whole at opening.
-    let ledger = match SteppedLedger::open_on(
-        Arc::new(copy.clone()),
-        SEGMENT_LEN,
-        Arc::new(SetClock::default()),
-    ) {
+    let ledger = match open(copy) {
         Err(Fault::Damage(_)) => return Ok(false),
         opened => opened?,
     };

@@ -8,19 +8,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use central::translate::{self, BatchRequest, Refusal, Request};
 use central::{Candidate, NoDraw, Zone, unnamed_draw};
-use engine::Clock;
+use engine::conformance::TestClock;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};
 use lottery::planted::{Bug, planted};
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, DrawId, DrawStatus,
     DrawTerms, FinishError, Finished, News, NumberRange, OpenDrawError, ProgressError,
-    SealedNumber, StoreFault, Timestamp, View, Winners,
+    SealedNumber, StoreFault, View, Winners,
 };
 use thiserror::Error;
 use wire::{AgencyMessage, CentralMessage, CentralSession, SessionLimits, Ticket, winners_part};
@@ -35,7 +34,7 @@ pub(crate) struct Process<'a> {
     setting: &'a Setting,
     limits: SessionLimits,
     store: SteppedLedger,
-    clock: Arc<SetClock>,
+    clock: Arc<TestClock>,
     /// By their places.
     draws: Vec<Draw>,
     /// When to open the second draw.
@@ -46,22 +45,6 @@ pub(crate) struct Process<'a> {
     /// What came to be.
     news: Receiver<News>,
     failed: bool,
-}
-
-/// The clock of a process, set at each step.
-#[derive(Default)]
-pub(crate) struct SetClock(AtomicU64);
-
-impl SetClock {
-    fn set(&self, to: Timestamp) {
-        self.0.store(to.0, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
 }
 
 /// A draw that was opened.
@@ -114,7 +97,7 @@ impl<'a> Process<'a> {
         setting: &'a Setting,
         world: &World,
     ) -> Result<Self, StartError> {
-        let clock = Arc::new(SetClock::default());
+        let clock = Arc::new(TestClock::default());
         clock.set(world.clock());
         let store =
             SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::clone(&clock) as _)?;

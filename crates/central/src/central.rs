@@ -1,6 +1,6 @@
-//! The central as a whole: opened on a store, serving until told to stop or until the store fails.
+//! The central as a whole: opened on an engine, serving until told to stop or until the store fails.
 //!
-//! A shutdown takes these steps, all within [`Limits::shutdown_time_max`](crate::Limits): no more
+//! A shutdown takes these steps, all within [`Options::shutdown_time_max`]: no more
 //! connections; no more requests from the ones there are; those that wait for a draw are told that
 //! there is none yet; what is being committed is waited for and acknowledged; every connection is
 //! closed in order. What is left when the time is over is cut.
@@ -8,27 +8,34 @@
 //! Deliberately absent: signals. The second one, for the impatient, is the process's business.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{Clock, Engine};
+use futures_util::future::{BoxFuture, join_all};
 use lottery::StoreFault;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{HttpFace, HttpOptions};
 use crate::options::Options;
 use crate::service::{OpenError, Presence, Service};
-use crate::tcp::{Agencies, Listeners};
 
 /// A central that found or opened its draw and serves nobody yet.
 pub struct Central {
     service: Arc<Service>,
-    clock: Arc<dyn Clock>,
-    agencies: Agencies,
-    http: Option<HttpFace>,
-    options: Options,
+    shutdown_time_max: Duration,
+}
+
+/// What takes connections and answers them from the [`Service`].
+pub trait Server: Send + Sync {
+    /// Takes connections for as long as it is polled. Once it is dropped, no more connect.
+    fn accept(&mut self) -> BoxFuture<'_, Infallible>;
+
+    /// Closes every connection in order; ends when all are closed.
+    fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// Drops the connections that are left, and returns how many they were.
+    fn cut(&self) -> BoxFuture<'_, usize>;
 }
 
 /// Why serving ended before it was asked to.
@@ -40,9 +47,8 @@ pub enum ServeError {
 }
 
 impl Central {
-    /// Opens the draw of `options`, or finds it when it has the same terms; if all its agencies
-    /// had finished, it is closed and made. To be called within a tokio runtime, which also makes
-    /// the draw later.
+    /// Opens the draw of `options`, or finds it when it has the same terms. To be called within a
+    /// tokio runtime, which also reads winners later.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -51,16 +57,14 @@ impl Central {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let session_limits = options.limits.session()?;
-        let service = Service::open(engine, Arc::clone(&clock), &options).await?;
-        let agencies = Agencies::new(&service, &options.limits, session_limits);
-        Ok(Self { service, clock, agencies, http: None, options })
+        let service = Service::open(engine, clock, &options).await?;
+        Ok(Self { service, shutdown_time_max: options.shutdown_time_max })
     }
 
-    /// What operators ask of it, now and later.
+    /// What servers answer from.
     #[must_use]
-    pub fn service(&self) -> Arc<Service> {
-        Arc::clone(&self.service)
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
     }
 
     /// Who is connected, now and whenever it is asked later.
@@ -69,23 +73,13 @@ impl Central {
         Arc::clone(self.service.presence())
     }
 
-    /// Serves operators too, who connect to `listener`.
-    ///
-    /// # Errors
-    /// When the system gives no thread for it.
-    pub fn with_http(self, listener: TcpListener, options: HttpOptions) -> io::Result<Self> {
-        let http = HttpFace::new(&self.service, Arc::clone(&self.clock), listener, options)?;
-        Ok(Self { http: Some(http), ..self })
-    }
-
-    /// Serves agencies, and operators if so asked, until `shutdown` is cancelled; ends when all
-    /// connections have.
+    /// Runs `servers` until `shutdown` is cancelled; ends when all connections have.
     ///
     /// # Errors
     /// When the store failed, then or during the shutdown. Connections are closed in that case too.
     pub async fn serve(
         self,
-        listeners: Listeners,
+        mut servers: Vec<Box<dyn Server>>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         tokio::select! {
@@ -94,13 +88,11 @@ impl Central {
             () = shutdown.cancelled() => {
                 tracing::info!(action = "shutdown", result = "in_progress");
             }
-            never = self.agencies.accept_from(&listeners) => match never {},
+            _ = join_all(servers.iter_mut().map(|server| server.accept())) => {}
             never = self.service.keep_time() => match never {},
             never = self.service.watch_store() => match never {},
-            never = accept_http(self.http.as_ref()) => match never {},
         }
-        drop(listeners);
-        self.end().await;
+        self.end(&servers).await;
         match self.service.failure().fault() {
             Some(fault) => Err(ServeError::Store(fault.clone())),
             None => {
@@ -110,35 +102,17 @@ impl Central {
         }
     }
 
-    async fn end(&self) {
-        let in_order = async {
-            tokio::join!(self.agencies.close(), self.service.stop(), close_http(self.http.as_ref()))
-        };
-        let time_max = self.options.limits.shutdown_time_max;
-        if tokio::time::timeout(time_max, in_order).await.is_err() {
-            if let Some(http) = &self.http {
-                http.cut();
-            }
-            let connections = self.agencies.cut().await;
+    async fn end(&self, servers: &[Box<dyn Server>]) {
+        let closed = join_all(servers.iter().map(|server| server.close()));
+        let in_order = async { tokio::join!(closed, self.service.stop()) };
+        if tokio::time::timeout(self.shutdown_time_max, in_order).await.is_err() {
+            let cut = join_all(servers.iter().map(|server| server.cut())).await;
             tracing::warn!(
                 action = "cerrar_conexiones",
                 result = "fail",
-                cantidad = connections,
+                cantidad = cut.iter().sum::<usize>(),
                 error = "were still open when the time for the shutdown was over",
             );
         }
-    }
-}
-
-async fn accept_http(http: Option<&HttpFace>) -> Infallible {
-    match http {
-        Some(http) => http.accept().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn close_http(http: Option<&HttpFace>) {
-    if let Some(http) = http {
-        http.close().await;
     }
 }

@@ -4,12 +4,13 @@
 //! nanoseconds. The text is written by hand for the same reason: the histograms of the usual
 //! library lock a mutex for each observation, and the format is three kinds of lines.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lottery::Appended;
-use wire::ErrorCode;
 
 /// The upper bounds of acknowledgement times, in microseconds; above the last there is one more.
 const LATENCY_BOUNDS_US: [u64; 14] = [
@@ -18,16 +19,14 @@ const LATENCY_BOUNDS_US: [u64; 14] = [
 ];
 /// A batch that took longer is slow: a bound of the histogram.
 const SLOW_US: u64 = 250_000;
-/// Codes of refusals are small numbers.
-const CODES: usize = 64;
 
 /// The counters.
-#[derive(Debug)]
-pub(crate) struct Metrics {
+#[derive(Debug, Default)]
+pub struct Metrics {
     accepted: Batches,
     repeated: Batches,
-    /// By the number of the code.
-    refused: [Batches; CODES],
+    /// By reason. Locked for refused batches only.
+    refused: Mutex<BTreeMap<&'static str, Batches>>,
     /// Batches by the bound that their time is within; not cumulative.
     latencies: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
@@ -43,30 +42,17 @@ struct Batches {
 
 /// A connection, counted until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted<'a>(&'a AtomicU64);
+pub struct Counted<'a>(&'a AtomicU64);
 
 /// Prometheus's text format, line by line.
 #[derive(Debug, Default)]
-pub(crate) struct Exposition {
+pub struct Exposition {
     text: String,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self {
-            accepted: Batches::default(),
-            repeated: Batches::default(),
-            refused: std::array::from_fn(|_| Batches::default()),
-            latencies: Default::default(),
-            latency_sum_us: AtomicU64::default(),
-            http_connections: AtomicU64::default(),
-        }
-    }
 }
 
 impl Metrics {
     /// A batch is stored and will be acknowledged.
-    pub(crate) fn stored(&self, bets: u32, appended: Appended, took: Duration) {
+    pub fn stored(&self, bets: u32, appended: Appended, took: Duration) {
         match appended {
             Appended::New => self.accepted.add(bets),
             Appended::Repeated => self.repeated.add(bets),
@@ -77,31 +63,29 @@ impl Metrics {
         add(&self.latency_sum_us, us);
     }
 
-    /// A batch is refused.
-    pub(crate) fn refused(&self, bets: u32, code: ErrorCode) {
-        if let Some(refused) = self.refused.get(usize::from(code.number())) {
-            refused.add(bets);
-        }
+    /// A batch is refused. `reason` is a name such as `BadBets`.
+    pub fn refused(&self, bets: u32, reason: &'static str) {
+        self.refusals().entry(reason).or_default().add(bets);
     }
 
     /// Somebody is connected over HTTP, until what is returned is dropped.
-    pub(crate) fn http_connected(&self) -> Counted<'_> {
+    pub fn http_connected(&self) -> Counted<'_> {
         Counted::new(&self.http_connections)
     }
 
     /// How many batches were refused.
-    pub(crate) fn refused_batches(&self) -> u64 {
-        self.refused.iter().map(|of| read(&of.batches)).sum()
+    pub fn refused_batches(&self) -> u64 {
+        self.refusals().values().map(|of| read(&of.batches)).sum()
     }
 
     /// How many batches took longer than a healthy disk takes.
-    pub(crate) fn slow_batches(&self) -> u64 {
+    pub fn slow_batches(&self) -> u64 {
         let from = LATENCY_BOUNDS_US.partition_point(|bound| *bound <= SLOW_US);
         self.latencies[from..].iter().map(read).sum()
     }
 
     /// Tells all of it.
-    pub(crate) fn tell(&self, to: &mut Exposition) {
+    pub fn tell(&self, to: &mut Exposition) {
         self.tell_batches(to);
         to.about("bolillero_acknowledgement_seconds", "histogram", "From batch to stored.");
         let mut so_far = 0;
@@ -117,6 +101,10 @@ impl Metrics {
         to.value("bolillero_http_connections", &[], read(&self.http_connections));
     }
 
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<&'static str, Batches>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell_batches(&self, to: &mut Exposition) {
         let told = [
             ("bolillero_batches_total", "Batches answered.", false),
@@ -127,13 +115,9 @@ impl Metrics {
             to.about(name, "counter", about);
             to.value(name, &[("result", "accepted")], count(&self.accepted));
             to.value(name, &[("result", "repeated")], count(&self.repeated));
-            let codes = ErrorCode::ALL.iter();
-            for code in codes {
-                let Some(of) = self.refused.get(usize::from(code.number())) else { continue };
-                if read(&of.batches) > 0 {
-                    let reason = snake_case(&format!("{code:?}"));
-                    to.value(name, &[("result", "refused"), ("reason", &reason)], count(of));
-                }
+            for (reason, of) in &*self.refusals() {
+                let labels = [("result", "refused"), ("reason", &*snake_case(reason))];
+                to.value(name, &labels, count(of));
             }
         }
     }
@@ -161,12 +145,12 @@ impl Drop for Counted<'_> {
 
 impl Exposition {
     /// What a metric is. Its values follow.
-    pub(crate) fn about(&mut self, name: &str, kind: &str, help: &str) {
+    pub fn about(&mut self, name: &str, kind: &str, help: &str) {
         self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
     }
 
     /// One value of it.
-    pub(crate) fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let escaped =
             |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let labels = labels.iter().map(|(label, of)| format!("{label}=\"{}\"", escaped(of)));
@@ -179,7 +163,7 @@ impl Exposition {
     }
 
     /// The text.
-    pub(crate) fn into_text(self) -> String {
+    pub fn into_text(self) -> String {
         self.text
     }
 
@@ -229,7 +213,7 @@ mod tests {
         metrics.stored(93, Appended::New, Duration::from_micros(250));
         metrics.stored(7, Appended::New, Duration::from_micros(251));
         metrics.stored(5, Appended::Repeated, Duration::from_secs(60));
-        metrics.refused(2, ErrorCode::BadBets);
+        metrics.refused(2, "BadBets");
         let text = told(&metrics);
         let lines: Vec<_> = text.lines().collect();
         for line in [
@@ -258,13 +242,6 @@ mod tests {
         assert!(told(&metrics).contains("bolillero_http_connections 2"));
         drop(held);
         assert!(told(&metrics).contains("bolillero_http_connections 0"));
-    }
-
-    #[test]
-    fn every_code_of_a_refusal_has_its_counter() {
-        for code in ErrorCode::ALL {
-            assert!(usize::from(code.number()) < CODES, "{code:?}");
-        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use lottery::DrawTerms;
 
-use crate::limits::Limits;
 use crate::zone::Zone;
 
 /// What a central is started with.
@@ -16,8 +15,8 @@ pub struct Options {
     pub winners_wait: Duration,
     /// Where people read and type times.
     pub zone: Zone,
-    /// See [`Limits`].
-    pub limits: Limits,
+    /// How long a shutdown waits for commits and for connections to end in order.
+    pub shutdown_time_max: Duration,
 }
 
 /// Who leads the draws.

@@ -6,14 +6,14 @@ use crate::limits::PACED_LOG_TIME_MIN;
 
 /// What was not logged yet.
 #[derive(Debug, Default)]
-pub(crate) struct Paced {
+pub struct Paced {
     count: u64,
     logged_at: Option<Instant>,
 }
 
 impl Paced {
     /// Counts one more. Gives how many to log now, if it is time again.
-    pub(crate) fn due(&mut self, now: Instant) -> Option<u64> {
+    pub fn due(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
         let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < PACED_LOG_TIME_MIN);
         if soon {

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 /// Places, and who has them.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub struct Places {
     all_max: usize,
     per_address_max: usize,
     taken: Mutex<Taken>,
@@ -33,7 +33,7 @@ struct Taken {
 
 /// A place taken; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     places: Arc<Places>,
     address: IpAddr,
 }
@@ -50,12 +50,14 @@ pub enum NoPlace {
 }
 
 impl Places {
-    pub(crate) fn new(all_max: usize, per_address_max: usize) -> Arc<Self> {
+    /// So many in all, and so many from one address.
+    #[must_use]
+    pub fn new(all_max: usize, per_address_max: usize) -> Arc<Self> {
         Arc::new(Self { all_max, per_address_max, taken: Mutex::default() })
     }
 
     /// Takes a place for a connection from `peer`.
-    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Place, NoPlace> {
+    pub fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Place, NoPlace> {
         let address = counted_as(peer);
         let mut taken = self.taken();
         if taken.all >= self.all_max {
@@ -88,7 +90,7 @@ impl Drop for Place {
 }
 
 /// The address that stands for all that one peer may have.
-pub(crate) fn counted_as(peer: IpAddr) -> IpAddr {
+pub fn counted_as(peer: IpAddr) -> IpAddr {
     // IPv4 through an IPv6 socket: as itself, or all of IPv4 would be one address.
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

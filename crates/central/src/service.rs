@@ -43,21 +43,21 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::limits::{LimitsError, STORE_CHECK_TIME};
+use crate::limits::STORE_CHECK_TIME;
 use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 use crate::zone::Zone;
-pub(crate) use answers::Failure;
+pub use answers::Failure;
 use answers::{Outcome, StoreError, watched};
-pub(crate) use draw::Draw;
+pub use draw::Draw;
 pub use meant::{Candidate, NoDraw, unnamed_draw};
 pub use names::{NameRefused, draw_name};
 pub use operators::Change;
-pub(crate) use presence::Attendance;
-pub(crate) use presence::Configs;
+pub use presence::Attendance;
+pub use presence::Configs;
 pub use presence::{Connected, Identity, OfAgency, Presence};
 use winners::Waiting;
-pub(crate) use winners::{DrawWinners, Stage};
+pub use winners::{DrawWinners, Stage};
 
 /// The domain service. One a store.
 pub struct Service {
@@ -83,9 +83,6 @@ pub struct Service {
 /// Why a central could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OpenError {
-    /// Limits that nobody could be served with.
-    #[error(transparent)]
-    Limits(#[from] LimitsError),
     /// See [`NameRefused`].
     #[error(transparent)]
     Name(#[from] NameRefused),
@@ -202,7 +199,7 @@ impl Service {
 
     /// The draw that an agency means when it names none: the one that this central was started for,
     /// or the one that operators `bound` its way in to, or else the one that it can't mistake.
-    pub(crate) fn unnamed_draw(
+    pub fn unnamed_draw(
         &self,
         agency: AgencyId,
         bound: Option<&DrawName>,
@@ -225,7 +222,7 @@ impl Service {
     }
 
     /// The draw that an agency named, once it takes bets or did.
-    pub(crate) fn begun_draw(&self, agency: AgencyId, name: &str) -> Result<Arc<Draw>, NoDraw> {
+    pub fn begun_draw(&self, agency: AgencyId, name: &str) -> Result<Arc<Draw>, NoDraw> {
         match self.view().draw_named(name) {
             Some(draw) => begun(draw),
             None => {
@@ -245,27 +242,27 @@ impl Service {
     }
 
     /// Whether operators disabled an agency.
-    pub(crate) fn is_disabled(&self, agency: AgencyId) -> bool {
+    pub fn is_disabled(&self, agency: AgencyId) -> bool {
         self.view().registration(agency).is_some_and(|known| !known.enabled)
     }
 
     /// The longest that somebody waits for a draw's winners.
-    pub(crate) fn winners_wait(&self) -> Duration {
+    pub fn winners_wait(&self) -> Duration {
         self.winners_wait
     }
 
     /// Where people read and type times.
-    pub(crate) fn zone(&self) -> Zone {
+    pub fn zone(&self) -> Zone {
         self.zone
     }
 
     /// Who is connected.
-    pub(crate) fn presence(&self) -> &Arc<Presence> {
+    pub fn presence(&self) -> &Arc<Presence> {
         &self.presence
     }
 
     /// Stores a batch. `done` must be short: it runs on a thread of the store's.
-    pub(crate) fn append(
+    pub fn append(
         &self,
         batch: Batch,
         done: impl FnOnce(Result<Appended, AppendError>) + Send + 'static,
@@ -274,7 +271,7 @@ impl Service {
     }
 
     /// Notes that an agency has finished. `done` must be short.
-    pub(crate) fn finish(
+    pub fn finish(
         &self,
         draw: &Draw,
         agency: AgencyId,
@@ -284,7 +281,7 @@ impl Service {
     }
 
     /// Asks how far an agency has come. `done` must be short.
-    pub(crate) fn progress(
+    pub fn progress(
         &self,
         draw: &Draw,
         agency: AgencyId,
@@ -294,7 +291,7 @@ impl Service {
     }
 
     /// Where to wait for a draw's winners. Has them read, if they are published and nobody had.
-    pub(crate) fn winners(
+    pub fn winners(
         self: &Arc<Self>,
         draw: &Draw,
         agency: AgencyId,
@@ -312,17 +309,17 @@ impl Service {
     }
 
     /// Whether the winners of a draw were to be read and could not.
-    pub(crate) fn has_unreadable(&self) -> bool {
+    pub fn has_unreadable(&self) -> bool {
         self.waiting.has_unreadable()
     }
 
     /// What is counted while agencies are served.
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
     /// Whether the store failed, or is full.
-    pub(crate) fn failure(&self) -> &Failure {
+    pub fn failure(&self) -> &Failure {
         &self.failure
     }
 

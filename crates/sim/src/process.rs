@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use central::translate::{self, BatchRequest, Refusal, Request};
 use central::{Candidate, NoDraw, Zone, unnamed_draw};
+use central_tcp::translate::{self, BatchRequest, Refusal, Request};
 use engine::conformance::TestClock;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SteppedLedger};

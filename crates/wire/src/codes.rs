@@ -29,6 +29,14 @@ macro_rules! codes {
                 }
             }
 
+            /// The code's name: `BadBets`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => stringify!($code),)+
+                    Self::Unknown(_) => "Unknown",
+                }
+            }
+
             /// The code of a number on the wire; `Unknown` when this version has none.
             pub const fn from_number(number: u16) -> Self {
                 match number {

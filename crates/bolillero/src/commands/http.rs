@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use central::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies, Scrubbed};
+use central_http::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies, Scrubbed};
 use engine::Groups;
 use ledger::ScrubFindings;
 use tokio::net::{TcpListener, TcpSocket};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use central::limits::ACCEPT_QUEUE_MAX;
-use central::{Listeners, Listening};
+use central_tcp::limits::ACCEPT_QUEUE_MAX;
+use central_tcp::{Listeners, Listening};
 use lottery::View;
 use pki::{CentralConfig, CentralFiles};
 use rustls::pki_types::UnixTime;

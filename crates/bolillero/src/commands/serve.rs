@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow};
-use central::limits::TURNED_AWAY_MAX;
-use central::{
-    Central, ClientHeader, HttpLimits, Limits, Mode, Network, OpenError, Options, Origin, Proxies,
-    Zone,
-};
+use central::limits::SHUTDOWN_TIME_MAX_DEFAULT;
+use central::{Central, Mode, OpenError, Options, Server, Zone};
+use central_http::{ClientHeader, HttpLimits, HttpServer, Network, Origin, Proxies};
+use central_tcp::limits::TURNED_AWAY_MAX;
+use central_tcp::{AgencyServer, Limits};
 use clap::Args;
 use engine::{Clock, Engine, LedgerId};
 use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
@@ -241,7 +241,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
     let (doors, data) = (settings.doors()?, settings.data()?);
-    let (mut options, ledger_options) = (settings.options()?, settings.ledger_options()?);
+    let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let written_at_the_end =
         logging::start_queued(format, level.unwrap_or_default(), options.zone)?;
@@ -254,8 +254,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         signals::hangups()
     });
     let hangups = hangups.context("can't take signals")?;
-    let http_limits;
-    (options.limits, http_limits) = allow_connections(options.limits, settings.http.is_some())?;
+    let (limits, http_limits) = allow_connections(settings.limits(), settings.http.is_some())?;
     // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(doors.bind())?;
     let http = match &settings.http {
@@ -276,19 +275,19 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
-        let central = Central::open(shared, clock, options);
+        let central = Central::open(shared, clock.clone(), options);
         let central = central.await.map_err(not_opened)?;
-        let central = match http {
-            Some(http) => {
-                let (listener, options) =
-                    http.listen(http_limits, &groups, scrubbed, log_lines_dropped)?;
-                central.with_http(listener, options).context("can't start the thread of HTTP")?
-            }
-            None => central,
-        };
+        let mut servers: Vec<Box<dyn Server>> = Vec::new();
+        if let Some(http) = http {
+            let (listener, options) =
+                http.listen(http_limits, &groups, scrubbed, log_lines_dropped)?;
+            let server = HttpServer::new(central.service(), clock, listener, options);
+            servers.push(Box::new(server.context("can't start the thread of HTTP")?));
+        }
         let listeners = bound.listen(hangups)?;
+        servers.push(Box::new(AgencyServer::new(central.service(), &limits, listeners)?));
         // As a task among those of the connections, so that it takes turns with them.
-        let serving = tokio::spawn(central.serve(listeners, shutdown));
+        let serving = tokio::spawn(central.serve(servers, shutdown));
         serving.await.context("the central broke off")?.context("the central stopped")?;
         Ok(())
     });
@@ -491,8 +490,7 @@ impl ServeArgs {
     }
 
     fn options(&self) -> Result<Options, Ending> {
-        let limits = self.limits();
-        limits.check().map_err(Ending::wrong)?;
+        self.limits().check().map_err(Ending::wrong)?;
         if self.http_origin.is_some() && self.http.is_none() {
             return Err(Ending::wrong(
                 "--http-origin is how browsers reach --http, which is not given",
@@ -503,7 +501,9 @@ impl ServeArgs {
             mode: self.mode()?,
             winners_wait: self.winners_wait.map_or(WINNERS_WAIT_DEFAULT, |Span(time)| time),
             zone: self.zone()?,
-            limits,
+            shutdown_time_max: self
+                .shutdown_time_max
+                .map_or(SHUTDOWN_TIME_MAX_DEFAULT, |Span(time)| time),
         })
     }
 
@@ -596,7 +596,6 @@ impl ServeArgs {
             handshake_time_max: time(self.handshake_time_max, default.handshake_time_max),
             frame_time_max: time(self.frame_time_max, default.frame_time_max),
             write_time_max: time(self.write_time_max, default.write_time_max),
-            shutdown_time_max: time(self.shutdown_time_max, default.shutdown_time_max),
             ..default
         }
     }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Whether the store failed for good, and how; and whether it is full.
 #[derive(Debug, Default)]
-pub(crate) struct Failure {
+pub struct Failure {
     fault: OnceLock<StoreFault>,
     noticed: CancellationToken,
     full: AtomicBool,
@@ -50,17 +50,17 @@ where
 
 impl Failure {
     /// How the store failed, once it did.
-    pub(crate) fn fault(&self) -> Option<&StoreFault> {
+    pub fn fault(&self) -> Option<&StoreFault> {
         self.fault.get()
     }
 
     /// Whether the store refused for want of room, and has had none since.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
     /// Ends when the store failed.
-    pub(crate) async fn noticed(&self) {
+    pub async fn noticed(&self) {
         self.noticed.cancelled().await;
     }
 

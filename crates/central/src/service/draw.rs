@@ -6,11 +6,11 @@ use lottery::{DrawId, DrawStatus, DrawTerms};
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Draw {
+pub struct Draw {
     /// Its number in the store.
-    pub(crate) id: DrawId,
+    pub id: DrawId,
     /// What it was announced or opened with.
-    pub(crate) terms: DrawTerms,
+    pub terms: DrawTerms,
 }
 
 impl Draw {

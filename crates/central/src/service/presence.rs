@@ -31,7 +31,7 @@ use super::Draw;
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
 
 /// What TLS is spoken with, the newest.
-pub(crate) type Configs = watch::Receiver<Arc<CentralConfig>>;
+pub type Configs = watch::Receiver<Arc<CentralConfig>>;
 
 /// What vouches for the agency that a connection speaks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ struct Connections {
 }
 
 /// A connection's entry; it leaves when this is dropped.
-pub(crate) struct Attendance {
+pub struct Attendance {
     presence: Arc<Presence>,
     live: Arc<Live>,
 }
@@ -160,7 +160,7 @@ impl Presence {
     }
 
     /// When agencies whose connections ended were last heard.
-    pub(crate) fn last_seen(&self) -> BTreeMap<AgencyId, Timestamp> {
+    pub fn last_seen(&self) -> BTreeMap<AgencyId, Timestamp> {
         self.connections().left.clone()
     }
 
@@ -177,12 +177,12 @@ impl Presence {
     }
 
     /// What TLS is spoken with now; none where it is not.
-    pub(crate) fn certificates(&self) -> Option<Arc<CentralConfig>> {
+    pub fn certificates(&self) -> Option<Arc<CentralConfig>> {
         self.certificates.get().map(|configs| Arc::clone(&configs.borrow()))
     }
 
     /// Ends each connection whose certificate is good no longer, for as long as it is polled.
-    pub(crate) async fn watch_certificates(self: &Arc<Self>, mut configs: Configs) -> Infallible {
+    pub async fn watch_certificates(self: &Arc<Self>, mut configs: Configs) -> Infallible {
         let _ = self.certificates.set(configs.clone());
         loop {
             let expired = tokio::select! {
@@ -265,7 +265,7 @@ impl Presence {
     }
 
     /// Lists a connection. `wake` has it look at [`Attendance::is_ended`]; it must be short.
-    pub(crate) fn enter(
+    pub fn enter(
         self: &Arc<Self>,
         peer: SocketAddr,
         identity: Identity,
@@ -317,21 +317,25 @@ async fn changed(configs: &mut Configs) {
 }
 
 impl Attendance {
-    pub(crate) fn identity(&self) -> &Identity {
+    /// Who vouches for the connection.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
         &self.live.identity
     }
 
-    pub(crate) fn peer(&self) -> SocketAddr {
+    /// Where it comes from.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
         self.live.peer
     }
 
     /// Messages were received.
-    pub(crate) fn heard(&self) {
+    pub fn heard(&self) {
         self.live.last_message.store(self.presence.clock.now().0, Ordering::Relaxed);
     }
 
     /// One of them was for this agency.
-    pub(crate) fn spoke_for(&self, agency: AgencyId) {
+    pub fn spoke_for(&self, agency: AgencyId) {
         let live = &self.live;
         let before = live.agency.swap(agency.0.into(), Ordering::Relaxed);
         let heard = live.last_message.load(Ordering::Relaxed);
@@ -343,19 +347,19 @@ impl Attendance {
     }
 
     /// It takes part in this draw. It stays with the first that it is told.
-    pub(crate) fn takes_part_in(&self, draw: &Arc<Draw>) {
+    pub fn takes_part_in(&self, draw: &Arc<Draw>) {
         self.live.draw.get_or_init(|| Arc::clone(draw));
     }
 
     /// Ends it if a configuration would not let it in.
-    pub(crate) fn judge(&self, config: &CentralConfig) {
+    pub fn judge(&self, config: &CentralConfig) {
         if !self.live.is_admitted(config, self.presence.now()) {
             self.live.end();
         }
     }
 
     /// Whether it is to end, and take no more requests.
-    pub(crate) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.live.ended.load(Ordering::Relaxed)
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Waiting {
 
 /// How far a draw's winners are.
 #[derive(Clone, Debug)]
-pub(crate) enum Stage {
+pub enum Stage {
     /// They are not published, or nobody asked for them yet.
     NotRead,
     /// They are being read.
@@ -30,7 +30,7 @@ pub(crate) enum Stage {
 
 /// The winners of a draw, ready to be sent many times.
 #[derive(Debug)]
-pub(crate) struct DrawWinners {
+pub struct DrawWinners {
     by_agency: BTreeMap<AgencyId, Arc<str>>,
 }
 
@@ -77,13 +77,15 @@ fn of(
 }
 
 impl DrawWinners {
-    pub(crate) fn new(winners: &Winners) -> Self {
+    /// Those of one draw.
+    #[must_use]
+    pub fn new(winners: &Winners) -> Self {
         let joined = winners.iter().map(|(agency, of)| (agency, Arc::from(of.joined())));
         Self { by_agency: joined.collect() }
     }
 
     /// The documents of an agency's winning bets, joined by commas; empty when it has none.
-    pub(crate) fn of(&self, agency: AgencyId) -> Arc<str> {
+    pub fn of(&self, agency: AgencyId) -> Arc<str> {
         self.by_agency.get(&agency).map_or_else(|| Arc::from(""), Arc::clone)
     }
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use central::translate::Request;
+use central_tcp::translate::Request;
 use lottery::NumberRange;
 use tokio::time::Instant;
 use wire::AgencyMessage;

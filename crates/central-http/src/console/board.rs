@@ -1,0 +1,334 @@
+//! The live board.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::stream::unfold;
+use lottery::{DrawId, DrawState, Registration, Timestamp, View};
+use serde::Deserialize;
+
+use super::frame::{Frame, rendered, show};
+use super::language::Locale;
+use super::part::Part;
+use super::view::DrawView;
+use super::visitor::{Visitor, Watcher};
+use super::words;
+use crate::board::{AgencyBoard, Board, DrawBoard};
+use crate::body::Held;
+use crate::input::InQuery;
+use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
+use crate::lines::UNBUFFERED;
+use crate::problem::Problem;
+use crate::state::App;
+use crate::who::Peer;
+
+/// Where a board is told anew, for as long as it is watched.
+pub(crate) const EVENTS_PATH: &str = "/board/events";
+
+/// Which draw, and which part of its agencies.
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Asked {
+    draw: Option<u32>,
+    /// From 1 on.
+    page: Option<usize>,
+}
+
+#[derive(Template)]
+#[template(path = "board.html")]
+struct BoardPage {
+    p: Frame,
+    others: Vec<Tab>,
+    /// There are draws without a tab.
+    has_more: bool,
+    board: Option<BoardView>,
+    events: String,
+}
+
+#[derive(Template)]
+#[template(path = "board_live.html")]
+struct Live<'a> {
+    p: &'a Frame,
+    b: BoardView,
+}
+
+#[derive(Template)]
+#[template(path = "board_empty.html")]
+struct Empty<'a> {
+    p: &'a Frame,
+}
+
+struct Tab {
+    id: u32,
+    name: String,
+    state: &'static str,
+    class: &'static str,
+    is_here: bool,
+}
+
+struct BoardView {
+    id: u32,
+    name: String,
+    state: &'static str,
+    class: &'static str,
+    countdown: String,
+    now: String,
+    alerts: Vec<Alert>,
+    bets: String,
+    rate: String,
+    batches: String,
+    connected: String,
+    agencies: String,
+    finished: String,
+    number: String,
+    peak: String,
+    line: String,
+    rows: Vec<Row>,
+    part: Option<Part>,
+}
+
+struct Alert {
+    kind: &'static str,
+    text: String,
+}
+
+struct Row {
+    number: u32,
+    name: String,
+    place: String,
+    dot: &'static str,
+    connection: String,
+    bets: String,
+    rate: String,
+    last_seen: String,
+    finished: bool,
+    silent: bool,
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    InQuery(asked): InQuery<Asked>,
+) -> Response {
+    let board = app.lookout.now().await;
+    let shown = shown_of(&board, asked.draw);
+    if let (Some(draw), None, Some(newest)) = (asked.draw, shown, board.draws.last())
+        && draw < newest.status.id.0
+    {
+        // It was published too long ago to be on the board.
+        return Redirect::to(&format!("/draws/{draw}")).into_response();
+    }
+    let l = visitor.language;
+    let mut others: Vec<_> = board
+        .draws
+        .iter()
+        .rev()
+        .take(BOARD_TABS_MAX)
+        .map(|it| Tab {
+            id: it.status.id.0,
+            name: it.status.terms.name.to_string(),
+            state: words::state(&it.status, l),
+            class: words::state_class(&it.status),
+            is_here: shown.is_some_and(|shown| shown.status.id == it.status.id),
+        })
+        .collect();
+    others.reverse();
+    let part =
+        [asked.draw.map(|it| format!("draw={it}")), asked.page.map(|it| format!("page={it}"))];
+    let part: Vec<_> = part.into_iter().flatten().collect();
+    let events = format!("{EVENTS_PATH}?{}", part.join("&"));
+    let known = app.service.view();
+    let view = shown.map(|shown| BoardView::of(&board, shown, known, asked.page, l));
+    let has_more = board.draws.len() > others.len();
+    show(&BoardPage { p: Frame::of(&visitor, None), others, has_more, board: view, events })
+}
+
+/// The board, at once and anew whenever somebody looked; ends with the session and with the
+/// central.
+pub(super) async fn events(
+    State(app): State<App>,
+    Peer(client): Peer,
+    Watcher(visitor): Watcher,
+    InQuery(asked): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    let place = app.boards.take(client);
+    let place = place.map_err(|why| Problem::too_much_at_once("boards", why))?;
+    app.lookout.now().await;
+    let (mut seen, stopping) = (app.lookout.watch(), app.stopping.clone());
+    seen.mark_changed();
+    let start = (app, visitor, seen, stopping, false);
+    let boards = unfold(start, move |(app, visitor, mut seen, stopping, is_over)| async move {
+        if is_over {
+            return None;
+        }
+        let changed = stopping.run_until_cancelled(seen.changed()).await;
+        if !matches!(changed, Some(Ok(()))) {
+            return None;
+        }
+        if visitor.who.is_over(&app) {
+            let over = Event::default().event("over").data("");
+            return Some((Ok::<_, Infallible>(over), (app, visitor, seen, stopping, true)));
+        }
+        let board = std::sync::Arc::clone(&seen.borrow_and_update());
+        let text = live(&board, app.service.view(), &visitor, asked);
+        let event = Event::default().event("board").data(text);
+        Some((Ok(event), (app, visitor, seen, stopping, false)))
+    });
+    let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);
+    let answer = (UNBUFFERED, Sse::new(boards).keep_alive(alive)).into_response();
+    Ok(answer.map(|body| Held::by(body, place)))
+}
+
+fn live(board: &Board, known: &View, visitor: &Visitor, asked: Asked) -> String {
+    let (p, l) = (&Frame::of(visitor, None), visitor.language);
+    match shown_of(board, asked.draw) {
+        Some(shown) => rendered(&Live { p, b: BoardView::of(board, shown, known, asked.page, l) }),
+        None => rendered(&Empty { p }),
+    }
+}
+
+fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {
+    match draw {
+        Some(draw) => board.draw(DrawId(draw)),
+        None => board.main_draw(),
+    }
+}
+
+impl BoardView {
+    fn of(board: &Board, shown: &DrawBoard, known: &View, page: Option<usize>, l: Locale) -> Self {
+        let now = Timestamp(board.at_ms);
+        let view = DrawView::of(&shown.status, l);
+        let (rows, part) = part_of(shown, known, page, l);
+        let peak = shown.history.iter().copied().max().unwrap_or(0);
+        Self {
+            id: view.id,
+            name: view.name,
+            state: view.state,
+            class: view.class,
+            countdown: countdown(shown, now, l),
+            now: l.hour(now),
+            alerts: alerts(board, shown, l),
+            bets: view.bets,
+            rate: l.n(shown.bets_per_second),
+            batches: view.batches,
+            connected: l.n(shown.connected()),
+            agencies: l.n(shown.agencies_count() as u64),
+            finished: view.finished,
+            number: view.number,
+            peak: if peak > 0 { l.n(peak) } else { String::new() },
+            line: line(shown, peak),
+            rows,
+            part,
+        }
+    }
+}
+
+/// The agencies of a page: all of them, or of so many a part, those to look after first.
+fn part_of(
+    shown: &DrawBoard,
+    known: &View,
+    page: Option<usize>,
+    l: Locale,
+) -> (Vec<Row>, Option<Part>) {
+    let path = format!("/?draw={}&page=", shown.status.id);
+    let (places, part) = Part::of(shown.agencies_count(), page, BOARD_AGENCIES_MAX, &path, l);
+    let rows = shown.rows(places, part.is_some());
+    let rows = rows.iter().map(|row| Row::of(row, known.registration(row.agency).as_deref(), l));
+    (rows.collect(), part)
+}
+
+impl Row {
+    fn of(agency: &AgencyBoard, known: Option<&Registration>, l: Locale) -> Self {
+        let is_enabled = known.is_none_or(|it| it.enabled);
+        let (dot, connection) = match agency.connections {
+            _ if !is_enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
+            0 if agency.silent => ("off", l.t("sin conexión", "not connected").to_owned()),
+            0 => ("", l.t("sin conexión", "not connected").to_owned()),
+            1 if agency.certified => ("on", l.t("con certificado", "certified").to_owned()),
+            1 => ("on", l.t("sin cifrar", "plain").to_owned()),
+            many => ("many", format!("{many} {}", l.t("conexiones", "connections"))),
+        };
+        Self {
+            number: agency.agency.0,
+            name: known.map_or_else(String::new, |it| it.name.to_string()),
+            place: known.map_or_else(String::new, |it| it.place.to_string()),
+            dot,
+            connection,
+            bets: l.n(agency.bets),
+            rate: l.n(agency.bets_per_second),
+            last_seen: agency.last_seen.map_or_else(|| "—".to_owned(), |at| l.hour(at)),
+            finished: agency.finished,
+            silent: agency.silent,
+        }
+    }
+}
+
+fn countdown(shown: &DrawBoard, now: Timestamp, l: Locale) -> String {
+    let schedule = shown.status.life.schedule;
+    let (until, text) = match shown.status.state {
+        DrawState::Announced => (schedule.opens_at, l.t("abre en", "opens in")),
+        DrawState::Open => (schedule.closes_at, l.t("cierra en", "closes in")),
+        _ => (None, ""),
+    };
+    let Some(until) = until else { return String::new() };
+    let seconds = until.0.saturating_sub(now.0).div_ceil(1000);
+    let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+    let seconds = seconds % 60;
+    match hours / 24 {
+        0 | 1 => format!("{text} {hours:02}:{minutes:02}:{seconds:02}"),
+        days => format!("{text} {} {}", l.n(days), l.t("días", "days")),
+    }
+}
+
+fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let mut warn = |kind, text: String| alerts.push(Alert { kind, text });
+    if let Some(free) = board.disk_low {
+        let text =
+            l.t("Queda poco lugar en el disco del libro", "Little room on the ledger's disk");
+        warn("bad", format!("{text}: {} MB", l.n(free >> 20)));
+    }
+    if board.is_slow {
+        let text = l.t(
+            "El disco está lento: hay lotes de más de 250 ms.",
+            "The disk is slow: some batches take over 250 ms.",
+        );
+        warn("warn", text.to_owned());
+    }
+    let silent: Vec<_> = shown.agencies.values().filter(|it| it.silent).collect();
+    if !silent.is_empty() {
+        let text = l.t("Agencias en silencio", "Silent agencies");
+        warn("warn", format!("{text}: {}", first_numbers(&silent)));
+    }
+    let twice: Vec<_> = shown.agencies.values().filter(|it| it.connections > 1).collect();
+    if !twice.is_empty() {
+        let text =
+            l.t("Agencias con más de una conexión", "Agencies with more than one connection");
+        warn("warn", format!("{text}: {}", first_numbers(&twice)));
+    }
+    if board.refused > 0 {
+        let text = l.t("Lotes rechazados desde el arranque", "Batches refused since the start");
+        warn("info", format!("{text}: {}", l.n(board.refused)));
+    }
+    alerts
+}
+
+fn first_numbers(agencies: &[&AgencyBoard]) -> String {
+    let numbers: Vec<_> = agencies.iter().take(10).map(|it| it.agency.to_string()).collect();
+    let more = if agencies.len() > numbers.len() { "…" } else { "" };
+    format!("{}{more}", numbers.join(", "))
+}
+
+/// The points of the line of the intake, in a field of 240 by 48.
+fn line(shown: &DrawBoard, peak: u64) -> String {
+    let mut points = String::new();
+    let first = 240_usize.saturating_sub(2 * shown.history.len().saturating_sub(1));
+    for (at, bets) in shown.history.iter().enumerate() {
+        let height = 44 * bets / peak.max(1);
+        let _ = write!(points, "{},{} ", first + 2 * at, 46 - height);
+    }
+    points
+}

@@ -1,0 +1,272 @@
+//! Draws: the list, the steps of one, its record.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use lottery::{
+    Act, Acted, DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, NumberRange,
+    Reason, Schedule, Winners,
+};
+use operators::Permission;
+
+use super::frame::{Frame, show, show_as};
+use super::language::{Choice, Locale};
+use super::part::{Asked, Part};
+use super::refusal;
+use super::view::{DrawView, Step, WinnersView, missing, steps};
+use super::visitor::{At, Form, Outcome, Posted, Visitor};
+use crate::draws::{expect_bets, status};
+use crate::input::InQuery;
+use crate::limits::{
+    DRAW_AGENCIES_MAX, ITEMS_SHOWN_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST,
+};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::winners::read;
+
+#[derive(Template)]
+#[template(path = "draws.html")]
+struct List {
+    p: Frame,
+    draws: Vec<DrawView>,
+    part: Option<Part>,
+    form: Form,
+    /// Of times that clocks show twice.
+    opens_choices: Vec<Choice>,
+    closes_choices: Vec<Choice>,
+}
+
+#[derive(Template)]
+#[template(path = "draw.html")]
+struct Page {
+    p: Frame,
+    d: DrawView,
+    steps: Vec<Step>,
+    /// Never opened, and it can't be any more.
+    is_expired: bool,
+    missing: String,
+    reason_needed: bool,
+    is_empty: bool,
+    entered_by: String,
+    winners: Option<WinnersView>,
+    files: Vec<File>,
+    form: Form,
+}
+
+#[derive(Template)]
+#[template(path = "acta.html")]
+struct Record {
+    p: Frame,
+    d: DrawView,
+    steps: Vec<Step>,
+    missing: String,
+    winners: Option<WinnersView>,
+    /// Whether every winner is on it, and not only how many there are.
+    lists_all: bool,
+}
+
+/// Something to download.
+struct File {
+    name: &'static str,
+    path: String,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+    InQuery(Asked { page }): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    list_with(&app, &visitor, page, Outcome::default()).await
+}
+
+pub(super) async fn announce(
+    State(app): State<App>,
+    Posted(visitor, form): Posted,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::RunDraws)?;
+    let l = visitor.language;
+    let outcome = match announcement(&form, l) {
+        Err(text) => Outcome::wrong(&text, form),
+        Ok(act) => match app.act(&visitor.who, Reason::default(), act).await {
+            Ok(Acted::Announced(draw)) => {
+                return Ok(Redirect::to(&format!("/draws/{draw}")).into_response());
+            }
+            Ok(_) => Outcome::default(),
+            Err(problem) => Outcome::refused(problem, form, l)?,
+        },
+    };
+    list_with(&app, &visitor, None, outcome).await
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    At(id): At<u32>,
+) -> Result<Response, Problem> {
+    page_with(&app, &visitor, DrawId(id), Outcome::default()).await
+}
+
+/// One step of a draw's life.
+pub(super) async fn step(
+    State(app): State<App>,
+    At((id, step)): At<(u32, String)>,
+    Posted(visitor, form): Posted,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::RunDraws)?;
+    let (l, draw) = (visitor.language, DrawId(id));
+    let number = form.get("number").parse();
+    let act = match (step.as_str(), number) {
+        ("open", _) => Act::Open(draw),
+        ("close", _) => Act::Close(draw),
+        ("publish", _) => Act::Publish(draw),
+        ("number", Ok(number)) => Act::EnterNumber { draw, number },
+        ("number", Err(_)) => {
+            let text = l.t("Escriba el número con cifras.", "Write the number in digits.");
+            return page_with(&app, &visitor, draw, Outcome::wrong(text, form)).await;
+        }
+        _ => return Err(Problem::no_such_path()),
+    };
+    if step == "number" {
+        let allow_empty = !form.get("allow_empty").is_empty();
+        if let Err(problem) = expect_bets(&app, draw, allow_empty) {
+            let outcome = Outcome::refused(problem, form, l)?;
+            return page_with(&app, &visitor, draw, outcome).await;
+        }
+    }
+    let is_sure = step == "open" || !form.get("sure").is_empty();
+    let outcome = match Reason::new(form.get("why")) {
+        _ if !is_sure => Outcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
+        Err(error) => Outcome::wrong(&refusal::reason(error, l), form),
+        Ok(why) => visitor.act(&app, why, act, form).await?,
+    };
+    page_with(&app, &visitor, draw, outcome).await
+}
+
+/// The printable record.
+pub(super) async fn record(
+    State(app): State<App>,
+    visitor: Visitor,
+    At((id, what)): At<(u32, String)>,
+) -> Result<Response, Problem> {
+    if what != "acta" {
+        // Somebody loaded the page of a step again.
+        return Ok(Redirect::to(&format!("/draws/{id}")).into_response());
+    }
+    let (l, draw) = (visitor.language, DrawId(id));
+    let (status, unfinished, winners) = found(&app, &visitor, draw).await?;
+    let lists_all = winners.as_ref().is_none_or(|it| it.count() <= RECORD_WINNERS_MAX);
+    let documents_max = if lists_all { usize::MAX } else { 0 };
+    let shown = |it: &Winners| WinnersView::of(it, 0, RECORD_AGENCIES_MAX, documents_max, l);
+    Ok(show(&Record {
+        p: Frame::of(&visitor, None),
+        d: DrawView::of(&status, l),
+        steps: steps(&status, l),
+        missing: missing(&status, &unfinished, l),
+        winners: winners.as_ref().map(shown),
+        lists_all,
+    }))
+}
+
+async fn list_with(
+    app: &App,
+    visitor: &Visitor,
+    page: Option<usize>,
+    outcome: Outcome,
+) -> Result<Response, Problem> {
+    let Outcome { status, notice, form } = outcome;
+    let (view, l) = (app.service.view(), visitor.language);
+    let count = view.draw_count();
+    let (places, part) = Part::of(count, page, ITEMS_SHOWN_MAX, "/draws?page=", l);
+    // The newest come first, and are numbered last.
+    let older = u32::try_from(count - places.end).ok().map(DrawId);
+    let shown = view.draws(older, places.len());
+    let draws = shown.iter().rev().map(|status| DrawView::of(status, l)).collect();
+    let [opens_choices, closes_choices] =
+        ["opens_at", "closes_at"].map(|name| l.choices(form.get(name)));
+    let p = Frame::of(visitor, notice);
+    Ok(show_as(status, &List { p, draws, part, form, opens_choices, closes_choices }))
+}
+
+async fn page_with(
+    app: &App,
+    visitor: &Visitor,
+    draw: DrawId,
+    outcome: Outcome,
+) -> Result<Response, Problem> {
+    let Outcome { status: code, notice, form } = outcome;
+    let l = visitor.language;
+    let (status, unfinished, winners) = found(app, visitor, draw).await?;
+    let shown = |it: &Winners| WinnersView::of(it, 0, DRAW_AGENCIES_MAX, WINNERS_FIRST, l);
+    let winners = winners.as_ref().map(shown);
+    let over = status.life.is_expired(app.service.now());
+    let is_early = !over && status.life.schedule.closes_at.is_some();
+    let entered_by = status.life.entered_by.as_ref();
+    let files = [("CSV", "bets.csv"), ("Parquet", "bets.parquet")];
+    let files = files.map(|(name, file)| {
+        let path = format!("/api/v1/draws/{draw}/{file}");
+        File { name, path }
+    });
+    let page = Page {
+        p: Frame::of(visitor, notice),
+        steps: steps(&status, l),
+        is_expired: over && status.state == DrawState::Announced,
+        missing: missing(&status, &unfinished, l),
+        reason_needed: is_early || !status.all_finished(),
+        is_empty: status.bets == 0,
+        entered_by: entered_by.map_or_else(String::new, |who| {
+            let text = l.t(
+                "ya ingresó el número; falta otro operador.",
+                "has entered the number; another operator is needed.",
+            );
+            format!("{who} {text}")
+        }),
+        winners,
+        files: if status.is_published() { files.into() } else { Vec::new() },
+        d: DrawView::of(&status, l),
+        form,
+    };
+    Ok(show_as(code, &page))
+}
+
+/// A draw, who has not finished it, and its winners for who may see them.
+async fn found(
+    app: &App,
+    visitor: &Visitor,
+    draw: DrawId,
+) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Problem> {
+    let status = status(app, draw)?;
+    let agencies = app.service.view().all_agencies(draw);
+    let unfinished = agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect();
+    let drawn = matches!(status.state, DrawState::Drawn { .. });
+    let winners = if drawn && Permission::ReadWinners.is_held_by(visitor.who.role) {
+        Some(read(app, &visitor.who, &status).await?)
+    } else {
+        None
+    };
+    Ok((status, unfinished, winners))
+}
+
+/// What a form announces; why it can't, in words.
+fn announcement(form: &Form, l: Locale) -> Result<Act, String> {
+    let name = DrawName::new(form.get("name"))
+        .map_err(|DrawNameError(fault)| refusal::text("el nombre", "the name", fault, l))?;
+    let agencies = form.get("agencies").parse().map_err(|_| {
+        l.t(
+            "Escriba las agencias como números y rangos en orden: 1-5, 7.",
+            "Write the agencies as numbers and ranges in order: 1-5, 7.",
+        )
+    })?;
+    let number = |name| form.get(name).parse().ok();
+    let numbers = number("number_min").zip(number("number_max"));
+    let numbers =
+        numbers.and_then(|(min, max)| NumberRange::new(min, max).ok()).ok_or_else(|| {
+            l.t(
+                "El número menor no puede superar al mayor.",
+                "The smallest number can't be above the largest.",
+            )
+        })?;
+    let opens_at = l.read_time(form.get("opens_at"), form.get("opens_at_which"))?;
+    let closes_at = l.read_time(form.get("closes_at"), form.get("closes_at_which"))?;
+    let schedule = Schedule { opens_at, closes_at };
+    Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
+}

@@ -1,0 +1,233 @@
+//! What an operator reads: both languages side by side where they are used, numbers and times as
+//! each writes them.
+
+use axum::http::{HeaderMap, header};
+use lottery::Timestamp;
+
+use central::{LocalTime, Zone};
+
+/// The cookie that keeps the choice.
+pub(super) const COOKIE: &str = "bolillero_language";
+
+/// A language of the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    Spanish,
+    English,
+}
+
+/// How somebody reads: their language, and times in the lottery's zone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Locale {
+    language: Language,
+    pub(super) zone: Zone,
+}
+
+/// One of two moments that clocks show alike, for somebody to choose.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// As a form sends it.
+    pub(super) value: String,
+    /// As a person reads it.
+    pub(super) text: String,
+}
+
+impl Language {
+    /// The one chosen, or else the one that the browser asks for, or else Spanish.
+    fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut cookies =
+            lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
+        let chosen = cookies.find(|(name, _)| name.trim() == COOKIE);
+        if let Some(language) = chosen.and_then(|(_, code)| Self::from_code(code.trim())) {
+            return language;
+        }
+        let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|asked| asked.to_str().ok());
+        let asked = asked.unwrap_or_default().split(',').map(|it| it.split(['-', ';']).next());
+        let mut known = asked.filter_map(|it| Self::from_code(it.unwrap_or_default().trim()));
+        known.next().unwrap_or(Self::Spanish)
+    }
+
+    /// The language of a code: `es` or `en`.
+    pub(super) fn from_code(code: &str) -> Option<Self> {
+        match code {
+            "es" => Some(Self::Spanish),
+            "en" => Some(Self::English),
+            _ => None,
+        }
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Spanish => "es",
+            Self::English => "en",
+        }
+    }
+}
+
+impl Locale {
+    /// Of who sends these headers.
+    pub(super) fn of(headers: &HeaderMap, zone: Zone) -> Self {
+        Self { language: Language::of(headers), zone }
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        self.language.code()
+    }
+
+    pub(super) fn is_spanish(self) -> bool {
+        self.language == Language::Spanish
+    }
+
+    /// One of two texts that say the same.
+    pub(super) fn t<'a>(self, spanish: &'a str, english: &'a str) -> &'a str {
+        match self.language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        }
+    }
+
+    /// A number, in groups of three digits.
+    pub(super) fn n(self, number: impl Into<u64>) -> String {
+        let digits = number.into().to_string();
+        let mut grouped = String::new();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                grouped.push_str(self.t(".", ","));
+            }
+            grouped.push(digit);
+        }
+        grouped
+    }
+
+    /// A day and time, with its offset from UTC.
+    pub(super) fn time(self, at: Timestamp) -> String {
+        self.format(at, self.t("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"))
+    }
+
+    /// A time of day, with its offset from UTC.
+    pub(super) fn hour(self, at: Timestamp) -> String {
+        self.format(at, "%H:%M:%S")
+    }
+
+    /// A day and time, or a dash.
+    pub(super) fn time_or_dash(self, at: Option<Timestamp>) -> String {
+        at.map_or_else(|| "—".to_owned(), |at| self.time(at))
+    }
+
+    fn format(self, at: Timestamp, format: &str) -> String {
+        self.zone.format(at, format).unwrap_or_else(|| "—".to_owned())
+    }
+
+    /// The moment that a form's field of day and time means; none when it is empty.
+    ///
+    /// `chosen` tells which of two moments that clocks show alike is meant, as [`Choice::value`].
+    pub(super) fn read_time(self, text: &str, chosen: &str) -> Result<Option<Timestamp>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let shown = text.parse().map_err(|_| {
+            self.t("Un horario no se entiende.", "A time can't be understood.").to_owned()
+        })?;
+        match self.zone.read(shown) {
+            LocalTime::Once(at) => Ok(Some(at)),
+            LocalTime::Twice(both) => {
+                let meant = both.into_iter().find(|(at, _)| at.to_string() == chosen);
+                meant.map(|(at, _)| Some(at)).ok_or_else(|| self.says(self.twice(), text))
+            }
+            LocalTime::Never => Err(self.says(self.never(), text)),
+        }
+    }
+
+    /// The moments to choose from, when a field's time is one that clocks show twice.
+    pub(super) fn choices(self, text: &str) -> Vec<Choice> {
+        let read = text.parse().map(|shown| self.zone.read(shown));
+        let Ok(LocalTime::Twice(both)) = read else { return Vec::new() };
+        let choice =
+            |(at, _): (Timestamp, _)| Choice { value: at.to_string(), text: self.time(at) };
+        both.map(choice).into()
+    }
+
+    fn twice(self) -> &'static str {
+        self.t(
+            "los relojes marcan esa hora dos veces, porque se atrasan; elija cuál de las dos es.",
+            "clocks show that time twice, as they are set back; choose which of the two it is.",
+        )
+    }
+
+    fn never(self) -> &'static str {
+        self.t(
+            "los relojes no marcan esa hora, porque se adelantan; elija otra.",
+            "clocks do not show that time, as they are set forward; choose another.",
+        )
+    }
+
+    fn says(self, what: &str, text: &str) -> String {
+        format!("{} ({}): {what}", text.replace('T', " "), self.zone)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::console) fn spanish() -> Locale {
+        Locale { language: Language::Spanish, zone: Zone::default() }
+    }
+
+    fn english(zone: &str) -> Locale {
+        Locale { language: Language::English, zone: Zone::named(zone).unwrap() }
+    }
+
+    #[test]
+    fn numbers_are_grouped_as_each_language_writes_them() {
+        for (number, in_spanish) in [
+            (0_u64, "0"),
+            (999, "999"),
+            (1000, "1.000"),
+            (78_697, "78.697"),
+            (1_234_567, "1.234.567"),
+        ] {
+            assert_eq!(spanish().n(number), in_spanish);
+            assert_eq!(english("UTC").n(number), in_spanish.replace('.', ","));
+        }
+    }
+
+    #[test]
+    fn the_choice_wins_over_what_the_browser_asks_for() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Language::of(&headers), Language::Spanish);
+        headers.insert(header::ACCEPT_LANGUAGE, "pt-BR, en-US;q=0.9, es;q=0.8".parse().unwrap());
+        assert_eq!(Language::of(&headers), Language::English);
+        headers.insert(header::COOKIE, "a=b; bolillero_language=es".parse().unwrap());
+        assert_eq!(Language::of(&headers), Language::Spanish);
+    }
+
+    #[test]
+    fn times_are_read_and_told_in_the_lotterys_zone() {
+        assert_eq!(spanish().read_time("", ""), Ok(None));
+        let at = spanish().read_time("2026-11-24T21:00", "").unwrap().unwrap();
+        assert_eq!(at.to_string(), "2026-11-25T00:00:00.000Z");
+        assert_eq!(spanish().time(at), "24/11/2026 21:00:00 UTC-3");
+        assert_eq!(english("Europe/Madrid").time(at), "2026-11-25 01:00:00 UTC+1");
+        assert!(spanish().read_time("mañana", "").is_err());
+    }
+
+    #[test]
+    fn a_time_that_clocks_show_twice_or_never_is_asked_about() {
+        let l = english("America/Santiago");
+        let twice = "2026-04-04T23:30";
+        assert!(l.read_time(twice, "").unwrap_err().contains("choose which of the two"));
+        let choices = l.choices(twice);
+        let texts: Vec<_> = choices.iter().map(|choice| &*choice.text).collect();
+        assert_eq!(texts, ["2026-04-04 23:30:00 UTC-3", "2026-04-04 23:30:00 UTC-4"]);
+        let chosen = l.read_time(twice, &choices[1].value).unwrap().unwrap();
+        assert_eq!(l.time(chosen), texts[1]);
+        assert!(l.read_time(twice, "2026-04-04T00:00:00.000Z").is_err());
+        let never = l.read_time("2026-09-06T00:30", "").unwrap_err();
+        assert!(never.starts_with("2026-09-06 00:30 (America/Santiago): clocks do not show"));
+        for once in ["2026-11-24T21:00", "", "x"] {
+            assert_eq!(l.choices(once), []);
+        }
+    }
+}

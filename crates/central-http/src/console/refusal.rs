@@ -1,0 +1,347 @@
+//! What is refused: in the reader's language, and as a page.
+
+use askama::Template;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use lottery::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
+use lottery::text::TextFault;
+use lottery::{ActError, ProgressError, ReadError, TextError};
+use operators::{PasswordError, PeopleError, Permission, Role};
+
+use super::frame::{Frame, rendered, role_name};
+use super::language::Locale;
+use super::visitor::Visitor;
+use crate::api::BELOW_API;
+use crate::problem::{Cause, Problem};
+use crate::state::App;
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct Page {
+    p: Frame,
+    title: &'static str,
+    why: String,
+    remedy: &'static str,
+}
+
+/// Somebody with a browser, who asked for a page.
+pub(crate) struct Reader {
+    headers: HeaderMap,
+    path: String,
+}
+
+impl Reader {
+    /// Who asks, unless it is a program.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let (uri, headers) = (request.uri(), request.headers());
+        let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
+        let reads = accepts.is_some_and(|it| it.contains("text/html"));
+        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let is_reader = reads && !uri.path().starts_with(BELOW_API);
+        is_reader.then(|| Self { headers: headers.clone(), path })
+    }
+
+    /// The answer; a page in place of the API's words, when it is a refusal.
+    pub(crate) fn read(self, app: &App, mut answer: Response) -> Response {
+        let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
+        let l = Locale::of(&self.headers, app.service.zone());
+        let frame = match Visitor::of(app, &self.headers, self.path.clone()) {
+            Ok(visitor) => Frame::of(&visitor, None),
+            Err(_) => Frame::of_nobody(l, &self.path, None),
+        };
+        let text = rendered(&Page::of(frame, &problem));
+        let headers = answer.headers_mut();
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, kind);
+        headers.remove(header::CONTENT_LENGTH);
+        *answer.body_mut() = Body::from(text);
+        answer
+    }
+}
+
+impl Page {
+    fn of(p: Frame, problem: &Problem) -> Self {
+        let l = p.l;
+        let (title, remedy) = match problem.status() {
+            StatusCode::FORBIDDEN => (l.t("No está permitido", "Not permitted"), ""),
+            StatusCode::UNAUTHORIZED => (l.t("Nadie ingresó", "Nobody is logged in"), ""),
+            StatusCode::NOT_FOUND => (
+                l.t("No existe", "There is no such thing"),
+                l.t("Revise la dirección.", "Look at the address again."),
+            ),
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::TOO_MANY_REQUESTS => (
+                l.t("La central no puede ahora", "The central can't now"),
+                l.t("Pruebe de nuevo en un momento.", "Try again in a moment."),
+            ),
+            _ => (
+                l.t("No se pudo", "It could not be done"),
+                l.t("Vuelva atrás y revise lo pedido.", "Go back and look at what you asked."),
+            ),
+        };
+        Self { p, title, why: why(problem, l), remedy }
+    }
+}
+
+/// Why something was refused.
+pub(super) fn why(problem: &Problem, l: Locale) -> String {
+    let text = match problem.cause() {
+        Some(Cause::Permission(permission)) => return not_permitted(*permission, l),
+        Some(Cause::Attempts { wait_seconds }) => {
+            let wait = l.t("Demasiados intentos. Espere", "Too many attempts. Wait");
+            return format!("{wait} {} s.", l.n(*wait_seconds));
+        }
+        Some(Cause::Act(ActError::Store(_)) | Cause::Progress(ProgressError::Store(_))) => {
+            unavailable(l)
+        }
+        Some(Cause::Act(error)) => return act(error, l),
+        Some(Cause::People(error)) => return people(error, l),
+        Some(Cause::Progress(error)) => return progress(error, l),
+        Some(Cause::Read(ReadError::UnknownDraw(draw))) => return unknown_draw(*draw, l),
+        Some(Cause::Read(ReadError::NotDrawn)) => {
+            l.t("El sorteo todavía no se hizo.", "The draw has not been made yet.")
+        }
+        Some(Cause::Read(ReadError::Unreadable(_))) => unavailable(l),
+        Some(Cause::TooManyExports) => l.t(
+            "Otros están descargando; repítalo cuando uno haya terminado.",
+            "Others are downloading; do it again when one has ended.",
+        ),
+        Some(Cause::TooMuchAtOnce) => l.t(
+            "Hay demasiados pedidos a la vez; repítalo en un momento.",
+            "Too much is asked at once; do it again in a moment.",
+        ),
+        Some(Cause::Password(error)) => password(*error, l),
+        Some(Cause::Csrf) => l.t(
+            "La página era de otra sesión. Cárguela de nuevo y repita lo que hizo.",
+            "The page was of another session. Load it again and repeat what you did.",
+        ),
+        Some(Cause::Elsewhere(origin)) => {
+            let elsewhere = l.t(
+                "El navegador dice que lo pidió otro sitio. Hágalo desde esta consola",
+                "The browser says that another site asked for it. Do it in this console",
+            );
+            let here = origin.as_ref().map_or_else(String::new, |origin| format!(", {origin}"));
+            return format!("{elsewhere}{here}.");
+        }
+        Some(Cause::Login) => {
+            l.t("El nombre o la contraseña no son correctos.", "The name or the password is wrong.")
+        }
+        Some(Cause::SearchedEarly) => l.t(
+            "Antes del sorteo las apuestas se buscan sólo por documento.",
+            "Before the draw is made bets are searched by document only.",
+        ),
+        Some(Cause::NoBets) => l.t(
+            "El sorteo no tiene apuestas. Si debe hacerse igual, confírmelo.",
+            "The draw holds no bets. If it is to be made all the same, confirm it.",
+        ),
+        None => by_status(problem.status(), l),
+    };
+    text.to_owned()
+}
+
+fn by_status(status: StatusCode, l: Locale) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => over(l),
+        StatusCode::NOT_FOUND => {
+            l.t("No hay nada en esta dirección.", "There is nothing at this address.")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            l.t("El formulario es demasiado largo.", "The form is too long.")
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            l.t("El pedido tardó demasiado.", "The request took too long.")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => unavailable(l),
+        _ => l.t("El pedido no se entiende.", "The request can't be understood."),
+    }
+}
+
+fn over(l: Locale) -> &'static str {
+    l.t(
+        "Su sesión terminó antes de que esto se hiciera; no se hizo. Ingrese de nuevo.",
+        "Your session ended before this was done; it was not done. Log in again.",
+    )
+}
+
+fn unavailable(l: Locale) -> &'static str {
+    l.t(
+        "La central no pudo leer o guardar lo que hace falta; su registro dice por qué.",
+        "The central could not read or store what is needed; its log says why.",
+    )
+}
+
+fn not_permitted(permission: Permission, l: Locale) -> String {
+    let roles = Role::ALL.into_iter().filter(|role| permission.is_held_by(*role));
+    let roles: Vec<_> = roles.map(|role| role_name(role, l)).collect();
+    let may = l.t(
+        "Su rol no alcanza para esto. Pídaselo a alguien que sea",
+        "Your role is not enough for this. Ask somebody who is",
+    );
+    match roles.split_last() {
+        Some((last, others @ [_, ..])) => {
+            format!("{may} {} {} {last}.", others.join(", "), l.t("o", "or"))
+        }
+        _ => format!("{may} {}.", roles.concat()),
+    }
+}
+
+fn unknown_draw(draw: lottery::DrawId, l: Locale) -> String {
+    format!("{} {draw}.", l.t("No hay un sorteo", "There is no draw"))
+}
+
+fn password(error: PasswordError, l: Locale) -> &'static str {
+    match error {
+        PasswordError::TooShort => l.t(
+            "La contraseña lleva 12 caracteres o más.",
+            "The password has 12 characters or more.",
+        ),
+        PasswordError::TooLong => {
+            l.t("La contraseña es demasiado larga.", "The password is too long.")
+        }
+        PasswordError::TooSimple => l.t(
+            "La contraseña no puede ser una letra repetida ni el nombre.",
+            "The password can't be one letter over and over, nor the name.",
+        ),
+    }
+}
+
+fn people(error: &PeopleError, l: Locale) -> String {
+    if !l.is_spanish() {
+        return sentence(error);
+    }
+    match error {
+        PeopleError::Exists(name) => format!("Ya hay un operador «{name}»."),
+        PeopleError::LooksLike(name) => {
+            format!("El nombre se confunde con el del operador «{name}»; elija otro.")
+        }
+        PeopleError::Unknown(name) => format!("No hay un operador «{name}»."),
+        PeopleError::LastAdmin(name) => format!(
+            "«{name}» es el último administrador habilitado; antes agregue o habilite a otro."
+        ),
+        PeopleError::TooMany => "No se pueden agregar más operadores.".to_owned(),
+        PeopleError::Disabled(name) => format!("«{name}» está deshabilitado; habilítelo antes."),
+        PeopleError::RoleAboveOwner { owner, .. } => {
+            format!("Un token no puede más que «{owner}», su dueño.")
+        }
+        PeopleError::Label(fault) => text("el rótulo", "the label", *fault, l),
+        PeopleError::Days => "Los días de un token no sirven.".to_owned(),
+        PeopleError::TooManyTokens(name) => format!("«{name}» tiene demasiados tokens."),
+        PeopleError::UnknownToken(id) => format!("No hay un token {id}."),
+        PeopleError::NoTokenNumber => "operators.json dice que ya se dieron todos los números de \
+                                       token; restáurelo de una copia."
+            .to_owned(),
+    }
+}
+
+fn progress(error: &ProgressError, l: Locale) -> String {
+    match error {
+        ProgressError::UnknownDraw(draw) => unknown_draw(*draw, l),
+        ProgressError::UnknownAgency { .. } if !l.is_spanish() => sentence(error),
+        ProgressError::UnknownAgency { agency, registered } => {
+            format!("La agencia {agency} no es de este sorteo; sus agencias son {registered}.")
+        }
+        ProgressError::Store(_) => unavailable(l).to_owned(),
+    }
+}
+
+fn act(error: &ActError, l: Locale) -> String {
+    if !l.is_spanish() {
+        return sentence(error);
+    }
+    match error {
+        ActError::UnknownDraw(draw) => unknown_draw(*draw, l),
+        ActError::NameTaken => "Ya hay un sorteo con ese nombre; elija otro.".to_owned(),
+        ActError::DrawLooksLike { draw, name } => {
+            format!("El nombre se confunde con el del sorteo {draw}, «{name}»; elija otro.")
+        }
+        ActError::AgencyLooksLike { agency, name } => format!(
+            "El nombre se confunde con el de la agencia {agency}, «{name}»; elija otro, por \
+             ejemplo con su lugar."
+        ),
+        ActError::TooManyUnmade => format!(
+            "Ya hay {} sorteos sin hacer, y no puede haber más; haga antes alguno de ellos. Uno \
+             que no se abrió a tiempo se cierra, con un motivo, pasada su hora de cierre.",
+            l.n(DRAWS_UNMADE_MAX as u64)
+        ),
+        ActError::TooManyDraws => format!(
+            "Este libro ya tiene {} sorteos, y no puede tener más; inicie una central con una \
+             carpeta nueva.",
+            l.n(DRAWS_MAX as u64)
+        ),
+        ActError::TooManyRegistered => format!(
+            "Ya hay {} agencias registradas, y no puede haber más; cambie alguna de ellas.",
+            l.n(REGISTERED_MAX as u64)
+        ),
+        ActError::AgencyZero => "No hay agencia 0: las agencias se numeran desde 1.".to_owned(),
+        ActError::Schedule => {
+            "Un sorteo abre antes de cerrar, y cierra en el futuro; revise los horarios.".to_owned()
+        }
+        ActError::Expired(closes_at) => format!(
+            "Debía cerrar el {}, y esa hora ya pasó; anuncie otro sorteo, con otro nombre.",
+            l.time(*closes_at)
+        ),
+        ActError::State { .. } => {
+            "El sorteo ya no está en ese paso; vea en qué estado está.".to_owned()
+        }
+        ActError::ReasonNeeded(unfinished) => {
+            let missing = match unfinished.agencies {
+                0 => String::new(),
+                1 => " Falta que termine una agencia.".to_owned(),
+                many => format!(" Falta que terminen {} agencias.", l.n(many)),
+            };
+            let early = unfinished.closes_at.map_or_else(String::new, |at| {
+                format!(" El cierre está previsto para el {}.", l.time(at))
+            });
+            format!("Para cerrar ahora hay que decir el motivo.{missing}{early}")
+        }
+        ActError::NotTime => "Todavía no es hora.".to_owned(),
+        ActError::NumberRange { number, range } => {
+            format!("El número {number} está fuera del rango {range} de este sorteo.")
+        }
+        ActError::EnteredBefore(who) => {
+            format!("{who} ya ingresó el número; ahora debe hacerlo otro operador.")
+        }
+        ActError::NotForTheClock | ActError::NotForPrograms => {
+            "Esto lo hace una persona.".to_owned()
+        }
+        ActError::NotAllowed => over(l).to_owned(),
+        ActError::Store(_) => unavailable(l).to_owned(),
+    }
+}
+
+/// Why a text that somebody typed can't be kept, `what` being the text.
+pub(super) fn text(what: &str, what_in_english: &str, fault: TextFault, l: Locale) -> String {
+    if !l.is_spanish() {
+        return sentence(&format_args!("{what_in_english} {fault}"));
+    }
+    match fault {
+        TextFault::Blank => sentence(&format_args!("{what} no puede estar en blanco")),
+        TextFault::TooLong(most) => {
+            sentence(&format_args!("{what} es demasiado largo; lleva hasta {most} bytes"))
+        }
+        TextFault::Padded => {
+            sentence(&format_args!("{what} tiene espacios al principio o al final; quítelos"))
+        }
+        TextFault::Hidden(hidden) => sentence(&format_args!(
+            "{what} tiene un carácter que no se ve, U+{:04X}; escríbalo de nuevo, sin pegarlo",
+            u32::from(hidden)
+        )),
+    }
+}
+
+/// Why a reason that somebody typed can't be kept.
+pub(super) fn reason(error: TextError, l: Locale) -> String {
+    let (TextError::Label(fault) | TextError::Reason(fault)) = error;
+    text("el motivo", "the reason", fault, l)
+}
+
+/// What an error says, as a sentence.
+fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), characters.as_str())
+}

@@ -1,0 +1,91 @@
+//! Who won: the agencies of a draw, and the winners of one.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use lottery::{AgencyId, DrawId, ProgressError};
+use operators::Permission;
+use serde::Deserialize;
+
+use super::frame::{Frame, show};
+use super::view::{DrawView, WinnersView};
+use super::visitor::{At, Visitor};
+use crate::draws::status;
+use crate::input::InQuery;
+use crate::limits::{AGENCY_WINNERS_MAX, WINNERS_AGENCIES_MAX, WINNERS_FIRST};
+use crate::problem::Problem;
+use crate::state::App;
+use crate::winners::read;
+
+/// Which part of a list: what is behind this.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    after: u32,
+}
+
+#[derive(Template)]
+#[template(path = "winners.html")]
+struct Agencies {
+    p: Frame,
+    d: DrawView,
+    w: WinnersView,
+}
+
+#[derive(Template)]
+#[template(path = "winners_agency.html")]
+struct OfAgency {
+    p: Frame,
+    d: DrawView,
+    agency: u32,
+    count: String,
+    documents: Vec<String>,
+    /// The place of the first one shown.
+    first: u32,
+    /// The place of the last one shown, when there are more.
+    next: Option<u32>,
+}
+
+/// The agencies that have winners.
+pub(super) async fn agencies(
+    State(app): State<App>,
+    visitor: Visitor,
+    At(id): At<u32>,
+    InQuery(Asked { after }): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::ReadWinners)?;
+    let (status, l) = (status(&app, DrawId(id))?, visitor.language);
+    let winners = read(&app, &visitor.who, &status).await?;
+    let w = WinnersView::of(&winners, after, WINNERS_AGENCIES_MAX, WINNERS_FIRST, l);
+    Ok(show(&Agencies { p: Frame::of(&visitor, None), d: DrawView::of(&status, l), w }))
+}
+
+/// The winners of one agency.
+pub(super) async fn of_agency(
+    State(app): State<App>,
+    visitor: Visitor,
+    At((id, agency)): At<(u32, u32)>,
+    InQuery(Asked { after }): InQuery<Asked>,
+) -> Result<Response, Problem> {
+    visitor.must(Permission::ReadWinners)?;
+    let (status, l) = (status(&app, DrawId(id))?, visitor.language);
+    let registered = &status.terms.agencies;
+    if !registered.contains(AgencyId(agency)) {
+        let registered = registered.clone();
+        return Err(ProgressError::UnknownAgency { agency: AgencyId(agency), registered }.into());
+    }
+    let winners = read(&app, &visitor.who, &status).await?;
+    let its = winners.of(AgencyId(agency)).cloned().unwrap_or_default();
+    let documents = its.iter().skip(after as usize).take(AGENCY_WINNERS_MAX);
+    let documents: Vec<_> = documents.map(str::to_owned).collect();
+    let last = u64::from(after) + documents.len() as u64;
+    Ok(show(&OfAgency {
+        p: Frame::of(&visitor, None),
+        d: DrawView::of(&status, l),
+        agency,
+        count: l.n(its.count()),
+        documents,
+        first: after.saturating_add(1),
+        next: u32::try_from(last).ok().filter(|_| last < its.count()),
+    }))
+}

@@ -1,0 +1,19 @@
+//! The central over HTTP: real sockets, hostile clients, and who may do what.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod access;
+mod client;
+mod draws;
+mod hostile;
+mod judged;
+mod languages;
+mod many;
+mod pages;
+mod sessions;
+mod setting;
+#[path = "../../../central-tcp/tests/tcp/store.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod store;
+mod texts;
+mod times;

@@ -23,7 +23,7 @@ use crate::transport::is_for_good;
 
 /// How an attempt ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum AttemptOutcome {
     /// The winners are there.
     Done,
     /// All bets are there; the winners are to be asked for on a new connection.
@@ -45,7 +45,7 @@ pub(crate) enum Setback {
 
 impl Run<'_> {
     /// Connects and goes as far as that connection allows.
-    pub(crate) async fn attempt(&mut self) -> Result<Outcome, Setback> {
+    pub(crate) async fn attempt(&mut self) -> Result<AttemptOutcome, Setback> {
         self.outbox().reconnected();
         let options = self.options;
         let mut connection =
@@ -66,7 +66,7 @@ impl Run<'_> {
             self.finish(&mut connection).await?;
         }
         if self.options.legacy {
-            return Ok(Outcome::AskNow);
+            return Ok(AttemptOutcome::AskNow);
         }
         self.collect_winners(&mut connection).await
     }
@@ -225,7 +225,10 @@ impl Run<'_> {
         }
     }
 
-    async fn collect_winners(&mut self, connection: &mut Connection) -> Result<Outcome, Setback> {
+    async fn collect_winners(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<AttemptOutcome, Setback> {
         (self.progress)(Progress::Waiting);
         let mut winners = Vec::new();
         let mut winners_len = 0;
@@ -240,7 +243,7 @@ impl Run<'_> {
                 AgencyEvent::NoWinners => {
                     self.heard();
                     if self.options.legacy {
-                        return Ok(Outcome::AskLater);
+                        return Ok(AttemptOutcome::AskLater);
                     }
                     sleep(ASK_AGAIN_TIME).await;
                     connection
@@ -267,7 +270,7 @@ impl Run<'_> {
             cant_ganadores = winners.len(),
         );
         self.report.winners = winners;
-        Ok(Outcome::Done)
+        Ok(AttemptOutcome::Done)
     }
 
     fn note_acknowledged(&mut self, batch: &Batch) {

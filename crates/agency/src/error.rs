@@ -158,7 +158,7 @@ pub enum AgencyError {
     #[error("the file has more batches than the protocol can number; raise the bets in a batch")]
     TooManyBatches,
     /// TLS with the central is not possible: it is the certificates, or it does not speak TLS.
-    #[error("TLS with the central is not possible: {}", pki::words_for(.0))]
+    #[error("TLS with the central is not possible: {}", pki::describe(.0))]
     Tls(rustls::Error),
     /// The central refused for good.
     #[error("{}", describe_refusal(*.code, .reason, *.chunk, .rows))]
@@ -283,7 +283,7 @@ pub enum Loss {
     #[error("can't connect: no answer after {} seconds", .0.as_secs())]
     ConnectTime(Duration),
     /// TLS was not agreed on, or broke.
-    #[error("TLS with the central failed: {}", pki::words_for(.0))]
+    #[error("TLS with the central failed: {}", pki::describe(.0))]
     Tls(rustls::Error),
     /// Closed before TLS was agreed on.
     #[error(

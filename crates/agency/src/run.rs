@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use wire::DrawName;
 
-use crate::attempt::{Outcome, Setback};
+use crate::attempt::{AttemptOutcome, Setback};
 use crate::backoff::Backoff;
 use crate::check::{Allowed, Checked, check};
 use crate::error::{AgencyError, Loss};
@@ -94,9 +94,9 @@ async fn live(
     run.moved_at = Instant::now();
     loop {
         match run.attempt().await {
-            Ok(Outcome::Done) => return Ok(()),
-            Ok(Outcome::AskNow) => {}
-            Ok(Outcome::AskLater) => sleep(run.backoff.pause()).await,
+            Ok(AttemptOutcome::Done) => return Ok(()),
+            Ok(AttemptOutcome::AskNow) => {}
+            Ok(AttemptOutcome::AskLater) => sleep(run.backoff.pause()).await,
             Err(Setback::Failed(error)) => return Err(error),
             Err(Setback::NotOpen(reason)) => run.wait_for_opening(reason).await,
             Err(Setback::Lost(loss)) => run.pause_after(loss).await?,

@@ -1,20 +1,20 @@
 //! The subcommands, one module each.
 
 mod agency;
-mod asking;
 mod audit;
 mod bench;
+mod bind;
 mod check;
 mod demo;
 mod export;
-mod folder;
 mod generate;
 mod http;
-mod listening;
+mod ledger_args;
 mod operator;
 mod pki;
 mod processes;
 mod progress;
+mod prompt;
 mod serve;
 mod winners;
 

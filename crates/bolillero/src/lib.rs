@@ -6,6 +6,7 @@
 //! A library only so that its reading of configuration files can be checked from outside: nothing
 //! else is public, and nothing that is shipped uses it but the program.
 
+mod arg_types;
 mod cli;
 mod commands;
 mod descriptors;
@@ -16,7 +17,6 @@ mod output;
 mod random;
 mod settings;
 mod signals;
-mod values;
 
 use std::process::ExitCode;
 

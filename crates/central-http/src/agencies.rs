@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::Refusals;
+use crate::caller::{Allowed, Caller, ManageAgencies, ViewBoard};
 use crate::draws::{Why, reason};
 use crate::input::{Body, InPath, InQuery};
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::time::Time;
-use crate::who::{Allowed, ManageAgencies, ViewBoard, Who};
 use central::{Change, Connected, Identity};
 
 /// An agency that is registered.
@@ -157,7 +157,7 @@ pub(super) async fn connections(
 
 async fn set(
     app: &App,
-    who: &Who,
+    who: &Caller,
     why: &str,
     number: u32,
     change: Change,

@@ -12,11 +12,12 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::{COOKIE, authenticate};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::{COOKIE, authenticate};
 use crate::{
-    agencies, audit, bets, console, draws, export, guard, health, input, people, session, winners,
+    agencies, audit, bets, console, draws, export, guard, health, input, operators, session,
+    winners,
 };
 
 /// What paths of the API begin with.
@@ -91,12 +92,12 @@ fn authenticated() -> OpenApiRouter<App> {
         .routes(routes!(agencies::disable))
         .routes(routes!(agencies::connections))
         .routes(routes!(audit::audit))
-        .routes(routes!(people::operators, people::add_operator))
-        .routes(routes!(people::disable_operator))
-        .routes(routes!(people::enable_operator))
-        .routes(routes!(people::change_password))
-        .routes(routes!(people::tokens, people::give_token))
-        .routes(routes!(people::revoke_token))
+        .routes(routes!(operators::operators, operators::add_operator))
+        .routes(routes!(operators::disable_operator))
+        .routes(routes!(operators::enable_operator))
+        .routes(routes!(operators::change_password))
+        .routes(routes!(operators::tokens, operators::give_token))
+        .routes(routes!(operators::revoke_token))
 }
 
 fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
@@ -121,7 +122,7 @@ impl IntoResponses for Refusals {
         let refusals = [
             ("400", "The request is not one"),
             ("401", "Nobody is logged in"),
-            ("403", "Who asks may not"),
+            ("403", "Caller asks may not"),
             ("404", "There is no such thing"),
             ("408", "It took too long"),
             ("409", "It does not go with how things are"),

@@ -1,26 +1,26 @@
-//! Who did what, as the ledger has it and [`lottery::Description`] tells it.
+//! Caller did what, as the ledger has it and [`lottery::Description`] tells it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::State;
-use lottery::{Argument, Event, Trace};
+use lottery::{Argument, Event, StoredEvent};
 use operators::Permission;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::Refusals;
+use crate::caller::{Allowed, ReadAudit};
 use crate::input::InQuery;
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::time::Time;
-use crate::who::{Allowed, ReadAudit};
 
 /// Something that was done.
 #[derive(Serialize, ToSchema)]
-pub(super) struct TraceView {
+pub(super) struct EventView {
     /// How many events the ledger holds before it, batches included.
     sequence: u64,
     /// When.
@@ -28,7 +28,7 @@ pub(super) struct TraceView {
     /// What kind of thing.
     #[schema(example = "draw-closed")]
     action: &'static str,
-    /// Who: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
+    /// Caller: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
     /// `agency 7`, or `the central`.
     by: String,
     /// By which version of the operators they were allowed to; 0 where nobody had to be.
@@ -53,44 +53,44 @@ pub(super) enum ArgumentView {
     Flag(bool),
 }
 
-/// Who did what
+/// Caller did what
 ///
 /// All but batches, in order: acts of operators and of the clock, agencies that finished, draws
 /// that were made.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", params(PageParams),
-    responses((status = 200, description = "What was done", body = Page<TraceView>), Refusals)
+    responses((status = 200, description = "What was done", body = Page<EventView>), Refusals)
 )]
 pub(super) async fn audit(
     State(app): State<App>,
     Allowed(who, _): Allowed<ReadAudit>,
     InQuery(page): InQuery<PageParams>,
-) -> Result<Json<Page<TraceView>>, Problem> {
+) -> Result<Json<Page<EventView>>, Problem> {
     let limit = page.limit()?;
     let from = page.after::<u64>()?.map_or(0, |last| last.saturating_add(1));
     let _turn = app.reading(&who, Permission::ReadAudit).await?;
     // One more than asked for, which shows that there is a next part.
-    let traces = app.service.trail(from, Vec::new(), move |traces, trace| {
-        traces.push(trace);
-        if traces.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let events = app.service.audit_log(from, Vec::new(), move |events, event| {
+        events.push(event);
+        if events.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    let traces: Vec<Trace> = traces.await?;
-    let next = traces.get(limit).map(|_| traces[limit - 1].sequence.to_string());
-    let items = traces.iter().take(limit).map(TraceView::of).collect();
+    let events: Vec<StoredEvent> = events.await?;
+    let next = events.get(limit).map(|_| events[limit - 1].sequence.to_string());
+    let items = events.iter().take(limit).map(EventView::of).collect();
     Ok(Json(Page::ending(items, next.as_deref())))
 }
 
-impl TraceView {
-    fn of(trace: &Trace) -> Self {
-        let operators = match &trace.event {
-            Event::Acted(signed) => signed.operators,
+impl EventView {
+    fn of(event: &StoredEvent) -> Self {
+        let operators = match &event.event {
+            Event::Acted(recorded) => recorded.operators,
             _ => 0,
         };
-        let it = trace.event.describe();
+        let it = event.event.describe();
         let arguments = it.arguments.into_iter();
         Self {
-            sequence: trace.sequence,
-            at: Time(trace.at),
+            sequence: event.sequence,
+            at: Time(event.at),
             action: it.action,
             by: it.by.to_string(),
             operators,

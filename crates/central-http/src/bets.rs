@@ -18,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Refusals;
+use crate::caller::Caller;
 use crate::draws::{LifeState, status};
 use crate::input::{InPath, InQuery};
 use crate::limits::SEARCHED_BETS_MAX;
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::Who;
 
 const CHECKED: &str = "bets are stored only once they were checked";
 
@@ -90,7 +90,7 @@ struct Search {
 )]
 pub(super) async fn search(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     InPath(id): InPath<u32>,
     InQuery(sought): InQuery<Sought>,
 ) -> Result<Json<Page<BetView>>, Problem> {
@@ -100,7 +100,7 @@ pub(super) async fn search(
 /// The bets that are sought, for who may search them; on record.
 pub(super) async fn find(
     app: &App,
-    who: &Who,
+    who: &Caller,
     draw: DrawId,
     sought: Sought,
 ) -> Result<Page<BetView>, Problem> {
@@ -127,7 +127,7 @@ pub(super) async fn find(
 }
 
 /// Nobody learns before the draw what would win. Gives the permission that the search needs.
-fn may_search(who: &Who, status: &DrawStatus, sought: &Sought) -> Result<Permission, Problem> {
+fn may_search(who: &Caller, status: &DrawStatus, sought: &Sought) -> Result<Permission, Problem> {
     let state = LifeState::of(status);
     let needed = match state {
         LifeState::Published => Permission::SearchBets,

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
-use lottery::{AgencyId, AgencyStanding, DrawId, DrawState, DrawStatus, Timestamp};
+use lottery::{AgencyId, AgencyTotals, DrawId, DrawState, DrawStatus, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,7 @@ pub(super) struct AgencyBoard {
 }
 
 /// Looks at the central for all who watch.
-pub(super) struct Lookout {
+pub(super) struct BoardPoller {
     service: Arc<Service>,
     host: Arc<dyn Host>,
     seen: watch::Sender<Arc<Board>>,
@@ -77,7 +77,7 @@ pub(super) struct Lookout {
     stopping: CancellationToken,
 }
 
-impl Lookout {
+impl BoardPoller {
     pub(super) fn new(
         service: Arc<Service>,
         host: Arc<dyn Host>,
@@ -106,7 +106,7 @@ impl Lookout {
     }
 
     /// Looks once a second while somebody watches, for as long as it is polled.
-    pub(super) async fn keep_looking(&self) -> Infallible {
+    pub(super) async fn poll(&self) -> Infallible {
         let mut before: Option<Arc<Board>> = None;
         loop {
             if self.seen.receiver_count() == 0 {
@@ -189,7 +189,7 @@ impl Look<'_> {
     fn at(
         &self,
         status: DrawStatus,
-        begun: impl Iterator<Item = AgencyStanding>,
+        begun: impl Iterator<Item = AgencyTotals>,
         before: Option<&DrawBoard>,
     ) -> DrawBoard {
         let more = before.map_or(0, |before| status.bets - before.status.bets);
@@ -199,26 +199,26 @@ impl Look<'_> {
         let is_open = status.state == DrawState::Open;
         let of_draw = |it: &&AgencyId| status.terms.agencies.contains(**it);
         let there = self.present.connected.keys().chain(self.present.last_seen.keys());
-        let there = there.filter(of_draw).map(|it| (*it, AgencyStanding::nothing_of(*it)));
+        let there = there.filter(of_draw).map(|it| (*it, AgencyTotals::nothing_of(*it)));
         // What they have comes last, and stays.
         let standings: BTreeMap<_, _> =
-            there.chain(begun.map(|standing| (standing.agency, standing))).collect();
-        let row = |standing: AgencyStanding| {
-            let before = before.map(|before| before.agencies.get(&standing.agency));
+            there.chain(begun.map(|totals| (totals.agency, totals))).collect();
+        let row = |totals: AgencyTotals| {
+            let before = before.map(|before| before.agencies.get(&totals.agency));
             let bets_before = match before {
-                None => standing.bets,
+                None => totals.bets,
                 Some(before) => before.map_or(0, |before| before.bets),
             };
-            let more = standing.bets.saturating_sub(bets_before);
-            self.row(standing, self.per_second(more), is_open)
+            let more = totals.bets.saturating_sub(bets_before);
+            self.row(totals, self.per_second(more), is_open)
         };
-        let agencies = standings.into_iter().map(|(agency, standing)| (agency, row(standing)));
+        let agencies = standings.into_iter().map(|(agency, totals)| (agency, row(totals)));
         let agencies = agencies.collect();
         DrawBoard { status, bets_per_second: self.per_second(more), history, agencies }
     }
 
-    fn row(&self, standing: AgencyStanding, bets_per_second: u64, is_open: bool) -> AgencyBoard {
-        let AgencyStanding { agency, batches, bets, finished } = standing;
+    fn row(&self, totals: AgencyTotals, bets_per_second: u64, is_open: bool) -> AgencyBoard {
+        let AgencyTotals { agency, batches, bets, finished } = totals;
         let connected = self.present.connected.get(&agency);
         let last_seen = self.present.last_seen.get(&agency).copied();
         let quiet = last_seen.is_none_or(|at| self.now.0 - at.0.min(self.now.0) > SILENCE_MS);
@@ -292,7 +292,7 @@ impl DrawBoard {
     }
 }
 
-/// Who is connected, by agency, and when each was last heard.
+/// Caller is connected, by agency, and when each was last heard.
 struct Present {
     connected: BTreeMap<AgencyId, OfAgency>,
     last_seen: BTreeMap<AgencyId, Timestamp>,
@@ -349,10 +349,10 @@ mod tests {
         let last_seen = BTreeMap::from([(AgencyId(5), Timestamp(1)), (AgencyId(6), Timestamp(1))]);
         let present = Present { connected: BTreeMap::new(), last_seen };
         let look = Look { present: &present, now: Timestamp(2), elapsed_ms: 1 };
-        let begun = begun.iter().map(|agency| AgencyStanding {
+        let begun = begun.iter().map(|agency| AgencyTotals {
             batches: 1,
             bets: 3,
-            ..AgencyStanding::nothing_of(AgencyId(*agency))
+            ..AgencyTotals::nothing_of(AgencyId(*agency))
         });
         look.at(status(agencies), begun, None)
     }
@@ -385,26 +385,26 @@ mod tests {
         }
     }
 
-    async fn lookout(stopping: &CancellationToken) -> Lookout {
+    async fn poller(stopping: &CancellationToken) -> BoardPoller {
         let (mode, zone) = (Mode::Operated, Zone::default());
         let options =
             Options { mode, winners_wait: Duration::ZERO, zone, shutdown_time_max: Duration::ZERO };
         let clock = Arc::new(TestClock::at(Timestamp(7)));
         let engine = Arc::new(in_memory(clock.clone()));
         let central = Central::open(engine, clock, options).await.unwrap();
-        Lookout::new(Arc::clone(central.service()), Arc::new(Machine), stopping.clone())
+        BoardPoller::new(Arc::clone(central.service()), Arc::new(Machine), stopping.clone())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_board_asked_for_when_nobody_looks_any_more_is_that_seen_last() {
         let stopping = CancellationToken::new();
-        let lookout = lookout(&stopping).await;
-        let looking = timeout(BOARD_LOOK_TIME, lookout.keep_looking());
-        let (seen, _) = tokio::join!(lookout.now(), looking);
+        let poller = poller(&stopping).await;
+        let looking = timeout(BOARD_LOOK_TIME, poller.poll());
+        let (seen, _) = tokio::join!(poller.now(), looking);
         assert_eq!(seen.at_ms, 7);
         tokio::time::advance(10 * BOARD_LOOK_TIME).await;
         stopping.cancel();
-        let last = timeout(BOARD_LOOK_TIME, lookout.now()).await.expect("nobody looks for it");
+        let last = timeout(BOARD_LOOK_TIME, poller.now()).await.expect("nobody looks for it");
         assert!(Arc::ptr_eq(&last, &seen));
     }
 

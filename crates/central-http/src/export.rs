@@ -16,13 +16,13 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Refusals;
+use crate::caller::{Caller, Ending};
 use crate::draws::{LifeState, status};
 use crate::input::{InPath, InQuery};
 use crate::limits::{EXPORT_LOOK_TIME, EXPORT_PART_LEN};
-use crate::lines::{self, UNBUFFERED, Writer};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::{Ending, Who};
+use crate::stream_body::{self, UNBUFFERED, Writer};
 
 type File = BetsWriter<BufWriter<Writer>>;
 
@@ -51,7 +51,7 @@ pub(super) struct CsvParams {
 )]
 pub(super) async fn csv(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     ending: Ending,
     InPath(id): InPath<u32>,
     InQuery(CsvParams { raw }): InQuery<CsvParams>,
@@ -73,7 +73,7 @@ pub(super) async fn csv(
 )]
 pub(super) async fn parquet(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     ending: Ending,
     InPath(id): InPath<u32>,
 ) -> Result<Response, Problem> {
@@ -82,7 +82,7 @@ pub(super) async fn parquet(
 
 async fn export(
     app: App,
-    (who, ending): (Who, Ending),
+    (who, ending): (Caller, Ending),
     draw: DrawId,
     format: Format,
     kind: &'static str,
@@ -98,7 +98,7 @@ async fn export(
     let place = app.exporting()?;
     app.record(&who, needed, AuditedAction::ExportBets(draw)).await?;
     let over = app.stopping.child_token();
-    let (writer, lines) = lines::channel(over.clone(), app.limits.export_wait_max);
+    let (writer, lines) = stream_body::channel(over.clone(), app.limits.export_wait_max);
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));
     let file = begun.map_err(|_| Problem::unavailable("the export could not be begun"))?;
     tokio::spawn(async move {
@@ -121,7 +121,7 @@ async fn export(
 /// Ends an export when who takes it may not any more.
 async fn end_with_the_right(
     app: &App,
-    who: &Who,
+    who: &Caller,
     needed: Permission,
     over: &CancellationToken,
 ) -> Infallible {

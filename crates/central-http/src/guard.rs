@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::BELOW_API;
 use crate::body::Held;
+use crate::caller::{Peer, identify};
 use crate::console::{EVENTS_PATH, Reader};
 use crate::origin::is_of_host;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::{Peer, identify};
 
 /// What browsers are told of every answer: pages are made of what comes from here, are framed by
 /// nobody and send nothing elsewhere. Here they say where they come from.
@@ -82,7 +82,7 @@ fn is_sent_from_elsewhere(app: &App, request: &Request) -> bool {
     !request.method().is_safe() && (of_other_site || of_other_origin)
 }
 
-/// Whatever no handler answers. Who is nobody does not learn what there is below the API.
+/// Whatever no handler answers. Caller is nobody does not learn what there is below the API.
 pub(super) async fn not_found(
     State(app): State<App>,
     method: Method,

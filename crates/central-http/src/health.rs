@@ -105,7 +105,11 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
         told.value("bolillero_disk_free_bytes", &[], len);
     }
     let name = "bolillero_log_lines_dropped_total";
-    told.about(name, "counter", "Lines that nobody took in time, and the log had no room for.");
+    told.about(
+        name,
+        "counter",
+        "StreamBody that nobody took in time, and the log had no room for.",
+    );
     told.value(name, &[], app.host.log_lines_dropped());
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], told.into_text())

@@ -46,37 +46,37 @@ mod audit;
 mod bets;
 mod board;
 mod body;
+mod caller;
 mod connections;
 mod console;
-mod conversation;
 mod draws;
 mod export;
-mod face;
 mod guard;
 mod health;
+mod http1;
 mod input;
 pub mod limits;
-mod lines;
+mod operators;
 mod origin;
 mod page;
-mod people;
 mod problem;
 mod proxies;
+mod server;
 mod session;
 mod state;
+mod stream_body;
 mod thread;
 mod time;
-mod who;
 mod winners;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use api::openapi;
-pub use face::HttpServer;
 pub use limits::HttpLimits;
 pub use origin::{Origin, OriginError};
 pub use proxies::{ClientHeader, ClientHeaderError, Network, NetworkError, Proxies};
+pub use server::HttpServer;
 
 /// What operators are served with.
 pub struct HttpOptions {
@@ -113,7 +113,7 @@ pub trait Host: Send + Sync {
     /// What the slow reading of the ledger has found.
     fn scrubbed(&self) -> Scrubbed;
 
-    /// Lines that the log had no room for.
+    /// StreamBody that the log had no room for.
     fn log_lines_dropped(&self) -> u64;
 }
 

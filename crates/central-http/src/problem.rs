@@ -15,7 +15,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 use crate::origin::Origin;
-use central::NoPlace;
+use central::ConnectionLimit;
 
 /// Why a request was refused.
 #[derive(Clone, Debug, Serialize, ToSchema, Error)]
@@ -251,10 +251,10 @@ impl Problem {
     }
 
     /// Others, or whoever asks, have as much under way as may be at once.
-    pub(super) fn too_much_at_once(what: &'static str, why: NoPlace) -> Self {
+    pub(super) fn too_much_at_once(what: &'static str, why: ConnectionLimit) -> Self {
         let (status, whose) = match why {
-            NoPlace::OfAddress => (StatusCode::TOO_MANY_REQUESTS, " from your address"),
-            NoPlace::InAll => (StatusCode::SERVICE_UNAVAILABLE, ""),
+            ConnectionLimit::PerAddress => (StatusCode::TOO_MANY_REQUESTS, " from your address"),
+            ConnectionLimit::Total => (StatusCode::SERVICE_UNAVAILABLE, ""),
         };
         let detail = format!("as many {what}{whose} are under way as may be at once");
         let remedy = "send it again when one has ended";

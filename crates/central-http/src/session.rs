@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::api::Refusals;
+use crate::caller::{Caller, Peer, csrf_token, moment};
 use crate::input::Body;
 use crate::problem::Problem;
 use crate::state::{App, State as AppState};
-use crate::who::{Peer, Who, csrf_token, moment};
 use central::counted_as;
 
-/// Who wants to log in.
+/// Caller wants to log in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
@@ -30,7 +30,7 @@ pub(super) struct Login {
     password: String,
 }
 
-/// Who is logged in.
+/// Caller is logged in.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Me {
     /// Their name.
@@ -69,14 +69,14 @@ pub(super) async fn log_in(
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
 }
 
-/// Who am I
+/// Caller am I
 #[utoipa::path(
     get,
     path = "/api/v1/session",
     tag = "session",
-    responses((status = 200, description = "Who asks", body = Me), Refusals)
+    responses((status = 200, description = "Caller asks", body = Me), Refusals)
 )]
-pub(super) async fn who_am_i(who: Who) -> Json<Me> {
+pub(super) async fn who_am_i(who: Caller) -> Json<Me> {
     Json(Me::of(&who))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn who_am_i(who: Who) -> Json<Me> {
     tag = "session",
     responses((status = 204, description = "Logged out"), Refusals)
 )]
-pub(super) async fn log_out(State(app): State<App>, who: Who) -> Result<Response, Problem> {
+pub(super) async fn log_out(State(app): State<App>, who: Caller) -> Result<Response, Problem> {
     let cookie = end(&app, &who).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
@@ -98,10 +98,10 @@ pub(super) async fn begin(
     peer: std::net::IpAddr,
     name: Option<Name>,
     password: Password,
-) -> Result<(Who, HeaderValue), Problem> {
+) -> Result<(Caller, HeaderValue), Problem> {
     let (name, generation, role) = verified(app, peer, name, password).await?;
     let secret = app.secret()?;
-    let who = Who::in_session(name.clone(), generation, role, secret.clone());
+    let who = Caller::in_session(name.clone(), generation, role, secret.clone());
     // Checking a password takes its time, and another one may hold by now.
     let (state, known) = (App::clone(app), who.clone());
     let judge = Box::new(move || known.must_be_known(&state, None).ok());
@@ -111,7 +111,7 @@ pub(super) async fn begin(
 }
 
 /// Ends a session; gives the cookie that forgets it.
-pub(super) async fn end(app: &App, who: &Who) -> Result<HeaderValue, Problem> {
+pub(super) async fn end(app: &App, who: &Caller) -> Result<HeaderValue, Problem> {
     if !app.sessions().end(who.session()?) {
         return Err(Problem::not_authenticated("the session is over"));
     }
@@ -154,7 +154,7 @@ async fn verified(
 pub(super) async fn verify_own_password(
     app: &App,
     peer: std::net::IpAddr,
-    who: &Who,
+    who: &Caller,
     password: String,
 ) -> Result<(), Problem> {
     verified(app, peer, Some(who.name.clone()), Password::given(password)).await.map(drop)
@@ -186,7 +186,7 @@ fn set_cookie(app: &AppState, value: &str, more: &str) -> HeaderValue {
 }
 
 impl Me {
-    fn of(who: &Who) -> Self {
+    fn of(who: &Caller) -> Self {
         let of_session = |secret: &Secret| csrf_token(secret).text();
         let permissions = Permission::ALL.into_iter().filter(|it| it.is_held_by(who.role));
         Self {

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use engine::Clock;
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AuditedAction, Judge, Label, OperatorsChange, Reason,
-    Registration, Signed, always_allowed,
+    RecordedAct, Registration, always_allowed,
 };
 use operators::{Attempts, ChangeError, Password, PasswordHash, People, PeopleError, Roster};
 use operators::{Name, Permission, Secret, Sessions};
@@ -15,15 +15,15 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Lookout;
+use crate::board::BoardPoller;
+use crate::caller::{Caller, Credential, cookie_name};
 use crate::limits::{EXPORTS_MAX, HASHINGS_MAX, HttpLimits, READINGS_MAX};
 use crate::origin::Origin;
 use crate::problem::Problem;
 use crate::proxies::Proxies;
-use crate::who::{By, Who, cookie_name};
 use crate::{Host, HttpOptions};
-use central::Paced;
-use central::Places;
+use central::ConnectionLimiter;
+use central::LogThrottle;
 use central::{Change, Service};
 
 /// What every handler is given.
@@ -40,16 +40,16 @@ pub(super) struct State {
     pub(super) origin: Option<Origin>,
     proxies: Option<Proxies>,
     /// Requests under way, but for those of boards, health and metrics.
-    pub(super) requests: Arc<Places>,
+    pub(super) requests: Arc<ConnectionLimiter>,
     /// Boards that are watched.
-    pub(super) boards: Arc<Places>,
+    pub(super) boards: Arc<ConnectionLimiter>,
     /// What the cookie that holds a session's secret is called.
     pub(super) cookie_name: String,
-    pub(super) lookout: Lookout,
+    pub(super) poller: BoardPoller,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
     /// Attempts to log in that were too many.
-    pub(super) too_many_attempts: Mutex<Paced>,
+    pub(super) too_many_attempts: Mutex<LogThrottle>,
     hashings: Semaphore,
     readings: Arc<Semaphore>,
     exports: Arc<Semaphore>,
@@ -67,13 +67,13 @@ impl State {
     ) -> App {
         let HttpOptions { origin, proxies, data, host, limits } = options;
         Arc::new(Self {
-            lookout: Lookout::new(Arc::clone(&service), Arc::clone(&host), stopping.clone()),
+            poller: BoardPoller::new(Arc::clone(&service), Arc::clone(&host), stopping.clone()),
             service,
             clock,
             host,
             roster: Arc::new(Roster::in_folder(&data)),
-            requests: Places::new(limits.requests_max, limits.requests_per_client_max),
-            boards: Places::new(limits.boards_max, limits.boards_per_client_max),
+            requests: ConnectionLimiter::new(limits.requests_max, limits.requests_per_client_max),
+            boards: ConnectionLimiter::new(limits.boards_max, limits.boards_per_client_max),
             limits,
             proxies,
             cookie_name: cookie_name(origin.as_ref(), listening_at),
@@ -136,7 +136,7 @@ impl State {
     /// change them. When the file can't be written after all, that is recorded too.
     pub(super) async fn change_people<T: Send + 'static>(
         self: &Arc<Self>,
-        who: &Who,
+        who: &Caller,
         needed: Option<Permission>,
         recorded: OperatorsChange,
         change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
@@ -175,7 +175,7 @@ impl State {
     /// Records what an operator does, before it is done, if they may still do it by then.
     pub(super) async fn record(
         self: &Arc<Self>,
-        who: &Who,
+        who: &Caller,
         needed: Permission,
         action: AuditedAction,
     ) -> Result<(), Problem> {
@@ -187,32 +187,32 @@ impl State {
     /// Records what an operator does, if the judge allows it by then.
     pub(super) async fn record_if(
         &self,
-        who: &Who,
+        who: &Caller,
         judge: Judge,
         action: AuditedAction,
     ) -> Result<(), ActError> {
-        let signed = Signed::new(actor(who), Reason::default(), Act::Audited(action));
-        self.service.act(signed, judge).await.map(drop)
+        let recorded = RecordedAct::new(actor(who), Reason::default(), Act::Audited(action));
+        self.service.act(recorded, judge).await.map(drop)
     }
 
     /// Puts an act of an operator on record, and has it take effect, if they may still do it when
     /// it is decided.
     pub(super) async fn act(
         self: &Arc<Self>,
-        who: &Who,
+        who: &Caller,
         why: Reason,
         act: Act,
     ) -> Result<Acted, Problem> {
         let needed = Some(Permission::RunDraws);
-        let signed = Signed::new(actor(who), why, act);
-        let acted = self.service.act(signed, self.judge(who, needed)).await;
+        let recorded = RecordedAct::new(actor(who), why, act);
+        let acted = self.service.act(recorded, self.judge(who, needed)).await;
         acted.map_err(|error| self.refused(error, who, needed))
     }
 
     /// Changes what is known of an agency, as [`act`](Self::act) does; gives what it is now.
     pub(super) async fn change_agency(
         self: &Arc<Self>,
-        who: &Who,
+        who: &Caller,
         why: Reason,
         agency: AgencyId,
         change: Change,
@@ -227,14 +227,14 @@ impl State {
 
     /// Says, when an act is decided, by which version of the operators whoever asked for it may
     /// still do that.
-    fn judge(self: &Arc<Self>, who: &Who, needed: Option<Permission>) -> Judge {
+    fn judge(self: &Arc<Self>, who: &Caller, needed: Option<Permission>) -> Judge {
         let (state, who) = (Arc::clone(self), who.clone());
         Box::new(move || who.must_still(&state, needed).ok())
     }
 
     /// Says, when it is recorded that somebody changed the people, whether they are still logged
     /// in: all else was judged, and can't change meanwhile.
-    fn goes_on(self: &Arc<Self>, who: &Who) -> Judge {
+    fn goes_on(self: &Arc<Self>, who: &Caller) -> Judge {
         let (state, who) = (Arc::clone(self), who.clone());
         Box::new(move || {
             let people = state.roster.people().ok()?;
@@ -246,7 +246,7 @@ impl State {
     fn refused(
         self: &Arc<Self>,
         error: ActError,
-        who: &Who,
+        who: &Caller,
         needed: Option<Permission>,
     ) -> Problem {
         let judged = error == ActError::NotAllowed;
@@ -258,7 +258,7 @@ impl State {
     /// once, so that agencies have the disk and the processors.
     pub(super) async fn reading(
         self: &Arc<Self>,
-        who: &Who,
+        who: &Caller,
         needed: Permission,
     ) -> Result<OwnedSemaphorePermit, Problem> {
         let turn = Arc::clone(&self.readings).acquire_owned().await;
@@ -291,11 +291,11 @@ impl State {
     }
 }
 
-fn actor(who: &Who) -> Actor {
+fn actor(who: &Caller) -> Actor {
     let owner = label_of(&who.name);
     match &who.by {
-        By::Session(_) => Actor::Operator(owner),
-        By::Token { id, label } => {
+        Credential::Session(_) => Actor::Operator(owner),
+        Credential::Token { id, label } => {
             Actor::Token { owner, number: id.0, label: Label::nearest(label) }
         }
     }

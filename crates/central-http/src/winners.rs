@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::Json;
 use axum::extract::State;
 use lottery::{
-    AgencyId, AgencyStanding, AuditedAction, DrawId, DrawState, DrawStatus, ReadError, Totals,
+    AgencyId, AgencyTotals, AuditedAction, DrawId, DrawState, DrawStatus, ReadError, Totals,
     Winners,
 };
 use operators::Permission;
@@ -14,12 +14,12 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::api::Refusals;
+use crate::caller::{Allowed, Caller, ReadWinners, ViewBoard};
 use crate::draws::status;
 use crate::input::{InPath, InQuery};
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::{Allowed, ReadWinners, ViewBoard, Who};
 
 /// What an agency has in a draw.
 #[derive(Serialize, ToSchema)]
@@ -95,7 +95,7 @@ pub(super) async fn standings(
     Page::of(agencies.iter().map(|it| (it.agency.0, StandingView::of(it))), &page).map(Json)
 }
 
-/// Who won
+/// Caller won
 ///
 /// Once the draw was made; before publication it is on record. By agency, and in the order in
 /// which the bets were stored.
@@ -140,7 +140,7 @@ pub(super) async fn settlement(
     let winners = read(&app, &who, &status).await?;
     // Nothing of a draw that was made changes: its pages are of one moment.
     let agencies: Vec<_> = app.service.view().all_agencies(DrawId(id)).collect();
-    let of = |it: &AgencyStanding| SettlementView::of(it, &winners);
+    let of = |it: &AgencyTotals| SettlementView::of(it, &winners);
     let mut lines = String::new();
     for it in agencies.iter().map(of) {
         let SettlementView { agency, batches, bets, finished, winners } = it;
@@ -160,7 +160,7 @@ pub(super) async fn settlement(
 }
 
 /// The winners of a draw that was made; on record, as long as they are not published.
-pub(super) async fn read(app: &App, who: &Who, status: &DrawStatus) -> Result<Winners, Problem> {
+pub(super) async fn read(app: &App, who: &Caller, status: &DrawStatus) -> Result<Winners, Problem> {
     let DrawState::Drawn { .. } = status.state else { return Err(ReadError::NotDrawn.into()) };
     let needed = Permission::ReadWinners;
     if !status.is_published() {
@@ -171,15 +171,15 @@ pub(super) async fn read(app: &App, who: &Who, status: &DrawStatus) -> Result<Wi
 }
 
 impl StandingView {
-    fn of(standing: &AgencyStanding) -> Self {
-        let AgencyStanding { agency, batches, bets, finished } = *standing;
+    fn of(totals: &AgencyTotals) -> Self {
+        let AgencyTotals { agency, batches, bets, finished } = *totals;
         Self { agency: agency.0, batches, bets, finished }
     }
 }
 
 impl SettlementView {
-    fn of(standing: &AgencyStanding, winners: &Winners) -> Self {
-        let AgencyStanding { agency, batches, bets, finished } = *standing;
+    fn of(totals: &AgencyTotals, winners: &Winners) -> Self {
+        let AgencyTotals { agency, batches, bets, finished } = *totals;
         let winners = winners.of(agency).map_or(0, lottery::Documents::count);
         Self { agency: agency.0, batches, bets, finished, winners }
     }

@@ -8,7 +8,7 @@
 //!   is held back by TCP, never refused;
 //! - only what the agency fails to do has a deadline: to end a message that it began, to take
 //!   replies. A connection without either may be silent for ever;
-//! - however much it sends, it lets others have their turn after [`TURN_LEN_MAX`] bytes;
+//! - however much it sends, it lets others have their turn after [`YIELD_LEN`] bytes;
 //! - an agency that closed its sending side still gets all that it is owed;
 //! - it ends only when the store has answered all that was submitted, so that what is stored is
 //!   logged and waited for at shutdown even if the agency is gone.
@@ -29,15 +29,15 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wire::{CentralSession, SessionLimits};
 
-use crate::limits::{DISCARD_LEN, Limits, TURN_LEN_MAX};
+use crate::draw_lookup::DrawLookup;
+use crate::limits::{DISCARD_LEN, Limits, YIELD_LEN};
 use crate::log_limit::LogLimit;
-use crate::meant::Meant;
 use crate::outcomes::Outcomes;
 use crate::requests::Stalled;
 use crate::translate::Refusal;
 use crate::transport::Transport;
 use crate::winners::WinnersRequests;
-use central::{Attendance, Identity, Service};
+use central::{Identity, PresenceGuard, Service};
 
 /// What all connections have in common.
 pub(super) struct Shared {
@@ -52,10 +52,10 @@ pub(super) struct Shared {
 /// One connection.
 pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
-    pub(super) attendance: Attendance,
+    pub(super) presence_guard: PresenceGuard,
     pub(super) session: CentralSession,
     /// Which draw its messages are for.
-    pub(super) meant: Meant,
+    pub(super) draws: DrawLookup,
     pub(super) outcomes: Arc<Outcomes>,
     /// Requests that the store has not answered.
     pub(super) submitted: usize,
@@ -63,7 +63,7 @@ pub(super) struct Connection {
     pub(super) winners: WinnersRequests,
     pub(super) log_limit: LogLimit,
     /// Bytes of requests handled since others had their turn.
-    pub(super) turn_len: usize,
+    pub(super) handled_len: usize,
     /// The central stops, or this connection is to end: no more requests are taken.
     pub(super) stopping: bool,
     transport: Transport,
@@ -96,16 +96,16 @@ impl Connection {
         let woken = Arc::clone(&outcomes);
         let presence = shared.service.presence();
         Self {
-            attendance: presence.enter(peer, identity, move || woken.wake()),
+            presence_guard: presence.enter(peer, identity, move || woken.wake()),
             session: CentralSession::new(shared.session_limits),
-            meant: Meant::at(bound),
+            draws: DrawLookup::at(bound),
             shared,
             outcomes,
             submitted: 0,
             stalled: None,
             winners: WinnersRequests::default(),
             log_limit: LogLimit::new(peer.ip()),
-            turn_len: 0,
+            handled_len: 0,
             stopping: false,
             transport,
             message_since: None,
@@ -131,14 +131,14 @@ impl Connection {
         let shared = Arc::clone(&self.shared);
         let mut stopping = pin!(shared.stopping.cancelled());
         loop {
-            if self.attendance.is_ended() {
+            if self.presence_guard.is_ended() {
                 self.leave();
             }
             while self.answer() | self.send()? {
                 tokio::task::coop::consume_budget().await;
             }
-            if self.turn_len >= TURN_LEN_MAX {
-                self.turn_len = 0;
+            if self.handled_len >= YIELD_LEN {
+                self.handled_len = 0;
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -155,7 +155,7 @@ impl Connection {
                 ready = self.transport.ready(interest) => Some(ready?),
                 () = self.outcomes.arrived() => None,
                 () = self.winners.changed() => None,
-                permit = Self::turn(&mut self.stalled) => {
+                permit = Self::permit(&mut self.stalled) => {
                     self.resume(permit);
                     None
                 }
@@ -348,7 +348,7 @@ impl Connection {
     }
 
     pub(super) fn peer(&self) -> IpAddr {
-        self.attendance.peer().ip()
+        self.presence_guard.peer().ip()
     }
 
     fn socket_error(&self) -> io::Error {

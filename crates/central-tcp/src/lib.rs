@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! listener      takes connections, up to the limits
-//! turned_away   what becomes of those over a limit
-//! door          how connections come in: in plain text, or by TLS with a certificate
+//! rejector   what becomes of those over a limit
+//! security          how connections come in: in plain text, or by TLS with a certificate
 //! transport     what a connection's bytes pass through: the socket alone, or TLS on it
 //! connection    one connection: reads, writes, waits, times
 //! requests      what an agency asked, given to the service; the service's outcomes as replies
 //! log_limit     how much of one connection is logged
-//! meant         which draw a message is for
+//! draw_lookup         which draw a message is for
 //! winners       the requests for winners that wait, and winners on their way out
 //! outcomes      where the store's completions meet the connection's task
 //! translate     wire values to domain values and back, errors to codes
@@ -23,18 +23,18 @@
 //! decision about bets and draws (`service`).
 
 mod connection;
-mod door;
+mod draw_lookup;
+mod handshake;
 pub mod limits;
 mod listener;
 mod log_limit;
-mod meant;
 mod outcomes;
+mod rejector;
 mod requests;
 pub mod translate;
 mod transport;
-mod turned_away;
 mod winners;
 
-pub use door::{Listeners, Listening};
+pub use handshake::{Listeners, Listening};
 pub use limits::{Limits, LimitsError};
 pub use listener::AgencyServer;

@@ -27,9 +27,9 @@ pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of requests that a connection's task handles before others have their turn: a batch of the
+/// Bytes of requests that a connection's task handles before others have their permit: a batch of the
 /// field's longest, or some small ones. That takes less than a tenth of a millisecond.
-pub(crate) const TURN_LEN_MAX: usize = 8 * 1024;
+pub(crate) const YIELD_LEN: usize = 8 * 1024;
 
 /// What the system keeps of one connection, each way, besides what this process does: a default
 /// window of the longest messages. More would only be memory, and work done in advance for agencies
@@ -53,10 +53,10 @@ pub const ACCEPT_QUEUE_MAX: u32 = 1024;
 /// Connections over a limit that linger at once, so that the network delivers the reason; others
 /// are closed at once, and may lose it. Each takes a descriptor besides `connections_max`, for
 /// [`Limits::linger_time_max`] at most.
-pub const TURNED_AWAY_MAX: usize = 64;
+pub const REJECTED_MAX: usize = 64;
 
 /// How many of them may be from one address: a flood leaves the others a chance.
-pub(crate) const TURNED_AWAY_PER_ADDRESS_MAX: usize = 8;
+pub(crate) const REJECTED_PER_ADDRESS_MAX: usize = 8;
 
 /// Lines that one connection of an agency may log of what was refused on it, and as many of what
 /// was repeated. The others are counted.
@@ -176,7 +176,7 @@ impl Default for Limits {
             window: wire::limits::WINDOW,
             connections_max: 16_000,
             // A quarter: far more than the agencies behind one router, and one host alone can't
-            // take all places.
+            // take all limiter.
             connections_per_address_max: 4_000,
             handshake_time_max: Duration::from_secs(10),
             frame_time_max: Duration::from_secs(30),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use central::{Identity, Place, Places, Server, Service};
+use central::{ConnectionLimiter, ConnectionPermit, Identity, Server, Service};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use lottery::DrawName;
@@ -23,21 +23,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{Connection, Shared};
-use crate::door::{self, Door, Listeners, Listening};
+use crate::handshake::{self, Listeners, Listening, Security};
 use crate::limits::{
     ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, LimitsError,
-    SOCKET_LEN_MAX, TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX,
+    REJECTED_MAX, REJECTED_PER_ADDRESS_MAX, SOCKET_LEN_MAX,
 };
+use crate::rejector::Rejector;
 use crate::transport::Transport;
-use crate::turned_away::TurnedAway;
 
 /// Serves agencies.
 pub struct AgencyServer {
     listeners: Option<Listeners>,
     shared: Arc<Shared>,
-    places: Arc<Places>,
+    limiter: Arc<ConnectionLimiter>,
     /// Those of connections turned away that linger.
-    lingering: Arc<Places>,
+    lingering: Arc<ConnectionLimiter>,
     tasks: TaskTracker,
     cut: CancellationToken,
 }
@@ -52,7 +52,8 @@ impl AgencyServer {
         limits: &Limits,
         listeners: Listeners,
     ) -> Result<Self, LimitsError> {
-        let places = Places::new(limits.connections_max, limits.connections_per_address_max);
+        let limiter =
+            ConnectionLimiter::new(limits.connections_max, limits.connections_per_address_max);
         let in_flight = limits.in_flight_bytes_max.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             service: Arc::clone(service),
@@ -62,18 +63,18 @@ impl AgencyServer {
             stopping: CancellationToken::new(),
         };
         let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-        let lingering = Places::new(TURNED_AWAY_MAX, TURNED_AWAY_PER_ADDRESS_MAX);
+        let lingering = ConnectionLimiter::new(REJECTED_MAX, REJECTED_PER_ADDRESS_MAX);
         let listeners = Some(listeners);
-        Ok(Self { listeners, shared: Arc::new(shared), places, lingering, tasks, cut })
+        Ok(Self { listeners, shared: Arc::new(shared), limiter, lingering, tasks, cut })
     }
 
     async fn accept_from(&self, listeners: &Listeners) -> Infallible {
-        let plain = listeners.plain.iter().map(|at| (at, Door::Plain));
-        let by_tls = listeners
-            .tls
-            .iter()
-            .flat_map(|(listening, configs)| listening.iter().map(|at| (at, Door::Tls(configs))));
-        let accepting = plain.chain(by_tls).map(|(at, door)| Box::pin(self.accept_at(at, door)));
+        let plain = listeners.plain.iter().map(|at| (at, Security::Plain));
+        let by_tls = listeners.tls.iter().flat_map(|(listening, configs)| {
+            listening.iter().map(|at| (at, Security::Tls(configs)))
+        });
+        let accepting =
+            plain.chain(by_tls).map(|(at, security)| Box::pin(self.accept_at(at, security)));
         let mut accepting: Vec<_> = accepting.collect();
         let accepting = poll_fn(|context| {
             for one in &mut accepting {
@@ -98,11 +99,11 @@ impl AgencyServer {
         }
     }
 
-    async fn accept_at(&self, at: &Listening, door: Door<'_>) -> Infallible {
+    async fn accept_at(&self, at: &Listening, security: Security<'_>) -> Infallible {
         prepare(&at.listener);
         let mut pause = Pause::default();
         let lingering = Arc::clone(&self.lingering);
-        let mut turned_away = TurnedAway::new(&self.shared, &self.tasks, lingering);
+        let mut rejector = Rejector::new(&self.shared, &self.tasks, lingering);
         loop {
             let (stream, peer) = match at.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -115,9 +116,9 @@ impl AgencyServer {
                 }
             };
             pause = Pause::default();
-            match self.places.take(peer.ip()) {
-                Ok(place) => self.serve(stream, peer, place, (door, at.draw.clone())),
-                Err(why) => turned_away.tell(stream, peer.ip(), why, door),
+            match self.limiter.take(peer.ip()) {
+                Ok(permit) => self.serve(stream, peer, permit, (security, at.draw.clone())),
+                Err(why) => rejector.reject(stream, peer.ip(), why, security),
             }
             // However many come at once, those that are there have their turn in between.
             tokio::task::yield_now().await;
@@ -134,8 +135,8 @@ impl AgencyServer {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        place: Place,
-        (door, bound): (Door<'_>, Option<Arc<DrawName>>),
+        permit: ConnectionPermit,
+        (security, bound): (Security<'_>, Option<Arc<DrawName>>),
     ) {
         if let Err(error) = set_up(&stream, &self.shared.limits) {
             // The peer is gone already.
@@ -149,16 +150,16 @@ impl AgencyServer {
         }
         tracing::info!(action = "accept_connections", result = "success", ip = %peer.ip());
         let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
-        match door {
-            Door::Plain => {
+        match security {
+            Security::Plain => {
                 let transport = Transport::plain(stream);
                 let connection = Connection::new(transport, peer, Identity::Claimed, bound, shared);
-                self.tasks.spawn(run(connection, cut, place));
+                self.tasks.spawn(run(connection, cut, permit));
             }
-            Door::Tls(configs) => {
+            Security::Tls(configs) => {
                 let configs = configs.clone();
-                let entering = Box::pin(door::enter(stream, peer, configs, bound, shared));
-                self.tasks.spawn(run_with_tls(entering, cut, place));
+                let entering = Box::pin(handshake::enter(stream, peer, configs, bound, shared));
+                self.tasks.spawn(run_with_tls(entering, cut, permit));
             }
         }
     }
@@ -186,7 +187,7 @@ impl Server for AgencyServer {
 }
 
 /// A connection's task: what it takes is what an idle connection costs.
-async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) {
+async fn run(mut connection: Connection, cut: CancellationToken, _permit: ConnectionPermit) {
     cut.run_until_cancelled(connection.run()).await;
 }
 
@@ -194,10 +195,10 @@ async fn run(mut connection: Connection, cut: CancellationToken, _place: Place) 
 async fn run_with_tls(
     entering: Pin<Box<impl Future<Output = Option<Connection>>>>,
     cut: CancellationToken,
-    place: Place,
+    permit: ConnectionPermit,
 ) {
     if let Some(Some(connection)) = cut.run_until_cancelled(entering).await {
-        run(connection, cut, place).await;
+        run(connection, cut, permit).await;
     }
 }
 
@@ -285,8 +286,8 @@ mod tests {
             0,
             "no buffer before there is something to read"
         );
-        let place = agencies.places.take(address.ip()).unwrap();
-        let task = run(connection, agencies.cut.clone(), place);
+        let place = agencies.limiter.take(address.ip()).unwrap();
+        let task = run(connection, agencies.cut.clone(), permit);
         assert!(size_of_val(&task) <= 2560, "{} bytes", size_of_val(&task));
     }
 

@@ -17,13 +17,13 @@ use central::Draw;
 /// The outcomes of one connection's requests that its task has not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    arrived: Mutex<Vec<Outcome>>,
+    arrived: Mutex<Vec<RequestOutcome>>,
     wake: Notify,
 }
 
 /// What came of a request.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum RequestOutcome {
     /// Of HELLO.
     Greeted {
         ticket: Ticket,
@@ -42,7 +42,7 @@ pub(super) enum Outcome {
 
 impl Outcomes {
     /// Adds an outcome and wakes the task.
-    pub(super) fn put(&self, outcome: Outcome) {
+    pub(super) fn put(&self, outcome: RequestOutcome) {
         self.queue().push(outcome);
         self.wake.notify_one();
     }
@@ -53,7 +53,7 @@ impl Outcomes {
     }
 
     /// Takes what there is, in the order of its arrival.
-    pub(super) fn take(&self) -> Vec<Outcome> {
+    pub(super) fn take(&self) -> Vec<RequestOutcome> {
         std::mem::take(&mut self.queue())
     }
 
@@ -62,7 +62,7 @@ impl Outcomes {
         self.wake.notified().await;
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Outcome>> {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Vec<RequestOutcome>> {
         // A push or a take leaves the queue whole even if the thread ends there.
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }

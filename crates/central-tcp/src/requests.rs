@@ -13,8 +13,8 @@ use wire::message::DrawName;
 use wire::{CentralMessage, Ticket};
 
 use crate::connection::Connection;
-use crate::limits::{REQUEST_OVERHEAD_LEN, TURN_LEN_MAX};
-use crate::outcomes::Outcome;
+use crate::limits::{REQUEST_OVERHEAD_LEN, YIELD_LEN};
+use crate::outcomes::RequestOutcome;
 use crate::translate::{self, BatchRequest, Refusal, Request};
 use crate::winners;
 use central::{Draw, Identity, NoDraw};
@@ -23,7 +23,7 @@ use central::{Draw, Identity, NoDraw};
 pub(super) struct Stalled {
     ticket: Ticket,
     batch: Batch,
-    turn: Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>,
+    permit: Pin<Box<dyn Future<Output = OwnedSemaphorePermit> + Send>>,
 }
 
 impl Request {
@@ -38,19 +38,19 @@ impl Connection {
     /// Takes the requests that were received, as many as may be now. Says whether there was one.
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
-        while !self.stopping && self.stalled.is_none() && self.turn_len < TURN_LEN_MAX {
+        while !self.stopping && self.stalled.is_none() && self.handled_len < YIELD_LEN {
             match self.session.next_request() {
                 Ok(None) => break,
                 Ok(Some((ticket, message))) => {
-                    let draw = self.meant.by(&message, &self.shared.service);
+                    let draw = self.draws.by(&message, &self.shared.service);
                     let numbers = draw.as_ref().map_or(None, |draw| Some(draw.terms.numbers));
                     let request = Request::of(&message, numbers.unwrap_or_default());
-                    self.turn_len += request.weight();
+                    self.handled_len += request.weight();
                     self.submit(ticket, request, draw);
                 }
                 // Refused by the session itself.
                 Err(error) => {
-                    self.turn_len += REQUEST_OVERHEAD_LEN;
+                    self.handled_len += REQUEST_OVERHEAD_LEN;
                     if error.closes() || self.log_limit.refusal() {
                         tracing::warn!(
                             action = "recibir_mensaje",
@@ -64,7 +64,7 @@ impl Connection {
             taken = true;
         }
         if taken {
-            self.attendance.heard();
+            self.presence_guard.heard();
         }
         taken
     }
@@ -81,9 +81,9 @@ impl Connection {
     }
 
     /// Whether a batch waits for others to be stored; if so, until it needs not.
-    pub(super) async fn turn(stalled: &mut Option<Box<Stalled>>) -> OwnedSemaphorePermit {
+    pub(super) async fn permit(stalled: &mut Option<Box<Stalled>>) -> OwnedSemaphorePermit {
         match stalled {
-            Some(stalled) => stalled.turn.as_mut().await,
+            Some(stalled) => stalled.permit.as_mut().await,
             None => std::future::pending().await,
         }
     }
@@ -97,12 +97,12 @@ impl Connection {
 
     fn submit(&mut self, ticket: Ticket, request: Request, draw: Result<Arc<Draw>, NoDraw>) {
         let named = request.agency();
-        if let Identity::Certified { agency: certified, .. } = *self.attendance.identity()
+        if let Identity::Certified { agency: certified, .. } = *self.presence_guard.identity()
             && certified != named
         {
             return self.refuse(ticket, &Refusal::OtherAgency { certified, named });
         }
-        self.attendance.spoke_for(named);
+        self.presence_guard.spoke_for(named);
         let draw = match (draw, &request) {
             (Ok(draw), _) => draw,
             (Err(none), Request::Hello { .. }) => {
@@ -113,7 +113,7 @@ impl Connection {
         if let Request::Hello { version, agency, draw_name } = request {
             return self.greet(ticket, version, agency, draw_name, draw);
         }
-        self.attendance.takes_part_in(&draw);
+        self.presence_guard.takes_part_in(&draw);
         match request {
             Request::Bets(batch) => self.admit(ticket, draw.id, batch),
             Request::Finish { agency } => self.finish(ticket, &draw, agency),
@@ -147,7 +147,14 @@ impl Connection {
         self.submitted += 1;
         let (outcomes, of) = (Arc::clone(&self.outcomes), Arc::clone(&draw));
         service.progress(&of, agency, move |progress| {
-            outcomes.put(Outcome::Greeted { ticket, version, agency, named, draw, progress });
+            outcomes.put(RequestOutcome::Greeted {
+                ticket,
+                version,
+                agency,
+                named,
+                draw,
+                progress,
+            });
         });
     }
 
@@ -170,11 +177,11 @@ impl Connection {
         match Arc::clone(&in_flight).try_acquire_many_owned(weight) {
             Ok(permit) => self.append(ticket, batch, permit),
             Err(_) => {
-                let turn = Box::pin(async move {
+                let permit = Box::pin(async move {
                     let permit = in_flight.acquire_many_owned(weight).await;
                     permit.expect("the semaphore is never closed")
                 });
-                self.stalled = Some(Box::new(Stalled { ticket, batch, turn }));
+                self.stalled = Some(Box::new(Stalled { ticket, batch, permit }));
             }
         }
     }
@@ -190,7 +197,7 @@ impl Connection {
             if let Ok(appended) = appended {
                 metrics.stored(bets, appended, begun.elapsed());
             }
-            outcomes.put(Outcome::Appended { ticket, chunk, bets, appended });
+            outcomes.put(RequestOutcome::Appended { ticket, chunk, bets, appended });
         });
     }
 
@@ -198,7 +205,7 @@ impl Connection {
         self.submitted += 1;
         let outcomes = Arc::clone(&self.outcomes);
         self.shared.service.finish(draw, agency, move |finished| {
-            outcomes.put(Outcome::Finished { ticket, agency, finished });
+            outcomes.put(RequestOutcome::Finished { ticket, agency, finished });
         });
     }
 
@@ -220,24 +227,27 @@ impl Connection {
         }
     }
 
-    fn reply(&mut self, outcome: Outcome) {
+    fn reply(&mut self, outcome: RequestOutcome) {
         match outcome {
-            Outcome::Greeted { ticket, version, agency, named, draw, progress } => match progress {
-                Ok(progress) => {
-                    let limits = self.shared.session_limits;
-                    let terms = &draw.terms;
-                    let mut welcome = translate::welcome(version, agency, limits, terms, &progress);
-                    if !named.is_empty() {
-                        // In the form that it was given in: agencies compare it byte for byte.
-                        welcome.draw_name = named;
+            RequestOutcome::Greeted { ticket, version, agency, named, draw, progress } => {
+                match progress {
+                    Ok(progress) => {
+                        let limits = self.shared.session_limits;
+                        let terms = &draw.terms;
+                        let mut welcome =
+                            translate::welcome(version, agency, limits, terms, &progress);
+                        if !named.is_empty() {
+                            // In the form that it was given in: agencies compare it byte for byte.
+                            welcome.draw_name = named;
+                        }
+                        self.session.greet(ticket, welcome);
+                        self.presence_guard.takes_part_in(&draw);
+                        self.draws.greet(draw);
                     }
-                    self.session.greet(ticket, welcome);
-                    self.attendance.takes_part_in(&draw);
-                    self.meant.greet(draw);
+                    Err(error) => self.refuse_hello(ticket, agency, &error.into()),
                 }
-                Err(error) => self.refuse_hello(ticket, agency, &error.into()),
-            },
-            Outcome::Appended { ticket, chunk, bets, appended } => match appended {
+            }
+            RequestOutcome::Appended { ticket, chunk, bets, appended } => match appended {
                 Ok(appended) => {
                     self.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
                     self.log_stored_batch(bets, appended);
@@ -249,7 +259,7 @@ impl Connection {
                         .refuse(ticket, refusal.message(Some(chunk), self.shared.service.zone()));
                 }
             },
-            Outcome::Finished { ticket, agency, finished } => match finished {
+            RequestOutcome::Finished { ticket, agency, finished } => match finished {
                 Ok(finished) => {
                     self.session.reply(ticket, &CentralMessage::FinishAck { agency: agency.0 });
                     self.log_finished(agency, finished);

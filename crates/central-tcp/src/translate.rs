@@ -13,7 +13,7 @@ use wire::{
     FaultCode, SessionLimits, Welcome,
 };
 
-use central::NoPlace;
+use central::ConnectionLimit;
 use central::Zone;
 use central::{NoDraw, WinnersError};
 
@@ -104,7 +104,7 @@ pub enum Refusal {
     TimedOut,
     /// One connection too many.
     #[error("the central has {0}: try again later")]
-    Busy(NoPlace),
+    Busy(ConnectionLimit),
     /// The central ends.
     #[error("the central is shutting down: try again later")]
     ShuttingDown,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use lottery::AgencyId;
-use pki::Shown;
+use pki::PeerCertificate;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 use thiserror::Error;
@@ -48,7 +48,7 @@ struct Tls {
 pub(super) enum TlsFault {
     #[error(transparent)]
     Socket(#[from] io::Error),
-    #[error("{}", pki::words_for(.0))]
+    #[error("{}", pki::describe(.0))]
     Tls(#[from] rustls::Error),
     #[error("it closed the connection before TLS was agreed on")]
     Closed,
@@ -72,11 +72,11 @@ impl Transport {
     }
 
     /// Agrees on TLS, and gives the agency that the certificate is for, and what was shown.
-    pub(super) async fn accept(&mut self) -> Result<(AgencyId, Shown), TlsFault> {
+    pub(super) async fn accept(&mut self) -> Result<(AgencyId, PeerCertificate), TlsFault> {
         let Self { stream, tls: Some(tls) } = self else { return Err(TlsFault::NoAgency) };
         poll_fn(|context| tls.poll_handshake(stream, context)).await?;
         let shown = tls.connection.peer_certificates().unwrap_or_default();
-        let (shown, agency) = Shown::of(shown).map_err(|_| TlsFault::NoAgency)?;
+        let (shown, agency) = PeerCertificate::of(shown).map_err(|_| TlsFault::NoAgency)?;
         Ok((AgencyId(agency), shown))
     }
 

@@ -21,22 +21,22 @@
 //! which log it is, how durability is reached, and the process: signals, configuration, exit codes.
 
 mod central;
+mod connection_limiter;
 pub mod limits;
+mod log_throttle;
 mod metrics;
 mod options;
-mod paced;
-mod places;
 mod service;
 mod zone;
 
 pub use central::{Central, ServeError, Server};
+pub use connection_limiter::{ConnectionLimit, ConnectionLimiter, ConnectionPermit, counted_as};
+pub use log_throttle::LogThrottle;
 pub use metrics::{Counted, Exposition, Metrics};
 pub use options::{Mode, Options};
-pub use paced::Paced;
-pub use places::{NoPlace, Place, Places, counted_as};
 pub use service::{
-    Attendance, Candidate, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity,
-    NameRefused, NoDraw, OfAgency, OpenError, Presence, Service, Stage, WinnersError, draw_name,
+    Candidate, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity, NameRefused,
+    NoDraw, OfAgency, OpenError, Presence, PresenceGuard, Service, Stage, WinnersError, draw_name,
     unnamed_draw,
 };
 pub use zone::{LocalTime, UnknownZone, Zone};

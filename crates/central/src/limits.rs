@@ -8,7 +8,7 @@ pub(crate) const EXPIRY_LOOK_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The refusals of connections over the limit, and of logging in too often, are logged at most once
 /// in this time.
-pub(crate) const PACED_LOG_TIME_MIN: Duration = Duration::from_secs(1);
+pub(crate) const LOG_THROTTLE_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes of draws' names in one refusal: it fits an ERROR together with what to do.
 pub(crate) const DRAW_NAMES_LEN_MAX: usize = 240;

@@ -23,10 +23,10 @@
 
 mod answers;
 mod draw;
-mod meant;
 mod names;
 mod operators;
 mod presence;
+mod unnamed_draw;
 mod winners;
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -48,14 +48,14 @@ use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 use crate::zone::Zone;
 pub use answers::Failure;
-use answers::{Outcome, StoreError, watched};
+use answers::{StoreError, StoreOutcome, watched};
 pub use draw::Draw;
-pub use meant::{Candidate, NoDraw, unnamed_draw};
 pub use names::{NameRefused, draw_name};
 pub use operators::Change;
-pub use presence::Attendance;
 pub use presence::Configs;
+pub use presence::PresenceGuard;
 pub use presence::{Connected, Identity, OfAgency, Presence};
+pub use unnamed_draw::{Candidate, NoDraw, unnamed_draw};
 use winners::Waiting;
 pub use winners::{DrawWinners, Stage};
 
@@ -362,7 +362,7 @@ fn begun(draw: DrawStatus) -> Result<Arc<Draw>, NoDraw> {
 /// Waits for the store's answer to `request`.
 async fn ask<T, E>(failure: &Arc<Failure>, request: impl FnOnce(Done<Result<T, E>>)) -> Result<T, E>
 where
-    T: Outcome + Send + 'static,
+    T: StoreOutcome + Send + 'static,
     E: StoreError + Send + 'static,
 {
     let (answer, answered) = oneshot::channel();

@@ -57,13 +57,13 @@ struct Central<'a> {
 
 /// A request as far as replies depend on it, and its place in `expected`.
 struct Request {
-    asked: Asked,
+    asked: PendingRequest,
     place: usize,
     parts: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Asked {
+enum PendingRequest {
     Hello { version: u16, agency: u32 },
     Bets { chunk: u32 },
     Finish { agency: u32 },
@@ -125,11 +125,11 @@ impl<'a> Central<'a> {
                     let asked = match message {
                         AgencyMessage::Hello(hello) => {
                             assert_eq!(place, 0, "HELLO is only given as the first");
-                            Asked::Hello { version: hello.version, agency: hello.agency }
+                            PendingRequest::Hello { version: hello.version, agency: hello.agency }
                         }
-                        AgencyMessage::Bets(bets) => Asked::Bets { chunk: bets.chunk },
-                        AgencyMessage::Finish { agency } => Asked::Finish { agency },
-                        AgencyMessage::GetWinners { .. } => Asked::Winners,
+                        AgencyMessage::Bets(bets) => PendingRequest::Bets { chunk: bets.chunk },
+                        AgencyMessage::Finish { agency } => PendingRequest::Finish { agency },
+                        AgencyMessage::GetWinners { .. } => PendingRequest::Winners,
                     };
                     self.kept.push((ticket, Request { asked, place, parts: 0 }));
                     self.expected.push((Vec::new(), false));
@@ -155,20 +155,22 @@ impl<'a> Central<'a> {
         }
         let documents = |text: &'static str| Documents::from_text(text).expect("short");
         let reply = match request.asked {
-            Asked::Hello { version, agency } => {
+            PendingRequest::Hello { version, agency } => {
                 let welcome = self.welcome(version, agency);
                 self.expect(request.place, &CentralMessage::Welcome(welcome.clone()), true);
                 self.session.greet(ticket, welcome);
                 self.greeted = true;
                 return;
             }
-            Asked::Bets { chunk } => CentralMessage::BetsAck { chunk },
-            Asked::Finish { agency } => CentralMessage::FinishAck { agency },
-            Asked::Winners if request.parts == 0 && choice.is_multiple_of(3) => {
+            PendingRequest::Bets { chunk } => CentralMessage::BetsAck { chunk },
+            PendingRequest::Finish { agency } => CentralMessage::FinishAck { agency },
+            PendingRequest::Winners if request.parts == 0 && choice.is_multiple_of(3) => {
                 CentralMessage::NoWinners
             }
-            Asked::Winners if !self.greeted => CentralMessage::Winners(documents("30876370,1")),
-            Asked::Winners => {
+            PendingRequest::Winners if !self.greeted => {
+                CentralMessage::Winners(documents("30876370,1"))
+            }
+            PendingRequest::Winners => {
                 let last = request.parts == PARTS_MAX || choice % 3 == 1;
                 CentralMessage::WinnersPart { last, documents: documents("24807259") }
             }
@@ -202,7 +204,7 @@ impl<'a> Central<'a> {
 
     fn refuse(&mut self, ticket: Ticket, request: &Request, choice: usize) {
         let error = match request.asked {
-            Asked::Bets { chunk } if choice % 4 == 1 => {
+            PendingRequest::Bets { chunk } if choice % 4 == 1 => {
                 let fault = Fault { position: 3, code: FaultCode::Document };
                 ErrorMessage::of_chunk(ErrorCode::BadBets, chunk, "ñ").with_faults([fault])
             }

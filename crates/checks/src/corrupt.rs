@@ -20,13 +20,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Fault, SteppedLedger};
+use ledger::{Archive, Fault, SimulatedEngine};
 use lottery::{DrawState, ReadError};
 
 use crate::ledger_bytes::{RECORDS_AT, SEGMENT_LEN, is_zero, name};
 use crate::stored::{
-    DRAW, Files, Told, batches_in, disk_of, files_of, open, read, read_records, scan, trail,
-    trail_in, winners_in,
+    DRAW, Files, Told, audit_log, audit_log_in, batches_in, disk_of, files_of, open, read,
+    read_records, scan, winners_in,
 };
 use base::Base;
 pub use harm::Harm;
@@ -206,7 +206,7 @@ fn sound(files: &Files, base: &Base, told: &[Told], harms: &[Harm]) -> Class {
 fn unsound(
     files: &Files,
     base: &Base,
-    ledger: SteppedLedger,
+    ledger: SimulatedEngine,
     disk: &SimulatedDisk,
     harms: &[Harm],
     fault: &Fault,
@@ -232,8 +232,8 @@ fn unsound(
 }
 
 /// The store tells just this.
-fn tells(ledger: &SteppedLedger, told: &[Told]) {
-    assert_eq!(trail(ledger).as_deref(), Ok(&trail_in(told)[..]));
+fn tells(ledger: &SimulatedEngine, told: &[Told]) {
+    assert_eq!(audit_log(ledger).as_deref(), Ok(&audit_log_in(told)[..]));
     let batches = batches_in(told, DRAW);
     match state(ledger) {
         None => return assert!(batches.is_empty()),
@@ -246,13 +246,13 @@ fn tells(ledger: &SteppedLedger, told: &[Told]) {
 }
 
 /// What the store tells is what was acknowledged, or it says that it can't be read.
-fn tells_nothing_else(ledger: &SteppedLedger, told: &[Told]) {
+fn tells_nothing_else(ledger: &SimulatedEngine, told: &[Told]) {
     let unreadable = |why: ReadError| {
         assert!(matches!(&why, ReadError::Unreadable(it) if it.contains("damaged")), "{why}");
     };
     let batches = batches_in(told, DRAW);
-    match trail(ledger) {
-        Ok(found) => assert!(trail_in(told) == found, "another trail is told"),
+    match audit_log(ledger) {
+        Ok(found) => assert!(audit_log_in(told) == found, "another audit_log is told"),
         Err(why) => unreadable(why),
     }
     match scan(ledger, DRAW) {
@@ -268,7 +268,7 @@ fn tells_nothing_else(ledger: &SteppedLedger, told: &[Told]) {
     }
 }
 
-fn state(ledger: &SteppedLedger) -> Option<DrawState> {
+fn state(ledger: &SimulatedEngine) -> Option<DrawState> {
     ledger.view().draw(DRAW).map(|draw| draw.state)
 }
 

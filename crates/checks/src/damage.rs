@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use ledger::{Fault, SteppedLedger};
+use ledger::{Fault, SimulatedEngine};
 use lottery::{DrawState, Draws, ReadError};
 
 use crate::decisions::Decisions;
@@ -14,8 +14,8 @@ use crate::ledger_bytes::{
     BLOCK_LEN, RECORD_HEADER_LEN, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, name, records_in,
 };
 use crate::stored::{
-    DRAW, Files, SOUND_LEDGERS, Told, batches_in, call, disk_of, files_of, open, read, scan,
-    sound_files, takes_a_batch, trail, trail_in, winners_in,
+    DRAW, Files, SOUND_LEDGERS, Told, audit_log, audit_log_in, batches_in, call, disk_of, files_of,
+    open, read, scan, sound_files, takes_a_batch, winners_in,
 };
 
 const EDITS_MAX: usize = 6;
@@ -280,7 +280,7 @@ fn records_of(file: &[u8]) -> &[u8] {
 
 /// What the store gives back is what was stored, from the first record on, or it says that it
 /// can't be read.
-fn tells_the_truth(ledger: &SteppedLedger, sound: &Sound, read: Option<usize>) {
+fn tells_the_truth(ledger: &SimulatedEngine, sound: &Sound, read: Option<usize>) {
     let records = usize::try_from(ledger.report().records).expect("few");
     assert!(records <= sound.told.len(), "more records than were written");
     if let Some(read) = read {
@@ -291,8 +291,8 @@ fn tells_the_truth(ledger: &SteppedLedger, sound: &Sound, read: Option<usize>) {
     for told in stored {
         draws.replay(&told.event, told.at).expect("it was decided so");
     }
-    match trail(ledger) {
-        Ok(found) => assert_eq!(found, trail_in(stored)),
+    match audit_log(ledger) {
+        Ok(found) => assert_eq!(found, audit_log_in(stored)),
         Err(why) => unreadable(&why, read),
     }
     let register = ledger.view().all_registrations().map(|it| (*it).clone());

@@ -20,8 +20,8 @@ use crate::ledger_bytes::{
     segment_header,
 };
 use crate::stored::{
-    Files, Told, batches_in, disk_of, files_of, open, read, scan, takes_a_batch, trail, trail_in,
-    winners_in,
+    Files, Told, audit_log, audit_log_in, batches_in, disk_of, files_of, open, read, scan,
+    takes_a_batch, winners_in,
 };
 
 const SEGMENTS_MAX: usize = 3;
@@ -123,10 +123,10 @@ fn is_about_the_bytes(fault: &Fault) {
 }
 
 /// What a sound ledger tells as a store is what a reader from outside found.
-fn holds(ledger: &ledger::SteppedLedger, told: &[Told], summary: &Summary) {
+fn holds(ledger: &ledger::SimulatedEngine, told: &[Told], summary: &Summary) {
     let report = ledger.report();
     assert_eq!((report.records, report.cut_bytes), (told.len() as u64, summary.torn_bytes));
-    assert_eq!(trail(ledger), Ok(trail_in(told)));
+    assert_eq!(audit_log(ledger), Ok(audit_log_in(told)));
     for DrawStatus { id, state, batches, bets, .. } in &summary.draws {
         let expected = batches_in(told, *id);
         assert_eq!(scan(ledger, *id).as_ref(), Ok(&expected));
@@ -145,9 +145,10 @@ fn holds(ledger: &ledger::SteppedLedger, told: &[Told], summary: &Summary) {
 
 /// Opening trusts the checksums of indexes; who reads then must not be led astray by what they
 /// point to.
-fn reads_or_refuses(ledger: &ledger::SteppedLedger) {
+fn reads_or_refuses(ledger: &ledger::SimulatedEngine) {
     for draw in (1..=8).map(lottery::DrawId) {
-        let refused = [scan(ledger, draw).err(), ledger.winners(draw).err(), trail(ledger).err()];
+        let refused =
+            [scan(ledger, draw).err(), ledger.winners(draw).err(), audit_log(ledger).err()];
         for refused in refused.into_iter().flatten() {
             let words = refused.to_string();
             let expected =

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use engine::conformance::{TestClock, submit};
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Entry, Fault, SteppedLedger, Summary};
+use ledger::{Archive, Entry, Fault, SimulatedEngine, Summary};
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, DrawId,
-    DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, Registration, Schedule,
-    SealedNumber, Signed, Timestamp, Trace, Winners,
+    DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, RecordedAct, Registration,
+    Schedule, SealedNumber, StoredEvent, Timestamp, Winners,
 };
 
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
@@ -33,8 +33,12 @@ pub(crate) struct Told {
     pub(crate) text: Option<String>,
 }
 
-pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
-    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN as u64, Arc::new(TestClock::at(AT)))
+pub(crate) fn open(disk: &SimulatedDisk) -> Result<SimulatedEngine, Fault> {
+    SimulatedEngine::open_on(
+        Arc::new(disk.clone()),
+        SEGMENT_LEN as u64,
+        Arc::new(TestClock::at(AT)),
+    )
 }
 
 /// A disk that holds these files.
@@ -74,7 +78,7 @@ fn note(entry: &Entry<'_>, told: &mut Vec<Told>) -> Result<(), Fault> {
 
 /// The texts of a draw's batches, by agency and chunk, in order.
 pub(crate) fn scan(
-    ledger: &SteppedLedger,
+    ledger: &SimulatedEngine,
     draw: DrawId,
 ) -> Result<Vec<(AgencyId, ChunkId, String)>, ReadError> {
     let mut batches = Vec::new();
@@ -96,21 +100,21 @@ pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId,
     batches.collect()
 }
 
-/// The trail as a store gives it.
-pub(crate) fn trail(ledger: &SteppedLedger) -> Result<Vec<Trace>, ReadError> {
-    let mut trail = Vec::new();
-    ledger.trail(0, &mut |trace| {
-        trail.push(trace);
+/// The audit_log as a store gives it.
+pub(crate) fn audit_log(ledger: &SimulatedEngine) -> Result<Vec<StoredEvent>, ReadError> {
+    let mut audit_log = Vec::new();
+    ledger.audit_log(0, &mut |event| {
+        audit_log.push(event);
         ControlFlow::Continue(())
     })?;
-    Ok(trail)
+    Ok(audit_log)
 }
 
-/// The trail among what was told: all that are no batches.
-pub(crate) fn trail_in(told: &[Told]) -> Vec<Trace> {
+/// The audit_log among what was told: all that are no batches.
+pub(crate) fn audit_log_in(told: &[Told]) -> Vec<StoredEvent> {
     let others = told.iter().filter(|told| told.text.is_none());
     others
-        .map(|told| Trace { sequence: told.sequence, at: told.at, event: told.event.clone() })
+        .map(|told| StoredEvent { sequence: told.sequence, at: told.at, event: told.event.clone() })
         .collect()
 }
 
@@ -143,7 +147,7 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     let stored = vec![(batch.agency, batch.chunk, batch.bets.text().to_owned())];
     let appended = call(&ledger, |it, done| it.append(batch.clone(), done));
     assert_eq!(appended, Ok(Appended::New), "a store that opens takes a batch");
-    let is_there = |ledger: &SteppedLedger| {
+    let is_there = |ledger: &SimulatedEngine| {
         let progress = call(ledger, |it, done| it.progress(draw, batch.agency, done));
         let progress = progress.expect("the draw is there");
         assert_eq!((progress.chunks_stored, progress.bets_stored), (1, 3));
@@ -211,17 +215,17 @@ pub(crate) fn sound_files(number: usize) -> Files {
     files_of(&disk)
 }
 
-pub(crate) fn act(ledger: &SteppedLedger, by: &str, act: Act) -> Acted {
+pub(crate) fn act(ledger: &SimulatedEngine, by: &str, act: Act) -> Acted {
     let by = match by {
         "" => Actor::Clock,
         name => Actor::Operator(Label::new(name).expect("a short name")),
     };
-    let signed = Signed::new(by, Reason::new("ñ").expect("a short reason"), act);
-    call(ledger, |it, done| it.act(signed, lottery::always_allowed(), done))
+    let recorded = RecordedAct::new(by, Reason::new("ñ").expect("a short reason"), act);
+    call(ledger, |it, done| it.act(recorded, lottery::always_allowed(), done))
         .expect("it may be done now")
 }
 
-fn led_to_its_opening(ledger: &SteppedLedger) {
+fn led_to_its_opening(ledger: &SimulatedEngine) {
     let label = |text: &str| Label::new(text).expect("a short text");
     let (name, place) = (label("La Ñata"), label("Goya"));
     let agency = AgencyId(3);
@@ -233,7 +237,7 @@ fn led_to_its_opening(ledger: &SteppedLedger) {
     act(ledger, "", Act::Open(DRAW));
 }
 
-fn led_to_its_end(ledger: &SteppedLedger) {
+fn led_to_its_end(ledger: &SimulatedEngine) {
     act(ledger, "ana", Act::Close(DRAW));
     for (by, number) in [("ana", 8), ("eva", 7), ("ana", 7), ("eva", 7)] {
         act(ledger, by, Act::EnterNumber { draw: DRAW, number });
@@ -254,7 +258,7 @@ fn begin_segment(disk: &SimulatedDisk) {
 }
 
 /// Opens a draw of this name, or finds it.
-pub(crate) fn open_draw(ledger: &SteppedLedger, name: &str) -> DrawId {
+pub(crate) fn open_draw(ledger: &SimulatedEngine, name: &str) -> DrawId {
     let terms = terms(name, AGENCIES);
     call(ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), done))
         .expect("it may be opened")
@@ -268,17 +272,17 @@ fn terms(name: &str, agencies: u32) -> DrawTerms {
     }
 }
 
-pub(crate) fn append_group(ledger: &SteppedLedger, chunk: u32, batches: u32, bets: u32) {
+pub(crate) fn append_group(ledger: &SimulatedEngine, chunk: u32, batches: u32, bets: u32) {
     let pending: Vec<_> = (1..=batches)
         .map(|agency| submit(|done| ledger.append(batch(agency, chunk, bets), done)))
         .collect();
-    ledger.turn();
+    ledger.commit_group();
     for pending in pending {
         assert_eq!(pending.answer(), Ok(Appended::New));
     }
 }
 
-pub(crate) fn make_draw(ledger: &SteppedLedger) {
+pub(crate) fn make_draw(ledger: &SimulatedEngine) {
     for agency in 1..=AGENCIES {
         call(ledger, |it, done| it.finish(DRAW, AgencyId(agency), done)).expect("all is open");
     }
@@ -297,10 +301,10 @@ pub(crate) fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
 
 /// Makes a call, and the turn that answers it.
 pub(crate) fn call<T: Send + 'static>(
-    ledger: &SteppedLedger,
-    call: impl FnOnce(&SteppedLedger, engine::Done<T>),
+    ledger: &SimulatedEngine,
+    call: impl FnOnce(&SimulatedEngine, engine::Done<T>),
 ) -> T {
     let pending = submit(|done| call(ledger, done));
-    ledger.turn();
+    ledger.commit_group();
     pending.answer()
 }

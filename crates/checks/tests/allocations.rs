@@ -127,7 +127,7 @@ fn the_bytes_of_a_batch_that_is_waited_for_take_a_few_allocations_however_many_b
 fn the_bytes_of_the_batches_of_a_busy_connection_take_nothing() {
     for (kind, count) in KINDS.into_iter().flat_map(|kind| COUNTS.map(|count| (kind, count))) {
         let mut connection = Connection::new(frame(kind, count));
-        let mut turns = || {
+        let mut committer = || {
             for _ in 0..1_000 {
                 // Never whole batches only, and all but a part of the last acknowledgement goes.
                 let space = connection.session.space().len();
@@ -138,8 +138,8 @@ fn the_bytes_of_the_batches_of_a_busy_connection_take_nothing() {
                 connection.session.sent(outgoing.saturating_sub(1));
             }
         };
-        turns();
-        assert_eq!(allocations(turns), 0, "{count} times {kind}");
+        committer();
+        assert_eq!(allocations(committer), 0, "{count} times {kind}");
     }
 }
 

@@ -67,8 +67,8 @@ impl<'a> Body<'a> {
                 Self::new(DRAW_MADE, &[draw.0, *attempt, *number])
             }
             Event::DrawPublished { draw } => Self::new(DRAW_PUBLISHED, &[draw.0]),
-            Event::Acted(signed) => {
-                let (head, tail) = act::encode(signed);
+            Event::Acted(recorded) => {
+                let (head, tail) = act::encode(recorded);
                 Self { tail: Tail::Bytes(tail), ..Self::new(ACTED, &head) }
             }
         }
@@ -273,7 +273,8 @@ mod tests {
         };
         let bets = Bets::parse("Ñandú|B|1-2|2000-01-01|07", NumberRange::default()).unwrap();
         let batch = Batch { draw, agency: AgencyId(2), chunk: ChunkId(u32::MAX), bets };
-        let acts = act::examples().into_iter().map(|signed| (Event::Acted(Box::new(signed)), None));
+        let acts =
+            act::examples().into_iter().map(|recorded| (Event::Acted(Box::new(recorded)), None));
         let others = [
             (Event::DrawOpened { draw, terms, number: SealedNumber(7574) }, None),
             (Event::BatchAccepted(BatchSummary::of(&batch)), Some(batch)),

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawState,
     DrawStatus, DrawTerms, Draws, FinishError, Finished, Judge, OpenDrawError, ProgressError,
-    ReadError, SealedNumber, Signed, StoreFault, StoredBatch, Trace, View, Winners, WinningResult,
+    ReadError, RecordedAct, SealedNumber, StoreFault, StoredBatch, StoredEvent, View, Winners,
+    WinningResult,
 };
 
 use crate::clock::Clock;
+use crate::committer::Committer;
 use crate::groups::Groups;
 use crate::log::{Gone, Log, Reader};
 use crate::requests::Request;
 use crate::sync::mpsc::{self, Sender};
 use crate::sync::thread::{self, JoinHandle};
-use crate::turns::Turns;
 
 /// What the engine runs, once, with the outcome of a request: on the thread that takes turns, so it
 /// must be short, and may ask again but not wait for an answer.
@@ -54,10 +55,10 @@ impl Engine {
     /// # Errors
     /// When the log can't be recovered, or the system gives no thread.
     pub fn start(log: Box<dyn Log>, clock: Arc<dyn Clock>) -> Result<Self, Gone> {
-        let (mut engine, turns) = Self::stepped(log, clock)?;
+        let (mut engine, committer) = Self::stepped(log, clock)?;
         let turning = thread::Builder::new()
-            .name("engine-turns".to_owned())
-            .spawn(move || turns.run())
+            .name("engine-commit".to_owned())
+            .spawn(move || committer.run())
             .map_err(|error| Gone::Failed(format!("starting a thread: {error}")))?;
         engine.turning = Some(turning);
         Ok(engine)
@@ -67,17 +68,17 @@ impl Engine {
     ///
     /// # Errors
     /// When the log can't be recovered.
-    pub fn stepped(log: Box<dyn Log>, clock: Arc<dyn Clock>) -> Result<(Self, Turns), Gone> {
+    pub fn stepped(log: Box<dyn Log>, clock: Arc<dyn Clock>) -> Result<(Self, Committer), Gone> {
         let (sender, receiver) = mpsc::channel();
-        let turns = Turns::new(log, clock, receiver)?;
+        let committer = Committer::new(log, clock, receiver)?;
         let engine = Self {
             queue: Some(Box::new(sender)),
-            view: turns.view().clone(),
-            reader: turns.log().reader(),
-            groups: Arc::clone(turns.groups()),
+            view: committer.view().clone(),
+            reader: committer.log().reader(),
+            groups: Arc::clone(committer.groups()),
             turning: None,
         };
-        Ok((engine, turns))
+        Ok((engine, committer))
     }
 
     /// The same engine, with its requests going through another queue first.
@@ -139,11 +140,11 @@ impl Engine {
     /// after all requests before it, and with nothing in between.
     pub fn act(
         &self,
-        signed: Signed,
+        recorded: RecordedAct,
         judge: Judge,
         done: impl FnOnce(Result<Acted, ActError>) + Send + 'static,
     ) {
-        let decide = move |draws: &Draws, now| draws.decide_act(&signed, &judge, now);
+        let decide = move |draws: &Draws, now| draws.decide_act(&recorded, &judge, now);
         self.put(Request::ruled(decide, done));
     }
 
@@ -202,12 +203,12 @@ impl Engine {
     ///
     /// # Errors
     /// When what is stored can't be read.
-    pub fn trail(
+    pub fn audit_log(
         &self,
         from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.reader.trail(from, visit).map_err(ReadError::Unreadable)
+        self.reader.audit_log(from, visit).map_err(ReadError::Unreadable)
     }
 
     fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {

@@ -10,14 +10,14 @@
 //! ```
 //!
 //! [`Engine`] is what everybody talks to; its turns are taken by a thread of its own, or by who
-//! steps it ([`Turns`]). [`Log`] is the contract of whatever keeps the events: in memory
+//! steps it ([`Committer`]). [`Log`] is the contract of whatever keeps the events: in memory
 //! ([`MemoryLog`]), in a folder (the crate `ledger`), shared by several engines. [`conformance`] is
 //! the one suite for all of them.
 //!
 //! Invariants:
 //! - nobody is told of anything that is not durable, and what was told is in the view;
 //! - a decision, an event and all that follows from it, is stored whole or not at all;
-//! - what was decided and not stored leaves no trace;
+//! - what was decided and not stored leaves no event;
 //! - every log of the same events has the same chain.
 //!
 //! Deliberately absent: bytes on disk, sockets, SQL, how durability is reached.
@@ -25,6 +25,7 @@
 mod body;
 mod chain;
 mod clock;
+mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod engine;
@@ -35,14 +36,13 @@ mod memory;
 mod requests;
 #[doc(hidden)]
 pub mod sync;
-mod turns;
 
 pub use body::{Body, Decoded, decode};
 pub use chain::{Chain, LedgerId, Link};
 pub use clock::Clock;
+pub use committer::Committer;
 pub use engine::{Done, Engine, Queue};
 pub use groups::Groups;
 pub use log::{ENTRY_OVERHEAD_LEN, Entry, Gone, Log, News, Reader, Recovered, Tip};
 pub use memory::MemoryLog;
 pub use requests::Request;
-pub use turns::Turns;

@@ -16,7 +16,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lottery::{Batch, DrawId, Draws, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
+use lottery::{
+    Batch, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
+};
 
 use thiserror::Error;
 
@@ -87,10 +89,10 @@ pub trait Reader: Send + Sync {
     ///
     /// # Errors
     /// When what is stored can't be read.
-    fn trail(
+    fn audit_log(
         &self,
         from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
     ) -> Result<(), String>;
 }
 

@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lottery::{Batch, DrawId, Draws, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
+use lottery::{
+    Batch, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
+};
 
 use crate::chain::{Chain, LedgerId};
 use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
@@ -99,19 +101,19 @@ impl<Entries: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Entries>
         Ok(())
     }
 
-    fn trail(
+    fn audit_log(
         &self,
         from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
     ) -> Result<(), String> {
         let entries = self.0();
         let others = entries.iter().filter(|entry| entry.batch.is_none() && entry.sequence >= from);
-        let mut traces = others.map(|entry| Trace {
+        let mut events = others.map(|entry| StoredEvent {
             sequence: entry.sequence,
             at: entry.at,
             event: entry.event.clone(),
         });
-        let _ = traces.try_for_each(visit);
+        let _ = events.try_for_each(visit);
         Ok(())
     }
 }

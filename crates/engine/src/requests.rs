@@ -35,14 +35,14 @@ trait Ask: Send {
     fn answer(self: Box<Self>, stored: Result<(), StoreFault>);
 }
 
-struct Asked<T, E, Decide, Done> {
+struct QueuedRequest<T, E, Decide, Done> {
     decide: Decide,
     batch: Option<Arc<Batch>>,
     outcome: Option<Result<T, E>>,
     done: Done,
 }
 
-impl<T, E, Decide, Done> Ask for Asked<T, E, Decide, Done>
+impl<T, E, Decide, Done> Ask for QueuedRequest<T, E, Decide, Done>
 where
     T: Send,
     E: From<StoreFault> + Send,
@@ -82,7 +82,7 @@ impl Request {
         E: From<StoreFault> + Send + 'static,
     {
         let decide = move |it: &mut Deciding<'_>, _: Option<&Batch>| decide(it.draws, it.now);
-        let asked = Asked { decide, batch: None, outcome: None, done };
+        let asked = QueuedRequest { decide, batch: None, outcome: None, done };
         Self { asked: Box::new(asked), changes: true, len_max: ACT_LEN_MAX }
     }
 
@@ -100,7 +100,7 @@ impl Request {
         let decide = move |it: &mut Deciding<'_>, batch: Option<&Batch>| {
             decide(it.draws, batch.expect("it came with it"), it.now)
         };
-        let asked = Asked { decide, batch: Some(Arc::new(batch)), outcome: None, done };
+        let asked = QueuedRequest { decide, batch: Some(Arc::new(batch)), outcome: None, done };
         Self { asked: Box::new(asked), changes: true, len_max }
     }
 
@@ -116,7 +116,7 @@ impl Request {
         let decide = move |it: &mut Deciding<'_>, _: Option<&Batch>| {
             decide(it.draws).map(|outcome| Ruling { outcome, event: None })
         };
-        let asked = Asked { decide, batch: None, outcome: None, done };
+        let asked = QueuedRequest { decide, batch: None, outcome: None, done };
         Self { asked: Box::new(asked), changes: false, len_max: 0 }
     }
 
@@ -126,7 +126,7 @@ impl Request {
             Some(full) if it.draws.due_by_the_clock(it.now).is_some() => Err(full.clone()),
             _ => Ok(Ruling { outcome: (), event: None }),
         };
-        let asked = Asked { decide, batch: None, outcome: None, done };
+        let asked = QueuedRequest { decide, batch: None, outcome: None, done };
         Self { asked: Box::new(asked), changes: true, len_max: 0 }
     }
 
@@ -137,7 +137,7 @@ impl Request {
             Err(Gone::Full(why)) => Err(StoreFault::Full(why)),
             Err(Gone::Failed(why)) => Err(StoreFault::Failed(why)),
         };
-        let asked = Asked { decide, batch: None, outcome: None, done };
+        let asked = QueuedRequest { decide, batch: None, outcome: None, done };
         Self { asked: Box::new(asked), changes: false, len_max: 0 }
     }
 

@@ -68,13 +68,13 @@ engine::conformance_suite!(Shared::new());
 #[test]
 fn a_log_without_any_room_keeps_questions_waiting_until_there_is_some() {
     let log = SharedLog::new(LedgerId([7; 16]));
-    let (engine, mut turns) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
+    let (engine, mut committer) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
     log.set_full(true);
     let (answer, answered) = mpsc::channel();
     engine.keep_time(move |kept| answer.send(kept).unwrap());
-    assert!(turns.turn() && answered.try_recv().is_err());
+    assert!(committer.commit_group() && answered.try_recv().is_err());
     log.set_full(false);
-    assert!(turns.turn());
+    assert!(committer.commit_group());
     assert_eq!(answered.try_recv(), Ok(Ok(())));
 }
 
@@ -99,13 +99,13 @@ fn ask_again_and_again(engine: Arc<Engine>, asked: Arc<AtomicU32>) {
 #[test]
 fn those_who_ask_again_when_there_is_no_room_keep_no_turn_going() {
     let log = SharedLog::new(LedgerId([7; 16]));
-    let (engine, mut turns) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
+    let (engine, mut committer) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
     let (engine, asked) = (Arc::new(engine), Arc::<AtomicU32>::default());
     log.set_full(true);
     ask_again_and_again(Arc::clone(&engine), Arc::clone(&asked));
     // Is decided anew, after it was found that there is no room.
     engine.progress(DrawId(1), AgencyId(1), |_| {});
-    assert!(turns.turn());
+    assert!(committer.commit_group());
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 

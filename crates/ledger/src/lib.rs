@@ -4,7 +4,7 @@
 //! write. The byte format is documented where it is coded ([`record`], [`segment`], [`index`], and
 //! [`engine::Body`] for what all logs share) and in docs/ledger.md.
 //!
-//! Map: [`Ledger`] is the [`engine::Log`]; [`keeper`] prepares segments ahead and indexes full
+//! Map: [`Ledger`] is the [`engine::Log`]; [`segment_pool`] prepares segments ahead and indexes full
 //! ones; [`recovery`] opens a folder; [`reading`] finds winners and scans beside the writer;
 //! [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside; both opening and
 //! checking are a [`pass`] over its segments. All IO goes through [`disk`].
@@ -18,7 +18,6 @@ mod contents;
 pub mod disk;
 mod error;
 mod index;
-mod keeper;
 pub mod limits;
 mod log;
 #[cfg(all(test, models))]
@@ -29,9 +28,10 @@ mod record;
 mod recovery;
 mod scrub;
 mod segment;
+mod segment_pool;
 mod segments;
 #[cfg(any(test, feature = "simulation"))]
-mod stepped;
+mod simulated_engine;
 
 pub use archive::{Archive, Summary};
 pub use error::{Damage, Fault};
@@ -40,4 +40,4 @@ pub use pass::Entry;
 pub use recovery::Report;
 pub use scrub::{Scrub, ScrubFindings, ScrubNews, ScrubPace};
 #[cfg(any(test, feature = "simulation"))]
-pub use stepped::SteppedLedger;
+pub use simulated_engine::SimulatedEngine;

@@ -40,5 +40,5 @@ pub const SCRUB_STEP_LEN: usize = 256 << 10;
 pub const SCRUB_PAUSE_TIME: Duration = Duration::from_millis(10);
 /// How long after one pass the scrub begins the next.
 pub const SCRUB_INTERVAL_TIME: Duration = Duration::from_hours(24);
-/// How long the keeper lets the writer go ahead before it reads the next part of a full segment.
+/// How long the pool lets the writer go ahead before it reads the next part of a full segment.
 pub const READ_PAUSE_TIME: Duration = Duration::from_micros(200);

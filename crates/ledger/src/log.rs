@@ -19,7 +19,6 @@ use crate::block_buffer::BlockBuffer;
 use crate::contents::Contents;
 use crate::disk::{Claim, Disk, DiskFile, Folder};
 use crate::error::Fault;
-use crate::keeper::Keeper;
 use crate::limits::{
     BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET, SEGMENT_LEN_DEFAULT, SEGMENT_LEN_MAX,
     SEGMENT_LEN_MIN, SPARES_DEFAULT,
@@ -29,6 +28,7 @@ use crate::record::{self, Fingerprint, Place};
 use crate::recovery::{self, Report};
 use crate::scrub::{Scrub, ScrubNews, ScrubPace};
 use crate::segment::SegmentHeader;
+use crate::segment_pool::SegmentPool;
 use crate::segments::{Segment, Segments};
 
 /// How a ledger is kept.
@@ -82,7 +82,7 @@ pub(crate) trait SegmentSource: Send {
 
     /// Takes a segment that nothing more is written to, to give it its index. The next one holds
     /// something durable: whoever finds a sealed segment knows that records are to follow it.
-    fn seal(&mut self, segment: Arc<Segment>);
+    fn index(&mut self, segment: Arc<Segment>);
 
     /// Is told of each group that was written, and how many bytes it took.
     fn written(&self, _len: usize) {}
@@ -138,9 +138,9 @@ impl Ledger {
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, Fault> {
         Self::open_with(&Arc::clone(&disk), options, |next_number| {
             let Options { segment_len, spares, .. } = options;
-            let keeper = Keeper::start(disk, segment_len, spares, next_number);
+            let pool = SegmentPool::start(disk, segment_len, spares, next_number);
             let failed = |error| Fault::io("starting", "the ledger's threads", error);
-            Ok(Box::new(keeper.map_err(failed)?))
+            Ok(Box::new(pool.map_err(failed)?))
         })
     }
 
@@ -337,7 +337,7 @@ impl Log for Ledger {
                 self.tip = last.tip();
                 self.source.written(len);
                 if let Some(left) = active.left.take() {
-                    self.source.seal(left);
+                    self.source.index(left);
                 }
                 Ok(())
             }

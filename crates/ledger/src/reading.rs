@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use engine::Reader;
 use lottery::planted::{Bug, planted};
-use lottery::{BetKey, DrawId, Event, StoredBatch, Timestamp, Trace, Winners, WinningResult};
+use lottery::{BetKey, DrawId, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult};
 
 use crate::error::Fault;
 use crate::index::{self, BatchHits};
@@ -31,12 +31,12 @@ impl Reader for SegmentsReader {
         scan(&self.0, draw, visit).map_err(|fault| fault.to_string())
     }
 
-    fn trail(
+    fn audit_log(
         &self,
         from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        trail(&self.0, from, visit).map_err(|fault| fault.to_string())
+        audit_log(&self.0, from, visit).map_err(|fault| fault.to_string())
     }
 }
 
@@ -55,16 +55,16 @@ fn scan(
 }
 
 /// Shows the events that are no batches, from a sequence on, until `visit` breaks.
-fn trail(
+fn audit_log(
     segments: &Segments,
     from: u64,
-    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
     let segments = segments.snapshot();
     let next_starts = segments.iter().skip(1).map(|next| next.header.first_sequence);
     let ends = next_starts.chain([u64::MAX]);
     for (segment, _) in segments.iter().zip(ends).filter(|(_, end)| *end > from) {
-        if trail_in(segment, from, visit)?.is_break() {
+        if audit_log_in(segment, from, visit)?.is_break() {
             break;
         }
     }
@@ -85,10 +85,10 @@ fn winners(segments: &Segments, draw: DrawId, result: WinningResult) -> Result<W
     Ok(winners)
 }
 
-fn trail_in(
+fn audit_log_in(
     segment: &Segment,
     from: u64,
-    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
     let Some(events) = segment.events() else {
         // The index is derived: when it turns out unsound, the records still tell.
@@ -105,7 +105,7 @@ fn trail_in(
             return Err(record.damage("another record than was acknowledged"));
         }
         let event = record.decode()?.event;
-        if visit(Trace { sequence, at: record.at(), event }).is_break() {
+        if visit(StoredEvent { sequence, at: record.at(), event }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -115,7 +115,7 @@ fn trail_in(
 fn trail_by_reading(
     segment: &Segment,
     from: u64,
-    visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
     let (image, expected) = segment.image()?;
     for record in expected.records(&image)? {
@@ -123,7 +123,7 @@ fn trail_by_reading(
         if sequence < from || matches!(record.event, Event::BatchAccepted(_)) {
             continue;
         }
-        if visit(Trace { sequence, at, event: record.event }).is_break() {
+        if visit(StoredEvent { sequence, at, event: record.event }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

@@ -96,7 +96,7 @@ impl Segment {
 
     /// Reads the segment back, to see that it is as it was written, and gives it its index.
     /// `pace` is told of each part that was read, and may hold up the next.
-    pub(crate) fn seal(&self, pace: impl FnMut(usize)) -> Result<(), Fault> {
+    pub(crate) fn index(&self, pace: impl FnMut(usize)) -> Result<(), Fault> {
         let (end, chain) = segment::skim(&*self.file, &self.header, pace)?;
         self.give_index(end, chain)
     }

@@ -381,9 +381,9 @@ fn scan(ledger: &Engine) -> Result<usize, ReadError> {
     Ok(batches)
 }
 
-fn trail(ledger: &Engine) -> Result<usize, ReadError> {
+fn audit_log(ledger: &Engine) -> Result<usize, ReadError> {
     let mut events = 0;
-    ledger.trail(0, &mut |_| {
+    ledger.audit_log(0, &mut |_| {
         events += 1;
         ControlFlow::Continue(())
     })?;
@@ -559,7 +559,7 @@ fn what_is_forged_beside_an_open_ledger_is_not_told() {
     let last = segments(&disk).pop().unwrap();
     let ledger = open(&disk);
     let sound = ledger.winners(DRAW).unwrap();
-    let events = trail(&ledger).unwrap();
+    let events = audit_log(&ledger).unwrap();
     for name in [FIRST, &last] {
         let whole = disk.contents(name);
         let (record, document) = winning_record(&whole);
@@ -573,9 +573,9 @@ fn what_is_forged_beside_an_open_ledger_is_not_told() {
     let whole = disk.contents(FIRST);
     let opened = records_in(&whole)[0].clone();
     forge_open(&disk, FIRST, &opened, opened.start + 108);
-    assert!(told(trail(&ledger)).contains(FIRST));
+    assert!(told(audit_log(&ledger)).contains(FIRST));
     disk.open(FIRST, Claim::Write).unwrap().write_at(0, &whole).unwrap();
-    assert_eq!(trail(&ledger), Ok(events));
+    assert_eq!(audit_log(&ledger), Ok(events));
 }
 
 /// As [`forge`], in the file that others have open.

@@ -17,8 +17,8 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Disk as _, DiskFile};
 use lottery::{
     Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, DrawId, DrawName, DrawState,
-    DrawTerms, Label, NumberRange, OperatorsChange, Reason, Registration, Role, Schedule, Signed,
-    Timestamp,
+    DrawTerms, Label, NumberRange, OperatorsChange, Reason, RecordedAct, Registration, Role,
+    Schedule, Timestamp,
 };
 
 use workload::{DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, try_open_at};
@@ -91,12 +91,12 @@ fn acts_written_now() -> SimulatedDisk {
     ];
     for (at, (by, act)) in (1..).zip(acts.into_iter().chain(audited)) {
         let why = Reason::new(if *by == the_clock { "" } else { "es la hora" }).unwrap();
-        let signed = Signed::new(by.clone(), why, act);
+        let recorded = RecordedAct::new(by.clone(), why, act);
         let judge = Box::new(move || Some(at));
         clock.set(Timestamp(at));
-        wait(|done| ledger.act(signed, judge, done)).unwrap();
+        wait(|done| ledger.act(recorded, judge, done)).unwrap();
     }
-    let publish = Signed::new(ana, Reason::default(), Act::Publish(draw));
+    let publish = RecordedAct::new(ana, Reason::default(), Act::Publish(draw));
     wait(|done| ledger.act(publish, lottery::always_allowed(), done)).unwrap();
     disk
 }

@@ -15,7 +15,7 @@ use engine::conformance::TestClock;
 use fastrand::Rng;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, Operation, SimulatedDisk};
-use ledger::{Archive, Fault, SteppedLedger};
+use ledger::{Archive, Fault, SimulatedEngine};
 use lottery::{
     Agencies, AgencyId, Batch, Bets, ChunkId, DrawId, DrawName, DrawState, DrawTerms, NumberRange,
     ProgressError, SealedNumber, StoreFault, Timestamp,
@@ -59,7 +59,7 @@ struct Life {
     seed: u64,
     rng: Rng,
     disk: SimulatedDisk,
-    ledger: Option<SteppedLedger>,
+    ledger: Option<SimulatedEngine>,
     account: Account,
     answers: Answers,
     /// This ledger said that it failed for good.
@@ -95,7 +95,7 @@ impl Life {
             }
             match self.rng.u8(..100) {
                 0..75 => self.ask(),
-                75..90 => self.turn(),
+                75..90 => self.commit_group(),
                 90..92 => self.close_in_order(),
                 92..94 => self.kill(),
                 94..96 => self.lose_power(),
@@ -151,8 +151,8 @@ impl Life {
         }
     }
 
-    fn turn(&mut self) {
-        self.ledger.as_ref().unwrap().turn();
+    fn commit_group(&mut self) {
+        self.ledger.as_ref().unwrap().commit_group();
         self.take_answers();
     }
 
@@ -192,7 +192,7 @@ impl Life {
     fn open(&mut self) {
         self.failed = false;
         let disk: Arc<SimulatedDisk> = Arc::new(self.disk.clone());
-        match SteppedLedger::open_on(disk, SEGMENT_LEN, Arc::new(TestClock::at(AT))) {
+        match SimulatedEngine::open_on(disk, SEGMENT_LEN, Arc::new(TestClock::at(AT))) {
             Ok(ledger) => {
                 if ledger.report().cut_bytes > 0 {
                     self.saw("torn tails");
@@ -225,7 +225,7 @@ impl Life {
             // In the middle of a write.
             self.disk.fail_after(self.rng.u64(..2), Failure::NotDurable);
             if let Some(ledger) = &self.ledger {
-                ledger.turn();
+                ledger.commit_group();
             }
         }
         self.leave();
@@ -298,7 +298,7 @@ impl Life {
         let (sender, receiver) = mpsc::channel();
         let (draw, agency) = (DrawId(1), AgencyId(1));
         ledger.progress(draw, agency, Box::new(move |it| sender.send(it).unwrap()));
-        ledger.turn();
+        ledger.commit_group();
         if let Err(ProgressError::Store(_)) = receiver.recv().unwrap() {
             self.failed = true;
             return;

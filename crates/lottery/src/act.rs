@@ -61,7 +61,7 @@ pub fn always_allowed() -> Judge {
 
 /// An act with who did it, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub struct RecordedAct {
     /// Who.
     pub by: Actor,
     /// The version of the operators by which the [`Judge`] allowed it; 0 until it is decided, and
@@ -353,7 +353,7 @@ impl fmt::Display for Unfinished {
     }
 }
 
-impl Signed {
+impl RecordedAct {
     /// An act to be decided.
     #[must_use]
     pub fn new(by: Actor, why: Reason, act: Act) -> Self {

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bet::{Bet, BetFault, NumberRange, has_control};
-use crate::cuts::Cuts;
 use crate::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
+use crate::split::Split;
 use crate::winners::BetKey;
 
 /// The checked content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
@@ -85,7 +85,7 @@ impl Bets {
         let mut numbers = Vec::with_capacity(text.len() / BET_LEN_LEAST + 1);
         let mut faults = Vec::new();
         let (mut fault_count, mut canonical) = (0_u32, true);
-        for (position, fields) in (0..).zip(Cuts::of(text)) {
+        for (position, fields) in (0..).zip(Split::of(text)) {
             match fields.and_then(|fields| check(fields, range, plain)) {
                 Ok((number, is_canonical)) => {
                     numbers.push(number);
@@ -141,7 +141,7 @@ impl Bets {
 pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFault>> {
     let any_number = NumberRange::new(0, u32::MAX).expect("0 is not above the largest u32");
     let plain = !has_control(text);
-    let bets = (!text.is_empty()).then(|| Cuts::of(text));
+    let bets = (!text.is_empty()).then(|| Split::of(text));
     bets.into_iter().flatten().map(move |fields| Bet::check_plain(fields?, any_number, plain))
 }
 
@@ -201,7 +201,7 @@ fn check(fields: [&str; 5], range: NumberRange, plain: bool) -> Result<(u32, boo
 /// The text of good bets, the numbers without their leading zeros.
 fn canonical_text(text: &str) -> String {
     let mut canonical = String::with_capacity(text.len());
-    for fields in Cuts::of(text) {
+    for fields in Split::of(text) {
         let [before @ .., mut number] = fields.expect("every bet was checked before");
         if !canonical.is_empty() {
             canonical.push('&');

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::act::{Act, Actor, Label, Registration, Signed};
+use crate::act::{Act, Actor, Label, RecordedAct, Registration};
 use crate::agencies::AgencyId;
 use crate::audited::{AuditedAction, BetsSearch, OperatorsChange};
 use crate::draw::{DrawId, DrawTerms, Timestamp};
@@ -66,7 +66,7 @@ impl Event {
     pub fn describe(&self) -> Description<'_> {
         let number = |number: u32| Argument::Number(number.into());
         let (by, what) = match self {
-            Self::Acted(signed) => return signed.describe(),
+            Self::Acted(recorded) => return recorded.describe(),
             Self::DrawOpened { draw, terms, .. } => {
                 let what = ("draw-opened", "opened", Some(*draw), arguments_of(terms));
                 (Doer::Central, what)
@@ -102,7 +102,7 @@ impl Event {
     }
 }
 
-impl Signed {
+impl RecordedAct {
     /// What the act tells.
     #[must_use]
     pub fn describe(&self) -> Description<'_> {
@@ -256,7 +256,7 @@ mod tests {
             after: 0,
         };
         let act = Act::Audited(AuditedAction::SearchBets(search));
-        let signed = Signed::new(by.clone(), why, act);
+        let recorded = RecordedAct::new(by.clone(), why, act);
         let arguments = vec![("number", Argument::Number(7)), ("agency", Argument::Number(5))];
         let expected = Description {
             action: "bets-searched",
@@ -266,15 +266,15 @@ mod tests {
             arguments,
             why: "lo pidió el escribano",
         };
-        assert_eq!(signed.describe(), expected);
-        assert_eq!(Event::Acted(Box::new(signed.clone())).describe(), expected);
+        assert_eq!(recorded.describe(), expected);
+        assert_eq!(Event::Acted(Box::new(recorded.clone())).describe(), expected);
     }
 
     #[test]
     fn no_number_is_told_before_the_draw() {
         let draw = DrawId(3);
         let entry = Act::EnterNumber { draw, number: 7574 };
-        let entry = Signed::new(Actor::Clock, Reason::default(), entry);
+        let entry = RecordedAct::new(Actor::Clock, Reason::default(), entry);
         let terms = DrawTerms {
             name: DrawName::new("sorteo").unwrap(),
             agencies: Agencies::first(1).unwrap(),

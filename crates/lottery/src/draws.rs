@@ -29,7 +29,7 @@ use crate::agencies::{Agencies, AgencyId};
 use crate::bets::{ChunkDigest, PrefixDigest, SetDigest};
 use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 use crate::event::{BatchSummary, Event};
-use crate::lifecycle::{Course, Standing};
+use crate::lifecycle::{DrawContext, DrawLife};
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::planted::{Bug, planted};
 use crate::requests::{
@@ -63,7 +63,7 @@ pub struct AgencyProgress {
 
 /// What an agency has in a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AgencyStanding {
+pub struct AgencyTotals {
     /// Which agency.
     pub agency: AgencyId,
     /// How many of its batches are stored.
@@ -74,7 +74,7 @@ pub struct AgencyStanding {
     pub finished: bool,
 }
 
-impl AgencyStanding {
+impl AgencyTotals {
     /// What one has that has neither bet nor finished.
     #[must_use]
     pub fn nothing_of(agency: AgencyId) -> Self {
@@ -113,7 +113,7 @@ struct Draw {
     agencies_finished: u64,
     batches: u64,
     bets: u64,
-    course: Course,
+    life: DrawLife,
 }
 
 #[derive(Debug)]
@@ -193,7 +193,7 @@ impl Draws {
             Some(_) => return Err(AppendError::ChunkConflict(batch.chunk)),
             None => {}
         }
-        let closed_at = draw.course.closed_at(now);
+        let closed_at = draw.life.closed_at(now);
         match draw.state {
             DrawState::Announced => return Err(AppendError::NotOpened),
             DrawState::Open if closed_at.is_none() => {}
@@ -284,8 +284,8 @@ impl Draws {
     fn take(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::DrawOpened { terms, number, .. } => {
-                let course = Course::opened(*number, at);
-                self.add_draw(Draw::new(terms.clone(), DrawState::Open, course));
+                let life = DrawLife::opened(*number, at);
+                self.add_draw(Draw::new(terms.clone(), DrawState::Open, life));
             }
             Event::BatchAccepted(batch) => {
                 let undo = self.get_mut(batch.draw).add(batch);
@@ -300,15 +300,15 @@ impl Draws {
                 self.undo.push(Undo::Finish { draw: id, agency: *agency, is_new });
             }
             Event::DrawClosed { draw, .. } => self.change_life(*draw, |draw| {
-                draw.course.close(at);
+                draw.life.close(at);
                 draw.state = DrawState::Closed;
             }),
             Event::DrawMade { draw, attempt, number } => self.change_life(*draw, |draw| {
-                draw.course.make(*attempt, at);
+                draw.life.make(*attempt, at);
                 draw.state = DrawState::Drawn { number: *number };
             }),
             Event::DrawPublished { draw } => {
-                self.change_life(*draw, |draw| draw.course.publish(at));
+                self.change_life(*draw, |draw| draw.life.publish(at));
             }
             Event::Acted(signed) => self.take_act(signed, at),
         }
@@ -317,9 +317,9 @@ impl Draws {
 
     fn change_life(&mut self, id: DrawId, change: impl FnOnce(&mut Draw)) {
         let draw = self.get_mut(id);
-        let (state, course) = (draw.state, Box::new(draw.course.clone()));
+        let (state, life) = (draw.state, Box::new(draw.life.clone()));
         change(draw);
-        self.undo.push(Undo::Life { draw: id, state, course });
+        self.undo.push(Undo::Life { draw: id, state, life });
         self.plan_anew(id);
     }
 
@@ -336,11 +336,11 @@ impl Draws {
             Event::AgencyFinished { draw, .. } => {
                 let found = self.get(*draw)?;
                 let complete = found.is_complete_with(found.agencies_finished);
-                (complete && found.course.sealed().is_some()).then(|| found.closed(*draw))
+                (complete && found.life.sealed().is_some()).then(|| found.closed(*draw))
             }
             Event::DrawClosed { draw, .. } => self.get(*draw)?.made(*draw),
             Event::DrawMade { draw, .. } => {
-                let sealed = self.get(*draw)?.course.sealed();
+                let sealed = self.get(*draw)?.life.sealed();
                 sealed.map(|_| Event::DrawPublished { draw: *draw })
             }
             Event::Acted(signed) => match &signed.act {
@@ -411,7 +411,7 @@ impl Draws {
             agencies_finished: draw.agencies_finished,
             batches: draw.batches,
             bets: draw.bets,
-            life: draw.course.shown().clone(),
+            life: draw.life.shown().clone(),
         })
     }
 
@@ -427,20 +427,20 @@ impl Draws {
         status.agencies_finished = draw.agencies_finished;
         status.batches = draw.batches;
         status.bets = draw.bets;
-        if status.life != *draw.course.shown() {
-            status.life.clone_from(draw.course.shown());
+        if status.life != *draw.life.shown() {
+            status.life.clone_from(draw.life.shown());
         }
     }
 
     /// What an agency has in a draw, if it has bet or finished.
-    pub(crate) fn standing(&self, draw: DrawId, agency: AgencyId) -> Option<AgencyStanding> {
-        self.get(draw)?.agencies.get(&agency).map(|known| known.standing(agency))
+    pub(crate) fn totals(&self, draw: DrawId, agency: AgencyId) -> Option<AgencyTotals> {
+        self.get(draw)?.agencies.get(&agency).map(|known| known.totals(agency))
     }
 
     /// What each agency of a draw has that has bet or finished, in no order.
-    pub(crate) fn begun(&self, draw: DrawId) -> impl Iterator<Item = AgencyStanding> + '_ {
+    pub(crate) fn begun(&self, draw: DrawId) -> impl Iterator<Item = AgencyTotals> + '_ {
         let agencies = self.get(draw).into_iter().flat_map(|draw| &draw.agencies);
-        agencies.map(|(agency, known)| known.standing(*agency))
+        agencies.map(|(agency, known)| known.totals(*agency))
     }
 
     /// How far an agency has come.
@@ -500,7 +500,7 @@ impl Draws {
 }
 
 impl Draw {
-    fn new(terms: DrawTerms, state: DrawState, course: Course) -> Self {
+    fn new(terms: DrawTerms, state: DrawState, life: DrawLife) -> Self {
         Self {
             terms,
             state,
@@ -508,7 +508,7 @@ impl Draw {
             agencies_finished: 0,
             batches: 0,
             bets: 0,
-            course,
+            life,
         }
     }
 
@@ -520,7 +520,7 @@ impl Draw {
         number: SealedNumber,
     ) -> Result<(), OpenDrawError> {
         let name = || terms.name.clone();
-        match self.course.sealed() {
+        match self.life.sealed() {
             None => Err(OpenDrawError::LedByOperators(name())),
             Some(_) if self.terms != *terms => {
                 Err(OpenDrawError::OtherTerms(Box::new(self.terms.clone())))
@@ -543,8 +543,8 @@ impl Draw {
 
     /// Its making, if its number is known.
     fn made(&self, draw: DrawId) -> Option<Event> {
-        let attempt = self.course.shown().attempt + 1;
-        self.course.result().map(|number| Event::DrawMade { draw, attempt, number })
+        let attempt = self.life.shown().attempt + 1;
+        self.life.result().map(|number| Event::DrawMade { draw, attempt, number })
     }
 
     fn set_digest(&self) -> SetDigest {
@@ -576,14 +576,14 @@ impl Draw {
         self.agencies.entry(id).or_insert_with(Agency::new)
     }
 
-    fn standing(&self) -> Standing<'_> {
+    fn context(&self) -> DrawContext<'_> {
         let agencies_missing = self.terms.agencies.count() - self.agencies_finished;
-        Standing { terms: &self.terms, state: self.state, agencies_missing }
+        DrawContext { terms: &self.terms, state: self.state, agencies_missing }
     }
 
     /// Whether operators lead it, and have not made it yet.
     fn waits_for_operators(&self) -> bool {
-        self.course.sealed().is_none() && !self.is_made()
+        self.life.sealed().is_none() && !self.is_made()
     }
 
     /// Whether all agencies have finished once so many have.
@@ -630,9 +630,9 @@ impl Agency {
         }
     }
 
-    fn standing(&self, agency: AgencyId) -> AgencyStanding {
+    fn totals(&self, agency: AgencyId) -> AgencyTotals {
         let batches = self.batches() as u64;
-        AgencyStanding { agency, batches, bets: self.bets, finished: self.finished }
+        AgencyTotals { agency, batches, bets: self.bets, finished: self.finished }
     }
 
     fn batches(&self) -> usize {

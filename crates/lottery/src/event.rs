@@ -5,7 +5,7 @@
 //! finished; `[close, closed]`, `[number entered, made]`, `[publish, published]` when operators or
 //! the clock act; alone, every other.
 
-use crate::act::Signed;
+use crate::act::RecordedAct;
 use crate::agencies::AgencyId;
 use crate::bets::{ChunkDigest, SetDigest};
 use crate::draw::{DrawId, DrawTerms, SealedNumber};
@@ -56,7 +56,7 @@ pub enum Event {
         draw: DrawId,
     },
     /// An operator, or the clock, did something.
-    Acted(Box<Signed>),
+    Acted(Box<RecordedAct>),
 }
 
 /// What the rules need to know of an accepted batch.

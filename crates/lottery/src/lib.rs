@@ -13,7 +13,6 @@ mod audited;
 mod bet;
 mod bet_name;
 mod bets;
-mod cuts;
 mod description;
 mod draw;
 mod draws;
@@ -23,13 +22,14 @@ pub mod limits;
 pub mod planted;
 mod requests;
 mod role;
+mod split;
 pub mod text;
 mod view;
 mod winners;
 
 pub use act::{
-    Act, ActError, Acted, Actor, Judge, Label, Reason, Registration, Schedule, Signed, TextError,
-    Unfinished, always_allowed,
+    Act, ActError, Acted, Actor, Judge, Label, Reason, RecordedAct, Registration, Schedule,
+    TextError, Unfinished, always_allowed,
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use audited::{AuditedAction, BetsSearch, OperatorsChange};
@@ -40,12 +40,12 @@ pub use description::{Argument, Description, Doer};
 pub use draw::{
     DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp,
 };
-pub use draws::{AgencyProgress, AgencyStanding, Draws, Ruling};
+pub use draws::{AgencyProgress, AgencyTotals, Draws, Ruling};
 pub use event::{BatchSummary, Event};
 pub use lifecycle::{Closing, Lifecycle};
 pub use requests::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
-    ReadError, StoreFault, StoredBatch, Trace,
+    ReadError, StoreFault, StoredBatch, StoredEvent,
 };
 pub use role::{Role, UnknownRole};
 pub use view::{News, Publisher, Totals, View};

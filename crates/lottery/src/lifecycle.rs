@@ -49,7 +49,7 @@ pub struct Closing {
 /// What the rules hold of a draw's life.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Course {
+pub(crate) struct DrawLife {
     shown: Lifecycle,
     /// What it is made with, once it is closed, if it goes by itself.
     sealed: Option<SealedNumber>,
@@ -60,7 +60,7 @@ pub(crate) struct Course {
 }
 
 /// Where a draw is, for deciding about an act.
-pub(crate) struct Standing<'a> {
+pub(crate) struct DrawContext<'a> {
     pub(crate) terms: &'a DrawTerms,
     pub(crate) state: DrawState,
     pub(crate) agencies_missing: u64,
@@ -90,7 +90,7 @@ impl Lifecycle {
     }
 }
 
-impl Course {
+impl DrawLife {
     pub(crate) fn announced(schedule: Schedule, at: Timestamp) -> Self {
         let shown = Lifecycle::announced(schedule, at);
         Self { shown, sealed: None, entry: None, agreed: None }
@@ -98,11 +98,11 @@ impl Course {
 
     /// Of a draw that goes by itself.
     pub(crate) fn opened(number: SealedNumber, at: Timestamp) -> Self {
-        let mut course = Self::announced(Schedule::default(), at);
-        course.shown.by_itself = true;
-        course.shown.opened_at = Some(at);
-        course.sealed = Some(number);
-        course
+        let mut life = Self::announced(Schedule::default(), at);
+        life.shown.by_itself = true;
+        life.shown.opened_at = Some(at);
+        life.sealed = Some(number);
+        life
     }
 
     pub(crate) fn shown(&self) -> &Lifecycle {
@@ -128,7 +128,7 @@ impl Course {
     /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
     pub(crate) fn decide(
         &self,
-        draw: &Standing<'_>,
+        draw: &DrawContext<'_>,
         by: &Actor,
         why: &Reason,
         act: &Act,

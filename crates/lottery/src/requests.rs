@@ -69,7 +69,7 @@ impl<'a> StoredBatch<'a> {
 
 /// An event as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trace {
+pub struct StoredEvent {
     /// How many events were kept before it.
     pub sequence: u64,
     /// When it was decided.

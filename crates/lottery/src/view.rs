@@ -24,7 +24,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::act::{Act, Actor, Registration};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawId, DrawName, DrawStatus};
-use crate::draws::{AgencyStanding, Draws};
+use crate::draws::{AgencyTotals, Draws};
 use crate::event::Event;
 use crate::limits::VIEW_PAGE_MAX;
 use crate::text;
@@ -71,7 +71,7 @@ pub enum News {
 struct DrawTotals {
     status: DrawStatus,
     /// Of those that have bet or finished.
-    begun: BTreeMap<AgencyId, AgencyStanding>,
+    begun: BTreeMap<AgencyId, AgencyTotals>,
 }
 
 /// A page of a draw's agencies, and the draw as it was at the same moment.
@@ -80,7 +80,7 @@ pub struct Totals {
     /// The draw.
     pub status: DrawStatus,
     /// What each has, by number.
-    pub agencies: Vec<AgencyStanding>,
+    pub agencies: Vec<AgencyTotals>,
 }
 
 /// The writing end: of whoever decides and knows what is durable.
@@ -168,15 +168,15 @@ impl View {
     }
 
     /// All agencies of a draw, a page after the other; none of a draw that is not known.
-    pub fn all_agencies(&self, id: DrawId) -> impl Iterator<Item = AgencyStanding> + '_ {
+    pub fn all_agencies(&self, id: DrawId) -> impl Iterator<Item = AgencyTotals> + '_ {
         let page = move |after| self.agencies(id, after, VIEW_PAGE_MAX);
-        paged(move |after: Option<&AgencyStanding>| rows(page(after.map(|it| it.agency))))
+        paged(move |after: Option<&AgencyTotals>| rows(page(after.map(|it| it.agency))))
     }
 
     /// Those of [`View::all_agencies`] that have bet or finished.
-    pub fn all_begun(&self, id: DrawId) -> impl Iterator<Item = AgencyStanding> + '_ {
+    pub fn all_begun(&self, id: DrawId) -> impl Iterator<Item = AgencyTotals> + '_ {
         let page = move |after| self.begun(id, after, VIEW_PAGE_MAX);
-        paged(move |after: Option<&AgencyStanding>| rows(page(after.map(|it| it.agency))))
+        paged(move |after: Option<&AgencyTotals>| rows(page(after.map(|it| it.agency))))
     }
 
     /// What is registered of an agency.
@@ -224,14 +224,14 @@ impl View {
 impl DrawTotals {
     fn of(draws: &Draws, id: DrawId) -> Self {
         let status = draws.status(id).expect("the caller found the draw");
-        let begun = draws.begun(id).map(|standing| (standing.agency, standing));
+        let begun = draws.begun(id).map(|totals| (totals.agency, totals));
         Self { status, begun: begun.collect() }
     }
 
     fn agencies(&self, after: Option<AgencyId>, limit: usize) -> Totals {
         let agencies = self.status.terms.agencies.iter_after(after);
         let of = |agency| {
-            self.begun.get(&agency).copied().unwrap_or_else(|| AgencyStanding::nothing_of(agency))
+            self.begun.get(&agency).copied().unwrap_or_else(|| AgencyTotals::nothing_of(agency))
         };
         let agencies = agencies.take(limit.min(VIEW_PAGE_MAX)).map(of).collect();
         Totals { status: self.status.clone(), agencies }
@@ -240,13 +240,13 @@ impl DrawTotals {
     fn begun(&self, after: Option<AgencyId>, limit: usize) -> Totals {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.begun.range((from, Bound::Unbounded));
-        let agencies = rest.take(limit.min(VIEW_PAGE_MAX)).map(|(_, standing)| *standing);
+        let agencies = rest.take(limit.min(VIEW_PAGE_MAX)).map(|(_, totals)| *totals);
         Totals { agencies: agencies.collect(), status: self.status.clone() }
     }
 
     fn refresh(&mut self, draws: &Draws, agency: Option<AgencyId>) {
-        let standing = agency.and_then(|agency| draws.standing(self.status.id, agency));
-        self.begun.extend(standing.map(|standing| (standing.agency, standing)));
+        let totals = agency.and_then(|agency| draws.totals(self.status.id, agency));
+        self.begun.extend(totals.map(|totals| (totals.agency, totals)));
     }
 }
 
@@ -406,7 +406,7 @@ fn page_of<T: Clone>(rows: &[T], passed: usize, limit: usize) -> Vec<T> {
     rows.iter().skip(passed).take(limit.min(VIEW_PAGE_MAX)).cloned().collect()
 }
 
-fn rows(page: Option<Totals>) -> Vec<AgencyStanding> {
+fn rows(page: Option<Totals>) -> Vec<AgencyTotals> {
     page.map_or_else(Vec::new, |page| page.agencies)
 }
 

@@ -19,7 +19,7 @@ use rustix::process::geteuid;
 use thiserror::Error;
 
 use crate::limits::FILE_LEN_MAX;
-use crate::{People, written};
+use crate::{People, json};
 
 const NAME: &str = "operators.json";
 const NEW_NAME: &str = "operators.json.new";
@@ -177,7 +177,7 @@ impl OperatorsFile {
         }
         let mut text = String::new();
         file.take(FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
-        let people = written::parse(&text).map_err(unsound)?;
+        let people = json::parse(&text).map_err(unsound)?;
         Ok((people, Some(Stamp::of(&metadata))))
     }
 
@@ -257,7 +257,7 @@ impl OperatorsFile {
 
     fn write(&self, people: &People) -> Result<(), FileError> {
         let (path, new) = (self.folder.join(NAME), self.folder.join(NEW_NAME));
-        let written = write_new(&new, &self.folder, &written::render(people)).and_then(|()| {
+        let written = write_new(&new, &self.folder, &json::render(people)).and_then(|()| {
             std::fs::rename(&new, &path)?;
             File::open(&self.folder)?.sync_all()
         });

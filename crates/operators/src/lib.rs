@@ -25,6 +25,7 @@
 
 pub mod attempts;
 pub mod file;
+mod json;
 pub mod limits;
 mod name;
 mod password;
@@ -34,7 +35,6 @@ pub mod role_name;
 mod roster;
 mod secret;
 mod sessions;
-mod written;
 
 pub use attempts::Attempts;
 pub use file::{ChangeError, FileError, OperatorsFile};

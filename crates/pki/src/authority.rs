@@ -34,8 +34,8 @@ use crate::error::PkiError;
 use crate::files::{self, Readers};
 use crate::limits::EARLIER_SECS;
 use crate::provider;
+use crate::text::UtcTime;
 use crate::urn::{AGENCY_URN, agency_in};
-use crate::words::UtcTime;
 
 /// The authority's key, in its folder.
 pub(crate) const KEY_FILE: &str = "ca.key";

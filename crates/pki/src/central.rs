@@ -16,11 +16,11 @@ use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
 
 use crate::error::PkiError;
 use crate::files;
+use crate::peer_certificate::PeerCertificate;
 use crate::provider;
 use crate::revoked::{Revocations, newest};
-use crate::shown::Shown;
+use crate::text::UtcTime;
 use crate::urn::{AgencyFault, agency_in, agency_of};
-use crate::words::UtcTime;
 
 /// The central's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +78,8 @@ impl CentralConfig {
     /// Whether who showed this certificate would be let in now; if not, why.
     ///
     /// # Errors
-    /// What [`words_for`](crate::words_for) has words for.
-    pub fn admits(&self, shown: &Shown, now: UnixTime) -> Result<(), Error> {
+    /// What [`describe`](crate::describe) has words for.
+    pub fn admits(&self, shown: &PeerCertificate, now: UnixTime) -> Result<(), Error> {
         let (own, others) = shown.certificates();
         self.verifier.verify_client_cert(own, others, now).map(drop)
     }

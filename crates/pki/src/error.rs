@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::text::UtcTime;
 use crate::urn::AgencyFault;
-use crate::words::UtcTime;
 
 /// Why something could not be done with certificates.
 #[derive(Debug, Error)]

@@ -13,7 +13,7 @@ use x509_parser::time::ASN1Time;
 use zeroize::Zeroizing;
 
 use crate::error::PkiError;
-use crate::words::UtcTime;
+use crate::text::UtcTime;
 
 /// What is in an encrypted key's file, beside the base64.
 pub(crate) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";

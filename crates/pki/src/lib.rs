@@ -30,10 +30,10 @@ mod central;
 mod error;
 mod files;
 pub mod limits;
+mod peer_certificate;
 mod revoked;
-mod shown;
+mod text;
 mod urn;
-mod words;
 
 use std::sync::Arc;
 
@@ -44,9 +44,9 @@ pub use authority::{Authority, Issued, Kind, Listed, Subject, list};
 pub use ca_key::{Passphrase, is_encrypted};
 pub use central::{CentralConfig, CentralFiles, End, EndOf, central_config};
 pub use error::PkiError;
-pub use shown::Shown;
+pub use peer_certificate::PeerCertificate;
+pub use text::{UtcTime, describe};
 pub use urn::{AGENCY_URN, AgencyFault, agency_of};
-pub use words::{UtcTime, words_for};
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())

@@ -13,7 +13,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 use crate::central::name_of;
 use crate::error::PkiError;
 use crate::files;
-use crate::words::UtcTime;
+use crate::text::UtcTime;
 
 /// An authority's list of revoked certificates.
 #[derive(Clone, Debug)]

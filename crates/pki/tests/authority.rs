@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pki::{
-    AgencyFiles, Authority, CentralConfig, CentralFiles, EndOf, Kind, Passphrase, PkiError, Shown,
-    Subject, UtcTime, agency_config, central_config, is_encrypted, list,
+    AgencyFiles, Authority, CentralConfig, CentralFiles, EndOf, Kind, Passphrase, PeerCertificate,
+    PkiError, Subject, UtcTime, agency_config, central_config, is_encrypted, list,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -174,9 +174,9 @@ fn files_that_can_not_be_used_are_named_with_what_is_wrong() {
 }
 
 /// What agency `agency` shows.
-fn shown(folder: &Path, agency: u32) -> Shown {
+fn shown(folder: &Path, agency: u32) -> PeerCertificate {
     let pem = folder.join(format!("agency-{agency}.crt"));
-    Shown::of(&[CertificateDer::from_pem_file(pem).unwrap()]).unwrap().0
+    PeerCertificate::of(&[CertificateDer::from_pem_file(pem).unwrap()]).unwrap().0
 }
 
 /// An authority that issued for the central and agencies 1 and 2.

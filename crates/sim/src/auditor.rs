@@ -390,13 +390,12 @@ impl Reading {
             {
                 return wrong(format!("of draw {id} was seen what is not durable: {status:?}"));
             }
-            for standing in view.all_begun(id) {
-                let agency = Key { draw: at, agency: standing.agency.0 };
+            for totals in view.all_begun(id) {
+                let agency = Key { draw: at, agency: totals.agency.0 };
                 let stored = self.stored.range((agency, 0)..=(agency, u32::MAX)).count() as u64;
-                if standing.batches > stored
-                    || (standing.finished && !self.finished.contains(&agency))
+                if totals.batches > stored || (totals.finished && !self.finished.contains(&agency))
                 {
-                    let seen = format!("{standing:?}");
+                    let seen = format!("{totals:?}");
                     return wrong(format!(
                         "of agency {agency} was seen what is not durable: {seen}"
                     ));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use engine::conformance::TestClock;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use ledger::{Archive, Fault, SteppedLedger};
+use ledger::{Archive, Fault, SimulatedEngine};
 use lottery::{DrawState, DrawStatus, View};
 
 use crate::damage;
@@ -120,7 +120,7 @@ impl<'a> Central<'a> {
         if world.strikes(500) {
             let disk = Arc::new(self.disk.clone());
             if !matches!(
-                SteppedLedger::open_on(disk, SEGMENT_LEN, Arc::<TestClock>::default()),
+                SimulatedEngine::open_on(disk, SEGMENT_LEN, Arc::<TestClock>::default()),
                 Err(Fault::InUse)
             ) {
                 return wrong("a second central took the folder of the first");
@@ -191,7 +191,7 @@ impl<'a> Central<'a> {
             Some(Death::Writing) => return self.die_writing(world),
             Some(Death::Unreplied) => {
                 world.faults.crashes_unreplied += 1;
-                process.turn();
+                process.commit_group();
             }
             Some(Death::InOrder) => {
                 process.shut_down(world)?;
@@ -202,7 +202,7 @@ impl<'a> Central<'a> {
             Some(Death::Replied) | None => {
                 // Not every tick: then more is written at once, and more is lost by a crash.
                 if world.rng.bool() {
-                    process.turn();
+                    process.commit_group();
                 }
                 process.reply(world)?;
                 if process.has_failed() {
@@ -223,7 +223,7 @@ impl<'a> Central<'a> {
         self.arm(after, world);
         self.dying = None;
         let process = self.process.as_mut().expect("the process runs");
-        process.turn();
+        process.commit_group();
         let struck = self.disk.operations() > operations + after;
         if struck && world.rng.bool() {
             return process.reply(world);

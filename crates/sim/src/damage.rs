@@ -9,7 +9,7 @@ use std::sync::Arc;
 use engine::conformance::TestClock;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Fault, SteppedLedger};
+use ledger::{Fault, SimulatedEngine};
 use lottery::{DrawId, ReadError};
 
 use crate::faults::Faults;
@@ -51,8 +51,8 @@ pub(crate) fn is_noticed(
     Ok(())
 }
 
-fn open(copy: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
-    SteppedLedger::open_on(Arc::new(copy.clone()), SEGMENT_LEN, Arc::<TestClock>::default())
+fn open(copy: &SimulatedDisk) -> Result<SimulatedEngine, Fault> {
+    SimulatedEngine::open_on(Arc::new(copy.clone()), SEGMENT_LEN, Arc::<TestClock>::default())
 }
 
 fn end_is_missed(copy: &SimulatedDisk) -> Result<(), Wrong> {

@@ -14,7 +14,7 @@ use central::{Candidate, NoDraw, Zone, unnamed_draw};
 use central_tcp::translate::{self, BatchRequest, Refusal, Request};
 use engine::conformance::TestClock;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Fault, Report, SteppedLedger};
+use ledger::{Fault, Report, SimulatedEngine};
 use lottery::planted::{Bug, planted};
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, DrawId, DrawStatus,
@@ -33,7 +33,7 @@ use crate::world::{World, Wrong, wrong};
 pub(crate) struct Process<'a> {
     setting: &'a Setting,
     limits: SessionLimits,
-    store: SteppedLedger,
+    store: SimulatedEngine,
     clock: Arc<TestClock>,
     /// By their places.
     draws: Vec<Draw>,
@@ -100,7 +100,7 @@ impl<'a> Process<'a> {
         let clock = Arc::new(TestClock::default());
         clock.set(world.clock());
         let store =
-            SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::clone(&clock) as _)?;
+            SimulatedEngine::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::clone(&clock) as _)?;
         ask(&store, |done| store.open_draw(terms(setting, 0), number(setting), done))?;
         let mut draws = Vec::new();
         let found: Vec<_> = store.view().all_draws().collect();
@@ -156,8 +156,8 @@ impl<'a> Process<'a> {
     }
 
     /// One group commit.
-    pub(crate) fn turn(&self) {
-        self.store.turn();
+    pub(crate) fn commit_group(&self) {
+        self.store.commit_group();
     }
 
     /// Takes what agencies sent, and submits it.
@@ -219,7 +219,7 @@ impl<'a> Process<'a> {
     /// Ends in order: what was asked is stored and acknowledged, nothing more is taken.
     pub(crate) fn shut_down(&mut self, world: &mut World) -> Result<(), Wrong> {
         while self.has_pending() {
-            self.turn();
+            self.commit_group();
         }
         self.reply(world)?;
         for link in self.links() {
@@ -461,7 +461,7 @@ impl Draw {
     }
 
     /// One that was found.
-    fn found(status: DrawStatus, store: &SteppedLedger) -> Result<Self, StartError> {
+    fn found(status: DrawStatus, store: &SimulatedEngine) -> Result<Self, StartError> {
         let read = |id| store.winners(id).map_err(|error| StartError::Store(error.to_string()));
         let winners = status.is_published().then(|| read(status.id)).transpose()?;
         Ok(Self { winners, ..Self::opened(status.id, status.terms) })
@@ -517,12 +517,12 @@ fn store_fault(refusal: &Refusal) -> Option<&StoreFault> {
 
 /// Makes a call and takes the turn that answers it.
 fn ask<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
-    store: &SteppedLedger,
+    store: &SimulatedEngine,
     call: impl FnOnce(Box<dyn FnOnce(Result<T, E>) + Send>),
 ) -> Result<T, StartError> {
     let (sender, receiver) = mpsc::channel();
     call(Box::new(move |outcome| drop(sender.send(outcome))));
-    store.turn();
+    store.commit_group();
     let outcome = receiver.try_recv();
     let outcome = outcome.map_err(|_| StartError::Store("a call was not answered".to_owned()))?;
     outcome.map_err(|error| StartError::Store(error.to_string()))

@@ -140,7 +140,7 @@ impl Run {
         // One turn each may bring something that the other has yet to see.
         for site in [0, 1, 0, 1] {
             self.world.ask(site, Ask::Time);
-            self.turn(site)?;
+            self.commit_group(site)?;
         }
         let world = &mut self.world;
         world.auditor.judge()?;
@@ -178,16 +178,16 @@ impl Run {
                 if self.world.rng.u8(..4) == 0 {
                     self.world.ask(site, Ask::Time);
                 }
-                self.turn(site)?;
+                self.commit_group(site)?;
             }
         }
         Ok(())
     }
 
-    fn turn(&mut self, number: usize) -> Result<(), Wrong> {
+    fn commit_group(&mut self, number: usize) -> Result<(), Wrong> {
         let commits = self.world.log.counts().commits;
         if let Some(site) = &self.world.sites[number] {
-            site.turn();
+            site.commit_group();
         }
         self.judge_reports(commits)
     }
@@ -386,7 +386,7 @@ impl World {
     fn meanwhile(&mut self) -> Option<impl FnOnce() + Send + 'static> {
         let site = self.rng.usize(..2);
         self.ask(site, Ask::Time)?;
-        let turns = self.sites[site].as_ref()?.turns().clone();
+        let committer = self.sites[site].as_ref()?.committer().clone();
         let log = self.log.clone();
         let mut steps: Vec<_> = (0..self.rng.usize(1..=3)).map(|_| self.rng.u8(..6)).collect();
         if self.rng.u8(..3) == 0 {
@@ -396,13 +396,13 @@ impl World {
         Some(move || {
             for step in steps {
                 match step {
-                    0 | 1 => turns.take_unless_taken(),
+                    0 | 1 => committer.take_unless_taken(),
                     2 | 3 => log.promote(),
                     4 => log.be_away(2),
                     _ => {
                         // It knows then what may vanish.
                         log.refuse_commit();
-                        turns.take_unless_taken();
+                        committer.take_unless_taken();
                     }
                 }
             }
@@ -417,8 +417,8 @@ impl World {
         }
         let mut closing_times = Vec::new();
         for entry in self.auditor.durable() {
-            let Event::Acted(signed) = &entry.event else { continue };
-            match (&signed.act, &signed.by) {
+            let Event::Acted(recorded) = &entry.event else { continue };
+            match (&recorded.act, &recorded.by) {
                 (Act::Announce { schedule, .. }, _) => closing_times.push(schedule.closes_at),
                 (Act::Close(_), Actor::Clock) => self.events.closed_by_clock += 1,
                 (Act::Close(_), _) => {

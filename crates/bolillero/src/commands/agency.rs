@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::progress;
 use super::serve::needed;
+use crate::arg_types::{Delimiter, Encoding, Name, Numbers, Span};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::ReadSettings;
-use crate::values::{Delimiter, Encoding, Name, Numbers, Span};
 use crate::{settings, signals};
 
 const EXAMPLES: &str = "\

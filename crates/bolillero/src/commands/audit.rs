@@ -12,7 +12,7 @@ use clap::Args;
 use lottery::text::shown;
 use lottery::{Act, DrawId, Event, Timestamp};
 
-use super::{folder, progress};
+use super::{ledger_args, progress};
 use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
@@ -29,9 +29,9 @@ pub(crate) struct AuditArgs {
     data: PathBuf,
 }
 
-/// Prints the trail.
+/// Prints the audit_log.
 pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
-    let archive = folder::open(&args.data)?;
+    let archive = ledger_args::open(&args.data)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let bar = progress::counter("records verified");
     let mut draws = Draws::default();
@@ -41,12 +41,12 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
             return Ok(());
         }
         let line = draws.line(entry.sequence, entry.at, entry.event);
-        writeln!(out, "{}", shown(&line)).context("can't write the trail")
+        writeln!(out, "{}", shown(&line)).context("can't write the audit_log")
     });
     bar.finish_and_clear();
     let printed_all = match read {
-        Ok(_) => out.flush().context("can't write the trail"),
-        Err(error) => Err(error.context(folder::in_folder(&args.data))),
+        Ok(_) => out.flush().context("can't write the audit_log"),
+        Err(error) => Err(error.context(ledger_args::in_folder(&args.data))),
     };
     Ok(printed(printed_all)?)
 }
@@ -76,7 +76,7 @@ impl Draws {
     fn learn(&mut self, event: &Event) -> Option<DrawId> {
         let (draw, terms) = match event {
             Event::DrawOpened { draw, terms, .. } => (*draw, terms),
-            Event::Acted(signed) => match &signed.act {
+            Event::Acted(recorded) => match &recorded.act {
                 Act::Announce { terms, .. } => (DrawId(self.last + 1), terms),
                 _ => return None,
             },
@@ -97,14 +97,14 @@ impl Draws {
 mod tests {
     use lottery::{
         Actor, Agencies, AuditedAction, BetsSearch, DrawName, DrawTerms, Label, NumberRange,
-        OperatorsChange, Reason, Role, Schedule, Signed,
+        OperatorsChange, Reason, RecordedAct, Role, Schedule,
     };
 
     use super::*;
 
     fn by_ana(act: Act) -> Event {
         let by = Actor::Operator(Label::new("ana").unwrap());
-        Event::Acted(Box::new(Signed::new(by, Reason::new("es la hora").unwrap(), act)))
+        Event::Acted(Box::new(RecordedAct::new(by, Reason::new("es la hora").unwrap(), act)))
     }
 
     #[test]

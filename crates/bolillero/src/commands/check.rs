@@ -9,7 +9,7 @@ use ledger::{Fault, Summary};
 use lottery::DrawState;
 use lottery::text::shown_lines;
 
-use super::{folder, progress};
+use super::{ledger_args, progress};
 use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
@@ -31,14 +31,14 @@ pub(crate) struct CheckArgs {
 
 /// Checks.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
-    let archive = folder::open(&args.data)?;
+    let archive = ledger_args::open(&args.data)?;
     let bar = progress::counter("records verified");
     let checked = archive.check(|_| {
         bar.inc(1);
         Ok::<_, Fault>(())
     });
     bar.finish_and_clear();
-    let summary = checked.with_context(|| folder::in_folder(&args.data))?;
+    let summary = checked.with_context(|| ledger_args::in_folder(&args.data))?;
     let mut out = std::io::stdout().lock();
     let text = describe(&summary);
     let text = shown_lines(&text);

@@ -11,7 +11,7 @@ use exports::{BetsWriter, Cells, Digested, Manifest, winners_csv, winners_json};
 use ledger::Archive;
 use lottery::{DrawState, DrawStatus, Winners};
 
-use super::folder::{self, FolderArgs};
+use super::ledger_args::{self, FolderArgs};
 use crate::exit::{Ending, printed};
 use crate::output::{self, How, Output};
 
@@ -100,15 +100,15 @@ impl Source<'_> {
     /// Writes the bets; says how many.
     fn bets<W: Write + Send>(&self, format: exports::Format, out: W) -> anyhow::Result<(u64, W)> {
         let mut writer = BetsWriter::new(format, out)?;
-        folder::each_batch(self.archive, self.draw.id, |batch| {
+        ledger_args::each_batch(self.archive, self.draw.id, |batch| {
             let added = writer.add(batch);
-            added.with_context(|| folder::in_folder(self.data))
+            added.with_context(|| ledger_args::in_folder(self.data))
         })?;
         Ok(writer.finish()?)
     }
 
     fn winners(&self, number: u32) -> anyhow::Result<Winners> {
-        folder::winners(self.archive, self.data, self.draw.id, number)
+        ledger_args::winners(self.archive, self.data, self.draw.id, number)
     }
 }
 

@@ -10,7 +10,7 @@ use engine::Groups;
 use ledger::ScrubFindings;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::listening;
+use super::bind;
 use crate::exit::Ending;
 use crate::log_queue::Dropped;
 
@@ -37,7 +37,7 @@ struct Machine {
 
 /// Takes the address.
 pub(super) async fn bound(listen: &str, reached: Reached, data: &Path) -> Result<Bound, Ending> {
-    let socket = listening::bound(listen).await?;
+    let socket = bind::bound(listen).await?;
     Ok(Bound { socket, listen: listen.to_owned(), reached, data: data.to_owned() })
 }
 
@@ -52,7 +52,7 @@ impl Bound {
     ) -> anyhow::Result<(TcpListener, HttpOptions)> {
         let Self { socket, listen, reached: (origin, proxies), data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
-        let listener = listening.with_context(|| listening::cant_listen(&listen))?;
+        let listener = listening.with_context(|| bind::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
         tracing::info!(action = "escuchar_http", result = "success", direccion = %address);
         let is_encrypted = origin.as_ref().is_some_and(Origin::is_encrypted);

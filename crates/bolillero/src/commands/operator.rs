@@ -19,7 +19,7 @@ use operators::{
     TokenId,
 };
 
-use super::asking;
+use super::prompt;
 use crate::exit::{Ending, printed};
 use crate::random::secret_bytes;
 
@@ -190,9 +190,9 @@ fn change<T>(
 
 fn hashed(from: &PasswordArgs, name: &Name) -> Result<operators::PasswordHash, Ending> {
     let text = if from.password_stdin {
-        asking::first_line_of_stdin()?
+        prompt::first_line_of_stdin()?
     } else {
-        asking::twice_on_the_terminal(&format!(
+        prompt::twice_on_the_terminal(&format!(
             "Password for {name} (at least {PASSWORD_CHARS_MIN} characters): "
         ))?
         .ok_or_else(|| {

@@ -14,7 +14,7 @@ use comfy_table::presets::NOTHING;
 use lottery::text;
 use rustls::pki_types::UnixTime;
 
-use super::asking;
+use super::prompt;
 use crate::exit::{Ending, printed};
 use crate::settings::CA_PASSPHRASE;
 
@@ -194,7 +194,7 @@ fn open(dir: &Path) -> Result<Authority, Ending> {
     let passphrase = if ::pki::is_encrypted(dir).map_err(ending)? {
         let given = match in_the_environment()? {
             Some(given) => Some(given),
-            None => asking::on_the_terminal("Passphrase of the authority's key: ")?,
+            None => prompt::on_the_terminal("Passphrase of the authority's key: ")?,
         };
         Some(Passphrase::given(given.ok_or_else(|| ending(PkiError::PassphraseNeeded))?))
     } else {
@@ -208,7 +208,7 @@ fn new_passphrase() -> Result<Passphrase, Ending> {
         format!("Passphrase for the authority's key (at least {PASSPHRASE_LEN_MIN} characters): ");
     let chosen = match in_the_environment()? {
         Some(given) => Some(given),
-        None => asking::twice_on_the_terminal(&question)?,
+        None => prompt::twice_on_the_terminal(&question)?,
     };
     let chosen = chosen.ok_or_else(|| ending(PkiError::PassphraseNeeded))?;
     Passphrase::chosen(chosen).map_err(ending)

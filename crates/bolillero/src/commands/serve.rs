@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use central::limits::SHUTDOWN_TIME_MAX_DEFAULT;
 use central::{Central, Mode, OpenError, Options, Server, Zone};
 use central_http::{ClientHeader, HttpLimits, HttpServer, Network, Origin, Proxies};
-use central_tcp::limits::TURNED_AWAY_MAX;
+use central_tcp::limits::REJECTED_MAX;
 use central_tcp::{AgencyServer, Limits};
 use clap::Args;
 use engine::{Clock, Engine, LedgerId};
@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use super::agency::is_false;
+use super::bind::Addresses;
 use super::http;
-use super::listening::Doors;
+use crate::arg_types::{Listen, Name, Numbers, Span, one_or_more};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::random::secret_bytes;
 use crate::settings::ReadSettings;
-use crate::values::{Listen, Name, Numbers, Span, one_or_more};
 use crate::{descriptors, settings, signals};
 
 const EXAMPLES: &str = "\
@@ -54,7 +54,7 @@ const WINNING_NUMBER_DEFAULT: u32 = 7574;
 const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
 /// File descriptors besides the connections: those of connections turned away, the ledger's, those
 /// of files that are looked at anew, the listeners', the log's, the runtimes'.
-const DESCRIPTORS_SPARE: usize = TURNED_AWAY_MAX + 128;
+const DESCRIPTORS_SPARE: usize = REJECTED_MAX + 128;
 /// With fewer connections than this the central does not start.
 const CONNECTIONS_LEAST: usize = 16;
 /// Where there are not enough for all, one connection in so many is over HTTP.
@@ -240,7 +240,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
-    let (doors, data) = (settings.doors()?, settings.data()?);
+    let (addresses, data) = (settings.addresses()?, settings.data()?);
     let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let written_at_the_end =
@@ -255,8 +255,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     });
     let hangups = hangups.context("can't take signals")?;
     let (limits, http_limits) = allow_connections(settings.limits(), settings.http.is_some())?;
-    // Before the ledger is touched: an address that can't be had should leave no trace.
-    let bound = runtime.block_on(doors.bind())?;
+    // Before the ledger is touched: an address that can't be had should leave no event.
+    let bound = runtime.block_on(addresses.bind())?;
     let http = match &settings.http {
         Some(http) => {
             let reached = (settings.http_origin.clone(), settings.proxies()?);
@@ -434,7 +434,7 @@ impl ServeArgs {
         needed(self.data.clone(), "data")
     }
 
-    fn doors(&self) -> Result<Doors, Ending> {
+    fn addresses(&self) -> Result<Addresses, Ending> {
         let (plain, allow_plaintext) = (self.listen.clone(), self.allow_plaintext);
         if self.agencies.is_some() {
             self.expect_unbound()?;
@@ -460,7 +460,7 @@ impl ServeArgs {
                  BOLILLERO_TLS_LISTEN, or in the configuration file",
             ));
         }
-        Ok(Doors { plain, allow_plaintext, tls })
+        Ok(Addresses { plain, allow_plaintext, tls })
     }
 
     /// The one draw that goes by itself is everybody's.

@@ -9,7 +9,7 @@ use exports::{Cells, winners_csv, winners_json};
 use lottery::text::shown_lines;
 use lottery::{DrawState, DrawStatus, Winners};
 
-use super::folder::{self, FolderArgs};
+use super::ledger_args::{self, FolderArgs};
 use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
             draw.terms.agencies.count()
         )));
     };
-    let winners = folder::winners(&archive, &args.folder.data, draw.id, number)?;
+    let winners = ledger_args::winners(&archive, &args.folder.data, draw.id, number)?;
     let cells = if args.raw { Cells::Raw } else { Cells::Inert };
     let mut text = Vec::new();
     match args.format {

@@ -6,12 +6,12 @@ use axum::response::Response;
 use lottery::{Act, AgencyId, Label, Reason, TextError};
 use operators::Permission;
 
-use super::frame::{Frame, show_as};
+use super::current_user::{CurrentUser, Form, FormOutcome, Posted};
 use super::language::Locale;
-use super::part::{Asked, Part};
+use super::pagination::{PageQuery, Pagination};
 use super::refusal;
-use super::visitor::{Form, Outcome, Posted, Visitor};
-use super::words;
+use super::shell::{Shell, show_as};
+use super::text;
 use crate::input::InQuery;
 use crate::limits::ITEMS_SHOWN_MAX;
 use crate::problem::Problem;
@@ -20,16 +20,16 @@ use central::Change;
 
 #[derive(Template)]
 #[template(path = "agencies.html")]
-struct Page {
-    p: Frame,
-    agencies: Vec<Row>,
-    part: Option<Part>,
+struct AgenciesPage {
+    p: Shell,
+    agencies: Vec<AgenciesRow>,
+    part: Option<Pagination>,
     /// Where its forms are sent to.
     here: String,
     form: Form,
 }
 
-struct Row {
+struct AgenciesRow {
     number: u32,
     name: String,
     place: String,
@@ -39,31 +39,31 @@ struct Row {
 
 pub(super) async fn page(
     State(app): State<App>,
-    visitor: Visitor,
-    InQuery(asked): InQuery<Asked>,
+    user: CurrentUser,
+    InQuery(asked): InQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    page_with(&app, &visitor, &asked, Outcome::default()).await
+    page_with(&app, &user, &asked, FormOutcome::default()).await
 }
 
 pub(super) async fn register(
     State(app): State<App>,
-    InQuery(asked): InQuery<Asked>,
-    Posted(visitor, form): Posted,
+    InQuery(asked): InQuery<PageQuery>,
+    Posted(user, form): Posted,
 ) -> Result<Response, Problem> {
-    visitor.must(Permission::ManageAgencies)?;
-    let outcome = match change(&form, visitor.language) {
+    user.must(Permission::ManageAgencies)?;
+    let outcome = match change(&form, user.language) {
         Ok((agency, change, why)) => {
-            match app.change_agency(&visitor.who, why, agency, change).await {
+            match app.change_agency(&user.who, why, agency, change).await {
                 Ok((registration, acted)) => {
                     let act = Act::Register(registration);
-                    Outcome::done(words::acted(&act, acted, visitor.language))
+                    FormOutcome::done(text::acted(&act, acted, user.language))
                 }
-                Err(problem) => Outcome::refused(problem, form, visitor.language)?,
+                Err(problem) => FormOutcome::refused(problem, form, user.language)?,
             }
         }
-        Err(why) => Outcome::wrong(&why, form),
+        Err(why) => FormOutcome::wrong(&why, form),
     };
-    page_with(&app, &visitor, &asked, outcome).await
+    page_with(&app, &user, &asked, outcome).await
 }
 
 /// What a form changes; why it can't, in words.
@@ -93,19 +93,19 @@ fn change(form: &Form, l: Locale) -> Result<(AgencyId, Change, Reason), String> 
 
 async fn page_with(
     app: &App,
-    visitor: &Visitor,
-    asked: &Asked,
-    outcome: Outcome,
+    user: &CurrentUser,
+    asked: &PageQuery,
+    outcome: FormOutcome,
 ) -> Result<Response, Problem> {
-    let Outcome { status, notice, form } = outcome;
-    let (view, l) = (app.service.view(), visitor.language);
+    let FormOutcome { status, notice, form } = outcome;
+    let (view, l) = (app.service.view(), user.language);
     let count = view.registered_count();
-    let (places, part) = Part::of(count, asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
+    let (places, part) = Pagination::of(count, asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
     let connected = app.service.presence().by_agency();
     let registered = view.registrations_behind(places.start, places.len());
     let rows = registered.iter().map(|it| {
         let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
-        Row {
+        AgenciesRow {
             number: it.agency.0,
             name: it.name.to_string(),
             place: it.place.to_string(),
@@ -115,5 +115,5 @@ async fn page_with(
     });
     let agencies = rows.collect();
     let here = asked.page.map_or_else(|| "/agencies".into(), |it| format!("/agencies?page={it}"));
-    Ok(show_as(status, &Page { p: Frame::of(visitor, notice), agencies, part, here, form }))
+    Ok(show_as(status, &AgenciesPage { p: Shell::of(user, notice), agencies, part, here, form }))
 }

@@ -11,27 +11,27 @@ use futures_util::stream::unfold;
 use lottery::{DrawId, DrawState, Registration, Timestamp, View};
 use serde::Deserialize;
 
-use super::frame::{Frame, rendered, show};
+use super::current_user::{CurrentUser, PassiveUser};
 use super::language::Locale;
-use super::part::Part;
+use super::pagination::Pagination;
+use super::shell::{Shell, rendered, show};
+use super::text;
 use super::view::DrawView;
-use super::visitor::{Visitor, Watcher};
-use super::words;
 use crate::board::{AgencyBoard, Board, DrawBoard};
 use crate::body::Held;
+use crate::caller::Peer;
 use crate::input::InQuery;
 use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
-use crate::lines::UNBUFFERED;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::Peer;
+use crate::stream_body::UNBUFFERED;
 
 /// Where a board is told anew, for as long as it is watched.
 pub(crate) const EVENTS_PATH: &str = "/board/events";
 
 /// Which draw, and which part of its agencies.
 #[derive(Clone, Copy, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct BoardQuery {
     draw: Option<u32>,
     /// From 1 on.
     page: Option<usize>,
@@ -40,7 +40,7 @@ pub(super) struct Asked {
 #[derive(Template)]
 #[template(path = "board.html")]
 struct BoardPage {
-    p: Frame,
+    p: Shell,
     others: Vec<Tab>,
     /// There are draws without a tab.
     has_more: bool,
@@ -51,14 +51,14 @@ struct BoardPage {
 #[derive(Template)]
 #[template(path = "board_live.html")]
 struct Live<'a> {
-    p: &'a Frame,
+    p: &'a Shell,
     b: BoardView,
 }
 
 #[derive(Template)]
 #[template(path = "board_empty.html")]
 struct Empty<'a> {
-    p: &'a Frame,
+    p: &'a Shell,
 }
 
 struct Tab {
@@ -86,8 +86,8 @@ struct BoardView {
     number: String,
     peak: String,
     line: String,
-    rows: Vec<Row>,
-    part: Option<Part>,
+    rows: Vec<BoardRow>,
+    part: Option<Pagination>,
 }
 
 struct Alert {
@@ -95,7 +95,7 @@ struct Alert {
     text: String,
 }
 
-struct Row {
+struct BoardRow {
     number: u32,
     name: String,
     place: String,
@@ -110,10 +110,10 @@ struct Row {
 
 pub(super) async fn page(
     State(app): State<App>,
-    visitor: Visitor,
-    InQuery(asked): InQuery<Asked>,
+    user: CurrentUser,
+    InQuery(asked): InQuery<BoardQuery>,
 ) -> Response {
-    let board = app.lookout.now().await;
+    let board = app.poller.now().await;
     let shown = shown_of(&board, asked.draw);
     if let (Some(draw), None, Some(newest)) = (asked.draw, shown, board.draws.last())
         && draw < newest.status.id.0
@@ -121,7 +121,7 @@ pub(super) async fn page(
         // It was published too long ago to be on the board.
         return Redirect::to(&format!("/draws/{draw}")).into_response();
     }
-    let l = visitor.language;
+    let l = user.language;
     let mut others: Vec<_> = board
         .draws
         .iter()
@@ -130,8 +130,8 @@ pub(super) async fn page(
         .map(|it| Tab {
             id: it.status.id.0,
             name: it.status.terms.name.to_string(),
-            state: words::state(&it.status, l),
-            class: words::state_class(&it.status),
+            state: text::state(&it.status, l),
+            class: text::state_class(&it.status),
             is_here: shown.is_some_and(|shown| shown.status.id == it.status.id),
         })
         .collect();
@@ -143,7 +143,7 @@ pub(super) async fn page(
     let known = app.service.view();
     let view = shown.map(|shown| BoardView::of(&board, shown, known, asked.page, l));
     let has_more = board.draws.len() > others.len();
-    show(&BoardPage { p: Frame::of(&visitor, None), others, has_more, board: view, events })
+    show(&BoardPage { p: Shell::of(&user, None), others, has_more, board: view, events })
 }
 
 /// The board, at once and anew whenever somebody looked; ends with the session and with the
@@ -151,16 +151,16 @@ pub(super) async fn page(
 pub(super) async fn events(
     State(app): State<App>,
     Peer(client): Peer,
-    Watcher(visitor): Watcher,
-    InQuery(asked): InQuery<Asked>,
+    PassiveUser(user): PassiveUser,
+    InQuery(asked): InQuery<BoardQuery>,
 ) -> Result<Response, Problem> {
     let place = app.boards.take(client);
     let place = place.map_err(|why| Problem::too_much_at_once("boards", why))?;
-    app.lookout.now().await;
-    let (mut seen, stopping) = (app.lookout.watch(), app.stopping.clone());
+    app.poller.now().await;
+    let (mut seen, stopping) = (app.poller.watch(), app.stopping.clone());
     seen.mark_changed();
-    let start = (app, visitor, seen, stopping, false);
-    let boards = unfold(start, move |(app, visitor, mut seen, stopping, is_over)| async move {
+    let start = (app, user, seen, stopping, false);
+    let boards = unfold(start, move |(app, user, mut seen, stopping, is_over)| async move {
         if is_over {
             return None;
         }
@@ -168,22 +168,22 @@ pub(super) async fn events(
         if !matches!(changed, Some(Ok(()))) {
             return None;
         }
-        if visitor.who.is_over(&app) {
+        if user.who.is_over(&app) {
             let over = Event::default().event("over").data("");
-            return Some((Ok::<_, Infallible>(over), (app, visitor, seen, stopping, true)));
+            return Some((Ok::<_, Infallible>(over), (app, user, seen, stopping, true)));
         }
         let board = std::sync::Arc::clone(&seen.borrow_and_update());
-        let text = live(&board, app.service.view(), &visitor, asked);
+        let text = live(&board, app.service.view(), &user, asked);
         let event = Event::default().event("board").data(text);
-        Some((Ok(event), (app, visitor, seen, stopping, false)))
+        Some((Ok(event), (app, user, seen, stopping, false)))
     });
     let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);
     let answer = (UNBUFFERED, Sse::new(boards).keep_alive(alive)).into_response();
     Ok(answer.map(|body| Held::by(body, place)))
 }
 
-fn live(board: &Board, known: &View, visitor: &Visitor, asked: Asked) -> String {
-    let (p, l) = (&Frame::of(visitor, None), visitor.language);
+fn live(board: &Board, known: &View, user: &CurrentUser, asked: BoardQuery) -> String {
+    let (p, l) = (&Shell::of(user, None), user.language);
     match shown_of(board, asked.draw) {
         Some(shown) => rendered(&Live { p, b: BoardView::of(board, shown, known, asked.page, l) }),
         None => rendered(&Empty { p }),
@@ -232,15 +232,16 @@ fn part_of(
     known: &View,
     page: Option<usize>,
     l: Locale,
-) -> (Vec<Row>, Option<Part>) {
+) -> (Vec<BoardRow>, Option<Pagination>) {
     let path = format!("/?draw={}&page=", shown.status.id);
-    let (places, part) = Part::of(shown.agencies_count(), page, BOARD_AGENCIES_MAX, &path, l);
+    let (places, part) = Pagination::of(shown.agencies_count(), page, BOARD_AGENCIES_MAX, &path, l);
     let rows = shown.rows(places, part.is_some());
-    let rows = rows.iter().map(|row| Row::of(row, known.registration(row.agency).as_deref(), l));
+    let rows =
+        rows.iter().map(|row| BoardRow::of(row, known.registration(row.agency).as_deref(), l));
     (rows.collect(), part)
 }
 
-impl Row {
+impl BoardRow {
     fn of(agency: &AgencyBoard, known: Option<&Registration>, l: Locale) -> Self {
         let is_enabled = known.is_none_or(|it| it.enabled);
         let (dot, connection) = match agency.connections {

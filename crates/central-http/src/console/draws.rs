@@ -9,12 +9,12 @@ use lottery::{
 };
 use operators::Permission;
 
-use super::frame::{Frame, show, show_as};
+use super::current_user::{At, CurrentUser, Form, FormOutcome, Posted};
 use super::language::{Choice, Locale};
-use super::part::{Asked, Part};
+use super::pagination::{PageQuery, Pagination};
 use super::refusal;
+use super::shell::{Shell, show, show_as};
 use super::view::{DrawView, Step, WinnersView, missing, steps};
-use super::visitor::{At, Form, Outcome, Posted, Visitor};
 use crate::draws::{expect_bets, status};
 use crate::input::InQuery;
 use crate::limits::{
@@ -27,9 +27,9 @@ use crate::winners::read;
 #[derive(Template)]
 #[template(path = "draws.html")]
 struct List {
-    p: Frame,
+    p: Shell,
     draws: Vec<DrawView>,
-    part: Option<Part>,
+    part: Option<Pagination>,
     form: Form,
     /// Of times that clocks show twice.
     opens_choices: Vec<Choice>,
@@ -38,8 +38,8 @@ struct List {
 
 #[derive(Template)]
 #[template(path = "draw.html")]
-struct Page {
-    p: Frame,
+struct DrawsPage {
+    p: Shell,
     d: DrawView,
     steps: Vec<Step>,
     /// Never opened, and it can't be any more.
@@ -56,7 +56,7 @@ struct Page {
 #[derive(Template)]
 #[template(path = "acta.html")]
 struct Record {
-    p: Frame,
+    p: Shell,
     d: DrawView,
     steps: Vec<Step>,
     missing: String,
@@ -73,47 +73,47 @@ struct File {
 
 pub(super) async fn list(
     State(app): State<App>,
-    visitor: Visitor,
-    InQuery(Asked { page }): InQuery<Asked>,
+    user: CurrentUser,
+    InQuery(PageQuery { page }): InQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    list_with(&app, &visitor, page, Outcome::default()).await
+    list_with(&app, &user, page, FormOutcome::default()).await
 }
 
 pub(super) async fn announce(
     State(app): State<App>,
-    Posted(visitor, form): Posted,
+    Posted(user, form): Posted,
 ) -> Result<Response, Problem> {
-    visitor.must(Permission::RunDraws)?;
-    let l = visitor.language;
+    user.must(Permission::RunDraws)?;
+    let l = user.language;
     let outcome = match announcement(&form, l) {
-        Err(text) => Outcome::wrong(&text, form),
-        Ok(act) => match app.act(&visitor.who, Reason::default(), act).await {
+        Err(text) => FormOutcome::wrong(&text, form),
+        Ok(act) => match app.act(&user.who, Reason::default(), act).await {
             Ok(Acted::Announced(draw)) => {
                 return Ok(Redirect::to(&format!("/draws/{draw}")).into_response());
             }
-            Ok(_) => Outcome::default(),
-            Err(problem) => Outcome::refused(problem, form, l)?,
+            Ok(_) => FormOutcome::default(),
+            Err(problem) => FormOutcome::refused(problem, form, l)?,
         },
     };
-    list_with(&app, &visitor, None, outcome).await
+    list_with(&app, &user, None, outcome).await
 }
 
 pub(super) async fn page(
     State(app): State<App>,
-    visitor: Visitor,
+    user: CurrentUser,
     At(id): At<u32>,
 ) -> Result<Response, Problem> {
-    page_with(&app, &visitor, DrawId(id), Outcome::default()).await
+    page_with(&app, &user, DrawId(id), FormOutcome::default()).await
 }
 
 /// One step of a draw's life.
 pub(super) async fn step(
     State(app): State<App>,
     At((id, step)): At<(u32, String)>,
-    Posted(visitor, form): Posted,
+    Posted(user, form): Posted,
 ) -> Result<Response, Problem> {
-    visitor.must(Permission::RunDraws)?;
-    let (l, draw) = (visitor.language, DrawId(id));
+    user.must(Permission::RunDraws)?;
+    let (l, draw) = (user.language, DrawId(id));
     let number = form.get("number").parse();
     let act = match (step.as_str(), number) {
         ("open", _) => Act::Open(draw),
@@ -122,43 +122,43 @@ pub(super) async fn step(
         ("number", Ok(number)) => Act::EnterNumber { draw, number },
         ("number", Err(_)) => {
             let text = l.t("Escriba el número con cifras.", "Write the number in digits.");
-            return page_with(&app, &visitor, draw, Outcome::wrong(text, form)).await;
+            return page_with(&app, &user, draw, FormOutcome::wrong(text, form)).await;
         }
         _ => return Err(Problem::no_such_path()),
     };
     if step == "number" {
         let allow_empty = !form.get("allow_empty").is_empty();
         if let Err(problem) = expect_bets(&app, draw, allow_empty) {
-            let outcome = Outcome::refused(problem, form, l)?;
-            return page_with(&app, &visitor, draw, outcome).await;
+            let outcome = FormOutcome::refused(problem, form, l)?;
+            return page_with(&app, &user, draw, outcome).await;
         }
     }
     let is_sure = step == "open" || !form.get("sure").is_empty();
     let outcome = match Reason::new(form.get("why")) {
-        _ if !is_sure => Outcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
-        Err(error) => Outcome::wrong(&refusal::reason(error, l), form),
-        Ok(why) => visitor.act(&app, why, act, form).await?,
+        _ if !is_sure => FormOutcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
+        Err(error) => FormOutcome::wrong(&refusal::reason(error, l), form),
+        Ok(why) => user.act(&app, why, act, form).await?,
     };
-    page_with(&app, &visitor, draw, outcome).await
+    page_with(&app, &user, draw, outcome).await
 }
 
 /// The printable record.
 pub(super) async fn record(
     State(app): State<App>,
-    visitor: Visitor,
+    user: CurrentUser,
     At((id, what)): At<(u32, String)>,
 ) -> Result<Response, Problem> {
     if what != "acta" {
         // Somebody loaded the page of a step again.
         return Ok(Redirect::to(&format!("/draws/{id}")).into_response());
     }
-    let (l, draw) = (visitor.language, DrawId(id));
-    let (status, unfinished, winners) = found(&app, &visitor, draw).await?;
+    let (l, draw) = (user.language, DrawId(id));
+    let (status, unfinished, winners) = found(&app, &user, draw).await?;
     let lists_all = winners.as_ref().is_none_or(|it| it.count() <= RECORD_WINNERS_MAX);
     let documents_max = if lists_all { usize::MAX } else { 0 };
     let shown = |it: &Winners| WinnersView::of(it, 0, RECORD_AGENCIES_MAX, documents_max, l);
     Ok(show(&Record {
-        p: Frame::of(&visitor, None),
+        p: Shell::of(&user, None),
         d: DrawView::of(&status, l),
         steps: steps(&status, l),
         missing: missing(&status, &unfinished, l),
@@ -169,33 +169,33 @@ pub(super) async fn record(
 
 async fn list_with(
     app: &App,
-    visitor: &Visitor,
+    user: &CurrentUser,
     page: Option<usize>,
-    outcome: Outcome,
+    outcome: FormOutcome,
 ) -> Result<Response, Problem> {
-    let Outcome { status, notice, form } = outcome;
-    let (view, l) = (app.service.view(), visitor.language);
+    let FormOutcome { status, notice, form } = outcome;
+    let (view, l) = (app.service.view(), user.language);
     let count = view.draw_count();
-    let (places, part) = Part::of(count, page, ITEMS_SHOWN_MAX, "/draws?page=", l);
+    let (places, part) = Pagination::of(count, page, ITEMS_SHOWN_MAX, "/draws?page=", l);
     // The newest come first, and are numbered last.
     let older = u32::try_from(count - places.end).ok().map(DrawId);
     let shown = view.draws(older, places.len());
     let draws = shown.iter().rev().map(|status| DrawView::of(status, l)).collect();
     let [opens_choices, closes_choices] =
         ["opens_at", "closes_at"].map(|name| l.choices(form.get(name)));
-    let p = Frame::of(visitor, notice);
+    let p = Shell::of(user, notice);
     Ok(show_as(status, &List { p, draws, part, form, opens_choices, closes_choices }))
 }
 
 async fn page_with(
     app: &App,
-    visitor: &Visitor,
+    user: &CurrentUser,
     draw: DrawId,
-    outcome: Outcome,
+    outcome: FormOutcome,
 ) -> Result<Response, Problem> {
-    let Outcome { status: code, notice, form } = outcome;
-    let l = visitor.language;
-    let (status, unfinished, winners) = found(app, visitor, draw).await?;
+    let FormOutcome { status: code, notice, form } = outcome;
+    let l = user.language;
+    let (status, unfinished, winners) = found(app, user, draw).await?;
     let shown = |it: &Winners| WinnersView::of(it, 0, DRAW_AGENCIES_MAX, WINNERS_FIRST, l);
     let winners = winners.as_ref().map(shown);
     let over = status.life.is_expired(app.service.now());
@@ -206,8 +206,8 @@ async fn page_with(
         let path = format!("/api/v1/draws/{draw}/{file}");
         File { name, path }
     });
-    let page = Page {
-        p: Frame::of(visitor, notice),
+    let page = DrawsPage {
+        p: Shell::of(user, notice),
         steps: steps(&status, l),
         is_expired: over && status.state == DrawState::Announced,
         missing: missing(&status, &unfinished, l),
@@ -231,15 +231,15 @@ async fn page_with(
 /// A draw, who has not finished it, and its winners for who may see them.
 async fn found(
     app: &App,
-    visitor: &Visitor,
+    user: &CurrentUser,
     draw: DrawId,
 ) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Problem> {
     let status = status(app, draw)?;
     let agencies = app.service.view().all_agencies(draw);
     let unfinished = agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
-    let winners = if drawn && Permission::ReadWinners.is_held_by(visitor.who.role) {
-        Some(read(app, &visitor.who, &status).await?)
+    let winners = if drawn && Permission::ReadWinners.is_held_by(user.who.role) {
+        Some(read(app, &user.who, &status).await?)
     } else {
         None
     };

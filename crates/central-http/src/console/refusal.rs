@@ -10,17 +10,17 @@ use lottery::text::TextFault;
 use lottery::{ActError, ProgressError, ReadError, TextError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
-use super::frame::{Frame, rendered, role_name};
+use super::current_user::CurrentUser;
 use super::language::Locale;
-use super::visitor::Visitor;
+use super::shell::{Shell, rendered, role_name};
 use crate::api::BELOW_API;
 use crate::problem::{Cause, Problem};
 use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "refusal.html")]
-struct Page {
-    p: Frame,
+struct RefusalPage {
+    p: Shell,
     title: &'static str,
     why: String,
     remedy: &'static str,
@@ -33,7 +33,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Who asks, unless it is a program.
+    /// Caller asks, unless it is a program.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let (uri, headers) = (request.uri(), request.headers());
         let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
@@ -47,11 +47,11 @@ impl Reader {
     pub(crate) fn read(self, app: &App, mut answer: Response) -> Response {
         let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
         let l = Locale::of(&self.headers, app.service.zone());
-        let frame = match Visitor::of(app, &self.headers, self.path.clone()) {
-            Ok(visitor) => Frame::of(&visitor, None),
-            Err(_) => Frame::of_nobody(l, &self.path, None),
+        let frame = match CurrentUser::of(app, &self.headers, self.path.clone()) {
+            Ok(user) => Shell::of(&user, None),
+            Err(_) => Shell::of_nobody(l, &self.path, None),
         };
-        let text = rendered(&Page::of(frame, &problem));
+        let text = rendered(&RefusalPage::of(frame, &problem));
         let headers = answer.headers_mut();
         let kind = HeaderValue::from_static("text/html; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, kind);
@@ -61,8 +61,8 @@ impl Reader {
     }
 }
 
-impl Page {
-    fn of(p: Frame, problem: &Problem) -> Self {
+impl RefusalPage {
+    fn of(p: Shell, problem: &Problem) -> Self {
         let l = p.l;
         let (title, remedy) = match problem.status() {
             StatusCode::FORBIDDEN => (l.t("No está permitido", "Not permitted"), ""),

@@ -7,15 +7,15 @@ use lottery::DrawId;
 use operators::Permission;
 use serde::Deserialize;
 
-use super::frame::{Frame, show_as};
-use super::visitor::{Form, Outcome, Visitor};
+use super::current_user::{CurrentUser, Form, FormOutcome};
+use super::shell::{Shell, show_as};
 use crate::bets::{BetView, Sought, find};
 use crate::input::InQuery;
 use crate::problem::Problem;
 use crate::state::App;
 
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct SearchQuery {
     draw: Option<u32>,
     #[serde(default)]
     by: String,
@@ -26,8 +26,8 @@ pub(super) struct Asked {
 
 #[derive(Template)]
 #[template(path = "search.html")]
-struct Page {
-    p: Frame,
+struct SearchPage {
+    p: Shell,
     draws: Vec<(u32, String, bool)>,
     by_number: bool,
     value: String,
@@ -38,23 +38,23 @@ struct Page {
 
 pub(super) async fn page(
     State(app): State<App>,
-    visitor: Visitor,
-    InQuery(asked): InQuery<Asked>,
+    user: CurrentUser,
+    InQuery(asked): InQuery<SearchQuery>,
 ) -> Result<Response, Problem> {
-    visitor.must(Permission::SearchBets)?;
-    let l = visitor.language;
+    user.must(Permission::SearchBets)?;
+    let l = user.language;
     let (by_number, chosen) = (asked.by == "number", asked.draw.map(DrawId));
     let value = asked.value.trim().to_owned();
-    let mut outcome = Outcome::default();
+    let mut outcome = FormOutcome::default();
     let (mut found, mut next) = (None, String::new());
     if let Some(draw) = chosen.filter(|_| !value.is_empty()) {
         match sought(by_number, &value, asked.cursor) {
             None => {
                 let text = l.t("Un número se escribe con cifras.", "A number is digits only.");
-                outcome = Outcome::wrong(text, Form::default());
+                outcome = FormOutcome::wrong(text, Form::default());
             }
-            Some(sought) => match find(&app, &visitor.who, draw, sought).await {
-                Err(problem) => outcome = Outcome::refused(problem, Form::default(), l)?,
+            Some(sought) => match find(&app, &user.who, draw, sought).await {
+                Err(problem) => outcome = FormOutcome::refused(problem, Form::default(), l)?,
                 Ok(part) => {
                     let rest = |cursor: String| path_of(draw, &asked.by, &value, &cursor);
                     next = part.next.map_or_else(String::new, rest);
@@ -67,8 +67,8 @@ pub(super) async fn page(
     let draws = draws.map(|it| (it.id.0, it.terms.name.to_string(), chosen == Some(it.id)));
     let mut draws: Vec<_> = draws.collect();
     draws.reverse();
-    let p = Frame::of(&visitor, outcome.notice);
-    Ok(show_as(outcome.status, &Page { p, draws, by_number, value, found, next }))
+    let p = Shell::of(&user, outcome.notice);
+    Ok(show_as(outcome.status, &SearchPage { p, draws, by_number, value, found, next }))
 }
 
 fn sought(by_number: bool, value: &str, cursor: Option<String>) -> Option<Sought> {

@@ -3,7 +3,7 @@
 use lottery::{DrawState, DrawStatus, Timestamp, Winners};
 
 use super::language::Locale;
-use super::words;
+use super::text;
 
 /// A draw, in words.
 pub(super) struct DrawView {
@@ -33,7 +33,7 @@ pub(super) struct Step {
     pub(super) when: String,
 }
 
-/// Who won in a draw: so many agencies, with so many of their winners.
+/// Caller won in a draw: so many agencies, with so many of their winners.
 pub(super) struct WinnersView {
     pub(super) count: String,
     pub(super) agencies: Vec<AgencyWinners>,
@@ -63,8 +63,8 @@ impl DrawView {
         Self {
             id: status.id.0,
             name: status.terms.name.to_string(),
-            state: words::state(status, l),
-            class: words::state_class(status),
+            state: text::state(status, l),
+            class: text::state_class(status),
             by_itself: life.by_itself,
             bets: l.n(status.bets),
             batches: l.n(status.batches),
@@ -75,7 +75,7 @@ impl DrawView {
             closes: l.time_or_dash(life.schedule.closes_at),
             closed_by: life.closed.as_ref().map_or_else(String::new, |closing| {
                 let by = match &closing.by {
-                    Some(by) => words::actor(by, l),
+                    Some(by) => text::actor(by, l),
                     None => l.t("terminaron todas", "all have finished").to_owned(),
                 };
                 let why = &closing.why;
@@ -115,7 +115,7 @@ fn class_of(at: usize, done: usize) -> &'static str {
     }
 }
 
-/// Who has not finished, in a sentence; nothing when all have.
+/// Caller has not finished, in a sentence; nothing when all have.
 pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Locale) -> String {
     if status.all_finished() {
         return String::new();

@@ -1,4 +1,4 @@
-//! Who won: the agencies of a draw, and the winners of one.
+//! Caller won: the agencies of a draw, and the winners of one.
 
 use askama::Template;
 use axum::extract::State;
@@ -7,9 +7,9 @@ use lottery::{AgencyId, DrawId, ProgressError};
 use operators::Permission;
 use serde::Deserialize;
 
-use super::frame::{Frame, show};
+use super::current_user::{At, CurrentUser};
+use super::shell::{Shell, show};
 use super::view::{DrawView, WinnersView};
-use super::visitor::{At, Visitor};
 use crate::draws::status;
 use crate::input::InQuery;
 use crate::limits::{AGENCY_WINNERS_MAX, WINNERS_AGENCIES_MAX, WINNERS_FIRST};
@@ -19,7 +19,7 @@ use crate::winners::read;
 
 /// Which part of a list: what is behind this.
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct WinnersQuery {
     #[serde(default)]
     after: u32,
 }
@@ -27,7 +27,7 @@ pub(super) struct Asked {
 #[derive(Template)]
 #[template(path = "winners.html")]
 struct Agencies {
-    p: Frame,
+    p: Shell,
     d: DrawView,
     w: WinnersView,
 }
@@ -35,7 +35,7 @@ struct Agencies {
 #[derive(Template)]
 #[template(path = "winners_agency.html")]
 struct OfAgency {
-    p: Frame,
+    p: Shell,
     d: DrawView,
     agency: u32,
     count: String,
@@ -49,38 +49,38 @@ struct OfAgency {
 /// The agencies that have winners.
 pub(super) async fn agencies(
     State(app): State<App>,
-    visitor: Visitor,
+    user: CurrentUser,
     At(id): At<u32>,
-    InQuery(Asked { after }): InQuery<Asked>,
+    InQuery(WinnersQuery { after }): InQuery<WinnersQuery>,
 ) -> Result<Response, Problem> {
-    visitor.must(Permission::ReadWinners)?;
-    let (status, l) = (status(&app, DrawId(id))?, visitor.language);
-    let winners = read(&app, &visitor.who, &status).await?;
+    user.must(Permission::ReadWinners)?;
+    let (status, l) = (status(&app, DrawId(id))?, user.language);
+    let winners = read(&app, &user.who, &status).await?;
     let w = WinnersView::of(&winners, after, WINNERS_AGENCIES_MAX, WINNERS_FIRST, l);
-    Ok(show(&Agencies { p: Frame::of(&visitor, None), d: DrawView::of(&status, l), w }))
+    Ok(show(&Agencies { p: Shell::of(&user, None), d: DrawView::of(&status, l), w }))
 }
 
 /// The winners of one agency.
 pub(super) async fn of_agency(
     State(app): State<App>,
-    visitor: Visitor,
+    user: CurrentUser,
     At((id, agency)): At<(u32, u32)>,
-    InQuery(Asked { after }): InQuery<Asked>,
+    InQuery(WinnersQuery { after }): InQuery<WinnersQuery>,
 ) -> Result<Response, Problem> {
-    visitor.must(Permission::ReadWinners)?;
-    let (status, l) = (status(&app, DrawId(id))?, visitor.language);
+    user.must(Permission::ReadWinners)?;
+    let (status, l) = (status(&app, DrawId(id))?, user.language);
     let registered = &status.terms.agencies;
     if !registered.contains(AgencyId(agency)) {
         let registered = registered.clone();
         return Err(ProgressError::UnknownAgency { agency: AgencyId(agency), registered }.into());
     }
-    let winners = read(&app, &visitor.who, &status).await?;
+    let winners = read(&app, &user.who, &status).await?;
     let its = winners.of(AgencyId(agency)).cloned().unwrap_or_default();
     let documents = its.iter().skip(after as usize).take(AGENCY_WINNERS_MAX);
     let documents: Vec<_> = documents.map(str::to_owned).collect();
     let last = u64::from(after) + documents.len() as u64;
     Ok(show(&OfAgency {
-        p: Frame::of(&visitor, None),
+        p: Shell::of(&user, None),
         d: DrawView::of(&status, l),
         agency,
         count: l.n(its.count()),

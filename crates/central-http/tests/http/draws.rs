@@ -377,8 +377,8 @@ async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
         let found = day.central.get(day.auditor(), &path).await;
         assert!(found.body.contains(LOSER), "{path}: {found:?}");
     }
-    let trail = day.central.get(day.auditor(), "/api/v1/audit").await.json();
-    let told = trail["items"].as_array().unwrap().iter();
+    let audit_log = day.central.get(day.auditor(), "/api/v1/audit").await.json();
+    let told = audit_log["items"].as_array().unwrap().iter();
     let searches = told.filter(|it| it["action"] == "bets-searched" && it["draw"] == 1);
     let sought: Vec<_> = searches.map(|it| &it["arguments"]).collect();
     let whole = json!({ "document": LOSER });

@@ -190,11 +190,11 @@ fn is_refused(answer: &Answer, loss: Loss, asked: &str) {
 /// How many events that are no batch and no logging out.
 fn recorded(central: &Running) -> usize {
     let mut count = 0;
-    let mut add = |trace: lottery::Trace| {
-        count += usize::from(trace.event.describe().action != "logged-out");
+    let mut add = |event: lottery::StoredEvent| {
+        count += usize::from(event.event.describe().action != "logged-out");
         std::ops::ControlFlow::Continue(())
     };
-    central.store.trail(0, &mut add).unwrap();
+    central.store.audit_log(0, &mut add).unwrap();
     count
 }
 

@@ -195,7 +195,7 @@ async fn what_operators_did_is_told_in_spanish() {
     assert_eq!(bets.status, 200);
     let leaves = central.logged_in("viewer").await;
     assert_eq!(filled(central, &leaves, "/logout", "").await.status, 303);
-    let trail = look(central.port, admin, "/audit").await;
+    let audit_log = look(central.port, admin, "/audit").await;
     for says in [
         "ingresó",
         "agregó a eva como operador",
@@ -210,7 +210,7 @@ async fn what_operators_did_is_told_in_spanish() {
         "la central",
         "abrió el sorteo 1",
     ] {
-        is_spanish(&trail, 200, says);
+        is_spanish(&audit_log, 200, says);
     }
     let record = central.get(admin, "/api/v1/audit").await.json();
     let mut record = record["items"].as_array().unwrap().iter();

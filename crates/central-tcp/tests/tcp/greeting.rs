@@ -6,7 +6,7 @@ use lottery::{Act, Bets, NumberRange, PrefixDigest, always_allowed};
 use wire::{CentralMessage, DrawState, ErrorCode, Fault, FaultCode};
 
 use crate::client::{Client, LORCA, bet, bets_message};
-use crate::operated::signed;
+use crate::operated::recorded;
 use crate::setting::{Running, Setting};
 use crate::store::{Mode, TestStore};
 
@@ -64,7 +64,7 @@ async fn an_agency_is_told_how_far_the_draw_is() {
     assert_eq!(state_seen_by(&central, 2).await, DrawState::Drawn);
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
-    let close = signed("ana", "corte de luz", Act::Close(draw));
+    let close = recorded("ana", "corte de luz", Act::Close(draw));
     central.service.act(close, always_allowed()).await.unwrap();
     assert_eq!(state_seen_by(&central, 2).await, DrawState::Closed);
 }

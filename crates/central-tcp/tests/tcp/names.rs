@@ -11,7 +11,7 @@ const APART: &str = "man\u{303}ana";
 
 /// The batches that the first agency has stored in a draw.
 fn batches_of(central: &Running, draw: DrawId) -> u64 {
-    central.service.view().all_begun(draw).map(|standing| standing.batches).sum()
+    central.service.view().all_begun(draw).map(|totals| totals.batches).sum()
 }
 
 #[tokio::test]

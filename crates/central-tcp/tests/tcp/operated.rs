@@ -5,7 +5,8 @@ use std::sync::Arc;
 use central::Service;
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, DrawId, DrawName, DrawState, DrawTerms, Label,
-    NumberRange, Reason, Registration, Schedule, Signed, StoreFault, Timestamp, always_allowed,
+    NumberRange, Reason, RecordedAct, Registration, Schedule, StoreFault, Timestamp,
+    always_allowed,
 };
 use wire::ErrorCode;
 
@@ -14,14 +15,14 @@ use crate::log::Log;
 use crate::setting::{NOW, Running, Setting, WINNER};
 use crate::store::Mode;
 
-pub(crate) fn signed(by: &str, why: &str, act: Act) -> Signed {
+pub(crate) fn recorded(by: &str, why: &str, act: Act) -> RecordedAct {
     let by = Actor::Operator(Label::new(by).unwrap());
-    Signed::new(by, Reason::new(why).unwrap(), act)
+    RecordedAct::new(by, Reason::new(why).unwrap(), act)
 }
 
 impl Running {
     pub(crate) async fn act(&self, by: &str, act: Act) -> Acted {
-        self.service.act(signed(by, "prueba", act), always_allowed()).await.unwrap()
+        self.service.act(recorded(by, "prueba", act), always_allowed()).await.unwrap()
     }
 
     pub(crate) async fn announce(
@@ -269,7 +270,7 @@ async fn it_does_not_matter_who_caused_what_follows() {
     // Straight to the store, as another central on it would.
     let act = |by, act| {
         let done = |acted: Result<_, _>| assert!(acted.is_ok(), "{acted:?}");
-        central.store.act(signed(by, "por la otra", act), always_allowed(), done);
+        central.store.act(recorded(by, "por la otra", act), always_allowed(), done);
     };
     let (name, place) = (Label::new("La Ñata").unwrap(), Label::new("Goya").unwrap());
     let agency = AgencyId(2);

@@ -18,7 +18,7 @@ const ANOTHER: [u8; 4] = [127, 0, 0, 21];
 const HELLO: &[u8] = &[0, 18, 0, 6, 0, 1, 0, 0, 0, 1];
 
 /// How many may linger in all, and from one address: `central_tcp::limits`.
-const LINGERING: usize = central_tcp::limits::TURNED_AWAY_MAX;
+const LINGERING: usize = central_tcp::limits::REJECTED_MAX;
 const LINGERING_OF_ADDRESS: usize = 8;
 
 async fn per_address(max: usize) -> Running {

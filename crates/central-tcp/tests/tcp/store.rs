@@ -9,7 +9,9 @@ use engine::conformance::{TestClock, eager};
 use engine::{
     Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
 };
-use lottery::{DrawId, Event, StoreFault, StoredBatch, Timestamp, Trace, Winners, WinningResult};
+use lottery::{
+    DrawId, Event, StoreFault, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
+};
 use tokio::sync::{oneshot, watch};
 
 /// The only time there is, unless a test sets it.
@@ -81,11 +83,11 @@ impl Default for TestStore {
             checked: Mutex::new(Ok(())),
         });
         let log = CheckedLog(MemoryLog::new(LedgerId([7; 16])), Arc::clone(&control));
-        let (engine, turns) = Engine::stepped(Box::new(log), Arc::clone(&clock) as _).unwrap();
+        let (engine, committer) = Engine::stepped(Box::new(log), Arc::clone(&clock) as _).unwrap();
         let (of_queue, of_reader) = (Arc::clone(&control), Arc::clone(&control));
         let engine = engine
             .behind(|queue| {
-                *of_queue.queue.lock().unwrap() = Some(eager(queue, turns).into());
+                *of_queue.queue.lock().unwrap() = Some(eager(queue, committer).into());
                 Box::new(Controlled(of_queue))
             })
             .read_by(|reader| Arc::new(CountedReader(reader, of_reader)));
@@ -258,11 +260,11 @@ impl Reader for CountedReader {
         self.0.scan(draw, visit)
     }
 
-    fn trail(
+    fn audit_log(
         &self,
         from: u64,
-        visit: &mut dyn FnMut(Trace) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        self.0.trail(from, visit)
+        self.0.audit_log(from, visit)
     }
 }

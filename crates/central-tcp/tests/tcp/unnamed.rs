@@ -42,7 +42,7 @@ async fn is_asked_which(central: &Running, agency: u32) {
 
 /// The bets that are stored in a draw.
 async fn bets_in(central: &Running, draw: DrawId) -> u64 {
-    central.service.view().all_agencies(draw).map(|standing| standing.bets).sum()
+    central.service.view().all_agencies(draw).map(|totals| totals.bets).sum()
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub(super) trait StoreError: From<StoreFault> {
 }
 
 /// What a request came to.
-pub(super) trait Outcome {
+pub(super) trait StoreOutcome {
     /// Whether the store has room for something new.
     fn is_stored(&self) -> bool;
 }
@@ -40,7 +40,7 @@ pub(super) trait Outcome {
 /// A completion that runs `done` and tells `failure`.
 pub(super) fn watched<T, E, F>(failure: &Arc<Failure>, done: F) -> Done<Result<T, E>>
 where
-    T: Outcome + 'static,
+    T: StoreOutcome + 'static,
     E: StoreError + 'static,
     F: FnOnce(Result<T, E>) + Send + 'static,
 {
@@ -82,13 +82,13 @@ impl Failure {
 }
 
 /// The duty to answer: kept by [`Answer::give`], or else when it is dropped.
-struct Answer<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> {
+struct Answer<T: StoreOutcome, E: StoreError, F: FnOnce(Result<T, E>)> {
     done: Option<F>,
     failure: Arc<Failure>,
     outcome: PhantomData<fn(T, E)>,
 }
 
-impl<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> Answer<T, E, F> {
+impl<T: StoreOutcome, E: StoreError, F: FnOnce(Result<T, E>)> Answer<T, E, F> {
     fn give(mut self, outcome: Result<T, E>) {
         self.settle(outcome);
     }
@@ -104,7 +104,7 @@ impl<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> Answer<T, E, F> {
     }
 }
 
-impl<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F> {
+impl<T: StoreOutcome, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F> {
     fn drop(&mut self) {
         if self.done.is_some() {
             let dropped = "a request was dropped without an answer".to_owned();
@@ -115,7 +115,7 @@ impl<T: Outcome, E: StoreError, F: FnOnce(Result<T, E>)> Drop for Answer<T, E, F
 
 macro_rules! outcomes {
     ($($outcome:ty: $is_stored:expr),+ $(,)?) => {$(
-        impl Outcome for $outcome {
+        impl StoreOutcome for $outcome {
             fn is_stored(&self) -> bool {
                 let is_stored: fn(&Self) -> bool = $is_stored;
                 is_stored(self)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, DrawId, DrawStatus, Judge, Label, ReadError, Reason,
-    Registration, Signed, StoreFault, StoredBatch, Timestamp, Trace, Winners,
+    RecordedAct, Registration, StoreFault, StoredBatch, StoredEvent, Timestamp, Winners,
 };
 
 use super::{Service, ask};
@@ -32,12 +32,16 @@ impl Service {
     ///
     /// # Errors
     /// See [`ActError`].
-    pub async fn act(self: &Arc<Self>, signed: Signed, judge: Judge) -> Result<Acted, ActError> {
+    pub async fn act(
+        self: &Arc<Self>,
+        recorded: RecordedAct,
+        judge: Judge,
+    ) -> Result<Acted, ActError> {
         let service = Arc::clone(self);
         self.in_a_task_of_its_own(async move {
-            let registers = matches!(signed.act, Act::Register(_));
+            let registers = matches!(recorded.act, Act::Register(_));
             let _held = if registers { Some(service.registering.lock().await) } else { None };
-            service.act_to_the_end(signed, judge).await
+            service.act_to_the_end(recorded, judge).await
         })
         .await
     }
@@ -60,8 +64,8 @@ impl Service {
             let _held = service.registering.lock().await;
             let now = service.view().registration(agency);
             let Some(changed) = change.of(agency, now.as_deref().cloned()) else { return Ok(None) };
-            let signed = Signed::new(by, why, Act::Register(changed.clone()));
-            let acted = service.act_to_the_end(signed, judge).await?;
+            let recorded = RecordedAct::new(by, why, Act::Register(changed.clone()));
+            let acted = service.act_to_the_end(recorded, judge).await?;
             Ok(Some((changed, acted)))
         })
         .await
@@ -77,11 +81,11 @@ impl Service {
         acted.unwrap_or_else(|_| Err(StoreFault::Closed.into()))
     }
 
-    async fn act_to_the_end(&self, signed: Signed, judge: Judge) -> Result<Acted, ActError> {
-        let acting = signed.clone();
+    async fn act_to_the_end(&self, recorded: RecordedAct, judge: Judge) -> Result<Acted, ActError> {
+        let acting = recorded.clone();
         let acted = ask(&self.failure, |done| self.engine.act(acting, judge, done)).await?;
         if acted != Acted::Repeated {
-            log(&signed, acted);
+            log(&recorded, acted);
         }
         Ok(acted)
     }
@@ -129,20 +133,20 @@ impl Service {
         self.clock.now()
     }
 
-    /// See [`engine::Engine::trail`]; does not hold up the caller's thread.
+    /// See [`engine::Engine::audit_log`]; does not hold up the caller's thread.
     ///
     /// # Errors
     /// When what is stored can't be read.
-    pub async fn trail<T: Send + 'static>(
+    pub async fn audit_log<T: Send + 'static>(
         &self,
         from: u64,
         collected: T,
-        mut visit: impl FnMut(&mut T, Trace) -> ControlFlow<()> + Send + 'static,
+        mut visit: impl FnMut(&mut T, StoredEvent) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
         let engine = Arc::clone(&self.engine);
         self.read(move || {
             let mut collected = collected;
-            engine.trail(from, &mut |trace| visit(&mut collected, trace)).map(|()| collected)
+            engine.audit_log(from, &mut |event| visit(&mut collected, event)).map(|()| collected)
         })
         .await
     }
@@ -197,12 +201,12 @@ impl Change {
 
 /// Logs what the clock did.
 pub(super) fn log_the_clock(act: Act) {
-    log(&Signed::new(Actor::Clock, Reason::default(), act), Acted::Done);
+    log(&RecordedAct::new(Actor::Clock, Reason::default(), act), Acted::Done);
 }
 
-fn log(signed: &Signed, acted: Acted) {
-    let it = signed.describe();
-    let (action, hecho) = match &signed.act {
+fn log(recorded: &RecordedAct, acted: Acted) {
+    let it = recorded.describe();
+    let (action, hecho) = match &recorded.act {
         Act::Announce { .. } => ("anunciar_sorteo", None),
         Act::Open(_) => ("abrir_sorteo", None),
         Act::Close(_) => ("cerrar_sorteo", None),

@@ -1,7 +1,7 @@
 //! Who is connected now, and since when: for those who watch over the central.
 //!
 //! Invariants:
-//! - a connection is listed from [`Presence::enter`] until its [`Attendance`] is dropped;
+//! - a connection is listed from [`Presence::enter`] until its [`PresenceGuard`] is dropped;
 //! - what a connection does is noted by relaxed atomics of its own: no lock is taken for a message
 //!   unless it is of another agency than the one before. Whoever looks sees each value as it was
 //!   shortly before;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use engine::Clock;
 use lottery::{AgencyId, DrawName, Timestamp};
-use pki::{CentralConfig, Shown};
+use pki::{CentralConfig, PeerCertificate};
 use rustls::pki_types::UnixTime;
 use tokio::sync::{Notify, watch};
 
@@ -43,7 +43,7 @@ pub enum Identity {
         /// The agency that it names.
         agency: AgencyId,
         /// Which certificate.
-        certificate: Shown,
+        certificate: PeerCertificate,
     },
 }
 
@@ -99,7 +99,7 @@ struct Connections {
 }
 
 /// A connection's entry; it leaves when this is dropped.
-pub struct Attendance {
+pub struct PresenceGuard {
     presence: Arc<Presence>,
     live: Arc<Live>,
 }
@@ -237,7 +237,11 @@ impl Presence {
     }
 
     /// Ends those of the connections asked for that a configuration would not let in now.
-    fn end_unfit(&self, config: &CentralConfig, is_asked_for: impl Fn(&Shown) -> bool) -> usize {
+    fn end_unfit(
+        &self,
+        config: &CentralConfig,
+        is_asked_for: impl Fn(&PeerCertificate) -> bool,
+    ) -> usize {
         let now = self.now();
         self.end(|live| match &live.identity {
             Identity::Certified { certificate, .. } => {
@@ -250,7 +254,7 @@ impl Presence {
     }
 
     /// Notes when a certificate expires; says whether that is before all others.
-    fn expect_end(&self, certificate: &Shown, now: UnixTime) -> bool {
+    fn expect_end(&self, certificate: &PeerCertificate, now: UnixTime) -> bool {
         let end = certificate.next_end(now).map_or(NEVER, |end| end.as_secs());
         end < self.next_end.fetch_min(end, Ordering::Relaxed)
     }
@@ -264,13 +268,13 @@ impl Presence {
         present.iter().filter(|live| is_meant(live)).map(|live| live.end()).count()
     }
 
-    /// Lists a connection. `wake` has it look at [`Attendance::is_ended`]; it must be short.
+    /// Lists a connection. `wake` has it look at [`PresenceGuard::is_ended`]; it must be short.
     pub fn enter(
         self: &Arc<Self>,
         peer: SocketAddr,
         identity: Identity,
         wake: impl Fn() + Send + Sync + 'static,
-    ) -> Attendance {
+    ) -> PresenceGuard {
         let since = self.clock.now();
         let agency = match &identity {
             Identity::Claimed => NO_AGENCY,
@@ -299,7 +303,7 @@ impl Presence {
                 self.ends_earlier.notify_one();
             }
         }
-        Attendance { presence: Arc::clone(self), live }
+        PresenceGuard { presence: Arc::clone(self), live }
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
@@ -316,7 +320,7 @@ async fn changed(configs: &mut Configs) {
     }
 }
 
-impl Attendance {
+impl PresenceGuard {
     /// Who vouches for the connection.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -364,7 +368,7 @@ impl Attendance {
     }
 }
 
-impl Drop for Attendance {
+impl Drop for PresenceGuard {
     fn drop(&mut self) {
         let mut connections = self.presence.connections();
         connections.present.remove(&self.live.id);
@@ -407,7 +411,7 @@ impl Live {
             result = "success",
             ip = %self.peer.ip(),
             agencia = agency.0,
-            error = %pki::words_for(&fault),
+            error = %pki::describe(&fault),
         );
         false
     }
@@ -485,7 +489,7 @@ mod tests {
             self.authority.issue(&Subject::Agency(agency), days, true, day(0)).unwrap();
             let file = self.folder.path().join(format!("agency-{agency}.crt"));
             let (certificate, agency) =
-                Shown::of(&[CertificateDer::from_pem_file(file).unwrap()]).unwrap();
+                PeerCertificate::of(&[CertificateDer::from_pem_file(file).unwrap()]).unwrap();
             Identity::Certified { agency: AgencyId(agency), certificate }
         }
 
@@ -580,14 +584,14 @@ mod tests {
             let wake = move || {
                 woken.fetch_add(1, Ordering::Relaxed);
             };
-            let attendance = presence.enter(peer(), Identity::Claimed, wake);
-            attendance.spoke_for(AgencyId(agency));
-            attendance
+            let presence_guard = presence.enter(peer(), Identity::Claimed, wake);
+            presence_guard.spoke_for(AgencyId(agency));
+            presence_guard
         };
         let connections = [enter(1), enter(2), enter(1)];
         assert_eq!(presence.disconnect(AgencyId(1)), 2);
         assert_eq!(woken.load(Ordering::Relaxed), 2);
-        assert_eq!(connections.each_ref().map(Attendance::is_ended), [true, false, true]);
+        assert_eq!(connections.each_ref().map(PresenceGuard::is_ended), [true, false, true]);
         assert_eq!(presence.disconnect(AgencyId(3)), 0);
     }
 
@@ -600,7 +604,7 @@ mod tests {
         let presence = Presence::new(Arc::new(Virtual(tokio::time::Instant::now())));
         let connections = [revoked.clone(), renewed, revoked, Identity::Claimed]
             .map(|identity| presence.enter(peer(), identity, || {}));
-        let ended = || connections.each_ref().map(Attendance::is_ended);
+        let ended = || connections.each_ref().map(PresenceGuard::is_ended);
         presence.end_refused(&certified.config(certified.folder.path()));
         assert_eq!(ended(), [true, false, true, false]);
         presence.end_refused(&certified.config(other.folder.path()));

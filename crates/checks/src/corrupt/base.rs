@@ -201,7 +201,7 @@ fn torn(disk: &SimulatedDisk) -> Files {
     disk.fail_after(0, Failure::NotDurable);
     let batch = lottery::Batch { draw: next, ..batch(1, 0, BETS) };
     let pending = submit(|done| ledger.append(batch, done));
-    ledger.turn();
+    ledger.commit_group();
     pending.answer().expect_err("the disk failed");
     let mut sector = 0;
     files_of(&disk.crash(&mut || {

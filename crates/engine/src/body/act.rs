@@ -21,8 +21,8 @@
 use std::borrow::Cow;
 
 use lottery::{
-    Act, Actor, AgencyId, DrawId, DrawName, DrawTerms, Label, NumberRange, Reason, Registration,
-    Schedule, Signed, Timestamp,
+    Act, Actor, AgencyId, DrawId, DrawName, DrawTerms, Label, NumberRange, Reason, RecordedAct,
+    Registration, Schedule, Timestamp,
 };
 
 use super::{SHORT, audited};
@@ -36,12 +36,12 @@ const PUBLISH: u32 = 5;
 const REGISTER: u32 = 6;
 
 /// The head's integers and the tail.
-pub(super) fn encode(signed: &Signed) -> ([u32; 4], Vec<u8>) {
+pub(super) fn encode(recorded: &RecordedAct) -> ([u32; 4], Vec<u8>) {
     let mut tail = Vec::new();
-    tail.extend_from_slice(&signed.operators.to_le_bytes());
-    put_text(&mut tail, &who(&signed.by));
-    put_text(&mut tail, signed.why.as_str());
-    let head = match &signed.act {
+    tail.extend_from_slice(&recorded.operators.to_le_bytes());
+    put_text(&mut tail, &who(&recorded.by));
+    put_text(&mut tail, recorded.why.as_str());
+    let head = match &recorded.act {
         Act::Announce { terms, schedule } => {
             put_announcement(&mut tail, terms, *schedule);
             [0, ANNOUNCE, 0, 0]
@@ -61,7 +61,7 @@ pub(super) fn encode(signed: &Signed) -> ([u32; 4], Vec<u8>) {
 }
 
 /// Reads an act; says in a few words what is wrong when it is none.
-pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
+pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<RecordedAct, &'static str> {
     let head: &[u8; 16] = head.try_into().map_err(|_| super::WRONG_LENGTH)?;
     let (draw, act) = (DrawId(u32_at(head, 0)), u32_at(head, 4));
     let (operand, enabled) = (u32_at(head, 8), u32_at(head, 12));
@@ -98,7 +98,7 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<Signed, &'static str> {
         return Err("an act with something that it has no place for");
     }
     if tail.0.is_empty() {
-        Ok(Signed { by, operators, why, act })
+        Ok(RecordedAct { by, operators, why, act })
     } else {
         Err(super::WRONG_LENGTH)
     }
@@ -190,7 +190,7 @@ impl<'a> Tail<'a> {
 }
 
 #[cfg(test)]
-pub(super) fn examples() -> Vec<Signed> {
+pub(super) fn examples() -> Vec<RecordedAct> {
     use lottery::Agencies;
 
     let draw = DrawId(3);
@@ -214,11 +214,11 @@ pub(super) fn examples() -> Vec<Signed> {
     let audited = audited::examples().into_iter().map(Act::Audited);
     let by_ana = acts.into_iter().chain(audited).map(|act| {
         let why = Reason::new("es la hora").unwrap();
-        Signed { operators: 258, ..Signed::new(Actor::Operator(label("ana")), why, act) }
+        RecordedAct { operators: 258, ..RecordedAct::new(Actor::Operator(label("ana")), why, act) }
     });
-    let by_the_clock = Signed::new(Actor::Clock, Reason::default(), Act::Close(DrawId(1)));
+    let by_the_clock = RecordedAct::new(Actor::Clock, Reason::default(), Act::Close(DrawId(1)));
     let by = Actor::Token { owner: label("ana"), number: 12, label: label("robot ñ") };
-    let by_a_program = Signed::new(by, Reason::default(), Act::Open(draw));
+    let by_a_program = RecordedAct::new(by, Reason::default(), Act::Open(draw));
     by_ana.chain([by_the_clock, by_a_program]).collect()
 }
 
@@ -247,14 +247,14 @@ mod tests {
 
     #[test]
     fn what_has_no_place_in_an_act_is_refused() {
-        for signed in examples() {
-            let (integers, tail) = encode(&signed);
+        for recorded in examples() {
+            let (integers, tail) = encode(&recorded);
             let head_of = |integers: [u32; 4]| integers.map(u32::to_le_bytes).concat();
-            assert_eq!(decode(&head_of(integers), &tail), Ok(signed.clone()));
+            assert_eq!(decode(&head_of(integers), &tail), Ok(recorded.clone()));
             for (at, value) in [(1, 99), (3, 2)] {
                 let mut other = integers;
                 other[at] = value;
-                assert!(decode(&head_of(other), &tail).is_err(), "{signed:?}");
+                assert!(decode(&head_of(other), &tail).is_err(), "{recorded:?}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::fixture::{AT, batch, bets, prefix_digest, signed, small_batch, terms};
+use super::fixture::{AT, batch, bets, prefix_digest, recorded, small_batch, terms};
 use super::{Pending, Subject, submit};
 use lottery::Event;
 use lottery::NumberRange;
@@ -174,7 +174,7 @@ pub fn the_last_finish_closes_makes_and_publishes_a_draw_that_goes_by_itself(
     for _ in 0..2 {
         subject.finish(draw, 1).unwrap();
         assert_eq!(subject.status(draw).state, DrawState::Open);
-        let shown = format!("{:?} {:?}", subject.status(draw), subject.trail_from(0));
+        let shown = format!("{:?} {:?}", subject.status(draw), subject.audit_log_from(0));
         assert!(!shown.contains("7531"), "{shown}");
         subject.reopen();
     }
@@ -188,8 +188,8 @@ pub fn the_last_finish_closes_makes_and_publishes_a_draw_that_goes_by_itself(
             (DrawState::Drawn { number: 7_531 }, true)
         );
         assert_eq!(subject.winners(draw).unwrap()[&2], ["a"]);
-        let trail = subject.trail_from(5);
-        let events: Vec<_> = trail.iter().map(|trace| (trace.sequence, &trace.event)).collect();
+        let audit_log = subject.audit_log_from(5);
+        let events: Vec<_> = audit_log.iter().map(|event| (event.sequence, &event.event)).collect();
         let made = Event::DrawMade { draw, attempt: 1, number: 7_531 };
         assert!(matches!(events[0], (5, Event::DrawClosed { bets: 2, .. })), "{events:?}");
         assert_eq!(events[1..], [(6, &made), (7, &Event::DrawPublished { draw })]);
@@ -207,7 +207,7 @@ pub fn a_draw_that_goes_by_itself_is_made_when_operators_close_it(subject: &mut 
     subject.close(draw);
     let status = subject.status(draw);
     assert_eq!((status.state, status.is_published()), (DrawState::Drawn { number: 7 }, true));
-    assert_eq!(status.life.closed.unwrap().by, Some(signed("ana", "", Act::Open(draw)).by));
+    assert_eq!(status.life.closed.unwrap().by, Some(recorded("ana", "", Act::Open(draw)).by));
     assert_eq!(subject.act("ana", Act::Publish(draw)), Ok(Acted::Repeated));
 }
 
@@ -246,8 +246,8 @@ pub fn a_close_tells_the_set_of_bets(subject: &mut dyn Subject) {
             subject.append(&small_batch(draw, *agency, *chunk)).unwrap();
         }
         subject.close(draw);
-        let trail = subject.trail_from(0);
-        match trail.last().unwrap().event {
+        let audit_log = subject.audit_log_from(0);
+        match audit_log.last().unwrap().event {
             Event::DrawClosed { bets, set, .. } => (bets, set),
             ref other => panic!("{other:?}"),
         }
@@ -281,8 +281,8 @@ fn prefix(agency: u32, chunks: &[u32]) -> [u8; 32] {
 pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
     let draw = DrawId(1);
     let act = |act| {
-        let signed = signed("ana", "corte de luz", act);
-        submit(|done| subject.engine().act(signed, always_allowed(), done))
+        let recorded = recorded("ana", "corte de luz", act);
+        submit(|done| subject.engine().act(recorded, always_allowed(), done))
     };
     let opened = subject.submit_open(&terms("sorteo", 2), 5);
     let early = act(Act::Publish(draw));
@@ -317,7 +317,7 @@ pub fn time_never_goes_back(subject: &mut dyn Subject) {
     }
     subject.finish(draw, 1).unwrap();
     let noted = |subject: &dyn Subject| {
-        let noted = subject.trail_from(1).into_iter().map(|trace| trace.at.0 - AT.0);
+        let noted = subject.audit_log_from(1).into_iter().map(|event| event.at.0 - AT.0);
         noted.collect::<Vec<_>>()
     };
     // The clock is AT whenever an act is asked for.

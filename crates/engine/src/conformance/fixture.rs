@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use lottery::AgencyProgress;
 use lottery::NumberRange;
 use lottery::Winners;
-use lottery::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Signed, always_allowed};
+use lottery::{Act, ActError, Acted, Actor, Label, Reason, RecordedAct, Schedule, always_allowed};
 use lottery::{Agencies, AgencyId};
 use lottery::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
@@ -89,12 +89,12 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn act(&self, by: &str, act: Act) -> Result<Acted, ActError> {
-        self.act_at(AT, signed(by, "", act))
+        self.act_at(AT, recorded(by, "", act))
     }
 
-    pub(super) fn act_at(&self, at: Timestamp, signed: Signed) -> Result<Acted, ActError> {
+    pub(super) fn act_at(&self, at: Timestamp, recorded: RecordedAct) -> Result<Acted, ActError> {
         self.clock().set(at);
-        wait(|done| self.engine().act(signed, always_allowed(), done))
+        wait(|done| self.engine().act(recorded, always_allowed(), done))
     }
 
     pub(super) fn append(&self, batch: &Batch) -> Result<Appended, AppendError> {
@@ -119,7 +119,7 @@ impl dyn Subject + '_ {
 
     /// An operator closes a draw, for a reason.
     pub(super) fn close(&self, draw: DrawId) {
-        let close = signed("ana", "corte de luz", Act::Close(draw));
+        let close = recorded("ana", "corte de luz", Act::Close(draw));
         assert_eq!(self.act_at(AT, close), Ok(Acted::Done));
     }
 
@@ -210,9 +210,9 @@ pub(super) fn scan(engine: &Engine, draw: DrawId) -> Result<Vec<Kept>, ReadError
     Ok(kept)
 }
 
-pub(super) fn signed(by: &str, why: &str, act: Act) -> Signed {
+pub(super) fn recorded(by: &str, why: &str, act: Act) -> RecordedAct {
     let by = Actor::Operator(Label::new(by).unwrap());
-    Signed::new(by, Reason::new(why).unwrap(), act)
+    RecordedAct::new(by, Reason::new(why).unwrap(), act)
 }
 
 pub(super) fn terms(name: &str, agencies: u32) -> DrawTerms {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use super::fixture::{
-    AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recount, seeds, signed, terms,
+    AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recorded, recount, seeds, terms,
 };
 use super::{Pending, Subject, submit};
 use lottery::AgencyId;
@@ -77,7 +77,7 @@ fn request(
             expect(seed, pending, model.finish(draw, agency))
         }
         13..14 if rng.percent(50) => {
-            let close = signed("ana", "corte de luz", Act::Close(draw));
+            let close = recorded("ana", "corte de luz", Act::Close(draw));
             let pending = submit(|done| engine.act(close, always_allowed(), done));
             expect(seed, pending, model.close(draw))
         }

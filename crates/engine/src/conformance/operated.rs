@@ -1,21 +1,21 @@
-//! Draws that operators lead, the agencies' register, and the trail of it all.
+//! Draws that operators lead, the agencies' register, and the audit_log of it all.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use super::fixture::{AT, signed, small_batch, terms};
+use super::fixture::{AT, recorded, small_batch, terms};
 use super::{Pending, Subject, submit, wait};
-use lottery::AgencyStanding;
+use lottery::AgencyTotals;
 use lottery::AuditedAction;
 use lottery::Event;
 use lottery::NumberRange;
 use lottery::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
 use lottery::{
-    Act, ActError, Acted, Actor, Judge, Label, Reason, Registration, Schedule, Signed, Unfinished,
-    always_allowed,
+    Act, ActError, Acted, Actor, Judge, Label, Reason, RecordedAct, Registration, Schedule,
+    Unfinished, always_allowed,
 };
 use lottery::{Agencies, AgencyId};
-use lottery::{AppendError, Appended, FinishError, Finished, OpenDrawError, Trace};
+use lottery::{AppendError, Appended, FinishError, Finished, OpenDrawError, StoredEvent};
 use lottery::{Closing, Lifecycle};
 use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
@@ -23,8 +23,8 @@ fn later(ms: u64) -> Timestamp {
     Timestamp(AT.0 + ms)
 }
 
-fn by_the_clock(act: Act) -> Signed {
-    Signed::new(Actor::Clock, Reason::default(), act)
+fn by_the_clock(act: Act) -> RecordedAct {
+    RecordedAct::new(Actor::Clock, Reason::default(), act)
 }
 
 pub(super) fn registration(agency: u32, enabled: bool) -> Registration {
@@ -34,7 +34,7 @@ pub(super) fn registration(agency: u32, enabled: bool) -> Registration {
 
 impl dyn Subject + '_ {
     fn act_if(&self, judge: Judge, act: Act) -> Result<Acted, ActError> {
-        wait(|done| self.engine().act(signed("ana", "", act), judge, done))
+        wait(|done| self.engine().act(recorded("ana", "", act), judge, done))
     }
 
     /// A draw that was closed, for a reason.
@@ -48,14 +48,14 @@ impl dyn Subject + '_ {
         self.status(draw).life
     }
 
-    pub(super) fn trail_from(&self, from: u64) -> Vec<Trace> {
-        let mut trail = Vec::new();
-        let read = self.engine().trail(from, &mut |trace| {
-            trail.push(trace);
+    pub(super) fn audit_log_from(&self, from: u64) -> Vec<StoredEvent> {
+        let mut audit_log = Vec::new();
+        let read = self.engine().audit_log(from, &mut |event| {
+            audit_log.push(event);
             ControlFlow::Continue(())
         });
         read.unwrap();
-        trail
+        audit_log
     }
 }
 
@@ -94,15 +94,15 @@ pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
     let registration = Registration { name: label.clone(), ..registration(7, true) };
     let (by, why) = (Actor::Operator(label.clone()), Reason::kept(text).unwrap());
     for act in [announce, Act::Register(registration.clone())] {
-        let signed = Signed::new(by.clone(), why.clone(), act);
-        subject.act_at(AT, signed).unwrap();
+        let recorded = RecordedAct::new(by.clone(), why.clone(), act);
+        subject.act_at(AT, recorded).unwrap();
     }
-    let trail = subject.trail_from(0);
+    let audit_log = subject.audit_log_from(0);
     subject.reopen();
     assert_eq!(subject.statuses()[0].terms.name, name);
     let registered: Vec<_> = subject.engine().view().all_registrations().collect();
     assert_eq!(registered, [Arc::new(registration.clone())]);
-    assert_eq!(subject.trail_from(0), trail);
+    assert_eq!(subject.audit_log_from(0), audit_log);
     // It can still be changed by who leaves its name as it is.
     let disabled = Registration { enabled: false, ..registration };
     assert_eq!(subject.act("ana", Act::Register(disabled)), Ok(Acted::Done));
@@ -116,7 +116,7 @@ pub fn agency_zero_is_neither_announced_nor_registered(subject: &mut dyn Subject
     for act in [announce, Act::Register(registration(0, true))] {
         assert_eq!(subject.act("ana", act), Err(ActError::AgencyZero));
     }
-    assert_eq!((subject.statuses().len(), subject.trail_from(0).len()), (0, 0));
+    assert_eq!((subject.statuses().len(), subject.audit_log_from(0).len()), (0, 0));
 }
 
 /// A close out of the ordinary is explained, and who closed and why is kept.
@@ -133,7 +133,7 @@ pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subjec
     subject.finish(draw, 2).unwrap();
     assert_eq!(subject.act("ana", close.clone()), refused(0, Some(closes_at)));
     let why = Reason::new("corte de luz").unwrap();
-    let explained = Signed { why: why.clone(), ..signed("ana", "", close.clone()) };
+    let explained = RecordedAct { why: why.clone(), ..recorded("ana", "", close.clone()) };
     assert_eq!(subject.act_at(AT, explained), Ok(Acted::Done));
     assert_eq!(subject.act("eva", close), Ok(Acted::Repeated));
     let by = Actor::Operator(Label::new("ana").unwrap());
@@ -179,11 +179,11 @@ pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
     let draw = subject.announce(&terms("operado", 1), schedule);
     assert!(matches!(subject.act("ana", Act::Close(draw)), Err(ActError::State { .. })));
-    let open = signed("ana", "", Act::Open(draw));
+    let open = recorded("ana", "", Act::Open(draw));
     assert_eq!(subject.act_at(later(200), open), Err(ActError::Expired(later(200))));
     wait(|done| subject.engine().keep_time(done)).unwrap();
     assert_eq!(subject.status(draw).state, DrawState::Announced);
-    let close = |why| subject.act_at(later(200), signed("ana", why, Act::Close(draw)));
+    let close = |why| subject.act_at(later(200), recorded("ana", why, Act::Close(draw)));
     assert!(matches!(close(""), Err(ActError::ReasonNeeded(_))));
     assert_eq!(close("nadie la abrió"), Ok(Acted::Done));
     assert_eq!(subject.status(draw).state, DrawState::Closed);
@@ -194,7 +194,7 @@ pub fn draws_that_are_not_made_are_bounded(subject: &mut dyn Subject) {
     let most = u32::try_from(AGENCIES_MAX).unwrap();
     let announce = |name: String| {
         let act = Act::Announce { terms: terms(&name, most), schedule: Schedule::default() };
-        submit(|done| subject.engine().act(signed("ana", "", act), always_allowed(), done))
+        submit(|done| subject.engine().act(recorded("ana", "", act), always_allowed(), done))
     };
     let draw = subject.closed("en curso");
     let announced: Vec<_> = (1..DRAWS_UNMADE_MAX).map(|it| announce(it.to_string())).collect();
@@ -265,7 +265,7 @@ pub fn a_number_out_of_range_is_not_entered(subject: &mut dyn Subject) {
     }
 }
 
-/// Whoever may not do it any more when their turn comes leaves no trace; each act is judged by
+/// Whoever may not do it any more when their turn comes leaves no event; each act is judged by
 /// itself, in the order of the calls.
 pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
     let draw = subject.announce(&terms("operado", 1), Schedule::default());
@@ -276,7 +276,7 @@ pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
             judged.lock().unwrap().push(turn);
             version
         });
-        let open = signed("ana", "", Act::Open(draw));
+        let open = recorded("ana", "", Act::Open(draw));
         submit(|done| subject.engine().act(open, judge, done))
     };
     let answers = [open_if(1, None), open_if(2, Some(5)), open_if(3, None)].map(Pending::answer);
@@ -289,10 +289,10 @@ pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
     for act in [log_in, unheard, register, Act::Close(draw), Act::Close(DrawId(9))] {
         assert_eq!(subject.act_if(Box::new(|| None), act), refused);
     }
-    assert_eq!(subject.trail_from(0).len(), 2, "announced and opened");
+    assert_eq!(subject.audit_log_from(0).len(), 2, "announced and opened");
     subject.reopen();
-    let versions = subject.trail_from(0).into_iter().map(|trace| match trace.event {
-        Event::Acted(signed) => signed.operators,
+    let versions = subject.audit_log_from(0).into_iter().map(|event| match event.event {
+        Event::Acted(recorded) => recorded.operators,
         other => panic!("{other:?}"),
     });
     assert_eq!(versions.collect::<Vec<_>>(), [0, 5], "announced by always_allowed(), opened");
@@ -304,7 +304,7 @@ pub fn a_program_acts_by_its_token_and_enters_no_number(subject: &mut dyn Subjec
     let draw = subject.closed("operado");
     let (owner, label) = (Label::new("eva").unwrap(), Label::new("robot \"7\" ñ").unwrap());
     let by = Actor::Token { owner, number: 12, label };
-    let by_program = |act| Signed { by: by.clone(), ..signed("ana", "es la hora", act) };
+    let by_program = |act| RecordedAct { by: by.clone(), ..recorded("ana", "es la hora", act) };
     let entry = by_program(Act::EnterNumber { draw, number: 7 });
     assert_eq!(subject.act_at(AT, entry), Err(ActError::NotForPrograms));
     let terms = terms("de un programa", 1);
@@ -314,9 +314,9 @@ pub fn a_program_acts_by_its_token_and_enters_no_number(subject: &mut dyn Subjec
     subject.act_at(AT, by_program(Act::Close(other))).unwrap();
     subject.reopen();
     assert_eq!(subject.life(other).closed.unwrap().by, Some(by.clone()));
-    let traced = subject.trail_from(4);
-    let acts = traced.iter().filter_map(|trace| match &trace.event {
-        Event::Acted(signed) => Some(&signed.by),
+    let traced = subject.audit_log_from(4);
+    let acts = traced.iter().filter_map(|event| match &event.event {
+        Event::Acted(recorded) => Some(&recorded.by),
         _ => None,
     });
     assert_eq!(acts.collect::<Vec<_>>(), [&by; 3]);
@@ -354,7 +354,7 @@ pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject)
 }
 
 /// Batches behind a gap are counted too.
-pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
+pub fn totals_count_what_each_agency_has(subject: &mut dyn Subject) {
     let draw = subject.open("operado", 2);
     for chunk in [0, 2] {
         subject.append(&small_batch(draw, 2, chunk)).unwrap();
@@ -362,7 +362,7 @@ pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
     subject.finish(draw, 2).unwrap();
     let engine = subject.engine();
     let totals = engine.view().agencies(draw, None, 9).unwrap();
-    let of = |agency, batches, finished| AgencyStanding {
+    let of = |agency, batches, finished| AgencyTotals {
         agency: AgencyId(agency),
         batches,
         bets: batches,
@@ -373,21 +373,21 @@ pub fn standings_count_what_each_agency_has(subject: &mut dyn Subject) {
 }
 
 /// With their sequence and time, from any sequence on, also over a restart.
-pub fn the_trail_shows_all_events_but_batches_in_order(subject: &mut dyn Subject) {
+pub fn the_audit_log_shows_all_events_but_batches_in_order(subject: &mut dyn Subject) {
     let draw = subject.open("operado", 1);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
     subject.finish(draw, 1).unwrap();
     let log_in = Act::Audited(AuditedAction::LogIn);
-    subject.act_at(later(5), signed("eva", "", log_in.clone())).unwrap();
+    subject.act_at(later(5), recorded("eva", "", log_in.clone())).unwrap();
     let finished = Event::AgencyFinished { draw, agency: AgencyId(1) };
-    let logged_in = Event::Acted(Box::new(signed("eva", "", log_in)));
+    let logged_in = Event::Acted(Box::new(recorded("eva", "", log_in)));
     let expected = [
-        Trace { sequence: 3, at: AT, event: finished },
-        Trace { sequence: 4, at: later(5), event: logged_in },
+        StoredEvent { sequence: 3, at: AT, event: finished },
+        StoredEvent { sequence: 4, at: later(5), event: logged_in },
     ];
-    assert_eq!(subject.trail_from(2), expected);
-    assert_eq!(subject.trail_from(0).len(), 4);
+    assert_eq!(subject.audit_log_from(2), expected);
+    assert_eq!(subject.audit_log_from(0).len(), 4);
     subject.reopen();
-    assert_eq!(subject.trail_from(4), expected[1..]);
-    assert_eq!(subject.trail_from(5), []);
+    assert_eq!(subject.audit_log_from(4), expected[1..]);
+    assert_eq!(subject.audit_log_from(5), []);
 }

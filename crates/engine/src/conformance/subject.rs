@@ -7,10 +7,10 @@ use lottery::Timestamp;
 
 use crate::chain::LedgerId;
 use crate::clock::Clock;
+use crate::committer::Committer;
 use crate::engine::{Engine, Queue};
 use crate::memory::MemoryLog;
 use crate::requests::Request;
-use crate::turns::Turns;
 
 /// An engine under test, with its log. Each check gets a new one, empty.
 pub trait Subject {
@@ -38,7 +38,7 @@ pub struct TestClock(AtomicU64);
 /// Takes a turn after each request, so that it is answered when it was put.
 struct Eager {
     queue: Box<dyn Queue>,
-    turns: Mutex<Turns>,
+    committer: Mutex<Committer>,
     pending: AtomicUsize,
 }
 
@@ -98,8 +98,8 @@ pub fn in_memory(clock: Arc<dyn Clock>) -> Engine {
 
 /// A queue that has a turn taken after each request, on the thread that put it: it is answered
 /// when it was put, unless another thread takes turns.
-pub fn eager(queue: Box<dyn Queue>, turns: Turns) -> Box<dyn Queue> {
-    Box::new(Eager { queue, turns: Mutex::new(turns), pending: AtomicUsize::new(0) })
+pub fn eager(queue: Box<dyn Queue>, committer: Committer) -> Box<dyn Queue> {
+    Box::new(Eager { queue, committer: Mutex::new(committer), pending: AtomicUsize::new(0) })
 }
 
 impl Queue for Eager {
@@ -108,9 +108,9 @@ impl Queue for Eager {
         self.queue.put(request);
         // Who finds another turning may leave: that one looks again when its turn is over.
         while self.pending.load(Ordering::SeqCst) > 0 {
-            let Ok(mut turns) = self.turns.try_lock() else { return };
+            let Ok(mut committer) = self.committer.try_lock() else { return };
             self.pending.store(0, Ordering::SeqCst);
-            turns.turn();
+            committer.commit_group();
         }
     }
 }

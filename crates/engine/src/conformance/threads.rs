@@ -191,7 +191,7 @@ pub fn intake_goes_on_while_a_reader_stands_still(subject: &mut dyn Subject) {
         assert_eq!(append(1), Ok(Appended::New));
         ControlFlow::Break(())
     });
-    let read = engine.trail(0, &mut |_| {
+    let read = engine.audit_log(0, &mut |_| {
         assert_eq!(append(2), Ok(Appended::New));
         ControlFlow::Break(())
     });

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
-use super::fixture::signed;
+use super::fixture::recorded;
 use super::fixture::{small_batch, terms};
 use super::operated::registration;
 use super::{Subject, submit};
 use crate::engine::{Done, Engine};
-use lottery::AgencyStanding;
+use lottery::AgencyTotals;
 use lottery::View;
 use lottery::limits::VIEW_PAGE_MAX;
 use lottery::{Act, Acted, Label, Registration, Schedule, always_allowed};
@@ -44,7 +44,7 @@ pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
     let state = |view: &View| view.draw(DrawId(1)).map(|draw| draw.state);
     let first = |view: &View| view.all_agencies(DrawId(1)).next();
     let of = |batches, finished| {
-        Some(AgencyStanding { agency: AgencyId(1), batches, bets: batches, finished })
+        Some(AgencyTotals { agency: AgencyId(1), batches, bets: batches, finished })
     };
     let open = |done| engine.open_draw(terms("solo", 1), SealedNumber(7), done);
     let opened = seen_by(engine, open, state);
@@ -55,7 +55,7 @@ pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
     let all = move |view: &View| (first(view), state(view));
     let drawn = Some(DrawState::Drawn { number: 7 });
     assert_eq!(seen_by(engine, finish, all), (of(1, true), drawn));
-    let act = |act| |done| engine.act(signed("ana", "", act), always_allowed(), done);
+    let act = |act| |done| engine.act(recorded("ana", "", act), always_allowed(), done);
     let announce = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
     assert_eq!(seen_by(engine, act(announce), View::draw_count), 2);
     let registered = |view: &View| view.registration(AgencyId(3)).map(|it| it.enabled);
@@ -77,7 +77,7 @@ pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
         let register = Act::Register(Registration { name, ..registration(agency, true) });
         let engine = subject.engine();
         let done = submit(|done| {
-            engine.act(signed("ana", "", register), always_allowed(), done);
+            engine.act(recorded("ana", "", register), always_allowed(), done);
         });
         assert_eq!(done.answer(), Ok(Acted::Done));
     }
@@ -198,11 +198,11 @@ pub fn the_view_agrees_with_the_bets_that_are_kept(subject: &mut dyn Subject) {
                 ControlFlow::Continue(())
             });
             scanned.unwrap();
-            for standing in engine.view().all_agencies(draw) {
-                let kept = batches.get(&standing.agency).copied().unwrap_or(0);
-                assert_eq!((standing.batches, standing.bets), (kept, kept));
-                let is_third = draw == draws[0] && standing.agency == AgencyId(3);
-                assert_eq!(standing.finished, is_third);
+            for totals in engine.view().all_agencies(draw) {
+                let kept = batches.get(&totals.agency).copied().unwrap_or(0);
+                assert_eq!((totals.batches, totals.bets), (kept, kept));
+                let is_third = draw == draws[0] && totals.agency == AgencyId(3);
+                assert_eq!(totals.finished, is_third);
             }
         }
         drop(engine);

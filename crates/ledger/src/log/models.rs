@@ -1,4 +1,4 @@
-//! The ledger whole, its callers, its committing thread and its keeper, in many orders: each answer
+//! The ledger whole, its callers, its committing thread and its pool, in many orders: each answer
 //! comes, and what it says is on the disk by then.
 #![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
@@ -250,14 +250,14 @@ fn room_is_short_for_a_while() {
     let is_full = matches!(outcomes[2], Err(AppendError::Store(StoreFault::Full(_))));
     assert!(is_full, "{outcomes:?}");
     run.disk.disk.limit_room(None);
-    // An attempt of the keeper's that was under way may refuse once more, none after it.
+    // An attempt of the pool's that was under way may refuse once more, none after it.
     let again = run.append(1, 2, &LARGE).answer();
     assert!(again.is_ok() || run.append(1, 2, &LARGE).answer().is_ok(), "there is room again");
     let (disk, told) = run.leave();
     told.check(&disk);
 }
 
-/// The disk fails at some operation, the keeper's or the writer's, and does nothing any more.
+/// The disk fails at some operation, the pool's or the writer's, and does nothing any more.
 fn the_disk_fails() {
     let run = Run::begin(HeldDisk::new(), 1);
     let after = shuttle::rand::thread_rng().gen_range(0..OPERATIONS);

@@ -8,11 +8,11 @@ use std::sync::mpsc::{self, Sender};
 use engine::conformance::TestClock;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::{Archive, Fault, SteppedLedger, Summary};
+use ledger::{Archive, Fault, SimulatedEngine, Summary};
 use lottery::{
-    Act, Actor, Agencies, AgencyId, AgencyStanding, Batch, Bets, ChunkId, DrawId, DrawName,
-    DrawStatus, DrawTerms, Label, NumberRange, Reason, Schedule, SealedNumber, Signed, Timestamp,
-    Trace, always_allowed,
+    Act, Actor, Agencies, AgencyId, AgencyTotals, Batch, Bets, ChunkId, DrawId, DrawName,
+    DrawStatus, DrawTerms, Label, NumberRange, Reason, RecordedAct, Schedule, SealedNumber,
+    StoredEvent, Timestamp, always_allowed,
 };
 
 /// The shortest: little fills one.
@@ -34,18 +34,18 @@ pub(crate) enum Ask {
     Open(DrawTerms, SealedNumber),
     Bets(Batch),
     Finish(DrawId, AgencyId),
-    Act(Signed),
+    Act(RecordedAct),
 }
 
 /// What a ledger shows.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Shown {
-    draws: Vec<(DrawStatus, Vec<AgencyStanding>)>,
-    trail: Vec<Trace>,
+    draws: Vec<(DrawStatus, Vec<AgencyTotals>)>,
+    audit_log: Vec<StoredEvent>,
 }
 
-pub(crate) fn open(disk: &SimulatedDisk) -> Result<SteppedLedger, Fault> {
-    SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::new(TestClock::at(AT)))
+pub(crate) fn open(disk: &SimulatedDisk) -> Result<SimulatedEngine, Fault> {
+    SimulatedEngine::open_on(Arc::new(disk.clone()), SEGMENT_LEN, Arc::new(TestClock::at(AT)))
 }
 
 pub(crate) fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
@@ -53,17 +53,17 @@ pub(crate) fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
 }
 
 /// Asks all at once; how many, the first ones, were acknowledged.
-pub(crate) fn ask(ledger: &SteppedLedger, asks: &[Ask]) -> usize {
+pub(crate) fn ask(ledger: &SimulatedEngine, asks: &[Ask]) -> usize {
     let (sender, receiver) = mpsc::channel();
     for ask in asks.iter().cloned() {
         match ask {
             Ask::Open(terms, number) => ledger.open_draw(terms, number, told(&sender)),
             Ask::Bets(batch) => ledger.append(batch, told(&sender)),
             Ask::Finish(draw, agency) => ledger.finish(draw, agency, told(&sender)),
-            Ask::Act(signed) => ledger.act(signed, always_allowed(), told(&sender)),
+            Ask::Act(recorded) => ledger.act(recorded, always_allowed(), told(&sender)),
         }
     }
-    ledger.turn();
+    ledger.commit_group();
     receiver.try_iter().take_while(|acknowledged| *acknowledged).count()
 }
 
@@ -77,19 +77,19 @@ fn told<T, E: Debug>(sender: &Sender<bool>) -> Box<dyn FnOnce(Result<T, E>) + Se
 }
 
 impl Shown {
-    pub(crate) fn by(ledger: &SteppedLedger) -> Self {
+    pub(crate) fn by(ledger: &SimulatedEngine) -> Self {
         let of = |draw: DrawStatus| {
             let agencies = ledger.view().all_agencies(draw.id).collect();
             (draw, agencies)
         };
         let draws = ledger.view().all_draws().map(of).collect();
-        let mut trail = Vec::new();
-        let read = ledger.trail(0, &mut |trace| {
-            trail.push(trace);
+        let mut audit_log = Vec::new();
+        let read = ledger.audit_log(0, &mut |event| {
+            audit_log.push(event);
             ControlFlow::Continue(())
         });
         read.unwrap();
-        Self { draws, trail }
+        Self { draws, audit_log }
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn begun() -> SimulatedDisk {
 
 pub(crate) fn act(by: &str, act: Act) -> Ask {
     let by = Actor::Operator(Label::new(by).unwrap());
-    Ask::Act(Signed::new(by, Reason::new("es la hora").unwrap(), act))
+    Ask::Act(RecordedAct::new(by, Reason::new("es la hora").unwrap(), act))
 }
 
 pub(crate) fn enter(by: &str) -> Ask {

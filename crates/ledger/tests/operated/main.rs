@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use engine::conformance::TestClock;
 use fastrand::Rng;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
-use ledger::{Archive, Fault, SteppedLedger};
+use ledger::{Archive, Fault, SimulatedEngine};
 use lottery::{Acted, DrawStatus};
 
 use script::{Script, Shown, is_fault};
@@ -27,14 +27,14 @@ const GROUP_MAX: usize = 4;
 
 /// A ledger and its clock.
 struct Opened {
-    ledger: SteppedLedger,
+    ledger: SimulatedEngine,
     clock: Arc<TestClock>,
 }
 
 fn open(disk: &SimulatedDisk) -> Result<Opened, Fault> {
     let clock = Arc::new(TestClock::default());
     let shown = Arc::clone(&clock) as _;
-    let ledger = SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, shown)?;
+    let ledger = SimulatedEngine::open_on(Arc::new(disk.clone()), SEGMENT_LEN, shown)?;
     Ok(Opened { ledger, clock })
 }
 
@@ -58,7 +58,7 @@ fn play(script: &Script, opened: &Opened, from: usize, rng: &mut Rng) -> usize {
             ask.clone().put_to(ledger, place, &sender);
             place += 1;
         }
-        ledger.turn();
+        ledger.commit_group();
         for (of, answer) in receiver.try_iter() {
             if !is_fault(&answer) {
                 assert_eq!((of, &answer), (answered, &script.answers[answered]));

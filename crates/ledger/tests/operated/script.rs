@@ -10,9 +10,9 @@ use engine::conformance::TestClock;
 use engine::{Engine, LedgerId, MemoryLog};
 use fastrand::Rng;
 use lottery::{
-    Act, Actor, Agencies, AgencyId, AgencyStanding, AuditedAction, Batch, Bets, ChunkId, DrawId,
-    DrawName, DrawStatus, DrawTerms, Label, NumberRange, ReadError, Reason, Registration, Schedule,
-    SealedNumber, Signed, Timestamp, Trace, Winners, always_allowed,
+    Act, Actor, Agencies, AgencyId, AgencyTotals, AuditedAction, Batch, Bets, ChunkId, DrawId,
+    DrawName, DrawStatus, DrawTerms, Label, NumberRange, ReadError, Reason, RecordedAct,
+    Registration, Schedule, SealedNumber, StoredEvent, Timestamp, Winners, always_allowed,
 };
 
 /// Enough for some bets to win, and for a script to fill a segment.
@@ -26,7 +26,7 @@ const ASKS_PER_TICK: u64 = 4;
 /// Something that is asked of an engine.
 #[derive(Clone)]
 pub(crate) enum Ask {
-    Act(Signed),
+    Act(RecordedAct),
     OpenDraw(DrawTerms, SealedNumber),
     Append(Batch),
     Finish(DrawId, AgencyId),
@@ -48,13 +48,13 @@ pub(crate) struct Script {
 pub(crate) struct Shown {
     statuses: Vec<DrawStatus>,
     register: Vec<Arc<Registration>>,
-    trail: Vec<Trace>,
+    audit_log: Vec<StoredEvent>,
     draws: Vec<ShownDraw>,
 }
 
 #[derive(Debug, PartialEq)]
 struct ShownDraw {
-    standings: Vec<AgencyStanding>,
+    standings: Vec<AgencyTotals>,
     batches: Vec<(u32, u32, String)>,
     winners: Result<Winners, ReadError>,
 }
@@ -66,7 +66,7 @@ impl Ask {
     /// Asks an engine; the answer comes with the request's place.
     pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
-            Self::Act(signed) => engine.act(signed, always_allowed(), told(place, answers)),
+            Self::Act(recorded) => engine.act(recorded, always_allowed(), told(place, answers)),
             Self::OpenDraw(terms, number) => {
                 engine.open_draw(terms, number, told(place, answers));
             }
@@ -95,16 +95,16 @@ impl Script {
         let asks = writer.asks;
         let clock = Arc::new(TestClock::default());
         let log = Box::new(MemoryLog::new(LedgerId([7; 16])));
-        let (model, mut turns) = Engine::stepped(log, Arc::clone(&clock) as _).unwrap();
+        let (model, mut committer) = Engine::stepped(log, Arc::clone(&clock) as _).unwrap();
         let (mut shown, mut due) = (vec![Shown::by(&model)], Vec::new());
         let (sender, receiver) = mpsc::channel();
         for (place, (at, ask)) in asks.iter().cloned().enumerate() {
             clock.set(at);
             model.keep_time(|kept| kept.unwrap());
-            turns.turn();
+            committer.commit_group();
             due.push(Shown::by(&model));
             ask.put_to(&model, place, &sender);
-            turns.turn();
+            committer.commit_group();
             shown.push(Shown::by(&model));
         }
         let answers = receiver.try_iter().map(|(_, answer)| answer).collect();
@@ -167,11 +167,11 @@ impl Writer {
 
     fn act(&mut self, by: &str, why: &str, act: Act) {
         let (by, why) = (Actor::Operator(label(by)), Reason::new(why).unwrap());
-        self.ask(Ask::Act(Signed::new(by, why, act)));
+        self.ask(Ask::Act(RecordedAct::new(by, why, act)));
     }
 
     fn clock(&mut self, act: Act) {
-        self.ask(Ask::Act(Signed::new(Actor::Clock, Reason::default(), act)));
+        self.ask(Ask::Act(RecordedAct::new(Actor::Clock, Reason::default(), act)));
     }
 
     fn enter(&mut self, by: &str, draw: DrawId, number: u32) {
@@ -221,7 +221,7 @@ fn noise(rng: &mut Rng) -> Ask {
         name => Actor::Operator(label(names[name])),
     };
     let why = Reason::new(if rng.u8(..4) == 0 { "porque sí" } else { "" }).unwrap();
-    Ask::Act(Signed::new(by, why, act))
+    Ask::Act(RecordedAct::new(by, why, act))
 }
 
 impl Shown {
@@ -229,14 +229,14 @@ impl Shown {
     pub(crate) fn by(engine: &Engine) -> Self {
         let statuses: Vec<_> = engine.view().all_draws().collect();
         let register = engine.view().all_registrations().collect();
-        let mut trail = Vec::new();
-        let read = engine.trail(0, &mut |trace| {
-            trail.push(trace);
+        let mut audit_log = Vec::new();
+        let read = engine.audit_log(0, &mut |event| {
+            audit_log.push(event);
             ControlFlow::Continue(())
         });
         read.unwrap();
         let draws = statuses.iter().map(|status| ShownDraw::by(engine, status.id));
-        Self { register, trail, draws: draws.collect(), statuses }
+        Self { register, audit_log, draws: draws.collect(), statuses }
     }
 
     pub(crate) fn statuses(&self) -> &[DrawStatus] {

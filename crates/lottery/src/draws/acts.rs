@@ -2,11 +2,11 @@
 
 use super::undo::Undo;
 use super::{Draw, Draws, Ruling, draw_id};
-use crate::act::{Act, ActError, Acted, Judge, Registration, Signed};
+use crate::act::{Act, ActError, Acted, Judge, RecordedAct, Registration};
 use crate::agencies::AgencyId;
 use crate::draw::{DrawState, Timestamp};
 use crate::event::Event;
-use crate::lifecycle::Course;
+use crate::lifecycle::DrawLife;
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use crate::text::Look;
 
@@ -17,20 +17,20 @@ impl Draws {
     /// See [`ActError`].
     pub fn decide_act(
         &self,
-        signed: &Signed,
+        recorded: &RecordedAct,
         judge: &Judge,
         now: Timestamp,
     ) -> Result<Ruling<Acted>, ActError> {
         let operators = judge().ok_or(ActError::NotAllowed)?;
         // Not in `outcome_of`: older ledgers may hold it.
-        if names_agency_zero(&signed.act) {
+        if names_agency_zero(&recorded.act) {
             return Err(ActError::AgencyZero);
         }
-        let acted = self.outcome_of(signed, now)?;
+        let acted = self.outcome_of(recorded, now)?;
         // Nor these: they are about what is added now, and what was added stays.
-        self.expect_room(&signed.act)?;
-        self.expect_own_look(&signed.act)?;
-        let recorded = || Event::Acted(Box::new(Signed { operators, ..signed.clone() }));
+        self.expect_room(&recorded.act)?;
+        self.expect_own_look(&recorded.act)?;
+        let recorded = || Event::Acted(Box::new(RecordedAct { operators, ..recorded.clone() }));
         let event = (acted != Acted::Repeated).then(recorded);
         Ok(Ruling { outcome: acted, event })
     }
@@ -114,11 +114,15 @@ impl Draws {
     }
 
     /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
-    pub(super) fn outcome_of(&self, signed: &Signed, now: Timestamp) -> Result<Acted, ActError> {
-        let Signed { by, why, act, .. } = signed;
+    pub(super) fn outcome_of(
+        &self,
+        recorded: &RecordedAct,
+        now: Timestamp,
+    ) -> Result<Acted, ActError> {
+        let RecordedAct { by, why, act, .. } = recorded;
         if let Some(id) = act.draw() {
             let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
-            return draw.course.decide(&draw.standing(), by, why, act, now);
+            return draw.life.decide(&draw.context(), by, why, act, now);
         }
         match act {
             Act::Announce { terms, schedule } => {
@@ -151,12 +155,12 @@ impl Draws {
     }
 
     /// Takes an act that is allowed into the state.
-    pub(super) fn take_act(&mut self, signed: &Signed, at: Timestamp) {
-        let acted = self.outcome_of(signed, at).expect("admits() found it allowed");
-        match &signed.act {
+    pub(super) fn take_act(&mut self, recorded: &RecordedAct, at: Timestamp) {
+        let acted = self.outcome_of(recorded, at).expect("admits() found it allowed");
+        match &recorded.act {
             Act::Announce { terms, schedule } => {
-                let course = Course::announced(*schedule, at);
-                let announced = Draw::new(terms.clone(), DrawState::Announced, course);
+                let life = DrawLife::announced(*schedule, at);
+                let announced = Draw::new(terms.clone(), DrawState::Announced, life);
                 self.add_draw(announced);
             }
             Act::Register(registration) => {
@@ -165,7 +169,7 @@ impl Draws {
             act => {
                 let Some(id) = act.draw() else { return };
                 self.change_life(id, |draw| {
-                    let next = draw.course.take(&signed.by, &signed.why, act, acted, at);
+                    let next = draw.life.take(&recorded.by, &recorded.why, act, acted, at);
                     draw.state = next.unwrap_or(draw.state);
                 });
             }

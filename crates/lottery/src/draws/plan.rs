@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Draw, Draws};
-use crate::act::{Act, Actor, Reason, Signed};
+use crate::act::{Act, Actor, Reason, RecordedAct};
 use crate::draw::{DrawId, DrawState, DrawStatus, Timestamp};
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
@@ -40,15 +40,15 @@ impl Draws {
         let due = self.plan.by_time.range(..=(now, DrawId(u32::MAX)));
         let act = due.map(|(_, id)| *id).find_map(|id| {
             let draw = self.get(id)?;
-            next(id, draw.state, draw.course.shown(), now).map(|(_, act)| act)
+            next(id, draw.state, draw.life.shown(), now).map(|(_, act)| act)
         })?;
-        Some(Event::Acted(Box::new(Signed::new(Actor::Clock, Reason::default(), act))))
+        Some(Event::Acted(Box::new(RecordedAct::new(Actor::Clock, Reason::default(), act))))
     }
 
     /// Notes when the clock acts next in a draw.
     pub(super) fn plan_anew(&mut self, id: DrawId) {
-        let Draw { state, course, .. } = self.get(id).expect("it was found before");
-        let next = next(id, *state, course.shown(), Timestamp(0));
+        let Draw { state, life, .. } = self.get(id).expect("it was found before");
+        let next = next(id, *state, life.shown(), Timestamp(0));
         self.plan.set(id, next.map(|(at, _)| at));
     }
 }

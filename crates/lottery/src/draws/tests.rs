@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::act::{Act, ActError, Actor, Label, Reason, Schedule, Signed, always_allowed};
+use crate::act::{Act, ActError, Actor, Label, Reason, RecordedAct, Schedule, always_allowed};
 use crate::bets::Bets;
 use crate::limits::{
     AGENCIES_MAX, AGENCY_BATCHES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
@@ -18,19 +18,19 @@ fn terms(name: &str, agencies: &str) -> DrawTerms {
     DrawTerms { name, agencies: agencies.parse().unwrap(), numbers }
 }
 
-fn signed(act: Act) -> Signed {
+fn recorded(act: Act) -> RecordedAct {
     let by = Actor::Operator(Label::new("ana").unwrap());
-    Signed::new(by, Reason::default(), act)
+    RecordedAct::new(by, Reason::default(), act)
 }
 
-fn announce(name: &str, agencies: &str) -> Signed {
-    signed(Act::Announce { terms: terms(name, agencies), schedule: Schedule::default() })
+fn announce(name: &str, agencies: &str) -> RecordedAct {
+    recorded(Act::Announce { terms: terms(name, agencies), schedule: Schedule::default() })
 }
 
-fn register(agency: u32, name: &str) -> Signed {
+fn register(agency: u32, name: &str) -> RecordedAct {
     let (name, place) = (Label::new(name).unwrap(), Label::new("Goya").unwrap());
     let agency = AgencyId(agency);
-    signed(Act::Register(Registration { agency, name, place, enabled: true }))
+    recorded(Act::Register(Registration { agency, name, place, enabled: true }))
 }
 
 fn opened(draw: DrawId, terms: DrawTerms) -> Event {
@@ -48,8 +48,8 @@ fn first_batch(agency: u32) -> Event {
 }
 
 impl Draws {
-    fn do_now(&mut self, signed: Signed) {
-        self.apply(&Event::Acted(Box::new(signed)), AT);
+    fn do_now(&mut self, recorded: RecordedAct) {
+        self.apply(&Event::Acted(Box::new(recorded)), AT);
     }
 }
 
@@ -105,7 +105,7 @@ fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
     let mut draws = Draws::default();
     let most = u32::try_from(REGISTERED_MAX).unwrap();
     (1..=most).for_each(|agency| draws.do_now(register(agency, "La Ñata")));
-    let decide = |draws: &Draws, signed| draws.decide_act(&signed, &always_allowed(), AT);
+    let decide = |draws: &Draws, recorded| draws.decide_act(&recorded, &always_allowed(), AT);
     assert_eq!(decide(&draws, register(most + 1, "Otra")), Err(ActError::TooManyRegistered));
     assert!(decide(&draws, register(most, "Otra")).is_ok());
     draws.do_now(register(most + 1, "Otra"));
@@ -190,7 +190,7 @@ fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_befo
     for agency in [1, 2] {
         draws.do_now(register(agency, "La Ñata"));
     }
-    let decide = |draws: &Draws, signed| draws.decide_act(&signed, &always_allowed(), AT);
+    let decide = |draws: &Draws, recorded| draws.decide_act(&recorded, &always_allowed(), AT);
     let refused = |agency| {
         let (agency, name) = (AgencyId(agency), Label::new("La Ñata").unwrap());
         Err(ActError::AgencyLooksLike { agency, name })
@@ -199,7 +199,7 @@ fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_befo
     // It keeps the name that it has, and is disabled with it.
     let Act::Register(mut second) = register(2, "La Ñata").act else { unreachable!() };
     second.enabled = false;
-    assert!(decide(&draws, signed(Act::Register(second))).is_ok());
+    assert!(decide(&draws, recorded(Act::Register(second))).is_ok());
     assert_eq!(decide(&draws, register(2, "LA ÑATA")), refused(1));
     draws.do_now(register(1, "Otra"));
     assert_eq!(decide(&draws, register(3, "La Ñata")), refused(2));
@@ -214,11 +214,11 @@ fn agencies_of_before_with_one_name_in_another_form_change_and_keep_it() {
     let kept = Label::kept("La N\u{303}ata").unwrap();
     for agency in [1, 2] {
         let Act::Register(before) = register(agency, "x").act else { unreachable!() };
-        draws.do_now(signed(Act::Register(Registration { name: kept.clone(), ..before })));
+        draws.do_now(recorded(Act::Register(Registration { name: kept.clone(), ..before })));
     }
     let Act::Register(typed) = register(2, "La Ñata").act else { unreachable!() };
     let moved = Registration { place: Label::new("Rosario").unwrap(), ..typed };
-    let moved = signed(Act::Register(moved));
+    let moved = recorded(Act::Register(moved));
     assert!(draws.decide_act(&moved, &always_allowed(), AT).is_ok());
 }
 
@@ -259,8 +259,8 @@ impl Step {
                 let act = self.act(now);
                 let by = Label::new(["ana", "eva"][chunk as usize % 2]).unwrap();
                 let why = Reason::new("corte de luz").unwrap();
-                let signed = Signed::new(Actor::Operator(by), why, act);
-                draws.decide_act(&signed, &always_allowed(), now).ok()?.event
+                let recorded = RecordedAct::new(Actor::Operator(by), why, act);
+                draws.decide_act(&recorded, &always_allowed(), now).ok()?.event
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::act::Registration;
 use crate::agencies::AgencyId;
 use crate::bets::PrefixDigest;
 use crate::draw::{DrawId, DrawState};
-use crate::lifecycle::Course;
+use crate::lifecycle::DrawLife;
 use crate::text::Look;
 
 /// How to take back one change.
@@ -27,7 +27,7 @@ pub(super) enum Undo {
     Life {
         draw: DrawId,
         state: DrawState,
-        course: Box<Course>,
+        life: Box<DrawLife>,
     },
     /// The last draw was added.
     Added,
@@ -67,9 +67,9 @@ impl Draws {
                         draw.agency_mut(agency).finished = false;
                     }
                 }
-                Undo::Life { draw: id, state, course } => {
+                Undo::Life { draw: id, state, life } => {
                     let draw = self.get_mut(id);
-                    (draw.state, draw.course) = (state, *course);
+                    (draw.state, draw.life) = (state, *life);
                     self.plan_anew(id);
                 }
                 Undo::Added => self.undo_added(),

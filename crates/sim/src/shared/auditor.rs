@@ -113,16 +113,16 @@ impl Auditor {
             }
             Event::DrawMade { draw, number, .. } => self.take_made(*draw, *number)?,
             Event::DrawPublished { .. } => {}
-            Event::Acted(signed) => {
-                if signed.by != Actor::Clock {
-                    if self.never.contains(&signed.why) {
-                        return wrong(format!("{signed:?} was refused, and is stored"));
+            Event::Acted(recorded) => {
+                if recorded.by != Actor::Clock {
+                    if self.never.contains(&recorded.why) {
+                        return wrong(format!("{recorded:?} was refused, and is stored"));
                     }
-                    let before = self.acts.insert(signed.why.clone(), at);
-                    once(before, || format!("{signed:?}"))?;
+                    let before = self.acts.insert(recorded.why.clone(), at);
+                    once(before, || format!("{recorded:?}"))?;
                 }
-                if let Act::EnterNumber { draw, number } = signed.act {
-                    self.entries.entry(draw).or_default().push((signed.by.clone(), number));
+                if let Act::EnterNumber { draw, number } = recorded.act {
+                    self.entries.entry(draw).or_default().push((recorded.by.clone(), number));
                 }
             }
         }
@@ -157,8 +157,8 @@ impl Auditor {
             // It may be stored or not.
             Some(StoreFault::Failed(_)) => return Ok(()),
             Some(_) => {
-                if let Ask::Act(signed) = ask {
-                    self.never.insert(signed.why.clone());
+                if let Ask::Act(recorded) = ask {
+                    self.never.insert(recorded.why.clone());
                 }
                 return Ok(());
             }
@@ -201,13 +201,13 @@ impl Auditor {
                 }
                 Err(_) => false,
             },
-            (Ask::Act(signed), Outcome::Acted(acted)) => match acted {
+            (Ask::Act(recorded), Outcome::Acted(acted)) => match acted {
                 Ok(Acted::Repeated) | Err(_) => {
-                    self.never.insert(signed.why.clone());
+                    self.never.insert(recorded.why.clone());
                     let is_odd = matches!(acted, Err(ActError::NotTime | ActError::NotAllowed));
-                    !self.acts.contains_key(&signed.why) && !is_odd
+                    !self.acts.contains_key(&recorded.why) && !is_odd
                 }
-                Ok(_) => is_durable(self.acts.get(&signed.why)),
+                Ok(_) => is_durable(self.acts.get(&recorded.why)),
             },
             (Ask::Progress(draw, agency, at_least), Outcome::Progress(Ok(progress))) => {
                 let is_kept = |chunk: &u32| is_durable(self.batches.get(&(*draw, *agency, *chunk)));
@@ -340,6 +340,6 @@ fn is_made(event: &Event, of: DrawId) -> bool {
 }
 
 fn disables(event: &Event, agency: AgencyId) -> bool {
-    let Event::Acted(signed) = event else { return false };
-    matches!(&signed.act, Act::Register(it) if it.agency == agency && !it.enabled)
+    let Event::Acted(recorded) = event else { return false };
+    matches!(&recorded.act, Act::Register(it) if it.agency == agency && !it.enabled)
 }

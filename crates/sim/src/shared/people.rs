@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use lottery::{
     Act, Actor, Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName,
-    DrawState, DrawStatus, DrawTerms, Label, NumberRange, Reason, Registration, Schedule,
-    SealedNumber, Signed, Timestamp,
+    DrawState, DrawStatus, DrawTerms, Label, NumberRange, Reason, RecordedAct, Registration,
+    Schedule, SealedNumber, Timestamp,
 };
 
 use super::World;
@@ -260,7 +260,7 @@ fn act(world: &mut World, by: &str, act: Act) -> Ask {
     world.acts += 1;
     let by = Actor::Operator(Label::new(by).expect("it is short"));
     let why = Reason::new(&format!("act {}", world.acts)).expect("it is short");
-    Ask::Act(Signed::new(by, why, act))
+    Ask::Act(RecordedAct::new(by, why, act))
 }
 
 fn either_or_both(site: usize, world: &mut World, ask: impl Fn(&mut World) -> Ask) {

@@ -69,7 +69,7 @@ impl Shown {
                 self.draw(*draw).state = DrawState::Drawn { number: *number };
             }
             Event::DrawPublished { draw } => self.draw(*draw).published = true,
-            Event::Acted(signed) => match &signed.act {
+            Event::Acted(recorded) => match &recorded.act {
                 Act::Announce { .. } => self.draws.push(ShownDraw::new(DrawState::Announced)),
                 Act::Open(draw) => self.draw(*draw).state = DrawState::Open,
                 Act::Register(it) => {

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::conformance::{SharedLog, TestClock};
-use engine::{Engine, Gone, Turns};
+use engine::{Committer, Engine, Gone};
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawTerms,
-    FinishError, Finished, News, OpenDrawError, ProgressError, SealedNumber, Signed, StoreFault,
-    View, always_allowed,
+    FinishError, Finished, News, OpenDrawError, ProgressError, RecordedAct, SealedNumber,
+    StoreFault, View, always_allowed,
 };
 
 use super::shown::Shown;
@@ -16,13 +16,13 @@ use super::shown::Shown;
 pub(super) struct Site {
     number: usize,
     engine: Engine,
-    turns: SiteTurns,
+    committer: SiteTurns,
     book: Book,
 }
 
 /// The engine's turns, until it ends.
 #[derive(Clone)]
-pub(super) struct SiteTurns(Arc<Mutex<Option<Turns>>>);
+pub(super) struct SiteTurns(Arc<Mutex<Option<Committer>>>);
 
 /// Something asked.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) enum Ask {
     Open(DrawTerms, SealedNumber),
     Append(Batch),
     Finish(DrawId, AgencyId),
-    Act(Signed),
+    Act(RecordedAct),
     /// With how many chunks were known to be stored without a gap.
     Progress(DrawId, AgencyId, u64),
     Time,
@@ -87,7 +87,7 @@ impl Site {
         clock: Arc<TestClock>,
         book: &Book,
     ) -> Result<Self, Gone> {
-        let (engine, turns) = Engine::stepped(log.log(), clock)?;
+        let (engine, committer) = Engine::stepped(log.log(), clock)?;
         book.pages().views[number] = engine.view().clone();
         let (log, told) = (log.clone(), book.clone());
         engine.view().follow(move |news| {
@@ -95,20 +95,20 @@ impl Site {
             let (shown, durable) = (Shown::of(&pages.views[number]), log.durable_count());
             pages.told.push(Told { site: number, news, shown, durable });
         });
-        let turns = SiteTurns(Arc::new(Mutex::new(Some(turns))));
-        Ok(Self { number, engine, turns, book: book.clone() })
+        let committer = SiteTurns(Arc::new(Mutex::new(Some(committer))));
+        Ok(Self { number, engine, committer, book: book.clone() })
     }
 
     pub(super) fn view(&self) -> &View {
         self.engine.view()
     }
 
-    pub(super) fn turns(&self) -> &SiteTurns {
-        &self.turns
+    pub(super) fn committer(&self) -> &SiteTurns {
+        &self.committer
     }
 
-    pub(super) fn turn(&self) {
-        self.turns.take_unless_taken();
+    pub(super) fn commit_group(&self) {
+        self.committer.take_unless_taken();
     }
 
     pub(super) fn ask(&self, request: u64, ask: Ask, log: &SharedLog) {
@@ -126,8 +126,8 @@ impl Site {
             Ask::Finish(draw, agency) => {
                 engine.finish(draw, agency, move |it| put(Outcome::Finished(it)));
             }
-            Ask::Act(signed) => {
-                engine.act(signed, always_allowed(), move |it| put(Outcome::Acted(it)));
+            Ask::Act(recorded) => {
+                engine.act(recorded, always_allowed(), move |it| put(Outcome::Acted(it)));
             }
             Ask::Progress(draw, agency, _) => {
                 engine.progress(draw, agency, move |it| put(Outcome::Progress(it)));
@@ -140,17 +140,17 @@ impl Site {
 impl SiteTurns {
     /// Takes a turn, unless this is in the middle of one.
     pub(super) fn take_unless_taken(&self) {
-        if let Ok(mut turns) = self.0.try_lock()
-            && let Some(turns) = &mut *turns
+        if let Ok(mut committer) = self.0.try_lock()
+            && let Some(committer) = &mut *committer
         {
-            turns.turn();
+            committer.commit_group();
         }
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        drop(self.turns.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.committer.0.lock().unwrap_or_else(PoisonError::into_inner).take());
         // The view has the follower, which has the book.
         self.book.pages().views[self.number] = View::default();
     }

@@ -13,7 +13,7 @@
 //! Deliberately absent: who the agency is (HELLO's claim is given out as a request), what the bets
 //! are worth, and all timing.
 
-use super::replies::{Asked, Replies, Ticket};
+use super::replies::{Expected, Replies, Ticket};
 use crate::codes::ErrorCode;
 use crate::frame::{FrameError, Sender};
 use crate::limits::{
@@ -103,7 +103,7 @@ enum Greeting {
     /// Nothing was received yet.
     Undecided,
     /// HELLO was, and waits for its reply; requests behind it wait as well.
-    Asked,
+    Expected,
     /// HELLO was accepted.
     Accepted { agency: u32 },
     /// The first message was not HELLO.
@@ -169,7 +169,7 @@ impl CentralSession {
         match judged {
             Ok((asked, message)) => Ok(Some((replies.ask(asked), message))),
             Err(error) => {
-                let ticket = replies.ask(Asked::Nothing);
+                let ticket = replies.ask(Expected::Nothing);
                 replies.add(&ticket, &CentralMessage::Error(error.message()));
                 replies.complete(ticket, error.closes());
                 Err(error)
@@ -184,7 +184,7 @@ impl CentralSession {
     /// If the ticket is not HELLO's, or `welcome` is for another agency, a version not spoken by
     /// both, or promises more than the session's limits.
     pub fn greet(&mut self, ticket: Ticket, welcome: Welcome<'_>) {
-        let Some(Asked::Hello { version, agency }) = self.replies.asked(&ticket) else {
+        let Some(Expected::Hello { version, agency }) = self.replies.asked(&ticket) else {
             panic!("WELCOME answers HELLO only");
         };
         assert_eq!(welcome.agency, agency, "WELCOME for another agency than HELLO's");
@@ -236,7 +236,7 @@ impl CentralSession {
             return;
         };
         if let Some(chunk) = error.chunk() {
-            assert_eq!(asked, Asked::Bets { chunk }, "the refusal of a chunk answers its BETS");
+            assert_eq!(asked, Expected::Bets { chunk }, "the refusal of a chunk answers its BETS");
         }
         let closes = self.identity().is_none() || error.chunk().is_none();
         self.replies.add(&ticket, &CentralMessage::Error(error));
@@ -257,7 +257,7 @@ impl CentralSession {
         if self.replies.is_closing() {
             return;
         }
-        let ticket = self.replies.ask(Asked::Nothing);
+        let ticket = self.replies.ask(Expected::Nothing);
         self.replies.add(&ticket, &CentralMessage::Error(error));
         self.replies.complete(ticket, true);
         self.reader.clear();
@@ -291,7 +291,7 @@ impl CentralSession {
     pub fn identity(&self) -> Option<u32> {
         match self.greeting {
             Greeting::Accepted { agency } => Some(agency),
-            Greeting::Undecided | Greeting::Asked | Greeting::Field => None,
+            Greeting::Undecided | Greeting::Expected | Greeting::Field => None,
         }
     }
 
@@ -319,7 +319,7 @@ impl CentralSession {
 
     fn takes_requests(&self) -> bool {
         !self.replies.is_closing()
-            && self.greeting != Greeting::Asked
+            && self.greeting != Greeting::Expected
             && self.replies.unanswered() < usize::from(self.limits.window)
             && self.replies.outgoing().len() < OUTGOING_LEN_MAX
     }
@@ -345,7 +345,7 @@ impl CentralSession {
 
 impl Greeting {
     /// Whether `message` may come now, and if so, what it asks.
-    fn admit(&mut self, message: &AgencyMessage<'_>) -> Result<Asked, RequestError> {
+    fn admit(&mut self, message: &AgencyMessage<'_>) -> Result<Expected, RequestError> {
         let (named, asked) = match message {
             AgencyMessage::Hello(hello) => {
                 if *self != Self::Undecided {
@@ -354,16 +354,16 @@ impl Greeting {
                 if hello.version == 0 {
                     return Err(RequestError::UnsupportedVersion(0));
                 }
-                *self = Self::Asked;
-                return Ok(Asked::Hello { version: hello.version, agency: hello.agency });
+                *self = Self::Expected;
+                return Ok(Expected::Hello { version: hello.version, agency: hello.agency });
             }
-            AgencyMessage::Bets(bets) => (bets.agency, Asked::Bets { chunk: bets.chunk }),
-            AgencyMessage::Finish { agency } => (*agency, Asked::Finish { agency: *agency }),
-            AgencyMessage::GetWinners { agency } => (*agency, Asked::Winners),
+            AgencyMessage::Bets(bets) => (bets.agency, Expected::Bets { chunk: bets.chunk }),
+            AgencyMessage::Finish { agency } => (*agency, Expected::Finish { agency: *agency }),
+            AgencyMessage::GetWinners { agency } => (*agency, Expected::Winners),
         };
         match *self {
             Self::Accepted { agency } if agency != named => {
-                let chunk = if let Asked::Bets { chunk } = asked { Some(chunk) } else { None };
+                let chunk = if let Expected::Bets { chunk } = asked { Some(chunk) } else { None };
                 Err(RequestError::OtherAgency { greeted: agency, named, chunk })
             }
             Self::Accepted { .. } => Ok(asked),
@@ -371,12 +371,12 @@ impl Greeting {
                 *self = Self::Field;
                 Ok(asked)
             }
-            Self::Asked => unreachable!("no request is taken while HELLO is unanswered"),
+            Self::Expected => unreachable!("no request is taken while HELLO is unanswered"),
         }
     }
 }
 
-impl Asked {
+impl Expected {
     fn is_answered_by(self, message: &CentralMessage<'_>, greeted: bool) -> bool {
         use CentralMessage as M;
         match (self, message) {

@@ -18,7 +18,7 @@ pub struct Ticket(u64);
 
 /// What a request asked, as far as its reply must fit it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Expected {
     Hello {
         version: u16,
         agency: u32,
@@ -48,7 +48,7 @@ pub(super) struct Replies {
 
 #[derive(Debug)]
 struct Slot {
-    asked: Asked,
+    asked: Expected,
     answered: bool,
     /// What was given and is not outgoing yet.
     bytes: Vec<u8>,
@@ -56,7 +56,7 @@ struct Slot {
 
 impl Replies {
     /// Takes a place for the reply to what was `asked`.
-    pub(super) fn ask(&mut self, asked: Asked) -> Ticket {
+    pub(super) fn ask(&mut self, asked: Expected) -> Ticket {
         assert!(self.closing.is_none(), "no request is taken after the last reply");
         let ticket = Ticket(self.head + self.slots.len() as u64);
         self.slots.push_back(Slot { asked, answered: false, bytes: Vec::new() });
@@ -64,7 +64,7 @@ impl Replies {
     }
 
     /// What the ticket is for; `None` when its reply will not be sent any more.
-    pub(super) fn asked(&self, ticket: &Ticket) -> Option<Asked> {
+    pub(super) fn asked(&self, ticket: &Ticket) -> Option<Expected> {
         self.index(ticket).map(|index| self.slots[index].asked)
     }
 
@@ -80,7 +80,7 @@ impl Replies {
     /// Some of the winners were added, more must follow.
     pub(super) fn more_winners_follow(&mut self, ticket: &Ticket) {
         if let Some(index) = self.index(ticket) {
-            self.slots[index].asked = Asked::MoreWinners;
+            self.slots[index].asked = Expected::MoreWinners;
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
 
 /// The thread of the central that writes the ledger.
-const WRITER: &str = "engine-turns";
+const WRITER: &str = "engine-commit";
 /// How long a process must use nothing to be at rest.
 const REST_TIME: Duration = Duration::from_millis(60);
 /// A central that works in the background for longer is not waited for.

@@ -1,4 +1,4 @@
-//! The keeper and its writer in every order: who waits is woken, whatever the keeper does or does
+//! The pool and its writer in every order: who waits is woken, whatever the pool does or does
 //! not do any more. The disk is instant: between two of its operations nothing here can change.
 #![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
@@ -100,12 +100,12 @@ impl DiskFile for BlankFile {
     }
 }
 
-fn start(disk: Blank, spares: usize) -> Keeper {
-    Keeper::start(Arc::new(disk), SEGMENT_LEN, spares, 1).unwrap()
+fn start(disk: Blank, spares: usize) -> SegmentPool {
+    SegmentPool::start(Arc::new(disk), SEGMENT_LEN, spares, 1).unwrap()
 }
 
-fn next_number(keeper: &mut Keeper) -> Result<u64, StoreFault> {
-    keeper.next(0).map(|file| file.len().unwrap())
+fn next_number(pool: &mut SegmentPool) -> Result<u64, StoreFault> {
+    pool.next(0).map(|file| file.len().unwrap())
 }
 
 fn full_segment(holds: u8) -> Arc<Segment> {
@@ -120,84 +120,84 @@ fn segment_in(file: BlankFile) -> Arc<Segment> {
 }
 
 fn asks_for_two() {
-    let mut keeper = start(Blank::default(), 1);
-    keeper.written(1);
-    assert_eq!(next_number(&mut keeper), Ok(1));
-    assert_eq!(next_number(&mut keeper), Ok(2));
+    let mut pool = start(Blank::default(), 1);
+    pool.written(1);
+    assert_eq!(next_number(&mut pool), Ok(1));
+    assert_eq!(next_number(&mut pool), Ok(2));
 }
 
 fn stocks_up_and_asks() {
-    let mut keeper = start(Blank::default(), 2);
-    keeper.stock_up();
-    assert!(keeper.shelf.is_stocked(&keeper.shelf.lock()));
-    keeper.written(1);
-    assert_eq!(next_number(&mut keeper), Ok(1));
-    keeper.stock_up();
+    let mut pool = start(Blank::default(), 2);
+    pool.stock_up();
+    assert!(pool.shared.is_stocked(&pool.shared.lock()));
+    pool.written(1);
+    assert_eq!(next_number(&mut pool), Ok(1));
+    pool.stock_up();
 }
 
 fn starts_and_closes() {
-    let keeper = start(Blank::default(), 2);
-    keeper.written(1);
-    drop(keeper);
+    let pool = start(Blank::default(), 2);
+    pool.written(1);
+    drop(pool);
 }
 
 fn room_is_short_for_a_while() {
-    let mut keeper = start(Blank { full: Some((1, 2)), ..Blank::default() }, 1);
-    keeper.stock_up();
+    let mut pool = start(Blank { full: Some((1, 2)), ..Blank::default() }, 1);
+    pool.stock_up();
     // Each call waits for an attempt of its own, or one that was made before: two are refused.
-    let made = (0..3).find_map(|_| next_number(&mut keeper).ok());
+    let made = (0..3).find_map(|_| next_number(&mut pool).ok());
     assert_eq!(made, Some(1), "the room was short twice");
-    keeper.stock_up();
+    pool.stock_up();
 }
 
 fn hands_over_full_ones() {
-    let mut keeper = start(Blank::default(), 1);
-    keeper.seal(full_segment(0xff));
-    assert_eq!(next_number(&mut keeper), Ok(1));
-    let shelf = Arc::clone(&keeper.shelf);
-    drop(keeper);
-    let state = shelf.lock();
+    let mut pool = start(Blank::default(), 1);
+    pool.index(full_segment(0xff));
+    assert_eq!(next_number(&mut pool), Ok(1));
+    let shared = Arc::clone(&pool.shared);
+    drop(pool);
+    let state = shared.lock();
     let sealed = state.full.is_empty();
     assert_eq!(state.alarm.is_some(), sealed, "what was found when it was sealed is told");
 }
 
-fn blank_shelf(unindexed_max: usize) -> Shelf {
-    Shelf::new(Arc::new(Blank::default()), SEGMENT_LEN, 1, 1, unindexed_max)
+fn blank_pool(unindexed_max: usize) -> SharedPool {
+    SharedPool::new(Arc::new(Blank::default()), SEGMENT_LEN, 1, 1, unindexed_max)
 }
 
 fn waits_for_indexes() {
-    let mut keeper = Keeper::of(blank_shelf(0)).unwrap();
+    let mut pool = SegmentPool::of(blank_pool(0)).unwrap();
     for number in 1..=2 {
-        keeper.seal(full_segment(0));
-        assert_eq!(next_number(&mut keeper), Ok(number));
-        assert_eq!(keeper.shelf.lock().unindexed(), 0, "the keeper is behind");
+        pool.index(full_segment(0));
+        assert_eq!(next_number(&mut pool), Ok(number));
+        assert_eq!(pool.shared.lock().unindexed(), 0, "the pool is behind");
     }
 }
 
 fn has_no_room_for_indexes() {
-    let mut keeper = Keeper::of(blank_shelf(0)).unwrap();
-    keeper.seal(segment_in(BlankFile { number: 1, holds: 0, is_full: true }));
+    let mut pool = SegmentPool::of(blank_pool(0)).unwrap();
+    pool.index(segment_in(BlankFile { number: 1, holds: 0, is_full: true }));
     for _ in 0..2 {
-        let refused = next_number(&mut keeper);
+        let refused = next_number(&mut pool);
         assert!(matches!(refused, Err(StoreFault::Full(_))), "{refused:?}");
-        assert_eq!(keeper.shelf.lock().unindexed(), 1, "it is tried again");
-        assert_eq!(keeper.check_room(), refused.map(drop), "the same is told to who asks");
+        assert_eq!(pool.shared.lock().unindexed(), 1, "it is tried again");
+        assert_eq!(pool.check_room(), refused.map(drop), "the same is told to who asks");
     }
 }
 
-/// A keeper whose thread is `ending` only.
-fn with_thread(ending: fn(&Shelf)) -> Keeper {
-    let shelf = Arc::new(blank_shelf(1));
-    let of_thread = Arc::clone(&shelf);
+/// A pool whose thread is `ending` only.
+fn with_thread(ending: fn(&SharedPool)) -> SegmentPool {
+    let shared = Arc::new(blank_pool(1));
+    let of_thread = Arc::clone(&shared);
     let thread = thread::Builder::new().spawn(move || ending(&of_thread)).unwrap();
-    Keeper { shelf, thread: Some(thread) }
+    SegmentPool { shared, thread: Some(thread) }
 }
 
-fn asks_who_ends(mut keeper: Keeper) {
-    keeper.stock_up();
-    keeper.seal(full_segment(0));
-    assert!(matches!(next_number(&mut keeper), Err(StoreFault::Failed(_))));
-    keeper.stock_up();
+fn asks_who_ends(mut pool: SegmentPool) {
+    pool.stock_up();
+    pool.index(full_segment(0));
+    assert!(matches!(next_number(&mut pool), Err(StoreFault::Failed(_))));
+    pool.stock_up();
 }
 
 #[test]
@@ -238,11 +238,11 @@ fn a_writer_is_told_of_want_of_room_for_indexes() {
 #[test]
 fn nobody_waits_for_a_keeper_that_has_ended() {
     // As a panic would end it, which the checker can't go on after.
-    every_schedule(UNBOUNDED, || asks_who_ends(with_thread(|shelf| drop(Ends(shelf)))));
+    every_schedule(UNBOUNDED, || asks_who_ends(with_thread(|shared| drop(Ends(shared)))));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_keeper_that_ended_and_woke_nobody_would_be_found() {
-    planted(1, || asks_who_ends(with_thread(|shelf| shelf.lock().ended = true)));
+    planted(1, || asks_who_ends(with_thread(|shared| shared.lock().ended = true)));
 }

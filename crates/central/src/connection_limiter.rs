@@ -5,10 +5,10 @@
 //! given at least that many addresses, so a single one says nothing of who it is.
 //!
 //! Invariants:
-//! - a place is counted from [`Places::take`] until it is dropped, whatever happens in between;
-//! - an address is remembered only while it has places: there are never more entries than places.
+//! - a permit is counted from [`ConnectionLimiter::take`] until it is dropped, whatever happens in between;
+//! - an address is remembered only while it has limiter: there are never more entries than limiter.
 //!
-//! Deliberately absent: what a place is for, and what becomes of who gets none.
+//! Deliberately absent: what a permit is for, and what becomes of who gets none.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-/// Places, and who has them.
+/// ConnectionLimiter, and who has them.
 #[derive(Debug)]
-pub struct Places {
+pub struct ConnectionLimiter {
     all_max: usize,
     per_address_max: usize,
     taken: Mutex<Taken>,
@@ -31,44 +31,44 @@ struct Taken {
     by_address: BTreeMap<IpAddr, usize>,
 }
 
-/// A place taken; given back when dropped.
+/// A permit taken; given back when dropped.
 #[derive(Debug)]
-pub struct Place {
-    places: Arc<Places>,
+pub struct ConnectionPermit {
+    limiter: Arc<ConnectionLimiter>,
     address: IpAddr,
 }
 
 /// Which limit leaves no room for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum NoPlace {
+pub enum ConnectionLimit {
     /// That of all connections.
     #[error("as many connections as the limit allows")]
-    InAll,
+    Total,
     /// That of the connections of one address.
     #[error("as many connections from one address as the limit allows")]
-    OfAddress,
+    PerAddress,
 }
 
-impl Places {
+impl ConnectionLimiter {
     /// So many in all, and so many from one address.
     #[must_use]
     pub fn new(all_max: usize, per_address_max: usize) -> Arc<Self> {
         Arc::new(Self { all_max, per_address_max, taken: Mutex::default() })
     }
 
-    /// Takes a place for a connection from `peer`.
-    pub fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Place, NoPlace> {
+    /// Takes a permit for a connection from `peer`.
+    pub fn take(self: &Arc<Self>, peer: IpAddr) -> Result<ConnectionPermit, ConnectionLimit> {
         let address = counted_as(peer);
         let mut taken = self.taken();
         if taken.all >= self.all_max {
-            return Err(NoPlace::InAll);
+            return Err(ConnectionLimit::Total);
         }
         if taken.by_address.get(&address).copied().unwrap_or(0) >= self.per_address_max {
-            return Err(NoPlace::OfAddress);
+            return Err(ConnectionLimit::PerAddress);
         }
         taken.all += 1;
         *taken.by_address.entry(address).or_insert(0) += 1;
-        Ok(Place { places: Arc::clone(self), address })
+        Ok(ConnectionPermit { limiter: Arc::clone(self), address })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -77,11 +77,11 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.limiter.taken();
         taken.all -= 1;
-        let of_address = taken.by_address.get_mut(&self.address).expect("it has this place");
+        let of_address = taken.by_address.get_mut(&self.address).expect("it has this permit");
         *of_address -= 1;
         if *of_address == 0 {
             taken.by_address.remove(&self.address);
@@ -114,11 +114,11 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Whether one place is all that the two may have together.
+    /// Whether one permit is all that the two may have together.
     fn count_as_one(first: &str, second: &str) -> bool {
-        let places = Places::new(2, 1);
-        let _first = places.take(address(first)).unwrap();
-        places.take(address(second)).is_err()
+        let limiter = ConnectionLimiter::new(2, 1);
+        let _first = limiter.take(address(first)).unwrap();
+        limiter.take(address(second)).is_err()
     }
 
     #[test]
@@ -133,14 +133,14 @@ mod tests {
 
     #[test]
     fn the_limit_that_leaves_no_room_is_named() {
-        let places = Places::new(3, 2);
+        let limiter = ConnectionLimiter::new(3, 2);
         let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
-        let held = [places.take(one).unwrap(), places.take(one).unwrap()];
-        assert_eq!(places.take(one).unwrap_err(), NoPlace::OfAddress);
-        let _third = places.take(other).unwrap();
-        assert_eq!(places.take(other).unwrap_err(), NoPlace::InAll);
+        let held = [limiter.take(one).unwrap(), limiter.take(one).unwrap()];
+        assert_eq!(limiter.take(one).unwrap_err(), ConnectionLimit::PerAddress);
+        let _third = limiter.take(other).unwrap();
+        assert_eq!(limiter.take(other).unwrap_err(), ConnectionLimit::Total);
         drop(held);
-        assert!(places.take(other).is_ok());
+        assert!(limiter.take(other).is_ok());
     }
 
     proptest! {
@@ -148,30 +148,30 @@ mod tests {
         fn whatever_comes_and_goes_the_counts_are_those_of_the_places_held(
             steps in vec((weighted(0.4), 0..9_u8, any::<Index>()), 0..400),
         ) {
-            let places = Places::new(40, 7);
-            let mut held: Vec<(IpAddr, Place)> = Vec::new();
+            let limiter = ConnectionLimiter::new(40, 7);
+            let mut held: Vec<(IpAddr, ConnectionPermit)> = Vec::new();
             for (goes, from, which) in steps {
                 if goes && !held.is_empty() {
                     held.swap_remove(which.index(held.len()));
                 } else {
                     let peer = IpAddr::from([10, 0, 0, from]);
                     let of_peer = held.iter().filter(|(of, _)| *of == peer).count();
-                    match places.take(peer) {
-                        Ok(place) => {
+                    match limiter.take(peer) {
+                        Ok(permit) => {
                             prop_assert!(held.len() < 40 && of_peer < 7);
-                            held.push((peer, place));
+                            held.push((peer, permit));
                         }
-                        Err(NoPlace::InAll) => prop_assert_eq!(held.len(), 40),
-                        Err(NoPlace::OfAddress) => prop_assert_eq!(of_peer, 7),
+                        Err(ConnectionLimit::Total) => prop_assert_eq!(held.len(), 40),
+                        Err(ConnectionLimit::PerAddress) => prop_assert_eq!(of_peer, 7),
                     }
                 }
                 let mut expected = BTreeMap::new();
                 held.iter().for_each(|(peer, _)| *expected.entry(*peer).or_insert(0) += 1);
-                let taken = places.taken();
+                let taken = limiter.taken();
                 prop_assert_eq!((taken.all, &taken.by_address), (held.len(), &expected));
             }
             held.clear();
-            prop_assert!(places.taken().by_address.is_empty());
+            prop_assert!(limiter.taken().by_address.is_empty());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! made when they are needed and sealed as soon as they are full, inline. So with one caller all
 //! that a run does to its disk follows from the calls and turns alone.
 //!
-//! Deliberately absent: what [`crate::keeper`] is for, spare segments and their zeroing.
+//! Deliberately absent: what [`crate::segment_pool`] is for, spare segments and their zeroing.
 
 use std::io;
 use std::ops::Deref;
@@ -13,21 +13,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::sync::Mutex;
-use engine::{Clock, Engine, LedgerId, Queue, Request, Turns};
+use engine::{Clock, Committer, Engine, LedgerId, Queue, Request};
 use lottery::StoreFault;
 use lottery::planted::{Bug, planted};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
-use crate::keeper::{alarm_of, new_segment};
 use crate::log::{Ledger, Options, SegmentSource};
 use crate::recovery::Report;
+use crate::segment_pool::{alarm_of, new_segment};
 use crate::segments::{Segment, Segments};
 
 /// See the module's documentation. Dropping it refuses what is pending.
-pub struct SteppedLedger {
+pub struct SimulatedEngine {
     engine: Engine,
-    turns: Mutex<Turns>,
+    committer: Mutex<Committer>,
     pending: Arc<AtomicUsize>,
     segments: Segments,
     report: Report,
@@ -49,7 +49,7 @@ struct Inline {
     alarm: Option<String>,
 }
 
-impl SteppedLedger {
+impl SimulatedEngine {
     /// Opens the ledger on `disk`; new segments are `segment_len` bytes long.
     ///
     /// # Errors
@@ -67,11 +67,12 @@ impl SteppedLedger {
             ledger.let_go_early();
         }
         let (report, segments) = (ledger.report(), ledger.segments().clone());
-        let (engine, turns) = Engine::stepped(Box::new(ledger), clock).expect("it is just opened");
+        let (engine, committer) =
+            Engine::stepped(Box::new(ledger), clock).expect("it is just opened");
         let pending = Arc::new(AtomicUsize::new(0));
         let counts = Arc::clone(&pending);
         let engine = engine.behind(|queue| Box::new(Counted { queue, pending: counts }));
-        Ok(Self { engine, turns: Mutex::new(turns), pending, segments, report })
+        Ok(Self { engine, committer: Mutex::new(committer), pending, segments, report })
     }
 
     /// What was found and done at opening.
@@ -83,10 +84,10 @@ impl SteppedLedger {
     /// Decides what is pending, makes it durable and answers, as one group commit. Says whether
     /// there was something; not while another turn is under way, which is so for an answer that
     /// asks.
-    pub fn turn(&self) -> bool {
-        let Ok(mut turns) = self.turns.try_lock() else { return false };
+    pub fn commit_group(&self) -> bool {
+        let Ok(mut committer) = self.committer.try_lock() else { return false };
         self.pending.store(0, Ordering::Relaxed);
-        turns.turn()
+        committer.commit_group()
     }
 
     /// Reads all sealed segments as the scrub does; says what is wrong with each that is damaged.
@@ -104,7 +105,7 @@ impl SteppedLedger {
     }
 }
 
-impl Deref for SteppedLedger {
+impl Deref for SimulatedEngine {
     type Target = Engine;
 
     fn deref(&self) -> &Engine {
@@ -126,8 +127,8 @@ impl SegmentSource for Inline {
 
     fn stock_up(&mut self) {}
 
-    fn seal(&mut self, segment: Arc<Segment>) {
-        self.alarm = segment.seal(|_| {}).err().and_then(alarm_of).or(self.alarm.take());
+    fn index(&mut self, segment: Arc<Segment>) {
+        self.alarm = segment.index(|_| {}).err().and_then(alarm_of).or(self.alarm.take());
     }
 
     fn alarm(&self) -> Option<String> {
@@ -151,16 +152,16 @@ mod tests {
 
     const SEGMENT_LEN: u64 = 96 << 10;
 
-    fn open(disk: &SimulatedDisk) -> SteppedLedger {
+    fn open(disk: &SimulatedDisk) -> SimulatedEngine {
         let clock = Arc::new(TestClock::at(Timestamp(1)));
-        SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap()
+        SimulatedEngine::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap()
     }
 
     fn eager(disk: &SimulatedDisk, clock: Arc<TestClock>) -> Engine {
-        let SteppedLedger { engine, turns, .. } =
-            SteppedLedger::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap();
-        let turns = turns.into_inner().unwrap();
-        engine.behind(|queue| conformance::eager(queue, turns))
+        let SimulatedEngine { engine, committer, .. } =
+            SimulatedEngine::open_on(Arc::new(disk.clone()), SEGMENT_LEN, clock).unwrap();
+        let committer = committer.into_inner().unwrap();
+        engine.behind(|queue| conformance::eager(queue, committer))
     }
 
     fn on_simulated_disk() -> Reopening {
@@ -184,10 +185,10 @@ mod tests {
         };
         let opened = submit(|done| ledger.open_draw(terms, SealedNumber(7), done));
         assert_eq!((ledger.pending_count(), disk.operations()), (1, before));
-        assert!(ledger.turn());
+        assert!(ledger.commit_group());
         assert_eq!(opened.answer(), Ok(DrawId(1)));
         assert_eq!(disk.operations(), before + 1);
-        assert!(!ledger.turn(), "nothing is pending");
+        assert!(!ledger.commit_group(), "nothing is pending");
     }
 
     /// Appends batches until the ledger goes on to a second segment, or refuses. How many
@@ -231,7 +232,7 @@ mod tests {
             let opened = submit(|done| {
                 ledger.open_draw(terms.clone(), SealedNumber(7), done);
             });
-            ledger.turn();
+            ledger.commit_group();
             assert_eq!(opened.answer(), Ok(DrawId(1)));
             let shown = |view: &View| {
                 let agencies = view.all_agencies(DrawId(1)).collect::<Vec<_>>();
@@ -248,13 +249,13 @@ mod tests {
             let (draw, agency, chunk) = (DrawId(1), AgencyId(2), lottery::ChunkId(0));
             let batch = Batch { draw, agency, chunk, bets };
             let appended = submit(|done| ledger.append(batch, done));
-            ledger.turn();
+            ledger.commit_group();
             assert!(other.answer().is_err() && finished.answer().is_err(), "{failure:?}");
             assert!(appended.answer().is_err(), "{failure:?}");
             assert_eq!(shown(ledger.view()), before, "{failure:?}");
             // Nor does it get there with what is asked next.
             drop(submit(|done| ledger.check(done)));
-            ledger.turn();
+            ledger.commit_group();
             assert_eq!(shown(ledger.view()), before, "{failure:?}");
         }
     }

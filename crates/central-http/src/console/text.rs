@@ -6,8 +6,8 @@ use lottery::{
     Act, Acted, Actor, AuditedAction, BetsSearch, DrawState, DrawStatus, Event, OperatorsChange,
 };
 
-use super::frame::role_name;
 use super::language::Locale;
+use super::shell::role_name;
 
 /// Where a draw is.
 pub(super) fn state(status: &DrawStatus, l: Locale) -> &'static str {
@@ -56,7 +56,7 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
     }
 }
 
-/// Who did something.
+/// Caller did something.
 pub(super) fn actor(by: &Actor, l: Locale) -> String {
     match by {
         Actor::Clock => l.t("el reloj", "the clock").to_owned(),
@@ -67,7 +67,7 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
     }
 }
 
-/// Who did what, in an event that is no batch.
+/// Caller did what, in an event that is no batch.
 pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
     match event {
@@ -96,7 +96,7 @@ pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
         Event::DrawPublished { draw } => {
             (central(), format!("{} {draw}", l.t("publicó el sorteo", "published draw")))
         }
-        Event::Acted(signed) => (actor(&signed.by, l), act(&signed.act, l)),
+        Event::Acted(recorded) => (actor(&recorded.by, l), act(&recorded.act, l)),
     }
 }
 

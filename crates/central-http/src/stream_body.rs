@@ -25,7 +25,7 @@ pub(super) const UNBUFFERED: [(HeaderName, &str); 1] =
     [(HeaderName::from_static("x-accel-buffering"), "no")];
 
 /// The answer's side.
-pub(super) struct Lines {
+pub(super) struct StreamBody {
     parts: mpsc::Receiver<Part>,
     ended: bool,
 }
@@ -47,10 +47,10 @@ enum Part {
 
 /// An answer to be written, until `over`. Whoever takes it may keep its writer waiting for so long;
 /// what is taken earns more, up to as much.
-pub(super) fn channel(over: CancellationToken, patience_max: Duration) -> (Writer, Lines) {
+pub(super) fn channel(over: CancellationToken, patience_max: Duration) -> (Writer, StreamBody) {
     let (sender, receiver) = mpsc::channel(EXPORT_PARTS_MAX);
     let writer = Writer { parts: sender, over, patience: patience_max, patience_max };
-    (writer, Lines { parts: receiver, ended: false })
+    (writer, StreamBody { parts: receiver, ended: false })
 }
 
 impl Writer {
@@ -93,7 +93,7 @@ impl Write for Writer {
     }
 }
 
-impl HttpBody for Lines {
+impl HttpBody for StreamBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -123,7 +123,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    async fn read(lines: Lines) -> Result<Bytes, axum::Error> {
+    async fn read(lines: StreamBody) -> Result<Bytes, axum::Error> {
         to_bytes(axum::body::Body::new(lines), usize::MAX).await
     }
 

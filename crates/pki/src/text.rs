@@ -27,7 +27,7 @@ impl fmt::Display for UtcTime {
 
 /// What went wrong, the other side being meant by "it".
 #[must_use]
-pub fn words_for(error: &Error) -> String {
+pub fn describe(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(fault) => of_certificate(fault),
         Error::AlertReceived(alert) => of_alert(*alert).to_owned(),

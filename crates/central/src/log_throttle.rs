@@ -2,20 +2,20 @@
 
 use tokio::time::Instant;
 
-use crate::limits::PACED_LOG_TIME_MIN;
+use crate::limits::LOG_THROTTLE_TIME;
 
 /// What was not logged yet.
 #[derive(Debug, Default)]
-pub struct Paced {
+pub struct LogThrottle {
     count: u64,
     logged_at: Option<Instant>,
 }
 
-impl Paced {
+impl LogThrottle {
     /// Counts one more. Gives how many to log now, if it is time again.
     pub fn due(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
-        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < PACED_LOG_TIME_MIN);
+        let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < LOG_THROTTLE_TIME);
         if soon {
             return None;
         }
@@ -30,12 +30,12 @@ mod tests {
 
     #[test]
     fn a_flood_is_logged_once_in_a_while_and_counted_whole() {
-        let mut paced = Paced::default();
+        let mut paced = LogThrottle::default();
         let start = Instant::now();
         assert_eq!(paced.due(start), Some(1));
         for _ in 0..1000 {
-            assert_eq!(paced.due(start + PACED_LOG_TIME_MIN / 2), None);
+            assert_eq!(paced.due(start + LOG_THROTTLE_TIME / 2), None);
         }
-        assert_eq!(paced.due(start + PACED_LOG_TIME_MIN), Some(1001));
+        assert_eq!(paced.due(start + LOG_THROTTLE_TIME), Some(1001));
     }
 }

@@ -8,13 +8,13 @@ use axum::response::{Html, IntoResponse, Response};
 use lottery::text::shown_lines;
 use operators::{Permission, Role};
 
+use super::current_user::CurrentUser;
 use super::language::Locale;
-use super::visitor::Visitor;
 
 /// What is around a page's content.
-pub(super) struct Frame {
+pub(super) struct Shell {
     pub(super) l: Locale,
-    pub(super) who: Option<Shown>,
+    pub(super) who: Option<SignedIn>,
     pub(super) csrf: String,
     pub(super) path: String,
     pub(super) notice: Option<Notice>,
@@ -24,8 +24,8 @@ pub(super) struct Frame {
     role: Option<Role>,
 }
 
-/// Who is logged in.
-pub(super) struct Shown {
+/// Caller is logged in.
+pub(super) struct SignedIn {
     pub(super) name: String,
     pub(super) role: &'static str,
 }
@@ -37,20 +37,20 @@ pub(super) struct Notice {
 }
 
 /// A section of the console.
-pub(super) struct Place {
+pub(super) struct NavItem {
     pub(super) path: &'static str,
     pub(super) name: &'static str,
     pub(super) is_here: bool,
 }
 
-impl Frame {
-    pub(super) fn of(visitor: &Visitor, notice: Option<Notice>) -> Self {
-        let (l, role) = (visitor.language, visitor.who.role);
+impl Shell {
+    pub(super) fn of(user: &CurrentUser, notice: Option<Notice>) -> Self {
+        let (l, role) = (user.language, user.who.role);
         Self {
             l,
-            who: Some(Shown { name: visitor.who.name.to_string(), role: role_name(role, l) }),
-            csrf: visitor.csrf.clone(),
-            path: visitor.path.clone(),
+            who: Some(SignedIn { name: user.who.name.to_string(), role: role_name(role, l) }),
+            csrf: user.csrf.clone(),
+            path: user.path.clone(),
             notice,
             may_run: Permission::RunDraws.is_held_by(role),
             may_agencies: Permission::ManageAgencies.is_held_by(role),
@@ -74,8 +74,8 @@ impl Frame {
         }
     }
 
-    /// The sections that the visitor may enter.
-    pub(super) fn places(&self) -> Vec<Place> {
+    /// The sections that the user may enter.
+    pub(super) fn places(&self) -> Vec<NavItem> {
         use Permission as P;
         let l = self.l;
         let all = [
@@ -90,7 +90,7 @@ impl Frame {
         let open = all.into_iter().filter(|it| self.role.is_some_and(|role| it.2.is_held_by(role)));
         open.map(|(path, name, _)| {
             let below = section.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-            Place { path, name, is_here: section == path || (path != "/" && below) }
+            NavItem { path, name, is_here: section == path || (path != "/" && below) }
         })
         .collect()
     }

@@ -1,4 +1,4 @@
-//! The keeper: a thread that makes new segments ready ahead of need and gives full ones their
+//! The pool: a thread that makes new segments ready ahead of need and gives full ones their
 //! index, so that the writer does neither.
 //!
 //! A new segment is zeroed before it is used, because only blocks that were written before take
@@ -8,11 +8,11 @@
 //!
 //! Under intake without pauses full segments are given their indexes all the same. The writer waits
 //! for none of that: segments are there to be taken before they are zeroed, and it waits for one
-//! step of zeroing at the most. Only when the keeper falls behind, with [`UNINDEXED_MAX`] segments
+//! step of zeroing at the most. Only when the pool falls behind, with [`UNINDEXED_MAX`] segments
 //! to give an index to, does the writer wait for it: what those take, in memory and of descriptors,
 //! is bounded.
 //! Reading a segment back goes at the writer's pace, in small parts, unless that would leave the
-//! keeper behind. That a segment is full is marked in its file before anything else is done.
+//! pool behind. That a segment is full is marked in its file before anything else is done.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,12 +33,12 @@ use engine::sync::thread::{self, JoinHandle};
 use engine::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
 
 /// See the module's documentation.
-pub(crate) struct Keeper {
-    shelf: Arc<Shelf>,
+pub(crate) struct SegmentPool {
+    shared: Arc<SharedPool>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shelf {
+struct SharedPool {
     disk: Arc<dyn Disk>,
     segment_len: u64,
     spares: usize,
@@ -57,7 +57,7 @@ struct State {
     /// The number of the segment to make next.
     next_number: u64,
     /// Why the last attempt to make one ready failed. A want that may pass is forgotten when the
-    /// next is asked for or the keeper is checked; after anything else nothing is tried again.
+    /// next is asked for or the pool is checked; after anything else nothing is tried again.
     failed: Option<StoreFault>,
     /// Why one that was asked for was not there, until one is made.
     refused: Option<StoreFault>,
@@ -68,7 +68,7 @@ struct State {
     /// One is being marked, or given its index.
     in_hand: bool,
     /// Full, and could not be given an index for a want that may pass. One of them is tried again
-    /// when the keeper is checked, and all once one has its index.
+    /// when the pool is checked, and all once one has its index.
     wanting: VecDeque<Arc<Segment>>,
     /// What the last of those wanted.
     want: Option<StoreFault>,
@@ -88,7 +88,7 @@ struct Spare {
 }
 
 impl State {
-    /// Lets the keeper try again what failed for a want that may have passed.
+    /// Lets the pool try again what failed for a want that may have passed.
     fn forget_want(&mut self) {
         self.failed = self.failed.take().filter(|fault| !fault.may_pass());
     }
@@ -152,7 +152,7 @@ enum Task {
     Rest,
 }
 
-impl Keeper {
+impl SegmentPool {
     /// Starts the thread; `next_number` is the number of the first segment that will be asked for.
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
@@ -160,39 +160,39 @@ impl Keeper {
         spares: usize,
         next_number: u64,
     ) -> io::Result<Self> {
-        Self::of(Shelf::new(disk, segment_len, spares, next_number, UNINDEXED_MAX))
+        Self::of(SharedPool::new(disk, segment_len, spares, next_number, UNINDEXED_MAX))
     }
 
-    fn of(shelf: Shelf) -> io::Result<Self> {
-        let shelf = Arc::new(shelf);
-        let of_thread = Arc::clone(&shelf);
+    fn of(shared: SharedPool) -> io::Result<Self> {
+        let shared = Arc::new(shared);
+        let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
-            .name("ledger-keeper".to_owned())
+            .name("ledger-segments".to_owned())
             .spawn(move || of_thread.run())?;
-        Ok(Self { shelf, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
     }
 }
 
-impl SegmentSource for Keeper {
+impl SegmentSource for SegmentPool {
     fn next(&mut self, _number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
-        let mut state = self.shelf.lock();
+        let mut state = self.shared.lock();
         state.forget_want();
-        while state.unindexed() > self.shelf.unindexed_max && !state.ended {
-            if let Some(want) = self.shelf.wanted_for_indexes(&state) {
+        while state.unindexed() > self.shared.unindexed_max && !state.ended {
+            if let Some(want) = self.shared.wanted_for_indexes(&state) {
                 return Err(want);
             }
-            state = self.shelf.wait(state);
+            state = self.shared.wait(state);
         }
         loop {
             let first = state.spares.front_mut();
             let waits_for_a_step = first.as_ref().is_some_and(|spare| spare.file.is_none());
             if let Some(file) = first.and_then(|spare| spare.file.take()) {
                 state.spares.pop_front();
-                self.shelf.changed.notify_all();
+                self.shared.changed.notify_all();
                 return Ok(file);
             }
             if waits_for_a_step && !state.ended {
-                state = self.shelf.wait(state);
+                state = self.shared.wait(state);
                 continue;
             }
             if let Some(fault) = state.failed.clone() {
@@ -200,55 +200,55 @@ impl SegmentSource for Keeper {
                 return Err(fault);
             }
             if state.ended {
-                return Err(StoreFault::Failed("the ledger's keeper has ended".to_owned()));
+                return Err(StoreFault::Failed("the ledger's pool has ended".to_owned()));
             }
-            self.shelf.changed.notify_all();
-            state = self.shelf.wait(state);
+            self.shared.changed.notify_all();
+            state = self.shared.wait(state);
         }
     }
 
     fn stock_up(&mut self) {
-        let mut state = self.shelf.lock();
-        let shelf = &self.shelf;
-        while !shelf.is_stocked(&state) && state.failed.is_none() && !state.ended {
-            state = shelf.wait(state);
+        let mut state = self.shared.lock();
+        let shared = &self.shared;
+        while !shared.is_stocked(&state) && state.failed.is_none() && !state.ended {
+            state = shared.wait(state);
         }
     }
 
-    fn seal(&mut self, segment: Arc<Segment>) {
-        self.shelf.lock().left.push_back(segment);
-        self.shelf.changed.notify_all();
+    fn index(&mut self, segment: Arc<Segment>) {
+        self.shared.lock().left.push_back(segment);
+        self.shared.changed.notify_all();
     }
 
     fn written(&self, len: usize) {
-        self.shelf.written_len.fetch_add(len as u64, Ordering::Relaxed);
+        self.shared.written_len.fetch_add(len as u64, Ordering::Relaxed);
     }
 
     fn alarm(&self) -> Option<String> {
-        self.shelf.lock().alarm.clone()
+        self.shared.lock().alarm.clone()
     }
 
     fn check_place(&self) -> io::Result<()> {
-        self.shelf.disk.check_place()
+        self.shared.disk.check_place()
     }
 
     fn check_room(&mut self) -> Result<(), StoreFault> {
-        let mut state = self.shelf.lock();
+        let mut state = self.shared.lock();
         state.forget_want();
         if state.full.is_empty() {
             let again = state.wanting.pop_front();
             state.full.extend(again);
         }
-        self.shelf.changed.notify_all();
-        let refused = state.refused.clone().or_else(|| self.shelf.wanted_for_indexes(&state));
+        self.shared.changed.notify_all();
+        let refused = state.refused.clone().or_else(|| self.shared.wanted_for_indexes(&state));
         refused.map_or(Ok(()), Err)
     }
 }
 
-impl Drop for Keeper {
+impl Drop for SegmentPool {
     fn drop(&mut self) {
-        self.shelf.lock().closing = true;
-        self.shelf.changed.notify_all();
+        self.shared.lock().closing = true;
+        self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic there was reported by the panic hook, and nothing is lost by it.
             let _ = thread.join();
@@ -257,7 +257,7 @@ impl Drop for Keeper {
 }
 
 /// Tells those who wait that the thread is gone, also when a panic ended it.
-struct Ends<'a>(&'a Shelf);
+struct Ends<'a>(&'a SharedPool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
@@ -266,7 +266,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-impl Shelf {
+impl SharedPool {
     fn new(
         disk: Arc<dyn Disk>,
         segment_len: u64,
@@ -327,7 +327,7 @@ impl Shelf {
                 Task::Seal(segment) => {
                     state.in_hand = true;
                     drop(state);
-                    let sealed = segment.seal(self.pace());
+                    let sealed = segment.index(self.pace());
                     state = self.lock();
                     state.sealed(segment, sealed);
                     self.changed.notify_all();

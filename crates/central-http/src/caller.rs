@@ -1,4 +1,4 @@
-//! Who asks: by a session's cookie or a token, held against the operators at each request.
+//! Caller asks: by a session's cookie or a token, held against the operators at each request.
 //!
 //! A change by cookie needs the session's other secret as a header, which a page of another site
 //! cannot know.
@@ -29,19 +29,19 @@ const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session_";
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_PURPOSE: &str = "bolillero csrf";
 
-/// Who asks.
+/// Caller asks.
 #[derive(Clone, Debug)]
-pub(super) struct Who {
+pub(super) struct Caller {
     pub(super) name: Name,
     /// Theirs when they were identified; once they have another they are somebody no more.
     generation: u32,
     pub(super) role: Role,
-    pub(super) by: By,
+    pub(super) by: Credential,
 }
 
 /// How they showed it.
 #[derive(Clone, Debug)]
-pub(super) enum By {
+pub(super) enum Credential {
     Session(Secret),
     Token { id: TokenId, label: String },
 }
@@ -54,8 +54,8 @@ pub(super) struct Peer(pub(super) IpAddr);
 #[derive(Clone, Debug)]
 pub(super) struct Ending(pub(super) CancellationToken);
 
-/// Who asks, who has that permission.
-pub(super) struct Allowed<P>(pub(super) Who, pub(super) PhantomData<P>);
+/// Caller asks, who has that permission.
+pub(super) struct Allowed<P>(pub(super) Caller, pub(super) PhantomData<P>);
 
 /// A permission as a type, for the signatures of handlers.
 pub(super) trait Permitted {
@@ -74,7 +74,7 @@ macro_rules! permitted {
 
 permitted!(ManageAgencies, ManageOperators, ReadAudit, ReadWinners, RunDraws, ViewBoard);
 
-/// Rejects unauthenticated requests; puts [`Who`] into the others.
+/// Rejects unauthenticated requests; puts [`Caller`] into the others.
 pub(super) async fn authenticate(
     State(app): State<App>,
     mut request: Request,
@@ -85,8 +85,8 @@ pub(super) async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// Who asks with these headers, if it is somebody.
-pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Result<Who, Problem> {
+/// Caller asks with these headers, if it is somebody.
+pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Result<Caller, Problem> {
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         return by_token(app, given.as_bytes());
     }
@@ -99,8 +99,8 @@ pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Resul
     Ok(who)
 }
 
-/// Who watches with these headers: that does not keep their session alive.
-pub(super) fn identify_watcher(app: &App, headers: &HeaderMap) -> Result<Who, Problem> {
+/// Caller watches with these headers: that does not keep their session alive.
+pub(super) fn identify_passively(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     watching(app, cookie(app, headers).ok_or_else(shows_nothing)?)
 }
 
@@ -109,7 +109,7 @@ pub(super) fn csrf_token(session: &Secret) -> Secret {
     session.derived(CSRF_PURPOSE)
 }
 
-fn by_token(app: &App, given: &[u8]) -> Result<Who, Problem> {
+fn by_token(app: &App, given: &[u8]) -> Result<Caller, Problem> {
     let given = std::str::from_utf8(given).ok().and_then(|given| given.split_once(' '));
     let secret = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let digest = secret.and_then(|(_, secret)| Secret::parse(secret)).map(|it| it.digest());
@@ -118,21 +118,21 @@ fn by_token(app: &App, given: &[u8]) -> Result<Who, Problem> {
     let wrong = || Problem::not_authenticated("the token is none, has expired or was revoked");
     let bearer = bearer.ok_or_else(wrong)?;
     let Bearer { token: id, label, name, generation, role } = bearer;
-    Ok(Who { name, generation, role, by: By::Token { id, label } })
+    Ok(Caller { name, generation, role, by: Credential::Token { id, label } })
 }
 
-fn watching(app: &App, secret: Secret) -> Result<Who, Problem> {
+fn watching(app: &App, secret: Secret) -> Result<Caller, Problem> {
     let user = app.sessions().watcher(&secret, moment()).cloned();
     by_session(app, secret, user)
 }
 
-fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Who, Problem> {
+fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Caller, Problem> {
     let over = || Problem::not_authenticated("the session is over");
     let user = user.ok_or_else(over)?;
     let people = app.roster.people()?;
     let SessionUser { name, generation } = user;
     match known(&people, &name, generation) {
-        Some(operator) => Ok(Who::in_session(name, generation, operator.role, secret)),
+        Some(operator) => Ok(Caller::in_session(name, generation, operator.role, secret)),
         None => {
             app.sessions().end(&secret);
             Err(over())
@@ -140,7 +140,7 @@ fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Wh
     }
 }
 
-/// Who has this name, if they are still who they were.
+/// Caller has this name, if they are still who they were.
 fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Option<&'a Operator> {
     people.operator(name).filter(|it| !it.disabled && it.generation == generation)
 }
@@ -180,9 +180,9 @@ fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {
     given.is_some_and(|given| is_csrf_token(given, session))
 }
 
-impl Who {
+impl Caller {
     pub(super) fn in_session(name: Name, generation: u32, role: Role, secret: Secret) -> Self {
-        Self { name, generation, role, by: By::Session(secret) }
+        Self { name, generation, role, by: Credential::Session(secret) }
     }
 
     /// That they may still do this, by which version of the operators: other requests go on beside
@@ -214,8 +214,8 @@ impl Who {
     ) -> Result<(), Problem> {
         let operator = known(people, &self.name, self.generation).ok_or_else(over)?;
         let role = match &self.by {
-            By::Session(_) => operator.role,
-            By::Token { id, .. } => people.bearer_of(*id, now.0).ok_or_else(over)?.role,
+            Credential::Session(_) => operator.role,
+            Credential::Token { id, .. } => people.bearer_of(*id, now.0).ok_or_else(over)?.role,
         };
         needed.map_or(Ok(()), |needed| role_must(role, needed))
     }
@@ -223,8 +223,8 @@ impl Who {
     /// Whether their session goes on, if they have one.
     pub(super) fn is_logged_in(&self, app: &App) -> bool {
         match &self.by {
-            By::Session(secret) => app.sessions().watcher(secret, moment()).is_some(),
-            By::Token { .. } => true,
+            Credential::Session(secret) => app.sessions().watcher(secret, moment()).is_some(),
+            Credential::Token { .. } => true,
         }
     }
 
@@ -236,8 +236,8 @@ impl Who {
     /// The session that they have.
     pub(super) fn session(&self) -> Result<&Secret, Problem> {
         match &self.by {
-            By::Session(secret) => Ok(secret),
-            By::Token { .. } => Err(Problem::session_needed()),
+            Credential::Session(secret) => Ok(secret),
+            Credential::Token { .. } => Err(Problem::session_needed()),
         }
     }
 
@@ -254,7 +254,7 @@ fn over() -> Problem {
     Problem::not_authenticated("the session or the token is over")
 }
 
-impl<S: Sync> FromRequestParts<S> for Who {
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -267,7 +267,7 @@ impl<S: Sync, P: Permitted> FromRequestParts<S> for Allowed<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let who = Who::from_request_parts(parts, state).await?;
+        let who = Caller::from_request_parts(parts, state).await?;
         who.must(P::PERMISSION)?;
         Ok(Self(who, PhantomData))
     }

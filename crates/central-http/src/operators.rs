@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::Refusals;
+use crate::caller::{Allowed, Caller, Credential, ManageOperators, Peer};
 use crate::input::{Body, InPath, InQuery};
 use crate::page::{Page, PageParams};
 use crate::problem::Problem;
 use crate::session::verify_own_password;
 use crate::state::{App, label_of};
-use crate::who::{Allowed, By, ManageOperators, Peer, Who};
 
 /// What changing others needs.
 const MANAGES: Option<Permission> = Some(Permission::ManageOperators);
@@ -189,7 +189,7 @@ pub(super) async fn enable_operator(
 /// two who enter a number.
 pub(super) async fn add(
     app: &App,
-    who: &Who,
+    who: &Caller,
     name: Name,
     role: Role,
     password: Password,
@@ -201,7 +201,7 @@ pub(super) async fn add(
 }
 
 /// Disables an operator, and ends their sessions.
-pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
+pub(super) async fn disable(app: &App, who: &Caller, name: Name) -> Result<(), Problem> {
     let (recorded, whom) = (OperatorsChange::Disable(label_of(&name)), name.clone());
     app.change_people(who, MANAGES, recorded, move |people| people.disable(&whom)).await?;
     app.sessions().end_all_of(&name);
@@ -209,7 +209,7 @@ pub(super) async fn disable(app: &App, who: &Who, name: Name) -> Result<(), Prob
 }
 
 /// Enables an operator. A person does that, as [`add`].
-pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Problem> {
+pub(super) async fn enable(app: &App, who: &Caller, name: Name) -> Result<(), Problem> {
     who.session()?;
     let recorded = OperatorsChange::Enable(label_of(&name));
     app.change_people(who, MANAGES, recorded, move |people| people.enable(&name)).await
@@ -226,7 +226,7 @@ pub(super) async fn enable(app: &App, who: &Who, name: Name) -> Result<(), Probl
 )]
 pub(super) async fn change_password(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     Peer(peer): Peer,
     InPath(name): InPath<Name>,
     Body(new): Body<NewPassword>,
@@ -256,7 +256,7 @@ pub(super) async fn change_password(
 )]
 pub(super) async fn tokens(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     InQuery(page): InQuery<PageParams>,
 ) -> Result<Json<Page<TokenView>>, Problem> {
     let people = app.roster.people()?;
@@ -273,7 +273,7 @@ pub(super) async fn tokens(
 )]
 pub(super) async fn give_token(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<GivenToken>), Problem> {
     who.session()?;
@@ -297,7 +297,7 @@ pub(super) async fn give_token(
 )]
 pub(super) async fn revoke_token(
     State(app): State<App>,
-    who: Who,
+    who: Caller,
     InPath(id): InPath<u32>,
 ) -> Result<StatusCode, Problem> {
     let id = TokenId(id);
@@ -311,12 +311,12 @@ pub(super) async fn revoke_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn sees(who: &Who, token: &Token) -> bool {
+fn sees(who: &Caller, token: &Token) -> bool {
     is_own(who, token) || Permission::ManageOperators.is_held_by(who.role)
 }
 
-fn is_own(who: &Who, token: &Token) -> bool {
-    token.owner == who.name && matches!(who.by, By::Session(_))
+fn is_own(who: &Caller, token: &Token) -> bool {
+    token.owner == who.name && matches!(who.by, Credential::Session(_))
 }
 
 impl OperatorView {

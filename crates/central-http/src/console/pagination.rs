@@ -8,20 +8,20 @@ use super::language::Locale;
 
 /// Which page of a list.
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct PageQuery {
     /// From 1 on.
     pub(super) page: Option<usize>,
 }
 
 /// Which part of a list is shown, when it is not the whole.
-pub(super) struct Part {
+pub(super) struct Pagination {
     pub(super) text: String,
     /// The paths of the pages before and behind.
     pub(super) previous: Option<String>,
     pub(super) next: Option<String>,
 }
 
-impl Part {
+impl Pagination {
     /// The places of a page's items; and the part, if there is another. A path ends with its page.
     pub(super) fn of(
         count: usize,
@@ -54,7 +54,7 @@ mod tests {
         for (count, pages) in [(0, 1), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3)] {
             let mut seen = Vec::new();
             for page in 1..=pages {
-                let (items, part) = Part::of(count, Some(page), 10, "/?page=", spanish());
+                let (items, part) = Pagination::of(count, Some(page), 10, "/?page=", spanish());
                 seen.extend(items);
                 let paths = part.map(|it| (it.previous, it.next));
                 let at = |page: usize| Some(format!("/?page={page}"));
@@ -65,9 +65,9 @@ mod tests {
             assert!(seen.into_iter().eq(0..count), "{count}");
         }
         for page in [None, Some(0), Some(1)] {
-            assert_eq!(Part::of(21, page, 10, "", spanish()).0, 0..10);
+            assert_eq!(Pagination::of(21, page, 10, "", spanish()).0, 0..10);
         }
-        let (items, part) = Part::of(1_234, Some(usize::MAX), 500, "", spanish());
+        let (items, part) = Pagination::of(1_234, Some(usize::MAX), 500, "", spanish());
         assert_eq!(
             (items, part.unwrap().text),
             (1_000..1_234, "1.001 a 1.234 de 1.234".to_owned())

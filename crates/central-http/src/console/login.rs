@@ -9,20 +9,20 @@ use axum::response::{IntoResponse, Redirect, Response};
 use operators::{Name, Password};
 use serde::Deserialize;
 
-use super::frame::{Frame, Notice, show, show_as};
+use super::current_user::{At, Form, Posted};
 use super::language::{COOKIE, Language, Locale};
 use super::refusal;
-use super::visitor::{At, Form, Posted};
+use super::shell::{Notice, Shell, show, show_as};
+use crate::caller::Peer;
 use crate::input::InQuery;
 use crate::problem::Problem;
 use crate::session;
 use crate::state::App;
-use crate::who::Peer;
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login {
-    p: Frame,
+    p: Shell,
     name: String,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Back {
 
 pub(super) async fn form(State(app): State<App>, headers: HeaderMap) -> Response {
     let l = Locale::of(&headers, app.service.zone());
-    let p = Frame::of_nobody(l, "/login", None);
+    let p = Shell::of_nobody(l, "/login", None);
     show(&Login { p, name: String::new() })
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn log_in(
             let l = Locale::of(&headers, app.service.zone());
             let name = form.get("name").to_owned();
             let notice = Some(Notice::bad(refusal::why(&problem, l)));
-            let p = Frame::of_nobody(l, "/login", notice);
+            let p = Shell::of_nobody(l, "/login", notice);
             show_as(problem.status(), &Login { p, name })
         }
     }
@@ -71,9 +71,9 @@ async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Prob
 
 pub(super) async fn log_out(
     State(app): State<App>,
-    Posted(visitor, _): Posted,
+    Posted(user, _): Posted,
 ) -> Result<Response, Problem> {
-    let cookie = session::end(&app, &visitor.who).await?;
+    let cookie = session::end(&app, &user.who).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 

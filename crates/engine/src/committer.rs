@@ -24,7 +24,7 @@ use crate::sync::mpsc::{Receiver, RecvTimeoutError};
 use crate::sync::receive_within;
 
 /// See the module's documentation.
-pub struct Turns {
+pub struct Committer {
     log: Box<dyn Log>,
     clock: Arc<dyn Clock>,
     draws: Draws,
@@ -66,7 +66,7 @@ enum Goes {
     Nowhere,
 }
 
-impl Turns {
+impl Committer {
     pub(crate) fn new(
         mut log: Box<dyn Log>,
         clock: Arc<dyn Clock>,
@@ -119,12 +119,12 @@ impl Turns {
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
-            self.turn();
+            self.commit_group();
         }
     }
 
     /// Takes a turn, if something is pending; says whether something was.
-    pub fn turn(&mut self) -> bool {
+    pub fn commit_group(&mut self) -> bool {
         let more = GROUP_REQUESTS_MAX.saturating_sub(self.waiting.len());
         self.waiting.extend(self.requests.try_iter().take(more));
         if self.waiting.is_empty() {
@@ -276,7 +276,7 @@ impl Turns {
         self.publisher.publish(&self.draws);
     }
 
-    /// Nothing of the group was stored: it leaves no trace.
+    /// Nothing of the group was stored: it leaves no event.
     fn leave(&mut self, gone: Gone) -> Goes {
         if planted(Bug::UndoLeftOut) {
             self.draws.settle();
@@ -327,7 +327,7 @@ impl Group {
     }
 }
 
-impl Drop for Turns {
+impl Drop for Committer {
     fn drop(&mut self) {
         let waiting = self.waiting.drain(..).chain(self.requests.try_iter());
         waiting.for_each(|request| request.refuse(StoreFault::Closed));

@@ -16,15 +16,15 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
+use crate::arg_types::Listen;
 use crate::exit::Ending;
-use crate::values::Listen;
 
 /// The central's own certificate is told to be renewed when it expires so soon.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
 
 /// Where to listen, and with what.
 #[derive(Clone, Debug)]
-pub(super) struct Doors {
+pub(super) struct Addresses {
     pub(super) plain: Vec<Listen>,
     /// Plain text may leave this host.
     pub(super) allow_plaintext: bool,
@@ -37,7 +37,7 @@ pub(super) struct Bound {
     tls: Option<(Vec<(TcpSocket, Listen)>, CentralFiles, Arc<CentralConfig>)>,
 }
 
-impl Doors {
+impl Addresses {
     /// Takes the addresses, and reads the certificates.
     pub(super) async fn bind(self) -> Result<Bound, Ending> {
         let plain = all_bound(self.plain).await?;

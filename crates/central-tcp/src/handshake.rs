@@ -46,7 +46,7 @@ impl From<TcpListener> for Listening {
 
 /// Which way the connections of a listener come in.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Door<'a> {
+pub(super) enum Security<'a> {
     Plain,
     Tls(&'a Configs),
 }
@@ -67,7 +67,7 @@ pub(super) async fn enter(
     let connection = Connection::new(transport, peer, identity, bound, Arc::clone(&shared));
     if configs.has_changed().unwrap_or(false) {
         // It was not there yet when others were judged.
-        connection.attendance.judge(&configs.borrow());
+        connection.presence_guard.judge(&configs.borrow());
     }
     Some(connection)
 }

@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer as _;
 
 /// A certificate with those that vouch for it, as they were shown. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown(Arc<Chain>);
+pub struct PeerCertificate(Arc<Chain>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Chain {
@@ -21,7 +21,7 @@ struct Chain {
     ends: Vec<UnixTime>,
 }
 
-impl Shown {
+impl PeerCertificate {
     /// What was shown, and the agency that it is for.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! agency would see a connection that broke, and not why. So some of them linger: what they send
 //! is read and dropped until they close, or for a short while.
 //!
-//! Invariants: a flood costs `TURNED_AWAY_MAX` lingering connections and no more, each for
+//! Invariants: a flood costs `REJECTED_MAX` lingering connections and no more, each for
 //! `linger_time_max` and a window of messages at most; one address has a part of them; it is logged
 //! now and then, and counted whole.
 
@@ -19,37 +19,47 @@ use tokio_util::task::TaskTracker;
 use wire::CentralSession;
 
 use crate::connection::{Shared, discard};
-use crate::door::Door;
+use crate::handshake::Security;
 use crate::translate::Refusal;
-use central::Paced;
-use central::{NoPlace, Places};
+use central::LogThrottle;
+use central::{ConnectionLimit, ConnectionLimiter};
 
 /// Connections turned away.
-pub(super) struct TurnedAway {
+pub(super) struct Rejector {
     shared: Arc<Shared>,
     tasks: TaskTracker,
-    lingering: Arc<Places>,
-    in_all: Paced,
-    of_address: Paced,
+    lingering: Arc<ConnectionLimiter>,
+    in_all: LogThrottle,
+    of_address: LogThrottle,
 }
 
-impl TurnedAway {
+impl Rejector {
     /// None yet.
-    pub(super) fn new(shared: &Arc<Shared>, tasks: &TaskTracker, lingering: Arc<Places>) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        tasks: &TaskTracker,
+        lingering: Arc<ConnectionLimiter>,
+    ) -> Self {
         Self {
             shared: Arc::clone(shared),
             tasks: tasks.clone(),
             lingering,
-            in_all: Paced::default(),
-            of_address: Paced::default(),
+            in_all: LogThrottle::default(),
+            of_address: LogThrottle::default(),
         }
     }
 
     /// Tells a connection why it is closed, and closes it. With TLS nothing can be told before it
     /// is agreed on, which would cost more than there is place for.
-    pub(super) fn tell(&mut self, stream: TcpStream, peer: IpAddr, why: NoPlace, door: Door<'_>) {
+    pub(super) fn reject(
+        &mut self,
+        stream: TcpStream,
+        peer: IpAddr,
+        why: ConnectionLimit,
+        security: Security<'_>,
+    ) {
         self.log(peer, why);
-        if matches!(door, Door::Tls(_)) {
+        if matches!(security, Security::Tls(_)) {
             return;
         }
         let limits = self.shared.session_limits;
@@ -59,7 +69,7 @@ impl TurnedAway {
         // the runtime does not know yet that it can be written to.
         let _ = SockRef::from(&stream).send(session.outgoing());
         let _ = SockRef::from(&stream).shutdown(Shutdown::Write);
-        let Ok(place) = self.lingering.take(peer) else { return };
+        let Ok(permit) = self.lingering.take(peer) else { return };
         // An agency that expects to be served sends no more than this before it reads.
         let len_max = usize::from(limits.window()) * limits.frame_len_max() as usize;
         let (time_max, stopping) =
@@ -67,14 +77,14 @@ impl TurnedAway {
         self.tasks.spawn(async move {
             let gone = timeout(time_max, discard(&stream, len_max));
             let _ = stopping.run_until_cancelled(gone).await;
-            drop((stream, place));
+            drop((stream, permit));
         });
     }
 
-    fn log(&mut self, peer: IpAddr, why: NoPlace) {
+    fn log(&mut self, peer: IpAddr, why: ConnectionLimit) {
         let (paced, ip) = match why {
-            NoPlace::InAll => (&mut self.in_all, None),
-            NoPlace::OfAddress => (&mut self.of_address, Some(peer)),
+            ConnectionLimit::Total => (&mut self.in_all, None),
+            ConnectionLimit::PerAddress => (&mut self.of_address, Some(peer)),
         };
         if let Some(count) = paced.due(Instant::now()) {
             tracing::warn!(

@@ -1,4 +1,4 @@
-//! Who looks at a page, and forms that were filled in on one.
+//! Caller looks at a page, and forms that were filled in on one.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use lottery::{Act, Reason};
 use operators::Permission;
 use serde::de::DeserializeOwned;
 
-use super::frame::Notice;
 use super::language::Locale;
-use super::{refusal, words};
+use super::shell::Notice;
+use super::{refusal, text};
+use crate::caller::{Caller, csrf_token, identify, identify_passively, is_csrf_token};
 use crate::limits::HTTP_BODY_LEN_MAX;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::who::{Who, csrf_token, identify, identify_watcher, is_csrf_token};
 
 /// Somebody who is logged in.
 #[derive(Clone)]
-pub(super) struct Visitor {
-    pub(super) who: Who,
+pub(super) struct CurrentUser {
+    pub(super) who: Caller,
     pub(super) language: Locale,
     /// The path and query that they asked for.
     pub(super) path: String,
@@ -30,10 +30,10 @@ pub(super) struct Visitor {
 }
 
 /// Somebody who is logged in, and only watches: that does not keep their session alive.
-pub(super) struct Watcher(pub(super) Visitor);
+pub(super) struct PassiveUser(pub(super) CurrentUser);
 
 /// What a form says, sent from a page of this session.
-pub(super) struct Posted(pub(super) Visitor, pub(super) Form);
+pub(super) struct Posted(pub(super) CurrentUser, pub(super) Form);
 
 /// What a page's path names.
 pub(super) struct At<T>(pub(super) T);
@@ -68,14 +68,14 @@ impl Form {
 
 /// What came of a form, for the page that it was on.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct FormOutcome {
     pub(super) status: StatusCode,
     pub(super) notice: Option<Notice>,
     /// What the form is filled with when it is shown again.
     pub(super) form: Form,
 }
 
-impl Outcome {
+impl FormOutcome {
     pub(super) fn done(text: &str) -> Self {
         Self { notice: Some(Notice::good(text)), ..Self::default() }
     }
@@ -100,14 +100,14 @@ impl Outcome {
     }
 }
 
-impl Visitor {
-    /// Who asks with these headers for this path.
+impl CurrentUser {
+    /// Caller asks with these headers for this path.
     pub(super) fn of(app: &App, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         // Safe here for forms too: those are held against the session's other secret below.
         Self::known(app, identify(app, headers, &Method::GET)?, headers, path)
     }
 
-    fn known(app: &App, who: Who, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
+    fn known(app: &App, who: Caller, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         let csrf = csrf_token(who.session()?).text();
         Ok(Self { language: Locale::of(headers, app.service.zone()), path, csrf, who })
     }
@@ -124,15 +124,15 @@ impl Visitor {
         why: Reason,
         act: Act,
         form: Form,
-    ) -> Result<Outcome, Problem> {
+    ) -> Result<FormOutcome, Problem> {
         match app.act(&self.who, why, act.clone()).await {
-            Ok(acted) => Ok(Outcome::done(words::acted(&act, acted, self.language))),
-            Err(problem) => Outcome::refused(problem, form, self.language),
+            Ok(acted) => Ok(FormOutcome::done(text::acted(&act, acted, self.language))),
+            Err(problem) => FormOutcome::refused(problem, form, self.language),
         }
     }
 }
 
-impl FromRequestParts<App> for Visitor {
+impl FromRequestParts<App> for CurrentUser {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
@@ -140,12 +140,12 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-impl FromRequestParts<App> for Watcher {
+impl FromRequestParts<App> for PassiveUser {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let watching = identify_watcher(app, &parts.headers)
-            .and_then(|who| Visitor::known(app, who, &parts.headers, path_of(parts)));
+        let watching = identify_passively(app, &parts.headers)
+            .and_then(|who| CurrentUser::known(app, who, &parts.headers, path_of(parts)));
         watching.map(Self).map_err(turned_away)
     }
 }
@@ -154,7 +154,7 @@ fn path_of(parts: &Parts) -> String {
     parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned()
 }
 
-/// Who is not logged in does that first.
+/// Caller is not logged in does that first.
 fn turned_away(problem: Problem) -> Response {
     match problem.status() {
         StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
@@ -167,13 +167,13 @@ impl FromRequest<App> for Posted {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let visitor = Visitor::from_request_parts(&mut parts, app).await?;
+        let user = CurrentUser::from_request_parts(&mut parts, app).await?;
         let form = Form::read(body).await.map_err(IntoResponse::into_response)?;
-        let secret = visitor.who.session().map_err(IntoResponse::into_response)?;
+        let secret = user.who.session().map_err(IntoResponse::into_response)?;
         if !is_csrf_token(form.get("csrf"), secret) {
             return Err(Problem::csrf().into_response());
         }
-        Ok(Self(visitor, form))
+        Ok(Self(user, form))
     }
 }
 

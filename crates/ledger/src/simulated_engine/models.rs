@@ -11,14 +11,14 @@ use engine::conformance::TestClock;
 use engine::sync::{mpsc, thread};
 
 /// Takes turns as long as something is pending and nobody else does.
-fn turn(ledger: &SteppedLedger) {
-    while ledger.pending_count() > 0 && ledger.turn() {}
+fn commit_group(ledger: &SimulatedEngine) {
+    while ledger.pending_count() > 0 && ledger.commit_group() {}
 }
 
-fn opened() -> Arc<SteppedLedger> {
+fn opened() -> Arc<SimulatedEngine> {
     let disk = Arc::new(SimulatedDisk::new());
     let ledger =
-        SteppedLedger::open_on(disk, crate::limits::SEGMENT_LEN_MIN, Arc::<TestClock>::default())
+        SimulatedEngine::open_on(disk, crate::limits::SEGMENT_LEN_MIN, Arc::<TestClock>::default())
             .unwrap();
     let terms = DrawTerms {
         name: DrawName::new("sorteo").unwrap(),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connections::{Connection, Connections};
-use crate::conversation::converse;
+use crate::http1::converse;
 use crate::limits::{ACCEPT_RETRY_TIME_MAX, HttpLimits};
 use crate::state::{App, State};
 use crate::thread::Thread;
@@ -99,7 +99,7 @@ impl Server for HttpServer {
         // While it takes connections, it also looks at the central for those who watch a board.
         async {
             tokio::select! {
-                never = self.app.lookout.keep_looking() => never,
+                never = self.app.poller.poll() => never,
                 never = self.take_connections() => never,
             }
         }
@@ -121,6 +121,6 @@ impl Server for HttpServer {
 
 fn set_up(stream: &TcpStream, limits: &HttpLimits) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    // Who takes no answer is not waited for: the system gives the connection up.
+    // Caller takes no answer is not waited for: the system gives the connection up.
     SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time_max))
 }

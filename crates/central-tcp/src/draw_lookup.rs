@@ -14,7 +14,7 @@ use central::{Draw, NoDraw, Service};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(super) struct Meant {
+pub(super) struct DrawLookup {
     /// The listener's, where operators bound it to one.
     bound: Option<Arc<DrawName>>,
     /// HELLO's.
@@ -24,7 +24,7 @@ pub(super) struct Meant {
     found: Vec<(AgencyId, Arc<Draw>)>,
 }
 
-impl Meant {
+impl DrawLookup {
     /// A connection to a listener that is bound to this draw, if it is to one.
     pub(super) fn at(bound: Option<Arc<DrawName>>) -> Self {
         Self { bound, ..Self::default() }

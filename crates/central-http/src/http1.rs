@@ -19,10 +19,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::body::{Awaited, Held};
+use crate::caller::{Ending, Peer};
 use crate::connections::Connection;
 use crate::limits::{HTTP_FIELDS_MAX, HTTP_HEAD_LEN_MAX, HTTP_TAKING_TIME_MAX};
 use crate::state::App;
-use crate::who::{Ending, Peer};
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

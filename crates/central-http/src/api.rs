@@ -122,7 +122,7 @@ impl IntoResponses for Refusals {
         let refusals = [
             ("400", "The request is not one"),
             ("401", "Nobody is logged in"),
-            ("403", "Caller asks may not"),
+            ("403", "Who asks may not"),
             ("404", "There is no such thing"),
             ("408", "It took too long"),
             ("409", "It does not go with how things are"),

@@ -1,4 +1,4 @@
-//! Caller did what, as the ledger has it and [`lottery::Description`] tells it.
+//! Who did what, as the ledger has it and [`lottery::Description`] tells it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -53,7 +53,7 @@ pub(super) enum ArgumentView {
     Flag(bool),
 }
 
-/// Caller did what
+/// Who did what
 ///
 /// All but batches, in order: acts of operators and of the clock, agencies that finished, draws
 /// that were made.

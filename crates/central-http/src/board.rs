@@ -292,7 +292,7 @@ impl DrawBoard {
     }
 }
 
-/// Caller is connected, by agency, and when each was last heard.
+/// Who is connected, by agency, and when each was last heard.
 struct Present {
     connected: BTreeMap<AgencyId, OfAgency>,
     last_seen: BTreeMap<AgencyId, Timestamp>,

@@ -1,4 +1,4 @@
-//! Caller asks: by a session's cookie or a token, held against the operators at each request.
+//! Who asks: by a session's cookie or a token, held against the operators at each request.
 //!
 //! A change by cookie needs the session's other secret as a header, which a page of another site
 //! cannot know.
@@ -29,7 +29,7 @@ const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session_";
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_PURPOSE: &str = "bolillero csrf";
 
-/// Caller asks.
+/// Who asks.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) name: Name,
@@ -54,7 +54,7 @@ pub(super) struct Peer(pub(super) IpAddr);
 #[derive(Clone, Debug)]
 pub(super) struct Ending(pub(super) CancellationToken);
 
-/// Caller asks, who has that permission.
+/// Who asks, who has that permission.
 pub(super) struct Allowed<P>(pub(super) Caller, pub(super) PhantomData<P>);
 
 /// A permission as a type, for the signatures of handlers.
@@ -85,7 +85,7 @@ pub(super) async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// Caller asks with these headers, if it is somebody.
+/// Who asks with these headers, if it is somebody.
 pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Result<Caller, Problem> {
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         return by_token(app, given.as_bytes());
@@ -99,7 +99,7 @@ pub(super) fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Resul
     Ok(who)
 }
 
-/// Caller watches with these headers: that does not keep their session alive.
+/// Who watches with these headers: that does not keep their session alive.
 pub(super) fn identify_passively(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     watching(app, cookie(app, headers).ok_or_else(shows_nothing)?)
 }
@@ -140,7 +140,7 @@ fn by_session(app: &App, secret: Secret, user: Option<SessionUser>) -> Result<Ca
     }
 }
 
-/// Caller has this name, if they are still who they were.
+/// Who has this name, if they are still who they were.
 fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Option<&'a Operator> {
     people.operator(name).filter(|it| !it.disabled && it.generation == generation)
 }

@@ -7,9 +7,9 @@
 //! board         the live board
 //! draws         draws: the list, the steps of one, its record
 //! winners       who won: the agencies of a draw, the winners of one
-//! agencies, people, audit_log, search
+//! agencies, people, audit log, search
 //!               the other pages, one each
-//! refusal       what is refused: in the user's language, and as a page
+//! refusal       what is refused: in the reader's language, and as a page
 //! part          long lists in parts
 //! view          a draw as pages show it
 //! words         what the domain says, in both languages

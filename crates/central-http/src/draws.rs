@@ -35,7 +35,7 @@ pub(super) struct DrawView {
     by_itself: bool,
     /// The numbers that may be betted on.
     numbers: Range,
-    /// Caller may bet in it, by ranges of their numbers.
+    /// Who may bet in it, by ranges of their numbers.
     agencies: Vec<Span>,
     /// How many those are.
     agencies_registered: u64,
@@ -55,7 +55,7 @@ pub(super) struct DrawView {
     opened_at: Option<Time>,
     /// How it was closed.
     closed: Option<ClosingView>,
-    /// Caller entered the number first, while a second operator must enter it too.
+    /// Who entered the number first, while a second operator must enter it too.
     number_entered_by: Option<String>,
     /// When it was made.
     drawn_at: Option<Time>,
@@ -122,7 +122,7 @@ pub(super) struct NewDraw {
     name: String,
     /// The numbers that may be betted on; 0 to 9999 when not given.
     numbers: Option<Range>,
-    /// Caller may bet in it, ascending and apart from each other; when not given, the agencies that
+    /// Who may bet in it, ascending and apart from each other; when not given, the agencies that
     /// are registered and enabled now.
     agencies: Option<Vec<Span>>,
     /// When the clock opens it, unless an operator did.

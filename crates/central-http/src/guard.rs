@@ -82,7 +82,7 @@ fn is_sent_from_elsewhere(app: &App, request: &Request) -> bool {
     !request.method().is_safe() && (of_other_site || of_other_origin)
 }
 
-/// Whatever no handler answers. Caller is nobody does not learn what there is below the API.
+/// Whatever no handler answers. Who is nobody does not learn what there is below the API.
 pub(super) async fn not_found(
     State(app): State<App>,
     method: Method,

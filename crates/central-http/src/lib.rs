@@ -113,7 +113,7 @@ pub trait Host: Send + Sync {
     /// What the slow reading of the ledger has found.
     fn scrubbed(&self) -> Scrubbed;
 
-    /// StreamBody that the log had no room for.
+    /// Lines that the log had no room for.
     fn log_lines_dropped(&self) -> u64;
 }
 

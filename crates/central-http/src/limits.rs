@@ -31,7 +31,7 @@ pub(crate) const SILENCE_MS: u64 = 60_000;
 /// With less room on its disk somebody should look after the ledger, in bytes.
 pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
 
-/// Most events that the console's audit_log shows.
+/// Most events that the console's audit log shows.
 pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
 
 /// Draws, or agencies, that one page of a list of them shows.

@@ -121,6 +121,6 @@ impl Server for HttpServer {
 
 fn set_up(stream: &TcpStream, limits: &HttpLimits) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    // Caller takes no answer is not waited for: the system gives the connection up.
+    // Who takes no answer is not waited for: the system gives the connection up.
     SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time_max))
 }

@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::state::{App, State as AppState};
 use central::counted_as;
 
-/// Caller wants to log in.
+/// Who wants to log in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
@@ -30,7 +30,7 @@ pub(super) struct Login {
     password: String,
 }
 
-/// Caller is logged in.
+/// Who is logged in.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Me {
     /// Their name.
@@ -69,12 +69,12 @@ pub(super) async fn log_in(
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
 }
 
-/// Caller am I
+/// Who am I
 #[utoipa::path(
     get,
     path = "/api/v1/session",
     tag = "session",
-    responses((status = 200, description = "Caller asks", body = Me), Refusals)
+    responses((status = 200, description = "Who asks", body = Me), Refusals)
 )]
 pub(super) async fn who_am_i(who: Caller) -> Json<Me> {
     Json(Me::of(&who))

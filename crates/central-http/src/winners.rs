@@ -95,7 +95,7 @@ pub(super) async fn standings(
     Page::of(agencies.iter().map(|it| (it.agency.0, StandingView::of(it))), &page).map(Json)
 }
 
-/// Caller won
+/// Who won
 ///
 /// Once the draw was made; before publication it is on record. By agency, and in the order in
 /// which the bets were stored.

@@ -27,7 +27,7 @@ pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of requests that a connection's task handles before others have their permit: a batch of the
+/// Bytes of requests that a connection's task handles before others have their turn: a batch of the
 /// field's longest, or some small ones. That takes less than a tenth of a millisecond.
 pub(crate) const YIELD_LEN: usize = 8 * 1024;
 
@@ -176,7 +176,7 @@ impl Default for Limits {
             window: wire::limits::WINDOW,
             connections_max: 16_000,
             // A quarter: far more than the agencies behind one router, and one host alone can't
-            // take all limiter.
+            // take all places.
             connections_per_address_max: 4_000,
             handshake_time_max: Duration::from_secs(10),
             frame_time_max: Duration::from_secs(30),

@@ -286,7 +286,7 @@ mod tests {
             0,
             "no buffer before there is something to read"
         );
-        let place = agencies.limiter.take(address.ip()).unwrap();
+        let permit = agencies.limiter.take(address.ip()).unwrap();
         let task = run(connection, agencies.cut.clone(), permit);
         assert!(size_of_val(&task) <= 2560, "{} bytes", size_of_val(&task));
     }

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - a permit is counted from [`ConnectionLimiter::take`] until it is dropped, whatever happens in between;
-//! - an address is remembered only while it has limiter: there are never more entries than limiter.
+//! - an address is remembered only while it has connections: there are never more entries than connections.
 //!
 //! Deliberately absent: what a permit is for, and what becomes of who gets none.
 

@@ -252,7 +252,7 @@ fn tells_nothing_else(ledger: &SimulatedEngine, told: &[Told]) {
     };
     let batches = batches_in(told, DRAW);
     match audit_log(ledger) {
-        Ok(found) => assert!(audit_log_in(told) == found, "another audit_log is told"),
+        Ok(found) => assert!(audit_log_in(told) == found, "another audit log is told"),
         Err(why) => unreadable(why),
     }
     match scan(ledger, DRAW) {

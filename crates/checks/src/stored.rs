@@ -100,7 +100,7 @@ pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId,
     batches.collect()
 }
 
-/// The audit_log as a store gives it.
+/// The audit log as a store gives it.
 pub(crate) fn audit_log(ledger: &SimulatedEngine) -> Result<Vec<StoredEvent>, ReadError> {
     let mut audit_log = Vec::new();
     ledger.audit_log(0, &mut |event| {
@@ -110,7 +110,7 @@ pub(crate) fn audit_log(ledger: &SimulatedEngine) -> Result<Vec<StoredEvent>, Re
     Ok(audit_log)
 }
 
-/// The audit_log among what was told: all that are no batches.
+/// The audit log among what was told: all that are no batches.
 pub(crate) fn audit_log_in(told: &[Told]) -> Vec<StoredEvent> {
     let others = told.iter().filter(|told| told.text.is_none());
     others

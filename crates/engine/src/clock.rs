@@ -2,7 +2,7 @@
 
 use lottery::Timestamp;
 
-/// The clock that counts for sales and draws. QueuedRequest once a turn.
+/// The clock that counts for sales and draws. Asked once a turn.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;

@@ -276,7 +276,7 @@ impl Committer {
         self.publisher.publish(&self.draws);
     }
 
-    /// Nothing of the group was stored: it leaves no event.
+    /// Nothing of the group was stored: it leaves no trace.
     fn leave(&mut self, gone: Gone) -> Goes {
         if planted(Bug::UndoLeftOut) {
             self.draws.settle();

@@ -17,7 +17,7 @@
 //! Invariants:
 //! - nobody is told of anything that is not durable, and what was told is in the view;
 //! - a decision, an event and all that follows from it, is stored whole or not at all;
-//! - what was decided and not stored leaves no event;
+//! - what was decided and not stored leaves no trace;
 //! - every log of the same events has the same chain.
 //!
 //! Deliberately absent: bytes on disk, sockets, SQL, how durability is reached.

@@ -200,7 +200,7 @@ impl SegmentSource for SegmentPool {
                 return Err(fault);
             }
             if state.ended {
-                return Err(StoreFault::Failed("the ledger's pool has ended".to_owned()));
+                return Err(StoreFault::Failed("the ledger's segment pool has ended".to_owned()));
             }
             self.shared.changed.notify_all();
             state = self.shared.wait(state);

@@ -29,7 +29,7 @@ pub(crate) struct AuditArgs {
     data: PathBuf,
 }
 
-/// Prints the audit_log.
+/// Prints the audit log.
 pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
     let archive = ledger_args::open(&args.data)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -41,11 +41,11 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
             return Ok(());
         }
         let line = draws.line(entry.sequence, entry.at, entry.event);
-        writeln!(out, "{}", shown(&line)).context("can't write the audit_log")
+        writeln!(out, "{}", shown(&line)).context("can't write the audit log")
     });
     bar.finish_and_clear();
     let printed_all = match read {
-        Ok(_) => out.flush().context("can't write the audit_log"),
+        Ok(_) => out.flush().context("can't write the audit log"),
         Err(error) => Err(error.context(ledger_args::in_folder(&args.data))),
     };
     Ok(printed(printed_all)?)

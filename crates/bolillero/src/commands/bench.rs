@@ -52,7 +52,7 @@ Examples:
 Figures depend on the machine: compare ratios, taken in one run. All scenarios take some ten \
 minutes and 7 GB of disk.";
 
-/// Committer that each scenario and each limit take.
+/// Turns that each scenario and each limit take.
 const TURNS: u32 = 5;
 const AGENCIES: u32 = 5;
 const MANY_AGENCIES: u32 = 1_000;

@@ -255,7 +255,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     });
     let hangups = hangups.context("can't take signals")?;
     let (limits, http_limits) = allow_connections(settings.limits(), settings.http.is_some())?;
-    // Before the ledger is touched: an address that can't be had should leave no event.
+    // Before the ledger is touched: an address that can't be had should leave no trace.
     let bound = runtime.block_on(addresses.bind())?;
     let http = match &settings.http {
         Some(http) => {

@@ -115,7 +115,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.sees("Acta del sorteo").await;
     ana.shoot("record").await;
 
-    // The audit_log, and both languages.
+    // The audit log, and both languages.
     ana.go("/audit").await;
     ana.sees("publicó el sorteo 1").await;
     ana.sees("eva").await;

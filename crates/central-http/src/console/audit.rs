@@ -1,4 +1,4 @@
-//! The audit audit_log.
+//! The audit log.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Caller looks at a page, and forms that were filled in on one.
+//! Who looks at a page, and forms that were filled in on one.
 
 use std::collections::BTreeMap;
 
@@ -101,7 +101,7 @@ impl FormOutcome {
 }
 
 impl CurrentUser {
-    /// Caller asks with these headers for this path.
+    /// Who asks with these headers for this path.
     pub(super) fn of(app: &App, headers: &HeaderMap, path: String) -> Result<Self, Problem> {
         // Safe here for forms too: those are held against the session's other secret below.
         Self::known(app, identify(app, headers, &Method::GET)?, headers, path)
@@ -154,7 +154,7 @@ fn path_of(parts: &Parts) -> String {
     parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned()
 }
 
-/// Caller is not logged in does that first.
+/// Who is not logged in does that first.
 fn turned_away(problem: Problem) -> Response {
     match problem.status() {
         StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),

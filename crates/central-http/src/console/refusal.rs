@@ -33,7 +33,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Caller asks, unless it is a program.
+    /// Who asks, unless it is a program.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let (uri, headers) = (request.uri(), request.headers());
         let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());

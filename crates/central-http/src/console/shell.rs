@@ -24,7 +24,7 @@ pub(super) struct Shell {
     role: Option<Role>,
 }
 
-/// Caller is logged in.
+/// Who is logged in.
 pub(super) struct SignedIn {
     pub(super) name: String,
     pub(super) role: &'static str,

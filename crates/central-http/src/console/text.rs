@@ -56,7 +56,7 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
     }
 }
 
-/// Caller did something.
+/// Who did something.
 pub(super) fn actor(by: &Actor, l: Locale) -> String {
     match by {
         Actor::Clock => l.t("el reloj", "the clock").to_owned(),
@@ -67,7 +67,7 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
     }
 }
 
-/// Caller did what, in an event that is no batch.
+/// Who did what, in an event that is no batch.
 pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
     match event {

@@ -33,7 +33,7 @@ pub(super) struct Step {
     pub(super) when: String,
 }
 
-/// Caller won in a draw: so many agencies, with so many of their winners.
+/// Who won in a draw: so many agencies, with so many of their winners.
 pub(super) struct WinnersView {
     pub(super) count: String,
     pub(super) agencies: Vec<AgencyWinners>,
@@ -115,7 +115,7 @@ fn class_of(at: usize, done: usize) -> &'static str {
     }
 }
 
-/// Caller has not finished, in a sentence; nothing when all have.
+/// Who has not finished, in a sentence; nothing when all have.
 pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Locale) -> String {
     if status.all_finished() {
         return String::new();

@@ -1,4 +1,4 @@
-//! Caller won: the agencies of a draw, and the winners of one.
+//! Who won: the agencies of a draw, and the winners of one.
 
 use askama::Template;
 use axum::extract::State;

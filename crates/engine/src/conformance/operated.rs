@@ -1,4 +1,4 @@
-//! Draws that operators lead, the agencies' register, and the audit_log of it all.
+//! Draws that operators lead, the agencies' register, and the audit log of it all.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -265,7 +265,7 @@ pub fn a_number_out_of_range_is_not_entered(subject: &mut dyn Subject) {
     }
 }
 
-/// Whoever may not do it any more when their turn comes leaves no event; each act is judged by
+/// Whoever may not do it any more when their turn comes leaves no trace; each act is judged by
 /// itself, in the order of the calls.
 pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
     let draw = subject.announce(&terms("operado", 1), Schedule::default());

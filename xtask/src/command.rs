@@ -31,11 +31,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo test --locked -p lottery draw")]
     Test,
 
-    /// The rules of the house that the compiler does not know
+    /// The rules that no compiler, linter or formatter checks
     ///
-    /// Which crate may depend on which, what may import what, lengths of lines, no
-    /// unfinished code, no large data, links that lead somewhere, decisions numbered without gaps.
-    /// Each finding says where, what, and what to do.
+    /// Which crate may depend on which; links, files and commands that documents name. Each finding
+    /// says where, what, and what to do.
     #[command(after_help = "Example:\n  cargo xtask tidy")]
     Tidy,
 

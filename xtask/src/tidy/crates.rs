@@ -1,38 +1,15 @@
-//! Which crate may depend on which: the architecture, as a table.
+//! The architecture as a table: which crate of the workspace may depend on which.
+//!
+//! Cargo refuses what a manifest does not declare; this decides what a manifest may declare. The
+//! dependencies of tests are free.
 
-use std::path::Path;
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
 
-use anyhow::{Context, bail};
-use serde_json::Value;
-
-use super::Violation;
 use crate::steps::cargo_command;
 
-/// The crates of the workspace and what they declare to depend on.
-#[derive(Debug)]
-pub(super) struct Crates {
-    pub(super) crates: Vec<Crate>,
-}
-
-/// A crate of the workspace.
-#[derive(Debug)]
-pub(super) struct Crate {
-    pub(super) name: String,
-    /// Its manifest, from the root of the workspace.
-    pub(super) manifest: String,
-    pub(super) dependencies: Vec<Dependency>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Dependency {
-    pub(super) name: String,
-    /// Used by the crate's tests only.
-    pub(super) dev: bool,
-    pub(super) features: Vec<String>,
-}
-
-/// For each crate, which of ours it may depend on, its tests included.
-const ALLOWED: &[(&str, &[&str])] = &[
+/// For each crate, which others of the workspace it may depend on.
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("lottery", &[]),
     ("operators", &["lottery"]),
@@ -42,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ledger", &["lottery", "engine"]),
     ("agency", &["wire", "lottery", "pki"]),
     ("central", &["wire", "lottery", "engine", "operators", "pki", "exports"]),
+    ("central-tcp", &["central", "wire", "lottery", "engine", "pki"]),
+    ("central-http", &["central", "lottery", "engine", "operators", "exports", "pki"]),
     (
         "bolillero",
         &[
@@ -54,164 +33,132 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ledger",
             "agency",
             "central",
+            "central-tcp",
+            "central-http",
         ],
     ),
-    ("sim", &["wire", "lottery", "engine", "ledger", "agency", "central", "bolillero"]),
+    (
+        "sim",
+        &[
+            "wire",
+            "lottery",
+            "engine",
+            "ledger",
+            "agency",
+            "central",
+            "central-tcp",
+            "central-http",
+            "operators",
+            "bolillero",
+        ],
+    ),
     ("checks", &["wire", "lottery", "engine", "ledger", "agency", "bolillero"]),
     ("xtask", &[]),
 ];
 
-/// The crates that know neither IO nor time.
-const PURE: &[&str] = &["wire", "lottery"];
-
-/// What a pure crate may not use, nor anything whose name goes on after a `-`.
-const IMPURE: &[&str] = &[
-    "async-std",
-    "axum",
-    "chrono",
-    "diesel",
-    "futures",
-    "http",
-    "hyper",
-    "jiff",
-    "mio",
-    "postgres",
-    "redb",
-    "reqwest",
-    "rusqlite",
-    "rustix",
-    "serde",
-    "smol",
-    "socket2",
-    "sqlx",
-    "time",
-    "tokio",
-    "tonic",
-    "tower",
-    "tracing",
-    "ureq",
+/// For each crate without IO and clock, which crates of others it may depend on: none of them
+/// brings a runtime, a socket, a clock or a serialisation framework.
+const PURE: &[(&str, &[&str])] = &[
+    ("wire", &["simdutf8", "thiserror"]),
+    (
+        "lottery",
+        &["sha2", "thiserror", "unicode-normalization", "unicode-properties", "unicode-security"],
+    ),
 ];
 
-/// Features of our crates that no shipped build may have.
+/// Features of the workspace's crates that only tests and the crates of `NOT_SHIPPED` may enable.
 const FOR_TESTS: &[&str] = &["conformance", "planted-bugs", "simulation"];
-
-/// Who is not shipped, and may ask for them.
 const NOT_SHIPPED: &[&str] = &["checks", "sim"];
 
-pub(super) fn check(crates: &Crates) -> Vec<Violation> {
-    let of_one = |it| [ours(it, crates), impure(it), features_for_tests(it, crates)].concat();
-    crates.crates.iter().flat_map(of_one).collect()
+/// What every manifest must have: without it the crate is compiled with none of our lints.
+const LINTS: &str = "[lints]\nworkspace = true\n";
+
+/// A crate of the workspace.
+pub(super) struct Package {
+    manifest: String,
+    declared: Declared,
 }
 
-impl Crates {
-    /// Asks cargo.
-    pub(super) fn read(root: &Path) -> anyhow::Result<Self> {
-        let arguments = ["metadata", "--format-version", "1", "--no-deps", "--locked", "--offline"];
-        let output = cargo_command(&arguments).output().context("cargo could not be started")?;
-        if !output.status.success() {
-            bail!("`cargo metadata`: {}", String::from_utf8_lossy(&output.stderr).trim());
+/// What `cargo metadata` says about it.
+#[derive(Deserialize)]
+struct Declared {
+    name: String,
+    manifest_path: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    kind: Option<String>,
+    features: Vec<String>,
+}
+
+/// Asks cargo.
+pub(super) fn read() -> anyhow::Result<Vec<Package>> {
+    let arguments = ["metadata", "--format-version", "1", "--no-deps", "--locked", "--offline"];
+    let output = cargo_command(&arguments).output().context("cargo could not be started")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`cargo metadata`: {}", said.trim());
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    let with_manifest = |declared: Declared| {
+        let manifest = std::fs::read_to_string(&declared.manifest_path)?;
+        Ok(Package { manifest, declared })
+    };
+    metadata.packages.into_iter().map(with_manifest).collect()
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Declared>,
+}
+
+pub(super) fn check(packages: &[Package]) -> Vec<String> {
+    let names: Vec<_> = packages.iter().map(|package| &*package.declared.name).collect();
+    packages.iter().flat_map(|package| findings_of(package, &names)).collect()
+}
+
+fn findings_of(package: &Package, ours: &[&str]) -> Vec<String> {
+    let name = &*package.declared.name;
+    let mut findings = Vec::new();
+    if !package.manifest.contains(LINTS) {
+        findings.push(format!("{name}: not under the workspace's lints; add them to Cargo.toml"));
+    }
+    let Some(allowed) = row(MAY_DEPEND_ON, name) else {
+        findings.push(format!("{name}: not in the table of crates; add it to MAY_DEPEND_ON"));
+        return findings;
+    };
+    let built_with = |dependency: &&Dependency| dependency.kind.as_deref() != Some("dev");
+    for dependency in package.declared.dependencies.iter().filter(built_with) {
+        let on = &*dependency.name;
+        let is_ours = ours.contains(&on);
+        if is_ours && !allowed.contains(&on) {
+            findings.push(format!(
+                "{name}: may not depend on {on}; move the code to where both may see it, or let \
+                 the binary join them"
+            ));
         }
-        let metadata: Value = serde_json::from_slice(&output.stdout)?;
-        Self::parse(&metadata, root).context("`cargo metadata` answered with something else")
+        if !is_ours && row(PURE, name).is_some_and(|allowed| !allowed.contains(&on)) {
+            findings.push(format!(
+                "{name}: has no IO and no clock, and may not depend on {on}; do it in a crate \
+                 that has, or add {on} to PURE"
+            ));
+        }
+        let for_tests = |feature: &&String| is_ours && FOR_TESTS.contains(&feature.as_str());
+        if let Some(feature) = dependency.features.iter().find(for_tests)
+            && !NOT_SHIPPED.contains(&name)
+        {
+            findings.push(format!(
+                "{name}: ships {on} with its feature '{feature}', which is for tests; enable it \
+                 in [dev-dependencies]"
+            ));
+        }
     }
-
-    fn parse(metadata: &Value, root: &Path) -> Option<Self> {
-        let packages = metadata["packages"].as_array()?.iter();
-        Some(Self { crates: packages.map(|it| Crate::parse(it, root)).collect::<Option<_>>()? })
-    }
+    findings
 }
 
-impl Crate {
-    fn parse(package: &Value, root: &Path) -> Option<Self> {
-        let manifest = Path::new(package["manifest_path"].as_str()?);
-        let manifest = manifest.strip_prefix(root).unwrap_or(manifest);
-        let dependency = |it: &Value| {
-            let features = it["features"].as_array().map_or(&[][..], Vec::as_slice).iter();
-            Some(Dependency {
-                name: it["name"].as_str()?.to_owned(),
-                dev: it["kind"] == "dev",
-                features: features.filter_map(Value::as_str).map(str::to_owned).collect(),
-            })
-        };
-        let dependencies = package["dependencies"].as_array()?.iter().map(dependency);
-        Some(Self {
-            name: package["name"].as_str()?.to_owned(),
-            manifest: manifest.to_str()?.replace('\\', "/"),
-            dependencies: dependencies.collect::<Option<_>>()?,
-        })
-    }
-
-    fn violation(&self, what: String, remedy: &'static str) -> Violation {
-        Violation { path: self.manifest.clone(), line: None, what, remedy }
-    }
-}
-
-/// Ours depend on ours as the table says. A crate may depend on itself, to enable a feature in its
-/// tests.
-fn ours(it: &Crate, crates: &Crates) -> Vec<Violation> {
-    let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == it.name) else {
-        let what = format!("nothing says what '{}' may depend on", it.name);
-        return vec![it.violation(what, "add it to ALLOWED in xtask/src/tidy/crates.rs")];
-    };
-    let is_ours = |name: &str| crates.crates.iter().any(|other| other.name == name);
-    let forbidden = it
-        .dependencies
-        .iter()
-        .map(|dependency| &dependency.name)
-        .filter(|name| is_ours(name) && **name != it.name && !allowed.contains(&name.as_str()));
-    let violation = |name: &String| {
-        let what = format!("'{}' may not depend on '{name}'", it.name);
-        it.violation(what, "move the code to where both may see it, or let the binary join them")
-    };
-    forbidden.map(violation).collect()
-}
-
-/// The pure crates have no runtime, HTTP, SQL, clock or serialisation framework. Their tests may.
-fn impure(it: &Crate) -> Vec<Violation> {
-    if !PURE.contains(&it.name.as_str()) {
-        return Vec::new();
-    }
-    let is_impure = |name: &str| {
-        IMPURE.iter().any(|impure| {
-            let rest = name.strip_prefix(impure);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
-        })
-    };
-    let forbidden = it.dependencies.iter().filter(|it| !it.dev && is_impure(&it.name));
-    let violation = |dependency: &Dependency| {
-        let what = format!("'{}' is pure and may not depend on '{}'", it.name, dependency.name);
-        it.violation(what, "do that part in the crate that has the IO")
-    };
-    forbidden.map(violation).collect()
-}
-
-/// Tests and what is not shipped may ask ours for features that are for tests; nobody else.
-fn features_for_tests(it: &Crate, crates: &Crates) -> Vec<Violation> {
-    if NOT_SHIPPED.contains(&it.name.as_str()) {
-        return Vec::new();
-    }
-    let is_ours = |name: &str| crates.crates.iter().any(|other| other.name == name);
-    let shipped = it.dependencies.iter().filter(|it| !it.dev && is_ours(&it.name));
-    let features = shipped.flat_map(|on| on.features.iter().map(move |feature| (on, feature)));
-    let forbidden = features.filter(|(_, feature)| FOR_TESTS.contains(&feature.as_str()));
-    let violation = |(on, feature): (&Dependency, &String)| {
-        let what = format!("'{}' ships '{}' with its feature '{feature}'", it.name, on.name);
-        it.violation(what, "ask for it in [dev-dependencies]")
-    };
-    forbidden.map(violation).collect()
-}
-
-/// A workspace for the tests of rules: crates with what they depend on.
-#[cfg(test)]
-pub(super) fn crates_of(crates: &[(&str, &[&str])]) -> Crates {
-    let made = crates.iter().map(|(name, dependencies)| Crate {
-        name: (*name).to_owned(),
-        manifest: format!("crates/{name}/Cargo.toml"),
-        dependencies: (dependencies.iter())
-            .map(|name| Dependency { name: (*name).to_owned(), ..Dependency::default() })
-            .collect(),
-    });
-    Crates { crates: made.collect() }
+fn row(table: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static [&'static str]> {
+    table.iter().find(|(of, _)| *of == name).map(|(_, allowed)| *allowed)
 }
 
 #[cfg(test)]
@@ -220,112 +167,89 @@ mod tests {
 
     use super::*;
 
-    const CLEAN: [(&str, &[&str]); 12] = [
-        ("wire", &["thiserror"]),
-        ("lottery", &["lottery", "sha2", "timely"]),
-        ("operators", &["lottery", "argon2"]),
-        ("pki", &["rustls"]),
-        ("exports", &["lottery", "csv"]),
-        ("ledger", &["lottery", "rustix"]),
-        ("agency", &["wire", "lottery", "pki", "tokio"]),
-        ("central", &["wire", "lottery", "pki", "tokio"]),
-        ("bolillero", &["agency", "central", "ledger", "lottery", "pki", "wire", "jiff"]),
-        ("sim", &["agency", "central", "ledger", "lottery", "wire"]),
-        ("checks", &["agency", "bolillero", "ledger", "lottery", "wire", "arbitrary"]),
-        ("xtask", &["anyhow"]),
-    ];
+    /// A crate as `cargo metadata` describes it, with one dependency.
+    fn package(name: &str, on: &str, kind: Option<&str>, features: &[&str]) -> Package {
+        let dependency = json!({ "name": on, "kind": kind, "features": features });
+        let declared = json!({
+            "name": name,
+            "manifest_path": "Cargo.toml",
+            "dependencies": [dependency],
+        });
+        let declared = serde_json::from_value(declared).unwrap();
+        Package { manifest: format!("[package]\n\n{LINTS}"), declared }
+    }
 
-    #[test]
-    fn the_architecture_as_it_is_passes() {
-        assert_eq!(check(&crates_of(&CLEAN)), []);
+    fn findings(package: &Package) -> Vec<String> {
+        let ours: Vec<_> = MAY_DEPEND_ON.iter().map(|(name, _)| *name).collect();
+        findings_of(package, &ours)
     }
 
     #[test]
-    fn a_dependency_that_the_architecture_forbids_is_found() {
-        let cases = [
-            ("wire", "lottery", "'wire' may not depend on 'lottery'"),
-            ("lottery", "wire", "'lottery' may not depend on 'wire'"),
-            ("ledger", "wire", "'ledger' may not depend on 'wire'"),
-            ("operators", "pki", "'operators' may not depend on 'pki'"),
-            ("pki", "lottery", "'pki' may not depend on 'lottery'"),
-            ("agency", "central", "'agency' may not depend on 'central'"),
-            ("central", "ledger", "'central' may not depend on 'ledger'"),
-            ("central", "sim", "'central' may not depend on 'sim'"),
-            ("bolillero", "sim", "'bolillero' may not depend on 'sim'"),
-            ("bolillero", "checks", "'bolillero' may not depend on 'checks'"),
-            ("xtask", "lottery", "'xtask' may not depend on 'lottery'"),
-            ("wire", "tokio", "'wire' is pure and may not depend on 'tokio'"),
-            ("wire", "serde_json", "'wire' is pure and may not depend on 'serde_json'"),
-            ("lottery", "jiff", "'lottery' is pure and may not depend on 'jiff'"),
-            ("lottery", "tokio-util", "'lottery' is pure and may not depend on 'tokio-util'"),
-        ];
-        for (name, dependency, what) in cases {
-            let mut crates = crates_of(&CLEAN);
-            let at = crates.crates.iter().position(|it| it.name == name).unwrap();
-            let added = Dependency { name: dependency.to_owned(), ..Dependency::default() };
-            crates.crates[at].dependencies.push(added);
-            let [found] = &check(&crates)[..] else { panic!("not found once: {what}") };
-            assert_eq!(found.what, what);
-            assert_eq!(found.path, format!("crates/{name}/Cargo.toml"));
+    fn allows_what_the_table_allows() {
+        let allowed = [("wire", "thiserror"), ("ledger", "engine"), ("bolillero", "jiff")];
+        for (name, on) in allowed {
+            assert_eq!(findings(&package(name, on, None, &[])), [""; 0], "{name} on {on}");
         }
     }
 
     #[test]
-    fn only_tests_of_a_pure_crate_may_use_what_it_may_not() {
-        let mut crates = crates_of(&[("wire", &["serde_json"])]);
-        assert_eq!(check(&crates).len(), 1);
-        crates.crates[0].dependencies[0].dev = true;
-        assert_eq!(check(&crates), []);
+    fn finds_a_dependency_that_the_table_forbids() {
+        let forbidden = [
+            ("wire", "lottery"),
+            ("lottery", "wire"),
+            ("ledger", "wire"),
+            ("agency", "central"),
+            ("central", "ledger"),
+            ("central-tcp", "central-http"),
+            ("central-http", "central-tcp"),
+            ("central-http", "wire"),
+            ("bolillero", "sim"),
+            ("xtask", "lottery"),
+        ];
+        for (name, on) in forbidden {
+            let found = findings(&package(name, on, None, &[]));
+            let expected = format!("{name}: may not depend on {on}; ");
+            assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+            assert_eq!(findings(&package(name, on, Some("build"), &[])), found);
+            assert_eq!(findings(&package(name, on, Some("dev"), &[])), [""; 0]);
+        }
     }
 
     #[test]
-    fn what_is_for_tests_is_not_shipped() {
-        let with_bugs = |who| {
-            let mut crates = crates_of(&[(who, &["lottery"]), ("lottery", &[])]);
-            crates.crates[0].dependencies[0].features.push("planted-bugs".to_owned());
-            crates
-        };
-        let found = check(&with_bugs("ledger"));
-        assert_eq!(found[0].what, "'ledger' ships 'lottery' with its feature 'planted-bugs'");
-        assert_eq!(check(&with_bugs("sim")), []);
-        let mut in_tests = with_bugs("ledger");
-        in_tests.crates[0].dependencies[0].dev = true;
-        assert_eq!(check(&in_tests), []);
+    fn finds_a_runtime_clock_or_framework_in_a_pure_crate() {
+        for (name, on) in [("wire", "tokio"), ("wire", "serde_json"), ("lottery", "jiff")] {
+            let found = findings(&package(name, on, None, &[]));
+            let expected = format!("{name}: has no IO and no clock, and may not depend on {on}; ");
+            assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+            assert_eq!(findings(&package(name, on, Some("dev"), &[])), [""; 0]);
+        }
     }
 
     #[test]
-    fn a_crate_that_the_table_does_not_know_is_found() {
-        let found = check(&crates_of(&[("newcomer", &[])]));
-        assert_eq!(found[0].what, "nothing says what 'newcomer' may depend on");
+    fn finds_a_feature_for_tests_in_what_is_shipped() {
+        for feature in FOR_TESTS {
+            let found = findings(&package("ledger", "engine", None, &[feature]));
+            let expected = format!("ledger: ships engine with its feature '{feature}'");
+            assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+            assert_eq!(findings(&package("ledger", "engine", Some("dev"), &[feature])), [""; 0]);
+            assert_eq!(findings(&package("sim", "engine", None, &[feature])), [""; 0]);
+        }
     }
 
     #[test]
-    fn only_the_binary_and_the_simulation_join_the_ledger_with_the_central() {
-        let joins = |allowed: &[&str], name| {
-            let knows = |it| name == it || allowed.contains(&it);
-            knows("ledger") && knows("central")
-        };
-        let joining = ALLOWED.iter().filter(|(name, allowed)| joins(allowed, *name));
+    fn finds_a_crate_without_lints_or_without_a_row() {
+        let mut newcomer = package("newcomer", "anyhow", None, &[]);
+        let no_row = "newcomer: not in the table of crates; add it to MAY_DEPEND_ON";
+        assert_eq!(findings(&newcomer), [no_row]);
+        newcomer.manifest = "[lints.rust]\nworkspace = true\n".to_owned();
+        let no_lints = "newcomer: not under the workspace's lints; add them to Cargo.toml";
+        assert_eq!(findings(&newcomer), [no_lints, no_row]);
+    }
+
+    #[test]
+    fn lets_only_the_binary_and_the_simulation_join_the_ledger_with_the_central() {
+        let joins = |allowed: &[&str]| allowed.contains(&"ledger") && allowed.contains(&"central");
+        let joining = MAY_DEPEND_ON.iter().filter(|(_, allowed)| joins(allowed));
         assert!(joining.map(|(name, _)| *name).eq(["bolillero", "sim"]));
-        assert!(ALLOWED.iter().all(|(_, allowed)| !allowed.contains(&"sim")));
-    }
-
-    #[test]
-    fn metadata_is_read_as_cargo_writes_it() {
-        let metadata = json!({ "packages": [{
-            "name": "wire",
-            "manifest_path": "/repo/crates/wire/Cargo.toml",
-            "dependencies": [
-                { "name": "thiserror", "kind": null },
-                { "name": "serde_json", "kind": "dev", "features": ["std"] },
-            ],
-        }] });
-        let crates = Crates::parse(&metadata, Path::new("/repo")).unwrap();
-        let [wire] = &crates.crates[..] else { panic!("one crate") };
-        assert_eq!(wire.manifest, "crates/wire/Cargo.toml");
-        let read: Vec<_> = wire.dependencies.iter().map(|it| (&*it.name, it.dev)).collect();
-        assert_eq!(read, [("thiserror", false), ("serde_json", true)]);
-        assert_eq!(wire.dependencies[1].features, ["std"]);
-        assert!(Crates::parse(&json!({ "packages": [{}] }), Path::new("/")).is_none());
     }
 }

@@ -1,212 +1,193 @@
-//! Documents: those that must exist, links that lead somewhere, decisions without a gap.
+//! Documents: every link leads somewhere, and every file or folder that one names is there.
 
-use super::Violation;
-use super::tree::Tree;
+use std::path::Path;
+use std::process::Command;
 
-const REQUIRED: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
-const DECISIONS: &str = "docs/decisions/";
+use anyhow::{Context as _, ensure};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-pub(super) fn check(tree: &Tree) -> Vec<Violation> {
-    let documents = tree.ending(".md");
-    let links =
-        documents.flat_map(|file| dead_links(&file.path, &file.text, &|path| tree.has(path)));
-    let decisions = tree.files.iter().filter_map(|file| file.path.strip_prefix(DECISIONS));
-    let decisions: Vec<_> = decisions.collect();
-    required(tree).into_iter().chain(links).chain(numbered(&decisions)).collect()
+/// Documents about the past: the commands and files that they name may be gone.
+const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions/"];
+/// A word of a document that begins with one of these, or contains one of these, is a path.
+const FOLDERS: [&str; 6] = ["crates/", "deploy/", "docs/", "fuzz/", "peers/", "xtask/"];
+const SUBFOLDERS: [&str; 2] = ["/src/", "/tests/"];
+
+/// A document of the repository.
+pub(super) struct Document {
+    /// From the root of the repository.
+    pub(super) path: String,
+    pub(super) text: String,
 }
 
-fn required(tree: &Tree) -> Vec<Violation> {
-    let missing = REQUIRED.iter().filter(|path| tree.get(path).is_none());
-    let violation = |path: &&str| violation(path, None, "it is missing".to_owned(), "write it");
-    missing.map(violation).collect()
+/// What a document points at.
+enum Part {
+    Link(String),
+    /// A code span or a line of a code block.
+    Code(String),
 }
 
-/// Decisions are named `NNNN-*.md` and numbered from 0001 on, each number once.
-fn numbered(names: &[&str]) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    let mut expected = 1;
-    let mut names = names.to_vec();
-    names.sort_unstable();
-    for name in names {
-        let path = format!("{DECISIONS}{name}");
-        let Some(number) = decision_number(name) else {
-            let what = "a decision is named NNNN-what-it-is.md".to_owned();
-            violations.push(violation(&path, None, what, "rename it, or move it elsewhere"));
-            continue;
-        };
-        if number != expected {
-            let what = format!("decision {number:04} comes where {expected:04} should");
-            violations.push(violation(&path, None, what, "number them without gaps, each once"));
-        }
-        expected = number + 1;
+/// Reads the Markdown files that git knows or would add.
+pub(super) fn read(root: &Path) -> anyhow::Result<Vec<Document>> {
+    let listing = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"])
+        .current_dir(root)
+        .output()
+        .context("git could not be started")?;
+    let said = String::from_utf8_lossy(&listing.stderr);
+    ensure!(listing.status.success(), "`git ls-files`: {}", said.trim());
+    let listing = String::from_utf8(listing.stdout)?;
+    // Git still lists a file that was deleted since the last commit.
+    let paths = listing.split_terminator('\0').filter(|path| root.join(path).is_file());
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(root.join(path))?;
+        Ok(Document { path: path.to_owned(), text })
+    };
+    paths.map(read).collect()
+}
+
+pub(super) fn check(documents: &[Document], root: &Path) -> Vec<String> {
+    let links = documents.iter().flat_map(|document| dead_links(document, root));
+    let present = documents.iter().filter(|document| !document.is_history());
+    links.chain(present.flat_map(|document| missing_files(document, root))).collect()
+}
+
+impl Document {
+    /// Whether it tells what was, or why.
+    pub(super) fn is_history(&self) -> bool {
+        HISTORY.iter().any(|path| self.path.starts_with(path))
     }
-    violations
+
+    /// Its code spans and the lines of its code blocks, each with its line number.
+    pub(super) fn code(&self) -> Vec<(usize, String)> {
+        let code = |(line, part)| match part {
+            Part::Code(code) => Some((line, code)),
+            Part::Link(_) => None,
+        };
+        self.parts().into_iter().filter_map(code).collect()
+    }
+
+    fn parts(&self) -> Vec<(usize, Part)> {
+        let mut parts = Vec::new();
+        let mut in_block = false;
+        let events = Parser::new_ext(&self.text, Options::ENABLE_TABLES);
+        for (event, place) in events.into_offset_iter() {
+            let line = 1 + self.text[..place.start].matches('\n').count();
+            match event {
+                Event::Start(Tag::CodeBlock(_)) => in_block = true,
+                Event::End(TagEnd::CodeBlock) => in_block = false,
+                Event::Text(text) if in_block => {
+                    let lines = (line..).zip(text.lines());
+                    parts.extend(lines.map(|(line, text)| (line, Part::Code(text.to_owned()))));
+                }
+                Event::Code(text) => parts.push((line, Part::Code(text.into_string()))),
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                    parts.push((line, Part::Link(dest_url.into_string())));
+                }
+                _ => {}
+            }
+        }
+        parts
+    }
 }
 
-fn decision_number(name: &str) -> Option<u32> {
-    let (number, title) = name.strip_suffix(".md")?.split_once('-')?;
-    let four_digits = number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = !title.is_empty() && !title.contains('/');
-    (four_digits && plain).then(|| number.parse().ok()).flatten()
+/// Links to a file or folder that is not in the repository. Addresses are not looked at.
+fn dead_links(document: &Document, root: &Path) -> Vec<String> {
+    let dead = |(line, part)| {
+        let Part::Link(target) = part else { return None };
+        let is_elsewhere = target.contains(':') || target.starts_with('#');
+        let path = target.split('#').next().unwrap_or_default();
+        let folder = root.join(&document.path).parent()?.to_owned();
+        let is_there = || exists(&folder.join(path), root);
+        let finding = format!("{}:{line}: the link to {target} leads nowhere", document.path);
+        (!is_elsewhere && !is_there()).then(|| finding + "; point it at a file of the repository")
+    };
+    document.parts().into_iter().filter_map(dead).collect()
 }
 
-/// Links within the repository that lead to no file or folder.
-fn dead_links(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    let mut fence = None;
-    for (line, text) in (1..).zip(text.lines()) {
-        let start = text.trim_start();
-        let mark = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark));
-        match (fence, mark) {
-            (None, Some(_)) => fence = mark,
-            (Some(_), _) if mark == fence => fence = None,
-            (Some(_), _) => {}
-            (None, None) => {
-                let dead = links(text).into_iter().filter(|target| {
-                    !is_elsewhere(target)
-                        && resolve(path, target).is_none_or(|resolved| !exists(&resolved))
-                });
-                violations.extend(dead.map(|target| {
-                    let what = format!("the link to `{target}` leads nowhere");
-                    violation(path, Some(line), what, "point it at a file of the repository")
-                }));
+/// Paths that the text names and that are neither in the repository nor in its folder of crates.
+fn missing_files(document: &Document, root: &Path) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (line, text) in (1..).zip(document.text.lines()) {
+        let in_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        let words = text.split(|c| !in_path(c)).map(|word| word.trim_end_matches('.'));
+        for path in words.filter(|word| is_path(word)) {
+            if !exists(&root.join(path), root) && !exists(&root.join("crates").join(path), root) {
+                let place = format!("{}:{line}", document.path);
+                findings.push(format!("{place}: there is no {path}; name what is there"));
             }
         }
     }
-    violations
+    findings
 }
 
-/// The targets of `[text](target)`, of images, and of `[label]: target`, but not within code.
-fn links(line: &str) -> Vec<String> {
-    // Every other part between backquotes is code.
-    let parts = line.split('`').enumerate();
-    let prose: String = parts.map(|(at, part)| if at % 2 == 0 { part } else { "code" }).collect();
-    let inline = prose.match_indices("](").filter_map(|(at, opening)| {
-        let rest = &prose[at + opening.len()..];
-        Some(&rest[..closing_parenthesis(rest)?])
-    });
-    let label = prose.trim_start().strip_prefix('[').and_then(|it| it.split_once("]:"));
-    let definition = label
-        .filter(|(label, _)| !label.contains(']') && !label.starts_with('^'))
-        .map(|(_, target)| target);
-    inline.chain(definition).filter_map(target).collect()
+fn is_path(word: &str) -> bool {
+    // Links begin with dots, addresses with slashes.
+    let is_bare = !word.starts_with(['.', '/']);
+    let begins = FOLDERS.iter().any(|folder| word.starts_with(folder));
+    is_bare && (begins || SUBFOLDERS.iter().any(|folder| word.contains(folder)))
 }
 
-fn closing_parenthesis(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' if depth == 0 => return Some(at),
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-/// A target without its title and brackets; none for a footnote or nothing.
-fn target(written: &str) -> Option<String> {
-    let written = written.trim();
-    let bare = match written.strip_prefix('<').and_then(|it| it.split_once('>')) {
-        Some((bracketed, _)) => bracketed,
-        None => written.split_whitespace().next()?,
-    };
-    (!bare.is_empty()).then(|| bare.to_owned())
-}
-
-/// Whether a target is an address or a place in the same document.
-fn is_elsewhere(target: &str) -> bool {
-    let scheme = target.split_once(':').map(|(scheme, _)| scheme);
-    target.starts_with('#') || scheme.is_some_and(|it| !it.contains(['/', '.', '#']))
-}
-
-/// A target as a path from the root of the repository; none when it leaves it.
-fn resolve(from: &str, target: &str) -> Option<String> {
-    let target = target.split(['#', '?']).next().unwrap_or(target).replace("%20", " ");
-    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let whole = match target.strip_prefix('/') {
-        Some(from_root) => from_root.to_owned(),
-        None => format!("{folder}/{target}"),
-    };
-    let mut parts = Vec::new();
-    for part in whole.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            _ => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-fn violation(path: &str, line: Option<usize>, what: String, remedy: &'static str) -> Violation {
-    Violation { path: path.to_owned(), line, what, remedy }
+/// Whether a path is there, within the repository.
+fn exists(path: &Path, root: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(path).zip(real(root)).is_some_and(|(path, root)| path.starts_with(root))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::tree::tree_of;
+    use crate::steps::root;
 
-    #[test]
-    fn the_documents_everybody_looks_for_exist() {
-        let all = REQUIRED.map(|path| (path, ""));
-        assert_eq!(check(&tree_of(&all)), []);
-        let found = check(&tree_of(&all[1..]));
-        assert_eq!(found.len(), 1);
-        assert_eq!((&*found[0].path, &*found[0].what), ("README.md", "it is missing"));
+    fn document(text: &str) -> Document {
+        Document { path: "docs/new.md".to_owned(), text: text.to_owned() }
+    }
+
+    /// The findings without the document's name and what to do.
+    fn places(findings: &[String]) -> Vec<&str> {
+        let place = |finding: &String| finding.find(';').unwrap();
+        findings.iter().map(|it| &it["docs/new.md:".len()..place(it)]).collect()
     }
 
     #[test]
-    fn decisions_are_named_and_numbered_without_gaps() {
-        let cases: [(&[&str], usize); 9] = [
-            (&[], 0),
-            (&["0001-a.md", "0002-b.md", "0003-c.md"], 0),
-            (&["0002-b.md", "0001-a.md"], 0),
-            (&["0002-b.md"], 1),
-            (&["0001-a.md", "0003-c.md", "0004-d.md"], 1),
-            (&["0001-a.md", "0001-b.md"], 1),
-            (&["0001-a.md", "README.md"], 1),
-            (&["1-a.md", "0001.md", "0001-.md", "0001-a.txt", "+001-a.md"], 5),
-            (&["0001-a.md", "old/0002-b.md"], 1),
-        ];
-        for (names, expected) in cases {
-            assert_eq!(numbered(names).len(), expected, "{names:?}");
-        }
-    }
-
-    #[test]
-    fn a_link_to_a_file_that_is_not_there_is_found() {
+    fn finds_links_that_lead_nowhere() {
         let text = "\
 [good](architecture.md) [gone](gone.md), ![image](images/gone.png)
-[up](../README.md#use) [folder](decisions/) [root](/README.md) [out](../../x.md)
-[title](gone2.md \"A title\") [brackets](<gone 3.md>)
+[up](../README.md#use-it) [folder](decisions/) [out](../../x.md)
+[title](gone2.md \"A title\") [label]
 [web](https://example.org/a.md) [mail](mailto:a@b.c) [here](#section)
-`[code](gone4.md)` [`name`](gone5.md) [a (b)](gone(6).md)
+`[code](gone3.md)`
 
-```
-[fenced](gone7.md)
-```
-[label]: gone8.md
-[^1]: gone words of a footnote are not a link
+[label]: gone4.md
 ";
-        let there = ["docs/architecture.md", "README.md", "docs/decisions"];
-        let found = dead_links("docs/a.md", text, &|path| there.contains(&path));
-        let found: Vec<_> = found
-            .iter()
-            .map(|found| (found.line.unwrap(), found.what.split('`').nth(1).unwrap()))
-            .collect();
         let expected = [
-            (1, "gone.md"),
-            (1, "images/gone.png"),
-            (2, "../../x.md"),
-            (3, "gone2.md"),
-            (3, "gone 3.md"),
-            (5, "gone5.md"),
-            (5, "gone(6).md"),
-            (10, "gone8.md"),
+            "1: the link to gone.md leads nowhere",
+            "1: the link to images/gone.png leads nowhere",
+            "2: the link to ../../x.md leads nowhere",
+            "3: the link to gone2.md leads nowhere",
+            "3: the link to gone4.md leads nowhere",
         ];
-        assert_eq!(found, expected);
+        assert_eq!(places(&dead_links(&document(text), &root())), expected);
+    }
+
+    #[test]
+    fn finds_files_that_are_named_and_not_there() {
+        let text = "\
+| xtask/src/gone.rs, `lottery/src/draws.rs` | crates/gone |
+see docs/day.sh. and docs/gone.md: and/or wire/lottery https://a.example/docs/src/x
+`crates/lottery/src/{bet,gone}.rs`
+";
+        let expected = [
+            "1: there is no xtask/src/gone.rs",
+            "1: there is no crates/gone",
+            "2: there is no docs/gone.md",
+        ];
+        assert_eq!(places(&missing_files(&document(text), &root())), expected);
+    }
+
+    #[test]
+    fn reads_this_repository() {
+        let documents = read(&root()).unwrap();
+        let paths: Vec<_> = documents.iter().map(|document| &*document.path).collect();
+        assert!(paths.contains(&"README.md") && paths.contains(&"docs/commands.md"), "{paths:?}");
     }
 }

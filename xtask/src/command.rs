@@ -3,7 +3,6 @@
 use clap::{Parser, Subcommand, value_parser};
 
 use crate::bench_peers::BenchPeersArgs;
-use crate::models::Replay;
 use crate::torture::Ending;
 
 /// Everything a developer or CI runs.
@@ -16,32 +15,31 @@ pub(crate) struct Arguments {
 }
 
 /// What was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// All that must be green before a change is merged
     ///
-    /// All that must be green before a change is merged, one step after the other. Stops at the
-    /// first that fails.
-    #[command(after_help = "Example:\n  cargo xtask ci && git push")]
+    /// Runs one step after the other, and stops at the first that fails.
+    #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
 
     /// The tests only
     ///
-    /// All the tests of the workspace. For some of them, ask cargo.
+    /// Runs all tests of the workspace. For some of them, ask cargo.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo test --locked -p lottery draw")]
     Test,
 
     /// The rules that no compiler, linter or formatter checks
     ///
-    /// Which crate may depend on which; links, files and commands that documents name. Each finding
-    /// says where, what, and what to do.
+    /// Checks which crate depends on which, and the links, files and commands that documents name.
+    /// Each finding says where, what, and what to do.
     #[command(after_help = "Example:\n  cargo xtask tidy")]
     Tidy,
 
     /// The simulation of the whole system, with faults
     ///
-    /// Agencies, network, central, disk and clock from one seed, with faults, and an auditor.
-    /// Prints seeds a second and how often each fault happened; none of some kind is a failure. A
+    /// Runs agencies, network, central, disk and clock from one seed, with faults, and an auditor.
+    /// Prints seeds a second and how often each kind of fault happened; fails when one never did. A
     /// seed that fails is named, and fails again in the same way.
     #[command(after_help = "Examples:\n  cargo xtask sim --seeds 10000\n  \
                             cargo xtask sim --seed 42 --seeds 1")]
@@ -56,12 +54,12 @@ pub(crate) enum Command {
 
     /// Folders of a ledger, damaged in every sort of way
     ///
-    /// Bits, zeros, cuts, blocks and files in each other's place, deleted and older files, records
-    /// with mended checksums, whole ledgers rewritten. Of each folder it is looked at whether
-    /// opening refuses what it must and leaves it as it was, whether what is told of it is what
-    /// was acknowledged, and whether the scrub reports the rest. Prints how often each sort of
-    /// damage happened and what came of it; none of some kind is a failure. A seed that fails is
-    /// named, and fails again in the same way.
+    /// Damages folders: bits, zeros, cuts, blocks and files in each other's place, deleted and
+    /// older files, records with mended checksums, whole ledgers rewritten. Checks that opening
+    /// refuses what it must and changes nothing, that what is told of a folder is what was
+    /// acknowledged, and that the scrub reports the rest. Prints how often each sort of damage
+    /// happened and what came of it; fails when one never did. A seed that fails is named, and
+    /// fails again in the same way.
     #[command(after_help = "Examples:\n  cargo xtask corrupt --folders 10000\n  \
                             cargo xtask corrupt --seed 42 --folders 1")]
     Corrupt {
@@ -75,26 +73,26 @@ pub(crate) enum Command {
 
     /// The ledger's threads under a model checker
     ///
-    /// The ledger's real code, in every order of steps where these are few enough, in many orders
-    /// where not. Prints how many schedules each model was run in. One that fails is written to a
-    /// file below target/models/schedules, and is replayed with --replay. Takes a minute or two,
-    /// the first time another one to build.
+    /// Runs the ledger's real code in every order of steps where these are few enough, in many
+    /// orders where not. Prints how many schedules each model was run in. One that fails is written
+    /// to a file below target/models/schedules, and is replayed with --replay. Takes a minute or
+    /// two, the first time another one to build.
     #[command(after_help = "Examples:\n  cargo xtask models\n  cargo xtask models --replay \
                             keeper::models::a_model target/models/schedules/schedule000.txt")]
     Models {
         /// Only that model, in the order of steps that the file holds
         #[arg(long, num_args = 2, value_names = ["MODEL", "FILE"])]
-        replay: Option<Vec<String>>,
+        replay: Vec<String>,
     },
 
     /// Real processes, killed at random moments
     ///
-    /// Real processes of the release build: in each round a central and three to five agencies
-    /// with some 100,000 bets, killed with kill -9 at random moments and started again, or the
-    /// central ended once with SIGTERM under load. What each agency said was acknowledged to it is
-    /// held against the ledger, before every restart of the central and at the end. Prints a line a
-    /// round, then figures. A round that fails keeps its folder, and its seed is named: that plan
-    /// again, though not to the microsecond.
+    /// Runs the release build: in each round a central and three to five agencies with some 100,000
+    /// bets, killed with kill -9 at random moments and started again, or the central ended once
+    /// with SIGTERM under load. Compares what each agency logged as acknowledged with the ledger,
+    /// before every restart of the central and at the end. Prints a line a round, then figures. A
+    /// round that fails keeps its folder, and its seed is named: the same plan again, though not to
+    /// the microsecond.
     #[command(after_help = "Examples:\n  cargo xtask torture --rounds 200\n  \
                             cargo xtask torture --rounds 100 --ending sigterm\n  \
                             cargo xtask torture --rounds 1 --seed 42")]
@@ -106,14 +104,14 @@ pub(crate) enum Command {
         #[arg(long = "seed", value_name = "S", default_value_t = 0)]
         first_seed: u64,
         /// How the central is ended under load
-        #[arg(long, value_name = "HOW", default_value_t = Ending::Kill)]
+        #[arg(long, value_name = "HOW", value_enum, default_value_t = Ending::Kill)]
         ending: Ending,
     },
 
     /// How many instructions it takes to read a bet
     ///
-    /// From BETS as it comes to the bets as they are stored, digests left out, counted under
-    /// valgrind. Fails when they are a tenth more or fewer than recorded. Needs valgrind.
+    /// Counts under valgrind, from BETS as it arrives to the bets as they are stored, without
+    /// digests. Fails when they are a tenth more or fewer than recorded. Needs valgrind.
     #[command(after_help = "Examples:\n  cargo xtask instructions\n  \
                             cargo xtask instructions --record")]
     Instructions {
@@ -124,7 +122,7 @@ pub(crate) enum Command {
 
     /// The central under attack, at full size, with figures
     ///
-    /// Slow, silent, deaf, senseless and far too many clients, each kind for itself and all at
+    /// Runs slow, silent, deaf, senseless and far too many clients, each kind for itself and all at
     /// once, while honest agencies send and measure. Prints what each kind does to their
     /// acknowledgements and to the central's memory. Fails when they take more than twice as long
     /// (under clients that never pause, more than 5 ms), when memory or descriptors are not as they
@@ -135,7 +133,7 @@ pub(crate) enum Command {
 
     /// A day of the lottery by the console, in a real browser
     ///
-    /// As two operators would, with five agencies and a phone beside. Leaves screenshots in
+    /// Does what two operators would, with five agencies and a phone beside. Leaves screenshots in
     /// target/browser. Needs Debian's chromium and chromium-driver.
     #[command(after_help = "Example:\n  cargo xtask browser")]
     Browser,
@@ -158,20 +156,20 @@ pub(crate) enum Command {
 
     /// Bolillero beside what could be used instead of it
     ///
-    /// The same batches, made durable and acknowledged one by one over the same connections, by
-    /// Bolillero, PostgreSQL, NATS JetStream, Redis Streams and SQLite, each set as an expert would
-    /// for this and as durable as asked. They take turns; figures are medians. At the end each must
-    /// hold what it acknowledged. Takes eight minutes as it is, and a machine that does nothing
-    /// else.
+    /// Sends the same batches over the same connections to Bolillero, PostgreSQL, NATS JetStream,
+    /// Redis Streams and SQLite, which make each durable and acknowledge it. Each is set as an
+    /// expert would for this, and as durable as asked. They take turns; figures are medians. At the
+    /// end each must hold what it acknowledged. Takes eight minutes as it is, and a machine that
+    /// does nothing else.
     BenchPeers(BenchPeersArgs),
 
     /// The checks with made-up inputs, guided by what they reach
     ///
-    /// The checks of crates/checks with made-up inputs, guided by what they reach. Prints for each
-    /// target how many inputs ran, how many a second, how many were worth keeping, and how much of
-    /// the code they reached. Fails when an input broke something, and names it. What was worth
-    /// keeping stays in target/fuzz-corpus, and the next run goes on from there. Needs the nightly
-    /// compiler and cargo-fuzz.
+    /// Fuzzes the checks of crates/checks. Prints for each target the fuzzer's own figures: inputs
+    /// run, edges and features of the code that they reached, inputs worth keeping, inputs a
+    /// second. Fails when an input broke something, and names it. What was worth keeping stays in
+    /// target/fuzz-corpus, and the next run goes on from there. Needs the nightly compiler and
+    /// cargo-fuzz.
     #[command(after_help = "Examples:\n  cargo xtask fuzz\n  \
                             cargo xtask fuzz --seconds 600 frame_decoder")]
     Fuzz {
@@ -184,83 +182,44 @@ pub(crate) enum Command {
     },
 }
 
-/// The model and the file of `--replay`.
-pub(crate) fn replay_of(values: Option<Vec<String>>) -> Option<Replay> {
-    let [model, file] = values?.try_into().ok()?;
-    Some(Replay { model, file })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::bench_peers::Scenario;
-
-    fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
-        let arguments = ["cargo xtask"].iter().chain(arguments);
-        Arguments::try_parse_from(arguments).map(|parsed| parsed.command)
-    }
 
     #[test]
-    fn commands_are_read() {
+    fn reads_every_example_of_its_help() {
         Arguments::command().debug_assert();
-        let torture = |rounds, first_seed, ending| Command::Torture { rounds, first_seed, ending };
-        let sigterm = ["torture", "--seed", "7", "--rounds", "1", "--ending", "sigterm"];
-        let peers =
-            ["bench-peers", "--seconds", "1", "--turns", "2", "--scenario", "one-at-a-time"];
-        let fuzz = |seconds, target: Option<&str>| Command::Fuzz {
-            seconds,
-            target: target.map(str::to_owned),
-        };
-        let cases: [(&[&str], Command); 16] = [
-            (&["bench-peers"], Command::BenchPeers(BenchPeersArgs::new(5, 3, None))),
-            (&peers, Command::BenchPeers(BenchPeersArgs::new(1, 2, Some(Scenario::OneAtATime)))),
-            (&["hostile"], Command::Hostile),
-            (&["instructions"], Command::Instructions { record: false }),
-            (&["instructions", "--record"], Command::Instructions { record: true }),
-            (&["fuzz"], fuzz(30, None)),
-            (&["fuzz", "--seconds", "5", "config"], fuzz(5, Some("config"))),
-            (&["ci"], Command::Ci),
-            (&["test"], Command::Test),
-            (&["tidy"], Command::Tidy),
-            (&["sim"], Command::Sim { first_seed: 0, seeds: 1_000 }),
-            (&["sim", "--seed", "7", "--seeds", "1"], Command::Sim { first_seed: 7, seeds: 1 }),
-            (&["corrupt"], Command::Corrupt { first_seed: 0, folders: 1_000 }),
-            (
-                &["corrupt", "--seed", "7", "--folders", "1"],
-                Command::Corrupt { first_seed: 7, folders: 1 },
-            ),
-            (&["torture"], torture(5, 0, Ending::Kill)),
-            (&sigterm, torture(1, 7, Ending::Sigterm)),
-        ];
-        for (arguments, expected) in cases {
-            assert_eq!(parse(arguments).unwrap(), expected);
+        let mut count = 0;
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().unwrap().to_string();
+            let examples = help.lines().filter_map(|line| line.trim().strip_prefix("cargo xtask "));
+            for example in examples {
+                let words = ["cargo xtask"].into_iter().chain(example.split(' '));
+                Arguments::try_parse_from(words).unwrap();
+                count += 1;
+            }
         }
-        let Command::Models { replay } = parse(&["models", "--replay", "m", "f"]).unwrap() else {
-            panic!("another command");
-        };
-        let expected = Replay { model: "m".to_owned(), file: "f".to_owned() };
-        assert_eq!(replay_of(replay), Some(expected));
+        assert!(count > 20, "only {count} examples found");
     }
 
     #[test]
-    fn what_is_not_understood_is_wrong_usage() {
-        let wrong: [&[&str]; 11] = [
-            &["bench-peers", "--scenario", "few"],
-            &["bench-peers", "--turns", "0"],
-            &["fuzz", "--seconds", "0"],
-            &["fuzz", "config", "wire"],
-            &[],
-            &["dance"],
-            &["ci", "fast"],
-            &["sim", "--seed"],
-            &["sim", "--seeds", "many"],
-            &["models", "--replay", "m"],
-            &["torture", "--ending", "well"],
+    fn refuses_what_it_does_not_understand_as_wrong_usage() {
+        let wrong = [
+            "",
+            "dance",
+            "ci fast",
+            "sim --seeds many",
+            "models --replay m",
+            "torture --ending well",
+            "bench-peers --turns 0",
+            "fuzz --seconds 0",
         ];
-        for arguments in wrong {
-            assert_eq!(parse(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+        for wrong in wrong {
+            let words = ["cargo xtask"].into_iter().chain(wrong.split_whitespace());
+            let error = Arguments::try_parse_from(words).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Everything a developer or CI runs: `cargo xtask <command>`.
 //!
-//! One module a command, each of them a list of steps or of rules. Exit codes: 0 when all is well,
-//! 1 when something failed or broke a rule, 2 when the command itself was wrong.
+//! Exit codes: 0 when all is well, 1 when something failed or broke a rule, 2 when the command
+//! itself was wrong.
 //!
 //! Deliberately absent: anything that the product needs at run time.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
@@ -10,16 +10,14 @@ mod bench_peers;
 mod browser;
 mod ci;
 mod command;
-mod corrupt;
 mod fuzz;
-mod hostile;
 mod instructions;
 mod models;
+mod program;
 mod python;
+mod runs;
 mod schemathesis;
-mod sim;
 mod steps;
-mod test;
 mod tidy;
 mod tools;
 mod torture;
@@ -28,20 +26,20 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use command::{Arguments, Command, replay_of};
+use command::{Arguments, Command};
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Ci => ci::run(),
-        Command::Test => test::run(),
+        Command::Test => runs::test(),
         Command::Tidy => tidy::run(),
-        Command::Sim { first_seed, seeds } => sim::run(first_seed, seeds),
-        Command::Corrupt { first_seed, folders } => corrupt::run(first_seed, folders),
-        Command::Models { replay } => models::run(replay_of(replay).as_ref()),
+        Command::Sim { first_seed, seeds } => runs::sim(first_seed, seeds),
+        Command::Corrupt { first_seed, folders } => runs::corrupt(first_seed, folders),
+        Command::Models { replay } => models::run(&replay),
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Browser => browser::run(),
-        Command::Hostile => hostile::run(),
+        Command::Hostile => runs::hostile(),
         Command::BenchPeers(args) => bench_peers::run(&args),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Torture { rounds, first_seed, ending } => torture::run(rounds, first_seed, ending),

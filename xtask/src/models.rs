@@ -1,40 +1,33 @@
 //! `cargo xtask models`: the ledger's threads under a model checker.
 //!
-//! Built with `--cfg models`, which puts the checker's locks and threads in the place of std's in
-//! the ledger's unit tests, and apart from all other builds.
+//! The ledger's unit tests are built with `--cfg models`, which gives them the checker's locks and
+//! threads instead of std's, in a target folder of their own.
 
-use anyhow::Context;
+use anyhow::{Context as _, ensure};
 
 use crate::steps::{cargo_command, root};
 
 const FLAGS: &str = "--cfg models";
-const TARGET: &str = "target/models";
-/// Of a test's path: what all models have and no other test of the ledger.
+/// With two threads, as the only thread of a test runner does not know the test's name.
+const TEST: &str = "test --locked -p ledger --lib --profile models --target-dir target/models \
+                    -- --test-threads=2";
+/// A part of a test's path that all models have, and no other test of the ledger.
 const MODELS: &str = "models::";
-/// Says to the models which schedule to replay; they know it by the same name.
+/// Tells the models which schedule to replay; they read it by the same name.
 const REPLAY_VARIABLE: &str = "BOLILLERO_MODELS_REPLAY";
 
-/// Explores all models, or replays a schedule of one of them.
-pub(crate) fn run(replay: Option<&Replay>) -> anyhow::Result<()> {
-    let filter = replay.map_or(MODELS, |replay| &replay.model);
-    let mut cargo = cargo_command(&["test", "--locked", "-p", "ledger", "--lib"]);
-    cargo.args(["--profile", "models", "--target-dir", TARGET, "--", filter]);
+/// Explores all models, or replays one: `replay` is empty, or a model and the file of a schedule.
+pub(crate) fn run(replay: &[String]) -> anyhow::Result<()> {
+    let mut cargo = cargo_command(TEST);
     cargo.env("RUSTFLAGS", FLAGS);
-    // More than one, as the only thread of a test runner does not know the test's name.
-    cargo.arg("--test-threads=2");
-    if let Some(replay) = replay {
-        let file = root().join(&replay.file);
-        anyhow::ensure!(file.is_file(), "there is no schedule {}", file.display());
-        cargo.arg("--exact").env(REPLAY_VARIABLE, file);
+    if let [model, file] = replay {
+        let file = root().join(file);
+        ensure!(file.is_file(), "there is no schedule {}", file.display());
+        cargo.args(["--exact", model]).env(REPLAY_VARIABLE, file);
+    } else {
+        cargo.arg(MODELS);
     }
     let status = cargo.status().context("cargo could not be started")?;
-    anyhow::ensure!(status.success(), "a model fails, see above");
+    ensure!(status.success(), "a model fails, see above");
     Ok(())
-}
-
-/// One schedule of one model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Replay {
-    pub(crate) model: String,
-    pub(crate) file: String,
 }

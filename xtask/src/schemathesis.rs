@@ -1,51 +1,48 @@
 //! `cargo xtask schemathesis`: made-up requests to every path of the API's description.
 //!
-//! A central with an admin's token, asked all that the description allows and much that it does
-//! not: it must answer each request as described, and none with a failure of its own. Schemathesis
-//! is installed, of one version, when it is not there.
+//! Asks a central, with an admin's token, all that the description allows and much that it does
+//! not. Each answer must be as described, and none a failure of the central's own. Schemathesis is
+//! installed, in one version, when it is not there.
 
-use std::io::Write as _;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 
+use crate::program::{self, Process};
 use crate::python;
-use crate::steps::{cargo, root};
+use crate::steps::{cargo, target};
 
 const VERSION: &str = "schemathesis==4.32.5";
-const BUILD: &[&str] = &["build", "--locked", "--package", "bolillero"];
-const PROGRAM: &str = "target/debug/bolillero";
+const BUILD: &str = "build --locked -p bolillero";
 /// What is held against each answer. What a status should have been is for our own tests.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,unsupported_method";
 /// It would revoke the token that it asks with.
 const NOT_ASKED: &str = "/api/v1/tokens/{id}";
 
-/// The central; ended when dropped.
-struct Central(Child);
-
 pub(crate) fn run(examples: u32, seed: u32) -> anyhow::Result<()> {
     let schemathesis = python::installed("schemathesis", VERSION, &[])?.join("bin/schemathesis");
     cargo(BUILD, None)?;
     let folder = new_folder()?;
-    let program = root().join(PROGRAM);
     let bolillero = |arguments: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(arguments).arg("--data").arg(&folder);
+        let mut command = program::command(&target().join("debug/bolillero"), arguments);
+        command.arg("--data").arg(folder.join("data"));
         command
     };
-    add_admin(bolillero(&["operator", "add", "admin", "--role", "admin", "--password-stdin"]))?;
-    let give = ["operator", "token", "admin", "--label", "schemathesis", "--days", "1"];
-    let given = bolillero(&give).output().context("bolillero could not be started")?;
-    let token = String::from_utf8(given.stdout)?;
+    let password = folder.join("password");
+    fs::write(&password, "the password of nobody\n")?;
+    let mut add = bolillero(&["operator", "add", "admin", "--role", "admin", "--password-stdin"]);
+    add.stdin(File::open(password)?);
+    program::run(add)?;
+    let token = ["operator", "token", "admin", "--label", "schemathesis", "--days", "1"];
+    let token = program::run(bolillero(&token))?;
     // Free now, and nobody else here asks for ports.
     let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let log = std::fs::File::create(folder.join("log"))?;
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--http", &http];
-    let serving = bolillero(&serve).stderr(log).spawn().context("the central did not start")?;
-    let _central = Central(serving);
+    let serve = bolillero(&["serve", "--listen", "127.0.0.1:0", "--http", &http]);
+    let _central = Process::start(serve, &folder, "central")?;
     let asked = Command::new(schemathesis)
         .current_dir(&folder)
         .args(["run", &format!("http://{http}/api/v1/openapi.json"), "--wait-for-schema", "30"])
@@ -54,37 +51,18 @@ pub(crate) fn run(examples: u32, seed: u32) -> anyhow::Result<()> {
         .args(["--exclude-path", NOT_ASKED])
         .args(["--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", &examples.to_string(), "--seed", &seed.to_string()])
-        .status();
-    if !asked.context("schemathesis could not be started")?.success() {
-        bail!("an answer is not as described: see above; replay with --seed {seed}");
-    }
+        .status()
+        .context("schemathesis could not be started")?;
+    ensure!(asked.success(), "an answer is not as described: see above; replay with --seed {seed}");
     Ok(())
 }
 
-/// An empty data folder.
+/// An empty folder, for the data and what the processes write.
 fn new_folder() -> anyhow::Result<PathBuf> {
-    let folder = root().join("target/schemathesis-data");
+    let folder = target().join("schemathesis");
     if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(&folder)?;
     }
-    std::fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder)?;
     Ok(folder)
-}
-
-fn add_admin(mut add: Command) -> anyhow::Result<()> {
-    let mut adding = add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    let stdin = adding.stdin.take().context("it has an input")?;
-    writeln!(&stdin, "the password of nobody")?;
-    drop(stdin);
-    if !adding.wait()?.success() {
-        bail!("the admin could not be added");
-    }
-    Ok(())
-}
-
-impl Drop for Central {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

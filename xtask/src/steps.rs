@@ -1,16 +1,18 @@
-//! Running one step after the other, each named and timed.
+//! Runs steps, each named and timed, and cargo at the root of the workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
+
+use crate::program::now;
 
 /// Does a piece of work under a heading, and says how long it took.
 pub(crate) fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     println!("--- {name}");
-    let (outcome, elapsed) = timed(work);
-    let seconds = elapsed.as_secs_f64();
+    let started = now();
+    let outcome = work();
+    let seconds = started.elapsed().as_secs_f64();
     match outcome {
         Ok(()) => {
             println!("--- {name}: ok, {seconds:.1} s");
@@ -21,21 +23,20 @@ pub(crate) fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> any
 }
 
 /// Runs cargo at the root of the workspace, with one more environment variable if there is one.
-pub(crate) fn cargo(arguments: &[&str], variable: Option<(&str, &str)>) -> anyhow::Result<()> {
-    let mut cargo = cargo_command(arguments);
+pub(crate) fn cargo(line: &str, variable: Option<(&str, &str)>) -> anyhow::Result<()> {
+    let mut cargo = cargo_command(line);
     cargo.envs(variable);
     let status = cargo.status().context("cargo could not be started")?;
-    if !status.success() {
-        bail!("`cargo {}`: {status}", arguments.join(" "));
-    }
+    ensure!(status.success(), "`cargo {line}`: {status}");
     Ok(())
 }
 
-/// The cargo that runs this program, at the root of the workspace.
-pub(crate) fn cargo_command(arguments: &[&str]) -> Command {
+/// The cargo that runs this program, at the root of the workspace. The words of the line have no
+/// spaces in them.
+pub(crate) fn cargo_command(line: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(arguments).current_dir(root());
+    command.args(line.split(' ')).current_dir(root());
     command
 }
 
@@ -45,10 +46,11 @@ pub(crate) fn root() -> PathBuf {
     here.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a step really took is what is asked")]
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    (work(), start.elapsed())
+/// The folder that cargo built this program in, and builds others in.
+pub(crate) fn target() -> PathBuf {
+    let this = std::env::current_exe().expect("a running program has a path");
+    let target = this.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.map_or_else(|| root().join("target"), Path::to_owned)
 }
 
 #[cfg(test)]
@@ -56,16 +58,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_that_fails_says_which_and_why() {
-        let failed = step("tea", || bail!("no water")).unwrap_err();
+    fn says_which_step_fails_and_why() {
+        let failed = step("tea", || anyhow::bail!("no water")).unwrap_err();
         let text = format!("{failed:#}");
         assert!(text.starts_with("tea failed after ") && text.ends_with(": no water"), "{text}");
         assert!(step("tea", || Ok(())).is_ok());
-    }
-
-    #[test]
-    fn the_root_holds_the_workspace() {
-        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("[workspace]"));
     }
 }

@@ -1,8 +1,8 @@
-//! Programs beside Rust that some checks need, and what becomes of a check without its programs.
+//! Programs beside Rust that some checks need.
 //!
-//! On a machine without one of them the check is left out, which is said at the start and at the
-//! end together with how to get it. Where the variable CI is set, as on a gate, nothing may be left
-//! out: a program that is missing is a failure, at once.
+//! Where one is missing, its checks are left out; the gate says so at its start and at its end, and
+//! how to get the program. Where the variable CI is set, nothing may be left out: a missing program
+//! is a failure, at once.
 
 use std::process::{Command, Stdio};
 
@@ -22,31 +22,28 @@ pub(crate) struct Tool {
     checks: &'static str,
 }
 
-pub(crate) const BROWSER: Tool = Tool {
-    probe: &["chromedriver", "--version"],
-    packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
-    checks: "the console in a real browser",
-};
-pub(crate) const PYTHON: Tool = Tool {
-    probe: &["python3", "-c", "import venv, ensurepip"],
-    packages: &["python3-venv"],
-    checks: "made-up requests to the API, exports read by pyarrow, accessibility of the console",
-};
-pub(crate) const VALGRIND: Tool = Tool {
-    probe: &["valgrind", "--version"],
-    packages: &["valgrind"],
-    checks: "counting instructions",
-};
-pub(crate) const POSTGRESQL: Tool = Tool {
-    probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
-    packages: &["postgresql"],
-    checks: "a short measurement beside other stores",
-};
-pub(crate) const REDIS: Tool = Tool {
-    probe: &["redis-server", "--version"],
-    packages: &["redis-server"],
-    checks: "a short measurement beside other stores",
-};
+pub(crate) const BROWSER: Tool = tool(
+    &["chromedriver", "--version"],
+    &["chromium", "chromium-driver", "fonts-dejavu-core"],
+    "the console in a real browser",
+);
+pub(crate) const PYTHON: Tool = tool(
+    &["python3", "-c", "import venv, ensurepip"],
+    &["python3-venv"],
+    "made-up requests to the API, exports read by pyarrow, accessibility of the console",
+);
+pub(crate) const VALGRIND: Tool =
+    tool(&["valgrind", "--version"], &["valgrind"], "counting instructions");
+pub(crate) const POSTGRESQL: Tool = tool(
+    &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+    &["postgresql"],
+    "a short measurement beside other stores",
+);
+pub(crate) const REDIS: Tool = tool(
+    &["redis-server", "--version"],
+    &["redis-server"],
+    "a short measurement beside other stores",
+);
 
 /// All there are. Those without a name are looked for by the tests that need them.
 const ALL: [Tool; 10] = [
@@ -55,32 +52,28 @@ const ALL: [Tool; 10] = [
     VALGRIND,
     POSTGRESQL,
     REDIS,
-    Tool {
-        probe: &["promtool", "--version"],
-        packages: &["prometheus"],
-        checks: "metrics, alerts and dashboard held against a real Prometheus",
-    },
-    Tool {
-        probe: &["nginx", "-v"],
-        packages: &["nginx"],
-        checks: "the console and the API behind a real proxy",
-    },
-    Tool {
-        probe: &["openssl", "version"],
-        packages: &["openssl"],
-        checks: "certificates made by openssl",
-    },
-    Tool {
-        probe: &["curl", "--version"],
-        packages: &["curl"],
-        checks: "a day by the API as docs/day.sh has it, metrics as Prometheus reads them",
-    },
-    Tool {
-        probe: &["jq", "--version"],
-        packages: &["jq"],
-        checks: "a day by the API as docs/day.sh has it",
-    },
+    tool(
+        &["promtool", "--version"],
+        &["prometheus"],
+        "metrics, alerts and dashboard held against a real Prometheus",
+    ),
+    tool(&["nginx", "-v"], &["nginx"], "the console and the API behind a real proxy"),
+    tool(&["openssl", "version"], &["openssl"], "certificates made by openssl"),
+    tool(
+        &["curl", "--version"],
+        &["curl"],
+        "a day by the API as docs/day.sh has it, metrics as Prometheus reads them",
+    ),
+    tool(&["jq", "--version"], &["jq"], "a day by the API as docs/day.sh has it"),
 ];
+
+const fn tool(
+    probe: &'static [&'static str],
+    packages: &'static [&'static str],
+    checks: &'static str,
+) -> Tool {
+    Tool { probe, packages, checks }
+}
 
 /// What this machine lacks.
 pub(crate) struct Missing {
@@ -147,21 +140,15 @@ mod tests {
     use super::*;
     use crate::steps::root;
 
-    const NOWHERE: Tool = Tool {
-        probe: &["no-such-program-anywhere"],
-        packages: &["nowhere"],
-        checks: "what nobody can check",
-    };
-
     #[test]
-    fn a_missing_tool_is_told_with_what_is_left_out_and_where_all_is_asked_for_it_is_a_failure() {
-        assert!(!NOWHERE.is_installed());
-        let missing = Missing { tools: vec![NOWHERE] };
-        assert!(missing.any_of(&[BROWSER, NOWHERE]) && !missing.any_of(&[BROWSER]));
-        let text = missing.describe();
-        for part in ["what nobody can check", "no-such-program-anywhere", "install nowhere"] {
-            assert!(text.contains(part), "{text}");
-        }
+    fn tells_what_is_left_out_and_fails_where_nothing_may_be() {
+        let nowhere = tool(&["no-such-program-anywhere"], &["nowhere"], "what nobody can check");
+        assert!(!nowhere.is_installed());
+        let missing = Missing { tools: vec![nowhere] };
+        assert!(missing.any_of(&[BROWSER, nowhere]) && !missing.any_of(&[BROWSER]));
+        let line = "what nobody can check (`no-such-program-anywhere` fails): apt-get install \
+                    nowhere";
+        assert_eq!(missing.describe().trim(), line);
         missing.check(false).unwrap();
         assert!(missing.check(true).unwrap_err().to_string().contains("CI is set"));
         Missing { tools: vec![] }.check(true).unwrap();

@@ -1,43 +1,42 @@
 //! `cargo xtask torture`: real processes of the release build, killed at random moments.
 //!
-//! What every agency said was acknowledged to it is held against what the ledger gives back, after
-//! each kill of the central before it is started again, and at the end of the round.
+//! What every agency logged as acknowledged to it is held against what the ledger gives back, after
+//! each end of the central before it is started again, and at the end of the round.
 //!
 //! Deliberately absent: the loss of power. A process that is killed leaves what it wrote to the
 //! system, which writes it; what a disk may lose is the simulation's (`cargo xtask sim`).
 
+mod agency;
 mod audit;
 mod plan;
-mod process;
 mod round;
 mod tally;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
 pub(crate) use plan::Ending;
-use process::now;
 use round::Round;
 use tally::Tally;
 
-use crate::steps;
+use crate::program::now;
+use crate::steps::{cargo, target};
 
-const BUILD: &[&str] = &["build", "--quiet", "--release", "--locked", "-p", "bolillero"];
+const BUILD: &str = "build --quiet --release --locked -p bolillero";
 
 pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Result<()> {
-    steps::cargo(BUILD, None)?;
-    let target = target()?;
-    let program = target.join("release/bolillero");
+    cargo(BUILD, None)?;
+    let program = target().join("release/bolillero");
     let started = now();
     let mut all = Tally::default();
     for seed in first_seed..first_seed.saturating_add(rounds) {
         let begun = now();
-        let folder = target.join(format!("torture/{ending}-{seed}-{}", std::process::id()));
+        let folder = target().join(format!("torture/{ending}-{seed}-{}", std::process::id()));
         let tally = play(&program, &folder, seed, ending).with_context(|| {
             format!(
-                "round with seed {seed} (its files and log.txt are kept in {}); again: \
+                "round with seed {seed} (its files and logs are kept in {}); again: \
                  cargo xtask torture --rounds 1 --seed {seed} --ending {ending}",
                 folder.display()
             )
@@ -55,21 +54,16 @@ pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Resul
     Ok(())
 }
 
+/// Plays a round; keeps its folder if it fails.
 fn play(program: &Path, folder: &Path, seed: u64, ending: Ending) -> anyhow::Result<Tally> {
     fs::create_dir_all(folder)?;
-    let mut round = Round::new(program, folder, seed, ending)?;
-    let played = round.play();
-    if played.is_err() {
-        fs::write(folder.join("log.txt"), round.log())?;
-    } else {
-        fs::remove_dir_all(folder)?;
-    }
-    played
+    let tally = Round::new(program, folder, seed, ending)?.play()?;
+    fs::remove_dir_all(folder)?;
+    Ok(tally)
 }
 
-/// Where cargo put this program, and puts the one that it starts.
-fn target() -> anyhow::Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    let target = here.parent().and_then(Path::parent);
-    Ok(target.context("this program is not in a target folder")?.to_owned())
+/// The value of a field of a log line.
+fn number_in(line: &str, field: &str) -> Option<usize> {
+    let (_, value) = line.split_once(&format!("{field}: "))?;
+    value.split(' ').next()?.parse().ok()
 }

@@ -9,61 +9,35 @@ use serde::Deserialize;
 use crate::steps::cargo_command;
 
 /// For each crate, which others of the workspace it may depend on.
-const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
-    ("wire", &[]),
-    ("lottery", &[]),
-    ("operators", &["lottery"]),
-    ("pki", &[]),
-    ("exports", &["lottery"]),
-    ("engine", &["lottery"]),
-    ("ledger", &["lottery", "engine"]),
-    ("agency", &["wire", "lottery", "pki"]),
-    ("central", &["wire", "lottery", "engine", "operators", "pki", "exports"]),
-    ("central-tcp", &["central", "wire", "lottery", "engine", "pki"]),
-    ("central-http", &["central", "lottery", "engine", "operators", "exports", "pki"]),
+const MAY_DEPEND_ON: &[(&str, &str)] = &[
+    ("wire", ""),
+    ("lottery", ""),
+    ("operators", "lottery"),
+    ("pki", ""),
+    ("exports", "lottery"),
+    ("engine", "lottery"),
+    ("ledger", "lottery engine"),
+    ("agency", "wire lottery pki"),
+    ("central", "wire lottery engine operators pki exports"),
+    ("central-tcp", "central wire lottery engine pki"),
+    ("central-http", "central lottery engine operators exports pki"),
     (
         "bolillero",
-        &[
-            "wire",
-            "lottery",
-            "engine",
-            "operators",
-            "pki",
-            "exports",
-            "ledger",
-            "agency",
-            "central",
-            "central-tcp",
-            "central-http",
-        ],
+        "wire lottery engine operators pki exports ledger agency central central-tcp central-http",
     ),
     (
         "sim",
-        &[
-            "wire",
-            "lottery",
-            "engine",
-            "ledger",
-            "agency",
-            "central",
-            "central-tcp",
-            "central-http",
-            "operators",
-            "bolillero",
-        ],
+        "wire lottery engine ledger agency central central-tcp central-http operators bolillero",
     ),
-    ("checks", &["wire", "lottery", "engine", "ledger", "agency", "bolillero"]),
-    ("xtask", &[]),
+    ("checks", "wire lottery engine ledger agency bolillero"),
+    ("xtask", ""),
 ];
 
 /// For each crate without IO and clock, which crates of others it may depend on: none of them
 /// brings a runtime, a socket, a clock or a serialisation framework.
-const PURE: &[(&str, &[&str])] = &[
-    ("wire", &["simdutf8", "thiserror"]),
-    (
-        "lottery",
-        &["sha2", "thiserror", "unicode-normalization", "unicode-properties", "unicode-security"],
-    ),
+const PURE: &[(&str, &str)] = &[
+    ("wire", "simdutf8 thiserror"),
+    ("lottery", "sha2 thiserror unicode-normalization unicode-properties unicode-security"),
 ];
 
 /// Features of the workspace's crates that only tests and the crates of `NOT_SHIPPED` may enable.
@@ -73,17 +47,20 @@ const NOT_SHIPPED: &[&str] = &["checks", "sim"];
 /// What every manifest must have: without it the crate is compiled with none of our lints.
 const LINTS: &str = "[lints]\nworkspace = true\n";
 
-/// A crate of the workspace.
-pub(super) struct Package {
-    manifest: String,
-    declared: Declared,
+/// What `cargo metadata` says of the workspace.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
 }
 
-/// What `cargo metadata` says about it.
+/// A crate of the workspace.
 #[derive(Deserialize)]
-struct Declared {
+pub(super) struct Package {
     name: String,
     manifest_path: String,
+    /// What is in the manifest.
+    #[serde(skip)]
+    manifest: String,
     dependencies: Vec<Dependency>,
 }
 
@@ -96,30 +73,24 @@ struct Dependency {
 
 /// Asks cargo.
 pub(super) fn read() -> anyhow::Result<Vec<Package>> {
-    let arguments = ["metadata", "--format-version", "1", "--no-deps", "--locked", "--offline"];
-    let output = cargo_command(&arguments).output().context("cargo could not be started")?;
+    let mut cargo = cargo_command("metadata --format-version=1 --no-deps --locked --offline");
+    let output = cargo.output().context("cargo could not be started")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`cargo metadata`: {}", said.trim());
-    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
-    let with_manifest = |declared: Declared| {
-        let manifest = std::fs::read_to_string(&declared.manifest_path)?;
-        Ok(Package { manifest, declared })
-    };
-    metadata.packages.into_iter().map(with_manifest).collect()
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Declared>,
+    let mut metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    for package in &mut metadata.packages {
+        package.manifest = std::fs::read_to_string(&package.manifest_path)?;
+    }
+    Ok(metadata.packages)
 }
 
 pub(super) fn check(packages: &[Package]) -> Vec<String> {
-    let names: Vec<_> = packages.iter().map(|package| &*package.declared.name).collect();
+    let names: Vec<_> = packages.iter().map(|package| &*package.name).collect();
     packages.iter().flat_map(|package| findings_of(package, &names)).collect()
 }
 
 fn findings_of(package: &Package, ours: &[&str]) -> Vec<String> {
-    let name = &*package.declared.name;
+    let name = &*package.name;
     let mut findings = Vec::new();
     if !package.manifest.contains(LINTS) {
         findings.push(format!("{name}: not under the workspace's lints; add them to Cargo.toml"));
@@ -129,7 +100,7 @@ fn findings_of(package: &Package, ours: &[&str]) -> Vec<String> {
         return findings;
     };
     let built_with = |dependency: &&Dependency| dependency.kind.as_deref() != Some("dev");
-    for dependency in package.declared.dependencies.iter().filter(built_with) {
+    for dependency in package.dependencies.iter().filter(built_with) {
         let on = &*dependency.name;
         let is_ours = ours.contains(&on);
         if is_ours && !allowed.contains(&on) {
@@ -157,8 +128,10 @@ fn findings_of(package: &Package, ours: &[&str]) -> Vec<String> {
     findings
 }
 
-fn row(table: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static [&'static str]> {
-    table.iter().find(|(of, _)| *of == name).map(|(_, allowed)| *allowed)
+/// What a table says about a crate.
+fn row(table: &[(&str, &'static str)], name: &str) -> Option<Vec<&'static str>> {
+    let row = table.iter().find(|(of, _)| *of == name);
+    row.map(|(_, allowed)| allowed.split_whitespace().collect())
 }
 
 #[cfg(test)]
@@ -175,8 +148,9 @@ mod tests {
             "manifest_path": "Cargo.toml",
             "dependencies": [dependency],
         });
-        let declared = serde_json::from_value(declared).unwrap();
-        Package { manifest: format!("[package]\n\n{LINTS}"), declared }
+        let mut package: Package = serde_json::from_value(declared).unwrap();
+        package.manifest = format!("[package]\n\n{LINTS}");
+        package
     }
 
     fn findings(package: &Package) -> Vec<String> {
@@ -248,8 +222,11 @@ mod tests {
 
     #[test]
     fn lets_only_the_binary_and_the_simulation_join_the_ledger_with_the_central() {
-        let joins = |allowed: &[&str]| allowed.contains(&"ledger") && allowed.contains(&"central");
-        let joining = MAY_DEPEND_ON.iter().filter(|(_, allowed)| joins(allowed));
-        assert!(joining.map(|(name, _)| *name).eq(["bolillero", "sim"]));
+        let names = MAY_DEPEND_ON.iter().map(|(name, _)| *name);
+        let joins = |name: &&str| {
+            let allowed = row(MAY_DEPEND_ON, name).unwrap();
+            allowed.contains(&"ledger") && allowed.contains(&"central")
+        };
+        assert!(names.filter(joins).eq(["bolillero", "sim"]));
     }
 }

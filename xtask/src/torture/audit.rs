@@ -9,24 +9,25 @@ use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
 
-/// An agency's file, and how it is cut into batches.
+/// An agency's file, how it is cut into batches, and what was acknowledged of it.
 #[derive(Debug)]
 pub(super) struct Sheet {
     pub(super) agency: usize,
     pub(super) lines: Vec<String>,
     pub(super) batch_bets: usize,
-}
-
-/// What the agency said was acknowledged to it: how many bets, by chunk.
-#[derive(Debug, Default)]
-pub(super) struct Acknowledged {
-    by_chunk: BTreeMap<usize, usize>,
+    /// As the agency logged it: how many bets, by chunk. Reconnections repeat some.
+    pub(super) acknowledged: BTreeMap<usize, usize>,
 }
 
 impl Sheet {
     /// How many batches the file is.
     pub(super) fn chunks(&self) -> usize {
         self.lines.len().div_ceil(self.batch_bets)
+    }
+
+    /// How far the agency has come: chunks are acknowledged in their order, some unheard.
+    pub(super) fn reach(&self) -> usize {
+        self.acknowledged.last_key_value().map_or(0, |(chunk, _)| chunk + 1)
     }
 
     /// The documents of the bets on this number, sorted.
@@ -39,11 +40,7 @@ impl Sheet {
     }
 
     /// Holds what the ledger has of this agency against the file and the acknowledgements.
-    pub(super) fn check(
-        &self,
-        stored: &[String],
-        acknowledged: &Acknowledged,
-    ) -> anyhow::Result<()> {
+    pub(super) fn check(&self, stored: &[String]) -> anyhow::Result<()> {
         let agency = self.agency;
         let differs = stored.iter().zip(&self.lines).position(|(stored, line)| stored != line);
         if let Some(at) = differs {
@@ -60,7 +57,7 @@ impl Sheet {
             "agency {agency}: {bets} bets in the ledger, which are no whole batches of {}",
             self.batch_bets
         );
-        for (&chunk, &count) in &acknowledged.by_chunk {
+        for (&chunk, &count) in &self.acknowledged {
             let from = chunk * self.batch_bets;
             let to = all.min(from + self.batch_bets);
             ensure!(
@@ -77,32 +74,11 @@ impl Sheet {
     }
 
     /// Holds what the ledger has at the end of the day against the file: all of it.
-    pub(super) fn check_all(
-        &self,
-        stored: &[String],
-        acknowledged: &Acknowledged,
-    ) -> anyhow::Result<()> {
-        self.check(stored, acknowledged)?;
+    pub(super) fn check_all(&self, stored: &[String]) -> anyhow::Result<()> {
+        self.check(stored)?;
         let (agency, bets, all) = (self.agency, stored.len(), self.lines.len());
         ensure!(bets == all, "agency {agency}: only {bets} of {all} bets are in the ledger");
         Ok(())
-    }
-}
-
-impl Acknowledged {
-    /// Notes one. That it is repeated after a reconnection is good.
-    pub(super) fn note(&mut self, chunk: usize, bets: usize) {
-        self.by_chunk.insert(chunk, bets);
-    }
-
-    /// How many chunks.
-    pub(super) fn count(&self) -> usize {
-        self.by_chunk.len()
-    }
-
-    /// How far the agency has come: chunks are acknowledged in their order, some unheard.
-    pub(super) fn reach(&self) -> usize {
-        self.by_chunk.last_key_value().map_or(0, |(chunk, _)| chunk + 1)
     }
 }
 
@@ -124,40 +100,32 @@ mod tests {
 
     const BETS: [&str; 5] = ["a,b,1,d,7", "a,b,2,d,8", "a,b,3,d,7", "a,b,4,d,9", "a,b,5,d,77"];
 
-    fn sheet() -> Sheet {
-        Sheet { agency: 1, lines: owned(&BETS), batch_bets: 2 }
+    fn sheet(acknowledged: &[(usize, usize)]) -> Sheet {
+        let acknowledged = acknowledged.iter().copied().collect();
+        Sheet { agency: 1, lines: owned(&BETS), batch_bets: 2, acknowledged }
     }
 
     fn owned(lines: &[&str]) -> Vec<String> {
         lines.iter().map(|line| (*line).to_owned()).collect()
     }
 
-    fn acknowledged(chunks: &[(usize, usize)]) -> Acknowledged {
-        let mut acknowledged = Acknowledged::default();
-        chunks.iter().for_each(|&(chunk, bets)| acknowledged.note(chunk, bets));
-        acknowledged
-    }
-
-    fn fault(stored: &[&str], chunks: &[(usize, usize)]) -> String {
-        sheet().check(&owned(stored), &acknowledged(chunks)).unwrap_err().to_string()
+    fn fault(stored: &[&str], acknowledged: &[(usize, usize)]) -> String {
+        sheet(acknowledged).check(&owned(stored)).unwrap_err().to_string()
     }
 
     #[test]
-    fn whole_batches_in_order_with_all_that_was_acknowledged_are_good() {
-        for (stored, chunks) in
-            [(0, &[][..]), (2, &[][..]), (4, &[(0, 2), (1, 2)][..]), (5, &[(1, 2), (2, 1)][..])]
-        {
-            let stored = owned(&BETS[..stored]);
-            sheet().check(&stored, &acknowledged(chunks)).unwrap();
-            assert_eq!(
-                sheet().check_all(&stored, &acknowledged(chunks)).is_ok(),
-                stored.len() == 5
-            );
+    fn accepts_whole_batches_in_order_with_all_that_was_acknowledged() {
+        let good: [(usize, &[(usize, usize)]); 4] =
+            [(0, &[]), (2, &[]), (4, &[(0, 2), (1, 2)]), (5, &[(1, 2), (2, 1)])];
+        for (stored, acknowledged) in good {
+            let (sheet, stored) = (sheet(acknowledged), owned(&BETS[..stored]));
+            sheet.check(&stored).unwrap();
+            assert_eq!(sheet.check_all(&stored).is_ok(), stored.len() == 5);
         }
     }
 
     #[test]
-    fn what_is_lost_doubled_cut_swapped_or_strange_is_found() {
+    fn finds_what_is_lost_doubled_cut_swapped_or_strange() {
         assert!(fault(&BETS[..2], &[(1, 2)]).contains("chunk 1 was acknowledged and is not in"));
         assert!(fault(&BETS[..4], &[(2, 1)]).contains("chunk 2 was acknowledged and is not in"));
         let doubled = [BETS[0], BETS[1], BETS[0], BETS[1]];
@@ -172,13 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn winners_are_those_on_the_number() {
-        assert_eq!(sheet().winners("7"), ["1", "3"]);
-        assert_eq!(sheet().chunks(), 3);
+    fn counts_winners_chunks_and_how_far_an_agency_has_come() {
+        assert_eq!(sheet(&[]).winners("7"), ["1", "3"]);
+        assert_eq!(sheet(&[]).chunks(), 3);
+        assert_eq!((sheet(&[]).reach(), sheet(&[(1, 2)]).reach()), (0, 2));
     }
 
     #[test]
-    fn an_export_is_told_apart_by_agency() {
+    fn reads_an_export_by_agency() {
         let found = exported("agency,chunk,position,first\n2,0,0,a,b\n1,0,0,c\n2,0,1,d\n").unwrap();
         assert_eq!(found[&2], ["a,b", "d"]);
         assert_eq!(found[&1], ["c"]);

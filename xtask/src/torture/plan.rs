@@ -1,20 +1,20 @@
-//! What a round is made of, from its seed: who takes part, and who is struck when.
+//! The plan of a round, made from its seed: who takes part, and who is killed when.
 //!
-//! The plan is the same for the same seed. What comes of it is not quite: processes run as the
-//! system lets them.
+//! A seed always gives the same plan. A run of it differs a little each time: the system decides
+//! when processes run.
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
+use clap::ValueEnum;
 use fastrand::Rng;
 
 /// How the central is ended while agencies send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Ending {
-    /// By kill -9, several times; agencies too.
+    /// By kill -9, several times; agencies too
     Kill,
-    /// By SIGTERM, once.
+    /// By SIGTERM, once
     Sigterm,
 }
 
@@ -121,18 +121,6 @@ fn sigterm(random: &mut Rng) -> Strike {
     Strike { victim: Victim::Central, moment, then_ms: random.u64(THEN_MS), again_ms: None }
 }
 
-impl FromStr for Ending {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "kill" => Ok(Self::Kill),
-            "sigterm" => Ok(Self::Sigterm),
-            _ => Err(format!("'{word}' is neither kill nor sigterm")),
-        }
-    }
-}
-
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -147,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_plan_and_another_gives_another() {
+    fn makes_the_same_plan_of_the_same_seed_only() {
         for ending in [Ending::Kill, Ending::Sigterm] {
             assert_eq!(Plan::of(7, ending), Plan::of(7, ending));
             assert_ne!(Plan::of(7, ending), Plan::of(8, ending));
@@ -155,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn plans_have_all_that_they_should() {
+    fn plans_every_kind_of_agency_and_strike() {
         let plans: Vec<_> = (0..200).map(|seed| Plan::of(seed, Ending::Kill)).collect();
         let agencies = || plans.iter().flat_map(|plan| &plan.agencies);
         let strikes = || plans.iter().flat_map(|plan| &plan.strikes);

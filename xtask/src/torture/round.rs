@@ -1,20 +1,22 @@
 //! One round: a fresh folder, a central and its agencies, and the strikes of a plan.
 //!
 //! After every strike at the central, before it is started again, the ledger is exported and held
-//! against what the agencies had said was acknowledged to them: nobody could have mended it.
+//! against what the agencies logged as acknowledged to them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::audit::{Acknowledged, Sheet, exported};
-use super::plan::{Ending, Moment, Plan, Strike, Victim};
-use super::process::{Process, Said, now, run};
+use super::agency::Agency;
+use super::audit::{Sheet, exported};
+use super::number_in;
+use super::plan::{AgencyPlan, Ending, Moment, Plan, Strike, Victim};
 use super::tally::Tally;
+use crate::program::{self, Process, now, pause, wait_until};
 
 /// What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,35 +34,16 @@ pub(super) struct Round<'a> {
     address: String,
     plan: Plan,
     ending: Ending,
-    sheets: Vec<Sheet>,
     winning_number: String,
-    sender: Sender<Said>,
-    said: Receiver<Said>,
-    /// Of each process by its number.
-    roles: Vec<Role>,
+    /// How many processes were started: each has files of its own.
+    processes: usize,
     central: Option<Process>,
     listening: bool,
     agencies: Vec<Agency>,
-    acknowledged: Vec<Acknowledged>,
+    /// How many agencies have finished, as the central logs it.
     finished: usize,
     draws: usize,
-    log: Vec<String>,
     tally: Tally,
-}
-
-struct Role {
-    of: Victim,
-    /// Its end is ours.
-    struck: bool,
-    /// It says nothing more.
-    silent: bool,
-}
-
-#[derive(Default)]
-struct Agency {
-    process: Option<Process>,
-    /// Once it ended by itself: what it printed.
-    printed: Option<String>,
 }
 
 impl<'a> Round<'a> {
@@ -72,30 +55,25 @@ impl<'a> Round<'a> {
         ending: Ending,
     ) -> anyhow::Result<Self> {
         let plan = Plan::of(seed, ending);
+        fs::write(folder.join("plan.txt"), format!("{plan:#?}\n"))?;
         let sheets = sheets(program, folder, seed, &plan)?;
         let first = sheets[0].lines.first().context("the first agency has no bets")?;
         let winning_number = first.rsplit(',').next().unwrap_or_default().to_owned();
-        let (sender, said) = channel();
         Ok(Self {
             program,
             folder,
             data: folder.join("data"),
             address: free_address(seed)?,
-            winning_number,
-            sender,
-            said,
-            roles: Vec::new(),
-            central: None,
-            listening: false,
-            agencies: plan.agencies.iter().map(|_| Agency::default()).collect(),
-            acknowledged: plan.agencies.iter().map(|_| Acknowledged::default()).collect(),
-            finished: 0,
-            draws: 0,
-            log: vec![format!("{plan:?}")],
-            tally: Tally::default(),
-            sheets,
             plan,
             ending,
+            winning_number,
+            processes: 0,
+            central: None,
+            listening: false,
+            agencies: sheets.into_iter().map(Agency::new).collect(),
+            finished: 0,
+            draws: 0,
+            tally: Tally::default(),
         })
     }
 
@@ -103,6 +81,8 @@ impl<'a> Round<'a> {
     pub(super) fn play(&mut self) -> anyhow::Result<Tally> {
         self.start_central()?;
         self.await_listening()?;
+        // The first start is not a restart.
+        self.tally.restarts.clear();
         (0..self.agencies.len()).try_for_each(|agency| self.start_agency(agency))?;
         for strike in self.plan.strikes.clone() {
             self.strike(&strike)?;
@@ -111,107 +91,78 @@ impl<'a> Round<'a> {
         ensure!(over, "an agency hangs: {} of {} ended", self.ended(), self.agencies.len());
         self.terminate_central()?;
         self.check_day()?;
-        self.tally.acknowledged = self.acknowledged.iter().map(Acknowledged::count).sum();
+        self.tally.acknowledged = self.sheets().map(|sheet| sheet.acknowledged.len()).sum();
         Ok(std::mem::take(&mut self.tally))
-    }
-
-    /// All that was said, in the order of its arrival.
-    pub(super) fn log(&self) -> String {
-        self.log.join("\n")
     }
 
     fn strike(&mut self, strike: &Strike) -> anyhow::Result<()> {
         let due = |round: &Self| round.has_come(strike.moment) || round.all_have_ended();
         ensure!(self.hear_until(PATIENCE, due)?, "nothing moves before {:?}", strike.moment);
-        self.hear_until(Duration::from_millis(strike.then_ms), |_| false)?;
-        let agency = match strike.victim {
-            Victim::Agency(agency) if self.agencies[agency].process.is_some() => Some(agency),
-            _ => None,
-        };
-        match (agency, self.ending) {
-            (Some(agency), _) => self.strike_agency(agency),
-            (None, _) if self.all_have_ended() => Ok(()),
-            (None, Ending::Kill) => self.strike_central(strike.again_ms),
-            (None, Ending::Sigterm) => {
-                self.terminate_central()?;
-                self.check_stored()?;
-                self.start_central()
-            }
+        self.hear_for(strike.then_ms)?;
+        match strike.victim {
+            Victim::Agency(agency) if self.agencies[agency].runs() => self.strike_agency(agency),
+            _ if self.all_have_ended() => Ok(()),
+            _ => self.strike_central(strike.again_ms),
         }
     }
 
+    fn strike_agency(&mut self, at: usize) -> anyhow::Result<()> {
+        self.agencies[at].kill()?;
+        self.tally.kills_of_agencies += 1;
+        if self.agencies[at].has_ended() { Ok(()) } else { self.start_agency(at) }
+    }
+
     fn strike_central(&mut self, again_ms: Option<u64>) -> anyhow::Result<()> {
-        self.kill_central()?;
-        self.check_stored()?;
-        self.start_central()?;
+        self.restart_central()?;
         if let Some(time) = again_ms {
-            self.hear_until(Duration::from_millis(time), |_| false)?;
-            self.kill_central()?;
-            self.check_stored()?;
-            self.start_central()?;
+            self.hear_for(time)?;
+            self.restart_central()?;
         }
         self.await_listening()
     }
 
-    fn kill_central(&mut self) -> anyhow::Result<()> {
-        let mut central = self.central.take().context("no central runs")?;
-        self.roles[central.number].struck = true;
-        central.kill()?;
-        self.tally.kills_of_central += 1;
-        self.hear_the_end_of(central.number)?;
-        central.ended()?;
-        Ok(())
+    /// Ends the central, checks what it left, and starts it again.
+    fn restart_central(&mut self) -> anyhow::Result<()> {
+        match self.ending {
+            Ending::Kill => self.kill_central()?,
+            Ending::Sigterm => self.terminate_central()?,
+        }
+        self.check_stored()?;
+        self.start_central()
     }
 
-    fn strike_agency(&mut self, agency: usize) -> anyhow::Result<()> {
-        let mut process = self.agencies[agency].process.take().context("it does not run")?;
-        self.roles[process.number].struck = true;
-        process.kill()?;
-        self.tally.kills_of_agencies += 1;
-        self.hear_the_end_of(process.number)?;
-        let (status, printed) = process.ended()?;
-        if status.success() {
-            // It was faster than the signal.
-            self.agencies[agency].printed = Some(printed);
-            return Ok(());
-        }
-        self.start_agency(agency)
+    fn kill_central(&mut self) -> anyhow::Result<()> {
+        let mut central = self.central.take().context("no central runs")?;
+        central.kill()?;
+        self.tally.kills_of_central += 1;
+        self.note_log_of(&mut central)
     }
 
     fn terminate_central(&mut self) -> anyhow::Result<()> {
-        let central = self.central.take().context("no central runs")?;
-        let number = central.number;
-        self.roles[number].struck = true;
+        let mut central = self.central.take().context("no central runs")?;
+        let under_load = !self.all_have_ended();
         let asked = now();
         central.terminate()?;
-        let ended = self.hear_until(SHUTDOWN_TIME_MAX, |round| round.roles[number].silent)?;
+        let ended = wait_until(SHUTDOWN_TIME_MAX, || Ok(central.ended()?.is_some()))?;
         ensure!(ended, "the central did not end within {SHUTDOWN_TIME_MAX:?} of SIGTERM");
-        if !self.all_have_ended() {
+        if under_load {
             self.tally.shutdowns.push(asked.elapsed());
         }
-        let (status, _) = central.ended()?;
+        self.note_log_of(&mut central)?;
+        let status = central.ended()?.context("the central ended")?;
         ensure!(status.success(), "the central ended with {status} after SIGTERM");
         Ok(())
     }
 
     fn start_central(&mut self) -> anyhow::Result<()> {
-        let data = text(&self.data)?.to_owned();
         let count = self.agencies.len().to_string();
         let segment_len = self.plan.segment_len.to_string();
-        let arguments = [
-            ["serve", "--data", &data, "--listen", &self.address.clone(), "--agencies", &count],
-            [
-                "--segment-len",
-                &segment_len,
-                "--winning-number",
-                &self.winning_number.clone(),
-                "--winners-wait",
-                "5s",
-                "--log-format=text",
-            ],
-        ];
+        let mut command = program::command(self.program, &["serve", "--log-format=text"]);
+        command.arg("--data").arg(&self.data).args(["--listen", &self.address]);
+        command.args(["--agencies", &count, "--segment-len", &segment_len]);
+        command.args(["--winning-number", &self.winning_number, "--winners-wait", "5s"]);
         self.listening = false;
-        self.central = Some(self.start(Victim::Central, &arguments.concat())?);
+        self.central = Some(self.start(command, "central")?);
         Ok(())
     }
 
@@ -220,31 +171,31 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    fn start_agency(&mut self, agency: usize) -> anyhow::Result<()> {
-        let plan = self.plan.agencies[agency].clone();
-        let (id, file) = ((agency + 1).to_string(), file_of(self.folder, agency + 1));
+    fn start_agency(&mut self, at: usize) -> anyhow::Result<()> {
+        let plan = &self.plan.agencies[at];
+        let id = (at + 1).to_string();
         let (window, batch_bets) = (plan.window.to_string(), plan.batch_bets.to_string());
-        let address = self.address.clone();
-        let mut arguments = vec!["agency", "--id", &id, "--central", &address];
-        arguments.extend(["--bets", text(&file)?, "--window", &window]);
-        arguments.extend(["--batch-max-bets", &batch_bets]);
-        arguments.extend(plan.legacy.then_some("--legacy"));
-        self.agencies[agency].process = Some(self.start(Victim::Agency(agency), &arguments)?);
+        let mut command = program::command(self.program, &["agency", "--id", &id]);
+        command.args(["--central", &self.address]);
+        command.arg("--bets").arg(file_of(self.folder, at + 1));
+        command.args(["--window", &window, "--batch-max-bets", &batch_bets]);
+        command.args(plan.legacy.then_some("--legacy"));
+        let process = self.start(command, &format!("agency-{id}"))?;
+        self.agencies[at].started(process);
         Ok(())
     }
 
-    fn start(&mut self, of: Victim, arguments: &[&str]) -> anyhow::Result<Process> {
-        let number = self.roles.len();
-        self.log.push(format!("{of:?} is process {number}: {}", arguments.join(" ")));
-        self.roles.push(Role { of, struck: false, silent: false });
-        Process::start(self.program, arguments, number, self.sender.clone())
+    fn start(&mut self, command: std::process::Command, name: &str) -> anyhow::Result<Process> {
+        let name = format!("process-{:02}-{name}", self.processes);
+        self.processes += 1;
+        Process::start(command, self.folder, &name)
     }
 
     fn has_come(&self, moment: Moment) -> bool {
         match moment {
             Moment::Acknowledged(permille) => {
-                let all: usize = self.sheets.iter().map(Sheet::chunks).sum();
-                let reached: usize = self.acknowledged.iter().map(Acknowledged::reach).sum();
+                let all: usize = self.sheets().map(Sheet::chunks).sum();
+                let reached: usize = self.sheets().map(Sheet::reach).sum();
                 reached as u64 * 1000 >= all as u64 * permille
             }
             Moment::Finished(agencies) => self.finished >= agencies,
@@ -252,144 +203,92 @@ impl<'a> Round<'a> {
     }
 
     fn ended(&self) -> usize {
-        self.agencies.iter().filter(|agency| agency.printed.is_some()).count()
+        self.agencies.iter().filter(|agency| agency.has_ended()).count()
     }
 
     fn all_have_ended(&self) -> bool {
         self.ended() == self.agencies.len()
     }
 
-    /// Listens until something is so, but not longer than a time; says whether it is so.
+    fn sheets(&self) -> impl Iterator<Item = &Sheet> {
+        self.agencies.iter().map(|agency| &agency.sheet)
+    }
+
+    fn hear_for(&mut self, ms: u64) -> anyhow::Result<()> {
+        pause(Duration::from_millis(ms));
+        self.hear()
+    }
+
+    /// Listens until something is so, for at most a time; returns whether it is so.
     fn hear_until(&mut self, time: Duration, so: impl Fn(&Self) -> bool) -> anyhow::Result<bool> {
-        let started = now();
-        loop {
-            if so(self) {
-                return Ok(true);
+        wait_until(time, || {
+            self.hear()?;
+            Ok(so(self))
+        })
+    }
+
+    /// Reads what all logged since the last time. Fails when one ended that should not have.
+    fn hear(&mut self) -> anyhow::Result<()> {
+        if let Some(mut central) = self.central.take() {
+            let ended = central.ended()?;
+            let listened = self.listening;
+            self.note_log_of(&mut central)?;
+            if let Some(status) = ended {
+                bail!("the central ended by itself with {status}");
             }
-            let Some(left) = time.checked_sub(started.elapsed()) else {
-                return Ok(false);
-            };
-            match self.said.recv_timeout(left) {
-                Ok(said) => self.hear(&said)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("the round holds a sender itself"),
+            if self.listening && !listened {
+                self.tally.restarts.push(central.started.elapsed());
             }
+            self.central = Some(central);
         }
+        self.agencies.iter_mut().try_for_each(Agency::hear)
     }
 
-    fn hear_the_end_of(&mut self, number: usize) -> anyhow::Result<()> {
-        let silent = self.hear_until(PATIENCE, |round| round.roles[number].silent)?;
-        ensure!(silent, "process {number} was killed and does not end");
-        Ok(())
-    }
-
-    fn hear(&mut self, said: &Said) -> anyhow::Result<()> {
-        let role = &mut self.roles[said.by];
-        let (of, struck) = (role.of, role.struck);
-        let Some(line) = &said.line else {
-            role.silent = true;
-            return if struck { Ok(()) } else { self.ended_by_itself(of) };
-        };
-        self.log.push(format!("{} {line}", said.by));
-        ensure!(!line.contains("panicked"), "{of:?}: {line}");
-        match of {
-            Victim::Central => self.hear_central(line, said),
-            Victim::Agency(agency) => self.hear_agency(agency, line),
-        }
-    }
-
-    fn hear_central(&mut self, line: &str, said: &Said) -> anyhow::Result<()> {
-        ensure!(!line.contains(" ERROR "), "the central: {line}");
-        if line.contains("action: escuchar | result: success") {
-            let central = self.central.as_ref().filter(|central| central.number == said.by);
-            if let Some(central) = central {
+    fn note_log_of(&mut self, central: &mut Process) -> anyhow::Result<()> {
+        for line in central.log()? {
+            ensure!(!line.contains(" ERROR ") && !line.contains("panicked"), "the central: {line}");
+            if line.contains("action: escuchar | result: success") {
                 self.listening = true;
-                let took = said.at.duration_since(central.started);
-                self.tally.starts.push((said.by > 0, took));
+            } else if line.contains("action: abrir_libro") {
+                let cut = number_in(&line, "cortados").context("no word of a torn tail")?;
+                self.tally.torn_tails += usize::from(cut > 0);
+            } else if line.contains("action: sorteo | result: success") {
+                self.draws += 1;
+            } else if let Some(finished) = number_in(&line, "total_agencias_finalizadas") {
+                self.finished = self.finished.max(finished);
             }
-        } else if line.contains("action: abrir_libro") {
-            let cut = number_in(line, "cortados").context("no word of a torn tail")?;
-            self.tally.torn_tails += usize::from(cut > 0);
-        } else if line.contains("action: sorteo | result: success") {
-            self.draws += 1;
-        } else if let Some(finished) = number_in(line, "total_agencias_finalizadas") {
-            self.finished = self.finished.max(finished);
         }
         Ok(())
-    }
-
-    fn hear_agency(&mut self, agency: usize, line: &str) -> anyhow::Result<()> {
-        if line.contains("action: apuesta_enviada | result: success") {
-            let chunk = number_in(line, "chunk_id").context("an acknowledgement of no chunk")?;
-            let bets = number_in(line, "cantidad").context("an acknowledgement of no bets")?;
-            self.acknowledged[agency].note(chunk, bets);
-        }
-        Ok(())
-    }
-
-    fn ended_by_itself(&mut self, of: Victim) -> anyhow::Result<()> {
-        let process = match of {
-            Victim::Central => self.central.take(),
-            Victim::Agency(agency) => self.agencies[agency].process.take(),
-        };
-        let (status, printed) = process.context("it ended twice")?.ended()?;
-        match of {
-            Victim::Agency(agency) if status.success() => {
-                self.agencies[agency].printed = Some(printed);
-                Ok(())
-            }
-            _ => bail!("{of:?} ended by itself with {status}"),
-        }
-    }
-
-    fn exported(&self) -> anyhow::Result<BTreeMap<usize, Vec<String>>> {
-        exported(&run(self.program, &["export", "--data", text(&self.data)?])?)
     }
 
     /// While no central runs: the ledger holds what was acknowledged, and nothing else than a part
     /// of the files.
     fn check_stored(&mut self) -> anyhow::Result<()> {
-        // What agencies said until now was acknowledged by centrals that have ended.
-        while let Ok(said) = self.said.try_recv() {
-            self.hear(&said)?;
-        }
+        // What agencies logged until now was acknowledged by centrals that have ended.
+        self.hear()?;
         let exported = self.exported()?;
-        self.check_agencies(&exported)?;
-        for (sheet, acknowledged) in self.sheets.iter().zip(&self.acknowledged) {
-            sheet.check(exported.get(&sheet.agency).map_or(&[], Vec::as_slice), acknowledged)?;
+        for sheet in self.sheets() {
+            sheet.check(exported.get(&sheet.agency).map_or(&[], Vec::as_slice))?;
         }
         self.tally.checks += 1;
         Ok(())
     }
 
-    fn check_agencies(&self, exported: &BTreeMap<usize, Vec<String>>) -> anyhow::Result<()> {
-        let strange = exported.keys().find(|&&agency| agency > self.agencies.len());
-        ensure!(strange.is_none(), "the ledger holds bets of agency {strange:?}");
-        Ok(())
-    }
-
     /// At the end: all is in the ledger, drawn once, and every agency was told its winners.
-    fn check_day(&mut self) -> anyhow::Result<()> {
+    fn check_day(&self) -> anyhow::Result<()> {
         let exported = self.exported()?;
-        self.check_agencies(&exported)?;
-        for (sheet, acknowledged) in self.sheets.iter().zip(&self.acknowledged) {
-            sheet
-                .check_all(exported.get(&sheet.agency).map_or(&[], Vec::as_slice), acknowledged)?;
+        for sheet in self.sheets() {
+            sheet.check_all(exported.get(&sheet.agency).map_or(&[], Vec::as_slice))?;
         }
-        for (sheet, agency) in self.sheets.iter().zip(&self.agencies) {
-            let told = agency.printed.as_deref().unwrap_or_default();
-            let mut told: Vec<_> = told.lines().collect();
-            told.sort_unstable();
-            let winners = sheet.winners(&self.winning_number);
-            let id = sheet.agency;
-            ensure!(told == winners, "agency {id} was told {told:?}, its winners are {winners:?}");
+        for agency in &self.agencies {
+            agency.check_winners(&self.winning_number)?;
         }
         let draws = self.draws;
         ensure!(draws <= 1, "the centrals said {draws} times that they made the draw");
-        let checked = run(self.program, &["check", "--data", text(&self.data)?])?;
-        let bets: usize = self.sheets.iter().map(|sheet| sheet.lines.len()).sum();
-        let chunks: usize = self.sheets.iter().map(Sheet::chunks).sum();
-        let (count, number) = (self.sheets.len(), &self.winning_number);
+        let checked = self.run("check")?;
+        let bets: usize = self.sheets().map(|sheet| sheet.lines.len()).sum();
+        let chunks: usize = self.sheets().map(Sheet::chunks).sum();
+        let (count, number) = (self.agencies.len(), &self.winning_number);
         let drawn = format!(
             ": drawn, winning number {number}; {bets} bets in {chunks} batches; {count} of {count} \
              agencies finished"
@@ -398,18 +297,33 @@ impl<'a> Round<'a> {
         ensure!(good, "check was to say 'sound' and '{drawn}', and says: {checked}");
         Ok(())
     }
+
+    /// The bets of the ledger, by agency.
+    fn exported(&self) -> anyhow::Result<BTreeMap<usize, Vec<String>>> {
+        let exported = exported(&self.run("export")?)?;
+        let strange = exported.keys().find(|&&agency| agency > self.agencies.len());
+        ensure!(strange.is_none(), "the ledger holds bets of agency {strange:?}");
+        Ok(exported)
+    }
+
+    /// What a command prints about the ledger.
+    fn run(&self, command: &str) -> anyhow::Result<String> {
+        let mut command = program::command(self.program, &[command]);
+        command.arg("--data").arg(&self.data);
+        program::run(command)
+    }
 }
 
-/// Generates the files.
+/// Generates the files of all agencies.
 fn sheets(program: &Path, folder: &Path, seed: u64, plan: &Plan) -> anyhow::Result<Vec<Sheet>> {
     let (agencies, bets) = (plan.agencies.len().to_string(), plan.bets.to_string());
-    let seed = seed.to_string();
-    let generate = ["generate", "--agencies", &agencies, "--bets", &bets, "--seed", &seed];
-    run(program, &[&generate[..], &["--out", text(folder)?]].concat())?;
-    let sheet = |(agency, of): (usize, &super::plan::AgencyPlan)| {
-        let content = std::fs::read_to_string(file_of(folder, agency))?;
+    let mut generate = program::command(program, &["generate", "--agencies", &agencies]);
+    generate.args(["--bets", &bets, "--seed", &seed.to_string()]).arg("--out").arg(folder);
+    program::run(generate)?;
+    let sheet = |(agency, plan): (usize, &AgencyPlan)| {
+        let content = fs::read_to_string(file_of(folder, agency))?;
         let lines = content.lines().map(str::to_owned).collect();
-        Ok(Sheet { agency, lines, batch_bets: of.batch_bets })
+        Ok(Sheet { agency, lines, batch_bets: plan.batch_bets, acknowledged: BTreeMap::new() })
     };
     (1..).zip(&plan.agencies).map(sheet).collect()
 }
@@ -428,14 +342,4 @@ fn free_address(seed: u64) -> anyhow::Result<String> {
         }
     }
     bail!("no free port was found in {PORTS:?}")
-}
-
-fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
-}
-
-/// The value of a field of a log line.
-fn number_in(line: &str, field: &str) -> Option<usize> {
-    let (_, value) = line.split_once(&format!("{field}: "))?;
-    value.split(' ').next()?.parse().ok()
 }

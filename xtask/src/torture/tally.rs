@@ -1,4 +1,4 @@
-//! What rounds came to, in numbers.
+//! The figures of one round, or of many.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,8 +15,8 @@ pub(super) struct Tally {
     pub(super) checks: usize,
     /// Recoveries that cut a torn tail.
     pub(super) torn_tails: usize,
-    /// From the start of a central to its listening, and whether it was one of several in a round.
-    pub(super) starts: Vec<(bool, Duration)>,
+    /// From the start of a central, but for the first of a round, to its listening.
+    pub(super) restarts: Vec<Duration>,
     /// From SIGTERM to the end of a central under load.
     pub(super) shutdowns: Vec<Duration>,
 }
@@ -30,22 +30,20 @@ impl Tally {
         self.acknowledged += round.acknowledged;
         self.checks += round.checks;
         self.torn_tails += round.torn_tails;
-        self.starts.extend(round.starts);
+        self.restarts.extend(round.restarts);
         self.shutdowns.extend(round.shutdowns);
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let restarts = self.starts.iter().filter(|(again, _)| *again).map(|(_, took)| *took);
-        let restarts: Vec<_> = restarts.collect();
         writeln!(f, "rounds                        {}", self.rounds)?;
         writeln!(f, "kills of the central          {}", self.kills_of_central)?;
         writeln!(f, "kills of agencies             {}", self.kills_of_agencies)?;
         writeln!(f, "acknowledged chunks checked   {}", self.acknowledged)?;
         writeln!(f, "  also before a restart       {} times", self.checks)?;
         writeln!(f, "torn tails cut                {}", self.torn_tails)?;
-        writeln!(f, "restart, median and longest   {}", middle_and_longest(&restarts))?;
+        writeln!(f, "restart, median and longest   {}", middle_and_longest(&self.restarts))?;
         write!(f, "SIGTERM, median and longest   {}", middle_and_longest(&self.shutdowns))
     }
 }
@@ -67,20 +65,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_by_their_middle_and_longest() {
+    fn shows_the_middle_and_the_longest_of_times() {
         let times = [9, 1, 5].map(Duration::from_millis);
         assert_eq!(middle_and_longest(&times), "5 ms, 9 ms (3 times)");
         assert_eq!(middle_and_longest(&[]), "none");
     }
 
     #[test]
-    fn rounds_add_up() {
+    fn adds_rounds_up() {
         let mut all = Tally::default();
         for kills in [1, 2] {
-            let starts =
-                vec![(false, Duration::from_secs(9)), (true, Duration::from_millis(kills))];
+            let restarts = vec![Duration::from_millis(kills)];
             let kills_of_central = usize::try_from(kills).unwrap();
-            all.add(Tally { kills_of_central, starts, ..Tally::default() });
+            all.add(Tally { kills_of_central, restarts, ..Tally::default() });
         }
         let text = all.to_string();
         assert!(text.contains("rounds                        2"), "{text}");

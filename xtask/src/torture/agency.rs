@@ -1,0 +1,86 @@
+//! An agency of a round: its process, what was acknowledged to it, and what it was told.
+
+use std::process::ExitStatus;
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::audit::Sheet;
+use super::number_in;
+use crate::program::Process;
+
+pub(super) struct Agency {
+    pub(super) sheet: Sheet,
+    process: Option<Process>,
+    /// The winners that it printed before it ended by itself.
+    told: Option<String>,
+}
+
+impl Agency {
+    pub(super) fn new(sheet: Sheet) -> Self {
+        Self { sheet, process: None, told: None }
+    }
+
+    pub(super) fn started(&mut self, process: Process) {
+        self.process = Some(process);
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether it ended by itself, well.
+    pub(super) fn has_ended(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Reads what it logged since the last time. Fails when it ended badly.
+    pub(super) fn hear(&mut self) -> anyhow::Result<()> {
+        let id = self.sheet.agency;
+        match self.read()? {
+            Some(status) if !status.success() => bail!("agency {id} ended by itself with {status}"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Kills it. It may be faster and end well before.
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.as_mut().context("it does not run")?.kill()?;
+        self.read()?;
+        Ok(())
+    }
+
+    /// Checks that it was told its winners, and only those.
+    pub(super) fn check_winners(&self, number: &str) -> anyhow::Result<()> {
+        let mut told: Vec<_> = self.told.iter().flat_map(|told| told.lines()).collect();
+        told.sort_unstable();
+        let (id, winners) = (self.sheet.agency, self.sheet.winners(number));
+        ensure!(told == winners, "agency {id} was told {told:?}, its winners are {winners:?}");
+        Ok(())
+    }
+
+    /// Reads its log; returns how it ended, if it has.
+    fn read(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(mut process) = self.process.take() else { return Ok(None) };
+        // Asked before the log is read, so that its last words are in it.
+        let ended = process.ended()?;
+        for line in process.log()? {
+            self.note(&line)?;
+        }
+        match ended {
+            None => self.process = Some(process),
+            Some(status) if status.success() => self.told = Some(process.printed()?),
+            Some(_) => {}
+        }
+        Ok(ended)
+    }
+
+    fn note(&mut self, line: &str) -> anyhow::Result<()> {
+        ensure!(!line.contains("panicked"), "agency {}: {line}", self.sheet.agency);
+        if line.contains("action: apuesta_enviada | result: success") {
+            let chunk = number_in(line, "chunk_id").context("an acknowledgement of no chunk")?;
+            let bets = number_in(line, "cantidad").context("an acknowledgement of no bets")?;
+            self.sheet.acknowledged.insert(chunk, bets);
+        }
+        Ok(())
+    }
+}

@@ -99,20 +99,18 @@ impl BenchPeersArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::Parser as _;
 
     use super::*;
-
-    #[derive(Parser)]
-    struct CommandLine {
-        #[command(flatten)]
-        args: BenchPeersArgs,
-    }
+    use crate::command::{Arguments, Command};
 
     #[test]
     fn measures_all_scenarios_or_the_one_that_is_named() {
         let scenarios = |words: &[&str]| {
-            let args = CommandLine::parse_from(["bench-peers"].iter().chain(words)).args;
+            let words = ["cargo xtask", "bench-peers"].iter().chain(words);
+            let Command::BenchPeers(args) = Arguments::parse_from(words).command else {
+                panic!("another command");
+            };
             serde_json::to_value(args).unwrap()["scenarios"].clone()
         };
         assert_eq!(scenarios(&[]), json!(["one-at-a-time", "window", "many"]));

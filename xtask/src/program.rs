@@ -122,3 +122,29 @@ pub(crate) fn pause(time: Duration) {
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::target;
+
+    #[test]
+    fn reads_whole_lines_of_the_log_and_what_was_printed() {
+        let folder = target().join(format!("program-test-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let script = "echo one >&2; printf tw >&2; sleep 0.1; echo o >&2; echo won; exit 3";
+        let command = command(Path::new("sh"), &["-c", script]);
+        let mut process = Process::start(command, &folder, "shell").unwrap();
+        let mut lines = Vec::new();
+        let ended = wait_until(Duration::from_secs(10), || {
+            lines.extend(process.log()?);
+            Ok(process.ended()?.is_some())
+        });
+        assert!(ended.unwrap());
+        lines.extend(process.log().unwrap());
+        assert_eq!(lines, ["one", "two"]);
+        assert_eq!(process.printed().unwrap(), "won\n");
+        assert_eq!(process.ended().unwrap().unwrap().code(), Some(3));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -6,7 +6,9 @@
 
 use std::process::{Command, Stdio};
 
-use anyhow::bail;
+use anyhow::ensure;
+
+use crate::program;
 
 /// Set, to anything, where nothing may be left out.
 const ALL_ASKED_FOR: &str = "CI";
@@ -106,21 +108,18 @@ impl Missing {
     }
 
     fn check(&self, all_asked_for: bool) -> anyhow::Result<()> {
-        if all_asked_for && !self.tools.is_empty() {
-            bail!(
-                "{ALL_ASKED_FOR} is set, so nothing may be left out, but this machine lacks tools \
-                 for\n{}",
-                self.describe()
-            );
-        }
+        ensure!(
+            !all_asked_for || self.tools.is_empty(),
+            "{ALL_ASKED_FOR} is set, so nothing may be left out, but this machine lacks tools for\n{}",
+            self.describe()
+        );
         Ok(())
     }
 
     fn describe(&self) -> String {
-        let line = |tool: &Tool| {
-            let (checks, program, get) =
-                (tool.checks, tool.probe.join(" "), tool.packages.join(" "));
-            format!("      {checks} (`{program}` fails): apt-get install {get}")
+        let line = |Tool { probe, packages, checks }: &Tool| {
+            let (probe, packages) = (probe.join(" "), packages.join(" "));
+            format!("      {checks} (`{probe}` fails): apt-get install {packages}")
         };
         self.tools.iter().map(line).collect::<Vec<_>>().join("\n")
     }
@@ -130,8 +129,7 @@ impl Tool {
     fn is_installed(&self) -> bool {
         let mut probe = Command::new(self.probe[0]);
         probe.args(&self.probe[1..]).stdin(Stdio::null());
-        probe.stdout(Stdio::null()).stderr(Stdio::null());
-        probe.status().is_ok_and(|status| status.success())
+        program::run(probe).is_ok()
     }
 }
 
@@ -146,9 +144,10 @@ mod tests {
         assert!(!nowhere.is_installed());
         let missing = Missing { tools: vec![nowhere] };
         assert!(missing.any_of(&[BROWSER, nowhere]) && !missing.any_of(&[BROWSER]));
-        let line = "what nobody can check (`no-such-program-anywhere` fails): apt-get install \
-                    nowhere";
-        assert_eq!(missing.describe().trim(), line);
+        let text = missing.describe();
+        let expected =
+            "nobody can check (`no-such-program-anywhere` fails): apt-get install nowhere";
+        assert!(text.ends_with(expected), "{text}");
         missing.check(false).unwrap();
         assert!(missing.check(true).unwrap_err().to_string().contains("CI is set"));
         Missing { tools: vec![] }.check(true).unwrap();

@@ -33,7 +33,7 @@ fn without_row(document: &Document, rows: &[(&str, &str)]) -> Vec<String> {
         let rests = rows.iter().filter_map(|(row, _)| command.strip_prefix(row));
         rests.into_iter().any(|rest| rest.is_empty() || rest.starts_with(' '))
     };
-    let code = document.code().into_iter();
+    let code = document.parts().code.into_iter();
     let commands = code.filter_map(|(line, code)| Some((line, command(&code)?)));
     let unknown = commands.filter(|(_, command)| !has_row(command));
     let finding = |(line, command)| {

@@ -19,11 +19,13 @@ pub(super) struct Document {
     pub(super) text: String,
 }
 
-/// What a document points at.
-enum Part {
-    Link(String),
-    /// A code span or a line of a code block.
-    Code(String),
+/// Parts of a document, each with its line, from 1.
+#[derive(Default)]
+pub(super) struct Parts {
+    /// The targets of links and images.
+    links: Vec<(usize, String)>,
+    /// Code spans, and the lines of code blocks.
+    pub(super) code: Vec<(usize, String)>,
 }
 
 /// Reads the Markdown files that git knows or would add.
@@ -57,17 +59,8 @@ impl Document {
         HISTORY.iter().any(|path| self.path.starts_with(path))
     }
 
-    /// Its code spans and the lines of its code blocks, each with its line number.
-    pub(super) fn code(&self) -> Vec<(usize, String)> {
-        let code = |(line, part)| match part {
-            Part::Code(code) => Some((line, code)),
-            Part::Link(_) => None,
-        };
-        self.parts().into_iter().filter_map(code).collect()
-    }
-
-    fn parts(&self) -> Vec<(usize, Part)> {
-        let mut parts = Vec::new();
+    pub(super) fn parts(&self) -> Parts {
+        let mut parts = Parts::default();
         let mut in_block = false;
         let events = Parser::new_ext(&self.text, Options::ENABLE_TABLES);
         for (event, place) in events.into_offset_iter() {
@@ -76,12 +69,11 @@ impl Document {
                 Event::Start(Tag::CodeBlock(_)) => in_block = true,
                 Event::End(TagEnd::CodeBlock) => in_block = false,
                 Event::Text(text) if in_block => {
-                    let lines = (line..).zip(text.lines());
-                    parts.extend(lines.map(|(line, text)| (line, Part::Code(text.to_owned()))));
+                    parts.code.extend((line..).zip(text.lines().map(str::to_owned)));
                 }
-                Event::Code(text) => parts.push((line, Part::Code(text.into_string()))),
+                Event::Code(code) => parts.code.push((line, code.into_string())),
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                    parts.push((line, Part::Link(dest_url.into_string())));
+                    parts.links.push((line, dest_url.into_string()));
                 }
                 _ => {}
             }
@@ -92,8 +84,7 @@ impl Document {
 
 /// Links to a file or folder that is not in the repository. Addresses are not looked at.
 fn dead_links(document: &Document, root: &Path) -> Vec<String> {
-    let dead = |(line, part)| {
-        let Part::Link(target) = part else { return None };
+    let dead = |(line, target): (usize, String)| {
         let is_elsewhere = target.contains(':') || target.starts_with('#');
         let path = target.split('#').next().unwrap_or_default();
         let folder = root.join(&document.path).parent()?.to_owned();
@@ -101,7 +92,7 @@ fn dead_links(document: &Document, root: &Path) -> Vec<String> {
         let finding = format!("{}:{line}: the link to {target} leads nowhere", document.path);
         (!is_elsewhere && !is_there()).then(|| finding + "; point it at a file of the repository")
     };
-    document.parts().into_iter().filter_map(dead).collect()
+    document.parts().links.into_iter().filter_map(dead).collect()
 }
 
 /// Paths that the text names and that are neither in the repository nor in its folder of crates.

@@ -10,7 +10,8 @@ use crate::program::Process;
 
 pub(super) struct Agency {
     pub(super) sheet: Sheet,
-    process: Option<Process>,
+    /// While it runs.
+    pub(super) process: Option<Process>,
     /// The winners that it printed before it ended by itself.
     told: Option<String>,
 }
@@ -20,14 +21,6 @@ impl Agency {
         Self { sheet, process: None, told: None }
     }
 
-    pub(super) fn started(&mut self, process: Process) {
-        self.process = Some(process);
-    }
-
-    pub(super) fn runs(&self) -> bool {
-        self.process.is_some()
-    }
-
     /// Whether it ended by itself, well.
     pub(super) fn has_ended(&self) -> bool {
         self.told.is_some()
@@ -35,14 +28,12 @@ impl Agency {
 
     /// Reads what it logged since the last time. Fails when it ended badly.
     pub(super) fn hear(&mut self) -> anyhow::Result<()> {
-        let id = self.sheet.agency;
-        match self.read()? {
-            Some(status) if !status.success() => bail!("agency {id} ended by itself with {status}"),
-            _ => Ok(()),
-        }
+        let (id, ended) = (self.sheet.agency, self.read()?);
+        let bad = ended.filter(|status| !status.success());
+        bad.map_or(Ok(()), |status| bail!("agency {id} ended by itself with {status}"))
     }
 
-    /// Kills it. It may be faster and end well before.
+    /// Kills it, unless it ends well just before.
     pub(super) fn kill(&mut self) -> anyhow::Result<()> {
         self.process.as_mut().context("it does not run")?.kill()?;
         self.read()?;

@@ -43,7 +43,7 @@ pub(super) struct Round<'a> {
     /// How many agencies have finished, as the central logs it.
     finished: usize,
     draws: usize,
-    tally: Tally,
+    tally: &'a mut Tally,
 }
 
 impl<'a> Round<'a> {
@@ -53,6 +53,7 @@ impl<'a> Round<'a> {
         folder: &'a Path,
         seed: u64,
         ending: Ending,
+        tally: &'a mut Tally,
     ) -> anyhow::Result<Self> {
         let plan = Plan::of(seed, ending);
         fs::write(folder.join("plan.txt"), format!("{plan:#?}\n"))?;
@@ -73,16 +74,14 @@ impl<'a> Round<'a> {
             agencies: sheets.into_iter().map(Agency::new).collect(),
             finished: 0,
             draws: 0,
-            tally: Tally::default(),
+            tally,
         })
     }
 
     /// Plays it, and checks what came of it.
-    pub(super) fn play(&mut self) -> anyhow::Result<Tally> {
+    pub(super) fn play(&mut self) -> anyhow::Result<()> {
         self.start_central()?;
         self.await_listening()?;
-        // The first start is not a restart.
-        self.tally.restarts.clear();
         (0..self.agencies.len()).try_for_each(|agency| self.start_agency(agency))?;
         for strike in self.plan.strikes.clone() {
             self.strike(&strike)?;
@@ -91,8 +90,9 @@ impl<'a> Round<'a> {
         ensure!(over, "an agency hangs: {} of {} ended", self.ended(), self.agencies.len());
         self.terminate_central()?;
         self.check_day()?;
-        self.tally.acknowledged = self.sheets().map(|sheet| sheet.acknowledged.len()).sum();
-        Ok(std::mem::take(&mut self.tally))
+        self.tally.rounds += 1;
+        self.tally.acknowledged += self.sheets().map(|it| it.acknowledged.len()).sum::<usize>();
+        Ok(())
     }
 
     fn strike(&mut self, strike: &Strike) -> anyhow::Result<()> {
@@ -100,7 +100,7 @@ impl<'a> Round<'a> {
         ensure!(self.hear_until(PATIENCE, due)?, "nothing moves before {:?}", strike.moment);
         self.hear_for(strike.then_ms)?;
         match strike.victim {
-            Victim::Agency(agency) if self.agencies[agency].runs() => self.strike_agency(agency),
+            Victim::Agency(at) if self.agencies[at].process.is_some() => self.strike_agency(at),
             _ if self.all_have_ended() => Ok(()),
             _ => self.strike_central(strike.again_ms),
         }
@@ -181,7 +181,7 @@ impl<'a> Round<'a> {
         command.args(["--window", &window, "--batch-max-bets", &batch_bets]);
         command.args(plan.legacy.then_some("--legacy"));
         let process = self.start(command, &format!("agency-{id}"))?;
-        self.agencies[at].started(process);
+        self.agencies[at].process = Some(process);
         Ok(())
     }
 
@@ -236,7 +236,8 @@ impl<'a> Round<'a> {
             if let Some(status) = ended {
                 bail!("the central ended by itself with {status}");
             }
-            if self.listening && !listened {
+            let is_first = self.processes == 1;
+            if self.listening && !listened && !is_first {
                 self.tally.restarts.push(central.started.elapsed());
             }
             self.central = Some(central);

@@ -1,9 +1,8 @@
-//! The figures of one round, or of many.
+//! The figures of all rounds.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Of one round, or of all.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) rounds: usize,
@@ -19,20 +18,6 @@ pub(super) struct Tally {
     pub(super) restarts: Vec<Duration>,
     /// From SIGTERM to the end of a central under load.
     pub(super) shutdowns: Vec<Duration>,
-}
-
-impl Tally {
-    /// Adds a round's.
-    pub(super) fn add(&mut self, round: Self) {
-        self.rounds += 1;
-        self.kills_of_central += round.kills_of_central;
-        self.kills_of_agencies += round.kills_of_agencies;
-        self.acknowledged += round.acknowledged;
-        self.checks += round.checks;
-        self.torn_tails += round.torn_tails;
-        self.restarts.extend(round.restarts);
-        self.shutdowns.extend(round.shutdowns);
-    }
 }
 
 impl fmt::Display for Tally {
@@ -72,15 +57,13 @@ mod tests {
     }
 
     #[test]
-    fn adds_rounds_up() {
-        let mut all = Tally::default();
-        for kills in [1, 2] {
-            let restarts = vec![Duration::from_millis(kills)];
-            let kills_of_central = usize::try_from(kills).unwrap();
-            all.add(Tally { kills_of_central, restarts, ..Tally::default() });
+    fn shows_each_figure_in_a_line() {
+        let restarts = vec![Duration::from_millis(2)];
+        let tally = Tally { rounds: 3, kills_of_central: 7, restarts, ..Tally::default() };
+        let text = tally.to_string();
+        for line in ["rounds                        3\n", "central          7\n", "2 ms, 2 ms (1 "]
+        {
+            assert!(text.contains(line), "{text}");
         }
-        let text = all.to_string();
-        assert!(text.contains("rounds                        2"), "{text}");
-        assert!(text.contains("central          3") && text.contains("2 ms, 2 ms (2 "), "{text}");
     }
 }

@@ -1,7 +1,6 @@
 //! `cargo xtask browser`: the console in a real browser.
 //!
-//! axe-core, which looks at its pages as a screen reader would, is taken from a Python package that
-//! brings it.
+//! axe-core, which checks that a screen reader can read the pages, comes in a Python package.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::program;
 use crate::steps::{cargo, root, target};
 
 const BUILD: &str = "build --release --locked -p checks --example batches";
@@ -23,7 +24,6 @@ const BATCHES: u64 = 400;
 const BATCH_BETS: u64 = 93;
 /// More above or below the recorded figure than this is a failure.
 const CHANGE_PERCENT_MAX: u64 = 10;
-const INSTALL: &str = "instructions are counted by valgrind; install it: apt-get install valgrind";
 
 /// Counts and compares, or counts and records.
 pub(crate) fn run(record: bool) -> anyhow::Result<()> {
@@ -36,21 +36,19 @@ pub(crate) fn run(record: bool) -> anyhow::Result<()> {
         return fs::write(&path, format!("{counted}\n")).context(RECORDED);
     }
     let recorded = fs::read_to_string(&path).context(RECORDED)?;
-    let recorded =
-        recorded.trim().parse().with_context(|| format!("{RECORDED} holds no number"))?;
+    let recorded = recorded.trim().parse().context("the recorded figure is no number")?;
     println!("{counted} instructions a bet, {recorded} recorded");
     compare(counted, recorded)
 }
 
-/// All the instructions of the program.
+/// Counts all instructions of the program.
 fn count(what: &str) -> anyhow::Result<u64> {
     let report = report_of(what);
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--quiet"]);
     valgrind.arg(format!("--callgrind-out-file={}", report.display()));
     valgrind.arg(target().join(PROGRAM)).args([what, &BATCHES.to_string()]);
-    let status = valgrind.status().context(INSTALL)?;
-    ensure!(status.success(), "`{PROGRAM} {what} {BATCHES}` under valgrind: {status}");
+    program::run(valgrind).context("needs valgrind; on Debian: apt-get install valgrind")?;
     let said = fs::read_to_string(&report).with_context(|| report.display().to_string())?;
     total(&said).with_context(|| format!("{} has no total", report.display()))
 }
@@ -60,7 +58,7 @@ fn report_of(what: &str) -> PathBuf {
     target().join(format!("instructions-{what}.callgrind"))
 }
 
-/// The instructions in all, of what callgrind wrote.
+/// Reads the number of all instructions from what callgrind wrote.
 fn total(report: &str) -> Option<u64> {
     report.lines().find_map(|line| line.strip_prefix("summary:"))?.trim().parse().ok()
 }

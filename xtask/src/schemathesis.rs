@@ -17,7 +17,7 @@ use crate::steps::{cargo, target};
 
 const VERSION: &str = "schemathesis==4.32.5";
 const BUILD: &str = "build --locked -p bolillero";
-/// What is held against each answer. What a status should have been is for our own tests.
+/// What is checked of each answer. Which status is right is for our own tests.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,unsupported_method";
 /// It would revoke the token that it asks with.

@@ -13,13 +13,9 @@ pub(crate) fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> any
     let started = now();
     let outcome = work();
     let seconds = started.elapsed().as_secs_f64();
-    match outcome {
-        Ok(()) => {
-            println!("--- {name}: ok, {seconds:.1} s");
-            Ok(())
-        }
-        Err(error) => Err(error.context(format!("{name} failed after {seconds:.1} s"))),
-    }
+    outcome.with_context(|| format!("{name} failed after {seconds:.1} s"))?;
+    println!("--- {name}: ok, {seconds:.1} s");
+    Ok(())
 }
 
 /// Runs cargo at the root of the workspace, with one more environment variable if there is one.

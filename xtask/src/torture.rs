@@ -1,10 +1,10 @@
 //! `cargo xtask torture`: real processes of the release build, killed at random moments.
 //!
-//! What every agency logged as acknowledged to it is held against what the ledger gives back, after
-//! each end of the central before it is started again, and at the end of the round.
+//! What every agency logged as acknowledged to it is compared with the ledger, after each end of
+//! the central before it is started again, and at the end of the round.
 //!
-//! Deliberately absent: the loss of power. A process that is killed leaves what it wrote to the
-//! system, which writes it; what a disk may lose is the simulation's (`cargo xtask sim`).
+//! Deliberately absent: the loss of power. The system still writes what a killed process gave it;
+//! `cargo xtask sim` covers what a disk may lose.
 
 mod agency;
 mod audit;

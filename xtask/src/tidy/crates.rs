@@ -3,9 +3,9 @@
 //! Cargo refuses what a manifest does not declare; this decides what a manifest may declare. The
 //! dependencies of tests are free.
 
-use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use crate::program::run;
 use crate::steps::cargo_command;
 
 /// For each crate, which others of the workspace it may depend on.
@@ -73,11 +73,8 @@ struct Dependency {
 
 /// Asks cargo.
 pub(super) fn read() -> anyhow::Result<Vec<Package>> {
-    let mut cargo = cargo_command("metadata --format-version=1 --no-deps --locked --offline");
-    let output = cargo.output().context("cargo could not be started")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`cargo metadata`: {}", said.trim());
-    let mut metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    let said = run(cargo_command("metadata --format-version=1 --no-deps --locked --offline"))?;
+    let mut metadata: Metadata = serde_json::from_str(&said)?;
     for package in &mut metadata.packages {
         package.manifest = std::fs::read_to_string(&package.manifest_path)?;
     }

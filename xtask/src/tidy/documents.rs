@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use crate::program::run;
 
 /// Documents about the past: the commands and files that they name may be gone.
 const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions/"];
-/// A word of a document that begins with one of these, or contains one of these, is a path.
+/// A word of a document is a path when it begins with one of the first, or contains one of the
+/// second.
 const FOLDERS: [&str; 6] = ["crates/", "deploy/", "docs/", "fuzz/", "peers/", "xtask/"];
 const SUBFOLDERS: [&str; 2] = ["/src/", "/tests/"];
 
@@ -30,14 +32,10 @@ pub(super) struct Parts {
 
 /// Reads the Markdown files that git knows or would add.
 pub(super) fn read(root: &Path) -> anyhow::Result<Vec<Document>> {
-    let listing = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"])
-        .current_dir(root)
-        .output()
-        .context("git could not be started")?;
-    let said = String::from_utf8_lossy(&listing.stderr);
-    ensure!(listing.status.success(), "`git ls-files`: {}", said.trim());
-    let listing = String::from_utf8(listing.stdout)?;
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]);
+    git.current_dir(root);
+    let listing = run(git)?;
     // Git still lists a file that was deleted since the last commit.
     let paths = listing.split_terminator('\0').filter(|path| root.join(path).is_file());
     let read = |path: &str| {
@@ -59,6 +57,7 @@ impl Document {
         HISTORY.iter().any(|path| self.path.starts_with(path))
     }
 
+    /// What it points at and what it quotes.
     pub(super) fn parts(&self) -> Parts {
         let mut parts = Parts::default();
         let mut in_block = false;

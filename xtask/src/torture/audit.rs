@@ -1,9 +1,8 @@
-//! What must hold between the agencies' files, what was acknowledged to them, and what the ledger
-//! gives back.
+//! Compares the agencies' files and what was acknowledged to them with what the ledger holds.
 //!
 //! An agency sends its batches in the order of its file, so at any time the ledger holds whole
 //! batches from the beginning of the file, in order, each once. Whatever was acknowledged is among
-//! them. Pure: it starts nothing and reads nothing.
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +38,7 @@ impl Sheet {
         documents
     }
 
-    /// Holds what the ledger has of this agency against the file and the acknowledgements.
+    /// Checks what the ledger has of this agency against the file and the acknowledgements.
     pub(super) fn check(&self, stored: &[String]) -> anyhow::Result<()> {
         let agency = self.agency;
         let differs = stored.iter().zip(&self.lines).position(|(stored, line)| stored != line);
@@ -73,7 +72,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Holds what the ledger has at the end of the day against the file: all of it.
+    /// Checks as `check` does, and that the ledger has the whole file.
     pub(super) fn check_all(&self, stored: &[String]) -> anyhow::Result<()> {
         self.check(stored)?;
         let (agency, bets, all) = (self.agency, stored.len(), self.lines.len());
@@ -82,7 +81,7 @@ impl Sheet {
     }
 }
 
-/// What `bolillero export` printed, by agency, in the order of the ledger.
+/// Reads what `bolillero export` printed: the bets by agency, in the order of the ledger.
 pub(super) fn exported(printed: &str) -> anyhow::Result<BTreeMap<usize, Vec<String>>> {
     let mut by_agency: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for line in printed.lines().skip(1) {

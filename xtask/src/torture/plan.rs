@@ -36,14 +36,14 @@ pub(super) struct AgencyPlan {
     pub(super) batch_bets: usize,
 }
 
-/// The end of a process before its time.
+/// The killing of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Strike {
     pub(super) victim: Victim,
     pub(super) moment: Moment,
     /// And then so much later.
     pub(super) then_ms: u64,
-    /// A central killed and started again is killed once more so much later, ready or not.
+    /// And once more so much after its restart, ready or not, if it is the central.
     pub(super) again_ms: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Victim {
     Agency(usize),
 }
 
-/// What must have been seen.
+/// What must have been logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Moment {
     /// So many thousandths of all chunks acknowledged.

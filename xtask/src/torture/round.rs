@@ -1,7 +1,7 @@
 //! One round: a fresh folder, a central and its agencies, and the strikes of a plan.
 //!
-//! After every strike at the central, before it is started again, the ledger is exported and held
-//! against what the agencies logged as acknowledged to them.
+//! Each time the central has ended and before it is started again, the ledger is exported and
+//! compared with what the agencies logged as acknowledged to them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,7 +47,7 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// Gets a round ready in an empty folder.
+    /// Prepares a round in an empty folder.
     pub(super) fn new(
         program: &'a Path,
         folder: &'a Path,
@@ -78,7 +78,7 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// Plays it, and checks what came of it.
+    /// Plays it, and checks the result.
     pub(super) fn play(&mut self) -> anyhow::Result<()> {
         self.start_central()?;
         self.await_listening()?;
@@ -262,8 +262,8 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// While no central runs: the ledger holds what was acknowledged, and nothing else than a part
-    /// of the files.
+    /// Checks, while no central runs, that the ledger holds what was acknowledged, and nothing that
+    /// is not in the files.
     fn check_stored(&mut self) -> anyhow::Result<()> {
         // What agencies logged until now was acknowledged by centrals that have ended.
         self.hear()?;
@@ -275,7 +275,8 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// At the end: all is in the ledger, drawn once, and every agency was told its winners.
+    /// Checks, at the end, that all is in the ledger, that the draw was made once, and that every
+    /// agency was told its winners.
     fn check_day(&self) -> anyhow::Result<()> {
         let exported = self.exported()?;
         for sheet in self.sheets() {
@@ -336,11 +337,7 @@ fn file_of(folder: &Path, agency: usize) -> PathBuf {
 /// An address that nobody listens on now.
 fn free_address(seed: u64) -> anyhow::Result<String> {
     let mut random = fastrand::Rng::with_seed(seed ^ u64::from(std::process::id()));
-    for _ in 0..100 {
-        let address = format!("127.0.0.1:{}", random.u16(PORTS));
-        if TcpListener::bind(&address).is_ok() {
-            return Ok(address);
-        }
-    }
-    bail!("no free port was found in {PORTS:?}")
+    let mut addresses = (0..100).map(|_| format!("127.0.0.1:{}", random.u16(PORTS)));
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.with_context(|| format!("no free port was found in {PORTS:?}"))
 }

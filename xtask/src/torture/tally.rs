@@ -8,13 +8,13 @@ pub(super) struct Tally {
     pub(super) rounds: usize,
     pub(super) kills_of_central: usize,
     pub(super) kills_of_agencies: usize,
-    /// Chunks that an agency said were acknowledged to it.
+    /// Chunks that agencies logged as acknowledged.
     pub(super) acknowledged: usize,
-    /// How often the ledger was held against them while the central was down.
+    /// How often the ledger was compared with them while the central was down.
     pub(super) checks: usize,
     /// Recoveries that cut a torn tail.
     pub(super) torn_tails: usize,
-    /// From the start of a central, but for the first of a round, to its listening.
+    /// From the start of a central to its listening, without the first start of each round.
     pub(super) restarts: Vec<Duration>,
     /// From SIGTERM to the end of a central under load.
     pub(super) shutdowns: Vec<Duration>,

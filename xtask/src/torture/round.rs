@@ -236,8 +236,7 @@ impl<'a> Round<'a> {
             if let Some(status) = ended {
                 bail!("the central ended by itself with {status}");
             }
-            let is_first = self.processes == 1;
-            if self.listening && !listened && !is_first {
+            if self.listening && !listened && self.processes > 1 {
                 self.tally.restarts.push(central.started.elapsed());
             }
             self.central = Some(central);

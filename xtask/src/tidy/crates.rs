@@ -18,7 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &str)] = &[
     ("engine", "lottery"),
     ("ledger", "lottery engine"),
     ("agency", "wire lottery pki"),
-    ("central", "wire lottery engine operators pki exports"),
+    ("central", "lottery engine pki"),
     ("central-tcp", "central wire lottery engine pki"),
     ("central-http", "central lottery engine operators exports pki"),
     (

@@ -78,7 +78,7 @@ pub(crate) enum Command {
     /// to a file below target/models/schedules, and is replayed with --replay. Takes a minute or
     /// two, the first time another one to build.
     #[command(after_help = "Examples:\n  cargo xtask models\n  cargo xtask models --replay \
-                            keeper::models::a_model target/models/schedules/schedule000.txt")]
+                            segment_pool::models::a_model target/models/schedules/schedule000.txt")]
     Models {
         /// Only that model, in the order of steps that the file holds
         #[arg(long, num_args = 2, value_names = ["MODEL", "FILE"])]

@@ -1,381 +1,564 @@
-//! One connection: its socket, its session, and what it waits for.
+//! One connection of an agency, without its socket: what it received becomes calls to the service,
+//! and what the service answers becomes replies.
 //!
-//! The task goes round: answer all that can be answered, send it in one write, then wait for the
-//! socket, the store, the draw, a deadline or the shutdown, whichever is first.
+//! A state machine: it is given bytes, answers and the time, and gives calls, bytes and the time at
+//! which it wants to be looked at again. [`Socket`](crate::socket::Socket) joins it to a socket and
+//! to the service; the simulation joins it to its own.
 //!
 //! Invariants:
-//! - it is read only while the session takes requests: an agency that sends more than its window
-//!   is held back by TCP, never refused;
+//! - it takes input only while the session takes requests: an agency that sends more than its
+//!   window is held back, never refused;
+//! - each call is answered once, whatever becomes of the connection meanwhile;
 //! - only what the agency fails to do has a deadline: to end a message that it began, to take
 //!   replies. A connection without either may be silent for ever;
-//! - however much it sends, it lets others have their turn after [`YIELD_LEN`] bytes;
-//! - an agency that closed its sending side still gets all that it is owed;
-//! - it ends only when the store has answered all that was submitted, so that what is stored is
-//!   logged and waited for at shutdown even if the agency is gone.
+//! - however much an agency sends, others go on after [`YIELD_LEN`] bytes of it.
 
-use std::future::poll_fn;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::Poll;
+use std::time::Duration;
 
-use lottery::DrawName;
+use central::{AgencyDraws, Draw, Identity, Metrics, NoDraw, PresenceGuard, Stage, Zone};
+use lottery::{
+    AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, DrawId, DrawName, FinishError,
+    Finished, ProgressError,
+};
 use thiserror::Error;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
-use wire::{CentralSession, SessionLimits};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wire::{CentralMessage, CentralSession, RequestError, SessionLimits, Ticket};
 
 use crate::draw_lookup::DrawLookup;
-use crate::limits::{DISCARD_LEN, Limits, YIELD_LEN};
+use crate::limits::{REQUEST_OVERHEAD_LEN, YIELD_LEN};
 use crate::log_limit::LogLimit;
-use crate::outcomes::Outcomes;
-use crate::requests::Stalled;
-use crate::translate::Refusal;
-use crate::transport::Transport;
-use crate::winners::WinnersRequests;
-use central::{Identity, PresenceGuard, Service};
+use crate::translate::{self, BatchRequest, Refusal, Request};
+use crate::winners::{self, WinnersRequests};
 
-/// What all connections have in common.
-pub(super) struct Shared {
-    pub(super) service: Arc<Service>,
-    pub(super) limits: Limits,
-    pub(super) session_limits: SessionLimits,
-    /// Bytes of batches that may still be given to the store.
-    pub(super) in_flight: Arc<Semaphore>,
-    pub(super) stopping: CancellationToken,
+/// What all connections of a central have in common.
+#[derive(Debug)]
+pub struct Settings {
+    /// Of each connection's session.
+    pub session: SessionLimits,
+    /// How long an agency may take for a message once it began to send it.
+    pub frame_time_max: Duration,
+    /// How long an agency may take none of the replies that wait for it.
+    pub write_time_max: Duration,
+    /// The longest that a request for winners waits for the draw.
+    pub winners_wait: Duration,
+    /// The zone of times in refusals.
+    pub zone: Zone,
+    /// Counts refused batches.
+    pub metrics: Arc<Metrics>,
 }
 
-/// One connection.
-pub(super) struct Connection {
-    pub(super) shared: Arc<Shared>,
-    pub(super) presence_guard: PresenceGuard,
-    pub(super) session: CentralSession,
+/// See the module's documentation.
+pub struct Connection {
+    settings: Arc<Settings>,
+    presence: PresenceGuard,
+    session: CentralSession,
     /// Which draw its messages are for.
-    pub(super) draws: DrawLookup,
-    pub(super) outcomes: Arc<Outcomes>,
-    /// Requests that the store has not answered.
-    pub(super) submitted: usize,
-    pub(super) stalled: Option<Box<Stalled>>,
-    pub(super) winners: WinnersRequests,
-    pub(super) log_limit: LogLimit,
-    /// Bytes of requests handled since others had their turn.
-    pub(super) handled_len: usize,
-    /// The central stops, or this connection is to end: no more requests are taken.
-    pub(super) stopping: bool,
-    transport: Transport,
-    /// Since when the message that is arriving does, while it is read.
+    draws: DrawLookup,
+    winners: WinnersRequests,
+    log_limit: LogLimit,
+    /// Bytes of requests handled since others could go on.
+    handled_len: usize,
+    /// No more requests are taken: the central stops, or this connection is to end.
+    stopping: bool,
+    /// Whether the agency may not have expected the end.
+    lingers: bool,
+    /// Since when the message that is arriving does.
     message_since: Option<Instant>,
     /// Since when the agency takes nothing of what it is sent.
     unsent_since: Option<Instant>,
-    /// Whether the agency may not have expected the end.
-    lingers: bool,
 }
 
-/// Why a connection is dropped without its last replies.
-#[derive(Debug, Error)]
-enum Dropped {
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-    #[error("the agency takes no replies")]
-    TakesNoReplies,
+/// What a connection asks of the service. Each is answered by [`Connection::answer`] with the
+/// [`Answer`] of its name, or for winners by [`Connection::wait_for_winners`].
+#[derive(Debug)]
+pub enum Call {
+    /// How far an agency is.
+    Progress {
+        /// In which draw.
+        draw: Arc<Draw>,
+        /// Who.
+        agency: AgencyId,
+        /// To be given back.
+        hello: Hello,
+    },
+    /// To store a batch.
+    Append {
+        /// The batch.
+        batch: Batch,
+        /// The bytes of its text as it came, and what a request takes besides.
+        weight: usize,
+        /// To be given back.
+        ticket: Ticket,
+    },
+    /// To note that an agency has finished.
+    Finish {
+        /// In which draw.
+        draw: Arc<Draw>,
+        /// Who.
+        agency: AgencyId,
+        /// To be given back.
+        ticket: Ticket,
+    },
+    /// Where to follow a draw's winners.
+    Winners {
+        /// Which draw.
+        draw: DrawId,
+        /// Whose winners.
+        agency: AgencyId,
+        /// To be given back.
+        ticket: Ticket,
+    },
 }
+
+/// A HELLO that is being answered.
+#[derive(Debug)]
+pub struct Hello {
+    ticket: Ticket,
+    version: u16,
+    agency: AgencyId,
+    /// The draw's name as it was given, if one was.
+    named: wire::DrawName<'static>,
+    draw: Arc<Draw>,
+}
+
+/// What the service answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// See [`Call::Progress`].
+    Progress(Hello, Result<AgencyProgress, ProgressError>),
+    /// See [`Call::Append`].
+    Append {
+        /// The call's.
+        ticket: Ticket,
+        /// The batch's number.
+        chunk: ChunkId,
+        /// How many bets it has.
+        bets: u32,
+        /// What came of it.
+        appended: Result<Appended, AppendError>,
+    },
+    /// See [`Call::Finish`].
+    Finish(Ticket, AgencyId, Result<Finished, FinishError>),
+}
+
+/// The agency takes none of its replies.
+#[derive(Debug, Error)]
+#[error("the agency takes no replies")]
+pub struct TakesNoReplies;
 
 impl Connection {
-    pub(super) fn new(
-        transport: Transport,
-        peer: SocketAddr,
-        identity: Identity,
+    /// One that was just made, to a listener that operators bound to a draw or to none.
+    #[must_use]
+    pub fn new(
+        presence: PresenceGuard,
         bound: Option<Arc<DrawName>>,
-        shared: Arc<Shared>,
+        settings: Arc<Settings>,
     ) -> Self {
-        let outcomes = Arc::<Outcomes>::default();
-        let woken = Arc::clone(&outcomes);
-        let presence = shared.service.presence();
         Self {
-            presence_guard: presence.enter(peer, identity, move || woken.wake()),
-            session: CentralSession::new(shared.session_limits),
+            session: CentralSession::new(settings.session),
             draws: DrawLookup::at(bound),
-            shared,
-            outcomes,
-            submitted: 0,
-            stalled: None,
             winners: WinnersRequests::default(),
-            log_limit: LogLimit::new(peer.ip()),
+            log_limit: LogLimit::new(presence.peer().ip()),
             handled_len: 0,
             stopping: false,
-            transport,
+            lingers: false,
             message_since: None,
             unsent_since: None,
-            lingers: false,
+            settings,
+            presence,
         }
     }
 
-    /// Serves the agency until one of the two ends it.
-    pub(super) async fn run(&mut self) {
-        match self.converse().await {
-            Ok(()) => self.close().await,
-            Err(why) => self.abandon(&why),
-        }
-        self.stalled = None;
-        while self.submitted > 0 {
-            self.outcomes.arrived().await;
-            self.take_outcomes();
-        }
+    /// Its entry among those that are connected.
+    #[must_use]
+    pub fn presence(&self) -> &PresenceGuard {
+        &self.presence
     }
 
-    async fn converse(&mut self) -> Result<(), Dropped> {
-        let shared = Arc::clone(&self.shared);
-        let mut stopping = pin!(shared.stopping.cancelled());
-        loop {
-            if self.presence_guard.is_ended() {
-                self.leave();
-            }
-            while self.answer() | self.send()? {
-                tokio::task::coop::consume_budget().await;
-            }
-            if self.handled_len >= YIELD_LEN {
-                self.handled_len = 0;
-                tokio::task::yield_now().await;
-                continue;
-            }
-            if self.is_over() {
-                return Ok(());
-            }
-            if self.reads() && self.transport.has_read_ahead() {
-                self.read().await?;
-                continue;
-            }
-            let interest = self.interest();
-            let deadline = self.deadline();
-            let ready = tokio::select! {
-                ready = self.transport.ready(interest) => Some(ready?),
-                () = self.outcomes.arrived() => None,
-                () = self.winners.changed() => None,
-                permit = Self::permit(&mut self.stalled) => {
-                    self.resume(permit);
-                    None
+    /// Its session.
+    #[must_use]
+    pub fn session(&self) -> &CentralSession {
+        &self.session
+    }
+
+    /// The next call that what was received leads to, if there is one now.
+    pub fn next_call(&mut self, draws: AgencyDraws<'_>, now: Instant) -> Option<Call> {
+        while !self.stopping && self.handled_len < YIELD_LEN {
+            let call = match self.session.next_request() {
+                Ok(None) => break,
+                Ok(Some((ticket, message))) => {
+                    let draw = self.draws.of(&message, draws);
+                    let numbers = draw.as_ref().map_or_else(|_| None, |it| Some(it.terms.numbers));
+                    let request = Request::of(&message, numbers.unwrap_or_default());
+                    self.handled_len += request.weight();
+                    self.take(ticket, request, draw, draws)
                 }
-                () = until(deadline) => None,
-                () = &mut stopping, if !self.stopping => {
-                    self.stop();
+                // Refused by the session itself.
+                Err(error) => {
+                    self.handled_len += REQUEST_OVERHEAD_LEN;
+                    self.log_refused_message(&error);
                     None
                 }
             };
-            match ready {
-                Some(ready) if ready.is_error() => return Err(self.socket_error().into()),
-                Some(ready) if self.reads() && (ready.is_readable() || ready.is_read_closed()) => {
-                    self.read().await?;
+            self.presence.heard();
+            self.message_since = None;
+            if call.is_some() {
+                return call;
+            }
+        }
+        let arrives = self.session.is_mid_message() && self.takes_input();
+        let since = self.message_since.unwrap_or(now);
+        self.message_since = arrives.then_some(since);
+        None
+    }
+
+    /// Replies with what the service answered.
+    pub fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Progress(hello, progress) => self.welcome(hello, progress),
+            Answer::Append { ticket, chunk, bets, appended } => match appended {
+                Ok(appended) => {
+                    self.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
+                    self.log_stored_batch(bets, appended);
                 }
-                _ => {}
-            }
-            self.judge_delays()?;
+                Err(error) => self.refuse_batch(ticket, chunk, bets, &error.into()),
+            },
+            Answer::Finish(ticket, agency, finished) => match finished {
+                Ok(finished) => {
+                    self.session.reply(ticket, &CentralMessage::FinishAck { agency: agency.0 });
+                    self.log_finished(agency, finished);
+                }
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    tracing::warn!(
+                        action = "agencia_finalizo",
+                        result = "fail",
+                        agencia = agency.0,
+                        error = %refusal,
+                    );
+                    self.session.refuse(ticket, refusal.message(None, self.settings.zone));
+                }
+            },
         }
     }
 
-    /// Takes requests, outcomes and winners for as long as there are some. Says whether there were.
-    fn answer(&mut self) -> bool {
-        let (mut answered, mut taken) = (false, false);
-        loop {
-            let requests = self.take_requests();
-            let outcomes = self.take_outcomes();
-            let winners = self.tell_winners(self.stopping);
-            taken |= requests;
-            if !(requests | outcomes | winners) {
-                break;
-            }
-            answered = true;
-        }
-        let arriving = self.session.is_mid_message() && self.reads();
-        let since = self.message_since.filter(|_| !taken);
-        self.message_since = arriving.then(|| since.unwrap_or_else(Instant::now));
-        answered
+    /// Has a request for winners wait for `stage`.
+    pub fn wait_for_winners(
+        &mut self,
+        ticket: Ticket,
+        agency: AgencyId,
+        stage: watch::Receiver<Stage>,
+        now: Instant,
+    ) {
+        self.winners.add(ticket, agency, now.checked_add(self.settings.winners_wait), stage);
     }
 
-    /// Answers the requests for winners that can be answered. Says whether there was one.
-    fn tell_winners(&mut self, ends: bool) -> bool {
-        let Shared { service, session_limits, .. } = &*self.shared;
+    /// Answers the requests for winners that can be answered. Returns whether there was one.
+    pub fn tell_winners(&mut self, draws: AgencyDraws<'_>, now: Instant) -> bool {
         self.winners.answer(
             &mut self.session,
-            session_limits.frame_len_max(),
-            |agency| !service.is_disabled(agency),
-            Instant::now(),
-            ends,
-            service.zone(),
+            self.settings.session.frame_len_max(),
+            |agency| !draws.is_disabled(agency),
+            now,
+            self.stopping,
+            self.settings.zone,
         )
     }
 
-    /// Writes what waits to be sent, as far as it is taken. Says whether something was.
-    fn send(&mut self) -> Result<bool, io::Error> {
-        let mut sent = false;
-        while !self.session.outgoing().is_empty() || self.transport.wants_write() {
-            match self.transport.try_write(self.session.outgoing()) {
-                Ok(len) => {
-                    self.session.sent(len);
-                    self.unsent_since = None;
-                    sent = true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.unsent_since.get_or_insert_with(Instant::now);
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(sent)
+    /// Ends when the draw whose winners are waited for went on.
+    pub async fn winners_changed(&mut self) {
+        self.winners.changed().await;
     }
 
-    /// Reads once, as much as there is room for.
-    async fn read(&mut self) -> Result<(), io::Error> {
-        let (transport, session) = (&mut self.transport, &mut self.session);
-        let len = poll_fn(|context| match transport.poll_read(context, session.space()) {
-            Poll::Ready(read) => Poll::Ready(read.map(Some)),
-            Poll::Pending => Poll::Ready(Ok(None)),
-        });
-        match len.await? {
-            Some(0) => session.end_of_input(),
-            Some(len) => session.filled(len),
-            // The next look for requests gives the buffer back.
-            None => {}
-        }
-        Ok(())
+    /// Whether it takes bytes now.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        !self.stopping && self.session.wants_input()
     }
 
-    fn reads(&self) -> bool {
-        !self.stopping && self.stalled.is_none() && self.session.wants_input()
+    /// Where to put received bytes.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.session.space()
     }
 
-    /// What to wait for on the socket: always for its breaking.
-    fn interest(&self) -> Interest {
-        let mut interest = Interest::ERROR;
-        if self.reads() {
-            interest |= Interest::READABLE;
-        }
-        if !self.session.outgoing().is_empty() || self.transport.wants_write() {
-            interest |= Interest::WRITABLE;
-        }
-        interest
+    /// So many bytes were put into [`space`](Self::space).
+    pub fn filled(&mut self, len: usize) {
+        self.session.filled(len);
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let limits = &self.shared.limits;
-        let message = self.message_since.and_then(|at| at.checked_add(limits.frame_time_max));
-        let unsent = self.unsent_since.and_then(|at| at.checked_add(limits.write_time_max));
+    /// The agency sends no more.
+    pub fn end_of_input(&mut self) {
+        self.session.end_of_input();
+    }
+
+    /// Bytes to send.
+    #[must_use]
+    pub fn outgoing(&self) -> &[u8] {
+        self.session.outgoing()
+    }
+
+    /// So many bytes of [`outgoing`](Self::outgoing) were sent.
+    pub fn sent(&mut self, len: usize) {
+        self.session.sent(len);
+        self.unsent_since = None;
+    }
+
+    /// The agency takes no more bytes now.
+    pub fn send_blocked(&mut self, now: Instant) {
+        self.unsent_since.get_or_insert(now);
+    }
+
+    /// Whether others are to go on before more requests are taken.
+    #[must_use]
+    pub fn yields(&self) -> bool {
+        self.handled_len >= YIELD_LEN
+    }
+
+    /// Others went on.
+    pub fn yielded(&mut self) {
+        self.handled_len = 0;
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let Settings { frame_time_max, write_time_max, .. } = *self.settings;
+        let message = self.message_since.and_then(|at| at.checked_add(frame_time_max));
+        let unsent = self.unsent_since.and_then(|at| at.checked_add(write_time_max));
         [message, unsent, self.winners.deadline()].into_iter().flatten().min()
     }
 
-    /// Ends the connection of an agency that is too slow.
-    fn judge_delays(&mut self) -> Result<(), Dropped> {
-        let (now, limits) = (Instant::now(), &self.shared.limits);
+    /// Refuses what the agency is too slow with.
+    ///
+    /// # Errors
+    /// When it takes no replies: then it can't be told, and its connection is to be dropped.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TakesNoReplies> {
         let over = |since: Option<Instant>, time_max| {
             since.and_then(|at| at.checked_add(time_max)).is_some_and(|end| end <= now)
         };
-        if over(self.unsent_since, limits.write_time_max) {
-            return Err(Dropped::TakesNoReplies);
+        if over(self.unsent_since, self.settings.write_time_max) {
+            return Err(TakesNoReplies);
         }
-        if over(self.message_since, limits.frame_time_max) {
-            self.session
-                .refuse_unasked(Refusal::TimedOut.message(None, self.shared.service.zone()));
+        if over(self.message_since, self.settings.frame_time_max) {
+            self.session.refuse_unasked(Refusal::TimedOut.message(None, self.settings.zone));
             self.message_since = None;
             tracing::warn!(
                 action = "recibir_mensaje",
                 result = "fail",
-                ip = %self.peer(),
+                ip = %self.ip(),
                 error = %Refusal::TimedOut,
             );
         }
         Ok(())
     }
 
-    /// Takes no more requests; those that wait for the draw are answered at the next round.
-    fn stop(&mut self) {
+    /// The central stops: no more requests are taken, and those that wait for a draw wait no
+    /// longer.
+    pub fn shut_down(&mut self, draws: AgencyDraws<'_>, now: Instant) {
         self.stopping = true;
-        let idle = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
-        self.lingers = !idle;
+        self.lingers = self.owes();
         if self.session.identity().is_some() && !self.session.is_closing() {
-            self.tell_winners(true);
-            self.session
-                .refuse_unasked(Refusal::ShuttingDown.message(None, self.shared.service.zone()));
+            self.tell_winners(draws, now);
+            self.session.refuse_unasked(Refusal::ShuttingDown.message(None, self.settings.zone));
         }
     }
 
-    /// Takes no more requests, since its connection is no longer wanted.
-    fn leave(&mut self) {
+    /// The connection is no longer wanted: it delivers what it owes, and takes no more requests.
+    pub fn end(&mut self) {
         self.stopping = true;
         self.lingers = true;
     }
 
-    fn is_over(&self) -> bool {
-        let nothing_owed = self.session.unanswered() == 0 && self.session.outgoing().is_empty();
-        (self.session.is_closed() || (self.stopping && nothing_owed))
-            && !self.transport.wants_write()
+    /// Whether it takes no more requests.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
     }
 
-    /// Closes in order: the agency reads all replies and then the end.
-    async fn close(&mut self) {
-        self.transport.end();
-        let refused = self.session.is_closing() && !self.stopping;
-        if self.lingers || refused {
-            // If something arrived that nobody reads, closing would drop the replies on their way.
-            let _ = tokio::time::timeout(
-                self.shared.limits.linger_time_max,
-                discard(self.transport.socket(), usize::MAX),
-            )
-            .await;
+    /// Whether nothing is left to be received or sent.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.session.is_closed() || (self.stopping && !self.owes())
+    }
+
+    /// Whether the agency may still send something, though all that it is owed was sent.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.lingers || (self.session.is_closing() && !self.stopping)
+    }
+
+    fn owes(&self) -> bool {
+        self.session.unanswered() > 0 || !self.session.outgoing().is_empty()
+    }
+
+    fn ip(&self) -> IpAddr {
+        self.presence.peer().ip()
+    }
+
+    /// The call that a request leads to, unless it is refused here.
+    fn take(
+        &mut self,
+        ticket: Ticket,
+        request: Request,
+        draw: Result<Arc<Draw>, NoDraw>,
+        draws: AgencyDraws<'_>,
+    ) -> Option<Call> {
+        let agency = request.agency();
+        if let Identity::Certified { agency: certified, .. } = *self.presence.identity()
+            && certified != agency
+        {
+            return self.refuse(ticket, &Refusal::OtherAgency { certified, named: agency });
+        }
+        self.presence.spoke_for(agency);
+        let draw = match (draw, &request) {
+            (Ok(draw), _) => draw,
+            (Err(none), Request::Hello { .. }) => {
+                return self.refuse_hello(ticket, agency, &none.into());
+            }
+            (Err(none), _) => return self.refuse(ticket, &none.into()),
+        };
+        let is_hello = matches!(request, Request::Hello { .. });
+        if !is_hello {
+            self.presence.takes_part_in(&draw);
+        }
+        match request {
+            Request::Hello { .. } if draws.is_disabled(agency) => {
+                self.refuse_hello(ticket, agency, &Refusal::Disabled(agency))
+            }
+            Request::Hello { version, draw_name, .. } => {
+                let named = draw_name;
+                let hello = Hello { ticket, version, agency, named, draw: Arc::clone(&draw) };
+                Some(Call::Progress { draw, agency, hello })
+            }
+            Request::Bets(batch) => self.take_batch(ticket, draw.id, batch),
+            Request::Finish { .. } => Some(Call::Finish { draw, agency, ticket }),
+            Request::GetWinners { .. } => {
+                let refusal = if draws.is_disabled(agency) {
+                    Refusal::Disabled(agency)
+                } else if draw.terms.agencies.contains(agency) {
+                    return Some(Call::Winners { draw: draw.id, agency, ticket });
+                } else {
+                    Refusal::NotInDraw { agency, registered: draw.terms.agencies.clone() }
+                };
+                winners::refuse(&mut self.session, ticket, agency, &refusal, self.settings.zone);
+                None
+            }
         }
     }
 
-    fn abandon(&self, why: &Dropped) {
-        match why {
-            Dropped::Socket(error) => {
-                let ip = self.peer();
-                tracing::debug!(action = "atender_conexion", result = "fail", %ip, error = %error);
+    fn take_batch(&mut self, ticket: Ticket, draw: DrawId, batch: BatchRequest) -> Option<Call> {
+        let weight = batch.len + REQUEST_OVERHEAD_LEN;
+        let BatchRequest { agency, chunk, count, bets, .. } = batch;
+        match bets {
+            Ok(bets) => {
+                Some(Call::Append { batch: Batch { draw, agency, chunk, bets }, weight, ticket })
             }
-            Dropped::TakesNoReplies => {
-                tracing::warn!(
-                    action = "enviar_respuesta",
-                    result = "fail",
-                    ip = %self.peer(),
-                    error = %why,
-                );
-                // What the agency does not take is not to be kept by the system either.
-                let _ = self.transport.socket().set_zero_linger();
+            Err(refusal) => {
+                self.refuse_batch(ticket, chunk, count, &refusal);
+                None
             }
         }
     }
 
-    pub(super) fn peer(&self) -> IpAddr {
-        self.presence_guard.peer().ip()
+    fn welcome(&mut self, hello: Hello, progress: Result<AgencyProgress, ProgressError>) {
+        let Hello { ticket, version, agency, named, draw } = hello;
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error) => {
+                self.refuse_hello(ticket, agency, &error.into());
+                return;
+            }
+        };
+        let limits = self.settings.session;
+        let mut welcome = translate::welcome(version, agency, limits, &draw.terms, &progress);
+        if !named.is_empty() {
+            // In the form that it was given in: agencies compare it byte for byte.
+            welcome.draw_name = named;
+        }
+        self.session.greet(ticket, welcome);
+        self.presence.takes_part_in(&draw);
+        self.draws.greet(draw);
     }
 
-    fn socket_error(&self) -> io::Error {
-        let taken = self.transport.socket().take_error().ok().flatten();
-        taken.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
+    fn refuse(&mut self, ticket: Ticket, refusal: &Refusal) -> Option<Call> {
+        tracing::warn!(
+            action = "recibir_mensaje",
+            result = "fail",
+            ip = %self.ip(),
+            error = %refusal,
+        );
+        self.session.refuse(ticket, refusal.message(None, self.settings.zone));
+        None
+    }
+
+    fn refuse_hello(
+        &mut self,
+        ticket: Ticket,
+        agency: AgencyId,
+        refusal: &Refusal,
+    ) -> Option<Call> {
+        tracing::warn!(action = "saludo", result = "fail", agencia = agency.0, error = %refusal);
+        self.session.refuse(ticket, refusal.message(None, self.settings.zone));
+        None
+    }
+
+    fn refuse_batch(&mut self, ticket: Ticket, chunk: ChunkId, bets: u32, refusal: &Refusal) {
+        self.settings.metrics.refused(bets, refusal.code().name());
+        if self.log_limit.refusal() {
+            tracing::warn!(
+                action = "apuesta_recibida",
+                result = "fail",
+                cantidad = bets,
+                error = %refusal,
+            );
+        }
+        self.session.refuse(ticket, refusal.message(Some(chunk), self.settings.zone));
+    }
+
+    fn log_refused_message(&mut self, error: &RequestError) {
+        if error.closes() || self.log_limit.refusal() {
+            tracing::warn!(
+                action = "recibir_mensaje",
+                result = "fail",
+                ip = %self.ip(),
+                error = %error,
+            );
+        }
+    }
+
+    /// A batch sent again has its own line, so that the lines of new ones add up to what is stored.
+    fn log_stored_batch(&mut self, bets: u32, appended: Appended) {
+        match appended {
+            Appended::New => {
+                tracing::info!(action = "apuesta_recibida", result = "success", cantidad = bets);
+            }
+            Appended::Repeated if self.log_limit.repeat() => {
+                tracing::info!(action = "apuesta_repetida", result = "success", cantidad = bets);
+            }
+            Appended::Repeated => {}
+        }
+    }
+
+    fn log_finished(&mut self, agency: AgencyId, finished: Finished) {
+        if !finished.repeated {
+            tracing::info!(
+                action = "agencia_finalizo",
+                result = "success",
+                total_agencias_finalizadas = finished.agencies_finished,
+            );
+        } else if self.log_limit.repeat() {
+            tracing::debug!(action = "agencia_finalizo", result = "repeated", agencia = agency.0);
+        }
     }
 }
 
-/// Reads until the agency closes its side, or more than `len_max` bytes were read.
-pub(super) async fn discard(stream: &TcpStream, len_max: usize) -> io::Result<()> {
-    let mut len = 0;
-    while len <= len_max {
-        stream.readable().await?;
-        let mut discarded = vec![0; DISCARD_LEN];
-        match stream.try_read(&mut discarded) {
-            Ok(0) => return Ok(()),
-            Ok(read) => len += read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
+impl Request {
+    /// How much it counts for before others go on.
+    fn weight(&self) -> usize {
+        let len = if let Self::Bets(batch) = self { batch.len } else { 0 };
+        len + REQUEST_OVERHEAD_LEN
     }
 }

@@ -10,7 +10,7 @@ use lottery::{AgencyId, DrawName};
 use wire::AgencyMessage;
 
 use crate::limits::DRAWS_FOUND_MAX;
-use central::{Draw, NoDraw, Service};
+use central::{AgencyDraws, Draw, NoDraw};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -36,27 +36,27 @@ impl DrawLookup {
     }
 
     /// The one that a message is for.
-    pub(super) fn by(
+    pub(super) fn of(
         &mut self,
         message: &AgencyMessage<'_>,
-        service: &Service,
+        draws: AgencyDraws<'_>,
     ) -> Result<Arc<Draw>, NoDraw> {
         let agency = AgencyId(message.agency());
         match message {
             AgencyMessage::Hello(hello) if hello.draw_name.is_empty() => {
-                service.unnamed_draw(agency, self.bound.as_deref())
+                draws.unnamed(agency, self.bound.as_deref())
             }
-            AgencyMessage::Hello(hello) => service.begun_draw(agency, hello.draw_name.as_str()),
-            _ => self.of(agency, service),
+            AgencyMessage::Hello(hello) => draws.named(agency, hello.draw_name.as_str()),
+            _ => self.known_to(agency, draws),
         }
     }
 
-    fn of(&mut self, agency: AgencyId, service: &Service) -> Result<Arc<Draw>, NoDraw> {
+    fn known_to(&mut self, agency: AgencyId, draws: AgencyDraws<'_>) -> Result<Arc<Draw>, NoDraw> {
         let found = self.found.iter().find(|(of, _)| *of == agency).map(|(_, draw)| draw);
         if let Some(draw) = self.greeted.as_ref().or(found) {
             return Ok(Arc::clone(draw));
         }
-        let draw = service.unnamed_draw(agency, self.bound.as_deref())?;
+        let draw = draws.unnamed(agency, self.bound.as_deref())?;
         if self.found.len() == DRAWS_FOUND_MAX {
             self.found.remove(0);
         }

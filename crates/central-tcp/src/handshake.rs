@@ -13,8 +13,8 @@ use pki::CentralConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::connection::{Connection, Shared, discard};
 use crate::limits::TLS_REFUSED_LEN_MAX;
+use crate::socket::{Shared, Socket, discard};
 use crate::transport::{TlsFault, Transport};
 use central::{Configs, Identity};
 
@@ -58,18 +58,18 @@ pub(super) async fn enter(
     mut configs: Configs,
     bound: Option<Arc<DrawName>>,
     shared: Arc<Shared>,
-) -> Option<Connection> {
+) -> Option<Socket> {
     let config = Arc::clone(&configs.borrow_and_update());
     // Neither who is still entering nor who is being refused is waited for at a shutdown.
     let entering = agree(stream, peer, &config, &shared);
     let entered = shared.stopping.run_until_cancelled(entering).await??;
     let (transport, identity) = entered;
-    let connection = Connection::new(transport, peer, identity, bound, Arc::clone(&shared));
+    let socket = Socket::new(transport, peer, identity, bound, Arc::clone(&shared));
     if configs.has_changed().unwrap_or(false) {
         // It was not there yet when others were judged.
-        connection.presence_guard.judge(&configs.borrow());
+        socket.connection.presence().judge(&configs.borrow());
     }
-    Some(connection)
+    Some(socket)
 }
 
 async fn agree(

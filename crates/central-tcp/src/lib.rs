@@ -5,12 +5,12 @@
 //! rejector   what becomes of those over a limit
 //! security          how connections come in: in plain text, or by TLS with a certificate
 //! transport     what a connection's bytes pass through: the socket alone, or TLS on it
-//! connection    one connection: reads, writes, waits, times
-//! requests      what an agency asked, given to the service; the service's outcomes as replies
+//! socket        one connection and its socket: reads, writes, waits, calls the service
+//! connection    one connection without its socket: requests, calls, answers, replies, times
 //! log_limit     how much of one connection is logged
-//! draw_lookup         which draw a message is for
+//! draw_lookup   which draw a message is for
 //! winners       the requests for winners that wait, and winners on their way out
-//! outcomes      where the store's completions meet the connection's task
+//! answers       where the service's answers meet the connection's task
 //! translate     wire values to domain values and back, errors to codes
 //! ```
 //!
@@ -22,15 +22,15 @@
 //! Deliberately absent: what the messages look like and who may say what when (`wire`), and every
 //! decision about bets and draws (`service`).
 
-mod connection;
+mod answers;
+pub mod connection;
 mod draw_lookup;
 mod handshake;
 pub mod limits;
 mod listener;
 mod log_limit;
-mod outcomes;
 mod rejector;
-mod requests;
+mod socket;
 pub mod translate;
 mod transport;
 mod winners;

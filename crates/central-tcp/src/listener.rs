@@ -22,13 +22,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Connection, Shared};
+use crate::connection::Settings;
 use crate::handshake::{self, Listeners, Listening, Security};
 use crate::limits::{
     ACCEPT_QUEUE_MAX, ACCEPT_RETRY_TIME_MAX, ACCEPT_RETRY_TIME_MIN, Limits, LimitsError,
     REJECTED_MAX, REJECTED_PER_ADDRESS_MAX, SOCKET_LEN_MAX,
 };
 use crate::rejector::Rejector;
+use crate::socket::{Shared, Socket};
 use crate::transport::Transport;
 
 /// Serves agencies.
@@ -58,7 +59,14 @@ impl AgencyServer {
         let shared = Shared {
             service: Arc::clone(service),
             limits: limits.clone(),
-            session_limits: limits.session()?,
+            settings: Arc::new(Settings {
+                session: limits.session()?,
+                frame_time_max: limits.frame_time_max,
+                write_time_max: limits.write_time_max,
+                winners_wait: service.winners_wait(),
+                zone: service.zone(),
+                metrics: Arc::clone(service.metrics()),
+            }),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             stopping: CancellationToken::new(),
         };
@@ -153,8 +161,8 @@ impl AgencyServer {
         match security {
             Security::Plain => {
                 let transport = Transport::plain(stream);
-                let connection = Connection::new(transport, peer, Identity::Claimed, bound, shared);
-                self.tasks.spawn(run(connection, cut, permit));
+                let socket = Socket::new(transport, peer, Identity::Claimed, bound, shared);
+                self.tasks.spawn(run(socket, cut, permit));
             }
             Security::Tls(configs) => {
                 let configs = configs.clone();
@@ -187,18 +195,18 @@ impl Server for AgencyServer {
 }
 
 /// A connection's task: what it takes is what an idle connection costs.
-async fn run(mut connection: Connection, cut: CancellationToken, _permit: ConnectionPermit) {
-    cut.run_until_cancelled(connection.run()).await;
+async fn run(mut socket: Socket, cut: CancellationToken, _permit: ConnectionPermit) {
+    cut.run_until_cancelled(socket.run()).await;
 }
 
 /// The same, once TLS is agreed on. That needs more, for a moment.
 async fn run_with_tls(
-    entering: Pin<Box<impl Future<Output = Option<Connection>>>>,
+    entering: Pin<Box<impl Future<Output = Option<Socket>>>>,
     cut: CancellationToken,
     permit: ConnectionPermit,
 ) {
-    if let Some(Some(connection)) = cut.run_until_cancelled(entering).await {
-        run(connection, cut, permit).await;
+    if let Some(Some(socket)) = cut.run_until_cancelled(entering).await {
+        run(socket, cut, permit).await;
     }
 }
 
@@ -280,14 +288,14 @@ mod tests {
         let stream = TcpStream::connect(address).await.unwrap();
         let shared = Arc::clone(&agencies.shared);
         let transport = Transport::plain(stream);
-        let connection = Connection::new(transport, address, Identity::Claimed, None, shared);
+        let socket = Socket::new(transport, address, Identity::Claimed, None, shared);
         assert_eq!(
-            connection.session.memory_len(),
+            socket.connection.session().memory_len(),
             0,
             "no buffer before there is something to read"
         );
         let permit = agencies.limiter.take(address.ip()).unwrap();
-        let task = run(connection, agencies.cut.clone(), permit);
+        let task = run(socket, agencies.cut.clone(), permit);
         assert!(size_of_val(&task) <= 2560, "{} bytes", size_of_val(&task));
     }
 

@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use wire::CentralSession;
 
-use crate::connection::{Shared, discard};
 use crate::handshake::Security;
+use crate::socket::{Shared, discard};
 use crate::translate::Refusal;
 use central::LogThrottle;
 use central::{ConnectionLimit, ConnectionLimiter};
@@ -62,7 +62,7 @@ impl Rejector {
         if matches!(security, Security::Tls(_)) {
             return;
         }
-        let limits = self.shared.session_limits;
+        let limits = self.shared.settings.session;
         let mut session = CentralSession::new(limits);
         session.refuse_unasked(Refusal::Busy(why).message(None, self.shared.service.zone()));
         // A new socket has room for this; if it has not, the close tells enough. Directly, since

@@ -4,7 +4,7 @@
 //! its code, and a new error in the domain does not compile until it has one.
 
 use lottery::{
-    AgencyId, AgencyProgress, AppendError, BetFault, Bets, BetsFault, ChunkId, DrawState,
+    Agencies, AgencyId, AgencyProgress, AppendError, BetFault, Bets, BetsFault, ChunkId, DrawState,
     DrawTerms, FinishError, NumberRange, ProgressError, StoreFault,
 };
 use thiserror::Error;
@@ -14,8 +14,8 @@ use wire::{
 };
 
 use central::ConnectionLimit;
+use central::NoDraw;
 use central::Zone;
-use central::{NoDraw, WinnersError};
 
 /// What an agency asks, in the domain's terms.
 #[derive(Debug)]
@@ -76,9 +76,14 @@ pub enum Refusal {
     /// The store refused to say how far an agency is.
     #[error(transparent)]
     Progress(#[from] ProgressError),
-    /// Nobody may ask for these winners.
-    #[error(transparent)]
-    Winners(#[from] WinnersError),
+    /// An agency asks for the winners of a draw that it is not in.
+    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
+    NotInDraw {
+        /// Who asked.
+        agency: AgencyId,
+        /// Those of the draw.
+        registered: Agencies,
+    },
     /// A message for another agency than the one that the certificate is for.
     #[error("a message for agency {named} on a connection with agency {certified}'s certificate")]
     OtherAgency {
@@ -228,7 +233,7 @@ impl Refusal {
             | Self::Finish(FinishError::AgencyDisabled(_))
             | Self::Disabled(_)
             | Self::NoDraw(NoDraw::NotRegistered(_))
-            | Self::Winners(WinnersError::UnknownAgency { .. }) => ErrorCode::UnknownAgency,
+            | Self::NotInDraw { .. } => ErrorCode::UnknownAgency,
             Self::Append(AppendError::UnknownDraw(_))
             | Self::Finish(FinishError::UnknownDraw(_))
             | Self::Progress(ProgressError::UnknownDraw(_))

@@ -35,8 +35,7 @@ pub use log_throttle::LogThrottle;
 pub use metrics::{Counted, Exposition, Metrics};
 pub use options::{Mode, Options};
 pub use service::{
-    Candidate, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity, NameRefused,
-    NoDraw, OfAgency, OpenError, Presence, PresenceGuard, Service, Stage, WinnersError, draw_name,
-    unnamed_draw,
+    AgencyDraws, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity, NameRefused,
+    NoDraw, OfAgency, OpenError, Presence, PresenceGuard, Service, Stage, WinnersStages, draw_name,
 };
 pub use zone::{LocalTime, UnknownZone, Zone};

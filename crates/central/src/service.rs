@@ -6,7 +6,7 @@
 //! answers       every request is answered once; a store that failed is noticed
 //! draw          a draw that somebody means
 //! winners       who waits for winners, and the winners once they are read
-//! meant         which draw an agency means that names none
+//! agency_draws  which draw a message of an agency is for
 //! names         draws by their names
 //! presence      who is connected now
 //! ```
@@ -21,12 +21,13 @@
 //!
 //! Deliberately absent: sockets, messages, and whatever the rules see to.
 
+mod agency_draws;
 mod answers;
 mod draw;
 mod names;
 mod operators;
 mod presence;
-mod unnamed_draw;
+
 mod winners;
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -34,9 +35,9 @@ use std::time::Duration;
 
 use engine::{Clock, Done, Engine};
 use lottery::{
-    Agencies, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawName, DrawState,
-    DrawStatus, DrawTerms, FinishError, Finished, News, OpenDrawError, ProgressError, SealedNumber,
-    StoreFault, View,
+    AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawState, DrawStatus,
+    DrawTerms, FinishError, Finished, News, OpenDrawError, ProgressError, SealedNumber, StoreFault,
+    View,
 };
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -47,6 +48,7 @@ use crate::limits::STORE_CHECK_TIME;
 use crate::metrics::Metrics;
 use crate::options::{Mode, Options};
 use crate::zone::Zone;
+pub use agency_draws::{AgencyDraws, NoDraw};
 pub use answers::Failure;
 use answers::{StoreError, StoreOutcome, watched};
 pub use draw::Draw;
@@ -55,9 +57,7 @@ pub use operators::Change;
 pub use presence::Configs;
 pub use presence::PresenceGuard;
 pub use presence::{Connected, Identity, OfAgency, Presence};
-pub use unnamed_draw::{Candidate, NoDraw, unnamed_draw};
-use winners::Waiting;
-pub use winners::{DrawWinners, Stage};
+pub use winners::{DrawWinners, Stage, WinnersStages};
 
 /// The domain service. One a store.
 pub struct Service {
@@ -67,7 +67,7 @@ pub struct Service {
     own_draw: OnceLock<DrawId>,
     winners_wait: Duration,
     zone: Zone,
-    waiting: Waiting,
+    waiting: WinnersStages,
     /// Held while what is known of an agency is changed: by one at a time, in the store's order.
     registering: tokio::sync::Mutex<()>,
     /// Told when a draw's life went on: the clock may have something else to do next.
@@ -94,19 +94,6 @@ pub enum OpenError {
     Store(#[from] StoreFault),
 }
 
-/// Why winners can't be asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum WinnersError {
-    /// The draw has no such agency.
-    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// Who asked.
-        agency: AgencyId,
-        /// Those of the draw.
-        registered: Agencies,
-    },
-}
-
 impl Service {
     /// Opens the draw of `options`, or finds it.
     pub(crate) async fn open(
@@ -127,7 +114,7 @@ impl Service {
                 own_draw: OnceLock::new(),
                 winners_wait: options.winners_wait,
                 zone: options.zone,
-                waiting: Waiting::default(),
+                waiting: WinnersStages::default(),
                 registering: tokio::sync::Mutex::default(),
                 plan_changed: tokio::sync::Notify::new(),
                 presence: Presence::new(Arc::clone(&clock)),
@@ -178,7 +165,7 @@ impl Service {
                 }
             }
             News::Registration(agency) => {
-                if self.is_disabled(agency) {
+                if self.agency_draws().is_disabled(agency) {
                     let presence = Arc::clone(&self.presence);
                     self.runtime.spawn(async move { presence.disconnect(agency) });
                 }
@@ -197,41 +184,9 @@ impl Service {
         }
     }
 
-    /// The draw that an agency means when it names none: the one that this central was started for,
-    /// or the one that operators `bound` its way in to, or else the one that it can't mistake.
-    pub fn unnamed_draw(
-        &self,
-        agency: AgencyId,
-        bound: Option<&DrawName>,
-    ) -> Result<Arc<Draw>, NoDraw> {
-        let view = self.view();
-        if let Some(own) = self.own_draw.get() {
-            return Ok(Draw::of(view.draw(*own).expect("it was opened at the start")));
-        }
-        if let Some(name) = bound {
-            let draw = view.draw_named(name.as_str());
-            return begun(draw.ok_or_else(|| NoDraw::NotAnnounced(name.clone()))?);
-        }
-        let draws = view.find_draws(|draw| draw.terms.agencies.contains(agency));
-        if draws.is_empty() && view.draw_count() > 0 {
-            return Err(NoDraw::NotRegistered(agency));
-        }
-        let meant = unnamed_draw(agency, draws.iter().map(Candidate::of))?;
-        let meant = draws.into_iter().find(|draw| draw.id == meant);
-        Ok(Draw::of(meant.expect("it is one of them")))
-    }
-
-    /// The draw that an agency named, once it takes bets or did.
-    pub fn begun_draw(&self, agency: AgencyId, name: &str) -> Result<Arc<Draw>, NoDraw> {
-        match self.view().draw_named(name) {
-            Some(draw) => begun(draw),
-            None => {
-                let draws = self.view().find_draws(|draw| {
-                    draw.state == DrawState::Open && draw.terms.agencies.contains(agency)
-                });
-                Err(NoDraw::unknown(name, agency, draws.iter().map(Candidate::of)))
-            }
-        }
+    /// The draws as agencies may name them or not.
+    pub fn agency_draws(&self) -> AgencyDraws<'_> {
+        AgencyDraws::new(self.view(), self.own_draw.get().copied())
     }
 
     /// What is published of the draws, their agencies and the register. Who was answered sees what
@@ -239,11 +194,6 @@ impl Service {
     #[must_use]
     pub fn view(&self) -> &View {
         self.engine.view()
-    }
-
-    /// Whether operators disabled an agency.
-    pub fn is_disabled(&self, agency: AgencyId) -> bool {
-        self.view().registration(agency).is_some_and(|known| !known.enabled)
     }
 
     /// The longest that somebody waits for a draw's winners.
@@ -291,21 +241,13 @@ impl Service {
     }
 
     /// Where to wait for a draw's winners. Has them read, if they are published and nobody had.
-    pub fn winners(
-        self: &Arc<Self>,
-        draw: &Draw,
-        agency: AgencyId,
-    ) -> Result<watch::Receiver<Stage>, WinnersError> {
-        if !draw.terms.agencies.contains(agency) {
-            let registered = draw.terms.agencies.clone();
-            return Err(WinnersError::UnknownAgency { agency, registered });
-        }
+    pub fn winners(self: &Arc<Self>, draw: DrawId) -> watch::Receiver<Stage> {
         // First: whoever publishes from now on sees that somebody waits.
-        let stage = self.waiting.follow(draw.id);
-        if self.view().draw(draw.id).is_some_and(|draw| draw.is_published()) {
-            self.read_winners(draw.id);
+        let stage = self.waiting.follow(draw);
+        if self.view().draw(draw).is_some_and(|draw| draw.is_published()) {
+            self.read_winners(draw);
         }
-        Ok(stage)
+        stage
     }
 
     /// Whether the winners of a draw were to be read and could not.
@@ -348,14 +290,6 @@ impl Service {
             tracing::error!(action = "leer_ganadores", result = "fail", error = error);
             service.waiting.tell(draw, Stage::Unreadable);
         });
-    }
-}
-
-/// A draw that was named, unless it takes no bets yet.
-fn begun(draw: DrawStatus) -> Result<Arc<Draw>, NoDraw> {
-    match draw.state {
-        DrawState::Announced => Err(Candidate::of(&draw).not_open_yet()),
-        _ => Ok(Draw::of(draw)),
     }
 }
 

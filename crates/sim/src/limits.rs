@@ -1,6 +1,7 @@
 //! Every bound of the simulation, by name. Times are in ticks.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// How many agencies take part.
 pub const AGENCIES: RangeInclusive<u32> = 3..=5;
@@ -28,6 +29,8 @@ pub const AWAY_TIME: RangeInclusive<u64> = 1..=40;
 pub const PAUSE_TIME: RangeInclusive<u64> = 1..=25;
 /// How long the central lets a request for winners wait before it says that there are none yet.
 pub const WINNERS_WAIT: RangeInclusive<u64> = 10..=150;
+/// How long an agency may take for a message once it began to send it. A tick is a millisecond.
+pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How many bytes a slow connection carries in a tick.
 pub const SLOW_BYTES: RangeInclusive<usize> = 48..=512;
 /// Once in how many ticks a crash in a write comes while a draw's last FINISH is under way.

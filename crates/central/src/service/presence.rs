@@ -125,7 +125,9 @@ const NO_AGENCY: u64 = u64::MAX;
 const NEVER: u64 = u64::MAX;
 
 impl Presence {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+    /// Nobody is connected yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             clock,
             connections: Mutex::default(),

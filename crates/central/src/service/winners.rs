@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// The stages of draws.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub struct WinnersStages {
     stages: Mutex<HashMap<DrawId, watch::Sender<Stage>>>,
 }
 
@@ -34,15 +34,15 @@ pub struct DrawWinners {
     by_agency: BTreeMap<AgencyId, Arc<str>>,
 }
 
-impl Waiting {
+impl WinnersStages {
     /// Follows a draw's stage from now on.
-    pub(super) fn follow(&self, draw: DrawId) -> watch::Receiver<Stage> {
+    pub fn follow(&self, draw: DrawId) -> watch::Receiver<Stage> {
         of(&mut self.stages(), draw).subscribe()
     }
 
     /// Whether the caller is the one to read a draw's winners now. Wakes nobody: it is no news to
     /// those who wait.
-    pub(super) fn begin_reading(&self, draw: DrawId) -> bool {
+    pub fn begin_reading(&self, draw: DrawId) -> bool {
         let mut begun = false;
         of(&mut self.stages(), draw).send_if_modified(|stage| {
             begun = matches!(stage, Stage::NotRead | Stage::Unreadable);
@@ -55,12 +55,12 @@ impl Waiting {
     }
 
     /// What came of the reading: all who wait are woken.
-    pub(super) fn tell(&self, draw: DrawId, stage: Stage) {
+    pub fn tell(&self, draw: DrawId, stage: Stage) {
         of(&mut self.stages(), draw).send_replace(stage);
     }
 
     /// Whether there is a draw whose winners were to be read and could not.
-    pub(super) fn has_unreadable(&self) -> bool {
+    pub fn has_unreadable(&self) -> bool {
         self.stages().values().any(|stage| matches!(*stage.borrow(), Stage::Unreadable))
     }
 
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn one_caller_reads_the_winners_and_another_only_when_they_could_not_be_read() {
-        let waiting = Waiting::default();
+        let waiting = WinnersStages::default();
         assert!(waiting.begin_reading(DRAW) && !waiting.begin_reading(DRAW));
         waiting.tell(DRAW, Stage::Unreadable);
         assert!(waiting.has_unreadable());
@@ -115,7 +115,7 @@ mod tests {
     fn of_callers_at_the_same_moment_one_reads_the_winners() {
         const CALLERS: usize = 4;
         for _ in 0..500 {
-            let (waiting, together) = (Waiting::default(), Barrier::new(CALLERS));
+            let (waiting, together) = (WinnersStages::default(), Barrier::new(CALLERS));
             let begun = std::thread::scope(|scope| {
                 let caller = || {
                     scope.spawn(|| {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn only_what_ends_the_waiting_wakes_those_who_wait() {
-        let waiting = Waiting::default();
+        let waiting = WinnersStages::default();
         let mut stage = waiting.follow(DRAW);
         stage.mark_unchanged();
         waiting.begin_reading(DRAW);

@@ -1,4 +1,4 @@
-//! Which draw an agency means that names none.
+//! Which draw an agency's message is for.
 //!
 //! An agency of the field can't name a draw, and sends all its batches again after a lost
 //! connection. A guess would then store them in another draw than the one they were made for. So
@@ -6,28 +6,35 @@
 //! that ever took bets. One that was announced and not opened yet does not count: nobody can have
 //! sent anything for it.
 //!
-//! Pure, so that the simulation decides by the same code.
+//! Reads the view and nothing else, so that the simulation decides by the same code.
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
-use lottery::{AgencyId, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp};
+use lottery::{AgencyId, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp, View};
 use thiserror::Error;
 
+use super::Draw;
 use crate::limits::DRAW_NAMES_LEN_MAX;
+
+/// The draws of a central, as agencies may name them or not.
+#[derive(Clone, Copy)]
+pub struct AgencyDraws<'a> {
+    view: &'a View,
+    /// The draw that the central was started for, if it was for one.
+    own: Option<DrawId>,
+}
 
 /// A draw as the choice among draws looks at it.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
-    /// Its number.
-    pub id: DrawId,
-    /// What it was announced or opened with.
-    pub terms: &'a DrawTerms,
-    /// Where it is.
-    pub state: DrawState,
+struct Candidate<'a> {
+    id: DrawId,
+    terms: &'a DrawTerms,
+    state: DrawState,
     /// When the clock opens it.
-    pub opens_at: Option<Timestamp>,
+    opens_at: Option<Timestamp>,
 }
 
 /// Why there is no draw that a message can be for.
@@ -75,11 +82,68 @@ pub enum NoDraw {
     },
 }
 
+impl<'a> AgencyDraws<'a> {
+    /// Those that `view` shows, of a central that was started for the draw `own`, or for none.
+    #[must_use]
+    pub fn new(view: &'a View, own: Option<DrawId>) -> Self {
+        Self { view, own }
+    }
+
+    /// The draw that an agency means when it names none: the one that this central was started for,
+    /// or the one that operators `bound` its listener to, or else the only one that it can mean.
+    ///
+    /// # Errors
+    /// See [`NoDraw`].
+    pub fn unnamed(&self, agency: AgencyId, bound: Option<&DrawName>) -> Result<Arc<Draw>, NoDraw> {
+        if let Some(own) = self.own {
+            return Ok(Draw::of(self.view.draw(own).expect("it was opened at the start")));
+        }
+        if let Some(name) = bound {
+            let draw = self.view.draw_named(name.as_str());
+            return begun(draw.ok_or_else(|| NoDraw::NotAnnounced(name.clone()))?);
+        }
+        let draws = self.view.find_draws(|draw| draw.terms.agencies.contains(agency));
+        if draws.is_empty() && self.view.draw_count() > 0 {
+            return Err(NoDraw::NotRegistered(agency));
+        }
+        let meant = unnamed_draw(agency, draws.iter().map(Candidate::of))?;
+        let meant = draws.into_iter().find(|draw| draw.id == meant);
+        Ok(Draw::of(meant.expect("it is one of them")))
+    }
+
+    /// The draw that an agency named, once it takes bets or did.
+    ///
+    /// # Errors
+    /// See [`NoDraw`].
+    pub fn named(&self, agency: AgencyId, name: &str) -> Result<Arc<Draw>, NoDraw> {
+        match self.view.draw_named(name) {
+            Some(draw) => begun(draw),
+            None => {
+                let draws = self.view.find_draws(|draw| {
+                    draw.state == DrawState::Open && draw.terms.agencies.contains(agency)
+                });
+                Err(NoDraw::unknown(name, agency, draws.iter().map(Candidate::of)))
+            }
+        }
+    }
+
+    /// Whether operators disabled an agency.
+    #[must_use]
+    pub fn is_disabled(&self, agency: AgencyId) -> bool {
+        self.view.registration(agency).is_some_and(|known| !known.enabled)
+    }
+}
+
+/// A draw that was named, unless it takes no bets yet.
+fn begun(draw: DrawStatus) -> Result<Arc<Draw>, NoDraw> {
+    match draw.state {
+        DrawState::Announced => Err(Candidate::of(&draw).not_open_yet()),
+        _ => Ok(Draw::of(draw)),
+    }
+}
+
 /// The draw that `agency` means when it names none, among all that there are.
-///
-/// # Errors
-/// See [`NoDraw`].
-pub fn unnamed_draw<'a>(
+fn unnamed_draw<'a>(
     agency: AgencyId,
     draws: impl Iterator<Item = Candidate<'a>>,
 ) -> Result<DrawId, NoDraw> {
@@ -109,7 +173,7 @@ pub fn unnamed_draw<'a>(
 
 impl NoDraw {
     /// No draw has this name.
-    pub(super) fn unknown<'a>(
+    fn unknown<'a>(
         name: &str,
         agency: AgencyId,
         draws: impl Iterator<Item = Candidate<'a>>,
@@ -122,9 +186,7 @@ impl NoDraw {
 }
 
 impl<'a> Candidate<'a> {
-    /// A draw as the view shows it.
-    #[must_use]
-    pub fn of(draw: &'a DrawStatus) -> Self {
+    fn of(draw: &'a DrawStatus) -> Self {
         let DrawStatus { id, terms, state, life, .. } = draw;
         Self { id: *id, terms, state: *state, opens_at: life.schedule.opens_at }
     }

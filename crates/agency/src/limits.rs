@@ -42,3 +42,13 @@ pub const RETRY_TIME_MIN: Duration = Duration::from_millis(100);
 pub const RETRY_TIME_MAX: Duration = Duration::from_secs(5);
 /// Pause before asking for winners again on a connection that said there are none yet.
 pub const ASK_AGAIN_TIME: Duration = Duration::from_millis(200);
+
+// How the limits stand to each other.
+const _: () = {
+    assert!(ROW_LEN_MAX <= READ_LEN);
+    assert!(RETRY_TIME_MIN.as_millis() < RETRY_TIME_MAX.as_millis());
+    assert!(CONNECT_TIME_MAX.as_millis() < CONNECT_TIME_MAX_DEFAULT.as_millis());
+    assert!(CONNECT_TIME_MAX_DEFAULT.as_millis() <= STALL_TIME_MAX.as_millis());
+    assert!(REPLY_TIME_MAX.as_millis() < STALL_TIME_MAX.as_millis());
+    assert!(FRAME_LEN_MAX <= wire::limits::MESSAGE_LEN_MAX && WINDOW <= wire::limits::WINDOW_MAX);
+};

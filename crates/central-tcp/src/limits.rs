@@ -190,6 +190,21 @@ impl Default for Limits {
     }
 }
 
+// How the limits stand to each other, and the protocol's to the domain's.
+const _: () = {
+    assert!(ACCEPT_RETRY_TIME_MIN.as_millis() < ACCEPT_RETRY_TIME_MAX.as_millis());
+    assert!(REJECTED_PER_ADDRESS_MAX < REJECTED_MAX);
+    assert!(REQUEST_OVERHEAD_LEN < YIELD_LEN && DISCARD_LEN <= TLS_REFUSED_LEN_MAX);
+    // The system takes a default window of the longest messages.
+    let window_len = wire::limits::WINDOW as usize * wire::limits::FRAME_LEN_MAX as usize;
+    assert!(window_len <= SOCKET_LEN_MAX);
+    // Winners go on before what is outgoing stops the session.
+    assert!(WINNERS_OUTGOING_LOW < wire::limits::OUTGOING_LEN_MAX);
+    assert!(lottery::limits::DRAW_NAME_LEN_MAX == wire::limits::DRAW_NAME_LEN_MAX);
+    assert!(lottery::limits::FAULTS_MAX == wire::limits::FAULTS_MAX);
+    assert!(lottery::limits::BATCH_TEXT_LEN_MAX <= wire::limits::PAYLOAD_LEN_MAX as usize);
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

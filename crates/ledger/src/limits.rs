@@ -21,8 +21,6 @@ pub const BODY_LEN_MAX: usize = 16 + lottery::limits::BATCH_TEXT_LEN_MAX;
 pub const FOLLOWING_LEN_MAX: usize = 512;
 /// Most bytes that go into one durable write.
 pub const GROUP_LEN_MAX: usize = 4 << 20;
-/// Most requests that are decided between two durable writes.
-pub const GROUP_REQUESTS_MAX: usize = 4096;
 /// Default number of segments kept ready ahead of the one being written.
 pub const SPARES_DEFAULT: usize = 2;
 /// Most full segments that wait for their index: each takes two descriptors, and memory for what
@@ -42,3 +40,15 @@ pub const SCRUB_PAUSE_TIME: Duration = Duration::from_millis(10);
 pub const SCRUB_INTERVAL_TIME: Duration = Duration::from_hours(24);
 /// How long the pool lets the writer go ahead before it reads the next part of a full segment.
 pub const READ_PAUSE_TIME: Duration = Duration::from_micros(200);
+
+// How the limits stand to each other.
+const _: () = {
+    assert!(BLOCK_LEN.is_multiple_of(SECTOR_LEN) && RECORDS_OFFSET.is_multiple_of(BLOCK_LEN));
+    assert!(ZERO_STEP_LEN.is_multiple_of(BLOCK_LEN));
+    assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT && SEGMENT_LEN_DEFAULT <= SEGMENT_LEN_MAX);
+    assert!(SEGMENT_LEN_MAX <= u32::MAX as u64);
+    // The largest decision is in one segment and one group, whatever is in them besides.
+    assert!(RECORDS_OFFSET + BODY_LEN_MAX + FOLLOWING_LEN_MAX < SEGMENT_LEN_MIN as usize);
+    assert!(BODY_LEN_MAX + FOLLOWING_LEN_MAX <= GROUP_LEN_MAX);
+    assert!(engine::limits::ACT_LEN_MAX + FOLLOWING_LEN_MAX <= BODY_LEN_MAX);
+};

@@ -1,8 +1,7 @@
-//! Which draw the messages of a connection are for.
+//! Finds the draw that each message of a connection is for.
 //!
-//! Each message is judged by the agency that it names. Once HELLO named a draw it is that one; for
-//! an agency that named none it stays the one that was found for its first message here, though
-//! others were opened since: what it sends next continues what it sent before.
+//! After HELLO it is HELLO's draw. Without HELLO it is the one found for the agency's first message on
+//! this connection, also when others were opened since: later messages continue earlier ones.
 
 use std::sync::Arc;
 
@@ -15,27 +14,27 @@ use central::{AgencyDraws, Draw, NoDraw};
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct DrawLookup {
-    /// The listener's, where operators bound it to one.
+    /// The draw that operators bound the listener to.
     bound: Option<Arc<DrawName>>,
-    /// HELLO's.
+    /// The draw of HELLO.
     greeted: Option<Arc<Draw>>,
-    /// Those of agencies that named none, at most [`DRAWS_FOUND_MAX`]. One that is forgotten is
-    /// looked for again: then it is the same one, or none can be told.
+    /// The draws of agencies without HELLO, at most [`DRAWS_FOUND_MAX`]. One that is dropped is looked
+    /// up again: then it is the same, or a refusal.
     found: Vec<(AgencyId, Arc<Draw>)>,
 }
 
 impl DrawLookup {
-    /// A connection to a listener that is bound to this draw, if it is to one.
+    /// Of a connection to a listener that is bound to a draw, or to none.
     pub(super) fn at(bound: Option<Arc<DrawName>>) -> Self {
         Self { bound, ..Self::default() }
     }
 
-    /// HELLO was accepted for this one.
+    /// Sets the draw of an accepted HELLO.
     pub(super) fn greet(&mut self, draw: Arc<Draw>) {
         self.greeted = Some(draw);
     }
 
-    /// The one that a message is for.
+    /// Returns the draw that a message is for.
     pub(super) fn of(
         &mut self,
         message: &AgencyMessage<'_>,

@@ -1,13 +1,14 @@
-//! How connections come in: in plain text, or by TLS with a certificate.
+//! Where agencies connect, and the TLS handshake.
 //!
-//! Invariants: a connection that agrees on TLS has its place already, and a limited time; one that
-//! shows no agency's certificate never reaches a session, and is told why as far as TLS can; one
-//! whose certificate stops being good later is ended (see `Presence::watch_certificates`).
+//! Invariants: a handshake counts against the limits of connections, and has a limited time; a
+//! connection without an agency's certificate never reaches a session, and gets a TLS alert. A
+//! certificate that expires later ends its connection (`Presence::watch_certificates`).
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use central::{Configs, Identity};
 use lottery::DrawName;
 use pki::CentralConfig;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,24 +17,23 @@ use tokio::time::timeout;
 use crate::limits::TLS_REFUSED_LEN_MAX;
 use crate::socket::{Shared, Socket, discard};
 use crate::transport::{TlsFault, Transport};
-use central::{Configs, Identity};
 
-/// Where agencies connect to; at least one of the two.
+/// The listeners of agencies, of at least one kind.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// In plain text: an agency is who it says.
+    /// In plain text: an agency is the one that it claims to be.
     pub plain: Vec<Listening>,
-    /// By TLS: an agency is who its certificate says. The newest of the configurations applies to
-    /// a connection that begins, and ends those that are there and that it would not let in.
+    /// By TLS: an agency is the one in its certificate. The newest configuration applies to new
+    /// connections, and ends those that it does not admit.
     pub tls: Option<(Vec<Listening>, Configs)>,
 }
 
-/// One address that agencies connect to.
+/// One listener.
 #[derive(Debug)]
 pub struct Listening {
     /// The socket.
     pub listener: TcpListener,
-    /// The draw of those who name none here; none: only what can't be mistaken.
+    /// The draw of messages that name none, if operators bound the listener to one.
     pub draw: Option<Arc<DrawName>>,
 }
 
@@ -44,14 +44,14 @@ impl From<TcpListener> for Listening {
     }
 }
 
-/// Which way the connections of a listener come in.
+/// How a listener's connections are secured.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Security<'a> {
     Plain,
     Tls(&'a Configs),
 }
 
-/// Agrees on TLS. None: the connection is over, which was logged.
+/// Makes the TLS handshake. None: it failed, and was logged.
 pub(super) async fn enter(
     stream: TcpStream,
     peer: SocketAddr,
@@ -60,13 +60,13 @@ pub(super) async fn enter(
     shared: Arc<Shared>,
 ) -> Option<Socket> {
     let config = Arc::clone(&configs.borrow_and_update());
-    // Neither who is still entering nor who is being refused is waited for at a shutdown.
+    // A shutdown waits for no handshake and no refusal.
     let entering = agree(stream, peer, &config, &shared);
     let entered = shared.stopping.run_until_cancelled(entering).await??;
     let (transport, identity) = entered;
     let socket = Socket::new(transport, peer, identity, bound, Arc::clone(&shared));
     if configs.has_changed().unwrap_or(false) {
-        // It was not there yet when others were judged.
+        // It entered after the others were checked against the newer one.
         socket.connection.presence().judge(&configs.borrow());
     }
     Some(socket)
@@ -99,7 +99,7 @@ async fn agree(
         Err(fault) => {
             tracing::warn!(action = "identificar", result = "fail", %ip, error = %fault);
             transport.end();
-            // If something arrived that nobody reads, closing would drop the alert on its way.
+            // Closing with unread bytes would have the network drop the alert.
             let gone = discard(transport.socket(), TLS_REFUSED_LEN_MAX);
             let _ = timeout(limits.linger_time_max, gone).await;
             None

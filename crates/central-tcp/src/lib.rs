@@ -1,26 +1,26 @@
-//! Agencies over TCP: sockets on one side, the domain service on the other.
+//! The agencies' TCP server: sockets on one side, the service on the other.
 //!
 //! ```text
-//! listener      takes connections, up to the limits
-//! rejector   what becomes of those over a limit
-//! security          how connections come in: in plain text, or by TLS with a certificate
-//! transport     what a connection's bytes pass through: the socket alone, or TLS on it
-//! socket        one connection and its socket: reads, writes, waits, calls the service
-//! connection    one connection without its socket: requests, calls, answers, replies, times
-//! log_limit     how much of one connection is logged
+//! listener      accepts connections within the limits
+//! rejector      tells connections over a limit why, and closes them
+//! handshake     plain text, or TLS with a certificate
+//! transport     the bytes of a connection: the socket alone, or TLS on it
+//! socket        joins a connection to its socket and to the service
+//! connection    one connection without its socket: a state machine
 //! draw_lookup   which draw a message is for
-//! winners       the requests for winners that wait, and winners on their way out
-//! answers       where the service's answers meet the connection's task
-//! translate     wire values to domain values and back, errors to codes
+//! winners       requests for winners that wait, and winners being sent
+//! log_limit     how much of one connection is logged
+//! answers       the queue of the service's answers to one connection
+//! translate     wire values to domain values and back; errors to codes
 //! ```
 //!
 //! Invariants:
 //! - one task a connection; it never blocks and holds no lock while it waits;
 //! - an idle connection holds no buffer: memory to read into exists while a message arrives;
-//! - a reply leaves only after the store's completion, in the order of the requests.
+//! - a reply leaves only after the service's answer, in the order of the requests.
 //!
-//! Deliberately absent: what the messages look like and who may say what when (`wire`), and every
-//! decision about bets and draws (`service`).
+//! Deliberately absent: the messages and who may send which when (`wire`), and every decision about
+//! bets and draws (`central`, `lottery`).
 
 mod answers;
 pub mod connection;

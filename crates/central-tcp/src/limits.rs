@@ -9,94 +9,87 @@ use central::limits::in_proportion;
 use thiserror::Error;
 use wire::SessionLimits;
 
-/// Winners in parts are added to a connection's outgoing bytes only below this many, so that what
-/// they take does not depend on how many winners there are.
+/// Outgoing bytes of a connection below which more winners are added.
 pub(crate) const WINNERS_OUTGOING_LOW: usize = 32 * 1024;
 
-/// How much of what an agency still sends is read at a time, to be dropped, once its connection
-/// ends.
+/// Bytes read and dropped at a time from a connection that is closed.
 pub(crate) const DISCARD_LEN: usize = 4 * 1024;
 
-/// What a request is counted for besides the bytes of its bets: in [`Limits::in_flight_bytes_max`],
-/// and in a turn.
+/// What a request counts for besides its bets, in [`Limits::in_flight_bytes_max`] and [`YIELD_LEN`].
 pub(crate) const REQUEST_OVERHEAD_LEN: usize = 256;
 
-/// The shortest and the longest pause after accepting a connection failed. It doubles in between.
+/// Shortest pause after a failure to accept. It doubles up to [`ACCEPT_RETRY_TIME_MAX`].
 pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of requests that a connection's task handles before others have their turn: a batch of the
-/// field's longest, or some small ones. That takes less than a tenth of a millisecond.
+/// Bytes of requests after which a connection's task yields: one of the longest batches of the field,
+/// less than a tenth of a millisecond.
 pub(crate) const YIELD_LEN: usize = 8 * 1024;
 
-/// What the system keeps of one connection, each way, besides what this process does: a default
-/// window of the longest messages. More would only be memory, and work done in advance for agencies
-/// that do not read. Linux takes twice as much, for its own use.
+/// The system's buffers of one connection, each way: a default window of the longest messages. Linux
+/// doubles it.
 pub(crate) const SOCKET_LEN_MAX: usize = 128 * 1024;
 
-/// Bytes that are deciphered at a time, when TLS is spoken: no more than TLS keeps by itself.
+/// Bytes received at a time with TLS.
 pub(crate) const TLS_READ_LEN_MAX: usize = 16 * 1024;
 
-/// Bytes that are enciphered ahead of what the socket takes: a record of TLS.
+/// Bytes encrypted ahead of the socket: a record of TLS.
 pub(crate) const TLS_WRITE_LEN_MAX: usize = 16 * 1024;
 
-/// Bytes read, to be dropped, of a connection whose TLS or certificate is refused: what an agency
-/// sends before it reads that it is.
+/// Most bytes read and dropped of a connection whose handshake failed, so that it reads the alert.
 pub(crate) const TLS_REFUSED_LEN_MAX: usize = 128 * 1024;
 
-/// Connections that the system may have ready to be accepted. Beyond it, it answers nobody, who
-/// then ask again after a second, and later each time: in a flood, agencies would hardly come in.
+/// Connections that wait to be accepted. The system drops more, and they retry after a second or
+/// later: in a flood agencies would hardly connect.
 pub const ACCEPT_QUEUE_MAX: u32 = 1024;
 
-/// Connections over a limit that linger at once, so that the network delivers the reason; others
-/// are closed at once, and may lose it. Each takes a descriptor besides `connections_max`, for
-/// [`Limits::linger_time_max`] at most.
+/// Most rejected connections that linger, so that the network delivers the reason; others may lose
+/// it. Each takes a descriptor besides `connections_max`, for [`Limits::linger_time_max`] at most.
 pub const REJECTED_MAX: usize = 64;
 
-/// How many of them may be from one address: a flood leaves the others a chance.
+/// How many of them may be of one address.
 pub(crate) const REJECTED_PER_ADDRESS_MAX: usize = 8;
 
-/// Lines that one connection of an agency may log of what was refused on it, and as many of what
-/// was repeated. The others are counted.
+/// Most log lines of one connection about refused requests, and about repeated ones. Others are
+/// counted.
 pub(crate) const CONNECTION_LOG_LINES_MAX: u64 = 16;
 
-/// Agencies that named no draw and whose draw a connection remembers.
+/// Most agencies without HELLO whose draw a connection stores.
 pub(crate) const DRAWS_FOUND_MAX: usize = 64;
 
-/// What a central grants to its agencies.
+/// The limits of agencies' connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest message of an agency, in bytes, its header included.
+    /// Longest message of an agency, in bytes, with its header.
     pub frame_len_max: u32,
-    /// Requests of one connection that may be unanswered. Over it the connection is not read.
+    /// Most unanswered requests of one connection. At the limit it is not read.
     pub window: u16,
-    /// Connections at once. One more is told `busy` and closed.
+    /// Most connections. One more is refused as `busy`.
     pub connections_max: usize,
-    /// Those from one address: IPv4, or the first 64 bits of IPv6. One more is told `busy` too.
+    /// Most connections of one address: IPv4, or the first 64 bits of IPv6.
     pub connections_per_address_max: usize,
-    /// How long an agency may take to agree on TLS, where it is spoken.
+    /// Longest TLS handshake.
     pub handshake_time_max: Duration,
     /// How long an agency may take for a message once it began to send it.
     pub frame_time_max: Duration,
     /// How long an agency may take none of the replies that wait for it.
     pub write_time_max: Duration,
-    /// Bytes of batches between their reading and the store's answer, over all connections. Over
-    /// it batches wait their turn, unsubmitted.
+    /// Most bytes of batches between reading and answer, over all connections. Further batches wait.
     pub in_flight_bytes_max: usize,
-    /// How long a connection that the central ends waits for the agency to close its side, so
-    /// that the network does not drop the last reply.
+    /// How long a connection that the central ends waits for the agency to close, so that the network
+    /// does not drop the last reply.
     pub linger_time_max: Duration,
-    /// Silence after which the system asks whether the agency's host is still there.
+    /// Silence before the first keepalive probe.
     pub keepalive_idle_time: Duration,
-    /// Time between such questions.
+    /// Time between probes.
     pub keepalive_interval: Duration,
-    /// How many of them remain unanswered before the connection is given up.
+    /// Unanswered probes after which the connection is dropped.
     pub keepalive_probes: u32,
 }
 
-/// A limit that the central cannot work with.
+/// A limit within which no agency can be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LimitsError {
     /// One of the protocol's.
@@ -123,15 +116,15 @@ pub enum LimitsError {
 }
 
 impl Limits {
-    /// Whether the central can work with them.
+    /// Checks that agencies can be served.
     ///
     /// # Errors
-    /// The first limit that it can't work with.
+    /// The first limit within which none can.
     pub fn check(&self) -> Result<(), LimitsError> {
         self.session().map(drop)
     }
 
-    /// These, with no more connections than so many; one address keeps its part of them.
+    /// Lowers the number of connections; the limit of one address shrinks in proportion.
     #[must_use]
     pub fn with_connections_max(self, connections_max: usize) -> Self {
         let connections_max = connections_max.min(self.connections_max);
@@ -142,10 +135,10 @@ impl Limits {
         Self { connections_max, connections_per_address_max: of_address, ..self }
     }
 
-    /// The limits of one connection's session.
+    /// Returns the limits of a connection's session.
     ///
     /// # Errors
-    /// When the central cannot work with one of the limits.
+    /// See [`check`](Self::check).
     pub(crate) fn session(&self) -> Result<SessionLimits, LimitsError> {
         if self.connections_max == 0 {
             return Err(LimitsError::Connections);
@@ -175,8 +168,7 @@ impl Default for Limits {
             frame_len_max: wire::limits::FRAME_LEN_MAX,
             window: wire::limits::WINDOW,
             connections_max: 16_000,
-            // A quarter: far more than the agencies behind one router, and one host alone can't
-            // take all places.
+            // A quarter: far more than the agencies behind one router, and no host takes all.
             connections_per_address_max: 4_000,
             handshake_time_max: Duration::from_secs(10),
             frame_time_max: Duration::from_secs(30),
@@ -190,7 +182,7 @@ impl Default for Limits {
     }
 }
 
-// How the limits stand to each other, and the protocol's to the domain's.
+// Relations between the limits, and between the protocol's and the domain's.
 const _: () = {
     assert!(ACCEPT_RETRY_TIME_MIN.as_millis() < ACCEPT_RETRY_TIME_MAX.as_millis());
     assert!(REJECTED_PER_ADDRESS_MAX < REJECTED_MAX);

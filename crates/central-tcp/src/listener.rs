@@ -1,7 +1,6 @@
-//! Takes connections, up to the limits, and gives each its task.
+//! Accepts connections within the limits, and gives each its task.
 //!
-//! Nothing that goes wrong here ends it: when the system has no room for one more connection, the
-//! next is taken after a pause.
+//! No error ends it: when the system is out of descriptors, it pauses and goes on.
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
@@ -37,17 +36,17 @@ pub struct AgencyServer {
     listeners: Option<Listeners>,
     shared: Arc<Shared>,
     limiter: Arc<ConnectionLimiter>,
-    /// Those of connections turned away that linger.
+    /// Limits rejected connections that linger.
     lingering: Arc<ConnectionLimiter>,
     tasks: TaskTracker,
     cut: CancellationToken,
 }
 
 impl AgencyServer {
-    /// Serves nobody yet. Connections come from `listeners`.
+    /// Accepts connections from `listeners`, once it is run.
     ///
     /// # Errors
-    /// Limits that nobody could be served with.
+    /// When no agency could be served within `limits`.
     pub fn new(
         service: &Arc<Service>,
         limits: &Limits,
@@ -117,7 +116,7 @@ impl AgencyServer {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
-                    // It may be out of descriptors: they come back as connections end.
+                    // Descriptors come back as connections end.
                     tracing::error!(action = "accept_connections", result = "fail", error = %error);
                     tokio::time::sleep(pause.next()).await;
                     continue;
@@ -128,7 +127,7 @@ impl AgencyServer {
                 Ok(permit) => self.serve(stream, peer, permit, (security, at.draw.clone())),
                 Err(why) => rejector.reject(stream, peer.ip(), why, security),
             }
-            // However many come at once, those that are there have their turn in between.
+            // A flood of new connections does not hold up those that are there.
             tokio::task::yield_now().await;
         }
     }
@@ -194,12 +193,12 @@ impl Server for AgencyServer {
     }
 }
 
-/// A connection's task: what it takes is what an idle connection costs.
+/// A connection's task. Its size is the memory of an idle connection.
 async fn run(mut socket: Socket, cut: CancellationToken, _permit: ConnectionPermit) {
     cut.run_until_cancelled(socket.run()).await;
 }
 
-/// The same, once TLS is agreed on. That needs more, for a moment.
+/// As [`run`], after the handshake, which needs more memory for a moment.
 async fn run_with_tls(
     entering: Pin<Box<impl Future<Output = Option<Socket>>>>,
     cut: CancellationToken,
@@ -210,7 +209,7 @@ async fn run_with_tls(
     }
 }
 
-/// The pauses after accepting failed: each twice the one before, up to a limit.
+/// The pauses after failures to accept: each twice the one before, up to a limit.
 #[derive(Debug, Default)]
 struct Pause {
     last: Duration,
@@ -223,7 +222,7 @@ impl Pause {
     }
 }
 
-/// Whether only the connection that was to be accepted is at fault.
+/// Whether an error concerns only the connection being accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -236,13 +235,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Sets what the connections take from their listener. Without it they work too.
+/// Sets the options that connections inherit from their listener. They work without, too.
 fn prepare(listener: &TcpListener) {
     let socket = SockRef::from(listener);
     let prepared = socket
         .set_send_buffer_size(SOCKET_LEN_MAX)
         .and_then(|()| socket.set_recv_buffer_size(SOCKET_LEN_MAX))
-        // It listens already: this only makes its queue longer.
+        // Makes its queue longer.
         .and_then(|()| socket.listen(ACCEPT_QUEUE_MAX.cast_signed()));
     if let Err(error) = prepared {
         tracing::warn!(action = "accept_connections", result = "fail", error = %error);
@@ -250,7 +249,7 @@ fn prepare(listener: &TcpListener) {
 }
 
 fn set_up(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
-    // Replies are gathered here: holding them back once more would only delay them.
+    // Replies are batched here already: Nagle's algorithm would only delay them.
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(limits.keepalive_idle_time)

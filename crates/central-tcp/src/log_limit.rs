@@ -1,9 +1,7 @@
-//! How much of one connection is logged: who sends bad batches, or the same ones again, without
-//! end must not fill the log.
+//! Limits the log lines of one connection: endless refused or repeated batches must not fill the log.
 //!
-//! Each kind of line has its own bound: one never hides the other. What is left out is counted, and
-//! told in one line when the connection ends, however it does. A refusal that ends a connection is
-//! logged beside this, as is each batch that is stored: those take room in the ledger too.
+//! Each kind of line has its own limit. Lines left out are counted, and the counts are logged when the
+//! connection ends. Not limited: a refusal that ends a connection, and stored batches.
 
 use std::net::IpAddr;
 
@@ -18,18 +16,18 @@ pub(super) struct LogLimit {
 }
 
 impl LogLimit {
-    /// Nothing was logged of this connection yet.
+    /// Of a connection from `peer`.
     pub(super) fn new(peer: IpAddr) -> Self {
         Self { peer, refusals: 0, repeats: 0 }
     }
 
-    /// Whether one more refusal is to be logged.
+    /// Counts a refusal, and returns whether to log it.
     pub(super) fn refusal(&mut self) -> bool {
         self.refusals += 1;
         left_out(self.refusals) == 0
     }
 
-    /// Whether one more repeated request is to be logged.
+    /// Counts a repeated request, and returns whether to log it.
     pub(super) fn repeat(&mut self) -> bool {
         self.repeats += 1;
         left_out(self.repeats) == 0

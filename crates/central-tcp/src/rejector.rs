@@ -1,17 +1,16 @@
-//! What becomes of a connection over a limit: it is told so, and closed.
+//! Rejects connections over a limit: tells them why, and closes them.
 //!
-//! An agency that says HELLO at once may have done so before it is turned away. A socket closed
-//! with bytes that nobody read, or that arrive later, makes the network drop what was sent: the
-//! agency would see a connection that broke, and not why. So some of them linger: what they send
-//! is read and dropped until they close, or for a short while.
+//! An agency may have sent HELLO already. Closing a socket with unread bytes has the network drop what
+//! was sent to it: the agency would see a broken connection, and no reason. So some connections
+//! linger: their bytes are read and dropped until they close, or for a short while.
 //!
-//! Invariants: a flood costs `REJECTED_MAX` lingering connections and no more, each for
-//! `linger_time_max` and a window of messages at most; one address has a part of them; it is logged
-//! now and then, and counted whole.
+//! Invariants: at most `REJECTED_MAX` connections linger, each for `linger_time_max` and a window of
+//! messages at most, and one address has a part of them; log lines are throttled, and counted.
 
 use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
 
+use central::{ConnectionLimit, ConnectionLimiter, LogThrottle};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -21,10 +20,8 @@ use wire::CentralSession;
 use crate::handshake::Security;
 use crate::socket::{Shared, discard};
 use crate::translate::Refusal;
-use central::LogThrottle;
-use central::{ConnectionLimit, ConnectionLimiter};
 
-/// Connections turned away.
+/// See the module's documentation.
 pub(super) struct Rejector {
     shared: Arc<Shared>,
     tasks: TaskTracker,
@@ -34,7 +31,7 @@ pub(super) struct Rejector {
 }
 
 impl Rejector {
-    /// None yet.
+    /// For one listener.
     pub(super) fn new(
         shared: &Arc<Shared>,
         tasks: &TaskTracker,
@@ -49,8 +46,8 @@ impl Rejector {
         }
     }
 
-    /// Tells a connection why it is closed, and closes it. With TLS nothing can be told before it
-    /// is agreed on, which would cost more than there is place for.
+    /// Tells a connection why it is closed, and closes it. With TLS it is closed only: a reason would
+    /// need the handshake.
     pub(super) fn reject(
         &mut self,
         stream: TcpStream,
@@ -65,12 +62,11 @@ impl Rejector {
         let limits = self.shared.settings.session;
         let mut session = CentralSession::new(limits);
         session.refuse_unasked(Refusal::Busy(why).message(None, self.shared.service.zone()));
-        // A new socket has room for this; if it has not, the close tells enough. Directly, since
-        // the runtime does not know yet that it can be written to.
+        // A new socket has room for this. Directly, since the runtime has not polled it yet.
         let _ = SockRef::from(&stream).send(session.outgoing());
         let _ = SockRef::from(&stream).shutdown(Shutdown::Write);
         let Ok(permit) = self.lingering.take(peer) else { return };
-        // An agency that expects to be served sends no more than this before it reads.
+        // An agency sends no more than its window before it reads.
         let len_max = usize::from(limits.window()) * limits.frame_len_max() as usize;
         let (time_max, stopping) =
             (self.shared.limits.linger_time_max, self.shared.stopping.clone());
@@ -82,11 +78,11 @@ impl Rejector {
     }
 
     fn log(&mut self, peer: IpAddr, why: ConnectionLimit) {
-        let (paced, ip) = match why {
+        let (throttle, ip) = match why {
             ConnectionLimit::Total => (&mut self.in_all, None),
             ConnectionLimit::PerAddress => (&mut self.of_address, Some(peer)),
         };
-        if let Some(count) = paced.due(Instant::now()) {
+        if let Some(count) = throttle.due(Instant::now()) {
             tracing::warn!(
                 action = "accept_connections",
                 result = "fail",

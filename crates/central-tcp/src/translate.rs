@@ -1,8 +1,9 @@
-//! Wire values to domain values, and back. The one place that knows both.
+//! Translates wire values to domain values, and back: the one place that knows both.
 //!
-//! Every refusal that an agency is told passes through [`Refusal`]: one exhaustive match gives each
-//! its code, and a new error in the domain does not compile until it has one.
+//! Every refusal to an agency is a [`Refusal`]: one exhaustive match gives each its code, and a new
+//! error of the domain does not compile without one.
 
+use central::{ConnectionLimit, NoDraw, Zone};
 use lottery::{
     Agencies, AgencyId, AgencyProgress, AppendError, BetFault, Bets, BetsFault, ChunkId, DrawState,
     DrawTerms, FinishError, NumberRange, ProgressError, StoreFault,
@@ -13,78 +14,74 @@ use wire::{
     FaultCode, SessionLimits, Welcome,
 };
 
-use central::ConnectionLimit;
-use central::NoDraw;
-use central::Zone;
-
-/// What an agency asks, in the domain's terms.
+/// A request of an agency, in domain values.
 #[derive(Debug)]
 pub enum Request {
-    /// To speak for an agency in a draw; an empty name names none.
+    /// To speak for an agency in a draw.
     Hello {
-        /// The newest version of the protocol that it speaks.
+        /// The newest version of the protocol that the agency knows.
         version: u16,
-        /// Who it says that it is.
+        /// The agency.
         agency: AgencyId,
-        /// The draw's name, or nothing.
+        /// The draw's name, or empty.
         draw_name: DrawName<'static>,
     },
     /// To store a batch.
     Bets(BatchRequest),
-    /// To note that it has no more bets.
+    /// To finish.
     Finish {
-        /// Who.
+        /// The agency.
         agency: AgencyId,
     },
-    /// For its winners.
+    /// For an agency's winners.
     GetWinners {
-        /// Whose.
+        /// The agency.
         agency: AgencyId,
     },
 }
 
-/// A batch as it came.
+/// A batch, sound or not.
 #[derive(Debug)]
 pub struct BatchRequest {
-    /// Whose it is.
+    /// The agency.
     pub agency: AgencyId,
     /// The agency's number for it.
     pub chunk: ChunkId,
-    /// How many bets, good or not.
+    /// The number of bets, sound or not.
     pub count: u32,
-    /// The bytes of their text as it came.
+    /// The length of the received text, in bytes.
     pub len: usize,
-    /// The bets, if all of them are good.
+    /// The bets, if all are sound.
     pub bets: Result<Bets, Refusal>,
 }
 
-/// Why an agency is refused something.
+/// Why a request of an agency is refused.
 #[derive(Debug, Error)]
 pub enum Refusal {
-    /// Bets that are not text.
+    /// Bets that are not UTF-8.
     #[error("the bets are not UTF-8")]
     NotUtf8,
-    /// Bets that are not as they must be.
+    /// Unsound bets.
     #[error(transparent)]
     Bets(#[from] BetsFault),
-    /// The store refused a batch.
+    /// The engine refused a batch.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The store refused a FINISH.
+    /// The engine refused a FINISH.
     #[error(transparent)]
     Finish(#[from] FinishError),
-    /// The store refused to say how far an agency is.
+    /// The engine refused an agency's progress.
     #[error(transparent)]
     Progress(#[from] ProgressError),
-    /// An agency asks for the winners of a draw that it is not in.
+    /// A request for the winners of a draw that the agency is not in.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
     NotInDraw {
-        /// Who asked.
+        /// The agency.
         agency: AgencyId,
         /// Those of the draw.
         registered: Agencies,
     },
-    /// A message for another agency than the one that the certificate is for.
+    /// A message for another agency than the certificate's.
     #[error("a message for agency {named} on a connection with agency {certified}'s certificate")]
     OtherAgency {
         /// The certificate's.
@@ -92,31 +89,31 @@ pub enum Refusal {
         /// The message's.
         named: AgencyId,
     },
-    /// There is no draw that it can be for.
+    /// A message for no draw.
     #[error(transparent)]
     NoDraw(#[from] NoDraw),
     /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     Disabled(AgencyId),
-    /// The winners are there and could not be read.
+    /// Winners that could not be read.
     #[error("the winners can't be read now")]
     WinnersUnreadable,
-    /// More bytes of winners than the one message that the agency knows can hold.
+    /// More winners than fit the one message of an agency without HELLO.
     #[error("the winners take {0} bytes, more than one message holds: say HELLO to get them")]
     WinnersTooLong(usize),
     /// A message came too slowly.
     #[error("the message was begun and not ended in time")]
     TimedOut,
-    /// One connection too many.
+    /// A connection over a limit.
     #[error("the central has {0}: try again later")]
     Busy(ConnectionLimit),
-    /// The central ends.
+    /// The central shuts down.
     #[error("the central is shutting down: try again later")]
     ShuttingDown,
 }
 
 impl Request {
-    /// What `message` asks, bets being for a draw with these numbers.
+    /// Translates a message. Its bets are for a draw with these numbers.
     #[must_use]
     pub fn of(message: &AgencyMessage<'_>, numbers: NumberRange) -> Self {
         match message {
@@ -131,7 +128,7 @@ impl Request {
         }
     }
 
-    /// Whom it is for.
+    /// The agency that it is for.
     pub(super) fn agency(&self) -> AgencyId {
         match self {
             Self::Hello { agency, .. } | Self::Finish { agency } | Self::GetWinners { agency } => {
@@ -164,11 +161,11 @@ impl BatchRequest {
 }
 
 impl Refusal {
-    /// The refusal as a message, with its times in `zone`; with a chunk, of that chunk only.
+    /// Returns the ERROR message, with times in `zone`. With a chunk it refuses that chunk only.
     pub fn message(&self, chunk: Option<ChunkId>, zone: Zone) -> ErrorMessage {
         let code = self.code();
         let reason = match code {
-            // What the store says of itself is for the operator's log.
+            // The details of a fault are for the operators' log.
             ErrorCode::StorageFailed | ErrorCode::StorageFull => code.to_string(),
             _ => self.words(zone),
         };
@@ -187,7 +184,7 @@ impl Refusal {
         }
     }
 
-    /// What an agency's clerk reads: times as the lottery's clocks show them.
+    /// The reason, with times in `zone`.
     fn words(&self, zone: Zone) -> String {
         let at = match self {
             Self::Append(AppendError::DrawClosed(at)) => *at,
@@ -201,14 +198,14 @@ impl Refusal {
         }) else {
             return words;
         };
-        // The time ends them; what comes before may be anything that a draw is called.
+        // The time is at the end; a draw's name before it may look like one.
         match words.strip_suffix(&in_utc) {
             Some(before) => format!("{before}{in_zone}"),
             None => words,
         }
     }
 
-    /// The code that the agency is told.
+    /// Returns the code of ERROR.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::NotUtf8 => ErrorCode::NotUtf8,
@@ -255,7 +252,7 @@ impl Refusal {
     }
 }
 
-/// The answer to HELLO.
+/// Returns the answer to HELLO.
 pub fn welcome<'a>(
     version: u16,
     agency: AgencyId,
@@ -265,7 +262,7 @@ pub fn welcome<'a>(
 ) -> Welcome<'a> {
     let state = match progress.state {
         DrawState::Drawn { .. } => wire::DrawState::Drawn,
-        // One that was not opened takes no bets, as one that was closed.
+        // Neither takes bets.
         DrawState::Announced | DrawState::Closed => wire::DrawState::Closed,
         DrawState::Open if progress.finished => wire::DrawState::AgencyFinished,
         DrawState::Open => wire::DrawState::Open,
@@ -286,10 +283,10 @@ pub fn welcome<'a>(
     }
 }
 
-/// All winners in one message, for those that know no other.
+/// Returns all winners in one message, for agencies without HELLO.
 ///
 /// # Errors
-/// When they are too long for it.
+/// When they don't fit.
 pub fn winners(joined: &str) -> Result<CentralMessage<'_>, Refusal> {
     let documents = Documents::from_text(joined);
     let documents = documents.map_err(|_| Refusal::WinnersTooLong(joined.len()))?;
@@ -308,7 +305,7 @@ fn fault_code(fault: BetFault) -> FaultCode {
     }
 }
 
-/// How many bets a payload that was refused holds.
+/// Counts the bets of a refused payload.
 fn count_texts(bets: Option<&[u8]>) -> u32 {
     let texts = bets.map_or(0, |bytes| bytes.iter().filter(|&&byte| byte == b'&').count() + 1);
     u32::try_from(texts).expect("a payload holds fewer bets than bytes")

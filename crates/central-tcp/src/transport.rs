@@ -1,13 +1,13 @@
-//! What a connection's bytes pass through: the socket alone, or TLS on it.
+//! The bytes of a connection: the socket alone, or TLS on it.
 //!
-//! TLS is a state machine beside the socket (`rustls::ServerConnection`): nothing here waits but
-//! [`Transport::ready`] and [`Transport::accept`]. A connection in plain text pays a branch for it.
+//! TLS is a state machine beside the socket (`rustls::ServerConnection`): only [`Transport::ready`]
+//! and [`Transport::accept`] wait. A connection in plain text costs one branch more.
 //!
 //! Invariants:
-//! - what is taken to be written is at most [`TLS_WRITE_LEN_MAX`] bytes ahead of the socket;
-//! - received bytes are taken [`TLS_READ_LEN_MAX`] at a time, and deciphered a record ahead of
-//!   their reading at most: what an agency sends waits in the socket while it is not read;
-//! - nothing is given out of a connection whose handshake did not end well.
+//! - encrypted bytes are at most [`TLS_WRITE_LEN_MAX`] ahead of the socket;
+//! - bytes are received [`TLS_READ_LEN_MAX`] at a time, and decrypted at most a record ahead of
+//!   reading: unread bytes wait in the socket;
+//! - nothing is read from a connection before its handshake succeeded.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read as _, Write};
@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 
 use crate::limits::{TLS_READ_LEN_MAX, TLS_WRITE_LEN_MAX};
 
-/// The way of a connection's bytes.
+/// See the module's documentation.
 pub(super) struct Transport {
     stream: TcpStream,
     tls: Option<Box<Tls>>,
@@ -35,15 +35,15 @@ pub(super) struct Transport {
 
 struct Tls {
     connection: ServerConnection,
-    /// Bytes deciphered and not read yet.
+    /// Bytes decrypted and not read yet.
     read_ahead: usize,
-    /// Bytes received and not deciphered, since those before them are not read yet.
+    /// Bytes received and not decrypted yet.
     received: Vec<u8>,
-    /// The agency said that it sends no more.
+    /// The agency closed its sending side.
     ended: bool,
 }
 
-/// Why TLS goes no further.
+/// Why TLS failed.
 #[derive(Debug, Error)]
 pub(super) enum TlsFault {
     #[error(transparent)]
@@ -64,14 +64,14 @@ impl Transport {
         Self { stream, tls: None }
     }
 
-    /// TLS, of which nothing was said yet.
+    /// TLS, before the handshake.
     pub(super) fn tls(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Self, TlsFault> {
         let connection = ServerConnection::new(config)?;
         let tls = Tls { connection, read_ahead: 0, received: Vec::new(), ended: false };
         Ok(Self { stream, tls: Some(Box::new(tls)) })
     }
 
-    /// Agrees on TLS, and gives the agency that the certificate is for, and what was shown.
+    /// Makes the handshake. Returns the agency of the certificate, and the certificate.
     pub(super) async fn accept(&mut self) -> Result<(AgencyId, PeerCertificate), TlsFault> {
         let Self { stream, tls: Some(tls) } = self else { return Err(TlsFault::NoAgency) };
         poll_fn(|context| tls.poll_handshake(stream, context)).await?;
@@ -84,19 +84,19 @@ impl Transport {
         self.stream.ready(interest).await
     }
 
-    /// Whether something that was taken is not written yet.
+    /// Whether encrypted bytes wait to be written.
     pub(super) fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
     }
 
-    /// Whether there is something to read that no socket tells of.
+    /// Whether there is something to read without the socket being readable.
     pub(super) fn has_read_ahead(&self) -> bool {
         self.tls
             .as_ref()
             .is_some_and(|tls| tls.read_ahead > 0 || !tls.received.is_empty() || tls.ended)
     }
 
-    /// Takes some of `bytes` to be written. Zero: something taken before was, though not all.
+    /// Writes some of `bytes`, and returns how many. Zero: only earlier bytes were written.
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => not_zero(self.stream.try_write(bytes)?),
@@ -104,21 +104,20 @@ impl Transport {
         }
     }
 
-    /// Reads once, as much as there is room for. Zero: the end.
+    /// Reads once, as much as fits. Zero: the end.
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         room: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.tls {
-            // Unlike try_read, it knows that a read that came short has emptied the socket: there
-            // is no second one that finds nothing, with a buffer made for it.
+            // Unlike try_read, it knows that a short read emptied the socket, and saves the next one.
             None => poll_socket(&mut self.stream, context, &mut ReadBuf::new(room)),
             Some(tls) => tls.poll_read(&mut self.stream, context, room),
         }
     }
 
-    /// Says that no more is sent. Whether it arrives is not waited for.
+    /// Closes the sending side, without waiting for the peer.
     pub(super) fn end(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.connection.send_close_notify();
@@ -133,7 +132,7 @@ impl Transport {
 }
 
 impl Tls {
-    /// Goes on until TLS is agreed on. What is to be said of a failure is sent.
+    /// Polls the handshake. An alert of its failure is sent.
     fn poll_handshake(
         &mut self,
         stream: &mut TcpStream,
@@ -143,7 +142,7 @@ impl Tls {
             match self.flush(stream) {
                 Ok(true) => {}
                 Ok(false) => continue,
-                // It is the agency's turn to read.
+                // The agency has to read first.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(stream.poll_write_ready(context))?;
                     continue;
@@ -179,7 +178,7 @@ impl Tls {
                 return Poll::Ready(Ok(0));
             }
             match ready!(self.poll_receive(stream, context)) {
-                // Without a farewell too: a message has its own end, so nothing passes for whole.
+                // Also without close_notify: messages have a length, so none is taken for whole.
                 Ok(0) => self.ended = true,
                 Ok(_) => {}
                 Err(TlsFault::Socket(error)) => return Poll::Ready(Err(error)),
@@ -192,8 +191,8 @@ impl Tls {
         }
     }
 
-    /// Takes once what was received before, or else what the socket has, and deciphers it as far
-    /// as there is something to read. Zero: the end.
+    /// Decrypts bytes received before, or else received now, until there is something to read. Zero:
+    /// the end.
     fn poll_receive(
         &mut self,
         stream: &mut TcpStream,
@@ -209,7 +208,7 @@ impl Tls {
         Poll::Ready(self.decipher(buffer.filled()).map(|()| len))
     }
 
-    /// Deciphers until there is something to read. The rest is kept: there may be no room for it.
+    /// Decrypts until there is something to read, and keeps the rest.
     fn decipher(&mut self, mut bytes: &[u8]) -> Result<(), TlsFault> {
         while !bytes.is_empty() && self.read_ahead == 0 && !self.ended {
             self.connection.read_tls(&mut bytes)?;
@@ -233,7 +232,7 @@ impl Tls {
         }
     }
 
-    /// Writes what was enciphered. Says whether all of it was; when nothing was, it would block.
+    /// Writes encrypted bytes. Returns whether all were written; blocks if none were.
     fn flush(&mut self, stream: &TcpStream) -> io::Result<bool> {
         let mut written = false;
         while self.connection.wants_write() {
@@ -249,7 +248,7 @@ impl Tls {
     }
 }
 
-/// The socket as TLS writes to it: without waiting.
+/// The socket for TLS to write to, without waiting.
 struct Socket<'a>(&'a TcpStream);
 
 impl Write for Socket<'_> {
@@ -266,7 +265,7 @@ impl Write for Socket<'_> {
     }
 }
 
-/// How many bytes were written: a socket that takes none takes none ever.
+/// Returns the count, or an error for zero: such a socket takes none ever.
 fn not_zero(len: usize) -> io::Result<usize> {
     if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
 }
@@ -290,7 +289,7 @@ mod tests {
 
     use super::*;
 
-    /// An agency and the central's side of its connection, which agreed on TLS in memory.
+    /// An agency and the central's side of its connection, after a handshake in memory.
     fn agreed(folder: &Path) -> (ClientConnection, Tls) {
         let now = UnixTime::now();
         let authority = Authority::create(folder, "test", 1, None, now).unwrap();

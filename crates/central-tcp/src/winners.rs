@@ -1,12 +1,13 @@
-//! The requests for winners: those that wait for the draw, and the one being answered.
+//! Requests for winners: those that wait for the draw, and the one being answered.
 //!
-//! A request waits as an entry in a queue and nothing else. Its answer is made when its turn to be
-//! sent has come, in parts as the agency takes them, so that memory does not depend on how many
-//! winners there are. Whether the agency may still have them is judged then, and for each part.
+//! A waiting request is an entry in a queue. Its answer is made when it is the next to be sent, in
+//! parts as the agency takes them: memory does not depend on the number of winners. Whether the
+//! agency is still enabled is checked for each part.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use central::{DrawWinners, Stage, Zone};
 use lottery::AgencyId;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -14,13 +15,11 @@ use wire::{CentralMessage, CentralSession, Ticket};
 
 use crate::limits::WINNERS_OUTGOING_LOW;
 use crate::translate::{self, Refusal};
-use central::Zone;
-use central::{DrawWinners, Stage};
 
 /// The requests for winners of one connection.
 #[derive(Debug, Default)]
 pub(super) struct WinnersRequests {
-    /// In the order in which they were asked.
+    /// In the order of their arrival.
     waiting: VecDeque<Waiting>,
     delivery: Option<Delivery>,
 }
@@ -29,13 +28,13 @@ pub(super) struct WinnersRequests {
 struct Waiting {
     ticket: Ticket,
     agency: AgencyId,
-    /// Until when it waits for the draw; `None`: for as long as it takes.
+    /// Until when it waits for the draw; `None`: without limit.
     until: Option<Instant>,
-    /// Where its draw's stage is followed.
+    /// The stage of its draw's winners.
     stage: watch::Receiver<Stage>,
 }
 
-/// Winners on their way out, in parts.
+/// Winners being sent, in parts.
 #[derive(Debug)]
 struct Delivery {
     ticket: Ticket,
@@ -45,7 +44,7 @@ struct Delivery {
     at: usize,
 }
 
-/// What can be said to a request now.
+/// The answer that is possible now.
 enum Answer {
     Disabled,
     NotYet,
@@ -55,7 +54,7 @@ enum Answer {
 }
 
 impl WinnersRequests {
-    /// Adds a request that waits for `stage`, for the draw not longer than `until`.
+    /// Adds a request that waits for `stage`, at most until `until` for the draw.
     pub(super) fn add(
         &mut self,
         ticket: Ticket,
@@ -66,10 +65,10 @@ impl WinnersRequests {
         self.waiting.push_back(Waiting { ticket, agency, until, stage });
     }
 
-    /// Answers what can be answered now. Says whether anything was.
+    /// Answers the requests that can be answered now. Returns whether there was one.
     ///
-    /// `may_have`: whether an agency may have winners now. `ends`: those that still wait are to
-    /// wait no longer. `zone`: that of times in refusals.
+    /// `may_have`: whether an agency may have its winners. `ends`: no request waits any longer.
+    /// `zone`: of times in refusals.
     pub(super) fn answer(
         &mut self,
         session: &mut CentralSession,
@@ -106,13 +105,13 @@ impl WinnersRequests {
         }
     }
 
-    /// Until when the first request waits for a draw that was not made.
+    /// Returns until when the first request waits for its draw.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let Waiting { until, stage, .. } = self.waiting.front()?;
         matches!(*stage.borrow(), Stage::NotRead).then_some(*until).flatten()
     }
 
-    /// Ends when the stage changed, if somebody waits for that.
+    /// Returns when the stage that the first request waits for changed.
     pub(super) async fn changed(&mut self) {
         match self.waiting.front_mut() {
             Some(first) if self.delivery.is_none() => {
@@ -163,7 +162,7 @@ impl Waiting {
 }
 
 impl Delivery {
-    /// Sends the next part; gives back what remains to be sent.
+    /// Sends the next part; returns what remains.
     fn send_part(mut self, session: &mut CentralSession, frame_len_max: u32) -> Option<Self> {
         let (message, next) = wire::winners_part(&self.joined, self.at, frame_len_max);
         match next {
@@ -197,7 +196,7 @@ pub(super) fn refuse(
     session.refuse(ticket, refusal.message(None, zone));
 }
 
-/// Whether winners may be added to what the ticket's agency has to take.
+/// Whether winners may be added to the outgoing bytes.
 fn has_room(session: &CentralSession, ticket: &Ticket) -> bool {
     session.is_head(ticket) && session.outgoing().len() < WINNERS_OUTGOING_LOW
 }

@@ -1,11 +1,10 @@
-//! The central as a whole: opened on an engine, serving until told to stop or until the store fails.
+//! Opens the service, runs its servers, and ends them in order.
 //!
-//! A shutdown takes these steps, all within [`Options::shutdown_time_max`]: no more
-//! connections; no more requests from the ones there are; those that wait for a draw are told that
-//! there is none yet; what is being committed is waited for and acknowledged; every connection is
-//! closed in order. What is left when the time is over is cut.
+//! A shutdown, within [`Options::shutdown_time_max`]: no more connections; no more requests; requests
+//! that wait for a draw are answered; commits are awaited and acknowledged; connections are closed.
+//! Connections that are left are then dropped.
 //!
-//! Deliberately absent: signals. The second one, for the impatient, is the process's business.
+//! Deliberately absent: signals.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,35 +19,35 @@ use tokio_util::sync::CancellationToken;
 use crate::options::Options;
 use crate::service::{OpenError, Presence, Service};
 
-/// A central that found or opened its draw and serves nobody yet.
+/// A central that is open and runs no servers yet.
 pub struct Central {
     service: Arc<Service>,
     shutdown_time_max: Duration,
 }
 
-/// What takes connections and answers them from the [`Service`].
+/// Accepts connections, and answers their requests from the [`Service`].
 pub trait Server: Send + Sync {
-    /// Takes connections for as long as it is polled. Once it is dropped, no more connect.
+    /// Accepts connections while polled. Dropping it closes the listeners.
     fn accept(&mut self) -> BoxFuture<'_, Infallible>;
 
-    /// Closes every connection in order; ends when all are closed.
+    /// Closes every connection in order; returns when all are closed.
     fn close(&self) -> BoxFuture<'_, ()>;
 
-    /// Drops the connections that are left, and returns how many they were.
+    /// Drops the remaining connections, and returns their number.
     fn cut(&self) -> BoxFuture<'_, usize>;
 }
 
-/// Why serving ended before it was asked to.
+/// Why serving ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ServeError {
-    /// The store takes nothing more. What it did not acknowledge may or may not be stored.
+    /// The log failed. What was not acknowledged may or may not be stored.
     #[error(transparent)]
     Store(StoreFault),
 }
 
 impl Central {
-    /// Opens the draw of `options`, or finds it when it has the same terms. To be called within a
-    /// tokio runtime, which also reads winners later.
+    /// Opens the automatic draw of `options`, or finds it with the same terms. Call it in a tokio
+    /// runtime: its blocking pool reads winners later.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -61,22 +60,22 @@ impl Central {
         Ok(Self { service, shutdown_time_max: options.shutdown_time_max })
     }
 
-    /// What servers answer from.
+    /// The service that servers answer from.
     #[must_use]
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
-    /// Who is connected, now and whenever it is asked later.
+    /// The connections of agencies.
     #[must_use]
     pub fn presence(&self) -> Arc<Presence> {
         Arc::clone(self.service.presence())
     }
 
-    /// Runs `servers` until `shutdown` is cancelled; ends when all connections have.
+    /// Runs `servers` until `shutdown` is cancelled; returns when all connections have ended.
     ///
     /// # Errors
-    /// When the store failed, then or during the shutdown. Connections are closed in that case too.
+    /// When the log failed, before or during the shutdown. Connections are closed in that case too.
     pub async fn serve(
         self,
         mut servers: Vec<Box<dyn Server>>,

@@ -1,14 +1,11 @@
-//! How many connections there are, in all and from one address, and whether there is room for one
-//! more.
+//! Limits connections, in total and for each address.
 //!
-//! An address is an IPv4 address, or the first 64 bits of an IPv6 one: whoever is given IPv6 is
-//! given at least that many addresses, so a single one says nothing of who it is.
+//! An address is an IPv4 address, or the first 64 bits of an IPv6 one: a host with IPv6 has at least
+//! that many addresses.
 //!
 //! Invariants:
-//! - a permit is counted from [`ConnectionLimiter::take`] until it is dropped, whatever happens in between;
-//! - an address is remembered only while it has connections: there are never more entries than connections.
-//!
-//! Deliberately absent: what a permit is for, and what becomes of who gets none.
+//! - a permit counts from [`ConnectionLimiter::take`] until it is dropped;
+//! - an address is stored only while it has permits.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-/// ConnectionLimiter, and who has them.
+/// Gives permits within two limits.
 #[derive(Debug)]
 pub struct ConnectionLimiter {
     all_max: usize,
@@ -27,30 +24,30 @@ pub struct ConnectionLimiter {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    /// Never zero. A tree, since it gives its memory back as addresses leave it.
+    /// Never zero. A tree gives memory back as addresses leave it.
     by_address: BTreeMap<IpAddr, usize>,
 }
 
-/// A permit taken; given back when dropped.
+/// A permit for one connection; given back when dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     limiter: Arc<ConnectionLimiter>,
     address: IpAddr,
 }
 
-/// Which limit leaves no room for one more.
+/// The limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ConnectionLimit {
-    /// That of all connections.
+    /// All connections.
     #[error("as many connections as the limit allows")]
     Total,
-    /// That of the connections of one address.
+    /// Connections of one address.
     #[error("as many connections from one address as the limit allows")]
     PerAddress,
 }
 
 impl ConnectionLimiter {
-    /// So many in all, and so many from one address.
+    /// With these limits.
     #[must_use]
     pub fn new(all_max: usize, per_address_max: usize) -> Arc<Self> {
         Arc::new(Self { all_max, per_address_max, taken: Mutex::default() })
@@ -72,7 +69,7 @@ impl ConnectionLimiter {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Nothing can panic between the first and the last change of the counts.
+        // Nothing panics between the first and the last change of the counts.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,9 +86,9 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// The address that stands for all that one peer may have.
+/// The address that a peer counts as.
 pub fn counted_as(peer: IpAddr) -> IpAddr {
-    // IPv4 through an IPv6 socket: as itself, or all of IPv4 would be one address.
+    // IPv4 through an IPv6 socket counts as IPv4, or all of it would be one address.
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
@@ -114,7 +111,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Whether one permit is all that the two may have together.
+    /// Whether two addresses share a limit.
     fn count_as_one(first: &str, second: &str) -> bool {
         let limiter = ConnectionLimiter::new(2, 1);
         let _first = limiter.take(address(first)).unwrap();

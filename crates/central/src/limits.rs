@@ -2,35 +2,30 @@
 
 use std::time::Duration;
 
-/// While connections with certificates are there, the clock is looked at so often for the next one
-/// that expires: it may be set, and the machine may have slept.
+/// Longest sleep until the next certificate of a connection expires: the clock may be set.
 pub(crate) const EXPIRY_LOOK_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// The refusals of connections over the limit, and of logging in too often, are logged at most once
-/// in this time.
+/// Least time between two throttled log lines of the same kind.
 pub(crate) const LOG_THROTTLE_TIME: Duration = Duration::from_secs(1);
 
-/// Bytes of draws' names in one refusal: it fits an ERROR together with what to do.
+/// Most bytes of draws' names in a refusal: with the advice it fits an ERROR message.
 pub(crate) const DRAW_NAMES_LEN_MAX: usize = 240;
 
-/// How long after a store without room for it the making of a draw, or an act of the clock, is
-/// tried again.
+/// Time until an act of the clock that found the log full is tried again.
 pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// How often the store is asked whether it can go on, whoever else asks it for anything: a folder
-/// that is lost is to be noticed within two seconds.
+/// Time between two checks of the log: a lost folder is noticed within two seconds.
 pub(crate) const STORE_CHECK_TIME: Duration = Duration::from_secs(1);
 
-/// The longest that the clock sleeps while a draw is to be opened or closed: it may be set, and the
-/// machine may sleep. Bets are refused from the close on all the same.
+/// Longest sleep of the clock's task while a draw is due to open or close: the clock may be set. Bets
+/// are refused from the close on regardless.
 pub(crate) const CLOCK_SLEEP_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// How long a shutdown waits for commits and for connections to end in order, unless told
-/// otherwise: well within the 10 s after which others kill what they asked to end, with what comes
-/// after it: the runtime's end, and the store's.
+/// Default for the longest shutdown: with the end of the runtime and the log, well within the 10 s
+/// after which service managers kill a process.
 pub const SHUTDOWN_TIME_MAX_DEFAULT: Duration = Duration::from_secs(4);
 
-/// What is left of a limit when another shrinks: one at least.
+/// Shrinks a limit in proportion to another; at least 1.
 #[must_use]
 pub fn in_proportion(limit: usize, (now, before): (usize, usize)) -> usize {
     let left = limit as u128 * now as u128 / before.max(1) as u128;

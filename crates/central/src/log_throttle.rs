@@ -1,10 +1,10 @@
-//! Log lines that a flood would repeat without end: one in a while, with how many it stands for.
+//! Throttles log lines that a flood would repeat: one a while, with the count of those it stands for.
 
 use tokio::time::Instant;
 
 use crate::limits::LOG_THROTTLE_TIME;
 
-/// What was not logged yet.
+/// Counts what was not logged.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
     count: u64,
@@ -12,7 +12,7 @@ pub struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// Counts one more. Gives how many to log now, if it is time again.
+    /// Counts one more. Returns the count to log, when it is time for a line.
     pub fn due(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
         let soon = self.logged_at.is_some_and(|at| now.duration_since(at) < LOG_THROTTLE_TIME);

@@ -1,8 +1,7 @@
-//! What is counted while agencies are served, and how it is told: Prometheus's text format.
+//! Counters of the service, and Prometheus's text format.
 //!
-//! Relaxed atomic additions and nothing else where the counting is done: a batch costs some
-//! nanoseconds. The text is written by hand for the same reason: the histograms of the usual
-//! library lock a mutex for each observation, and the format is three kinds of lines.
+//! A stored batch costs some relaxed atomic additions, a few nanoseconds. The usual library locks a
+//! mutex for each observation of a histogram, and the format is three kinds of lines: hence by hand.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -12,12 +11,12 @@ use std::time::Duration;
 
 use lottery::Appended;
 
-/// The upper bounds of acknowledgement times, in microseconds; above the last there is one more.
+/// Upper bounds of the classes of acknowledgement times, in microseconds; one more class is above.
 const LATENCY_BOUNDS_US: [u64; 14] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 5_000_000,
 ];
-/// A batch that took longer is slow: a bound of the histogram.
+/// A batch that takes longer is slow; one of the bounds.
 const SLOW_US: u64 = 250_000;
 
 /// The counters.
@@ -27,7 +26,7 @@ pub struct Metrics {
     repeated: Batches,
     /// By reason. Locked for refused batches only.
     refused: Mutex<BTreeMap<&'static str, Batches>>,
-    /// Batches by the bound that their time is within; not cumulative.
+    /// Batches by class of time; not cumulative.
     latencies: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
     http_connections: AtomicU64,
@@ -51,7 +50,7 @@ pub struct Exposition {
 }
 
 impl Metrics {
-    /// A batch is stored and will be acknowledged.
+    /// Counts a stored batch.
     pub fn stored(&self, bets: u32, appended: Appended, took: Duration) {
         match appended {
             Appended::New => self.accepted.add(bets),
@@ -63,28 +62,28 @@ impl Metrics {
         add(&self.latency_sum_us, us);
     }
 
-    /// A batch is refused. `reason` is a name such as `BadBets`.
+    /// Counts a refused batch. `reason` is a name such as `BadBets`.
     pub fn refused(&self, bets: u32, reason: &'static str) {
         self.refusals().entry(reason).or_default().add(bets);
     }
 
-    /// Somebody is connected over HTTP, until what is returned is dropped.
+    /// Counts an HTTP connection until the return value is dropped.
     pub fn http_connected(&self) -> Counted<'_> {
         Counted::new(&self.http_connections)
     }
 
-    /// How many batches were refused.
+    /// Returns the number of refused batches.
     pub fn refused_batches(&self) -> u64 {
         self.refusals().values().map(|of| read(&of.batches)).sum()
     }
 
-    /// How many batches took longer than a healthy disk takes.
+    /// Returns the number of batches that took longer than a healthy disk takes.
     pub fn slow_batches(&self) -> u64 {
         let from = LATENCY_BOUNDS_US.partition_point(|bound| *bound <= SLOW_US);
         self.latencies[from..].iter().map(read).sum()
     }
 
-    /// Tells all of it.
+    /// Writes all metrics.
     pub fn tell(&self, to: &mut Exposition) {
         self.tell_batches(to);
         to.about("bolillero_acknowledgement_seconds", "histogram", "From batch to stored.");
@@ -144,12 +143,12 @@ impl Drop for Counted<'_> {
 }
 
 impl Exposition {
-    /// What a metric is. Its values follow.
+    /// Describes a metric; its values follow.
     pub fn about(&mut self, name: &str, kind: &str, help: &str) {
         self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
     }
 
-    /// One value of it.
+    /// Writes one value.
     pub fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let escaped =
             |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
@@ -162,7 +161,7 @@ impl Exposition {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn into_text(self) -> String {
         self.text
     }

@@ -9,9 +9,9 @@ use crate::zone::Zone;
 /// What a central is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who leads its draws.
+    /// Who runs its draws.
     pub mode: Mode,
-    /// The longest that a GET_WINNERS waits for the draw. Zero: it is answered at once.
+    /// How long a GET_WINNERS waits for the draw at most. Zero: it is answered at once.
     pub winners_wait: Duration,
     /// Where people read and type times.
     pub zone: Zone,
@@ -19,16 +19,16 @@ pub struct Options {
     pub shutdown_time_max: Duration,
 }
 
-/// Who leads the draws.
+/// Who runs the draws.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Nobody: there is one, which is made when all its agencies have finished.
+    /// One automatic draw, made when all its agencies have finished.
     Automatic {
-        /// The draw: opened at the start, or found when it has the same terms.
+        /// The draw: opened at the start, or found with the same terms.
         terms: DrawTerms,
-        /// Its winning number, given beforehand.
+        /// Its winning number.
         winning_number: u32,
     },
-    /// Operators announce draws, and lead each through its life.
+    /// Operators announce draws, and run each.
     Operated,
 }

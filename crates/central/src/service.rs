@@ -1,25 +1,22 @@
-//! The domain service: what the central does with bets and draws, whoever asks for it.
+//! The service: requests of agencies and operators to the engine, and what follows from its events.
 //!
 //! ```text
-//! Service       asks the store; does what follows from what came to be
-//! operators     what operators do, and the clock for them; what they may look at
-//! answers       every request is answered once; a store that failed is noticed
-//! draw          a draw that somebody means
-//! winners       who waits for winners, and the winners once they are read
-//! agency_draws  which draw a message of an agency is for
-//! names         draws by their names
-//! presence      who is connected now
+//! Service       requests to the engine; follows the view
+//! operators     operators' acts and readings; the clock
+//! answers       each request is answered once; a failed log is noticed
+//! agency_draws  which draw an agency's message is for
+//! draw, names   what never changes of a draw; its name
+//! winners       the winners of draws, once they are read
+//! presence      who is connected
 //! ```
 //!
 //! Invariants:
-//! - what draws and agencies are is in the store's view alone; what happens by itself follows it,
-//!   whoever caused it: winners are read when a draw is published, an agency's connections ended
-//!   when it is disabled;
-//! - winners are told when they are published, not before;
-//! - a draw's winners are read once and kept, and not by a thread that serves connections;
-//! - winners that can't be read are an error, never an empty answer.
+//! - the state of draws and agencies is in the published view alone, and effects follow it: winners
+//!   are read when a draw is published, connections ended when their agency is disabled;
+//! - no winners are sent before they are published; each draw's are read once, on the blocking pool;
+//! - unreadable winners are an error, never an empty answer.
 //!
-//! Deliberately absent: sockets, messages, and whatever the rules see to.
+//! Deliberately absent: sockets, messages, pages, and the rules.
 
 mod agency_draws;
 mod answers;
@@ -59,7 +56,7 @@ pub use presence::PresenceGuard;
 pub use presence::{Connected, Identity, OfAgency, Presence};
 pub use winners::{DrawWinners, Stage, WinnersStages};
 
-/// The domain service. One a store.
+/// See the module's documentation. One for an engine.
 pub struct Service {
     engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
@@ -68,15 +65,15 @@ pub struct Service {
     winners_wait: Duration,
     zone: Zone,
     waiting: WinnersStages,
-    /// Held while what is known of an agency is changed: by one at a time, in the store's order.
+    /// Held while an agency's registration is changed.
     registering: tokio::sync::Mutex<()>,
-    /// Told when a draw's life went on: the clock may have something else to do next.
+    /// Notified when a draw changed: another one may be due next.
     plan_changed: tokio::sync::Notify,
     presence: Arc<Presence>,
     failure: Arc<Failure>,
     metrics: Arc<Metrics>,
     runtime: Handle,
-    /// What must end before the store is left.
+    /// Acts that must end before the engine is dropped.
     tasks: TaskTracker,
 }
 
@@ -89,7 +86,7 @@ pub enum OpenError {
     /// The draw was not opened.
     #[error(transparent)]
     OpenDraw(#[from] OpenDrawError),
-    /// The store does not say what it holds.
+    /// The log can't be read.
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
@@ -142,7 +139,7 @@ impl Service {
         if let Some(DrawStatus { state: DrawState::Drawn { number: made }, terms, .. }) = found
             && made != number
         {
-            // Whoever started it should know that the number given now has no effect.
+            // The number given now has no effect, which the log says.
             tracing::warn!(
                 action = "abrir_sorteo",
                 result = "success",
@@ -154,7 +151,7 @@ impl Service {
         Ok(draw)
     }
 
-    /// Does what follows from what came to be. Runs on the thread that decides.
+    /// Causes the effects of published events. Runs on the committing thread.
     fn follow(self: &Arc<Self>, news: News) {
         match news {
             News::Drawn(_) => tracing::info!(action = "sorteo", result = "success"),
@@ -174,34 +171,32 @@ impl Service {
         self.plan_changed.notify_one();
     }
 
-    /// Asks the store now and then whether it can go on, so that what happens to it is noticed
-    /// though nobody asks it for anything; for as long as it is polled.
+    /// Checks the log periodically while polled, so that its failure is noticed without requests.
     pub(crate) async fn watch_store(&self) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(STORE_CHECK_TIME).await;
-            // What is found is noted as its answer passes.
+            // The completion notes a fault.
             let _ = ask(&self.failure, |done| self.engine.check(done)).await;
         }
     }
 
-    /// The draws as agencies may name them or not.
+    /// Finds the draw that an agency's message is for.
     pub fn agency_draws(&self) -> AgencyDraws<'_> {
         AgencyDraws::new(self.view(), self.own_draw.get().copied())
     }
 
-    /// What is published of the draws, their agencies and the register. Who was answered sees what
-    /// they did.
+    /// The published view of draws, agencies and the register. It includes what was answered.
     #[must_use]
     pub fn view(&self) -> &View {
         self.engine.view()
     }
 
-    /// The longest that somebody waits for a draw's winners.
+    /// How long a request waits for a draw's winners at most.
     pub fn winners_wait(&self) -> Duration {
         self.winners_wait
     }
 
-    /// Where people read and type times.
+    /// The lottery's time zone.
     pub fn zone(&self) -> Zone {
         self.zone
     }
@@ -211,7 +206,7 @@ impl Service {
         &self.presence
     }
 
-    /// Stores a batch. `done` must be short: it runs on a thread of the store's.
+    /// Stores a batch. `done` must be short: it runs on the committing thread.
     pub fn append(
         &self,
         batch: Batch,
@@ -220,7 +215,7 @@ impl Service {
         self.engine.append(batch, watched(&self.failure, done));
     }
 
-    /// Notes that an agency has finished. `done` must be short.
+    /// Stores that an agency has finished. `done` must be short.
     pub fn finish(
         &self,
         draw: &Draw,
@@ -230,7 +225,7 @@ impl Service {
         self.engine.finish(draw.id, agency, watched(&self.failure, done));
     }
 
-    /// Asks how far an agency has come. `done` must be short.
+    /// Gives `done` an agency's progress. `done` must be short.
     pub fn progress(
         &self,
         draw: &Draw,
@@ -240,9 +235,9 @@ impl Service {
         self.engine.progress(draw.id, agency, watched(&self.failure, done));
     }
 
-    /// Where to wait for a draw's winners. Has them read, if they are published and nobody had.
+    /// Returns where to await a draw's winners. Has them read if they are published.
     pub fn winners(self: &Arc<Self>, draw: DrawId) -> watch::Receiver<Stage> {
-        // First: whoever publishes from now on sees that somebody waits.
+        // Before the look at the view: a publication from now on finds the waiting request.
         let stage = self.waiting.follow(draw);
         if self.view().draw(draw).is_some_and(|draw| draw.is_published()) {
             self.read_winners(draw);
@@ -250,28 +245,28 @@ impl Service {
         stage
     }
 
-    /// Whether the winners of a draw were to be read and could not.
+    /// Whether some draw's winners could not be read.
     pub fn has_unreadable(&self) -> bool {
         self.waiting.has_unreadable()
     }
 
-    /// What is counted while agencies are served.
+    /// The service's counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// Whether the store failed, or is full.
+    /// Whether the log failed, or is full.
     pub fn failure(&self) -> &Failure {
         &self.failure
     }
 
-    /// Ends when what was begun has.
+    /// Waits for the acts under way.
     pub(crate) async fn stop(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Reads the winners of a draw that was published: nothing changes them any more.
+    /// Reads the winners of a published draw.
     fn read_winners(self: &Arc<Self>, draw: DrawId) {
         if !self.waiting.begin_reading(draw) {
             return;
@@ -293,7 +288,7 @@ impl Service {
     }
 }
 
-/// Waits for the store's answer to `request`.
+/// Makes `request`, and awaits its answer.
 async fn ask<T, E>(failure: &Arc<Failure>, request: impl FnOnce(Done<Result<T, E>>)) -> Result<T, E>
 where
     T: StoreOutcome + Send + 'static,

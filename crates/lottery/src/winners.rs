@@ -91,13 +91,13 @@ impl Winners {
 
     /// Adds a winning bet.
     pub fn add(&mut self, agency: AgencyId, document: &str) {
+        let agency = if planted(Bug::WinnersOfAnother) { AgencyId(agency.0 ^ 1) } else { agency };
         self.by_agency.entry(agency).or_default().push(document);
     }
 
     /// The winners of one agency, if it has some.
     #[must_use]
     pub fn of(&self, agency: AgencyId) -> Option<&Documents> {
-        let agency = if planted(Bug::WinnersOfAnother) { AgencyId(agency.0 ^ 1) } else { agency };
         self.by_agency.get(&agency)
     }
 

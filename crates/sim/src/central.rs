@@ -41,7 +41,7 @@ pub(crate) struct Central<'a> {
 /// Where an end comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
-    BeforeTurn,
+    BeforeCommit,
     Writing,
     Unreplied,
     Replied,
@@ -70,7 +70,7 @@ impl<'a> Central<'a> {
         }
         if self.dying.is_none() && world.strikes(self.setting.rates.central_crash) {
             let deaths = [
-                Death::BeforeTurn,
+                Death::BeforeCommit,
                 Death::Writing,
                 Death::Writing,
                 Death::Unreplied,
@@ -187,7 +187,7 @@ impl<'a> Central<'a> {
             process.has_pending() || !matches!(death, Death::Writing | Death::Unreplied)
         });
         match dying {
-            Some(Death::BeforeTurn) => {}
+            Some(Death::BeforeCommit) => {}
             Some(Death::Writing) => return self.die_writing(world),
             Some(Death::Unreplied) => {
                 world.faults.crashes_unreplied += 1;
@@ -215,7 +215,7 @@ impl<'a> Central<'a> {
         if dying.is_some() { self.crash(world) } else { Ok(()) }
     }
 
-    /// Takes a turn whose writes fail from some operation on. Most turns have one only. Then it is
+    /// Commits a group whose writes fail from some operation on. Most groups have one only. Then it is
     /// over at once, or it still has the time to notice, and perhaps to say something wrong.
     fn die_writing(&mut self, world: &mut World) -> Result<(), Wrong> {
         let after = if world.rng.u8(..4) > 0 { 0 } else { world.rng.u64(..12) };

@@ -1,10 +1,11 @@
 //! A seeded run of two engines that share a log: every promise holds whatever the log does, and
 //! whichever of the two is asked.
 //!
-//! Agencies hop between the engines and send to either or both; operators act at either or both;
-//! some draws go by themselves. Two requests made at the same moment are decided in either order
+//! Agencies hop between the engines and send to either or both; operators and a program with a
+//! token act at either or both, and their rights end meanwhile ([`rights`]); the clock opens and
+//! closes draws; some draws are automatic. Two requests made at the same moment are decided in either order
 //! ([`races`]). The log ([`SharedLog`]) is away, has no room, loses answers of commits that are
-//! stored or not, and loses what could be read; inside its calls the other engine takes its turn,
+//! stored or not, and loses what could be read; inside its calls the other engine commits,
 //! or the standby is promoted; engines end in order, or in the middle of a commit. Faults stop
 //! after a while; then every draw must come to its end.
 //!
@@ -16,6 +17,7 @@ mod auditor;
 mod events;
 mod people;
 mod races;
+mod rights;
 mod shown;
 mod site;
 
@@ -32,6 +34,7 @@ use self::auditor::Auditor;
 pub use self::events::Events;
 use self::people::{Agency, Operators};
 use self::races::Races;
+use self::rights::Rights;
 use self::shown::Shown;
 use self::site::{Answer, Ask, Book, Site};
 use crate::limits::{SHARED_END_TIME_MAX, SHARED_FAULTS_TIME, SKEW_MS_MAX};
@@ -77,11 +80,12 @@ struct World {
     log: SharedLog,
     clocks: [Arc<TestClock>; 2],
     skews_ms: [i64; 2],
-    /// Until when each takes no turns, but in the middle of the other's.
+    /// Until when each commits nothing, except in the middle of the other's calls.
     idle_until: [u64; 2],
     /// None is down.
     sites: [Option<Site>; 2],
     book: Book,
+    rights: Rights,
     /// What was asked and is not answered: of which engine, and when.
     asked: BTreeMap<u64, Asked>,
     requests: u64,
@@ -113,6 +117,7 @@ impl Run {
             idle_until: [0; 2],
             sites: [None, None],
             book: Book::default(),
+            rights: Rights::new(),
             asked: BTreeMap::new(),
             requests: 0,
             acts: 0,
@@ -137,7 +142,7 @@ impl Run {
             }
             self.tick()?;
         }
-        // One turn each may bring something that the other has yet to see.
+        // One group each may bring something that the other has yet to see.
         for site in [0, 1, 0, 1] {
             self.world.ask(site, Ask::Time);
             self.commit_group(site)?;
@@ -171,10 +176,11 @@ impl Run {
         for agency in &mut self.agencies {
             agency.step(&mut self.world);
         }
+        Rights::step(&mut self.world);
         self.operators.step(&mut self.world, &self.agencies);
         let first = self.world.rng.usize(..2);
         for site in [first, 1 - first] {
-            if self.world.takes_turn(site) {
+            if self.world.commits_now(site) {
                 if self.world.rng.u8(..4) == 0 {
                     self.world.ask(site, Ask::Time);
                 }
@@ -197,7 +203,7 @@ impl Run {
     fn judge_reports(&mut self, commits: u64) -> Result<(), Wrong> {
         let world = &mut self.world;
         let has_committed = world.log.counts().commits > commits;
-        world.auditor.read(&world.log.durable())?;
+        world.auditor.read(&world.log.durable(), &world.rights)?;
         let (answers, told) = {
             let mut pages = world.book.pages();
             (std::mem::take(&mut pages.answers), std::mem::take(&mut pages.told))
@@ -243,7 +249,8 @@ impl Run {
             return wrong(format!("request {} was answered twice", answer.request));
         };
         world.trace.note(world.now, "answered", [answer.request, site as u64]);
-        world.auditor.answered(&ask, &answer)?;
+        world.events.not_allowed += u64::from(answer.outcome.is_not_allowed());
+        world.auditor.answered(&ask, &answer, &world.rights)?;
         world.events.held += u64::from(at < world.now);
         for agency in &mut self.agencies {
             agency.answered(&ask, &answer.outcome);
@@ -264,7 +271,11 @@ impl World {
             let chunk = (batch.draw, batch.agency, batch.chunk.0);
             self.auditor.sent(chunk, batch.bets.text());
         }
-        asked.ask(request, ask.clone(), &self.log);
+        if let Ask::Act(recorded, credential) = &ask {
+            let version = self.rights.version();
+            self.auditor.asked(recorded.why.clone(), (credential.clone(), version));
+        }
+        asked.ask(request, ask.clone(), &self.log, (&self.rights, &self.clocks[site]));
         self.asked.insert(request, Asked { site, at: self.now, ask });
         Some(request)
     }
@@ -283,8 +294,8 @@ impl World {
         self.is_faulty && self.rng.u64(..rate) == 0
     }
 
-    /// Whether an engine takes its turn now: mostly, but not for a while now and then.
-    fn takes_turn(&mut self, site: usize) -> bool {
+    /// Whether an engine commits a group now: mostly, but not for a while now and then.
+    fn commits_now(&mut self, site: usize) -> bool {
         if self.strikes(50) {
             self.idle_until[site] = self.now + self.rng.u64(1..=40);
             self.events.idle += 1;
@@ -324,7 +335,7 @@ impl World {
             self.events.refused_starts += 1;
             return Ok(());
         };
-        self.auditor.read(&self.log.durable())?;
+        self.auditor.read(&self.log.durable(), &self.rights)?;
         let shown = Shown::of(site.view());
         self.sites[number] = Some(site);
         self.auditor.started(number, &shown)
@@ -340,7 +351,7 @@ impl World {
             let Some(asked) = asked.filter(|asked| is_closed && asked.site == number) else {
                 return wrong(format!("answered by an end: {:?}", answer.outcome));
             };
-            self.auditor.answered(&asked.ask, &answer)?;
+            self.auditor.answered(&asked.ask, &answer, &self.rights)?;
         }
         Ok(())
     }
@@ -381,7 +392,7 @@ impl World {
         }
     }
 
-    /// What happens in the middle of a call: the other engine takes a turn, the standby is
+    /// What happens in the middle of a call: the other engine commits, the standby is
     /// promoted, or both, or the log goes away for a while.
     fn meanwhile(&mut self) -> Option<impl FnOnce() + Send + 'static> {
         let site = self.rng.usize(..2);
@@ -396,13 +407,13 @@ impl World {
         Some(move || {
             for step in steps {
                 match step {
-                    0 | 1 => committer.take_unless_taken(),
+                    0 | 1 => committer.commit_unless_committing(),
                     2 | 3 => log.promote(),
                     4 => log.be_away(2),
                     _ => {
                         // It knows then what may vanish.
                         log.refuse_commit();
-                        committer.take_unless_taken();
+                        committer.commit_unless_committing();
                     }
                 }
             }

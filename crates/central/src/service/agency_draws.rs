@@ -37,13 +37,13 @@ struct Candidate<'a> {
     opens_at: Option<Timestamp>,
 }
 
-/// Why there is no draw that a message can be for.
+/// Why a message is for no draw.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoDraw {
-    /// None of the agency's ever took bets.
+    /// No draw of the agency ever took bets.
     #[error("no draw of agency {0} is open; ask the lottery's operators when the next one opens")]
     NoneOpen(AgencyId),
-    /// The agency is in none of the draws.
+    /// The agency is in no draw.
     #[error("agency {0} is registered in no draw; ask the lottery's operators")]
     NotRegistered(AgencyId),
     /// It takes no bets yet.
@@ -68,7 +68,7 @@ pub enum NoDraw {
         .0.as_str()
     )]
     NotAnnounced(DrawName),
-    /// More than one of the agency's takes bets, or did.
+    /// Several draws of the agency take bets, or did.
     #[error(
         "agency {agency} is in several draws, and which one is meant can't be told: say HELLO with \
          its name (bolillero agency --draw NAME), or connect to an address that operators bound to \

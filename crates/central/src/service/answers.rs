@@ -1,11 +1,10 @@
-//! What comes back from the store: given on exactly once, and watched for a store that failed.
+//! Wraps the completions of requests: each runs exactly once, and a failed log is noticed.
 //!
 //! Invariants:
-//! - every request is answered once: one that the store drops unanswered is answered as failed;
-//! - a store that refused for want of room is said to be full until it stores something, or finds
-//!   that it could;
-//! - a fault that ends all acknowledging is noticed here, whatever was asked, before the one who
-//!   asked learns of it.
+//! - a request that the engine drops unanswered is answered as failed;
+//! - the log counts as full from a refusal for lack of room until something is stored, or a check
+//!   finds room;
+//! - a fault that ends all acknowledgements is noticed before the request's own completion runs.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +17,7 @@ use lottery::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Whether the store failed for good, and how; and whether it is full.
+/// Whether the log failed for good, and with which fault; and whether it is full.
 #[derive(Debug, Default)]
 pub struct Failure {
     fault: OnceLock<StoreFault>,
@@ -26,18 +25,18 @@ pub struct Failure {
     full: AtomicBool,
 }
 
-/// An error of the store's contract, which may tell of the store itself.
+/// An error of a request, which may be a fault of the log itself.
 pub(super) trait StoreError: From<StoreFault> {
     fn store_fault(&self) -> Option<&StoreFault>;
 }
 
-/// What a request came to.
+/// The success of a request.
 pub(super) trait StoreOutcome {
-    /// Whether the store has room for something new.
+    /// Whether it shows that the log has room.
     fn is_stored(&self) -> bool;
 }
 
-/// A completion that runs `done` and tells `failure`.
+/// A completion that reports to `failure`, and then runs `done`.
 pub(super) fn watched<T, E, F>(failure: &Arc<Failure>, done: F) -> Done<Result<T, E>>
 where
     T: StoreOutcome + 'static,
@@ -49,17 +48,17 @@ where
 }
 
 impl Failure {
-    /// How the store failed, once it did.
+    /// The fault for which the log failed for good.
     pub fn fault(&self) -> Option<&StoreFault> {
         self.fault.get()
     }
 
-    /// Whether the store refused for want of room, and has had none since.
+    /// Whether the log has no room.
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Ends when the store failed.
+    /// Returns once the log failed for good.
     pub async fn noticed(&self) {
         self.noticed.cancelled().await;
     }
@@ -81,7 +80,7 @@ impl Failure {
     }
 }
 
-/// The duty to answer: kept by [`Answer::give`], or else when it is dropped.
+/// Runs the completion in [`Answer::give`], or else when it is dropped.
 struct Answer<T: StoreOutcome, E: StoreError, F: FnOnce(Result<T, E>)> {
     done: Option<F>,
     failure: Arc<Failure>,
@@ -128,9 +127,9 @@ outcomes!(
     Appended: |it| *it == Appended::New,
     Finished: |it| !it.repeated,
     Acted: |it| *it != Acted::Repeated,
-    // A check found nothing that is missing.
+    // A check that found room.
     (): |()| true,
-    // It may have been found.
+    // The draw may have been there before.
     DrawId: |_| false,
     AgencyProgress: |_| false,
 );
@@ -192,7 +191,7 @@ mod tests {
         assert!(!failure.is_full());
         answer(full());
         assert!(failure.is_full());
-        // What needs no room tells nothing of it.
+        // Outcomes that store nothing don't show that there is room.
         answer(Ok(Appended::Repeated));
         answer(Err(AppendError::NotOpened));
         watched(&failure, |_: Result<_, OpenDrawError>| ())(Ok(DrawId(1)));

@@ -1,4 +1,4 @@
-//! A draw that somebody means: its number and its terms, which never change.
+//! What never changes of a draw: its number and its terms.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use lottery::{DrawId, DrawStatus, DrawTerms};
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Draw {
-    /// Its number in the store.
+    /// Its number.
     pub id: DrawId,
-    /// What it was announced or opened with.
+    /// Its terms.
     pub terms: DrawTerms,
 }
 
 impl Draw {
-    /// As the store shows it.
+    /// Of a draw in the view.
     pub(super) fn of(status: DrawStatus) -> Arc<Self> {
         Arc::new(Self { id: status.id, terms: status.terms })
     }
@@ -22,7 +22,7 @@ impl Draw {
 
 #[cfg(test)]
 impl Draw {
-    /// One of so many agencies from 1 on.
+    /// A draw of agencies 1 to `agencies`.
     pub(super) fn for_agencies(agencies: u32) -> Arc<Self> {
         let name = lottery::DrawName::new("sorteo").unwrap();
         let agencies = lottery::Agencies::first(agencies).unwrap();

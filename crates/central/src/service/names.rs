@@ -1,12 +1,10 @@
-//! Draws by their names, as people and agencies give them.
-//!
-//! A name that a draw has is never refused, though it be from before the rule for texts; a new draw
-//! is called as the rule has it.
+//! Names of draws. The name of an existing draw is always accepted, also one that today's rule for
+//! texts would refuse; a new draw's name follows the rule.
 
 use lottery::{DrawName, DrawNameError, View};
 use thiserror::Error;
 
-/// No draw has the name, and none can be given it.
+/// No draw has the name, and the rule refuses it for a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("there is no draw '{name}', and a new one can't be called so: {why}")]
 pub struct NameRefused {
@@ -14,11 +12,10 @@ pub struct NameRefused {
     why: DrawNameError,
 }
 
-/// The name of a draw that there is, or of one that may be made: then in the form that it is kept
-/// in.
+/// Returns the name of an existing draw, or else the stored form of a new draw's name.
 ///
 /// # Errors
-/// When there is no such draw, and the rule is against a new one.
+/// See [`NameRefused`].
 pub fn draw_name(view: &View, name: &DrawName) -> Result<DrawName, NameRefused> {
     if view.draw_named(name.as_str()).is_some() {
         return Ok(name.clone());

@@ -1,5 +1,5 @@
-//! What operators do, each act on record before it takes effect; the clock, which acts for them;
-//! and what they may look at.
+//! What operators ask: acts, each stored before it takes effect, and readings of the log. The clock
+//! acts here too.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use lottery::{
 use super::{Service, ask};
 use crate::limits::{CLOCK_SLEEP_TIME_MAX, DRAW_RETRY_TIME};
 
-/// What changes of an agency's registration. The rest stays as it is.
+/// A change of an agency's registration. The rest of it stays.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// What it is called and where it is. One that is not registered is, and may bet.
+    /// Its name and place. Registers and enables an agency that is not registered.
     Describe {
-        /// What people call it.
+        /// Its name.
         name: Label,
-        /// Where it is.
+        /// Its address.
         place: Label,
     },
     /// Whether it may bet.
@@ -28,7 +28,7 @@ pub enum Change {
 }
 
 impl Service {
-    /// Puts an act on record and has it take effect, unless `judge` says no when it is decided.
+    /// Stores an act, and has it take effect, if `judge` allows it when it is decided.
     ///
     /// # Errors
     /// See [`ActError`].
@@ -46,8 +46,7 @@ impl Service {
         .await
     }
 
-    /// Changes what is known of an agency, from what it is by then; gives what it is now. None:
-    /// there is nothing to change, it is not registered.
+    /// Changes an agency's registration, and returns the new one. `None`: it is not registered.
     ///
     /// # Errors
     /// See [`ActError`].
@@ -71,8 +70,7 @@ impl Service {
         .await
     }
 
-    /// Whoever asked may leave before the answer, and what is on record must take effect all the
-    /// same.
+    /// Runs to the end even if the caller goes away: a stored act must take effect.
     async fn in_a_task_of_its_own<T: Send + 'static>(
         &self,
         acting: impl Future<Output = Result<T, ActError>> + Send + 'static,
@@ -90,10 +88,10 @@ impl Service {
         Ok(acted)
     }
 
-    /// Has the engine do what is due by the clock, for as long as it is polled. Sleeps until the
-    /// next time, or until a draw's life went on and that may be another.
+    /// Has the engine open and close draws that are due, while polled. Sleeps until the next one is
+    /// due, or until a draw changes.
     pub(crate) async fn keep_time(&self) -> std::convert::Infallible {
-        // Tried again and again, and logged when the reason is another.
+        // Retried without end; logged when the reason changes.
         let mut failing: Option<StoreFault> = None;
         loop {
             let now = self.clock.now();
@@ -109,7 +107,7 @@ impl Service {
                         tracing::error!(action = "reloj", result = "fail", error = %error);
                     }
                     failing = failed;
-                    // What was done is told, and wakes this.
+                    // The change that it made wakes this task.
                     Some(DRAW_RETRY_TIME)
                 }
                 left => left,
@@ -127,13 +125,13 @@ impl Service {
         }
     }
 
-    /// The time by the central's clock.
+    /// The time of the central's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// See [`engine::Engine::audit_log`]; does not hold up the caller's thread.
+    /// As [`engine::Engine::audit_log`], on the blocking pool.
     ///
     /// # Errors
     /// When what is stored can't be read.
@@ -151,7 +149,7 @@ impl Service {
         .await
     }
 
-    /// See [`engine::Engine::scan`]; does not hold up the caller's thread.
+    /// As [`engine::Engine::scan`], on the blocking pool.
     ///
     /// # Errors
     /// When the draw is not known, or what is stored can't be read.
@@ -169,7 +167,7 @@ impl Service {
         .await
     }
 
-    /// The winners of a draw that was made, published or not.
+    /// Returns the winners of a draw with a result, published or not.
     ///
     /// # Errors
     /// When the draw is not known or not made, or what is stored can't be read.
@@ -199,7 +197,7 @@ impl Change {
     }
 }
 
-/// Logs what the clock did.
+/// Logs an act of the clock.
 pub(super) fn log_the_clock(act: Act) {
     log(&RecordedAct::new(Actor::Clock, Reason::default(), act), Acted::Done);
 }
@@ -213,7 +211,7 @@ fn log(recorded: &RecordedAct, acted: Acted) {
         Act::EnterNumber { .. } => ("ingresar_numero", None),
         Act::Publish(_) => ("publicar_sorteo", None),
         Act::Register(_) => ("registrar_agencia", None),
-        // Without its arguments: who bets has their document in no log.
+        // Without its arguments: no bettor's document enters the log.
         Act::Audited(_) => ("operador", Some(it.action)),
     };
     let (draw, coinciden) = match acted {

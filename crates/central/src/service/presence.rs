@@ -1,17 +1,15 @@
-//! Who is connected now, and since when: for those who watch over the central.
+//! The connections of agencies, for operators and for ending them.
 //!
 //! Invariants:
 //! - a connection is listed from [`Presence::enter`] until its [`PresenceGuard`] is dropped;
-//! - what a connection does is noted by relaxed atomics of its own: no lock is taken for a message
-//!   unless it is of another agency than the one before. Whoever looks sees each value as it was
-//!   shortly before;
+//! - a message costs relaxed atomics of its own connection, and no lock unless its agency differs
+//!   from the one before. Readers see values as of shortly before;
 //! - ending an agency's connections asks them to end in order: each delivers what it owes, and
 //!   takes no more requests from then on;
-//! - a connection lasts no longer than its certificate is good for: it is ended when that expires,
-//!   or when the files read at SIGHUP would not let it in any more. One task sleeps until the
-//!   earliest expiry; an idle connection costs nothing for it.
+//! - a connection ends when its certificate expires, or when the files read at SIGHUP no longer
+//!   admit it. One task sleeps until the earliest expiry.
 //!
-//! Deliberately absent: sockets. How a connection is woken is given by who enters it.
+//! Deliberately absent: sockets.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,61 +28,60 @@ use tokio::sync::{Notify, watch};
 use super::Draw;
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
 
-/// What TLS is spoken with, the newest.
+/// The newest configuration of TLS.
 pub type Configs = watch::Receiver<Arc<CentralConfig>>;
 
-/// What vouches for the agency that a connection speaks for.
+/// How the agency of a connection is identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Nothing but its own word: a connection in plain text.
+    /// By its own claim, in plain text.
     Claimed,
-    /// A certificate, shown over TLS: it may speak for this agency and no other.
+    /// By a certificate over TLS: it may speak for this agency only.
     Certified {
-        /// The agency that it names.
+        /// The agency in the certificate.
         agency: AgencyId,
-        /// Which certificate.
+        /// The certificate.
         certificate: PeerCertificate,
     },
 }
 
-/// A connection, as it was when it was looked at.
+/// A snapshot of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connected {
     /// Its number in this run of the central; a later connection has a greater one.
     pub id: u64,
-    /// Where it comes from.
+    /// The peer's address.
     pub peer: SocketAddr,
-    /// Who vouches for it.
+    /// How its agency is identified.
     pub identity: Identity,
-    /// The agency that it spoke for last, or that its certificate names.
+    /// The agency of its last message, or of its certificate.
     pub agency: Option<AgencyId>,
-    /// The draw that it spoke of, once it did.
+    /// The draw of its first message.
     pub draw: Option<DrawName>,
-    /// When it was made.
+    /// When it was accepted.
     pub since: Timestamp,
-    /// When something whole was last received; its beginning before that.
+    /// When its last whole message arrived, or it was accepted.
     pub last_message: Timestamp,
 }
 
-/// The connections of one agency, as they were when they were looked at.
+/// A snapshot of the connections of one agency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OfAgency {
     /// How many there are.
     pub connections: usize,
-    /// Whether a certificate vouches for all of them.
+    /// Whether all of them have a certificate.
     pub certified: bool,
-    /// When something whole was last received on one of them.
+    /// When the last whole message arrived on any of them.
     pub last_message: Timestamp,
 }
 
-/// The connections that there are.
+/// See the module's documentation.
 pub struct Presence {
     clock: Arc<dyn Clock>,
     connections: Mutex<Connections>,
-    /// Second of Unix time at which the next certificate of those connected expires, or an earlier
-    /// one; [`NEVER`] if none does.
+    /// Second of Unix time of the next expiry of a certificate, or an earlier one; or [`NEVER`].
     next_end: AtomicU64,
-    /// The next end has become an earlier one.
+    /// Notified when the next expiry became earlier.
     ends_earlier: Notify,
     certificates: OnceLock<Configs>,
 }
@@ -93,12 +90,12 @@ pub struct Presence {
 struct Connections {
     entered: u64,
     present: BTreeMap<u64, Arc<Live>>,
-    /// When agencies that left, or that another spoke after, were last heard. Only those of a draw
-    /// that they took part in, or that a certificate names: anybody can claim to be any other.
+    /// When agencies that are gone were last heard. Only with a certificate or in a draw of theirs:
+    /// anybody can claim to be any agency.
     left: BTreeMap<AgencyId, Timestamp>,
 }
 
-/// A connection's entry; it leaves when this is dropped.
+/// A connection's entry; removed when dropped.
 pub struct PresenceGuard {
     presence: Arc<Presence>,
     live: Arc<Live>,
@@ -112,20 +109,20 @@ struct Live {
     last_message: AtomicU64,
     /// [`NO_AGENCY`] until it is known.
     agency: AtomicU64,
-    /// When that agency last spoke: by then a later message may be another's.
+    /// When that agency last sent a message.
     spoke_at: AtomicU64,
     draw: OnceLock<Arc<Draw>>,
     ended: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
-/// No number of an agency: those have 32 bits.
+/// Not the number of an agency: those have 32 bits.
 const NO_AGENCY: u64 = u64::MAX;
-/// No second of Unix time.
+/// Not a second of Unix time.
 const NEVER: u64 = u64::MAX;
 
 impl Presence {
-    /// Nobody is connected yet.
+    /// Without connections.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
@@ -137,7 +134,7 @@ impl Presence {
         })
     }
 
-    /// Every connection, by agency (those that named none yet first), then from old to new.
+    /// Returns every connection, by agency (those without one first), then from old to new.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Connected> {
         let present: Vec<_> = self.connections().present.values().map(Arc::clone).collect();
@@ -146,7 +143,7 @@ impl Presence {
         connected
     }
 
-    /// The agencies that are connected.
+    /// Returns the connected agencies.
     #[must_use]
     pub fn by_agency(&self) -> BTreeMap<AgencyId, OfAgency> {
         let mut agencies = BTreeMap::new();
@@ -161,29 +158,29 @@ impl Presence {
         agencies
     }
 
-    /// When agencies whose connections ended were last heard.
+    /// Returns when agencies that are gone were last heard.
     pub fn last_seen(&self) -> BTreeMap<AgencyId, Timestamp> {
         self.connections().left.clone()
     }
 
-    /// How many connections an agency has.
+    /// Returns the number of an agency's connections.
     #[must_use]
     pub fn count(&self, agency: AgencyId) -> usize {
         let connections = self.connections();
         connections.present.values().filter(|live| live.agency() == Some(agency)).count()
     }
 
-    /// Ends every connection of an agency, in order, and says how many there were.
+    /// Ends every connection of an agency in order, and returns their number.
     pub fn disconnect(&self, agency: AgencyId) -> usize {
         self.end(|live| live.agency() == Some(agency))
     }
 
-    /// What TLS is spoken with now; none where it is not.
+    /// The current configuration of TLS, if it is used.
     pub fn certificates(&self) -> Option<Arc<CentralConfig>> {
         self.certificates.get().map(|configs| Arc::clone(&configs.borrow()))
     }
 
-    /// Ends each connection whose certificate is good no longer, for as long as it is polled.
+    /// Ends connections whose certificate expires or is no longer admitted, while polled.
     pub async fn watch_certificates(self: &Arc<Self>, mut configs: Configs) -> Infallible {
         let _ = self.certificates.set(configs.clone());
         loop {
@@ -198,25 +195,25 @@ impl Presence {
             let judged = move || {
                 if expired { presence.end_expired(&config) } else { presence.end_refused(&config) }
             };
-            // It fails only when the runtime ends.
+            // It fails only at the runtime's end.
             let _ = tokio::task::spawn_blocking(judged).await;
         }
     }
 
-    /// Waits until the clock is past the next end.
+    /// Returns when the clock is past the next expiry.
     async fn next_ended(&self) {
         let end = self.next_end.load(Ordering::Relaxed);
         if end == NEVER {
             pending::<()>().await;
         }
-        // The clock may be set, and the machine may sleep: it is looked at now and then.
+        // The clock may be set, and the machine may sleep: it is read again now and then.
         while let Some(left) = (end + 1).checked_sub(self.now().as_secs()).filter(|left| *left > 0)
         {
             tokio::time::sleep(Duration::from_secs(left).min(EXPIRY_LOOK_TIME_MAX)).await;
         }
     }
 
-    /// Ends the connections that a new configuration would not let in.
+    /// Ends the connections that a new configuration does not admit.
     fn end_refused(&self, config: &CentralConfig) {
         let ended = self.end_unfit(config, |_| true);
         if ended > 0 {
@@ -224,9 +221,9 @@ impl Presence {
         }
     }
 
-    /// Ends the connections whose certificate expired, and finds when the next one does.
+    /// Ends the connections whose certificate expired, and finds the next expiry.
     fn end_expired(&self, config: &CentralConfig) {
-        // Who comes later than this is not among those looked at, and tells its end itself.
+        // A connection that enters after this notes its own expiry.
         self.next_end.store(NEVER, Ordering::Relaxed);
         let now = self.now();
         let ended = self.end_unfit(config, |certificate| {
@@ -238,7 +235,7 @@ impl Presence {
         }
     }
 
-    /// Ends those of the connections asked for that a configuration would not let in now.
+    /// Ends those of the selected connections that a configuration does not admit now.
     fn end_unfit(
         &self,
         config: &CentralConfig,
@@ -255,7 +252,7 @@ impl Presence {
         })
     }
 
-    /// Notes when a certificate expires; says whether that is before all others.
+    /// Notes when a certificate expires, and returns whether it is the first to.
     fn expect_end(&self, certificate: &PeerCertificate, now: UnixTime) -> bool {
         let end = certificate.next_end(now).map_or(NEVER, |end| end.as_secs());
         end < self.next_end.fetch_min(end, Ordering::Relaxed)
@@ -270,7 +267,7 @@ impl Presence {
         present.iter().filter(|live| is_meant(live)).map(|live| live.end()).count()
     }
 
-    /// Lists a connection. `wake` has it look at [`PresenceGuard::is_ended`]; it must be short.
+    /// Adds a connection. `wake` must have it check [`PresenceGuard::is_ended`], and be short.
     pub fn enter(
         self: &Arc<Self>,
         peer: SocketAddr,
@@ -300,7 +297,7 @@ impl Presence {
         connections.present.insert(id, Arc::clone(&live));
         drop(connections);
         if let Identity::Certified { certificate, .. } = &live.identity {
-            // One that expired while TLS was agreed on is due at once.
+            // A certificate that expired during the handshake is due at once.
             if self.expect_end(certificate, UnixTime::since_unix_epoch(Duration::ZERO)) {
                 self.ends_earlier.notify_one();
             }
@@ -309,38 +306,38 @@ impl Presence {
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
-        // Nothing can panic between the first and the last change.
+        // Nothing panics between the first and the last change.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A newer configuration is there.
+/// Returns when there is a newer configuration.
 async fn changed(configs: &mut Configs) {
     if configs.changed().await.is_err() {
-        // None will come any more.
+        // No other will come.
         pending::<()>().await;
     }
 }
 
 impl PresenceGuard {
-    /// Who vouches for the connection.
+    /// How its agency is identified.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.live.identity
     }
 
-    /// Where it comes from.
+    /// The peer's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.live.peer
     }
 
-    /// Messages were received.
+    /// Notes that messages were received.
     pub fn heard(&self) {
         self.live.last_message.store(self.presence.clock.now().0, Ordering::Relaxed);
     }
 
-    /// One of them was for this agency.
+    /// Notes that one of them was for an agency.
     pub fn spoke_for(&self, agency: AgencyId) {
         let live = &self.live;
         let before = live.agency.swap(agency.0.into(), Ordering::Relaxed);
@@ -352,19 +349,19 @@ impl PresenceGuard {
         }
     }
 
-    /// It takes part in this draw. It stays with the first that it is told.
+    /// Notes its draw; only the first counts.
     pub fn takes_part_in(&self, draw: &Arc<Draw>) {
         self.live.draw.get_or_init(|| Arc::clone(draw));
     }
 
-    /// Ends it if a configuration would not let it in.
+    /// Ends it if a configuration does not admit it.
     pub fn judge(&self, config: &CentralConfig) {
         if !self.live.is_admitted(config, self.presence.now()) {
             self.live.end();
         }
     }
 
-    /// Whether it is to end, and take no more requests.
+    /// Whether it is to end and take no more requests.
     pub fn is_ended(&self) -> bool {
         self.live.ended.load(Ordering::Relaxed)
     }
@@ -392,19 +389,19 @@ impl Live {
         u32::try_from(self.agency.load(Ordering::Relaxed)).ok().map(AgencyId)
     }
 
-    /// Its agency, if that is not a mere claim.
+    /// Its agency, if that is more than a claim.
     fn known_agency(&self) -> Option<AgencyId> {
         self.agency().filter(|agency| self.vouches_for(*agency))
     }
 
-    /// Whether an agency that it speaks for is more than a claim.
+    /// Whether an agency is more than its claim.
     fn vouches_for(&self, agency: AgencyId) -> bool {
         let certified = matches!(self.identity, Identity::Certified { .. });
         let takes_part = |draw: &Arc<Draw>| draw.terms.agencies.contains(agency);
         certified || self.draw.get().is_some_and(takes_part)
     }
 
-    /// Whether a configuration lets it in; if not, why is logged.
+    /// Whether a configuration admits it. Logs why not.
     fn is_admitted(&self, config: &CentralConfig, now: UnixTime) -> bool {
         let Identity::Certified { agency, certificate } = &self.identity else { return true };
         let Err(fault) = config.admits(certificate, now) else { return true };
@@ -432,7 +429,7 @@ impl Live {
 
     fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
-        // What wakes makes the store visible to the one woken.
+        // The wake-up makes the store visible to the connection's task.
         (self.wake)();
     }
 }

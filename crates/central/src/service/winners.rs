@@ -1,7 +1,7 @@
-//! Who waits for the winners of draws, and the winners once they are read.
+//! The winners of draws: read once each, and awaited by any number of requests.
 //!
-//! Whoever waits follows the [`Stage`] of a draw: one channel for each draw that somebody asked for
-//! or that was published, however many wait, without a lock or a thread held by any of them.
+//! A waiting request follows the [`Stage`] of its draw, one watch channel a draw: it holds no lock
+//! and no thread.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,39 +9,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lottery::{AgencyId, DrawId, Winners};
 use tokio::sync::watch;
 
-/// The stages of draws.
+/// The stage of each draw's winners.
 #[derive(Debug, Default)]
 pub struct WinnersStages {
     stages: Mutex<HashMap<DrawId, watch::Sender<Stage>>>,
 }
 
-/// How far a draw's winners are.
+/// How far the reading of a draw's winners is.
 #[derive(Clone, Debug)]
 pub enum Stage {
-    /// They are not published, or nobody asked for them yet.
+    /// Not published, or not asked for.
     NotRead,
-    /// They are being read.
+    /// Being read.
     BeingRead,
-    /// They could not be read. Who asks next makes them be read again.
+    /// They could not be read. The next request has them read again.
     Unreadable,
-    /// The winners.
+    /// Read.
     Ready(Arc<DrawWinners>),
 }
 
-/// The winners of a draw, ready to be sent many times.
+/// The winners of a draw, ready to be sent.
 #[derive(Debug)]
 pub struct DrawWinners {
     by_agency: BTreeMap<AgencyId, Arc<str>>,
 }
 
 impl WinnersStages {
-    /// Follows a draw's stage from now on.
+    /// Returns where to follow a draw's stage.
     pub fn follow(&self, draw: DrawId) -> watch::Receiver<Stage> {
         of(&mut self.stages(), draw).subscribe()
     }
 
-    /// Whether the caller is the one to read a draw's winners now. Wakes nobody: it is no news to
-    /// those who wait.
+    /// Returns whether the caller is to read a draw's winners now. Wakes no waiting request.
     pub fn begin_reading(&self, draw: DrawId) -> bool {
         let mut begun = false;
         of(&mut self.stages(), draw).send_if_modified(|stage| {
@@ -54,12 +53,12 @@ impl WinnersStages {
         begun
     }
 
-    /// What came of the reading: all who wait are woken.
+    /// Sets a draw's stage, and wakes all requests that wait for it.
     pub fn tell(&self, draw: DrawId, stage: Stage) {
         of(&mut self.stages(), draw).send_replace(stage);
     }
 
-    /// Whether there is a draw whose winners were to be read and could not.
+    /// Whether some draw's winners could not be read.
     pub fn has_unreadable(&self) -> bool {
         self.stages().values().any(|stage| matches!(*stage.borrow(), Stage::Unreadable))
     }
@@ -77,14 +76,14 @@ fn of(
 }
 
 impl DrawWinners {
-    /// Those of one draw.
+    /// Joins each agency's documents.
     #[must_use]
     pub fn new(winners: &Winners) -> Self {
         let joined = winners.iter().map(|(agency, of)| (agency, Arc::from(of.joined())));
         Self { by_agency: joined.collect() }
     }
 
-    /// The documents of an agency's winning bets, joined by commas; empty when it has none.
+    /// Returns the documents of an agency's winning bets, joined by commas; empty without any.
     pub fn of(&self, agency: AgencyId) -> Arc<str> {
         self.by_agency.get(&agency).map_or_else(|| Arc::from(""), Arc::clone)
     }

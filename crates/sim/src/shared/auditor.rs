@@ -9,6 +9,7 @@ use lottery::{
     Reason, StoreFault, Timestamp,
 };
 
+use super::rights::{Credential, Rights};
 use super::shown::Shown;
 use super::site::{Answer, Ask, Outcome, Told};
 use crate::world::{Wrong, wrong};
@@ -25,6 +26,8 @@ pub(super) struct Auditor {
     finishes: BTreeMap<(DrawId, AgencyId), usize>,
     /// Where each act of an operator is, by why it was done.
     acts: BTreeMap<Reason, usize>,
+    /// Of each act who asked for it, and the version of the operators then, by why it was done.
+    callers: BTreeMap<Reason, (Credential, u64)>,
     closes: BTreeMap<DrawId, usize>,
     /// What was entered for each draw that is closed, and by whom.
     entries: BTreeMap<DrawId, Vec<(Actor, u32)>>,
@@ -62,7 +65,7 @@ impl Auditor {
     }
 
     /// Reads what became durable.
-    pub(super) fn read(&mut self, durable: &[Entry]) -> Result<(), Wrong> {
+    pub(super) fn read(&mut self, durable: &[Entry], rights: &Rights) -> Result<(), Wrong> {
         let known = self.durable.len();
         let same = durable.len() >= known
             && known.checked_sub(1).is_none_or(|at| durable[at].chain == self.durable[at].chain);
@@ -70,12 +73,12 @@ impl Auditor {
             return wrong("what was durable is not there any more");
         }
         for entry in &durable[known..] {
-            self.take(entry)?;
+            self.take(entry, rights)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, entry: &Entry) -> Result<(), Wrong> {
+    fn take(&mut self, entry: &Entry, rights: &Rights) -> Result<(), Wrong> {
         let at = self.durable.len();
         let before = self.durable.last().map_or(Timestamp(0), |last| last.at);
         if entry.sequence != at as u64 || entry.at < before {
@@ -118,6 +121,11 @@ impl Auditor {
                     if self.never.contains(&recorded.why) {
                         return wrong(format!("{recorded:?} was refused, and is stored"));
                     }
+                    let (credential, asked) = &self.callers[&recorded.why];
+                    let is_right = rights.allowed(recorded.operators, credential, entry.at);
+                    if recorded.operators < *asked || !is_right {
+                        return wrong(format!("{recorded:?} is stored, and its caller may not"));
+                    }
                     let before = self.acts.insert(recorded.why.clone(), at);
                     once(before, || format!("{recorded:?}"))?;
                 }
@@ -148,7 +156,12 @@ impl Auditor {
     }
 
     /// Compares an answer with what was durable when it was given.
-    pub(super) fn answered(&mut self, ask: &Ask, answer: &Answer) -> Result<(), Wrong> {
+    pub(super) fn answered(
+        &mut self,
+        ask: &Ask,
+        answer: &Answer,
+        rights: &Rights,
+    ) -> Result<(), Wrong> {
         let Answer { outcome, durable, .. } = answer;
         match outcome.fault() {
             Some(StoreFault::Failed(why)) if why != engine::conformance::KILLED => {
@@ -157,17 +170,31 @@ impl Auditor {
             // It may be stored or not.
             Some(StoreFault::Failed(_)) => return Ok(()),
             Some(_) => {
-                if let Ask::Act(recorded) = ask {
+                if let Ask::Act(recorded, _) = ask {
                     self.never.insert(recorded.why.clone());
                 }
                 return Ok(());
             }
             None => {}
         }
-        if self.is_so(ask, outcome, *durable) {
+        let is_right = !outcome.is_not_allowed() || self.lost_rights(ask, rights);
+        if is_right && self.is_so(ask, outcome, *durable) {
             return Ok(());
         }
         wrong(format!("{ask:?} was answered {outcome:?}"))
+    }
+
+    /// Notes who asks for an act, and the version of the operators in force.
+    pub(super) fn asked(&mut self, why: Reason, by: (Credential, u64)) {
+        self.callers.insert(why, by);
+    }
+
+    /// Whether whoever asked for an act had no right to it at some moment since.
+    fn lost_rights(&self, ask: &Ask, rights: &Rights) -> bool {
+        let Ask::Act(recorded, credential) = ask else { return false };
+        let (_, asked) = self.callers[&recorded.why];
+        let now = self.durable.last().map_or(Timestamp(0), |last| last.at);
+        (asked..=rights.version()).any(|version| !rights.allowed(version, credential, now))
     }
 
     /// Whether an outcome follows from the first so many durable events.
@@ -201,10 +228,10 @@ impl Auditor {
                 }
                 Err(_) => false,
             },
-            (Ask::Act(recorded), Outcome::Acted(acted)) => match acted {
+            (Ask::Act(recorded, _), Outcome::Acted(acted)) => match acted {
                 Ok(Acted::Repeated) | Err(_) => {
                     self.never.insert(recorded.why.clone());
-                    let is_odd = matches!(acted, Err(ActError::NotTime | ActError::NotAllowed));
+                    let is_odd = matches!(acted, Err(ActError::NotTime));
                     !self.acts.contains_key(&recorded.why) && !is_odd
                 }
                 Ok(_) => is_durable(self.acts.get(&recorded.why)),

@@ -9,9 +9,9 @@ counted! {
     pub struct Events;
 
     /// Calls that found the log away before anything was decided.
-    away_at_begin "turns that found the log away",
+    away_at_begin "commits begun with the log away",
     /// Those that had half of what is new before it was.
-    away_in_begin "turns that lost the log while they read",
+    away_in_begin "commits that lost the log while they read",
     /// Commits that found it away.
     away_at_commit "commits that found the log away",
     /// Commits for which there was no room.
@@ -40,8 +40,8 @@ counted! {
     restarts "engines started again in order",
     /// Starts that the log did not allow.
     refused_starts "starts that failed with the log away",
-    /// Times that an engine took no turns for a while.
-    idle "times that an engine took no turns",
+    /// Times that an engine committed nothing for a while.
+    idle "times that an engine was idle",
     /// Settings of an engine's clock.
     clock_jumps "clock jumps",
     /// Agencies that went to the other engine.
@@ -58,6 +58,10 @@ counted! {
     closed_by_clock "draws closed by the clock",
     /// Draws that an operator closed before the clock did.
     closed_before_clock "draws closed before the clock did",
+    /// Operators disabled, and tokens revoked.
+    rights_ended "operators disabled and tokens revoked",
+    /// Acts of callers whose rights had ended.
+    not_allowed "acts refused since their caller may no longer",
     /// A chunk sent to both.
     chunk_first "a chunk sent to both: the first engine's",
     /// See before.

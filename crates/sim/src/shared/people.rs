@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 use lottery::{
-    Act, Actor, Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName,
+    Act, Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName,
     DrawState, DrawStatus, DrawTerms, Label, NumberRange, Reason, RecordedAct, Registration,
     Schedule, SealedNumber, Timestamp,
 };
 
 use super::World;
+use super::rights::OPERATORS;
 use super::shown::Shown;
 use super::site::{Ask, Outcome};
 use crate::limits::{
@@ -17,7 +18,6 @@ use crate::limits::{
 };
 use crate::setting::pick;
 
-const OPERATORS: [&str; 3] = ["ana", "eva", "leo"];
 /// What is entered, mostly, and what draws that go by themselves are made with.
 const NUMBER: u32 = 7;
 
@@ -258,9 +258,9 @@ fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) 
 /// An act, told from all others by why it is done.
 fn act(world: &mut World, by: &str, act: Act) -> Ask {
     world.acts += 1;
-    let by = Actor::Operator(Label::new(by).expect("it is short"));
+    let (by, credential) = world.rights.credential(&mut world.rng, by);
     let why = Reason::new(&format!("act {}", world.acts)).expect("it is short");
-    Ask::Act(RecordedAct::new(by, why, act))
+    Ask::Act(RecordedAct::new(by, why, act), credential)
 }
 
 fn either_or_both(site: usize, world: &mut World, ask: impl Fn(&mut World) -> Ask) {

@@ -83,7 +83,7 @@ fn count(one: &Ran, other: &Ran, events: &mut Events) {
 
 /// Counts a race of an agency's request against an act that was done.
 fn count_against_act(agency: &Outcome, act: &Ask, events: &mut Events) {
-    let Ask::Act(recorded) = act else { return };
+    let Ask::Act(recorded, _) = act else { return };
     let counter = match (agency, &recorded.act) {
         (Outcome::Appended(Ok(Appended::New)), Act::Close(_)) => &mut events.batch_then_close,
         (Outcome::Appended(Err(AppendError::DrawClosed(_))), Act::Close(_)) => {

@@ -7,22 +7,23 @@ use engine::{Committer, Engine, Gone};
 use lottery::{
     ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawTerms,
     FinishError, Finished, News, OpenDrawError, ProgressError, RecordedAct, SealedNumber,
-    StoreFault, View, always_allowed,
+    StoreFault, View,
 };
 
+use super::rights::{Credential, Rights};
 use super::shown::Shown;
 
 /// See the module's documentation.
 pub(super) struct Site {
     number: usize,
     engine: Engine,
-    committer: SiteTurns,
+    committer: SiteCommitter,
     book: Book,
 }
 
-/// The engine's turns, until it ends.
+/// Commits the engine's groups, until it ends.
 #[derive(Clone)]
-pub(super) struct SiteTurns(Arc<Mutex<Option<Committer>>>);
+pub(super) struct SiteCommitter(Arc<Mutex<Option<Committer>>>);
 
 /// Something asked.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub(super) enum Ask {
     Open(DrawTerms, SealedNumber),
     Append(Batch),
     Finish(DrawId, AgencyId),
-    Act(RecordedAct),
+    Act(RecordedAct, Credential),
     /// With how many chunks were known to be stored without a gap.
     Progress(DrawId, AgencyId, u64),
     Time,
@@ -95,7 +96,7 @@ impl Site {
             let (shown, durable) = (Shown::of(&pages.views[number]), log.durable_count());
             pages.told.push(Told { site: number, news, shown, durable });
         });
-        let committer = SiteTurns(Arc::new(Mutex::new(Some(committer))));
+        let committer = SiteCommitter(Arc::new(Mutex::new(Some(committer))));
         Ok(Self { number, engine, committer, book: book.clone() })
     }
 
@@ -103,15 +104,21 @@ impl Site {
         self.engine.view()
     }
 
-    pub(super) fn committer(&self) -> &SiteTurns {
+    pub(super) fn committer(&self) -> &SiteCommitter {
         &self.committer
     }
 
     pub(super) fn commit_group(&self) {
-        self.committer.take_unless_taken();
+        self.committer.commit_unless_committing();
     }
 
-    pub(super) fn ask(&self, request: u64, ask: Ask, log: &SharedLog) {
+    pub(super) fn ask(
+        &self,
+        request: u64,
+        ask: Ask,
+        log: &SharedLog,
+        (rights, clock): (&Rights, &Arc<TestClock>),
+    ) {
         let (book, log) = (self.book.clone(), log.clone());
         let put = move |outcome| {
             let durable = log.durable_count();
@@ -126,8 +133,9 @@ impl Site {
             Ask::Finish(draw, agency) => {
                 engine.finish(draw, agency, move |it| put(Outcome::Finished(it)));
             }
-            Ask::Act(recorded) => {
-                engine.act(recorded, always_allowed(), move |it| put(Outcome::Acted(it)));
+            Ask::Act(recorded, credential) => {
+                let judge = rights.judge(credential, Arc::clone(clock));
+                engine.act(recorded, judge, move |it| put(Outcome::Acted(it)));
             }
             Ask::Progress(draw, agency, _) => {
                 engine.progress(draw, agency, move |it| put(Outcome::Progress(it)));
@@ -137,9 +145,9 @@ impl Site {
     }
 }
 
-impl SiteTurns {
-    /// Takes a turn, unless this is in the middle of one.
-    pub(super) fn take_unless_taken(&self) {
+impl SiteCommitter {
+    /// Commits a group, unless this is in the middle of one.
+    pub(super) fn commit_unless_committing(&self) {
         if let Ok(mut committer) = self.0.try_lock()
             && let Some(committer) = &mut *committer
         {
@@ -157,6 +165,11 @@ impl Drop for Site {
 }
 
 impl Outcome {
+    /// Whether whoever asked had no right to it when it was decided.
+    pub(super) fn is_not_allowed(&self) -> bool {
+        matches!(self, Self::Acted(Err(ActError::NotAllowed)))
+    }
+
     /// Why it was not decided.
     pub(super) fn fault(&self) -> Option<&StoreFault> {
         match self {

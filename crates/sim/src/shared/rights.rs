@@ -1,0 +1,156 @@
+//! Who may act: operators in sessions, and a program with a token. Their rights end now and then,
+//! also between a request and its decision.
+//!
+//! Every version of the operators is kept: what is stored is held against the one that it names.
+
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use engine::Clock;
+use engine::conformance::TestClock;
+use fastrand::Rng;
+use lottery::{Actor, Judge, Label, Role, Timestamp};
+use operators::{Name, Password, PasswordHash, People, Secret, TokenGrant, TokenId};
+
+use super::World;
+use crate::setting::pick;
+
+/// Whoever acts in a shared run.
+pub(super) const OPERATORS: [&str; 3] = ["ana", "eva", "leo"];
+/// Whose token the program has.
+const OWNER: &str = OPERATORS[0];
+const LABEL: &str = "programme";
+
+static PASSWORD: LazyLock<PasswordHash> = LazyLock::new(|| {
+    let password = Password::given("a long password".to_owned());
+    password.hash(&name(OWNER), [1; 16]).expect("it is long enough")
+});
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub(super) struct Rights(Arc<Mutex<State>>);
+
+struct State {
+    /// The last one is in force.
+    versions: Vec<People>,
+    /// The generation that each operator's session began with.
+    sessions: [u32; OPERATORS.len()],
+    token: Option<TokenId>,
+}
+
+/// What a caller shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// An operator, by place, and the generation at log-in.
+    Session(usize, u32),
+    Token(TokenId),
+}
+
+impl Rights {
+    /// Everybody is logged in.
+    pub(super) fn new() -> Self {
+        let mut people = People::default();
+        for operator in OPERATORS {
+            let added = people.add(name(operator), Role::Admin, PASSWORD.clone());
+            added.expect("the names differ");
+        }
+        let sessions = [0; OPERATORS.len()];
+        Self(Arc::new(Mutex::new(State { versions: vec![people], sessions, token: None })))
+    }
+
+    /// Takes rights and gives them back.
+    pub(super) fn step(world: &mut World) {
+        let rights = world.rights.clone();
+        let mut state = rights.state();
+        let (at, now) = (world.rng.usize(..OPERATORS.len()), world.clock(0));
+        let operator = name(OPERATORS[at]);
+        let mut people = state.now().clone();
+        let known = people.operator(&operator).expect("it was added").clone();
+        if known.disabled {
+            if world.is_faulty && world.rng.u8(..6) > 0 {
+                return;
+            }
+            people.enable(&operator).expect("it is known");
+            state.sessions[at] = known.generation;
+        } else if world.strikes(40) && people.disable(&operator).is_ok() {
+            world.events.rights_ended += 1;
+        } else if operator.as_str() == OWNER && world.rng.u8(..8) == 0 {
+            match state.token.filter(|token| people.bearer_of(*token, now.0).is_some()) {
+                Some(token) => {
+                    people.revoke(token).expect("it was granted");
+                    world.events.rights_ended += 1;
+                }
+                None => state.token = Some(grant(&mut people, &mut world.rng, now)),
+            }
+        } else {
+            return;
+        }
+        state.versions.push(people);
+    }
+
+    /// How somebody asks who acts for this operator: in their session or, now and then, with the
+    /// token.
+    pub(super) fn credential(&self, rng: &mut Rng, operator: &str) -> (Actor, Credential) {
+        let state = self.state();
+        let at = OPERATORS.iter().position(|it| *it == operator).expect("it is one of them");
+        let owner = Label::new(operator).expect("it is short");
+        match state.token.filter(|_| operator == OWNER && rng.bool()) {
+            Some(token) => {
+                let label = Label::new(LABEL).expect("it is short");
+                (Actor::Token { owner, number: token.0, label }, Credential::Token(token))
+            }
+            None => (Actor::Operator(owner), Credential::Session(at, state.sessions[at])),
+        }
+    }
+
+    /// Judges an act when it is decided.
+    pub(super) fn judge(&self, credential: Credential, clock: Arc<TestClock>) -> Judge {
+        let rights = self.clone();
+        Box::new(move || {
+            let state = rights.state();
+            let allowed = allows(state.now(), &credential, clock.now());
+            allowed.then_some(state.versions.len() as u64)
+        })
+    }
+
+    /// The version in force.
+    pub(super) fn version(&self) -> u64 {
+        self.state().versions.len() as u64
+    }
+
+    /// Whether a caller may act by a version of the operators.
+    pub(super) fn allowed(&self, version: u64, credential: &Credential, now: Timestamp) -> bool {
+        let at = usize::try_from(version).ok().and_then(|version| version.checked_sub(1));
+        let state = self.state();
+        at.and_then(|at| state.versions.get(at)).is_some_and(|it| allows(it, credential, now))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn now(&self) -> &People {
+        self.versions.last().expect("there is one from the start")
+    }
+}
+
+fn allows(people: &People, credential: &Credential, now: Timestamp) -> bool {
+    match credential {
+        Credential::Session(at, generation) => people
+            .operator(&name(OPERATORS[*at]))
+            .is_some_and(|known| !known.disabled && known.generation == *generation),
+        Credential::Token(token) => people.bearer_of(*token, now.0).is_some(),
+    }
+}
+
+fn grant(people: &mut People, rng: &mut Rng, now: Timestamp) -> TokenId {
+    let secret = Secret::from_random(std::array::from_fn(|_| rng.u8(..)));
+    let days = *pick(rng, &[1, 30]);
+    let grant = TokenGrant { owner: name(OWNER), label: LABEL.to_owned(), role: Role::Admin, days };
+    people.grant(grant, secret.digest(), now.0).expect("its owner is an admin who is enabled")
+}
+
+fn name(operator: &str) -> Name {
+    Name::new(operator).expect("a short name")
+}

@@ -4,36 +4,22 @@
 //! where CI is set nothing may be left out. What takes long has its small form here and its full
 //! form in a command of its own: docs/commands.md.
 
-use crate::bench_peers::BenchPeersArgs;
 use crate::steps::{cargo, step};
-use crate::tools::{BROWSER, Missing, POSTGRESQL, PYTHON, REDIS, VALGRIND};
+use crate::tools::{BROWSER, Missing, PYTHON, VALGRIND};
 use crate::torture::Ending;
 use crate::{
-    bench_peers, browser, corrupt, instructions, models, schemathesis, sim, test, tidy, torture,
+    bench, browser, corrupt, instructions, models, schemathesis, sim, test, tidy, torture,
 };
 
 const FMT: &[&str] = &["fmt", "--all", "--check"];
 /// The lock file of each workspace is as its manifests are: known before anything long begins.
 const LOCKS: [&[&str]; 3] = [
     &["fetch", "--quiet", "--locked"],
-    &["fetch", "--quiet", "--locked", "--manifest-path=peers/Cargo.toml"],
+    &["fetch", "--quiet", "--locked", "--manifest-path=bench/Cargo.toml"],
     &["fetch", "--quiet", "--locked", "--manifest-path=fuzz/Cargo.toml"],
 ];
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-/// What is said to cargo about the workspace of `peers`; its servers are not needed for this.
-const PEERS: [&[&str]; 3] = [
-    &["fmt", "--manifest-path=peers/Cargo.toml", "--check"],
-    &[
-        "clippy",
-        "--manifest-path=peers/Cargo.toml",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-Dwarnings",
-    ],
-    &["test", "--manifest-path=peers/Cargo.toml", "--locked"],
-];
 
 // All features: the documentation names modules that only a feature brings. Private items too: a
 // link that leads nowhere misleads those who read the source.
@@ -70,10 +56,6 @@ const FUZZ: [&[&str]; 2] = [
     &["run", "--quiet", "--locked", "-p", "checks", "--example", "seeds"],
 ];
 
-/// Long enough to start every store, measure each, and count what it holds.
-const PEERS_SECONDS: u32 = 1;
-const PEERS_TURNS: u32 = 1;
-
 pub(crate) fn run() -> anyhow::Result<()> {
     let missing = Missing::look()?;
     step("fmt", || cargo(FMT, None))?;
@@ -81,7 +63,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("lock files", || LOCKS.iter().try_for_each(|arguments| cargo(arguments, None)))?;
     step("clippy", || cargo(CLIPPY, None))?;
     test::run()?;
-    step("peers", || PEERS.iter().try_for_each(|arguments| cargo(arguments, None)))?;
     step("fuzz targets", || FUZZ.iter().try_for_each(|arguments| cargo(arguments, None)))?;
     step("models", || models::run(None))?;
     step("sim", || sim::run(0, SIM_SEEDS))?;
@@ -97,10 +78,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !missing.any_of(&[VALGRIND]) {
         step("instructions", || instructions::run(false))?;
     }
-    if !missing.any_of(&[POSTGRESQL, REDIS, PYTHON]) {
-        let short = BenchPeersArgs::new(PEERS_SECONDS, PEERS_TURNS, None);
-        step("bench-peers, short", || bench_peers::run_as_step(&short))?;
-    }
+    step("bench", || bench::check(!missing.any_of(&[PYTHON])))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;
     missing.tell();
     println!("--- all green");

@@ -2,7 +2,6 @@
 
 use clap::{Parser, Subcommand, value_parser};
 
-use crate::bench_peers::BenchPeersArgs;
 use crate::models::Replay;
 use crate::torture::Ending;
 
@@ -157,14 +156,16 @@ pub(crate) enum Command {
         seed: u32,
     },
 
-    /// Bolillero beside what could be used instead of it
+    /// How fast the central is, by itself and beside other stores
     ///
-    /// The same batches, made durable and acknowledged one by one over the same connections, by
-    /// Bolillero, PostgreSQL, NATS JetStream, Redis Streams and SQLite, each set as an expert would
-    /// for this and as durable as asked. They take turns; figures are medians. At the end each must
-    /// hold what it acknowledged. Takes eight minutes as it is, and a machine that does nothing
-    /// else.
-    BenchPeers(BenchPeersArgs),
+    /// All scenarios of docs/benchmarks.md, or one; `cargo xtask bench --help` lists them. Takes a
+    /// quarter of an hour as it is, and a machine that does nothing else.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What `cargo xtask bench --help` tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 
     /// The checks with made-up inputs, guided by what they reach
     ///
@@ -196,7 +197,6 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::bench_peers::Scenario;
 
     fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
         let arguments = ["cargo xtask"].iter().chain(arguments);
@@ -208,15 +208,16 @@ mod tests {
         Arguments::command().debug_assert();
         let torture = |rounds, first_seed, ending| Command::Torture { rounds, first_seed, ending };
         let sigterm = ["torture", "--seed", "7", "--rounds", "1", "--ending", "sigterm"];
-        let peers =
-            ["bench-peers", "--seconds", "1", "--turns", "2", "--scenario", "one-at-a-time"];
+        let bench = |arguments: &[&str]| Command::Bench {
+            arguments: arguments.iter().map(|&it| it.to_owned()).collect(),
+        };
         let fuzz = |seconds, target: Option<&str>| Command::Fuzz {
             seconds,
             target: target.map(str::to_owned),
         };
         let cases: [(&[&str], Command); 16] = [
-            (&["bench-peers"], Command::BenchPeers(BenchPeersArgs::new(5, 3, None))),
-            (&peers, Command::BenchPeers(BenchPeersArgs::new(1, 2, Some(Scenario::OneAtATime)))),
+            (&["bench"], bench(&[])),
+            (&["bench", "--scenario", "tls", "--help"], bench(&["--scenario", "tls", "--help"])),
             (&["hostile"], Command::Hostile),
             (&["instructions"], Command::Instructions { record: false }),
             (&["instructions", "--record"], Command::Instructions { record: true }),
@@ -247,9 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_wrong_usage() {
-        let wrong: [&[&str]; 11] = [
-            &["bench-peers", "--scenario", "few"],
-            &["bench-peers", "--turns", "0"],
+        let wrong: [&[&str]; 9] = [
             &["fuzz", "--seconds", "0"],
             &["fuzz", "config", "wire"],
             &[],

@@ -30,22 +30,13 @@ pub(crate) const BROWSER: Tool = Tool {
 pub(crate) const PYTHON: Tool = Tool {
     probe: &["python3", "-c", "import venv, ensurepip"],
     packages: &["python3-venv"],
-    checks: "made-up requests to the API, exports read by pyarrow, accessibility of the console",
+    checks: "made-up requests to the API, exports read by pyarrow, accessibility of the console, \
+             NATS in the short measurement beside other stores",
 };
 pub(crate) const VALGRIND: Tool = Tool {
     probe: &["valgrind", "--version"],
     packages: &["valgrind"],
     checks: "counting instructions",
-};
-pub(crate) const POSTGRESQL: Tool = Tool {
-    probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
-    packages: &["postgresql"],
-    checks: "a short measurement beside other stores",
-};
-pub(crate) const REDIS: Tool = Tool {
-    probe: &["redis-server", "--version"],
-    packages: &["redis-server"],
-    checks: "a short measurement beside other stores",
 };
 
 /// All there are. Those without a name are looked for by the tests that need them.
@@ -53,8 +44,16 @@ const ALL: [Tool; 10] = [
     BROWSER,
     PYTHON,
     VALGRIND,
-    POSTGRESQL,
-    REDIS,
+    Tool {
+        probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+        packages: &["postgresql"],
+        checks: "PostgreSQL in the short measurement beside other stores",
+    },
+    Tool {
+        probe: &["redis-server", "--version"],
+        packages: &["redis-server"],
+        checks: "Redis in the short measurement beside other stores",
+    },
     Tool {
         probe: &["promtool", "--version"],
         packages: &["prometheus"],

@@ -4,26 +4,19 @@
 //! to be; where CI is set nothing may be left out. What takes long has its small form here and its
 //! full form in a command of its own: docs/commands.md.
 
-use crate::bench_peers::BenchPeersArgs;
 use crate::steps::{cargo, step};
-use crate::tools::{BROWSER, Missing, POSTGRESQL, PYTHON, REDIS, VALGRIND};
+use crate::tools::{BROWSER, Missing, PYTHON, VALGRIND};
 use crate::torture::Ending;
-use crate::{bench_peers, browser, instructions, models, runs, schemathesis, tidy, torture};
+use crate::{bench, browser, instructions, models, runs, schemathesis, tidy, torture};
 
 const FMT: &str = "fmt --all --check";
 /// Known before anything long begins: the lock file of each workspace is as its manifests are.
 const LOCKS: [&str; 3] = [
     "fetch --quiet --locked",
-    "fetch --quiet --locked --manifest-path=peers/Cargo.toml",
+    "fetch --quiet --locked --manifest-path=bench/Cargo.toml",
     "fetch --quiet --locked --manifest-path=fuzz/Cargo.toml",
 ];
 const CLIPPY: &str = "clippy --workspace --all-targets --locked -- -D warnings";
-/// The workspace of `peers`; the servers that it measures are not needed for this.
-const PEERS: [&str; 3] = [
-    "fmt --manifest-path=peers/Cargo.toml --check",
-    "clippy --manifest-path=peers/Cargo.toml --all-targets --locked -- -D warnings",
-    "test --manifest-path=peers/Cargo.toml --locked",
-];
 /// The fuzz targets compile, and their seeds can be written; the tests of `checks` have replayed
 /// both. Running them takes nightly, and seven minutes to build.
 const FUZZ: [&str; 2] = [
@@ -45,9 +38,6 @@ const CORRUPT_FOLDERS: u64 = 100;
 const TORTURE_ROUNDS: u64 = 5;
 /// Requests made up for each path of the API: a quarter of a minute.
 const SCHEMATHESIS_EXAMPLES: u32 = 50;
-/// Long enough to start every store, measure each, and count what it holds.
-const PEERS_SECONDS: u32 = 1;
-const PEERS_TURNS: u32 = 1;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let missing = Missing::look()?;
@@ -56,7 +46,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("lock files", || all(&LOCKS))?;
     step("clippy", || cargo(CLIPPY, None))?;
     step("test", runs::test)?;
-    step("peers", || all(&PEERS))?;
     step("fuzz targets", || all(&FUZZ))?;
     step("models", || models::run(&[]))?;
     step("sim", || runs::sim(0, SIM_SEEDS))?;
@@ -72,10 +61,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if !missing.any_of(&[VALGRIND]) {
         step("instructions", || instructions::run(false))?;
     }
-    if !missing.any_of(&[POSTGRESQL, REDIS, PYTHON]) {
-        let short = BenchPeersArgs::all_scenarios(PEERS_SECONDS, PEERS_TURNS);
-        step("bench-peers, short", || bench_peers::run_as_step(&short))?;
-    }
+    step("bench", || bench::check(!missing.any_of(&[PYTHON])))?;
     step("doc", || cargo(DOC, Some(("RUSTDOCFLAGS", RUSTDOC))))?;
     missing.tell();
     println!("--- all green");

@@ -2,7 +2,6 @@
 
 use clap::{Parser, Subcommand, value_parser};
 
-use crate::bench_peers::BenchPeersArgs;
 use crate::torture::Ending;
 
 /// Everything a developer or CI runs.
@@ -154,14 +153,18 @@ pub(crate) enum Command {
         seed: u32,
     },
 
-    /// Bolillero beside what could be used instead of it
+    /// How fast the central is, by itself and beside other stores
     ///
-    /// Sends the same batches over the same connections to Bolillero, PostgreSQL, NATS JetStream,
-    /// Redis Streams and SQLite, which make each durable and acknowledge it. Each is set as an
-    /// expert would for this, and as durable as asked. They take turns; figures are medians. At the
-    /// end each must hold what it acknowledged. Takes eight minutes as it is, and a machine that
-    /// does nothing else.
-    BenchPeers(BenchPeersArgs),
+    /// All scenarios of docs/benchmarks.md, or one; `cargo xtask bench --help` lists them. Takes a
+    /// quarter of an hour as it is, and a machine that does nothing else.
+    #[command(disable_help_flag = true)]
+    #[command(after_help = "Examples:\n  cargo xtask bench\n  \
+                            cargo xtask bench --scenario window --seconds 10")]
+    Bench {
+        /// What `cargo xtask bench --help` tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 
     /// The checks with made-up inputs, guided by what they reach
     ///
@@ -213,7 +216,6 @@ mod tests {
             "sim --seeds many",
             "models --replay m",
             "torture --ending well",
-            "bench-peers --turns 0",
             "fuzz --seconds 0",
         ];
         for wrong in wrong {

@@ -6,7 +6,7 @@
 //! Deliberately absent: anything that the product needs at run time.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
-mod bench_peers;
+mod bench;
 mod browser;
 mod ci;
 mod command;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Browser => browser::run(),
         Command::Hostile => runs::hostile(),
-        Command::BenchPeers(args) => bench_peers::run(&args),
+        Command::Bench { arguments } => bench::run(&arguments),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Torture { rounds, first_seed, ending } => torture::run(rounds, first_seed, ending),
     };

@@ -32,28 +32,27 @@ pub(crate) const BROWSER: Tool = tool(
 pub(crate) const PYTHON: Tool = tool(
     &["python3", "-c", "import venv, ensurepip"],
     &["python3-venv"],
-    "made-up requests to the API, exports read by pyarrow, accessibility of the console",
+    "made-up requests to the API, exports read by pyarrow, accessibility of the console, NATS in \
+     the short measurement beside other stores",
 );
 pub(crate) const VALGRIND: Tool =
     tool(&["valgrind", "--version"], &["valgrind"], "counting instructions");
-pub(crate) const POSTGRESQL: Tool = tool(
-    &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
-    &["postgresql"],
-    "a short measurement beside other stores",
-);
-pub(crate) const REDIS: Tool = tool(
-    &["redis-server", "--version"],
-    &["redis-server"],
-    "a short measurement beside other stores",
-);
 
 /// All there are. Those without a name are looked for by the tests that need them.
 const ALL: [Tool; 10] = [
     BROWSER,
     PYTHON,
     VALGRIND,
-    POSTGRESQL,
-    REDIS,
+    tool(
+        &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+        &["postgresql"],
+        "PostgreSQL in the short measurement beside other stores",
+    ),
+    tool(
+        &["redis-server", "--version"],
+        &["redis-server"],
+        "Redis in the short measurement beside other stores",
+    ),
     tool(
         &["promtool", "--version"],
         &["prometheus"],

@@ -422,7 +422,7 @@ fn exit_codes_are_those_of_the_table() {
         (&["check", "--data", &data], 0),
         (&["check", "--data", &damaged], 1),
         (&["check", "--data", &none], 2),
-        (&["bench", "--data", &none, "--scenario", "tls"], 1),
+        (&["bench", "--data", &none], 1),
         (&["bench", "--seconds", "0"], 2),
         (&["--help"], 0),
         (&["nonsense"], 2),

@@ -11,7 +11,7 @@ use crate::program::run;
 const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions/"];
 /// A word of a document is a path when it begins with one of the first, or contains one of the
 /// second.
-const FOLDERS: [&str; 6] = ["crates/", "deploy/", "docs/", "fuzz/", "peers/", "xtask/"];
+const FOLDERS: [&str; 6] = ["bench/", "crates/", "deploy/", "docs/", "fuzz/", "xtask/"];
 const SUBFOLDERS: [&str; 2] = ["/src/", "/tests/"];
 
 /// A document of the repository.

@@ -81,7 +81,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Ending> {
 /// winners that each agency was told.
 async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<String>>), Ending> {
     let count = u32::try_from(files.len()).context("too many files of bets")?;
-    let mut central = Central::start(data, count, &[]).await?;
+    let mut central = Central::start(data, count).await?;
     let started = tokio::time::Instant::now();
     let agencies = Agencies::start(files, central.address())?;
     let bar = progress::counter("agencies told their winners");

@@ -31,28 +31,9 @@ pub(super) struct Agencies {
 
 impl Central {
     /// Starts one on a free port and waits until it listens.
-    pub(super) async fn start(data: &Path, agencies: u32, more: &[&str]) -> anyhow::Result<Self> {
-        Self::start_at("--listen", data, agencies, more).await
-    }
-
-    /// The same, for agencies that come by TLS.
-    pub(super) async fn start_by_tls(
-        data: &Path,
-        agencies: u32,
-        more: &[&str],
-    ) -> anyhow::Result<Self> {
-        Self::start_at("--tls-listen", data, agencies, more).await
-    }
-
-    async fn start_at(
-        door: &str,
-        data: &Path,
-        agencies: u32,
-        more: &[&str],
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn start(data: &Path, agencies: u32) -> anyhow::Result<Self> {
         let mut command = this_program()?;
-        command.args(["serve", door, "127.0.0.1:0", "--log-format", "json"]);
-        command.args(more);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
         command.arg("--data").arg(data).args(["--agencies", &agencies.to_string()]);
         let mut process =
             command.stderr(Stdio::piped()).spawn().context("can't start a central")?;
@@ -71,11 +52,6 @@ impl Central {
             last = line;
         }
         bail!("the central ended before it listened: {last}")
-    }
-
-    /// Its number in the system.
-    pub(super) fn process(&self) -> u32 {
-        self.number
     }
 
     pub(super) fn address(&self) -> &str {

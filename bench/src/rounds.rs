@@ -1,0 +1,54 @@
+//! Cases in rounds: each is measured once in every round, so that a drift of the machine hits all
+//! alike, and ratios are taken round by round.
+
+use std::time::Duration;
+
+use crate::figures::Column;
+use crate::interruption;
+use crate::load::Sent;
+use crate::setting::{Setting, show};
+use crate::usage::Usage;
+
+/// One thing that is measured in every round.
+pub(crate) struct Case<'a> {
+    name: String,
+    measure: Box<dyn FnMut(Duration) -> anyhow::Result<Slice> + 'a>,
+}
+
+/// What a case gave in one round.
+pub(crate) struct Slice {
+    pub(crate) sent: Sent,
+    /// What the central used until it was at rest again.
+    pub(crate) central: Option<Usage>,
+}
+
+impl<'a> Case<'a> {
+    /// A case that is measured by a call with the time that it shall take.
+    pub(crate) fn new(
+        name: &str,
+        measure: impl FnMut(Duration) -> anyhow::Result<Slice> + 'a,
+    ) -> Self {
+        Self { name: name.to_owned(), measure: Box::new(measure) }
+    }
+}
+
+/// Measures the cases in all rounds; gives the figures of each, beside those of the first.
+pub(crate) fn measure(setting: &Setting, mut cases: Vec<Case<'_>>) -> anyhow::Result<Vec<Column>> {
+    let mut slices: Vec<Vec<Slice>> = cases.iter().map(|_| Vec::new()).collect();
+    let rounds = setting.options.rounds;
+    for round in 0..rounds {
+        // To and fro, so that no case always comes after the same one.
+        let mut order: Vec<_> = (0..cases.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for at in order {
+            interruption::check()?;
+            show(&format!("round {} of {rounds}: {}", round + 1, cases[at].name));
+            slices[at].push((cases[at].measure)(setting.time())?);
+        }
+    }
+    let column =
+        |(case, of_case): (&Case<'_>, &Vec<Slice>)| Column::of(&case.name, of_case, &slices[0]);
+    cases.iter().zip(&slices).map(column).collect()
+}

@@ -32,7 +32,7 @@ Figures depend on the machine: compare ratios, taken in one run. All scenarios t
 /// Open files besides connections.
 const FILES_SPARE: u64 = 100;
 
-/// What to measure.
+/// How fast the central is, by itself and beside other stores
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -60,6 +60,7 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     /// The program in its release build
     #[arg(long, env = "BENCH_BOLILLERO", value_name = "FILE", hide = true)]
+    #[arg(default_value = "target/release/bolillero")]
     bolillero: PathBuf,
     /// NATS's server
     #[arg(long, env = "BENCH_NATS", value_name = "FILE", hide = true)]

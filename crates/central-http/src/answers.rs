@@ -1,8 +1,8 @@
-//! What holds for every answer: a refusal is written for whoever asked, and browsers are told how
-//! to treat it.
+//! Every answer passes here: refusals are written, and headers for browsers added.
 //!
-//! Whoever refuses a request gives the refusal itself, which the answer carries to here. Who asks,
-//! a program or somebody who reads pages, is known before anything is done for them.
+//! A refused request's answer carries the [`Refusal`] itself up to here, without a body. Whether a
+//! program or a person asks is decided before the handler runs; the refusal is then written once,
+//! as JSON or as a page.
 
 use axum::body::Body;
 use axum::extract::{Request, State};

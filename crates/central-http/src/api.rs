@@ -66,7 +66,7 @@ pub fn openapi() -> String {
     text_of(open().merge(authenticated()).into_openapi())
 }
 
-/// Whatever no handler answers. Who is nobody does not learn what there is below the API.
+/// Refuses unknown paths. Unauthenticated requests do not learn which paths the API has.
 pub(crate) async fn not_found(
     State(app): State<App>,
     method: Method,
@@ -77,7 +77,7 @@ pub(crate) async fn not_found(
     known.err().unwrap_or_else(|| Problem::no_such_path().into())
 }
 
-/// A path that is there, asked in a way in which it is not.
+/// Refuses methods that a path does not have.
 pub(crate) async fn method_not_allowed(
     State(app): State<App>,
     method: Method,
@@ -100,14 +100,14 @@ async fn known_if_needed(
     Ok(())
 }
 
-/// What is answered to anybody.
+/// Paths that anybody may ask.
 fn open() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(health::router())
         .merge(session::open_router())
 }
 
-/// What is answered to who is somebody.
+/// Paths for authenticated callers.
 fn authenticated() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::router())

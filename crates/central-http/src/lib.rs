@@ -25,15 +25,17 @@
 //! use each other.
 //!
 //! Invariants:
-//! - below /api/v1 nothing but logging in and the description is answered to who is nobody;
-//! - each handler says in its signature what its caller must be allowed;
-//! - no answer tells before a draw what would win in it: no winners, no bets by number, no number
-//!   that one of two operators entered;
-//! - every refusal says what to do: `application/problem+json`, or a page for who reads pages;
-//! - whatever happens here, agencies are served: connections, heads, bodies, times and hashed
-//!   passwords at once are bounded, on a listener of its own;
-//! - whatever one client does, others are answered, and health and metrics are told to all: what
-//!   is limited is limited by the client's address, also behind a proxy.
+//! - below /api/v1 unauthenticated requests get only the log-in and the API's description;
+//! - each handler's signature, or the use case that it calls, states the permission it needs;
+//! - before a draw is made no answer reveals what would win: no winners, no bets by number, no
+//!   number that one of two operators entered;
+//! - every refusal says what to do: `application/problem+json` for programs, a page for people;
+//! - nothing blocks the thread that serves: the operators' file, the disk and passwords are looked
+//!   at on other threads;
+//! - agencies are served whatever happens here: connections, heads, bodies, times and passwords
+//!   hashed at once are bounded, on a listener and a thread of their own;
+//! - no client keeps others out: limits go by the client's address, also behind a proxy, and health
+//!   and metrics are always answered.
 //!
 //! Deliberately absent: encryption (a proxy before it, or the loopback only) and HTTP/2.
 

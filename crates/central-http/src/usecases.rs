@@ -1,5 +1,5 @@
-//! What operators and programs do, by the API or the console: one file a subject. Functions that
-//! take who asks and what for, and give what the domain knows, or why not.
+//! What operators and programs do, by the API or the console: one file a subject. Functions take
+//! the caller and typed arguments, and return what the domain knows, or a refusal.
 //!
 //! ```text
 //! app           what all of them work on; what is put on record, and judged again by then

@@ -9,7 +9,7 @@ use crate::access::refusal::Refusal;
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) name: Name,
-    /// Theirs when they were identified; once they have another they are somebody no more.
+    /// The operator's when the caller was identified; a later one ends sessions and tokens.
     pub(crate) generation: u32,
     pub(crate) role: Role,
     pub(crate) by: Credential,
@@ -23,7 +23,7 @@ pub(crate) enum Credential {
 }
 
 impl Caller {
-    /// That they are one of these people, and may do this.
+    /// Refuses callers who are not among these people, or may not do this.
     pub(crate) fn must_be_among(
         &self,
         people: &People,
@@ -38,17 +38,17 @@ impl Caller {
         needed.map_or(Ok(()), |needed| role_must(role, needed))
     }
 
-    /// That their role is enough for this.
+    /// Refuses callers whose role is not enough for this.
     pub(crate) fn must(&self, permission: Permission) -> Result<(), Refusal> {
         role_must(self.role, permission)
     }
 
-    /// Whether their role is enough for this.
+    /// Whether the caller's role is enough for this.
     pub(crate) fn may(&self, permission: Permission) -> bool {
         permission.is_held_by(self.role)
     }
 
-    /// The session that they have.
+    /// The caller's session; refuses tokens.
     pub(crate) fn session(&self) -> Result<&Secret, Refusal> {
         match &self.by {
             Credential::Session(secret) => Ok(secret),
@@ -56,7 +56,7 @@ impl Caller {
         }
     }
 
-    /// As they are put on record.
+    /// The caller, as put on record.
     pub(crate) fn actor(&self) -> Actor {
         let owner = label_of(&self.name);
         match &self.by {
@@ -68,12 +68,12 @@ impl Caller {
     }
 }
 
-/// Who has this name, if they are still who they were.
+/// The operator of this name, unless disabled or changed since.
 pub(crate) fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Option<&'a Operator> {
     people.operator(name).filter(|it| !it.disabled && it.generation == generation)
 }
 
-/// They were somebody, and are nobody any more.
+/// The caller's session or token has ended.
 pub(crate) fn over() -> Refusal {
     Refusal::not_authenticated("the session or the token is over")
 }

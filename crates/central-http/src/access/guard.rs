@@ -38,7 +38,7 @@ impl Guard {
     }
 }
 
-/// Refuses requests of who has too many under way, and ends those that take too long.
+/// Refuses clients with too many requests under way, and ends requests that take too long.
 pub(crate) async fn guard(
     State(guard): State<Arc<Guard>>,
     Peer(client): Peer,
@@ -61,7 +61,7 @@ pub(crate) async fn guard(
     answer.map(|body| Held::by(body, place.ok()))
 }
 
-/// Whether a browser says that a page of elsewhere has it ask for a change, or for a session.
+/// Whether a browser says that another site's page sent this change or log-in.
 fn is_sent_from_elsewhere(origin: Option<&Origin>, request: &Request) -> bool {
     let said = |name| request.headers().get_all(name).iter().map(HeaderValue::to_str);
     let is_of_here = |named: &str| match origin {

@@ -30,7 +30,7 @@ pub(crate) async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// Who asks with these headers, if it is somebody.
+/// Identifies the caller by these headers.
 pub(crate) async fn identify(
     access: &Access,
     headers: &HeaderMap,
@@ -48,7 +48,7 @@ pub(crate) async fn identify(
     Ok(who)
 }
 
-/// Who watches with these headers: that does not keep their session alive.
+/// Identifies a caller who only watches, which does not keep the session alive.
 pub(crate) async fn identify_passively(
     access: &Access,
     headers: &HeaderMap,

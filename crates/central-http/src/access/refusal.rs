@@ -18,27 +18,27 @@ use crate::web::problem::{Kind, Problem};
 /// Why a request is refused.
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
-    /// The status says it all, or only a program asks like that.
+    /// Its status is all that a page needs to know.
     Plain(Problem),
-    /// Their role is not enough.
+    /// The caller's role is not enough.
     Permission(Permission),
-    /// A page of somebody else's may be asking.
+    /// The session's other secret is missing: another site's page may be asking.
     Csrf,
-    /// A page of somebody else's asks. Pages of the central are here, if that is known.
+    /// Another site's page asks. Holds where the central's pages are, if that is known.
     Elsewhere(Option<Origin>),
-    /// Somebody tried to log in too often.
+    /// Too many attempts to log in.
     Attempts {
         wait_seconds: u64,
     },
-    /// Nobody of that name has that password.
+    /// The name or the password is wrong.
     Login,
-    /// Nobody learns before the draw what would win.
+    /// Before the draw is made bets are searched by document only.
     SearchedEarly,
     /// A draw that holds no bets would be made.
     NoBets,
-    /// Others take exports now.
+    /// As many exports are under way as may be.
     TooManyExports,
-    /// Others, or whoever asks, have as much of this under way as may be at once.
+    /// As many of these are under way as may be, in all or from one address.
     TooMuchAtOnce(&'static str, ConnectionLimit),
     Password(PasswordError),
     People(PeopleError),
@@ -71,12 +71,12 @@ const TOO_MANY_EXPORTS: Kind =
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable");
 
 impl Refusal {
-    /// Nobody known asks.
+    /// The caller is not known.
     pub(crate) fn not_authenticated(detail: impl Display) -> Self {
         Self::Plain(not_authenticated(detail))
     }
 
-    /// Only somebody who gave a password lately may.
+    /// This needs a session: a token is not enough.
     pub(crate) fn session_needed() -> Self {
         let remedy = "log in at POST /api/v1/session";
         Self::Plain(SESSION_NEEDED.problem("this is not done with a token", remedy))
@@ -87,7 +87,7 @@ impl Refusal {
         Self::Attempts { wait_seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
     }
 
-    /// The path is there, and is not asked so.
+    /// The path does not have this method.
     pub(crate) fn method_not_allowed() -> Self {
         let remedy = "see the header Allow";
         Self::Plain(METHOD_NOT_ALLOWED.problem("this path knows no such method", remedy))
@@ -103,7 +103,7 @@ impl Refusal {
         Self::Plain(Problem::bad_request(detail))
     }
 
-    /// The central can't now. Why is for its log.
+    /// The central can't do it now; its log says why.
     pub(crate) fn unavailable(what: &'static str) -> Self {
         Self::Plain(unavailable(what))
     }

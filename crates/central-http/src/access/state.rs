@@ -87,7 +87,7 @@ impl Access {
         Ok(people.await??)
     }
 
-    /// That they may still do this: other requests go on beside theirs.
+    /// Refuses callers who may no longer do this: operators change while requests are under way.
     pub(crate) async fn must_still(
         self: &Arc<Self>,
         who: &Caller,
@@ -98,19 +98,19 @@ impl Access {
         blocking("judging who asks broke off", judged).await?
     }
 
-    /// Whether they are nobody any more.
+    /// Whether the session or token has ended.
     pub(crate) async fn is_over(self: &Arc<Self>, who: &Caller) -> bool {
         self.must_still(who, None).await.is_err()
     }
 
-    /// Says, when an act is decided, by which version of the operators whoever asked for it may
-    /// still do that.
+    /// Judges, when an act is decided, whether the caller may still do it, and by which version of
+    /// the operators.
     pub(crate) fn judge_of(self: &Arc<Self>, who: &Caller, needed: Option<Permission>) -> Judge {
         let (access, who) = (Arc::clone(self), who.clone());
         Box::new(move || access.judge(&who, needed).ok())
     }
 
-    /// By which version of the operators they may still do this. Blocks.
+    /// The version of the operators by which the caller may still do this. Blocks.
     pub(crate) fn judge(&self, who: &Caller, needed: Option<Permission>) -> Result<u64, Refusal> {
         if !self.is_logged_in(who) {
             return Err(over());
@@ -118,7 +118,7 @@ impl Access {
         self.judge_before_session(who, needed)
     }
 
-    /// As [`judge`](Self::judge), whether or not their session has begun. Blocks.
+    /// As [`judge`](Self::judge), for a session that has not begun yet. Blocks.
     pub(crate) fn judge_before_session(
         &self,
         who: &Caller,
@@ -129,7 +129,7 @@ impl Access {
         Ok(judging.last().map_or(0, |people| people.version()))
     }
 
-    /// Whether their session goes on, if they have one.
+    /// Whether the caller's session goes on; tokens have none to end.
     pub(crate) fn is_logged_in(&self, who: &Caller) -> bool {
         match &who.by {
             Credential::Session(secret) => self.sessions().watcher(secret, moment()).is_some(),
@@ -142,7 +142,7 @@ impl Access {
         self.random().map(Secret::from_random)
     }
 
-    /// Whether the password is this operator's. Takes the same time when there is none such.
+    /// Whether the password matches. Takes the same time when there is no such operator.
     pub(crate) async fn password_is_of(
         &self,
         password: Password,
@@ -180,7 +180,7 @@ impl Access {
     }
 }
 
-/// Does what blocks on a thread for such work; refuses with this if it panics.
+/// Runs blocking work on another thread; if it panics, the request is refused with this text.
 pub(crate) async fn blocking<T: Send + 'static>(
     broke_off: &'static str,
     work: impl FnOnce() -> T + Send + 'static,

@@ -70,7 +70,6 @@ struct ConnectionView {
     last_message: Time,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(agencies))

@@ -54,7 +54,6 @@ enum ArgumentView {
     Flag(bool),
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(audit))
 }

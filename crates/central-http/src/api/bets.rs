@@ -57,7 +57,6 @@ struct SearchParams {
     limit: Option<u32>,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(search))
 }

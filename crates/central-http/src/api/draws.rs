@@ -154,7 +154,6 @@ enum EntryOutcome {
     Repeated,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(draws, announce))

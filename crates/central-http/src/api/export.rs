@@ -29,7 +29,6 @@ struct CsvParams {
     raw: bool,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(csv)).routes(routes!(parquet))
 }

@@ -40,7 +40,6 @@ struct Readiness {
     ledger_damage: Option<String>,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }

@@ -116,7 +116,6 @@ struct GivenToken {
     secret: String,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(operators, add_operator))

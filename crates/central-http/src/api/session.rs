@@ -47,12 +47,12 @@ struct Me {
     csrf_token: Option<String>,
 }
 
-/// What is answered to anybody.
+/// Paths that anybody may ask.
 pub(super) fn open_router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in))
 }
 
-/// What is answered to who is somebody.
+/// Paths for authenticated callers.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(who_am_i, log_out))
 }

@@ -73,7 +73,6 @@ struct Settlement {
     agencies: Page<SettlementView>,
 }
 
-/// What is answered here.
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(standings))

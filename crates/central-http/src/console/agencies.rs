@@ -41,7 +41,6 @@ struct AgenciesRow {
     connections: String,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new().route("/agencies", get(page).post(register))
 }

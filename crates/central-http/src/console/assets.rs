@@ -7,7 +7,6 @@ use axum::routing::get;
 
 use crate::usecases::app::App;
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     let style = || asset("text/css; charset=utf-8", include_str!("../../assets/console.css"));
     let script =

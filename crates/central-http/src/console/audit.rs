@@ -32,7 +32,6 @@ struct AuditRow {
     why: String,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new().route("/audit", get(page))
 }

@@ -111,7 +111,6 @@ struct BoardRow {
     silent: bool,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new().route("/", get(page)).route(EVENTS_PATH, get(events))
 }

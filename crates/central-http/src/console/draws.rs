@@ -76,7 +76,6 @@ struct File {
     path: String,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/draws", get(list).post(announce))

@@ -36,7 +36,6 @@ pub(super) struct Back {
     back: Option<String>,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/login", get(form).post(log_in))
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_elsewhere_by_a_link_to_here() {
+    fn only_paths_of_this_console_are_redirected_to() {
         for here in ["/", "/draws/1?x=%20", "/a//b"] {
             assert!(is_path_here(here), "{here}");
         }

@@ -31,7 +31,6 @@ struct OperatorsRow {
     disabled: bool,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/operators", get(page).post(add))

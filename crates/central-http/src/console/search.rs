@@ -40,7 +40,6 @@ struct SearchPage {
     next: String,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new().route("/search", get(page))
 }

@@ -68,17 +68,14 @@ impl CurrentUser {
         self.who.must(permission)
     }
 
-    /// The one that a request's sender was found to be. Who is not logged in does that first.
-    fn found(who: Result<Caller, Refusal>, parts: &Parts, app: &App) -> Result<Self, Response> {
+    /// The user that a request's sender was found to be, which its visitor keeps too.
+    fn found(who: Result<Caller, Refusal>, parts: &Parts, app: &App) -> Result<Self, Refusal> {
         let language = Locale::of(&parts.headers, app.service.zone());
         let user = who.and_then(|who| Self::new(who, language, path_of(&parts.uri)));
         if let Some(visitor) = parts.extensions.get::<Visitor>() {
             visitor.user.get_or_init(|| user.as_ref().ok().cloned());
         }
-        user.map_err(|refusal| match refusal.status() {
-            StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
-            _ => refusal.into_response(),
-        })
+        user
     }
 }
 
@@ -88,7 +85,7 @@ impl FromRequestParts<App> for CurrentUser {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         // Safe here for forms too: those are held against the session's other secret.
         let who = identify(&app.access, &parts.headers, &Method::GET).await;
-        Self::found(who, parts, app)
+        Self::found(who, parts, app).map_err(turned_away)
     }
 }
 
@@ -97,7 +94,15 @@ impl FromRequestParts<App> for PassiveUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let who = identify_passively(&app.access, &parts.headers).await;
-        CurrentUser::found(who, parts, app).map(Self)
+        CurrentUser::found(who, parts, app).map(Self).map_err(turned_away)
+    }
+}
+
+/// Sends whoever is not logged in to do that first.
+fn turned_away(refusal: Refusal) -> Response {
+    match refusal.status() {
+        StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
+        _ => refusal.into_response(),
     }
 }
 

@@ -48,7 +48,6 @@ struct OfAgency {
     next: Option<u32>,
 }
 
-/// What is answered here.
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/draws/{id}/winners", get(agencies))

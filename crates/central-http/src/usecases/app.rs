@@ -1,5 +1,5 @@
-//! What all use cases work on; and what all that operators do has in common: it is put on record,
-//! and who does it is judged again when that is decided.
+//! What all use cases work on. Acts are put on record, and their callers judged again when the act
+//! is decided.
 
 use std::sync::Arc;
 
@@ -55,13 +55,13 @@ impl State {
         })
     }
 
-    /// Puts an act of an operator on record, and has it take effect, if they may still do it when
-    /// it is decided.
+    /// Puts a caller's act on record and has it take effect, if they may still do it when it is
+    /// decided.
     pub(crate) async fn act(&self, who: &Caller, why: Reason, act: Act) -> Result<Acted, Refusal> {
         self.act_as(who, Permission::RunDraws, RecordedAct::new(who.actor(), why, act)).await
     }
 
-    /// Records what an operator does, before it is done, if they may still do it by then.
+    /// Records what a caller does, before it is done, if they may still do it by then.
     pub(crate) async fn record(
         &self,
         who: &Caller,
@@ -71,7 +71,7 @@ impl State {
         self.act_as(who, needed, recorded(who, action)).await.map(drop)
     }
 
-    /// Records what an operator does, if the judge allows it by then.
+    /// Records what a caller does, if the judge allows it by then.
     pub(crate) async fn record_if(
         &self,
         who: &Caller,
@@ -94,7 +94,7 @@ impl State {
         }
     }
 
-    /// What is told of a refusal: of one by the judge, what it had against it.
+    /// The refusal of an act: where the judge refused it, for the judge's reason.
     pub(crate) async fn refused(
         &self,
         error: ActError,
@@ -109,8 +109,8 @@ impl State {
         error.into()
     }
 
-    /// Leave to read much of the ledger, for who may still do so when it is their turn: few do at
-    /// once, so that agencies have the disk and the processors.
+    /// Waits for leave to read much of the ledger, for callers who may still do so by then. Few do
+    /// at once, so that agencies have the disk and the processors.
     pub(crate) async fn reading(
         &self,
         who: &Caller,

@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_board_asked_for_when_nobody_looks_any_more_is_that_seen_last() {
+    async fn once_stopping_the_last_board_is_shown_without_another_look() {
         let stopping = CancellationToken::new();
         let poller = poller(&stopping).await;
         let looking = timeout(BOARD_LOOK_TIME, poller.poll());

@@ -129,7 +129,7 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
     #[tokio::test]
-    async fn who_has_waited_longest_where_most_wait_gives_way() {
+    async fn the_longest_waiting_connection_of_the_busiest_address_gives_way() {
         let all = Connections::new(4);
         let first = all.enter(OTHER).await.unwrap();
         let mut of_one = Vec::new();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_a_request_gives_way_to_nobody() {
+    async fn connections_with_a_request_do_not_give_way() {
         let all = Connections::new(2);
         let [one, other] = [all.enter(ONE).await.unwrap(), all.enter(ONE).await.unwrap()];
         one.is_asked();

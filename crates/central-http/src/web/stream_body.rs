@@ -164,21 +164,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_writer_whom_nobody_reads_is_told() {
+    async fn writing_fails_when_the_reader_has_left() {
         let (writer, lines) = channel(CancellationToken::new(), PATIENCE);
         drop(lines);
         assert_eq!(stopped(writer).await, io::ErrorKind::BrokenPipe);
     }
 
     #[tokio::test]
-    async fn a_writer_waits_for_whoever_reads_so_long_and_no_longer() {
+    async fn writing_fails_when_the_reader_is_too_slow() {
         let (writer, lines) = channel(CancellationToken::new(), Duration::from_millis(20));
         assert_eq!(stopped(writer).await, io::ErrorKind::TimedOut);
         assert!(read(lines).await.is_err());
     }
 
     #[tokio::test]
-    async fn what_is_taken_earns_patience_up_to_its_most() {
+    async fn bytes_that_are_taken_extend_the_writers_patience_up_to_its_limit() {
         let (mut writer, lines) = channel(CancellationToken::new(), PATIENCE);
         let seconds = Duration::from_secs;
         let writing = tokio::task::spawn_blocking(move || {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_writer_who_waits_stops_when_it_is_over() {
+    async fn a_waiting_writer_stops_when_it_is_cancelled() {
         let over = CancellationToken::new();
         let (writer, lines) = channel(over.clone(), PATIENCE);
         let stopping = tokio::spawn(stopped(writer));

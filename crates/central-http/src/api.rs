@@ -1,32 +1,44 @@
-//! Which path is answered by what, and the description of it all.
+//! The API: one file a subject, each with its own router. This one merges and describes them.
+//!
+//! ```text
+//! health        whether the central lives, is ready, and what it counted
+//! session, operators, draws, agencies, bets, export, winners, audit
+//!               JSON of what the use case of the same name does
+//! common        what several of them have in common
+//! ```
 
-use std::collections::BTreeMap;
+mod agencies;
+mod audit;
+mod bets;
+mod common;
+mod draws;
+mod export;
+mod health;
+mod operators;
+mod session;
+mod winners;
+
+use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
-use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use crate::caller::{COOKIE, authenticate};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::{
-    agencies, audit, bets, console, draws, export, guard, health, input, operators, session,
-    winners,
-};
+use crate::access::identify::{authenticate, identify};
+use crate::access::refusal::Refusal;
+use crate::access::state::COOKIE;
+use crate::usecases::app::App;
+use crate::web::problem::Problem;
 
 /// What paths of the API begin with.
-pub(super) const BELOW_API: &str = "/api/v1";
+pub(crate) const BELOW_API: &str = "/api/v1";
 
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
-
-/// The refusals that any request of the API may meet.
-pub(super) struct Refusals;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,19 +52,12 @@ pub(super) struct Refusals;
 )]
 struct Description;
 
-/// All paths, guarded.
-pub(super) fn router(app: &App) -> Router {
-    let authenticated = authenticated().layer(from_fn_with_state(App::clone(app), authenticate));
-    let (routes, description) = open().merge(authenticated).split_for_parts();
+/// All paths of the API.
+pub(crate) fn router(app: &App) -> Router<App> {
+    let authenticate = from_fn_with_state(Arc::clone(&app.access), authenticate);
+    let (routes, description) = open().merge(authenticated().layer(authenticate)).split_for_parts();
     let answer = ([(header::CONTENT_TYPE, "application/json")], text_of(description));
-    routes
-        .merge(console::routes())
-        .route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
-        .fallback(guard::not_found)
-        .method_not_allowed_fallback(guard::method_not_allowed)
-        .layer(from_fn(input::whole))
-        .layer(from_fn_with_state(App::clone(app), guard::guard))
-        .with_state(App::clone(app))
+    routes.route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
 }
 
 /// The description of the API: OpenAPI 3.1, as JSON.
@@ -61,43 +66,58 @@ pub fn openapi() -> String {
     text_of(open().merge(authenticated()).into_openapi())
 }
 
-/// What is answered to anybody.
-fn open() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
-        .routes(routes!(session::log_in))
+/// Refuses unknown paths. Unauthenticated requests do not learn which paths the API has.
+pub(crate) async fn not_found(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Refusal {
+    let known = known_if_needed(&app, &method, &uri, &headers).await;
+    known.err().unwrap_or_else(|| Problem::no_such_path().into())
 }
 
-/// What is answered to who is somebody.
+/// Refuses methods that a path does not have.
+pub(crate) async fn method_not_allowed(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Refusal {
+    let known = known_if_needed(&app, &method, &uri, &headers).await;
+    known.err().unwrap_or_else(Refusal::method_not_allowed)
+}
+
+async fn known_if_needed(
+    app: &App,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    if uri.path().starts_with(BELOW_API) {
+        identify(&app.access, headers, method).await?;
+    }
+    Ok(())
+}
+
+/// Paths that anybody may ask.
+fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(health::router())
+        .merge(session::open_router())
+}
+
+/// Paths for authenticated callers.
 fn authenticated() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(session::who_am_i, session::log_out))
-        .routes(routes!(draws::draws, draws::announce))
-        .routes(routes!(draws::draw))
-        .routes(routes!(draws::open))
-        .routes(routes!(draws::close))
-        .routes(routes!(draws::enter_number))
-        .routes(routes!(draws::publish))
-        .routes(routes!(winners::standings))
-        .routes(routes!(winners::winners))
-        .routes(routes!(winners::settlement))
-        .routes(routes!(bets::search))
-        .routes(routes!(export::csv))
-        .routes(routes!(export::parquet))
-        .routes(routes!(agencies::agencies))
-        .routes(routes!(agencies::register))
-        .routes(routes!(agencies::enable))
-        .routes(routes!(agencies::disable))
-        .routes(routes!(agencies::connections))
-        .routes(routes!(audit::audit))
-        .routes(routes!(operators::operators, operators::add_operator))
-        .routes(routes!(operators::disable_operator))
-        .routes(routes!(operators::enable_operator))
-        .routes(routes!(operators::change_password))
-        .routes(routes!(operators::tokens, operators::give_token))
-        .routes(routes!(operators::revoke_token))
+        .merge(session::router())
+        .merge(draws::router())
+        .merge(winners::router())
+        .merge(bets::router())
+        .merge(export::router())
+        .merge(agencies::router())
+        .merge(audit::router())
+        .merge(operators::router())
 }
 
 fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
@@ -117,33 +137,6 @@ fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
     text
 }
 
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<Described>> {
-        let refusals = [
-            ("400", "The request is not one"),
-            ("401", "Nobody is logged in"),
-            ("403", "Who asks may not"),
-            ("404", "There is no such thing"),
-            ("408", "It took too long"),
-            ("409", "It does not go with how things are"),
-            ("413", "The body is too long"),
-            ("415", "The body is not JSON"),
-            ("429", "Tried too often, or too much at once"),
-            ("503", "The central can't now"),
-        ];
-        let described = refusals.map(|(status, about)| {
-            let schema = Ref::from_schema_name("Problem");
-            let problem = ContentBuilder::new().schema(Some(schema)).build();
-            let response = ResponseBuilder::new()
-                .description(about)
-                .content("application/problem+json", problem)
-                .build();
-            (status.to_owned(), response.into())
-        });
-        described.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     /// The copy that is kept for those who read without a central.
@@ -158,7 +151,7 @@ mod tests {
         assert!(
             copy == super::openapi(),
             "docs/openapi.json is not what the API is; write it with `OPENAPI_WRITE=1 cargo test \
-             --locked -p central the_copy_of_the_description`"
+             --locked -p central-http the_copy_of_the_description`"
         );
     }
 }

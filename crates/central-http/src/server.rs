@@ -1,37 +1,64 @@
 //! The listener: connections within limits, each served by one task and closed in order.
 
-use engine::Clock;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use central::{Server, Service};
+use engine::Clock;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use operators::Roster;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connections::{Connection, Connections};
-use crate::http1::converse;
+use crate::access::guard::{Guard, guard};
+use crate::access::state::Access;
+use crate::answers::answer;
+use crate::host::Host;
 use crate::limits::{ACCEPT_RETRY_TIME_MAX, HttpLimits};
-use crate::state::{App, State};
-use crate::thread::Thread;
-use crate::{HttpOptions, api};
+use crate::usecases::app::{App, State};
+use crate::web::connections::{Connection, Connections};
+use crate::web::http1::{Terms, converse};
+use crate::web::input::whole;
+use crate::web::origin::Origin;
+use crate::web::proxies::Proxies;
+use crate::web::thread::Thread;
+use crate::{api, console};
+
+/// What is not counted among the requests under way: what must be answered whatever else is asked,
+/// and takes no time; and boards, which have a limit of their own.
+const NOT_COUNTED: [&str; 4] = ["/healthz", "/readyz", "/metrics", console::EVENTS_PATH];
+
+/// What operators are served with.
+pub struct HttpOptions {
+    /// How browsers reach it, if that was said: what pages of elsewhere send is told by it, and
+    /// with encryption cookies are never sent without.
+    pub origin: Option<Origin>,
+    /// The proxies before it, if there are some that are trusted to say who their clients are.
+    pub proxies: Option<Proxies>,
+    /// The folder that the file of operators is in.
+    pub data: PathBuf,
+    /// What the central's machine is asked for.
+    pub host: Arc<dyn Host>,
+    /// See [`HttpLimits`].
+    pub limits: HttpLimits,
+}
 
 /// Serves operators and programs.
 pub struct HttpServer {
     app: App,
-    router: Router,
+    terms: Arc<Terms>,
     listener: TcpListener,
     connections: Arc<Connections>,
     tasks: TaskTracker,
     thread: Thread,
-    /// No more requests.
-    stopping: CancellationToken,
     cut: CancellationToken,
 }
 
@@ -48,13 +75,16 @@ impl HttpServer {
     ) -> io::Result<Self> {
         let connections = Connections::new(options.limits.connections_max);
         let port = listener.local_addr()?.port();
-        let service = Arc::clone(service);
-        let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
-        let stops = stopping.clone();
-        let app = State::new(service, clock, options, port, stops);
-        let (router, tasks) = (api::router(&app), TaskTracker::new());
-        let thread = Thread::start()?;
-        Ok(Self { app, router, listener, connections, tasks, thread, stopping, cut })
+        let HttpOptions { origin, proxies, data, host, limits } = options;
+        let guard = Guard::new(origin.clone(), &limits, &NOT_COUNTED);
+        let roster = Roster::in_folder(&data);
+        let access = Access::new(roster, clock, Arc::clone(&host), origin, port);
+        let (head_time_max, stopping) = (limits.head_time_max, CancellationToken::new());
+        let app = State::new(Arc::clone(service), access, host, limits, stopping.clone());
+        let router = router(&app, guard);
+        let terms = Arc::new(Terms { router, proxies, head_time_max, stopping });
+        let (tasks, thread, cut) = (TaskTracker::new(), Thread::start()?, CancellationToken::new());
+        Ok(Self { app, terms, listener, connections, tasks, thread, cut })
     }
 
     async fn take_connections(&self) -> Infallible {
@@ -81,14 +111,13 @@ impl HttpServer {
         // The peer may be gone already.
         let set_up = set_up(&stream, &self.app.limits).and_then(|()| stream.into_std());
         let Ok(stream) = set_up else { return };
-        let (app, router) = (Arc::clone(&self.app), self.router.clone());
+        let (service, terms) = (Arc::clone(&self.app.service), Arc::clone(&self.terms));
         let cut = self.cut.clone();
         let serving = async move {
-            let service = Arc::clone(&app.service);
             let _counted = service.metrics().http_connected();
             // From here on the other thread hears of it.
             let Ok(stream) = TcpStream::from_std(stream) else { return };
-            cut.run_until_cancelled(converse(stream, peer, connection, app, router)).await;
+            cut.run_until_cancelled(converse(stream, peer, connection, terms)).await;
         };
         self.tasks.spawn_on(serving, self.thread.runtime());
     }
@@ -107,7 +136,7 @@ impl Server for HttpServer {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.stopping.cancel();
+        self.terms.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().boxed()
     }
@@ -117,6 +146,18 @@ impl Server for HttpServer {
         self.cut.cancel();
         std::future::ready(left).boxed()
     }
+}
+
+/// All paths of the API and the console, and what holds for every request.
+fn router(app: &App, held_against: Arc<Guard>) -> Router {
+    api::router(app)
+        .merge(console::router())
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(from_fn(whole))
+        .layer(from_fn_with_state(held_against, guard))
+        .layer(from_fn_with_state(Arc::clone(app), answer))
+        .with_state(Arc::clone(app))
 }
 
 fn set_up(stream: &TcpStream, limits: &HttpLimits) -> io::Result<()> {

@@ -8,6 +8,7 @@
 //! metrics     what is counted while agencies are served
 //! places      how many connections there are, in all and from one address
 //! paced       log lines that a flood would repeat
+//! lock        locks whose holders may panic
 //! limits      every named limit
 //! ```
 //!
@@ -23,6 +24,7 @@
 mod central;
 mod connection_limiter;
 pub mod limits;
+mod lock;
 mod log_throttle;
 mod metrics;
 mod options;
@@ -31,6 +33,7 @@ mod zone;
 
 pub use central::{Central, ServeError, Server};
 pub use connection_limiter::{ConnectionLimit, ConnectionLimiter, ConnectionPermit, counted_as};
+pub use lock::locked;
 pub use log_throttle::LogThrottle;
 pub use metrics::{Counted, Exposition, Metrics};
 pub use options::{Mode, Options};

@@ -1,22 +1,26 @@
 //! Agencies: who is registered, who may bet, who is connected.
 
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
+use central::Change;
 use lottery::{Act, AgencyId, Label, Reason, TextError};
 use operators::Permission;
 
-use super::current_user::{CurrentUser, Form, FormOutcome, Posted};
+use super::form::{Form, FormOutcome, Posted};
 use super::language::Locale;
 use super::pagination::{PageQuery, Pagination};
 use super::refusal;
 use super::shell::{Shell, show_as};
 use super::text;
-use crate::input::InQuery;
+use super::visitor::CurrentUser;
+use crate::access::refusal::Refusal;
 use crate::limits::ITEMS_SHOWN_MAX;
-use crate::problem::Problem;
-use crate::state::App;
-use central::Change;
+use crate::usecases::agencies;
+use crate::usecases::app::App;
+use crate::web::input::InQuery;
 
 #[derive(Template)]
 #[template(path = "agencies.html")]
@@ -37,29 +41,31 @@ struct AgenciesRow {
     connections: String,
 }
 
-pub(super) async fn page(
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/agencies", get(page).post(register))
+}
+
+async fn page(
     State(app): State<App>,
     user: CurrentUser,
     InQuery(asked): InQuery<PageQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     page_with(&app, &user, &asked, FormOutcome::default()).await
 }
 
-pub(super) async fn register(
+async fn register(
     State(app): State<App>,
     InQuery(asked): InQuery<PageQuery>,
     Posted(user, form): Posted,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     user.must(Permission::ManageAgencies)?;
     let outcome = match change(&form, user.language) {
         Ok((agency, change, why)) => {
-            match app.change_agency(&user.who, why, agency, change).await {
-                Ok((registration, acted)) => {
-                    let act = Act::Register(registration);
-                    FormOutcome::done(text::acted(&act, acted, user.language))
-                }
-                Err(problem) => FormOutcome::refused(problem, form, user.language)?,
-            }
+            let changed = agencies::change(&app, &user.who, why, agency, change).await;
+            let saved = |(registration, acted)| {
+                text::acted(&Act::Register(registration), acted, user.language)
+            };
+            FormOutcome::of(changed.map(saved), form, user.language)?
         }
         Err(why) => FormOutcome::wrong(&why, form),
     };
@@ -96,7 +102,7 @@ async fn page_with(
     user: &CurrentUser,
     asked: &PageQuery,
     outcome: FormOutcome,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let FormOutcome { status, notice, form } = outcome;
     let (view, l) = (app.service.view(), user.language);
     let count = view.registered_count();

@@ -1,18 +1,21 @@
 //! What pages are shown with.
 
+use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 
-pub(super) async fn style() -> Response {
-    asset("text/css; charset=utf-8", include_str!("../../assets/console.css"))
-}
+use crate::usecases::app::App;
 
-pub(super) async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../assets/console.js"))
-}
-
-pub(super) async fn icon() -> Response {
-    asset("image/svg+xml", include_str!("../../assets/console.svg"))
+pub(super) fn router() -> Router<App> {
+    let style = || asset("text/css; charset=utf-8", include_str!("../../assets/console.css"));
+    let script =
+        || asset("text/javascript; charset=utf-8", include_str!("../../assets/console.js"));
+    let icon = || asset("image/svg+xml", include_str!("../../assets/console.svg"));
+    Router::new()
+        .route("/console.css", get(async move || style()))
+        .route("/console.js", get(async move || script()))
+        .route("/console.svg", get(async move || icon()))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {

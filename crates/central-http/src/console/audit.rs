@@ -1,21 +1,21 @@
 //! The audit log.
 
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
-
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
 use lottery::{Event, StoredEvent};
 use operators::Permission;
 
-use super::current_user::CurrentUser;
 use super::language::Locale;
 use super::shell::{Shell, show};
 use super::text;
+use super::visitor::CurrentUser;
+use crate::access::refusal::Refusal;
 use crate::limits::TRAIL_SHOWN_MAX;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::usecases::app::App;
+use crate::usecases::audit;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -32,18 +32,13 @@ struct AuditRow {
     why: String,
 }
 
-pub(super) async fn page(State(app): State<App>, user: CurrentUser) -> Result<Response, Problem> {
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/audit", get(page))
+}
+
+async fn page(State(app): State<App>, user: CurrentUser) -> Result<Response, Refusal> {
     user.must(Permission::ReadAudit)?;
-    let _turn = app.reading(&user.who, Permission::ReadAudit).await?;
-    let latest =
-        app.service.audit_log(0, VecDeque::new(), |latest: &mut VecDeque<StoredEvent>, event| {
-            if latest.len() == TRAIL_SHOWN_MAX {
-                latest.pop_front();
-            }
-            latest.push_back(event);
-            ControlFlow::Continue(())
-        });
-    let (latest, l) = (latest.await?, user.language);
+    let (latest, l) = (audit::latest(&app, &user.who, TRAIL_SHOWN_MAX).await?, user.language);
     let events = latest.iter().rev().map(|event| AuditRow::of(event, l)).collect();
     Ok(show(&AuditPage { p: Shell::of(&user, None), events }))
 }

@@ -4,27 +4,30 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
 use futures_util::stream::unfold;
 use lottery::{DrawId, DrawState, Registration, Timestamp, View};
 use serde::Deserialize;
 
-use super::current_user::{CurrentUser, PassiveUser};
 use super::language::Locale;
 use super::pagination::Pagination;
 use super::shell::{Shell, rendered, show};
 use super::text;
 use super::view::DrawView;
-use crate::board::{AgencyBoard, Board, DrawBoard};
-use crate::body::Held;
-use crate::caller::Peer;
-use crate::input::InQuery;
+use super::visitor::{CurrentUser, PassiveUser};
+use crate::access::refusal::Refusal;
 use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::stream_body::UNBUFFERED;
+use crate::usecases::app::App;
+use crate::usecases::board::{AgencyBoard, Board, DrawBoard};
+use crate::usecases::draws::LifeState;
+use crate::web::body::Held;
+use crate::web::input::InQuery;
+use crate::web::peer::Peer;
+use crate::web::stream_body::UNBUFFERED;
 
 /// Where a board is told anew, for as long as it is watched.
 pub(crate) const EVENTS_PATH: &str = "/board/events";
@@ -108,7 +111,11 @@ struct BoardRow {
     silent: bool,
 }
 
-pub(super) async fn page(
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/", get(page)).route(EVENTS_PATH, get(events))
+}
+
+async fn page(
     State(app): State<App>,
     user: CurrentUser,
     InQuery(asked): InQuery<BoardQuery>,
@@ -127,12 +134,15 @@ pub(super) async fn page(
         .iter()
         .rev()
         .take(BOARD_TABS_MAX)
-        .map(|it| Tab {
-            id: it.status.id.0,
-            name: it.status.terms.name.to_string(),
-            state: text::state(&it.status, l),
-            class: text::state_class(&it.status),
-            is_here: shown.is_some_and(|shown| shown.status.id == it.status.id),
+        .map(|it| {
+            let state = LifeState::of(&it.status);
+            Tab {
+                id: it.status.id.0,
+                name: it.status.terms.name.to_string(),
+                state: text::state(state, l),
+                class: state.as_str(),
+                is_here: shown.is_some_and(|shown| shown.status.id == it.status.id),
+            }
         })
         .collect();
     others.reverse();
@@ -148,14 +158,14 @@ pub(super) async fn page(
 
 /// The board, at once and anew whenever somebody looked; ends with the session and with the
 /// central.
-pub(super) async fn events(
+async fn events(
     State(app): State<App>,
     Peer(client): Peer,
     PassiveUser(user): PassiveUser,
     InQuery(asked): InQuery<BoardQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let place = app.boards.take(client);
-    let place = place.map_err(|why| Problem::too_much_at_once("boards", why))?;
+    let place = place.map_err(|why| Refusal::TooMuchAtOnce("boards", why))?;
     app.poller.now().await;
     let (mut seen, stopping) = (app.poller.watch(), app.stopping.clone());
     seen.mark_changed();
@@ -168,7 +178,7 @@ pub(super) async fn events(
         if !matches!(changed, Some(Ok(()))) {
             return None;
         }
-        if user.who.is_over(&app) {
+        if app.access.is_over(&user.who).await {
             let over = Event::default().event("over").data("");
             return Some((Ok::<_, Infallible>(over), (app, user, seen, stopping, true)));
         }

@@ -1,28 +1,33 @@
 //! Draws: the list, the steps of one, its record.
 
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
 use lottery::{
-    Act, Acted, DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, NumberRange,
-    Reason, Schedule, Winners,
+    Act, DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, NumberRange, Reason,
+    Schedule, Winners,
 };
 use operators::Permission;
 
-use super::current_user::{At, CurrentUser, Form, FormOutcome, Posted};
+use super::form::{Form, FormOutcome, Posted};
 use super::language::{Choice, Locale};
 use super::pagination::{PageQuery, Pagination};
 use super::refusal;
 use super::shell::{Shell, show, show_as};
+use super::text;
 use super::view::{DrawView, Step, WinnersView, missing, steps};
-use crate::draws::{expect_bets, status};
-use crate::input::InQuery;
+use super::visitor::CurrentUser;
+use crate::access::refusal::Refusal;
 use crate::limits::{
     DRAW_AGENCIES_MAX, ITEMS_SHOWN_MAX, RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX, WINNERS_FIRST,
 };
-use crate::problem::Problem;
-use crate::state::App;
-use crate::winners::read;
+use crate::usecases::app::App;
+use crate::usecases::draws::{self, expect_bets, status};
+use crate::usecases::winners::read;
+use crate::web::input::{At, InQuery};
+use crate::web::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "draws.html")]
@@ -71,47 +76,51 @@ struct File {
     path: String,
 }
 
-pub(super) async fn list(
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/draws", get(list).post(announce))
+        .route("/draws/{id}", get(page))
+        .route("/draws/{id}/{step}", get(record).post(step))
+}
+
+async fn list(
     State(app): State<App>,
     user: CurrentUser,
     InQuery(PageQuery { page }): InQuery<PageQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     list_with(&app, &user, page, FormOutcome::default()).await
 }
 
-pub(super) async fn announce(
-    State(app): State<App>,
-    Posted(user, form): Posted,
-) -> Result<Response, Problem> {
+async fn announce(State(app): State<App>, Posted(user, form): Posted) -> Result<Response, Refusal> {
     user.must(Permission::RunDraws)?;
     let l = user.language;
     let outcome = match announcement(&form, l) {
         Err(text) => FormOutcome::wrong(&text, form),
-        Ok(act) => match app.act(&user.who, Reason::default(), act).await {
-            Ok(Acted::Announced(draw)) => {
-                return Ok(Redirect::to(&format!("/draws/{draw}")).into_response());
+        Ok((terms, schedule)) => {
+            let why = Reason::default();
+            match draws::announce(&app, &user.who, why, terms, schedule).await {
+                Ok(draw) => return Ok(Redirect::to(&format!("/draws/{draw}")).into_response()),
+                Err(refusal) => FormOutcome::of(Err(refusal), form, l)?,
             }
-            Ok(_) => FormOutcome::default(),
-            Err(problem) => FormOutcome::refused(problem, form, l)?,
-        },
+        }
     };
     list_with(&app, &user, None, outcome).await
 }
 
-pub(super) async fn page(
+async fn page(
     State(app): State<App>,
     user: CurrentUser,
     At(id): At<u32>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     page_with(&app, &user, DrawId(id), FormOutcome::default()).await
 }
 
 /// One step of a draw's life.
-pub(super) async fn step(
+async fn step(
     State(app): State<App>,
     At((id, step)): At<(u32, String)>,
     Posted(user, form): Posted,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     user.must(Permission::RunDraws)?;
     let (l, draw) = (user.language, DrawId(id));
     let number = form.get("number").parse();
@@ -124,12 +133,12 @@ pub(super) async fn step(
             let text = l.t("Escriba el número con cifras.", "Write the number in digits.");
             return page_with(&app, &user, draw, FormOutcome::wrong(text, form)).await;
         }
-        _ => return Err(Problem::no_such_path()),
+        _ => return Err(Refusal::from(Problem::no_such_path())),
     };
     if step == "number" {
         let allow_empty = !form.get("allow_empty").is_empty();
-        if let Err(problem) = expect_bets(&app, draw, allow_empty) {
-            let outcome = FormOutcome::refused(problem, form, l)?;
+        if let Err(refusal) = expect_bets(&app, draw, allow_empty) {
+            let outcome = FormOutcome::of(Err(refusal), form, l)?;
             return page_with(&app, &user, draw, outcome).await;
         }
     }
@@ -137,17 +146,20 @@ pub(super) async fn step(
     let outcome = match Reason::new(form.get("why")) {
         _ if !is_sure => FormOutcome::wrong(l.t("Falta confirmar.", "It was not confirmed."), form),
         Err(error) => FormOutcome::wrong(&refusal::reason(error, l), form),
-        Ok(why) => user.act(&app, why, act, form).await?,
+        Ok(why) => {
+            let acted = app.act(&user.who, why, act.clone()).await;
+            FormOutcome::of(acted.map(|acted| text::acted(&act, acted, l)), form, l)?
+        }
     };
     page_with(&app, &user, draw, outcome).await
 }
 
 /// The printable record.
-pub(super) async fn record(
+async fn record(
     State(app): State<App>,
     user: CurrentUser,
     At((id, what)): At<(u32, String)>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     if what != "acta" {
         // Somebody loaded the page of a step again.
         return Ok(Redirect::to(&format!("/draws/{id}")).into_response());
@@ -172,7 +184,7 @@ async fn list_with(
     user: &CurrentUser,
     page: Option<usize>,
     outcome: FormOutcome,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let FormOutcome { status, notice, form } = outcome;
     let (view, l) = (app.service.view(), user.language);
     let count = view.draw_count();
@@ -192,7 +204,7 @@ async fn page_with(
     user: &CurrentUser,
     draw: DrawId,
     outcome: FormOutcome,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let FormOutcome { status: code, notice, form } = outcome;
     let l = user.language;
     let (status, unfinished, winners) = found(app, user, draw).await?;
@@ -233,12 +245,12 @@ async fn found(
     app: &App,
     user: &CurrentUser,
     draw: DrawId,
-) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Problem> {
+) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Refusal> {
     let status = status(app, draw)?;
     let agencies = app.service.view().all_agencies(draw);
     let unfinished = agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect();
     let drawn = matches!(status.state, DrawState::Drawn { .. });
-    let winners = if drawn && Permission::ReadWinners.is_held_by(user.who.role) {
+    let winners = if drawn && user.who.may(Permission::ReadWinners) {
         Some(read(app, &user.who, &status).await?)
     } else {
         None
@@ -247,7 +259,7 @@ async fn found(
 }
 
 /// What a form announces; why it can't, in words.
-fn announcement(form: &Form, l: Locale) -> Result<Act, String> {
+fn announcement(form: &Form, l: Locale) -> Result<(DrawTerms, Schedule), String> {
     let name = DrawName::new(form.get("name"))
         .map_err(|DrawNameError(fault)| refusal::text("el nombre", "the name", fault, l))?;
     let agencies = form.get("agencies").parse().map_err(|_| {
@@ -267,6 +279,5 @@ fn announcement(form: &Form, l: Locale) -> Result<Act, String> {
         })?;
     let opens_at = l.read_time(form.get("opens_at"), form.get("opens_at_which"))?;
     let closes_at = l.read_time(form.get("closes_at"), form.get("closes_at_which"))?;
-    let schedule = Schedule { opens_at, closes_at };
-    Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
+    Ok((DrawTerms { name, agencies, numbers }, Schedule { opens_at, closes_at }))
 }

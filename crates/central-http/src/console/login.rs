@@ -3,21 +3,25 @@
 use std::net::IpAddr;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
 use operators::{Name, Password};
 use serde::Deserialize;
 
-use super::current_user::{At, Form, Posted};
+use super::form::{Form, Posted};
 use super::language::{COOKIE, Language, Locale};
 use super::refusal;
 use super::shell::{Notice, Shell, show, show_as};
-use crate::caller::Peer;
-use crate::input::InQuery;
-use crate::problem::Problem;
-use crate::session;
-use crate::state::App;
+use crate::access::identify::set_cookie;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::App;
+use crate::usecases::session;
+use crate::web::input::{At, InQuery};
+use crate::web::peer::Peer;
+use crate::web::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -32,13 +36,20 @@ pub(super) struct Back {
     back: Option<String>,
 }
 
-pub(super) async fn form(State(app): State<App>, headers: HeaderMap) -> Response {
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/login", get(form).post(log_in))
+        .route("/logout", post(log_out))
+        .route("/language/{code}", get(choose_language))
+}
+
+async fn form(State(app): State<App>, headers: HeaderMap) -> Response {
     let l = Locale::of(&headers, app.service.zone());
     let p = Shell::of_nobody(l, "/login", None);
     show(&Login { p, name: String::new() })
 }
 
-pub(super) async fn log_in(
+async fn log_in(
     State(app): State<App>,
     Peer(peer): Peer,
     headers: HeaderMap,
@@ -49,38 +60,37 @@ pub(super) async fn log_in(
             let begun = begun(&app, peer, &form).await;
             (form, begun)
         }
-        Err(problem) => (Form::default(), Err(problem)),
+        Err(problem) => (Form::default(), Err(problem.into())),
     };
     match begun {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
-        Err(problem) => {
+        Err(refusal) => {
             let l = Locale::of(&headers, app.service.zone());
             let name = form.get("name").to_owned();
-            let notice = Some(Notice::bad(refusal::why(&problem, l)));
+            let notice = Some(Notice::bad(refusal::why(&refusal, l)));
             let p = Shell::of_nobody(l, "/login", notice);
-            show_as(problem.status(), &Login { p, name })
+            show_as(refusal.status(), &Login { p, name })
         }
     }
 }
 
-async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Problem> {
+async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Refusal> {
     let name = Name::new(form.get("name").to_owned()).ok();
     let password = Password::given(form.secret("password"));
-    session::begin(app, peer, name, password).await.map(|(_, cookie)| cookie)
+    let (_, secret) = session::begin(app, peer, name, password).await?;
+    Ok(set_cookie(&app.access, Some(&secret)))
 }
 
-pub(super) async fn log_out(
-    State(app): State<App>,
-    Posted(user, _): Posted,
-) -> Result<Response, Problem> {
-    let cookie = session::end(&app, &user.who).await?;
+async fn log_out(State(app): State<App>, Posted(user, _): Posted) -> Result<Response, Refusal> {
+    session::end(&app, &user.who).await?;
+    let cookie = set_cookie(&app.access, None);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 
-pub(super) async fn choose_language(
+async fn choose_language(
     At(code): At<String>,
     InQuery(Back { back }): InQuery<Back>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let language = Language::from_code(&code).ok_or_else(Problem::no_such_path)?;
     // To this place and no other: a path, not an address.
     let path = back.filter(|back| is_path_here(back)).unwrap_or_else(|| "/".to_owned());
@@ -98,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_elsewhere_by_a_link_to_here() {
+    fn only_paths_of_this_console_are_redirected_to() {
         for here in ["/", "/draws/1?x=%20", "/a//b"] {
             assert!(is_path_here(here), "{here}");
         }

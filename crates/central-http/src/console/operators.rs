@@ -2,14 +2,19 @@
 
 use ::operators::{Name, Password, Permission, Role};
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::{get, post};
 
-use super::current_user::{At, CurrentUser, Form, FormOutcome, Posted};
+use super::form::{Form, FormOutcome, Posted};
 use super::shell::{Shell, role_name, show_as};
-use crate::operators;
-use crate::problem::Problem;
-use crate::state::App;
+use super::visitor::CurrentUser;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::App;
+use crate::usecases::operators;
+use crate::web::input::At;
+use crate::web::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "operators.html")]
@@ -26,15 +31,18 @@ struct OperatorsRow {
     disabled: bool,
 }
 
-pub(super) async fn page(State(app): State<App>, user: CurrentUser) -> Result<Response, Problem> {
-    user.must(Permission::ManageOperators)?;
-    page_with(&app, &user, FormOutcome::default())
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/operators", get(page).post(add))
+        .route("/operators/{name}/{change}", post(change))
 }
 
-pub(super) async fn add(
-    State(app): State<App>,
-    Posted(user, form): Posted,
-) -> Result<Response, Problem> {
+async fn page(State(app): State<App>, user: CurrentUser) -> Result<Response, Refusal> {
+    user.must(Permission::ManageOperators)?;
+    page_with(&app, &user, FormOutcome::default()).await
+}
+
+async fn add(State(app): State<App>, Posted(user, form): Posted) -> Result<Response, Refusal> {
     user.must(Permission::ManageOperators)?;
     let l = user.language;
     let role = Role::ALL.into_iter().find(|role| role.as_str() == form.get("role"));
@@ -43,38 +51,37 @@ pub(super) async fn add(
             "El nombre lleva letras minúsculas, cifras, punto, guion; hasta 32.",
             "A name has lower-case letters, digits, dots, dashes; up to 32.",
         );
-        return page_with(&app, &user, FormOutcome::wrong(text, form));
+        return page_with(&app, &user, FormOutcome::wrong(text, form)).await;
     };
     let password = Password::given(form.secret("password"));
-    let outcome = match operators::add(&app, &user.who, name, role, password).await {
-        Ok(()) => FormOutcome::done(l.t("Operador agregado.", "Operator added.")),
-        Err(problem) => FormOutcome::refused(problem, form, l)?,
-    };
-    page_with(&app, &user, outcome)
+    let added = operators::add(&app, &user.who, name, role, password).await;
+    let added = added.map(|()| l.t("Operador agregado.", "Operator added."));
+    page_with(&app, &user, FormOutcome::of(added, form, l)?).await
 }
 
-pub(super) async fn change(
+async fn change(
     State(app): State<App>,
     At((name, change)): At<(Name, String)>,
     Posted(user, form): Posted,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     user.must(Permission::ManageOperators)?;
     let l = user.language;
     let changed = match change.as_str() {
         "disable" => operators::disable(&app, &user.who, name).await,
         "enable" => operators::enable(&app, &user.who, name).await,
-        _ => return Err(Problem::no_such_path()),
+        _ => return Err(Refusal::from(Problem::no_such_path())),
     };
-    let outcome = match changed {
-        Ok(()) => FormOutcome::done(l.t("Hecho.", "Done.")),
-        Err(problem) => FormOutcome::refused(problem, form, l)?,
-    };
-    page_with(&app, &user, outcome)
+    let done = changed.map(|()| l.t("Hecho.", "Done."));
+    page_with(&app, &user, FormOutcome::of(done, form, l)?).await
 }
 
-fn page_with(app: &App, user: &CurrentUser, outcome: FormOutcome) -> Result<Response, Problem> {
+async fn page_with(
+    app: &App,
+    user: &CurrentUser,
+    outcome: FormOutcome,
+) -> Result<Response, Refusal> {
     let FormOutcome { status, notice, form } = outcome;
-    let people = app.roster.people()?;
+    let people = app.access.people().await?;
     let l = user.language;
     let rows = people.operators().map(|(name, it)| OperatorsRow {
         name: name.to_string(),

@@ -1,21 +1,17 @@
 //! What is refused: in the reader's language, and as a page.
 
 use askama::Template;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::StatusCode;
 use lottery::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use lottery::text::TextFault;
-use lottery::{ActError, ProgressError, ReadError, TextError};
+use lottery::{ActError, ReadError, TextError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
-use super::current_user::CurrentUser;
 use super::language::Locale;
 use super::shell::{Shell, rendered, role_name};
-use crate::api::BELOW_API;
-use crate::problem::{Cause, Problem};
-use crate::state::App;
+use super::visitor::Visitor;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::App;
 
 #[derive(Template)]
 #[template(path = "refusal.html")]
@@ -26,45 +22,22 @@ struct RefusalPage {
     remedy: &'static str,
 }
 
-/// Somebody with a browser, who asked for a page.
-pub(crate) struct Reader {
-    headers: HeaderMap,
-    path: String,
-}
-
-impl Reader {
-    /// Who asks, unless it is a program.
-    pub(crate) fn of(request: &Request) -> Option<Self> {
-        let (uri, headers) = (request.uri(), request.headers());
-        let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
-        let reads = accepts.is_some_and(|it| it.contains("text/html"));
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let is_reader = reads && !uri.path().starts_with(BELOW_API);
-        is_reader.then(|| Self { headers: headers.clone(), path })
-    }
-
-    /// The answer; a page in place of the API's words, when it is a refusal.
-    pub(crate) fn read(self, app: &App, mut answer: Response) -> Response {
-        let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return answer };
-        let l = Locale::of(&self.headers, app.service.zone());
-        let frame = match CurrentUser::of(app, &self.headers, self.path.clone()) {
-            Ok(user) => Shell::of(&user, None),
-            Err(_) => Shell::of_nobody(l, &self.path, None),
-        };
-        let text = rendered(&RefusalPage::of(frame, &problem));
-        let headers = answer.headers_mut();
-        let kind = HeaderValue::from_static("text/html; charset=utf-8");
-        headers.insert(header::CONTENT_TYPE, kind);
-        headers.remove(header::CONTENT_LENGTH);
-        *answer.body_mut() = Body::from(text);
-        answer
-    }
+/// The page that says a refusal to whoever asked.
+pub(crate) async fn page(app: &App, visitor: Visitor, refusal: &Refusal) -> String {
+    // Who is refused for being nobody any more is nobody.
+    let user = match refusal.status() {
+        StatusCode::UNAUTHORIZED => None,
+        _ => visitor.user(app).await,
+    };
+    let nobody = || Shell::of_nobody(visitor.language, &visitor.path, None);
+    let shell = user.map_or_else(nobody, |user| Shell::of(&user, None));
+    rendered(&RefusalPage::of(shell, refusal))
 }
 
 impl RefusalPage {
-    fn of(p: Shell, problem: &Problem) -> Self {
+    fn of(p: Shell, refusal: &Refusal) -> Self {
         let l = p.l;
-        let (title, remedy) = match problem.status() {
+        let (title, remedy) = match refusal.status() {
             StatusCode::FORBIDDEN => (l.t("No está permitido", "Not permitted"), ""),
             StatusCode::UNAUTHORIZED => (l.t("Nadie ingresó", "Nobody is logged in"), ""),
             StatusCode::NOT_FOUND => (
@@ -82,43 +55,48 @@ impl RefusalPage {
                 l.t("Vuelva atrás y revise lo pedido.", "Go back and look at what you asked."),
             ),
         };
-        Self { p, title, why: why(problem, l), remedy }
+        Self { p, title, why: why(refusal, l), remedy }
     }
 }
 
 /// Why something was refused.
-pub(super) fn why(problem: &Problem, l: Locale) -> String {
-    let text = match problem.cause() {
-        Some(Cause::Permission(permission)) => return not_permitted(*permission, l),
-        Some(Cause::Attempts { wait_seconds }) => {
+pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
+    let text = match refusal {
+        Refusal::Permission(permission) => return not_permitted(*permission, l),
+        Refusal::Attempts { wait_seconds } => {
             let wait = l.t("Demasiados intentos. Espere", "Too many attempts. Wait");
             return format!("{wait} {} s.", l.n(*wait_seconds));
         }
-        Some(Cause::Act(ActError::Store(_)) | Cause::Progress(ProgressError::Store(_))) => {
+        Refusal::Act(ActError::Store(_)) | Refusal::Read(ReadError::Unreadable(_)) => {
             unavailable(l)
         }
-        Some(Cause::Act(error)) => return act(error, l),
-        Some(Cause::People(error)) => return people(error, l),
-        Some(Cause::Progress(error)) => return progress(error, l),
-        Some(Cause::Read(ReadError::UnknownDraw(draw))) => return unknown_draw(*draw, l),
-        Some(Cause::Read(ReadError::NotDrawn)) => {
+        Refusal::Act(error) => return act(error, l),
+        Refusal::People(error) => return people(error, l),
+        Refusal::NotOfDraw(agency, its) => {
+            let is_not = l.t(
+                "no es de este sorteo; sus agencias son",
+                "is not registered in this draw; its agencies are",
+            );
+            return format!("{} {agency} {is_not} {its}.", l.t("La agencia", "Agency"));
+        }
+        Refusal::Read(ReadError::UnknownDraw(draw)) => return unknown_draw(*draw, l),
+        Refusal::Read(ReadError::NotDrawn) => {
             l.t("El sorteo todavía no se hizo.", "The draw has not been made yet.")
         }
-        Some(Cause::Read(ReadError::Unreadable(_))) => unavailable(l),
-        Some(Cause::TooManyExports) => l.t(
+        Refusal::TooManyExports => l.t(
             "Otros están descargando; repítalo cuando uno haya terminado.",
             "Others are downloading; do it again when one has ended.",
         ),
-        Some(Cause::TooMuchAtOnce) => l.t(
+        Refusal::TooMuchAtOnce(..) => l.t(
             "Hay demasiados pedidos a la vez; repítalo en un momento.",
             "Too much is asked at once; do it again in a moment.",
         ),
-        Some(Cause::Password(error)) => password(*error, l),
-        Some(Cause::Csrf) => l.t(
+        Refusal::Password(error) => password(*error, l),
+        Refusal::Csrf => l.t(
             "La página era de otra sesión. Cárguela de nuevo y repita lo que hizo.",
             "The page was of another session. Load it again and repeat what you did.",
         ),
-        Some(Cause::Elsewhere(origin)) => {
+        Refusal::Elsewhere(origin) => {
             let elsewhere = l.t(
                 "El navegador dice que lo pidió otro sitio. Hágalo desde esta consola",
                 "The browser says that another site asked for it. Do it in this console",
@@ -126,18 +104,18 @@ pub(super) fn why(problem: &Problem, l: Locale) -> String {
             let here = origin.as_ref().map_or_else(String::new, |origin| format!(", {origin}"));
             return format!("{elsewhere}{here}.");
         }
-        Some(Cause::Login) => {
+        Refusal::Login => {
             l.t("El nombre o la contraseña no son correctos.", "The name or the password is wrong.")
         }
-        Some(Cause::SearchedEarly) => l.t(
+        Refusal::SearchedEarly => l.t(
             "Antes del sorteo las apuestas se buscan sólo por documento.",
             "Before the draw is made bets are searched by document only.",
         ),
-        Some(Cause::NoBets) => l.t(
+        Refusal::NoBets => l.t(
             "El sorteo no tiene apuestas. Si debe hacerse igual, confírmelo.",
             "The draw holds no bets. If it is to be made all the same, confirm it.",
         ),
-        None => by_status(problem.status(), l),
+        Refusal::Plain(problem) => by_status(problem.status(), l),
     };
     text.to_owned()
 }
@@ -233,17 +211,6 @@ fn people(error: &PeopleError, l: Locale) -> String {
         PeopleError::NoTokenNumber => "operators.json dice que ya se dieron todos los números de \
                                        token; restáurelo de una copia."
             .to_owned(),
-    }
-}
-
-fn progress(error: &ProgressError, l: Locale) -> String {
-    match error {
-        ProgressError::UnknownDraw(draw) => unknown_draw(*draw, l),
-        ProgressError::UnknownAgency { .. } if !l.is_spanish() => sentence(error),
-        ProgressError::UnknownAgency { agency, registered } => {
-            format!("La agencia {agency} no es de este sorteo; sus agencias son {registered}.")
-        }
-        ProgressError::Store(_) => unavailable(l).to_owned(),
     }
 }
 

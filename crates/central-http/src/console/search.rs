@@ -1,18 +1,22 @@
 //! Bets by document or number.
 
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
 use lottery::DrawId;
 use operators::Permission;
 use serde::Deserialize;
 
-use super::current_user::{CurrentUser, Form, FormOutcome};
+use super::form::{Form, FormOutcome};
 use super::shell::{Shell, show_as};
-use crate::bets::{BetView, Sought, find};
-use crate::input::InQuery;
-use crate::problem::Problem;
-use crate::state::App;
+use super::visitor::CurrentUser;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::App;
+use crate::usecases::bets::{FoundBet, Sought, find};
+use crate::web::input::InQuery;
+use crate::web::paging::{PageParams, cursor_of};
 
 #[derive(Deserialize)]
 pub(super) struct SearchQuery {
@@ -31,16 +35,20 @@ struct SearchPage {
     draws: Vec<(u32, String, bool)>,
     by_number: bool,
     value: String,
-    found: Option<Vec<BetView>>,
+    found: Option<Vec<FoundBet>>,
     /// Where the search goes on.
     next: String,
 }
 
-pub(super) async fn page(
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/search", get(page))
+}
+
+async fn page(
     State(app): State<App>,
     user: CurrentUser,
     InQuery(asked): InQuery<SearchQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     user.must(Permission::SearchBets)?;
     let l = user.language;
     let (by_number, chosen) = (asked.by == "number", asked.draw.map(DrawId));
@@ -48,19 +56,22 @@ pub(super) async fn page(
     let mut outcome = FormOutcome::default();
     let (mut found, mut next) = (None, String::new());
     if let Some(draw) = chosen.filter(|_| !value.is_empty()) {
-        match sought(by_number, &value, asked.cursor) {
+        match sought(by_number, &value) {
             None => {
                 let text = l.t("Un número se escribe con cifras.", "A number is digits only.");
                 outcome = FormOutcome::wrong(text, Form::default());
             }
-            Some(sought) => match find(&app, &user.who, draw, sought).await {
-                Err(problem) => outcome = FormOutcome::refused(problem, Form::default(), l)?,
-                Ok(part) => {
-                    let rest = |cursor: String| path_of(draw, &asked.by, &value, &cursor);
-                    next = part.next.map_or_else(String::new, rest);
-                    found = Some(part.items);
+            Some(sought) => {
+                let part = PageParams::new(asked.cursor, None);
+                match find(&app, &user.who, draw, sought, &part).await {
+                    Err(refusal) => outcome = FormOutcome::of(Err(refusal), Form::default(), l)?,
+                    Ok(part) => {
+                        let rest = |passed: u64| path_of(draw, &asked.by, &value, passed);
+                        next = part.next.map_or_else(String::new, rest);
+                        found = Some(part.bets);
+                    }
                 }
-            },
+            }
         }
     }
     let draws = app.service.view().all_draws();
@@ -71,17 +82,20 @@ pub(super) async fn page(
     Ok(show_as(outcome.status, &SearchPage { p, draws, by_number, value, found, next }))
 }
 
-fn sought(by_number: bool, value: &str, cursor: Option<String>) -> Option<Sought> {
+fn sought(by_number: bool, value: &str) -> Option<Sought> {
     if by_number {
-        value.parse().ok().map(|number| Sought::by(None, Some(number), cursor))
+        value.parse().ok().map(|number| Sought { number: Some(number), ..Sought::default() })
     } else {
-        Some(Sought::by(Some(value.to_owned()), None, cursor))
+        Some(Sought { document: Some(value.to_owned()), ..Sought::default() })
     }
 }
 
 /// Where the search goes on.
-fn path_of(draw: DrawId, by: &str, value: &str, cursor: &str) -> String {
+fn path_of(draw: DrawId, by: &str, value: &str, passed: u64) -> String {
     let mut query = form_urlencoded::Serializer::new(String::from("/search?"));
     query.append_pair("draw", &draw.to_string()).append_pair("by", by);
-    query.append_pair("value", value).append_pair("cursor", cursor).finish()
+    query
+        .append_pair("value", value)
+        .append_pair("cursor", &cursor_of(&passed.to_string()))
+        .finish()
 }

@@ -8,8 +8,8 @@ use axum::response::{Html, IntoResponse, Response};
 use lottery::text::shown_lines;
 use operators::{Permission, Role};
 
-use super::current_user::CurrentUser;
 use super::language::Locale;
+use super::visitor::CurrentUser;
 
 /// What is around a page's content.
 pub(super) struct Shell {

@@ -2,32 +2,20 @@
 
 use std::fmt;
 
-use lottery::{
-    Act, Acted, Actor, AuditedAction, BetsSearch, DrawState, DrawStatus, Event, OperatorsChange,
-};
+use lottery::{Act, Acted, Actor, AuditedAction, BetsSearch, Event, OperatorsChange};
 
 use super::language::Locale;
 use super::shell::role_name;
+use crate::usecases::draws::LifeState;
 
 /// Where a draw is.
-pub(super) fn state(status: &DrawStatus, l: Locale) -> &'static str {
-    match status.state {
-        DrawState::Announced => l.t("Anunciado", "Announced"),
-        DrawState::Open => l.t("Abierto", "Open"),
-        DrawState::Closed => l.t("Cerrado", "Closed"),
-        DrawState::Drawn { .. } if status.is_published() => l.t("Publicado", "Published"),
-        DrawState::Drawn { .. } => l.t("Sorteado", "Drawn"),
-    }
-}
-
-/// A word for style sheets.
-pub(super) fn state_class(status: &DrawStatus) -> &'static str {
-    match status.state {
-        DrawState::Announced => "announced",
-        DrawState::Open => "open",
-        DrawState::Closed => "closed",
-        DrawState::Drawn { .. } if status.is_published() => "published",
-        DrawState::Drawn { .. } => "drawn",
+pub(super) fn state(state: LifeState, l: Locale) -> &'static str {
+    match state {
+        LifeState::Announced => l.t("Anunciado", "Announced"),
+        LifeState::Open => l.t("Abierto", "Open"),
+        LifeState::Closed => l.t("Cerrado", "Closed"),
+        LifeState::Drawn => l.t("Sorteado", "Drawn"),
+        LifeState::Published => l.t("Publicado", "Published"),
     }
 }
 

@@ -4,6 +4,7 @@ use lottery::{DrawState, DrawStatus, Timestamp, Winners};
 
 use super::language::Locale;
 use super::text;
+use crate::usecases::draws::LifeState;
 
 /// A draw, in words.
 pub(super) struct DrawView {
@@ -54,7 +55,7 @@ pub(super) struct AgencyWinners {
 
 impl DrawView {
     pub(super) fn of(status: &DrawStatus, l: Locale) -> Self {
-        let life = &status.life;
+        let (life, state) = (&status.life, LifeState::of(status));
         let width = status.terms.numbers.max().to_string().len();
         let number = match status.state {
             DrawState::Drawn { number } => format!("{number:0width$}"),
@@ -63,8 +64,8 @@ impl DrawView {
         Self {
             id: status.id.0,
             name: status.terms.name.to_string(),
-            state: text::state(status, l),
-            class: text::state_class(status),
+            state: text::state(state, l),
+            class: state.as_str(),
             by_itself: life.by_itself,
             bets: l.n(status.bets),
             batches: l.n(status.batches),
@@ -91,16 +92,16 @@ impl DrawView {
 pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
     let life = &status.life;
     let times = [
-        (l.t("Anunciado", "Announced"), Some(life.announced_at)),
-        (l.t("Abierto", "Open"), life.opened_at),
-        (l.t("Cerrado", "Closed"), life.closed.as_ref().map(|closing| closing.at)),
-        (l.t("Sorteado", "Drawn"), life.drawn_at),
-        (l.t("Publicado", "Published"), life.published_at),
+        (LifeState::Announced, Some(life.announced_at)),
+        (LifeState::Open, life.opened_at),
+        (LifeState::Closed, life.closed.as_ref().map(|closing| closing.at)),
+        (LifeState::Drawn, life.drawn_at),
+        (LifeState::Published, life.published_at),
     ];
     // One that was never opened may be closed all the same.
     let done = times.iter().rposition(|(_, at)| at.is_some()).map_or(0, |last| last + 1);
-    let steps = times.into_iter().enumerate().map(|(at, (name, time))| Step {
-        name,
+    let steps = times.into_iter().enumerate().map(|(at, (state, time))| Step {
+        name: text::state(state, l),
         class: class_of(at, done),
         when: time.map_or_else(String::new, |time: Timestamp| l.time(time)),
     });

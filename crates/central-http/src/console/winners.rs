@@ -1,21 +1,23 @@
 //! Who won: the agencies of a draw, and the winners of one.
 
 use askama::Template;
+use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use lottery::{AgencyId, DrawId, ProgressError};
+use axum::routing::get;
+use lottery::{AgencyId, DrawId};
 use operators::Permission;
 use serde::Deserialize;
 
-use super::current_user::{At, CurrentUser};
 use super::shell::{Shell, show};
 use super::view::{DrawView, WinnersView};
-use crate::draws::status;
-use crate::input::InQuery;
+use super::visitor::CurrentUser;
+use crate::access::refusal::Refusal;
 use crate::limits::{AGENCY_WINNERS_MAX, WINNERS_AGENCIES_MAX, WINNERS_FIRST};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::winners::read;
+use crate::usecases::app::App;
+use crate::usecases::draws::status;
+use crate::usecases::winners::read;
+use crate::web::input::{At, InQuery};
 
 /// Which part of a list: what is behind this.
 #[derive(Deserialize)]
@@ -46,13 +48,19 @@ struct OfAgency {
     next: Option<u32>,
 }
 
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/draws/{id}/winners", get(agencies))
+        .route("/draws/{id}/winners/{agency}", get(of_agency))
+}
+
 /// The agencies that have winners.
-pub(super) async fn agencies(
+async fn agencies(
     State(app): State<App>,
     user: CurrentUser,
     At(id): At<u32>,
     InQuery(WinnersQuery { after }): InQuery<WinnersQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     user.must(Permission::ReadWinners)?;
     let (status, l) = (status(&app, DrawId(id))?, user.language);
     let winners = read(&app, &user.who, &status).await?;
@@ -61,18 +69,17 @@ pub(super) async fn agencies(
 }
 
 /// The winners of one agency.
-pub(super) async fn of_agency(
+async fn of_agency(
     State(app): State<App>,
     user: CurrentUser,
     At((id, agency)): At<(u32, u32)>,
     InQuery(WinnersQuery { after }): InQuery<WinnersQuery>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     user.must(Permission::ReadWinners)?;
     let (status, l) = (status(&app, DrawId(id))?, user.language);
     let registered = &status.terms.agencies;
     if !registered.contains(AgencyId(agency)) {
-        let registered = registered.clone();
-        return Err(ProgressError::UnknownAgency { agency: AgencyId(agency), registered }.into());
+        return Err(Refusal::NotOfDraw(AgencyId(agency), registered.clone()));
     }
     let winners = read(&app, &user.who, &status).await?;
     let its = winners.of(AgencyId(agency)).cloned().unwrap_or_default();

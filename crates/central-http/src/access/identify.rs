@@ -1,0 +1,123 @@
+//! Who sends a request: by a session's cookie or a token, held against the operators at each one.
+//!
+//! A change by cookie needs the session's other secret as a header, which a page of another site
+//! cannot know.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use operators::{Bearer, Secret, SessionUser};
+
+use crate::access::caller::{Caller, Credential, known};
+use crate::access::refusal::Refusal;
+use crate::access::state::{Access, moment};
+
+/// The header that holds a session's other secret.
+const CSRF_HEADER: &str = "x-csrf-token";
+const CSRF_PURPOSE: &str = "bolillero csrf";
+
+/// Rejects unauthenticated requests; puts [`Caller`] into the others.
+pub(crate) async fn authenticate(
+    State(access): State<Arc<Access>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let who = identify(&access, request.headers(), request.method()).await?;
+    request.extensions_mut().insert(who);
+    Ok(next.run(request).await)
+}
+
+/// Identifies the caller by these headers.
+pub(crate) async fn identify(
+    access: &Access,
+    headers: &HeaderMap,
+    method: &Method,
+) -> Result<Caller, Refusal> {
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        return by_token(access, given.as_bytes()).await;
+    }
+    let secret = cookie(access, headers)?;
+    let user = access.sessions().user(&secret, moment()).cloned();
+    let who = by_session(access, secret.clone(), user).await?;
+    if !method.is_safe() && !proves_origin(headers, &secret) {
+        return Err(Refusal::Csrf);
+    }
+    Ok(who)
+}
+
+/// Identifies a caller who only watches, which does not keep the session alive.
+pub(crate) async fn identify_passively(
+    access: &Access,
+    headers: &HeaderMap,
+) -> Result<Caller, Refusal> {
+    let secret = cookie(access, headers)?;
+    let user = access.sessions().watcher(&secret, moment()).cloned();
+    by_session(access, secret, user).await
+}
+
+/// A session's other secret.
+pub(crate) fn csrf_token(session: &Secret) -> Secret {
+    session.derived(CSRF_PURPOSE)
+}
+
+/// Whether this is the session's other secret.
+pub(crate) fn is_csrf_token(given: &str, session: &Secret) -> bool {
+    // Digests: how long comparing them takes tells nothing of how near the secret was.
+    Secret::parse(given).is_some_and(|it| it.digest() == csrf_token(session).digest())
+}
+
+/// The cookie that holds a session's secret; without one, the cookie that has it forgotten.
+pub(crate) fn set_cookie(access: &Access, session: Option<&Secret>) -> HeaderValue {
+    let (value, age) = session.map_or_else(|| (String::new(), "; Max-Age=0"), |it| (it.text(), ""));
+    let (name, secure) = (&access.cookie_name, if access.is_encrypted() { "; Secure" } else { "" });
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
+    HeaderValue::from_str(&cookie).expect("it is made of visible characters")
+}
+
+async fn by_token(access: &Access, given: &[u8]) -> Result<Caller, Refusal> {
+    let given = std::str::from_utf8(given).ok().and_then(|given| given.split_once(' '));
+    let secret = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let digest = secret.and_then(|(_, secret)| Secret::parse(secret)).map(|it| it.digest());
+    let people = access.people().await?;
+    let bearer = digest.and_then(|digest| people.bearer(&digest, access.clock.now().0));
+    let wrong = || Refusal::not_authenticated("the token is none, has expired or was revoked");
+    let Bearer { token: id, label, name, generation, role } = bearer.ok_or_else(wrong)?;
+    Ok(Caller { name, generation, role, by: Credential::Token { id, label } })
+}
+
+async fn by_session(
+    access: &Access,
+    secret: Secret,
+    user: Option<SessionUser>,
+) -> Result<Caller, Refusal> {
+    let over = || Refusal::not_authenticated("the session is over");
+    let SessionUser { name, generation } = user.ok_or_else(over)?;
+    let people = access.people().await?;
+    match known(&people, &name, generation) {
+        Some(operator) => {
+            let by = Credential::Session(secret);
+            Ok(Caller { name, generation, role: operator.role, by })
+        }
+        None => {
+            access.sessions().end(&secret);
+            Err(over())
+        }
+    }
+}
+
+fn cookie(access: &Access, headers: &HeaderMap) -> Result<Secret, Refusal> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
+    let found = pairs.find(|(name, _)| name.trim() == access.cookie_name);
+    found.and_then(|(_, secret)| Secret::parse(secret.trim())).ok_or_else(|| {
+        Refusal::not_authenticated("the request shows neither a session nor a token")
+    })
+}
+
+fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {
+    let given = headers.get(CSRF_HEADER).and_then(|given| given.to_str().ok());
+    given.is_some_and(|given| is_csrf_token(given, session))
+}

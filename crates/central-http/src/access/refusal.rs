@@ -1,0 +1,323 @@
+//! Why a request is refused: with its cause, so that programs are told it in the API's words and
+//! people in those of the console.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use axum::Extension;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use central::ConnectionLimit;
+use lottery::{ActError, Agencies, AgencyId, ReadError, StoreFault};
+use operators::{ChangeError, FileError, PasswordError, PeopleError, Permission};
+
+use crate::limits::EXPORTS_MAX;
+use crate::web::origin::Origin;
+use crate::web::problem::{Kind, Problem};
+
+/// Why a request is refused.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// Its status is all that a page needs to know.
+    Plain(Problem),
+    /// The caller's role is not enough.
+    Permission(Permission),
+    /// The session's other secret is missing: another site's page may be asking.
+    Csrf,
+    /// Another site's page asks. Holds where the central's pages are, if that is known.
+    Elsewhere(Option<Origin>),
+    /// Too many attempts to log in.
+    Attempts {
+        wait_seconds: u64,
+    },
+    /// The name or the password is wrong.
+    Login,
+    /// Before the draw is made bets are searched by document only.
+    SearchedEarly,
+    /// A draw that holds no bets would be made.
+    NoBets,
+    /// As many exports are under way as may be.
+    TooManyExports,
+    /// As many of these are under way as may be, in all or from one address.
+    TooMuchAtOnce(&'static str, ConnectionLimit),
+    Password(PasswordError),
+    People(PeopleError),
+    Act(ActError),
+    Read(ReadError),
+    /// The draw has these agencies, and this one is none of them.
+    NotOfDraw(AgencyId, Agencies),
+}
+
+const NOT_AUTHENTICATED: Kind =
+    Kind(StatusCode::UNAUTHORIZED, "not-authenticated", "Nobody is logged in");
+const NOT_PERMITTED: Kind = Kind(StatusCode::FORBIDDEN, "not-permitted", "Not permitted");
+const SESSION_NEEDED: Kind = Kind(StatusCode::FORBIDDEN, "session-needed", "A session is needed");
+const CSRF: Kind = Kind(StatusCode::FORBIDDEN, "csrf", "No proof of the page's origin");
+const SENT_FROM_ELSEWHERE: Kind =
+    Kind(StatusCode::FORBIDDEN, "sent-from-elsewhere", "Sent from elsewhere");
+const TOO_MANY_ATTEMPTS: Kind =
+    Kind(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts");
+const TIMED_OUT: Kind = Kind(StatusCode::REQUEST_TIMEOUT, "timed-out", "Timed out");
+const METHOD_NOT_ALLOWED: Kind =
+    Kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed");
+const NO_BETS: Kind = Kind(StatusCode::CONFLICT, "no-bets", "No bets");
+const CONFLICT: Kind = Kind(StatusCode::CONFLICT, "conflict", "Conflict");
+const LIMIT_REACHED: Kind = Kind(StatusCode::CONFLICT, "limit-reached", "Limit reached");
+const NOT_YET: Kind = Kind(StatusCode::CONFLICT, "not-yet", "Not yet");
+const REASON_NEEDED: Kind = Kind(StatusCode::CONFLICT, "reason-needed", "A reason is needed");
+const ENTERED_BEFORE: Kind = Kind(StatusCode::CONFLICT, "entered-before", "Entered before");
+const TOO_MANY_EXPORTS: Kind =
+    Kind(StatusCode::SERVICE_UNAVAILABLE, "too-many-exports", "Too many exports");
+const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable");
+
+impl Refusal {
+    /// The caller is not known.
+    pub(crate) fn not_authenticated(detail: impl Display) -> Self {
+        Self::Plain(not_authenticated(detail))
+    }
+
+    /// This needs a session: a token is not enough.
+    pub(crate) fn session_needed() -> Self {
+        let remedy = "log in at POST /api/v1/session";
+        Self::Plain(SESSION_NEEDED.problem("this is not done with a token", remedy))
+    }
+
+    /// Too many attempts, for so long.
+    pub(crate) fn too_many_attempts(wait: Duration) -> Self {
+        Self::Attempts { wait_seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
+    }
+
+    /// The path does not have this method.
+    pub(crate) fn method_not_allowed() -> Self {
+        let remedy = "see the header Allow";
+        Self::Plain(METHOD_NOT_ALLOWED.problem("this path knows no such method", remedy))
+    }
+
+    /// It took too long.
+    pub(crate) fn timed_out() -> Self {
+        Self::Plain(TIMED_OUT.problem("the request took too long", "send it again"))
+    }
+
+    /// What was asked is not understood.
+    pub(crate) fn bad_request(detail: impl Display) -> Self {
+        Self::Plain(Problem::bad_request(detail))
+    }
+
+    /// The central can't do it now; its log says why.
+    pub(crate) fn unavailable(what: &'static str) -> Self {
+        Self::Plain(unavailable(what))
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.problem().status()
+    }
+
+    /// What programs are told.
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Self::Plain(problem) => problem.clone(),
+            Self::Permission(permission) => {
+                let remedy =
+                    format_args!("ask somebody who is one of these: {}", permission.holders());
+                NOT_PERMITTED.problem(format_args!("your role may not: {permission:?}"), remedy)
+            }
+            Self::Csrf => CSRF.problem(
+                "X-CSRF-Token is missing or is not this session's",
+                "send the csrf_token that GET /api/v1/session tells",
+            ),
+            Self::Elsewhere(origin) => sent_from_elsewhere(origin.as_ref()),
+            Self::Attempts { wait_seconds } => TOO_MANY_ATTEMPTS.problem(
+                "too many attempts under this name or from this address",
+                format_args!("wait {wait_seconds} seconds"),
+            ),
+            Self::Login => not_authenticated("the name or the password is wrong"),
+            Self::SearchedEarly => {
+                not_yet("before the draw was made bets are searched by document only")
+            }
+            Self::NoBets => NO_BETS.problem(
+                "the draw holds no bets, and once it is made none can be added",
+                "send `\"allow_empty\": true` if it is to be made without bets",
+            ),
+            Self::TooManyExports => TOO_MANY_EXPORTS.problem(
+                format_args!("{EXPORTS_MAX} exports are under way, and no more may be at once"),
+                "send it again when one has ended",
+            ),
+            Self::TooMuchAtOnce(what, why) => too_much_at_once(what, *why),
+            Self::Password(error) => Problem::bad_request(error),
+            Self::People(error) => of_people(error),
+            Self::Act(error) => of_act(error),
+            Self::Read(error) => of_reading(error),
+            Self::NotOfDraw(agency, registered) => Problem::not_found(format_args!(
+                "agency {agency} is not registered in this draw; its agencies are {registered}"
+            )),
+        }
+    }
+}
+
+fn not_authenticated(detail: impl Display) -> Problem {
+    let remedy = "log in at POST /api/v1/session, or send a token as `Authorization: Bearer`";
+    NOT_AUTHENTICATED.problem(detail, remedy)
+}
+
+fn sent_from_elsewhere(origin: Option<&Origin>) -> Problem {
+    let remedy = match origin {
+        Some(origin) => format!("do it from {origin}, the --http-origin of this central"),
+        None => "do it from a page of this central; behind a proxy, start it with --http-origin"
+            .to_owned(),
+    };
+    SENT_FROM_ELSEWHERE.problem("the browser says that a page of elsewhere sent this", remedy)
+}
+
+fn too_much_at_once(what: &str, why: ConnectionLimit) -> Problem {
+    let (status, whose) = match why {
+        ConnectionLimit::PerAddress => (StatusCode::TOO_MANY_REQUESTS, " from your address"),
+        ConnectionLimit::Total => (StatusCode::SERVICE_UNAVAILABLE, ""),
+    };
+    let detail = format_args!("as many {what}{whose} are under way as may be at once");
+    Kind(status, "too-much-at-once", "Too much at once")
+        .problem(detail, "send it again when one has ended")
+}
+
+fn conflict(detail: impl Display) -> Problem {
+    let remedy = "look at how things are now, and ask again if it still makes sense";
+    CONFLICT.problem(detail, remedy)
+}
+
+fn not_yet(detail: impl Display) -> Problem {
+    let remedy = "ask again once the draw is further; GET /api/v1/draws/{id} tells";
+    NOT_YET.problem(detail, remedy)
+}
+
+fn unavailable(what: &str) -> Problem {
+    UNAVAILABLE.problem(what, "try again later; the central's log says why")
+}
+
+fn of_act(error: &ActError) -> Problem {
+    use ActError as E;
+    match error {
+        E::UnknownDraw(_) => Problem::not_found(error),
+        E::AgencyZero | E::Schedule | E::NumberRange { .. } => Problem::bad_request(error),
+        E::ReasonNeeded(_) => REASON_NEEDED.problem(error, "send it again with a reason"),
+        E::EnteredBefore(_) => {
+            let remedy = "let another operator read the number and enter it";
+            ENTERED_BEFORE.problem(error, remedy)
+        }
+        E::TooManyUnmade => {
+            let remedy = "close those that wait, enter their numbers, then announce it again";
+            LIMIT_REACHED.problem(error, remedy)
+        }
+        E::TooManyDraws => {
+            let remedy = "start a central on a new folder, and keep this one as a record";
+            LIMIT_REACHED.problem(error, remedy)
+        }
+        E::TooManyRegistered => {
+            let remedy = "give the number of an agency that is registered and not used";
+            LIMIT_REACHED.problem(error, remedy)
+        }
+        E::NameTaken
+        | E::DrawLooksLike { .. }
+        | E::AgencyLooksLike { .. }
+        | E::Expired(_)
+        | E::State { .. }
+        | E::NotTime
+        | E::NotForTheClock
+        | E::NotForPrograms => conflict(error),
+        E::NotAllowed => not_authenticated(error),
+        E::Store(fault) => of_store(fault),
+    }
+}
+
+fn of_reading(error: &ReadError) -> Problem {
+    match error {
+        ReadError::UnknownDraw(_) => Problem::not_found(error),
+        ReadError::NotDrawn => not_yet(error),
+        ReadError::Unreadable(_) => unavailable("what is stored can't be read now"),
+    }
+}
+
+fn of_store(fault: &StoreFault) -> Problem {
+    match fault {
+        StoreFault::Full(_) => {
+            unavailable("the ledger's disk is full, and nothing can be put on record")
+        }
+        StoreFault::Failed(_) | StoreFault::Closed => unavailable("the store takes nothing now"),
+    }
+}
+
+fn of_people(error: &PeopleError) -> Problem {
+    use PeopleError as E;
+    match error {
+        E::Unknown(_) | E::UnknownToken(_) => Problem::not_found(error),
+        E::RoleAboveOwner { .. } | E::Label(_) | E::Days => Problem::bad_request(error),
+        E::TooMany => {
+            let remedy = "enable one who is disabled, with another password, instead of adding one";
+            LIMIT_REACHED.problem(error, remedy)
+        }
+        E::TooManyTokens(_) => LIMIT_REACHED.problem(error, "revoke one that is not needed"),
+        E::Exists(_) | E::LooksLike(_) | E::LastAdmin(_) | E::Disabled(_) | E::NoTokenNumber => {
+            conflict(error)
+        }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Plain(problem)
+    }
+}
+
+impl From<ActError> for Refusal {
+    fn from(error: ActError) -> Self {
+        if let ActError::Store(fault) = &error {
+            tracing::error!(action = "pedido_http", result = "fail", error = %fault);
+        }
+        Self::Act(error)
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        if let ReadError::Unreadable(_) = &error {
+            tracing::error!(action = "leer_libro", result = "fail", error = %error);
+        }
+        Self::Read(error)
+    }
+}
+
+impl From<FileError> for Refusal {
+    fn from(error: FileError) -> Self {
+        tracing::error!(action = "leer_operadores", result = "fail", error = %error);
+        Self::unavailable("the operators can't be read or written")
+    }
+}
+
+impl From<PeopleError> for Refusal {
+    fn from(error: PeopleError) -> Self {
+        Self::People(error)
+    }
+}
+
+impl From<ChangeError<Self>> for Refusal {
+    fn from(error: ChangeError<Self>) -> Self {
+        match error {
+            ChangeError::Refused(refusal) => refusal,
+            ChangeError::File(error) => error.into(),
+        }
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem().fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Carried by the answer to where refusals are written, for whoever asked.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status(), Extension(self)).into_response()
+    }
+}

@@ -1,0 +1,204 @@
+//! Agencies: who is registered, who may bet, who is connected.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use central::{Change, Connected, Identity};
+use lottery::{AgencyId, Label, Registration};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::allowed::{Allowed, ManageAgencies, ViewBoard};
+use crate::access::caller::Caller;
+use crate::access::refusal::Refusal;
+use crate::api::common::{Refusals, Why, part, reason};
+use crate::usecases::agencies::change;
+use crate::usecases::app::App;
+use crate::web::input::{Body, InPath, InQuery};
+use crate::web::paging::{Page, PageParams};
+use crate::web::time::Time;
+
+/// An agency that is registered.
+#[derive(Serialize, ToSchema)]
+struct AgencyView {
+    /// Its number.
+    number: u32,
+    /// What people call it.
+    name: String,
+    /// Where it is.
+    place: String,
+    /// Whether it may bet.
+    enabled: bool,
+    /// Its connections now.
+    connections: usize,
+}
+
+/// What is to be known of an agency.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AgencyData {
+    /// What people call it: 1 to 64 bytes. No other agency's looks the same.
+    #[schema(min_length = 1, max_length = 64, example = "La Suerte")]
+    name: String,
+    /// Where it is: 1 to 64 bytes.
+    #[schema(min_length = 1, max_length = 64, example = "Rosario")]
+    place: String,
+    /// Why, for the record.
+    #[serde(default)]
+    why: String,
+}
+
+/// A connection of an agency.
+#[derive(Serialize, ToSchema)]
+struct ConnectionView {
+    /// Its number in this run of the central.
+    id: u64,
+    /// Where it comes from.
+    peer: String,
+    /// The agency that it spoke for last, or that its certificate names.
+    agency: Option<u32>,
+    /// Whether a certificate vouches for that.
+    certified: bool,
+    /// The draw that it spoke of, once it did.
+    draw: Option<String>,
+    /// When it was made.
+    since: Time,
+    /// When something whole was last received.
+    last_message: Time,
+}
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(agencies))
+        .routes(routes!(register))
+        .routes(routes!(enable))
+        .routes(routes!(disable))
+        .routes(routes!(connections))
+}
+
+/// Agencies by number
+#[utoipa::path(
+    get, path = "/api/v1/agencies", tag = "agencies", params(PageParams),
+    responses((status = 200, description = "Agencies", body = Page<AgencyView>), Refusals)
+)]
+async fn agencies(
+    State(app): State<App>,
+    _: Allowed<ViewBoard>,
+    InQuery(page): InQuery<PageParams>,
+) -> Result<Json<Page<AgencyView>>, Refusal> {
+    let (after, limit) = (page.after()?.map(AgencyId), page.limit()? + 1);
+    let registered = app.service.view().registrations(after, limit);
+    let connected = app.service.presence().by_agency();
+    let view = |it: &Arc<Registration>| {
+        let connections = connected.get(&it.agency).map_or(0, |it| it.connections);
+        (it.agency.0, AgencyView::of(it, connections))
+    };
+    part(registered.iter().map(view), &page)
+}
+
+/// Register an agency, or change what is known of it
+///
+/// One that is disabled stays so.
+#[utoipa::path(
+    put, path = "/api/v1/agencies/{number}", tag = "agencies", request_body = AgencyData,
+    params(("number" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "As it is now", body = AgencyView), Refusals)
+)]
+async fn register(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ManageAgencies>,
+    InPath(number): InPath<u32>,
+    Body(AgencyData { name, place, why }): Body<AgencyData>,
+) -> Result<Json<AgencyView>, Refusal> {
+    let label = |what, text: String| {
+        Label::new(text).map_err(|error| Refusal::bad_request(format!("the {what}: {error}")))
+    };
+    let (name, place) = (label("name", name)?, label("place", place)?);
+    set(&app, &who, &why, number, Change::Describe { name, place }).await
+}
+
+/// Enable an agency
+#[utoipa::path(
+    post, path = "/api/v1/agencies/{number}/enable", tag = "agencies", request_body = Why,
+    params(("number" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "As it is now", body = AgencyView), Refusals)
+)]
+async fn enable(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ManageAgencies>,
+    InPath(number): InPath<u32>,
+    Body(Why { why }): Body<Why>,
+) -> Result<Json<AgencyView>, Refusal> {
+    set(&app, &who, &why, number, Change::Enable(true)).await
+}
+
+/// Disable an agency
+///
+/// It is refused whatever it sends from now on, and its connections end.
+#[utoipa::path(
+    post, path = "/api/v1/agencies/{number}/disable", tag = "agencies", request_body = Why,
+    params(("number" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "As it is now", body = AgencyView), Refusals)
+)]
+async fn disable(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ManageAgencies>,
+    InPath(number): InPath<u32>,
+    Body(Why { why }): Body<Why>,
+) -> Result<Json<AgencyView>, Refusal> {
+    set(&app, &who, &why, number, Change::Enable(false)).await
+}
+
+/// Connections of agencies, from old to new
+#[utoipa::path(
+    get, path = "/api/v1/connections", tag = "agencies", params(PageParams),
+    responses((status = 200, description = "Connections", body = Page<ConnectionView>), Refusals)
+)]
+async fn connections(
+    State(app): State<App>,
+    _: Allowed<ViewBoard>,
+    InQuery(page): InQuery<PageParams>,
+) -> Result<Json<Page<ConnectionView>>, Refusal> {
+    let mut connected = app.service.presence().snapshot();
+    connected.sort_by_key(|it| it.id);
+    part(connected.into_iter().map(|it| (it.id, ConnectionView::of(it))), &page)
+}
+
+async fn set(
+    app: &App,
+    who: &Caller,
+    why: &str,
+    number: u32,
+    to: Change,
+) -> Result<Json<AgencyView>, Refusal> {
+    let agency = AgencyId(number);
+    let (registration, _) = change(app, who, reason(why)?, agency, to).await?;
+    let connections = app.service.presence().count(agency);
+    Ok(Json(AgencyView::of(&registration, connections)))
+}
+
+impl AgencyView {
+    fn of(registration: &Registration, connections: usize) -> Self {
+        let Registration { agency, name, place, enabled } = registration;
+        let (name, place) = (name.to_string(), place.to_string());
+        Self { number: agency.0, name, place, enabled: *enabled, connections }
+    }
+}
+
+impl ConnectionView {
+    fn of(connected: Connected) -> Self {
+        let Connected { id, peer, identity, agency, draw, since, last_message } = connected;
+        Self {
+            id,
+            peer: peer.to_string(),
+            agency: agency.map(|agency| agency.0),
+            certified: matches!(identity, Identity::Certified { .. }),
+            draw: draw.map(|draw| draw.to_string()),
+            since: Time(since),
+            last_message: Time(last_message),
+        }
+    }
+}

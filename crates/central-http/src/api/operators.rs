@@ -1,0 +1,283 @@
+//! Operators and their tokens.
+
+use ::operators::{Name, Operator, Password, Role, Token, TokenId, role_name};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::allowed::{Allowed, ManageOperators};
+use crate::access::caller::Caller;
+use crate::access::refusal::Refusal;
+use crate::api::common::{Refusals, part};
+use crate::usecases::app::App;
+use crate::usecases::operators;
+use crate::web::input::{Body, InPath, InQuery};
+use crate::web::paging::{Page, PageParams};
+use crate::web::peer::Peer;
+
+/// An operator.
+#[derive(Serialize, ToSchema)]
+struct OperatorView {
+    /// Their name.
+    name: String,
+    /// What they are for.
+    #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
+    role: Role,
+    /// Not let in for now.
+    disabled: bool,
+}
+
+/// What an operator is for.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the description of `operators::Role`")]
+enum RoleName {
+    Viewer,
+    Operator,
+    Auditor,
+    Admin,
+}
+
+/// An operator to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewOperator {
+    /// 1 to 32 of a-z, 0-9, '.', '-' and '_', a letter first.
+    #[schema(value_type = String, example = "bea", pattern = "^[a-z][a-z0-9._-]{0,31}$")]
+    name: Name,
+    /// What they are for.
+    #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
+    role: Role,
+    /// At least 12 characters.
+    #[schema(min_length = 12, max_length = 256)]
+    password: String,
+}
+
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    /// At least 12 characters.
+    #[schema(min_length = 12, max_length = 256)]
+    password: String,
+    /// The one until now, of who asks: needed to change one's own.
+    current_password: Option<String>,
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+struct TokenView {
+    /// Its number.
+    id: u32,
+    /// Whose it is.
+    owner: String,
+    /// What it is for.
+    label: String,
+    /// As what it lets in.
+    #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
+    role: Role,
+    /// When it was given, in milliseconds since 1970.
+    created_ms: u64,
+    /// From when on it is worth nothing.
+    expires_ms: u64,
+    /// Taken back.
+    revoked: bool,
+}
+
+/// A token to be, of who asks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    /// What it is for: 1 to 64 bytes.
+    #[schema(min_length = 1, max_length = 64, example = "board in the hall")]
+    label: String,
+    /// As what; never more than who asks may.
+    #[schema(value_type = RoleName)]
+    #[serde(with = "role_name")]
+    role: Role,
+    /// For how many days, at most 366.
+    #[schema(minimum = 1, maximum = 366)]
+    days: u32,
+}
+
+/// A token just given.
+#[derive(Serialize, ToSchema)]
+struct GivenToken {
+    /// Its number.
+    id: u32,
+    /// What to send as `Authorization: Bearer`. Told now and never again.
+    secret: String,
+}
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(operators, add_operator))
+        .routes(routes!(disable_operator))
+        .routes(routes!(enable_operator))
+        .routes(routes!(change_password))
+        .routes(routes!(tokens, give_token))
+        .routes(routes!(revoke_token))
+}
+
+/// Operators by name
+#[utoipa::path(
+    get, path = "/api/v1/operators", tag = "operators", params(PageParams),
+    responses((status = 200, description = "Operators", body = Page<OperatorView>), Refusals)
+)]
+async fn operators(
+    State(app): State<App>,
+    _: Allowed<ManageOperators>,
+    InQuery(page): InQuery<PageParams>,
+) -> Result<Json<Page<OperatorView>>, Refusal> {
+    let people = app.access.people().await?;
+    let all = people.operators().map(|(name, it)| (name.clone(), OperatorView::of(name, it)));
+    part(all, &page)
+}
+
+/// Add an operator
+///
+/// In a session: a token does not.
+#[utoipa::path(
+    post, path = "/api/v1/operators", tag = "operators", request_body = NewOperator,
+    responses((status = 201, description = "Added", body = OperatorView), Refusals)
+)]
+async fn add_operator(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ManageOperators>,
+    Body(new): Body<NewOperator>,
+) -> Result<(StatusCode, Json<OperatorView>), Refusal> {
+    let NewOperator { name, role, password } = new;
+    operators::add(&app, &who, name.clone(), role, Password::given(password)).await?;
+    let view = OperatorView { name: name.to_string(), role, disabled: false };
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Disable an operator
+///
+/// Their sessions and their tokens end, for good.
+#[utoipa::path(
+    post, path = "/api/v1/operators/{name}/disable", tag = "operators",
+    params(("name" = String, Path, description = "Whom")),
+    responses((status = 204, description = "Disabled"), Refusals)
+)]
+async fn disable_operator(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ManageOperators>,
+    InPath(name): InPath<Name>,
+) -> Result<StatusCode, Refusal> {
+    operators::disable(&app, &who, name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Enable an operator
+///
+/// In a session: a token does not.
+#[utoipa::path(
+    post, path = "/api/v1/operators/{name}/enable", tag = "operators",
+    params(("name" = String, Path, description = "Whom")),
+    responses((status = 204, description = "Enabled"), Refusals)
+)]
+async fn enable_operator(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ManageOperators>,
+    InPath(name): InPath<Name>,
+) -> Result<StatusCode, Refusal> {
+    operators::enable(&app, &who, name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Change a password
+///
+/// One's own, with the current one; or another's, who may manage operators. In a session: a token
+/// does not. All sessions of that operator end, this one too if it is theirs, and all their tokens.
+#[utoipa::path(
+    put, path = "/api/v1/operators/{name}/password", tag = "operators",
+    params(("name" = String, Path, description = "Whose")), request_body = NewPassword,
+    responses((status = 204, description = "Changed"), Refusals)
+)]
+async fn change_password(
+    State(app): State<App>,
+    who: Caller,
+    Peer(peer): Peer,
+    InPath(name): InPath<Name>,
+    Body(new): Body<NewPassword>,
+) -> Result<StatusCode, Refusal> {
+    let NewPassword { password, current_password } = new;
+    let [new, current] = [password, current_password.unwrap_or_default()].map(Password::given);
+    operators::change_password(&app, &who, peer, name, new, current).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tokens
+///
+/// One's own; all of them for who may manage operators.
+#[utoipa::path(
+    get, path = "/api/v1/tokens", tag = "tokens", params(PageParams),
+    responses((status = 200, description = "Tokens", body = Page<TokenView>), Refusals)
+)]
+async fn tokens(
+    State(app): State<App>,
+    who: Caller,
+    InQuery(page): InQuery<PageParams>,
+) -> Result<Json<Page<TokenView>>, Refusal> {
+    let people = app.access.people().await?;
+    let seen = people.tokens().filter(|(_, token)| operators::sees(&who, token));
+    let seen = seen.map(|(id, token)| (id.0, TokenView::of(id, token)));
+    part(seen, &page)
+}
+
+/// Give a token
+///
+/// To who asks, who must have logged in with a password.
+#[utoipa::path(
+    post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
+    responses((status = 201, description = "Given", body = GivenToken), Refusals)
+)]
+async fn give_token(
+    State(app): State<App>,
+    who: Caller,
+    Body(new): Body<NewToken>,
+) -> Result<(StatusCode, Json<GivenToken>), Refusal> {
+    let NewToken { label, role, days } = new;
+    let (TokenId(id), secret) = operators::give_token(&app, &who, label, role, days).await?;
+    Ok((StatusCode::CREATED, Json(GivenToken { id, secret: secret.text() })))
+}
+
+/// Revoke a token
+///
+/// One's own, or any for who may manage operators.
+#[utoipa::path(
+    delete, path = "/api/v1/tokens/{id}", tag = "tokens",
+    params(("id" = u32, Path, description = "Its number")),
+    responses((status = 204, description = "Revoked"), Refusals)
+)]
+async fn revoke_token(
+    State(app): State<App>,
+    who: Caller,
+    InPath(id): InPath<u32>,
+) -> Result<StatusCode, Refusal> {
+    operators::revoke_token(&app, &who, TokenId(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl OperatorView {
+    fn of(name: &Name, operator: &Operator) -> Self {
+        let Operator { role, disabled, .. } = *operator;
+        Self { name: name.to_string(), role, disabled }
+    }
+}
+
+impl TokenView {
+    fn of(id: TokenId, token: &Token) -> Self {
+        let Token { role, created_ms, expires_ms, revoked, .. } = *token;
+        let (owner, label) = (token.owner.to_string(), token.label.clone());
+        Self { id: id.0, owner, label, role, created_ms, expires_ms, revoked }
+    }
+}

@@ -1,0 +1,98 @@
+//! Forms that were filled in on a page, and what comes of them.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::language::Locale;
+use super::refusal;
+use super::shell::Notice;
+use super::visitor::CurrentUser;
+use crate::access::identify::is_csrf_token;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::App;
+use crate::web::input::read;
+use crate::web::problem::Problem;
+
+/// What a form says, sent from a page of this session.
+pub(super) struct Posted(pub(super) CurrentUser, pub(super) Form);
+
+/// The fields of a form.
+#[derive(Default)]
+pub(super) struct Form(BTreeMap<String, String>);
+
+/// What came of a form, for the page that it was on.
+#[derive(Default)]
+pub(super) struct FormOutcome {
+    pub(super) status: StatusCode,
+    pub(super) notice: Option<Notice>,
+    /// What the form is filled with when it is shown again.
+    pub(super) form: Form,
+}
+
+impl Form {
+    /// The fields of a body.
+    pub(super) async fn read(body: Body) -> Result<Self, Problem> {
+        Ok(Self(form_urlencoded::parse(&read(body).await?).into_owned().collect()))
+    }
+
+    /// A field; empty when it is not there.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", |value| value.trim())
+    }
+
+    /// A field, or what it is at first.
+    pub(super) fn or<'a>(&'a self, name: &str, first: &'a str) -> &'a str {
+        if self.0.contains_key(name) { self.get(name) } else { first }
+    }
+
+    /// A field as it was typed.
+    pub(super) fn secret(&self, name: &str) -> String {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+impl FormOutcome {
+    /// What was asked for was done, in these words, or refused, which the page says.
+    ///
+    /// # Errors
+    /// The refusal itself, when who asked may not see the page any more either.
+    pub(super) fn of(done: Result<&str, Refusal>, form: Form, l: Locale) -> Result<Self, Refusal> {
+        let refusal = match done {
+            Ok(text) => {
+                return Ok(Self { notice: Some(Notice::good(text)), ..Self::default() });
+            }
+            Err(refusal) => refusal,
+        };
+        match refusal.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refusal),
+            status => {
+                let notice = Some(Notice::bad(refusal::why(&refusal, l)));
+                Ok(Self { status, notice, form })
+            }
+        }
+    }
+
+    /// The form is not filled in as it should be.
+    pub(super) fn wrong(text: &str, form: Form) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
+    }
+}
+
+impl FromRequest<App> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let user = CurrentUser::from_request_parts(&mut parts, app).await?;
+        let form = Form::read(body).await.map_err(IntoResponse::into_response)?;
+        let secret = user.who.session().map_err(IntoResponse::into_response)?;
+        if !is_csrf_token(form.get("csrf"), secret) {
+            return Err(Refusal::Csrf.into_response());
+        }
+        Ok(Self(user, form))
+    }
+}

@@ -1,0 +1,30 @@
+//! Agencies: what is known of them, changed.
+
+use central::Change;
+use lottery::{Acted, AgencyId, Reason, Registration};
+use operators::Permission;
+
+use crate::access::caller::Caller;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::State;
+use crate::web::problem::Problem;
+
+/// Changes what is known of an agency, if they may still do it when it is decided; gives what it is
+/// now.
+pub(crate) async fn change(
+    app: &State,
+    who: &Caller,
+    why: Reason,
+    agency: AgencyId,
+    change: Change,
+) -> Result<(Registration, Acted), Refusal> {
+    let needed = Permission::ManageAgencies;
+    let judge = app.access.judge_of(who, Some(needed));
+    let changed = app.service.change_agency(who.actor(), why, agency, change, judge).await;
+    match changed {
+        Ok(changed) => changed.ok_or_else(|| {
+            Problem::not_found(format_args!("there is no agency {} registered", agency.0)).into()
+        }),
+        Err(error) => Err(app.refused(error, who, needed).await),
+    }
+}

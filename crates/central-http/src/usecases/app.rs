@@ -1,0 +1,133 @@
+//! What all use cases work on. Acts are put on record, and their callers judged again when the act
+//! is decided.
+
+use std::sync::Arc;
+
+use central::{ConnectionLimiter, Service};
+use lottery::{Act, ActError, Acted, AuditedAction, Judge, Reason, RecordedAct};
+use operators::Permission;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::caller::Caller;
+use crate::access::refusal::Refusal;
+use crate::access::state::Access;
+use crate::host::Host;
+use crate::limits::{EXPORTS_MAX, HttpLimits, READINGS_MAX};
+use crate::usecases::board::BoardPoller;
+
+/// What every handler is given.
+pub(crate) type App = Arc<State>;
+
+/// See [`App`].
+pub(crate) struct State {
+    pub(crate) service: Arc<Service>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) limits: HttpLimits,
+    /// Boards that are watched.
+    pub(crate) boards: Arc<ConnectionLimiter>,
+    pub(crate) poller: BoardPoller,
+    readings: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
+    /// No more requests: what would go on for long ends.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl State {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        access: Arc<Access>,
+        host: Arc<dyn Host>,
+        limits: HttpLimits,
+        stopping: CancellationToken,
+    ) -> App {
+        Arc::new(Self {
+            poller: BoardPoller::new(Arc::clone(&service), Arc::clone(&host), stopping.clone()),
+            service,
+            access,
+            host,
+            boards: ConnectionLimiter::new(limits.boards_max, limits.boards_per_client_max),
+            limits,
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            stopping,
+        })
+    }
+
+    /// Puts a caller's act on record and has it take effect, if they may still do it when it is
+    /// decided.
+    pub(crate) async fn act(&self, who: &Caller, why: Reason, act: Act) -> Result<Acted, Refusal> {
+        self.act_as(who, Permission::RunDraws, RecordedAct::new(who.actor(), why, act)).await
+    }
+
+    /// Records what a caller does, before it is done, if they may still do it by then.
+    pub(crate) async fn record(
+        &self,
+        who: &Caller,
+        needed: Permission,
+        action: AuditedAction,
+    ) -> Result<(), Refusal> {
+        self.act_as(who, needed, recorded(who, action)).await.map(drop)
+    }
+
+    /// Records what a caller does, if the judge allows it by then.
+    pub(crate) async fn record_if(
+        &self,
+        who: &Caller,
+        judge: Judge,
+        action: AuditedAction,
+    ) -> Result<(), ActError> {
+        self.service.act(recorded(who, action), judge).await.map(drop)
+    }
+
+    async fn act_as(
+        &self,
+        who: &Caller,
+        needed: Permission,
+        act: RecordedAct,
+    ) -> Result<Acted, Refusal> {
+        let acted = self.service.act(act, self.access.judge_of(who, Some(needed))).await;
+        match acted {
+            Ok(acted) => Ok(acted),
+            Err(error) => Err(self.refused(error, who, needed).await),
+        }
+    }
+
+    /// The refusal of an act: where the judge refused it, for the judge's reason.
+    pub(crate) async fn refused(
+        &self,
+        error: ActError,
+        who: &Caller,
+        needed: Permission,
+    ) -> Refusal {
+        if error == ActError::NotAllowed
+            && let Err(refusal) = self.access.must_still(who, Some(needed)).await
+        {
+            return refusal;
+        }
+        error.into()
+    }
+
+    /// Waits for leave to read much of the ledger, for callers who may still do so by then. Few do
+    /// at once, so that agencies have the disk and the processors.
+    pub(crate) async fn reading(
+        &self,
+        who: &Caller,
+        needed: Permission,
+    ) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turn = Arc::clone(&self.readings).acquire_owned().await;
+        self.access.must_still(who, Some(needed)).await?;
+        Ok(turn.expect("the semaphore is never closed"))
+    }
+
+    /// Leave to export; whoever takes one may be slow, and hold up nobody but other exports.
+    pub(crate) fn exporting(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let place = Arc::clone(&self.exports).try_acquire_owned();
+        place.map_err(|_| Refusal::TooManyExports)
+    }
+}
+
+fn recorded(who: &Caller, action: AuditedAction) -> RecordedAct {
+    RecordedAct::new(who.actor(), Reason::default(), Act::Audited(action))
+}

@@ -1,0 +1,152 @@
+//! Bets of a draw, searched.
+//!
+//! Nobody may learn before the draw how much is on which number: before it was made bets are
+//! searched by document only, and by auditors only.
+
+use std::ops::ControlFlow;
+
+use lottery::{
+    AgencyId, AuditedAction, Bet, BetName, BetsSearch, DrawId, DrawStatus, Label, StoredBatch,
+};
+use operators::Permission;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::caller::Caller;
+use crate::access::refusal::Refusal;
+use crate::limits::SEARCHED_BETS_MAX;
+use crate::usecases::app::State;
+use crate::usecases::draws::{LifeState, status};
+use crate::web::paging::PageParams;
+
+const CHECKED: &str = "bets are stored only once they were checked";
+
+/// Which bets.
+#[derive(Default)]
+pub(crate) struct Sought {
+    pub(crate) document: Option<String>,
+    pub(crate) number: Option<u32>,
+    pub(crate) agency: Option<AgencyId>,
+}
+
+/// Bets that were found.
+pub(crate) struct Found {
+    pub(crate) bets: Vec<FoundBet>,
+    /// Where the search goes on: how many bets of the draw it has gone past.
+    pub(crate) next: Option<u64>,
+}
+
+/// A bet, as it is stored.
+pub(crate) struct FoundBet {
+    pub(crate) name: BetName,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) document: String,
+    pub(crate) birthdate: String,
+    pub(crate) number: u32,
+}
+
+/// A search under way.
+struct Search {
+    sought: Sought,
+    limit: usize,
+    /// Bets of the draw that earlier parts have gone past.
+    after: u64,
+    passed: u64,
+    found: Vec<FoundBet>,
+    asked: CancellationToken,
+}
+
+/// The bets that are sought, for who may search them; on record.
+pub(crate) async fn find(
+    app: &State,
+    who: &Caller,
+    draw: DrawId,
+    sought: Sought,
+    part: &PageParams,
+) -> Result<Found, Refusal> {
+    who.must(Permission::SearchBets)?;
+    let status = status(app, draw)?;
+    let needed = may_search(who, &status, &sought)?;
+    let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));
+    // Whoever leaves before the answer is searched for no longer.
+    let asked = CancellationToken::new();
+    let _leaves = asked.clone().drop_guard();
+    // Each part: a search could begin with a cursor that nobody gave.
+    app.record(who, needed, sought.recorded(draw, after)).await?;
+    let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
+    let _turn = app.reading(who, needed).await?;
+    let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
+        let flow = search.look_at(batch);
+        *broken = flow.is_break();
+        flow
+    });
+    let (search, broken) = scanned.await?;
+    Ok(Found { bets: search.found, next: broken.then_some(search.passed) })
+}
+
+/// Nobody learns before the draw what would win. Gives the permission that the search needs.
+fn may_search(who: &Caller, status: &DrawStatus, sought: &Sought) -> Result<Permission, Refusal> {
+    let state = LifeState::of(status);
+    let needed = match state {
+        LifeState::Published => Permission::SearchBets,
+        _ => Permission::SearchBetsBeforePublication,
+    };
+    who.must(needed)?;
+    let is_made = matches!(state, LifeState::Drawn | LifeState::Published);
+    if !is_made && (sought.document.is_none() || sought.number.is_some()) {
+        return Err(Refusal::SearchedEarly);
+    }
+    Ok(needed)
+}
+
+impl Search {
+    fn look_at(&mut self, batch: StoredBatch<'_>) -> ControlFlow<()> {
+        if self.asked.is_cancelled() {
+            return ControlFlow::Break(());
+        }
+        for bet in batch.bets() {
+            self.passed += 1;
+            if self.passed <= self.after {
+                continue;
+            }
+            let (name, bet) = bet.expect(CHECKED);
+            if self.sought.fits(batch.agency, &bet) {
+                self.found.push(FoundBet::of(name, &bet));
+            }
+            let looked_at = self.passed - self.after;
+            if self.found.len() == self.limit || looked_at == SEARCHED_BETS_MAX {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Sought {
+    /// What is on record of a search.
+    fn recorded(&self, draw: DrawId, after: u64) -> AuditedAction {
+        let document = self.document.as_deref().map(Label::nearest);
+        let (number, agency) = (self.number, self.agency);
+        AuditedAction::SearchBets(BetsSearch { draw, document, number, agency, after })
+    }
+
+    fn fits(&self, agency: AgencyId, bet: &Bet<'_>) -> bool {
+        let Self { document, number, agency: of } = self;
+        document.as_ref().is_none_or(|document| document == bet.document())
+            && number.is_none_or(|number| number == bet.number())
+            && of.is_none_or(|of| of == agency)
+    }
+}
+
+impl FoundBet {
+    fn of(name: BetName, bet: &Bet<'_>) -> Self {
+        Self {
+            name,
+            first_name: bet.first_name().to_owned(),
+            last_name: bet.last_name().to_owned(),
+            document: bet.document().to_owned(),
+            birthdate: bet.birthdate().to_string(),
+            number: bet.number(),
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! What a board shows, looked at once a second for all who watch: how far each draw is, agency by
+//! agency, and what somebody should look at.
+//!
+//! However many watch, there is one look, of this task alone; while nobody watches there is none.
+//! What is kept grows with the agencies that have begun or are connected: of the others there is
+//! nothing to see.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
+
+use central::{OfAgency, Presence, Service};
+use lottery::{AgencyId, AgencyTotals, DrawId, DrawState, DrawStatus, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::state::blocking;
+use crate::host::Host;
+use crate::limits::{
+    BOARD_HISTORY_LEN, BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, SILENCE_MS,
+};
+
+/// What was seen at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    /// When, in milliseconds since 1970; 0 before the first look.
+    pub(crate) at_ms: u64,
+    /// The same moment, by a clock that nobody sets.
+    looked_at: Option<Instant>,
+    /// By number: all but those that were published longest ago.
+    pub(crate) draws: Vec<Arc<DrawBoard>>,
+    /// Batches refused since the central was started.
+    pub(crate) refused: u64,
+    /// Room on the ledger's disk, in bytes, when there is little.
+    pub(crate) disk_low: Option<u64>,
+    /// Batches that were stored slowly since the central was started.
+    pub(crate) slow: u64,
+    /// Whether there was one since the look before.
+    pub(crate) is_slow: bool,
+}
+
+/// A draw at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct DrawBoard {
+    pub(crate) status: DrawStatus,
+    pub(crate) bets_per_second: u64,
+    /// Bets a second, the newest last.
+    pub(crate) history: VecDeque<u64>,
+    /// Those that have begun or are connected.
+    pub(crate) agencies: BTreeMap<AgencyId, AgencyBoard>,
+}
+
+/// An agency of a draw at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AgencyBoard {
+    pub(crate) agency: AgencyId,
+    pub(crate) connections: usize,
+    /// Whether a certificate vouches for all of them.
+    pub(crate) certified: bool,
+    pub(crate) last_seen: Option<Timestamp>,
+    pub(crate) bets: u64,
+    pub(crate) bets_per_second: u64,
+    pub(crate) finished: bool,
+    /// It is expected to send, and does not.
+    pub(crate) silent: bool,
+}
+
+/// Looks at the central for all who watch.
+pub(crate) struct BoardPoller {
+    service: Arc<Service>,
+    host: Arc<dyn Host>,
+    seen: watch::Sender<Arc<Board>>,
+    /// Somebody began to watch.
+    watched: Notify,
+    /// No more looks.
+    stopping: CancellationToken,
+}
+
+impl BoardPoller {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        host: Arc<dyn Host>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let (seen, _) = watch::channel(Arc::default());
+        Self { service, host, seen, watched: Notify::new(), stopping }
+    }
+
+    /// Follows what is seen. It is looked for as long as somebody does.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Board>> {
+        let seen = self.seen.subscribe();
+        self.watched.notify_one();
+        seen
+    }
+
+    /// What was seen last, or is seen now when nobody watched for a while. Once the central ends,
+    /// what was seen last all the same.
+    pub(crate) async fn now(&self) -> Arc<Board> {
+        let (mut seen, now) = (self.watch(), Instant::now());
+        let recent = seen.wait_for(|board| board.is_recent(now));
+        match self.stopping.run_until_cancelled(recent).await {
+            Some(Ok(board)) => Arc::clone(&board),
+            _ => Arc::clone(&self.seen.borrow()),
+        }
+    }
+
+    /// Looks once a second while somebody watches, for as long as it is polled.
+    pub(crate) async fn poll(&self) -> Infallible {
+        let mut before: Option<Arc<Board>> = None;
+        loop {
+            if self.seen.receiver_count() == 0 {
+                while self.seen.receiver_count() == 0 {
+                    self.watched.notified().await;
+                }
+                // Somebody went from one page to the next, or nobody watched for a while.
+                before = before.filter(|before| before.is_recent(Instant::now()));
+            }
+            let board = Arc::new(self.look(before.as_deref()).await);
+            self.seen.send_replace(Arc::clone(&board));
+            before = Some(board);
+            tokio::time::sleep(BOARD_LOOK_TIME).await;
+        }
+    }
+
+    /// One look, with what was seen before while somebody watched.
+    async fn look(&self, before: Option<&Board>) -> Board {
+        let (service, looked_at) = (&self.service, Instant::now());
+        let (now, view) = (service.now(), service.view());
+        let statuses: Vec<_> = view.all_draws().collect();
+        let present = Present::of(service.presence(), &statuses);
+        let elapsed = before.and_then(|before| Some(looked_at - before.looked_at?));
+        let elapsed_ms = elapsed.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        let look = Look { present: &present, now, elapsed_ms: elapsed_ms.max(1) };
+        let over = statuses.iter().filter(|it| it.is_published()).count();
+        let mut left_out = over.saturating_sub(BOARD_OVER_DRAWS_MAX);
+        let mut draws = Vec::new();
+        for status in statuses {
+            if status.is_published() && left_out > 0 {
+                left_out -= 1;
+                continue;
+            }
+            let draws_before = before.map_or(&[][..], |before| &before.draws);
+            let draw_before = draws_before.iter().find(|it| it.status.id == status.id);
+            // What can't change any more is not read again.
+            if let Some(same) = draw_before.filter(|it| it.is_over() && it.status == status) {
+                draws.push(Arc::clone(same));
+                continue;
+            }
+            let begun = view.all_begun(status.id);
+            draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
+        }
+        let host = Arc::clone(&self.host);
+        let free = blocking("looking at the disk broke off", move || host.disk_free_len()).await;
+        let disk_low = free.ok().and_then(Result::ok).filter(|free| *free < DISK_FREE_LEN_LOW);
+        let metrics = service.metrics();
+        let (refused, slow) = (metrics.refused_batches(), metrics.slow_batches());
+        let is_slow = before.is_some_and(|before| slow > before.slow);
+        let looked_at = Some(looked_at);
+        Board { at_ms: now.0, looked_at, draws, refused, disk_low, slow, is_slow }
+    }
+}
+
+impl Board {
+    /// The draw that is shown when none is asked for: the first open one, or else the last.
+    pub(crate) fn main_draw(&self) -> Option<&DrawBoard> {
+        let open = self.draws.iter().find(|it| it.status.state == DrawState::Open);
+        open.or(self.draws.last()).map(|it| &**it)
+    }
+
+    pub(crate) fn draw(&self, id: DrawId) -> Option<&DrawBoard> {
+        self.draws.iter().find(|it| it.status.id == id).map(|it| &**it)
+    }
+
+    /// Whether it was looked at about a second ago, as it is while somebody watches.
+    fn is_recent(&self, now: Instant) -> bool {
+        self.looked_at.is_some_and(|at| now.duration_since(at) < 2 * BOARD_LOOK_TIME)
+    }
+}
+
+/// What a look at any draw needs.
+struct Look<'a> {
+    present: &'a Present,
+    now: Timestamp,
+    /// Since the look before.
+    elapsed_ms: u64,
+}
+
+impl Look<'_> {
+    fn at(
+        &self,
+        status: DrawStatus,
+        begun: impl Iterator<Item = AgencyTotals>,
+        before: Option<&DrawBoard>,
+    ) -> DrawBoard {
+        let more = before.map_or(0, |before| status.bets - before.status.bets);
+        let mut history = before.map_or_else(VecDeque::new, |before| before.history.clone());
+        history.push_back(self.per_second(more));
+        history.drain(..history.len().saturating_sub(BOARD_HISTORY_LEN));
+        let is_open = status.state == DrawState::Open;
+        let of_draw = |it: &&AgencyId| status.terms.agencies.contains(**it);
+        let there = self.present.connected.keys().chain(self.present.last_seen.keys());
+        let there = there.filter(of_draw).map(|it| (*it, AgencyTotals::nothing_of(*it)));
+        // What they have comes last, and stays.
+        let standings: BTreeMap<_, _> =
+            there.chain(begun.map(|totals| (totals.agency, totals))).collect();
+        let row = |totals: AgencyTotals| {
+            let before = before.map(|before| before.agencies.get(&totals.agency));
+            let bets_before = match before {
+                None => totals.bets,
+                Some(before) => before.map_or(0, |before| before.bets),
+            };
+            let more = totals.bets.saturating_sub(bets_before);
+            self.row(totals, self.per_second(more), is_open)
+        };
+        let agencies = standings.into_iter().map(|(agency, totals)| (agency, row(totals)));
+        let agencies = agencies.collect();
+        DrawBoard { status, bets_per_second: self.per_second(more), history, agencies }
+    }
+
+    fn row(&self, totals: AgencyTotals, bets_per_second: u64, is_open: bool) -> AgencyBoard {
+        let AgencyTotals { agency, batches, bets, finished } = totals;
+        let connected = self.present.connected.get(&agency);
+        let last_seen = self.present.last_seen.get(&agency).copied();
+        let quiet = last_seen.is_none_or(|at| self.now.0 - at.0.min(self.now.0) > SILENCE_MS);
+        let has_begun = batches > 0 || last_seen.is_some();
+        AgencyBoard {
+            agency,
+            connections: connected.map_or(0, |it| it.connections),
+            certified: connected.is_some_and(|it| it.certified),
+            last_seen,
+            bets,
+            bets_per_second,
+            finished,
+            silent: is_open && !finished && has_begun && quiet,
+        }
+    }
+
+    fn per_second(&self, bets: u64) -> u64 {
+        bets.saturating_mul(1000) / self.elapsed_ms
+    }
+}
+
+impl AgencyBoard {
+    /// One that has not begun and is not connected.
+    fn absent(agency: AgencyId) -> Self {
+        Self {
+            agency,
+            connections: 0,
+            certified: false,
+            last_seen: None,
+            bets: 0,
+            bets_per_second: 0,
+            finished: false,
+            silent: false,
+        }
+    }
+
+    /// Whether there is an alert for it.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        self.silent || self.connections > 1
+    }
+}
+
+impl DrawBoard {
+    /// Agencies with a connection.
+    pub(crate) fn connected(&self) -> u64 {
+        self.agencies.values().filter(|it| it.connections > 0).count() as u64
+    }
+
+    /// Whether nothing of it changes any more, but who is connected.
+    fn is_over(&self) -> bool {
+        self.status.is_published()
+    }
+
+    /// How many agencies may bet in it.
+    pub(crate) fn agencies_count(&self) -> usize {
+        usize::try_from(self.status.terms.agencies.count()).unwrap_or(usize::MAX)
+    }
+
+    /// The agencies at these places: of all by number, or with those that need a look before the
+    /// others.
+    pub(crate) fn rows(&self, places: Range<usize>, alerts_first: bool) -> Vec<AgencyBoard> {
+        let needy = self.agencies.values().filter(|it| alerts_first && it.needs_a_look());
+        let needy: Vec<_> = needy.map(|it| it.agency).collect();
+        let mut passed = needy.iter().copied().peekable();
+        let others = self.status.terms.agencies.iter();
+        // Both are in ascending order.
+        let others = others.filter(|it| passed.next_if_eq(it).is_none());
+        let numbers = needy.iter().copied().chain(others);
+        let of = |it| self.agencies.get(&it).copied().unwrap_or_else(|| AgencyBoard::absent(it));
+        numbers.skip(places.start).take(places.len()).map(of).collect()
+    }
+}
+
+/// Who is connected, by agency, and when each was last heard.
+struct Present {
+    connected: BTreeMap<AgencyId, OfAgency>,
+    last_seen: BTreeMap<AgencyId, Timestamp>,
+}
+
+impl Present {
+    /// Only agencies of some draw count: anybody can claim to be any other.
+    fn of(presence: &Presence, draws: &[DrawStatus]) -> Self {
+        // In this order: who leaves in between is in one of both.
+        let mut connected = presence.by_agency();
+        let mut last_seen = presence.last_seen();
+        let is_known = |it: &AgencyId| draws.iter().any(|draw| draw.terms.agencies.contains(*it));
+        connected.retain(|it, _| is_known(it));
+        last_seen.retain(|it, _| is_known(it));
+        for (agency, of_agency) in &connected {
+            let seen = last_seen.entry(*agency).or_insert(of_agency.last_message);
+            *seen = of_agency.last_message.max(*seen);
+        }
+        Self { connected, last_seen }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use central::{Central, Mode, Options, Zone};
+    use engine::conformance::{TestClock, in_memory};
+    use lottery::limits::AGENCIES_MAX;
+    use lottery::{Agencies, DrawName, DrawTerms, Lifecycle, NumberRange, Schedule};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::host::{GroupCounts, Scrubbed};
+
+    fn status(agencies: u64) -> DrawStatus {
+        let terms = DrawTerms {
+            name: DrawName::new("sorteo").unwrap(),
+            agencies: Agencies::first(u32::try_from(agencies).unwrap()).unwrap(),
+            numbers: NumberRange::default(),
+        };
+        DrawStatus {
+            id: DrawId(1),
+            terms,
+            state: DrawState::Open,
+            agencies_finished: 0,
+            batches: 2,
+            bets: 9,
+            life: Lifecycle::announced(Schedule::default(), Timestamp(0)),
+        }
+    }
+
+    fn board(agencies: u64, begun: &[u32]) -> DrawBoard {
+        let last_seen = BTreeMap::from([(AgencyId(5), Timestamp(1)), (AgencyId(6), Timestamp(1))]);
+        let present = Present { connected: BTreeMap::new(), last_seen };
+        let look = Look { present: &present, now: Timestamp(2), elapsed_ms: 1 };
+        let begun = begun.iter().map(|agency| AgencyTotals {
+            batches: 1,
+            bets: 3,
+            ..AgencyTotals::nothing_of(AgencyId(*agency))
+        });
+        look.at(status(agencies), begun, None)
+    }
+
+    fn numbers(rows: &[AgencyBoard]) -> Vec<u32> {
+        rows.iter().map(|row| row.agency.0).collect()
+    }
+
+    struct Machine;
+
+    impl Host for Machine {
+        fn random(&self, _: &mut [u8]) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn disk_free_len(&self) -> std::io::Result<u64> {
+            Ok(u64::MAX)
+        }
+
+        fn groups(&self) -> GroupCounts {
+            GroupCounts::default()
+        }
+
+        fn scrubbed(&self) -> Scrubbed {
+            Scrubbed::default()
+        }
+
+        fn log_lines_dropped(&self) -> u64 {
+            0
+        }
+    }
+
+    async fn poller(stopping: &CancellationToken) -> BoardPoller {
+        let (mode, zone) = (Mode::Operated, Zone::default());
+        let options =
+            Options { mode, winners_wait: Duration::ZERO, zone, shutdown_time_max: Duration::ZERO };
+        let clock = Arc::new(TestClock::at(Timestamp(7)));
+        let engine = Arc::new(in_memory(clock.clone()));
+        let central = Central::open(engine, clock, options).await.unwrap();
+        BoardPoller::new(Arc::clone(central.service()), Arc::new(Machine), stopping.clone())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_stopping_the_last_board_is_shown_without_another_look() {
+        let stopping = CancellationToken::new();
+        let poller = poller(&stopping).await;
+        let looking = timeout(BOARD_LOOK_TIME, poller.poll());
+        let (seen, _) = tokio::join!(poller.now(), looking);
+        assert_eq!(seen.at_ms, 7);
+        tokio::time::advance(10 * BOARD_LOOK_TIME).await;
+        stopping.cancel();
+        let last = timeout(BOARD_LOOK_TIME, poller.now()).await.expect("nobody looks for it");
+        assert!(Arc::ptr_eq(&last, &seen));
+    }
+
+    #[test]
+    fn a_board_keeps_only_agencies_that_have_begun_or_were_there() {
+        let board = board(AGENCIES_MAX, &[7, 90_000]);
+        let kept: Vec<_> = board.agencies.keys().map(|agency| agency.0).collect();
+        assert_eq!((kept, board.agencies_count()), (vec![5, 6, 7, 90_000], 100_000));
+        let last = board.rows(89_998..90_001, false);
+        assert_eq!(numbers(&last), [89_999, 90_000, 90_001]);
+        assert_eq!(last.iter().map(|row| row.bets).collect::<Vec<_>>(), [0, 3, 0]);
+    }
+
+    #[test]
+    fn agencies_with_an_alert_come_first_and_once() {
+        // Those that were heard a moment ago are not silent.
+        let board = board(10, &[2, 6, 9]);
+        assert_eq!(numbers(&board.rows(0..10, true)), [2, 9, 1, 3, 4, 5, 6, 7, 8, 10]);
+        assert_eq!(numbers(&board.rows(1..4, true)), [9, 1, 3]);
+        assert_eq!(numbers(&board.rows(8..99, false)), [9, 10]);
+    }
+}

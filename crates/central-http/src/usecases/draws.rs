@@ -1,0 +1,88 @@
+//! Draws: their life, as operators lead it.
+
+use lottery::{
+    Act, Acted, AgencyId, DrawId, DrawState, DrawStatus, DrawTerms, ReadError, Reason, Schedule,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::caller::Caller;
+use crate::access::refusal::Refusal;
+use crate::usecases::app::State;
+
+/// Where a draw is in its life. It only ever goes down this list.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LifeState {
+    /// Takes no bets yet.
+    Announced,
+    /// Takes bets.
+    Open,
+    /// Takes no more bets.
+    Closed,
+    /// Made; its winners are not told to agencies yet.
+    Drawn,
+    /// Its winners are told.
+    Published,
+}
+
+impl LifeState {
+    pub(crate) fn of(status: &DrawStatus) -> Self {
+        match status.state {
+            DrawState::Announced => Self::Announced,
+            DrawState::Open => Self::Open,
+            DrawState::Closed => Self::Closed,
+            DrawState::Drawn { .. } if status.is_published() => Self::Published,
+            DrawState::Drawn { .. } => Self::Drawn,
+        }
+    }
+
+    /// One word for it, for programs and style sheets.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Announced => "announced",
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Drawn => "drawn",
+            Self::Published => "published",
+        }
+    }
+}
+
+/// What is known of a draw.
+pub(crate) fn status(app: &State, id: DrawId) -> Result<DrawStatus, Refusal> {
+    app.service.view().draw(id).ok_or_else(|| ReadError::UnknownDraw(id).into())
+}
+
+/// Announces a draw.
+pub(crate) async fn announce(
+    app: &State,
+    who: &Caller,
+    why: Reason,
+    terms: DrawTerms,
+    schedule: Schedule,
+) -> Result<DrawId, Refusal> {
+    let acted = app.act(who, why, Act::Announce { terms, schedule }).await?;
+    let Acted::Announced(id) = acted else { unreachable!("announcing announces: {acted:?}") };
+    Ok(id)
+}
+
+/// Refuses to make a draw that holds no bets, unless that is what is asked for.
+pub(crate) fn expect_bets(app: &State, id: DrawId, allow_empty: bool) -> Result<(), Refusal> {
+    let status = status(app, id)?;
+    let is_empty = status.state == DrawState::Closed && status.bets == 0;
+    if is_empty && !allow_empty { Err(Refusal::NoBets) } else { Ok(()) }
+}
+
+/// The agencies that are registered and enabled, as ranges.
+pub(crate) fn enabled_agencies(app: &State) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    let registered = app.service.view().all_registrations();
+    for AgencyId(agency) in registered.filter(|it| it.enabled).map(|it| it.agency) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == agency => *last = agency,
+            _ => ranges.push((agency, agency)),
+        }
+    }
+    ranges
+}

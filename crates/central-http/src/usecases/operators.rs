@@ -1,0 +1,157 @@
+//! Operators and their tokens: each change is put on record before it is made.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use lottery::{AuditedAction, Judge, Label, OperatorsChange, always_allowed};
+use operators::{
+    Name, Password, People, PeopleError, Permission, Role, Secret, Token, TokenGrant, TokenId,
+};
+use tokio::runtime::Handle;
+
+use crate::access::caller::{Caller, Credential, label_of};
+use crate::access::refusal::Refusal;
+use crate::access::state::{Access, blocking};
+use crate::usecases::app::App;
+use crate::usecases::session::verify_own_password;
+
+/// What changing others needs.
+const MANAGES: Option<Permission> = Some(Permission::ManageOperators);
+
+/// Adds an operator. A person does that: a program with one more password would be one more of the
+/// two who enter a number.
+pub(crate) async fn add(
+    app: &App,
+    who: &Caller,
+    name: Name,
+    role: Role,
+    password: Password,
+) -> Result<(), Refusal> {
+    who.session()?;
+    let hash = app.access.hash(password, name.clone()).await?;
+    let recorded = OperatorsChange::Add { name: label_of(&name), role };
+    change(app, who, MANAGES, recorded, move |people| people.add(name, role, hash)).await
+}
+
+/// Disables an operator, and ends their sessions.
+pub(crate) async fn disable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
+    let (recorded, whom) = (OperatorsChange::Disable(label_of(&name)), name.clone());
+    change(app, who, MANAGES, recorded, move |people| people.disable(&whom)).await?;
+    app.access.sessions().end_all_of(&name);
+    Ok(())
+}
+
+/// Enables an operator. A person does that, as [`add`].
+pub(crate) async fn enable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
+    who.session()?;
+    let recorded = OperatorsChange::Enable(label_of(&name));
+    change(app, who, MANAGES, recorded, move |people| people.enable(&name)).await
+}
+
+/// Changes a password: one's own, with the current one, or another's. Ends all their sessions.
+pub(crate) async fn change_password(
+    app: &App,
+    who: &Caller,
+    peer: IpAddr,
+    name: Name,
+    new: Password,
+    current: Password,
+) -> Result<(), Refusal> {
+    who.session()?;
+    let needed = MANAGES.filter(|_| name != who.name);
+    match needed {
+        Some(needed) => who.must(needed)?,
+        None => verify_own_password(app, peer, who, current).await?,
+    }
+    let hash = app.access.hash(new, name.clone()).await?;
+    let (recorded, whose) = (OperatorsChange::ChangePassword(label_of(&name)), name.clone());
+    let set = move |people: &mut People| people.set_password(&whose, hash);
+    change(app, who, needed, recorded, set).await?;
+    app.access.sessions().end_all_of(&name);
+    Ok(())
+}
+
+/// Gives a token to who asks, who must have logged in with a password.
+pub(crate) async fn give_token(
+    app: &App,
+    who: &Caller,
+    label: String,
+    role: Role,
+    days: u32,
+) -> Result<(TokenId, Secret), Refusal> {
+    who.session()?;
+    let (secret, now_ms) = (app.access.secret()?, app.access.clock.now().0);
+    let recorded = OperatorsChange::GiveToken { role, days, label: Label::nearest(&label) };
+    let grant = TokenGrant { owner: who.name.clone(), label, role, days };
+    let digest = secret.digest();
+    let grant = move |people: &mut People| people.grant(grant, digest, now_ms);
+    Ok((change(app, who, None, recorded, grant).await?, secret))
+}
+
+/// Revokes a token: one's own, or any for who may manage operators.
+pub(crate) async fn revoke_token(app: &App, who: &Caller, id: TokenId) -> Result<(), Refusal> {
+    let people = app.access.people().await?;
+    // Another's token is as unknown as one that there is not.
+    let token = people.token(id).filter(|token| sees(who, token));
+    let token = token.ok_or(PeopleError::UnknownToken(id))?;
+    let needed = MANAGES.filter(|_| !is_own(who, token));
+    let recorded = OperatorsChange::RevokeToken(id.0);
+    change(app, who, needed, recorded, move |people| people.revoke(id)).await
+}
+
+/// Whether they may know of this token.
+pub(crate) fn sees(who: &Caller, token: &Token) -> bool {
+    is_own(who, token) || who.may(Permission::ManageOperators)
+}
+
+fn is_own(who: &Caller, token: &Token) -> bool {
+    token.owner == who.name && matches!(who.by, Credential::Session(_))
+}
+
+/// Changes the people, once it is recorded who did that, who is judged while nobody else can
+/// change them. When the file can't be written after all, that is recorded too.
+///
+/// The file stays locked while the record is made: a change holds from its record on, and the one
+/// after it is judged by what it leaves.
+async fn change<T: Send + 'static>(
+    app: &App,
+    who: &Caller,
+    needed: Option<Permission>,
+    recorded: OperatorsChange,
+    change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (app, who, runtime) = (Arc::clone(app), who.clone(), Handle::current());
+    let changing = blocking("the change broke off", move || {
+        let not_changed = AuditedAction::OperatorsNotChanged(recorded.clone());
+        let mut is_recorded = false;
+        let changed = app.access.roster.change(
+            |people| {
+                // Another change, of which they had to wait for the end, may have been of them.
+                who.must_be_among(people, app.access.clock.now(), needed)?;
+                change(people).map_err(Refusal::from)
+            },
+            || {
+                // By the people as they were: the change may be of who makes it.
+                let action = AuditedAction::ChangeOperators(recorded);
+                runtime.block_on(app.record_if(&who, goes_on(&app.access, &who), action))?;
+                is_recorded = true;
+                Ok(())
+            },
+        );
+        if is_recorded && changed.is_err() {
+            runtime.block_on(app.record_if(&who, always_allowed(), not_changed))?;
+        }
+        Ok(changed?)
+    });
+    changing.await?
+}
+
+/// Says, when it is recorded that somebody changed the people, whether they are still logged in:
+/// all else was judged, and can't change meanwhile.
+fn goes_on(access: &Arc<Access>, who: &Caller) -> Judge {
+    let (access, who) = (Arc::clone(access), who.clone());
+    Box::new(move || {
+        let people = access.roster.people().ok()?;
+        access.is_logged_in(&who).then(|| people.version())
+    })
+}

@@ -1,0 +1,97 @@
+//! Log in and log out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use central::counted_as;
+use lottery::{AuditedAction, always_allowed};
+use operators::{Name, Password, Role, Secret, SessionUser};
+use tokio::time::Instant;
+
+use crate::access::caller::{Caller, Credential};
+use crate::access::refusal::Refusal;
+use crate::access::state::{Access, moment};
+use crate::usecases::app::State;
+
+/// Begins a session of who knows the password; gives who it is, and the session's secret.
+pub(crate) async fn begin(
+    app: &State,
+    peer: IpAddr,
+    name: Option<Name>,
+    password: Password,
+) -> Result<(Caller, Secret), Refusal> {
+    let (user, role) = verified(app, peer, name, password).await?;
+    let secret = app.access.secret()?;
+    let SessionUser { name, generation } = user.clone();
+    let who = Caller { name, generation, role, by: Credential::Session(secret.clone()) };
+    // Checking a password takes its time, and another one may hold by now.
+    let (access, known) = (Arc::clone(&app.access), who.clone());
+    let judge = Box::new(move || access.judge_before_session(&known, None).ok());
+    app.record_if(&who, judge, AuditedAction::LogIn).await?;
+    app.access.sessions().begin(user, &secret, moment());
+    Ok((who, secret))
+}
+
+/// Ends the session of who asks.
+pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
+    if !app.access.sessions().end(who.session()?) {
+        return Err(Refusal::not_authenticated("the session is over"));
+    }
+    Ok(app.record_if(who, always_allowed(), AuditedAction::LogOut).await?)
+}
+
+/// Whether this is the password of who asks: limited as logging in is.
+pub(crate) async fn verify_own_password(
+    app: &State,
+    peer: IpAddr,
+    who: &Caller,
+    password: Password,
+) -> Result<(), Refusal> {
+    verified(app, peer, Some(who.name.clone()), password).await.map(drop)
+}
+
+/// The operator of this name, if that is their password: limited in how often it may be tried.
+async fn verified(
+    app: &State,
+    peer: IpAddr,
+    name: Option<Name>,
+    password: Password,
+) -> Result<(SessionUser, Role), Refusal> {
+    let access = &app.access;
+    // All names that nobody can have count as one.
+    let (counted, address) = (name.as_ref().map_or("", Name::as_str), counted_as(peer));
+    let begun = access.attempts().begin(counted, address, moment());
+    if let Err(wait) = begun {
+        log_too_many(access, counted, peer);
+        return Err(Refusal::too_many_attempts(wait));
+    }
+    let people = access.people().await?;
+    let operator = name.as_ref().and_then(|name| people.operator(name));
+    let kept = operator.map(|operator| operator.password.clone());
+    let is_theirs = access.password_is_of(password, kept).await?;
+    if let (Some(name), Some(operator)) = (&name, operator)
+        && is_theirs
+        && !operator.disabled
+    {
+        access.attempts().succeeded(counted, address);
+        let generation = operator.generation;
+        return Ok((SessionUser { name: name.clone(), generation }, operator.role));
+    }
+    let error = "wrong name or password";
+    tracing::warn!(action = "ingresar", result = "fail", operador = counted, ip = %peer, error);
+    Err(Refusal::Login)
+}
+
+/// Each costs nothing to make, so they share a line.
+fn log_too_many(access: &Access, name: &str, peer: IpAddr) {
+    if let Some(count) = access.too_many_attempts().due(Instant::now()) {
+        tracing::warn!(
+            action = "ingresar",
+            result = "fail",
+            operador = name,
+            ip = %peer,
+            cantidad = count,
+            error = "too many attempts",
+        );
+    }
+}

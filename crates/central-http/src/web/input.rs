@@ -1,0 +1,82 @@
+//! What requests bring: bodies, and parameters of paths and queries.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::de::DeserializeOwned;
+
+use crate::limits::HTTP_BODY_LEN_MAX;
+use crate::web::problem::Problem;
+
+/// Takes the body whole before anything else: who asks is judged when they have asked, not when
+/// they began to.
+pub(crate) async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await?;
+    Ok(next.run(Request::from_parts(parts, body.into())).await)
+}
+
+/// A whole body, within the limit.
+pub(crate) async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
+    to_bytes(body, HTTP_BODY_LEN_MAX).await.map_err(|_| Problem::too_long())
+}
+
+/// The body, as JSON.
+pub(crate) struct Body<T>(pub(crate) T);
+
+/// The one parameter of the path.
+pub(crate) struct InPath<T>(pub(crate) T);
+
+/// What the path names.
+pub(crate) struct At<T>(pub(crate) T);
+
+/// The parameters of the query.
+pub(crate) struct InQuery<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let essence = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        // Said by no form of another site's page, so that such a page is asked for leave first.
+        if !essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+            return Err(Problem::not_json());
+        }
+        let bytes = read(request.into_body()).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(Problem::bad_request)
+    }
+}
+
+impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for InPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let At(text) = At::<String>::from_request_parts(parts, state).await?;
+        text.parse().map(Self).map_err(Problem::not_found)
+    }
+}
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = Query::try_from_uri(&parts.uri);
+        query.map(|Query(query)| Self(query)).map_err(|it| Problem::bad_request(it.body_text()))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = Path::<T>::from_request_parts(parts, state).await;
+        named.map(|Path(it)| Self(it)).map_err(|error| Problem::not_found(error.body_text()))
+    }
+}

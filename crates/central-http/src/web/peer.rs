@@ -1,0 +1,36 @@
+//! What a request knows of the connection that it came by.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use tokio_util::sync::CancellationToken;
+
+/// The address that a request comes from: the client's, also where a trusted proxy speaks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Ends the connection that a request came by.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending(pub(crate) CancellationToken);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(told(parts))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Ending {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(told(parts))
+    }
+}
+
+fn told<T: Clone + Send + Sync + 'static>(parts: &Parts) -> T {
+    parts.extensions.get::<T>().cloned().expect("`http1` tells it of every request")
+}

@@ -33,20 +33,14 @@ pub enum TextError {
 
 /// The author of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Actor {
     /// The central's clock, following a schedule.
     Clock,
     /// An operator in a session, by name.
     Operator(Label),
     /// A program, with a token that an operator issued.
-    Token {
-        /// The operator whose token it is.
-        owner: Label,
-        /// The token's number.
-        number: u32,
-        /// What the token is for.
-        label: Label,
-    },
+    Token { owner: Label, number: u32, label: Label },
 }
 
 /// Authorizes an act at the moment it is decided: returns the version of the operators' file, or
@@ -61,24 +55,23 @@ pub fn always_allowed() -> Judge {
 
 /// An act with its author and reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct RecordedAct {
-    /// The author.
     pub by: Actor,
     /// The version of the operators' file under which the [`Judge`] allowed the act. 0 before the
     /// decision, and for acts that need no permission.
     pub operators: u64,
     /// The reason, in the author's words.
     pub why: Reason,
-    /// The act.
     pub act: Act,
 }
 
 /// An action by an operator or the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Act {
     /// Announces a draw, to be opened later. It gets the next free draw number.
     Announce {
-        /// The terms of the draw.
         terms: DrawTerms,
         /// When the clock opens and closes it.
         schedule: Schedule,
@@ -88,12 +81,7 @@ pub enum Act {
     /// Closes an open draw.
     Close(DrawId),
     /// Enters the winning number; two operators must enter the same one.
-    EnterNumber {
-        /// The draw.
-        draw: DrawId,
-        /// The number.
-        number: u32,
-    },
+    EnterNumber { draw: DrawId, number: u32 },
     /// Publishes the winners of a draw that was made.
     Publish(DrawId),
     /// Registers an agency or changes its registration.
@@ -113,12 +101,10 @@ pub struct Schedule {
 
 /// An agency's registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Registration {
-    /// Its number.
     pub agency: AgencyId,
-    /// Its display name.
     pub name: Label,
-    /// Its location.
     pub place: Label,
     /// Whether it may bet. A disabled agency's requests are refused.
     pub enabled: bool,
@@ -143,90 +129,52 @@ pub enum Acted {
 
 /// Why an act was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum ActError {
-    /// There is no such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// A draw already has this name.
     #[error("there is a draw of this name already; give another name")]
     NameTaken,
-    /// The name looks like another draw's.
     #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
-    DrawLooksLike {
-        /// The other draw.
-        draw: DrawId,
-        /// Its name.
-        name: DrawName,
-    },
-    /// The name looks like another agency's.
+    DrawLooksLike { draw: DrawId, name: DrawName },
     #[error(
         "the name looks the same as that of agency {agency}, '{name}'; give another name, such as \
          one with its place"
     )]
-    AgencyLooksLike {
-        /// The other agency.
-        agency: AgencyId,
-        /// Its name.
-        name: Label,
-    },
-    /// More than [`DRAWS_UNMADE_MAX`].
+    AgencyLooksLike { agency: AgencyId, name: Label },
     #[error(
         "{DRAWS_UNMADE_MAX} draws are not made yet, which is the most at once; make one of them \
          first (one that was never opened is closed, with a reason, once its closing time is over)"
     )]
     TooManyUnmade,
-    /// More than [`DRAWS_MAX`].
     #[error(
         "this ledger has {DRAWS_MAX} draws, which is the most; start a central on a new folder"
     )]
     TooManyDraws,
-    /// More than [`REGISTERED_MAX`].
     #[error("{REGISTERED_MAX} agencies are registered, which is the most; change one of them")]
     TooManyRegistered,
-    /// Agency 0, announced or registered.
     #[error("there is no agency 0: agencies are numbered from 1")]
     AgencyZero,
-    /// The closing time is in the past or not after the opening time.
     #[error("a draw opens before it closes, and closes in the future")]
     Schedule,
-    /// The closing time has passed.
     #[error("it was to be closed at {0}, which is over: announce another draw, under another name")]
     Expired(Timestamp),
-    /// The draw's state does not allow the act.
     #[error("the draw {now}, so it can't be {wanted} now")]
-    State {
-        /// The current state, in words.
-        now: &'static str,
-        /// The requested change, in words.
-        wanted: &'static str,
-    },
-    /// Closing early or without some agencies needs a reason.
+    State { now: &'static str, wanted: &'static str },
     #[error("closing now needs a reason: {0}")]
     ReasonNeeded(Unfinished),
-    /// The clock acted before the scheduled time.
     #[error("it is not time yet")]
     NotTime,
-    /// The number is outside the draw's range.
     #[error("the number {number} is outside the range {range} of this draw")]
-    NumberRange {
-        /// The number entered.
-        number: u32,
-        /// The draw's range.
-        range: crate::bet::NumberRange,
-    },
-    /// The same operator entered both numbers.
+    NumberRange { number: u32, range: crate::bet::NumberRange },
     #[error("{0} entered the number before; another operator must enter it now")]
     EnteredBefore(Label),
-    /// The clock may not do this.
     #[error("the clock can't do this")]
     NotForTheClock,
-    /// A program may not do this.
     #[error("a program can't enter the number; an operator must, in a session")]
     NotForPrograms,
-    /// The [`Judge`] rejected it.
     #[error("whoever asked may not do this any more")]
     NotAllowed,
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }

@@ -27,20 +27,16 @@ pub struct Agencies {
 
 /// Why a set of agencies was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum AgenciesError {
-    /// The text is not a list of numbers and ranges.
     #[error("agencies are written as numbers and ranges apart by commas, such as 1-5, 7")]
     Text,
-    /// The set is empty.
     #[error("a draw needs at least one agency")]
     Empty,
-    /// The ranges are out of order, touch, overlap or run backwards.
     #[error("agency ranges must be ascending and apart from each other")]
     NotCanonical,
-    /// There are more ranges than [`AGENCY_RANGES_MAX`].
     #[error("a set of agencies has at most {AGENCY_RANGES_MAX} ranges")]
     TooManyRanges,
-    /// There are more agencies than [`AGENCIES_MAX`].
     #[error("a draw has at most {AGENCIES_MAX} agencies")]
     TooMany,
 }

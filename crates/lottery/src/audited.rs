@@ -7,16 +7,14 @@ use crate::role::Role;
 
 /// An audited action that changes no draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum AuditedAction {
-    /// Starts a session.
     LogIn,
-    /// Ends a session.
     LogOut,
     /// Changes the operators' file.
     ChangeOperators(OperatorsChange),
     /// Notes that a recorded change did not happen: the operators' file could not be written.
     OperatorsNotChanged(OperatorsChange),
-    /// Searches bets.
     SearchBets(BetsSearch),
     /// Reads the winners of a draw before they are published.
     ReadWinners(DrawId),
@@ -26,30 +24,22 @@ pub enum AuditedAction {
 
 /// A change of the operators' file. Operators are identified by name, tokens by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum OperatorsChange {
-    /// Adds an operator.
     Add {
-        /// The operator's name.
         name: Label,
-        /// The operator's role.
         role: Role,
     },
-    /// Stops an operator from logging in.
     Disable(Label),
-    /// Lets an operator log in again.
     Enable(Label),
-    /// Sets an operator's password.
     ChangePassword(Label),
     /// Issues a token to the acting operator.
     GiveToken {
-        /// The token's role.
         role: Role,
         /// How long it is valid, in days.
         days: u32,
-        /// Its purpose.
         label: Label,
     },
-    /// Revokes a token.
     RevokeToken(u32),
 }
 

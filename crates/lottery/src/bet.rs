@@ -44,26 +44,20 @@ pub struct NumberRangeError {
 
 /// Why a bet is invalid: the first invalid field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum BetFault {
-    /// There are not exactly five fields.
     #[error("a bet has five fields: first name, last name, document, birthdate, number")]
     FieldCount,
-    /// The first name is not 1-100 bytes or has a control character, `|` or `&`.
     #[error("the first name must have 1 to 100 bytes, without control characters, '|' or '&'")]
     FirstName,
-    /// The last name is not 1-100 bytes or has a control character, `|` or `&`.
     #[error("the last name must have 1 to 100 bytes, without control characters, '|' or '&'")]
     LastName,
-    /// The document is not 1-15 ASCII letters, digits, `.` or `-`.
     #[error("the document must have 1 to 15 ASCII letters, digits, '.' or '-'")]
     Document,
-    /// The birthdate is not a real date in the form `YYYY-MM-DD`.
     #[error("the birthdate must be a real date written YYYY-MM-DD")]
     Birthdate,
-    /// The number has something other than decimal digits.
     #[error("the number must be decimal digits only, without sign or space")]
     NumberFormat,
-    /// The number is outside the draw's range.
     #[error("the number is outside the range of this draw")]
     NumberRange,
 }
@@ -232,7 +226,6 @@ fn is_document(text: &str) -> bool {
         && text.bytes().all(|byte| IN_DOCUMENT[usize::from(byte)])
 }
 
-/// Whether a document may contain each byte.
 static IN_DOCUMENT: [bool; 256] = {
     let mut in_document = [false; 256];
     let mut byte = 0_u8;
@@ -255,7 +248,6 @@ fn parse_number(text: &str) -> Option<u64> {
     })
 }
 
-/// The days of each month, from index 1.
 const DAYS_MAX: [u8; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 fn is_leap(year: u16) -> bool {

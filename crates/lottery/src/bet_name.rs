@@ -12,10 +12,9 @@ use crate::requests::ChunkId;
 
 /// A bet's position, written `draw-agency-chunk-position` in decimal, such as `3-17-204-12`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct BetName {
-    /// The draw.
     pub draw: DrawId,
-    /// The agency.
     pub agency: AgencyId,
     /// The agency's id for the batch.
     pub chunk: ChunkId,
@@ -31,10 +30,9 @@ pub struct BetNameError;
 /// A stored bet that is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the stored bet {name} is not acceptable: {fault}")]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct UnsoundBet {
-    /// The bet's name.
     pub name: BetName,
-    /// What is wrong with it.
     pub fault: BetFault,
 }
 

@@ -50,16 +50,10 @@ pub struct BetAt {
 
 /// Why a batch's content was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum BetsFault {
-    /// Some bets are invalid, so the batch is refused.
     #[error("{}", describe(.faults, *.count))]
-    Bets {
-        /// The first [`FAULTS_MAX`] faults, in order.
-        faults: Vec<BetAt>,
-        /// The number of invalid bets.
-        count: u32,
-    },
-    /// The text is longer than [`BATCH_TEXT_LEN_MAX`].
+    Bets { faults: Vec<BetAt>, count: u32 },
     #[error("a batch has at most {BATCH_TEXT_LEN_MAX} bytes of bets; send fewer bets at a time")]
     TooLong,
 }
@@ -189,7 +183,6 @@ impl fmt::Debug for PrefixDigest {
 /// The shortest bet with its `&`: `A|B|1|2000-01-01|1&`.
 const BET_LEN_LEAST: usize = 19;
 
-/// Validates a bet; returns its number and whether it is in canonical form.
 fn check(fields: [&str; 5], range: NumberRange, plain: bool) -> Result<(u32, bool), BetFault> {
     let bet = Bet::check_plain(fields, range, plain)?;
     let [.., number] = fields;

@@ -147,18 +147,13 @@ pub enum DrawState {
 
 /// The published status of a draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct DrawStatus {
-    /// Its number in the store.
     pub id: DrawId,
-    /// Its terms.
     pub terms: DrawTerms,
-    /// Its state.
     pub state: DrawState,
-    /// The number of agencies that have finished.
     pub agencies_finished: u64,
-    /// The number of batches stored.
     pub batches: u64,
-    /// The number of bets stored.
     pub bets: u64,
     /// Its history.
     pub life: Lifecycle,

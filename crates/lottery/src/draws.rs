@@ -49,29 +49,24 @@ pub struct Ruling<T> {
 
 /// An agency's progress in a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct AgencyProgress {
     /// The chunks `0..chunks_stored` are all stored.
     pub chunks_stored: u64,
-    /// The number of bets in those chunks.
     pub bets_stored: u64,
-    /// The digest of those chunks.
     pub prefix_digest: PrefixDigest,
-    /// Whether the agency has finished.
     pub finished: bool,
-    /// The draw's state.
     pub state: DrawState,
 }
 
 /// An agency's totals in a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct AgencyTotals {
-    /// The agency.
     pub agency: AgencyId,
-    /// The number of its stored batches.
     pub batches: u64,
     /// The number of bets in them.
     pub bets: u64,
-    /// Whether it has finished.
     pub finished: bool,
 }
 
@@ -98,7 +93,6 @@ pub struct Draws {
     roster_looks: BTreeSet<(Look, AgencyId)>,
     /// The event that must come next, as it follows from the last one.
     due: Option<Event>,
-    /// When the clock opens and closes draws.
     plan: Plan,
     /// The undo log of changes that are not settled, latest last.
     undo: Vec<Undo>,
@@ -122,7 +116,6 @@ struct Draw {
 struct Agency {
     /// The contents of the contiguous chunks from 0 on.
     contiguous: Vec<Fingerprint>,
-    /// The chunks after a gap.
     ahead: Ahead,
     prefix_digest: PrefixDigest,
     prefix_bets: u64,
@@ -354,7 +347,6 @@ impl Draws {
         }
     }
 
-    /// Checks an event against the rules.
     fn check_rules(&self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         let draw_of = |draw: DrawId| self.get(draw).ok_or("it belongs to a draw never opened");
         let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
@@ -414,12 +406,10 @@ impl Draws {
         })
     }
 
-    /// Returns the number of draws.
     pub(crate) fn count(&self) -> usize {
         self.draws.len()
     }
 
-    /// Updates a draw's status.
     pub(crate) fn refresh(&self, status: &mut DrawStatus) {
         let Some(draw) = self.get(status.id) else { return };
         status.state = draw.state;
@@ -563,7 +553,6 @@ impl Draw {
         SetDigest(hash.finalize().into())
     }
 
-    /// Returns an agency's state, if it is in the draw.
     fn agency(&self, id: AgencyId) -> Option<&Agency> {
         let silent = || self.terms.agencies.contains(id).then_some(&SILENT);
         self.agencies.get(&id).or_else(silent)
@@ -660,7 +649,6 @@ impl Agency {
         Undo::Batch(undo)
     }
 
-    /// Adds the next contiguous chunk.
     fn extend(&mut self, digest: &ChunkDigest, bets: u32) {
         self.contiguous.push(fingerprint(digest));
         self.prefix_digest = self.prefix_digest.then(digest);

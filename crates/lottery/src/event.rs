@@ -14,12 +14,12 @@ use crate::requests::{Batch, ChunkId};
 
 /// A decision, never undone once stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Event {
     /// An automatic draw was opened.
     DrawOpened {
         /// Its number: one more than the draws before.
         draw: DrawId,
-        /// Its terms.
         terms: DrawTerms,
         /// Its winning number.
         number: SealedNumber,
@@ -27,15 +27,9 @@ pub enum Event {
     /// A batch was accepted. The bets are stored next to the event.
     BatchAccepted(BatchSummary),
     /// An agency has finished.
-    AgencyFinished {
-        /// The draw.
-        draw: DrawId,
-        /// The agency.
-        agency: AgencyId,
-    },
+    AgencyFinished { draw: DrawId, agency: AgencyId },
     /// A draw takes no more bets.
     DrawClosed {
-        /// The draw.
         draw: DrawId,
         /// The number of bets in the draw.
         bets: u64,
@@ -44,32 +38,25 @@ pub enum Event {
     },
     /// A draw was made.
     DrawMade {
-        /// The draw.
         draw: DrawId,
         /// The number of this result in the draw, from 1.
         attempt: u32,
-        /// The winning number.
         number: u32,
     },
     /// The winners of a draw were published; its result is final.
-    DrawPublished {
-        /// The draw.
-        draw: DrawId,
-    },
+    DrawPublished { draw: DrawId },
     /// An operator, a program or the clock acted.
     Acted(Box<RecordedAct>),
 }
 
 /// The part of an accepted batch that the rules need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct BatchSummary {
-    /// The draw.
     pub draw: DrawId,
-    /// The agency.
     pub agency: AgencyId,
     /// The agency's id for the batch.
     pub chunk: ChunkId,
-    /// The number of bets.
     pub bets: u32,
     /// The digest of its content.
     pub digest: ChunkDigest,

@@ -13,6 +13,7 @@ use crate::planted::{Bug, planted};
 
 /// A draw's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Lifecycle {
     /// Whether it is an automatic draw.
     pub by_itself: bool,
@@ -20,7 +21,6 @@ pub struct Lifecycle {
     pub schedule: Schedule,
     /// When it was announced; for an automatic draw, opened.
     pub announced_at: Timestamp,
-    /// When it was opened.
     pub opened_at: Option<Timestamp>,
     /// When, by whom and why it was closed.
     pub closed: Option<Closing>,
@@ -28,9 +28,7 @@ pub struct Lifecycle {
     pub entered_by: Option<Label>,
     /// The number of results: 1 once it is made.
     pub attempt: u32,
-    /// When it was made.
     pub drawn_at: Option<Timestamp>,
-    /// When its winners were published.
     pub published_at: Option<Timestamp>,
 }
 
@@ -52,13 +50,10 @@ pub(crate) struct DrawLife {
     shown: Lifecycle,
     /// The winning number of an automatic draw.
     sealed: Option<SealedNumber>,
-    /// The first operator's entry.
     entry: Option<u32>,
-    /// The number that both operators entered.
     agreed: Option<u32>,
 }
 
-/// The draw's state for a decision.
 pub(crate) struct DrawContext<'a> {
     pub(crate) terms: &'a DrawTerms,
     pub(crate) state: DrawState,
@@ -265,7 +260,6 @@ impl DrawLife {
     }
 }
 
-/// The state as part of a sentence.
 fn describe_state(state: DrawState) -> &'static str {
     match state {
         DrawState::Announced => "has not been opened",

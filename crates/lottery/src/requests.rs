@@ -22,10 +22,9 @@ impl std::fmt::Display for ChunkId {
 
 /// Bets sent together, to be stored all or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Batch {
-    /// Its draw.
     pub draw: DrawId,
-    /// Its agency.
     pub agency: AgencyId,
     /// The agency's id for it.
     pub chunk: ChunkId,
@@ -35,10 +34,9 @@ pub struct Batch {
 
 /// A batch read from a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct StoredBatch<'a> {
-    /// Its draw.
     pub draw: DrawId,
-    /// Its agency.
     pub agency: AgencyId,
     /// The agency's id for it.
     pub chunk: ChunkId,
@@ -121,89 +119,59 @@ impl StoreFault {
 
 /// Why a draw was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum OpenDrawError {
-    /// The draw of this name has other terms.
     #[error(
         "the draw '{name}' was opened for agencies {agencies} and numbers {numbers}; open it with \
          the same, or give another draw's name",
         name = .0.name, agencies = .0.agencies, numbers = .0.numbers
     )]
     OtherTerms(Box<DrawTerms>),
-    /// The draw of this name is not automatic.
     #[error(
         "operators lead the draw '{0}'; give another name, or start without --agencies to serve \
          all that they announce"
     )]
     LedByOperators(DrawName),
-    /// The draw of this name was opened with another number, which stays secret.
     #[error(
         "the draw '{0}' was opened to be made with another winning number; give that one, or \
          another draw's name"
     )]
     OtherNumber(DrawName),
-    /// The number is outside the draw's range.
     #[error("the winning number {number} is outside the range {range} of the draw")]
-    NumberRange {
-        /// The number given.
-        number: u32,
-        /// The draw's range.
-        range: NumberRange,
-    },
-    /// The name looks like another draw's.
+    NumberRange { number: u32, range: NumberRange },
     #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
-    LooksLike {
-        /// The other draw.
-        draw: DrawId,
-        /// Its name.
-        name: DrawName,
-    },
-    /// More than [`DRAWS_MAX`].
+    LooksLike { draw: DrawId, name: DrawName },
     #[error("this ledger has {DRAWS_MAX} draws, which is the most; give the --data of a new one")]
     TooManyDraws,
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
 /// Why a batch was not stored.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum AppendError {
-    /// There is no such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// The agency is not in this draw.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// The agency in the request.
-        agency: AgencyId,
-        /// The draw's agencies.
-        registered: Agencies,
-    },
-    /// A bet's number is outside the draw's range.
+    UnknownAgency { agency: AgencyId, registered: Agencies },
     #[error("a bet's number is outside the range {0} of this draw")]
     NumberRange(NumberRange),
-    /// The chunk is stored with other content.
     #[error("chunk {0} is already stored with other bets; a new batch needs a new chunk id")]
     ChunkConflict(ChunkId),
-    /// The agency has finished.
     #[error("agency {0} has finished and can't send more bets to this draw")]
     AgencyFinished(AgencyId),
-    /// More than [`AGENCY_BATCHES_MAX`].
     #[error(
         "agency {0} has {AGENCY_BATCHES_MAX} batches in this draw, which is the most; they take \
          part once it says FINISH, and with more bets in each it needs fewer"
     )]
     TooManyBatches(AgencyId),
-    /// The draw takes no more bets; since when, if known.
     #[error("the draw is closed and takes no more bets{}", since(.0))]
     DrawClosed(Option<Timestamp>),
-    /// The draw takes no bets yet.
     #[error("the draw has not been opened yet")]
     NotOpened,
-    /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     AgencyDisabled(AgencyId),
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
@@ -214,44 +182,28 @@ fn since(closed_at: &Option<Timestamp>) -> String {
 
 /// Why an agency could not finish.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum FinishError {
-    /// There is no such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// The agency is not in this draw.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// The agency in the request.
-        agency: AgencyId,
-        /// The draw's agencies.
-        registered: Agencies,
-    },
-    /// The draw takes no bets yet.
+    UnknownAgency { agency: AgencyId, registered: Agencies },
     #[error("the draw has not been opened yet")]
     NotOpened,
-    /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     AgencyDisabled(AgencyId),
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
 /// Why an agency's progress is not available.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum ProgressError {
-    /// There is no such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// The agency is not in this draw.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// The agency in the request.
-        agency: AgencyId,
-        /// The draw's agencies.
-        registered: Agencies,
-    },
-    /// See [`StoreFault`].
+    UnknownAgency { agency: AgencyId, registered: Agencies },
     #[error(transparent)]
     Store(#[from] StoreFault),
 }

@@ -63,7 +63,6 @@ const BLOCK_LEN: usize = 64;
 struct Separators<'a> {
     /// The separators left in the current block, lowest bit first.
     hits: u64,
-    /// The bytes compared so far.
     compared: usize,
     rest: &'a [u8],
 }

@@ -18,17 +18,14 @@ use unicode_security::confusable_detection::skeleton;
 
 /// Why a text is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum TextFault {
-    /// Empty or only spaces.
     #[error("is not blank: type something that can be seen")]
     Blank,
-    /// Longer than this many bytes.
     #[error("has at most {0} bytes: type a shorter one")]
     TooLong(usize),
-    /// Spaces of any kind at the ends.
     #[error("has no spaces at its ends: leave them out")]
     Padded,
-    /// A character that is invisible or reorders others.
     #[error(
         "has no characters that can't be seen, such as U+{code:04X}: type it anew, without \
          pasting",
@@ -131,7 +128,6 @@ fn escape_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns the NFC form.
 pub(crate) fn form(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { text.into() } else { text.nfc().collect::<String>().into() }
 }
@@ -142,7 +138,6 @@ pub fn same_as(one: &str) -> impl Fn(&str) -> bool {
     move |other| if other.is_ascii() { other == one } else { other.nfc().eq(one.chars()) }
 }
 
-/// Whether two texts are equal after normalisation.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     same_as(one)(other)
 }

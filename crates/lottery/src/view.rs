@@ -86,7 +86,6 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Publisher {
     view: View,
-    /// The changes noted since the last publish.
     changed: Vec<Change>,
     news: Vec<News>,
 }

@@ -35,7 +35,6 @@ impl Draws {
         Ok(Ruling { outcome: acted, event })
     }
 
-    /// Checks the limits on draws and registered agencies.
     fn check_limits(&self, act: &Act) -> Result<(), ActError> {
         match act {
             Act::Announce { .. } if self.draws.len() >= DRAWS_MAX => Err(ActError::TooManyDraws),
@@ -57,7 +56,6 @@ impl Draws {
         }
     }
 
-    /// Checks that a new name does not look like another.
     fn check_look(&self, act: &Act) -> Result<(), ActError> {
         match act {
             Act::Announce { terms, .. } => match self.lookalikes(&terms.name).next() {
@@ -149,12 +147,10 @@ impl Draws {
         self.roster.values()
     }
 
-    /// Returns an agency's registration.
     pub(crate) fn registration(&self, agency: AgencyId) -> Option<&Registration> {
         self.roster.get(&agency)
     }
 
-    /// Applies an act that is allowed.
     pub(super) fn apply_act(&mut self, recorded: &RecordedAct, at: Timestamp) {
         let acted = self.outcome_of(recorded, at).expect("check_rules() found it allowed");
         match &recorded.act {
@@ -176,7 +172,6 @@ impl Draws {
         }
     }
 
-    /// Whether the agency is not disabled.
     pub(super) fn may_bet(&self, agency: AgencyId) -> bool {
         self.roster.get(&agency).is_none_or(|registration| registration.enabled)
     }

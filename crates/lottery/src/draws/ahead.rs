@@ -10,10 +10,8 @@ use crate::event::BatchSummary;
 
 /// Most batches in a page: about 10 KiB.
 const PAGE_LEN_MAX: usize = 256;
-/// How many places a full page grows by.
 const PAGE_GROWTH: usize = 16;
 
-/// See the module documentation.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Ahead {

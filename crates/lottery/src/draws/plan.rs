@@ -8,7 +8,6 @@ use crate::draw::{DrawId, DrawState, DrawStatus, Timestamp};
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 
-/// When the clock opens or closes draws.
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) struct Plan {
@@ -44,7 +43,6 @@ impl Draws {
         Some(Event::Acted(Box::new(RecordedAct::new(Actor::Clock, Reason::default(), act))))
     }
 
-    /// Updates the time of the clock's next act in a draw.
     pub(super) fn reschedule(&mut self, id: DrawId) {
         let Draw { state, life, .. } = self.get(id).expect("it was found before");
         let next = next(id, *state, life.shown(), Timestamp(0));

@@ -238,7 +238,6 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl Step {
-    /// The event it makes, if the request is allowed.
     fn decide(self, draws: &Draws, now: Timestamp) -> Option<Event> {
         let Self { kind, draw, agency, chunk } = self;
         let (draw, agency) = (DrawId(draw), AgencyId(agency));

@@ -11,7 +11,6 @@ use crate::draw::{DrawId, DrawState};
 use crate::lifecycle::DrawLife;
 use crate::text::Look;
 
-/// Reverts one change.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) enum Undo {

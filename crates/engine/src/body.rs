@@ -1,7 +1,6 @@
-//! The bodies of records: one kind for each event.
+//! The bodies of records: one kind per event.
 //!
-//! Little-endian. A body is a head of fixed-width integers and a tail, either of which may be
-//! empty.
+//! Little-endian. A body is a head of fixed-width integers and a tail, either may be empty.
 //!
 //! | kind | event | head | tail |
 //! |---|---|---|---|
@@ -13,8 +12,8 @@
 //! | 6 | act | see [`act`] | see there |
 //! | 7 | draw published | u32 draw | |
 //!
-//! Bets are on numbers from min to max; a draw opened is made with its number. A range of agencies
-//! is u32 first, u32 last. Kinds are frozen; new events get new ones.
+//! Bets are on numbers from min to max; the opening holds the winning number of the automatic draw.
+//! A range of agencies is u32 first, u32 last. Kinds are frozen; new events get new ones.
 
 mod act;
 mod audited;
@@ -32,7 +31,7 @@ const DRAW_MADE: u16 = 5;
 const ACTED: u16 = 6;
 const DRAW_PUBLISHED: u16 = 7;
 
-/// A body to be written.
+/// An encoded body.
 pub struct Body<'a> {
     kind: u16,
     head: [u8; 16],
@@ -46,10 +45,10 @@ enum Tail<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// The body for an event; `batch` is the one accepted when it is that event.
+    /// Encodes an event; `batch` is required for an accepted batch.
     ///
     /// # Panics
-    /// When it is that event, and there is no batch.
+    /// When an accepted batch has no `batch`.
     #[must_use]
     pub fn of(event: &Event, batch: Option<&'a Batch>) -> Self {
         match event {
@@ -78,26 +77,26 @@ impl<'a> Body<'a> {
         Self::new(AGENCY_FINISHED, &[draw.0, agency.0])
     }
 
-    /// How many bytes it has.
+    /// Returns the length of head and tail, in bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no body is empty")]
     pub fn len(&self) -> usize {
         self.head_len + self.tail().len()
     }
 
-    /// Its number among the kinds.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> u16 {
         self.kind
     }
 
-    /// Its fixed-width integers.
+    /// Returns the head: fixed-width integers.
     #[must_use]
     pub fn head(&self) -> &[u8] {
         &self.head[..self.head_len]
     }
 
-    /// All behind the head.
+    /// Returns the tail.
     #[must_use]
     pub fn tail(&self) -> &[u8] {
         match &self.tail {
@@ -106,7 +105,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// SHA-256 of the tail: for bets, the digest they came with.
+    /// Returns the SHA-256 of the tail; for bets, computed earlier.
     #[must_use]
     pub fn tail_digest(&self) -> ChunkDigest {
         match &self.tail {
@@ -135,7 +134,7 @@ impl<'a> Body<'a> {
         body
     }
 
-    /// The body of a batch without its bets.
+    /// Encodes an accepted batch without its bets.
     #[must_use]
     pub fn of_batch(batch: &BatchSummary) -> Self {
         let BatchSummary { draw, agency, chunk, bets, .. } = batch;
@@ -151,21 +150,21 @@ impl<'a> Body<'a> {
     }
 }
 
-/// A body that was read: the event, and for a batch its bets in canonical text.
+/// A decoded body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
     /// The event.
     pub event: Event,
-    /// The bets in canonical text when it is a batch.
+    /// The bets of an accepted batch in canonical text; otherwise empty.
     pub text: &'a str,
     /// SHA-256 of the tail.
     pub tail_digest: ChunkDigest,
 }
 
-/// Reads a body.
+/// Decodes a body.
 ///
 /// # Errors
-/// What is wrong with it, in a few words, when it is not one.
+/// A short description of what is wrong with it.
 pub fn decode<'a>(kind: u16, head: &[u8], tail: &'a [u8]) -> Result<Decoded<'a>, &'static str> {
     let draw = DrawId(integer(head, 0)?);
     if kind == BATCH_ACCEPTED {
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_reads_back_and_nothing_shorter_or_longer_does() {
+    fn every_event_decodes_but_nothing_shorter_or_longer() {
         for (event, batch) in events() {
             let body = Body::of(&event, batch.as_ref());
             let read = decode(body.kind(), body.head(), body.tail()).unwrap();

@@ -1,9 +1,9 @@
-//! The chain: binds each event to all before it, whatever log keeps them.
+//! The hash chain: binds each event to all before it.
 //!
 //! `chain = SHA-256(chain before || u64 sequence || u64 time || u16 kind || u16 left || u16 length
 //! of the head || u16 0 || head || SHA-256(tail))`, little-endian, the time in milliseconds since
-//! the Unix epoch, from [`Chain::first`] on. It covers nothing of how events were grouped, or of
-//! where they lie: every log of the same events has the same chain.
+//! the Unix epoch, starting with [`Chain::first`]. It does not cover groups or positions: every log
+//! of the same events has the same chain.
 
 use std::fmt;
 
@@ -12,39 +12,38 @@ use sha2::{Digest, Sha256};
 
 use crate::body::Body;
 
-/// See the module's documentation.
+/// The chain's value after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain(pub [u8; 32]);
 
-/// Tells a ledger from all others: 16 random bytes.
+/// A ledger's identity: 16 random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerId(pub [u8; 16]);
 
-/// What the chain covers of an event besides its body.
+/// The part of an event that the chain covers besides its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// How many events are before it.
+    /// The number of events before it.
     pub sequence: u64,
     /// When it was decided.
     pub at: Timestamp,
     /// The kind of its body.
     pub kind: u16,
-    /// How many events of the same decision follow.
+    /// The number of later events of the same decision.
     pub left: u16,
 }
 
 impl Chain {
-    /// What the first event of a ledger continues: the SHA-256 of its id.
+    /// Returns the chain's start: the SHA-256 of the ledger's id.
     #[must_use]
     pub fn first(id: LedgerId) -> Self {
         Self(Sha256::digest(id.0).into())
     }
 
-    /// The chain of the event behind this one, whose body has this head and this digest of its
-    /// tail.
+    /// Returns the chain after the next event.
     ///
     /// # Panics
-    /// When the head is longer than 65,535 bytes; that of no kind is.
+    /// When the head is longer than 65,535 bytes, which no kind's is.
     #[must_use]
     pub fn then(self, link: &Link, head: &[u8], tail_digest: &ChunkDigest) -> Self {
         let head_len = u16::try_from(head.len()).expect("heads are a few bytes");
@@ -62,7 +61,6 @@ impl Chain {
         Self(hash.finalize().into())
     }
 
-    /// As [`Chain::then`], of a body.
     pub(crate) fn then_body(
         self,
         sequence: u64,

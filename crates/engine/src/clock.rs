@@ -1,8 +1,8 @@
-//! Where the time of decisions comes from.
+//! The source of the time of decisions.
 
 use lottery::Timestamp;
 
-/// The clock that counts for sales and draws. Asked once a turn.
+/// The clock of decisions, read once per group.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;

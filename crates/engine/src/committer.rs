@@ -1,13 +1,16 @@
-//! Taking turns: what is pending is decided in order, stored as one group, published and answered.
+//! Group commit: decides pending requests in order, stores them as one durable group, publishes and
+//! answers.
 //!
-//! A turn begins with what others appended, and with what is due by the clock. Each request is then
-//! decided against the state as the ones before left it. The group goes to the log; once that has
-//! it, the view has it, and only then all are answered, refusals and questions included: what an
-//! answer says can no longer be undone.
+//! 1. Begin: apply what other engines appended.
+//! 2. Decide: first what the clock has due, then each request against the current state.
+//! 3. Commit the group to the log.
+//! 4. Publish the group to the view.
+//! 5. Answer all requests, refusals and queries included. An answer can no longer be undone.
 //!
-//! What the log did not store is undone in the state. If it was away, the requests stay and are
-//! decided anew; if it had no room, those that need some are refused, the others decided anew.
-//! A log that failed takes nothing more: all are refused from then on.
+//! When the log stores nothing, the state is rolled back:
+//! - log unreachable: the requests are decided again later;
+//! - log full: requests that need space are refused, the others decided again;
+//! - log failed: all requests are refused from then on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,27 +26,26 @@ use crate::requests::{Deciding, Request};
 use crate::sync::mpsc::{Receiver, RecvTimeoutError};
 use crate::sync::receive_within;
 
-/// See the module's documentation.
+/// The group committer of an engine.
 pub struct Committer {
     log: Box<dyn Log>,
     clock: Arc<dyn Clock>,
     draws: Draws,
     publisher: Publisher,
-    /// Where the next event goes; begun anew with each turn.
+    /// The position of the next event, updated when a group begins.
     tip: Tip,
     requests: Receiver<Request>,
-    /// Taken, in order, and not decided yet.
+    /// Received and not decided yet, in order.
     waiting: VecDeque<Request>,
     group: Group,
     groups: Arc<Groups>,
-    /// The view is of another history than the state.
+    /// The view shows a history that the log no longer has.
     view_is_stale: bool,
-    /// The log had no room in this turn.
+    /// Set when the log was full during this commit.
     full: Option<StoreFault>,
     poison: Option<StoreFault>,
 }
 
-/// What was decided and is not stored yet.
 #[derive(Default)]
 struct Group {
     entries: Vec<Entry>,
@@ -52,18 +54,17 @@ struct Group {
     decided: Vec<Decided>,
 }
 
-/// A request, to be answered once the group is stored.
 struct Decided {
     request: Request,
     made_event: bool,
 }
 
-/// Whether a turn goes on.
+/// Whether to continue with this commit.
 #[derive(PartialEq, Eq)]
-enum Goes {
-    On,
-    /// What waits is decided in a later turn.
-    Nowhere,
+enum Next {
+    Continue,
+    /// The waiting requests are decided in a later commit.
+    Stop,
 }
 
 impl Committer {
@@ -73,7 +74,7 @@ impl Committer {
         requests: Receiver<Request>,
     ) -> Result<Self, Gone> {
         let Recovered { draws, tip } = log.recover()?;
-        // What is there may be readable and not durable yet.
+        // Recovered events may be readable but not durable yet.
         log.commit(&[])?;
         Ok(Self {
             publisher: Publisher::of(&draws),
@@ -103,7 +104,7 @@ impl Committer {
         &*self.log
     }
 
-    /// Takes turns until the engine is dropped.
+    /// Commits groups until the engine is dropped.
     pub(crate) fn run(mut self) {
         loop {
             if self.waiting.is_empty() {
@@ -112,7 +113,7 @@ impl Committer {
                     Err(_) => return,
                 }
             } else {
-                // The log was away.
+                // The log was unreachable.
                 match receive_within(&self.requests, AWAY_RETRY_TIME) {
                     Ok(next) => self.waiting.push_back(next),
                     Err(RecvTimeoutError::Timeout) => {}
@@ -123,7 +124,7 @@ impl Committer {
         }
     }
 
-    /// Takes a turn, if something is pending; says whether something was.
+    /// Commits all pending requests, in one or more groups; returns whether there were any.
     pub fn commit_group(&mut self) -> bool {
         let more = GROUP_REQUESTS_MAX.saturating_sub(self.waiting.len());
         self.waiting.extend(self.requests.try_iter().take(more));
@@ -132,11 +133,11 @@ impl Committer {
         }
         self.full = None;
         while !self.waiting.is_empty() && self.poison.is_none() {
-            if self.begin() == Goes::Nowhere {
+            if self.begin() == Next::Stop {
                 return true;
             }
             self.decide();
-            if self.commit() == Goes::Nowhere {
+            if self.commit() == Next::Stop {
                 return true;
             }
         }
@@ -146,7 +147,7 @@ impl Committer {
         true
     }
 
-    fn begin(&mut self) -> Goes {
+    fn begin(&mut self) -> Next {
         let (draws, publisher) = (&mut self.draws, &mut self.publisher);
         let mut forbidden = None;
         let begun = self.log.begin(&mut |event, at| match draws.replay(event, at) {
@@ -166,7 +167,7 @@ impl Committer {
         let recovered = match begun {
             Ok(News::UpTo(tip)) => {
                 self.tip = tip;
-                return Goes::On;
+                return Next::Continue;
             }
             Ok(News::OtherHistory) => self.log.recover(),
             Err(gone) => Err(gone),
@@ -175,14 +176,14 @@ impl Committer {
             Ok(Recovered { draws, tip }) => {
                 (self.draws, self.tip) = (draws, tip);
                 self.view_is_stale = true;
-                Goes::On
+                Next::Continue
             }
             Err(Gone::Failed(why)) => self.fail(why),
-            Err(Gone::Away | Gone::Full(_)) => Goes::Nowhere,
+            Err(Gone::Away | Gone::Full(_)) => Next::Stop,
         }
     }
 
-    /// Decides what is due and what waits, as much as goes into one group.
+    /// Decides due acts of the clock and waiting requests, up to one group.
     fn decide(&mut self) {
         let now = self.clock.now().max(self.tip.at);
         self.group.room = self.log.room_for(ACT_LEN_MAX);
@@ -215,8 +216,8 @@ impl Committer {
         }
     }
 
-    /// What is decided next. Whoever asks while others are decided still joins their group; not
-    /// while there is no room, as those who ask again when they are refused would keep it going.
+    /// Returns the next request. New requests may join the group, but not while the log is full:
+    /// callers that retry at once would never let it end.
     fn next_request(&mut self) -> Option<&Request> {
         let may_join = self.full.is_none() && self.group.decided.len() < GROUP_REQUESTS_MAX;
         if self.waiting.is_empty() && may_join {
@@ -225,7 +226,7 @@ impl Committer {
         self.waiting.front()
     }
 
-    /// Takes an event, and all that follows from it, into the state and the group.
+    /// Applies an event and all that follows from it; adds them to the group.
     fn write(&mut self, event: Event, batch: Option<Arc<Batch>>, at: Timestamp) {
         let following = self.draws.carry_out(&event, at);
         let mut left = u16::try_from(following.len()).expect("little follows from an event");
@@ -243,7 +244,7 @@ impl Committer {
         self.group.entries.push(entry);
     }
 
-    fn commit(&mut self) -> Goes {
+    fn commit(&mut self) -> Next {
         if planted(Bug::ToldBeforeDurable) {
             self.publish();
         }
@@ -262,9 +263,9 @@ impl Committer {
                 entries.clear();
                 *len = 0;
                 decided.drain(..).for_each(|decided| decided.request.answer());
-                Goes::On
+                Next::Continue
             }
-            Err(gone) => self.leave(gone),
+            Err(gone) => self.roll_back(gone),
         }
     }
 
@@ -276,8 +277,7 @@ impl Committer {
         self.publisher.publish(&self.draws);
     }
 
-    /// Nothing of the group was stored: it leaves no trace.
-    fn leave(&mut self, gone: Gone) -> Goes {
+    fn roll_back(&mut self, gone: Gone) -> Next {
         if planted(Bug::UndoLeftOut) {
             self.draws.settle();
         }
@@ -286,12 +286,12 @@ impl Committer {
         match gone {
             Gone::Away => {
                 self.put_back(decided);
-                Goes::Nowhere
+                Next::Stop
             }
-            // Not even for what takes none: nothing can be told until there is.
+            // Nothing can be published until there is room, not even an empty group.
             Gone::Full(_) if entries.is_empty() => {
                 self.put_back(decided);
-                Goes::Nowhere
+                Next::Stop
             }
             Gone::Full(why) => {
                 let full = StoreFault::Full(why);
@@ -300,7 +300,7 @@ impl Committer {
                 self.put_back(others);
                 need_room.into_iter().for_each(|decided| decided.request.refuse(full.clone()));
                 self.full = Some(full);
-                Goes::On
+                Next::Continue
             }
             Gone::Failed(why) => {
                 self.put_back(decided);
@@ -309,15 +309,14 @@ impl Committer {
         }
     }
 
-    /// What was decided waits again, in its order, before all that came after.
     fn put_back(&mut self, decided: Vec<Decided>) {
         let undecided = decided.into_iter().rev().map(|decided| decided.request);
         undecided.for_each(|request| self.waiting.push_front(request));
     }
 
-    fn fail(&mut self, why: String) -> Goes {
+    fn fail(&mut self, why: String) -> Next {
         self.poison = Some(StoreFault::Failed(why));
-        Goes::On
+        Next::Continue
     }
 }
 

@@ -1,4 +1,4 @@
-//! What everybody talks to: requests go into a queue, readers to the view and the log.
+//! The engine: a queue of requests, and access to the view and the log's reader.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -18,53 +18,53 @@ use crate::requests::Request;
 use crate::sync::mpsc::{self, Sender};
 use crate::sync::thread::{self, JoinHandle};
 
-/// What the engine runs, once, with the outcome of a request: on the thread that takes turns, so it
-/// must be short, and may ask again but not wait for an answer.
+/// A callback that receives the outcome of a request, once. Runs on the commit thread, so it must
+/// be short; it may make requests but must not wait for their answers.
 pub type Done<T> = Box<dyn FnOnce(T) + Send>;
 
-/// Where requests wait for their turn.
+/// Where requests wait to be decided.
 pub trait Queue: Send + Sync {
-    /// Takes a request, to be answered after all those before it.
+    /// Adds a request, to be decided after all earlier ones.
     fn put(&self, request: Request);
 }
 
-/// See the module's documentation. Dropping it answers what was asked.
+/// The lottery engine. Dropping it answers all pending requests.
 ///
-/// Requests of one thread are decided in their order; what was answered is seen by every request
-/// made after, and is in the view. The order in which answers are given is not promised.
+/// Requests of one thread are decided in order. After an answer, its effect is in the view and seen
+/// by every later request. The order of answers is not guaranteed.
 pub struct Engine {
     queue: Option<Box<dyn Queue>>,
     view: View,
     reader: Arc<dyn Reader>,
     groups: Arc<Groups>,
-    turning: Option<JoinHandle<()>>,
+    commit_thread: Option<JoinHandle<()>>,
 }
 
 impl Queue for Sender<Request> {
     fn put(&self, request: Request) {
         if let Err(unsent) = self.send(request) {
-            // Nobody takes turns any more, and the engine is there: only after a panic.
+            // The commit thread has panicked.
             unsent.0.refuse(StoreFault::Failed("nobody decides any more".to_owned()));
         }
     }
 }
 
 impl Engine {
-    /// An engine over `log`, with a thread of its own that takes the turns.
+    /// Starts an engine over `log`, with its own commit thread.
     ///
     /// # Errors
-    /// When the log can't be recovered, or the system gives no thread.
+    /// When the log can't be recovered or the thread can't be started.
     pub fn start(log: Box<dyn Log>, clock: Arc<dyn Clock>) -> Result<Self, Gone> {
         let (mut engine, committer) = Self::stepped(log, clock)?;
-        let turning = thread::Builder::new()
+        let commit_thread = thread::Builder::new()
             .name("engine-commit".to_owned())
             .spawn(move || committer.run())
             .map_err(|error| Gone::Failed(format!("starting a thread: {error}")))?;
-        engine.turning = Some(turning);
+        engine.commit_thread = Some(commit_thread);
         Ok(engine)
     }
 
-    /// An engine whose turns the caller takes.
+    /// Creates an engine without a commit thread: the caller runs the [`Committer`].
     ///
     /// # Errors
     /// When the log can't be recovered.
@@ -76,27 +76,27 @@ impl Engine {
             view: committer.view().clone(),
             reader: committer.log().reader(),
             groups: Arc::clone(committer.groups()),
-            turning: None,
+            commit_thread: None,
         };
         Ok((engine, committer))
     }
 
-    /// The same engine, with its requests going through another queue first.
+    /// Returns the engine with its queue wrapped in another one.
     #[must_use]
     pub fn behind(mut self, queue: impl FnOnce(Box<dyn Queue>) -> Box<dyn Queue>) -> Self {
         self.queue = self.queue.take().map(queue);
         self
     }
 
-    /// The same engine, with what reads the log in the place of its own reader.
+    /// Returns the engine with its reader wrapped in another one.
     #[must_use]
     pub fn read_by(mut self, reader: impl FnOnce(Arc<dyn Reader>) -> Arc<dyn Reader>) -> Self {
         self.reader = reader(Arc::clone(&self.reader));
         self
     }
 
-    /// Opens a draw that goes by itself, to be made with `number` when its last agency has
-    /// finished, or finds the one of that name when it has the same terms and number.
+    /// Opens an automatic draw, to be made with `number` when its last agency has finished; or
+    /// returns the draw of that name if it has the same terms and number.
     pub fn open_draw(
         &self,
         terms: DrawTerms,
@@ -115,8 +115,8 @@ impl Engine {
         self.put(Request::batch(batch, Draws::decide_append, done));
     }
 
-    /// Notes, once, that an agency has no more bets. The last one closes a draw that goes by
-    /// itself, makes and publishes it, all at once.
+    /// Finishes a draw for an agency, once. The last agency closes, makes and publishes an
+    /// automatic draw in one decision.
     pub fn finish(
         &self,
         draw: DrawId,
@@ -126,18 +126,17 @@ impl Engine {
         self.put(Request::ruled(move |draws, _| draws.decide_finish(draw, agency), done));
     }
 
-    /// How far an agency has come in a draw, with all that was asked before.
+    /// Returns an agency's progress after all earlier requests.
     pub fn progress(
         &self,
         draw: DrawId,
         agency: AgencyId,
         done: impl FnOnce(Result<AgencyProgress, ProgressError>) + Send + 'static,
     ) {
-        self.put(Request::question(move |draws| draws.progress(draw, agency), done));
+        self.put(Request::query(move |draws| draws.progress(draw, agency), done));
     }
 
-    /// Puts an act on record, and has it take effect, unless `judge` says no when it is decided:
-    /// after all requests before it, and with nothing in between.
+    /// Records an act and applies it, unless `judge` rejects it when it is decided.
     pub fn act(
         &self,
         recorded: RecordedAct,
@@ -148,34 +147,34 @@ impl Engine {
         self.put(Request::ruled(decide, done));
     }
 
-    /// Does what is due by the clock.
+    /// Decides what the clock has due.
     pub fn keep_time(&self, done: impl FnOnce(Result<(), StoreFault>) + Send + 'static) {
         self.put(Request::time(done));
     }
 
-    /// Finds whether the log can go on. To be asked now and then, so that what happens beside all
-    /// requests is noticed.
+    /// Checks whether the log still works. To be called now and then, to notice faults while there
+    /// are no requests.
     pub fn check(&self, done: impl FnOnce(Result<(), StoreFault>) + Send + 'static) {
         self.put(Request::check(done));
     }
 
-    /// What is published of the draws, their agencies' totals and the register: what was answered
-    /// is in it, and nothing that a crash could still undo. Asks nobody and waits for no write.
+    /// Returns the published view: all that was answered and is durable. Reading it waits for no
+    /// write.
     #[must_use]
     pub fn view(&self) -> &View {
         &self.view
     }
 
-    /// How many events each durable group held since it was opened.
+    /// Returns the sizes of durable groups since the engine started.
     #[must_use]
     pub fn groups(&self) -> &Arc<Groups> {
         &self.groups
     }
 
-    /// The winners of a draw that was made. Blocks while it reads.
+    /// Returns the winners of a draw that was made. Blocks while it reads.
     ///
     /// # Errors
-    /// When the draw is not known or not made, or what is stored can't be read.
+    /// When the draw is unknown or not made, or the log can't be read.
     pub fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
         let DrawState::Drawn { number } = self.status(draw)?.state else {
             return Err(ReadError::NotDrawn);
@@ -184,10 +183,10 @@ impl Engine {
         winners.map_err(ReadError::Unreadable)
     }
 
-    /// Shows `visit` the batches of a draw in the order in which they were accepted, until it
-    /// breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
+    /// Calls `visit` with the batches of a draw in the order of acceptance, until it breaks. Covers
+    /// at least what was acknowledged before the call. Blocks while it reads.
     ///
-    /// # Errors
+    /// When the draw is unknown, or the log can't be read.
     /// When the draw is not known, or what is stored can't be read.
     pub fn scan(
         &self,
@@ -198,11 +197,11 @@ impl Engine {
         self.reader.scan(draw, visit).map_err(ReadError::Unreadable)
     }
 
-    /// Shows `visit` the events that are no batches, from the sequence `from` on, in order, until
+    /// Calls `visit` with the events that are not batches, from sequence `from` on, in order, until
     /// it breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
     ///
     /// # Errors
-    /// When what is stored can't be read.
+    /// When the log can't be read.
     pub fn audit_log(
         &self,
         from: u64,
@@ -223,12 +222,14 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.queue = None;
-        let turning = self.turning.take();
-        // The last to let go may be an answer, on the very thread: that ends by itself then, as
+        let commit_thread = self.commit_thread.take();
+        // The last owner may be a callback on the commit thread itself, which ends on its own as
         // there are no more requests.
-        if let Some(turning) = turning.filter(|it| it.thread().id() != thread::current().id()) {
-            // A panic there was reported by the panic hook; everything acknowledged is durable.
-            let _ = turning.join();
+        if let Some(commit_thread) =
+            commit_thread.filter(|it| it.thread().id() != thread::current().id())
+        {
+            // The panic hook has reported a panic; everything acknowledged is durable.
+            let _ = commit_thread.join();
         }
     }
 }

@@ -1,12 +1,11 @@
-//! How many events each durable write held: what group commit is worth, for those who measure.
+//! A histogram of the number of events in each durable group.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Upper bounds of the classes that groups are counted in; above the last there is one more.
+/// Upper bounds of the size classes; one more class has no bound.
 const BOUNDS: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
-/// Groups counted by their number of events. Relaxed: whoever looks sees each count as it was
-/// shortly before.
+/// Groups counted by their number of events. Reads are relaxed and may lag slightly.
 #[derive(Debug, Default)]
 pub struct Groups {
     counts: [AtomicU64; BOUNDS.len() + 1],
@@ -14,13 +13,13 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// The upper bound of each class (none: without bound), and how many groups are in it alone.
+    /// Returns each class's upper bound (`None`: no bound) and its number of groups.
     pub fn counts(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
         let bounds = BOUNDS.into_iter().map(Some).chain([None]);
         bounds.zip(self.counts.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    /// How many events all groups held.
+    /// Returns the number of events in all groups.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_are_counted_by_the_class_that_they_are_in() {
+    fn groups_are_counted_by_size_class() {
         let groups = Groups::default();
         [1, 2, 3, 4, 5, 4096, 4097].into_iter().for_each(|events| groups.add(events));
         let counts: Vec<_> = groups.counts().filter(|(_, count)| *count > 0).collect();

@@ -1,4 +1,4 @@
-//! Requests become events by the rules, events durable in a log, and then the view and the answers.
+//! The engine: turns requests into durable events, and publishes and answers them.
 //!
 //! ```text
 //! requests --> Engine -- begin --> what others appended since
@@ -9,18 +9,17 @@
 //! readers  --> View, and the log's Reader: bets, winners, audit log
 //! ```
 //!
-//! [`Engine`] is what everybody talks to; its turns are taken by a thread of its own, or by who
-//! steps it ([`Committer`]). [`Log`] is the contract of whatever keeps the events: in memory
-//! ([`MemoryLog`]), in a folder (the crate `ledger`), shared by several engines. [`conformance`] is
-//! the one suite for all of them.
+//! [`Engine`] takes requests; groups are committed by its own thread or by the owner of its
+//! [`Committer`]. [`Log`] is the contract of whatever stores the events: memory ([`MemoryLog`]), a
+//! folder (crate `ledger`), or a log shared by several engines. [`conformance`] tests them all.
 //!
 //! Invariants:
-//! - nobody is told of anything that is not durable, and what was told is in the view;
+//! - nothing is answered or published before it is durable, and an answered change is in the view;
 //! - a decision, an event and all that follows from it, is stored whole or not at all;
-//! - what was decided and not stored leaves no trace;
+//! - a decision that was not stored leaves no trace;
 //! - every log of the same events has the same chain.
 //!
-//! Deliberately absent: bytes on disk, sockets, SQL, how durability is reached.
+//! Deliberately absent: disk formats, sockets, SQL, how durability is reached.
 
 mod body;
 mod chain;

@@ -1,17 +1,16 @@
-//! The contract of a log: whatever keeps the events of a lottery, in one order.
+//! The contract of a log: an ordered store of a lottery's events.
 //!
-//! Small and blocking: every call is made by whoever takes the engine's turn, on a thread that may
-//! wait. A log keeps events, not rules: what may be appended is decided above.
+//! Small and blocking: the commit thread makes all calls. A log stores events and knows no rules.
 //!
 //! A log promises:
-//! - [`Log::commit`] stores a group whole or not at all, behind all that [`Log::begin`] gave and
-//!   nothing else, and says which: when it can't know what became of a write it finds out before
-//!   it answers, however long that takes, and makes sure that what it found is as durable as any
-//!   other; it tells its own events from equal ones that another engine decided;
-//! - what [`Log::begin`] and [`Log::recover`] give can be read, and may vanish again until
-//!   something is committed behind it;
-//! - what was committed is given again by [`Log::recover`], in its order, and by the [`Reader`];
-//! - several engines may share one: then each gets the others' events from [`Log::begin`].
+//! - [`Log::commit`] stores a group whole or not at all, directly after what [`Log::begin`]
+//!   returned, and reports which. After a lost answer it finds out what happened before it returns,
+//!   however long that takes, and makes that outcome durable. It tells its own events from equal
+//!   ones of another engine.
+//! - What [`Log::begin`] and [`Log::recover`] return is readable, but may vanish until something is
+//!   committed after it.
+//! - [`Log::recover`] and the [`Reader`] return what was committed, in order.
+//! - Several engines may share a log: [`Log::begin`] returns the others' events.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -25,70 +24,69 @@ use thiserror::Error;
 use crate::body::Body;
 use crate::chain::Chain;
 
-/// See the module's documentation.
+/// An ordered, durable store of events.
 pub trait Log: Send {
-    /// Everything that is kept, replayed by the rules. Called before anything else, and again when
-    /// [`Log::begin`] found that the log does not continue what was known of it.
+    /// Reads and replays all events. Called first, and again when [`Log::begin`] reports another
+    /// history.
     ///
     /// # Errors
-    /// When it can't be read, or is not as it was written.
+    /// When the log can't be read or is damaged.
     fn recover(&mut self) -> Result<Recovered, Gone>;
 
-    /// Gives what others appended since the last call, in order. What a turn decides rests on it.
+    /// Passes new events of other engines to `news`, in order. A group's decisions are based on
+    /// them.
     ///
     /// # Errors
     /// When nothing can be committed now.
     fn begin(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone>;
 
-    /// How many bytes a group may have that begins with a decision of `first` bytes, as
-    /// [`Entry::len`] counts them. It may always have that decision.
+    /// Returns the most bytes of a group that starts with a decision of `first` bytes, as counted
+    /// by [`Entry::len`]; at least that decision always fits.
     fn room_for(&self, first: usize) -> usize;
 
-    /// Makes a group durable, all of it at once. An empty one too, where others append: so that
-    /// what [`Log::begin`] gave is known to be durable.
+    /// Makes a group durable atomically. In a shared log, an empty group makes what [`Log::begin`]
+    /// returned durable.
     ///
     /// # Errors
-    /// When nothing of it is stored, or nobody can know.
+    /// When nothing is stored, or the outcome can't be known.
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone>;
 
-    /// Finds whether it can go on: what it keeps is where it was put, and there is room again if
-    /// there was none.
+    /// Checks that the log still works: its data is in place, and there is space if there was none.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Why nothing can be committed.
     fn check(&mut self) -> Result<(), Gone> {
         Ok(())
     }
 
-    /// Reads what is durable, beside the turns.
+    /// Returns a reader of durable events for other threads.
     fn reader(&self) -> Arc<dyn Reader>;
 }
 
-/// Reads what is durable. Every call blocks, covers at least what was committed before it, and
-/// gives in words what is wrong when something can't be read.
+/// Reads durable events. Every call blocks and covers at least what was committed before it. Errors
+/// are descriptions of unreadable data.
 pub trait Reader: Send + Sync {
-    /// The winners of a draw with this result.
+    /// Returns the winners of a draw with this result.
     ///
     /// # Errors
-    /// When what is stored can't be read.
+    /// When the log can't be read.
     fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String>;
 
-    /// Shows `visit` the batches of a draw in the order in which they were accepted, until it
-    /// breaks.
+    /// Calls `visit` with the batches of a draw in the order of acceptance, until it breaks.
     ///
     /// # Errors
-    /// When what is stored can't be read.
+    /// When the log can't be read.
     fn scan(
         &self,
         draw: DrawId,
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), String>;
 
-    /// Shows `visit` the events that are no batches, from the sequence `from` on, in order, until
+    /// Calls `visit` with the events that are not batches, from sequence `from` on, in order, until
     /// it breaks.
     ///
     /// # Errors
-    /// When what is stored can't be read.
+    /// When the log can't be read.
     fn audit_log(
         &self,
         from: u64,
@@ -96,71 +94,70 @@ pub trait Reader: Send + Sync {
     ) -> Result<(), String>;
 }
 
-/// What a log holds, replayed.
+/// A log's replayed content.
 #[derive(Debug)]
 pub struct Recovered {
-    /// The state that its events lead to.
+    /// The state after all events.
     pub draws: Draws,
-    /// Where the next event goes.
+    /// The position of the next event.
     pub tip: Tip,
 }
 
-/// Where the next event goes.
+/// The position of the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tip {
-    /// How many events there are.
+    /// The number of events before it.
     pub sequence: u64,
-    /// Of the last one.
+    /// The chain after the last event.
     pub chain: Chain,
-    /// When the last one was decided: the next is not earlier.
+    /// When the last event was decided; the next is not earlier.
     pub at: Timestamp,
 }
 
-/// What came of asking for others' events.
+/// The outcome of reading other engines' events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// They were given; the next event goes here.
+    /// They were returned; the next event goes here.
     UpTo(Tip),
-    /// The log does not hold any more what was known of it: it is to be recovered.
+    /// The log has lost events that this engine had read; it must be recovered.
     OtherHistory,
 }
 
-/// Why a log can't do what is asked of it now.
+/// Why a log can't do a call now.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Gone {
-    /// It can't be reached; it may be later. Nothing was stored.
+    /// It can't be reached now. Nothing was stored.
     #[error("the log can't be reached")]
     Away,
-    /// There is no room; there may be later. Nothing was stored.
+    /// It is full now. Nothing was stored.
     #[error("the log has no room: {0}")]
     Full(String),
-    /// It failed for good.
+    /// It failed permanently.
     #[error("the log failed: {0}")]
     Failed(String),
 }
 
-/// An event to be kept.
+/// An event to store.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// How many events are before it.
+    /// The number of events before it.
     pub sequence: u64,
     /// When it was decided.
     pub at: Timestamp,
-    /// How many events of the same decision follow.
+    /// The number of later events of the same decision.
     pub left: u16,
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// The batch with its bets when that is what happened.
+    /// The batch with its bets, if one was accepted.
     pub batch: Option<Arc<Batch>>,
-    /// Of this event and all before it.
+    /// The chain of this event and all before it.
     pub chain: Chain,
 }
 
-/// Bytes that an entry is counted for besides its body.
+/// Bytes that an entry counts for besides its body.
 pub const ENTRY_OVERHEAD_LEN: usize = 96;
 
 impl Entry {
-    /// An event behind `tip`.
     pub(crate) fn new(
         tip: Tip,
         at: Timestamp,
@@ -174,19 +171,19 @@ impl Entry {
         entry
     }
 
-    /// Where the next event goes.
+    /// Returns the position of the next event.
     #[must_use]
     pub fn tip(&self) -> Tip {
         Tip { sequence: self.sequence + 1, chain: self.chain, at: self.at }
     }
 
-    /// The form that every log keeps it in.
+    /// Returns the body, which is the same in every log.
     #[must_use]
     pub fn body(&self) -> Body<'_> {
         Body::of(&self.event, self.batch.as_deref())
     }
 
-    /// Bytes that it is counted for: those of its body, up to a multiple of 8, and
+    /// Returns the bytes it counts for: its body, rounded up to a multiple of 8, and
     /// [`ENTRY_OVERHEAD_LEN`].
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no entry is empty")]

@@ -1,7 +1,5 @@
-//! The simplest log: everything in memory, for tests and for comparison.
-//!
-//! It keeps the contract but for durability: what it holds ends with the process. Its clones share
-//! what they hold, as a folder that is opened again does.
+//! A log in memory, for tests and comparison. Not durable; clones share their entries, like a
+//! folder that is opened again.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,31 +14,30 @@ use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
 /// A log in memory.
 #[derive(Clone, Debug)]
 pub struct MemoryLog {
-    kept: Kept,
+    stored: Entries,
     tip: Option<Tip>,
 }
 
-/// The entries.
 #[derive(Clone, Debug)]
-struct Kept {
+struct Entries {
     id: LedgerId,
     entries: Arc<Mutex<Vec<Entry>>>,
 }
 
-/// Reads a copy of what is durable, so that nobody waits for who is shown it.
-pub(crate) struct MemoryReader<Entries>(pub(crate) Entries);
+/// Reads a copy of the durable entries, so that visitors block nobody.
+pub(crate) struct MemoryReader<Read>(pub(crate) Read);
 
 impl MemoryLog {
-    /// An empty log.
+    /// Creates an empty log.
     #[must_use]
     pub fn new(id: LedgerId) -> Self {
-        Self { kept: Kept { id, entries: Arc::default() }, tip: None }
+        Self { stored: Entries { id, entries: Arc::default() }, tip: None }
     }
 }
 
 impl Log for MemoryLog {
     fn recover(&mut self) -> Result<Recovered, Gone> {
-        let recovered = replayed(self.kept.id, &self.kept.entries())?;
+        let recovered = replayed(self.stored.id, &self.stored.entries())?;
         self.tip = Some(recovered.tip);
         Ok(recovered)
     }
@@ -54,18 +51,17 @@ impl Log for MemoryLog {
     }
 
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
-        self.kept.entries().extend_from_slice(group);
+        self.stored.entries().extend_from_slice(group);
         self.tip = group.last().map(Entry::tip).or(self.tip);
         Ok(())
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        let kept = self.kept.clone();
-        Arc::new(MemoryReader(move || kept.entries().clone()))
+        let stored = self.stored.clone();
+        Arc::new(MemoryReader(move || stored.entries().clone()))
     }
 }
 
-/// The state that entries lead to.
 pub(crate) fn replayed(id: LedgerId, entries: &[Entry]) -> Result<Recovered, Gone> {
     let mut draws = Draws::default();
     for entry in entries {
@@ -76,14 +72,14 @@ pub(crate) fn replayed(id: LedgerId, entries: &[Entry]) -> Result<Recovered, Gon
     Ok(Recovered { draws, tip: entries.last().map_or(empty, Entry::tip) })
 }
 
-impl Kept {
+impl Entries {
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        // Nothing panics half-way through a change.
+        // A poisoned lock is safe: no change can panic half-way.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Entries: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Entries> {
+impl<Read: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Read> {
     fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
         let mut winners = Winners::default();
         for batch in batches_of(&self.0(), draw) {

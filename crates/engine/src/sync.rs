@@ -1,8 +1,8 @@
-//! What threads share and wait on: std's, or, where models are checked, the checker's.
+//! Synchronisation primitives: std's, or the model checker's in a build with `--cfg models` (`cargo
+//! xtask models`).
 //!
-//! Only a build with `--cfg models` (`cargo xtask models`) gets the checker's, so that nothing of
-//! it is ever in a product. All that schedules threads is imported from here; `Arc` and `OnceLock`
-//! are std's everywhere, as nobody waits on them.
+//! Everything that schedules threads is imported from here. `Arc` and `OnceLock` are always std's,
+//! as nothing waits on them.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub use shuttle::{
     thread,
 };
 
-/// Waits for `changed` with the lock let go, but no longer than `time`.
+/// Waits for `changed` with the lock released, at most `time`.
 #[cfg(not(models))]
 pub fn wait_at_most<'a, T>(
     changed: &Condvar,
@@ -30,8 +30,8 @@ pub fn wait_at_most<'a, T>(
     changed.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// The checker has no time: here the lock is taken again whenever it chooses. That is a timeout at
-/// any moment and, as nobody is told which it was, also a notification at any moment.
+/// The checker has no time: it may take the lock again at any moment, which covers timeouts and
+/// notifications alike.
 #[cfg(models)]
 pub fn wait_at_most<'a, T>(
     _: &Condvar,
@@ -43,10 +43,10 @@ pub fn wait_at_most<'a, T>(
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Receives the next that is sent within `time`.
+/// Receives the next message within `time`.
 ///
 /// # Errors
-/// When nothing was sent, or nobody will send anything.
+/// When nothing was sent in time, or all senders are gone.
 #[cfg(not(models))]
 pub fn receive_within<T>(
     receiver: &mpsc::Receiver<T>,
@@ -55,10 +55,10 @@ pub fn receive_within<T>(
     receiver.recv_timeout(time)
 }
 
-/// The checker has no time: here it may be over at any moment.
+/// The checker has no time: it may run out at any moment.
 ///
 /// # Errors
-/// As in a build that is none for models.
+/// As in a normal build.
 #[cfg(models)]
 pub fn receive_within<T>(
     receiver: &mpsc::Receiver<T>,

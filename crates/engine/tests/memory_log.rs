@@ -1,4 +1,4 @@
-//! The engine passes its suite over the log in memory.
+//! The conformance suite over the log in memory.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

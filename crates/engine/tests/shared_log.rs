@@ -1,4 +1,4 @@
-//! The engine passes its suite over a log that two engines share: each call goes to the other one.
+//! The conformance suite over a log shared by two engines, with calls alternating between them.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -17,7 +17,7 @@ struct Shared {
     log: SharedLog,
     clock: Arc<TestClock>,
     engines: Option<[Arc<Engine>; 2]>,
-    /// Which of them is called.
+    /// The engine called last.
     at: Cell<usize>,
 }
 
@@ -39,8 +39,8 @@ impl Shared {
 }
 
 impl Subject for Shared {
-    /// The other engine, once all that was asked of the one before is decided and known to it:
-    /// order is promised for calls that are made one after the other.
+    /// Returns the other engine, once all earlier requests are decided and known to it: order is
+    /// only promised for calls made one after the other.
     fn engine(&self) -> Arc<Engine> {
         let engines = self.engines.as_ref().unwrap();
         let before = self.at.replace(1 - self.at.get());
@@ -66,7 +66,7 @@ impl Subject for Shared {
 engine::conformance_suite!(Shared::new());
 
 #[test]
-fn a_log_without_any_room_keeps_questions_waiting_until_there_is_some() {
+fn a_full_log_delays_queries_until_there_is_room() {
     let log = SharedLog::new(LedgerId([7; 16]));
     let (engine, mut committer) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
     log.set_full(true);
@@ -78,7 +78,7 @@ fn a_log_without_any_room_keeps_questions_waiting_until_there_is_some() {
     assert_eq!(answered.try_recv(), Ok(Ok(())));
 }
 
-/// Asks for a draw, and for another when that is refused.
+/// Opens a draw, and another one whenever that is refused as full.
 fn ask_again_and_again(engine: Arc<Engine>, asked: Arc<AtomicU32>) {
     const ASKED_MAX: u32 = 1_000;
     let at = asked.fetch_add(1, Ordering::Relaxed);
@@ -97,20 +97,20 @@ fn ask_again_and_again(engine: Arc<Engine>, asked: Arc<AtomicU32>) {
 }
 
 #[test]
-fn those_who_ask_again_when_there_is_no_room_keep_no_turn_going() {
+fn retries_on_a_full_log_do_not_prolong_a_commit() {
     let log = SharedLog::new(LedgerId([7; 16]));
     let (engine, mut committer) = Engine::stepped(log.log(), Arc::<TestClock>::default()).unwrap();
     let (engine, asked) = (Arc::new(engine), Arc::<AtomicU32>::default());
     log.set_full(true);
     ask_again_and_again(Arc::clone(&engine), Arc::clone(&asked));
-    // Is decided anew, after it was found that there is no room.
+    // This query is decided again once the log is found full.
     engine.progress(DrawId(1), AgencyId(1), |_| {});
     assert!(committer.commit_group());
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[test]
-fn an_engine_starts_only_once_what_it_read_is_durable() {
+fn an_engine_starts_only_once_its_recovered_events_are_durable() {
     let log = SharedLog::new(LedgerId([7; 16]));
     log.refuse_commit();
     let started = Engine::stepped(log.log(), Arc::<TestClock>::default());

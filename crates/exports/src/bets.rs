@@ -1,4 +1,4 @@
-//! A draw's batches, one after the other, into one file.
+//! Writes a draw's bets, batch by batch, to one file.
 
 use std::io::Write;
 
@@ -9,20 +9,20 @@ use crate::csv::CsvBets;
 use crate::error::ExportError;
 use crate::parquet::ParquetBets;
 
-/// What a file of bets is like.
+/// The format of a file of bets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A header line, then a bet a line; fields quoted only where they must be.
+    /// CSV with a header line; fields are quoted only if needed.
     Csv(Cells),
-    /// Columns, compressed; for programs that analyse.
+    /// Compressed Parquet columns, for analysis.
     Parquet,
 }
 
-/// The columns, in both formats. The first three are what the name of a bet has besides the draw.
+/// The columns of both formats. The first three are a bet's name without the draw.
 pub(crate) const COLUMNS: [&str; 8] =
     ["agency", "chunk", "position", "first_name", "last_name", "document", "birthdate", "number"];
 
-/// A file of bets that is being written.
+/// A writer for a file of bets.
 pub struct BetsWriter<W: Write + Send> {
     file: File<W>,
     bets: u64,
@@ -34,7 +34,7 @@ enum File<W: Write + Send> {
 }
 
 impl Format {
-    /// What files of it end in.
+    /// Returns the file extension.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Format {
 }
 
 impl<W: Write + Send> BetsWriter<W> {
-    /// Begins a file.
+    /// Starts a file.
     ///
     /// # Errors
     /// When it can't be written.
@@ -57,10 +57,10 @@ impl<W: Write + Send> BetsWriter<W> {
         Ok(Self { file, bets: 0 })
     }
 
-    /// Adds the bets of a batch, and says how many there were.
+    /// Adds the bets of a batch; returns their number.
     ///
     /// # Errors
-    /// When they can't be written, or one of them is none.
+    /// When they can't be written or one is invalid.
     pub fn add(&mut self, batch: &StoredBatch<'_>) -> Result<u64, ExportError> {
         let before = self.bets;
         for bet in batch.bets() {
@@ -71,7 +71,7 @@ impl<W: Write + Send> BetsWriter<W> {
         Ok(self.bets - before)
     }
 
-    /// Ends the file; says how many bets it holds, and gives back what it was written to.
+    /// Completes the file; returns the number of bets and the inner writer.
     ///
     /// # Errors
     /// When it can't be written.

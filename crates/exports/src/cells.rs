@@ -1,25 +1,22 @@
-//! Cells of CSV that no spreadsheet takes for a formula.
+//! CSV cells that no spreadsheet evaluates as a formula.
 //!
-//! A spreadsheet evaluates a cell that begins with `=`, `+`, `-` or `@`, which may reach out to the
-//! network or run programs. Such a cell gets an apostrophe before it: a spreadsheet then shows it
-//! as
-//! text. What quotes, blanks and invisible characters hide counts too, and so does what follows a
-//! `;` or `,` inside a cell: where the list separator of the system is another one, a cell begins
-//! there.
+//! A spreadsheet evaluates a cell that starts with `=`, `+`, `-` or `@`, which may access the
+//! network or run programs. Such a cell gets a leading apostrophe, which makes it text. Leading
+//! quotes, blanks and invisible characters are skipped in this check. Text after a `;` or `,`
+//! inside a cell counts as a cell too, as some systems use another list separator.
 //!
-//! An apostrophe is added and nothing else changes. One at the beginning of such a part, where it
-//! would get one without it too, is what was added: a program that leaves it out has the bytes
-//! back.
+//! Nothing else is changed. A program restores the text by removing a leading apostrophe from every
+//! part that would get one without it.
 
 use std::borrow::Cow;
 
-/// How cells of CSV are written.
+/// How to write cells of CSV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cells {
-    /// For spreadsheets: none is taken for a formula.
+    /// For spreadsheets: no cell is a formula.
     #[default]
     Inert,
-    /// For programs: exactly as they are stored.
+    /// For programs: exactly as stored.
     Raw,
 }
 
@@ -32,7 +29,6 @@ impl Cells {
     }
 }
 
-/// A cell that is no formula, wherever it is cut.
 fn inert(text: &str) -> Cow<'_, str> {
     if !parts(text).any(is_formula) {
         return Cow::Borrowed(text);
@@ -44,12 +40,11 @@ fn inert(text: &str) -> Cow<'_, str> {
     Cow::Owned(inert.collect())
 }
 
-/// The parts in which a cell may be read, each with the separator behind it.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive([',', ';'])
 }
 
-/// Whether a spreadsheet may take it for a formula.
+/// Whether a spreadsheet may evaluate the part.
 fn is_formula(part: &str) -> bool {
     let shown = part.trim_start_matches(is_hidden);
     let hidden = &part[..part.len() - shown.len()];
@@ -57,7 +52,7 @@ fn is_formula(part: &str) -> bool {
         || shown.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
-/// What may stand before a formula: blanks, quotes, and characters that are not seen.
+/// Whether a character may precede a formula: blanks, quotes, invisible ones.
 fn is_hidden(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -80,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// What a cell was before it was made inert.
+    /// Restores the text of an inert cell.
     fn exact(inert: &str) -> String {
         let before = |part| match str::strip_prefix(part, '\'') {
             Some(rest) if is_formula(rest) => rest,
@@ -90,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_would_evaluate_gets_an_apostrophe_and_the_rest_stays() {
+    fn formulas_get_an_apostrophe_and_other_text_is_unchanged() {
         for (text, written) in [
             ("=HYPERLINK(\"http://x\")", "'=HYPERLINK(\"http://x\")"),
             ("@SUM(A1)", "'@SUM(A1)"),
@@ -117,12 +112,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_cell_is_a_formula_wherever_it_is_cut_and_its_text_can_be_had_back(
+        fn no_part_of_a_cell_is_a_formula_and_its_text_can_be_restored(
             text in "[-=+@＝＠,; \"'a\t\r1]{0,12}|\\PC{0,20}|.{0,20}",
         ) {
             let written = Cells::Inert.write(&text);
             for part in written.split([',', ';']) {
-                // An apostrophe is what a spreadsheet looks for first.
+                // Spreadsheets check for an apostrophe first.
                 let formula = |part: &str| part.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
                 prop_assert!(!formula(part), "{part:?}");
                 prop_assert!(!formula(part.trim_start_matches([' ', '"'])), "{part:?}");

@@ -1,4 +1,4 @@
-//! The bets as lines.
+//! Bets as CSV.
 
 use std::io::Write;
 

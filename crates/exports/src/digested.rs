@@ -1,33 +1,33 @@
-//! Bytes on their way, counted and digested: what a manifest says of a file is what was written
-//! to it, and not what was read back.
+//! A writer that counts and hashes, so that a manifest describes what was written, not what was
+//! read back.
 
 use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
-/// Passes bytes on, and keeps account of them.
+/// Passes bytes on; counts and hashes them.
 pub struct Digested<W> {
     out: W,
     len: u64,
     sha256: Sha256,
 }
 
-/// What went through.
+/// The length and digest of what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How many bytes.
+    /// The number of bytes.
     pub len: u64,
-    /// Their SHA-256, in hexadecimal, as sha256sum shows it.
+    /// Their SHA-256 in hexadecimal, as printed by sha256sum.
     pub sha256: String,
 }
 
 impl<W: Write> Digested<W> {
-    /// Nothing went through yet.
+    /// Wraps a writer.
     pub fn new(out: W) -> Self {
         Self { out, len: 0, sha256: Sha256::new() }
     }
 
-    /// What went through, and what it went to.
+    /// Returns the summary and the inner writer.
     pub fn finish(self) -> (Summary, W) {
         let digest = self.sha256.finalize();
         let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -52,7 +52,7 @@ impl<W: Write> Write for Digested<W> {
 mod tests {
     use super::*;
 
-    /// Takes no more than three bytes at a time.
+    /// Accepts at most three bytes per write.
     struct Slow(Vec<u8>);
 
     impl Write for Slow {
@@ -67,12 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_taken_counts() {
+    fn only_written_bytes_count() {
         let mut digested = Digested::new(Slow(Vec::new()));
         digested.write_all(b"hello world\n").unwrap();
         let (summary, out) = digested.finish();
         assert_eq!(out.0, b"hello world\n");
-        // As sha256sum says.
         let sha256 = "a948904f2f0f479b8f8197694b30184b0d2ed1c1cd2a1ec0fb85d299a192a447".to_owned();
         assert_eq!(summary, Summary { len: 12, sha256 });
     }

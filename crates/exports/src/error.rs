@@ -1,17 +1,17 @@
-//! What goes wrong with an export.
+//! Errors of exports.
 
 use std::io;
 
 use lottery::UnsoundBet;
 use thiserror::Error;
 
-/// Why a draw could not be exported.
+/// Why an export failed.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// Bytes could not be written.
+    /// The export can't be written.
     #[error("can't write the export: {0}")]
     Write(#[from] io::Error),
-    /// A stored bet is not acceptable.
+    /// A stored bet is invalid.
     #[error(transparent)]
     Bet(#[from] UnsoundBet),
 }
@@ -19,7 +19,7 @@ pub enum ExportError {
 impl From<csv::Error> for ExportError {
     fn from(error: csv::Error) -> Self {
         match error.into_kind() {
-            // As it is: that a reader has gone shows in its kind.
+            // Preserves the error's kind, such as a closed pipe.
             csv::ErrorKind::Io(error) => Self::Write(error),
             kind => Self::Write(io::Error::other(format!("{kind:?}"))),
         }

@@ -1,22 +1,20 @@
-//! A draw as files for others: its bets as CSV or Parquet, its winners as CSV or JSON, and a
-//! manifest that says what each file must be.
+//! Exports of a draw: bets as CSV or Parquet, winners as CSV or JSON, and a manifest of the files.
 //!
 //! ```text
-//! bets        a draw's batches, one after the other, into one file
-//! csv         the bets as lines
-//! cells       cells of CSV that no spreadsheet takes for a formula
-//! parquet     the bets as columns
-//! winners     the winners, by agency
-//! manifest    names, lengths and digests of files
-//! digested    bytes on their way, counted and digested
+//! bets        writes a draw's bets, batch by batch
+//! csv         bets as CSV
+//! cells       CSV cells that no spreadsheet evaluates as a formula
+//! parquet     bets as Parquet
+//! winners     winners by agency
+//! manifest    names, lengths and digests of the files
+//! digested    a writer that counts and hashes
 //! ```
 //!
 //! Invariants:
-//! - bets are in the order of the store, and memory does not grow with how many there are;
-//! - the same draw makes the same bytes of CSV and JSON.
+//! - bets are in the order of the store, and memory does not grow with their number;
+//! - equal draws make equal bytes of CSV and JSON.
 //!
-//! Deliberately absent: where batches come from and where bytes go. Anything that is `Write` will
-//! do, a file or an answer over the network.
+//! Deliberately absent: the source of batches and the destination of bytes, which is any `Write`.
 
 mod bets;
 mod cells;

@@ -1,5 +1,5 @@
-//! Every limit of exports, by name.
+//! The limits of exports.
 
-/// Bets in a row group of Parquet: those are held in memory until the group is full, in about 8 MB.
-/// Readers skip or share out work by groups.
+/// Bets in a Parquet row group. A group is buffered in memory, about 8 MB; readers skip or
+/// parallelise by group.
 pub const ROW_GROUP_BETS_MAX: usize = 65_536;

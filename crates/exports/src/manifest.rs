@@ -1,5 +1,5 @@
-//! What a folder of exported files must hold: their names, lengths and digests, and of which draw
-//! they are. Written last, so that a folder with a manifest is whole.
+//! The manifest of an export: its draw and its files with lengths and digests. Written last, so a
+//! folder with a manifest is complete.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::digested::Summary;
 use crate::error::ExportError;
 
-/// A manifest that is being gathered.
+/// A manifest under construction.
 #[derive(Debug, Serialize)]
 pub struct Manifest {
     draw: Draw,
@@ -39,7 +39,7 @@ struct File {
 }
 
 impl Manifest {
-    /// No files yet.
+    /// Creates a manifest without files.
     #[must_use]
     pub fn of(draw: &DrawStatus) -> Self {
         let (state, winning_number) = match draw.state {
@@ -62,7 +62,7 @@ impl Manifest {
         Self { draw, files: Vec::new() }
     }
 
-    /// Adds a file of so many rows, its header not counted.
+    /// Adds a file with its number of rows, without the header.
     pub fn add(&mut self, name: &str, rows: u64, written: Summary) {
         let Summary { len: bytes, sha256 } = written;
         self.files.push(File { name: name.to_owned(), bytes, rows, sha256 });

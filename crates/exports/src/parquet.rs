@@ -1,7 +1,7 @@
-//! The bets as columns: what their names have and the numbers as unsigned integers, the birthdate
-//! as a date, the rest as text.
+//! Bets as Parquet: names and numbers are unsigned integers, the birthdate is a date, the rest is
+//! text.
 //!
-//! A row group is gathered in memory, column by column, and written when it is full.
+//! A row group is buffered by column and written when full.
 
 use std::io::Write;
 use std::mem::take;
@@ -24,7 +24,6 @@ pub(crate) struct ParquetBets<W: Write + Send> {
     group: Group,
 }
 
-/// A row group that is being gathered.
 #[derive(Default)]
 struct Group {
     agencies: Vec<i32>,
@@ -37,7 +36,6 @@ struct Group {
     numbers: Vec<i32>,
 }
 
-/// Texts one behind the other.
 #[derive(Default)]
 struct Texts {
     bytes: Vec<u8>,
@@ -53,7 +51,7 @@ impl<W: Write + Send> ParquetBets<W> {
 
     pub(crate) fn add(&mut self, name: BetName, bet: &Bet<'_>) -> Result<(), ExportError> {
         let group = &mut self.group;
-        // Unsigned, in the bits of a signed one.
+        // Parquet stores unsigned integers in the bits of signed ones.
         group.agencies.push(name.agency.0.cast_signed());
         group.chunks.push(name.chunk.0.cast_signed());
         group.positions.push(name.position.cast_signed());
@@ -143,12 +141,11 @@ fn write_texts<W: Write + Send>(
     Ok(column.close()?)
 }
 
-/// Days of the Gregorian calendar, as Parquet counts them.
 fn days_since_1970(date: Birthdate) -> i32 {
     let text = date.to_string();
     let part = |place: Range<usize>| text[place].parse::<i32>().expect("digits, by Birthdate");
     let (year, month, day) = (part(0..4), part(5..7), part(8..10));
-    // Years begin in March here, so that the leap day is the last of its year.
+    // Counts years from March, so that the leap day is a year's last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * month + 2) / 5 + day - 1;
@@ -161,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_counted_from_1970_on_and_before() {
+    fn days_are_counted_before_and_after_1970() {
         let cases = [
             ("1970-01-01", 0),
             ("1969-12-31", -1),

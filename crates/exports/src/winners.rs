@@ -1,4 +1,4 @@
-//! The winners of a draw, by agency; those without any too.
+//! The winners of a draw by agency, including agencies without any.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cells::Cells;
 use crate::error::ExportError;
 
-/// A header line, then a winning bet a line: agency, document.
+/// Writes a header line, then agency and document of each winning bet.
 ///
 /// # Errors
 /// When it can't be written.
@@ -28,7 +28,7 @@ pub fn winners_csv(
     Ok(csv.flush()?)
 }
 
-/// One object, for people and programs.
+/// Writes one JSON object.
 ///
 /// # Errors
 /// When it can't be written.

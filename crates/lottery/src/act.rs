@@ -1,5 +1,5 @@
-//! What operators do, and the central's clock in their place: each act is an event, with who did it
-//! and why.
+//! Acts: what an operator, or the central's clock, does. Each one is an event with its author and
+//! reason.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, 
 use crate::requests::StoreFault;
 use crate::text::{self, TextFault};
 
-/// A short text on one line: 1-64 bytes, as [`text::accept`] has texts.
+/// A single-line text of 1-64 bytes that follows the rules of [`text::accept`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(String);
 
-/// Why something was done: at most 500 bytes, as [`text::accept`] has texts; may be empty.
+/// The reason for an act: at most 500 bytes, may be empty; otherwise follows [`text::accept`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason(String);
 
-/// A text that can't be kept.
+/// A text that breaks the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TextError {
     /// Not a [`Label`].
@@ -31,232 +31,179 @@ pub enum TextError {
     Reason(TextFault),
 }
 
-/// Who did something.
+/// The author of an act.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Actor {
-    /// The central, because it was time.
+    /// The central's clock, following a schedule.
     Clock,
-    /// An operator, by name, in person.
+    /// An operator in a session, by name.
     Operator(Label),
-    /// A program, with a token that an operator gave it.
-    Token {
-        /// The operator whose token it is.
-        owner: Label,
-        /// The token's number.
-        number: u32,
-        /// What the token is for.
-        label: Label,
-    },
+    /// A program, with a token that an operator issued.
+    Token { owner: Label, number: u32, label: Label },
 }
 
-/// Asked when an act is decided: the version of the operators by which whoever wants it may
-/// still do it; none when they may not. Runs on the thread that decides, so it must be short.
+/// Authorizes an act at the moment it is decided: returns the version of the operators' file, or
+/// `None` to reject. Runs on the deciding thread, so it must be short.
 pub type Judge = Box<dyn Fn() -> Option<u64> + Send>;
 
-/// The judge of acts that need no permission, such as the clock's.
+/// A judge for acts that need no permission, such as the clock's.
 #[must_use]
 pub fn always_allowed() -> Judge {
     Box::new(|| Some(0))
 }
 
-/// An act with who did it, and why.
+/// An act with its author and reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct RecordedAct {
-    /// Who.
     pub by: Actor,
-    /// The version of the operators by which the [`Judge`] allowed it; 0 until it is decided, and
-    /// when it needs no permission.
+    /// The version of the operators' file under which the [`Judge`] allowed the act. 0 before the
+    /// decision, and for acts that need no permission.
     pub operators: u64,
-    /// Why, as they put it.
+    /// The reason, in the author's words.
     pub why: Reason,
-    /// What.
     pub act: Act,
 }
 
-/// Something that an operator does.
+/// An action by an operator or the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Act {
-    /// A draw is announced, to be opened later. Its number is one more than the draws before.
+    /// Announces a draw, to be opened later. It gets the next free draw number.
     Announce {
-        /// What it is announced with.
         terms: DrawTerms,
-        /// When the clock acts in it.
+        /// When the clock opens and closes it.
         schedule: Schedule,
     },
-    /// An announced draw takes bets.
+    /// Opens an announced draw for bets.
     Open(DrawId),
-    /// An open draw takes no more bets.
+    /// Closes an open draw.
     Close(DrawId),
-    /// The winning number, as one of the two operators who enter it read it.
-    EnterNumber {
-        /// Of which draw.
-        draw: DrawId,
-        /// The number.
-        number: u32,
-    },
-    /// The winners of a draw that was made may be told.
+    /// Enters the winning number; two operators must enter the same one.
+    EnterNumber { draw: DrawId, number: u32 },
+    /// Publishes the winners of a draw that was made.
     Publish(DrawId),
-    /// An agency is registered, or what is known of it changes.
+    /// Registers an agency or changes its registration.
     Register(Registration),
-    /// Anything else that should be on record.
+    /// Any other action that belongs in the audit log.
     Audited(AuditedAction),
 }
 
-/// When the clock acts in a draw.
+/// When the clock opens and closes a draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Schedule {
-    /// Opens it, unless an operator did.
+    /// Opening time; an operator may open earlier.
     pub opens_at: Option<Timestamp>,
-    /// Closes it, unless an operator did.
+    /// Closing time; an operator may close earlier.
     pub closes_at: Option<Timestamp>,
 }
 
-/// What is known of an agency.
+/// An agency's registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Registration {
-    /// Its number.
     pub agency: AgencyId,
-    /// What people call it.
     pub name: Label,
-    /// Where it is.
     pub place: Label,
-    /// Whether it may bet. One that may not is refused, whatever it sends.
+    /// Whether it may bet. A disabled agency's requests are refused.
     pub enabled: bool,
 }
 
-/// What came of an act.
+/// The outcome of an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acted {
-    /// It is done.
+    /// Done.
     Done,
-    /// It was done before, and nothing changed.
+    /// Done before; nothing changed.
     Repeated,
-    /// A draw was announced, with this number.
+    /// The draw was announced under this number.
     Announced(DrawId),
-    /// A first operator entered a number; a second one must enter it too.
+    /// The first operator entered a number; a second one must enter it too.
     NumberAwaited,
-    /// Both entered the same number: the draw is made with it.
+    /// Both operators entered this number: the draw is made with it.
     NumbersAgree(u32),
-    /// They entered different numbers: both must enter it again.
+    /// The two numbers differ: both operators must enter it again.
     NumbersDiffer,
 }
 
 /// Why an act was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum ActError {
-    /// No such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// A draw of this name was announced or opened before.
     #[error("there is a draw of this name already; give another name")]
     NameTaken,
-    /// The name of a draw would be taken for another's.
     #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
-    DrawLooksLike {
-        /// The other draw.
-        draw: DrawId,
-        /// Its name.
-        name: DrawName,
-    },
-    /// The name of an agency would be taken for another's.
+    DrawLooksLike { draw: DrawId, name: DrawName },
     #[error(
         "the name looks the same as that of agency {agency}, '{name}'; give another name, such as \
          one with its place"
     )]
-    AgencyLooksLike {
-        /// The other agency.
-        agency: AgencyId,
-        /// Its name.
-        name: Label,
-    },
-    /// More than [`DRAWS_UNMADE_MAX`].
+    AgencyLooksLike { agency: AgencyId, name: Label },
     #[error(
         "{DRAWS_UNMADE_MAX} draws are not made yet, which is the most at once; make one of them \
          first (one that was never opened is closed, with a reason, once its closing time is over)"
     )]
     TooManyUnmade,
-    /// More than [`DRAWS_MAX`].
     #[error(
         "this ledger has {DRAWS_MAX} draws, which is the most; start a central on a new folder"
     )]
     TooManyDraws,
-    /// More than [`REGISTERED_MAX`].
     #[error("{REGISTERED_MAX} agencies are registered, which is the most; change one of them")]
     TooManyRegistered,
-    /// Agency 0, announced or registered.
     #[error("there is no agency 0: agencies are numbered from 1")]
     AgencyZero,
-    /// A time that is over, or a close before the opening.
     #[error("a draw opens before it closes, and closes in the future")]
     Schedule,
-    /// When it was to be closed is over.
     #[error("it was to be closed at {0}, which is over: announce another draw, under another name")]
     Expired(Timestamp),
-    /// The draw is elsewhere in its life.
     #[error("the draw {now}, so it can't be {wanted} now")]
-    State {
-        /// Where it is, in words.
-        now: &'static str,
-        /// What was asked for, in words.
-        wanted: &'static str,
-    },
-    /// Closing early, or without some agencies, must be explained.
+    State { now: &'static str, wanted: &'static str },
     #[error("closing now needs a reason: {0}")]
     ReasonNeeded(Unfinished),
-    /// The clock is early.
     #[error("it is not time yet")]
     NotTime,
-    /// Not a number that could win.
     #[error("the number {number} is outside the range {range} of this draw")]
-    NumberRange {
-        /// The number entered.
-        number: u32,
-        /// The draw's range.
-        range: crate::bet::NumberRange,
-    },
-    /// The second entry is another operator's to make.
+    NumberRange { number: u32, range: crate::bet::NumberRange },
     #[error("{0} entered the number before; another operator must enter it now")]
     EnteredBefore(Label),
-    /// What only people do.
     #[error("the clock can't do this")]
     NotForTheClock,
-    /// What only people do, in person.
     #[error("a program can't enter the number; an operator must, in a session")]
     NotForPrograms,
-    /// The [`Judge`] said no.
     #[error("whoever asked may not do this any more")]
     NotAllowed,
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
-/// Why closing a draw now is out of the ordinary.
+/// Why closing a draw now needs a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// How many agencies have not finished.
+    /// The number of agencies that have not finished.
     pub agencies: u64,
-    /// When it would close by itself, if that is still to come.
+    /// The scheduled closing time, if it is in the future.
     pub closes_at: Option<Timestamp>,
 }
 
 impl Label {
-    /// A text that somebody gives.
+    /// Validates new input.
     ///
     /// # Errors
-    /// [`TextError::Label`].
+    /// [`TextError::Label`] when the text breaks the rules.
     pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
         text::accept(text.as_ref(), LABEL_LEN_MAX).map(Self).map_err(TextError::Label)
     }
 
-    /// A text that was kept, perhaps before there was the rule; none when it can't have been.
+    /// Reads a stored label, which may predate the rules; `None` when it can't have been stored.
     #[must_use]
     pub fn kept(text: &str) -> Option<Self> {
-        text::may_be_kept(text, LABEL_LEN_MAX).then(|| Self(text.to_owned()))
+        text::may_be_stored(text, LABEL_LEN_MAX).then(|| Self(text.to_owned()))
     }
 
-    /// The label nearest to a text that may not be one: shortened, and with what a label can't hold
-    /// escaped.
+    /// Converts any text to a label: shortens it and escapes forbidden characters.
     #[must_use]
     pub fn nearest(text: &str) -> Self {
         let mut nearest = String::new();
@@ -271,13 +218,13 @@ impl Label {
         Self::new(nearest.trim_end()).unwrap_or_else(|_| Self("-".to_owned()))
     }
 
-    /// Whether it is the same to people, however it was typed.
+    /// Whether both labels are equal after Unicode normalisation.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         text::is_same(&self.0, &other.0)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -285,10 +232,10 @@ impl Label {
 }
 
 impl Reason {
-    /// A text that somebody gives; spaces at its ends are left out.
+    /// Validates new input, without surrounding spaces.
     ///
     /// # Errors
-    /// [`TextError::Reason`].
+    /// [`TextError::Reason`] when the text breaks the rules.
     pub fn new(text: &str) -> Result<Self, TextError> {
         match text.trim() {
             "" => Ok(Self::default()),
@@ -296,20 +243,20 @@ impl Reason {
         }
     }
 
-    /// A text that was kept, perhaps before there was the rule; none when it can't have been.
+    /// Reads a stored reason, which may predate the rules; `None` when it can't have been stored.
     #[must_use]
     pub fn kept(text: &str) -> Option<Self> {
-        let may_be = text.is_empty() || text::may_be_kept(text, REASON_LEN_MAX);
+        let may_be = text.is_empty() || text::may_be_stored(text, REASON_LEN_MAX);
         may_be.then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether none was given.
+    /// Whether no reason was given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -354,7 +301,7 @@ impl fmt::Display for Unfinished {
 }
 
 impl RecordedAct {
-    /// An act to be decided.
+    /// Creates an act that is yet to be decided.
     #[must_use]
     pub fn new(by: Actor, why: Reason, act: Act) -> Self {
         Self { by, operators: 0, why, act }
@@ -362,7 +309,7 @@ impl RecordedAct {
 }
 
 impl Act {
-    /// The draw that it is about, if it is about one that exists.
+    /// Returns the existing draw that the act applies to, if any.
     #[must_use]
     pub fn draw(&self) -> Option<DrawId> {
         match self {
@@ -405,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_kept_before_the_rule_are_read() {
+    fn stored_texts_from_before_the_rules_are_read() {
         let text = "a\u{202e}b\u{200b}";
         assert_eq!(Label::kept(text).unwrap().as_str(), text);
         assert_eq!(Reason::kept(text).unwrap().as_str(), text);

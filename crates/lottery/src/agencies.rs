@@ -1,4 +1,4 @@
-//! The registered set of agencies of a draw.
+//! Agency numbers, and the set of agencies of a draw.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX};
 
-/// An agency's number, as it appears on the wire.
+/// An agency's number, as sent on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgencyId(pub u32);
 
@@ -18,8 +18,8 @@ impl fmt::Display for AgencyId {
     }
 }
 
-/// A non-empty set of at most [`AGENCIES_MAX`] agencies, kept as inclusive ranges: ascending, apart
-/// from each other. Its clones share them.
+/// A non-empty set of at most [`AGENCIES_MAX`] agencies, stored as ascending, non-adjacent
+/// inclusive ranges. Clones share storage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Agencies {
     ranges: Arc<[(u32, u32)]>,
@@ -27,26 +27,22 @@ pub struct Agencies {
 
 /// Why a set of agencies was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum AgenciesError {
-    /// Not numbers and ranges.
     #[error("agencies are written as numbers and ranges apart by commas, such as 1-5, 7")]
     Text,
-    /// No agency at all.
     #[error("a draw needs at least one agency")]
     Empty,
-    /// Ranges that are out of order, touch, overlap or run backwards.
     #[error("agency ranges must be ascending and apart from each other")]
     NotCanonical,
-    /// More ranges than [`AGENCY_RANGES_MAX`].
     #[error("a set of agencies has at most {AGENCY_RANGES_MAX} ranges")]
     TooManyRanges,
-    /// More agencies than [`AGENCIES_MAX`].
     #[error("a draw has at most {AGENCIES_MAX} agencies")]
     TooMany,
 }
 
 impl Agencies {
-    /// Agencies `1..=count`.
+    /// Creates the set `1..=count`.
     ///
     /// # Errors
     /// When `count` is 0 or above [`AGENCIES_MAX`].
@@ -57,10 +53,10 @@ impl Agencies {
         Self::from_ranges(vec![(1, count)])
     }
 
-    /// A set from inclusive ranges in canonical form (as [`Agencies::ranges`] gives them).
+    /// Creates a set from inclusive ranges in canonical form (see [`Agencies::ranges`]).
     ///
     /// # Errors
-    /// When the ranges are none, too many, or not canonical.
+    /// When there are no ranges, too many, or they are not canonical.
     pub fn from_ranges(ranges: Vec<(u32, u32)>) -> Result<Self, AgenciesError> {
         if ranges.is_empty() {
             return Err(AgenciesError::Empty);
@@ -81,31 +77,32 @@ impl Agencies {
         Ok(agencies)
     }
 
-    /// The inclusive ranges, ascending.
+    /// Returns the inclusive ranges, ascending.
     #[must_use]
     pub fn ranges(&self) -> &[(u32, u32)] {
         &self.ranges
     }
 
-    /// Whether `agency` is registered.
+    /// Whether `agency` is in the set.
     #[must_use]
     pub fn contains(&self, agency: AgencyId) -> bool {
         let before = self.ranges.partition_point(|&(_, last)| last < agency.0);
         self.ranges.get(before).is_some_and(|&(first, _)| first <= agency.0)
     }
 
-    /// How many agencies are registered.
+    /// Returns the number of agencies.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.ranges.iter().map(|&(first, last)| u64::from(last - first) + 1).sum()
     }
 
-    /// The agencies in ascending order.
+    /// Iterates over the agencies in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = AgencyId> + '_ {
         self.iter_after(None)
     }
 
-    /// The agencies above `after`, or all, in ascending order. Finds the first without walking.
+    /// Iterates over the agencies above `after` (all if `None`), ascending. Finds the start by
+    /// binary search.
     pub fn iter_after(&self, after: Option<AgencyId>) -> impl Iterator<Item = AgencyId> + '_ {
         let passed = |last: u32| after.is_some_and(|after| last <= after.0);
         let rest = &self.ranges[self.ranges.partition_point(|&(_, last)| passed(last))..];
@@ -133,8 +130,7 @@ impl fmt::Display for Agencies {
 impl FromStr for Agencies {
     type Err = AgenciesError;
 
-    /// From text as [`Display`](fmt::Display) gives it: numbers and ranges apart by commas, as in
-    /// `1-5, 7`.
+    /// Parses the format of [`Display`](fmt::Display), such as `1-5, 7`.
     fn from_str(text: &str) -> Result<Self, AgenciesError> {
         let number = |text: &str| text.trim().parse().map_err(|_| AgenciesError::Text);
         let ranges = text.split(',').map(|range| match range.split_once('-') {
@@ -150,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_read_as_they_are_shown() {
+    fn a_printed_set_parses_back() {
         for text in ["1", "1-5", "1-5, 7, 9-10"] {
             let read: Agencies = text.parse().unwrap();
             assert_eq!(read.to_string().parse(), Ok(read.clone()), "{text}");
@@ -164,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_registers_one_to_n() {
+    fn agencies_are_numbered_from_one_to_the_count() {
         let agencies = Agencies::first(5).unwrap();
         assert_eq!(agencies.iter().map(|a| a.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         assert!(!agencies.contains(AgencyId(0)));
@@ -190,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn agencies_above_one_are_those_of_all_that_are_above() {
+    fn iter_after_starts_above_the_given_agency() {
         let agencies: Agencies = "0, 2-4, 7, 4294967294-4294967295".parse().unwrap();
         for after in (0..10).chain(u32::MAX - 3..=u32::MAX).map(AgencyId) {
             let above = agencies.iter().filter(|it| *it > after);

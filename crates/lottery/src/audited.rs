@@ -1,69 +1,59 @@
-//! What operators do besides leading draws: each is on record before it takes effect.
+//! Audited actions of operators that change no draw. Each is stored before it takes effect.
 
 use crate::act::Label;
 use crate::agencies::AgencyId;
 use crate::draw::DrawId;
 use crate::role::Role;
 
-/// Something that an operator does, of which the draws know nothing.
+/// An audited action that changes no draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum AuditedAction {
-    /// A session begins.
     LogIn,
-    /// A session ends.
     LogOut,
-    /// Who may do what changes.
+    /// Changes the operators' file.
     ChangeOperators(OperatorsChange),
-    /// It did not change, although it is on record: the operators' file could not be written.
+    /// Notes that a recorded change did not happen: the operators' file could not be written.
     OperatorsNotChanged(OperatorsChange),
-    /// Bets are searched.
     SearchBets(BetsSearch),
-    /// The winners of a draw are read before they are published.
+    /// Reads the winners of a draw before they are published.
     ReadWinners(DrawId),
-    /// The bets of a draw are taken as a whole.
+    /// Exports all bets of a draw.
     ExportBets(DrawId),
 }
 
-/// A change of the operators' file. Operators are told by name, tokens by number.
+/// A change of the operators' file. Operators are identified by name, tokens by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum OperatorsChange {
-    /// There is one more operator.
     Add {
-        /// Called so.
         name: Label,
-        /// As what.
         role: Role,
     },
-    /// An operator may log in no more.
     Disable(Label),
-    /// An operator may log in again.
     Enable(Label),
-    /// An operator has another password.
     ChangePassword(Label),
-    /// Whoever acts has one more token.
+    /// Issues a token to the acting operator.
     GiveToken {
-        /// As what.
         role: Role,
-        /// For so many days.
+        /// How long it is valid, in days.
         days: u32,
-        /// What it is for.
         label: Label,
     },
-    /// A token lets nobody in any more.
     RevokeToken(u32),
 }
 
-/// Which bets are searched.
+/// The filter of a search for bets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetsSearch {
-    /// In which draw.
+    /// The draw to search.
     pub draw: DrawId,
-    /// Only those of this document, or of the one nearest to it that a label can hold.
+    /// Only bets with this document, converted with [`Label::nearest`].
     pub document: Option<Label>,
-    /// Only those on this number.
+    /// Only bets on this number.
     pub number: Option<u32>,
-    /// Only those of this agency.
+    /// Only bets of this agency.
     pub agency: Option<AgencyId>,
-    /// How many bets of the draw are passed over, since another part of the answer has them.
+    /// How many of the draw's bets to skip, as earlier pages cover them.
     pub after: u64,
 }

@@ -1,5 +1,4 @@
-//! The name of a bet: by it receipts, searches and exports tell the same bet, for as long as the
-//! lottery's records exist.
+//! A bet's permanent name, used in receipts, searches and exports.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,32 +10,29 @@ use crate::bet::BetFault;
 use crate::draw::DrawId;
 use crate::requests::ChunkId;
 
-/// Where a bet is. Written `draw-agency-chunk-position`, in decimal without leading zeros, as in
-/// `3-17-204-12`.
+/// A bet's position, written `draw-agency-chunk-position` in decimal, such as `3-17-204-12`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct BetName {
-    /// In which draw.
     pub draw: DrawId,
-    /// Of which agency.
     pub agency: AgencyId,
-    /// The agency's number for its batch.
+    /// The agency's id for the batch.
     pub chunk: ChunkId,
-    /// Its position in the batch, from 0.
+    /// The position in the batch, from 0.
     pub position: u32,
 }
 
-/// A text that names no bet.
+/// A text that is not a bet's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a bet's name is draw, agency, chunk and position, written as in 3-17-204-12")]
 pub struct BetNameError;
 
-/// A stored bet that is not acceptable.
+/// A stored bet that is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the stored bet {name} is not acceptable: {fault}")]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct UnsoundBet {
-    /// Which.
     pub name: BetName,
-    /// What is wrong with it.
     pub fault: BetFault,
 }
 
@@ -55,7 +51,7 @@ impl FromStr for BetName {
         let mut next = || parts.next().flatten().ok_or(BetNameError);
         let (draw, agency) = (DrawId(next()?), AgencyId(next()?));
         let name = Self { draw, agency, chunk: ChunkId(next()?), position: next()? };
-        // A name has one text: no other signs, zeros or parts.
+        // Rejects signs, leading zeros and extra parts.
         if name.to_string() == text { Ok(name) } else { Err(BetNameError) }
     }
 }
@@ -90,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_reads_back(
+        fn a_printed_name_parses_back(
             (draw, agency, chunk, position) in any::<(u32, u32, u32, u32)>(),
         ) {
             let (draw, agency, chunk) = (DrawId(draw), AgencyId(agency), ChunkId(chunk));
@@ -99,7 +95,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_is_written_the_same(text in "[0-9+-]{0,14}") {
+        fn a_parsed_name_prints_the_same(text in "[0-9+-]{0,14}") {
             if let Ok(name) = text.parse::<BetName>() {
                 prop_assert_eq!(name.to_string(), text);
             }

@@ -1,8 +1,7 @@
-//! The bets of one batch, checked whole, and the digests that tell one content from another.
+//! The validated bets of one batch, and the digests of their content.
 //!
-//! The canonical text of a batch is its bets' texts (see [`Bet`]) joined by `&`, numbers without
-//! leading zeros; a batch without bets has the empty text. It is what is stored, digested and
-//! compared: two batches are the same exactly when their canonical texts are.
+//! The canonical text of a batch is its bets' texts (see [`Bet`]) joined by `&`, with no leading
+//! zeros in numbers; empty for no bets. It is what is stored, digested and compared.
 
 use std::fmt;
 
@@ -14,7 +13,7 @@ use crate::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
 use crate::split::Split;
 use crate::winners::BetKey;
 
-/// The checked content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
+/// The validated content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bets {
     text: String,
@@ -26,24 +25,24 @@ pub struct Bets {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkDigest(pub [u8; 32]);
 
-/// A digest over the contents of the chunks `0..n` of one agency, in order.
+/// A digest of the contents of one agency's chunks `0..n`, in order.
 ///
 /// `P(0)` is 32 zero bytes and `P(n + 1) = SHA-256(P(n) || digest of chunk n)`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PrefixDigest(pub [u8; 32]);
 
-/// A digest over all bets of a draw, whatever the order in which its agencies sent them.
+/// A digest of all bets of a draw, independent of their order of arrival.
 ///
-/// SHA-256 of, for each agency that has batches, ascending: its number; how many chunks from 0 on
-/// have no gap between them, and their [`PrefixDigest`]; how many chunks lie behind a gap, and of
-/// each, ascending, its number and digest. Numbers are 32 bits, little-endian.
+/// SHA-256 of, for each agency with batches, ascending: its number; the count of contiguous chunks
+/// from 0 and their [`PrefixDigest`]; the count of chunks after a gap, and the number and digest of
+/// each, ascending. Numbers are 32 bits, little-endian.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SetDigest(pub [u8; 32]);
 
-/// A fault and the position of its bet in the batch, from 0.
+/// An invalid bet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BetAt {
-    /// Position of the bet in its batch, from 0.
+    /// The bet's position in its batch, from 0.
     pub position: u32,
     /// What is wrong with it.
     pub fault: BetFault,
@@ -51,32 +50,25 @@ pub struct BetAt {
 
 /// Why a batch's content was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum BetsFault {
-    /// Some bets are not acceptable, so none is.
     #[error("{}", describe(.faults, *.count))]
-    Bets {
-        /// The first [`FAULTS_MAX`] of them, in order.
-        faults: Vec<BetAt>,
-        /// How many bets are at fault in all.
-        count: u32,
-    },
-    /// Longer than [`BATCH_TEXT_LEN_MAX`].
+    Bets { faults: Vec<BetAt>, count: u32 },
     #[error("a batch has at most {BATCH_TEXT_LEN_MAX} bytes of bets; send fewer bets at a time")]
     TooLong,
 }
 
 impl Bets {
-    /// A batch without bets.
+    /// Creates an empty batch.
     #[must_use]
     pub fn none() -> Self {
         Self { text: String::new(), numbers: Vec::new(), digest: ChunkDigest::of("") }
     }
 
-    /// Checks bets written one after the other, joined by `&`. Note that the empty text is one bet
-    /// without fields, hence a fault: for no bets there is [`Bets::none`].
+    /// Validates bets joined by `&`. The empty text is one invalid bet; see [`Bets::none`].
     ///
     /// # Errors
-    /// All the bets at fault, when there is one; the batch is good as a whole or not at all.
+    /// All invalid bets, if there are any.
     pub fn parse(text: &str, range: NumberRange) -> Result<Self, BetsFault> {
         if text.len() > BATCH_TEXT_LEN_MAX {
             return Err(BetsFault::TooLong);
@@ -107,37 +99,37 @@ impl Bets {
         Ok(Self { text, numbers, digest })
     }
 
-    /// The canonical text.
+    /// Returns the canonical text.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The number of each bet, in order.
+    /// Returns the number of each bet, in order.
     #[must_use]
     pub fn numbers(&self) -> &[u32] {
         &self.numbers
     }
 
-    /// What each bet is found by, in order.
+    /// Returns the index key of each bet, in order.
     pub fn keys(&self) -> impl Iterator<Item = BetKey> {
         self.numbers.iter().copied().map(BetKey::of_number)
     }
 
-    /// How many bets.
+    /// Returns the number of bets.
     #[must_use]
     pub fn count(&self) -> u32 {
         u32::try_from(self.numbers.len()).expect("a batch's text holds fewer bets than bytes")
     }
 
-    /// What the content is compared by.
+    /// Returns the digest of the canonical text.
     #[must_use]
     pub fn digest(&self) -> &ChunkDigest {
         &self.digest
     }
 }
 
-/// The bets in a canonical text that was read back, each checked again but for the range.
+/// Reads the bets of a stored canonical text; validates all but the range of numbers.
 pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFault>> {
     let any_number = NumberRange::new(0, u32::MAX).expect("0 is not above the largest u32");
     let plain = !has_control(text);
@@ -146,7 +138,7 @@ pub(crate) fn bets_in(text: &str) -> impl Iterator<Item = Result<Bet<'_>, BetFau
 }
 
 impl ChunkDigest {
-    /// The digest of a canonical text.
+    /// Computes the digest of a canonical text.
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
@@ -157,7 +149,7 @@ impl PrefixDigest {
     /// The digest of no chunks.
     pub const EMPTY: Self = Self([0; 32]);
 
-    /// The digest once the next chunk is added.
+    /// Returns the digest with the next chunk added.
     #[must_use]
     pub fn then(self, next: &ChunkDigest) -> Self {
         Self(Sha256::new().chain_update(self.0).chain_update(next.0).finalize().into())
@@ -188,17 +180,16 @@ impl fmt::Debug for PrefixDigest {
     }
 }
 
-/// The shortest bet, with the `&` behind it: `A|B|1|2000-01-01|1&`.
+/// The shortest bet with its `&`: `A|B|1|2000-01-01|1&`.
 const BET_LEN_LEAST: usize = 19;
 
-/// The number of the bet that these fields make, and whether it is written as it is stored.
 fn check(fields: [&str; 5], range: NumberRange, plain: bool) -> Result<(u32, bool), BetFault> {
     let bet = Bet::check_plain(fields, range, plain)?;
     let [.., number] = fields;
     Ok((bet.number(), !has_leading_zero(number)))
 }
 
-/// The text of good bets, the numbers without their leading zeros.
+/// Rewrites valid bets without leading zeros in their numbers.
 fn canonical_text(text: &str) -> String {
     let mut canonical = String::with_capacity(text.len());
     for fields in Split::of(text) {
@@ -218,7 +209,6 @@ fn canonical_text(text: &str) -> String {
     canonical
 }
 
-/// Whether a number has a zero before other digits.
 fn has_leading_zero(number: &str) -> bool {
     number.len() > 1 && number.starts_with('0')
 }
@@ -254,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_do_not_make_another_content() {
+    fn leading_zeros_do_not_change_the_content() {
         let short = parse("A|B|1|2000-01-01|0").unwrap();
         assert_eq!(parse("A|B|1|2000-01-01|0000").unwrap(), short);
     }
 
     #[test]
-    fn a_batch_is_refused_whole_and_names_every_bet_at_fault() {
+    fn a_refused_batch_lists_every_invalid_bet() {
         let text = format!("{LORCA}&A|B|1|2000-02-30|1&{LORCA}&A|B|1&&A|B|1|2000-01-01|10000");
         let at = |position, fault| BetAt { position, fault };
         let faults = vec![
@@ -279,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_of_texts_lack_fields_and_separators_alone_are_five_empty_ones() {
+    fn short_texts_lack_fields_and_four_separators_make_five_empty_ones() {
         let fault = |text| match parse(text) {
             Err(BetsFault::Bets { faults, .. }) => faults[0].fault,
             other => panic!("{other:?}"),
@@ -291,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_faults_named_are_bounded_and_all_are_counted() {
+    fn listed_faults_are_bounded_but_all_are_counted() {
         let Err(BetsFault::Bets { faults, count }) = parse(&"&".repeat(5_000)) else {
             panic!("five thousand empty bets were accepted");
         };

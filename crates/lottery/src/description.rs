@@ -1,9 +1,7 @@
-//! What an event tells: who did what in which draw, with which arguments and why. The API, the
-//! command line and the log render this; only the console has sentences of its own, in two
-//! languages.
+//! The description of an event: author, action, draw, arguments and reason. The API, the command
+//! line and the log render it; the console has its own sentences in two languages.
 //!
-//! The number that an operator entered is told by nothing here: the second one must not see it, and
-//! once the draw is made it is the draw's.
+//! It never contains a number that an operator entered: the second operator must not see it.
 
 use std::fmt;
 
@@ -14,54 +12,52 @@ use crate::draw::{DrawId, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::role::Role;
 
-/// See the module.
+/// A description of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description<'a> {
     /// The kind of event, for programs.
     pub action: &'static str,
-    /// The same for people: what was done, to be followed by the draw.
+    /// The action in words, to be followed by the draw.
     pub verb: &'static str,
-    /// Who did it.
+    /// The author.
     pub by: Doer<'a>,
-    /// The draw that it is about; of one that is announced, its number follows from those before.
+    /// The draw; `None` for an announcement, whose event does not contain the number.
     pub draw: Option<DrawId>,
-    /// All else that is known of it, by name.
+    /// Everything else, by name.
     pub arguments: Vec<(&'static str, Argument<'a>)>,
-    /// Why, as they put it; may be empty.
+    /// The reason, in the author's words; may be empty.
     pub why: &'a str,
 }
 
-/// Whose doing an event is.
+/// The author of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doer<'a> {
-    /// It followed from the rules.
+    /// The central, applying the rules.
     Central,
-    /// An agency asked for it.
+    /// An agency, by a request.
     Agency(AgencyId),
-    /// An operator did it, or the clock.
+    /// An operator, a program or the clock.
     Actor(&'a Actor),
 }
 
-/// An argument of what was done.
+/// An argument of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Argument<'a> {
-    /// What people gave as a text.
+    /// Text that people typed.
     Text(&'a str),
     /// A word or a range, as this program writes it.
     Word(String),
     /// A number or a count.
     Number(u64),
-    /// Whether something is so.
     Flag(bool),
-    /// When.
     Time(Timestamp),
 }
 
-/// Action, verb, draw, arguments.
 type What<'a> = (&'static str, &'static str, Option<DrawId>, Vec<(&'static str, Argument<'a>)>);
 
 impl Event {
-    /// What the event tells.
+    /// Describes the event.
     #[must_use]
     pub fn describe(&self) -> Description<'_> {
         let number = |number: u32| Argument::Number(number.into());
@@ -103,7 +99,7 @@ impl Event {
 }
 
 impl RecordedAct {
-    /// What the act tells.
+    /// Describes the act.
     #[must_use]
     pub fn describe(&self) -> Description<'_> {
         Description::of(self.act.what(), Doer::Actor(&self.by), self.why.as_str())
@@ -245,7 +241,7 @@ mod tests {
     use crate::{Agencies, DrawName, NumberRange, Reason, SealedNumber};
 
     #[test]
-    fn an_act_tells_who_what_in_which_draw_and_why() {
+    fn a_description_has_author_action_draw_arguments_and_reason() {
         let by = Actor::Operator(Label::new("ana").unwrap());
         let why = Reason::new("lo pidió el escribano").unwrap();
         let search = BetsSearch {
@@ -271,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_is_told_before_the_draw() {
+    fn descriptions_do_not_reveal_the_number_before_the_draw() {
         let draw = DrawId(3);
         let entry = Act::EnterNumber { draw, number: 7574 };
         let entry = RecordedAct::new(Actor::Clock, Reason::default(), entry);
@@ -287,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_was_not_made_is_no_change_to_whoever_looks_for_one() {
+    fn a_failed_change_has_an_action_of_its_own() {
         let change = OperatorsChange::RevokeToken(2);
         let made = AuditedAction::ChangeOperators(change.clone());
         let not_made = AuditedAction::OperatorsNotChanged(change);

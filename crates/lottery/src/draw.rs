@@ -1,4 +1,4 @@
-//! A draw: its name, its terms, and the states it goes through, each once.
+//! Draws: name, terms and states.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::lifecycle::Lifecycle;
 use crate::limits::DRAW_NAME_LEN_MAX;
 use crate::text::{self, TextFault};
 
-/// A draw's number in its store, from 1, in the order of opening.
+/// A draw's number in its store, from 1, in order of creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DrawId(pub u32);
 
@@ -25,13 +25,13 @@ impl fmt::Display for DrawId {
 pub struct Timestamp(pub u64);
 
 impl fmt::Display for Timestamp {
-    /// As RFC 3339 has it, in UTC.
+    /// Formats as RFC 3339, in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DAY_S: u64 = 86_400;
         const YEARS_400_DAYS: u64 = 146_097;
         let (second, ms) = (self.0 / 1000, self.0 % 1000);
         let (hour, minute) = (second % DAY_S / 3600, second % 3600 / 60);
-        // Years that begin in March: the day that some years have more is their last.
+        // Counts years from March, so that the leap day is a year's last.
         let day = second / DAY_S + 719_468;
         let of_400_years = day % YEARS_400_DAYS;
         let leaps = of_400_years / 1460 + of_400_years / (YEARS_400_DAYS - 1);
@@ -47,52 +47,52 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The name people call a draw by: 1-64 bytes, as [`text::accept`] has texts.
+/// A draw's name: 1-64 bytes that follow the rules of [`text::accept`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DrawName(String);
 
-/// A name that a draw can't have.
+/// A text that can't be a draw's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a draw's name {0}")]
 pub struct DrawNameError(pub TextFault);
 
 impl DrawName {
-    /// A name that somebody gives.
+    /// Validates new input.
     ///
     /// # Errors
-    /// When it is against the rule for texts.
+    /// When the text breaks the rules.
     pub fn new(name: impl AsRef<str>) -> Result<Self, DrawNameError> {
         text::accept(name.as_ref(), DRAW_NAME_LEN_MAX).map(Self).map_err(DrawNameError)
     }
 
-    /// A name that was kept, perhaps before there was the rule; none when it can't have been.
+    /// Reads a stored name, which may predate the rules; `None` when it can't have been stored.
     #[must_use]
     pub fn kept(name: &str) -> Option<Self> {
-        text::may_be_kept(name, DRAW_NAME_LEN_MAX).then(|| Self(name.to_owned()))
+        text::may_be_stored(name, DRAW_NAME_LEN_MAX).then(|| Self(name.to_owned()))
     }
 
-    /// A name by which somebody means a draw: one of those there are, perhaps from before the rule,
-    /// or a new one, whose name the rule has yet to accept.
+    /// Reads a name that refers to a draw: an existing one, which may predate the rules, or a new
+    /// one.
     ///
     /// # Errors
-    /// When no draw can have it.
+    /// When no draw can have the name.
     pub fn meant(name: &str) -> Result<Self, DrawNameError> {
         Self::kept(name).map_or_else(|| Self::new(name), Ok)
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is the same to people, however it was typed.
+    /// Whether both names are equal after Unicode normalisation.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         text::is_same(&self.0, &other.0)
     }
 
-    /// The one of a name among draws: exactly, or else in any form.
+    /// Finds the draw with this exact name, or else one whose normalised name is the same.
     pub fn find<'a, T>(draws: &'a [T], name: &str, name_of: impl Fn(&T) -> &Self) -> Option<&'a T> {
         let exactly = draws.iter().find(|draw| name_of(draw).as_str() == name);
         exactly.or_else(|| {
@@ -108,18 +108,18 @@ impl fmt::Display for DrawName {
     }
 }
 
-/// What is fixed when a draw is opened.
+/// What is fixed when a draw is announced or opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrawTerms {
     /// Its name, unique in a store.
     pub name: DrawName,
-    /// Who may bet in it, and who must finish before it can be made.
+    /// The agencies that may bet in it; an automatic draw waits for all of them.
     pub agencies: Agencies,
-    /// The numbers that may be betted on.
+    /// The numbers that may be bet on.
     pub numbers: NumberRange,
 }
 
-/// A winning number that nobody is to see before the draw: it does not show itself.
+/// A winning number that must stay secret before the draw: `Debug` does not print it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SealedNumber(pub u32);
 
@@ -129,49 +129,44 @@ impl fmt::Debug for SealedNumber {
     }
 }
 
-/// Where a draw is in its life. It only ever goes down this list, which is its order.
+/// A draw's state. It only moves down this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrawState {
-    /// Takes no bets yet.
+    /// Does not take bets yet.
     Announced,
     /// Takes bets.
     Open,
-    /// Takes no more bets; the winning number is not known.
+    /// Takes no more bets; has no winning number yet.
     Closed,
-    /// Made.
+    /// Has its winning number.
     Drawn {
         /// The winning number.
         number: u32,
     },
 }
 
-/// What is known of a draw.
+/// The published status of a draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct DrawStatus {
-    /// Its number in the store.
     pub id: DrawId,
-    /// What it was opened with.
     pub terms: DrawTerms,
-    /// Where it is.
     pub state: DrawState,
-    /// How many different agencies have finished.
     pub agencies_finished: u64,
-    /// How many batches it holds.
     pub batches: u64,
-    /// How many bets it holds.
     pub bets: u64,
-    /// How it came there.
+    /// Its history.
     pub life: Lifecycle,
 }
 
 impl DrawStatus {
-    /// Whether every registered agency has finished.
+    /// Whether every agency of the draw has finished.
     #[must_use]
     pub fn all_finished(&self) -> bool {
         self.agencies_finished == self.terms.agencies.count()
     }
 
-    /// Whether its winners may be told.
+    /// Whether its winners are published.
     #[must_use]
     pub fn is_published(&self) -> bool {
         self.life.published_at.is_some()
@@ -183,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_shown_as_rfc_3339_has_them() {
+    fn timestamps_print_as_rfc_3339() {
         for (ms, shown) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),
@@ -198,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_kept_before_the_rule_is_read_and_one_that_could_not_be_is_not() {
+    fn stored_names_from_before_the_rules_are_read() {
         for kept in ["sorteo", "a\u{202e}b", "man\u{303}ana"] {
             assert_eq!(DrawName::kept(kept).unwrap().as_str(), kept);
         }
@@ -218,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_draws_of_before_with_one_name_the_form_tells_which() {
+    fn an_exact_name_is_preferred_to_a_normalised_match() {
         let draws = ["man\u{303}ana", "mañana", "\u{212a}ino"];
         let draws = draws.map(|name| DrawName::kept(name).unwrap());
         let find = |name| DrawName::find(&draws, name, |draw| draw);

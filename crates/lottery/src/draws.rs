@@ -1,15 +1,16 @@
-//! The rules: what is decided about each request, given the events so far.
+//! The rules of the lottery: a pure, synchronous state machine over events.
 //!
-//! Pure and synchronous. `decide_*` looks at the state and says whether a request makes a new
-//! event, repeats one, or is refused, and with what answer; `carry_out` takes the event and all
-//! that follows from it into the state. A store decides, carries out, makes all of it durable
-//! together, and only then answers. Every event passes through `replay`, when it is new and again
-//! when a store is opened: what follows from an event must come next, and nothing else may.
+//! - `decide_*` checks a request against the state: it makes a new event, repeats one, or is
+//!   refused.
+//! - `carry_out` applies an event and all events that follow from it. A store makes them durable
+//!   together before it answers.
+//! - `replay` applies a stored event when a store is opened. Both check the same rules: what
+//!   follows from an event must come next, and nothing else may.
 //!
-//! What operators do is decided in [`acts`].
+//! [`acts`] has the rules for operators and the clock.
 //!
-//! Deliberately absent: the bets. The state holds what decisions need: 16 bytes a batch, 40 behind
-//! a gap, and some room to grow.
+//! Deliberately absent: the bets. The state takes 16 bytes per batch, 40 if it is after a gap, and
+//! some room to grow.
 
 mod acts;
 mod ahead;
@@ -37,69 +38,63 @@ use crate::requests::{
 };
 use crate::text::Look;
 
-/// What is decided about a request that is not refused.
+/// The decision on a request that is not refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruling<T> {
-    /// What to answer, once the event is durable and applied.
+    /// The answer, once the event is durable.
     pub outcome: T,
-    /// The event that it makes; none when the request repeats one made before.
+    /// The new event; `None` when the request repeats an earlier one.
     pub event: Option<Event>,
 }
 
-/// How far an agency has come in a draw.
+/// An agency's progress in a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct AgencyProgress {
     /// The chunks `0..chunks_stored` are all stored.
     pub chunks_stored: u64,
-    /// How many bets those chunks hold.
     pub bets_stored: u64,
-    /// The digest of those chunks.
     pub prefix_digest: PrefixDigest,
-    /// Whether the agency has finished.
     pub finished: bool,
-    /// Where the draw is.
     pub state: DrawState,
 }
 
-/// What an agency has in a draw.
+/// An agency's totals in a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct AgencyTotals {
-    /// Which agency.
     pub agency: AgencyId,
-    /// How many of its batches are stored.
     pub batches: u64,
-    /// How many bets those hold.
+    /// The number of bets in them.
     pub bets: u64,
-    /// Whether it has finished.
     pub finished: bool,
 }
 
 impl AgencyTotals {
-    /// What one has that has neither bet nor finished.
+    /// The totals of an agency that has neither bet nor finished.
     #[must_use]
     pub fn nothing_of(agency: AgencyId) -> Self {
         Self { agency, batches: 0, bets: 0, finished: false }
     }
 }
 
-/// All draws and where they are, and the agencies that are registered.
+/// The state of all draws, and the register of agencies.
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub struct Draws {
     draws: Vec<Draw>,
     by_name: HashMap<DrawName, DrawId>,
-    /// What the names look like; in older ledgers, some of them alike.
+    /// How the names look. Older ledgers may have names that look alike.
     by_look: BTreeSet<(Look, DrawId)>,
-    /// Those of all draws, so that draws with the same ones share them.
+    /// All sets of agencies, so that draws with equal sets share storage.
     agencies: HashSet<Agencies>,
     roster: BTreeMap<AgencyId, Registration>,
-    /// What the names in it look like; in older ledgers, some of them alike.
+    /// How the registered names look. Older ledgers may have names that look alike.
     roster_looks: BTreeSet<(Look, AgencyId)>,
-    /// What follows from the last event, and must come next.
+    /// The event that must come next, as it follows from the last one.
     due: Option<Event>,
-    /// When the clock acts in which draws.
     plan: Plan,
-    /// How to take back what was carried out and is not settled, the latest last.
+    /// The undo log of changes that are not settled, latest last.
     undo: Vec<Undo>,
 }
 
@@ -108,7 +103,7 @@ pub struct Draws {
 struct Draw {
     terms: DrawTerms,
     state: DrawState,
-    /// Those that have bet or finished: of the others there is nothing to keep.
+    /// The agencies that have bet or finished.
     agencies: HashMap<AgencyId, Agency>,
     agencies_finished: u64,
     batches: u64,
@@ -119,9 +114,8 @@ struct Draw {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 struct Agency {
-    /// The contents of the chunks from 0 on without a gap.
+    /// The contents of the contiguous chunks from 0 on.
     contiguous: Vec<Fingerprint>,
-    /// The chunks behind a gap.
     ahead: Ahead,
     prefix_digest: PrefixDigest,
     prefix_bets: u64,
@@ -129,15 +123,15 @@ struct Agency {
     finished: bool,
 }
 
-/// Half of a chunk's digest: enough to tell two contents apart, at half the memory.
+/// The first half of a chunk's digest: enough to tell contents apart.
 type Fingerprint = [u8; 16];
 
 impl Draws {
-    /// Decides whether to open a draw that goes by itself, to be made with `number`.
+    /// Decides whether to open an automatic draw with a winning number.
     ///
     /// # Errors
-    /// When the number could not win, the name is taken by another draw or looks the same as its
-    /// name, or there are [`DRAWS_MAX`] draws.
+    /// When the number is out of range, another draw has the name or one that looks like it, or
+    /// there are [`DRAWS_MAX`] draws.
     pub fn decide_open(
         &self,
         terms: DrawTerms,
@@ -147,9 +141,9 @@ impl Draws {
         if !range.contains(number.0) {
             return Err(OpenDrawError::NumberRange { number: number.0, range });
         }
-        // A name that was kept in another form than NFC, before all were, is meant by any form.
+        // Older ledgers may have a name that is not in NFC.
         let same = || {
-            let mut alike = self.looking_like(&terms.name);
+            let mut alike = self.lookalikes(&terms.name);
             alike.find(|(_, name)| name.is_same(&terms.name)).map(|(id, _)| id)
         };
         if let Some(id) = self.by_name.get(&terms.name).copied().or_else(same) {
@@ -158,7 +152,7 @@ impl Draws {
             found.may_be_opened_again(&terms, number)?;
             return Ok(Ruling { outcome: id, event: None });
         }
-        if let Some((draw, name)) = self.looking_like(&terms.name).next() {
+        if let Some((draw, name)) = self.lookalikes(&terms.name).next() {
             return Err(OpenDrawError::LooksLike { draw, name: name.clone() });
         }
         if self.draws.len() >= DRAWS_MAX {
@@ -168,11 +162,11 @@ impl Draws {
         Ok(Ruling { outcome: draw, event: Some(Event::DrawOpened { draw, terms, number }) })
     }
 
-    /// Decides whether to store a batch that came at `now`.
+    /// Decides whether to store a batch received at `now`.
     ///
     /// # Errors
-    /// See [`AppendError`]. A stored chunk sent again is answered as such even when the agency has
-    /// finished or the draw is closed: nothing new enters by it.
+    /// See [`AppendError`]. A repeated chunk is accepted even when the agency has finished or the
+    /// draw is closed, as it adds nothing.
     pub fn decide_append(
         &self,
         batch: &Batch,
@@ -213,10 +207,10 @@ impl Draws {
         Ok(Ruling { outcome: Appended::New, event })
     }
 
-    /// Decides whether to note that an agency has finished.
+    /// Decides whether an agency finishes a draw.
     ///
     /// # Errors
-    /// When the draw or the agency is not known.
+    /// When the draw or agency is unknown, the draw is not open yet, or the agency is disabled.
     pub fn decide_finish(
         &self,
         draw: DrawId,
@@ -233,7 +227,7 @@ impl Draws {
         if !self.may_bet(agency) {
             return Err(FinishError::AgencyDisabled(agency));
         }
-        // Operators may have closed the draw without it: then nothing changes any more.
+        // In a draw that operators closed without the agency, FINISH changes nothing.
         let repeated = known.has_finished() || found.state != DrawState::Open;
         let agencies_finished = found.agencies_finished + u64::from(!repeated);
         let all = found.is_complete_with(agencies_finished);
@@ -243,12 +237,11 @@ impl Draws {
         })
     }
 
-    /// Takes an event that was decided at `at` into the state, and all that follows from it; gives
-    /// what follows, to be kept together with it. Until it is settled it can be undone.
+    /// Applies an event decided at `at` and all events that follow from it, which it returns. A
+    /// store must store them all together. [`Draws::undo`] reverts them until they are settled.
     ///
     /// # Panics
-    /// When the event does not follow from the ones before: a store that reads events back uses
-    /// [`Draws::replay`].
+    /// When the event breaks a rule. A store that reads events uses [`Draws::replay`].
     pub fn carry_out(&mut self, event: &Event, at: Timestamp) -> Vec<Event> {
         self.apply(event, at);
         let following = successors(self.due.clone(), |due| {
@@ -258,24 +251,24 @@ impl Draws {
         following.collect()
     }
 
-    /// What was carried out is stored, and stays.
+    /// Marks all changes as stored: [`Draws::undo`] no longer reverts them.
     pub fn settle(&mut self) {
         self.undo.clear();
     }
 
     fn apply(&mut self, event: &Event, at: Timestamp) {
-        if let Err(why) = self.admits(event, at) {
+        if let Err(why) = self.check_rules(event, at) {
             panic!("an event that the rules forbid: {why}: {event:?}");
         }
         self.take(event, at);
     }
 
-    /// Takes an event that was read, and was decided at `at`, into the state, to stay there.
+    /// Applies a stored event that was decided at `at`.
     ///
     /// # Errors
-    /// The rule that it breaks, as a short text, when it does not follow from the ones before.
+    /// The rule that the event breaks.
     pub fn replay(&mut self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
-        self.admits(event, at)?;
+        self.check_rules(event, at)?;
         self.take(event, at);
         self.settle();
         Ok(())
@@ -310,7 +303,7 @@ impl Draws {
             Event::DrawPublished { draw } => {
                 self.change_life(*draw, |draw| draw.life.publish(at));
             }
-            Event::Acted(signed) => self.take_act(signed, at),
+            Event::Acted(signed) => self.apply_act(signed, at),
         }
         self.due = self.following(event);
     }
@@ -320,17 +313,16 @@ impl Draws {
         let (state, life) = (draw.state, Box::new(draw.life.clone()));
         change(draw);
         self.undo.push(Undo::Life { draw: id, state, life });
-        self.plan_anew(id);
+        self.reschedule(id);
     }
 
-    /// What follows from the last event and was not taken yet: without it, what was decided is not
-    /// complete.
+    /// Returns the event that must come next, if the last decision is not complete.
     #[must_use]
     pub fn due(&self) -> Option<&Event> {
         self.due.as_ref()
     }
 
-    /// What follows from an event that was just taken.
+    /// Returns the event that follows from one just applied.
     fn following(&self, event: &Event) -> Option<Event> {
         match event {
             Event::AgencyFinished { draw, .. } => {
@@ -355,8 +347,7 @@ impl Draws {
         }
     }
 
-    /// Whether an event follows from the ones before; if not, the rule that it breaks.
-    fn admits(&self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
+    fn check_rules(&self, event: &Event, at: Timestamp) -> Result<(), &'static str> {
         let draw_of = |draw: DrawId| self.get(draw).ok_or("it belongs to a draw never opened");
         let rule = |holds: bool, broken: &'static str| if holds { Ok(()) } else { Err(broken) };
         if let Some(due) = &self.due {
@@ -395,13 +386,13 @@ impl Draws {
         }
     }
 
-    /// All draws, in the order of opening.
+    /// Returns the status of all draws, in order of creation.
     #[must_use]
     pub fn statuses(&self) -> Vec<DrawStatus> {
         (0..self.draws.len()).filter_map(|at| self.status(draw_id(at))).collect()
     }
 
-    /// One draw, if it is known.
+    /// Returns a draw's status.
     #[must_use]
     pub fn status(&self, id: DrawId) -> Option<DrawStatus> {
         self.get(id).map(|draw| DrawStatus {
@@ -415,12 +406,10 @@ impl Draws {
         })
     }
 
-    /// How many draws there are.
     pub(crate) fn count(&self) -> usize {
         self.draws.len()
     }
 
-    /// Brings what was known of a draw up to date.
     pub(crate) fn refresh(&self, status: &mut DrawStatus) {
         let Some(draw) = self.get(status.id) else { return };
         status.state = draw.state;
@@ -432,21 +421,21 @@ impl Draws {
         }
     }
 
-    /// What an agency has in a draw, if it has bet or finished.
+    /// Returns an agency's totals in a draw, if it has bet or finished.
     pub(crate) fn totals(&self, draw: DrawId, agency: AgencyId) -> Option<AgencyTotals> {
         self.get(draw)?.agencies.get(&agency).map(|known| known.totals(agency))
     }
 
-    /// What each agency of a draw has that has bet or finished, in no order.
+    /// Iterates over the totals of agencies that have bet or finished, unordered.
     pub(crate) fn begun(&self, draw: DrawId) -> impl Iterator<Item = AgencyTotals> + '_ {
         let agencies = self.get(draw).into_iter().flat_map(|draw| &draw.agencies);
         agencies.map(|(agency, known)| known.totals(*agency))
     }
 
-    /// How far an agency has come.
+    /// Returns an agency's progress.
     ///
     /// # Errors
-    /// When the draw or the agency is not known.
+    /// When the draw or the agency is unknown.
     pub fn progress(
         &self,
         draw: DrawId,
@@ -477,11 +466,11 @@ impl Draws {
         self.by_name.insert(name.clone(), id);
         self.draws.push(draw);
         self.undo.push(Undo::Added);
-        self.plan_anew(id);
+        self.reschedule(id);
     }
 
-    /// The draws whose names look the same, the oldest first.
-    fn looking_like(&self, name: &DrawName) -> impl Iterator<Item = (DrawId, &DrawName)> {
+    /// Iterates over the draws whose names look like this one, oldest first.
+    fn lookalikes(&self, name: &DrawName) -> impl Iterator<Item = (DrawId, &DrawName)> {
         let look = Look::of(name.as_str());
         let alike = (look.clone(), DrawId(0))..=(look, DrawId(u32::MAX));
         let alike = self.by_look.range(alike);
@@ -495,7 +484,7 @@ impl Draws {
 
     fn get_mut(&mut self, id: DrawId) -> &mut Draw {
         let at = id.0.checked_sub(1).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.draws.get_mut(at)).expect("admits() found the draw")
+        at.and_then(|at| self.draws.get_mut(at)).expect("check_rules() found the draw")
     }
 }
 
@@ -512,8 +501,8 @@ impl Draw {
         }
     }
 
-    /// Whether it was opened with these terms, to go by itself, with this number; once it is made
-    /// any number may be given, and has no effect.
+    /// Checks that the draw is automatic and has these terms and this number. Once it is made, any
+    /// number is accepted and ignored.
     fn may_be_opened_again(
         &self,
         terms: &DrawTerms,
@@ -536,12 +525,11 @@ impl Draw {
         matches!(self.state, DrawState::Drawn { .. })
     }
 
-    /// Its close, as it is now.
     fn closed(&self, draw: DrawId) -> Event {
         Event::DrawClosed { draw, bets: self.bets, set: self.set_digest() }
     }
 
-    /// Its making, if its number is known.
+    /// The event that makes the draw, if its number is known.
     fn made(&self, draw: DrawId) -> Option<Event> {
         let attempt = self.life.shown().attempt + 1;
         self.life.result().map(|number| Event::DrawMade { draw, attempt, number })
@@ -565,13 +553,11 @@ impl Draw {
         SetDigest(hash.finalize().into())
     }
 
-    /// What is known of an agency, if it is registered.
     fn agency(&self, id: AgencyId) -> Option<&Agency> {
         let silent = || self.terms.agencies.contains(id).then_some(&SILENT);
         self.agencies.get(&id).or_else(silent)
     }
 
-    /// What is known of a registered agency, to add to it.
     fn agency_mut(&mut self, id: AgencyId) -> &mut Agency {
         self.agencies.entry(id).or_insert_with(Agency::new)
     }
@@ -581,12 +567,12 @@ impl Draw {
         DrawContext { terms: &self.terms, state: self.state, agencies_missing }
     }
 
-    /// Whether operators lead it, and have not made it yet.
+    /// Whether operators still have to make this draw.
     fn waits_for_operators(&self) -> bool {
         self.life.sealed().is_none() && !self.is_made()
     }
 
-    /// Whether all agencies have finished once so many have.
+    /// Whether all agencies have finished when this many have.
     fn is_complete_with(&self, finished: u64) -> bool {
         let missing = self.terms.agencies.count().saturating_sub(finished);
         missing == 0 || (missing == 1 && planted(Bug::DrawWithoutLast))
@@ -600,7 +586,6 @@ impl Draw {
     }
 }
 
-/// An agency that has neither bet nor finished.
 static SILENT: Agency = Agency::new();
 
 impl Agency {
@@ -664,7 +649,6 @@ impl Agency {
         Undo::Batch(undo)
     }
 
-    /// Adds the chunk behind the contiguous ones.
     fn extend(&mut self, digest: &ChunkDigest, bets: u32) {
         self.contiguous.push(fingerprint(digest));
         self.prefix_digest = self.prefix_digest.then(digest);

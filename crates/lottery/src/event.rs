@@ -1,9 +1,10 @@
-//! What a store keeps: the events of the lottery, in the order in which they were decided.
+//! The events that a store keeps, in the order of decision.
 //!
-//! An event and those that follow from it by the rules are one decision, kept whole or not at all:
-//! `[finished, closed, made, published]` when the last agency of a draw that goes by itself has
-//! finished; `[close, closed]`, `[number entered, made]`, `[publish, published]` when operators or
-//! the clock act; alone, every other.
+//! A decision is an event and those that follow from it; it is stored whole or not at all:
+//! - automatic draw, last agency: `[finished, closed, made, published]`;
+//! - operators or the clock: `[close, closed]`, `[number entered, made]`, `[publish, published]`;
+//!   in an automatic draw, `[close, closed, made, published]`;
+//! - every other event is alone.
 
 use crate::act::RecordedAct;
 use crate::agencies::AgencyId;
@@ -11,71 +12,58 @@ use crate::bets::{ChunkDigest, SetDigest};
 use crate::draw::{DrawId, DrawTerms, SealedNumber};
 use crate::requests::{Batch, ChunkId};
 
-/// Something that was decided, and that nothing later undoes.
+/// A decision, never undone once stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Event {
-    /// A draw was opened, to go by itself.
+    /// An automatic draw was opened.
     DrawOpened {
-        /// Its number: one more than the draws opened before.
+        /// Its number: one more than the draws before.
         draw: DrawId,
-        /// What it was opened with.
         terms: DrawTerms,
-        /// What it is made with.
+        /// Its winning number.
         number: SealedNumber,
     },
-    /// A batch was accepted. The bets themselves are kept beside the event.
+    /// A batch was accepted. The bets are stored next to the event.
     BatchAccepted(BatchSummary),
-    /// An agency has no more bets.
-    AgencyFinished {
-        /// In which draw.
-        draw: DrawId,
-        /// Which agency.
-        agency: AgencyId,
-    },
+    /// An agency has finished.
+    AgencyFinished { draw: DrawId, agency: AgencyId },
     /// A draw takes no more bets.
     DrawClosed {
-        /// Which one.
         draw: DrawId,
-        /// How many bets take part.
+        /// The number of bets in the draw.
         bets: u64,
-        /// Which ones.
+        /// The digest of those bets.
         set: SetDigest,
     },
     /// A draw was made.
     DrawMade {
-        /// Which one.
         draw: DrawId,
-        /// Which result of this draw it is, from 1.
+        /// The number of this result in the draw, from 1.
         attempt: u32,
-        /// The winning number.
         number: u32,
     },
-    /// The winners of a draw may be told, and nothing changes its result any more.
-    DrawPublished {
-        /// Of which one.
-        draw: DrawId,
-    },
-    /// An operator, or the clock, did something.
+    /// The winners of a draw were published; its result is final.
+    DrawPublished { draw: DrawId },
+    /// An operator, a program or the clock acted.
     Acted(Box<RecordedAct>),
 }
 
-/// What the rules need to know of an accepted batch.
+/// The part of an accepted batch that the rules need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct BatchSummary {
-    /// In which draw.
     pub draw: DrawId,
-    /// Of which agency.
     pub agency: AgencyId,
-    /// The agency's number for it.
+    /// The agency's id for the batch.
     pub chunk: ChunkId,
-    /// How many bets.
     pub bets: u32,
-    /// What its content is compared by.
+    /// The digest of its content.
     pub digest: ChunkDigest,
 }
 
 impl BatchSummary {
-    /// The summary of a batch.
+    /// Summarises a batch.
     #[must_use]
     pub fn of(batch: &Batch) -> Self {
         Self {

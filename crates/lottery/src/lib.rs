@@ -1,11 +1,9 @@
-//! The lottery's domain: bets, agencies, operators' acts, and the life of a draw.
+//! The lottery's domain: bets, agencies, operators' acts and the life of a draw.
 //!
-//! Everything here is pure: no IO, no clock, no threads of its own. [`Draws`] holds the rules
-//! (which batch is new, who has finished, when a draw may be made): what is decided is an
-//! [`Event`], and every event passes through them again when it is read. [`View`] is what readers
-//! see of them.
+//! Pure: no IO, no clock, no threads. [`Draws`] is the state machine: each decision is an
+//! [`Event`], and replaying stored events checks the same rules. [`View`] is what readers see.
 //!
-//! Deliberately absent: bytes on the wire or on disk, sockets, how durability is reached.
+//! Deliberately absent: wire and disk formats, sockets, durability.
 
 mod act;
 mod agencies;

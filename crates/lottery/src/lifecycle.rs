@@ -1,65 +1,59 @@
 //! The rules of a draw's life: announced, open, closed, made, published.
 //!
-//! It is closed by the clock or by an operator, who must say why when that is early or when
-//! agencies have not finished. One that was not opened in time is closed by an operator, too. Its
-//! number is entered by two operators, neither of whom sees what the other entered; when the two
-//! differ both enter it again.
-//!
-//! A draw that was opened to go by itself has its number from the start ([`SealedNumber`]). The
-//! last FINISH closes it; whatever closes it makes and publishes it.
+//! - The clock or an operator closes it. An operator needs a reason when it is early or agencies
+//!   have not finished, and closes a draw that was not opened in time.
+//! - Two operators enter its number without seeing each other's; if the numbers differ, both enter
+//!   it again.
+//! - An automatic draw has its number from the start ([`SealedNumber`]). The last FINISH closes it;
+//!   closing makes and publishes it.
 
 use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
 use crate::draw::{DrawState, DrawTerms, SealedNumber, Timestamp};
 use crate::planted::{Bug, planted};
 
-/// What is known of how a draw came to where it is.
+/// A draw's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Lifecycle {
-    /// Whether it is made by itself, with a number that was given when it was opened.
+    /// Whether it is an automatic draw.
     pub by_itself: bool,
-    /// When the clock acts in it.
+    /// When the clock opens and closes it.
     pub schedule: Schedule,
-    /// When it was announced.
+    /// When it was announced; for an automatic draw, opened.
     pub announced_at: Timestamp,
-    /// When it was opened.
     pub opened_at: Option<Timestamp>,
     /// When, by whom and why it was closed.
     pub closed: Option<Closing>,
-    /// Who entered the number first; the number is nobody's to see.
+    /// The operator who entered the number first. The number stays secret.
     pub entered_by: Option<Label>,
-    /// How many results it has had: 1 once it is made.
+    /// The number of results: 1 once it is made.
     pub attempt: u32,
-    /// When it was made.
     pub drawn_at: Option<Timestamp>,
-    /// When its winners were published.
     pub published_at: Option<Timestamp>,
 }
 
 /// How a draw was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// When.
+    /// When it was closed.
     pub at: Timestamp,
-    /// By whom; none: by itself, when the last agency had finished.
+    /// Who closed it; `None` when the last agency had finished.
     pub by: Option<Actor>,
-    /// Why, as they put it.
+    /// The reason, in the author's words.
     pub why: Reason,
 }
 
-/// What the rules hold of a draw's life.
+/// A draw's history with its secret numbers.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct DrawLife {
     shown: Lifecycle,
-    /// What it is made with, once it is closed, if it goes by itself.
+    /// The winning number of an automatic draw.
     sealed: Option<SealedNumber>,
-    /// What was entered first.
     entry: Option<u32>,
-    /// The number that two operators entered.
     agreed: Option<u32>,
 }
 
-/// Where a draw is, for deciding about an act.
 pub(crate) struct DrawContext<'a> {
     pub(crate) terms: &'a DrawTerms,
     pub(crate) state: DrawState,
@@ -67,7 +61,7 @@ pub(crate) struct DrawContext<'a> {
 }
 
 impl Lifecycle {
-    /// Of a draw that was just announced.
+    /// The history of a draw that was just announced.
     #[must_use]
     pub fn announced(schedule: Schedule, at: Timestamp) -> Self {
         Self {
@@ -83,7 +77,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether the time at which the clock closes it is over: then it can't be opened any more.
+    /// Whether its closing time has passed, so that it can't be opened.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.schedule.closes_at.is_some_and(|closes_at| closes_at <= now)
@@ -96,7 +90,7 @@ impl DrawLife {
         Self { shown, sealed: None, entry: None, agreed: None }
     }
 
-    /// Of a draw that goes by itself.
+    /// The history of an automatic draw.
     pub(crate) fn opened(number: SealedNumber, at: Timestamp) -> Self {
         let mut life = Self::announced(Schedule::default(), at);
         life.shown.by_itself = true;
@@ -109,23 +103,22 @@ impl DrawLife {
         &self.shown
     }
 
-    /// What it is made with, if it goes by itself.
     pub(crate) fn sealed(&self) -> Option<SealedNumber> {
         self.sealed
     }
 
-    /// What it is to be made with, once it is closed.
+    /// Returns the number that it is made with, if known.
     pub(crate) fn result(&self) -> Option<u32> {
         self.sealed.map(|sealed| sealed.0).or(self.agreed)
     }
 
-    /// When it was closed, or when it had to be by the clock if that is over at `now`.
+    /// Returns when it was closed, or its closing time if that is not after `now`.
     pub(crate) fn closed_at(&self, now: Timestamp) -> Option<Timestamp> {
         let due = self.shown.schedule.closes_at.filter(|closes_at| *closes_at <= now);
         self.shown.closed.as_ref().map(|closing| closing.at).or(due)
     }
 
-    /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
+    /// Returns the outcome of an act. All but [`Acted::Repeated`] make an event.
     pub(crate) fn decide(
         &self,
         draw: &DrawContext<'_>,
@@ -134,7 +127,7 @@ impl DrawLife {
         act: &Act,
         now: Timestamp,
     ) -> Result<Acted, ActError> {
-        let state = |wanted| ActError::State { now: in_words(draw.state), wanted };
+        let state = |wanted| ActError::State { now: describe_state(draw.state), wanted };
         match (act, draw.state) {
             (Act::Open(_), DrawState::Announced) => self.decide_open(by, now),
             (Act::Open(_), DrawState::Open) => Ok(Acted::Repeated),
@@ -142,7 +135,7 @@ impl DrawLife {
             (Act::Close(_), DrawState::Open) => {
                 self.decide_close(draw.agencies_missing, by, why, now)
             }
-            // Only so can it come to its end.
+            // Otherwise it could never end.
             (Act::Close(_), DrawState::Announced) if self.shown.is_expired(now) => {
                 self.decide_close(draw.agencies_missing, by, why, now)
             }
@@ -217,7 +210,7 @@ impl DrawLife {
         }
     }
 
-    /// Takes an act that was decided; gives the state that the draw goes to, if it changes by that.
+    /// Applies a decided act; returns the draw's new state if it changes now.
     pub(crate) fn take(
         &mut self,
         by: &Actor,
@@ -244,14 +237,14 @@ impl DrawLife {
                 };
                 self.agreed = (acted == Acted::NumbersAgree(*number)).then_some(*number);
             }
-            // What follows from it says when.
+            // The `DrawPublished` event that follows sets the time.
             Act::Publish(_) => {}
             Act::Announce { .. } | Act::Register(_) | Act::Audited(_) => {}
         }
         None
     }
 
-    /// It is closed, by who said so before, or else by itself.
+    /// Notes the close, unless an act did.
     pub(crate) fn close(&mut self, at: Timestamp) {
         let by_itself = || Closing { at, by: None, why: Reason::default() };
         self.shown.closed.get_or_insert_with(by_itself);
@@ -267,8 +260,7 @@ impl DrawLife {
     }
 }
 
-/// Where a draw is, as part of a sentence.
-fn in_words(state: DrawState) -> &'static str {
+fn describe_state(state: DrawState) -> &'static str {
     match state {
         DrawState::Announced => "has not been opened",
         DrawState::Open => "is open",

@@ -1,4 +1,4 @@
-//! Every bound of the domain, by name.
+//! The limits of the domain.
 
 /// Longest first or last name, in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 100;
@@ -14,25 +14,24 @@ pub const REASON_LEN_MAX: usize = 500;
 pub const AGENCIES_MAX: u64 = 100_000;
 /// Most contiguous ranges a set of agencies may be made of.
 pub const AGENCY_RANGES_MAX: usize = 1024;
-/// Most batches of one agency in one draw: with the field's 93 bets in each, 93 million bets. The
-/// rules keep some bytes of each, empty ones too, so that a repeat is known.
+/// Most batches of one agency in one draw: at the field's 93 bets each, 93 million bets. The state
+/// holds some bytes of each, even empty ones, to recognise repeats.
 pub const AGENCY_BATCHES_MAX: usize = 1_000_000;
-/// Most draws of operators that are not made yet: announced, open or closed. Far above what a
-/// lottery has at once; who announces in a loop stops here, since it takes two people to make one.
+/// Most draws of operators that are not made yet. Far above a lottery's needs; stops a program that
+/// announces in a loop, since making a draw takes two people.
 pub const DRAWS_UNMADE_MAX: usize = 256;
-/// Most draws of one ledger: 20 a day for 13 years. Each is kept in memory, some hundred bytes and
-/// 8 for each range of its agencies.
+/// Most draws of one ledger: 20 a day for 13 years. Each takes some hundred bytes of memory and 8
+/// for each range of agencies.
 pub const DRAWS_MAX: usize = 100_000;
-/// Most agencies in the register: as many as one draw may have. Each takes some 200 bytes.
+/// Most registered agencies: as many as in one draw. Each takes some 200 bytes.
 pub const REGISTERED_MAX: usize = 100_000;
-/// Smallest number a bet may be placed on, unless the draw says otherwise.
+/// Smallest number to bet on, unless the draw's terms differ.
 pub const NUMBER_MIN_DEFAULT: u32 = 0;
-/// Largest number a bet may be placed on, unless the draw says otherwise.
+/// Largest number to bet on, unless the draw's terms differ.
 pub const NUMBER_MAX_DEFAULT: u32 = 9_999;
-/// Most faults named when a batch is refused; the others are counted only.
+/// Most faults listed when a batch is refused; the rest are only counted.
 pub const FAULTS_MAX: usize = 1024;
-/// Most bytes of bets in one batch. A frame of the agencies' protocol carries at most 65,535.
+/// Most bytes of bets in one batch: what a frame of the agencies' protocol holds.
 pub const BATCH_TEXT_LEN_MAX: usize = 65_535;
-/// Most rows that a reader takes from the published view at a time: whoever publishes waits for no
-/// more than the copying of so many.
+/// Most rows that a reader copies from the view at once, which bounds how long a publisher waits.
 pub const VIEW_PAGE_MAX: usize = 1_000;

@@ -1,67 +1,67 @@
-//! Deliberate bugs, to see that the simulation finds them. In a shipped build there are none.
+//! Deliberate bugs that the simulation must find.
 //!
-//! Where one can be planted the code asks [`planted`]. Without the feature `planted-bugs`, which
-//! only the simulation asks for, the answer is a constant no and the compiler leaves nothing of it.
+//! The code asks [`planted`] where a bug can be planted. Without the feature `planted-bugs`, which
+//! only the simulation enables, it is a constant `false` and compiles to nothing.
 
-/// A mistake that somebody could make.
+/// A plausible mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// A batch is acknowledged before it is durable.
     AcknowledgedBeforeSync,
-    /// The view tells what is not durable yet.
+    /// The view shows what is not durable yet.
     ToldBeforeDurable,
-    /// A sync that failed is tried again, and its success believed.
+    /// A failed sync is retried and its success trusted.
     FailedSyncRetried,
     /// The name of a new segment is not made durable.
     NameNotSynced,
     /// The header of a new segment is not made durable.
     HeaderNotSynced,
-    /// What recovery reads is believed to be durable.
+    /// What recovery reads is taken for durable.
     TailBelieved,
-    /// A torn tail is left where it is.
+    /// A torn tail is not truncated.
     TailNotCut,
-    /// With a torn tail the last whole record is cut too.
+    /// The last whole record is truncated with a torn tail.
     TailCutTooFar,
-    /// Of a decision that a crash cut, the whole records are kept.
+    /// The whole records of an incomplete decision are kept.
     HalfDecisionKept,
-    /// A record's checksum is not compared.
+    /// A record's checksum is not verified.
     ChecksumNotChecked,
-    /// Winners in a segment without an index are not looked for.
+    /// Winners in a segment without an index are skipped.
     IndexNotRebuilt,
-    /// A last segment that was sealed is taken for the end of the ledger.
+    /// A sealed last segment is taken for the end of the ledger.
     SealedEndBelieved,
     /// What is read is not compared with what was acknowledged.
     DigestNotCompared,
-    /// The data folder is not held while the ledger is open.
+    /// The data folder's lock is released while the ledger is open.
     LockReleasedEarly,
-    /// A chunk that is stored already is stored again.
+    /// A stored chunk is stored again.
     ChunkNotChecked,
-    /// Every FINISH counts, also a repeated one.
+    /// A repeated FINISH counts again.
     FinishesCounted,
-    /// The draw is made when one agency has yet to finish.
+    /// The draw is made while one agency has not finished.
     DrawWithoutLast,
     /// WELCOME counts one bet too many.
     BetsMiscounted,
-    /// An agency is told the winners of another.
+    /// An agency receives another's winners.
     WinnersOfAnother,
-    /// One request more than the window may be unanswered.
+    /// The window allows one unanswered request too many.
     WindowOffByOne,
-    /// Who names no draw is taken to mean the only open one, whatever was open before.
+    /// A connection that names no draw gets the only open one, whatever was open before.
     DrawGuessed,
-    /// What another engine appended is not taken into the view.
+    /// Events that another engine appended are not applied to the view.
     OthersNotFolded,
-    /// A commit whose answer was lost is taken for stored.
+    /// A commit with a lost answer is taken for stored.
     OutcomeGuessed,
-    /// What others appended is told before a commit covers it.
+    /// Events of other engines are published before a commit covers them.
     ToldBeforeCovered,
-    /// What was decided and not stored stays in the state.
+    /// Changes that could not be stored stay in the state.
     UndoLeftOut,
-    /// One operator may enter the number twice.
+    /// One operator may enter both numbers.
     OneOperatorEnters,
 }
 
 impl Bug {
-    /// Those that show in a central with its agencies, alone on its ledger.
+    /// Bugs that show in one central with its agencies.
     pub const ALONE: [Self; 21] = [
         Self::AcknowledgedBeforeSync,
         Self::ToldBeforeDurable,
@@ -86,7 +86,7 @@ impl Bug {
         Self::DrawGuessed,
     ];
 
-    /// Those that show when several engines share a log, and operators lead draws.
+    /// Bugs that show when several engines share a log and operators run draws.
     pub const SHARED: [Self; 5] = [
         Self::OthersNotFolded,
         Self::OutcomeGuessed,
@@ -96,7 +96,7 @@ impl Bug {
     ];
 }
 
-/// Whether a bug was planted: never, here.
+/// Whether a bug is planted; without the feature, never.
 #[cfg(not(feature = "planted-bugs"))]
 #[must_use]
 pub const fn planted(_bug: Bug) -> bool {
@@ -116,12 +116,12 @@ mod switch {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    /// Plants a bug in all that this thread does from now on, in place of the one before.
+    /// Plants a bug in this thread, in place of the previous one.
     pub fn plant(bug: Option<Bug>) {
         PLANTED.set(bug);
     }
 
-    /// Whether a bug was planted in what this thread does.
+    /// Whether a bug is planted in this thread.
     #[must_use]
     pub fn planted(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)

@@ -1,4 +1,4 @@
-//! What is asked about bets and draws, and what comes of it: outcomes, and why they are refused.
+//! The requests about bets and draws, their outcomes and errors.
 
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 
-/// An agency's number for one of its batches in one draw.
+/// An agency's id for one of its batches in a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkId(pub u32);
 
@@ -20,34 +20,32 @@ impl std::fmt::Display for ChunkId {
     }
 }
 
-/// Bets that an agency sends together, to be stored all or none.
+/// Bets sent together, to be stored all or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Batch {
-    /// In which draw.
     pub draw: DrawId,
-    /// Of which agency.
     pub agency: AgencyId,
-    /// The agency's number for it.
+    /// The agency's id for it.
     pub chunk: ChunkId,
-    /// The bets, already checked.
+    /// The validated bets.
     pub bets: Bets,
 }
 
-/// A batch as read back from a store.
+/// A batch read from a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct StoredBatch<'a> {
-    /// In which draw.
     pub draw: DrawId,
-    /// Of which agency.
     pub agency: AgencyId,
-    /// The agency's number for it.
+    /// The agency's id for it.
     pub chunk: ChunkId,
-    /// The bets in canonical text.
+    /// The bets' canonical text.
     pub text: &'a str,
 }
 
 impl Batch {
-    /// The batch as a store would show it.
+    /// Returns the batch as a store would return it.
     #[must_use]
     pub fn stored(&self) -> StoredBatch<'_> {
         let Self { draw, agency, chunk, ref bets } = *self;
@@ -56,8 +54,7 @@ impl Batch {
 }
 
 impl<'a> StoredBatch<'a> {
-    /// The bets with their names, in order, each checked again (but for the draw's range of
-    /// numbers).
+    /// Iterates over the bets with their names, in order. Validates all but the range of numbers.
     pub fn bets(&self) -> impl Iterator<Item = Result<(BetName, Bet<'a>), UnsoundBet>> + use<'a> {
         let Self { draw, agency, chunk, text } = *self;
         (0..).zip(bets_in(text)).map(move |(position, bet)| {
@@ -67,10 +64,10 @@ impl<'a> StoredBatch<'a> {
     }
 }
 
-/// An event as it was kept.
+/// An event read from a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// How many events were kept before it.
+    /// The number of events stored before it.
     pub sequence: u64,
     /// When it was decided.
     pub at: Timestamp,
@@ -78,42 +75,42 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
-/// A batch is stored.
+/// The outcome of storing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// By this call.
+    /// Stored by this request.
     New,
-    /// Already, with the same content.
+    /// Stored before, with the same content.
     Repeated,
 }
 
-/// An agency has finished.
+/// The outcome of a FINISH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// Whether it had before this call.
+    /// Whether the agency had finished before.
     pub repeated: bool,
-    /// How many different agencies of the draw have finished.
+    /// The number of agencies that have finished the draw.
     pub agencies_finished: u64,
-    /// Whether they are all of them.
+    /// Whether these are all agencies of the draw.
     pub all: bool,
 }
 
-/// The store itself could not do its work.
+/// A failure of the store itself.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreFault {
-    /// Something failed for good: nothing is acknowledged any more.
+    /// A permanent failure: nothing more is acknowledged.
     #[error("the store failed and takes nothing more: {0}")]
     Failed(String),
-    /// No room now; the same may succeed later.
+    /// There is no space now; a retry may succeed.
     #[error("the store is full: {0}")]
     Full(String),
-    /// It is being closed.
+    /// The store is being closed.
     #[error("the store is closed")]
     Closed,
 }
 
 impl StoreFault {
-    /// Whether the same request may succeed later.
+    /// Whether a retry may succeed.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Full(_))
@@ -122,89 +119,59 @@ impl StoreFault {
 
 /// Why a draw was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum OpenDrawError {
-    /// A draw of this name has other terms.
     #[error(
         "the draw '{name}' was opened for agencies {agencies} and numbers {numbers}; open it with \
          the same, or give another draw's name",
         name = .0.name, agencies = .0.agencies, numbers = .0.numbers
     )]
     OtherTerms(Box<DrawTerms>),
-    /// The draw of this name is not to be made by itself.
     #[error(
         "operators lead the draw '{0}'; give another name, or start without --agencies to serve \
          all that they announce"
     )]
     LedByOperators(DrawName),
-    /// The draw of this name was opened with another number, which is told to nobody.
     #[error(
         "the draw '{0}' was opened to be made with another winning number; give that one, or \
          another draw's name"
     )]
     OtherNumber(DrawName),
-    /// Not a number that could win.
     #[error("the winning number {number} is outside the range {range} of the draw")]
-    NumberRange {
-        /// The number given.
-        number: u32,
-        /// The draw's range.
-        range: NumberRange,
-    },
-    /// The name would be taken for another draw's.
+    NumberRange { number: u32, range: NumberRange },
     #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
-    LooksLike {
-        /// The other draw.
-        draw: DrawId,
-        /// Its name.
-        name: DrawName,
-    },
-    /// More than [`DRAWS_MAX`].
+    LooksLike { draw: DrawId, name: DrawName },
     #[error("this ledger has {DRAWS_MAX} draws, which is the most; give the --data of a new one")]
     TooManyDraws,
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
 /// Why a batch was not stored.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum AppendError {
-    /// No such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// Not an agency of this draw.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// Who asked.
-        agency: AgencyId,
-        /// Who is registered.
-        registered: Agencies,
-    },
-    /// A number outside the draw's range.
+    UnknownAgency { agency: AgencyId, registered: Agencies },
     #[error("a bet's number is outside the range {0} of this draw")]
     NumberRange(NumberRange),
-    /// The same chunk is stored with other content.
     #[error("chunk {0} is already stored with other bets; a new batch needs a new chunk id")]
     ChunkConflict(ChunkId),
-    /// The agency said before that it had no more bets.
     #[error("agency {0} has finished and can't send more bets to this draw")]
     AgencyFinished(AgencyId),
-    /// More than [`AGENCY_BATCHES_MAX`].
     #[error(
         "agency {0} has {AGENCY_BATCHES_MAX} batches in this draw, which is the most; they take \
          part once it says FINISH, and with more bets in each it needs fewer"
     )]
     TooManyBatches(AgencyId),
-    /// The draw takes no more bets; since when, if that is on record.
     #[error("the draw is closed and takes no more bets{}", since(.0))]
     DrawClosed(Option<Timestamp>),
-    /// The draw takes no bets yet.
     #[error("the draw has not been opened yet")]
     NotOpened,
-    /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     AgencyDisabled(AgencyId),
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
@@ -215,58 +182,42 @@ fn since(closed_at: &Option<Timestamp>) -> String {
 
 /// Why an agency could not finish.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum FinishError {
-    /// No such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// Not an agency of this draw.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// Who asked.
-        agency: AgencyId,
-        /// Who is registered.
-        registered: Agencies,
-    },
-    /// The draw takes no bets yet.
+    UnknownAgency { agency: AgencyId, registered: Agencies },
     #[error("the draw has not been opened yet")]
     NotOpened,
-    /// Operators disabled the agency.
     #[error("agency {0} is disabled; ask the lottery's operators")]
     AgencyDisabled(AgencyId),
-    /// See [`StoreFault`].
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
-/// Why an agency's progress is not known.
+/// Why an agency's progress is not available.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum ProgressError {
-    /// No such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// Not an agency of this draw.
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency {
-        /// Who asked.
-        agency: AgencyId,
-        /// Who is registered.
-        registered: Agencies,
-    },
-    /// See [`StoreFault`].
+    UnknownAgency { agency: AgencyId, registered: Agencies },
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
 
-/// Why something stored could not be read.
+/// Why stored data could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReadError {
-    /// No such draw.
+    /// There is no such draw.
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    /// Winners were asked of a draw that was not made.
+    /// The draw has no winners yet.
     #[error("the draw has not been made")]
     NotDrawn,
-    /// The store's data could not be read or is damaged; says where.
+    /// The data is unreadable or damaged; the text says where.
     #[error("{0}")]
     Unreadable(String),
 }

@@ -1,32 +1,32 @@
-//! What operators are for.
+//! The roles of operators.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// What an operator is for.
+/// An operator's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Looks at the board: draws, agencies, counts.
+    /// Reads the board: draws, agencies, counts.
     Viewer,
     /// Runs draws.
     Operator,
-    /// Examines everything and changes nothing.
+    /// Reads everything, changes nothing.
     Auditor,
-    /// Runs draws, and says who is an operator.
+    /// Runs draws and manages operators.
     Admin,
 }
 
-/// A role that there is none of.
+/// The name of no role.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("'{0}' is no role; there are viewer, operator, auditor and admin")]
 pub struct UnknownRole(String);
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Auditor, Self::Admin];
 
-    /// Its name in commands, files and answers.
+    /// Returns the name used in commands, files and answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_is_known_by_its_name() {
+    fn a_role_parses_from_its_name() {
         for role in Role::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));
         }

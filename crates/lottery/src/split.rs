@@ -1,17 +1,17 @@
-//! Where the text of a batch is cut: at `&` into bets, and these at `|` into fields.
+//! Splits a batch's text at `&` into bets and at `|` into fields.
 //!
-//! There are five separators in some 44 bytes, so that a search which is begun again at each of
-//! them does little but begin. Here the bytes are compared a block at a time, and the separators of
-//! a block are the ones of a number.
+//! There are five separators in about 44 bytes, so starting a search at each of them would
+//! dominate. Instead, 64 bytes are compared at once and their separators become the set bits of a
+//! `u64`.
 
 use crate::bet::BetFault;
 
-/// The five fields of each bet: one bet more than there are `&`, so one of the empty text too.
+/// Iterates over the five fields of each bet. The empty text is one bet.
 #[derive(Debug)]
 pub(crate) struct Split<'a> {
     text: &'a str,
     separators: Separators<'a>,
-    /// Where the next bet starts; nowhere after the last.
+    /// The start of the next bet; `None` after the last.
     start: Option<usize>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Split<'a> {
 impl<'a> Iterator for Split<'a> {
     type Item = Result<[&'a str; 5], BetFault>;
 
-    // Parsing a batch takes a third longer when this and what it calls are not inlined.
+    // Without inlining, parsing a batch takes a third longer.
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (text, start) = (self.text, self.start.take()?);
@@ -55,15 +55,14 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-/// How many bytes are compared at once: a bit of a number for each.
+/// The bytes compared at once, one bit for each.
 const BLOCK_LEN: usize = 64;
 
-/// The positions of all `|` and `&`.
+/// Iterates over the positions of all `|` and `&`.
 #[derive(Debug)]
 struct Separators<'a> {
-    /// Those of the last block that was compared, from the lowest bit, less those given out.
+    /// The separators left in the current block, lowest bit first.
     hits: u64,
-    /// Bytes in the blocks that were compared.
     compared: usize,
     rest: &'a [u8],
 }
@@ -94,9 +93,9 @@ impl Iterator for Separators<'_> {
     }
 }
 
-/// The bits of the bytes that are separators.
+/// Returns a bit for each byte, set for separators.
 fn hits(block: &[u8; BLOCK_LEN]) -> u64 {
-    // Times this, eight bytes of 0 or 1 have these as the bits of their highest byte.
+    // Multiplying eight bytes of 0 or 1 by this gathers them in the highest byte.
     const GATHER: u64 = 0x0102_0408_1020_4080;
     let ones = block.map(|byte| u8::from(byte == b'|') | u8::from(byte == b'&'));
     let (eights, _) = ones.as_chunks();
@@ -117,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_cut_at_every_separator(text in "[|&a]{0,300}|([a-zñ]{0,9}[|&]){0,40}") {
+        fn a_text_is_split_at_every_separator(text in "[|&a]{0,300}|([a-zñ]{0,9}[|&]){0,40}") {
             prop_assert_eq!(Split::of(&text).collect::<Vec<_>>(), naive(&text));
         }
     }

@@ -1,12 +1,12 @@
-//! Texts that people type and that are kept: one rule for all of them.
+//! The rules for texts that people type.
 //!
-//! A text is kept in Unicode's form NFC, so that what looks the same is the same however it was
-//! typed. It has no character that can't be seen or that changes the order of others, it is not
-//! blank and has no spaces at its ends, and it is of bounded length. Names that look the same as
-//! another one are told by their [`Look`].
+//! - Stored in Unicode's NFC, so that equal texts are equal bytes.
+//! - No invisible characters and none that reorder others; not blank, no spaces at the ends;
+//!   bounded length.
+//! - A name's [`Look`] finds others that look like it.
 //!
-//! The rule is for what comes in. What was kept before there was one is read as it is, and shown
-//! by [`shown`], which escapes what could not be seen.
+//! The rules apply to new input. Older stored texts are read as they are; [`shown`] escapes what is
+//! invisible in them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -16,19 +16,16 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 use unicode_security::confusable_detection::skeleton;
 
-/// Why a text can't be kept; what it is follows from where it was given.
+/// Why a text is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum TextFault {
-    /// Nothing, or nothing but spaces.
     #[error("is not blank: type something that can be seen")]
     Blank,
-    /// More than is kept.
     #[error("has at most {0} bytes: type a shorter one")]
     TooLong(usize),
-    /// Spaces at its ends, of any kind.
     #[error("has no spaces at its ends: leave them out")]
     Padded,
-    /// Invisible, or changes the order of others.
     #[error(
         "has no characters that can't be seen, such as U+{code:04X}: type it anew, without \
          pasting",
@@ -37,16 +34,16 @@ pub enum TextFault {
     Hidden(char),
 }
 
-/// What a name looks like. Those of two names are equal when people would take one for the other.
+/// How a name looks. Two names have equal looks when people would confuse them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Look(String);
 
-/// The text as it is kept.
+/// Returns the text in the form to store.
 ///
 /// # Errors
-/// What is against the rule.
+/// The rule that it breaks.
 pub fn accept(text: &str, len_max: usize) -> Result<String, TextFault> {
-    // What is normalised is bounded too: it gets shorter, but not by so much.
+    // Bounds the work of normalising, which never shortens a text that much.
     if text.len() > 4 * len_max {
         return Err(TextFault::TooLong(len_max));
     }
@@ -60,13 +57,13 @@ pub fn accept(text: &str, len_max: usize) -> Result<String, TextFault> {
     }
 }
 
-/// Whether a text may have been kept before there was [`accept`].
-pub(crate) fn may_be_kept(text: &str, len_max: usize) -> bool {
+/// Whether a text may have been stored before [`accept`] existed.
+pub(crate) fn may_be_stored(text: &str, len_max: usize) -> bool {
     let padded = text.trim() != text;
     !text.is_empty() && text.len() <= len_max && !padded && !text.chars().any(char::is_control)
 }
 
-/// Whether a character can't be seen, or changes the order in which others are seen. Spaces can.
+/// Whether a character is invisible or reorders others. Spaces are not.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     use GeneralCategory as Category;
@@ -80,9 +77,9 @@ pub fn is_hidden(c: char) -> bool {
             | Category::LineSeparator
             | Category::ParagraphSeparator
     );
-    // Of other categories: a joiner of graphemes, fillers, vowels that are not written, selectors
-    // of variants, a braille cell without dots, a note without a head, and what Unicode keeps for
-    // more of the kind.
+    // Invisible characters of other categories: a grapheme joiner, fillers, inherent vowels,
+    // variation selectors, the blank braille cell, the null notehead, and code points that Unicode
+    // reserves for such.
     never_seen
         || matches!(
             c,
@@ -103,19 +100,19 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The text with what can't be seen escaped, as in `a\u{202e}b`.
+/// Escapes invisible characters, as in `a\u{202e}b`.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
-    shown_but(text, |_| false)
+    escape_but(text, |_| false)
 }
 
-/// The lines of a text, each with what can't be seen escaped.
+/// As [`shown`], but keeps line breaks.
 #[must_use]
 pub fn shown_lines(text: &str) -> Cow<'_, str> {
-    shown_but(text, |c| c == '\n')
+    escape_but(text, |c| c == '\n')
 }
 
-fn shown_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escape_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     let escaped = |c: char| is_hidden(c) && !stays(c);
     if !text.contains(escaped) {
         return Cow::Borrowed(text);
@@ -131,29 +128,25 @@ fn shown_but(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The one form of all texts that are the same to people, however they were typed.
 pub(crate) fn form(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { text.into() } else { text.nfc().collect::<String>().into() }
 }
 
-/// Tells whether other texts are the same as this one to people, however they were typed.
+/// Returns a test for equality with `one` after normalisation.
 pub fn same_as(one: &str) -> impl Fn(&str) -> bool {
-    // Once: it is asked about many.
     let one: String = one.nfc().collect();
     move |other| if other.is_ascii() { other == one } else { other.nfc().eq(one.chars()) }
 }
 
-/// Whether two texts are the same to people, however they were typed.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     same_as(one)(other)
 }
 
 impl Look {
-    /// That of a name: its skeleton as in Unicode's UTS 39, without regard to case and to how many
-    /// spaces there are.
+    /// The skeleton of a name as in Unicode's UTS 39, ignoring case and the number of spaces.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        // Before case is gone, and after: a capital I looks like an l, and an i does not.
+        // Before lowercasing and after: `I` looks like `l`, `i` does not.
         let same_letters = skeleton(name).collect::<String>().to_lowercase();
         let same_letters: String = skeleton(&same_letters).collect();
         Self(same_letters.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -167,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_kept_in_one_form() {
+    fn accepted_texts_are_normalised() {
         let long = "x".repeat(64);
         for good in ["sorteo", "Quiniela nocturna 2026-11-23", "Ñandú 7", "夜の宝くじ", "🎱", &long]
         {
@@ -178,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_against_the_rule_is_told() {
+    fn each_broken_rule_is_reported() {
         use TextFault::{Blank, Hidden, Padded, TooLong};
         for (bad, fault) in [
             ("", Blank),
@@ -219,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_the_same_have_one_look() {
+    fn lookalike_names_have_equal_looks() {
         for (one, other) in [
             ("Sorteo 1", "Sorteo l"),
             ("Sorteo I", "Sorteo l"),
@@ -246,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_seen_is_shown_escaped() {
+    fn invisible_characters_are_escaped() {
         for (text, as_shown) in [
             ("mañana \"x\" \\", "mañana \"x\" \\"),
             ("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}"),
@@ -258,7 +251,7 @@ mod tests {
         assert_eq!(shown_lines("a\nb\r\u{2028}"), "a\nb\\r\\u{2028}");
     }
 
-    /// Any character, and often one that is hidden or a space.
+    /// Any characters, often hidden ones or spaces.
     fn texts() -> impl Strategy<Value = String> {
         let chosen =
             prop::sample::select(vec!['\u{202e}', '\u{303}', 'n', ' ', '\u{a0}', '\u{ad}']);
@@ -269,10 +262,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_is_accepted_again_as_it_is(text in texts()) {
+        fn an_accepted_text_is_accepted_unchanged(text in texts()) {
             if let Ok(kept) = accept(&text, 64) {
                 prop_assert_eq!(accept(&kept, 64), Ok(kept.clone()));
-                prop_assert!(may_be_kept(&kept, 64));
+                prop_assert!(may_be_stored(&kept, 64));
                 prop_assert!(is_same(&text, &kept));
                 prop_assert_eq!(Look::of(&text), Look::of(&kept));
                 prop_assert_eq!(&*shown(&kept), &*kept);
@@ -282,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_shown_can_be_seen(text in texts()) {
+        fn shown_texts_have_no_invisible_characters(text in texts()) {
             prop_assert!(!shown(&text).chars().any(is_hidden));
             prop_assert!(!shown_lines(&text).chars().any(|c| is_hidden(c) && c != '\n'));
         }

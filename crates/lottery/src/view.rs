@@ -1,18 +1,17 @@
-//! The published view: what readers see of the draws, of what each agency has in them, and of the
-//! register, without asking whoever decides.
+//! The published view: what readers see of draws, their agencies and the register.
 //!
-//! Whoever takes events into [`Draws`] notes each of them and publishes what they changed, group by
-//! group: once the group is durable, and before its answers run. So nobody reads what a crash
-//! could still undo, and whoever was answered reads what the answer said.
+//! A [`Publisher`] notes each event applied to [`Draws`] and publishes the changes of a group once
+//! it is durable and before its requests are answered. So readers never see what a crash could
+//! undo, and a caller that was answered sees its own change.
 //!
 //! Invariants:
-//! - what is read of one draw at a time, its state and its agencies' totals, is of one group;
-//! - publishing costs what changed and not what exists, and what is kept grows with the agencies
-//!   that have bet or finished and not with those that may;
-//! - a lock is held for one group, or while a reader copies [`VIEW_PAGE_MAX`] rows at the most:
-//!   nobody renders, waits or calls anything else while they hold one;
-//! - followers are told of what came to be, once it is in the view, and never of what was
-//!   recovered.
+//! - one read of a draw, its state and its agencies' totals, is a snapshot of one group;
+//! - publishing costs as much as what changed; memory grows with the agencies that have bet or
+//!   finished, not with those that may;
+//! - a lock is held for one group, or while a reader copies at most [`VIEW_PAGE_MAX`] rows, and
+//!   nothing is rendered, awaited or called meanwhile but the filter of [`View::find_draws`] and,
+//!   while news are published, the followers;
+//! - followers receive changes once they are in the view, and nothing that was recovered.
 //!
 //! Deliberately absent: what only the rules need ([`Draws::progress`]), bets and winners.
 
@@ -29,7 +28,7 @@ use crate::event::Event;
 use crate::limits::VIEW_PAGE_MAX;
 use crate::text;
 
-/// A reader's handle on what is published. Its clones read the same.
+/// A reader's handle on the view. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct View {
     published: Arc<Published>,
@@ -38,82 +37,81 @@ pub struct View {
 #[derive(Debug, Default)]
 struct Published {
     draws: RwLock<DrawList>,
-    /// By number.
+    /// By agency number.
     register: RwLock<Vec<Arc<Registration>>>,
     followers: RwLock<Followers>,
 }
 
 #[derive(Debug, Default)]
 struct DrawList {
-    /// By number, from 1.
+    /// By draw number, from 1.
     by_number: Vec<Arc<RwLock<DrawTotals>>>,
-    /// By [`text::form`] of their names: those of before that rule may share one.
+    /// By [`text::form`] of their names; older draws may share one.
     by_name: HashMap<String, Vec<DrawId>>,
 }
 
 #[derive(Default)]
 struct Followers(Vec<Box<dyn Fn(News) + Send + Sync>>);
 
-/// Something that came to be, and that others may have to act on.
+/// A published change that others may act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// A draw is there, or its life went on.
+    /// A draw is new or changed.
     Draw(DrawId),
-    /// A draw was made by a decision of this engine's.
+    /// A draw was made by this engine's decision.
     Drawn(DrawId),
-    /// The clock did something, by a decision of this engine's.
+    /// The clock acted, by this engine's decision.
     ByTheClock(Act),
-    /// What is registered of an agency changed.
+    /// An agency's registration changed.
     Registration(AgencyId),
 }
 
 #[derive(Debug)]
 struct DrawTotals {
     status: DrawStatus,
-    /// Of those that have bet or finished.
+    /// The agencies that have bet or finished.
     begun: BTreeMap<AgencyId, AgencyTotals>,
 }
 
-/// A page of a draw's agencies, and the draw as it was at the same moment.
+/// A page of a draw's agencies and the draw's status, as one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
-    /// The draw.
+    /// The draw's status.
     pub status: DrawStatus,
-    /// What each has, by number.
+    /// The agencies' totals, by number.
     pub agencies: Vec<AgencyTotals>,
 }
 
-/// The writing end: of whoever decides and knows what is durable.
+/// The writing end, owned by the part that knows what is durable.
 #[derive(Debug)]
 pub struct Publisher {
     view: View,
-    /// What the events that were noted changed.
     changed: Vec<Change>,
     news: Vec<News>,
 }
 
-/// Something to publish anew.
+/// Something to publish again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
-    /// A draw, and in it an agency.
+    /// A draw and, if any, one of its agencies.
     Draw(DrawId, Option<AgencyId>),
     Registration(AgencyId),
 }
 
 impl View {
-    /// One draw.
+    /// Returns a draw's status.
     #[must_use]
     pub fn draw(&self, id: DrawId) -> Option<DrawStatus> {
         self.find(id).map(|draw| read(&draw).status.clone())
     }
 
-    /// How many draws there are: their numbers are those up to it.
+    /// Returns the number of draws; they are numbered from 1.
     #[must_use]
     pub fn draw_count(&self) -> usize {
         read(&self.published.draws).by_number.len()
     }
 
-    /// The draw of a name: exactly, or else in any form.
+    /// Returns the draw with this exact name, or else with the same normalised name.
     #[must_use]
     pub fn draw_named(&self, name: &str) -> Option<DrawStatus> {
         let ids = read(&self.published.draws).by_name.get(&*text::form(name)).cloned();
@@ -121,7 +119,7 @@ impl View {
         DrawName::find(&alike, name, |draw| &draw.terms.name).cloned()
     }
 
-    /// The draws that `is_wanted`, in the order of opening. It is asked while a lock is held.
+    /// Returns the draws that `is_wanted`, in order of creation. It runs while a lock is held.
     pub fn find_draws(&self, is_wanted: impl Fn(&DrawStatus) -> bool) -> Vec<DrawStatus> {
         let mut found = Vec::new();
         for passed in (0..self.draw_count()).step_by(VIEW_PAGE_MAX) {
@@ -134,14 +132,13 @@ impl View {
         found
     }
 
-    /// Has `follower` told of all that comes to be from now on: on the thread that decides, once it
-    /// is in the view and before anybody is answered. It must be short and wait for nothing.
+    /// Calls `follower` with each change from now on: on the deciding thread, once the change is in
+    /// the view and before requests are answered. It must be short and must not block.
     pub fn follow(&self, follower: impl Fn(News) + Send + Sync + 'static) {
         write(&self.published.followers).0.push(Box::new(follower));
     }
 
-    /// The draws above `after`, or from the first on: at most `limit`, and [`VIEW_PAGE_MAX`], in
-    /// the order of opening.
+    /// Returns at most `limit` and [`VIEW_PAGE_MAX`] draws above `after`, in order of creation.
     #[must_use]
     pub fn draws(&self, after: Option<DrawId>, limit: usize) -> Vec<DrawStatus> {
         let passed = after.map_or(0, |after| after.0 as usize);
@@ -149,37 +146,37 @@ impl View {
         page.iter().map(|draw| read(draw).status.clone()).collect()
     }
 
-    /// All draws, a page after the other.
+    /// Iterates over all draws, page by page.
     pub fn all_draws(&self) -> impl Iterator<Item = DrawStatus> + '_ {
         paged(|after: Option<&DrawStatus>| self.draws(after.map(|it| it.id), VIEW_PAGE_MAX))
     }
 
-    /// What the agencies of a draw above `after`, or from the first on, have in it: at most `limit`
-    /// of them, and [`VIEW_PAGE_MAX`]. None: there is no such draw.
+    /// Returns the totals of at most `limit` and [`VIEW_PAGE_MAX`] agencies above `after`; `None`
+    /// when there is no such draw.
     #[must_use]
     pub fn agencies(&self, id: DrawId, after: Option<AgencyId>, limit: usize) -> Option<Totals> {
         self.find(id).map(|draw| read(&draw).agencies(after, limit))
     }
 
-    /// As [`View::agencies`], of those that have bet or finished.
+    /// As [`View::agencies`], for those that have bet or finished.
     #[must_use]
     pub fn begun(&self, id: DrawId, after: Option<AgencyId>, limit: usize) -> Option<Totals> {
         self.find(id).map(|draw| read(&draw).begun(after, limit))
     }
 
-    /// All agencies of a draw, a page after the other; none of a draw that is not known.
+    /// Iterates over all agencies of a draw, page by page; empty for an unknown draw.
     pub fn all_agencies(&self, id: DrawId) -> impl Iterator<Item = AgencyTotals> + '_ {
         let page = move |after| self.agencies(id, after, VIEW_PAGE_MAX);
         paged(move |after: Option<&AgencyTotals>| rows(page(after.map(|it| it.agency))))
     }
 
-    /// Those of [`View::all_agencies`] that have bet or finished.
+    /// As [`View::all_agencies`], for those that have bet or finished.
     pub fn all_begun(&self, id: DrawId) -> impl Iterator<Item = AgencyTotals> + '_ {
         let page = move |after| self.begun(id, after, VIEW_PAGE_MAX);
         paged(move |after: Option<&AgencyTotals>| rows(page(after.map(|it| it.agency))))
     }
 
-    /// What is registered of an agency.
+    /// Returns an agency's registration.
     #[must_use]
     pub fn registration(&self, agency: AgencyId) -> Option<Arc<Registration>> {
         let register = read(&self.published.register);
@@ -187,14 +184,13 @@ impl View {
         Some(Arc::clone(&register[place]))
     }
 
-    /// How many agencies are registered.
+    /// Returns the number of registered agencies.
     #[must_use]
     pub fn registered_count(&self) -> usize {
         read(&self.published.register).len()
     }
 
-    /// The registered agencies above `after`, or from the first on, by number: at most `limit`, and
-    /// [`VIEW_PAGE_MAX`].
+    /// Returns at most `limit` and [`VIEW_PAGE_MAX`] registrations above `after`, by number.
     #[must_use]
     pub fn registrations(&self, after: Option<AgencyId>, limit: usize) -> Vec<Arc<Registration>> {
         let register = read(&self.published.register);
@@ -202,14 +198,13 @@ impl View {
         page_of(&register, passed, limit)
     }
 
-    /// The registered agencies behind the first `passed`, by number: at most `limit`, and
-    /// [`VIEW_PAGE_MAX`].
+    /// Returns at most `limit` and [`VIEW_PAGE_MAX`] registrations after the first `passed`.
     #[must_use]
     pub fn registrations_behind(&self, passed: usize, limit: usize) -> Vec<Arc<Registration>> {
         page_of(&read(&self.published.register), passed, limit)
     }
 
-    /// All registered agencies, a page after the other.
+    /// Iterates over all registrations, page by page.
     pub fn all_registrations(&self) -> impl Iterator<Item = Arc<Registration>> + '_ {
         let page = |after| self.registrations(after, VIEW_PAGE_MAX);
         paged(move |after: Option<&Arc<Registration>>| page(after.map(|it| it.agency)))
@@ -251,7 +246,7 @@ impl DrawTotals {
 }
 
 impl Publisher {
-    /// Publishes a state all of which is durable, as one that was recovered.
+    /// Publishes a state that is durable as a whole, such as a recovered one.
     #[must_use]
     pub fn of(draws: &Draws) -> Self {
         let mut publisher = Self { view: View::default(), changed: Vec::new(), news: Vec::new() };
@@ -259,13 +254,13 @@ impl Publisher {
         publisher
     }
 
-    /// The readers' end.
+    /// Returns the readers' end.
     #[must_use]
     pub fn view(&self) -> &View {
         &self.view
     }
 
-    /// Notes an event that was taken into the state. `own`: decided by this engine.
+    /// Notes an event applied to the state; `own` if this engine decided it.
     pub fn note(&mut self, event: &Event, own: bool) {
         if own
             && let Event::Acted(signed) = event
@@ -275,7 +270,7 @@ impl Publisher {
         }
         self.news.extend(News::of(event, own));
         let change = match event {
-            // New draws are found by their numbers.
+            // New draws are recognised by the count.
             Event::DrawOpened { .. } => return,
             Event::BatchAccepted(batch) => Change::Draw(batch.draw, Some(batch.agency)),
             Event::AgencyFinished { draw, agency } => Change::Draw(*draw, Some(*agency)),
@@ -296,7 +291,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes what was noted since the last time: all that is in the state is durable now.
+    /// Publishes the noted changes. All of the state must be durable.
     pub fn publish(&mut self, draws: &Draws) {
         let known = self.view.draw_count();
         self.changed.sort_unstable();
@@ -306,7 +301,7 @@ impl Publisher {
         };
         for changes in self.changed.chunk_by(same_draw) {
             match changes[0] {
-                // One that is new is published whole, below.
+                // New draws are published whole, below.
                 Change::Draw(id, _) if id.0 as usize > known => {}
                 Change::Draw(id, _) => self.publish_draw(draws, id, changes),
                 Change::Registration(agency) => self.publish_registration(draws, agency),
@@ -333,11 +328,11 @@ impl Publisher {
         }
     }
 
-    /// Publishes a state that does not continue the one before: all of it is durable. Followers
-    /// are told of all draws, and of what is registered otherwise than before.
+    /// Publishes a durable state that does not continue the previous one. Followers receive all
+    /// draws and the registrations that differ.
     pub fn replace(&mut self, draws: &Draws) {
         self.changed.clear();
-        // Those of events that are not in this state.
+        // The pending news are of events that may not be in this state.
         self.news.clear();
         let published = &self.view.published;
         *write(&published.draws) = DrawList::default();
@@ -377,7 +372,7 @@ impl News {
     fn of(event: &Event, own: bool) -> Option<Self> {
         match event {
             Event::BatchAccepted(_) | Event::AgencyFinished { .. } => None,
-            // One that is new is told of when it is in the view: its number is not in its event.
+            // Reported once it is in the view: the event has no number.
             Event::DrawOpened { .. } => None,
             Event::DrawMade { draw, .. } if own => Some(Self::Drawn(*draw)),
             Event::DrawMade { draw, .. } => Some(Self::Draw(*draw)),
@@ -410,8 +405,7 @@ fn rows(page: Option<Totals>) -> Vec<AgencyTotals> {
     page.map_or_else(Vec::new, |page| page.agencies)
 }
 
-/// The rows of all pages, each taken when the one before is used up; `page` gives the rows behind
-/// one, or the first ones.
+/// Iterates over the rows of all pages; `page` returns the rows after a given one, or the first.
 fn paged<T: Clone>(page: impl Fn(Option<&T>) -> Vec<T>) -> impl Iterator<Item = T> {
     let (mut rows, mut last) = (Vec::new().into_iter(), None);
     from_fn(move || {
@@ -424,7 +418,7 @@ fn paged<T: Clone>(page: impl Fn(Option<&T>) -> Vec<T>) -> impl Iterator<Item = 
     })
 }
 
-// No change of what is published can panic half-way.
+// A poisoned lock is safe: no change of the view can panic half-way.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

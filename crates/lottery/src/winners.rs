@@ -1,7 +1,7 @@
-//! Who wins, and who won: the documents of the winning bets of each agency.
+//! The winners: documents of winning bets, by agency.
 //!
-//! [`WinningResult::wins`] is the one place that judges a bet. An index that is to find winners
-//! knows [`BetKey`]s only, and what it finds is judged like any other bet.
+//! Only [`WinningResult::wins`] judges a bet. An index knows [`BetKey`]s only; what it finds is
+//! judged like any other bet.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,26 @@ use crate::bet_name::{BetName, UnsoundBet};
 use crate::planted::{Bug, planted};
 use crate::requests::StoredBatch;
 
-/// What a draw resulted in.
+/// A draw's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WinningResult {
-    /// The number drawn.
+    /// The winning number.
     pub number: u32,
 }
 
-/// What a bet is found by in an index. Opaque to whoever keeps it: only equality says anything.
+/// The key of a bet in an index: opaque, compared for equality only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BetKey(pub u32);
 
-/// The winners of a draw by agency. An agency without winners is absent.
+/// The winners of a draw, by agency. Agencies without winners are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Winners {
     by_agency: BTreeMap<AgencyId, Documents>,
 }
 
-/// Documents of winning bets, one for each bet, in the order in which the bets were accepted.
+/// Documents of winning bets, one for each bet, in the order of acceptance.
 ///
-/// Kept joined by commas, which no document holds: a document costs its bytes and one more.
+/// Stored joined by commas, which no document contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Documents {
     joined: String,
@@ -44,7 +44,7 @@ impl WinningResult {
         bet.number() == self.number
     }
 
-    /// The keys of all bets that may win. A bet with another key does not.
+    /// Returns the keys of all bets that may win.
     #[must_use]
     pub fn keys(self) -> [BetKey; 1] {
         [BetKey::of_number(self.number)]
@@ -52,7 +52,7 @@ impl WinningResult {
 }
 
 impl BetKey {
-    /// The key of a bet.
+    /// Returns a bet's key.
     #[must_use]
     pub fn of(bet: &Bet<'_>) -> Self {
         Self::of_number(bet.number())
@@ -64,10 +64,10 @@ impl BetKey {
 }
 
 impl Winners {
-    /// Adds the bets of a batch that win; says how many bets it has.
+    /// Adds the winning bets of a batch; returns the number of bets in it.
     ///
     /// # Errors
-    /// The first bet that is not acceptable; those before it are added.
+    /// The first invalid bet; winners before it are added.
     pub fn add_batch(
         &mut self,
         result: WinningResult,
@@ -95,18 +95,18 @@ impl Winners {
         self.by_agency.entry(agency).or_default().push(document);
     }
 
-    /// The winners of one agency, if it has some.
+    /// Returns an agency's winners, if it has any.
     #[must_use]
     pub fn of(&self, agency: AgencyId) -> Option<&Documents> {
         self.by_agency.get(&agency)
     }
 
-    /// The agencies that have winners, ascending, with them.
+    /// Iterates over the agencies that have winners, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (AgencyId, &Documents)> {
         self.by_agency.iter().map(|(agency, documents)| (*agency, documents))
     }
 
-    /// How many winning bets.
+    /// Returns the number of winning bets.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.by_agency.values().map(Documents::count).sum()
@@ -114,18 +114,18 @@ impl Winners {
 }
 
 impl Documents {
-    /// The documents, in order.
+    /// Iterates over the documents, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (self.count > 0).then(|| self.joined.split(',')).into_iter().flatten()
     }
 
-    /// All of them, joined by commas.
+    /// Returns all documents joined by commas.
     #[must_use]
     pub fn joined(&self) -> &str {
         &self.joined
     }
 
-    /// How many.
+    /// Returns the number of documents.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn winners_are_kept_by_agency_in_order_and_with_repetition() {
+    fn winners_are_stored_by_agency_in_order_and_with_repetition() {
         let mut winners = Winners::default();
         for (agency, document) in [(2, "9"), (1, "7"), (2, "8"), (2, "9")] {
             winners.add(AgencyId(agency), document);

@@ -1,11 +1,10 @@
-//! How often may be tried to log in: under one name from one address, from one address, and under
-//! one name from all of them.
+//! Rate limits for logins: per name and address, per address, and per name.
 //!
-//! Whoever tries a name from one address keeps others out of it from that address only; many
-//! addresses together get no further than the name's own bound, which is wider.
+//! Someone who guesses passwords from one address locks a name for that address only. Many
+//! addresses together are stopped by the limit per name, which is higher.
 //!
-//! For each key one moment is kept: when all its attempts so far will have been paid for, at a
-//! fixed price in time each. As many as the allowance may be unpaid at once.
+//! Each key stores one time: when all its attempts are paid off, at a fixed price in time per
+//! attempt. The allowance bounds how many may be unpaid at once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -17,7 +16,7 @@ use crate::limits::{
     ATTEMPTS_OF_NAME_MAX, ATTEMPTS_OF_PAIR_MAX, ATTEMPTS_REMEMBERED_MAX,
 };
 
-/// The attempts to log in that are remembered.
+/// The recent login attempts.
 #[derive(Debug)]
 pub struct Attempts {
     of_pairs: Limiter<(String, IpAddr)>,
@@ -26,10 +25,10 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Counts an attempt that begins now.
+    /// Counts an attempt that starts now.
     ///
     /// # Errors
-    /// How long to wait before the next one. This one must not be made, and is not counted.
+    /// How long to wait. The attempt must not be made and is not counted.
     pub fn begin(&mut self, name: &str, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let (name, pair) = (name.to_owned(), (name.to_owned(), address));
         let waits = [
@@ -48,7 +47,7 @@ impl Attempts {
         }
     }
 
-    /// Somebody logged in: attempts under the name from there count no more.
+    /// Resets the attempts for this name and address after a login.
     pub fn succeeded(&mut self, name: &str, address: IpAddr) {
         self.of_pairs.paid.remove(&(name.to_owned(), address));
     }
@@ -68,7 +67,7 @@ impl Default for Attempts {
 struct Limiter<K> {
     allowance: Duration,
     price: Duration,
-    /// When all attempts of a key will have been paid for.
+    /// When all attempts of a key are paid off.
     paid: HashMap<K, Instant>,
 }
 
@@ -77,7 +76,7 @@ impl<K: Eq + Hash> Limiter<K> {
         Self { allowance: price * (attempts_max - 1), price, paid: HashMap::new() }
     }
 
-    /// How long until one more attempt is allowed; none when it is now.
+    /// Returns how long to wait for another attempt; `None` if it is allowed now.
     fn wait(&mut self, key: &K, now: Instant) -> Option<Duration> {
         let Some(paid) = self.paid.get(key) else {
             return self.wait_for_room(now);
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_can_be_tried_from_an_address_a_few_times_and_then_slowly() {
+    fn attempts_for_a_name_from_one_address_are_rate_limited() {
         let (mut attempts, now) = (Attempts::default(), some_moment());
         for _ in 0..ATTEMPTS_OF_PAIR_MAX {
             assert_eq!(attempts.begin("ana", address(1), now), Ok(()));
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_kept_out_by_one_address_however_long_it_tries() {
+    fn attempts_from_one_address_lock_nobody_out_elsewhere() {
         let (mut attempts, begun) = (Attempts::default(), some_moment());
         for second in 0..3_600 {
             let now = begun + Duration::from_secs(second);
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn from_many_addresses_a_name_can_be_tried_no_faster_than_its_own_bound() {
+    fn attempts_for_a_name_from_many_addresses_are_rate_limited() {
         let (mut attempts, begun) = (Attempts::default(), some_moment());
         let mut made = 0;
         for second in 0..60 {
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_can_try_names_a_few_times_and_then_slowly() {
+    fn attempts_from_one_address_are_rate_limited() {
         let (mut attempts, now) = (Attempts::default(), some_moment());
         for of in 0..ATTEMPTS_OF_ADDRESS_MAX {
             assert_eq!(attempts.begin(&format!("name{of}"), address(1), now), Ok(()));
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_names_are_tried_memory_is_bounded() {
+    fn memory_is_bounded_for_any_number_of_names() {
         let mut limiter = Limiter::new(5, Duration::from_secs(30));
         let now = some_moment();
         for key in 0..ATTEMPTS_REMEMBERED_MAX {

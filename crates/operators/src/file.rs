@@ -1,13 +1,12 @@
-//! People in one file of the data folder.
+//! The operators' file, `operators.json` in the data folder.
 //!
-//! `operators.json`, readable by its owner only. A change is made under a lock (a file beside it),
-//! written beside it, made durable, and put in its place at once: whoever reads sees the people
-//! before the change or after it, also after a crash. A file is judged by the descriptor that it is
-//! read or locked by: no link is followed, and what is neither the reader's, nor the folder's
-//! owner's, nor root's is refused.
-//!
-//! Root works for whoever owns the folder, and gives them what it makes. Whoever else may write in
-//! the folder, which may be root's, keeps what they make.
+//! - Readable by its owner only.
+//! - A change is made under a lock file and replaces the file atomically and durably: readers see
+//!   the old or the new content, even after a crash.
+//! - Files are checked by their open descriptor. Links are not followed; files that belong neither
+//!   to this user, the folder's owner nor root are refused.
+//! - Root acts for the folder's owner and gives them the files it creates. Other users with write
+//!   access, including to a folder of root's, keep the files they create.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -24,86 +23,51 @@ use crate::{People, json};
 const NAME: &str = "operators.json";
 const NEW_NAME: &str = "operators.json.new";
 const LOCK_NAME: &str = "operators.lock";
-/// How often a lock may be replaced by others while it is taken.
+/// How often to retry when the lock file is replaced while locking.
 const LOCK_TRIES_MAX: u32 = 16;
 const ROOT: u32 = 0;
 
-/// The file of a data folder.
+/// The operators' file of a data folder.
 #[derive(Clone, Debug)]
 pub struct OperatorsFile {
     folder: PathBuf,
 }
 
-/// Why the people of a data folder are not known, or were not changed.
+/// Why the file could not be read or changed.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum FileError {
-    /// The system refused something.
     #[error("{doing} {path}: {error}", path = .path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// Not what this program wrote.
+    Io { doing: &'static str, path: PathBuf, error: io::Error },
     #[error(
         "{path} is not a sound file of operators: {why}; restore it from a copy",
         path = .path.display()
     )]
-    Unsound {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// Others could have read it.
+    Unsound { path: PathBuf, why: String },
     #[error(
         "{path} can be read or written by others; run `chmod 600` on it",
         path = .path.display()
     )]
-    Exposed {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// Another user's.
+    Exposed { path: PathBuf },
     #[error(
         "{path} belongs to user {owner}: run this as that user; or, where the central runs as user \
          {reader}, run `chown {reader} {path}` as root",
         path = .path.display()
     )]
-    Foreign {
-        /// Which file.
-        path: PathBuf,
-        /// Its owner's number.
-        owner: u32,
-        /// The number of the user who must read it.
-        reader: u32,
-    },
-    /// Another user's, in a folder of root's, and asked for by root.
+    Foreign { path: PathBuf, owner: u32, reader: u32 },
     #[error("{path} belongs to user {owner}: run this as that user", path = .path.display())]
-    OfOwner {
-        /// Which file.
-        path: PathBuf,
-        /// Its owner's number.
-        owner: u32,
-    },
-    /// A link, a pipe or something else.
+    OfOwner { path: PathBuf, owner: u32 },
     #[error(
         "{path} is not a plain file; put the file itself in its place, or take it away",
         path = .path.display()
     )]
-    NotAFile {
-        /// Which file.
-        path: PathBuf,
-    },
+    NotAFile { path: PathBuf },
 }
 
 /// Why a change was not made.
 #[derive(Debug, Error)]
 pub enum ChangeError<E: std::error::Error + 'static> {
-    /// The change itself was refused.
+    /// The change was refused.
     #[error(transparent)]
     Refused(E),
     /// The file could not be read or written.
@@ -111,7 +75,7 @@ pub enum ChangeError<E: std::error::Error + 'static> {
     File(#[from] FileError),
 }
 
-/// Tells one content of the file from the next.
+/// Identifies a version of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     inode: u64,
@@ -121,24 +85,24 @@ pub(crate) struct Stamp {
 }
 
 impl OperatorsFile {
-    /// That of a data folder. Nothing is read yet.
+    /// Refers to the file of a data folder. Reads nothing.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
-    /// The people now. A folder without the file has none.
+    /// Reads the operators. A missing file means there are none.
     ///
     /// # Errors
-    /// When they can't be read.
+    /// When the file can't be read or is invalid.
     pub fn read(&self) -> Result<People, FileError> {
         self.read_stamped().map(|(people, _)| people)
     }
 
-    /// Changes the people, whose version is one more then, unless `change` refuses.
+    /// Changes the operators and increments their version, unless `change` refuses.
     ///
     /// # Errors
-    /// When it was refused, or the file could not be read or written.
+    /// When `change` refuses, or the file can't be read or written.
     pub fn change<T, E: std::error::Error + 'static>(
         &self,
         change: impl FnOnce(&mut People) -> Result<T, E>,
@@ -154,12 +118,12 @@ impl OperatorsFile {
     pub(crate) fn read_stamped(&self) -> Result<(People, Option<Stamp>), FileError> {
         let path = self.folder.join(NAME);
         let failed = |error| FileError::Io { doing: "can't read", path: path.clone(), error };
-        let file = match open_that_is_there(&path, OpenOptions::new().read(true)) {
+        let file = match open_existing(&path, OpenOptions::new().read(true)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok((People::default(), None));
             }
-            Err(error) => return Err(self.why_not_opened("can't read", path, error)),
+            Err(error) => return Err(self.open_error("can't read", path, error)),
         };
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
@@ -196,23 +160,23 @@ impl OperatorsFile {
         for _ in 0..LOCK_TRIES_MAX {
             let file = match open_lock(&path, &self.folder) {
                 Ok(file) => file,
-                Err(error) => return Err(self.why_not_opened("can't lock", path, error)),
+                Err(error) => return Err(self.open_error("can't lock", path, error)),
             };
             if !file.metadata().map_err(failed)?.is_file() {
                 return Err(FileError::NotAFile { path });
             }
             file.lock().map_err(failed)?;
-            // Whoever had it before may have taken it away.
+            // The previous holder may have removed it.
             if !is_at(&path, &file).map_err(failed)? {
                 continue;
             }
             let owner = file.metadata().map_err(failed)?.uid();
-            let heir = heir(&self.folder).map_err(failed)?;
-            if heir.is_none_or(|heir| heir.uid() == owner) {
+            let new_owner = new_owner(&self.folder).map_err(failed)?;
+            if new_owner.is_none_or(|new_owner| new_owner.uid() == owner) {
                 return Ok(file);
             }
-            // An administrator's command was cut short before it gave it away, and the central
-            // can't open it. It is made anew, not given away: it may be a file of somebody else.
+            // An interrupted command of root left it unreadable for the central. It is created
+            // again, not handed over: it may be a file of another user.
             std::fs::remove_file(&path).map_err(failed)?;
         }
         Err(failed(io::Error::other("it is replaced again and again; see what does that")))
@@ -222,26 +186,25 @@ impl OperatorsFile {
         std::fs::metadata(&self.folder).map(|folder| folder.uid())
     }
 
-    /// Whether a file of this user is neither this process's, nor the folder owner's, nor root's.
+    /// Whether this user is neither this process's, the folder's owner nor root.
     fn is_foreign(&self, owner: u32) -> io::Result<bool> {
         Ok(owner != ROOT && owner != this_user() && owner != self.owner()?)
     }
 
-    /// What to do about a file of another user.
     fn foreign(&self, path: PathBuf, owner: u32) -> FileError {
         let reader = match this_user() {
             ROOT => self.owner().unwrap_or(ROOT),
             user => user,
         };
         if reader == ROOT {
-            // Who else reads it is not known: nobody is to lose it by a chown.
+            // The other readers are unknown: a chown might lock one of them out.
             return FileError::OfOwner { path, owner };
         }
         FileError::Foreign { path, owner, reader }
     }
 
-    /// Why a file of the folder could not be opened: what to do, where that is known.
-    fn why_not_opened(&self, doing: &'static str, path: PathBuf, error: io::Error) -> FileError {
+    /// Builds the error for a file that could not be opened, with advice if possible.
+    fn open_error(&self, doing: &'static str, path: PathBuf, error: io::Error) -> FileError {
         let found = std::fs::symlink_metadata(&path).ok();
         if found.as_ref().is_some_and(|found| !found.is_file()) {
             return FileError::NotAFile { path };
@@ -276,25 +239,24 @@ impl Stamp {
     }
 }
 
-/// Whoever owns the folder may have put anything in the lock's place, and an administrator's
-/// command must not give it to them: no link is followed, only what was made here is given away.
+/// Creates or opens the lock. The folder's owner may have put another file there, which root must
+/// not hand over: follows no link, and hands over only new files.
 fn open_lock(path: &Path, folder: &Path) -> io::Result<File> {
     match new_file(path, folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            open_that_is_there(path, OpenOptions::new().write(true))
+            open_existing(path, OpenOptions::new().write(true))
         }
         made => made,
     }
 }
 
-/// Follows no link, and waits for nobody at the other end of a pipe.
-fn open_that_is_there(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+/// Follows no link and does not block on a pipe.
+fn open_existing(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     options.custom_flags(flags).open(path)
 }
 
-/// Whether that file is what is at the path.
 fn is_at(path: &Path, file: &File) -> io::Result<bool> {
     let opened = file.metadata()?;
     match std::fs::symlink_metadata(path) {
@@ -306,7 +268,7 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
 
 fn write_new(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
     match std::fs::remove_file(path) {
-        // Of a change that a crash cut short.
+        // Left by a crash during a change.
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
@@ -315,17 +277,17 @@ fn write_new(path: &Path, folder: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// What an administrator's command writes, the central must be able to read.
+/// Creates a file that the central can read, even when root runs the command.
 fn new_file(path: &Path, folder: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    if let Some(heir) = heir(folder)? {
-        fchown(&file, Some(heir.uid()), Some(heir.gid()))?;
+    if let Some(new_owner) = new_owner(folder)? {
+        fchown(&file, Some(new_owner.uid()), Some(new_owner.gid()))?;
     }
     Ok(file)
 }
 
-/// The folder, if its owner is given what is made in it: by root, when it is another's.
-fn heir(folder: &Path) -> io::Result<Option<Metadata>> {
+/// Returns the folder if its owner must be given new files: for root, in another user's folder.
+fn new_owner(folder: &Path) -> io::Result<Option<Metadata>> {
     if this_user() != ROOT {
         return Ok(None);
     }

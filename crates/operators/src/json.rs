@@ -1,4 +1,4 @@
-//! People as they are written: JSON, with the number of its format.
+//! The operators' file format: JSON with a format number.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX};
 use crate::{Name, Operator, People, PeopleError, Token, TokenId};
 
-/// The format written, and the only one read.
 const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -21,7 +20,6 @@ struct Written {
     version: u64,
 }
 
-/// What every format begins with.
 #[derive(Deserialize)]
 struct Beginning {
     format: u32,
@@ -35,7 +33,7 @@ pub(crate) fn render(people: &People) -> String {
     text
 }
 
-/// Reads people, and holds them against the rules: somebody may have written them by hand.
+/// Parses and validates, as the file may have been edited by hand.
 pub(crate) fn parse(text: &str) -> Result<People, String> {
     let told = |error: serde_json::Error| error.to_string();
     let Beginning { format } = serde_json::from_str(text).map_err(told)?;
@@ -60,7 +58,7 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
     Ok(People { operators, tokens, last_token, version })
 }
 
-/// Labels of before there was a rule for texts are read as they are.
+/// Checks a label leniently: it may predate the rules for texts.
 fn check_label(label: &str) -> Result<(), String> {
     let fits = (1..=LABEL_LEN_MAX).contains(&label.len());
     if fits && !label.chars().any(char::is_control) {
@@ -87,21 +85,21 @@ mod tests {
     }
 
     #[test]
-    fn people_are_read_as_they_were_written() {
+    fn people_round_trip() {
         for people in [People::default(), people()] {
             assert_eq!(parse(&render(&people)), Ok(people));
         }
     }
 
     #[test]
-    fn nothing_written_lets_anybody_in() {
+    fn the_file_contains_no_secrets() {
         let text = render(&people());
         assert!(!text.contains("a long password"));
         assert!(!text.contains(&Secret::from_random([2; 32]).text()));
     }
 
     #[test]
-    fn what_is_against_the_rules_is_refused_with_a_reason() {
+    fn invalid_files_are_refused_with_a_reason() {
         let good = render(&people());
         let changed = |from: &str, to: &str| {
             assert!(good.contains(from), "{from} is not in {good}");

@@ -1,27 +1,27 @@
-//! The people who run the lottery: who they are, what each may do, and how they show it.
+//! The lottery's operators: identity, permissions, authentication.
 //!
 //! ```text
-//! name           who
-//! permission     the one table of what each role may do
-//! role_name      roles as they are written
-//! secret         random secrets of sessions and tokens, kept as digests only
-//! password       what a password must be; argon2id
-//! people         operators and their tokens, as a value, and the rules of changing them
-//! written        people as text, held against the rules when it is read
-//! file           people in one file of the data folder, written whole or not at all
-//! roster         the same file as a running central sees it, read again when it changed
-//! sessions       who is logged in, in memory
-//! attempts       how often may be tried to log in
-//! limits         every named limit
+//! name           operators' names
+//! permission     the permissions of each role
+//! role_name      roles in serialised form
+//! secret         random secrets of sessions and tokens, stored as digests
+//! password       rules and argon2id hashes of passwords
+//! people         operators and tokens, and the rules for changing them
+//! json           the file format, validated when read
+//! file           the operators' file, replaced atomically
+//! roster         the file as a running central sees it, read again when changed
+//! sessions       logged-in operators, in memory
+//! attempts       rate limits for logins
+//! limits         the limits of operators
 //! ```
 //!
 //! Invariants:
-//! - nothing that is kept lets anybody log in: passwords, sessions and tokens are kept as digests;
-//! - whoever is disabled, or changes their password, has no session and no working token from that
-//!   moment on: both are held against the people at each request;
-//! - a name that nobody has takes as long to be refused as a wrong password.
+//! - nothing stored lets anyone log in: passwords, sessions and tokens are stored as digests;
+//! - disabling an operator or changing their password invalidates all sessions and tokens at once,
+//!   as each request checks them against the operators;
+//! - an unknown name takes as long to reject as a wrong password.
 //!
-//! Deliberately absent: HTTP, clocks and randomness (passed in), and what an operation means.
+//! Deliberately absent: HTTP, clocks, randomness (passed in), and the meaning of operations.
 
 pub mod attempts;
 pub mod file;

@@ -1,4 +1,4 @@
-//! Every limit of operators, by name.
+//! The limits of operators.
 
 use std::time::Duration;
 
@@ -6,47 +6,46 @@ use std::time::Duration;
 pub const NAME_LEN_MAX: usize = 32;
 /// Shortest password, in characters.
 pub const PASSWORD_CHARS_MIN: usize = 12;
-/// Longest password, in bytes: what is hashed is bounded.
+/// Longest password, in bytes, which bounds what is hashed.
 pub const PASSWORD_LEN_MAX: usize = 256;
 /// Longest label of a token, in bytes.
 pub const LABEL_LEN_MAX: usize = 64;
 /// Longest life of a token, in days.
 pub const TOKEN_DAYS_MAX: u32 = 366;
-/// Most operators, the disabled ones included.
+/// Most operators, disabled ones included.
 pub const OPERATORS_MAX: usize = 1_000;
-/// Most tokens of one operator that are neither revoked nor expired.
+/// Most live tokens of one operator.
 pub const TOKENS_PER_OPERATOR_MAX: usize = 20;
-/// Longest file of operators that is read, in bytes.
+/// Longest operators' file, in bytes.
 pub const FILE_LEN_MAX: u64 = 16 << 20;
 
-/// Memory that one password hashing takes, in KiB: OWASP's first recommendation for argon2id.
+/// Memory of one password hash, in KiB: OWASP's first recommendation for argon2id.
 pub const ARGON2_MEMORY_KIB: u32 = 19_456;
-/// Its number of passes.
+/// Passes of one password hash.
 pub const ARGON2_PASSES: u32 = 2;
-/// Its lanes.
+/// Lanes of one password hash.
 pub const ARGON2_LANES: u32 = 1;
 
-/// How long a session lasts without a request.
+/// Longest time that a session may be idle.
 pub const SESSION_IDLE_TIME_MAX: Duration = Duration::from_secs(30 * 60);
-/// How long a session lasts at most.
+/// Longest duration of a session.
 pub const SESSION_TIME_MAX: Duration = Duration::from_secs(12 * 60 * 60);
-/// Sessions of one operator at once. One more ends the oldest.
+/// Most sessions of one operator. Another one ends the least recently used.
 pub const SESSIONS_PER_OPERATOR_MAX: usize = 8;
 
-/// Attempts to log in under one name from one address at once, before each costs
+/// Login attempts for one name from one address in a burst; after that, one per
 /// [`ATTEMPT_OF_PAIR_TIME`].
 pub const ATTEMPTS_OF_PAIR_MAX: u32 = 5;
-/// How long after such an attempt one more is allowed.
+/// Time between further attempts.
 pub const ATTEMPT_OF_PAIR_TIME: Duration = Duration::from_secs(30);
-/// Attempts to log in from one address at once, before each costs [`ATTEMPT_OF_ADDRESS_TIME`].
+/// Login attempts from one address in a burst; after that, one per [`ATTEMPT_OF_ADDRESS_TIME`].
 pub const ATTEMPTS_OF_ADDRESS_MAX: u32 = 20;
-/// How long after such an attempt one more is allowed.
+/// Time between further attempts.
 pub const ATTEMPT_OF_ADDRESS_TIME: Duration = Duration::from_secs(6);
-/// Attempts to log in under one name from all addresses at once, before each costs
-/// [`ATTEMPT_OF_NAME_TIME`]: what ten addresses may under it.
+/// Login attempts for one name from all addresses in a burst; after that, one per
+/// [`ATTEMPT_OF_NAME_TIME`]. As much as ten addresses may.
 pub const ATTEMPTS_OF_NAME_MAX: u32 = 10 * ATTEMPTS_OF_PAIR_MAX;
-/// How long after such an attempt one more is allowed.
+/// Time between further attempts.
 pub const ATTEMPT_OF_NAME_TIME: Duration = Duration::from_secs(3);
-/// Names, addresses, and pairs of them, whose attempts are remembered: so many of each. With more,
-/// nobody new may try until one of them is forgotten.
+/// Most names, addresses and pairs tracked, each. When full, new ones must wait until one expires.
 pub const ATTEMPTS_REMEMBERED_MAX: usize = 10_000;

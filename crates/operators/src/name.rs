@@ -1,4 +1,4 @@
-//! An operator's name.
+//! Operators' names.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use thiserror::Error;
 
 use crate::limits::NAME_LEN_MAX;
 
-/// The name that an operator logs in with and is recorded under: lower-case letters without
-/// accents, digits, `.`, `-` and `_`, the first one a letter.
+/// The name that an operator logs in with and is recorded under: lower-case ASCII letters, digits,
+/// `.`, `-` and `_`, starting with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
-/// A name that no operator can have.
+/// A text that can't be an operator's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "an operator's name has 1 to {NAME_LEN_MAX} of a-z, 0-9, '.', '-' and '_', and begins with a \
@@ -22,10 +22,10 @@ pub struct Name(String);
 pub struct NameError;
 
 impl Name {
-    /// Checks a name.
+    /// Validates a name.
     ///
     /// # Errors
-    /// When nobody can have it.
+    /// When it breaks the rules.
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
         let name = name.into();
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
@@ -36,7 +36,7 @@ impl Name {
         Ok(Self(name))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_of_a_kind() {
+    fn names_follow_the_rules() {
         for name in ["a", "ana.paz", "ana-2", "a_b", &"a".repeat(32)] {
             assert_eq!(Name::new(name).unwrap().as_str(), name);
         }

@@ -1,11 +1,10 @@
-//! Passwords: what one must be, and what is kept of it.
+//! Rules and hashes of passwords.
 //!
-//! A password is the same however its letters were typed: it is hashed and compared as RFC 8265
-//! prepares it (OpaqueString): in Unicode's form NFC, each kind of space as a plain one. One that
-//! was set before that is compared as it is typed too.
+//! Passwords are prepared as in RFC 8265 (OpaqueString): Unicode's NFC, with plain spaces. Hashes
+//! from before that match the password as typed.
 //!
-//! argon2id with OWASP's parameters, kept as a PHC string, so that other parameters can come later
-//! beside it. One hashing takes some 20 ms and 19 MiB: whoever calls bounds how many run at once.
+//! Hashed with argon2id and OWASP's parameters, stored as a PHC string, which allows other
+//! parameters later. Hashing takes about 20 ms and 19 MiB: callers must bound how many run at once.
 
 use std::fmt;
 
@@ -20,34 +19,33 @@ use crate::limits::{
     ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX,
 };
 
-/// A password as somebody gave it. Not shown by `Debug`.
+/// A password as entered. Hidden from `Debug`.
 pub struct Password {
     typed: String,
-    /// The same however it was typed.
     prepared: String,
 }
 
-/// What is kept of a password.
+/// The stored hash of a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
-/// A password that an operator can't have.
+/// Why a password is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PasswordError {
-    /// Guessed too soon.
+    /// Too easy to guess.
     #[error("a password has at least {PASSWORD_CHARS_MIN} characters")]
     TooShort,
-    /// More than is hashed.
+    /// Longer than the limit.
     #[error("a password has at most {PASSWORD_LEN_MAX} bytes")]
     TooLong,
-    /// As good as none.
+    /// One repeated character, or the operator's name.
     #[error("a password is not one character over and over, nor the operator's name")]
     TooSimple,
 }
 
 impl Password {
-    /// As somebody gave it, to be held against what is kept.
+    /// Wraps a password as entered.
     #[must_use]
     pub fn given(text: String) -> Self {
         let is_space = |c: char| c.is_whitespace() && !c.is_control();
@@ -56,10 +54,10 @@ impl Password {
         Self { typed: text, prepared }
     }
 
-    /// Hashes it to be kept. Takes its time.
+    /// Validates and hashes a new password. Slow.
     ///
     /// # Errors
-    /// When the operator of that name can't have it.
+    /// When the operator can't have this password.
     pub fn hash(&self, name: &crate::Name, salt: [u8; 16]) -> Result<PasswordHash, PasswordError> {
         let text = &self.prepared;
         if text.len() > PASSWORD_LEN_MAX {
@@ -78,7 +76,7 @@ impl Password {
         Ok(PasswordHash(hashed.to_string()))
     }
 
-    /// Whether what is kept is of this password. Takes the same time when nothing is kept.
+    /// Whether this password matches a stored hash. Takes the same time without one.
     #[must_use]
     pub fn is_of(&self, kept: Option<&PasswordHash>) -> bool {
         let kept = kept.and_then(|PasswordHash(text)| phc::PasswordHash::new(text).ok());
@@ -94,7 +92,7 @@ fn is_hashed_as(text: &str, kept: Option<&phc::PasswordHash>) -> bool {
     }
     match kept {
         Some(kept) => hasher().verify_password(text.as_bytes(), kept).is_ok(),
-        // Nobody has that name: the work is done for its time.
+        // Does the same work, so that timing does not reveal that the name is unknown.
         None => {
             let mut hash = [0; 32];
             let _ = hasher().hash_password_into(text.as_bytes(), &[0; 16], &mut hash);
@@ -109,7 +107,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Only what this program writes: parameters from a file could ask for any amount of memory.
+/// Accepts only this program's parameters: others could demand any amount of memory.
 impl<'de> Deserialize<'de> for PasswordHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_password_itself_is_of_its_hash() {
+    fn only_the_password_matches_its_hash() {
         let kept = hash("correct horse battery").unwrap();
         assert!(kept.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept:?}");
         let is_of = |text: &str| Password::given(text.to_owned()).is_of(Some(&kept));
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_the_same_however_its_letters_were_typed() {
+    fn a_password_matches_in_any_normalisation() {
         let typed =
             ["contraseña mañana", "contrasen\u{303}a man\u{303}ana", "contraseña\u{a0}mañana"];
         for set in typed {
@@ -169,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_was_hashed_as_it_was_typed_stays_valid() {
+    fn a_password_hashed_without_preparation_stays_valid() {
         let typed = "contrasen\u{303}a man\u{303}ana";
         let hashed: phc::PasswordHash =
             hasher().hash_password_with_salt(typed.as_bytes(), &[7; 16]).unwrap();
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_that_protect_nobody_are_refused() {
+    fn weak_passwords_are_refused() {
         assert_eq!(hash("eleven char"), Err(PasswordError::TooShort));
         assert_eq!(hash(&"ab".repeat(PASSWORD_LEN_MAX)), Err(PasswordError::TooLong));
         assert_eq!(hash("aaaaaaaaaaaaaaaa"), Err(PasswordError::TooSimple));
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_from_elsewhere_are_not_read() {
+    fn foreign_hashes_are_refused() {
         let ours = serde_json::to_string(&hash("correct horse battery").unwrap()).unwrap();
         assert!(serde_json::from_str::<PasswordHash>(&ours).is_ok());
         let others = [

@@ -1,6 +1,6 @@
-//! Operators and their tokens as a value, and the rules of changing them.
+//! Operators and tokens as a value, and the rules for changing them.
 //!
-//! Times are milliseconds since the Unix epoch, by the clock of whoever calls.
+//! Times are milliseconds since the Unix epoch, by the caller's clock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,29 +15,29 @@ use crate::{Digest, Name, PasswordHash, Role, role_name};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// All the operators, and their tokens.
+/// All operators and their tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
     pub(crate) operators: BTreeMap<Name, Operator>,
     pub(crate) tokens: BTreeMap<TokenId, Token>,
-    /// The number of the last token, of those that are gone too.
+    /// The highest token number ever issued.
     pub(crate) last_token: u32,
-    /// How often they were changed.
     pub(crate) version: u64,
 }
 
-/// Somebody who runs the lottery.
+/// An operator of the lottery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
-    /// What they are for.
+    /// The operator's role.
     #[serde(with = "role_name")]
     pub role: Role,
-    /// Not let in for now.
+    /// Whether logging in is prevented.
     pub disabled: bool,
-    /// Goes up when the password changes or the operator is disabled: what was begun before ends.
+    /// Incremented when the password changes or the operator is disabled, which ends older
+    /// sessions.
     pub generation: u32,
-    /// What is kept of the password.
+    /// The stored hash of the password.
     pub password: PasswordHash,
 }
 
@@ -46,140 +46,114 @@ pub struct Operator {
 #[serde(transparent)]
 pub struct TokenId(pub u32);
 
-/// What lets a program act for an operator.
+/// A token that lets a program act for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Token {
-    /// For whom.
     pub owner: Name,
-    /// What it is for, in its owner's words.
+    /// Its purpose, in the owner's words.
     pub label: String,
-    /// As what. Never more than its owner may.
+    /// Its role; never has more permissions than the owner.
     #[serde(with = "role_name")]
     pub role: Role,
-    /// When it was given.
     pub created_ms: u64,
-    /// From when on it is worth nothing.
     pub expires_ms: u64,
-    /// Taken back.
     pub revoked: bool,
-    /// What is kept of the secret.
+    /// The digest of its secret.
     pub digest: Digest,
 }
 
-/// A token asked for.
+/// A request for a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct TokenGrant {
-    /// For whom.
     pub owner: Name,
-    /// What it is for.
     pub label: String,
-    /// As what.
     pub role: Role,
-    /// For how many days from now.
+    /// Its validity, in days from now.
     pub days: u32,
 }
 
-/// Whom a token lets in.
+/// The identity that a valid token gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Bearer {
-    /// The token.
     pub token: TokenId,
-    /// What it is for.
     pub label: String,
-    /// Its owner.
     pub name: Name,
     /// The owner's generation.
     pub generation: u32,
-    /// As what.
     pub role: Role,
 }
 
-/// Why people were not changed.
+/// Why a change was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum PeopleError {
-    /// The name is taken.
     #[error("there is already an operator '{0}'")]
     Exists(Name),
-    /// The name would be taken for another's.
     #[error("the name looks the same as that of the operator '{0}'; give another name")]
     LooksLike(Name),
-    /// Nobody has the name.
     #[error("there is no operator '{0}'")]
     Unknown(Name),
-    /// Nobody could enable anybody again.
     #[error("'{0}' is the last admin who is not disabled; add or enable another one first")]
     LastAdmin(Name),
-    /// More than [`OPERATORS_MAX`].
     #[error("there are {OPERATORS_MAX} operators already, which is the most")]
     TooMany,
-    /// Who is disabled gets no token.
     #[error("'{0}' is disabled; enable them first")]
     Disabled(Name),
-    /// A token that could do more than its owner.
     #[error("a token of '{owner}', who is {has}, can't be for the role {asked}")]
-    RoleAboveOwner {
-        /// Whose.
-        owner: Name,
-        /// What the owner is.
-        has: Role,
-        /// What was asked for.
-        asked: Role,
-    },
-    /// A label that says nothing, or too much.
+    RoleAboveOwner { owner: Name, has: Role, asked: Role },
     #[error("a token's label {0}")]
     Label(TextFault),
-    /// A life that is none, or too long.
     #[error("a token lives 1 to {TOKEN_DAYS_MAX} days")]
     Days,
-    /// More than [`TOKENS_PER_OPERATOR_MAX`].
     #[error("'{0}' has {TOKENS_PER_OPERATOR_MAX} tokens, which is the most; revoke one first")]
     TooManyTokens(Name),
-    /// No such token.
     #[error("there is no token {0}")]
     UnknownToken(TokenId),
-    /// The last number was given: only a file that somebody wrote by hand comes so far.
     #[error("operators.json says that all numbers of tokens were given; restore it from a copy")]
     NoTokenNumber,
 }
 
 impl People {
-    /// How often they were changed: what tells the people of one moment from those of another.
+    /// Returns the version: the number of changes.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The operator of a name.
+    /// Returns an operator.
     #[must_use]
     pub fn operator(&self, name: &Name) -> Option<&Operator> {
         self.operators.get(name)
     }
 
-    /// All operators, by name.
+    /// Iterates over all operators, by name.
     pub fn operators(&self) -> impl Iterator<Item = (&Name, &Operator)> {
         self.operators.iter()
     }
 
-    /// All tokens that are remembered, in the order in which they were given.
+    /// Iterates over all stored tokens, oldest first.
     pub fn tokens(&self) -> impl Iterator<Item = (TokenId, &Token)> {
         self.tokens.iter().map(|(id, token)| (*id, token))
     }
 
-    /// A token.
+    /// Returns a token.
     #[must_use]
     pub fn token(&self, id: TokenId) -> Option<&Token> {
         self.tokens.get(&id)
     }
 
-    /// Whom the token with this digest lets in now.
+    /// Returns the identity of the token with this digest, if it is valid now.
     #[must_use]
     pub fn bearer(&self, digest: &Digest, now_ms: u64) -> Option<Bearer> {
         let (id, _) = self.tokens.iter().find(|(_, token)| token.digest == *digest)?;
         self.bearer_of(*id, now_ms)
     }
 
-    /// Whom the token of this number lets in now.
+    /// Returns the identity of the token with this number, if it is valid now.
     #[must_use]
     pub fn bearer_of(&self, id: TokenId, now_ms: u64) -> Option<Bearer> {
         let token = self.tokens.get(&id)?;
@@ -197,7 +171,7 @@ impl People {
     /// Adds an operator.
     ///
     /// # Errors
-    /// When the name is taken or looks the same as another's, or there are too many.
+    /// When the name exists or looks like another, or there are too many operators.
     pub fn add(
         &mut self,
         name: Name,
@@ -219,19 +193,19 @@ impl People {
         Ok(())
     }
 
-    /// Gives an operator another password, and ends what they began.
+    /// Sets an operator's password; ends their sessions and revokes their tokens.
     ///
     /// # Errors
-    /// When nobody has the name.
+    /// When there is no such operator.
     pub fn set_password(&mut self, name: &Name, password: PasswordHash) -> Result<(), PeopleError> {
         self.known(name)?.password = password;
         self.end_all_of(name)
     }
 
-    /// Lets an operator in no more, and ends what they began.
+    /// Disables an operator; ends their sessions and revokes their tokens.
     ///
     /// # Errors
-    /// When nobody has the name, or it is the last admin.
+    /// When there is no such operator, or it is the last admin.
     pub fn disable(&mut self, name: &Name) -> Result<(), PeopleError> {
         let is_admin = |operator: &Operator| operator.role == Role::Admin && !operator.disabled;
         let others = self.operators.iter().any(|(other, it)| other != name && is_admin(it));
@@ -243,16 +217,16 @@ impl People {
         self.end_all_of(name)
     }
 
-    /// Lets an operator in again.
+    /// Enables an operator.
     ///
     /// # Errors
-    /// When nobody has the name.
+    /// When there is no such operator.
     pub fn enable(&mut self, name: &Name) -> Result<(), PeopleError> {
         self.known(name)?.disabled = false;
         Ok(())
     }
 
-    /// Gives a token of which `digest` is kept.
+    /// Issues a token and stores the digest of its secret.
     ///
     /// # Errors
     /// When its owner can't have it.
@@ -289,7 +263,7 @@ impl People {
         Ok(TokenId(self.last_token))
     }
 
-    /// Takes a token back.
+    /// Revokes a token.
     ///
     /// # Errors
     /// When there is no such token.
@@ -298,7 +272,7 @@ impl People {
         Ok(())
     }
 
-    /// Ends their sessions, which see another generation, and their tokens.
+    /// Ends an operator's sessions, by a new generation, and revokes their tokens.
     fn end_all_of(&mut self, name: &Name) -> Result<(), PeopleError> {
         let operator = self.known(name)?;
         operator.generation = operator.generation.wrapping_add(1);

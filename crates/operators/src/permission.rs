@@ -1,34 +1,34 @@
-//! The one table of what each role may do.
+//! The permissions of each role.
 
 use lottery::Role;
 
-/// Something that some roles may do.
+/// A permission that some roles have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
-    /// See draws and agencies, how far they are, and who is connected.
+    /// Reads draws, agencies, their progress, and connections.
     ViewBoard,
-    /// Create, open and close draws, enter numbers, make and publish the draw.
+    /// Creates, opens, closes and publishes draws, enters numbers.
     RunDraws,
-    /// Register, enable and disable agencies.
+    /// Registers, enables and disables agencies.
     ManageAgencies,
-    /// Search bets of a draw whose number was published.
+    /// Searches bets of a published draw.
     SearchBets,
-    /// Search bets of a draw before that.
+    /// Searches bets before publication.
     SearchBetsBeforePublication,
-    /// Read the winners of a draw that was made.
+    /// Reads the winners of a draw that was made.
     ReadWinners,
-    /// Take the bets of a draw whose number was published.
+    /// Exports the bets of a published draw.
     Export,
-    /// Take the bets of a draw before that.
+    /// Exports bets before publication.
     ExportBeforePublication,
-    /// Read who did what.
+    /// Reads the audit log.
     ReadAudit,
-    /// Say who is an operator, and as what.
+    /// Manages operators.
     ManageOperators,
 }
 
 impl Permission {
-    /// All of them.
+    /// All permissions.
     pub const ALL: [Self; 10] = [
         Self::ViewBoard,
         Self::RunDraws,
@@ -42,14 +42,14 @@ impl Permission {
         Self::ManageOperators,
     ];
 
-    /// Whether this role may do it.
+    /// Whether a role has this permission.
     #[must_use]
     pub fn is_held_by(self, role: Role) -> bool {
         match self {
             Self::ViewBoard => true,
             Self::RunDraws | Self::ManageAgencies => matches!(role, Role::Operator | Role::Admin),
             Self::SearchBets | Self::ReadWinners | Self::Export => role != Role::Viewer,
-            // Whoever has the bets can count them by number: that is for who runs no draw.
+            // Bets reveal how much is bet on each number, so nobody who runs draws may see them.
             Self::SearchBetsBeforePublication | Self::ExportBeforePublication => {
                 role == Role::Auditor
             }
@@ -58,7 +58,7 @@ impl Permission {
         }
     }
 
-    /// The roles that have it, named for people.
+    /// Returns the names of the roles with this permission.
     #[must_use]
     pub fn holders(self) -> String {
         let holders = Role::ALL.into_iter().filter(|role| self.is_held_by(*role)).map(Role::as_str);
@@ -66,7 +66,7 @@ impl Permission {
     }
 }
 
-/// Whether `role` may do all that `other` may.
+/// Whether `role` has all permissions of `other`.
 #[must_use]
 pub(crate) fn covers(role: Role, other: Role) -> bool {
     Permission::ALL.into_iter().all(|it| it.is_held_by(role) || !it.is_held_by(other))
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_row_by_row() {
+    fn each_role_has_its_permissions() {
         use Permission as P;
         // Viewer, operator, auditor, admin.
         let rows = [
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn who_runs_draws_sees_no_bets_before_publication() {
+    fn roles_that_run_draws_see_no_bets_before_publication() {
         let both = |role: &Role| {
             Permission::RunDraws.is_held_by(*role)
                 && Permission::SearchBetsBeforePublication.is_held_by(*role)

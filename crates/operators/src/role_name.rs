@@ -1,4 +1,4 @@
-//! Roles as they are written, by serde: by their names.
+//! Serialises roles by name, for serde.
 
 use lottery::Role;
 use serde::{Deserialize as _, Deserializer, Serializer, de};
@@ -6,7 +6,7 @@ use serde::{Deserialize as _, Deserializer, Serializer, de};
 /// Writes a role's name.
 ///
 /// # Errors
-/// As the serializer has it.
+/// When the serializer fails.
 pub fn serialize<S: Serializer>(role: &Role, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(role.as_str())
 }

@@ -1,47 +1,47 @@
-//! Random secrets that are shown once and kept as digests: of sessions and of tokens.
+//! Random secrets of sessions and tokens: shown once, stored as digests.
 //!
-//! They have 256 random bits: a plain SHA-256 of one says nothing of it, and a table can be
-//! searched by it without time telling how near somebody came.
+//! They have 256 random bits, so a plain SHA-256 reveals nothing, and looking a digest up leaks
+//! nothing useful by its timing.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// 256 random bits that somebody shows to be let in. Written as 64 hexadecimal digits.
+/// A secret of 256 random bits, written as 64 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
 
-/// What is kept of a secret.
+/// The stored digest of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Secret {
-    /// From bytes of a random source that is fit for secrets.
+    /// Creates a secret from bytes of a cryptographic random source.
     #[must_use]
     pub fn from_random(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// As it was written; none when it can't be one.
+    /// Parses the written form; `None` if it is invalid.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         from_hex(text).map(Self)
     }
 
-    /// As it is written.
+    /// Returns the written form.
     #[must_use]
     pub fn text(&self) -> String {
         hex(&self.0)
     }
 
-    /// What is kept of it.
+    /// Returns the digest to store.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest(Sha256::digest(self.0).into())
     }
 
-    /// Another secret that only who has this one can tell: the two don't give each other away.
+    /// Derives another secret for `purpose`. Neither reveals the other.
     #[must_use]
     pub fn derived(&self, purpose: &str) -> Self {
         Self(Sha256::new().chain_update(purpose).chain_update(self.0).finalize().into())
@@ -80,7 +80,7 @@ fn hex(bytes: &[u8; 32]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Lower-case digits only: one way to write a secret.
+/// Accepts lower-case digits only, so a secret has one written form.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_read_as_it_was_written_and_in_no_other_way() {
+    fn a_secret_parses_only_in_its_written_form() {
         let secret = Secret::from_random(std::array::from_fn(|at| u8::try_from(at * 8).unwrap()));
         let text = secret.text();
         assert!(text.starts_with("00081018") && text.len() == 64);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_and_what_is_derived_are_something_else() {
+    fn digests_and_derived_secrets_differ_from_the_secret() {
         let secret = Secret::from_random([7; 32]);
         assert_ne!(secret.digest().0, secret.0);
         let derived = secret.derived("one purpose");

@@ -1,4 +1,4 @@
-//! Who is logged in. In memory only: when the central starts again, everybody logs in again.
+//! Login sessions, in memory: restarting the central ends them all.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -6,18 +6,18 @@ use std::time::Instant;
 use crate::limits::{SESSION_IDLE_TIME_MAX, SESSION_TIME_MAX, SESSIONS_PER_OPERATOR_MAX};
 use crate::{Digest, Name, Secret};
 
-/// The sessions there are, by the digest of their secret.
+/// All sessions, by the digest of their secret.
 #[derive(Debug, Default)]
 pub struct Sessions {
     by_digest: HashMap<Digest, Session>,
 }
 
-/// Whose session it is, and of which of their generations.
+/// The operator of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionUser {
-    /// Who logged in.
+    /// The operator's name.
     pub name: Name,
-    /// Theirs when they did; the session is over once they have another.
+    /// The operator's generation at login; the session is invalid once it changes.
     pub generation: u32,
 }
 
@@ -29,7 +29,7 @@ struct Session {
 }
 
 impl Sessions {
-    /// Begins one. When its operator has too many, the one unused for longest ends.
+    /// Starts a session. At the limit, the operator's least recently used session ends.
     pub fn begin(&mut self, user: SessionUser, secret: &Secret, now: Instant) {
         self.by_digest.retain(|_, session| !session.is_over(now));
         let own = self.by_digest.iter().filter(|(_, session)| session.user.name == user.name);
@@ -42,29 +42,29 @@ impl Sessions {
         self.by_digest.insert(secret.digest(), Session { user, begun: now, used: now });
     }
 
-    /// Whose session that is, if it is one. It counts as used.
+    /// Returns the operator of a valid session and marks it as used.
     pub fn user(&mut self, secret: &Secret, now: Instant) -> Option<&SessionUser> {
-        let session = self.going_on(secret, now)?;
+        let session = self.live_session(secret, now)?;
         session.used = now;
         Some(&session.user)
     }
 
-    /// Whose session that is, if it is one. It does not count as used: who only watches is idle.
+    /// Returns the operator of a valid session without marking it as used: watching is idle.
     pub fn watcher(&mut self, secret: &Secret, now: Instant) -> Option<&SessionUser> {
-        self.going_on(secret, now).map(|session| &session.user)
+        self.live_session(secret, now).map(|session| &session.user)
     }
 
-    /// Ends one, unless it had ended.
+    /// Ends a session; returns whether it existed.
     pub fn end(&mut self, secret: &Secret) -> bool {
         self.by_digest.remove(&secret.digest()).is_some()
     }
 
-    /// Ends all of an operator.
+    /// Ends all sessions of an operator.
     pub fn end_all_of(&mut self, name: &Name) {
         self.by_digest.retain(|_, session| session.user.name != *name);
     }
 
-    fn going_on(&mut self, secret: &Secret, now: Instant) -> Option<&mut Session> {
+    fn live_session(&mut self, secret: &Secret, now: Instant) -> Option<&mut Session> {
         let digest = secret.digest();
         if self.by_digest.get(&digest)?.is_over(now) {
             self.by_digest.remove(&digest);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_its_users_until_they_leave() {
+    fn a_session_is_valid_until_logout() {
         let (mut sessions, now) = (Sessions::default(), some_moment());
         sessions.begin(user("ana"), &secret(1), now);
         assert_eq!(sessions.user(&secret(1), now), Some(&user("ana")));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_when_it_is_not_used() {
+    fn an_idle_session_ends() {
         let (mut sessions, now) = (Sessions::default(), some_moment());
         sessions.begin(user("ana"), &secret(1), now);
         let shortly_before = SESSION_IDLE_TIME_MAX - Duration::from_secs(1);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_only_watches_does_not_use_the_session() {
+    fn watching_does_not_keep_a_session_alive() {
         let (mut sessions, begun) = (Sessions::default(), some_moment());
         sessions.begin(user("ana"), &secret(1), begun);
         let mut now = begun;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_however_much_it_is_used() {
+    fn an_active_session_ends_eventually() {
         let (mut sessions, begun) = (Sessions::default(), some_moment());
         sessions.begin(user("ana"), &secret(1), begun);
         let mut now = begun;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_has_so_many_sessions_and_no_more() {
+    fn sessions_of_an_operator_are_limited() {
         let (mut sessions, now) = (Sessions::default(), some_moment());
         sessions.begin(user("bea"), &secret(99), now);
         let count = u8::try_from(SESSIONS_PER_OPERATOR_MAX).unwrap();

@@ -1,4 +1,4 @@
-//! What an agency speaks TLS with.
+//! The TLS configuration of an agency.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,21 +13,22 @@ use crate::files;
 use crate::provider;
 use crate::urn::agency_in;
 
-/// An agency's files.
+/// The paths of an agency's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgencyFiles {
-    /// The authorities whose certificate the central may show.
+    /// The authorities trusted to certify the central.
     pub ca: PathBuf,
-    /// Its own certificate, and those that vouch for it, if there are some in between.
+    /// The agency's certificate, followed by intermediate ones, if any.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The agency's private key.
     pub key: PathBuf,
 }
 
-/// Reads an agency's files. What the central would refuse is refused here, with more to say.
+/// Builds an agency's TLS configuration. Refuses what the central would refuse, with a clearer
+/// error.
 ///
 /// # Errors
-/// The first file that can't be used, and why.
+/// The first file that can't be used.
 pub fn agency_config(
     files: &AgencyFiles,
     agency: u32,

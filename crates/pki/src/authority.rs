@@ -1,15 +1,15 @@
-//! A private authority in a folder: what it issued, and what of it is revoked.
+//! A private certificate authority in a folder.
 //!
 //! ```text
-//! ca.crt, ca.key          its certificate and its key
+//! ca.crt, ca.key          the authority's certificate and key
 //! issued/SERIAL.crt       every certificate that it issued
-//! crl.pem                 the serial numbers revoked, signed
-//! agency-N.crt, .key      what an agency is given, with ca.crt
-//! central.crt, .key       what the central is given, with ca.crt and crl.pem
+//! crl.pem                 the signed list of revoked serial numbers
+//! agency-N.crt, .key      for an agency, with ca.crt
+//! central.crt, .key       for the central, with ca.crt and crl.pem
 //! ```
 //!
-//! Invariants: a certificate is among those issued before it is given out, so that it can be
-//! revoked; the list of revoked ones only grows, and is replaced whole.
+//! Invariants: a certificate is recorded in `issued/` before it is handed out, so that it can be
+//! revoked; the list of revoked ones only grows and is replaced atomically.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -37,76 +37,70 @@ use crate::provider;
 use crate::text::UtcTime;
 use crate::urn::{AGENCY_URN, agency_in};
 
-/// The authority's key, in its folder.
 pub(crate) const KEY_FILE: &str = "ca.key";
 const CERTIFICATE_FILE: &str = "ca.crt";
 const REVOKED_FILE: &str = "crl.pem";
 const ISSUED_FOLDER: &str = "issued";
 
-/// An authority, with its key.
+/// An authority and its key.
 pub struct Authority {
     folder: PathBuf,
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
-    /// Held so that two of them do not work on one folder at once.
+    /// Prevents concurrent use of the folder.
     _lock: File,
 }
 
-/// Whom a certificate is for.
+/// The subject of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// An agency, by its number.
+    /// An agency's number.
     Agency(u32),
-    /// The central, by the names and addresses that agencies connect to.
+    /// The central's host names and addresses.
     Central(Vec<String>),
 }
 
-/// What was issued.
+/// A new certificate.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Issued {
-    /// The certificate's file.
+    /// The path of the certificate.
     pub certificate: PathBuf,
-    /// Its key's.
+    /// The path of its key.
     pub key: PathBuf,
-    /// Its serial number.
     pub serial: String,
-    /// Until when it is valid.
     pub until: UtcTime,
 }
 
-/// What a certificate lets one be.
+/// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Kind {
-    /// An agency.
     Agency(u32),
-    /// The central.
     Central,
     /// Neither, or both.
     Other,
 }
 
-/// A certificate that was issued.
+/// An issued certificate.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Listed {
-    /// Its serial number, in hexadecimal.
+    /// The serial number, in hexadecimal.
     pub serial: String,
-    /// Whom it is for, as it says.
+    /// The subject's alternative names.
     pub subject: String,
-    /// What it lets one be.
     pub kind: Kind,
-    /// From when it is valid.
     pub from: UtcTime,
-    /// Until when.
     pub until: UtcTime,
-    /// When it was revoked, if it was.
     pub revoked: Option<UtcTime>,
 }
 
 impl Authority {
-    /// Makes an authority in a folder, which is made too if need be.
+    /// Creates an authority in a folder, which is created if needed.
     ///
     /// # Errors
-    /// When there is one already, or it can't be written.
+    /// When there is one already, or the folder can't be written.
     pub fn create(
         folder: &Path,
         name: &str,
@@ -124,9 +118,10 @@ impl Authority {
         check_issued(folder)?;
         let key = new_key()?;
         let mut params = params(days, now)?;
-        // Others of the same name are told apart by it: certificates name their authority so.
+        // Certificates refer to their authority by name: the mark distinguishes authorities of
+        // equal name.
         let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes);
-        let mark = text_of(&serial.unwrap_or_default()[..4]);
+        let mark = serial_text(&serial.unwrap_or_default()[..4]);
         params.distinguished_name.push(DnType::CommonName, format!("{name} {mark}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -141,7 +136,7 @@ impl Authority {
         Ok(authority)
     }
 
-    /// The authority in a folder.
+    /// Opens the authority in a folder.
     ///
     /// # Errors
     /// When there is none, it can't be read, or the passphrase is missing or wrong.
@@ -155,11 +150,10 @@ impl Authority {
         Self::of(folder, certificates.swap_remove(0), key)
     }
 
-    /// Issues a certificate with a new key. Files that are there are kept, unless told to
-    /// `replace` them.
+    /// Issues a certificate with a new key. Existing files are only overwritten with `replace`.
     ///
     /// # Errors
-    /// When the authority's own certificate is not valid, a file is there, or can't be written.
+    /// When the authority's certificate is not valid, or a file exists or can't be written.
     pub fn issue(
         &self,
         subject: &Subject,
@@ -172,8 +166,8 @@ impl Authority {
             files::valid_until(&self.folder.join(CERTIFICATE_FILE), &authority, now)?;
         let key = new_key()?;
         let mut params = params(days, now)?;
-        // None of it would be valid after the authority.
-        params.not_after = params.not_after.min(moment(authority_until.0)?);
+        // A certificate is not valid after its authority's.
+        params.not_after = params.not_after.min(date_time(authority_until.0)?);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         subject.describe(&mut params)?;
@@ -200,12 +194,12 @@ impl Authority {
         Ok(issued)
     }
 
-    /// Revokes the certificate of a serial number; says whether it was not revoked before.
+    /// Revokes a certificate; returns `false` if it was revoked before.
     ///
     /// # Errors
-    /// When none was issued under it, or the list can't be written.
+    /// When none was issued with this serial number, or the list can't be written.
     pub fn revoke_serial(&self, serial: &str, now: UnixTime) -> Result<bool, PkiError> {
-        let wanted = plain_serial(serial);
+        let wanted = normalize_serial(serial);
         let listed = list(&self.folder)?.into_iter().find(|it| it.serial == wanted);
         let listed = listed.ok_or_else(|| PkiError::UnknownSerial(serial.to_owned()))?;
         let is_new = listed.revoked.is_none();
@@ -215,10 +209,10 @@ impl Authority {
         Ok(is_new)
     }
 
-    /// Revokes every certificate of an agency, and gives their serial numbers.
+    /// Revokes all certificates of an agency; returns their serial numbers.
     ///
     /// # Errors
-    /// When none is left to revoke, or the list can't be written.
+    /// When there is nothing to revoke, or the list can't be written.
     pub fn revoke_agency(&self, agency: u32, now: UnixTime) -> Result<Vec<String>, PkiError> {
         let of_agency = |it: &Listed| it.kind == Kind::Agency(agency) && it.revoked.is_none();
         let valid: Vec<_> = list(&self.folder)?.into_iter().filter(of_agency).collect();
@@ -259,15 +253,15 @@ impl Authority {
         let entries = revoked.iter().map(|(serial, at)| {
             Ok(RevokedCertParams {
                 serial_number: SerialNumber::from_slice(&bytes_of(serial)),
-                revocation_time: moment(at.0)?,
+                revocation_time: date_time(at.0)?,
                 reason_code: None,
                 invalidity_date: None,
             })
         });
         let params = CertificateRevocationListParams {
-            this_update: moment(now)?,
-            // It is replaced when there is something new, and as good as new until then.
-            next_update: moment(files::utc(authority.validity().not_after).0)?,
+            this_update: date_time(now)?,
+            // A list is only replaced when something is revoked, so it must not expire earlier.
+            next_update: date_time(files::utc(authority.validity().not_after).0)?,
             crl_number: number.into(),
             issuing_distribution_point: None,
             revoked_certs: entries.collect::<Result<_, PkiError>>()?,
@@ -298,7 +292,7 @@ impl Subject {
             }
             Self::Central(hosts) => {
                 name.push(DnType::CommonName, "central");
-                let hosts = hosts.iter().map(|host| named(host));
+                let hosts = hosts.iter().map(|host| san_of(host));
                 params.subject_alt_names = hosts.collect::<Result<_, _>>()?;
                 params.extended_key_usages = vec![Purpose::ServerAuth];
             }
@@ -307,7 +301,7 @@ impl Subject {
     }
 }
 
-/// Every certificate that the authority in a folder issued, the newest last.
+/// Lists the certificates that the authority in a folder issued, oldest first.
 ///
 /// # Errors
 /// When there is no authority, or it can't be read.
@@ -333,7 +327,7 @@ pub fn list(folder: &Path) -> Result<Vec<Listed>, PkiError> {
 
 impl Listed {
     fn of(certificate: &X509Certificate<'_>, revoked: &[(String, UtcTime)]) -> Self {
-        let serial = text_of(certificate.raw_serial());
+        let serial = serial_text(certificate.raw_serial());
         let purposes = certificate.extended_key_usage().ok().flatten().map(|it| it.value);
         let (client, server) =
             purposes.map_or((false, false), |it| (it.client_auth, it.server_auth));
@@ -365,19 +359,19 @@ fn name_text(name: &x509_parser::extensions::GeneralName<'_>) -> String {
     }
 }
 
-/// What the authority's list says is revoked, and the list's number.
+/// Returns the revoked serial numbers and the list's number.
 fn revoked_in(folder: &Path) -> Result<(Vec<(String, UtcTime)>, u64), PkiError> {
     let path = folder.join(REVOKED_FILE);
     let lists = files::revocations(&path)?;
     let (_, list) = CertificateRevocationList::from_der(&lists[0])
         .map_err(|error| files::unusable(&path, error))?;
     let revoked = list.iter_revoked_certificates();
-    let revoked = revoked.map(|it| (text_of(it.raw_serial()), files::utc(it.revocation_date)));
+    let revoked = revoked.map(|it| (serial_text(it.raw_serial()), files::utc(it.revocation_date)));
     let number = list.crl_number().and_then(|number| number.try_into().ok());
     Ok((revoked.collect(), number.unwrap_or(0)))
 }
 
-/// Refuses a folder of issued certificates that is not in the authority's own.
+/// Rejects a folder of issued certificates that is a link or writable by others.
 fn check_issued(folder: &Path) -> Result<(), PkiError> {
     let issued = folder.join(ISSUED_FOLDER);
     if issued.is_symlink() {
@@ -390,19 +384,18 @@ fn new_key() -> Result<KeyPair, PkiError> {
     KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(making)
 }
 
-/// What all certificates made here have in common.
 fn params(days: u32, now: UnixTime) -> Result<CertificateParams, PkiError> {
     let mut params = CertificateParams::default();
     let until = Duration::from_secs(now.as_secs() + u64::from(days) * 86_400);
     let from = Duration::from_secs(now.as_secs().saturating_sub(EARLIER_SECS));
-    params.not_before = moment(UnixTime::since_unix_epoch(from))?;
-    params.not_after = moment(UnixTime::since_unix_epoch(until))?;
+    params.not_before = date_time(UnixTime::since_unix_epoch(from))?;
+    params.not_after = date_time(UnixTime::since_unix_epoch(until))?;
     params.distinguished_name = DistinguishedName::new();
     params.serial_number = Some(new_serial()?);
     Ok(params)
 }
 
-/// 16 random bytes, the first of them such that nobody writes more or fewer.
+/// 16 random bytes; the first one keeps the encoded length fixed.
 fn new_serial() -> Result<SerialNumber, PkiError> {
     let mut bytes = [0; 16];
     let filled = provider().secure_random.fill(&mut bytes);
@@ -413,17 +406,17 @@ fn new_serial() -> Result<SerialNumber, PkiError> {
 
 fn serial_of(certificate: &Certificate) -> Result<String, PkiError> {
     let (_, parsed) = X509Certificate::from_der(certificate.der()).map_err(making)?;
-    Ok(text_of(parsed.raw_serial()))
+    Ok(serial_text(parsed.raw_serial()))
 }
 
-/// A serial number as it is shown and as files are named.
-fn text_of(bytes: &[u8]) -> String {
+/// Formats a serial number for people and file names.
+fn serial_text(bytes: &[u8]) -> String {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    plain_serial(&hex)
+    normalize_serial(&hex)
 }
 
-/// As others write it: in capitals, with colons, with zeros before it.
-fn plain_serial(text: &str) -> String {
+/// Normalises a serial number written with capitals, colons or leading zeros.
+fn normalize_serial(text: &str) -> String {
     let text = text.replace(':', "").to_ascii_lowercase();
     let text = text.trim_start_matches('0');
     if text.len().is_multiple_of(2) { text.to_owned() } else { format!("0{text}") }
@@ -432,10 +425,10 @@ fn plain_serial(text: &str) -> String {
 fn bytes_of(serial: &str) -> Vec<u8> {
     let digits = serial.as_bytes().chunks(2);
     let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.map(|pair| byte(pair).expect("pairs of hexadecimal digits, by text_of")).collect()
+    digits.map(|pair| byte(pair).expect("pairs of hexadecimal digits, by serial_text")).collect()
 }
 
-fn named(host: &str) -> Result<SanType, PkiError> {
+fn san_of(host: &str) -> Result<SanType, PkiError> {
     if let Ok(address) = host.parse() {
         return Ok(SanType::IpAddress(address));
     }
@@ -444,13 +437,13 @@ fn named(host: &str) -> Result<SanType, PkiError> {
     Ok(SanType::DnsName(host.try_into().map_err(|_| not_a_host())?))
 }
 
-fn moment(time: UnixTime) -> Result<OffsetDateTime, PkiError> {
+fn date_time(time: UnixTime) -> Result<OffsetDateTime, PkiError> {
     let secs = i64::try_from(time.as_secs()).map_err(making)?;
     OffsetDateTime::from_unix_timestamp(secs).map_err(making)
 }
 
-fn unix(moment: OffsetDateTime) -> UnixTime {
-    let secs = u64::try_from(moment.unix_timestamp()).unwrap_or(0);
+fn unix(date_time: OffsetDateTime) -> UnixTime {
+    let secs = u64::try_from(date_time.unix_timestamp()).unwrap_or(0);
     UnixTime::since_unix_epoch(Duration::from_secs(secs))
 }
 

@@ -1,5 +1,5 @@
-//! The authority's key as it is on disk: PKCS#8, plain or encrypted with a passphrase (PBES2:
-//! scrypt and AES-256, which openssl reads too).
+//! The authority's key on disk: PKCS#8, plain or encrypted with a passphrase (PBES2: scrypt and
+//! AES-256, which openssl reads too).
 
 use std::fmt;
 use std::path::Path;
@@ -16,17 +16,17 @@ use crate::files;
 use crate::limits::{PASSPHRASE_LEN_MIN, SCRYPT_LOG_N, SCRYPT_P, SCRYPT_R};
 use crate::provider;
 
-/// What the authority's key is encrypted with. It is never shown, and wiped from memory.
+/// The passphrase of the authority's key. Hidden from `Debug`, wiped from memory on drop.
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
-    /// A passphrase as it was given.
+    /// Wraps an existing passphrase.
     #[must_use]
     pub fn given(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// One to encrypt with from now on.
+    /// Validates a new passphrase.
     ///
     /// # Errors
     /// When it is too short.
@@ -43,7 +43,7 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-/// Whether the key of the authority in a folder needs a passphrase.
+/// Whether the key of the authority in a folder is encrypted.
 ///
 /// # Errors
 /// When there is no authority, or it can't be read.
@@ -57,7 +57,6 @@ pub fn is_encrypted(folder: &Path) -> Result<bool, PkiError> {
     Ok(text.windows(label.len()).any(|window| window == label))
 }
 
-/// The text of a key's file.
 pub(crate) fn write(
     key: &KeyPair,
     passphrase: Option<&Passphrase>,
@@ -79,7 +78,7 @@ pub(crate) fn write(
     encrypted.to_pem(files::ENCRYPTED_KEY, LineEnding::LF).map_err(|error| making(&error))
 }
 
-/// The key in a file that [`write()`] or openssl wrote.
+/// Reads a key that [`write()`] or openssl wrote.
 pub(crate) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<KeyPair, PkiError> {
     let text = files::read_own(path)?;
     let unusable = |why: &dyn fmt::Display| files::unusable(path, why);

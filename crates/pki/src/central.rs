@@ -1,4 +1,4 @@
-//! What the central speaks TLS with, and which certificates of agencies it takes.
+//! The TLS configuration of the central, and its verification of agencies' certificates.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,75 +22,74 @@ use crate::revoked::{Revocations, newest};
 use crate::text::UtcTime;
 use crate::urn::{AgencyFault, agency_in, agency_of};
 
-/// The central's files.
+/// The paths of the central's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CentralFiles {
-    /// Its certificate, and those that vouch for it, if there are some in between.
+    /// The central's certificate, followed by intermediate ones, if any.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The central's private key.
     pub key: PathBuf,
-    /// The authorities whose certificates agencies may show.
+    /// The authorities trusted to certify agencies.
     pub agencies_ca: PathBuf,
-    /// The authorities' lists of revoked certificates.
+    /// Their lists of revoked certificates.
     pub revoked: Option<PathBuf>,
 }
 
-/// What the central speaks TLS with.
+/// The central's TLS configuration.
 #[derive(Clone, Debug)]
 pub struct CentralConfig {
-    /// For every new connection.
+    /// The configuration for new connections.
     pub tls: Arc<ServerConfig>,
-    /// Until when its own certificate is valid, and those that vouch for it.
+    /// When the central's certificate chain expires.
     pub until: UtcTime,
-    /// How many certificates are revoked.
+    /// The number of revoked certificates.
     pub revoked: usize,
-    /// What it works without, and somebody should see to.
+    /// Problems that do not prevent operation.
     pub warnings: Vec<String>,
-    /// What expires.
+    /// What expires and when.
     pub ends: Vec<End>,
     verifier: Arc<AgencyVerifier>,
     lists: Vec<Revocations>,
 }
 
-/// Something that the central uses, and that expires.
+/// Something that the central uses and that expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct End {
-    /// What it is.
     pub of: EndOf,
-    /// The authority's name, or the file of the central's certificate.
+    /// The authority's name, or the path of the central's certificate.
     pub name: String,
-    /// When it expires.
     pub at: UtcTime,
 }
 
-/// What expires.
+/// The kind of what expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndOf {
-    /// The central's own certificate, or one that vouches for it: agencies refuse the central.
+    /// The central's certificate or an intermediate one: agencies will refuse the central.
     Central,
     /// An authority's certificate.
     Authority,
-    /// An authority's list of revoked certificates: what was revoked since is not known.
+    /// A list of revoked certificates: newer revocations are not known.
     Revocations,
 }
 
 impl CentralConfig {
-    /// Whether who showed this certificate would be let in now; if not, why.
+    /// Verifies that an agency with this certificate may connect now.
     ///
     /// # Errors
-    /// What [`describe`](crate::describe) has words for.
+    /// The reason to refuse it; format it with [`describe`](crate::describe).
     pub fn admits(&self, shown: &PeerCertificate, now: UnixTime) -> Result<(), Error> {
         let (own, others) = shown.certificates();
         self.verifier.verify_client_cert(own, others, now).map(drop)
     }
 }
 
-/// Reads the central's files. A certificate that can't be used is refused here, not at the first
-/// agency's connection. Of each authority the newest list of revoked certificates holds, one that
-/// was in use `before` too.
+/// Builds the central's TLS configuration. Refuses unusable certificates now, not at the first
+/// connection. Of each authority, uses the newest list of revoked certificates from the file and
+/// from `before`.
 ///
 /// # Errors
-/// The first file that can't be used, and why.
+/// The first file that can't be used.
 pub fn central_config(
     files: &CentralFiles,
     before: Option<&CentralConfig>,
@@ -122,7 +121,7 @@ pub fn central_config(
         let before = before.map_or(&[][..], |before| &before.lists);
         let (newest, told) = newest(path, &files.agencies_ca, &authorities, before, now)?;
         (lists, warnings) = (newest, [warnings, told].concat());
-        // An agency's own certificate; whoever vouches for it is not revoked by a list of its own.
+        // Revocation is checked for the agency's own certificate, not for intermediate ones.
         let ders = lists.iter().map(|list| list.der.clone());
         verifier = verifier.with_crls(ders).only_check_end_entity_revocation();
     }
@@ -139,15 +138,14 @@ pub fn central_config(
     let mut tls = builder
         .with_single_cert(chain, key)
         .map_err(|error| own_error(error, &files.certificate, &files.key))?;
-    // A ticket would let a certificate in that was revoked meanwhile.
+    // A ticket would admit a certificate that was revoked meanwhile.
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
     let revoked = lists.iter().map(|list| list.count).sum();
     Ok(CentralConfig { tls: Arc::new(tls), until, revoked, warnings, ends, verifier, lists })
 }
 
-/// Refuses what no agency takes for the central's certificate; says until when it is valid, with
-/// those that vouch for it.
+/// Rejects certificates that agencies would refuse; returns when the chain expires.
 fn own_until(
     path: &Path,
     chain: &[CertificateDer<'_>],
@@ -182,7 +180,7 @@ fn own_until(
     Ok(until)
 }
 
-/// Whether a certificate may be used for something; one that names no purposes may for all.
+/// Whether a certificate may be used for a purpose. Without listed purposes, all are allowed.
 pub(crate) fn is_for(
     certificate: &X509Certificate<'_>,
     purpose: impl Fn(&ExtendedKeyUsage<'_>) -> bool,
@@ -199,7 +197,6 @@ fn names_a_host(certificate: &X509Certificate<'_>) -> bool {
     })
 }
 
-/// The name of an authority, for people.
 pub(crate) fn name_of(authority: &X509Certificate<'_>) -> String {
     authority.subject().to_string()
 }
@@ -215,7 +212,6 @@ pub(crate) fn roots_of(
     Ok(roots)
 }
 
-/// What is wrong with an own certificate and key.
 pub(crate) fn own_error(error: Error, certificate: &Path, key: &Path) -> PkiError {
     match error {
         Error::InconsistentKeys(_) => {
@@ -225,7 +221,7 @@ pub(crate) fn own_error(error: Error, certificate: &Path, key: &Path) -> PkiErro
     }
 }
 
-/// Takes what the authorities vouch for, if it is an agency's.
+/// Accepts certificates of the trusted authorities that name an agency.
 #[derive(Debug)]
 struct AgencyVerifier {
     webpki: Arc<dyn ClientCertVerifier>,

@@ -1,4 +1,4 @@
-//! PEM files: reading what TLS needs, and writing without overwriting.
+//! PEM files: reading them, and writing without accidental overwrites.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -15,13 +15,11 @@ use zeroize::Zeroizing;
 use crate::error::PkiError;
 use crate::text::UtcTime;
 
-/// What is in an encrypted key's file, beside the base64.
+/// The PEM label of an encrypted key.
 pub(crate) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 
-/// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Its owner alone.
     Owner,
     Everybody,
 }
@@ -39,7 +37,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     fs::read(path).map_err(|error| PkiError::Read { path: path.to_owned(), error })
 }
 
-/// The bytes of a key's file; one that others may read is refused. Judged and read as one file.
+/// Reads a key file; rejects one that others may read. Checks and reads the same open file.
 pub(crate) fn read_own(key: &Path) -> Result<Zeroizing<Vec<u8>>, PkiError> {
     let failed = |error| PkiError::Read { path: key.to_owned(), error };
     let mut file = File::open(key).map_err(failed)?;
@@ -50,7 +48,7 @@ pub(crate) fn read_own(key: &Path) -> Result<Zeroizing<Vec<u8>>, PkiError> {
     Ok(bytes)
 }
 
-/// The certificates in a file, the first being the one that the others vouch for; at least one.
+/// Reads the certificates in a file: at least one, the own one first.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     let found: Vec<CertificateDer<'static>> = all_in(path, "certificate")?;
     for der in &found {
@@ -59,7 +57,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
-/// The key in a file, in any of the forms that openssl writes, but not encrypted.
+/// Reads a private key in any unencrypted form that openssl writes.
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, PkiError> {
     let bytes = read(path)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
@@ -69,7 +67,7 @@ pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, PkiError> {
     })
 }
 
-/// The lists of revoked certificates in a file; at least one.
+/// Reads the lists of revoked certificates in a file: at least one.
 pub(crate) fn revocations(
     path: &Path,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, PkiError> {
@@ -83,7 +81,6 @@ fn all_in<T: PemObject>(path: &Path, what: &'static str) -> Result<Vec<T>, PkiEr
     if found.is_empty() { Err(not_pem()) } else { Ok(found) }
 }
 
-/// A certificate's parts.
 pub(crate) fn parsed<'a>(path: &Path, der: &'a [u8]) -> Result<X509Certificate<'a>, PkiError> {
     match X509Certificate::from_der(der) {
         Ok((_, certificate)) => Ok(certificate),
@@ -91,7 +88,7 @@ pub(crate) fn parsed<'a>(path: &Path, der: &'a [u8]) -> Result<X509Certificate<'
     }
 }
 
-/// Refuses a certificate that is not valid now; says until when it is.
+/// Checks that a certificate is valid now; returns when it expires.
 pub(crate) fn valid_until(
     path: &Path,
     certificate: &X509Certificate<'_>,
@@ -109,7 +106,7 @@ pub(crate) fn valid_until(
     Ok(until)
 }
 
-/// A time in a certificate; before 1970 is 1970.
+/// Converts a certificate's time; times before 1970 become 1970.
 pub(crate) fn utc(time: ASN1Time) -> UtcTime {
     let secs = u64::try_from(time.timestamp()).unwrap_or(0);
     UtcTime(UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs)))
@@ -119,7 +116,7 @@ pub(crate) fn unusable(path: &Path, why: impl ToString) -> PkiError {
     PkiError::Unusable { path: path.to_owned(), why: why.to_string() }
 }
 
-/// Refuses a folder where others may put links, or files that are taken for the authority's own.
+/// Rejects a folder where others may create links or files.
 pub(crate) fn check_private(folder: &Path) -> Result<(), PkiError> {
     let metadata = fs::metadata(folder);
     let metadata = metadata.map_err(|error| PkiError::Read { path: folder.to_owned(), error })?;
@@ -138,7 +135,7 @@ fn check_mode(
     Err(PkiError::Exposed { path: path.to_owned(), remedy })
 }
 
-/// Writes a new file; one that is there is left as it is, and `remedy` says what to do.
+/// Writes a new file. Does not overwrite; `remedy` goes into the error.
 pub(crate) fn write_new(
     path: &Path,
     readers: Readers,
@@ -152,13 +149,13 @@ pub(crate) fn write_new(
     })
 }
 
-/// Writes a file in place of one that may be there: whoever reads finds one or the other, whole.
+/// Writes or replaces a file atomically.
 pub(crate) fn replace(path: &Path, readers: Readers, text: &str) -> Result<(), PkiError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = Path::new(&beside);
     let removed = match fs::remove_file(beside) {
-        // Of a command that was cut short.
+        // Left by an interrupted command.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
@@ -169,11 +166,11 @@ pub(crate) fn replace(path: &Path, readers: Readers, text: &str) -> Result<(), P
     written.map_err(|error| PkiError::Write { path: path.to_owned(), error })
 }
 
-/// Follows no link: there is nothing at `path` yet.
+/// Creates a new file; follows no link.
 fn create(path: &Path, readers: Readers, text: &str) -> io::Result<()> {
     let mode = readers.mode();
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    // Whatever the mask of the process takes.
+    // Overrides the process's umask.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()

@@ -1,27 +1,27 @@
-//! Certificates: a private authority in a folder, and what each side of TLS asks of the other's.
+//! Certificates: a private authority in a folder, and the TLS configuration of both sides.
 //!
 //! ```text
-//! authority    the authority's folder: issue, revoke, list
-//! ca_key       its key, as it is on disk: plain, or encrypted with a passphrase
-//! urn          which agency a certificate is for
-//! central      what the central speaks TLS with, and which certificates it takes
-//! revoked      which certificates are revoked
-//! shown        the certificate that an agency showed
-//! agency       what an agency speaks TLS with
-//! files        PEM files: reading, and writing without overwriting
-//! words        what TLS says went wrong, in words for people
+//! authority         an authority's folder: issue, revoke, list
+//! ca_key            the authority's key on disk, plain or encrypted
+//! urn               the agency that a certificate names
+//! central           the central's TLS configuration and verification of agencies
+//! revoked           lists of revoked certificates
+//! peer_certificate  the certificate that an agency presented
+//! agency            an agency's TLS configuration
+//! files             PEM files: reading, and writing without overwriting
+//! text              TLS errors and times for people
 //! ```
 //!
-//! An agency is what its certificate says: one URI `urn:bolillero:agency:N` among its subject's
-//! alternative names.
+//! An agency's certificate has one URI `urn:bolillero:agency:N` among its subject's alternative
+//! names.
 //!
 //! Invariants:
-//! - a key's file is made for its owner alone, and never overwritten without being asked to;
-//! - TLS 1.3 only, and no resumption: every connection shows its certificate, so that one revoked
-//!   does not come back by a ticket;
-//! - one provider of cryptography, named wherever one is needed.
+//! - a key file is readable by its owner only and never overwritten unasked;
+//! - TLS 1.3 without resumption: every connection presents its certificate, so a revoked one can't
+//!   return with a ticket;
+//! - one cryptography provider, passed explicitly.
 //!
-//! Deliberately absent: sockets, and any other crate of ours; an agency's number is a `u32` here.
+//! Deliberately absent: sockets, and other crates of this workspace; an agency's number is a `u32`.
 
 mod agency;
 mod authority;

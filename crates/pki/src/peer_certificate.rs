@@ -1,4 +1,4 @@
-//! The certificate that an agency showed when it connected.
+//! The certificate that an agency presented.
 
 use std::sync::Arc;
 
@@ -9,23 +9,22 @@ use crate::urn::{AgencyFault, agency_in};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-/// A certificate with those that vouch for it, as they were shown. Cheap to clone.
+/// A certificate chain as presented. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate(Arc<Chain>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Chain {
-    /// The agency's own first; at least one.
+    /// The agency's certificate first; at least one.
     certificates: Vec<CertificateDer<'static>>,
-    /// The ends of their validity.
     ends: Vec<UnixTime>,
 }
 
 impl PeerCertificate {
-    /// What was shown, and the agency that it is for.
+    /// Parses what was presented; returns the agency it names.
     ///
     /// # Errors
-    /// When it is for none.
+    /// When it names no agency.
     pub fn of(shown: &[CertificateDer<'_>]) -> Result<(Self, u32), AgencyFault> {
         let parsed = |der| X509Certificate::from_der(der).map_err(|_| AgencyFault::Unreadable);
         let first = shown.first().ok_or(AgencyFault::Unreadable)?;
@@ -36,13 +35,13 @@ impl PeerCertificate {
         Ok((Self(Arc::new(Chain { certificates, ends })), agency))
     }
 
-    /// When the next of its certificates expires.
+    /// Returns when the next certificate of the chain expires.
     #[must_use]
     pub fn next_end(&self, now: UnixTime) -> Option<UnixTime> {
         self.0.ends.iter().copied().filter(|end| *end >= now).min()
     }
 
-    /// Whether one of its certificates has expired.
+    /// Whether a certificate of the chain has expired.
     #[must_use]
     pub fn has_ended(&self, now: UnixTime) -> bool {
         self.0.ends.iter().any(|end| *end < now)

@@ -1,7 +1,7 @@
-//! Which certificates are revoked: of each authority the newest list holds.
+//! Lists of revoked certificates: the newest of each authority applies.
 //!
-//! The newest is that of the greatest CRL number (RFC 5280, 5.2.3); lists without one are older
-//! than those with one, and among equals the later issued is the newer.
+//! The newest has the greatest CRL number (RFC 5280, 5.2.3). Lists without a number are older than
+//! those with one; among equals, the one issued later is newer.
 
 use std::path::Path;
 
@@ -15,31 +15,27 @@ use crate::error::PkiError;
 use crate::files;
 use crate::text::UtcTime;
 
-/// An authority's list of revoked certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct Revocations {
-    /// The authority's name.
     pub(crate) issuer: String,
-    /// How many it revokes.
     pub(crate) count: usize,
-    /// When the next list is due, if it says so.
     pub(crate) until: Option<UtcTime>,
     pub(crate) der: CertificateRevocationListDer<'static>,
-    /// The authority's name and key, as they are encoded.
+    /// The encoded subject and public key of the authority.
     authority: Vec<u8>,
     rank: Rank,
 }
 
-/// Which of an authority's lists is the newer.
+/// Orders an authority's lists by age.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    /// The length of the CRL number, then its bytes.
+    /// The CRL number: its length, then its bytes.
     number: Option<(usize, Vec<u8>)>,
     issued: i64,
 }
 
 impl Revocations {
-    /// A list, which must be of one of the authorities and signed by it.
+    /// Parses a list, which must be signed by one of the authorities.
     fn read(
         path: &Path,
         der: CertificateRevocationListDer<'static>,
@@ -76,14 +72,13 @@ impl Revocations {
         Err(files::unusable(path, why))
     }
 
-    /// Whether it is a list of this authority.
     pub(crate) fn is_of(&self, authority: &X509Certificate<'_>) -> bool {
         self.authority == authority_id(authority)
     }
 }
 
-/// Of each authority the newest list of those in a file and of those used `before`, and what should
-/// be known of them.
+/// Selects the newest list of each authority, from a file and those used `before`; also returns
+/// warnings.
 pub(crate) fn newest(
     path: &Path,
     agencies_ca: &Path,

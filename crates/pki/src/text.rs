@@ -1,4 +1,4 @@
-//! What TLS says went wrong, in words for people.
+//! TLS errors and times, as text for people.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 use x509_parser::time::ASN1Time;
 
-/// A moment, shown in UTC.
+/// A time, formatted in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UtcTime(pub UnixTime);
 
@@ -25,12 +25,12 @@ impl fmt::Display for UtcTime {
     }
 }
 
-/// What went wrong, the other side being meant by "it".
+/// Describes a TLS error; "it" is the peer.
 #[must_use]
 pub fn describe(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(fault) => of_certificate(fault),
-        Error::AlertReceived(alert) => of_alert(*alert).to_owned(),
+        Error::InvalidCertificate(fault) => describe_certificate_error(fault),
+        Error::AlertReceived(alert) => describe_alert(*alert).to_owned(),
         Error::NoCertificatesPresented => "it showed no certificate".to_owned(),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "what it sends is not TLS".to_owned()
@@ -46,7 +46,7 @@ pub fn describe(error: &Error) -> String {
     }
 }
 
-fn of_certificate(fault: &CertificateError) -> String {
+fn describe_certificate_error(fault: &CertificateError) -> String {
     use CertificateError as Fault;
     match fault {
         Fault::ExpiredContext { not_after, .. } => {
@@ -67,7 +67,7 @@ fn of_certificate(fault: &CertificateError) -> String {
             "its certificate is for another purpose: an agency's, or the central's?".to_owned()
         }
         Fault::NotValidForNameContext { expected, presented } => {
-            // They come as `DnsName("central.example")`.
+            // They are formatted as `DnsName("central.example")`.
             let bare = |name: &String| name.replace(['(', ')', '"'], " ");
             let presented: Vec<_> = presented.iter().map(bare).collect();
             let presented = presented.join(",");
@@ -81,7 +81,7 @@ fn of_certificate(fault: &CertificateError) -> String {
     }
 }
 
-fn of_alert(alert: AlertDescription) -> &'static str {
+fn describe_alert(alert: AlertDescription) -> &'static str {
     use AlertDescription as Alert;
     match alert {
         Alert::CertificateExpired => "it says that our certificate is not valid now",

@@ -1,4 +1,4 @@
-//! Which agency a certificate is for: the one URI `urn:bolillero:agency:N` among its subject's
+//! The agency that a certificate names: the only URI `urn:bolillero:agency:N` among its subject's
 //! alternative names, N in plain decimal.
 
 use thiserror::Error;
@@ -6,30 +6,27 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
-/// What every agency's URI begins with.
+/// The start of every agency's URI.
 pub const AGENCY_URN: &str = "urn:bolillero:agency:";
 
-/// Why a certificate is no agency's.
+/// Why a certificate is not an agency's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum AgencyFault {
-    /// It can't be understood at all.
     #[error("it can't be read")]
     Unreadable,
-    /// It names no agency.
     #[error("it names no agency: a URI {AGENCY_URN}N is missing")]
     None,
-    /// It names more than one, or one twice.
     #[error("it names {0} agencies, and may name one only")]
     Many(usize),
-    /// What should be an agency's number is none.
     #[error("'{0}' does not end in an agency's number")]
     NotANumber(String),
 }
 
-/// The agency that a certificate is for.
+/// Returns the agency that a certificate names.
 ///
 /// # Errors
-/// When it does not say so in exactly one way.
+/// When it does not name exactly one agency.
 pub fn agency_of(certificate: &[u8]) -> Result<u32, AgencyFault> {
     let (rest, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| AgencyFault::Unreadable)?;
@@ -54,12 +51,12 @@ pub(crate) fn agency_in(certificate: &X509Certificate<'_>) -> Result<u32, Agency
     }
 }
 
-/// Whether it is meant as an agency's: also when it is not written quite as it should be.
+/// Whether it is an agency's URI, possibly misspelled in case.
 fn is_urn(uri: &str) -> bool {
     uri.get(..AGENCY_URN.len()).is_some_and(|start| start.eq_ignore_ascii_case(AGENCY_URN))
 }
 
-/// The number, written in the one way that there is: no sign, no leading zero.
+/// Parses the number; rejects signs and leading zeros.
 fn number_in(urn: &str) -> Option<u32> {
     let digits = urn.strip_prefix(AGENCY_URN)?;
     let number: u32 = digits.parse().ok()?;
@@ -81,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn one_urn_names_the_agency_whatever_other_uris_there_are() {
+    fn one_urn_names_the_agency_among_other_uris() {
         let uris = ["https://example.com/", "urn:bolillero:agency:7", "urn:other:agency:8"];
         assert_eq!(agency_of(&certificate_with(&uris)), Ok(7));
         let most = format!("{AGENCY_URN}4294967295");
@@ -89,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn none_two_or_one_that_is_not_a_number_are_refused() {
+    fn missing_repeated_and_invalid_urns_are_refused() {
         assert_eq!(agency_of(&certificate_with(&[])), Err(AgencyFault::None));
         let urn = "urn:bolillero:agency:7";
         assert_eq!(agency_of(&certificate_with(&[urn, urn])), Err(AgencyFault::Many(2)));
@@ -105,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_is_read_back_and_in_one_way_only(number: u32, text in "[ -~]{0,14}") {
+        fn every_number_has_exactly_one_form(number: u32, text in "[ -~]{0,14}") {
             prop_assert_eq!(number_in(&format!("{AGENCY_URN}{number}")), Some(number));
             let urn = format!("{AGENCY_URN}{text}");
             if let Some(number) = number_in(&urn) {
@@ -114,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_bytes_come_it_does_not_panic(
+        fn any_bytes_do_not_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..300),
             at: prop::sample::Index,
             byte: u8,

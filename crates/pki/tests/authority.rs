@@ -1,4 +1,4 @@
-//! An authority's folder: what is issued, listed and revoked, and what is never overwritten.
+//! Tests of an authority's folder, and of the TLS configurations made from it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::Permissions;
@@ -45,7 +45,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_is_issued_is_listed_until_the_end_and_its_keys_are_the_owners_alone() {
+fn issued_certificates_are_listed_and_their_keys_are_private() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let authority = authority(folder);
@@ -72,7 +72,7 @@ fn what_is_issued_is_listed_until_the_end_and_its_keys_are_the_owners_alone() {
 }
 
 #[test]
-fn nothing_is_overwritten_without_being_told_to() {
+fn nothing_is_overwritten_without_replace() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let first = authority(folder);
@@ -91,7 +91,7 @@ fn nothing_is_overwritten_without_being_told_to() {
 }
 
 #[test]
-fn what_is_revoked_stays_so_and_can_be_told_by_serial_number_or_agency() {
+fn certificates_are_revoked_by_serial_number_or_agency() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let authority = authority(folder);
@@ -135,7 +135,7 @@ fn an_encrypted_key_needs_its_passphrase() {
 }
 
 #[test]
-fn files_that_can_not_be_used_are_named_with_what_is_wrong() {
+fn errors_name_the_unusable_file_and_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let authority = authority(folder);
@@ -173,13 +173,12 @@ fn files_that_can_not_be_used_are_named_with_what_is_wrong() {
     assert!(matches!(refused, PkiError::NotAHost(_)));
 }
 
-/// What agency `agency` shows.
 fn shown(folder: &Path, agency: u32) -> PeerCertificate {
     let pem = folder.join(format!("agency-{agency}.crt"));
     PeerCertificate::of(&[CertificateDer::from_pem_file(pem).unwrap()]).unwrap().0
 }
 
-/// An authority that issued for the central and agencies 1 and 2.
+/// An authority with certificates for the central and agencies 1 and 2.
 fn issued(folder: &Path) -> Authority {
     let authority = authority(folder);
     authority.issue(&Subject::Central(vec!["localhost".to_owned()]), 90, false, at(0)).unwrap();
@@ -190,14 +189,14 @@ fn issued(folder: &Path) -> Authority {
 }
 
 #[test]
-fn of_each_authority_the_newest_list_holds_also_when_an_older_one_comes_later() {
+fn the_newest_list_of_each_authority_applies_even_if_an_older_one_comes_later() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (folder, other) = (folder.path(), other.path());
     let authority = issued(folder);
     drop(Authority::create(other, "other", 10, None, at(0)).unwrap());
     let read = |folder: &Path, name| std::fs::read_to_string(folder.join(name)).unwrap();
     let older = read(folder, "crl.pem");
-    // Within one second: the number tells which is newer, not the time.
+    // Both are issued in the same second: the number decides, not the time.
     authority.revoke_agency(1, at(0)).unwrap();
     let newer = read(folder, "crl.pem");
     let files = central_files(folder);
@@ -248,7 +247,7 @@ fn of_each_authority_the_newest_list_holds_also_when_an_older_one_comes_later() 
 }
 
 #[test]
-fn what_was_shown_is_judged_by_its_time_and_by_the_authorities_there_are() {
+fn presented_certificates_are_checked_against_time_and_authorities() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     drop((issued(folder.path()), issued(other.path())));
     let config = central_config(&central_files(folder.path()), None, at(1)).unwrap();
@@ -262,7 +261,7 @@ fn what_was_shown_is_judged_by_its_time_and_by_the_authorities_there_are() {
 }
 
 #[test]
-fn a_central_starts_only_with_a_certificate_that_agencies_take_for_its() {
+fn a_central_starts_only_with_a_certificate_that_agencies_accept() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let authority = issued(folder);
@@ -285,7 +284,7 @@ fn a_central_starts_only_with_a_certificate_that_agencies_take_for_its() {
 }
 
 #[test]
-fn links_that_others_put_there_are_not_followed() {
+fn planted_links_are_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, outside) = (folder.path().join("pki"), folder.path().join("outside"));
     let planted = |names: &[&str]| {
@@ -316,7 +315,7 @@ fn links_that_others_put_there_are_not_followed() {
 }
 
 #[test]
-fn a_folder_or_a_key_that_others_may_get_at_is_refused() {
+fn a_folder_or_key_that_others_can_access_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let set = |path: &Path, mode| {

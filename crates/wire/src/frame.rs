@@ -1,4 +1,4 @@
-//! Frames: where one message ends and the next begins.
+//! Framing: where one message ends and the next begins.
 //!
 //! ```text
 //! frame    = u16 id, payload                 FINISH, FINISH_ACK, GET_WINNERS, BETS_ACK: 4 bytes
@@ -6,9 +6,9 @@
 //!          / u16 id, u16 length, payload     the others: `length` bytes
 //! ```
 //!
-//! Integers are big-endian. Id 14 is FINISH one way and FINISH_ACK the other, so a frame can only
-//! be read knowing who sent it. An id is judged as soon as its 2 bytes are there and a length as
-//! soon as the 4 header bytes are: nothing is ever buffered for a frame that will be refused.
+//! Integers are big-endian. Id 14 is FINISH from an agency and FINISH_ACK from the central, so
+//! reading a frame requires its sender. An id is checked after 2 bytes and a length after 4:
+//! nothing is buffered for a frame that will be refused.
 
 use crate::limits::PAYLOAD_LEN_MAX;
 use thiserror::Error;
@@ -21,69 +21,66 @@ pub mod ids {
     pub const BETS_ACK: u16 = 13;
     /// agency -> central: no more bets will come.
     pub const FINISH: u16 = 14;
-    /// central -> agency: it was noted. The same number as FINISH.
+    /// central -> agency: FINISH is recorded. Same id as FINISH.
     pub const FINISH_ACK: u16 = 14;
     /// agency -> central: asks for this agency's winners.
     pub const GET_WINNERS: u16 = 15;
     /// central -> agency: the draw has not been made yet.
     pub const NO_WINNERS: u16 = 16;
-    /// central -> agency: all the winners, to one that never said HELLO.
+    /// central -> agency: all winners, to an agency without HELLO.
     pub const WINNERS: u16 = 17;
-    /// agency -> central: who speaks, for which draw.
+    /// agency -> central: the agency and its draw.
     pub const HELLO: u16 = 18;
-    /// central -> agency: accepted, and what is already stored.
+    /// central -> agency: HELLO is accepted; what is stored already.
     pub const WELCOME: u16 = 19;
     /// central -> agency: a refusal.
     pub const ERROR: u16 = 20;
-    /// central -> agency: some of the winners, to one that said HELLO.
+    /// central -> agency: some winners, to an agency with HELLO.
     pub const WINNERS_PART: u16 = 21;
 }
 
-/// Who sent the bytes.
+/// The side that sent a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Sender {
-    /// An agency.
     Agency,
-    /// The central.
     Central,
 }
 
-/// One whole frame: an id that its sender may use, and as many bytes as its header says.
+/// A whole frame with an id that its sender may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// One of [`ids`].
     pub id: u16,
-    /// What follows the header.
+    /// The bytes after the header.
     pub payload: &'a [u8],
 }
 
-/// A frame refused from its header alone. What follows it cannot be told apart any more.
+/// A frame refused by its header. The stream can't be read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// The sender has no message of this id.
+    /// The sender has no message with this id.
     #[error("unknown message id {0}")]
     UnknownId(u16),
-    /// Longer than the limit, header included.
+    /// The frame is longer than the limit, header included.
     #[error("a message of {len} bytes, longer than the limit of {max}")]
     TooLong {
-        /// The length announced, with the header.
+        /// The announced length, with the header.
         len: u32,
         /// The limit, with the header.
         max: u32,
     },
 }
 
-/// What the first bytes of a frame say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) id: u16,
-    /// Where the payload begins.
     pub(crate) payload_at: usize,
-    /// The whole frame, header included. Its bytes need not be there yet.
+    /// The length of the frame with its header. It may not have arrived yet.
     pub(crate) len: usize,
 }
 
-/// Reads the header of the frame that `bytes` begin with; `None` while it is incomplete.
+/// Reads the header at the start of `bytes`; `None` while it is incomplete.
 pub(crate) fn header(
     sender: Sender,
     bytes: &[u8],
@@ -107,15 +104,13 @@ pub(crate) fn header(
     Ok(Some(Header { id, payload_at: payload_at as usize, len: len as usize }))
 }
 
-/// Appends a frame whose payload has a fixed length.
 pub(crate) fn put_fixed(out: &mut Vec<u8>, id: u16, payload: &[u8]) {
     out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(payload);
 }
 
-/// Appends a frame with a length, which is known once `payload` has appended its bytes.
-///
-/// The messages' types keep every payload within a `u16`, or say where they do not.
+/// Appends a frame with a length prefix; `payload` appends the payload. The message types keep it
+/// within a `u16`, or document where not.
 pub(crate) fn put_prefixed(out: &mut Vec<u8>, id: u16, payload: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&id.to_be_bytes());
@@ -134,9 +129,9 @@ pub(crate) fn set_len(frame: &mut [u8]) {
 }
 
 enum Shape {
-    /// No length: always this many bytes.
+    /// Always this many bytes, without a length prefix.
     Fixed(u16),
-    /// A `u16` length first.
+    /// A `u16` length prefix.
     Prefixed,
 }
 

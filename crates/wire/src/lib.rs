@@ -1,8 +1,7 @@
-//! The agencies' protocol: messages to bytes, bytes to messages, and the state of one connection.
+//! The agencies' protocol: encoding, decoding and the state of a connection.
 //!
-//! Bolillero's central and its agencies speak the protocol of the field (ids 12 to 17, fixed years
-//! ago) and, between those that ask for it with HELLO, what was added beside it (ids 18 to 21).
-//!
+//! It has the field's messages (ids 12 to 17, fixed years ago) and, for connections that start with
+//! HELLO, additional ones (ids 18 to 21).
 //! ```text
 //! limits      every named limit
 //! frame       ids, the shape of each message, headers
@@ -13,14 +12,14 @@
 //! ```
 //!
 //! Invariants:
-//! - sans-IO: bytes come in through `space`/`filled` and go out through `outgoing`/`sent`. No
-//!   sockets, no clock, no async and no logging are in here; the caller brings them;
-//! - no input can panic or grow memory past the bounds of [`limits`]. Only a caller who breaks a
-//!   documented contract (a reply that does not belong to its request) meets an assertion;
-//! - a connection that never said HELLO is sent the field's messages or one ERROR, nothing else.
+//! - Sans-IO: bytes come in through `space`/`filled` and go out through `outgoing`/`sent`. The
+//!   caller brings sockets, clock, async and logging.
+//! - No input can panic or grow memory past the bounds of [`limits`]. Only a caller that breaks a
+//!   documented contract, such as a reply to the wrong request, hits an assertion.
+//! - A connection without HELLO is sent the field's messages or one ERROR, nothing else.
 //!
-//! Deliberately absent: what a bet means (its fields are text here), whether an agency exists,
-//! what a draw is, and the digests of the resume protocol (32 opaque bytes here).
+//! Deliberately absent: the meaning of bets (text here), the existence of agencies and draws, and
+//! the digests of resuming (32 opaque bytes here).
 
 pub mod codes;
 pub mod frame;

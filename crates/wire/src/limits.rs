@@ -1,62 +1,61 @@
-//! Every limit of the protocol, by name. Lengths are in bytes unless the name says otherwise.
+//! The limits of the protocol. Lengths are in bytes unless the name says otherwise.
 
 use thiserror::Error;
 
-/// The highest version of the protocol spoken here, as said in HELLO.
+/// The highest supported version of the protocol, sent in HELLO.
 pub const VERSION: u16 = 1;
 
-/// Bytes of a header: the id, and the length of the payload (where the message has one).
+/// The length of a header: the id and the payload's length, if there is one.
 pub const HEADER_LEN: u32 = 4;
 
-/// The longest payload that a `u16` length can announce.
+/// The longest payload that a `u16` length allows.
 pub const PAYLOAD_LEN_MAX: u32 = u16::MAX as u32;
 
-/// The longest message that can exist, header included. Also the highest `frame_len_max`.
+/// The longest possible message with its header; also the highest `frame_len_max`.
 pub const MESSAGE_LEN_MAX: u32 = HEADER_LEN + PAYLOAD_LEN_MAX;
 
 /// The default `frame_len_max`, fixed by the field's agencies: 8 kB with the header.
 pub const FRAME_LEN_MAX: u32 = 8192;
 
-/// The lowest `frame_len_max` that can be configured: it must hold HELLO and more than one bet.
+/// The lowest `frame_len_max` that can be configured: it fits HELLO and more than one bet.
 pub const FRAME_LEN_LEAST: u32 = 256;
 
-/// The default for the largest number of bets in a batch: `4 + 22 + 86 n < 8192`, and below 94.
+/// The default for the most bets in a batch: `4 + 22 + 86 n < 8192`, and below 94.
 pub const BATCH_BETS: u32 = 93;
 
 /// The fields of a bet: first name, last name, document, birthdate, number.
 pub const BET_FIELDS: usize = 5;
 
-/// The default window: chunks (for the central: requests) that may be unanswered at once.
+/// The default window: how many chunks (for the central: requests) may be unanswered.
 pub const WINDOW: u16 = 16;
 
-/// The largest window. An agency offered more uses this.
+/// The largest window. An agency that is offered more uses this.
 pub const WINDOW_MAX: u16 = 1024;
 
 /// The longest name of a draw.
 pub const DRAW_NAME_LEN_MAX: usize = 64;
 
-/// The longest reason in an ERROR; a longer one is cut.
+/// The longest reason in an ERROR; longer ones are truncated.
 pub const REASON_LEN_MAX: usize = 512;
 
-/// The most faults that one ERROR names; more are left out.
+/// The most faults in one ERROR; the rest are omitted.
 pub const FAULTS_MAX: usize = 1024;
 
 /// The longest list of documents in WINNERS, commas included.
 pub const DOCUMENTS_LEN_MAX: usize = PAYLOAD_LEN_MAX as usize;
 
-/// How much a reader first makes room for, and the least that it offers to a read.
+/// A reader's initial and smallest read size.
 pub const READ_LEN_LEAST: usize = 4 * 1024;
 
-/// The most that a reader makes room for at once, reached in doublings while reads come in full.
+/// A reader's largest read size, reached by doubling while reads fill it.
 pub const READ_LEN_MAX: usize = 64 * 1024;
 
-/// A central's session takes no more requests while this much waits to be sent.
+/// A central's session takes no requests while this much is waiting to be sent.
 pub const OUTGOING_LEN_MAX: usize = 64 * 1024;
 
-/// Says whether `frame_len_max` can be used by a session, an encoder or a splitter.
+/// Checks a `frame_len_max` for sessions, encoders and splitters.
 ///
 /// # Errors
-///
 /// [`LimitsError::FrameLen`] outside `FRAME_LEN_LEAST..=MESSAGE_LEN_MAX`.
 pub fn check_frame_len_max(frame_len_max: u32) -> Result<(), LimitsError> {
     if (FRAME_LEN_LEAST..=MESSAGE_LEN_MAX).contains(&frame_len_max) {
@@ -66,16 +65,15 @@ pub fn check_frame_len_max(frame_len_max: u32) -> Result<(), LimitsError> {
     }
 }
 
-/// Says whether `window` can be used by a session.
+/// Checks a `window` for sessions.
 ///
 /// # Errors
-///
 /// [`LimitsError::Window`] outside `1..=WINDOW_MAX`.
 pub fn check_window(window: u16) -> Result<(), LimitsError> {
     if (1..=WINDOW_MAX).contains(&window) { Ok(()) } else { Err(LimitsError::Window(window)) }
 }
 
-/// A configured limit that the protocol cannot live with.
+/// A configured limit out of its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LimitsError {
     /// The longest message.

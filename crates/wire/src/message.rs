@@ -1,4 +1,4 @@
-//! The messages, each way, and their bytes.
+//! The messages of both sides and their encoding.
 //!
 //! | id | type | from -> to | payload |
 //! |---|---|---|---|
@@ -14,9 +14,8 @@
 //! | 20 | [`ErrorMessage`] | central -> agency | see [`error`] |
 //! | 21 | [`CentralMessage::WinnersPart`] | central -> agency | see [`documents`] |
 //!
-//! Decoding borrows from the bytes; only ERROR allocates. A payload must be used up exactly:
-//! missing and trailing bytes are refused. Decoding BETS looks at its two numbers and leaves the
-//! bets alone, so it costs the same for one bet as for ninety-three.
+//! Decoding borrows from the bytes; only ERROR allocates. A payload must be used up exactly.
+//! Decoding BETS parses its two numbers only, so its cost does not depend on the number of bets.
 
 pub mod bets;
 pub mod bets_encoder;
@@ -45,89 +44,81 @@ use crate::limits::MESSAGE_LEN_MAX;
 use fields::Fields;
 use thiserror::Error;
 
-/// What an agency says.
+/// A message from an agency.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum AgencyMessage<'a> {
-    /// Who speaks, for which draw.
+    /// The agency and its draw.
     Hello(Hello<'a>),
-    /// A batch of bets.
     Bets(BetsFrame<'a>),
     /// No more bets will come from this agency.
     Finish {
-        /// The agency that has finished.
         agency: u32,
     },
-    /// Asks for the winners of this agency.
+    /// Requests the agency's winners.
     GetWinners {
-        /// The agency that asks.
         agency: u32,
     },
 }
 
-/// What the central says.
+/// A message from the central.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum CentralMessage<'a> {
     /// Every bet of the chunk is stored.
     BetsAck {
-        /// The chunk's id.
         chunk: u32,
     },
-    /// It was noted that the agency has finished.
+    /// The agency's FINISH is recorded.
     FinishAck {
-        /// The agency that has finished.
         agency: u32,
     },
-    /// The draw has not been made yet: ask again.
+    /// The draw has not been made yet.
     NoWinners,
-    /// All the winners of the agency, to one that never said HELLO.
+    /// All winners, to an agency without HELLO.
     Winners(Documents<'a>),
-    /// HELLO was accepted.
     Welcome(Welcome<'a>),
-    /// Something was refused.
+    /// A request was refused.
     Error(ErrorMessage),
-    /// Some of the winners of the agency, to one that said HELLO.
+    /// Some winners, to an agency with HELLO.
     WinnersPart {
-        /// No more parts follow.
+        /// Whether this is the last part.
         last: bool,
-        /// At most 65,534 bytes of them.
+        /// At most 65,534 bytes of documents.
         documents: Documents<'a>,
     },
 }
 
-/// The payload of a whole frame is not that of its message.
+/// A whole frame has an invalid payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PayloadError {
-    /// It does not follow the layout; says where.
+    /// It does not match the message's layout.
     #[error("malformed {0}")]
     Malformed(&'static str),
-    /// The named text is not UTF-8.
+    /// A text is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotUtf8(&'static str),
 }
 
 /// Bytes that are not exactly one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum DecodeError {
-    /// Refused from its header.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// Refused from its payload.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// The message goes on after these bytes.
     #[error("the message is cut short")]
     Truncated,
-    /// The message ends before these bytes do.
     #[error("{0} bytes after the message")]
     Trailing(usize),
 }
 
 impl<'a> AgencyMessage<'a> {
-    /// The message in `frame`, which an agency sent.
+    /// Decodes a frame that an agency sent.
     ///
     /// # Errors
-    ///
-    /// What is wrong with its payload.
+    /// When its payload is invalid.
     pub fn from_frame(frame: Frame<'a>) -> Result<Self, PayloadError> {
         Ok(match frame.id {
             ids::BETS => Self::Bets(BetsFrame::from_payload(frame.payload)?),
@@ -140,16 +131,15 @@ impl<'a> AgencyMessage<'a> {
         })
     }
 
-    /// The message that `bytes` are, all of them.
+    /// Decodes exactly one message of an agency.
     ///
     /// # Errors
-    ///
-    /// Why they are not exactly one message of an agency.
+    /// When `bytes` are not exactly one message.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         Ok(Self::from_frame(only_frame(Sender::Agency, bytes)?)?)
     }
 
-    /// The agency that it names.
+    /// Returns the agency in the message.
     pub fn agency(&self) -> u32 {
         match self {
             Self::Hello(hello) => hello.agency,
@@ -158,11 +148,10 @@ impl<'a> AgencyMessage<'a> {
         }
     }
 
-    /// Appends the message's bytes.
+    /// Appends the encoded message.
     ///
     /// # Panics
-    ///
-    /// If the bets do not fit the longest message.
+    /// When the bets do not fit the longest message.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Hello(hello) => put_prefixed(out, ids::HELLO, |out| hello.put_payload(out)),
@@ -174,11 +163,10 @@ impl<'a> AgencyMessage<'a> {
 }
 
 impl<'a> CentralMessage<'a> {
-    /// The message in `frame`, which the central sent.
+    /// Decodes a frame that the central sent.
     ///
     /// # Errors
-    ///
-    /// What is wrong with its payload.
+    /// When its payload is invalid.
     pub fn from_frame(frame: Frame<'a>) -> Result<Self, PayloadError> {
         Ok(match frame.id {
             ids::BETS_ACK => Self::BetsAck { chunk: only_u32(frame.payload, "BETS_ACK")? },
@@ -202,20 +190,18 @@ impl<'a> CentralMessage<'a> {
         })
     }
 
-    /// The message that `bytes` are, all of them.
+    /// Decodes exactly one message of the central.
     ///
     /// # Errors
-    ///
-    /// Why they are not exactly one message of the central.
+    /// When `bytes` are not exactly one message.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         Ok(Self::from_frame(only_frame(Sender::Central, bytes)?)?)
     }
 
-    /// Appends the message's bytes.
+    /// Appends the encoded message.
     ///
     /// # Panics
-    ///
-    /// If the documents of a WINNERS_PART take 65,535 bytes: with `last` that is one too many.
+    /// When the documents of a WINNERS_PART take 65,535 bytes: `last` is one more.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::BetsAck { chunk } => put_fixed(out, ids::BETS_ACK, &chunk.to_be_bytes()),
@@ -235,7 +221,7 @@ impl<'a> CentralMessage<'a> {
         }
     }
 
-    /// The message's name in the protocol.
+    /// Returns the message's name in the protocol.
     pub fn name(&self) -> &'static str {
         match self {
             Self::BetsAck { .. } => "BETS_ACK",
@@ -248,8 +234,8 @@ impl<'a> CentralMessage<'a> {
         }
     }
 
-    /// Whether the field's agencies know this message: all that a connection without HELLO may be
-    /// sent, but for one ERROR before it is closed.
+    /// Whether the field's agencies know this message. Without HELLO, only these are sent, and
+    /// possibly one ERROR before closing.
     pub fn is_of_the_field(&self) -> bool {
         match self {
             Self::BetsAck { .. } | Self::FinishAck { .. } | Self::NoWinners | Self::Winners(_) => {
@@ -307,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_winners_says_whether_it_is_the_last() {
+    fn a_part_of_the_winners_is_marked_as_last_or_not() {
         let documents = |text| Documents::from_text(text).expect("short");
         let part = CentralMessage::WinnersPart { last: false, documents: documents("307,248") };
         check_central_message(&part, b"\x00\x15\x00\x08\x00307,248");
@@ -316,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_neither_last_nor_not_is_malformed() {
+    fn a_part_with_an_invalid_last_flag_is_malformed() {
         let malformed = Err(DecodeError::Payload(PayloadError::Malformed("WINNERS_PART")));
         assert_eq!(CentralMessage::decode(&[0, 21, 0, 1, 2]), malformed);
         assert_eq!(CentralMessage::decode(&[0, 21, 0, 0]), malformed);
@@ -329,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_made_by_hand_are_judged_too() {
+    fn frames_built_by_a_caller_are_checked_too() {
         let frame = Frame { id: 99, payload: b"" };
         assert_eq!(AgencyMessage::from_frame(frame), Err(PayloadError::Malformed("message id")));
         assert_eq!(CentralMessage::from_frame(frame), Err(PayloadError::Malformed("message id")));
@@ -341,7 +327,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "longer than the 65535")]
-    fn a_part_one_byte_too_long_is_the_callers_mistake() {
+    fn encoding_a_part_one_byte_too_long_panics() {
         let text = "1".repeat(65_535);
         let documents = Documents::from_text(&text).expect("fits WINNERS");
         CentralMessage::WinnersPart { last: true, documents }.encode(&mut Vec::new());

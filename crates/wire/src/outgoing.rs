@@ -1,9 +1,9 @@
-//! The bytes on their way out of a session.
+//! The outgoing bytes of a session.
 //!
-//! Memory is given back when all is sent, and the part already sent never outweighs the rest by
-//! more than a few kB, so a connection that always has something to send does not grow.
+//! Memory is released when all is sent. Sent bytes never outweigh the rest by more than a few kB,
+//! so a connection that always has something to send does not grow.
 
-/// Below this much sent, moving the rest to the front is not worth it.
+/// Below this, moving the rest to the front is not worth it.
 const COMPACT_LEN_MIN: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
@@ -13,12 +13,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// What is to be sent next.
     pub(crate) fn pending(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }
 
-    /// The first `n` bytes of [`Self::pending`] were sent.
+    /// Marks the first `n` bytes of [`Self::pending`] as sent.
     pub(crate) fn sent(&mut self, n: usize) {
         assert!(n <= self.pending().len(), "{n} bytes sent, more than there were");
         self.sent += n;
@@ -30,12 +29,11 @@ impl Outgoing {
         }
     }
 
-    /// Where whole messages are appended.
+    /// Returns the buffer to append whole messages to.
     pub(crate) fn end(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Memory held.
     pub(crate) fn memory_len(&self) -> usize {
         self.bytes.capacity()
     }
@@ -46,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_go_out_once_and_in_order() {
+    fn bytes_are_sent_once_and_in_order() {
         let mut outgoing = Outgoing::default();
         outgoing.end().extend_from_slice(b"abc");
         outgoing.sent(1);
@@ -57,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_never_empty_does_not_grow() {
+    fn a_buffer_that_is_never_empty_does_not_grow() {
         let mut outgoing = Outgoing::default();
         outgoing.end().push(0);
         for _ in 0..10_000 {

@@ -1,4 +1,4 @@
-//! The receive buffer of both sides: bytes in any pieces become whole frames.
+//! A receive buffer that splits a byte stream into frames.
 //!
 //! ```text
 //! 0        start            end             buffer.len()
@@ -7,18 +7,19 @@
 //!
 //! Invariants:
 //! - `start <= end <= buffer.len() <= frame_len_max + READ_LEN_MAX`;
-//! - taking a frame moves no bytes: only making room does, at most once a read, and what it moves
-//!   is the piece of one frame when all the whole ones were taken before;
-//! - the room for a read doubles while reads come in full and halves while they come nearly empty,
-//!   so that memory follows what a peer really sends, never what a header announces;
-//! - a buffer found empty is given back. An idle connection holds none, as long as room is only
+//! - Taking a frame moves no bytes. Only `space` does, at most once per read, and at most one
+//!   incomplete frame if all whole ones were taken.
+//! - The read size doubles while reads fill it and halves while they hardly use it, so memory
+//!   follows what a peer sends, not what a header announces.
+//! - An empty buffer is released. An idle connection uses no memory if `space` is only called once
+//!   the socket is readable.
 //!   asked for once the socket is readable.
 
 use crate::frame::{Frame, FrameError, Header, Sender, header};
 use crate::limits::{READ_LEN_LEAST, READ_LEN_MAX, assert_frame_len_max};
 use std::ops::Range;
 
-/// Cuts what one side sends into frames.
+/// Splits what one side sends into frames.
 #[derive(Debug)]
 pub struct FrameReader {
     sender: Sender,
@@ -29,7 +30,7 @@ pub struct FrameReader {
     read_len: usize,
 }
 
-/// Where a frame that was taken lies, until room is made for more.
+/// The position of a taken frame, valid until `space` is called.
 #[derive(Debug)]
 pub(crate) struct Taken {
     id: u16,
@@ -37,18 +38,17 @@ pub(crate) struct Taken {
 }
 
 impl FrameReader {
-    /// Reads what `sender` sends, in frames of at most `frame_len_max` bytes, header included.
+    /// Creates a reader for frames from `sender` of at most `frame_len_max` bytes, header included.
     ///
     /// # Panics
-    ///
-    /// If `limits::check_frame_len_max` refuses `frame_len_max`.
+    /// When `limits::check_frame_len_max` rejects `frame_len_max`.
     pub fn new(sender: Sender, frame_len_max: u32) -> Self {
         assert_frame_len_max(frame_len_max);
         let read_len = READ_LEN_LEAST;
         Self { sender, frame_len_max, buffer: Vec::new(), start: 0, end: 0, read_len }
     }
 
-    /// Room to read into. Only empty while a whole frame waits to be taken.
+    /// Returns space to read into. Empty only while a whole frame waits to be taken.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start > 0 && self.buffer.len() - self.end < self.read_len {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -63,11 +63,10 @@ impl FrameReader {
         &mut self.buffer[self.end..]
     }
 
-    /// The first `n` bytes of [`Self::space`] were read into.
+    /// Marks the first `n` bytes of [`Self::space`] as received.
     ///
     /// # Panics
-    ///
-    /// If there was no room for `n` bytes.
+    /// When there was no space for `n` bytes.
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.buffer.len() - self.end, "{n} bytes read, more than there was room for");
         self.end += n;
@@ -78,17 +77,16 @@ impl FrameReader {
         }
     }
 
-    /// Takes the next frame; `None` while it is not whole.
+    /// Takes the next frame; `None` while it is incomplete.
     ///
     /// # Errors
-    ///
-    /// What is wrong with its header. The reader stays where it is: asked again, it says it again.
+    /// When its header is invalid; also on every later call.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let taken = self.take()?;
         Ok(taken.map(|taken| self.frame(taken)))
     }
 
-    /// Whether [`Self::next_frame`] would give something: a frame, or the reason there is none.
+    /// Whether [`Self::next_frame`] would return a frame or an error.
     pub fn has_next(&self) -> bool {
         match self.header() {
             Ok(Some(header)) => header.len <= self.received().len(),
@@ -97,29 +95,29 @@ impl FrameReader {
         }
     }
 
-    /// Whether a frame has begun to arrive and is not whole.
+    /// Whether a frame is incomplete.
     pub fn is_mid_frame(&self) -> bool {
         !self.received().is_empty() && !self.has_next()
     }
 
-    /// Forgets what was received, and gives the memory back.
+    /// Drops what was received and releases the memory.
     pub fn clear(&mut self) {
         self.buffer = Vec::new();
         self.start = 0;
         self.end = 0;
     }
 
-    /// Memory held.
+    /// Returns the memory in use, in bytes.
     pub fn memory_len(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// The most memory that this reader ever holds.
+    /// Returns the most memory that this reader ever uses, in bytes.
     pub fn memory_len_max(&self) -> usize {
         self.frame_len_max as usize + READ_LEN_MAX
     }
 
-    /// Takes the next frame without borrowing it yet: see [`Self::frame`].
+    /// Takes the next frame without borrowing it: see [`Self::frame`].
     pub(crate) fn take(&mut self) -> Result<Option<Taken>, FrameError> {
         match self.header()? {
             Some(header) if header.len <= self.received().len() => {
@@ -134,12 +132,11 @@ impl FrameReader {
         }
     }
 
-    /// The frame just taken.
     pub(crate) fn frame(&self, taken: Taken) -> Frame<'_> {
         Frame { id: taken.id, payload: &self.buffer[taken.payload] }
     }
 
-    /// Gives the memory back if nothing is in it.
+    /// Releases the memory if the buffer is empty.
     pub(crate) fn release_if_empty(&mut self) {
         if self.start == self.end {
             self.clear();
@@ -172,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_given_once_it_is_whole() {
+    fn a_frame_is_returned_once_it_is_complete() {
         let mut reader = reader();
         for byte in [0, 12, 0, 3, b'2', b'&'] {
             feed(&mut reader, &[byte]);
@@ -186,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn many_frames_of_one_read_are_taken_where_they_lie() {
+    fn frames_of_one_read_are_not_moved() {
         let mut reader = reader();
         feed(&mut reader, &[0, 12, 0, 3, b'2', b'&', b'7'].repeat(500));
         let mut expected_at = None;
@@ -200,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_reader_holds_no_memory() {
+    fn an_empty_reader_uses_no_memory() {
         let mut reader = reader();
         assert_eq!(reader.memory_len(), 0);
         feed(&mut reader, &[0, 14, 0, 0, 0, 1]);
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn room_follows_what_is_received_not_what_is_announced() {
+    fn memory_follows_received_bytes_not_announced_lengths() {
         let mut reader = reader();
         feed(&mut reader, &[0, 12, 0x1f, 0xfc]);
         for _ in 0..100 {
@@ -222,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn room_grows_while_reads_come_in_full_and_never_past_the_bound() {
+    fn the_read_size_grows_with_full_reads_up_to_the_limit() {
         let mut reader = reader();
         while !reader.space().is_empty() {
             let n = reader.space().len();
@@ -233,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_left_for_a_large_read_behind_the_longest_piece_of_a_frame() {
+    fn a_large_read_fits_after_the_longest_incomplete_frame() {
         let mut reader = reader();
         let mut longest = vec![b'1'; LIMIT as usize];
         longest[..4].copy_from_slice(&[0, 12, 0x1f, 0xfc]);
@@ -254,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn room_shrinks_again_when_little_is_received() {
+    fn the_read_size_shrinks_after_small_reads() {
         let mut reader = reader();
         reader.read_len = READ_LEN_MAX;
         for _ in 0..4 {
@@ -265,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_header_is_refused_again() {
+    fn an_invalid_header_is_reported_again() {
         let mut reader = reader();
         feed(&mut reader, &[0, 99]);
         assert_eq!(reader.next_frame(), Err(FrameError::UnknownId(99)));

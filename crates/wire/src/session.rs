@@ -1,4 +1,4 @@
-//! One connection: who may say what, and when. A session a side.
+//! The state machines of a connection, one per side: which message may be sent when.
 //!
 //! ```text
 //! agency                                central
@@ -12,13 +12,13 @@
 //!                                 <-    NO_WINNERS, or WINNERS_PART until the last
 //! ```
 //!
-//! Without HELLO it is the field's protocol: the agency waits for each reply, winners come in one
-//! WINNERS, and an ERROR of any kind is the last that is sent. At any time the central may send an
-//! ERROR without a chunk and close.
+//! Without HELLO the field's protocol applies: the agency waits for each reply, winners come in one
+//! WINNERS, and any ERROR is the last message. The central may send an ERROR without a chunk and
+//! close at any time.
 //!
-//! The sessions move no bytes: the caller reads into `space` and says how much was `filled`, then
-//! takes requests or events until there are none; it writes `outgoing` and says how much was
-//! `sent`. Time is the caller's as well: it asks `is_mid_message` and judges how long it lasted.
+//! The sessions do no IO: the caller reads into `space` and calls `filled`, takes requests or
+//! events until there are none, writes `outgoing` and calls `sent`. It also keeps time:
+//! `is_mid_message` says whether to apply a timeout.
 
 mod agency;
 mod central;

@@ -1,4 +1,4 @@
-//! What the agency's session sends, when, and what it makes of what the central says.
+//! Tests of the agency's session.
 
 mod support;
 
@@ -14,7 +14,7 @@ fn legacy() -> AgencySession {
     AgencySession::new(Mode::Legacy, AGENCY, DrawName::default(), 8192)
 }
 
-/// One that said HELLO, was welcomed with `window`, and sent nothing else.
+/// A session that was welcomed with `window` and has sent nothing else.
 fn greeted(window: u16) -> AgencySession {
     let mut session = AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 8192);
     session.sent(session.outgoing().len());
@@ -32,7 +32,7 @@ fn part(last: bool, documents: &'static str) -> CentralMessage<'static> {
     CentralMessage::WinnersPart { last, documents }
 }
 
-/// What the session says to `messages`, which must be nonsense to it: also that it ends it.
+/// Returns the violation that `messages` cause; checks that it ends the session.
 fn violation(mut session: AgencySession, messages: &[CentralMessage<'_>]) -> ProtocolViolation {
     hear(&mut session, messages);
     loop {
@@ -50,7 +50,7 @@ fn violation(mut session: AgencySession, messages: &[CentralMessage<'_>]) -> Pro
 }
 
 #[test]
-fn hello_is_the_first_that_is_sent() {
+fn hello_is_sent_first() {
     let draw_name = DrawName::new("N8").expect("short");
     let session = AgencySession::new(Mode::Greeting, AGENCY, draw_name, 8192);
     let messages = agency_messages(session.outgoing());
@@ -84,7 +84,7 @@ fn chunks_are_sent_up_to_the_window() {
 }
 
 #[test]
-fn the_fields_protocol_has_one_request_at_a_time() {
+fn the_fields_protocol_allows_one_request_at_a_time() {
     let mut session = legacy();
     assert_eq!(session.can_send(), 1);
     session.send_bets(4, &bets(AGENCY, 4)).expect("the first");
@@ -128,7 +128,7 @@ fn no_bets_are_sent_while_winners_are_awaited() {
 }
 
 #[test]
-fn only_the_batch_that_was_said_is_sent() {
+fn send_bets_rejects_any_other_message() {
     let mut session = greeted(8);
     session.send_bets(0, &bets(AGENCY, 0)).expect("the window is open");
     let before = session.outgoing().len();
@@ -142,7 +142,7 @@ fn only_the_batch_that_was_said_is_sent() {
 }
 
 #[test]
-fn the_shorter_of_both_limits_holds() {
+fn the_lower_of_both_length_limits_applies() {
     let welcomed = |frame_len_max| {
         let mut session = AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 300);
         let welcome = wire::Welcome { frame_len_max, ..welcome(AGENCY, 1) };
@@ -176,7 +176,7 @@ fn a_refused_chunk_leaves_the_others_in_flight() {
 }
 
 #[test]
-fn a_refusal_without_a_chunk_ends_the_session_wherever_it_comes() {
+fn a_refusal_without_a_chunk_ends_the_session_in_any_state() {
     let mut unwelcome = AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 8192);
     unwelcome.sent(unwelcome.outgoing().len());
     let mut halfway = greeted(8);
@@ -219,7 +219,7 @@ fn winners_come_in_parts_until_the_last() {
 }
 
 #[test]
-fn the_longest_winners_of_the_field_are_read_whatever_the_limit_of_batches() {
+fn the_longest_winners_of_the_field_are_read_despite_a_low_limit() {
     let mut session = AgencySession::new(Mode::Legacy, AGENCY, DrawName::default(), 256);
     session.send_get_winners().expect("idle");
     let documents = Documents::from_text("1".repeat(65_535)).expect("fits");
@@ -235,7 +235,7 @@ fn the_longest_winners_of_the_field_are_read_whatever_the_limit_of_batches() {
 }
 
 #[test]
-fn acknowledgements_of_what_is_not_next_in_flight_make_no_sense() {
+fn acknowledging_another_chunk_than_the_oldest_is_a_violation() {
     let other = |message, chunk| ProtocolViolation::OtherChunk { message, chunk };
     let two_in_flight = || {
         let mut session = greeted(8);
@@ -251,7 +251,7 @@ fn acknowledgements_of_what_is_not_next_in_flight_make_no_sense() {
 }
 
 #[test]
-fn answers_that_were_not_asked_for_make_no_sense() {
+fn answers_without_a_request_are_violations() {
     let unasked = ProtocolViolation::Unasked;
     let unwelcome = || AgencySession::new(Mode::Greeting, AGENCY, DrawName::default(), 8192);
     assert_eq!(violation(unwelcome(), &[ack(0)]), unasked("BETS_ACK"));
@@ -265,7 +265,7 @@ fn answers_that_were_not_asked_for_make_no_sense() {
 }
 
 #[test]
-fn winners_of_the_other_mode_or_after_the_last_make_no_sense() {
+fn winners_of_the_other_mode_or_after_the_last_are_violations() {
     let unasked = ProtocolViolation::Unasked;
     let asked = |mut session: AgencySession| {
         session.send_get_winners().expect("idle");
@@ -281,7 +281,7 @@ fn winners_of_the_other_mode_or_after_the_last_make_no_sense() {
 }
 
 #[test]
-fn answers_for_another_agency_make_no_sense() {
+fn answers_for_another_agency_are_violations() {
     let other = |message| ProtocolViolation::OtherAgency { message, agency: 8 };
     let mut finished = legacy();
     finished.send_finish().expect("idle");
@@ -293,7 +293,7 @@ fn answers_for_another_agency_make_no_sense() {
 }
 
 #[test]
-fn a_welcome_that_is_impossible_makes_no_sense() {
+fn an_invalid_welcome_is_a_violation() {
     let unwelcome = |draw_name| {
         let draw_name = DrawName::new(draw_name).expect("short");
         AgencySession::new(Mode::Greeting, AGENCY, draw_name, 8192)
@@ -311,7 +311,7 @@ fn a_welcome_that_is_impossible_makes_no_sense() {
 }
 
 #[test]
-fn bytes_that_are_no_message_make_no_sense() {
+fn invalid_messages_are_violations() {
     let mut session = legacy();
     feed_agency(&mut session, &[0, 12]);
     assert_eq!(session.next_event(), Err(FrameError::UnknownId(12).into()));
@@ -328,7 +328,7 @@ fn an_offered_window_is_used_up_to_the_limit() {
 }
 
 #[test]
-fn a_message_that_has_begun_is_known() {
+fn an_incomplete_message_is_reported() {
     let mut session = legacy();
     assert!(!session.is_mid_message() && session.wants_input());
     feed_agency(&mut session, &[0]);

@@ -1,5 +1,5 @@
-//! The promises that a central's session asserts: a caller that breaks one is stopped before
-//! anything wrong is sent.
+//! Tests of the assertions of the central's session: a caller that breaks the contract is stopped
+//! before anything wrong is sent.
 
 mod support;
 
@@ -61,13 +61,13 @@ fn a_wider_window_is_never_promised() {
 
 #[test]
 #[should_panic(expected = "a version not spoken")]
-fn a_version_that_the_agency_does_not_speak_is_never_agreed_on() {
+fn a_version_unknown_to_the_agency_is_never_agreed_on() {
     let (mut session, ticket) = asked(&hello(1));
     session.greet(ticket, Welcome { version: 2, ..welcome(1, 1) });
 }
 
 #[test]
-fn a_newer_agency_is_answered_in_the_version_spoken_here() {
+fn a_newer_agency_is_welcomed_with_our_version() {
     let draw_name = DrawName::default();
     let newer = AgencyMessage::Hello(Hello { version: 9, agency: 1, draw_name });
     let (mut session, ticket) = asked(&encode(&newer));
@@ -100,7 +100,7 @@ fn nothing_follows_the_last_part() {
 
 #[test]
 #[should_panic(expected = "NO_WINNERS does not answer MoreWinners")]
-fn winners_that_have_begun_are_never_denied() {
+fn unfinished_winners_are_never_followed_by_no_winners() {
     let (mut session, ticket) = asked_greeted(&get_winners(1));
     session.reply_part(&ticket, &part(false));
     session.reply(ticket, &CentralMessage::NoWinners);
@@ -108,7 +108,7 @@ fn winners_that_have_begun_are_never_denied() {
 
 #[test]
 #[should_panic(expected = "2 bytes sent, more than there were")]
-fn nothing_is_sent_that_was_not_there() {
+fn no_more_is_sent_than_there_is() {
     session().sent(2);
 }
 

@@ -1,4 +1,4 @@
-//! What the central's session lets through, holds back, refuses and sends.
+//! Tests of the central's session.
 
 mod support;
 
@@ -35,7 +35,7 @@ fn refused(session: &mut CentralSession) -> RequestError {
 }
 
 #[test]
-fn the_fields_agency_is_served_step_by_step() {
+fn an_agency_of_the_field_is_served_step_by_step() {
     let mut session = session(1);
     feed(&mut session, &bets(1, 0));
     let bets_ticket = ticket(&mut session);
@@ -53,7 +53,7 @@ fn the_fields_agency_is_served_step_by_step() {
 }
 
 #[test]
-fn one_connection_of_the_field_may_speak_for_many_agencies() {
+fn a_connection_without_hello_can_serve_many_agencies() {
     let mut session = session(4);
     feed(&mut session, &[bets(1, 0), bets(2, 0), finish(3)].concat());
     assert!((0..3).all(|_| session.next_request().expect("not refused").is_some()));
@@ -93,7 +93,7 @@ fn requests_are_held_back_while_the_window_is_full() {
 }
 
 #[test]
-fn requests_are_held_back_while_replies_are_not_read() {
+fn requests_are_held_back_while_replies_are_not_sent() {
     let mut session = session(32);
     let mut served = 0;
     for chunk in 0.. {
@@ -141,7 +141,7 @@ fn hello_is_refused_after_any_other_message() {
 }
 
 #[test]
-fn a_version_that_was_never_spoken_is_refused() {
+fn version_zero_is_refused() {
     let mut session = session(8);
     let mut hello = hello(7);
     hello[5] = 0;
@@ -163,7 +163,7 @@ fn a_refused_hello_closes() {
 }
 
 #[test]
-fn bets_of_another_agency_are_refused_and_the_connection_goes_on() {
+fn bets_of_another_agency_are_refused_but_the_connection_continues() {
     let mut session = greeted(7, 8);
     feed(&mut session, &[bets(7, 0), bets(8, 1), bets(7, 2)].concat());
     let first = ticket(&mut session);
@@ -190,7 +190,7 @@ fn finish_and_get_winners_of_another_agency_close() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_after_the_replies_owed() {
+fn invalid_messages_are_refused_after_pending_replies() {
     let too_long = FrameError::TooLong { len: 8193, max: 8192 };
     let cases: [(&[u8], RequestError, &str); 4] = [
         (&[0, 99], FrameError::UnknownId(99).into(), "UnknownMessage"),
@@ -217,7 +217,7 @@ fn what_cannot_be_read_is_refused_after_the_replies_owed() {
 }
 
 #[test]
-fn a_refusal_without_hello_is_the_last_that_is_sent() {
+fn a_refusal_without_hello_is_the_last_message() {
     let mut session = session(8);
     feed(&mut session, &[bets(1, 0), bets(1, 1), bets(1, 2), bets(1, 3)].concat());
     let [first, second, third] = std::array::from_fn(|_| ticket(&mut session));
@@ -230,7 +230,7 @@ fn a_refusal_without_hello_is_the_last_that_is_sent() {
 }
 
 #[test]
-fn answers_to_requests_behind_the_last_reply_are_dropped() {
+fn replies_after_the_closing_one_are_dropped() {
     let mut session = greeted(1, 8);
     feed(&mut session, &[bets(1, 0), bets(1, 1), get_winners(1), bets(1, 3)].concat());
     let [first, second, third, last] = std::array::from_fn(|_| ticket(&mut session));
@@ -247,7 +247,7 @@ fn answers_to_requests_behind_the_last_reply_are_dropped() {
 }
 
 #[test]
-fn an_earlier_refusal_takes_the_place_of_a_later_one() {
+fn an_earlier_closing_refusal_replaces_a_later_one() {
     let mut session = greeted(1, 8);
     feed(&mut session, &[bets(1, 0), bets(1, 1)].concat());
     let [first, second] = std::array::from_fn(|_| ticket(&mut session));
@@ -259,7 +259,7 @@ fn an_earlier_refusal_takes_the_place_of_a_later_one() {
 }
 
 #[test]
-fn a_refusal_unasked_comes_after_the_replies_owed() {
+fn an_unasked_refusal_follows_pending_replies() {
     let mut session = session(8);
     feed(&mut session, &[&bets(1, 0)[..], &get_winners(1), &[0, 12, 0]].concat());
     let [bets, winners] = std::array::from_fn(|_| ticket(&mut session));
@@ -283,7 +283,7 @@ fn a_connection_can_be_refused_before_anything_is_received() {
 }
 
 #[test]
-fn winners_are_given_in_parts_when_their_turn_has_come() {
+fn winners_are_sent_in_parts_once_they_are_the_head() {
     let mut session = greeted(1, 8);
     feed(&mut session, &[bets(1, 0), get_winners(1), finish(1)].concat());
     let [bets, winners, finish] = std::array::from_fn(|_| ticket(&mut session));
@@ -319,7 +319,7 @@ fn what_was_received_before_the_end_of_input_is_still_answered() {
 }
 
 #[test]
-fn an_idle_connection_holds_next_to_no_memory() {
+fn an_idle_connection_uses_almost_no_memory() {
     let mut session = session(1024);
     assert_eq!(session.memory_len(), 0);
     let requests = (0..200).flat_map(|chunk| bets(1, chunk)).collect::<Vec<_>>();
@@ -336,7 +336,7 @@ fn an_idle_connection_holds_next_to_no_memory() {
 }
 
 #[test]
-fn a_full_window_does_not_hold_an_empty_buffer() {
+fn a_full_window_releases_an_empty_buffer() {
     let mut session = session(1);
     feed(&mut session, &get_winners(1));
     let _waits_for_hours = ticket(&mut session);

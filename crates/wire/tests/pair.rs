@@ -1,7 +1,7 @@
-//! An agency's session and a central's, talking to each other in memory: bytes in any pieces,
-//! replies in any order, refusals, and the whole course of a draw.
+//! An agency's session and a central's connected in memory: bytes in any pieces, replies in any
+//! order, refusals, whole draws.
 //!
-//! Every run is made from a seed, which a failing test prints and can be run again with.
+//! Every run depends on a seed, printed when a test fails.
 
 mod support;
 
@@ -15,7 +15,6 @@ use wire::{
 
 const AGENCY: u32 = 7;
 
-/// A small generator of numbers (xorshift64*), so that a seed is all that a run depends on.
 struct Seeded(u64);
 
 impl Seeded {
@@ -28,12 +27,12 @@ impl Seeded {
     }
 }
 
-/// A central that keeps its requests for a while and answers them in any order.
+/// A central that delays its replies and gives them in any order.
 struct Central {
     session: CentralSession,
     kept: Vec<(Ticket, Request)>,
     stored: BTreeMap<u32, Vec<u8>>,
-    /// The ticket that winners on their way answer, and where the next part of them begins.
+    /// The ticket of unfinished winners, and the start of their next part.
     winners: Option<(Ticket, usize)>,
     documents: Vec<String>,
     refused: Vec<u32>,
@@ -93,7 +92,7 @@ impl Central {
         }
     }
 
-    /// Gives one more part of the winners, if it is their turn and the one before was sent.
+    /// Sends the next part of the winners, if it is the head and the previous part was sent.
     fn stream_winners(&mut self) {
         let Some((ticket, mut at)) = self.winners.take() else {
             return;
@@ -111,7 +110,6 @@ impl Central {
     }
 }
 
-/// What the agency learned in a run.
 #[derive(Debug, Default, PartialEq)]
 struct Learned {
     acknowledged: Vec<u32>,
@@ -120,7 +118,7 @@ struct Learned {
     documents: Vec<String>,
 }
 
-/// Moves some of the bytes that each side has for the other, if it wants them.
+/// Moves some of the outgoing bytes of each side to the other, if it wants input.
 fn move_bytes(seeded: &mut Seeded, central: &mut CentralSession, agency: &mut AgencySession) {
     if central.wants_input() && !agency.outgoing().is_empty() {
         let len = 1 + seeded.below(agency.outgoing().len());
@@ -140,7 +138,7 @@ fn move_bytes(seeded: &mut Seeded, central: &mut CentralSession, agency: &mut Ag
     }
 }
 
-/// Sends chunks `0..chunks`, FINISH and GET_WINNERS, whatever comes back.
+/// Sends chunks `0..chunks`, FINISH and GET_WINNERS.
 fn run(seed: u64, mode: Mode, chunks: u32, central: &mut Central, window: u16) -> Learned {
     let mut seeded = Seeded(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut agency = AgencySession::new(mode, AGENCY, DrawName::default(), 8192);
@@ -178,7 +176,7 @@ fn run(seed: u64, mode: Mode, chunks: u32, central: &mut Central, window: u16) -
     panic!("no end in sight: {learned:?}");
 }
 
-/// Whether that was the end.
+/// Records an event; returns whether it was the last.
 fn learn(learned: &mut Learned, event: AgencyEvent) -> bool {
     match event {
         AgencyEvent::Welcomed(welcome) => assert_eq!(welcome.agency, AGENCY),
@@ -197,7 +195,7 @@ fn learn(learned: &mut Learned, event: AgencyEvent) -> bool {
     false
 }
 
-/// Different for each chunk, some of them long.
+/// A batch with unique text, sometimes long.
 fn batch(chunk: u32) -> Vec<u8> {
     let text = format!("chunk {chunk} {}", "x".repeat(chunk as usize % 5 * 1500));
     let frame = wire::BetsFrame { agency: AGENCY, chunk, bets: Some(text.as_bytes()) };
@@ -209,7 +207,7 @@ fn documents(count: u32) -> Vec<String> {
 }
 
 #[test]
-fn a_greeted_agency_learns_everything_in_order_whatever_the_pieces_and_the_order_of_replies() {
+fn an_agency_with_hello_learns_everything_in_order() {
     for (seed, window) in (0..60).zip([1, 2, 7, 32].into_iter().cycle()) {
         println_seed(seed);
         let mut central = Central::new(window, vec![3, 4, 17], documents(200));

@@ -1,4 +1,4 @@
-//! What must hold for any message, any pieces and any bytes.
+//! Properties of any message, any pieces and any bytes.
 
 mod support;
 
@@ -13,10 +13,10 @@ use wire::{
     Mode, NotUtf8, Sender, SessionLimits, Ticket, Welcome,
 };
 
-/// More than any reply given here takes.
+/// Longer than any reply in these tests.
 const REPLY_LEN_MAX: usize = 1024;
 
-/// A message whose parts are owned, so that it can be generated.
+/// A strategy for messages that own their parts.
 type Owned<T> = BoxedStrategy<T>;
 
 fn draw_name() -> Owned<DrawName<'static>> {
@@ -98,7 +98,7 @@ fn central_message() -> Owned<CentralMessage<'static>> {
     .boxed()
 }
 
-/// Bytes that get far: messages of one agency mostly, sometimes anything.
+/// Mostly valid messages of an agency, sometimes any bytes.
 fn agency_bytes() -> Owned<Vec<u8>> {
     let piece = prop_oneof![
         6 => (0..3u32, 0..50u32).prop_map(|(agency, chunk)| bets(agency, chunk)),
@@ -113,7 +113,7 @@ fn agency_bytes() -> Owned<Vec<u8>> {
         .boxed()
 }
 
-/// Bytes that get far, from the central.
+/// Mostly valid messages of the central, sometimes any bytes.
 fn central_bytes() -> Owned<Vec<u8>> {
     let piece = prop_oneof![
         6 => (0..4u32).prop_map(|chunk| encode_central(&[ack(chunk)])),
@@ -133,13 +133,13 @@ fn central_bytes() -> Owned<Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_message_of_an_agency_survives_the_way_there_and_back(message in agency_message()) {
+    fn any_message_of_an_agency_round_trips(message in agency_message()) {
         let bytes = encode(&message);
         prop_assert_eq!(AgencyMessage::decode(&bytes), Ok(message));
     }
 
     #[test]
-    fn any_message_of_the_central_survives_the_way_there_and_back(message in central_message()) {
+    fn any_message_of_the_central_round_trips(message in central_message()) {
         let bytes = encode_central(std::slice::from_ref(&message));
         prop_assert_eq!(CentralMessage::decode(&bytes), Ok(message));
     }
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_that_are_a_message_are_written_the_same(
+    fn any_decoded_message_encodes_to_the_same_bytes(
         bytes in vec(any::<u8>(), 0..40),
         id in 12..22u8,
     ) {
@@ -166,7 +166,7 @@ proptest! {
             prop_assert_eq!(&encode_central(&[message]), &bytes);
         }
         if let Ok(message) = AgencyMessage::decode(&bytes) {
-            // But for BETS with leading zeros.
+            // Except BETS with leading zeros.
             if !matches!(message, AgencyMessage::Bets(_)) {
                 prop_assert_eq!(&encode(&message), &bytes);
             }
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn any_pieces_give_the_same_messages(
+    fn any_pieces_decode_to_the_same_messages(
         messages in vec(agency_message(), 0..30),
         pieces in vec(1..300usize, 1..20),
     ) {
@@ -269,8 +269,7 @@ proptest! {
     }
 }
 
-/// Feeds `bytes` to a central that answers, refuses and sends as `steps` say; looks at all that it
-/// sends.
+/// Feeds `bytes` to a central that replies and sends as `steps` say; checks all that it sends.
 fn serve(bytes: &[u8], steps: &[(usize, usize, Index)]) -> Result<(), TestCaseError> {
     let limits = SessionLimits::new(512, 8).expect("in range");
     let mut session = CentralSession::new(limits);
@@ -308,7 +307,7 @@ fn serve(bytes: &[u8], steps: &[(usize, usize, Index)]) -> Result<(), TestCaseEr
             heard.extend_from_slice(&session.outgoing()[..len]);
             session.sent(len);
         }
-        // The reader; outgoing bytes, which a Vec may double; replies held back; their slots.
+        // The reader; outgoing bytes, which a Vec may double; delayed replies; their slots.
         let memory_len_max = (512 + READ_LEN_MAX)
             + 2 * (OUTGOING_LEN_MAX + 8 * REPLY_LEN_MAX)
             + 8 * REPLY_LEN_MAX
@@ -343,8 +342,8 @@ fn reply_to(message: &AgencyMessage<'_>, greeted: bool) -> CentralMessage<'stati
     }
 }
 
-/// The replies are those expected, in that order; without HELLO only the field's, and one ERROR at
-/// most, as the last.
+/// Checks that the replies are the expected ones in order; without HELLO, only the field's messages
+/// and at most one ERROR, as the last.
 fn check_heard(heard: &[u8], expected: &[String], greeted: bool) -> Result<(), TestCaseError> {
     let heard = central_messages(heard);
     let gist: Vec<String> = gist(&heard)

@@ -1,4 +1,4 @@
-//! The field's messages in `vectors.json`, one each: read and written to the byte, in any pieces.
+//! Tests of the field's messages in `vectors.json`: decoded and encoded exactly, in any pieces.
 
 use serde_json::Value;
 use std::slice::from_ref;
@@ -14,7 +14,7 @@ struct Vector {
 }
 
 #[test]
-fn every_vector_is_read_as_its_message() {
+fn every_vector_decodes_to_its_message() {
     for vector in vectors() {
         for sender in vector.senders {
             let read = match sender {
@@ -27,7 +27,7 @@ fn every_vector_is_read_as_its_message() {
 }
 
 #[test]
-fn every_vector_is_written_to_the_byte() {
+fn every_vector_encodes_to_its_bytes() {
     for vector in vectors() {
         for sender in vector.senders {
             let written = match sender {
@@ -40,7 +40,7 @@ fn every_vector_is_written_to_the_byte() {
 }
 
 #[test]
-fn every_vector_is_read_at_every_split_of_its_bytes() {
+fn every_vector_decodes_at_every_split() {
     for vector in vectors() {
         for sender in vector.senders {
             for split in 0..=vector.bytes.len() {
@@ -54,7 +54,7 @@ fn every_vector_is_read_at_every_split_of_its_bytes() {
 }
 
 #[test]
-fn all_the_vectors_of_a_side_can_come_in_one_piece() {
+fn all_vectors_of_a_side_decode_from_one_piece() {
     for sender in [Sender::Agency, Sender::Central] {
         let vectors = vectors();
         let vectors = || vectors.iter().filter(|vector| vector.senders.contains(&sender));
@@ -66,7 +66,7 @@ fn all_the_vectors_of_a_side_can_come_in_one_piece() {
 }
 
 #[test]
-fn a_vector_with_one_byte_less_in_its_length_is_not_its_message() {
+fn a_vector_with_a_shorter_length_is_refused() {
     for vector in vectors() {
         let mut bytes = vector.bytes.clone();
         if bytes[1] != 12 || bytes.len() < 10 {
@@ -106,7 +106,6 @@ fn vector(vector: &Value) -> Vector {
     }
 }
 
-/// Reads messages out of a stream that comes in `pieces`.
 fn read_pieces(sender: Sender, pieces: &[&[u8]]) -> Vec<Value> {
     let mut reader = FrameReader::new(sender, 8192);
     let mut messages = Vec::new();
@@ -182,8 +181,8 @@ fn agency_bytes(vector: &Vector) -> Vec<u8> {
     bytes
 }
 
-/// The vectors' JSON gives the numbers of bets, not their digits ("0007"): those are taken from
-/// the bytes, and everything else from the message.
+/// The JSON has the numbers of bets without leading zeros ("0007"), so the digits are taken from
+/// the bytes; all else is taken from the message.
 fn bets_bytes(vector: &Vector) -> Vec<u8> {
     let message = &vector.message;
     let Ok(AgencyMessage::Bets(frame)) = AgencyMessage::decode(&vector.bytes) else {

@@ -1,10 +1,10 @@
-//! The body of an act (kind 6): what was done in the head, who did it and why in the tail.
+//! The body of an act (kind 6).
 //!
-//! Head: u32 draw (0: none), u32 act, u32 number or agency (0: none), u32 enabled (0 or 1). Tail:
-//! u64 version of the operators by which it was allowed (0: it needs no permission), who (empty:
-//! the clock; for a program its token's owner, number and label with a tab between each), why, then
-//! what the act needs. A text is u16 length, then UTF-8; a time is u64 milliseconds since 1970 (0:
-//! none).
+//! Head: u32 draw (0: none), u32 act, u32 number or agency (0: none), u32 enabled (0 or 1).
+//!
+//! Tail: u64 version of the operators' file (0: no permission needed), author (empty: the clock; a
+//! token's owner, number and label are separated by tabs), reason, then what the act needs. A text
+//! is u16 length, then UTF-8; a time is u64 milliseconds since 1970 (0: none).
 //!
 //! | act | what | tail, behind version, who and why |
 //! |---|---|---|
@@ -35,7 +35,6 @@ const ENTER_NUMBER: u32 = 4;
 const PUBLISH: u32 = 5;
 const REGISTER: u32 = 6;
 
-/// The head's integers and the tail.
 pub(super) fn encode(recorded: &RecordedAct) -> ([u32; 4], Vec<u8>) {
     let mut tail = Vec::new();
     tail.extend_from_slice(&recorded.operators.to_le_bytes());
@@ -60,7 +59,6 @@ pub(super) fn encode(recorded: &RecordedAct) -> ([u32; 4], Vec<u8>) {
     (head, tail)
 }
 
-/// Reads an act; says in a few words what is wrong when it is none.
 pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<RecordedAct, &'static str> {
     let head: &[u8; 16] = head.try_into().map_err(|_| super::WRONG_LENGTH)?;
     let (draw, act) = (DrawId(u32_at(head, 0)), u32_at(head, 4));
@@ -104,7 +102,7 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<RecordedAct, &'static s
     }
 }
 
-/// Who did it, as a text. No label has a tab in it.
+/// Encodes the author as a text. No label contains a tab.
 fn who(by: &Actor) -> Cow<'_, str> {
     match by {
         Actor::Clock => "".into(),
@@ -164,7 +162,7 @@ fn reason(text: &str) -> Result<Reason, &'static str> {
     Reason::kept(text).ok_or("an act with a reason that is not one")
 }
 
-/// What is left of a tail.
+/// The unread rest of a tail.
 pub(super) struct Tail<'a>(pub(super) &'a [u8]);
 
 impl<'a> Tail<'a> {
@@ -227,14 +225,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bytes_of_an_entry_are_frozen() {
+    fn the_bytes_of_an_entered_number_are_frozen() {
         let (head, tail) = encode(&examples()[3]);
         assert_eq!(head, [3, 4, 7574, 0]);
         assert_eq!(tail, b"\x02\x01\0\0\0\0\0\0\x03\0ana\x0a\0es la hora");
     }
 
     #[test]
-    fn the_bytes_of_who_acts_by_a_token_are_frozen() {
+    fn the_bytes_of_a_token_as_author_are_frozen() {
         let (head, tail) = encode(examples().last().unwrap());
         assert_eq!(head, [3, 2, 0, 0]);
         assert_eq!(tail, "\0\0\0\0\0\0\0\0\x0f\0ana\t12\trobot ñ\0\0".as_bytes());
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_place_in_an_act_is_refused() {
+    fn acts_with_invalid_integers_are_refused() {
         for recorded in examples() {
             let (integers, tail) = encode(&recorded);
             let head_of = |integers: [u32; 4]| integers.map(u32::to_le_bytes).concat();

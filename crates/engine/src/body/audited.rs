@@ -1,7 +1,7 @@
-//! What operators do besides leading draws, as acts: numbers 7 to 17 of [`super::act`].
+//! Acts 7 to 17 of [`super::act`]: audited actions that change no draw.
 //!
-//! Of the head, the draw where there is one, and 1 in place of "enabled" for a change of the
-//! operators that is on record and was not made. All else is in the tail, behind who and why.
+//! The head holds the draw, if any, and 1 in place of "enabled" when a recorded change of operators
+//! failed. The rest is in the tail, after author and reason.
 //!
 //! | act | what | draw | not made | tail |
 //! |---|---|---|---|---|
@@ -17,8 +17,8 @@
 //! | 16 | winners are read before their publication | yes | | |
 //! | 17 | the bets of a draw are exported | yes | | |
 //!
-//! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin. Bets are searched by the sum of 1 document,
-//! 2 number, 4 agency; what they are not searched by is 0 or empty.
+//! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin. "By what" is the sum of 1 document, 2
+//! number, 4 agency; filters that are not used are 0 or empty.
 
 use lottery::{AgencyId, AuditedAction, BetsSearch, DrawId, Label, OperatorsChange, Role};
 
@@ -40,7 +40,7 @@ const BY_DOCUMENT: u32 = 1;
 const BY_NUMBER: u32 = 2;
 const BY_AGENCY: u32 = 4;
 
-/// The head's integers; what else there is goes behind the tail.
+/// Returns the head's integers; appends the rest to the tail.
 pub(super) fn encode(action: &AuditedAction, tail: &mut Vec<u8>) -> [u32; 4] {
     match action {
         AuditedAction::LogIn => [0, LOG_IN, 0, 0],
@@ -56,8 +56,8 @@ pub(super) fn encode(action: &AuditedAction, tail: &mut Vec<u8>) -> [u32; 4] {
     }
 }
 
-/// Reads the action of an act's number, if it is one of these; whatever is behind it stays in the
-/// tail. That the head has nothing else is the caller's to see, by encoding it again.
+/// Decodes an action and leaves what follows it in the tail. The caller checks the unused integers
+/// of the head by encoding it again.
 pub(super) fn decode(
     act: u32,
     draw: DrawId,
@@ -91,7 +91,7 @@ pub(super) fn decode(
     })
 }
 
-/// The act's number.
+/// Appends the change; returns the act's number.
 fn put_change(change: &OperatorsChange, tail: &mut Vec<u8>) -> u32 {
     match change {
         OperatorsChange::Add { name, role } => {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_action_reads_back_and_nothing_shorter_or_longer_does() {
+    fn every_action_decodes_but_nothing_shorter_or_longer() {
         for action in examples() {
             let (head, tail) = encoded(&action);
             assert_eq!(decoded(head, &tail), Ok(action.clone()));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_has_nothing_that_it_is_not_by_and_no_role_has_another_number() {
+    fn unused_search_fields_and_unknown_roles_are_refused() {
         let bytes = |by: u32, number: u32, agency: u32, document: &str| {
             let mut tail = Vec::new();
             put_integers(&mut tail, &[by, number, agency, 0, 0]);

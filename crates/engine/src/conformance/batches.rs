@@ -1,6 +1,6 @@
-//! Checks of batches: stored whole, once, in order, and only while they may be.
+//! Conformance checks of batches.
 
-use super::fixture::{AT, Kept, batch, bet, bets, parse, small_batch, terms};
+use super::fixture::{AT, OwnedBatch, batch, bet, bets, parse, small_batch, terms};
 use super::{Pending, Subject};
 use lottery::AgencyId;
 use lottery::Bets;
@@ -11,7 +11,6 @@ use lottery::{DrawId, DrawTerms};
 
 const CONFLICT: Result<Appended, AppendError> = Err(AppendError::ChunkConflict(ChunkId(0)));
 
-/// What comes back is the canonical text, whatever letters it is made of.
 pub fn a_batch_reads_back_byte_by_byte(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let sent = batch(
@@ -24,7 +23,7 @@ pub fn a_batch_reads_back_byte_by_byte(subject: &mut dyn Subject) {
         ),
     );
     assert_eq!(subject.append(&sent), Ok(Appended::New));
-    let kept = Kept {
+    let kept = OwnedBatch {
         agency: 1,
         chunk: 0,
         text: "Santiago Lionel|Lorca|30904465|1999-03-17|2201&\
@@ -36,8 +35,7 @@ pub fn a_batch_reads_back_byte_by_byte(subject: &mut dyn Subject) {
     assert_eq!(subject.scan(draw), Ok(vec![kept]));
 }
 
-/// A scan follows the order in which batches were accepted, agencies mixed, not their numbering.
-pub fn batches_are_kept_in_the_order_of_acceptance(subject: &mut dyn Subject) {
+pub fn batches_are_stored_in_the_order_of_acceptance(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     let order = [(3, 0), (1, 0), (3, 1), (2, 5), (1, 1), (2, 0), (3, 2), (1, 9), (1, 2)];
     let sent = order.map(|(agency, chunk)| small_batch(draw, agency, chunk));
@@ -47,13 +45,12 @@ pub fn batches_are_kept_in_the_order_of_acceptance(subject: &mut dyn Subject) {
             subject.reopen();
         }
     }
-    assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
+    assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&sent)));
     subject.reopen();
-    assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
+    assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&sent)));
 }
 
-/// A chunk id belongs to one agency in one draw: elsewhere it is another batch.
-pub fn batches_of_draws_and_agencies_are_kept_apart(subject: &mut dyn Subject) {
+pub fn batches_of_draws_and_agencies_are_separate(subject: &mut dyn Subject) {
     let (first, second) = (subject.open("uno", 2), subject.open("dos", 2));
     let of = |draw, agency, document| batch(draw, agency, 0, bets(&[(document, 7)]));
     let sent = [of(first, 1, "a"), of(second, 1, "b"), of(second, 2, "c"), of(first, 2, "d")];
@@ -65,8 +62,8 @@ pub fn batches_of_draws_and_agencies_are_kept_apart(subject: &mut dyn Subject) {
     assert_eq!(subject.append(&small_batch(second, 1, 1)), Ok(Appended::New));
     for _ in 0..2 {
         let [a, b, c, d] = sent.clone();
-        assert_eq!(subject.scan(first), Ok(Kept::all(&[a, d])));
-        assert_eq!(subject.scan(second), Ok(Kept::all(&[b, c, small_batch(second, 1, 1)])));
+        assert_eq!(subject.scan(first), Ok(OwnedBatch::all(&[a, d])));
+        assert_eq!(subject.scan(second), Ok(OwnedBatch::all(&[b, c, small_batch(second, 1, 1)])));
         let winners = subject.winners(first).unwrap();
         assert_eq!((&winners[&1][..], &winners[&2][..]), (&["a".into()][..], &["d".into()][..]));
         assert!(!subject.progress(second, 1).unwrap().finished);
@@ -75,8 +72,7 @@ pub fn batches_of_draws_and_agencies_are_kept_apart(subject: &mut dyn Subject) {
     }
 }
 
-/// A lost acknowledgement costs nothing: the chunk is acknowledged again and stored once.
-pub fn a_chunk_sent_again_is_stored_once(subject: &mut dyn Subject) {
+pub fn a_repeated_chunk_is_stored_once(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     let sent = [small_batch(draw, 1, 0), small_batch(draw, 1, 1), small_batch(draw, 2, 0)];
     let at_once: Vec<_> =
@@ -88,14 +84,13 @@ pub fn a_chunk_sent_again_is_stored_once(subject: &mut dyn Subject) {
         for batch in &sent {
             assert_eq!(subject.append(batch), Ok(Appended::Repeated));
         }
-        assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
+        assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&sent)));
         assert_eq!((subject.status(draw).batches, subject.status(draw).bets), (3, 3));
         subject.reopen();
     }
 }
 
-/// An agency that never saw its last acknowledgement gets it, however late it asks.
-pub fn a_chunk_sent_again_after_finish_and_draw_is_acknowledged(subject: &mut dyn Subject) {
+pub fn a_repeated_chunk_is_acknowledged_after_finish_and_draw(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     let sent = small_batch(draw, 1, 0);
     let (first, _, repeated) = (
@@ -107,7 +102,11 @@ pub fn a_chunk_sent_again_after_finish_and_draw_is_acknowledged(subject: &mut dy
     let ask_again = |stage: &str, subject: &mut dyn Subject| {
         for _ in 0..2 {
             assert_eq!(subject.append(&sent), Ok(Appended::Repeated), "{stage}");
-            assert_eq!(subject.scan(draw), Ok(Kept::all(std::slice::from_ref(&sent))), "{stage}");
+            assert_eq!(
+                subject.scan(draw),
+                Ok(OwnedBatch::all(std::slice::from_ref(&sent))),
+                "{stage}"
+            );
             subject.reopen();
         }
     };
@@ -120,7 +119,6 @@ pub fn a_chunk_sent_again_after_finish_and_draw_is_acknowledged(subject: &mut dy
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-0"]);
 }
 
-/// Acknowledging other bets as if they were stored would lose them: they are refused at any stage.
 pub fn a_chunk_with_other_bets_is_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let sent = batch(draw, 1, 0, bets(&[("a", 1), ("b", 2)]));
@@ -143,7 +141,11 @@ pub fn a_chunk_with_other_bets_is_refused(subject: &mut dyn Subject) {
             for other in &others {
                 assert_eq!(subject.append(other), CONFLICT, "{stage}");
             }
-            assert_eq!(subject.scan(draw), Ok(Kept::all(std::slice::from_ref(&sent))), "{stage}");
+            assert_eq!(
+                subject.scan(draw),
+                Ok(OwnedBatch::all(std::slice::from_ref(&sent))),
+                "{stage}"
+            );
             subject.reopen();
         }
     };
@@ -157,7 +159,6 @@ pub fn a_chunk_with_other_bets_is_refused(subject: &mut dyn Subject) {
     assert!(subject.winners(draw).unwrap().is_empty());
 }
 
-/// Chunks are known by their ids alone, from 0 to the largest, in whatever order they come.
 pub fn chunks_may_come_out_of_order(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let chunks = [u32::MAX, 3, 1, u32::MAX - 1, 0, 1 << 31, 2];
@@ -165,7 +166,7 @@ pub fn chunks_may_come_out_of_order(subject: &mut dyn Subject) {
     let at_once: Vec<_> = sent.iter().map(|batch| subject.submit_append(batch)).collect();
     assert!(at_once.into_iter().all(|pending| pending.answer() == Ok(Appended::New)));
     for _ in 0..2 {
-        assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
+        assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&sent)));
         for (chunk, batch) in chunks.into_iter().zip(&sent) {
             let other = Batch { bets: Bets::none(), ..batch.clone() };
             assert_eq!(subject.append(batch), Ok(Appended::Repeated), "{chunk}");
@@ -177,7 +178,6 @@ pub fn chunks_may_come_out_of_order(subject: &mut dyn Subject) {
     }
 }
 
-/// A batch without bets is a batch: it takes its chunk id.
 pub fn a_batch_may_have_no_bets(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let sent = [
@@ -191,14 +191,13 @@ pub fn a_batch_may_have_no_bets(subject: &mut dyn Subject) {
     }
     for _ in 0..2 {
         assert_eq!(subject.append(&small_batch(draw, 1, 0)), CONFLICT);
-        assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
+        assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&sent)));
         assert_eq!((subject.status(draw).batches, subject.status(draw).bets), (3, 1));
         assert_eq!(subject.progress(draw, 1).unwrap().chunks_stored, 3);
         subject.reopen();
     }
 }
 
-/// The longest text there can be, and the most bets there can be in it.
 pub fn a_batch_may_have_the_largest_size(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let longest = text_of_len(BATCH_TEXT_LEN_MAX);
@@ -216,12 +215,11 @@ pub fn a_batch_may_have_the_largest_size(subject: &mut dyn Subject) {
     assert_eq!(answers[..3], [Appended::New; 3]);
     assert_eq!(answers[3..], [Appended::Repeated; 3]);
     for _ in 0..2 {
-        assert!(subject.scan(draw).unwrap() == Kept::all(&sent), "a large batch has changed");
+        assert!(subject.scan(draw).unwrap() == OwnedBatch::all(&sent), "a large batch has changed");
         subject.reopen();
     }
 }
 
-/// One bet at fault refuses its batch, and the chunk id stays free for the bets put right.
 pub fn a_batch_with_a_number_out_of_range_is_refused_whole(subject: &mut dyn Subject) {
     let numbers = NumberRange::new(10, 20).unwrap();
     let draw = subject.open_with(&DrawTerms { numbers, ..terms("sorteo", 1) });
@@ -236,7 +234,6 @@ pub fn a_batch_with_a_number_out_of_range_is_refused_whole(subject: &mut dyn Sub
     assert_eq!((subject.status(draw).batches, subject.status(draw).bets), (1, 3));
 }
 
-/// Finishing is an agency's last word, and only its own.
 pub fn bets_after_finish_are_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
@@ -250,10 +247,9 @@ pub fn bets_after_finish_are_refused(subject: &mut dyn Subject) {
     assert_eq!(subject.append(&small_batch(draw, 1, 1)), refusal);
     assert_eq!(subject.append(&small_batch(draw, 2, 0)), Ok(Appended::New));
     let sent = [small_batch(draw, 1, 0), small_batch(draw, 2, 0)];
-    assert_eq!(subject.scan(draw), Ok(Kept::all(&sent)));
+    assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&sent)));
 }
 
-/// After the close nothing enters, not from anyone, not after the draw either.
 pub fn bets_after_the_close_are_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
@@ -270,17 +266,16 @@ pub fn bets_after_the_close_are_refused(subject: &mut dyn Subject) {
     refused(subject, draw);
     subject.make(draw, 1);
     refused(subject, draw);
-    assert_eq!(subject.scan(draw), Ok(Kept::all(&[small_batch(draw, 1, 0)])));
+    assert_eq!(subject.scan(draw), Ok(OwnedBatch::all(&[small_batch(draw, 1, 0)])));
     assert!(subject.winners(draw).unwrap().is_empty());
 }
 
-/// Bets with canonical text of exactly so many bytes.
+/// Creates bets whose canonical text has this many bytes.
 fn text_of_len(len: usize) -> String {
     let one = bet("30904465", 2_201);
     let most = len / (one.len() + 1);
     let mut text = vec![one.clone(); most - 1].join("&");
     let rest = len - text.len() - 1;
-    // The last bet's first name takes up what is left.
     let (first_name, others) = one.split_once('|').unwrap();
     let name_len = rest - (others.len() + 1);
     assert!((1..=NAME_LEN_MAX).contains(&name_len), "{first_name} can't be {name_len} long");

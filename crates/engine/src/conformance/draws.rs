@@ -1,4 +1,4 @@
-//! Checks of a draw's life: opened, finished by each agency, closed, made; each once.
+//! Conformance checks of a draw's life.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,6 @@ use lottery::{
 };
 use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
-/// A new store holds nothing.
 pub fn an_empty_store_has_no_draws(subject: &mut dyn Subject) {
     assert_eq!(subject.statuses(), []);
     subject.reopen();
@@ -24,7 +23,6 @@ pub fn an_empty_store_has_no_draws(subject: &mut dyn Subject) {
     assert_eq!(subject.scan(DrawId(1)), Err(ReadError::UnknownDraw(DrawId(1))));
 }
 
-/// Opening again finds the draw: at once, later, and after a restart.
 pub fn a_draw_is_opened_once_and_found_by_the_same_terms(subject: &mut dyn Subject) {
     let terms = terms("sorteo", 1);
     let opened = [(); 2].map(|()| subject.submit_open(&terms, 7));
@@ -37,7 +35,6 @@ pub fn a_draw_is_opened_once_and_found_by_the_same_terms(subject: &mut dyn Subje
     assert_eq!(subject.open_by_itself(&terms, 7), Ok(DrawId(1)));
 }
 
-/// A name stands for its terms, and who asks with others is told the recorded ones.
 pub fn a_draws_name_with_other_terms_is_refused(subject: &mut dyn Subject) {
     let recorded = terms("sorteo", 5);
     let other_agencies = terms("sorteo", 6);
@@ -55,7 +52,6 @@ pub fn a_draws_name_with_other_terms_is_refused(subject: &mut dyn Subject) {
     assert_eq!(subject.statuses().len(), 1);
 }
 
-/// Draws are numbered from 1 and listed in order, whatever their names; a restart goes on counting.
 pub fn draws_are_numbered_in_the_order_of_opening(subject: &mut dyn Subject) {
     let names = ["z", "a", "m", "ñ", "B"];
     for (name, id) in names.into_iter().zip(1..) {
@@ -69,8 +65,7 @@ pub fn draws_are_numbered_in_the_order_of_opening(subject: &mut dyn Subject) {
     assert_eq!(listed, expected);
 }
 
-/// The longest name, the most agencies in the most ranges, and every number.
-pub fn a_draw_keeps_its_terms_up_to_every_limit(subject: &mut dyn Subject) {
+pub fn terms_are_stored_up_to_every_limit(subject: &mut dyn Subject) {
     let singles = u32::try_from(AGENCY_RANGES_MAX - 1).unwrap();
     let mut ranges: Vec<_> = (0..singles).map(|at| (at * 2, at * 2)).collect();
     let rest = u32::try_from(AGENCIES_MAX).unwrap() - singles;
@@ -100,7 +95,6 @@ pub fn a_draw_keeps_its_terms_up_to_every_limit(subject: &mut dyn Subject) {
     assert_eq!(subject.status(small).state, DrawState::Drawn { number: u32::MAX });
 }
 
-/// Every call names what it does not know, and changes nothing.
 pub fn unknown_draws_and_agencies_are_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     for id in [0, 2, u32::MAX].map(DrawId) {
@@ -132,8 +126,7 @@ pub fn unknown_draws_and_agencies_are_refused(subject: &mut dyn Subject) {
     assert_eq!(subject.scan(draw), Ok(vec![]));
 }
 
-/// One agency that finishes again and again is one agency.
-pub fn a_finish_repeated_is_counted_once(subject: &mut dyn Subject) {
+pub fn a_repeated_finish_is_counted_once(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     let answer = |repeated| Ok(Finished { repeated, agencies_finished: 1, all: false });
     let at_once = [(); 2].map(|()| subject.submit_finish(draw, 2));
@@ -145,8 +138,7 @@ pub fn a_finish_repeated_is_counted_once(subject: &mut dyn Subject) {
     assert!(!subject.status(draw).all_finished());
 }
 
-/// The answer that lets the draw be made comes with the last different agency, over restarts too.
-pub fn all_have_finished_only_when_each_one_has(subject: &mut dyn Subject) {
+pub fn all_have_finished_only_with_the_last_agency(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     let mut finish = |agency, repeated, agencies_finished, all| {
         let expected = Finished { repeated, agencies_finished, all };
@@ -163,11 +155,7 @@ pub fn all_have_finished_only_when_each_one_has(subject: &mut dyn Subject) {
     finish(1, true, 3, true);
 }
 
-/// With the last different agency, and not before, over restarts too; what it was given to be made
-/// with is shown to nobody until then.
-pub fn the_last_finish_closes_makes_and_publishes_a_draw_that_goes_by_itself(
-    subject: &mut dyn Subject,
-) {
+pub fn the_last_finish_closes_makes_and_publishes_an_automatic_draw(subject: &mut dyn Subject) {
     let draw = subject.open_by_itself(&terms("sorteo", 2), 7_531).unwrap();
     subject.append(&small_batch(draw, 1, 31)).unwrap();
     subject.append(&batch(draw, 2, 0, bets(&[("a", 7_531)]))).unwrap();
@@ -197,8 +185,7 @@ pub fn the_last_finish_closes_makes_and_publishes_a_draw_that_goes_by_itself(
     }
 }
 
-/// Whoever closes it: no number is entered by anybody.
-pub fn a_draw_that_goes_by_itself_is_made_when_operators_close_it(subject: &mut dyn Subject) {
+pub fn an_automatic_draw_is_made_when_operators_close_it(subject: &mut dyn Subject) {
     let draw = subject.open_by_itself(&terms("sorteo", 2), 7).unwrap();
     subject.finish(draw, 1).unwrap();
     assert!(matches!(subject.act("ana", Act::Close(draw)), Err(ActError::ReasonNeeded(_))));
@@ -211,8 +198,7 @@ pub fn a_draw_that_goes_by_itself_is_made_when_operators_close_it(subject: &mut 
     assert_eq!(subject.act("ana", Act::Publish(draw)), Ok(Acted::Repeated));
 }
 
-/// Another is refused as long as it could be expected to have an effect, as is one that can't win.
-pub fn the_number_of_a_draw_that_goes_by_itself_is_given_once(subject: &mut dyn Subject) {
+pub fn the_number_of_an_automatic_draw_is_fixed_at_opening(subject: &mut dyn Subject) {
     let range = NumberRange::new(10, 20).unwrap();
     let terms = DrawTerms { numbers: range, ..terms("sorteo", 1) };
     for number in [0, 9, 21, u32::MAX] {
@@ -230,9 +216,7 @@ pub fn the_number_of_a_draw_that_goes_by_itself_is_given_once(subject: &mut dyn 
     assert_eq!(subject.status(draw).state, DrawState::Drawn { number: 20 });
 }
 
-/// The same set has the same digest, whatever the order in which its batches came; any other set
-/// has another.
-pub fn a_close_tells_the_set_of_bets(subject: &mut dyn Subject) {
+pub fn a_close_records_the_digest_of_the_bets(subject: &mut dyn Subject) {
     let contents: [&[(u32, u32)]; 5] = [
         &[(1, 0), (2, 0), (2, 1), (2, 7)],
         &[(2, 1), (2, 7), (1, 0), (2, 0)],
@@ -277,8 +261,7 @@ fn prefix(agency: u32, chunks: &[u32]) -> [u8; 32] {
     prefix_digest(texts.iter().map(String::as_str)).0
 }
 
-/// Changes of one thread are decided in order, also while the ones before wait to be durable.
-pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
+pub fn a_whole_draw_can_be_submitted_without_waiting(subject: &mut dyn Subject) {
     let draw = DrawId(1);
     let act = |act| {
         let recorded = recorded("ana", "corte de luz", act);
@@ -303,8 +286,6 @@ pub fn a_draws_whole_life_may_be_submitted_at_once(subject: &mut dyn Subject) {
     assert_eq!(subject.winners(draw).unwrap()[&1], ["1-5"]);
 }
 
-/// A clock that is set back, or jumps, refuses nothing; what is decided later is not noted as
-/// earlier.
 pub fn time_never_goes_back(subject: &mut dyn Subject) {
     let terms = terms("sorteo", 1);
     let draw = subject.open_by_itself(&terms, 2).unwrap();
@@ -320,7 +301,7 @@ pub fn time_never_goes_back(subject: &mut dyn Subject) {
         let noted = subject.audit_log_from(1).into_iter().map(|event| event.at.0 - AT.0);
         noted.collect::<Vec<_>>()
     };
-    // The clock is AT whenever an act is asked for.
+    // `act()` sets the clock to AT.
     assert!(noted(subject).is_sorted() && noted(subject).first() == Some(&5));
     let before = (subject.snapshot(), noted(subject));
     subject.reopen();

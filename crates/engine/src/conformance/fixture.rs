@@ -1,4 +1,4 @@
-//! What the checks are written with: calls that wait, bets to send, everything a store shows.
+//! Fixtures of the checks: blocking calls, bets to send, and snapshots of a store.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -21,47 +21,43 @@ use lottery::{DrawId, DrawName, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 
 pub(super) const AT: Timestamp = Timestamp(1_724_278_275_000);
 
-/// A stored batch, owned, with plain numbers.
+/// A stored batch with owned fields.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Kept {
+pub(super) struct OwnedBatch {
     pub(super) agency: u32,
     pub(super) chunk: u32,
     pub(super) text: String,
 }
 
-/// Documents of winners by agency, in order.
+/// Winners' documents by agency, in order.
 pub(super) type WinnersByAgency = BTreeMap<u32, Vec<String>>;
 
-/// Everything that a store shows of its draws.
 #[derive(Debug, PartialEq)]
 pub(super) struct Snapshot {
     pub(super) statuses: Vec<DrawStatus>,
     pub(super) draws: Vec<DrawSnapshot>,
 }
 
-/// Everything that a store shows of one draw, but for its status.
+/// All that can be read of one draw, except its status.
 #[derive(Debug, PartialEq)]
 pub(super) struct DrawSnapshot {
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<OwnedBatch>,
     pub(super) progress: Vec<AgencyProgress>,
     pub(super) winners: Result<WinnersByAgency, ReadError>,
 }
 
-/// The store's calls, each made on the store as it is now.
 impl dyn Subject + '_ {
     /// Announces and opens a draw for agencies `1..=agencies` and the default numbers.
     pub(super) fn open(&self, name: &str, agencies: u32) -> DrawId {
         self.open_with(&terms(name, agencies))
     }
 
-    /// Announces and opens a draw.
     pub(super) fn open_with(&self, terms: &DrawTerms) -> DrawId {
         let draw = self.announce(terms, Schedule::default());
         assert_eq!(self.act("ana", Act::Open(draw)), Ok(Acted::Done));
         draw
     }
 
-    /// Opens a draw that goes by itself.
     pub(super) fn open_by_itself(
         &self,
         terms: &DrawTerms,
@@ -117,7 +113,7 @@ impl dyn Subject + '_ {
         submit(|done| self.engine().finish(draw, AgencyId(agency), done))
     }
 
-    /// An operator closes a draw, for a reason.
+    /// An operator closes a draw with a reason.
     pub(super) fn close(&self, draw: DrawId) {
         let close = recorded("ana", "corte de luz", Act::Close(draw));
         assert_eq!(self.act_at(AT, close), Ok(Acted::Done));
@@ -127,13 +123,13 @@ impl dyn Subject + '_ {
         self.act(by, Act::EnterNumber { draw, number })
     }
 
-    /// Two operators enter the number of a draw that is closed.
+    /// Two operators enter the number of a closed draw.
     pub(super) fn make(&self, draw: DrawId, number: u32) {
         assert_eq!(self.enter("ana", draw, number), Ok(Acted::NumberAwaited));
         assert_eq!(self.enter("eva", draw, number), Ok(Acted::NumbersAgree(number)));
     }
 
-    /// All agencies finish, and the draw is closed.
+    /// All agencies finish, then an operator closes the draw.
     pub(super) fn finish_and_close(&self, draw: DrawId) {
         let status = self.status(draw);
         for agency in status.terms.agencies.iter() {
@@ -162,7 +158,7 @@ impl dyn Subject + '_ {
         self.engine().winners(draw).map(|winners| by_agency(&winners))
     }
 
-    pub(super) fn scan(&self, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
+    pub(super) fn scan(&self, draw: DrawId) -> Result<Vec<OwnedBatch>, ReadError> {
         scan(&self.engine(), draw)
     }
 
@@ -179,7 +175,7 @@ impl dyn Subject + '_ {
     }
 }
 
-impl Kept {
+impl OwnedBatch {
     pub(super) fn read(batch: &StoredBatch<'_>) -> Self {
         Self { agency: batch.agency.0, chunk: batch.chunk.0, text: batch.text.to_owned() }
     }
@@ -188,7 +184,7 @@ impl Kept {
         batches.iter().map(|batch| Self::read(&batch.stored())).collect()
     }
 
-    /// The documents and numbers of its bets, taken from the text by hand.
+    /// The documents and numbers of its bets, parsed by hand.
     pub(super) fn documents_and_numbers(&self) -> Vec<(String, u32)> {
         let bets = self.text.split('&').filter(|bet| !bet.is_empty());
         bets.map(|bet| {
@@ -199,12 +195,11 @@ impl Kept {
     }
 }
 
-/// All the batches of a draw.
-pub(super) fn scan(engine: &Engine, draw: DrawId) -> Result<Vec<Kept>, ReadError> {
+pub(super) fn scan(engine: &Engine, draw: DrawId) -> Result<Vec<OwnedBatch>, ReadError> {
     let mut kept = Vec::new();
     engine.scan(draw, &mut |batch| {
         assert_eq!(batch.draw, draw, "a scan showed a batch of another draw");
-        kept.push(Kept::read(&batch));
+        kept.push(OwnedBatch::read(&batch));
         ControlFlow::Continue(())
     })?;
     Ok(kept)
@@ -227,13 +222,12 @@ pub(super) fn batch(draw: DrawId, agency: u32, chunk: u32, bets: Bets) -> Batch 
     Batch { draw, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
 }
 
-/// A batch with one bet, told apart from others by its document.
+/// A batch of one bet with a unique document.
 pub(super) fn small_batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
     let document = format!("{agency}-{chunk}");
     batch(draw, agency, chunk, bets(&[(&document, chunk % 100)]))
 }
 
-/// Bets by their documents and numbers.
 pub(super) fn bets(documents_and_numbers: &[(&str, u32)]) -> Bets {
     let bets = documents_and_numbers.iter();
     let texts: Vec<_> = bets.map(|(document, number)| bet(document, *number)).collect();
@@ -244,12 +238,12 @@ pub(super) fn bet(document: &str, number: u32) -> String {
     format!("Ñandú|D'Angelo, hijo|{document}|1999-03-17|{number}")
 }
 
-/// Bets from text; their numbers may be any.
+/// Parses bets on any number.
 pub(super) fn parse(text: &str) -> Bets {
     Bets::parse(text, NumberRange::new(0, u32::MAX).unwrap()).unwrap()
 }
 
-/// The digest of the chunks with these texts, from its definition.
+/// Computes a prefix digest by its definition.
 pub(super) fn prefix_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> PrefixDigest {
     let digest = texts.into_iter().fold([0; 32], |prefix, text| {
         let both = [prefix, Sha256::digest(text).into()].concat();
@@ -258,8 +252,8 @@ pub(super) fn prefix_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> Pre
     PrefixDigest(digest)
 }
 
-/// The winners as a recount of these batches gives them.
-pub(super) fn recount(kept: &[Kept], number: u32) -> WinnersByAgency {
+/// Finds the winners by counting.
+pub(super) fn recount(kept: &[OwnedBatch], number: u32) -> WinnersByAgency {
     let mut winners = WinnersByAgency::new();
     for batch in kept {
         for (document, betted) in batch.documents_and_numbers() {
@@ -279,7 +273,7 @@ fn by_agency(winners: &Winners) -> WinnersByAgency {
     owned.collect()
 }
 
-/// The seeds of a random check: some fixed ones, or the one in `BOLILLERO_SEED`.
+/// The seeds of a random check: fixed ones, or the one in `BOLILLERO_SEED`.
 pub(super) fn seeds() -> Vec<u64> {
     match std::env::var("BOLILLERO_SEED") {
         Ok(seed) => vec![seed.parse().expect("BOLILLERO_SEED is a decimal number")],
@@ -287,7 +281,7 @@ pub(super) fn seeds() -> Vec<u64> {
     }
 }
 
-/// A small seeded generator (SplitMix64), so that stores need no dependency to be tested.
+/// A small seeded generator (SplitMix64), which needs no dependency.
 pub(super) struct Rng(u64);
 
 impl Rng {
@@ -303,7 +297,6 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of `0..bound`.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         u32::try_from(self.next() % u64::from(bound)).expect("it is below a u32")
     }
@@ -317,7 +310,7 @@ impl Rng {
         from[usize::try_from(at).expect("it is below a length")]
     }
 
-    /// `count` bets by few people on few numbers, so that documents and winners repeat.
+    /// Generates `count` bets by few people on few numbers, so that documents and winners repeat.
     pub(super) fn bets(&mut self, count: u32, numbers: u32) -> Bets {
         if count == 0 {
             return Bets::none();

@@ -1,13 +1,14 @@
-//! Random histories held against a naive model of the whole contract.
+//! Random histories compared with a naive model.
 //!
-//! The model keeps the batches in a list and answers every question by looking through it. It
-//! shares no code with [`Draws`](lottery::Draws), on purpose.
+//! The model searches a list of batches. It deliberately shares no code with
+//! [`Draws`](lottery::Draws).
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use super::fixture::{
-    AT, DrawSnapshot, Kept, Rng, Snapshot, batch, prefix_digest, recorded, recount, seeds, terms,
+    AT, DrawSnapshot, OwnedBatch, Rng, Snapshot, batch, prefix_digest, recorded, recount, seeds,
+    terms,
 };
 use super::{Pending, Subject, submit};
 use lottery::AgencyId;
@@ -25,7 +26,6 @@ const BURSTS: u32 = 80;
 const BURST_MAX: u32 = 24;
 const DRAWS: u32 = 3;
 
-/// Some seeds' worth of mixed requests, sent in bursts, with restarts between them.
 pub fn random_histories_agree_with_a_naive_model(subject: &mut dyn Subject) {
     let mut model = Model::default();
     for seed in seeds() {
@@ -51,7 +51,7 @@ pub fn random_histories_agree_with_a_naive_model(subject: &mut dyn Subject) {
     assert_eq!(subject.snapshot(), model.snapshot());
 }
 
-/// Sends one random request; gives what is left to check once the burst is sent.
+/// Sends one random request; returns the check of its answer.
 fn request(
     rng: &mut Rng,
     seed: u64,
@@ -99,14 +99,14 @@ fn expect<T: Debug + PartialEq + 'static>(
 
 fn random_terms(rng: &mut Rng, seed: u64) -> (DrawTerms, u32) {
     let at = rng.below(DRAWS);
-    // One in five asks for other terms than the rest do, and one in ten for another number.
+    // One in five has other terms, one in ten another number.
     let (agencies, numbers) = if rng.percent(80) { (1 + at, 99) } else { (2, 9_999) };
     let number = if rng.percent(10) { 99 + rng.below(3) } else { at };
     let numbers = NumberRange::new(0, numbers).unwrap();
     (DrawTerms { numbers, ..terms(&format!("sorteo {at} of {seed}"), agencies) }, number)
 }
 
-/// Contents follow from the chunk, so that most that are sent twice are the same.
+/// Content depends on the chunk, so that most repeats are equal.
 fn random_batch(rng: &mut Rng, seed: u64, draw: DrawId, agency: AgencyId) -> Batch {
     let chunk = match rng.below(20) {
         0 => u32::MAX - rng.below(2),
@@ -129,7 +129,7 @@ struct ModelDraw {
     number: u32,
     state: DrawState,
     finished: BTreeSet<AgencyId>,
-    /// By an operator, or else by the last agency.
+    /// `None`: by the last agency.
     closed_by: Option<Actor>,
     batches: Vec<Batch>,
 }
@@ -180,7 +180,7 @@ impl Model {
         if draw.finished.contains(&batch.agency) {
             return Err(AppendError::AgencyFinished(batch.agency));
         }
-        let betted = Kept::read(&batch.stored()).documents_and_numbers();
+        let betted = OwnedBatch::read(&batch.stored()).documents_and_numbers();
         if betted.iter().any(|(_, number)| *number > draw.terms.numbers.max()) {
             return Err(AppendError::NumberRange(draw.terms.numbers));
         }
@@ -258,7 +258,7 @@ impl ModelDraw {
     }
 
     fn snapshot(&self) -> DrawSnapshot {
-        let kept = Kept::all(&self.batches);
+        let kept = OwnedBatch::all(&self.batches);
         DrawSnapshot {
             progress: self.terms.agencies.iter().map(|agency| self.progress(agency)).collect(),
             winners: match self.state {

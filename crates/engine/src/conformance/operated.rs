@@ -1,4 +1,4 @@
-//! Draws that operators lead, the agencies' register, and the audit log of it all.
+//! Conformance checks of draws that operators run, the register and the audit log.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,6 @@ impl dyn Subject + '_ {
         wait(|done| self.engine().act(recorded("ana", "", act), judge, done))
     }
 
-    /// A draw that was closed, for a reason.
     fn closed(&self, name: &str) -> DrawId {
         let draw = self.open(name, 1);
         self.close(draw);
@@ -59,7 +58,6 @@ impl dyn Subject + '_ {
     }
 }
 
-/// Neither bets nor FINISH, nor can it be made; opening it again changes nothing.
 pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subject) {
     let draw = subject.announce(&terms("operado", 2), Schedule::default());
     assert_eq!(subject.status(draw).state, DrawState::Announced);
@@ -73,20 +71,17 @@ pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subj
     assert_eq!(subject.life(draw).opened_at, Some(AT));
 }
 
-/// A name is taken once, whether operators lead the draw or not; neither kind is treated as the
-/// other.
 pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
     let draw = subject.announce(&terms("operado", 2), Schedule::default());
     let again = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
     assert_eq!(subject.act("ana", again), Err(ActError::NameTaken));
-    // Nor does one that goes by itself take it over.
+    // An automatic draw can't use the name either.
     let open = subject.open_by_itself(&terms("operado", 2), 7);
     assert_eq!(open, Err(OpenDrawError::LedByOperators(terms("operado", 2).name)));
     assert_eq!((draw, subject.statuses().len()), (DrawId(1), 1));
 }
 
-/// The rule for texts is for what comes in: what was kept before there was one is kept as it is.
-pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
+pub fn stored_texts_from_before_the_rules_are_read(subject: &mut dyn Subject) {
     let text = "man\u{303}ana \u{202e}| \u{200b}";
     let (name, label) = (DrawName::kept(text).unwrap(), Label::kept(text).unwrap());
     let terms = DrawTerms { name: name.clone(), ..terms("operado", 2) };
@@ -103,13 +98,12 @@ pub fn texts_kept_before_the_rule_are_read_again(subject: &mut dyn Subject) {
     let registered: Vec<_> = subject.engine().view().all_registrations().collect();
     assert_eq!(registered, [Arc::new(registration.clone())]);
     assert_eq!(subject.audit_log_from(0), audit_log);
-    // It can still be changed by who leaves its name as it is.
+    // It can be changed as long as its name stays the same.
     let disabled = Registration { enabled: false, ..registration };
     assert_eq!(subject.act("ana", Act::Register(disabled)), Ok(Acted::Done));
 }
 
-/// A number that was left out is read as 0.
-pub fn agency_zero_is_neither_announced_nor_registered(subject: &mut dyn Subject) {
+pub fn agency_zero_is_refused(subject: &mut dyn Subject) {
     let agencies = Agencies::from_ranges(vec![(0, 5)]).unwrap();
     let terms = DrawTerms { agencies, ..terms("operado", 2) };
     let announce = Act::Announce { terms, schedule: Schedule::default() };
@@ -119,7 +113,6 @@ pub fn agency_zero_is_neither_announced_nor_registered(subject: &mut dyn Subject
     assert_eq!((subject.statuses().len(), subject.audit_log_from(0).len()), (0, 0));
 }
 
-/// A close out of the ordinary is explained, and who closed and why is kept.
 pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subject) {
     let closes_at = later(1000);
     let schedule = Schedule { opens_at: None, closes_at: Some(closes_at) };
@@ -140,8 +133,7 @@ pub fn closing_early_or_without_agencies_needs_a_reason(subject: &mut dyn Subjec
     assert_eq!(subject.life(draw).closed, Some(Closing { at: AT, by: Some(by), why }));
 }
 
-/// At its time and not before, whatever is asked then; and no bet enters from that time on.
-pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
+pub fn the_clock_opens_and_closes_draws_on_schedule(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
     let draw = subject.announce(&terms("operado", 1), schedule);
     let append = |ms, chunk| {
@@ -159,7 +151,7 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     assert_eq!(subject.life(draw).closed.unwrap().by, Some(Actor::Clock));
     let entry = Act::EnterNumber { draw, number: 7 };
     assert_eq!(subject.act_at(later(300), by_the_clock(entry)), Err(ActError::NotForTheClock));
-    // Nobody need ask for anything.
+    // The clock acts without any request.
     let other = subject.announce(&terms("otro", 1), Schedule::default());
     assert_eq!(subject.life(other).announced_at, later(250), "no earlier than what was before");
     let next = Schedule { opens_at: Some(later(400)), closes_at: Some(later(500)) };
@@ -173,9 +165,7 @@ pub fn the_clock_opens_and_closes_when_it_is_time(subject: &mut dyn Subject) {
     }
 }
 
-/// One whose time passed while nobody was there stays announced, until an operator closes it with
-/// a reason.
-pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
+pub fn an_expired_draw_is_not_opened(subject: &mut dyn Subject) {
     let schedule = Schedule { opens_at: Some(later(100)), closes_at: Some(later(200)) };
     let draw = subject.announce(&terms("operado", 1), schedule);
     assert!(matches!(subject.act("ana", Act::Close(draw)), Err(ActError::State { .. })));
@@ -189,8 +179,7 @@ pub fn a_draw_whose_close_is_over_is_not_opened(subject: &mut dyn Subject) {
     assert_eq!(subject.status(draw).state, DrawState::Closed);
 }
 
-/// Whoever announces in a loop is stopped, and goes on once a draw is made.
-pub fn draws_that_are_not_made_are_bounded(subject: &mut dyn Subject) {
+pub fn unmade_draws_are_limited(subject: &mut dyn Subject) {
     let most = u32::try_from(AGENCIES_MAX).unwrap();
     let announce = |name: String| {
         let act = Act::Announce { terms: terms(&name, most), schedule: Schedule::default() };
@@ -216,15 +205,13 @@ pub fn draws_that_are_not_made_are_bounded(subject: &mut dyn Subject) {
     assert_eq!(announce("otra"), Err(ActError::TooManyUnmade));
 }
 
-/// FINISH after the close is acknowledged and counts for nothing.
-pub fn who_did_not_finish_changes_nothing_after_the_close(subject: &mut dyn Subject) {
+pub fn a_finish_after_the_close_changes_nothing(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");
     let finished = subject.finish(draw, 1).unwrap();
     assert_eq!(finished, Finished { repeated: true, agencies_finished: 0, all: false });
     assert!(!subject.status(draw).all_finished());
 }
 
-/// Two people, the same number; if they differ both begin again, also over a restart.
 pub fn a_draw_is_made_with_the_number_that_two_operators_enter(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");
     assert_eq!(subject.enter("ana", draw, 7), Ok(Acted::NumberAwaited));
@@ -249,8 +236,7 @@ pub fn a_draw_is_made_with_the_number_that_two_operators_enter(subject: &mut dyn
     assert!(!subject.status(draw).is_published());
 }
 
-/// A number that could not be betted on can't win; both ends of the range can.
-pub fn a_number_out_of_range_is_not_entered(subject: &mut dyn Subject) {
+pub fn a_number_out_of_range_is_refused(subject: &mut dyn Subject) {
     let range = NumberRange::new(10, 20).unwrap();
     for (name, winning) in [("low", 10), ("high", 20)] {
         let draw = subject.open_with(&DrawTerms { numbers: range, ..terms(name, 1) });
@@ -265,15 +251,13 @@ pub fn a_number_out_of_range_is_not_entered(subject: &mut dyn Subject) {
     }
 }
 
-/// Whoever may not do it any more when their turn comes leaves no trace; each act is judged by
-/// itself, in the order of the calls.
-pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
+pub fn an_act_is_authorized_when_it_is_decided(subject: &mut dyn Subject) {
     let draw = subject.announce(&terms("operado", 1), Schedule::default());
     let judged = Arc::new(Mutex::new(Vec::new()));
-    let open_if = |turn: u32, version: Option<u64>| {
+    let open_if = |number: u32, version: Option<u64>| {
         let judged = Arc::clone(&judged);
         let judge: Judge = Box::new(move || {
-            judged.lock().unwrap().push(turn);
+            judged.lock().unwrap().push(number);
             version
         });
         let open = recorded("ana", "", Act::Open(draw));
@@ -299,8 +283,7 @@ pub fn an_act_is_judged_when_it_is_decided(subject: &mut dyn Subject) {
     assert_eq!(subject.status(draw).state, DrawState::Open);
 }
 
-/// A program acts under its token's name, and is not one of the two who enter the number.
-pub fn a_program_acts_by_its_token_and_enters_no_number(subject: &mut dyn Subject) {
+pub fn a_program_acts_by_token_but_enters_no_number(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");
     let (owner, label) = (Label::new("eva").unwrap(), Label::new("robot \"7\" ñ").unwrap());
     let by = Actor::Token { owner, number: 12, label };
@@ -322,7 +305,6 @@ pub fn a_program_acts_by_its_token_and_enters_no_number(subject: &mut dyn Subjec
     assert_eq!(acts.collect::<Vec<_>>(), [&by; 3]);
 }
 
-/// Publishing comes after the draw, and again changes nothing.
 pub fn winners_are_published_once_after_the_draw(subject: &mut dyn Subject) {
     let draw = subject.closed("operado");
     let publish = Act::Publish(draw);
@@ -334,7 +316,6 @@ pub fn winners_are_published_once_after_the_draw(subject: &mut dyn Subject) {
     assert!(subject.status(draw).is_published());
 }
 
-/// Also what it sent before; the others go on, and so does it once it is enabled.
 pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject) {
     let draw = subject.open("operado", 2);
     let (first, second) = (small_batch(draw, 1, 0), small_batch(draw, 1, 1));
@@ -353,8 +334,7 @@ pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject)
     assert_eq!(register, [Arc::new(registration(1, true))]);
 }
 
-/// Batches behind a gap are counted too.
-pub fn totals_count_what_each_agency_has(subject: &mut dyn Subject) {
+pub fn totals_count_each_agencys_batches_and_bets(subject: &mut dyn Subject) {
     let draw = subject.open("operado", 2);
     for chunk in [0, 2] {
         subject.append(&small_batch(draw, 2, chunk)).unwrap();
@@ -372,8 +352,7 @@ pub fn totals_count_what_each_agency_has(subject: &mut dyn Subject) {
     assert_eq!(engine.view().agencies(DrawId(9), None, 9), None);
 }
 
-/// With their sequence and time, from any sequence on, also over a restart.
-pub fn the_audit_log_shows_all_events_but_batches_in_order(subject: &mut dyn Subject) {
+pub fn the_audit_log_lists_all_events_but_batches_in_order(subject: &mut dyn Subject) {
     let draw = subject.open("operado", 1);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
     subject.finish(draw, 1).unwrap();

@@ -1,17 +1,16 @@
-//! Checks of what a store shows: scans, winners, progress, statuses, before and after a restart.
+//! Conformance checks of reading: scans, winners, progress, statuses.
 
 use std::ops::ControlFlow;
 
 use super::Subject;
 use super::fixture::{
-    Kept, Rng, WinnersByAgency, batch, bets, prefix_digest, recount, seeds, small_batch,
+    OwnedBatch, Rng, WinnersByAgency, batch, bets, prefix_digest, recount, seeds, small_batch,
 };
 use lottery::AgencyProgress;
 use lottery::{Appended, Batch, ReadError};
 use lottery::{Bets, PrefixDigest};
 use lottery::{DrawState, DrawStatus};
 
-/// A visitor that has seen enough is not called again.
 pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let sent: Vec<_> = (0..10).map(|chunk| small_batch(draw, 1, chunk)).collect();
@@ -21,16 +20,15 @@ pub fn a_scan_ends_when_its_visitor_breaks(subject: &mut dyn Subject) {
     for enough in [1, 4, 10] {
         let mut seen = Vec::new();
         let scanned = subject.engine().scan(draw, &mut |batch| {
-            seen.push(Kept::read(&batch));
+            seen.push(OwnedBatch::read(&batch));
             if seen.len() == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(scanned, Ok(()));
-        assert_eq!(seen, Kept::all(&sent[..enough]));
+        assert_eq!(seen, OwnedBatch::all(&sent[..enough]));
     }
 }
 
-/// Partial results are never given.
-pub fn winners_are_not_known_before_the_draw(subject: &mut dyn Subject) {
+pub fn winners_are_refused_before_the_draw(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let not_drawn = |stage: &str, subject: &mut dyn Subject| {
         assert_eq!(subject.winners(draw), Err(ReadError::NotDrawn), "{stage}");
@@ -48,7 +46,6 @@ pub fn winners_are_not_known_before_the_draw(subject: &mut dyn Subject) {
     assert_eq!(subject.winners(draw).unwrap()[&1], ["a"]);
 }
 
-/// One document a winning bet, in the order of acceptance; others' winners are not mixed in.
 pub fn winners_of_an_agency_are_its_own_in_order(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 4);
     let sent = [
@@ -75,8 +72,7 @@ pub fn winners_of_an_agency_are_its_own_in_order(subject: &mut dyn Subject) {
     }
 }
 
-/// No bets at all, and bets on other numbers only.
-pub fn a_draw_nobody_hit_has_no_winners(subject: &mut dyn Subject) {
+pub fn a_draw_without_winning_bets_has_no_winners(subject: &mut dyn Subject) {
     let (empty, missed) = (subject.open("empty", 2), subject.open("missed", 2));
     subject.append(&batch(missed, 1, 0, bets(&[("a", 6), ("b", 8)]))).unwrap();
     for draw in [empty, missed] {
@@ -89,7 +85,6 @@ pub fn a_draw_nobody_hit_has_no_winners(subject: &mut dyn Subject) {
     assert_eq!(subject.winners(missed), Ok(WinnersByAgency::new()));
 }
 
-/// However the winners are kept, counting the bets again gives the same.
 pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
@@ -109,7 +104,7 @@ pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
         subject.make(draw, number);
         for _ in 0..2 {
             let kept = subject.scan(draw).unwrap();
-            assert!(kept == Kept::all(&sent), "seed {seed}: the scan is not what was sent");
+            assert!(kept == OwnedBatch::all(&sent), "seed {seed}: the scan is not what was sent");
             let winners = subject.winners(draw).unwrap();
             assert_eq!(winners, recount(&kept, number), "seed {seed}");
             assert!(!winners.is_empty(), "seed {seed} makes no winners, and checks nothing");
@@ -118,8 +113,7 @@ pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
     }
 }
 
-/// What a restarted agency resumes from: chunks 0 to the first gap, their bets, their digest.
-pub fn progress_counts_the_chunks_without_a_gap(subject: &mut dyn Subject) {
+pub fn progress_counts_contiguous_chunks(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     let content = |chunk: u32| match chunk {
         2 => Bets::none(),
@@ -146,8 +140,7 @@ pub fn progress_counts_the_chunks_without_a_gap(subject: &mut dyn Subject) {
     }
 }
 
-/// An agency that comes back learns that it has finished, and whether it can ask for winners.
-pub fn progress_tells_who_has_finished_and_where_the_draw_is(subject: &mut dyn Subject) {
+pub fn progress_has_the_finish_and_the_draws_state(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     let tells = |of_one, of_two, state, subject: &mut dyn Subject| {
         for _ in 0..2 {
@@ -175,7 +168,6 @@ pub fn progress_tells_who_has_finished_and_where_the_draw_is(subject: &mut dyn S
     tells(true, true, DrawState::Drawn { number: 0 }, subject);
 }
 
-/// Batches, bets and finished agencies of each draw; refused and repeated ones are not counted.
 pub fn statuses_count_what_is_stored(subject: &mut dyn Subject) {
     let (first, second) = (subject.open("uno", 2), subject.open("dos", 3));
     let mut expected = subject.statuses();
@@ -208,7 +200,6 @@ pub fn statuses_count_what_is_stored(subject: &mut dyn Subject) {
     assert_eq!(subject.statuses(), expected);
 }
 
-/// A restart, at any time, changes nothing that can be asked.
 pub fn everything_reads_the_same_after_reopening_at_each_stage(subject: &mut dyn Subject) {
     let same = |stage: &str, subject: &mut dyn Subject| {
         let before = subject.snapshot();

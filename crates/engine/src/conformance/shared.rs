@@ -1,11 +1,11 @@
-//! A log in memory that several engines append to, as a replicated database would be one.
+//! A log in memory that several engines share, like a replicated database.
 //!
-//! What is in it is durable up to a point; behind that it can be read, and a promotion of the
-//! standby takes it away. Whatever is committed makes all before it durable. Every engine has a
-//! [`Log`] of its own ([`SharedLog::log`]), which knows how far that engine has come.
+//! Entries are durable up to a point; later ones are readable and vanish when the standby is
+//! promoted. A commit makes all earlier entries durable. Every engine has its own [`Log`]
+//! ([`SharedLog::log`]), which tracks how far it has read.
 //!
-//! Whoever owns it has faults happen, and learns from [`Counts`] which of them did. Hooks run
-//! inside a call, where another engine may take its turn or the standby be promoted.
+//! Tests inject faults and count them with [`Counts`]. Hooks run inside a call, where another
+//! engine may commit or the standby may be promoted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,77 +16,76 @@ use crate::chain::{Chain, LedgerId};
 use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
 use crate::memory::{MemoryReader, replayed};
 
-/// Most bytes of a group, unless its first decision has more: a turn may need several.
+/// Most bytes of a group, unless its first decision has more. Small, so that a commit needs several
+/// groups.
 const GROUP_LEN_MAX: usize = 32 << 10;
 
-/// What an engine is told whose end [`SharedLog::kill_in_commit`] is.
+/// The error after [`SharedLog::kill_in_commit`].
 pub const KILLED: &str = "killed";
 
-/// The log, for whoever owns it. Its clones are the same log.
+/// A shared log. Clones are the same log.
 #[derive(Clone)]
 pub struct SharedLog {
     id: LedgerId,
-    kept: Arc<Mutex<Kept>>,
+    state: Arc<Mutex<State>>,
 }
 
-/// What runs inside a call.
+/// A callback that runs inside a call.
 pub type Hook = Box<dyn FnOnce() + Send>;
 
-/// What becomes of a group when the answer to its commit is lost.
+/// What happens to a group when the answer to its commit is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Nothing of it is stored.
+    /// Nothing is stored.
     NotStored,
-    /// It can be read, and is not replicated.
+    /// It is readable but not replicated.
     Readable,
     /// It is durable.
     Durable,
 }
 
-/// How often things happened.
+/// Counts of faults and events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Commits that were answered as stored.
+    /// Successful commits.
     pub commits: u64,
-    /// Calls of [`Log::begin`] or [`Log::recover`] that found the log away.
+    /// Calls of [`Log::begin`] or [`Log::recover`] that could not reach the log.
     pub away_at_begin: u64,
-    /// Those that gave half of what is new, and then found it away.
+    /// Calls of [`Log::begin`] that lost the log half-way.
     pub away_in_begin: u64,
-    /// Commits that found it away, by which nothing was stored.
+    /// Commits that could not reach the log.
     pub away_at_commit: u64,
-    /// Commits for which there was no room.
+    /// Commits that found the log full.
     pub full: u64,
-    /// Commits behind which another engine had appended since their begin.
+    /// Commits that failed because another engine had appended since their begin.
     pub outrun: u64,
-    /// Attempts to settle a commit that found the log away still.
+    /// Attempts to settle a commit that could not reach the log.
     pub away_in_settling: u64,
-    /// Commits whose answer was lost, settled as stored.
+    /// Commits with a lost answer, settled as stored.
     pub settled_as_stored: u64,
-    /// Of those, the ones behind which another engine had appended.
+    /// Those after which another engine had appended.
     pub settled_behind_others: u64,
-    /// Those settled as not stored that never were.
+    /// Commits settled as not stored that were never stored.
     pub settled_as_lost: u64,
-    /// Those settled as not stored that could be read before a promotion.
+    /// Commits settled as not stored that were readable before a promotion.
     pub settled_as_vanished: u64,
-    /// Engines that ended before such a commit was settled.
+    /// Engines that were killed before their commit was settled.
     pub killed: u64,
-    /// Events that [`Log::begin`] gave before they were durable.
+    /// Events that [`Log::begin`] returned before they were durable.
     pub read_early: u64,
-    /// Promotions that took away what could be read.
+    /// Promotions that removed readable entries.
     pub promotions: u64,
-    /// Engines that were told that their history is not the log's any more.
+    /// Engines that learned that the log has another history.
     pub other_histories: u64,
 }
 
 #[derive(Default)]
-struct Kept {
+struct State {
     entries: Vec<Entry>,
-    /// Whose each of them is: engines that decide the same at the same moment make equal ones.
+    /// The engine of each entry: two engines may make equal entries.
     owners: Vec<u64>,
     engines: u64,
-    /// How many are durable.
     durable: usize,
-    /// How many calls find it away.
     away: u32,
     cuts_begin: bool,
     refuses_commit: bool,
@@ -98,137 +97,136 @@ struct Kept {
     counts: Counts,
 }
 
-/// The log as one engine has it.
+/// One engine's handle on the log.
 struct EngineLog {
     log: SharedLog,
-    /// Its number.
     engine: u64,
-    /// Where the next event goes, as far as this engine knows.
+    /// The next position, as far as this engine knows.
     known: Tip,
 }
 
 impl SharedLog {
-    /// An empty log.
+    /// Creates an empty log.
     #[must_use]
     pub fn new(id: LedgerId) -> Self {
-        Self { id, kept: Arc::default() }
+        Self { id, state: Arc::default() }
     }
 
-    /// The log for one engine.
+    /// Returns a log for one more engine.
     #[must_use]
     pub fn log(&self) -> Box<dyn Log> {
-        let mut kept = self.kept();
-        kept.engines += 1;
-        Box::new(EngineLog { log: self.clone(), engine: kept.engines, known: self.empty() })
+        let mut state = self.state();
+        state.engines += 1;
+        Box::new(EngineLog { log: self.clone(), engine: state.engines, known: self.empty() })
     }
 
-    /// What is durable, in order.
+    /// Returns the durable entries, in order.
     #[must_use]
     pub fn durable(&self) -> Vec<Entry> {
-        let kept = self.kept();
-        kept.entries[..kept.durable].to_vec()
+        let state = self.state();
+        state.entries[..state.durable].to_vec()
     }
 
-    /// What can be read: what is durable, and more.
+    /// Returns all readable entries, durable or not.
     #[must_use]
     pub fn readable(&self) -> Vec<Entry> {
-        self.kept().entries.clone()
+        self.state().entries.clone()
     }
 
-    /// How many events are durable.
+    /// Returns the number of durable entries.
     #[must_use]
     pub fn durable_count(&self) -> usize {
-        self.kept().durable
+        self.state().durable
     }
 
-    /// How often things happened.
+    /// Returns the counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.kept().counts
+        self.state().counts
     }
 
-    /// The next `calls` find it away.
+    /// Makes the log unreachable for the next `calls`.
     pub fn be_away(&self, calls: u32) {
-        self.kept().away = calls;
+        self.state().away = calls;
     }
 
-    /// The next call of [`Log::begin`] that has something new gives half of it and is then away.
+    /// Makes the next [`Log::begin`] that has news return half of it and then fail.
     pub fn cut_begin(&self) {
-        self.kept().cuts_begin = true;
+        self.state().cuts_begin = true;
     }
 
-    /// The next commit finds it away.
+    /// Makes the next commit fail to reach the log.
     pub fn refuse_commit(&self) {
-        self.kept().refuses_commit = true;
+        self.state().refuses_commit = true;
     }
 
-    /// Whether it has no room from now on, for empty groups neither.
+    /// Sets whether the log is full, even for empty groups.
     pub fn set_full(&self, full: bool) {
-        self.kept().full = full;
+        self.state().full = full;
     }
 
-    /// The answer of the next commit is lost.
+    /// Loses the answer of the next commit.
     pub fn lose_answer(&self, lost: Lost) {
-        self.kept().lost = Some(lost);
+        self.state().lost = Some(lost);
     }
 
-    /// So is that of the next commit, and whoever made it ends before it is settled: to its engine
-    /// the log failed.
+    /// Loses the answer of the next commit and kills its engine before it settles: the engine sees
+    /// a failed log.
     pub fn kill_in_commit(&self, lost: Lost) {
-        let mut kept = self.kept();
-        (kept.lost, kept.kills) = (Some(lost), true);
+        let mut state = self.state();
+        (state.lost, state.kills) = (Some(lost), true);
     }
 
     /// Runs `hook` in the next commit, before anything is stored.
     pub fn before_commit(&self, hook: impl FnOnce() + Send + 'static) {
-        self.kept().before_commit = Some(Box::new(hook));
+        self.state().before_commit = Some(Box::new(hook));
     }
 
-    /// Runs `hook` when the next answer is lost, before it is settled what became of the group.
+    /// Runs `hook` when the next answer is lost, before the commit is settled.
     pub fn before_settling(&self, hook: impl FnOnce() + Send + 'static) {
-        self.kept().before_settling = Some(Box::new(hook));
+        self.state().before_settling = Some(Box::new(hook));
     }
 
-    /// Promotes the standby: what is not durable vanishes.
+    /// Promotes the standby: entries that are not durable vanish.
     pub fn promote(&self) {
-        let mut kept = self.kept();
-        kept.counts.promotions += u64::from(kept.entries.len() > kept.durable);
-        let durable = kept.durable;
-        kept.entries.truncate(durable);
-        kept.owners.truncate(durable);
+        let mut state = self.state();
+        state.counts.promotions += u64::from(state.entries.len() > state.durable);
+        let durable = state.durable;
+        state.entries.truncate(durable);
+        state.owners.truncate(durable);
     }
 
-    /// Ends all faults: none is left to happen.
+    /// Removes all pending faults.
     pub fn heal(&self) {
-        let mut kept = self.kept();
-        (kept.away, kept.cuts_begin, kept.refuses_commit, kept.full) = (0, false, false, false);
-        (kept.lost, kept.kills) = (None, false);
-        (kept.before_commit, kept.before_settling) = (None, None);
+        let mut state = self.state();
+        (state.away, state.cuts_begin, state.refuses_commit, state.full) = (0, false, false, false);
+        (state.lost, state.kills) = (None, false);
+        (state.before_commit, state.before_settling) = (None, None);
     }
 
     fn empty(&self) -> Tip {
         Tip { sequence: 0, chain: Chain::first(self.id), at: Timestamp(0) }
     }
 
-    fn tip(&self, kept: &Kept) -> Tip {
-        kept.entries.last().map_or_else(|| self.empty(), Entry::tip)
+    fn tip(&self, state: &State) -> Tip {
+        state.entries.last().map_or_else(|| self.empty(), Entry::tip)
     }
 
-    /// Whether everything up to `tip` is in it.
-    fn holds(&self, kept: &Kept, tip: Tip) -> bool {
+    /// Whether the log holds everything up to `tip`.
+    fn holds(&self, state: &State, tip: Tip) -> bool {
         let Some(last) = tip.sequence.checked_sub(1) else { return true };
-        let last = usize::try_from(last).ok().and_then(|last| kept.entries.get(last));
+        let last = usize::try_from(last).ok().and_then(|last| state.entries.get(last));
         last.is_some_and(|last| last.chain == tip.chain)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing panics half-way through a change.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock is safe: no change can panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    /// Whose the event before a sequence is.
+impl State {
+    /// Returns the engine of the entry before `sequence`.
     fn owner_before(&self, sequence: u64) -> Option<u64> {
         let at = usize::try_from(sequence.checked_sub(1)?).ok()?;
         self.owners.get(at).copied()
@@ -243,36 +241,36 @@ impl Kept {
 
 impl Log for EngineLog {
     fn recover(&mut self) -> Result<Recovered, Gone> {
-        let mut kept = self.log.kept();
-        if kept.is_away() {
-            kept.counts.away_at_begin += 1;
+        let mut state = self.log.state();
+        if state.is_away() {
+            state.counts.away_at_begin += 1;
             return Err(Gone::Away);
         }
-        let recovered = replayed(self.log.id, &kept.entries)?;
+        let recovered = replayed(self.log.id, &state.entries)?;
         self.known = recovered.tip;
         Ok(recovered)
     }
 
     fn begin(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
-        let mut kept = self.log.kept();
-        if kept.is_away() {
-            kept.counts.away_at_begin += 1;
+        let mut state = self.log.state();
+        if state.is_away() {
+            state.counts.away_at_begin += 1;
             return Err(Gone::Away);
         }
-        if !self.log.holds(&kept, self.known) {
-            kept.counts.other_histories += 1;
+        if !self.log.holds(&state, self.known) {
+            state.counts.other_histories += 1;
             return Ok(News::OtherHistory);
         }
         let known = usize::try_from(self.known.sequence).expect("it is held in memory");
-        let mut others = kept.entries[known..].to_vec();
-        let is_cut = !others.is_empty() && std::mem::take(&mut kept.cuts_begin);
+        let mut others = state.entries[known..].to_vec();
+        let is_cut = !others.is_empty() && std::mem::take(&mut state.cuts_begin);
         if is_cut {
-            kept.counts.away_in_begin += 1;
+            state.counts.away_in_begin += 1;
             others.truncate(others.len() / 2);
         }
-        let early = (known + others.len()).saturating_sub(kept.durable.max(known));
-        kept.counts.read_early += early as u64;
-        drop(kept);
+        let early = (known + others.len()).saturating_sub(state.durable.max(known));
+        state.counts.read_early += early as u64;
+        drop(state);
         for entry in others {
             news(&entry.event, entry.at);
             self.known = entry.tip();
@@ -285,33 +283,33 @@ impl Log for EngineLog {
     }
 
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
-        let hook = self.log.kept().before_commit.take();
+        let hook = self.log.state().before_commit.take();
         if let Some(hook) = hook {
             hook();
         }
-        let mut kept = self.log.kept();
-        if kept.is_away() || std::mem::take(&mut kept.refuses_commit) {
-            kept.counts.away_at_commit += 1;
+        let mut state = self.log.state();
+        if state.is_away() || std::mem::take(&mut state.refuses_commit) {
+            state.counts.away_at_commit += 1;
             return Err(Gone::Away);
         }
-        if kept.full {
-            kept.counts.full += 1;
+        if state.full {
+            state.counts.full += 1;
             return Err(Gone::Full("the disk is full".to_owned()));
         }
-        if self.log.tip(&kept) != self.known {
-            kept.counts.outrun += 1;
+        if self.log.tip(&state) != self.known {
+            state.counts.outrun += 1;
             return Err(Gone::Away);
         }
-        let (lost, is_killed) = (kept.lost.take(), std::mem::take(&mut kept.kills));
+        let (lost, is_killed) = (state.lost.take(), std::mem::take(&mut state.kills));
         if lost != Some(Lost::NotStored) {
-            kept.entries.extend_from_slice(group);
-            kept.owners.extend(group.iter().map(|_| self.engine));
+            state.entries.extend_from_slice(group);
+            state.owners.extend(group.iter().map(|_| self.engine));
         }
         if matches!(lost, None | Some(Lost::Durable)) {
-            kept.durable = kept.entries.len();
+            state.durable = state.entries.len();
         }
-        kept.counts.killed += u64::from(is_killed);
-        drop(kept);
+        state.counts.killed += u64::from(is_killed);
+        drop(state);
         if is_killed {
             return Err(Gone::Failed(KILLED.to_owned()));
         }
@@ -319,7 +317,7 @@ impl Log for EngineLog {
         match lost {
             None => {
                 self.known = wanted;
-                self.log.kept().counts.commits += 1;
+                self.log.state().counts.commits += 1;
                 Ok(())
             }
             Some(lost) => self.settle(wanted, group.is_empty(), lost),
@@ -333,29 +331,28 @@ impl Log for EngineLog {
 }
 
 impl EngineLog {
-    /// Finds out what became of a commit whose answer was lost: whether the log holds it, as this
-    /// engine's, and then, by a write of its own, that this stays so. It is tried until the log is
-    /// there.
+    /// Settles a commit with a lost answer: finds out whether the log holds it as this engine's,
+    /// and makes the result durable. Retries while the log is unreachable.
     fn settle(&mut self, wanted: Tip, is_empty: bool, lost: Lost) -> Result<(), Gone> {
-        let hook = self.log.kept().before_settling.take();
+        let hook = self.log.state().before_settling.take();
         if let Some(hook) = hook {
             hook();
         }
-        let mut kept = self.log.kept();
-        while kept.is_away() {
-            kept.counts.away_in_settling += 1;
+        let mut state = self.log.state();
+        while state.is_away() {
+            state.counts.away_in_settling += 1;
         }
-        let is_own = || is_empty || kept.owner_before(wanted.sequence) == Some(self.engine);
-        let is_stored = self.log.holds(&kept, wanted) && is_own() || planted(Bug::OutcomeGuessed);
-        kept.durable = kept.entries.len();
+        let is_own = || is_empty || state.owner_before(wanted.sequence) == Some(self.engine);
+        let is_stored = self.log.holds(&state, wanted) && is_own() || planted(Bug::OutcomeGuessed);
+        state.durable = state.entries.len();
         if !is_stored {
-            kept.counts.settled_as_lost += u64::from(lost == Lost::NotStored);
-            kept.counts.settled_as_vanished += u64::from(lost == Lost::Readable);
+            state.counts.settled_as_lost += u64::from(lost == Lost::NotStored);
+            state.counts.settled_as_vanished += u64::from(lost == Lost::Readable);
             return Err(Gone::Away);
         }
-        kept.counts.settled_as_stored += 1;
-        kept.counts.settled_behind_others += u64::from(self.log.tip(&kept) != wanted);
-        kept.counts.commits += 1;
+        state.counts.settled_as_stored += 1;
+        state.counts.settled_behind_others += u64::from(self.log.tip(&state) != wanted);
+        state.counts.commits += 1;
         self.known = wanted;
         Ok(())
     }

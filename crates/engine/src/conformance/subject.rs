@@ -1,4 +1,4 @@
-//! Engines under test, and the time that they are told.
+//! Engines under test and their clock.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,30 +12,30 @@ use crate::engine::{Engine, Queue};
 use crate::memory::MemoryLog;
 use crate::requests::Request;
 
-/// An engine under test, with its log. Each check gets a new one, empty.
+/// An engine under test with its log. Each check gets a new, empty one.
 pub trait Subject {
-    /// The engine. No check keeps a clone of it over [`Subject::reopen`].
+    /// Returns the engine. No check may hold a clone across [`Subject::reopen`].
     fn engine(&self) -> Arc<Engine>;
 
-    /// Its clock.
+    /// Returns its clock.
     fn clock(&self) -> &TestClock;
 
-    /// Ends the engine as a stop of the central would, and opens one again on the same log.
+    /// Shuts the engine down and starts one again on the same log.
     fn reopen(&mut self);
 }
 
-/// One engine at a time, each opened on the same log.
+/// A subject that starts one engine after another on the same log.
 pub struct Reopening {
     open: Box<dyn Fn(Arc<TestClock>) -> Engine>,
     clock: Arc<TestClock>,
     engine: Option<Arc<Engine>>,
 }
 
-/// A clock that stands still unless it is set.
+/// A clock that only moves when it is set.
 #[derive(Debug, Default)]
 pub struct TestClock(AtomicU64);
 
-/// Takes a turn after each request, so that it is answered when it was put.
+/// Commits after each request.
 struct Eager {
     queue: Box<dyn Queue>,
     committer: Mutex<Committer>,
@@ -43,7 +43,7 @@ struct Eager {
 }
 
 impl Reopening {
-    /// Begins with an engine, opened by `open` as all that follow.
+    /// Starts the first engine with `open`, as all later ones.
     pub fn new(open: impl Fn(Arc<TestClock>) -> Engine + 'static) -> Self {
         let clock = Arc::<TestClock>::default();
         let engine = Some(Arc::new(open(Arc::clone(&clock))));
@@ -68,18 +68,18 @@ impl Subject for Reopening {
 }
 
 impl TestClock {
-    /// One that shows this time.
+    /// Creates a clock at this time.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self(AtomicU64::new(now.0))
     }
 
-    /// Has it show another time.
+    /// Sets the time.
     pub fn set(&self, to: Timestamp) {
         self.0.store(to.0, Ordering::SeqCst);
     }
 
-    /// Has it show a time so many milliseconds later.
+    /// Advances the time by milliseconds.
     pub fn advance(&self, ms: u64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
@@ -91,13 +91,13 @@ impl Clock for TestClock {
     }
 }
 
-/// An engine that keeps everything in memory.
+/// Creates an engine over a log in memory.
 pub fn in_memory(clock: Arc<dyn Clock>) -> Engine {
     Engine::start(Box::new(MemoryLog::new(LedgerId([7; 16]))), clock).unwrap()
 }
 
-/// A queue that has a turn taken after each request, on the thread that put it: it is answered
-/// when it was put, unless another thread takes turns.
+/// Wraps a queue so that the calling thread commits after each request: it is answered when `put`
+/// returns, unless another thread is committing.
 pub fn eager(queue: Box<dyn Queue>, committer: Committer) -> Box<dyn Queue> {
     Box::new(Eager { queue, committer: Mutex::new(committer), pending: AtomicUsize::new(0) })
 }
@@ -106,7 +106,7 @@ impl Queue for Eager {
     fn put(&self, request: Request) {
         self.pending.fetch_add(1, Ordering::SeqCst);
         self.queue.put(request);
-        // Who finds another turning may leave: that one looks again when its turn is over.
+        // A thread that finds another one committing may leave: that one checks again when done.
         while self.pending.load(Ordering::SeqCst) > 0 {
             let Ok(mut committer) = self.committer.try_lock() else { return };
             self.pending.store(0, Ordering::SeqCst);

@@ -1,10 +1,10 @@
-//! Checks with many threads at once, and of completions.
+//! Conformance checks with many threads, and of callbacks.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Barrier;
 
-use super::fixture::{Kept, batch, bets, scan, small_batch, terms};
+use super::fixture::{OwnedBatch, batch, bets, scan, small_batch, terms};
 use super::{Pending, Subject, submit, wait};
 use crate::engine::Engine;
 use lottery::AgencyId;
@@ -13,11 +13,10 @@ use lottery::{DrawId, DrawState, DrawStatus, SealedNumber};
 
 const THREADS: u32 = 8;
 
-/// Connections that resend the same batches at the same time still store them once.
-pub fn a_chunk_sent_by_many_at_once_is_stored_once(subject: &mut dyn Subject) {
+pub fn a_chunk_sent_concurrently_is_stored_once(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 2);
     let sent: Vec<_> = (0..100).map(|at| small_batch(draw, 1 + at % 2, at / 2)).collect();
-    // Many short races meet more often than a long one.
+    // Many short races collide more often than a long one.
     for sent in sent.chunks(4) {
         let answers = at_once(subject, |engine, _| append_all(engine, sent));
         for (at, batch) in sent.iter().enumerate() {
@@ -32,8 +31,7 @@ pub fn a_chunk_sent_by_many_at_once_is_stored_once(subject: &mut dyn Subject) {
     same_batches_in_any_order(subject, draw, &sent);
 }
 
-/// When several contents race for one chunk id, who was told `New` is who is stored.
-pub fn of_contents_sent_at_once_for_one_chunk_one_is_stored(subject: &mut dyn Subject) {
+pub fn one_of_the_concurrent_contents_of_a_chunk_is_stored(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let of_thread = |thread: u32, chunk| {
         let document = format!("{chunk}-{thread}");
@@ -56,10 +54,9 @@ pub fn of_contents_sent_at_once_for_one_chunk_one_is_stored(subject: &mut dyn Su
     same_batches_in_any_order(subject, draw, &winners);
 }
 
-/// Agencies at the same time: each one's batches are all there, in the order in which it sent them.
-pub fn the_batches_of_one_thread_keep_their_order(subject: &mut dyn Subject) {
+pub fn the_order_of_one_threads_batches_is_preserved(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", THREADS);
-    // Neither ascending nor descending: each thread has its own order.
+    // Neither ascending nor descending; a different order per thread.
     let sent =
         |thread: u32| (0..60).map(move |at| small_batch(draw, thread + 1, (at * 7 + thread) % 60));
     at_once(subject, |engine, thread| {
@@ -70,7 +67,7 @@ pub fn the_batches_of_one_thread_keep_their_order(subject: &mut dyn Subject) {
         let kept = subject.scan(draw).unwrap();
         for thread in 0..THREADS {
             let of_agency = kept.iter().filter(|batch| batch.agency == thread + 1);
-            let expected = Kept::all(&sent(thread).collect::<Vec<_>>());
+            let expected = OwnedBatch::all(&sent(thread).collect::<Vec<_>>());
             assert!(of_agency.eq(&expected), "agency {}", thread + 1);
         }
         assert_eq!(kept.len(), 60 * THREADS as usize);
@@ -78,8 +75,7 @@ pub fn the_batches_of_one_thread_keep_their_order(subject: &mut dyn Subject) {
     }
 }
 
-/// Every agency finishes once, one of them last, however many say so at the same time.
-pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) {
+pub fn a_finish_sent_concurrently_is_counted_once(subject: &mut dyn Subject) {
     const AGENCIES: u32 = 40;
     let draw = subject.open("sorteo", AGENCIES);
     let answers = at_once(subject, |engine, thread| {
@@ -99,9 +95,7 @@ pub fn a_finish_sent_by_many_at_once_is_counted_once(subject: &mut dyn Subject) 
     assert!(subject.status(draw).all_finished());
 }
 
-/// Many who open the same draw, and say that the same last agency has finished, get one draw with
-/// one result.
-pub fn a_draw_opened_and_finished_by_many_is_one(subject: &mut dyn Subject) {
+pub fn a_draw_opened_and_finished_concurrently_is_one(subject: &mut dyn Subject) {
     for round in 1..=25 {
         let terms = terms(&format!("sorteo {round}"), 1);
         let opened = at_once(subject, |engine, _| {
@@ -123,7 +117,6 @@ pub fn a_draw_opened_and_finished_by_many_is_one(subject: &mut dyn Subject) {
     }
 }
 
-/// A batch that meets its agency's FINISH is stored and acknowledged, or refused and not stored.
 pub fn bets_that_race_with_finish_are_stored_or_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     let refusal = Err(AppendError::AgencyFinished(AgencyId(1)));
@@ -157,15 +150,14 @@ pub fn bets_that_race_with_finish_are_stored_or_refused(subject: &mut dyn Subjec
     assert_eq!(subject.append(&small_batch(draw, 1, u32::MAX)), refusal);
 }
 
-/// A scan beside live intake shows all that was acknowledged before it, and later ones only add.
-pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
+pub fn scans_during_intake_return_a_growing_prefix(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", THREADS);
     let scans = at_once(subject, |engine, thread| {
         let scans = (0..30).map(|chunk| {
             let batch = small_batch(draw, thread + 1, chunk);
             wait(|done| engine.append(batch.clone(), done)).unwrap();
             let kept = scan(engine, draw).unwrap();
-            let acknowledged = Kept::read(&batch.stored());
+            let acknowledged = OwnedBatch::read(&batch.stored());
             assert!(kept.contains(&acknowledged), "{acknowledged:?} is missing in {kept:?}");
             kept
         });
@@ -181,8 +173,7 @@ pub fn scans_beside_intake_show_a_growing_prefix(subject: &mut dyn Subject) {
     assert_eq!(subject.scan(draw), Ok(last));
 }
 
-/// Somebody who takes their time with what they are shown keeps nobody waiting.
-pub fn intake_goes_on_while_a_reader_stands_still(subject: &mut dyn Subject) {
+pub fn a_slow_reader_does_not_block_intake(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     subject.append(&small_batch(draw, 1, 0)).unwrap();
     let engine = subject.engine();
@@ -199,8 +190,7 @@ pub fn intake_goes_on_while_a_reader_stands_still(subject: &mut dyn Subject) {
     assert_eq!(subject.progress(draw, 1).unwrap().chunks_stored, 3);
 }
 
-/// A stop in the middle of intake answers every call, and loses nothing that it acknowledged.
-pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
+pub fn every_callback_runs_even_on_shutdown(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 1);
     for round in 0..5 {
         let sent: Vec<_> = (0..200).map(|at| small_batch(draw, 1, round * 200 + at)).collect();
@@ -212,7 +202,7 @@ pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
         for (batch, pending) in sent.iter().zip(pending) {
             match pending.answer() {
                 Ok(Appended::New) => {
-                    let kept = Kept::read(&batch.stored());
+                    let kept = OwnedBatch::read(&batch.stored());
                     assert_eq!(stored.get(&batch.chunk.0), Some(&&kept), "acknowledged and lost");
                 }
                 other => assert_eq!(other, Err(AppendError::Store(StoreFault::Closed))),
@@ -221,7 +211,7 @@ pub fn every_completion_is_run_even_by_a_stop(subject: &mut dyn Subject) {
     }
 }
 
-/// Runs `work` on many threads that start together; gives what each one gave.
+/// Runs `work` on threads that start together; returns their results.
 fn at_once<T: Send>(
     subject: &dyn Subject,
     work: impl Fn(&Engine, u32) -> T + Send + Sync,
@@ -247,7 +237,7 @@ fn append_all(engine: &Engine, batches: &[Batch]) -> Vec<Result<Appended, Append
 }
 
 fn same_batches_in_any_order(subject: &dyn Subject, draw: DrawId, sent: &[Batch]) {
-    let (mut kept, mut expected) = (subject.scan(draw).unwrap(), Kept::all(sent));
+    let (mut kept, mut expected) = (subject.scan(draw).unwrap(), OwnedBatch::all(sent));
     kept.sort();
     expected.sort();
     assert_eq!(kept, expected);

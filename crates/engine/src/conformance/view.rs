@@ -1,4 +1,4 @@
-//! The published view: what was answered is in it, in pages that hold up nobody.
+//! Conformance checks of the published view.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use lottery::{Act, Acted, Label, Registration, Schedule, always_allowed};
 use lottery::{Agencies, AgencyId};
 use lottery::{DrawId, DrawState, DrawTerms, SealedNumber};
 
-/// Runs a call, and gives what the view shows while its completion runs.
+/// Makes a call; returns what the view shows while its callback runs.
 fn seen_by<T, S>(
     engine: &Engine,
     call: impl FnOnce(Done<T>),
@@ -38,8 +38,7 @@ where
     receiver.recv().unwrap()
 }
 
-/// Whoever is told of something finds it, be it at the moment at which they are told.
-pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
+pub fn the_view_has_a_change_before_it_is_answered(subject: &mut dyn Subject) {
     let engine = &*subject.engine();
     let state = |view: &View| view.draw(DrawId(1)).map(|draw| draw.state);
     let first = |view: &View| view.all_agencies(DrawId(1)).next();
@@ -64,8 +63,7 @@ pub fn an_answer_is_in_the_view_before_it_is_given(subject: &mut dyn Subject) {
     assert_eq!(seen_by(engine, act(register(false)), registered), Some(false));
 }
 
-/// Behind the row that it names, with so many rows, whatever is asked for; also over a restart.
-pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
+pub fn a_page_of_the_view_starts_after_its_cursor(subject: &mut dyn Subject) {
     let agencies = Agencies::from_ranges(vec![(2, 4), (7, 7), (9, 3_000)]).unwrap();
     subject.open_with(&DrawTerms { agencies, ..terms("primero", 1) });
     subject.open("segundo", 1);
@@ -114,8 +112,7 @@ pub fn a_page_of_the_view_begins_behind_its_cursor(subject: &mut dyn Subject) {
     }
 }
 
-/// Neither a page that somebody keeps, nor one that they are going through.
-pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
+pub fn a_reader_with_a_page_blocks_nobody(subject: &mut dyn Subject) {
     let draw = subject.open("solo", 3_000);
     let engine = subject.engine();
     let view = engine.view();
@@ -125,21 +122,20 @@ pub fn a_reader_with_a_page_holds_up_nobody(subject: &mut dyn Subject) {
     assert_eq!(draws.next().unwrap().bets, 0);
     for agency in [1, 2, 2_500] {
         let (engine, batch) = (Arc::clone(&engine), small_batch(draw, agency, 0));
-        // On a thread that may wait: so one that is held up fails the check.
+        // On another thread, so that a blocked call fails the check.
         let appended = submit(|done| {
             std::thread::spawn(move || engine.append(batch, done));
         });
         appended.answer().unwrap();
     }
     assert_eq!(page.status.bets, 0);
-    // What was read stays as it was, and what is read now is as it is now.
+    // Rows read before stay as they were; new pages are current.
     assert_eq!(agencies.next().unwrap().bets, 0);
     assert_eq!(agencies.map(|it| it.bets).sum::<u64>(), 1);
     assert_eq!(view.all_agencies(draw).map(|it| it.bets).sum::<u64>(), 3);
 }
 
-/// A draw's figures are the sums of its agencies' whenever somebody looks.
-pub fn what_is_read_of_a_draw_is_of_one_moment(subject: &mut dyn Subject) {
+pub fn reading_a_draw_returns_one_snapshot(subject: &mut dyn Subject) {
     const AGENCIES: u32 = 8;
     let draw = subject.open("solo", AGENCIES);
     let engine = subject.engine();
@@ -180,8 +176,7 @@ pub fn what_is_read_of_a_draw_is_of_one_moment(subject: &mut dyn Subject) {
     });
 }
 
-/// All of it, agency by agency, also over a restart: the view and the bets tell the same.
-pub fn the_view_agrees_with_the_bets_that_are_kept(subject: &mut dyn Subject) {
+pub fn the_view_agrees_with_the_stored_bets(subject: &mut dyn Subject) {
     let draws = [subject.open("primero", 3), subject.open("segundo", 4)];
     for (draw, agency, chunk) in
         [(0, 1, 0), (1, 4, 0), (0, 1, 5), (0, 2, 1), (1, 4, 1), (1, 1, 0), (0, 1, 1)]

@@ -1,4 +1,4 @@
-//! What is decided about the acts of operators and of the clock, and what they change.
+//! The rules for acts of operators and the clock.
 
 use super::undo::Undo;
 use super::{Draw, Draws, Ruling, draw_id};
@@ -11,7 +11,7 @@ use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use crate::text::Look;
 
 impl Draws {
-    /// Decides about an act at `now`, if `judge` still allows it.
+    /// Decides an act at `now`, if `judge` allows it.
     ///
     /// # Errors
     /// See [`ActError`].
@@ -22,21 +22,20 @@ impl Draws {
         now: Timestamp,
     ) -> Result<Ruling<Acted>, ActError> {
         let operators = judge().ok_or(ActError::NotAllowed)?;
-        // Not in `outcome_of`: older ledgers may hold it.
+        // Not in `outcome_of`, which replay uses too: older ledgers may have agency 0.
         if names_agency_zero(&recorded.act) {
             return Err(ActError::AgencyZero);
         }
         let acted = self.outcome_of(recorded, now)?;
-        // Nor these: they are about what is added now, and what was added stays.
-        self.expect_room(&recorded.act)?;
-        self.expect_own_look(&recorded.act)?;
+        // These limits apply to new acts only; older ledgers may exceed them.
+        self.check_limits(&recorded.act)?;
+        self.check_look(&recorded.act)?;
         let recorded = || Event::Acted(Box::new(RecordedAct { operators, ..recorded.clone() }));
         let event = (acted != Acted::Repeated).then(recorded);
         Ok(Ruling { outcome: acted, event })
     }
 
-    /// Whether there may be one more of what an act adds.
-    fn expect_room(&self, act: &Act) -> Result<(), ActError> {
+    fn check_limits(&self, act: &Act) -> Result<(), ActError> {
         match act {
             Act::Announce { .. } if self.draws.len() >= DRAWS_MAX => Err(ActError::TooManyDraws),
             Act::Announce { .. } => {
@@ -57,14 +56,13 @@ impl Draws {
         }
     }
 
-    /// Whether nobody takes the name of what an act adds for another's.
-    fn expect_own_look(&self, act: &Act) -> Result<(), ActError> {
+    fn check_look(&self, act: &Act) -> Result<(), ActError> {
         match act {
-            Act::Announce { terms, .. } => match self.looking_like(&terms.name).next() {
+            Act::Announce { terms, .. } => match self.lookalikes(&terms.name).next() {
                 Some((draw, name)) => Err(ActError::DrawLooksLike { draw, name: name.clone() }),
                 None => Ok(()),
             },
-            Act::Register(it) => match self.agency_looking_like(it) {
+            Act::Register(it) => match self.lookalike_agency(it) {
                 Some(Registration { agency, name, .. }) => {
                     Err(ActError::AgencyLooksLike { agency: *agency, name: name.clone() })
                 }
@@ -78,8 +76,8 @@ impl Draws {
         }
     }
 
-    /// Another agency whose name looks the same as one that is given now.
-    fn agency_looking_like(&self, given: &Registration) -> Option<&Registration> {
+    /// Finds another agency whose name looks like the given new name.
+    fn lookalike_agency(&self, given: &Registration) -> Option<&Registration> {
         let known = self.roster.get(&given.agency);
         if known.is_some_and(|known| known.name.is_same(&given.name)) {
             return None;
@@ -90,12 +88,12 @@ impl Draws {
         others.next().and_then(|(_, agency)| self.roster.get(agency))
     }
 
-    fn put_in_roster(&mut self, registration: &Registration) {
+    fn set_registration(&mut self, registration: &Registration) {
         let before = self.register_as(registration.agency, Some(registration.clone()));
         self.undo.push(Undo::Registration(registration.agency, before.map(Box::new)));
     }
 
-    /// Puts an agency's registration in the place of the one before, which it gives.
+    /// Replaces an agency's registration; returns the previous one.
     pub(super) fn register_as(
         &mut self,
         agency: AgencyId,
@@ -113,7 +111,7 @@ impl Draws {
         before
     }
 
-    /// What would come of an act; anything but [`Acted::Repeated`] makes it an event.
+    /// Returns the outcome of an act. All but [`Acted::Repeated`] make an event.
     pub(super) fn outcome_of(
         &self,
         recorded: &RecordedAct,
@@ -144,19 +142,17 @@ impl Draws {
         }
     }
 
-    /// The agencies that are registered, by number.
+    /// Iterates over the registered agencies, by number.
     pub fn register(&self) -> impl Iterator<Item = &Registration> + '_ {
         self.roster.values()
     }
 
-    /// What is registered of an agency.
     pub(crate) fn registration(&self, agency: AgencyId) -> Option<&Registration> {
         self.roster.get(&agency)
     }
 
-    /// Takes an act that is allowed into the state.
-    pub(super) fn take_act(&mut self, recorded: &RecordedAct, at: Timestamp) {
-        let acted = self.outcome_of(recorded, at).expect("admits() found it allowed");
+    pub(super) fn apply_act(&mut self, recorded: &RecordedAct, at: Timestamp) {
+        let acted = self.outcome_of(recorded, at).expect("check_rules() found it allowed");
         match &recorded.act {
             Act::Announce { terms, schedule } => {
                 let life = DrawLife::announced(*schedule, at);
@@ -164,7 +160,7 @@ impl Draws {
                 self.add_draw(announced);
             }
             Act::Register(registration) => {
-                self.put_in_roster(registration);
+                self.set_registration(registration);
             }
             act => {
                 let Some(id) = act.draw() else { return };
@@ -176,13 +172,12 @@ impl Draws {
         }
     }
 
-    /// Whether nobody has disabled an agency.
     pub(super) fn may_bet(&self, agency: AgencyId) -> bool {
         self.roster.get(&agency).is_none_or(|registration| registration.enabled)
     }
 }
 
-/// Whether it lets in agency 0, which is what a number left out is read as.
+/// Whether the act has agency 0, which is what a missing number is read as.
 fn names_agency_zero(act: &Act) -> bool {
     match act {
         Act::Announce { terms, .. } => terms.agencies.contains(AgencyId(0)),

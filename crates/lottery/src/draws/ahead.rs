@@ -1,29 +1,26 @@
-//! The batches of an agency that lie behind a gap.
+//! An agency's batches after a gap, in any order.
 //!
-//! They come in any order and with any gaps, so each is kept by itself, in pages in the order of
-//! their ids. A page grows by a few places at a time and is halved when it is full: whatever the
-//! order, few places are unused, and few batches are moved for a new one.
+//! They are stored in pages sorted by chunk id. A page grows by a few places and is split when
+//! full, so few places are unused and few batches move on an insert.
 
 use std::collections::VecDeque;
 
 use crate::bets::ChunkDigest;
 use crate::event::BatchSummary;
 
-/// Most batches of a page: some 10 KiB.
+/// Most batches in a page: about 10 KiB.
 const PAGE_LEN_MAX: usize = 256;
-/// The places that a full page grows by.
 const PAGE_GROWTH: usize = 16;
 
-/// See the module's documentation.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Ahead {
-    /// None is empty.
+    /// No page is empty.
     pages: VecDeque<VecDeque<Waiting>>,
     len: usize,
 }
 
-/// A batch, for when the gap before it is closed.
+/// A batch that waits for the gap before it to close.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) struct Waiting {
@@ -39,7 +36,7 @@ impl Waiting {
     }
 }
 
-/// Which batches there are, whatever the pages that they lie in.
+/// Compares the batches, not their layout in pages.
 #[cfg(test)]
 impl PartialEq for Ahead {
     fn eq(&self, other: &Self) -> bool {
@@ -56,7 +53,7 @@ impl Ahead {
         self.len
     }
 
-    /// All of them, in the order of their ids.
+    /// Iterates in order of chunk id.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
         self.pages.iter().flatten()
     }
@@ -67,11 +64,10 @@ impl Ahead {
         page.get(place)
     }
 
-    /// Adds a batch that is not there.
+    /// Adds a batch that is not present.
     pub(super) fn insert(&mut self, waiting: Waiting) {
         let chunk = waiting.chunk;
         self.len += 1;
-        // Behind all others it goes to the end of the last page.
         let mut at = self.pages_before(chunk).min(self.pages.len().saturating_sub(1));
         if self.pages.is_empty() {
             self.pages.push_back(VecDeque::new());
@@ -90,7 +86,7 @@ impl Ahead {
         page.insert(place, waiting);
     }
 
-    /// Takes out a batch that is there.
+    /// Removes a batch that is present.
     pub(super) fn remove(&mut self, chunk: u32) {
         let at = self.pages_before(chunk);
         let page = &mut self.pages[at];
@@ -101,7 +97,7 @@ impl Ahead {
         self.len -= 1;
     }
 
-    /// Takes the first batch, if it is this one.
+    /// Removes the first batch if it has this chunk id.
     pub(super) fn take_first(&mut self, chunk: usize) -> Option<Waiting> {
         let page = self.pages.front_mut()?;
         if page[0].chunk as usize != chunk {
@@ -115,7 +111,7 @@ impl Ahead {
         first
     }
 
-    /// How many pages hold only batches before this one.
+    /// Returns the number of pages that hold only lower chunk ids.
     fn pages_before(&self, chunk: u32) -> usize {
         self.pages.partition_point(|page| page[page.len() - 1].chunk < chunk)
     }
@@ -141,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_order_each_is_found_and_they_leave_in_theirs(
+        fn batches_are_found_and_leave_in_order_however_they_arrive(
             few in vec(any::<u32>(), 0..50),
             near in vec(0..2_000_u32, 0..1_500),
             descending in any::<bool>(),
@@ -157,7 +153,6 @@ mod tests {
                     ahead.insert(Waiting::of(&batch(chunk)));
                 }
             }
-            // One that was taken out comes back.
             for (&chunk, batch) in expected.iter().step_by(3) {
                 ahead.remove(chunk);
                 prop_assert!(ahead.get(chunk).is_none());

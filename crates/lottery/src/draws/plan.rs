@@ -1,4 +1,4 @@
-//! When the clock acts in draws.
+//! The schedule of the clock's acts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,6 @@ use crate::draw::{DrawId, DrawState, DrawStatus, Timestamp};
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 
-/// The times at which the clock opens or closes draws.
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) struct Plan {
@@ -33,8 +32,7 @@ impl Plan {
 }
 
 impl Draws {
-    /// What the clock does first of what it should have done by `now`, as an event to be carried
-    /// out.
+    /// Returns the first act that the clock must do by `now`, as an event to carry out.
     #[must_use]
     pub fn due_by_the_clock(&self, now: Timestamp) -> Option<Event> {
         let due = self.plan.by_time.range(..=(now, DrawId(u32::MAX)));
@@ -45,8 +43,7 @@ impl Draws {
         Some(Event::Acted(Box::new(RecordedAct::new(Actor::Clock, Reason::default(), act))))
     }
 
-    /// Notes when the clock acts next in a draw.
-    pub(super) fn plan_anew(&mut self, id: DrawId) {
+    pub(super) fn reschedule(&mut self, id: DrawId) {
         let Draw { state, life, .. } = self.get(id).expect("it was found before");
         let next = next(id, *state, life.shown(), Timestamp(0));
         self.plan.set(id, next.map(|(at, _)| at));
@@ -54,15 +51,15 @@ impl Draws {
 }
 
 impl DrawStatus {
-    /// When the clock acts next in it, as things are at `now`.
+    /// Returns when the clock next acts in this draw, as of `now`.
     #[must_use]
     pub fn next_act_of_the_clock(&self, now: Timestamp) -> Option<Timestamp> {
         next(self.id, self.state, &self.life, now).map(|(at, _)| at)
     }
 }
 
-/// What the clock does next in a draw, and when. One that was not opened in its time stays as it
-/// is.
+/// Returns the clock's next act in a draw and its time. A draw that expired before it opened has
+/// none.
 fn next(
     id: DrawId,
     state: DrawState,

@@ -1,4 +1,4 @@
-//! What bounds the state, which no store shows.
+//! Tests of the state machine's limits and of undo.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -75,7 +75,7 @@ fn an_agency_takes_no_memory_until_it_bets_or_finishes() {
 }
 
 #[test]
-fn a_ledger_has_so_many_draws_and_one_that_has_more_still_opens() {
+fn draws_are_limited_but_a_ledger_with_more_opens() {
     let mut draws = Draws::default();
     for at in 0..DRAWS_MAX {
         let draw = draw_id(at);
@@ -93,7 +93,7 @@ fn a_ledger_has_so_many_draws_and_one_that_has_more_still_opens() {
 }
 
 #[test]
-fn a_ledger_with_more_unmade_draws_still_opens() {
+fn unmade_draws_are_limited_but_a_ledger_with_more_opens() {
     let mut draws = Draws::default();
     (0..=DRAWS_UNMADE_MAX).for_each(|name| draws.do_now(announce(&name.to_string(), "1")));
     let announced = draws.decide_act(&announce("more", "1"), &always_allowed(), AT);
@@ -101,7 +101,7 @@ fn a_ledger_with_more_unmade_draws_still_opens() {
 }
 
 #[test]
-fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
+fn registered_agencies_are_limited_but_a_ledger_with_more_opens() {
     let mut draws = Draws::default();
     let most = u32::try_from(REGISTERED_MAX).unwrap();
     (1..=most).for_each(|agency| draws.do_now(register(agency, "La Ñata")));
@@ -113,7 +113,7 @@ fn the_register_has_so_many_agencies_and_a_ledger_that_has_more_still_opens() {
 }
 
 #[test]
-fn an_agency_has_so_many_batches_and_a_ledger_with_more_still_opens() {
+fn batches_of_an_agency_are_limited_but_a_ledger_with_more_opens() {
     let mut draws = Draws::default();
     draws.apply(&opened(DrawId(1), terms("a", "1-2")), AT);
     let most = u32::try_from(AGENCY_BATCHES_MAX).unwrap();
@@ -144,7 +144,7 @@ fn an_agency_has_so_many_batches_and_a_ledger_with_more_still_opens() {
 }
 
 #[test]
-fn a_draw_whose_name_looks_like_anothers_is_refused_and_a_ledger_that_has_both_still_opens() {
+fn lookalike_draw_names_are_refused_but_a_ledger_with_them_opens() {
     let mut draws = Draws::default();
     draws.do_now(announce("Sorteo 1", "1"));
     let decide =
@@ -163,7 +163,7 @@ fn a_draw_whose_name_looks_like_anothers_is_refused_and_a_ledger_that_has_both_s
 }
 
 #[test]
-fn an_open_draw_whose_name_was_kept_in_another_form_goes_on() {
+fn a_draw_with_an_unnormalised_name_is_opened_again() {
     let mut draws = Draws::default();
     let kept = DrawName::kept("man\u{303}ana").unwrap();
     let terms_kept = DrawTerms { name: kept, ..terms("x", "1-2") };
@@ -174,7 +174,7 @@ fn an_open_draw_whose_name_was_kept_in_another_form_goes_on() {
 }
 
 #[test]
-fn a_draw_is_found_in_another_form_behind_others_that_look_like_it() {
+fn a_normalised_match_is_found_among_lookalikes() {
     let mut draws = Draws::default();
     for (name, id) in [("Mañana", 1), ("man\u{303}ana", 2)] {
         let terms = DrawTerms { name: DrawName::kept(name).unwrap(), ..terms("x", "1") };
@@ -185,7 +185,7 @@ fn a_draw_is_found_in_another_form_behind_others_that_look_like_it() {
 }
 
 #[test]
-fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_before_change() {
+fn lookalike_agency_names_are_refused_but_older_ones_can_change() {
     let mut draws = Draws::default();
     for agency in [1, 2] {
         draws.do_now(register(agency, "La Ñata"));
@@ -196,7 +196,7 @@ fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_befo
         Err(ActError::AgencyLooksLike { agency, name })
     };
     assert_eq!(decide(&draws, register(3, "la Ñаta")), refused(1));
-    // It keeps the name that it has, and is disabled with it.
+    // An agency may be changed without changing its name.
     let Act::Register(mut second) = register(2, "La Ñata").act else { unreachable!() };
     second.enabled = false;
     assert!(decide(&draws, recorded(Act::Register(second))).is_ok());
@@ -209,7 +209,7 @@ fn an_agency_whose_name_looks_like_anothers_is_refused_and_those_registered_befo
 }
 
 #[test]
-fn agencies_of_before_with_one_name_in_another_form_change_and_keep_it() {
+fn agencies_with_an_unnormalised_name_can_change_and_keep_it() {
     let mut draws = Draws::default();
     let kept = Label::kept("La N\u{303}ata").unwrap();
     for agency in [1, 2] {
@@ -222,7 +222,7 @@ fn agencies_of_before_with_one_name_in_another_form_change_and_keep_it() {
     assert!(draws.decide_act(&moved, &always_allowed(), AT).is_ok());
 }
 
-/// Something that may be decided, from small numbers, so that much of it meets.
+/// A request from a small range of values, so that many collide.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     kind: u8,
@@ -238,12 +238,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl Step {
-    /// The event that it makes of the state as it is, if it is allowed.
     fn decide(self, draws: &Draws, now: Timestamp) -> Option<Event> {
         let Self { kind, draw, agency, chunk } = self;
         let (draw, agency) = (DrawId(draw), AgencyId(agency));
         match kind {
-            // Batches most often: they make gaps and close them.
+            // Mostly batches, which open and close gaps.
             0..=3 => {
                 let bets = Bets::parse(&format!("a|b|{chunk}|1999-03-17|7"), Default::default());
                 let batch = Batch { draw, agency, chunk: ChunkId(chunk), bets: bets.unwrap() };
@@ -287,7 +286,7 @@ impl Step {
     }
 }
 
-/// Carries out what is allowed of some steps; gives how many events that made.
+/// Carries out the allowed steps; returns the number of events.
 fn carry_out_all(draws: &mut Draws, steps: &[Step], mut now: Timestamp) -> usize {
     let mut events = 0;
     for step in steps {
@@ -301,7 +300,7 @@ fn carry_out_all(draws: &mut Draws, steps: &[Step], mut now: Timestamp) -> usize
 
 proptest! {
     #[test]
-    fn what_is_undone_leaves_no_trace_and_is_decided_again_as_before(
+    fn undo_restores_the_state_and_the_same_decisions_follow(
         settled in steps(120),
         undone in steps(60),
     ) {
@@ -311,7 +310,7 @@ proptest! {
         let (before, now) = (draws.clone(), Timestamp(AT.0 + 120));
         let events = carry_out_all(&mut draws, &undone, now);
         let after = draws.clone();
-        // One change an event, whatever was there before.
+        // Each event adds at most one change to the undo log.
         prop_assert!(draws.undo.len() <= events);
         draws.undo();
         prop_assert_eq!(&draws, &before);

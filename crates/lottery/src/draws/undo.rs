@@ -1,7 +1,6 @@
-//! Taking back what was carried out and could not be stored.
+//! The undo log: reverts changes that could not be stored.
 //!
-//! Each change of the state leaves behind what it takes to undo it, as large as the change itself:
-//! it does not depend on how much is stored.
+//! An entry is as large as its change, independent of how much is stored.
 
 use super::ahead::Waiting;
 use super::{Draws, draw_id};
@@ -12,7 +11,6 @@ use crate::draw::{DrawId, DrawState};
 use crate::lifecycle::DrawLife;
 use crate::text::Look;
 
-/// How to take back one change.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) enum Undo {
@@ -20,22 +18,21 @@ pub(super) enum Undo {
     Finish {
         draw: DrawId,
         agency: AgencyId,
-        /// It had neither bet nor finished.
+        /// The agency had neither bet nor finished.
         is_new: bool,
     },
-    /// Where a draw was in its life.
+    /// The draw's previous state.
     Life {
         draw: DrawId,
         state: DrawState,
         life: Box<DrawLife>,
     },
-    /// The last draw was added.
     Added,
-    /// What was registered of an agency.
+    /// An agency's previous registration.
     Registration(AgencyId, Option<Box<Registration>>),
 }
 
-/// What an agency had before a batch.
+/// An agency's state before a batch.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
 pub(super) struct UndoBatch {
@@ -43,17 +40,17 @@ pub(super) struct UndoBatch {
     pub(super) agency: AgencyId,
     pub(super) chunk: u32,
     pub(super) bets: u32,
-    /// It had neither bet nor finished.
+    /// The agency had neither bet nor finished.
     pub(super) is_new: bool,
     pub(super) contiguous: usize,
     pub(super) prefix_digest: PrefixDigest,
     pub(super) prefix_bets: u64,
-    /// The batches that were behind the gap that it closed.
+    /// The batches after the gap that this one closed.
     pub(super) closed_gap: Vec<Waiting>,
 }
 
 impl Draws {
-    /// Takes back all that was carried out and not settled.
+    /// Reverts all changes that are not settled.
     pub fn undo(&mut self) {
         while let Some(change) = self.undo.pop() {
             match change {
@@ -70,7 +67,7 @@ impl Draws {
                 Undo::Life { draw: id, state, life } => {
                     let draw = self.get_mut(id);
                     (draw.state, draw.life) = (state, *life);
-                    self.plan_anew(id);
+                    self.reschedule(id);
                 }
                 Undo::Added => self.undo_added(),
                 Undo::Registration(agency, before) => {

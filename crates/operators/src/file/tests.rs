@@ -18,7 +18,7 @@ fn names(file: &OperatorsFile) -> Vec<String> {
 }
 
 #[test]
-fn a_change_is_there_for_the_next_reader_and_nobody_else() {
+fn a_change_is_visible_to_the_next_reader_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     assert_eq!(names(&file), [""; 0]);
@@ -32,7 +32,7 @@ fn a_change_is_there_for_the_next_reader_and_nobody_else() {
 }
 
 #[test]
-fn a_change_that_is_refused_leaves_the_file_as_it_was() {
+fn a_refused_change_leaves_the_file_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     add(&file, "ana").unwrap();
@@ -58,7 +58,7 @@ fn the_version_grows_by_one_with_each_change() {
 }
 
 #[test]
-fn what_a_crash_left_of_a_change_is_in_nobodys_way() {
+fn leftovers_of_a_crash_do_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     add(&file, "ana").unwrap();
@@ -70,7 +70,7 @@ fn what_a_crash_left_of_a_change_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_file_that_others_can_read_or_that_is_unsound_is_refused() {
+fn an_exposed_or_invalid_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     add(&file, "ana").unwrap();
@@ -87,7 +87,7 @@ fn a_file_that_others_can_read_or_that_is_unsound_is_refused() {
 }
 
 #[test]
-fn changes_at_the_same_time_are_all_made() {
+fn concurrent_changes_are_all_made() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     std::thread::scope(|scope| {
@@ -100,7 +100,7 @@ fn changes_at_the_same_time_are_all_made() {
 }
 
 #[test]
-fn a_lock_that_leads_elsewhere_is_not_followed() {
+fn a_lock_that_is_a_link_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (lock, elsewhere) = (folder.path().join(LOCK_NAME), folder.path().join("elsewhere"));
     let file = OperatorsFile::in_folder(folder.path());
@@ -118,7 +118,7 @@ fn a_lock_that_leads_elsewhere_is_not_followed() {
 }
 
 #[test]
-fn an_administrators_command_gives_away_what_it_made_and_nothing_else() {
+fn root_hands_over_only_files_that_it_created() {
     const CENTRAL: u32 = 12_345;
     let folder = tempfile::tempdir().unwrap();
     let owner = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().uid();
@@ -130,7 +130,7 @@ fn an_administrators_command_gives_away_what_it_made_and_nothing_else() {
     assert_eq!((owner(NAME), owner(LOCK_NAME)), (CENTRAL, CENTRAL));
     let lock = folder.path().join(LOCK_NAME);
     std::fs::remove_file(&lock).unwrap();
-    // Of the administrator, under the lock's name too.
+    // A file of root's, also linked under the lock's name.
     std::fs::write(folder.path().join("private"), "").unwrap();
     std::fs::hard_link(folder.path().join("private"), &lock).unwrap();
     add(&file, "bea").unwrap();
@@ -138,7 +138,7 @@ fn an_administrators_command_gives_away_what_it_made_and_nothing_else() {
 }
 
 #[test]
-fn a_link_or_a_pipe_in_the_files_place_is_refused_and_nothing_waits_for_it() {
+fn a_link_or_pipe_in_the_files_place_is_refused_without_blocking() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     add(&file, "ana").unwrap();
@@ -159,14 +159,14 @@ fn a_link_or_a_pipe_in_the_files_place_is_refused_and_nothing_waits_for_it() {
 }
 
 #[test]
-fn an_administrators_command_mends_what_another_left_when_it_was_killed() {
+fn root_repairs_what_a_killed_command_left() {
     const CENTRAL: u32 = 12_345;
     let folder = tempfile::tempdir().unwrap();
     let owner = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().uid();
     if chown(folder.path(), Some(CENTRAL), Some(CENTRAL)).is_err() {
         return; // Not an administrator.
     }
-    // Made, and not given away yet.
+    // Created, but not handed over yet.
     for name in [LOCK_NAME, NEW_NAME] {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
@@ -176,7 +176,7 @@ fn an_administrators_command_mends_what_another_left_when_it_was_killed() {
     assert!(!folder.path().join(NEW_NAME).exists());
 }
 
-/// Whether somebody waits for a lock on the file of this inode.
+/// Whether someone waits for a lock on this inode.
 fn is_waited_for(inode: u64) -> bool {
     let locks = std::fs::read_to_string("/proc/locks").unwrap();
     let of_it = format!(":{inode} ");
@@ -184,7 +184,7 @@ fn is_waited_for(inode: u64) -> bool {
 }
 
 #[test]
-fn a_lock_taken_away_while_it_was_waited_for_locks_nothing() {
+fn a_lock_removed_while_waiting_is_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
     let lock = folder.path().join(LOCK_NAME);
@@ -203,7 +203,7 @@ fn a_lock_taken_away_while_it_was_waited_for_locks_nothing() {
 }
 
 #[test]
-fn a_file_of_another_user_is_refused_with_what_to_do() {
+fn a_file_of_another_user_is_refused_with_advice() {
     const CENTRAL: u32 = 12_345;
     let folder = tempfile::tempdir().unwrap();
     let file = OperatorsFile::in_folder(folder.path());
@@ -219,11 +219,11 @@ fn a_file_of_another_user_is_refused_with_what_to_do() {
     assert!(told().contains(&format!("`chown {CENTRAL} {}`", path.display())), "{}", told());
 }
 
-/// Does it as another user, of a group.
+/// Runs `act` as another user and group.
 fn as_user<T: Send>(user: u32, group: u32, act: impl FnOnce() -> T + Send) -> T {
     let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
     let acts = move || {
-        // Of this thread alone.
+        // Affects only this thread.
         set_thread_res_gid(group, group, group).unwrap();
         set_thread_res_uid(user, user, user).unwrap();
         act()
@@ -232,7 +232,7 @@ fn as_user<T: Send>(user: u32, group: u32, act: impl FnOnce() -> T + Send) -> T 
 }
 
 #[test]
-fn in_a_folder_of_root_s_that_a_group_may_write_in_everybody_keeps_their_files() {
+fn users_keep_their_files_in_a_group_writable_folder_of_root() {
     const CENTRAL: u32 = 12_345;
     const GROUP: u32 = 2_000;
     let folder = tempfile::tempdir().unwrap();
@@ -252,7 +252,7 @@ fn in_a_folder_of_root_s_that_a_group_may_write_in_everybody_keeps_their_files()
     assert!(told.contains(&format!("belongs to user {CENTRAL}: run this as that user")), "{told}");
     assert_eq!((owner(&path), owner(&lock)), (CENTRAL, CENTRAL));
     change("eva").unwrap();
-    // What can't be read is given to who must read it.
+    // The advice is to hand an unreadable file to the user who must read it.
     for path in [&path, &lock] {
         chown(path, Some(ROOT), None).unwrap();
         let told = change("ida").unwrap_err().to_string();

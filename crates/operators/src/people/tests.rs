@@ -26,7 +26,7 @@ fn grant(owner: &str, role: Role, days: u32) -> TokenGrant {
 }
 
 #[test]
-fn a_name_is_given_once() {
+fn a_name_is_unique() {
     let mut people = people(&[("ana", Role::Viewer)]);
     let again = people.add(name("ana"), Role::Admin, password());
     assert_eq!(again, Err(PeopleError::Exists(name("ana"))));
@@ -34,7 +34,7 @@ fn a_name_is_given_once() {
 }
 
 #[test]
-fn another_password_and_being_disabled_end_what_was_begun() {
+fn a_new_password_or_disabling_changes_the_generation() {
     let mut people = people(&[("ana", Role::Viewer)]);
     let generation = |people: &People| people.operator(&name("ana")).unwrap().generation;
     let before = generation(&people);
@@ -47,7 +47,7 @@ fn another_password_and_being_disabled_end_what_was_begun() {
 }
 
 #[test]
-fn another_password_and_being_disabled_end_tokens_for_good() {
+fn a_new_password_or_disabling_revokes_tokens() {
     let ends: [fn(&mut People); 2] = [
         |people| people.set_password(&name("ana"), password()).unwrap(),
         |people| {
@@ -68,7 +68,7 @@ fn another_password_and_being_disabled_end_tokens_for_good() {
 }
 
 #[test]
-fn the_last_admin_stays() {
+fn the_last_admin_can_not_be_disabled() {
     let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin), ("eva", Role::Viewer)]);
     people.disable(&name("ana")).unwrap();
     assert_eq!(people.disable(&name("bea")), Err(PeopleError::LastAdmin(name("bea"))));
@@ -79,7 +79,7 @@ fn the_last_admin_stays() {
 }
 
 #[test]
-fn a_token_lets_its_owner_in_until_it_ends() {
+fn a_token_is_valid_until_it_expires_or_is_revoked() {
     let mut people = people(&[("ana", Role::Admin), ("bea", Role::Admin)]);
     let id = people.grant(grant("ana", Role::Viewer, 2), digest(1), 1_000).unwrap();
     let bearer = Bearer {
@@ -100,7 +100,7 @@ fn a_token_lets_its_owner_in_until_it_ends() {
 }
 
 #[test]
-fn a_token_may_not_more_than_its_owner() {
+fn a_token_has_no_more_permissions_than_its_owner() {
     let mut people = people(&[("ana", Role::Operator), ("bea", Role::Admin)]);
     for (owner, role, allowed) in [
         ("ana", Role::Viewer, true),
@@ -116,7 +116,7 @@ fn a_token_may_not_more_than_its_owner() {
 }
 
 #[test]
-fn tokens_are_bounded_and_their_numbers_never_given_twice() {
+fn tokens_are_limited_and_their_numbers_never_reused() {
     let mut people = people(&[("ana", Role::Viewer)]);
     for days in [0, TOKEN_DAYS_MAX + 1] {
         let refused = people.grant(grant("ana", Role::Viewer, days), digest(1), 0);
@@ -133,14 +133,14 @@ fn tokens_are_bounded_and_their_numbers_never_given_twice() {
     }
     let more = people.grant(grant("ana", Role::Viewer, 1), digest(99), 0);
     assert_eq!(more, Err(PeopleError::TooManyTokens(name("ana"))));
-    // A day later all have expired, and are forgotten.
+    // After a day all have expired and are removed.
     let next = people.grant(grant("ana", Role::Viewer, 1), digest(99), DAY_MS).unwrap();
     assert_eq!(next, TokenId(u32::try_from(TOKENS_PER_OPERATOR_MAX).unwrap() + 1));
     assert_eq!(people.tokens().count(), 1);
 }
 
 #[test]
-fn after_the_last_number_no_token_is_given() {
+fn no_token_is_issued_after_the_last_number() {
     let mut people = people(&[("ana", Role::Viewer)]);
     people.last_token = u32::MAX;
     let refused = people.grant(grant("ana", Role::Viewer, 1), digest(1), 0);
@@ -149,7 +149,7 @@ fn after_the_last_number_no_token_is_given() {
 }
 
 #[test]
-fn an_operator_whose_name_looks_like_anothers_is_refused() {
+fn lookalike_operator_names_are_refused() {
     let mut people = people(&[("marla", Role::Viewer)]);
     let kept = people.operator(&name("marla")).unwrap().password.clone();
     for alike in ["mar1a", "rnarla"] {

@@ -1,4 +1,4 @@
-//! BETS, agency -> central: a batch of bets, and the chunk id that it is acknowledged with.
+//! BETS, agency -> central: a batch of bets with its chunk id.
 //!
 //! ```text
 //! u16 id = 12, u16 length
@@ -7,10 +7,7 @@
 //! agency, chunk = decimal digits, leading zeros allowed, fits u32
 //! ```
 //!
-//! "2&7" is an empty batch; "2&7&" is a batch of one bet whose text is empty (and which cannot be
-//! accepted). Only the two numbers are looked at when decoding: whether the rest is UTF-8 is asked
-//! with [`BetsFrame::text`], whether it is made of bets is for who stores them. [`RawBets`] is the
-//! simple reading of it, for agencies and tests.
+//! 2&7" is an empty batch; "2&7&" is a batch of one empty, invalid bet. Decoding parses the two numbers only: [`BetsFrame::text`] checks for UTF-8, and the store validates the bets. [`RawBets`] splits them, for agencies and tests.
 
 use super::PayloadError;
 use crate::limits::BET_FIELDS;
@@ -19,18 +16,18 @@ use thiserror::Error;
 
 const MALFORMED: PayloadError = PayloadError::Malformed("BETS");
 
-/// The payload of BETS, its bets still bytes.
+/// The payload of BETS, with the bets as raw bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BetsFrame<'a> {
-    /// The agency whose bets these are.
+    /// The agency.
     pub agency: u32,
-    /// The batch's id, given by the agency.
+    /// The batch's id, chosen by the agency.
     pub chunk: u32,
     /// The bets joined by `&`; `None` for an empty batch, `Some(b"")` for one empty bet.
     pub bets: Option<&'a [u8]>,
 }
 
-/// The bets of a batch, each cut at its `|`.
+/// Iterates over the bets of a batch, split at `|`.
 #[derive(Clone, Debug)]
 pub struct RawBets<'a> {
     bets: Option<Split<'a, char>>,
@@ -41,26 +38,24 @@ pub struct RawBets<'a> {
 #[error("the bets are not UTF-8")]
 pub struct NotUtf8;
 
-/// A bet that is not made of five fields.
+/// A bet does not have five fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a bet of {0} fields instead of {BET_FIELDS}")]
 pub struct FieldCount(pub usize);
 
 impl<'a> BetsFrame<'a> {
-    /// The bets as text; `None` for an empty batch.
+    /// Returns the bets as text; `None` for an empty batch.
     ///
     /// # Errors
-    ///
-    /// If they are not UTF-8.
+    /// When they are not UTF-8.
     pub fn text(&self) -> Result<Option<&'a str>, NotUtf8> {
         self.bets.map(simdutf8::basic::from_utf8).transpose().map_err(|_| NotUtf8)
     }
 
-    /// The bets one by one, five fields each, or how many fields one has instead.
+    /// Iterates over the bets, each with five fields or a wrong count.
     ///
     /// # Errors
-    ///
-    /// If they are not UTF-8.
+    /// When they are not UTF-8.
     pub fn raw_bets(&self) -> Result<RawBets<'a>, NotUtf8> {
         Ok(RawBets { bets: self.text()?.map(|text| text.split('&')) })
     }
@@ -97,14 +92,14 @@ impl<'a> Iterator for RawBets<'a> {
     }
 }
 
-/// What every payload of BETS begins with.
+/// Appends the start of every BETS payload.
 pub(super) fn put_numbers(out: &mut Vec<u8>, agency: u32, chunk: u32) {
     out.extend_from_slice(agency.to_string().as_bytes());
     out.push(b'&');
     out.extend_from_slice(chunk.to_string().as_bytes());
 }
 
-/// The number that `bytes` begin with, and what follows its digits.
+/// Parses leading digits; returns the number and the rest.
 fn decimal(bytes: &[u8]) -> Result<(u32, &[u8]), PayloadError> {
     let mut number: u32 = 0;
     let mut len = 0;
@@ -118,7 +113,7 @@ fn decimal(bytes: &[u8]) -> Result<(u32, &[u8]), PayloadError> {
     if len == 0 { Err(MALFORMED) } else { Ok((number, &bytes[len..])) }
 }
 
-/// What follows a `&`; `None` at the end of the payload.
+/// Returns the bytes after a `&`; `None` at the end of the payload.
 fn after_separator(bytes: &[u8]) -> Result<Option<&[u8]>, PayloadError> {
     match bytes {
         [] => Ok(None),
@@ -181,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn bets_that_are_not_utf8_are_decoded_and_say_so_when_read() {
+    fn bets_that_are_not_utf8_are_decoded_but_fail_as_text() {
         let frame = BetsFrame::from_payload(b"1&2&\xff").expect("the numbers are right");
         assert_eq!(frame, bets(1, 2, Some(b"\xff")));
         assert_eq!(frame.text(), Err(NotUtf8));

@@ -1,46 +1,44 @@
-//! Builds one BETS message bet by bet, never longer than the limit.
+//! Builds a BETS message bet by bet, within the length limit.
 //!
-//! Invariants: what was pushed always fits the frame limit; no field holds `|` or `&`, so that the
-//! bets read back as they were pushed. What the fields mean is not looked at: whoever wants the
-//! canonical text pushes canonical fields.
+//! Fields never contain `|` or `&`, so the bets read back as they were pushed. They are not
+//! validated: canonical text requires canonical fields.
 
 use super::bets::put_numbers;
 use crate::frame::{ids, set_len};
 use crate::limits::{BET_FIELDS, assert_frame_len_max};
 use thiserror::Error;
 
-/// A BETS message in the making.
+/// A BETS message under construction.
 #[derive(Clone, Debug)]
 pub struct BetsEncoder {
     frame: Vec<u8>,
     frame_len_max: usize,
-    /// Where the text of the bets begins, once there are any.
+    /// The offset of the bets' text, once there are any.
     bets_at: usize,
     bets: u32,
 }
 
-/// A bet that can be in no batch.
+/// Why a bet fits in no batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PushError {
-    /// The field, counted from 0, holds `|` or `&`, which part fields and bets.
+    /// This field, counted from 0, contains a separator, `|` or `&`.
     #[error("field {0} holds '|' or '&', which the protocol cannot carry")]
     Separator(usize),
-    /// Too long even alone.
+    /// The bet is too long even for an empty message.
     #[error("a bet of {len} bytes, longer than the {max} that a message can carry")]
     TooLong {
         /// The length of the bet's text.
         len: usize,
-        /// The longest that fits this message when it is empty.
+        /// The longest that fits an empty message.
         max: usize,
     },
 }
 
 impl BetsEncoder {
-    /// An empty batch, to become at most `frame_len_max` bytes, the 4 of the header included.
+    /// Creates an empty batch of at most `frame_len_max` bytes, the 4 of the header included.
     ///
     /// # Panics
-    ///
-    /// If `limits::check_frame_len_max` refuses `frame_len_max`.
+    /// When `limits::check_frame_len_max` rejects `frame_len_max`.
     pub fn new(agency: u32, chunk: u32, frame_len_max: u32) -> Self {
         assert_frame_len_max(frame_len_max);
         let frame_len_max = frame_len_max as usize;
@@ -52,12 +50,11 @@ impl BetsEncoder {
         Self { frame, frame_len_max, bets_at, bets: 0 }
     }
 
-    /// Adds a bet: first name, last name, document, birthdate, number. `false` when it does not fit
-    /// any more: it belongs in the next batch, and nothing was added.
+    /// Adds a bet: first name, last name, document, birthdate, number. Returns `false` and adds
+    /// nothing when it does not fit this batch any more.
     ///
     /// # Errors
-    ///
-    /// If it fits no batch. Nothing was added.
+    /// When it fits in no batch. Nothing is added.
     pub fn try_push(&mut self, fields: &[&str; BET_FIELDS]) -> Result<bool, PushError> {
         let is_separator = |byte: &u8| matches!(byte, b'|' | b'&');
         if let Some(field) =
@@ -78,22 +75,22 @@ impl BetsEncoder {
         Ok(true)
     }
 
-    /// How many bets were added.
+    /// Returns the number of bets.
     pub fn bets(&self) -> u32 {
         self.bets
     }
 
-    /// Whether none was.
+    /// Whether there are no bets.
     pub fn is_empty(&self) -> bool {
         self.bets == 0
     }
 
-    /// The bets joined by `&`, for the chunk's content digest. Empty without bets.
+    /// Returns the bets joined by `&`, for the chunk's content digest.
     pub fn bets_text(&self) -> &[u8] {
         self.frame.get(self.bets_at..).unwrap_or_default()
     }
 
-    /// The message's bytes.
+    /// Returns the encoded message.
     pub fn finish(mut self) -> Vec<u8> {
         set_len(&mut self.frame);
         self.frame
@@ -124,8 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_fills_the_limit_to_the_byte_with_its_header() {
-        // "1&0" and its header take 7 bytes: 249 are left, for two bets of 99 and one of 51.
+    fn a_batch_can_fill_the_limit_exactly() {
+        // 1&0" and the header take 7 bytes, which leaves 249 for two bets of 99 and one of 51.
         let name = |len: usize| "n".repeat(len - 5);
         let mut encoder = BetsEncoder::new(1, 0, 256);
         assert_eq!(encoder.try_push(&[&name(100), "", "", "", ""]), Ok(true));
@@ -137,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bet_that_fits_no_batch_is_refused_wherever_it_comes() {
+    fn a_bet_that_fits_no_batch_is_refused_at_any_position() {
         let too_long = Err(PushError::TooLong { len: 249, max: 248 });
         let mut encoder = BetsEncoder::new(1, 0, 256);
         assert_eq!(encoder.try_push(&[&"n".repeat(245), "", "", "", ""]), too_long);

@@ -1,5 +1,4 @@
-//! The four checks that every message must pass: exact bytes, the way back, truncation at every
-//! byte, trailing bytes.
+//! Checks for every message: exact bytes, round trip, truncation at every byte, trailing bytes.
 
 use super::{AgencyMessage, CentralMessage, DecodeError};
 

@@ -1,4 +1,4 @@
-//! The documents of winners, as WINNERS and WINNERS_PART carry them.
+//! The winners' documents in WINNERS and WINNERS_PART.
 //!
 //! ```text
 //! WINNERS        u16 id = 17, u16 length, documents
@@ -6,8 +6,8 @@
 //! documents      joined by ",", UTF-8; no bytes = no documents
 //! ```
 //!
-//! WINNERS holds at most 65,535 bytes of them. More can only be sent in parts, to those who said
-//! HELLO: see [`super::winners_part`].
+//! WINNERS holds at most 65,535 bytes of them. More are sent in parts, which requires HELLO: see
+//! [`super::winners_part`].
 
 use super::PayloadError;
 use super::fields::Fields;
@@ -19,26 +19,25 @@ use thiserror::Error;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Documents<'a>(Cow<'a, str>);
 
-/// Documents that a message cannot carry.
+/// Why documents can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DocumentsError {
-    /// They take more bytes than the message has room for.
+    /// They do not fit the message.
     #[error("the documents take more than {max} bytes")]
     TooLong {
-        /// How many there is room for.
+        /// The most bytes that fit.
         max: usize,
     },
-    /// A document is empty or holds a comma: it would be read back as none, or as two.
+    /// A document is empty or contains a comma, so it would not read back.
     #[error("a document that is empty or holds a comma cannot be sent")]
     Unsendable,
 }
 
 impl<'a> Documents<'a> {
-    /// Joins `documents` for one WINNERS. Stops as soon as they are too many.
+    /// Joins `documents` for one WINNERS. Stops when they do not fit.
     ///
     /// # Errors
-    ///
-    /// If they do not fit, or one of them cannot be sent.
+    /// When they do not fit, or one can't be sent.
     pub fn join<D: AsRef<str>>(
         documents: impl IntoIterator<Item = D>,
     ) -> Result<Documents<'static>, DocumentsError> {
@@ -49,11 +48,10 @@ impl<'a> Documents<'a> {
         Ok(Documents(Cow::Owned(text)))
     }
 
-    /// Takes `text`, documents that are already joined.
+    /// Wraps documents that are already joined.
     ///
     /// # Errors
-    ///
-    /// If it is too long.
+    /// When `text` is too long.
     pub fn from_text(text: impl Into<Cow<'a, str>>) -> Result<Self, DocumentsError> {
         let text = text.into();
         if text.len() > DOCUMENTS_LEN_MAX {
@@ -62,23 +60,23 @@ impl<'a> Documents<'a> {
         Ok(Self(text))
     }
 
-    /// The documents, joined.
+    /// Returns the documents joined by commas.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// The documents one by one.
+    /// Iterates over the documents.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        // Splitting an empty text gives one empty piece.
+        // Splitting an empty text returns one empty piece.
         self.text().split(',').filter(|_| !self.is_empty())
     }
 
-    /// Whether there are none.
+    /// Whether there are no documents.
     pub fn is_empty(&self) -> bool {
         self.text().is_empty()
     }
 
-    /// The same documents, borrowing nothing.
+    /// Converts to owned text.
     pub fn into_owned(self) -> Documents<'static> {
         Documents(Cow::Owned(self.0.into_owned()))
     }
@@ -88,7 +86,6 @@ impl<'a> Documents<'a> {
     }
 }
 
-/// Appends `document` to the joined `text`.
 fn push(text: &mut String, document: &str) -> Result<(), DocumentsError> {
     if document.is_empty() || document.contains(',') {
         return Err(DocumentsError::Unsendable);
@@ -113,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_joined_and_parted_by_commas() {
+    fn documents_are_joined_and_split_by_commas() {
         let documents = Documents::join(["30876370", "24807259"]).expect("short");
         assert_eq!(documents.text(), "30876370,24807259");
         assert_eq!(documents.iter().collect::<Vec<_>>(), ["30876370", "24807259"]);

@@ -1,5 +1,5 @@
-//! The name of a draw, as HELLO and WELCOME carry it: UTF-8, at most 64 bytes. In HELLO an empty
-//! name names none.
+//! A draw's name in HELLO and WELCOME: UTF-8, at most 64 bytes. In HELLO it may be empty, for no
+//! name.
 
 use super::PayloadError;
 use super::fields::Fields;
@@ -7,7 +7,7 @@ use crate::limits::DRAW_NAME_LEN_MAX;
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// A draw's name; its length was checked.
+/// A draw's name of valid length.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DrawName<'a>(Cow<'a, str>);
 
@@ -17,11 +17,10 @@ pub struct DrawName<'a>(Cow<'a, str>);
 pub struct DrawNameTooLong(pub usize);
 
 impl<'a> DrawName<'a> {
-    /// Takes `name`, borrowed or owned.
+    /// Creates a name.
     ///
     /// # Errors
-    ///
-    /// If it is too long.
+    /// When it is too long.
     pub fn new(name: impl Into<Cow<'a, str>>) -> Result<Self, DrawNameTooLong> {
         let name = name.into();
         if name.len() > DRAW_NAME_LEN_MAX {
@@ -30,7 +29,7 @@ impl<'a> DrawName<'a> {
         Ok(Self(name))
     }
 
-    /// The name's text.
+    /// Returns the name's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +39,7 @@ impl<'a> DrawName<'a> {
         self.0.is_empty()
     }
 
-    /// The same name, borrowing nothing.
+    /// Converts to owned text.
     pub fn into_owned(self) -> DrawName<'static> {
         DrawName(Cow::Owned(self.0.into_owned()))
     }
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_limited_in_bytes_not_in_characters() {
+    fn a_name_is_limited_in_bytes_not_characters() {
         assert!(DrawName::new("ñ".repeat(32)).is_ok());
         assert_eq!(DrawName::new("ñ".repeat(33)), Err(DrawNameTooLong(66)));
     }

@@ -1,4 +1,4 @@
-//! ERROR, central -> agency: something was refused, and why.
+//! ERROR, central -> agency: a refusal and its reason.
 //!
 //! ```text
 //! u16 id = 20, u16 length
@@ -10,15 +10,15 @@
 //! [0..=512] reason   UTF-8, for people
 //! ```
 //!
-//! Codes unknown to this version are kept. ERROR is not bound by `frame_len_max`: with all its
-//! faults it takes up to 4,621 bytes.
+//! Unknown codes are preserved. ERROR ignores `frame_len_max`: with all faults it takes up to 4,621
+//! bytes.
 
 use super::PayloadError;
 use super::fields::Fields;
 use crate::codes::{ErrorCode, FaultCode};
 use crate::limits::{FAULTS_MAX, REASON_LEN_MAX};
 
-/// The payload of ERROR; always within its limits.
+/// The payload of ERROR, within its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorMessage {
     code: ErrorCode,
@@ -27,7 +27,7 @@ pub struct ErrorMessage {
     reason: String,
 }
 
-/// What is wrong with one bet of the batch.
+/// An invalid bet of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// The bet's position in its batch, from 0.
@@ -37,39 +37,39 @@ pub struct Fault {
 }
 
 impl ErrorMessage {
-    /// A refusal that closes the connection. A reason over 512 bytes is cut.
+    /// Creates a refusal that closes the connection. The reason is truncated to 512 bytes.
     pub fn closing(code: ErrorCode, reason: &str) -> Self {
         Self { code, chunk: None, faults: Vec::new(), reason: cut(reason) }
     }
 
-    /// The refusal of one chunk. A reason over 512 bytes is cut.
+    /// Creates the refusal of one chunk. The reason is truncated to 512 bytes.
     pub fn of_chunk(code: ErrorCode, chunk: u32, reason: &str) -> Self {
         Self { code, chunk: Some(chunk), faults: Vec::new(), reason: cut(reason) }
     }
 
-    /// The same refusal, naming these faults, the first 1024 of them.
+    /// Adds faults, at most 1024.
     #[must_use]
     pub fn with_faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults = faults.into_iter().take(FAULTS_MAX).collect();
         self
     }
 
-    /// Why.
+    /// Returns the code.
     pub fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// The chunk refused; `None` refuses the connection.
+    /// Returns the refused chunk; `None` if the connection is refused.
     pub fn chunk(&self) -> Option<u32> {
         self.chunk
     }
 
-    /// What is wrong with which bets.
+    /// Returns the invalid bets.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
-    /// Why, for people.
+    /// Returns the reason, for people.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_when_it_is_made() {
+    fn a_new_error_is_truncated_to_its_limits() {
         let fault = Fault { position: 1, code: FaultCode::Document };
         let reason = format!("x{}", "ñ".repeat(300));
         let error = ErrorMessage::of_chunk(ErrorCode::BadBets, 0, &reason)

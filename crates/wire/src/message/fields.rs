@@ -1,8 +1,8 @@
-//! Reads a payload field by field, from its front.
+//! A parser for a payload's fields.
 
 use super::PayloadError;
 
-/// What is left of a payload, and the message that it belongs to.
+/// The rest of a payload, with its message's name for errors.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     rest: &'a [u8],
@@ -30,7 +30,7 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// One byte, 0 or 1.
+    /// Reads a byte that is 0 or 1.
     pub(super) fn flag(&mut self) -> Result<bool, PayloadError> {
         match self.u8()? {
             0 => Ok(false),
@@ -45,14 +45,12 @@ impl<'a> Fields<'a> {
         Ok(*array)
     }
 
-    /// All that is left, as text.
     pub(super) fn text(&mut self) -> Result<&'a str, PayloadError> {
         let text = str::from_utf8(self.rest).map_err(|_| PayloadError::NotUtf8(self.message))?;
         self.rest = &[];
         Ok(text)
     }
 
-    /// Nothing may be left.
     pub(super) fn end(&self) -> Result<(), PayloadError> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.malformed()) }
     }

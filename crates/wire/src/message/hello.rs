@@ -1,4 +1,4 @@
-//! HELLO, agency -> central: who speaks, for which draw. The first message, once.
+//! HELLO, agency -> central: the agency and its draw. Only as the first message.
 //!
 //! ```text
 //! u16 id = 18, u16 length
@@ -15,9 +15,9 @@ use super::{DrawName, PayloadError};
 pub struct Hello<'a> {
     /// The highest version of the protocol that the agency speaks.
     pub version: u16,
-    /// The agency for which this connection will speak.
+    /// The agency of this connection.
     pub agency: u32,
-    /// The draw; an empty name names none.
+    /// The draw; empty for none.
     pub draw_name: DrawName<'a>,
 }
 

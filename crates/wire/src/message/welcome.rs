@@ -1,4 +1,4 @@
-//! WELCOME, central -> agency: HELLO was accepted, the limits, and what is already stored.
+//! WELCOME, central -> agency: HELLO is accepted; limits and what is stored already.
 //!
 //! ```text
 //! u16 id = 19, u16 length
@@ -20,46 +20,40 @@ use super::{DrawName, PayloadError};
 
 /// The payload of WELCOME.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Welcome<'a> {
-    /// The version that both use from now on.
+    /// The version used from now on.
     pub version: u16,
-    /// The agency that said HELLO.
     pub agency: u32,
-    /// Chunks that may be in flight at once.
+    /// How many chunks may be in flight.
     pub window: u16,
-    /// The longest BETS, in bytes, its header included.
+    /// The longest BETS, in bytes, with its header.
     pub frame_len_max: u32,
-    /// The lowest number of the draw.
     pub number_min: u32,
-    /// The highest number of the draw.
     pub number_max: u32,
     /// Chunks `0..chunks_stored` are all stored.
     pub chunks_stored: u64,
-    /// The bets in those chunks.
     pub bets_stored: u64,
-    /// The digest of those chunks.
     pub prefix_digest: [u8; 32],
-    /// How far the draw is.
     pub state: DrawState,
-    /// The draw's name.
     pub draw_name: DrawName<'a>,
 }
 
-/// How far the draw is, as the agency sees it. The numbers are frozen.
+/// The draw's state for this agency. The numbers are frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DrawState {
-    /// 0: bets are accepted from this agency.
+    /// 0: takes bets from this agency.
     Open,
     /// 1: this agency has finished.
     AgencyFinished,
-    /// 2: no more bets are accepted from anybody.
+    /// 2: takes no more bets from any agency.
     Closed,
     /// 3: the draw has been made.
     Drawn,
 }
 
 impl<'a> Welcome<'a> {
-    /// The same message, borrowing nothing.
+    /// Converts to owned text.
     pub fn into_owned(self) -> Welcome<'static> {
         Welcome {
             version: self.version,
@@ -109,7 +103,7 @@ impl<'a> Welcome<'a> {
 }
 
 impl DrawState {
-    /// The state's number on the wire.
+    /// Returns the state's number on the wire.
     pub const fn number(self) -> u8 {
         match self {
             Self::Open => 0,
@@ -119,7 +113,7 @@ impl DrawState {
         }
     }
 
-    /// The state of a number on the wire.
+    /// Returns the state of a number on the wire.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Open),

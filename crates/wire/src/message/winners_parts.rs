@@ -1,19 +1,17 @@
 //! Splits winners into WINNERS_PART messages, one at a time.
 //!
-//! Invariants: every message fits the frame limit; exactly one, the last, says that it is; no
-//! winners make one empty part; nothing is copied, however many there are. Each part is filled as
-//! far as the next document allows.
+//! Every message fits the frame limit and is as full as the next document allows. Exactly one, the
+//! last, is marked as such; no winners make one empty part. Nothing is copied.
 
 use super::{CentralMessage, Documents};
 use crate::limits::{HEADER_LEN, assert_frame_len_max};
 
-/// The winners from byte `at` of `joined` on, as many as fit a message of `frame_len_max` bytes,
-/// and where the next ones begin; `None` when these are the last. Documents are joined by commas.
+/// Returns a part with the winners from byte `at` of `joined` on, at most `frame_len_max` bytes
+/// long, and the start of the next part; `None` after the last. Documents are joined by commas.
 ///
 /// # Panics
-///
-/// If `limits::check_frame_len_max` refuses `frame_len_max`, or a document is longer than the
-/// shortest such limit: those of bets are not.
+/// When `limits::check_frame_len_max` rejects `frame_len_max`, or a document is longer than the
+/// lowest such limit; those of bets are shorter.
 pub fn winners_part(
     joined: &str,
     at: usize,
@@ -25,7 +23,7 @@ pub fn winners_part(
     let (text, next) = if rest.len() <= text_len_max {
         (rest, None)
     } else {
-        // The comma may be the byte behind the text: it is not sent.
+        // The comma may be the byte after the text: it is not sent.
         let comma = rest.as_bytes()[..=text_len_max].iter().rposition(|&byte| byte == b',');
         let comma = comma.expect("a document is shorter than the shortest limit of a message");
         (&rest[..comma], Some(at + comma + 1))
@@ -38,7 +36,7 @@ pub fn winners_part(
 mod tests {
     use super::*;
 
-    /// The documents of each part, and whether it says that it is the last.
+    /// The documents of each part, and whether it is marked as the last.
     fn parts(documents: &[String], frame_len_max: u32) -> Vec<(bool, Vec<String>)> {
         let joined = documents.join(",");
         let (mut at, mut found) = (Some(0), Vec::new());
@@ -64,7 +62,7 @@ mod tests {
 
     #[test]
     fn winners_that_fit_are_one_part() {
-        // 251 bytes: 28 documents of 8 bytes with their commas take 251 exactly.
+        // 28 documents of 8 bytes with their commas take exactly the 251 bytes of a part.
         let documents = vec!["12345678".to_owned(); 28];
         assert_eq!(parts(&documents[..27], 256).len(), 1);
         assert_eq!(parts(&documents, 256).len(), 1);
@@ -73,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn every_winner_is_in_one_part_in_order_and_parts_are_as_full_as_they_can_be() {
+    fn winners_are_split_in_order_into_parts_that_are_as_full_as_possible() {
         for count in 0..400 {
             let documents: Vec<_> = (0..count).map(|n| (n * 7919 + 1).to_string()).collect();
             let parts = parts(&documents, 256);

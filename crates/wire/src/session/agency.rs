@@ -1,16 +1,16 @@
-//! The agency's side of one connection.
+//! The agency's side of a connection.
 //!
 //! Invariants:
-//! - what the central says must answer what was asked, in the order it was asked; anything else is
-//!   a [`ProtocolViolation`] and ends the session;
-//! - at most a window of chunks is in flight, none before WELCOME, none once FINISH was sent;
-//! - FINISH and GET_WINNERS go out alone, when every chunk is answered: an agency must know that
-//!   all its bets are stored before it says that it has finished;
-//! - memory: the received bytes are at most one message and one read, the outgoing ones at most
-//!   the chunks in flight. What events carry is the caller's.
+//! - The central's messages must answer the requests in order; anything else is a
+//!   [`ProtocolViolation`] and ends the session.
+//! - At most a window of chunks is in flight, none before WELCOME and none after FINISH.
+//! - FINISH and GET_WINNERS are only sent when every chunk is answered: an agency must know that
+//!   all its bets are stored before it finishes.
+//! - Memory: at most one message and one read received, and the chunks in flight outgoing. Events
+//!   are the caller's.
 //!
-//! Deliberately absent: sending again after a lost connection. [`AgencySession::in_flight`] says
-//! what is unanswered; whoever keeps the batches sends them on a new connection.
+//! Deliberately absent: resending after a lost connection. [`AgencySession::in_flight`] lists what
+//! is unanswered; the caller resends it on a new connection.
 
 use crate::frame::{FrameError, Sender};
 use crate::limits::{
@@ -25,16 +25,16 @@ use crate::reader::FrameReader;
 use std::collections::VecDeque;
 use thiserror::Error;
 
-/// Which protocol the connection speaks.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// HELLO first: a window of chunks, resuming, refusals by chunk, winners in parts.
+    /// With HELLO: a window of chunks, resuming, refusals per chunk, winners in parts.
     Greeting,
     /// The field's protocol: one request at a time.
     Legacy,
 }
 
-/// The agency's side of one connection.
+/// The agency's side of a connection.
 #[derive(Debug)]
 pub struct AgencySession {
     mode: Mode,
@@ -49,87 +49,62 @@ pub struct AgencySession {
     outgoing: Outgoing,
 }
 
-/// What the central said.
+/// A message from the central.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum AgencyEvent {
-    /// HELLO was accepted.
     Welcomed(Welcome<'static>),
     /// Every bet of the chunk is stored.
     Acknowledged {
-        /// The chunk's id.
         chunk: u32,
     },
-    /// A chunk was refused, or everything.
+    /// A chunk or the connection was refused.
     Refused {
-        /// What was refused, and why.
         error: ErrorMessage,
-        /// Whether the connection goes on: then only the chunk that `error` names was refused.
+        /// Whether the connection continues; then only the chunk in `error` was refused.
         goes_on: bool,
     },
-    /// It was noted that this agency has finished.
+    /// The agency's FINISH is recorded.
     Finished,
-    /// The draw has not been made yet: ask again.
+    /// The draw has not been made yet.
     NoWinners,
-    /// Some of the winners of this agency.
+    /// Some of the agency's winners.
     Winners {
         /// Their documents.
         documents: Documents<'static>,
-        /// No more follow.
+        /// Whether these are the last.
         last: bool,
     },
 }
 
-/// The central said something that makes no sense. The session is over.
+/// The central broke the protocol. The session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum ProtocolViolation {
-    /// Refused from its header.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// Refused from its payload.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// Not the answer to the oldest request that is unanswered.
     #[error("{0}, which answers nothing that was asked")]
     Unasked(&'static str),
-    /// An answer for a chunk that is not the oldest in flight.
     #[error("{message} of chunk {chunk}, which is not the oldest in flight")]
-    OtherChunk {
-        /// BETS_ACK or ERROR.
-        message: &'static str,
-        /// The chunk that it names.
-        chunk: u32,
-    },
-    /// An answer for another agency.
+    OtherChunk { message: &'static str, chunk: u32 },
     #[error("{message} for agency {agency}")]
-    OtherAgency {
-        /// WELCOME or FINISH_ACK.
-        message: &'static str,
-        /// The agency that it names.
-        agency: u32,
-    },
-    /// WELCOME says something impossible, or not what HELLO asked.
+    OtherAgency { message: &'static str, agency: u32 },
     #[error("WELCOME with an impossible {0}")]
     BadWelcome(&'static str),
 }
 
-/// Why something cannot be sent now. Nothing was sent.
+/// Why a message can't be sent. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum SendError {
-    /// The window is full, WELCOME or a reply is awaited, or the session is over.
     #[error("not now: a reply is awaited, or the session is over")]
     NotNow,
-    /// The chunk is already in flight.
     #[error("chunk {0} is already in flight")]
     InFlight(u32),
-    /// Longer than the central allows.
     #[error("a message of {len} bytes, longer than the limit of {max}")]
-    TooLong {
-        /// The message's length.
-        len: usize,
-        /// The limit.
-        max: u32,
-    },
-    /// Not a BETS message of this agency and chunk.
+    TooLong { len: usize, max: u32 },
     #[error("not a batch of this agency with chunk id {0}")]
     NotTheBatch(u32),
 }
@@ -154,12 +129,11 @@ enum Awaited {
 }
 
 impl AgencySession {
-    /// A new connection of `agency`. In [`Mode::Greeting`] HELLO is already outgoing, naming the
-    /// draw; otherwise the name is not used. No message sent is longer than `frame_len_max`.
+    /// Creates a session. With [`Mode::Greeting`], HELLO with the draw's name is already outgoing;
+    /// otherwise the name is ignored. No message sent is longer than `frame_len_max`.
     ///
     /// # Panics
-    ///
-    /// If `limits::check_frame_len_max` refuses `frame_len_max`.
+    /// When `limits::check_frame_len_max` rejects `frame_len_max`.
     pub fn new(mode: Mode, agency: u32, draw_name: DrawName<'_>, frame_len_max: u32) -> Self {
         assert_frame_len_max(frame_len_max);
         let mut session = Self {
@@ -171,7 +145,7 @@ impl AgencySession {
             phase: Phase::Open,
             finish_sent: false,
             awaited: VecDeque::new(),
-            // The field's WINNERS may be as long as a message can be.
+            // The field's WINNERS may have the maximum length of a message.
             reader: FrameReader::new(Sender::Central, MESSAGE_LEN_MAX),
             outgoing: Outgoing::default(),
         };
@@ -184,26 +158,26 @@ impl AgencySession {
         session
     }
 
-    /// Room to read into. Never empty while [`Self::wants_input`].
+    /// Returns space to read into. Never empty while [`Self::wants_input`].
     pub fn space(&mut self) -> &mut [u8] {
         self.reader.space()
     }
 
-    /// The first `n` bytes of [`Self::space`] were read into.
+    /// Marks the first `n` bytes of [`Self::space`] as received.
     pub fn filled(&mut self, n: usize) {
         self.reader.filled(n);
     }
 
-    /// Whether to read: not while a received message waits to be taken, nor once it is over.
+    /// Whether to read: not while a received message waits to be taken, nor once the session is
+    /// over.
     pub fn wants_input(&self) -> bool {
         !self.is_over() && !self.reader.has_next()
     }
 
-    /// What the central said next; `None` when nothing more was received.
+    /// Returns the next message of the central; `None` if there is none.
     ///
     /// # Errors
-    ///
-    /// What makes no sense. The session is over then.
+    /// When the central broke the protocol. The session is over.
     pub fn next_event(&mut self) -> Result<Option<AgencyEvent>, ProtocolViolation> {
         if self.is_over() {
             self.reader.clear();
@@ -216,7 +190,7 @@ impl AgencySession {
         event
     }
 
-    /// How many chunks may be sent now.
+    /// Returns how many chunks can be sent now.
     pub fn can_send(&self) -> usize {
         let only_acks = self.awaited.iter().all(|awaited| matches!(awaited, Awaited::Ack { .. }));
         if self.phase == Phase::Open && !self.finish_sent && only_acks {
@@ -226,11 +200,10 @@ impl AgencySession {
         }
     }
 
-    /// Sends `frame`, the BETS message of `chunk`: see [`crate::BetsEncoder`].
+    /// Sends `frame`, the BETS message of `chunk`; see [`crate::BetsEncoder`].
     ///
     /// # Errors
-    ///
-    /// Why it cannot be sent.
+    /// Why it can't be sent.
     pub fn send_bets(&mut self, chunk: u32, frame: &[u8]) -> Result<(), SendError> {
         if self.can_send() == 0 {
             return Err(SendError::NotNow);
@@ -251,11 +224,10 @@ impl AgencySession {
         Ok(())
     }
 
-    /// Says that no more bets will come.
+    /// Sends FINISH: no more bets will come.
     ///
     /// # Errors
-    ///
-    /// [`SendError::NotNow`] while any reply is awaited.
+    /// [`SendError::NotNow`] while a reply is pending.
     pub fn send_finish(&mut self) -> Result<(), SendError> {
         self.check_idle()?;
         self.finish_sent = true;
@@ -263,32 +235,30 @@ impl AgencySession {
         Ok(())
     }
 
-    /// Asks for this agency's winners.
+    /// Requests this agency's winners.
     ///
     /// # Errors
-    ///
-    /// [`SendError::NotNow`] while any reply is awaited.
+    /// [`SendError::NotNow`] while a reply is pending.
     pub fn send_get_winners(&mut self) -> Result<(), SendError> {
         self.check_idle()?;
         self.ask(&AgencyMessage::GetWinners { agency: self.agency }, Awaited::Winners);
         Ok(())
     }
 
-    /// Bytes to send.
+    /// Returns the bytes to send.
     pub fn outgoing(&self) -> &[u8] {
         self.outgoing.pending()
     }
 
-    /// The first `n` bytes of [`Self::outgoing`] were sent.
+    /// Marks the first `n` bytes of [`Self::outgoing`] as sent.
     ///
     /// # Panics
-    ///
-    /// If there were not as many.
+    /// When there were fewer.
     pub fn sent(&mut self, n: usize) {
         self.outgoing.sent(n);
     }
 
-    /// The chunks that were given to send and not answered, the oldest first.
+    /// Iterates over the unanswered chunks, oldest first.
     pub fn in_flight(&self) -> impl Iterator<Item = u32> {
         self.awaited.iter().filter_map(|awaited| match awaited {
             Awaited::Ack { chunk } => Some(*chunk),
@@ -296,28 +266,27 @@ impl AgencySession {
         })
     }
 
-    /// Whether any reply is awaited, so that the end of input would be too early.
+    /// Whether a reply is pending.
     pub fn awaits_reply(&self) -> bool {
         !self.awaited.is_empty()
     }
 
-    /// Whether a message has begun to arrive and is not whole.
+    /// Whether a message is incomplete.
     pub fn is_mid_message(&self) -> bool {
         self.reader.is_mid_frame()
     }
 
-    /// The longest message that may be sent, header included: the central's limit once it is known,
-    /// if that is less.
+    /// Returns the longest message to send, header included: the lower of both sides' limits.
     pub fn frame_len_max(&self) -> u32 {
         self.frame_len_max
     }
 
-    /// Whether nothing will come or may be sent any more: close.
+    /// Whether the session is over and the connection should be closed.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
-    /// Memory held, in bytes.
+    /// Returns the memory in use, in bytes.
     pub fn memory_len(&self) -> usize {
         let awaited = self.awaited.capacity() * size_of::<Awaited>();
         self.reader.memory_len() + self.outgoing.memory_len() + awaited

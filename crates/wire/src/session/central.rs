@@ -1,17 +1,17 @@
-//! The central's side of one connection.
+//! The central's side of a connection.
 //!
 //! Invariants:
-//! - replies leave in the order of the requests, whatever the order they are given in;
-//! - a connection is greeted, or it is the field's. The field's is sent the field's messages, or
-//!   one ERROR as its last; this is asserted, in release too;
-//! - after the refusal that closes, no request is given out and nothing else is sent;
-//! - memory: at most `window` slots, `frame_len_max + READ_LEN_MAX` bytes received, and
-//!   `OUTGOING_LEN_MAX` outgoing bytes before requests are held back. What a reply adds to it is
-//!   the caller's: winners in parts are to be given while [`CentralSession::is_head`] says so and
+//! - Replies leave in the order of the requests, in whatever order they are given.
+//! - Without HELLO, a connection is sent the field's messages, or one ERROR as the last. This is
+//!   asserted, in release builds too.
+//! - After a refusal that closes, no request is returned and nothing else is sent.
+//! - Memory: at most `window` slots, `frame_len_max + READ_LEN_MAX` bytes received, and
+//!   `OUTGOING_LEN_MAX` outgoing bytes before requests are held back. Replies add to that: give
+//!   winners in parts only while [`CentralSession::is_head`] is true and
 //!   [`CentralSession::outgoing`] is short.
 //!
-//! Deliberately absent: who the agency is (HELLO's claim is given out as a request), what the bets
-//! are worth, and all timing.
+//! Deliberately absent: authentication (HELLO is returned as a request), validation of bets, and
+//! timing.
 
 use super::replies::{Expected, Replies, Ticket};
 use crate::codes::ErrorCode;
@@ -24,7 +24,7 @@ use crate::message::{AgencyMessage, CentralMessage, ErrorMessage, PayloadError, 
 use crate::reader::FrameReader;
 use thiserror::Error;
 
-/// The limits of one connection.
+/// The limits of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
     frame_len_max: u32,
@@ -32,24 +32,23 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    /// Messages of at most `frame_len_max` bytes, header included; at most `window` requests
-    /// unanswered at once.
+    /// Creates limits: messages of at most `frame_len_max` bytes, header included, and at most
+    /// `window` unanswered requests.
     ///
     /// # Errors
-    ///
-    /// If one of them is out of its range.
+    /// When one of them is out of range.
     pub fn new(frame_len_max: u32, window: u16) -> Result<Self, LimitsError> {
         check_frame_len_max(frame_len_max)?;
         check_window(window)?;
         Ok(Self { frame_len_max, window })
     }
 
-    /// The longest message, in bytes, its header included.
+    /// Returns the longest message, in bytes, header included.
     pub fn frame_len_max(self) -> u32 {
         self.frame_len_max
     }
 
-    /// How many requests may be unanswered.
+    /// Returns the most unanswered requests.
     pub fn window(self) -> u16 {
         self.window
     }
@@ -61,7 +60,7 @@ impl Default for SessionLimits {
     }
 }
 
-/// The central's side of one connection.
+/// The central's side of a connection.
 #[derive(Debug)]
 pub struct CentralSession {
     limits: SessionLimits,
@@ -71,29 +70,28 @@ pub struct CentralSession {
     input_ended: bool,
 }
 
-/// A request that the session refused by itself. The ERROR is already on its way.
+/// A request that the session refused itself. The ERROR is already outgoing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum RequestError {
-    /// Refused from its header.
+    /// The header is invalid.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// Refused from its payload.
+    /// The payload is invalid.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// HELLO with a version that was never spoken.
+    /// HELLO has an unsupported version.
     #[error("protocol version {0} is not spoken here")]
     UnsupportedVersion(u16),
-    /// HELLO, not as the first message.
+    /// HELLO is not the first message.
     #[error("HELLO is only allowed as the first message")]
     HelloOutOfPlace,
-    /// A message for another agency than HELLO's.
+    /// The message names another agency than HELLO did.
     #[error("a message for agency {named} on the connection of agency {greeted}")]
     OtherAgency {
-        /// HELLO's.
         greeted: u32,
-        /// The message's.
         named: u32,
-        /// The message's chunk, if it was BETS: then only the chunk is refused.
+        /// The chunk, for BETS: then only this chunk is refused.
         chunk: Option<u32>,
     },
 }
@@ -102,7 +100,7 @@ pub enum RequestError {
 enum Greeting {
     /// Nothing was received yet.
     Undecided,
-    /// HELLO was, and waits for its reply; requests behind it wait as well.
+    /// HELLO was received and is unanswered; later requests wait.
     Expected,
     /// HELLO was accepted.
     Accepted { agency: u32 },
@@ -111,7 +109,7 @@ enum Greeting {
 }
 
 impl CentralSession {
-    /// A connection on which nothing was received yet.
+    /// Creates a session for a new connection.
     pub fn new(limits: SessionLimits) -> Self {
         Self {
             limits,
@@ -122,35 +120,33 @@ impl CentralSession {
         }
     }
 
-    /// Room to read into. Never empty while [`Self::wants_input`]. Ask for it when there is
-    /// something to read: an idle connection then holds no memory.
+    /// Returns space to read into. Never empty while [`Self::wants_input`]. Call it when the socket
+    /// is readable, so that an idle connection uses no memory.
     pub fn space(&mut self) -> &mut [u8] {
         self.reader.space()
     }
 
-    /// The first `n` bytes of [`Self::space`] were read into.
+    /// Marks the first `n` bytes of [`Self::space`] as received.
     pub fn filled(&mut self, n: usize) {
         self.reader.filled(n);
     }
 
-    /// Nothing more will be read. What was received is still answered, then it [`Self::is_closed`].
+    /// Marks the end of input. What was received is still answered, then it [`Self::is_closed`].
     pub fn end_of_input(&mut self) {
         self.input_ended = true;
     }
 
-    /// Whether to read: not while the window or the outgoing bytes are full, while a received
-    /// request waits to be taken, nor once it closes.
+    /// Whether to read: not while the window or the outgoing buffer is full, a received request
+    /// waits to be taken, or the connection closes.
     pub fn wants_input(&self) -> bool {
         !self.input_ended && self.takes_requests() && !self.reader.has_next()
     }
 
-    /// The next request; `None` when there is none, or none may be taken now. Call it again after
-    /// every read, every reply and every write.
+    /// Returns the next request; `None` when there is none or none may be taken now. Call it again
+    /// after every read, reply and write.
     ///
     /// # Errors
-    ///
-    /// A request that the session refused by itself: there is nothing to reply, only to log. There
-    /// may be more requests behind it.
+    /// A request that the session refused itself: it needs no reply. More requests may follow it.
     pub fn next_request(&mut self) -> Result<Option<(Ticket, AgencyMessage<'_>)>, RequestError> {
         if !self.takes_requests() {
             if self.replies.is_closing() {
@@ -177,12 +173,11 @@ impl CentralSession {
         }
     }
 
-    /// Accepts HELLO: from now on the connection speaks for its agency.
+    /// Accepts HELLO: from now on the connection is its agency's.
     ///
     /// # Panics
-    ///
-    /// If the ticket is not HELLO's, or `welcome` is for another agency, a version not spoken by
-    /// both, or promises more than the session's limits.
+    /// When the ticket is not HELLO's, or `welcome` has another agency, an unsupported version, or
+    /// higher limits than the session's.
     pub fn greet(&mut self, ticket: Ticket, welcome: Welcome<'_>) {
         let Some(Expected::Hello { version, agency }) = self.replies.asked(&ticket) else {
             panic!("WELCOME answers HELLO only");
@@ -199,12 +194,11 @@ impl CentralSession {
         self.replies.complete(ticket, false);
     }
 
-    /// Answers a request, or ends an answer begun with [`Self::reply_part`].
+    /// Answers a request, or completes an answer started with [`Self::reply_part`].
     ///
     /// # Panics
-    ///
-    /// If `message` is not the answer to what was asked: another kind, another chunk or agency,
-    /// WINNERS to an agency that said HELLO, or a WINNERS_PART to one that did not.
+    /// When `message` does not answer the request: another kind, chunk or agency, WINNERS after
+    /// HELLO, or a WINNERS_PART without it.
     pub fn reply(&mut self, ticket: Ticket, message: &CentralMessage<'_>) {
         let more = matches!(message, CentralMessage::WinnersPart { last: false, .. });
         assert!(!more, "the end of a reply says that more follows");
@@ -212,12 +206,11 @@ impl CentralSession {
         self.replies.complete(ticket, false);
     }
 
-    /// Answers a part of a request: one WINNERS_PART that is not the last. Its bytes are kept until
-    /// sent, so give the next one when [`Self::is_head`] and [`Self::outgoing`] is short.
+    /// Sends a WINNERS_PART that is not the last. It is buffered, so send the next one when
+    /// [`Self::is_head`] is true and [`Self::outgoing`] is short.
     ///
     /// # Panics
-    ///
-    /// As [`Self::reply`], and if `message` is not such a part.
+    /// As [`Self::reply`], and when `message` is not such a part.
     pub fn reply_part(&mut self, ticket: &Ticket, message: &CentralMessage<'_>) {
         let more = matches!(message, CentralMessage::WinnersPart { last: false, .. });
         assert!(more, "a part of a reply is a WINNERS_PART that is not the last");
@@ -225,12 +218,11 @@ impl CentralSession {
         self.replies.more_winners_follow(ticket);
     }
 
-    /// Refuses a request. The connection goes on if it was greeted and `error` names the chunk;
-    /// otherwise this is the last that is sent, and later requests will not be answered.
+    /// Refuses a request. After an accepted HELLO, if `error` names the chunk, the connection
+    /// continues; otherwise this is the last message and later requests are not answered.
     ///
     /// # Panics
-    ///
-    /// If `error` names a chunk that is not the request's.
+    /// When `error` names a chunk that is not the request's.
     pub fn refuse(&mut self, ticket: Ticket, error: ErrorMessage) {
         let Some(asked) = self.replies.asked(&ticket) else {
             return;
@@ -246,12 +238,11 @@ impl CentralSession {
         }
     }
 
-    /// Says why the connection ends, after the replies that are owed; no more requests are taken.
-    /// For limits, timeouts and shutdown. Does nothing if it already closes.
+    /// Refuses the connection after all pending replies, because of a limit, a timeout or a
+    /// shutdown. No more requests are taken. Does nothing if it is closing already.
     ///
     /// # Panics
-    ///
-    /// If `error` names a chunk.
+    /// When `error` names a chunk.
     pub fn refuse_unasked(&mut self, error: ErrorMessage) {
         assert_eq!(error.chunk(), None, "the refusal of a chunk answers its BETS");
         if self.replies.is_closing() {
@@ -263,31 +254,30 @@ impl CentralSession {
         self.reader.clear();
     }
 
-    /// Bytes to send.
+    /// Returns the bytes to send.
     pub fn outgoing(&self) -> &[u8] {
         self.replies.outgoing()
     }
 
-    /// The first `n` bytes of [`Self::outgoing`] were sent.
+    /// Marks the first `n` bytes of [`Self::outgoing`] as sent.
     ///
     /// # Panics
-    ///
-    /// If there were not as many.
+    /// When there were fewer.
     pub fn sent(&mut self, n: usize) {
         self.replies.sent(n);
     }
 
-    /// Whether the ticket's reply is the next to be sent. Never, once it will not be sent any more.
+    /// Whether the ticket's reply is the next to be sent; `false` once it will not be sent.
     pub fn is_head(&self, ticket: &Ticket) -> bool {
         self.replies.is_head(ticket)
     }
 
-    /// Requests whose reply is not wholly in [`Self::outgoing`], or beyond.
+    /// Returns the number of requests without a complete reply in [`Self::outgoing`].
     pub fn unanswered(&self) -> usize {
         self.replies.unanswered()
     }
 
-    /// The agency that this connection speaks for; `None` without an accepted HELLO.
+    /// Returns the agency of an accepted HELLO.
     pub fn identity(&self) -> Option<u32> {
         match self.greeting {
             Greeting::Accepted { agency } => Some(agency),
@@ -295,24 +285,24 @@ impl CentralSession {
         }
     }
 
-    /// Whether a message has begun to arrive and is not whole.
+    /// Whether a message is incomplete.
     pub fn is_mid_message(&self) -> bool {
         self.reader.is_mid_frame()
     }
 
-    /// Whether the last reply was given, though it may not be sent yet.
+    /// Whether the last reply was given, sent or not.
     pub fn is_closing(&self) -> bool {
         self.replies.is_closing()
     }
 
-    /// Whether all is sent and nothing will follow: close now. What the agency still sends should
-    /// be read and dropped for a moment, or the network may drop the last reply instead.
+    /// Whether all is sent and the connection should be closed. Read and drop what the agency still
+    /// sends for a moment, or the network may drop the last reply.
     pub fn is_closed(&self) -> bool {
         let ends = self.is_closing() || (self.input_ended && !self.reader.has_next());
         ends && self.replies.is_empty()
     }
 
-    /// Memory held, in bytes.
+    /// Returns the memory in use, in bytes.
     pub fn memory_len(&self) -> usize {
         self.reader.memory_len() + self.replies.memory_len()
     }
@@ -344,7 +334,7 @@ impl CentralSession {
 }
 
 impl Greeting {
-    /// Whether `message` may come now, and if so, what it asks.
+    /// Checks that `message` may come now; returns the reply it expects.
     fn admit(&mut self, message: &AgencyMessage<'_>) -> Result<Expected, RequestError> {
         let (named, asked) = match message {
             AgencyMessage::Hello(hello) => {
@@ -391,7 +381,7 @@ impl Expected {
 }
 
 impl RequestError {
-    /// The code that the agency is told.
+    /// Returns the code in the ERROR.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Frame(FrameError::UnknownId(_)) => ErrorCode::UnknownMessage,
@@ -404,7 +394,7 @@ impl RequestError {
         }
     }
 
-    /// Whether the connection ends with it.
+    /// Whether it closes the connection.
     pub fn closes(&self) -> bool {
         !matches!(self, Self::OtherAgency { chunk: Some(_), .. })
     }

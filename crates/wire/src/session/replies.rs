@@ -1,10 +1,11 @@
-//! The replies that a central owes on one connection: given in any order, sent in the order of the
+//! The pending replies of a central's session: given in any order, sent in the order of the
 //! requests.
 //!
 //! Invariants:
-//! - every request has a slot until its reply, and all the replies before it, are outgoing;
-//! - the slot at the head holds no bytes: they go straight to the outgoing ones;
-//! - at most one reply closes. Slots behind it are gone, none is added, and what is later said to
+//! - A request has a slot until its reply and all earlier ones are outgoing.
+//! - The head's slot holds no bytes: they are outgoing already.
+//! - At most one reply closes. Later slots are removed, none is added, and replies to their tickets
+//!   are dropped.
 //!   their tickets is dropped: nothing is ever sent after it.
 
 use crate::limits::WINDOW;
@@ -12,11 +13,11 @@ use crate::message::CentralMessage;
 use crate::outgoing::Outgoing;
 use std::collections::VecDeque;
 
-/// The right to answer one request, once. It belongs to the session that gave it.
+/// The right to answer one request of this session, once.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
-/// What a request asked, as far as its reply must fit it.
+/// The reply that a request expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Hello {
@@ -30,18 +31,16 @@ pub(super) enum Expected {
         agency: u32,
     },
     Winners,
-    /// Some parts were already given.
+    /// Some parts were given.
     MoreWinners,
-    /// Nothing: the central speaks unasked.
+    /// The central sends an ERROR without a request.
     Nothing,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     slots: VecDeque<Slot>,
-    /// The ticket of the first slot.
     head: u64,
-    /// The ticket of the reply that closes.
     closing: Option<Ticket>,
     outgoing: Outgoing,
 }
@@ -50,12 +49,12 @@ pub(super) struct Replies {
 struct Slot {
     asked: Expected,
     answered: bool,
-    /// What was given and is not outgoing yet.
+    /// Bytes that are not outgoing yet.
     bytes: Vec<u8>,
 }
 
 impl Replies {
-    /// Takes a place for the reply to what was `asked`.
+    /// Adds a slot for a request's reply.
     pub(super) fn ask(&mut self, asked: Expected) -> Ticket {
         assert!(self.closing.is_none(), "no request is taken after the last reply");
         let ticket = Ticket(self.head + self.slots.len() as u64);
@@ -63,12 +62,11 @@ impl Replies {
         ticket
     }
 
-    /// What the ticket is for; `None` when its reply will not be sent any more.
+    /// Returns what the ticket expects; `None` when its reply will not be sent.
     pub(super) fn asked(&self, ticket: &Ticket) -> Option<Expected> {
         self.index(ticket).map(|index| self.slots[index].asked)
     }
 
-    /// Adds a message to the ticket's reply.
     pub(super) fn add(&mut self, ticket: &Ticket, message: &CentralMessage<'_>) {
         match self.index(ticket) {
             None => {}
@@ -77,14 +75,14 @@ impl Replies {
         }
     }
 
-    /// Some of the winners were added, more must follow.
+    /// Marks the reply as unfinished winners.
     pub(super) fn more_winners_follow(&mut self, ticket: &Ticket) {
         if let Some(index) = self.index(ticket) {
             self.slots[index].asked = Expected::MoreWinners;
         }
     }
 
-    /// The ticket's reply is complete, and the last one if it `closes`.
+    /// Completes the ticket's reply; it is the last one if it `closes`.
     pub(super) fn complete(&mut self, ticket: Ticket, closes: bool) {
         let Some(index) = self.index(&ticket) else {
             return;
@@ -107,22 +105,19 @@ impl Replies {
         }
     }
 
-    /// Whether the ticket's reply is the next to be sent.
     pub(super) fn is_head(&self, ticket: &Ticket) -> bool {
         self.index(ticket) == Some(0)
     }
 
-    /// Requests whose reply is not wholly outgoing.
+    /// Returns the number of requests without a complete outgoing reply.
     pub(super) fn unanswered(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether the last reply was given, sent or not.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
-    /// Whether nothing is owed and nothing waits to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.outgoing.pending().is_empty()
     }

@@ -1,4 +1,4 @@
-//! Bytes into and out of sessions, in pieces.
+//! Helpers that feed sessions and read what they send.
 #![allow(dead_code, reason = "each test crate uses some of it")]
 
 use wire::{
@@ -6,26 +6,23 @@ use wire::{
     ErrorCode, ErrorMessage, FrameReader, Sender, Welcome,
 };
 
-/// Gives `session` all of `bytes`, which it must have room for.
 pub(crate) fn feed(session: &mut CentralSession, bytes: &[u8]) {
     session.space()[..bytes.len()].copy_from_slice(bytes);
     session.filled(bytes.len());
 }
 
-/// Gives `session` all of `bytes`, which it must have room for.
 pub(crate) fn feed_agency(session: &mut AgencySession, bytes: &[u8]) {
     session.space()[..bytes.len()].copy_from_slice(bytes);
     session.filled(bytes.len());
 }
 
-/// All that `session` has to say, decoded, with borrowed bytes leaked.
+/// Takes and decodes all that `session` sends. Leaks the bytes.
 pub(crate) fn sent(session: &mut CentralSession) -> Vec<CentralMessage<'static>> {
     let bytes = session.outgoing().to_vec();
     session.sent(bytes.len());
     central_messages(bytes.leak())
 }
 
-/// The messages that `bytes` are.
 pub(crate) fn central_messages(bytes: &[u8]) -> Vec<CentralMessage<'_>> {
     frames(Sender::Central, bytes)
         .into_iter()
@@ -33,7 +30,6 @@ pub(crate) fn central_messages(bytes: &[u8]) -> Vec<CentralMessage<'_>> {
         .collect()
 }
 
-/// The messages that `bytes` are.
 pub(crate) fn agency_messages(bytes: &[u8]) -> Vec<AgencyMessage<'_>> {
     frames(Sender::Agency, bytes)
         .into_iter()
@@ -72,7 +68,6 @@ pub(crate) fn encode_central(messages: &[CentralMessage<'_>]) -> Vec<u8> {
     bytes
 }
 
-/// A batch of one empty bet.
 pub(crate) fn bets(agency: u32, chunk: u32) -> Vec<u8> {
     let bets = wire::BetsFrame { agency, chunk, bets: Some(b"||||") };
     encode(&AgencyMessage::Bets(bets))
@@ -119,7 +114,7 @@ pub(crate) fn of_chunk(code: ErrorCode, chunk: u32) -> ErrorMessage {
     ErrorMessage::of_chunk(code, chunk, "because")
 }
 
-/// The codes of ERROR, with their chunks, and the names of the other messages.
+/// Summarises messages: the code and chunk of ERROR, the name of others.
 pub(crate) fn gist(messages: &[CentralMessage<'_>]) -> Vec<String> {
     let gist = |message: &CentralMessage<'_>| match message {
         CentralMessage::Error(error) => match error.chunk() {
@@ -132,7 +127,6 @@ pub(crate) fn gist(messages: &[CentralMessage<'_>]) -> Vec<String> {
     messages.iter().map(gist).collect()
 }
 
-/// Every event that `session` has.
 pub(crate) fn events(session: &mut AgencySession) -> Vec<AgencyEvent> {
     let mut events = Vec::new();
     while let Some(event) = session.next_event().expect("the central makes sense") {

@@ -67,15 +67,6 @@ fn a_version_that_the_agency_does_not_speak_is_never_agreed_on() {
 }
 
 #[test]
-fn a_newer_agency_is_answered_in_the_version_spoken_here() {
-    let draw_name = DrawName::default();
-    let newer = AgencyMessage::Hello(Hello { version: 9, agency: 1, draw_name });
-    let (mut session, ticket) = asked(&encode(&newer));
-    session.greet(ticket, welcome(1, 1));
-    assert_eq!(session.identity(), Some(1));
-}
-
-#[test]
 #[should_panic(expected = "a version not spoken")]
 fn a_version_newer_than_ours_is_never_agreed_on() {
     let draw_name = DrawName::default();

@@ -1,12 +1,12 @@
-//! What the central's session lets through, holds back, refuses and sends.
+//! What the central's session does that its conversations don't show: replies in another order than
+//! their requests, and what it holds back, drops and keeps in memory.
 
 mod support;
 
 use support::*;
 use wire::limits::OUTGOING_LEN_MAX;
 use wire::{
-    AgencyMessage, CentralMessage, CentralSession, Documents, ErrorCode, FrameError, RequestError,
-    SessionLimits, Ticket,
+    AgencyMessage, CentralMessage, CentralSession, Documents, ErrorCode, SessionLimits, Ticket,
 };
 
 fn session(window: u16) -> CentralSession {
@@ -28,35 +28,6 @@ fn ticket(session: &mut CentralSession) -> Ticket {
 
 fn nothing_to_take(session: &mut CentralSession) -> bool {
     matches!(session.next_request(), Ok(None))
-}
-
-fn refused(session: &mut CentralSession) -> RequestError {
-    session.next_request().expect_err("refused")
-}
-
-#[test]
-fn the_fields_agency_is_served_step_by_step() {
-    let mut session = session(1);
-    feed(&mut session, &bets(1, 0));
-    let bets_ticket = ticket(&mut session);
-    session.reply(bets_ticket, &ack(0));
-    feed(&mut session, &finish(1));
-    let finish_ticket = ticket(&mut session);
-    session.reply(finish_ticket, &CentralMessage::FinishAck { agency: 1 });
-    feed(&mut session, &get_winners(1));
-    let winners_ticket = ticket(&mut session);
-    let documents = Documents::join(["1", "2"]).expect("short");
-    session.reply(winners_ticket, &CentralMessage::Winners(documents));
-    assert_eq!(session.identity(), None);
-    assert_eq!(gist(&sent(&mut session)), ["ack 0", "FINISH_ACK", "WINNERS"]);
-    assert!(!session.is_closed());
-}
-
-#[test]
-fn one_connection_of_the_field_may_speak_for_many_agencies() {
-    let mut session = session(4);
-    feed(&mut session, &[bets(1, 0), bets(2, 0), finish(3)].concat());
-    assert!((0..3).all(|_| session.next_request().expect("not refused").is_some()));
 }
 
 #[test]
@@ -120,100 +91,6 @@ fn nothing_is_taken_while_hello_is_unanswered() {
     session.greet(hello_ticket, welcome(7, 8));
     assert_eq!(session.identity(), Some(7));
     assert!(matches!(session.next_request(), Ok(Some((_, AgencyMessage::Bets(_))))));
-}
-
-#[test]
-fn hello_is_refused_after_any_other_message() {
-    for mut session in [greeted(7, 8), {
-        let mut session = session(8);
-        feed(&mut session, &finish(7));
-        let ticket = ticket(&mut session);
-        session.reply(ticket, &CentralMessage::FinishAck { agency: 7 });
-        sent(&mut session);
-        session
-    }] {
-        feed(&mut session, &[hello(7), finish(7)].concat());
-        assert_eq!(refused(&mut session), RequestError::HelloOutOfPlace);
-        assert!(nothing_to_take(&mut session) && !session.wants_input());
-        assert_eq!(gist(&sent(&mut session)), ["HelloOutOfPlace"]);
-        assert!(session.is_closed());
-    }
-}
-
-#[test]
-fn a_version_that_was_never_spoken_is_refused() {
-    let mut session = session(8);
-    let mut hello = hello(7);
-    hello[5] = 0;
-    feed(&mut session, &hello);
-    assert_eq!(refused(&mut session), RequestError::UnsupportedVersion(0));
-    assert_eq!(gist(&sent(&mut session)), ["UnsupportedVersion"]);
-    assert!(session.is_closed());
-}
-
-#[test]
-fn a_refused_hello_closes() {
-    let mut session = session(8);
-    feed(&mut session, &[hello(7), bets(7, 0)].concat());
-    let hello_ticket = ticket(&mut session);
-    session.refuse(hello_ticket, closing(ErrorCode::UnknownAgency));
-    assert!(nothing_to_take(&mut session));
-    assert_eq!(gist(&sent(&mut session)), ["UnknownAgency"]);
-    assert!(session.is_closed() && session.identity().is_none());
-}
-
-#[test]
-fn bets_of_another_agency_are_refused_and_the_connection_goes_on() {
-    let mut session = greeted(7, 8);
-    feed(&mut session, &[bets(7, 0), bets(8, 1), bets(7, 2)].concat());
-    let first = ticket(&mut session);
-    let error = refused(&mut session);
-    assert_eq!(error, RequestError::OtherAgency { greeted: 7, named: 8, chunk: Some(1) });
-    assert!(!error.closes());
-    let last = ticket(&mut session);
-    session.reply(last, &ack(2));
-    session.reply(first, &ack(0));
-    assert_eq!(gist(&sent(&mut session)), ["ack 0", "OtherAgency of 1", "ack 2"]);
-    assert!(!session.is_closing());
-}
-
-#[test]
-fn finish_and_get_winners_of_another_agency_close() {
-    for request in [finish(8), get_winners(8)] {
-        let mut session = greeted(7, 8);
-        feed(&mut session, &request);
-        let error = refused(&mut session);
-        assert_eq!(error, RequestError::OtherAgency { greeted: 7, named: 8, chunk: None });
-        assert_eq!(gist(&sent(&mut session)), ["OtherAgency"]);
-        assert!(error.closes() && session.is_closed());
-    }
-}
-
-#[test]
-fn what_cannot_be_read_is_refused_after_the_replies_owed() {
-    let too_long = FrameError::TooLong { len: 8193, max: 8192 };
-    let cases: [(&[u8], RequestError, &str); 4] = [
-        (&[0, 99], FrameError::UnknownId(99).into(), "UnknownMessage"),
-        (&[0, 12, 0x1f, 0xfd], too_long.into(), "FrameTooLong"),
-        (&[0, 12, 0, 1, b'x'], wire::PayloadError::Malformed("BETS").into(), "Malformed"),
-        (
-            b"\0\x12\0\x07\0\x01\0\0\0\x07\xff",
-            wire::PayloadError::NotUtf8("HELLO").into(),
-            "NotUtf8",
-        ),
-    ];
-    for (bytes, error, code) in cases {
-        let mut session = session(8);
-        feed(&mut session, &[&bets(1, 0), bytes, &finish(1)].concat());
-        let ticket = ticket(&mut session);
-        assert_eq!(refused(&mut session), error);
-        assert!(nothing_to_take(&mut session) && session.outgoing().is_empty());
-        assert!(session.is_closing() && !session.is_closed());
-        session.reply(ticket, &ack(0));
-        assert!(!session.is_closed(), "not sent yet");
-        assert_eq!(gist(&sent(&mut session)), ["ack 0", code]);
-        assert!(session.is_closed());
-    }
 }
 
 #[test]
@@ -299,23 +176,6 @@ fn winners_are_given_in_parts_when_their_turn_has_come() {
     session.reply(winners, &part(true));
     let rest = ["WINNERS_PART", "WINNERS_PART", "FINISH_ACK"];
     assert_eq!(gist(&sent(&mut session)), rest);
-}
-
-#[test]
-fn what_was_received_before_the_end_of_input_is_still_answered() {
-    let mut session = session(1);
-    feed(&mut session, &[bets(1, 0), finish(1)].concat());
-    session.end_of_input();
-    let first = ticket(&mut session);
-    assert!(nothing_to_take(&mut session));
-    session.reply(first, &ack(0));
-    assert_eq!(gist(&sent(&mut session)), ["ack 0"]);
-    assert!(!session.is_closed(), "FINISH waits in the buffer");
-    let last = ticket(&mut session);
-    session.reply(last, &CentralMessage::FinishAck { agency: 1 });
-    assert!(nothing_to_take(&mut session) && !session.is_closed());
-    assert_eq!(gist(&sent(&mut session)), ["FINISH_ACK"]);
-    assert!(session.is_closed() && !session.wants_input());
 }
 
 #[test]

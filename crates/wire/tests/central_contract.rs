@@ -1,5 +1,5 @@
-//! Tests of the assertions of the central's session: a caller that breaks the contract is stopped
-//! before anything wrong is sent.
+//! The promises that a central's session asserts: a caller that breaks one is stopped before
+//! anything wrong is sent.
 
 mod support;
 
@@ -61,18 +61,9 @@ fn a_wider_window_is_never_promised() {
 
 #[test]
 #[should_panic(expected = "a version not spoken")]
-fn a_version_unknown_to_the_agency_is_never_agreed_on() {
+fn a_version_that_the_agency_does_not_speak_is_never_agreed_on() {
     let (mut session, ticket) = asked(&hello(1));
     session.greet(ticket, Welcome { version: 2, ..welcome(1, 1) });
-}
-
-#[test]
-fn a_newer_agency_is_welcomed_with_our_version() {
-    let draw_name = DrawName::default();
-    let newer = AgencyMessage::Hello(Hello { version: 9, agency: 1, draw_name });
-    let (mut session, ticket) = asked(&encode(&newer));
-    session.greet(ticket, welcome(1, 1));
-    assert_eq!(session.identity(), Some(1));
 }
 
 #[test]
@@ -100,7 +91,7 @@ fn nothing_follows_the_last_part() {
 
 #[test]
 #[should_panic(expected = "NO_WINNERS does not answer MoreWinners")]
-fn unfinished_winners_are_never_followed_by_no_winners() {
+fn winners_that_have_begun_are_never_denied() {
     let (mut session, ticket) = asked_greeted(&get_winners(1));
     session.reply_part(&ticket, &part(false));
     session.reply(ticket, &CentralMessage::NoWinners);
@@ -108,7 +99,7 @@ fn unfinished_winners_are_never_followed_by_no_winners() {
 
 #[test]
 #[should_panic(expected = "2 bytes sent, more than there were")]
-fn no_more_is_sent_than_there_is() {
+fn nothing_is_sent_that_was_not_there() {
     session().sent(2);
 }
 

@@ -1,12 +1,12 @@
-//! Tests of the central's session.
+//! What the central's session does that its conversations don't show: replies in another order than
+//! their requests, and what it holds back, drops and keeps in memory.
 
 mod support;
 
 use support::*;
 use wire::limits::OUTGOING_LEN_MAX;
 use wire::{
-    AgencyMessage, CentralMessage, CentralSession, Documents, ErrorCode, FrameError, RequestError,
-    SessionLimits, Ticket,
+    AgencyMessage, CentralMessage, CentralSession, Documents, ErrorCode, SessionLimits, Ticket,
 };
 
 fn session(window: u16) -> CentralSession {
@@ -28,35 +28,6 @@ fn ticket(session: &mut CentralSession) -> Ticket {
 
 fn nothing_to_take(session: &mut CentralSession) -> bool {
     matches!(session.next_request(), Ok(None))
-}
-
-fn refused(session: &mut CentralSession) -> RequestError {
-    session.next_request().expect_err("refused")
-}
-
-#[test]
-fn an_agency_of_the_field_is_served_step_by_step() {
-    let mut session = session(1);
-    feed(&mut session, &bets(1, 0));
-    let bets_ticket = ticket(&mut session);
-    session.reply(bets_ticket, &ack(0));
-    feed(&mut session, &finish(1));
-    let finish_ticket = ticket(&mut session);
-    session.reply(finish_ticket, &CentralMessage::FinishAck { agency: 1 });
-    feed(&mut session, &get_winners(1));
-    let winners_ticket = ticket(&mut session);
-    let documents = Documents::join(["1", "2"]).expect("short");
-    session.reply(winners_ticket, &CentralMessage::Winners(documents));
-    assert_eq!(session.identity(), None);
-    assert_eq!(gist(&sent(&mut session)), ["ack 0", "FINISH_ACK", "WINNERS"]);
-    assert!(!session.is_closed());
-}
-
-#[test]
-fn a_connection_without_hello_can_serve_many_agencies() {
-    let mut session = session(4);
-    feed(&mut session, &[bets(1, 0), bets(2, 0), finish(3)].concat());
-    assert!((0..3).all(|_| session.next_request().expect("not refused").is_some()));
 }
 
 #[test]
@@ -93,7 +64,7 @@ fn requests_are_held_back_while_the_window_is_full() {
 }
 
 #[test]
-fn requests_are_held_back_while_replies_are_not_sent() {
+fn requests_are_held_back_while_replies_are_not_read() {
     let mut session = session(32);
     let mut served = 0;
     for chunk in 0.. {
@@ -123,101 +94,7 @@ fn nothing_is_taken_while_hello_is_unanswered() {
 }
 
 #[test]
-fn hello_is_refused_after_any_other_message() {
-    for mut session in [greeted(7, 8), {
-        let mut session = session(8);
-        feed(&mut session, &finish(7));
-        let ticket = ticket(&mut session);
-        session.reply(ticket, &CentralMessage::FinishAck { agency: 7 });
-        sent(&mut session);
-        session
-    }] {
-        feed(&mut session, &[hello(7), finish(7)].concat());
-        assert_eq!(refused(&mut session), RequestError::HelloOutOfPlace);
-        assert!(nothing_to_take(&mut session) && !session.wants_input());
-        assert_eq!(gist(&sent(&mut session)), ["HelloOutOfPlace"]);
-        assert!(session.is_closed());
-    }
-}
-
-#[test]
-fn version_zero_is_refused() {
-    let mut session = session(8);
-    let mut hello = hello(7);
-    hello[5] = 0;
-    feed(&mut session, &hello);
-    assert_eq!(refused(&mut session), RequestError::UnsupportedVersion(0));
-    assert_eq!(gist(&sent(&mut session)), ["UnsupportedVersion"]);
-    assert!(session.is_closed());
-}
-
-#[test]
-fn a_refused_hello_closes() {
-    let mut session = session(8);
-    feed(&mut session, &[hello(7), bets(7, 0)].concat());
-    let hello_ticket = ticket(&mut session);
-    session.refuse(hello_ticket, closing(ErrorCode::UnknownAgency));
-    assert!(nothing_to_take(&mut session));
-    assert_eq!(gist(&sent(&mut session)), ["UnknownAgency"]);
-    assert!(session.is_closed() && session.identity().is_none());
-}
-
-#[test]
-fn bets_of_another_agency_are_refused_but_the_connection_continues() {
-    let mut session = greeted(7, 8);
-    feed(&mut session, &[bets(7, 0), bets(8, 1), bets(7, 2)].concat());
-    let first = ticket(&mut session);
-    let error = refused(&mut session);
-    assert_eq!(error, RequestError::OtherAgency { greeted: 7, named: 8, chunk: Some(1) });
-    assert!(!error.closes());
-    let last = ticket(&mut session);
-    session.reply(last, &ack(2));
-    session.reply(first, &ack(0));
-    assert_eq!(gist(&sent(&mut session)), ["ack 0", "OtherAgency of 1", "ack 2"]);
-    assert!(!session.is_closing());
-}
-
-#[test]
-fn finish_and_get_winners_of_another_agency_close() {
-    for request in [finish(8), get_winners(8)] {
-        let mut session = greeted(7, 8);
-        feed(&mut session, &request);
-        let error = refused(&mut session);
-        assert_eq!(error, RequestError::OtherAgency { greeted: 7, named: 8, chunk: None });
-        assert_eq!(gist(&sent(&mut session)), ["OtherAgency"]);
-        assert!(error.closes() && session.is_closed());
-    }
-}
-
-#[test]
-fn invalid_messages_are_refused_after_pending_replies() {
-    let too_long = FrameError::TooLong { len: 8193, max: 8192 };
-    let cases: [(&[u8], RequestError, &str); 4] = [
-        (&[0, 99], FrameError::UnknownId(99).into(), "UnknownMessage"),
-        (&[0, 12, 0x1f, 0xfd], too_long.into(), "FrameTooLong"),
-        (&[0, 12, 0, 1, b'x'], wire::PayloadError::Malformed("BETS").into(), "Malformed"),
-        (
-            b"\0\x12\0\x07\0\x01\0\0\0\x07\xff",
-            wire::PayloadError::NotUtf8("HELLO").into(),
-            "NotUtf8",
-        ),
-    ];
-    for (bytes, error, code) in cases {
-        let mut session = session(8);
-        feed(&mut session, &[&bets(1, 0), bytes, &finish(1)].concat());
-        let ticket = ticket(&mut session);
-        assert_eq!(refused(&mut session), error);
-        assert!(nothing_to_take(&mut session) && session.outgoing().is_empty());
-        assert!(session.is_closing() && !session.is_closed());
-        session.reply(ticket, &ack(0));
-        assert!(!session.is_closed(), "not sent yet");
-        assert_eq!(gist(&sent(&mut session)), ["ack 0", code]);
-        assert!(session.is_closed());
-    }
-}
-
-#[test]
-fn a_refusal_without_hello_is_the_last_message() {
+fn a_refusal_without_hello_is_the_last_that_is_sent() {
     let mut session = session(8);
     feed(&mut session, &[bets(1, 0), bets(1, 1), bets(1, 2), bets(1, 3)].concat());
     let [first, second, third] = std::array::from_fn(|_| ticket(&mut session));
@@ -230,7 +107,7 @@ fn a_refusal_without_hello_is_the_last_message() {
 }
 
 #[test]
-fn replies_after_the_closing_one_are_dropped() {
+fn answers_to_requests_behind_the_last_reply_are_dropped() {
     let mut session = greeted(1, 8);
     feed(&mut session, &[bets(1, 0), bets(1, 1), get_winners(1), bets(1, 3)].concat());
     let [first, second, third, last] = std::array::from_fn(|_| ticket(&mut session));
@@ -247,7 +124,7 @@ fn replies_after_the_closing_one_are_dropped() {
 }
 
 #[test]
-fn an_earlier_closing_refusal_replaces_a_later_one() {
+fn an_earlier_refusal_takes_the_place_of_a_later_one() {
     let mut session = greeted(1, 8);
     feed(&mut session, &[bets(1, 0), bets(1, 1)].concat());
     let [first, second] = std::array::from_fn(|_| ticket(&mut session));
@@ -259,7 +136,7 @@ fn an_earlier_closing_refusal_replaces_a_later_one() {
 }
 
 #[test]
-fn an_unasked_refusal_follows_pending_replies() {
+fn a_refusal_unasked_comes_after_the_replies_owed() {
     let mut session = session(8);
     feed(&mut session, &[&bets(1, 0)[..], &get_winners(1), &[0, 12, 0]].concat());
     let [bets, winners] = std::array::from_fn(|_| ticket(&mut session));
@@ -283,7 +160,7 @@ fn a_connection_can_be_refused_before_anything_is_received() {
 }
 
 #[test]
-fn winners_are_sent_in_parts_once_they_are_the_head() {
+fn winners_are_given_in_parts_when_their_turn_has_come() {
     let mut session = greeted(1, 8);
     feed(&mut session, &[bets(1, 0), get_winners(1), finish(1)].concat());
     let [bets, winners, finish] = std::array::from_fn(|_| ticket(&mut session));
@@ -302,24 +179,7 @@ fn winners_are_sent_in_parts_once_they_are_the_head() {
 }
 
 #[test]
-fn what_was_received_before_the_end_of_input_is_still_answered() {
-    let mut session = session(1);
-    feed(&mut session, &[bets(1, 0), finish(1)].concat());
-    session.end_of_input();
-    let first = ticket(&mut session);
-    assert!(nothing_to_take(&mut session));
-    session.reply(first, &ack(0));
-    assert_eq!(gist(&sent(&mut session)), ["ack 0"]);
-    assert!(!session.is_closed(), "FINISH waits in the buffer");
-    let last = ticket(&mut session);
-    session.reply(last, &CentralMessage::FinishAck { agency: 1 });
-    assert!(nothing_to_take(&mut session) && !session.is_closed());
-    assert_eq!(gist(&sent(&mut session)), ["FINISH_ACK"]);
-    assert!(session.is_closed() && !session.wants_input());
-}
-
-#[test]
-fn an_idle_connection_uses_almost_no_memory() {
+fn an_idle_connection_holds_next_to_no_memory() {
     let mut session = session(1024);
     assert_eq!(session.memory_len(), 0);
     let requests = (0..200).flat_map(|chunk| bets(1, chunk)).collect::<Vec<_>>();
@@ -336,7 +196,7 @@ fn an_idle_connection_uses_almost_no_memory() {
 }
 
 #[test]
-fn a_full_window_releases_an_empty_buffer() {
+fn a_full_window_does_not_hold_an_empty_buffer() {
     let mut session = session(1);
     feed(&mut session, &get_winners(1));
     let _waits_for_hours = ticket(&mut session);

@@ -1,120 +1,22 @@
-//! Agencies that say HELLO.
+//! Agencies that say HELLO: draws that are over, winners in parts, and what a central takes at once.
 
 use std::sync::Arc;
 
-use lottery::{Act, Bets, NumberRange, PrefixDigest, always_allowed};
-use wire::{CentralMessage, DrawState, ErrorCode, Fault, FaultCode};
+use lottery::Act;
+use wire::{CentralMessage, DrawState, ErrorCode};
 
 use crate::client::{Client, LORCA, bet, bets_message};
-use crate::operated::recorded;
-use crate::setting::{Running, Setting};
+use crate::setting::Setting;
 use crate::store::{Mode, TestStore};
 
-fn digest_of(chunks: &[&str]) -> [u8; 32] {
-    let parse = |text: &&str| Bets::parse(text, NumberRange::default()).unwrap();
-    let digests = chunks.iter().map(|chunk| *parse(chunk).digest());
-    digests.fold(PrefixDigest::EMPTY, |prefix, next| prefix.then(&next)).0
-}
-
-async fn state_seen_by(central: &Running, agency: u32) -> DrawState {
-    let mut client = central.connect().await;
-    client.hello(1, agency, "").await;
-    client.welcome().await.state
-}
-
 #[tokio::test]
-async fn a_new_agency_is_told_the_limits_and_that_nothing_is_stored() {
-    let central = Setting::default().start().await;
-    let mut agency = central.connect().await;
-    agency.hello(7, 1, "").await;
-    let welcome = agency.welcome().await;
-    assert_eq!((welcome.version, welcome.agency), (1, 1));
-    assert_eq!((welcome.window, welcome.frame_len_max), (16, 8192));
-    assert_eq!((welcome.number_min, welcome.number_max), (0, 9999));
-    assert_eq!((welcome.chunks_stored, welcome.bets_stored), (0, 0));
-    assert_eq!(welcome.prefix_digest, [0; 32]);
-    assert_eq!((welcome.state, welcome.draw_name.as_str()), (DrawState::Open, "sorteo"));
-}
-
-#[tokio::test]
-async fn an_agency_that_comes_back_is_told_what_is_stored_without_a_gap() {
-    let central = Setting::default().start().await;
-    let two = format!("{LORCA}&{}", bet("2", 2));
-    let mut before = central.greeted(1).await;
-    before.store(1, 0, LORCA).await;
-    before.store(1, 1, &two).await;
-    // Behind a gap: not counted.
-    before.store(1, 3, LORCA).await;
-    drop(before);
-    let mut agency = central.connect().await;
-    agency.hello(1, 1, "sorteo").await;
-    let welcome = agency.welcome().await;
-    assert_eq!((welcome.chunks_stored, welcome.bets_stored), (2, 3));
-    assert_eq!(welcome.prefix_digest, digest_of(&[LORCA, &two]));
-}
-
-#[tokio::test]
-async fn an_agency_is_told_how_far_the_draw_is() {
-    let central = Setting::agencies(2).start().await;
-    assert_eq!(state_seen_by(&central, 1).await, DrawState::Open);
-    central.greeted(1).await.end(1).await;
-    assert_eq!(state_seen_by(&central, 1).await, DrawState::AgencyFinished);
-    assert_eq!(state_seen_by(&central, 2).await, DrawState::Open);
-    central.greeted(2).await.end(2).await;
-    assert_eq!(state_seen_by(&central, 2).await, DrawState::Drawn);
+async fn an_agency_is_told_that_operators_closed_the_draw() {
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
-    let close = recorded("ana", "corte de luz", Act::Close(draw));
-    central.service.act(close, always_allowed()).await.unwrap();
-    assert_eq!(state_seen_by(&central, 2).await, DrawState::Closed);
-}
-
-#[tokio::test]
-async fn a_hello_that_cannot_be_accepted_ends_the_connection() {
-    let central = Setting::default().start().await;
-    for (version, agency, draw, code) in [
-        (0, 1, "", ErrorCode::UnsupportedVersion),
-        (1, 9, "", ErrorCode::UnknownAgency),
-        (1, 1, "otro", ErrorCode::UnknownDraw),
-    ] {
-        let mut client = central.connect().await;
-        client.hello(version, agency, draw).await;
-        assert_eq!(client.error().await.code(), code);
-        client.ends().await;
-    }
-}
-
-#[tokio::test]
-async fn a_refused_chunk_is_refused_alone_and_says_which_bets() {
-    let central = Setting::default().start().await;
-    let mut agency = central.greeted(1).await;
-    let bad = format!("{LORCA}&A|B|1|2000-02-30|1&x&{}", bet("1", 10_000));
-    agency.bets(1, 0, &bad).await;
-    agency.bets(1, 1, LORCA).await;
-    agency.send(b"\x00\x0c\x00\x051&2&\xff").await;
-    let error = agency.error().await;
-    assert_eq!((error.code(), error.chunk()), (ErrorCode::BadBets, Some(0)));
-    let faults =
-        [(1, FaultCode::Birthdate), (2, FaultCode::FieldCount), (3, FaultCode::NumberRange)];
-    assert_eq!(error.faults(), faults.map(|(position, code)| Fault { position, code }));
-    agency.acknowledged(1).await;
-    let error = agency.error().await;
-    assert_eq!((error.code(), error.chunk()), (ErrorCode::NotUtf8, Some(2)));
-    agency.store(1, 2, LORCA).await;
-    assert_eq!(central.bets_stored(), 2);
-}
-
-#[tokio::test]
-async fn a_connection_speaks_for_one_agency() {
-    let central = Setting::agencies(2).start().await;
-    let mut agency = central.greeted(1).await;
-    agency.bets(2, 0, LORCA).await;
-    let error = agency.error().await;
-    assert_eq!((error.code(), error.chunk()), (ErrorCode::OtherAgency, Some(0)));
-    agency.finish(2).await;
-    assert_eq!(agency.error().await.code(), ErrorCode::OtherAgency);
-    agency.ends().await;
-    assert_eq!(central.bets_stored(), 0);
+    central.act("ana", Act::Close(draw)).await;
+    let mut agency = central.connect().await;
+    agency.hello(1, 2, "").await;
+    assert_eq!(agency.welcome().await.state, DrawState::Closed);
 }
 
 #[tokio::test]
@@ -165,15 +67,6 @@ async fn any_number_of_winners_arrives_in_parts() {
         assert!(parts.len() > 10, "{} parts", parts.len());
         assert_eq!(parts.concat(), documents);
     }
-}
-
-#[tokio::test]
-async fn an_agency_without_winners_gets_one_empty_part() {
-    let central = Setting::default().start().await;
-    let mut agency = central.greeted(1).await;
-    agency.end(1).await;
-    agency.get_winners(1).await;
-    assert_eq!(parts(&mut agency).await, [[""; 0]]);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub(crate) const WINNER: u32 = 7;
 pub(crate) struct Setting {
     pub(crate) agencies: u32,
     pub(crate) draw: &'static str,
+    pub(crate) numbers: NumberRange,
     pub(crate) winners_wait: Duration,
     pub(crate) winning_number: u32,
     pub(crate) limits: Limits,
@@ -40,6 +41,7 @@ impl Default for Setting {
         Self {
             agencies: 1,
             draw: "sorteo",
+            numbers: NumberRange::default(),
             winners_wait,
             winning_number: WINNER,
             limits,
@@ -85,7 +87,7 @@ impl Setting {
         DrawTerms {
             name: DrawName::new(self.draw).unwrap(),
             agencies: Agencies::first(self.agencies).unwrap(),
-            numbers: NumberRange::default(),
+            numbers: self.numbers,
         }
     }
 

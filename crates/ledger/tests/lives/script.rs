@@ -18,6 +18,7 @@ use lottery::{
 /// Enough for some bets to win, and for a script to fill a segment.
 const BETS: u32 = 400;
 const WINNING_NUMBER: u32 = 7;
+const CHUNK_EMPTY: u32 = 4;
 const BEGIN: u64 = 1_700_000_000_000;
 const TICK_MS: u64 = 100;
 /// So many requests come at the same time.
@@ -81,9 +82,10 @@ fn told<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) +
     Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
 }
 
-/// Whether an answer says that the store failed, and nothing of what was asked.
-pub(crate) fn is_fault(answer: &str) -> bool {
-    answer.starts_with("Err(Store(")
+/// The store's fault, if an answer says nothing of what was asked.
+pub(crate) fn fault_of(answer: &str) -> Option<&'static str> {
+    let fault = answer.strip_prefix("Err(Store(")?;
+    ["Failed", "Full", "Closed"].into_iter().find(|name| fault.starts_with(name))
 }
 
 impl Script {
@@ -96,20 +98,24 @@ impl Script {
         let clock = Arc::new(TestClock::default());
         let log = Box::new(MemoryLog::new(LedgerId([7; 16])));
         let (model, mut committer) = Engine::stepped(log, Arc::clone(&clock) as _).unwrap();
-        let (mut shown, mut due) = (vec![Shown::by(&model)], Vec::new());
+        let (mut shown, mut due) = (vec![shown_by(&model)], Vec::new());
         let (sender, receiver) = mpsc::channel();
         for (place, (at, ask)) in asks.iter().cloned().enumerate() {
             clock.set(at);
             model.keep_time(|kept| kept.unwrap());
             committer.commit_group();
-            due.push(Shown::by(&model));
+            due.push(shown_by(&model));
             ask.put_to(&model, place, &sender);
             committer.commit_group();
-            shown.push(Shown::by(&model));
+            shown.push(shown_by(&model));
         }
         let answers = receiver.try_iter().map(|(_, answer)| answer).collect();
         Self { asks, answers, shown, due }
     }
+}
+
+fn shown_by(model: &Engine) -> Shown {
+    Shown::by(model).expect("memory can be read")
 }
 
 /// Writes a script.
@@ -203,7 +209,7 @@ fn noise(rng: &mut Rng) -> Ask {
     let agency = rng.u32(1..=4);
     let act = match rng.u8(..9) {
         0 => return Ask::Finish(draw, AgencyId(agency)),
-        1 | 2 => return Ask::Append(batch(draw, agency, rng.u32(..5))),
+        1 | 2 => return Ask::Append(batch(draw, agency, rng.u32(..=CHUNK_EMPTY))),
         3 => Act::Open(draw),
         4 => Act::Close(draw),
         5 => Act::EnterNumber { draw, number: rng.u32(6..9) },
@@ -225,8 +231,8 @@ fn noise(rng: &mut Rng) -> Ask {
 }
 
 impl Shown {
-    /// What an engine shows.
-    pub(crate) fn by(engine: &Engine) -> Self {
+    /// What an engine shows, if it can read it.
+    pub(crate) fn by(engine: &Engine) -> Option<Self> {
         let statuses: Vec<_> = engine.view().all_draws().collect();
         let register = engine.view().all_registrations().collect();
         let mut audit_log = Vec::new();
@@ -234,9 +240,9 @@ impl Shown {
             audit_log.push(event);
             ControlFlow::Continue(())
         });
-        read.unwrap();
+        read.ok()?;
         let draws = statuses.iter().map(|status| ShownDraw::by(engine, status.id));
-        Self { register, audit_log, draws: draws.collect(), statuses }
+        Some(Self { register, audit_log, draws: draws.collect::<Option<_>>()?, statuses })
     }
 
     pub(crate) fn statuses(&self) -> &[DrawStatus] {
@@ -245,26 +251,33 @@ impl Shown {
 }
 
 impl ShownDraw {
-    fn by(engine: &Engine, draw: DrawId) -> Self {
+    fn by(engine: &Engine, draw: DrawId) -> Option<Self> {
         let standings = engine.view().all_agencies(draw).collect();
         let mut batches = Vec::new();
         let read = engine.scan(draw, &mut |batch| {
             batches.push((batch.agency.0, batch.chunk.0, batch.text.to_owned()));
             ControlFlow::Continue(())
         });
-        read.unwrap();
-        Self { standings, batches, winners: engine.winners(draw) }
+        read.ok()?;
+        let winners = match engine.winners(draw) {
+            Err(ReadError::Unreadable(_)) => return None,
+            winners => winners,
+        };
+        Some(Self { standings, batches, winners })
     }
 }
 
-/// A batch that only depends on its arguments.
+/// A batch that only depends on its arguments; the last that noise may ask for is empty.
 fn batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
     let bet = |bet: u32| {
         let document = format!("{draw}{agency}{chunk}{bet:04}");
         format!("Zoë|Díaz|{document}|1990-01-02|{}", bet % 50)
     };
     let text = (0..BETS).map(bet).collect::<Vec<_>>().join("&");
-    let bets = Bets::parse(&text, NumberRange::default()).unwrap();
+    let bets = match chunk {
+        CHUNK_EMPTY => Bets::none(),
+        _ => Bets::parse(&text, NumberRange::default()).unwrap(),
+    };
     Batch { draw, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
 }
 

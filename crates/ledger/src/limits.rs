@@ -48,7 +48,8 @@ const _: () = {
     assert!(SEGMENT_LEN_MIN <= SEGMENT_LEN_DEFAULT && SEGMENT_LEN_DEFAULT <= SEGMENT_LEN_MAX);
     assert!(SEGMENT_LEN_MAX <= u32::MAX as u64);
     // The largest decision is in one segment and one group, whatever is in them besides.
-    assert!(RECORDS_OFFSET + BODY_LEN_MAX + FOLLOWING_LEN_MAX < SEGMENT_LEN_MIN as usize);
+    let largest = (RECORDS_OFFSET + BODY_LEN_MAX + FOLLOWING_LEN_MAX) as u64;
+    assert!(largest < SEGMENT_LEN_MIN);
     assert!(BODY_LEN_MAX + FOLLOWING_LEN_MAX <= GROUP_LEN_MAX);
     assert!(engine::limits::ACT_LEN_MAX + FOLLOWING_LEN_MAX <= BODY_LEN_MAX);
 };

@@ -29,7 +29,7 @@ struct EventView {
     /// What kind of thing.
     #[schema(example = "draw-closed")]
     action: &'static str,
-    /// Caller: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
+    /// Who: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
     /// `agency 7`, or `the central`.
     by: String,
     /// By which version of the operators they were allowed to; 0 where nobody had to be.

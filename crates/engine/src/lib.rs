@@ -1,17 +1,18 @@
 //! The engine: turns requests into durable events, and publishes and answers them.
 //!
 //! ```text
-//! requests --> Engine -- begin --> what others appended since
-//!                | rules decide each request against the state
+//! requests --> Engine -- begin  --> what other engines appended
+//!                |-- decide --> each request, against the state
 //!                |-- commit --> one durable group
-//!                |-- the group is in the published view
-//!                `-- all are answered
+//!                |-- publish -> the view
+//!                `-- answer --> every request
 //! readers  --> View, and the log's Reader: bets, winners, audit log
 //! ```
 //!
 //! [`Engine`] takes requests; groups are committed by its own thread or by the owner of its
 //! [`Committer`]. [`Log`] is the contract of whatever stores the events: memory ([`MemoryLog`]), a
-//! folder (crate `ledger`), or a log shared by several engines. [`conformance`] tests them all.
+//! folder (crate `ledger`), or a log shared by several engines. The module `conformance`, behind a
+//! feature, tests them all.
 //!
 //! Invariants:
 //! - nothing is answered or published before it is durable, and an answered change is in the view;

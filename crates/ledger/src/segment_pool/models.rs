@@ -211,7 +211,7 @@ fn a_writer_that_stocks_up_is_woken_when_all_are_ready() {
 }
 
 #[test]
-fn a_keeper_at_work_can_be_closed_at_any_moment() {
+fn a_pool_at_work_can_be_closed_at_any_moment() {
     every_schedule(UNBOUNDED, starts_and_closes);
 }
 
@@ -226,7 +226,7 @@ fn what_sealing_finds_is_told_unless_it_is_left_for_the_next_opening() {
 }
 
 #[test]
-fn a_writer_waits_for_a_keeper_that_has_fallen_behind() {
+fn a_writer_waits_for_a_pool_that_has_fallen_behind() {
     every_schedule(3, waits_for_indexes);
 }
 
@@ -236,13 +236,13 @@ fn a_writer_is_told_of_want_of_room_for_indexes() {
 }
 
 #[test]
-fn nobody_waits_for_a_keeper_that_has_ended() {
+fn nobody_waits_for_a_pool_that_has_ended() {
     // As a panic would end it, which the checker can't go on after.
     every_schedule(UNBOUNDED, || asks_who_ends(with_thread(|shared| drop(Ends(shared)))));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn a_keeper_that_ended_and_woke_nobody_would_be_found() {
+fn a_pool_that_ended_and_woke_nobody_would_be_found() {
     planted(1, || asks_who_ends(with_thread(|shared| shared.lock().ended = true)));
 }

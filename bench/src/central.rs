@@ -15,7 +15,7 @@ use crate::load::{Fleet, Plan};
 use crate::rounds::Slice;
 use crate::server::Server;
 use crate::setting::Setting;
-use crate::stores::{Connection, Reply, Speech, Stream, connected};
+use crate::speech::{Connection, Reply, Speech, Stream, connected};
 use crate::tls::Certificates;
 use crate::usage::Usage;
 

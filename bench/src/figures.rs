@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::batches::Batches;
 use crate::load::{Sent, latencies};
 use crate::rounds::Slice;
-use crate::scenarios::Scenario;
+use crate::scenario::Scenario;
 use crate::server::said;
 use crate::setting::Setting;
 use crate::usage::Usage;

@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::batches::Batches;
 use crate::interruption;
 use crate::sockets::Sockets;
-use crate::stores::Connection;
+use crate::speech::Connection;
 
 const LATENCY_US_MAX: u64 = 60_000_000;
 /// The longest sleep: nothing that is waited for is later than that.

@@ -6,6 +6,7 @@
 //! load         the one load generator: all connections on one thread
 //! batches      the bets that are sent
 //! central      a central in a process of its own, and connections to it
+//! speech       a connection to any store, and how batches are sent on it
 //! stores/      the stores that are measured beside it, a file each
 //! server       processes that are started, and ended
 //! usage        what a process used: processor, disk, memory
@@ -23,11 +24,12 @@ mod figures;
 mod interruption;
 mod load;
 mod rounds;
+mod scenario;
 mod scenarios;
 mod server;
 mod setting;
 mod sockets;
-
+mod speech;
 mod stores;
 mod tls;
 mod usage;
@@ -37,7 +39,7 @@ use std::process::ExitCode;
 use clap::{Parser as _, ValueEnum as _};
 
 use figures::Figures;
-use scenarios::Scenario;
+use scenario::Scenario;
 use setting::{Options, Setting, show};
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! What is measured.
+//! Measures each scenario.
 
 mod disk;
 mod idle;
@@ -10,49 +10,14 @@ mod tls;
 mod waiting;
 mod watched;
 
-use clap::ValueEnum;
-use serde::Serialize;
-
 use crate::figures::Group;
+use crate::scenario::Scenario;
 use crate::setting::Setting;
 
 /// Agencies where nothing else is said.
 const AGENCIES: u32 = 5;
 const MANY_AGENCIES: u32 = 1_000;
 const WINDOW: usize = 16;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Scenario {
-    /// Five agencies, each waiting for every acknowledgement before the next batch; and what the
-    /// disk and the network do alone
-    OneAtATime,
-    /// Five agencies with 16 batches in flight each; and what the disk and the network do alone
-    Window,
-    /// Half of the rate that 'window' reaches, at even distances, whatever the acknowledgements
-    HalfLoad,
-    /// 1,000 agencies, each waiting for every acknowledgement
-    ManyAgencies,
-    /// 100 agencies alone and beside 10,000 idle connections; what an idle connection takes
-    Idle,
-    /// 1,000 agencies waiting for their winners when the draw is made
-    Waiting,
-    /// Five agencies by TLS and in plain text
-    Tls,
-    /// Five agencies with ten boards of the console open, and alone
-    Watched,
-    /// A ledger that grows large, its draw, and opening it
-    Large,
-    /// The same batches, made durable by Bolillero and by other stores
-    Stores,
-}
-
-impl Scenario {
-    /// As it is given on the command line.
-    pub(crate) fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-    }
-}
 
 /// Measures one.
 pub(crate) fn measure(setting: &Setting, scenario: Scenario) -> anyhow::Result<Vec<Group>> {

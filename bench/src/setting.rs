@@ -14,7 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::batches::{Batches, generated};
-use crate::scenarios::Scenario;
+use crate::scenario::Scenario;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! Ways to keep batches, one file each, and how they are spoken to under load.
+//! The stores that are measured, one file each.
 
 mod bolillero;
 mod nats;
@@ -6,14 +6,10 @@ mod postgres;
 mod redis;
 mod sqlite;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::rc::Rc;
-
 use anyhow::Context as _;
 
 use crate::setting::Setting;
+use crate::speech::Connection;
 
 /// A server of its own, or a library.
 pub(crate) trait Store {
@@ -27,45 +23,6 @@ pub(crate) trait Store {
 
     /// Ends it; gives how many batches it holds.
     fn stored(self: Box<Self>) -> anyhow::Result<u64>;
-}
-
-/// A connection on which batches can be sent, and how.
-pub(crate) struct Connection {
-    pub(crate) stream: Box<dyn Stream>,
-    pub(crate) speech: Rc<dyn Speech>,
-}
-
-/// What bytes go through.
-pub(crate) trait Stream: Read + Write {
-    fn socket(&self) -> BorrowedFd<'_>;
-}
-
-impl Stream for TcpStream {
-    fn socket(&self) -> BorrowedFd<'_> {
-        self.as_fd()
-    }
-}
-
-/// How batches are sent to a store, and acknowledged by it in the same order.
-pub(crate) trait Speech {
-    /// Adds a batch to what is to be sent.
-    fn add(&self, out: &mut Vec<u8>, agency: u32, chunk: u32) -> anyhow::Result<()>;
-
-    /// The first message of what was received; none when it is not there as a whole. `chunk` is the
-    /// one that is acknowledged next.
-    ///
-    /// # Errors
-    /// The store refused something, or said what is not expected.
-    fn reply(&self, received: &[u8], chunk: Option<u32>) -> anyhow::Result<Option<Reply>>;
-}
-
-/// A message of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
-    /// In bytes.
-    pub(crate) len: usize,
-    /// Whether a batch is acknowledged with it.
-    pub(crate) acknowledges: bool,
 }
 
 /// A store that runs.
@@ -104,14 +61,6 @@ pub(crate) fn start_all(
         }
     }
     Ok((stores, notes))
-}
-
-/// A connection that sends at once what is written.
-pub(crate) fn connected(address: &str) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect(address);
-    let stream = stream.with_context(|| format!("can't connect to {address}"))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// Whole batches in as many bets.

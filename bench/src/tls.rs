@@ -9,7 +9,7 @@ use pki::{AgencyFiles, Authority, Subject};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::stores::Stream;
+use crate::speech::Stream;
 
 /// Certificates: the central's, and those of agencies from 1 on.
 pub(crate) struct Certificates {

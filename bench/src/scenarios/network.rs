@@ -11,7 +11,7 @@ use wire::{AgencyMessage, CentralMessage, FrameReader, Sender};
 use crate::central::Messages;
 use crate::load::{Fleet, Plan, Sent};
 use crate::sockets::Sockets;
-use crate::stores::{Connection, connected};
+use crate::speech::{Connection, connected};
 
 /// Has as many agencies send by the plan as would to a central.
 pub(super) fn measure(agencies: u32, plan: &Plan) -> anyhow::Result<Sent> {

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{Connection, Started, Store};
+use super::{Started, Store};
 use crate::central::{Central, Start};
 use crate::server::said;
 use crate::setting::Setting;
+use crate::speech::Connection;
 use crate::usage::Usage;
 
 struct Bolillero {

@@ -8,10 +8,11 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{Connection, Reply, Speech, Started, Store, connected};
+use super::{Started, Store};
 use crate::batches::Batches;
 use crate::server::{Server, free_address, said};
 use crate::setting::Setting;
+use crate::speech::{Connection, Reply, Speech, connected};
 
 /// Agencies are spread over so many streams: each is made durable for itself, so that five are
 /// nearly twice as fast as one.

@@ -10,9 +10,10 @@ use std::rc::Rc;
 
 use rustix::process::{Signal, geteuid};
 
-use super::{Connection, Started, Store, batches_of};
+use super::{Started, Store, batches_of};
 use crate::server::{Server, free_address, port_of, program, said};
 use crate::setting::Setting;
+use crate::speech::Connection;
 
 /// Where Debian keeps the programs, a folder a version.
 const VERSIONS: &str = "/usr/lib/postgresql";

@@ -8,10 +8,11 @@ use std::rc::Rc;
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 
-use super::{Connection, Reply, Speech, Started, Store, connected};
+use super::{Started, Store};
 use crate::batches::Batches;
 use crate::server::{Server, free_address, port_of, program, said};
 use crate::setting::Setting;
+use crate::speech::{Connection, Reply, Speech, connected};
 
 const STREAM: &str = "bets";
 

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 
-use super::{Connection, Reply, Speech, Started, Store, Stream, batches_of};
+use super::{Started, Store, batches_of};
 use crate::batches::{Batch, Batches};
 use crate::setting::Setting;
+use crate::speech::{Connection, Reply, Speech, Stream};
 
 const SETTINGS: &[&str] = &[
     "page_size = 16384",

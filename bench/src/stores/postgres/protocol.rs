@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use super::USER;
 use crate::batches::{Batch, Batches};
-use crate::stores::{Reply, Speech, connected};
+use crate::speech::{Reply, Speech, connected};
 
 /// Version 3.0.
 const VERSION: u32 = 3 << 16;

@@ -1,7 +1,8 @@
-//! A ledger read from outside, by someone who trusts nothing but its bytes.
+//! Read-only access to a ledger without a running central, for audits that trust nothing but its
+//! bytes.
 //!
-//! Reads every record of every segment in order, checks it against its checksums, the chain and the
-//! rules, and shows it. Uses no index and changes nothing, not even a torn tail.
+//! [`Archive::read`] and [`Archive::check`] read every record in order and verify it against its
+//! checksums, the chain and the rules. Nothing is changed, not even a torn tail.
 
 use std::io;
 use std::path::Path;
@@ -16,28 +17,28 @@ use crate::log::take;
 use crate::pass::{Content, Entry, IndexState, Pass, Reads, opened, segments_in};
 use crate::segment::{self, Tail};
 
-/// A ledger open for reading.
+/// A ledger opened for reading.
 pub struct Archive {
     disk: Arc<dyn Disk>,
     _lock: Box<dyn Send + Sync>,
 }
 
-/// What a ledger holds, once all of it was read and found sound.
+/// A summary of a ledger that was read and found sound.
 #[derive(Debug)]
 pub struct Summary {
-    /// How many records.
+    /// How many records it holds.
     pub records: u64,
-    /// How many segments they are in.
+    /// How many segments hold them.
     pub segments: u64,
-    /// Which ledger it is, and the chain of its last record: whoever keeps it can tell later
-    /// whether anything before was changed. None: nothing was ever written.
+    /// The ledger's id and the chain of its last record, which an auditor can keep to detect later
+    /// changes to these records. `None` when nothing was ever written.
     pub end: Option<(LedgerId, Chain)>,
-    /// The draws and where they are.
+    /// The draws and their status.
     pub draws: Vec<DrawStatus>,
-    /// Bytes behind the last record that a crash left half written. They were never acknowledged,
-    /// and the next start of the central cuts them.
+    /// Length of the torn tail after the last record, in bytes. It was never acknowledged, and the
+    /// central's next start cuts it.
     pub torn_bytes: u64,
-    /// Sealed segments whose index is missing; the next start of the central makes it.
+    /// How many full segments have no sound index; the central's next start builds it.
     pub indexes_missing: u64,
 }
 
@@ -45,7 +46,7 @@ impl Archive {
     /// Opens the ledger in the folder at `path` for reading.
     ///
     /// # Errors
-    /// When there is none, or a central has it open.
+    /// When the folder or the ledger is missing, a central has it open, or an IO operation fails.
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let folder = Folder::existing(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Fault::NoFolder,
@@ -67,10 +68,10 @@ impl Archive {
         }
     }
 
-    /// Reads everything but the indexes, and shows each event.
+    /// Reads every record, ignores the indexes, and calls `visit` with each event.
     ///
     /// # Errors
-    /// The first damage, or what `visit` gives.
+    /// The first damage or failed read, or an error that `visit` returns.
     pub fn read<E: From<Fault>>(
         &self,
         visit: impl FnMut(Entry<'_>) -> Result<(), E>,
@@ -78,10 +79,10 @@ impl Archive {
         self.pass(Reads::Records, visit)
     }
 
-    /// Reads everything, the indexes too.
+    /// As [`Archive::read`], and verifies the indexes too.
     ///
     /// # Errors
-    /// The first damage, or what `visit` gives.
+    /// The first damage or failed read, or an error that `visit` returns.
     pub fn check<E: From<Fault>>(
         &self,
         visit: impl FnMut(Entry<'_>) -> Result<(), E>,
@@ -89,10 +90,10 @@ impl Archive {
         self.pass(Reads::RecordsAndIndexes, visit)
     }
 
-    /// Reads what opening reads, and no more: sealed segments by their indexes.
+    /// Reads only what opening reads: sealed segments by their indexes.
     ///
     /// # Errors
-    /// The first damage: opening finds the same.
+    /// The first damage, the same that opening reports, or a failed read.
     pub fn skim(&self) -> Result<Summary, Fault> {
         self.pass(Reads::Indexes, |_| Ok(()))
     }

@@ -1,8 +1,9 @@
-//! A buffer that starts at an address that direct writes accept.
+//! A buffer aligned in memory for direct writes.
 
 use crate::limits::BLOCK_LEN;
 
-/// A fixed room for whole blocks, of which the first `len` bytes are filled; the rest is zeros.
+/// A buffer of fixed capacity for whole blocks. The first `len` bytes are filled; the rest is
+/// zeros.
 pub(crate) struct BlockBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -10,21 +11,21 @@ pub(crate) struct BlockBuffer {
 }
 
 impl BlockBuffer {
-    /// An empty buffer for `capacity` bytes, rounded up to whole blocks.
+    /// Returns an empty buffer for `capacity` bytes, rounded up to whole blocks.
     pub(crate) fn new(capacity: usize) -> Self {
-        // Allocated once and never grown: the address, and with it `start`, stays.
+        // Allocated once and never grown, so that the address and `start` stay valid.
         let bytes = vec![0; capacity.next_multiple_of(BLOCK_LEN) + BLOCK_LEN];
         let start = bytes.as_ptr().align_offset(BLOCK_LEN);
         assert!(start < BLOCK_LEN, "bytes can be aligned to any power of two");
         Self { bytes, start, len: 0 }
     }
 
-    /// How many bytes are filled.
+    /// Returns how many bytes are filled.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Fills `len` bytes more and gives them to be written, zeros for now.
+    /// Extends the filled part by `len` bytes and returns them, as zeros, for the caller to write.
     pub(crate) fn extend(&mut self, len: usize) -> &mut [u8] {
         let from = self.start + self.len;
         self.len += len;
@@ -32,18 +33,18 @@ impl BlockBuffer {
         &mut self.bytes[from..from + len]
     }
 
-    /// The filled bytes, and zeros up to the end of the last block.
+    /// Returns the filled bytes, padded with zeros to whole blocks.
     pub(crate) fn blocks(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.len.next_multiple_of(BLOCK_LEN)]
     }
 
-    /// Empties it.
+    /// Empties the buffer.
     pub(crate) fn clear(&mut self) {
         self.bytes[self.start..self.start + self.len].fill(0);
         self.len = 0;
     }
 
-    /// Keeps the bytes of the last block if it is not full, at the front, and empties the rest.
+    /// Moves the last block, if it is partly filled, to the front and drops the rest.
     pub(crate) fn keep_partial_block(&mut self) {
         let kept = self.len % BLOCK_LEN;
         let filled = self.start..self.start + self.len;

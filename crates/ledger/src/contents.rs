@@ -1,5 +1,5 @@
-//! What a segment holds, collected record by record as they are written or read: where bets with a
-//! key are while the segment has no index, and what its index is then made of.
+//! The contents of a segment, collected as its records are written or read: they locate bets by key
+//! while the segment has no index, and the index is built from them.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ use crate::record::Fingerprint;
 use crate::segment::{Image, Pace, Record, name};
 use crate::segments::Expected;
 
-/// See the module's documentation. Four bytes a bet, sixty a batch.
+/// A segment's records and the keys of its bets. Takes 4 bytes per bet and about 60 per batch.
 #[derive(Default)]
 pub(crate) struct Contents {
     batches: Vec<BatchAt>,
-    /// Each other event.
+    /// The events other than batches.
     events: Vec<EventAt>,
-    /// The key of every bet, in order.
+    /// The keys of all bets, in order.
     keys: Vec<BetKey>,
 }
 
-/// A batch, and where its record is.
+/// A batch and the offset of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchAt {
     pub(crate) offset: u32,
     pub(crate) summary: BatchSummary,
 }
 
-/// An event that is no batch: its place among the segment's records, and where its record is.
+/// An event other than a batch: its position among the segment's records, and its record's offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventAt {
     pub(crate) position: u32,
@@ -38,10 +38,10 @@ pub(crate) struct EventAt {
 }
 
 impl Contents {
-    /// Reads a whole segment, checking every record; gives too where its records end, and the
-    /// chain of the last.
+    /// Reads a full segment and verifies every record. Also returns the end offset of the records
+    /// and the chain of the last one.
     ///
-    /// The segment must be one that others follow: behind its records there are only zeros.
+    /// After its records the segment must hold only zeros.
     pub(crate) fn read(image: &Image, pace: &mut Pace<'_>) -> Result<(Self, usize, Chain), Fault> {
         let mut contents = Self::default();
         let mut walk = image.walk();
@@ -59,7 +59,7 @@ impl Contents {
         Ok((contents, walk.offset(), walk.chain()))
     }
 
-    /// Adds the next record of the segment, a batch whose bets have these keys.
+    /// Adds the segment's next record: a batch whose bets have these keys.
     pub(crate) fn add_batch(
         &mut self,
         offset: usize,
@@ -70,13 +70,13 @@ impl Contents {
         self.keys.extend(keys);
     }
 
-    /// Adds the next record of the segment, which is no batch.
+    /// Adds the segment's next record: an event other than a batch.
     pub(crate) fn add_event(&mut self, offset: usize, fingerprint: Fingerprint) {
         let (position, offset) = (index::offset_u32(self.records()), index::offset_u32(offset));
         self.events.push(EventAt { position, offset, fingerprint });
     }
 
-    /// Adds the next record of a segment, unless it does not hold the bets that it says.
+    /// Adds the next record that was read; fails if a batch does not hold the bets it declares.
     pub(crate) fn add_read(&mut self, record: &Record<'_>, segment: u64) -> Result<(), Fault> {
         let Event::BatchAccepted(batch) = &record.event else {
             self.add_event(record.offset, record.fingerprint());
@@ -94,7 +94,8 @@ impl Contents {
         if unseen == 0 { Ok(()) } else { Err(other_bets(record, segment)) }
     }
 
-    /// The bets of a draw with one of some keys, in order, of records before `end`.
+    /// Returns the bets of a draw with one of these keys, in order, in records that start before
+    /// `end`.
     pub(crate) fn find(&self, draw: DrawId, keys: &[BetKey], end: u64) -> Vec<BatchHits> {
         let mut hits = Vec::new();
         for (nth, (batch, of_bets)) in self.batches_with_keys().enumerate() {
@@ -110,7 +111,7 @@ impl Contents {
         hits
     }
 
-    /// The ordinals of bets among those of the segment, ascending, by draw and key.
+    /// Returns the ordinals of bets in the segment, ascending, by draw and key.
     pub(crate) fn ordinals(&self) -> Vec<(DrawId, BetKey, Vec<u32>)> {
         let mut draws: BTreeMap<DrawId, Vec<u64>> = BTreeMap::new();
         let mut ordinal = 0;
@@ -132,7 +133,7 @@ impl Contents {
         lists
     }
 
-    /// What the records that were added must be.
+    /// Returns what the added records must be verified against.
     pub(crate) fn expected(&self) -> Expected {
         Expected::Records(self.batches.clone(), self.events.clone())
     }
@@ -145,7 +146,7 @@ impl Contents {
         &self.events
     }
 
-    /// How many records there are.
+    /// Returns the number of records.
     pub(crate) fn records(&self) -> usize {
         self.batches.len() + self.events.len()
     }
@@ -160,10 +161,10 @@ impl Contents {
     }
 }
 
-/// The place of the segment's batch number `nth` (from 0) among all records of the segment, with
-/// `events` between.
+/// Returns the position among all records of the segment of its batch number `nth` (from 0), given
+/// the other `events`.
 pub(crate) fn place_of_batch(nth: usize, events: &[EventAt]) -> u64 {
-    // Among the batches, not counting events: how many are before the event.
+    // How many batches precede the event.
     let batches_before = |(count, event): (usize, &EventAt)| {
         index::index_usize(event.position).saturating_sub(count)
     };

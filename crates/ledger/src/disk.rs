@@ -1,7 +1,7 @@
-//! The ledger's whole view of storage: a folder of files, and what makes writes durable.
+//! The ledger's interface to storage: a folder of files, and what makes writes durable.
 //!
-//! Everything the ledger reads or writes goes through [`Disk`] and [`DiskFile`], so that a
-//! simulated disk can stand in for the real one and lose, tear or flip what a real one might.
+//! All IO goes through [`Disk`] and [`DiskFile`], so that a simulated disk can replace the real one
+//! and lose, tear or flip data as a real disk might.
 
 mod at_rest;
 mod folder;
@@ -15,138 +15,139 @@ pub use folder::{Folder, make_folder};
 
 /// A folder of files.
 pub trait Disk: Send + Sync {
-    /// Takes the folder for this process; given back when the guard is dropped.
+    /// Locks the folder for this process until the guard is dropped.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when another process holds it in a way that excludes `claim`.
+    /// [`io::ErrorKind::WouldBlock`] when another process holds a conflicting lock; otherwise as
+    /// reported by the system.
     fn lock(&self, claim: Claim) -> io::Result<Box<dyn Send + Sync>>;
 
-    /// The names of the files in the folder, in any order.
+    /// Returns the names of the files in the folder, in any order.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     fn names(&self) -> io::Result<Vec<String>>;
 
-    /// Creates an empty file that must not exist. Its name is durable only after
-    /// [`Disk::sync_names`].
+    /// Creates an empty file. Its name is durable only after [`Disk::sync_names`].
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// When the file exists, or as reported by the system.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file; for reading only under [`Claim::Read`].
+    /// Opens a file; read-only under [`Claim::Read`].
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when another process has the file open in a way that excludes
-    /// `claim`, under this name or another.
+    /// [`io::ErrorKind::WouldBlock`] when another process has the file open under a conflicting
+    /// claim, by this name or another; otherwise as reported by the system.
     fn open(&self, name: &str, claim: Claim) -> io::Result<Box<dyn DiskFile>>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes creations and removals durable.
+    /// Makes created and removed names durable.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     fn sync_names(&self) -> io::Result<()>;
 
-    /// Finds whether the folder still is where it was opened.
+    /// Checks that the folder is still at the path where it was opened.
     ///
     /// # Errors
-    /// When it is known not to be: who looks for the ledger there finds nothing, or another one.
+    /// When it is known to be elsewhere: the next opening would find no ledger there, or another
+    /// one.
     fn check_place(&self) -> io::Result<()>;
 
-    /// How durable writes are done, for people.
+    /// Returns a human-readable description of how durable writes are done.
     fn write_mode(&self) -> &'static str;
 }
 
-/// What a process means to do with a folder.
+/// The access a process wants to a folder or file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Read and write, alone.
+    /// Exclusive access, for reading and writing.
     Write,
-    /// Only read; others may too.
+    /// Shared access, for reading only.
     Read,
 }
 
 /// An open file. Offsets and lengths are in bytes.
 #[allow(clippy::len_without_is_empty, reason = "a file's length is asked to compare, not to test")]
 pub trait DiskFile: Send + Sync {
-    /// The file's length.
+    /// Returns the file's length.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     fn len(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset`; past the end of the file is an error.
+    /// Fills `buffer` with the bytes at `offset`.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// When the range goes past the end of the file, or as reported by the system.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Writes bytes at `offset`, perhaps only the first of them, and says how many; durable only
-    /// after [`DiskFile::sync`].
+    /// Writes `bytes`, or a prefix of them, at `offset` and returns how many were written. They are
+    /// durable only after [`DiskFile::sync`].
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     fn write_some_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Writes blocks at `offset`, perhaps only the first bytes of them, and says how many, once
-    /// those are durable. Address, offset and length are multiples of
-    /// [`BLOCK_LEN`].
+    /// Writes `blocks`, or a prefix of them, at `offset` and returns how many bytes were written
+    /// once they are durable. Address, offset and length must be multiples of [`BLOCK_LEN`].
     ///
     /// # Errors
-    /// Of the underlying system, or when the file has lost its name. What is on disk then is
-    /// unknown: the caller must not go on writing.
+    /// When the file no longer has a name, or as reported by the system. The content on disk is
+    /// then unknown: the caller must stop writing.
     fn write_some_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<usize>;
 
-    /// Writes all of `bytes` at `offset`; durable only after [`DiskFile::sync`].
+    /// Writes all of `bytes` at `offset`. They are durable only after [`DiskFile::sync`].
     ///
     /// # Errors
-    /// Of [`DiskFile::write_some_at`]. A part may have been written.
+    /// As [`DiskFile::write_some_at`]. Part of `bytes` may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         in_pieces(bytes.len(), 1, |done| self.write_some_at(offset + done as u64, &bytes[done..]))
     }
 
-    /// Writes all of `blocks` at `offset` and returns once they are durable.
+    /// Writes all of `blocks` at `offset` and returns when they are durable.
     ///
     /// # Errors
-    /// Of [`DiskFile::write_some_durable`]. What is on disk then is unknown: the caller must not go
-    /// on writing.
+    /// As [`DiskFile::write_some_durable`]. The content on disk is then unknown: the caller must
+    /// stop writing.
     fn write_durable(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
         in_pieces(blocks.len(), BLOCK_LEN, |done| {
             self.write_some_durable(offset + done as u64, &blocks[done..])
         })
     }
 
-    /// Makes the file `len` bytes long with room reserved for them; new bytes read as zeros.
+    /// Makes the file `len` bytes long and reserves the space where the file system can. New bytes
+    /// read as zeros.
     ///
     /// # Errors
-    /// Of the underlying system, [`io::ErrorKind::StorageFull`] among them.
+    /// As reported by the system, for example [`io::ErrorKind::StorageFull`].
     fn allocate(&self, len: u64) -> io::Result<()>;
 
-    /// Makes everything written before durable.
+    /// Makes all earlier writes durable.
     ///
     /// # Errors
-    /// Of the underlying system. What is on disk then is unknown: the caller must not go on
+    /// As reported by the system. The content on disk is then unknown: the caller must stop
     /// writing.
     fn sync(&self) -> io::Result<()>;
 
-    /// Says that nothing more will be written to the file: it needs not be open, nor locked, until
-    /// it is read.
+    /// Announces that the file will not be written to again. The implementation may close and
+    /// unlock it until it is read.
     fn rest(&self) {}
 
-    /// Finds whether the file's name still leads to it.
+    /// Checks that the file's name still refers to it.
     ///
     /// # Errors
-    /// When it is known not to: what the file holds is not part of the ledger any more.
+    /// When it is known not to: the file is no longer part of the ledger.
     fn check_place(&self) -> io::Result<()>;
 }
 
-/// Does something anew for as long as a signal interrupts it.
+/// Repeats an action while it is interrupted by a signal.
 pub(crate) fn uninterrupted<T>(mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match action() {
@@ -156,8 +157,8 @@ pub(crate) fn uninterrupted<T>(mut action: impl FnMut() -> io::Result<T>) -> io:
     }
 }
 
-/// Writes until `len` bytes are written; each piece begins at a multiple of `unit`, so what a
-/// short write left of a unit is written again.
+/// Calls `write_from` until `len` bytes are written. Each call starts at a multiple of `unit`:
+/// after a short write, a partly written unit is written again.
 fn in_pieces(
     len: usize,
     unit: usize,
@@ -183,7 +184,8 @@ fn in_pieces(
 mod tests {
     use super::*;
 
-    /// What was asked for, and what came of it, when each write takes at most `most` bytes.
+    /// Returns the offsets that were written from, and the result, when each write takes at most
+    /// `most` bytes.
     fn pieces(len: usize, unit: usize, most: usize) -> (Vec<usize>, io::Result<()>) {
         let mut asked = Vec::new();
         let outcome = in_pieces(len, unit, |done| {

@@ -1,4 +1,4 @@
-//! What can go wrong when a ledger is opened or read.
+//! Errors of opening and reading a ledger.
 
 use std::fmt;
 use std::io;
@@ -9,79 +9,79 @@ use thiserror::Error;
 /// Why a ledger could not be opened or read.
 #[derive(Debug, Error)]
 pub enum Fault {
-    /// Another process has the folder.
+    /// Another process is using the folder.
     #[error("another process is using the data folder; stop it first, or give another folder")]
     InUse,
-    /// Nothing is there.
+    /// The folder does not exist.
     #[error("there is no such folder; check the path")]
     NoFolder,
-    /// The folder has no ledger.
+    /// The folder holds no ledger.
     #[error("there is no ledger in this folder; check the path")]
     NoLedger,
-    /// Something on disk is not what was written there.
+    /// Data on disk differs from what was written.
     #[error(
         "the ledger is damaged: {0}; keep a copy of the folder as it is, and go on with a good \
          copy of the file"
     )]
     Damage(Damage),
-    /// Written by a newer version.
+    /// The file has a newer format version.
     #[error(
         "{file} has format version {version} and this program knows {known}; use the newer program \
          that wrote it"
     )]
     NewerFormat {
-        /// Which file.
+        /// The file's name.
         file: String,
-        /// Its format version.
+        /// The file's format version.
         version: u32,
-        /// The newest that is known here.
+        /// The newest version that this program supports.
         known: u32,
     },
-    /// Written by a version from before the first release.
+    /// The file has a format version from before the first release.
     #[error(
         "{file} has format version {version}, from before the first release, and this program \
          knows {known}; use the program that wrote it"
     )]
     OlderFormat {
-        /// Which file.
+        /// The file's name.
         file: String,
-        /// Its format version.
+        /// The file's format version.
         version: u32,
-        /// The one that is known here.
+        /// The version that this program supports.
         known: u32,
     },
-    /// Written by a newer version, with events that this one does not know.
+    /// The file may hold kinds of events that only newer programs know.
     #[error(
         "{file} was written by a newer version: it needs feature {feature} and this program knows \
          {known}; use the newer program that wrote it"
     )]
     NewerFeature {
-        /// Which file.
+        /// The file's name.
         file: String,
-        /// The feature that it needs.
+        /// The feature that the file needs.
         feature: u32,
-        /// The newest that is known here.
+        /// The newest feature that this program supports.
         known: u32,
     },
-    /// The system refused something.
+    /// An IO operation failed.
     #[error("{doing}: {error}{}", remedy(error))]
     Io {
-        /// What was being done, to which file.
+        /// The operation and the file.
         doing: String,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// An option that can't be.
+    /// The segment length option is invalid.
     #[error("the segment length {0} is not a multiple of 4096 from 98304 to 1073741824")]
     SegmentLen(u64),
 }
 
-/// Where something on disk is not what was written there.
+/// A place where data on disk differs from what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The file, by its name in the data folder.
+    /// The file's name in the data folder.
     pub file: String,
-    /// From the start of the file, in bytes.
+    /// The offset in the file, in bytes.
     pub offset: u64,
     /// What is wrong.
     pub what: String,
@@ -99,7 +99,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// What to do about what the system refuses, where that is known.
+/// Returns advice on how to fix an IO error, or an empty string.
 fn remedy(error: &io::Error) -> String {
     if let Some(what) = want_of(error) {
         return format!("; {what}");
@@ -119,11 +119,11 @@ fn remedy(error: &io::Error) -> String {
     what.to_owned()
 }
 
-/// What there is too little of, by what is to be done about it, when that is all that an error
-/// says: it may pass while the process runs.
+/// Returns advice if the error only means a lack of a resource, such as space, memory or
+/// descriptors, which may pass while the process runs.
 ///
-/// To be asked of what was only prepared or read. A record's write or sync that fails, with
-/// whatever error, leaves it unknown what is on disk.
+/// Use it only for errors of preparing or reading. After a record's write or sync has failed, with
+/// whatever error, the content on disk is unknown.
 pub(crate) fn want_of(error: &io::Error) -> Option<&'static str> {
     match (error.kind(), Errno::from_io_error(error)) {
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
@@ -143,7 +143,7 @@ pub(crate) fn want_of(error: &io::Error) -> Option<&'static str> {
 }
 
 impl Fault {
-    /// Whether what was given is no folder, or none that has a ledger or could have one.
+    /// Returns whether the path is not a folder, or is a folder without a ledger.
     #[must_use]
     pub fn is_of_no_folder(&self) -> bool {
         match self {
@@ -153,7 +153,7 @@ impl Fault {
         }
     }
 
-    /// Of a file of the data folder that was to be opened.
+    /// Converts an error in opening a file of the data folder.
     pub(crate) fn opening(name: &str, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::WouldBlock => Self::InUse,

@@ -1,9 +1,9 @@
-//! The index of a sealed segment: what it holds, so that opening need not read it whole, and where
-//! the bets with each key are, so that winners are found without reading all bets. What a key means
-//! is not known here.
+//! The index of a sealed segment. It lists the segment's records, so that opening need not read the
+//! whole segment, and the bets with each key, so that winners are found without reading all bets.
+//! Keys are opaque here.
 //!
-//! Derived from the records alone, and made again when it is missing or unsound. It stands behind
-//! the segment's length in the same file, little-endian:
+//! The index is derived from the records alone and rebuilt when it is missing or unsound. It
+//! follows the segment's length in the same file, little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -41,14 +41,14 @@ const BATCH_LEN: usize = 52;
 const EVENT_LEN: usize = 8;
 const KEY_LEN: usize = 16;
 
-/// What is kept in memory of a segment's index.
+/// The part of a segment's index that is kept in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     pub(crate) records_end: u32,
     pub(crate) last_chain: Chain,
-    /// The events that are no batches.
+    /// The events other than batches.
     pub(crate) events: Vec<EventAt>,
-    /// The draws that its batches are of, ascending.
+    /// The draws of its batches, ascending.
     draws: Vec<DrawId>,
     /// Batches, then other events.
     listed: Section,
@@ -57,7 +57,7 @@ pub(crate) struct Index {
     postings: Section,
 }
 
-/// What replaying a segment takes.
+/// What is needed to replay a segment.
 pub(crate) struct Replay {
     /// In order.
     pub(crate) batches: Vec<BatchAt>,
@@ -65,18 +65,18 @@ pub(crate) struct Replay {
     pub(crate) events: Vec<(u32, u32)>,
 }
 
-/// What was found where an index may be.
+/// The result of reading an index.
 pub(crate) enum Found {
-    /// One that is whole and sound in itself.
+    /// An index that is complete and matches its checksums.
     Sound(Box<Index>, Replay),
-    /// None was ever said to be there: its head, which is written last, is zeros or not there.
+    /// No index: its head, which is written last, is zeros or absent.
     Missing,
-    /// Something else.
+    /// Anything else.
     Unsound,
 }
 
-/// A batch with bets that were found, its place among the segment's records, and the positions of
-/// these bets in it, ascending.
+/// A batch with matching bets, its position among the segment's records, and the ascending
+/// positions of these bets in the batch.
 #[derive(Debug)]
 pub(crate) struct BatchHits {
     pub(crate) batch: BatchAt,
@@ -91,8 +91,8 @@ struct Section {
     crc: u32,
 }
 
-/// The index of a segment that holds `contents`; its last record ends at `records_end` and has the
-/// chain `last_chain`.
+/// Encodes the index of a segment that holds `contents`. Its last record ends at `records_end` and
+/// has the chain `last_chain`.
 pub(crate) fn encode(
     contents: &Contents,
     first_sequence: u64,
@@ -126,7 +126,8 @@ pub(crate) fn encode(
     bytes
 }
 
-/// Writes an index behind its segment, its head last, so that half an index is none.
+/// Writes an index after its segment. The head is written last, so that a partial index counts as
+/// none.
 pub(crate) fn write(
     file: &dyn DiskFile,
     header: &SegmentHeader,
@@ -141,15 +142,15 @@ pub(crate) fn write(
     file.sync().map_err(failed)
 }
 
-/// Marks a segment as one that nothing more is written to: there is room behind it where the head
-/// of its index comes. So whoever opens the ledger knows that another segment was in use.
+/// Marks a segment as full by extending its file with room for the index head. Recovery then knows
+/// that another segment was in use.
 pub(crate) fn mark(file: &dyn DiskFile, header: &SegmentHeader) -> Result<(), Fault> {
     let failed = |error| Fault::io("marking the end of", &name(header.number), error);
     file.write_at(header.len, &[0; HEAD_LEN]).map_err(failed)?;
     file.sync().map_err(failed)
 }
 
-/// Reads the index behind a segment, but for where bets are.
+/// Reads the index of a segment, without its keys and postings.
 pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found, Fault> {
     let failed = |error| Fault::io("reading the index of", &name(header.number), error);
     let room = file.len().map_err(failed)?.saturating_sub(header.len);
@@ -201,8 +202,8 @@ pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found,
     Ok(Found::Sound(Box::new(index), replay))
 }
 
-/// Whether what stands behind a segment is `given`, the index that its records give; false when
-/// there is none.
+/// Returns whether the stored index equals `given`, the one built from the records; false when
+/// there is none. A different index is damage.
 pub(crate) fn is_given(
     file: &dyn DiskFile,
     header: &SegmentHeader,
@@ -218,7 +219,7 @@ pub(crate) fn is_given(
     if found == given {
         return Ok(true);
     }
-    // The head is written last: without it, what follows was never said to be an index.
+    // The head is written last: without it the index was never completed.
     if found.iter().take(HEAD_LEN).all(|&byte| byte == 0) {
         return Ok(false);
     }
@@ -228,17 +229,18 @@ pub(crate) fn is_given(
 }
 
 impl Index {
-    /// Where it ends in the file.
+    /// Returns its end offset in the file.
     pub(crate) fn end(&self) -> u64 {
         self.postings.end()
     }
 
-    /// Whether there are batches of a draw.
+    /// Returns whether the segment has batches of a draw.
     pub(crate) fn has_batches_of(&self, draw: DrawId) -> bool {
         self.draws.binary_search(&draw).is_ok()
     }
 
-    /// The bets of a draw with one of some keys, in order; none when the index is damaged.
+    /// Returns the bets of a draw with one of these keys, in order; `None` when the index is
+    /// damaged.
     pub(crate) fn find(
         &self,
         file: &dyn DiskFile,
@@ -259,8 +261,8 @@ impl Index {
         Ok(self.hits(&listed[..self.batches_len], &bets))
     }
 
-    /// The ordinals of the bets of a draw with a key, by the entries of all keys; none when the
-    /// index is damaged.
+    /// Returns the ordinals of a draw's bets with one key, given the entries of all keys; `None`
+    /// when the index is damaged.
     fn bets_of(
         &self,
         file: &dyn DiskFile,
@@ -284,8 +286,7 @@ impl Index {
         Ok(is_whole.then_some(bets))
     }
 
-    /// The batches that bets are in, by the ordinals of the bets, ascending; none when a bet is in
-    /// no batch.
+    /// Groups bets, given by ascending ordinals, by batch; `None` when a bet is in no batch.
     fn hits(&self, batches: &[u8], bets: &[u32]) -> Option<Vec<BatchHits>> {
         let mut hits = Vec::new();
         let mut bets = bets.iter().peekable();
@@ -317,13 +318,13 @@ impl Section {
         Ok(bytes)
     }
 
-    /// None when the bytes do not match the checksum.
+    /// Reads the section; `None` when its bytes do not match the checksum.
     fn read_sound(&self, file: &dyn DiskFile) -> std::io::Result<Option<Vec<u8>>> {
         Ok(Some(self.read(file)?).filter(|bytes| crc32c::crc32c(bytes) == self.crc))
     }
 }
 
-/// A batch as the domain shows it.
+/// Returns the domain's view of a stored batch.
 pub(crate) fn stored<'a>(batch: &BatchSummary, text: &'a str) -> StoredBatch<'a> {
     StoredBatch { draw: batch.draw, agency: batch.agency, chunk: batch.chunk, text }
 }
@@ -339,7 +340,7 @@ fn batch_at(entry: &[u8]) -> BatchAt {
     BatchAt { offset: u32_at(entry, 0), summary }
 }
 
-/// The keys and postings sections of lists of ordinals, ascending by draw and key.
+/// Encodes lists of ordinals, ascending by draw and key, as the keys and postings sections.
 fn postings_of(lists: &[(DrawId, BetKey, Vec<u32>)]) -> (Vec<u8>, Vec<u8>) {
     let (mut keys, mut postings) = (Vec::new(), Vec::new());
     for (draw, key, bets) in lists {
@@ -361,7 +362,7 @@ fn encode_varint(mut value: u32, out: &mut Vec<u8>) {
     out.push(low_byte(value));
 }
 
-/// The ordinals in a list of postings; ends early when the list is unsound.
+/// Decodes the ordinals in a list of postings; ends early when the list is invalid.
 fn decode_postings(bytes: &[u8]) -> impl Iterator<Item = u32> {
     let (mut rest, mut before) = (bytes, 0_u32);
     std::iter::from_fn(move || {
@@ -405,7 +406,7 @@ mod tests {
     use crate::disk::Disk as _;
     use crate::disk::simulated::SimulatedDisk;
 
-    /// A batch with bets on these numbers, told apart by their documents.
+    /// Returns a batch with bets on these numbers, each with a different document.
     fn batch_on((chunk, of): (u32, &(u32, u32, Vec<u32>))) -> Batch {
         let (draw, agency, numbers) = of;
         let bets = (0..).zip(numbers).map(|(position, number): (u32, _)| {
@@ -417,7 +418,7 @@ mod tests {
         Batch { draw: DrawId(*draw), agency: AgencyId(*agency), chunk: ChunkId(chunk), bets }
     }
 
-    /// The index of these contents, behind a segment without records.
+    /// Writes the index of these contents after a segment without records.
     fn written(contents: &Contents) -> (Box<dyn DiskFile>, Box<Index>) {
         let (first_sequence, chain) = (0, Chain([0; 32]));
         let header = SegmentHeader {
@@ -435,7 +436,7 @@ mod tests {
         (file, index)
     }
 
-    /// The winners among the bets that were found.
+    /// Returns the winners among the bets that were found.
     fn judged(batches: &[Batch], found: &[BatchHits], result: WinningResult) -> Winners {
         let mut winners = Winners::default();
         for hits in found {

@@ -1,16 +1,20 @@
 //! The log in a folder: append-only and hash-chained, in preallocated segments.
 //!
-//! Every event is one record, written once and never changed; a group of them is one durable
-//! write. The byte format is documented where it is coded ([`record`], [`segment`], [`index`], and
-//! [`engine::Body`] for what all logs share) and in docs/ledger.md.
+//! Every event is one record, written once and never changed. A group of records is one durable
+//! write (group commit). The byte format is documented where it is coded ([`record`], [`segment`],
+//! [`index`], and [`engine::Body`] for what all logs share) and in docs/ledger.md.
 //!
-//! Map: [`Ledger`] is the [`engine::Log`]; [`segment_pool`] prepares segments ahead and indexes full
-//! ones; [`recovery`] opens a folder; [`reading`] finds winners and scans beside the writer;
-//! [`scrub`] reads all of it slowly; [`Archive`] reads a folder from outside; both opening and
-//! checking are a [`pass`] over its segments. All IO goes through [`disk`].
+//! - [`Ledger`] implements [`engine::Log`].
+//! - [`segment_pool`] preallocates segments and indexes full ones.
+//! - [`recovery`] opens a folder.
+//! - [`reading`] finds winners and scans records concurrently with the writer.
+//! - [`scrub`] rereads all sealed segments slowly.
+//! - [`Archive`] reads a folder without a running ledger.
+//! - Opening and checking share one [`pass`] over the segments.
+//! - All IO goes through [`disk`].
 //!
-//! Deliberately absent: rules, sockets, clocks (times come with the events), logging, updates in
-//! place, deletion.
+//! Out of scope: rules, sockets, clocks (times come with the events), logging, updates in place,
+//! deletion.
 
 mod archive;
 mod block_buffer;

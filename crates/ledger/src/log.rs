@@ -1,11 +1,11 @@
-//! The log in a folder: groups of events, each made durable by one write behind the one before.
+//! The [`Log`] in a folder: appends groups of events, each made durable by one write (group
+//! commit).
 //!
-//! A [`Ledger`] owns the end of the log. It encodes a group into one buffer and writes that
-//! durably; when a group does not fit behind the last one, it goes on to a new segment. It has no
-//! thread of its own but its [`SegmentSource`]'s.
-//!
-//! After a write that failed nobody knows what is on disk: the ledger is poisoned, and takes
-//! nothing more.
+//! - A [`Ledger`] is the only writer. It encodes a group into one buffer and writes it durably; a
+//!   group that does not fit the active segment goes to a new one.
+//! - It has no thread of its own; its [`SegmentSource`] may have one.
+//! - After a failed write the content on disk is unknown: the ledger is poisoned and accepts
+//!   nothing more.
 
 use std::io;
 use std::path::Path;
@@ -31,18 +31,18 @@ use crate::segment::SegmentHeader;
 use crate::segment_pool::SegmentPool;
 use crate::segments::{Segment, Segments};
 
-/// How a ledger is kept.
+/// The settings of a ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// What a new ledger is told from all others by. One that is there has its own.
+    /// The id given to a new ledger. An existing ledger keeps its own.
     pub id: LedgerId,
-    /// Length of new segments in bytes: a multiple of 4096 from 96 KiB to 1 GiB.
+    /// The length of new segments in bytes: a multiple of 4096, from 96 KiB to 1 GiB.
     pub segment_len: u64,
-    /// How many segments are kept ready ahead of the one being written; at least 1.
+    /// How many segments are preallocated ahead of the active one; at least 1.
     pub spares: usize,
 }
 
-/// See the module's documentation. Dropping it finishes what is under way and lets the folder go.
+/// The writer of a log in a folder. Dropping it finishes pending work and unlocks the folder.
 pub struct Ledger {
     recovered: Option<Recovered>,
     report: Report,
@@ -52,65 +52,64 @@ pub struct Ledger {
     id: LedgerId,
     tip: Tip,
     active: Option<Active>,
-    /// The part of the last block that records fill, and while a group is written that.
+    /// The partly filled last block of records; during a commit also the group.
     buffer: BlockBuffer,
-    /// How often it was checked that everything is in its place.
+    /// How many times the files' places were checked.
     checks: usize,
     poison: Option<String>,
     write_mode: &'static str,
-    /// Let go last.
+    /// Declared last, so that it is dropped last.
     _lock: Option<Box<dyn Send + Sync>>,
 }
 
 /// The segment being written.
 struct Active {
     segment: Arc<Segment>,
-    /// Where the buffer's first byte goes.
+    /// The file offset of the buffer's first byte.
     buffer_offset: u64,
-    /// The segment before, until something is durable in this one.
+    /// The previous segment, until a record is durable in this one.
     left: Option<Arc<Segment>>,
 }
 
-/// Where new segments come from and full ones go.
+/// Provides new segments and takes full ones for indexing.
 pub(crate) trait SegmentSource: Send {
-    /// The file for the segment with this number: as long as a segment, all zeros, its name
-    /// durable.
+    /// Returns the file for segment `number`: fully allocated, reading as zeros, its name durable.
     fn next(&mut self, number: u64) -> Result<Box<dyn DiskFile>, StoreFault>;
 
-    /// Waits until what is kept in store is complete, or can't be.
+    /// Waits until all spare segments are ready, or preparing them has failed.
     fn stock_up(&mut self);
 
-    /// Takes a segment that nothing more is written to, to give it its index. The next one holds
-    /// something durable: whoever finds a sealed segment knows that records are to follow it.
+    /// Takes a full segment for indexing. The caller guarantees that the next segment already holds
+    /// a durable record, so a sealed segment always has a successor with records.
     fn index(&mut self, segment: Arc<Segment>);
 
-    /// Is told of each group that was written, and how many bytes it took.
+    /// Called after each group write with the number of bytes written.
     fn written(&self, _len: usize) {}
 
-    /// Why nothing more may be written, if something was found that forbids it.
+    /// Returns why writing must stop, if a fatal problem was found.
     fn alarm(&self) -> Option<String>;
 
     /// See [`Disk::check_place`].
     fn check_place(&self) -> io::Result<()>;
 
-    /// Whether there is room again after it was wanted in vain; what failed for want of it is tried
-    /// again.
+    /// Checks whether resources that were short are available again, and retries what failed for
+    /// lack of them.
     fn check_room(&mut self) -> Result<(), StoreFault> {
         Ok(())
     }
 }
 
 impl Options {
-    /// The defaults.
+    /// Returns the default options for a ledger with this id.
     #[must_use]
     pub fn new(id: LedgerId) -> Self {
         Self { id, segment_len: SEGMENT_LEN_DEFAULT, spares: SPARES_DEFAULT }
     }
 
-    /// Whether a ledger can be kept like this.
+    /// Checks that the segment length is valid.
     ///
     /// # Errors
-    /// [`Fault::SegmentLen`].
+    /// [`Fault::SegmentLen`] when it is not.
     pub fn check(&self) -> Result<(), Fault> {
         let len = self.segment_len;
         let sound = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&len);
@@ -120,10 +119,11 @@ impl Options {
 }
 
 impl Ledger {
-    /// Opens the ledger in the folder at `path`, made when it is missing.
+    /// Opens the ledger in the folder at `path`, which is created if missing.
     ///
     /// # Errors
-    /// When another process has it, it is damaged, or the system refuses something.
+    /// When an option is invalid, another process has the folder, the ledger is damaged, or an IO
+    /// operation fails.
     pub fn open(path: &Path, options: Options) -> Result<Self, Fault> {
         options.check()?;
         let folder =
@@ -144,8 +144,8 @@ impl Ledger {
         })
     }
 
-    /// Opens the ledger on `disk`, whose segments come from what `source` gives, told the number of
-    /// the next one.
+    /// Opens the ledger on `disk`. `source` makes the segment source and receives the number of the
+    /// next segment.
     pub(crate) fn open_with(
         disk: &Arc<dyn Disk>,
         options: Options,
@@ -183,23 +183,23 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// What was found and done at opening.
+    /// Returns what recovery found and did.
     #[must_use]
     pub fn report(&self) -> Report {
         self.report
     }
 
-    /// How durable writes are done, for people.
+    /// Returns a human-readable description of how durable writes are done.
     #[must_use]
     pub fn write_mode(&self) -> &'static str {
         self.write_mode
     }
 
-    /// Begins to read all sealed segments slowly; `tell` is told what comes of it, on the scrub's
-    /// thread.
+    /// Starts a scrub, which reads all sealed segments slowly in the background. `tell` is called
+    /// with its results on the scrub's thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the thread can't be started.
     pub fn scrub(
         &self,
         pace: ScrubPace,
@@ -214,13 +214,13 @@ impl Ledger {
         &self.segments
     }
 
-    /// Lets others have the folder while it is still being written.
+    /// Releases the folder's lock early: a planted bug.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn let_go_early(&mut self) {
         self._lock = None;
     }
 
-    /// Makes sure that there is a segment to write to, and others ready behind it, so that nothing
+    /// Makes sure that there is an active segment and that all spares are ready, so that nothing
     /// need be prepared beside the intake for a while.
     fn begin_first_segment(&mut self) -> Result<(), Fault> {
         self.source.stock_up();
@@ -238,8 +238,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Finds whether the folder, the segment being written and, in turn, one of all segments are
-    /// where they are looked for at the next opening.
+    /// Checks that the folder, the active segment and, in rotation, one of all segments are still
+    /// where the next opening looks for them.
     fn check_places(&mut self) -> io::Result<()> {
         self.source.check_place()?;
         if let Some(active) = &self.active {
@@ -250,7 +250,7 @@ impl Ledger {
         turn.map_or(Ok(()), |segment| segment.file.check_place())
     }
 
-    /// Why it failed, if it did.
+    /// Returns an error if the ledger is poisoned.
     fn sound(&self) -> Result<(), Gone> {
         self.poison.clone().map_or(Ok(()), |why| Err(Gone::Failed(why)))
     }
@@ -267,7 +267,7 @@ impl Ledger {
         usize::try_from(left).expect("a segment fits memory")
     }
 
-    /// Goes on to a new segment. Everything written before is durable.
+    /// Starts a new segment. All earlier records are already durable.
     fn rotate(&mut self) -> Result<(), Gone> {
         let number = self.active.as_ref().map_or(0, |active| active.segment.header.number) + 1;
         let file = match self.source.next(number) {
@@ -365,12 +365,12 @@ impl Log for Ledger {
     }
 }
 
-// What an entry is counted for is what its record takes.
+// An entry's length as the engine counts it equals its record's length.
 const _: () = assert!(record::record_len(0) == ENTRY_OVERHEAD_LEN);
 
 impl Active {
-    /// Goes on behind the last record of a segment, taking up the part of its last block that it
-    /// fills.
+    /// Resumes after the last record of a segment and loads its partly filled last block into the
+    /// buffer.
     fn resume(
         segment: Arc<Segment>,
         before: Option<Arc<Segment>>,
@@ -387,7 +387,7 @@ impl Active {
         Ok(Self { segment, buffer_offset, left })
     }
 
-    /// Puts a group behind what is in the buffer.
+    /// Encodes a group into the buffer and adds it to the segment's contents.
     fn encode(&self, group: &[Entry], buffer: &mut BlockBuffer) {
         let place = Place { group: group[0].sequence, segment: self.segment.header.number };
         let mut contents = self.segment.contents();
@@ -409,7 +409,7 @@ impl Active {
         }
     }
 
-    /// Makes what is in the buffer durable; gives how many bytes were written for it.
+    /// Writes the buffer durably and returns how many bytes were written.
     fn write(&mut self, buffer: &mut BlockBuffer) -> io::Result<usize> {
         let file = &self.segment.file;
         let len = buffer.blocks().len();
@@ -426,7 +426,7 @@ impl Active {
     }
 }
 
-/// Takes the folder, telling apart the one reason that a person can do something about.
+/// Locks the folder; a lock held by another process becomes [`Fault::InUse`].
 pub(crate) fn take(disk: &dyn Disk, claim: Claim) -> Result<Box<dyn Send + Sync>, Fault> {
     disk.lock(claim).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Fault::InUse,

@@ -1,10 +1,11 @@
-//! Model checking: the ledger's real code on the checker's threads, in as many orders as there are
-//! or as a bounded time allows. `cargo xtask models` runs every `models` module.
+//! Model checking: runs the ledger's real code on the checker's threads, under all schedules or as
+//! many as a bounded time allows. `cargo xtask models` runs every `models` module.
 //!
-//! [`every_schedule`] tries all orders in which at most so many times a thread that could go on is
-//! interrupted; [`sampled`] tries random ones, half of them with few interruptions at telling
-//! places (PCT). Seeds are fixed, so that a run is the same every time. A schedule that fails is
-//! written to a file, and it is said how to replay it.
+//! - [`every_schedule`] tries all schedules with at most a given number of preemptions.
+//! - [`sampled`] tries random schedules, half of them with few preemptions at well-chosen places
+//!   (PCT).
+//! - Seeds are fixed, so that runs are reproducible. A failing schedule is written to a file, and
+//!   the command to replay it is printed.
 //!
 //! Assumed, not checked: sequentially consistent memory (the atomics here publish one number, or
 //! are only compared), no spurious wake-ups, no unwinding by a panic.
@@ -22,18 +23,18 @@ use shuttle::{Config, FailurePersistence, Runner};
 pub(crate) use held_disk::HeldDisk;
 use preemptions::Preemptions;
 
-/// The checker's stacks do not grow; recovery has some blocks on its own.
+/// The checker's stacks do not grow, and recovery keeps some blocks on the stack.
 const STACK_LEN: usize = 512 << 10;
 const SEED: u64 = 7;
-/// How many interruptions the half of the samples has that has few.
+/// The number of preemptions in PCT schedules.
 const PCT_DEPTH: usize = 3;
-/// Where `cargo xtask models --replay` says which file to replay.
+/// The environment variable in which `cargo xtask models --replay` passes the file to replay.
 const REPLAY_VARIABLE: &str = "BOLILLERO_MODELS_REPLAY";
 
-/// No bound on interruptions: every order there is.
+/// No bound on preemptions: all schedules.
 pub(crate) const UNBOUNDED: usize = usize::MAX;
 
-/// Runs `model` in every order with at most `preemptions_max` interruptions.
+/// Runs `model` under every schedule with at most `preemptions_max` preemptions.
 pub(crate) fn every_schedule(preemptions_max: usize, model: fn()) {
     let what = match preemptions_max {
         UNBOUNDED => "all there are".to_owned(),
@@ -42,14 +43,14 @@ pub(crate) fn every_schedule(preemptions_max: usize, model: fn()) {
     check(&what, vec![Box::new(Preemptions::new(preemptions_max))], model);
 }
 
-/// Runs `model` in `schedules` orders chosen at random.
+/// Runs `model` under `schedules` random schedules.
 pub(crate) fn sampled(schedules: usize, model: fn()) {
     let random = RandomScheduler::new_from_seed(SEED, schedules / 2);
     let telling = PctScheduler::new_from_seed(SEED, PCT_DEPTH, schedules / 2);
     check("sampled", vec![Box::new(random), Box::new(telling)], model);
 }
 
-/// Runs a model that must fail, with a bug in it; panics as the model does.
+/// Runs a model with a planted bug, which must fail; panics as the model does.
 pub(crate) fn planted(preemptions_max: usize, model: fn()) {
     let scheduler = Preemptions::new(preemptions_max);
     Runner::new(scheduler, config(FailurePersistence::None)).run(model);
@@ -61,7 +62,7 @@ fn check(what: &str, schedulers: Vec<Box<dyn Scheduler + Send>>, model: fn()) {
     let config = config(FailurePersistence::File(Some(schedules_folder())));
     if let Some(file) = std::env::var_os(REPLAY_VARIABLE) {
         let mut replay = ReplayScheduler::new_from_file(PathBuf::from(file)).unwrap();
-        // It ends where it failed.
+        // The recorded schedule ends where it failed.
         replay.set_allow_incomplete();
         Runner::new(replay, config).run(model);
         return say(&format!("{test}: the schedule does not fail"));
@@ -86,7 +87,7 @@ fn schedules_folder() -> PathBuf {
     folder
 }
 
-/// Past the test runner, which would keep what a test that passes prints to itself.
+/// Prints past the test runner, which captures the output of passing tests.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

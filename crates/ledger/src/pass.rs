@@ -1,12 +1,13 @@
-//! One pass over the segments of a folder: what is sound in them, and what is damage.
+//! A pass over the segments of a folder: verifies them in order and tells sound data from damage.
 //!
-//! Whoever opens a ledger and whoever checks it take the same pass, so that both find the same
-//! damage. They differ in one thing only ([`Reads`]): opening takes a sealed segment for what its
-//! index says, when that is sound, and leaves the records of its batches unread.
+//! Opening and checking run the same pass, so that both find the same damage. They differ only in
+//! [`Reads`]: opening trusts a sound index of a sealed segment and does not read its batches.
 //!
-//! That a segment was sealed is itself something to go by: it was, only once the next one held a
-//! record. So the segment that is now the last must not be sealed, and one behind a sealed one must
-//! not be empty. Otherwise what followed was removed.
+//! Invariants:
+//!
+//! - A segment is sealed only once the next one holds a durable record. So the last segment must
+//!   not be sealed, and a segment after a sealed one must not be empty. Otherwise records were
+//!   removed.
 
 use std::ops::Range;
 
@@ -24,26 +25,26 @@ use crate::segment::{
     self, Image, LoneRecord, SegmentHeader, Tail, Walk, expect_len, expect_zeros,
 };
 
-/// How far a pass goes.
+/// What a pass reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// Sealed segments by their indexes, where those are sound.
+    /// Sealed segments by their indexes, where these are sound.
     Indexes,
     /// Every record.
     Records,
-    /// Every record; an index must be the one that they give.
+    /// Every record, and every index, which must match the records.
     RecordsAndIndexes,
 }
 
-/// One event as it was read.
+/// An event as read from the ledger.
 pub struct Entry<'a> {
     /// Its number in the ledger, from 0.
     pub sequence: u64,
     /// When it was decided, by the central's clock.
     pub at: Timestamp,
-    /// What happened.
+    /// The event.
     pub event: &'a Event,
-    /// The batch with its bets when that is what happened.
+    /// The batch with its bets if the event is a batch.
     pub batch: Option<StoredBatch<'a>>,
 }
 
@@ -54,11 +55,11 @@ pub(crate) struct Judged {
     pub(crate) what: Content,
 }
 
-/// What a segment was found to hold.
+/// The contents of a segment.
 pub(crate) enum Content {
-    /// What its index says.
+    /// A sealed segment, read by its index.
     Indexed(Box<Index>),
-    /// What its records say. It is full.
+    /// A full segment, read by its records.
     Full { contents: Contents, end: usize, chain: Chain, index: IndexState },
     /// The last segment.
     Last {
@@ -70,31 +71,31 @@ pub(crate) enum Content {
     },
 }
 
-/// What stands behind a full segment.
+/// The state of a full segment's index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IndexState {
-    /// The index that its records give, or nobody asked.
+    /// Matches the records, or was not checked.
     Sound,
-    /// None.
+    /// There is none.
     Missing,
-    /// Something that is no index, and that opening replaces.
+    /// Invalid; opening replaces it.
     Unsound,
 }
 
-/// Where a pass has come.
+/// The state of a pass.
 pub(crate) struct Pass {
     reads: Reads,
     pub(crate) draws: Draws,
     pub(crate) next_sequence: u64,
-    /// None before the first segment.
+    /// `None` before the first segment.
     pub(crate) end: Option<(LedgerId, Chain)>,
     /// When the last record was decided.
     pub(crate) at: Timestamp,
-    /// The name of the segment before, when it was sealed.
+    /// The name of the previous segment, if it was sealed.
     sealed_before: Option<String>,
 }
 
-/// The segments in use of a folder, in order. None stays open: there may be any number.
+/// Returns the segments in use in a folder, in order. Files are closed again: there may be many.
 pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHeader>, Fault> {
     let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
@@ -121,7 +122,7 @@ pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHe
     Ok(used)
 }
 
-/// The file of a segment.
+/// Opens the file of a segment.
 pub(crate) fn opened(
     disk: &dyn Disk,
     number: u64,
@@ -132,7 +133,7 @@ pub(crate) fn opened(
 }
 
 impl Pass {
-    /// Before the first segment.
+    /// Starts a pass before the first segment.
     pub(crate) fn new(reads: Reads) -> Self {
         Self {
             reads,
@@ -144,7 +145,7 @@ impl Pass {
         }
     }
 
-    /// Judges the next segment; shows each event that it reads.
+    /// Verifies the next segment and calls `visit` with each event that is read.
     pub(crate) fn judge<E: From<Fault>>(
         &mut self,
         file: Box<dyn DiskFile>,
@@ -272,7 +273,7 @@ impl Pass {
         visit(Entry { sequence, at, event: &record.event, batch })
     }
 
-    /// Applies an event that was read, unless the rules forbid it.
+    /// Applies an event, which the rules must allow.
     fn admit(
         &mut self,
         event: &Event,
@@ -285,7 +286,7 @@ impl Pass {
         })
     }
 
-    /// Whether a decision goes on behind an event where the rules have it so.
+    /// Checks that a decision continues or ends after an event as the rules require.
     fn expect_whole(&self, left: u16, header: &SegmentHeader, offset: usize) -> Result<(), Fault> {
         if (left > 0) == self.draws.due().is_some() {
             return Ok(());
@@ -293,8 +294,8 @@ impl Pass {
         Err(damage(header, offset as u64, "a decision that the rules have end elsewhere"))
     }
 
-    /// Takes a sealed segment for what its sound index says. Its other events are read, and must
-    /// continue the chain, as must what is before and behind each.
+    /// Accepts a sealed segment by its sound index. Its events other than batches are read, and the
+    /// chain is verified at each of them and at the records next to them.
     fn indexed(
         &mut self,
         file: &dyn DiskFile,
@@ -332,7 +333,7 @@ impl Pass {
         Ok(index)
     }
 
-    /// The time of a batch does not matter any more.
+    /// Applies a batch by its index entry. Its time no longer matters.
     fn indexed_batch(&mut self, links: &mut Links<'_>, batch: &BatchAt) -> Result<(), Fault> {
         links.batch(batch)?;
         self.next_sequence += 1;
@@ -342,16 +343,16 @@ impl Pass {
     }
 }
 
-/// Follows the records of a sealed segment by its index: each must lie behind the one before, and
-/// continue its chain where that is known without reading the bets.
+/// Verifies the order of a sealed segment's records by its index, and their chain where that is
+/// possible without reading bets.
 struct Links<'a> {
     file: &'a dyn DiskFile,
     header: &'a SegmentHeader,
-    /// The chain of the record before, where it was read.
+    /// The chain of the previous record, if that record was read.
     before: Option<Chain>,
-    /// The record before ends here, or behind.
+    /// A lower bound for the offset of the next record.
     from: usize,
-    /// Where the record before is, once there is one.
+    /// The offset of the previous record; `None` before the first.
     last: Option<usize>,
 }
 
@@ -361,7 +362,7 @@ impl Links<'_> {
         if offset < self.from {
             return Err(self.astray());
         }
-        // Behind an event, which was read, and at the beginning of the segment.
+        // At the segment's start and after an event, the previous chain is known.
         if let Some(before) = self.before.take() {
             let record = segment::read_header(self.file, self.header, offset)?;
             let body = Body::of_batch(&batch.summary);
@@ -385,7 +386,7 @@ impl Links<'_> {
         Ok(record)
     }
 
-    /// Gives when the last record was decided.
+    /// Verifies the last record and returns when it was decided.
     fn end(&mut self, index: &Index) -> Result<Timestamp, Fault> {
         if self.from > index::index_usize(index.records_end) {
             return Err(self.astray());
@@ -396,7 +397,7 @@ impl Links<'_> {
         Ok(Timestamp(last.at_ms))
     }
 
-    /// The chain of the record before, as that says it.
+    /// Returns the chain of the previous record, reading its header if necessary.
     fn chain_before(&self) -> Result<Chain, Fault> {
         match (self.before, self.last) {
             (Some(chain), _) => Ok(chain),
@@ -415,8 +416,8 @@ impl Links<'_> {
     }
 }
 
-/// Whether nothing more was to be written to a segment: something stands behind it, if only the
-/// room for its index.
+/// Returns whether a segment was sealed: its file extends past the segment's length, if only by the
+/// room for the index head.
 pub(crate) fn was_sealed(file: &dyn DiskFile, header: &SegmentHeader) -> Result<bool, Fault> {
     let name = || segment::name(header.number);
     let len = file.len().map_err(|error| Fault::io("asking the length of", &name(), error))?;

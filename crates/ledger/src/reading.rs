@@ -1,8 +1,11 @@
-//! Reading beside the writer: only what is durable, and only what was acknowledged.
+//! Reads concurrently with the writer. Only durable records that match what was acknowledged are
+//! returned.
 //!
-//! Whatever is told is first held against what is known of it: a record found by an index against
-//! what the index says of it, and the index against all records of its segment; records read in a
-//! row against the chain, up to where the next segment goes on.
+//! Everything is verified before it is returned:
+//!
+//! - a record found by an index, against its index entry, and the index against all records of its
+//!   segment;
+//! - records read in sequence, against the chain, up to where the next segment continues it.
 
 use std::ops::ControlFlow;
 
@@ -40,7 +43,7 @@ impl Reader for SegmentsReader {
     }
 }
 
-/// Shows the batches of a draw, in order, until `visit` breaks.
+/// Calls `visit` with the batches of a draw, in order, until it breaks.
 fn scan(
     segments: &Segments,
     draw: DrawId,
@@ -54,7 +57,7 @@ fn scan(
     Ok(())
 }
 
-/// Shows the events that are no batches, from a sequence on, until `visit` breaks.
+/// Calls `visit` with the events other than batches, from sequence `from` on, until it breaks.
 fn audit_log(
     segments: &Segments,
     from: u64,
@@ -71,7 +74,7 @@ fn audit_log(
     Ok(())
 }
 
-/// The winners of a draw: only the records that hold some are read.
+/// Returns the winners of a draw, reading only the batches that have some.
 fn winners(segments: &Segments, draw: DrawId, result: WinningResult) -> Result<Winners, Fault> {
     let mut winners = Winners::default();
     for segment in segments.snapshot() {
@@ -91,7 +94,7 @@ fn audit_log_in(
     visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
     let Some(events) = segment.events() else {
-        // The index is derived: when it turns out unsound, the records still tell.
+        // The index is derived: if it is unsound, the records are read instead.
         return trail_by_reading(segment, from, visit);
     };
     for at in events {
@@ -137,7 +140,7 @@ fn winners_in(
     winners: &mut Winners,
 ) -> Result<(), Fault> {
     let Some(hits) = segment.find(draw, &result.keys())? else {
-        // The index is derived: when it turns out unsound, the records still tell.
+        // The index is derived: if it is unsound, the records are read instead.
         return winners_by_reading(segment, draw, result, winners);
     };
     hits.iter().try_for_each(|hits| winners_in_batch(segment, hits, result, winners))
@@ -191,8 +194,7 @@ fn winners_by_reading(
     }
 }
 
-/// Shows the batches of a draw that a segment holds, once all its records are known to be those
-/// that were acknowledged.
+/// Calls `visit` with a segment's batches of a draw, once all records of the segment are verified.
 fn batches_in(
     segment: &Segment,
     draw: DrawId,

@@ -1,4 +1,4 @@
-//! One record: an event on disk, framed so that it can be told from anything else.
+//! The format of a record: one event, framed so that it can be recognized in any bytes.
 //!
 //! Little-endian. A record starts at a multiple of 8 and is never split over two segments.
 //!
@@ -21,16 +21,18 @@
 //! | | 4 | CRC-32C of the body |
 //! | | 4 | `2RLB` |
 //!
-//! `chain = SHA-256(chain of the record before || bytes 8..32 || head || SHA-256(tail))`, from the
-//! ledger's first chain on (see [`engine::Chain`]): no record can be altered, removed or added
-//! without changing every chain behind. It covers nothing of how and where the records lie.
+//! `chain = SHA-256(chain of the record before || bytes 8..32 || head || SHA-256(tail))`, starting
+//! from the ledger's first chain (see [`engine::Chain`]). Altering, removing or adding a record
+//! changes every later chain. The chain does not cover how or where records are stored.
 //!
-//! `left` keeps a decision whole: its records are in one group and one segment, and none of them
-//! counts unless all are there.
+//! Invariants:
 //!
-//! `group` and `pending` tell a torn tail from damage: whoever wrote this record had seen
-//! everything before `group - pending` become durable. The end mark is never zero, so that a sector
-//! of a record that still reads as zeros was not written.
+//! - The records of a decision are in one group and one segment; `left` counts those that follow.
+//!   If one is missing, none of them counts.
+//! - When a record is written, all records before `group - pending` are durable. This tells a torn
+//!   tail from damage.
+//! - The end mark is never zero, so that a sector of a record that reads as zeros was never
+//!   written.
 
 use engine::{Body, Chain, Entry, Link};
 use lottery::planted::{Bug, planted};
@@ -39,16 +41,16 @@ use sha2::{Digest, Sha256};
 
 use crate::limits::BODY_LEN_MAX;
 
-/// Bytes of a record before its body.
+/// The length of a record's header, which precedes the body.
 pub(crate) const HEADER_LEN: usize = 88;
-/// Records start at multiples of it.
+/// Records start at multiples of this.
 pub(crate) const ALIGNMENT: usize = 8;
 
 const TRAILER_LEN: usize = 8;
 const START_MARK: [u8; 4] = *b"BLR2";
 const END_MARK: [u8; 4] = *b"2RLB";
 
-/// What a record says of itself.
+/// A record's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) sequence: u64,
@@ -63,19 +65,20 @@ pub(crate) struct Header {
     pub(crate) chain: Chain,
 }
 
-/// Bytes that a record with a body of `body_len` bytes takes.
+/// Returns the length of a record whose body has `body_len` bytes.
 pub(crate) const fn record_len(body_len: usize) -> usize {
     HEADER_LEN + body_len.next_multiple_of(ALIGNMENT) + TRAILER_LEN
 }
 
-/// Where a record lies.
+/// Where a record is stored: its group and segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) group: u64,
     pub(crate) segment: u64,
 }
 
-/// Writes an entry as a record into `out`, which is exactly as long as it, and gives its header.
+/// Encodes an entry as a record into `out`, which must have exactly its length, and returns the
+/// header.
 pub(crate) fn encode(entry: &Entry, body: &Body<'_>, place: Place, out: &mut [u8]) -> Header {
     let body_len = body.len();
     assert!(body_len <= BODY_LEN_MAX, "the domain bounds every body");
@@ -104,7 +107,7 @@ pub(crate) fn encode(entry: &Entry, body: &Body<'_>, place: Place, out: &mut [u8
     header
 }
 
-/// The chain of the record with this header (its own chain set aside) and body.
+/// Computes the chain of the record with this body and header, whose own chain is ignored.
 pub(crate) fn chain(
     before: Chain,
     header: &Header,
@@ -115,7 +118,7 @@ pub(crate) fn chain(
     before.then(&Link { sequence, at: Timestamp(at_ms), kind, left }, head, tail_digest)
 }
 
-/// Tells a record from any other: the first bytes of the SHA-256 of its header and body.
+/// Identifies a record: the first 8 bytes of the SHA-256 of its header and body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 8]);
 
@@ -127,7 +130,7 @@ impl Fingerprint {
 }
 
 impl Header {
-    /// The header at the start of `bytes`, if there is a sound one.
+    /// Decodes the header at the start of `bytes`, if it is valid.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; HEADER_LEN] = bytes.first_chunk()?;
         if bytes[..4] != START_MARK || bytes[4..8] != crc32c::crc32c(&bytes[8..]).to_le_bytes() {
@@ -153,17 +156,17 @@ impl Header {
         sound.then_some(header)
     }
 
-    /// All records before this one were known to be durable when it was written.
+    /// Returns the sequence before which all records were durable when this one was written.
     pub(crate) fn durable_before(&self) -> u64 {
         self.group - u64::from(self.pending)
     }
 
-    /// Length of the body.
+    /// Returns the length of the body.
     pub(crate) fn body_len(&self) -> usize {
         usize::try_from(self.body_len).expect("u32 fits usize")
     }
 
-    /// Length of the whole record.
+    /// Returns the length of the whole record.
     pub(crate) fn record_len(&self) -> usize {
         record_len(self.body_len())
     }
@@ -187,7 +190,8 @@ impl Header {
     }
 }
 
-/// The body of a record whose header is sound and which lies whole in `record`, if it is sound too.
+/// Returns the record's body if `record` holds it whole, with a valid checksum, padding and end
+/// mark. The header must be valid.
 pub(crate) fn body_of<'a>(header: &Header, record: &'a [u8]) -> Option<&'a [u8]> {
     let record = record.get(..header.record_len())?;
     let (rest, trailer) = record.split_at(record.len() - TRAILER_LEN);

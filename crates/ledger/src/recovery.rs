@@ -1,13 +1,14 @@
-//! Opening: what a folder holds, checked, replayed through the rules, and mended where a crash
-//! interrupted it.
+//! Recovery: opens a folder for writing, verifies it, replays it through the rules, and repairs
+//! what a crash interrupted.
 //!
-//! A sealed segment is replayed from its index. One without is read whole and given its index. The
-//! last one is always read whole, and a tail that a crash left half written is cut, that is zeroed;
-//! anything else that is not as it was written is damage, and opening is refused. What was read
-//! becomes durable before anything is said of it.
+//! - A sealed segment is replayed from its index. A full one without a sound index is read whole
+//!   and indexed.
+//! - The last segment is always read whole. Its torn tail is overwritten with zeros; any other
+//!   deviation is damage, and opening fails.
+//! - What was read is made durable before it is used.
 //!
-//! Invariant: nothing is written before the whole folder was judged. One that is refused is left as
-//! it was found, so that a person can look into it.
+//! Invariant: nothing is written before the whole folder is verified. A folder that is refused is
+//! left unchanged for inspection.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,36 +26,36 @@ use crate::pass::{Content, IndexState, Judged, Pass, Reads, opened, segments_in}
 use crate::segment::{self, Image, Tail};
 use crate::segments::{Segment, Segments};
 
-/// What a folder held.
+/// The recovered state of a folder.
 pub(crate) struct Recovered {
     pub(crate) draws: Draws,
     pub(crate) segments: Segments,
     pub(crate) next_sequence: u64,
-    /// The ledger and its last chain; none when there is nothing yet.
+    /// The ledger's id and last chain; `None` when the folder is empty.
     pub(crate) end: Option<(LedgerId, Chain)>,
     /// When the last record was decided.
     pub(crate) at: Timestamp,
     pub(crate) report: Report,
-    /// Of the last record of the segment before the last, while that has no index.
+    /// The last chain of the second-to-last segment, while that has no index.
     unsealed: Option<Chain>,
 }
 
-/// What was found and done when a ledger was opened.
+/// What recovery found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many records it holds.
+    /// How many records the ledger holds.
     pub records: u64,
-    /// How many segments they are in.
+    /// How many segments hold them.
     pub segments: u64,
-    /// How many bytes of a half-written tail were cut.
+    /// How many bytes of a torn tail were cut.
     pub cut_bytes: u64,
-    /// How many full segments had no sound index and were read whole to give them one.
+    /// How many full segments had no sound index and were read whole to index them.
     pub indexes_built: u64,
-    /// How many of them had one that was damaged: a disk may be failing.
+    /// How many of these had a damaged index, which may mean a failing disk.
     pub indexes_damaged: u64,
 }
 
-/// Opens what `disk` holds, for writing.
+/// Recovers what `disk` holds, for writing.
 pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     let used = segments_in(disk, Claim::Write)?;
     let last = used.len() as u64;
@@ -75,11 +76,11 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
             pass.judge(file, header, header.number == last, &mut |_| Ok::<_, Fault>(()))?;
         judged.push(recovered.kept(segment));
     }
-    // All is sound: from here on what a crash left is mended.
+    // Everything is sound; only now are the effects of a crash repaired.
     for segment in judged {
         recovered.take(disk, segment)?;
     }
-    // A process that was killed may have left names that are not durable.
+    // A killed process may have left names that are not durable.
     disk.sync_names().map_err(|error| Fault::io("syncing", "the data folder", error))?;
     (recovered.next_sequence, recovered.end) = (pass.next_sequence, pass.end);
     (recovered.draws, recovered.at) = (pass.draws, pass.at);
@@ -88,8 +89,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     Ok(recovered)
 }
 
-/// Removes the segments behind the last one in use: they are made anew, since what was done to them
-/// is not known. The last goes first, so that no crash leaves a gap before one that is left.
+/// Removes the segments after the last one in use, whose state is unknown; they are created again.
+/// The highest number goes first, so that a crash leaves no gap.
 fn remove_unused(disk: &dyn Disk, last_used: u64) -> Result<(), Fault> {
     let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
     let numbers = names.iter().filter_map(|name| segment::number_in(name));
@@ -104,8 +105,8 @@ fn remove_unused(disk: &dyn Disk, last_used: u64) -> Result<(), Fault> {
 }
 
 impl Recovered {
-    /// A segment with what is kept of it until all are judged: there may be many, and memory and
-    /// descriptors for few. One that gets an index is read again then.
+    /// Drops what need not be kept until all segments are judged, to bound memory and open files. A
+    /// segment to be indexed is read again later.
     fn kept(&self, mut judged: Judged) -> Judged {
         match &mut judged.what {
             Content::Indexed(_) => judged.file.rest(),
@@ -124,7 +125,8 @@ impl Recovered {
             Content::Indexed(index) => Segment::sealed(file, header, index),
             Content::Full { contents, end, chain, index } => {
                 self.report.indexes_damaged += u64::from(index == IndexState::Unsound);
-                // The one before the last waits until that is known to hold something durable.
+                // The second-to-last is indexed only once the last is known to hold a durable
+                // record.
                 if header.number + 1 < self.report.segments {
                     let file = opened(disk, header.number, Claim::Write)?;
                     let image = Image::read(&*file, header, None)?;
@@ -181,11 +183,11 @@ impl Recovered {
     }
 }
 
-/// Makes certain what a process that was killed, or that saw a write fail, may have left otherwise:
-/// the header, the last group, and zeros behind it as far as an unfinished group may have reached.
+/// Rewrites durably what a killed process, or one that saw a write fail, may have left volatile:
+/// the header, the last group, and zeros after it as far as an unfinished group may reach.
 ///
-/// Written once more, and not only synced: a system may have taken what it failed to write for
-/// written. A crash in the middle leaves a tail that is cut again.
+/// A sync alone is not enough: the system may have marked pages clean that it failed to write. A
+/// crash meanwhile leaves a tail that the next recovery cuts.
 fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::io::Result<()> {
     if planted(Bug::TailBelieved) {
         return Ok(());

@@ -1,12 +1,11 @@
-//! The scrub: a slow reading of all sealed segments, bets too, on a thread of its own.
+//! The scrub: a background thread that slowly rereads all sealed segments, including bets.
 //!
-//! Opening leaves the batches of sealed segments unread. The scrub reads them, once after opening
-//! and again at an interval: whether the records are those that were acknowledged, and the index is
-//! theirs. It waits after each part that it read, so that intake does not notice, and between two
-//! passes it sleeps.
-//!
-//! Damage changes nothing by itself: it is kept and told. What is read for somebody is compared all
-//! the same, and intake goes on.
+//! - Opening does not read the batches of sealed segments. The scrub does, once after opening and
+//!   then at an interval, and verifies that the records are those acknowledged and that the index
+//!   matches.
+//! - It pauses after each step, so that intake is not slowed down, and sleeps between passes.
+//! - Damage is only recorded and reported. Intake goes on, and readers verify what they read
+//!   themselves.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,33 +18,33 @@ use crate::segments::{Segment, Segments};
 use engine::sync::thread::{self, JoinHandle};
 use engine::sync::{Condvar, Mutex, MutexGuard, wait_at_most};
 
-/// A scrub at work. Dropping it ends it.
+/// A running scrub. Dropping it stops it.
 pub struct Scrub {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How fast a scrub reads, and how often.
+/// How fast and how often a scrub reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ScrubPace {
-    /// How long it waits after each [`SCRUB_STEP_LEN`] bytes.
+    /// Pause after each [`SCRUB_STEP_LEN`] bytes.
     pub pause_time: Duration,
-    /// How long it waits between the end of one pass and the next.
+    /// Wait between the end of one pass and the start of the next.
     pub interval_time: Duration,
 }
 
-/// What a scrub has to tell, as it happens.
+/// A result of a scrub, reported as it happens.
 pub enum ScrubNews<'a> {
-    /// A segment is not as it was written, or can't be read.
+    /// A segment is damaged or can't be read.
     Damaged(&'a Fault),
-    /// All segments that were sealed when it began were read; so many were sound.
+    /// A pass over all segments that were sealed at its start has ended.
     Passed {
-        /// How many.
+        /// How many segments were sound.
         sound: u64,
     },
 }
 
-/// What a scrub has found so far, for whoever asks.
+/// A shared handle to what a scrub has found so far.
 #[derive(Clone)]
 pub struct ScrubFindings(Arc<Shared>);
 
@@ -58,7 +57,7 @@ struct Shared {
 struct State {
     closing: bool,
     passes: u64,
-    /// By the number of the segment.
+    /// By segment number.
     damage: BTreeMap<u64, String>,
 }
 
@@ -80,7 +79,7 @@ impl Scrub {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// What it finds, also after it has ended.
+    /// Returns a handle to the findings, which stays valid after the scrub has ended.
     #[must_use]
     pub fn findings(&self) -> ScrubFindings {
         ScrubFindings(Arc::clone(&self.shared))
@@ -92,26 +91,26 @@ impl Drop for Scrub {
         self.shared.lock().closing = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A panic there was reported by the panic hook, and the thread changes nothing.
+            // The panic hook has reported a panic there, and the thread changes nothing.
             let _ = thread.join();
         }
     }
 }
 
 impl ScrubFindings {
-    /// How many times all sealed segments were read.
+    /// Returns how many passes over all sealed segments were completed.
     #[must_use]
     pub fn passes(&self) -> u64 {
         self.0.lock().passes
     }
 
-    /// How many segments were not as they were written when they were last read.
+    /// Returns how many segments were damaged when last read.
     #[must_use]
     pub fn damaged_segments(&self) -> u64 {
         self.0.lock().damage.len() as u64
     }
 
-    /// What is wrong with the first of them.
+    /// Returns the flaw of the first damaged segment.
     #[must_use]
     pub fn first_damage(&self) -> Option<String> {
         self.0.lock().damage.values().next().cloned()
@@ -140,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Reads a segment; nothing when that was broken off because the scrub ends.
+    /// Reads and verifies a segment; `None` when the scrub is stopped meanwhile.
     fn read(&self, segment: &Segment, pace: ScrubPace) -> Option<Result<(), Fault>> {
         let mut unpaused = 0;
         let found = segment.compare(&mut |len| {
@@ -163,7 +162,7 @@ impl Shared {
         Some(found)
     }
 
-    /// Waits; says whether the scrub ends.
+    /// Waits, and returns whether the scrub is to stop.
     fn wait(&self, time: Duration) -> bool {
         let state = self.lock();
         state.closing || wait_at_most(&self.changed, &self.state, state, time).closing

@@ -1,9 +1,10 @@
-//! A segment: one preallocated file of records, its header, and the walk over its records.
+//! A segment: one preallocated file of records. Reads and writes its header, and walks and checks
+//! its records.
 //!
-//! A segment is named `segment-0000000001.bol` by its number, from 1. Its first block holds the
-//! header, little-endian, then zeros; records follow from byte 4096, each where the one before
-//! ends; behind the last one everything is zeros up to the segment's length, where an index may
-//! follow (see [`crate::index`]). A segment that is all zeros is not in use yet.
+//! Segment files are named by number, from 1: `segment-0000000001.bol`. The first block holds the
+//! header below (little-endian), padded with zeros. Records start at byte 4096, back to back. After
+//! the last record the segment is zeros up to its length, where an index may follow (see
+//! [`crate::index`]). A segment of zeros only is not in use yet.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -35,27 +36,27 @@ use crate::record::{self, Fingerprint, HEADER_LEN, Header, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 2;
-/// What programs wrote before the first release.
+/// The format version written before the first release; no longer readable.
 const BEFORE_RELEASE: u32 = 1;
-/// The newest feature that this program knows. Whoever adds a kind of event adds one.
+/// The newest feature this program supports. Increment it when adding a kind of event.
 const FEATURE: u32 = 0;
 const FIRST_SEGMENT: u64 = 1;
 const SEGMENT_HEADER_LEN: usize = 104;
-/// The longest record.
+/// The length of the longest record, in bytes.
 const RECORD_LEN_MAX: usize = record::record_len(BODY_LEN_MAX);
-/// How much of a segment is read in one call.
+/// Bytes per read when a whole segment is loaded.
 const READ_STEP_LEN: usize = 256 << 10;
-/// How much of a segment is read in one call beside the intake.
+/// Bytes per read when a segment is verified in the background, beside the intake.
 const SKIM_STEP_LEN: usize = 32 << 10;
-/// How much is read at first of a record whose length is not known: most are shorter.
+/// Bytes first read of a record whose length is not known yet; most records are shorter.
 const RECORD_READ_LEN: usize = 16 << 10;
 
-/// The name of the segment with this number.
+/// Returns the file name of the segment with this number.
 pub(crate) fn name(number: u64) -> String {
     format!("segment-{number:010}.bol")
 }
 
-/// The number in a segment's name, if it is one.
+/// Returns the number in a segment's file name, or `None` when it is not a segment's name.
 pub(crate) fn number_in(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_prefix("segment-")?.strip_suffix(".bol")?;
     let number = digits.parse().ok()?;
@@ -68,13 +69,13 @@ pub(crate) struct SegmentHeader {
     pub(crate) number: u64,
     pub(crate) first_sequence: u64,
     pub(crate) len: u64,
-    /// Of the record before the first.
+    /// The chain of the last record before this segment.
     pub(crate) chain: Chain,
     pub(crate) ledger: LedgerId,
 }
 
 impl SegmentHeader {
-    /// The first block of the segment.
+    /// Encodes the header as the first block of the segment.
     pub(crate) fn to_block(self) -> [u8; BLOCK_LEN] {
         let mut block = [0; BLOCK_LEN];
         block[..8].copy_from_slice(&MAGIC);
@@ -91,13 +92,13 @@ impl SegmentHeader {
         block
     }
 
-    /// Reads the header of the segment that should have this number; none when it is not in use.
+    /// Reads the header of segment `number`; `None` when the segment is not in use.
     pub(crate) fn read(file: &dyn DiskFile, number: u64) -> Result<Option<Self>, Fault> {
         let name = name(number);
         let file_len =
             file.len().map_err(|error| Fault::io("asking the length of", &name, error))?;
         if file_len < BLOCK_LEN as u64 {
-            // Left by a crash while it was made, then it was never written to; or cut later.
+            // A crash during creation leaves a short file of zeros; anything else was truncated.
             return match is_zero(file, 0..file_len).map_err(|e| Fault::io("reading", &name, e))? {
                 true => Ok(None),
                 false => Err(cut_short(&name, file_len)),
@@ -155,7 +156,7 @@ fn cut_short(name: &str, file_len: u64) -> Fault {
     Fault::Damage(Damage::new(name, file_len, "the segment is cut short"))
 }
 
-/// Checks that a segment's file has nothing behind `len`, where it ends.
+/// Checks that a segment's file is no longer than `len`.
 pub(crate) fn expect_len(
     file: &dyn DiskFile,
     header: &SegmentHeader,
@@ -169,7 +170,7 @@ pub(crate) fn expect_len(
     Err(Fault::Damage(Damage::new(&name, len, "the file is longer than what was written to it")))
 }
 
-/// Checks that there is nothing in a segment behind its records, which end at `end`.
+/// Checks that a segment is zeros from `end`, where its records end, to its length.
 pub(crate) fn expect_zeros(
     file: &dyn DiskFile,
     header: &SegmentHeader,
@@ -184,7 +185,7 @@ pub(crate) fn expect_zeros(
     Err(Fault::Damage(Damage::new(&name, end, what)))
 }
 
-/// Whether a part of a file reads as zeros.
+/// Returns whether a range of a file reads as zeros.
 fn is_zero(file: &dyn DiskFile, part: Range<u64>) -> std::io::Result<bool> {
     let mut buffer = vec![0; ZERO_STEP_LEN];
     let mut offset = part.start;
@@ -200,26 +201,27 @@ fn is_zero(file: &dyn DiskFile, part: Range<u64>) -> std::io::Result<bool> {
     Ok(true)
 }
 
-/// Told how many bytes were read or looked at; holds up what comes next, or breaks it off.
+/// Called with the number of bytes just read or checked. May sleep to slow the reader down, or
+/// return an error to abort it.
 pub(crate) type Pace<'a> = dyn FnMut(usize) -> std::io::Result<()> + 'a;
 
-/// A segment's header and records in memory, up to some end.
+/// A segment's header and records in memory, up to some offset.
 pub(crate) struct Image {
     pub(crate) header: SegmentHeader,
     bytes: Vec<u8>,
 }
 
-/// A sound record in an image.
+/// A valid record in an image.
 pub(crate) struct Record<'a> {
     pub(crate) offset: usize,
     pub(crate) header: Header,
     pub(crate) event: Event,
-    /// The bets in canonical text when the event is a batch.
+    /// The bets in canonical text if the event is a batch.
     pub(crate) text: &'a str,
     body: &'a [u8],
 }
 
-/// A record read on its own, checked against its checksums but not against the chain.
+/// A record read on its own: its checksums are verified, its chain is not.
 pub(crate) struct LoneRecord {
     segment: u64,
     offset: usize,
@@ -233,44 +235,43 @@ impl Record<'_> {
     }
 }
 
-/// Walks over the records of an image, each checked against its checksums and the chain. Those of a
-/// decision come all or none.
+/// Iterates over the records of an image and verifies each against its checksums and the chain. The
+/// records of a decision are returned all or none.
 #[derive(Clone)]
 pub(crate) struct Walk<'a> {
     image: &'a Image,
     offset: usize,
     next_sequence: u64,
     chain: Chain,
-    /// Of the decision that was begun: the group that it is in, and how many of its records are
-    /// still to come.
+    /// The current decision: the group it is in, and how many of its records are still to come.
     group: u64,
     left: u16,
 }
 
-/// Where a walk can't go on.
+/// Where and why a walk stopped.
 pub(crate) struct Stop {
-    /// What is wrong there, when it is not just the end.
+    /// What is wrong at `offset`; at the end of the records this is expected.
     pub(crate) flaw: &'static str,
-    /// Where: at the walk's place, or behind it when a decision is not whole.
+    /// The offset of the flaw: the walk's position, or later when a decision is incomplete.
     offset: usize,
-    /// Whether a crash can't be the reason, whatever was written when it came.
+    /// Whether a crash can be ruled out as the cause.
     beyond_doubt: bool,
 }
 
-/// What is behind the last sound record of the segment that was being written.
+/// What follows the last valid record of the active segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
-    /// Nothing.
+    /// Zeros only.
     Clean,
-    /// Something that a crash left half written, up to this offset.
+    /// A write that a crash interrupted, up to this offset.
     Torn {
-        /// Where the bytes that are not zero end.
+        /// End of the last byte that is not zero.
         end: usize,
     },
 }
 
-/// Reads a segment that others follow, part by part, and looks at each record's checksums and
-/// place: whether it is as it was written. Gives where its records end, and the chain of the last.
+/// Reads a full segment in steps and verifies the checksums and position of each record, but not
+/// the chain. Returns the end of the records and the chain of the last one.
 pub(crate) fn skim(
     file: &dyn DiskFile,
     segment: &SegmentHeader,
@@ -280,7 +281,7 @@ pub(crate) fn skim(
     let len = usize::try_from(segment.len).expect("a segment fits memory");
     let (mut offset, mut sequence) = (RECORDS_OFFSET, segment.first_sequence);
     let mut chain = segment.chain;
-    // What was read from `offset` on.
+    // Bytes read from `offset` on, not yet consumed.
     let mut held = Vec::with_capacity(SKIM_STEP_LEN + RECORD_LEN_MAX);
     loop {
         let before = held.len();
@@ -312,7 +313,7 @@ pub(crate) fn skim(
     Err(Fault::Damage(Damage::new(&name(segment.number), offset as u64, what)))
 }
 
-/// Reads the header of the record at `offset`.
+/// Reads the header of the record at `offset` and verifies its checksum.
 pub(crate) fn read_header(
     file: &dyn DiskFile,
     segment: &SegmentHeader,
@@ -330,7 +331,7 @@ pub(crate) fn read_header(
     found.ok_or_else(|| Fault::Damage(Damage::new(&name, offset as u64, what)))
 }
 
-/// Reads the record at `offset`.
+/// Reads the record at `offset` and verifies its checksums.
 pub(crate) fn read_record(
     file: &dyn DiskFile,
     segment: &SegmentHeader,
@@ -361,7 +362,7 @@ pub(crate) fn read_record(
 }
 
 impl LoneRecord {
-    /// Its number in the ledger.
+    /// Returns the record's sequence in the ledger.
     pub(crate) fn sequence(&self) -> u64 {
         self.header.sequence
     }
@@ -374,35 +375,35 @@ impl LoneRecord {
         self.header.chain
     }
 
-    /// How many records of the same decision follow.
+    /// Returns how many records of the same decision follow.
     pub(crate) fn left(&self) -> u16 {
         self.header.left
     }
 
-    /// Whether its chain is right behind a record with the chain `before`.
+    /// Returns whether the record's chain continues the chain `before`.
     pub(crate) fn continues(&self, before: Chain) -> Result<bool, Fault> {
         let head = &self.body[..usize::from(self.header.head_len)];
         let digest = self.decode()?.tail_digest;
         Ok(record::chain(before, &self.header, head, &digest) == self.header.chain)
     }
 
-    /// Where it ends in its segment.
+    /// Returns the record's end offset in its segment.
     pub(crate) fn end(&self) -> usize {
         self.offset + self.header.record_len()
     }
 
-    /// When it was decided.
+    /// Returns when the event was decided.
     pub(crate) fn at(&self) -> Timestamp {
         Timestamp(self.header.at_ms)
     }
 
-    /// The event, and its bets in canonical text when it is a batch.
+    /// Decodes the event, with its bets in canonical text if it is a batch.
     pub(crate) fn decode(&self) -> Result<Decoded<'_>, Fault> {
         let (head, tail) = self.body.split_at(usize::from(self.header.head_len));
         engine::decode(self.header.kind, head, tail).map_err(|what| self.damage(what))
     }
 
-    /// Damage at this record.
+    /// Returns a damage fault at this record.
     pub(crate) fn damage(&self, what: &str) -> Fault {
         Fault::Damage(Damage::new(&name(self.segment), self.offset as u64, what))
     }
@@ -418,7 +419,7 @@ impl Image {
         Self::read_paced(file, header, end, &mut |_| Ok(()))
     }
 
-    /// As [`Image::read`], at a pace.
+    /// As [`Image::read`], calling `pace` after each step.
     pub(crate) fn read_paced(
         file: &dyn DiskFile,
         header: SegmentHeader,
@@ -427,7 +428,7 @@ impl Image {
     ) -> Result<Self, Fault> {
         let len = usize::try_from(end.unwrap_or(header.len)).expect("a segment fits memory");
         let mut bytes = vec![0; len];
-        // In parts, so that the system lets others have the disk and the processor in between.
+        // In steps, so that other users of the disk and the processor get their turn.
         for (part, offset) in bytes.chunks_mut(READ_STEP_LEN).zip((0..).step_by(READ_STEP_LEN)) {
             file.read_at(offset, part)
                 .and_then(|()| pace(part.len()))
@@ -436,17 +437,17 @@ impl Image {
         Ok(Self { header, bytes })
     }
 
-    /// How many bytes it has.
+    /// Returns the length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// A part of it as it is.
+    /// Returns the bytes of a range.
     pub(crate) fn bytes(&self, part: Range<usize>) -> &[u8] {
         &self.bytes[part]
     }
 
-    /// Starts at the first record.
+    /// Returns a walk that starts at the first record.
     pub(crate) fn walk(&self) -> Walk<'_> {
         Walk {
             image: self,
@@ -458,20 +459,21 @@ impl Image {
         }
     }
 
-    /// Damage at `offset`.
+    /// Returns a damage fault at `offset`.
     pub(crate) fn damage(&self, offset: usize, what: impl Into<String>) -> Fault {
         Fault::Damage(Damage::new(&name(self.header.number), offset as u64, what))
     }
 }
 
 impl<'a> Walk<'a> {
-    /// The next record, or why there is none: also when one of its decision is missing.
+    /// Returns the next record, or why there is none. Before the first record of a decision is
+    /// returned, all records of the decision are verified.
     pub(crate) fn step(&mut self) -> Result<Record<'a>, Stop> {
         let mut ahead = self.clone();
         let record = ahead.step_alone()?;
         let next = ahead.clone();
         if self.left == 0 && !planted(Bug::HalfDecisionKept) {
-            // Most are decisions of one record.
+            // Most decisions have one record, so this rarely loops.
             while ahead.left > 0 {
                 ahead.step_alone()?;
             }
@@ -506,43 +508,43 @@ impl<'a> Walk<'a> {
         Ok(Record { offset, header, event: decoded.event, text: decoded.text, body })
     }
 
-    /// Where the walk is, in bytes from the start of the segment.
+    /// Returns the walk's offset from the start of the segment.
     pub(crate) fn offset(&self) -> usize {
         self.offset
     }
 
-    /// Whether there are no more bytes.
+    /// Returns whether the image has no more bytes.
     pub(crate) fn is_at_end(&self) -> bool {
         self.offset >= self.image.bytes.len()
     }
 
-    /// The sequence of the record that comes next.
+    /// Returns the sequence of the next record.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
-    /// Of the last record.
+    /// Returns the chain of the last record.
     pub(crate) fn chain(&self) -> Chain {
         self.chain
     }
 
-    /// The damage of a stop that must not be where it is.
+    /// Returns the damage fault for a stop where a valid record was expected.
     pub(crate) fn damage(&self, stop: &Stop) -> Fault {
         let sequence = self.next_sequence;
         self.image.damage(stop.offset, format!("{} (record {sequence} expected)", stop.flaw))
     }
 
-    /// Checks that a segment which others follow ends here as it should: with zeros only.
+    /// Checks that a full segment holds only zeros from here on.
     pub(crate) fn expect_end(&self, stop: &Stop) -> Result<(), Fault> {
         if self.rest().iter().all(|&byte| byte == 0) { Ok(()) } else { Err(self.damage(stop)) }
     }
 
-    /// Tells a tail that a crash left from damage, in the segment that was being written.
+    /// Decides whether what follows the last valid record of the active segment is a torn tail or
+    /// damage.
     ///
-    /// A crash leaves whole sectors unwritten, and only of the last group: so what stopped the walk
-    /// is a torn tail only if a sector of it still reads as zeros and no record behind it was
-    /// written after it had become durable. All else is damage to something that may have been
-    /// acknowledged.
+    /// A crash leaves whole sectors unwritten, and only in the last group. So the flaw is a torn
+    /// tail only if a sector of the record there still reads as zeros, and no later record shows
+    /// that it had become durable. Anything else is damage to data that may have been acknowledged.
     pub(crate) fn judge_tail(&self, stop: &Stop) -> Result<Tail, Fault> {
         let rest = self.rest();
         let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
@@ -567,7 +569,8 @@ impl<'a> Walk<'a> {
         self.image.bytes.get(self.offset..).unwrap_or_default()
     }
 
-    /// A record in `rest` that was written after the one missing here had become durable.
+    /// Returns the sequence of a record in `rest` that was written after the missing record had
+    /// become durable.
     fn witness(&self, rest: &[u8]) -> Option<u64> {
         let starts = (record::ALIGNMENT..rest.len()).step_by(record::ALIGNMENT);
         let headers = starts.filter_map(|at| Header::decode(&rest[at..]));
@@ -576,7 +579,8 @@ impl<'a> Walk<'a> {
             .map(|header| header.sequence)
     }
 
-    /// Whether the record at `offset` has a sector of which it wrote nothing.
+    /// Returns whether a sector of the record at `offset` reads as zeros, that is, was never
+    /// written.
     fn has_unwritten_sector(&self, offset: usize) -> bool {
         let rest = self.image.bytes.get(offset..).unwrap_or_default();
         let len = Header::decode(rest).map_or(HEADER_LEN, |header| header.record_len());

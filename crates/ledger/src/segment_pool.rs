@@ -1,18 +1,17 @@
-//! The pool: a thread that makes new segments ready ahead of need and gives full ones their
-//! index, so that the writer does neither.
+//! The segment pool: a background thread that preallocates segments and indexes full ones, so that
+//! the writer does neither.
 //!
-//! A new segment is zeroed before it is used, because only blocks that were written before take
-//! durable writes at full speed. That competes with the writer for the disk, so beside intake it is
-//! done only in its pauses. When the writer needs a segment that is not zeroed whole, it takes it
-//! as it is: unwritten blocks read as zeros too, and are only slower.
-//!
-//! Under intake without pauses full segments are given their indexes all the same. The writer waits
-//! for none of that: segments are there to be taken before they are zeroed, and it waits for one
-//! step of zeroing at the most. Only when the pool falls behind, with [`UNINDEXED_MAX`] segments
-//! to give an index to, does the writer wait for it: what those take, in memory and of descriptors,
-//! is bounded.
-//! Reading a segment back goes at the writer's pace, in small parts, unless that would leave the
-//! pool behind. That a segment is full is marked in its file before anything else is done.
+//! - Spare segments are zeroed before use, because only blocks that were written before take
+//!   durable writes at full speed. Zeroing competes with the writer for the disk, so it runs only
+//!   while the writer pauses.
+//! - The writer takes a spare even if it is not fully zeroed: unwritten blocks read as zeros too
+//!   and are only slower. It waits for one zeroing step at most, or for the creation of a segment
+//!   if there is no spare.
+//! - Full segments are indexed even if the writer never pauses. The writer waits for indexing only
+//!   once more than [`UNINDEXED_MAX`] segments have no index, which bounds memory and descriptors.
+//! - Before indexing, a full segment is read back in small steps, at the writer's pace unless the
+//!   pool falls behind.
+//! - A full segment is marked as full in its file before any other task.
 
 use std::collections::VecDeque;
 use std::io;
@@ -32,7 +31,7 @@ use crate::segments::Segment;
 use engine::sync::thread::{self, JoinHandle};
 use engine::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
 
-/// See the module's documentation.
+/// A handle to the pool. Dropping it ends the thread; full segments are marked first.
 pub(crate) struct SegmentPool {
     shared: Arc<SharedPool>,
     thread: Option<JoinHandle<()>>,
@@ -42,63 +41,63 @@ struct SharedPool {
     disk: Arc<dyn Disk>,
     segment_len: u64,
     spares: usize,
-    /// See [`UNINDEXED_MAX`].
+    /// The limit on segments without an index; [`UNINDEXED_MAX`] outside tests.
     unindexed_max: usize,
     state: Mutex<State>,
     changed: Condvar,
-    /// How many bytes the writer has written.
+    /// Total bytes written by the writer.
     written_len: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    /// May be used, in order.
+    /// Ready for use, in order.
     spares: VecDeque<Spare>,
-    /// The number of the segment to make next.
+    /// The number of the next segment to create.
     next_number: u64,
-    /// Why the last attempt to make one ready failed. A want that may pass is forgotten when the
-    /// next is asked for or the pool is checked; after anything else nothing is tried again.
+    /// Why the last attempt to prepare a spare failed. A transient failure is cleared at the next
+    /// request or check; after any other failure nothing is retried.
     failed: Option<StoreFault>,
-    /// Why one that was asked for was not there, until one is made.
+    /// The error last returned to the writer, until a spare is created.
     refused: Option<StoreFault>,
-    /// Full and not marked as such yet.
+    /// Full, but not marked as full yet.
     left: VecDeque<Arc<Segment>>,
-    /// Full and without an index.
+    /// Full and marked, but without an index.
     full: VecDeque<Arc<Segment>>,
-    /// One is being marked, or given its index.
+    /// Whether a segment is being marked or indexed.
     in_hand: bool,
-    /// Full, and could not be given an index for a want that may pass. One of them is tried again
-    /// when the pool is checked, and all once one has its index.
+    /// Full, but indexing failed for lack of a resource. One is retried at each check, and all of
+    /// them once any segment is indexed.
     wanting: VecDeque<Arc<Segment>>,
-    /// What the last of those wanted.
+    /// The error of the last of those failures.
     want: Option<StoreFault>,
     alarm: Option<String>,
     closing: bool,
-    /// The thread is gone: nothing is made ready any more.
+    /// Whether the thread has ended.
     ended: bool,
 }
 
-/// A segment that was made and is not in use yet.
+/// A segment file that was created but is not in use yet.
 struct Spare {
     number: u64,
-    /// None while a part of it is being zeroed.
+    /// `None` while a part of it is being zeroed.
     file: Option<Box<dyn DiskFile>>,
-    /// How far it is zeroed.
+    /// The offset up to which it is zeroed.
     zeroed: u64,
 }
 
 impl State {
-    /// Lets the pool try again what failed for a want that may have passed.
+    /// Clears a transient failure, so that the pool tries again.
     fn forget_want(&mut self) {
         self.failed = self.failed.take().filter(|fault| !fault.may_pass());
     }
 
-    /// How many full segments have no index.
+    /// Returns how many full segments have no index.
     fn unindexed(&self) -> usize {
         self.left.len() + self.full.len() + self.wanting.len() + usize::from(self.in_hand)
     }
 
-    /// Notes what came of giving a segment its index.
+    /// Records the result of indexing a segment.
     fn sealed(&mut self, segment: Arc<Segment>, sealed: Result<(), Fault>) {
         self.in_hand = false;
         let Err(fault) = sealed else {
@@ -116,7 +115,7 @@ impl State {
         }
     }
 
-    /// Takes back a file of which a part was zeroed up to where `zeroed` says, or was not.
+    /// Puts back a spare's file after a zeroing step, with the new zeroed offset or the error.
     fn put_back(&mut self, file: Box<dyn DiskFile>, zeroed: io::Result<u64>, segment_len: u64) {
         let at = self.spares.iter().position(|spare| spare.file.is_none());
         let at = at.expect("the writer does not take a spare whose file is not there");
@@ -124,7 +123,7 @@ impl State {
         spare.file = Some(file);
         match zeroed.map_err(|error| fault_of(&segment::name(spare.number), &error)) {
             Ok(end) => spare.zeroed = end,
-            // It has its room, and reads as zeros: it can be used as it is.
+            // Its space is allocated and reads as zeros: it can be used without further zeroing.
             Err(fault) if fault.may_pass() => spare.zeroed = segment_len,
             Err(fault) => {
                 self.spares.truncate(at);
@@ -136,24 +135,24 @@ impl State {
 
 /// What the thread does next.
 enum Task {
-    /// Makes the segment with this number.
+    /// Create the segment with this number.
     Make(u64),
-    /// Zeroes the next part of a spare's file.
+    /// Zero the next part of a spare's file.
     Zero {
         file: Box<dyn DiskFile>,
         from: u64,
     },
-    /// Marks a segment as full, at once: until then nothing but the next segment tells that there
-    /// is one.
+    /// Mark a segment as full. This comes first: until then only the next segment shows that more
+    /// records follow.
     Mark(Arc<Segment>),
     Seal(Arc<Segment>),
-    /// Sees whether the writer pauses.
+    /// Wait to see whether the writer pauses.
     Listen,
     Rest,
 }
 
 impl SegmentPool {
-    /// Starts the thread; `next_number` is the number of the first segment that will be asked for.
+    /// Starts the thread. `next_number` is the number of the first segment that will be requested.
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
         segment_len: u64,
@@ -250,13 +249,13 @@ impl Drop for SegmentPool {
         self.shared.lock().closing = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A panic there was reported by the panic hook, and nothing is lost by it.
+            // The panic hook has reported a panic there, and nothing is lost by it.
             let _ = thread.join();
         }
     }
 }
 
-/// Tells those who wait that the thread is gone, also when a panic ended it.
+/// Wakes all waiters when the thread ends, even by a panic.
 struct Ends<'a>(&'a SharedPool);
 
 impl Drop for Ends<'_> {
@@ -286,10 +285,10 @@ impl SharedPool {
     }
 
     fn run(&self) {
-        // Declared before the lock is taken, so dropped after it is let go of.
+        // Declared before the lock is taken, so that it is dropped after the lock is released.
         let _ends = Ends(self);
         let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
-        // What had been written when the writer was last seen to pause.
+        // The value of `written_len` when the writer was last seen to pause.
         let mut quiet_at = 0;
         let mut state = self.lock();
         while !state.closing {
@@ -341,7 +340,8 @@ impl SharedPool {
             }
         }
         while let Some(segment) = state.left.pop_front() {
-            // Nobody is left to be told: where it fails, the next opening meets the same disk.
+            // A failure has no one left to handle it here; the next opening finds the segment
+            // unmarked.
             let _ = segment.mark();
             state.full.push_back(segment);
         }
@@ -375,8 +375,9 @@ impl SharedPool {
         }
     }
 
-    /// Holds up the reading of a segment, told of each part that was read: the next segment is to
-    /// be half written when this one is read. In one go the disk would have no room for the writer.
+    /// Returns the pacing function for reading back a segment. It sleeps when the reader gets ahead
+    /// of the writer, so that the read spreads over about half of the next segment and leaves the
+    /// writer disk bandwidth.
     fn pace(&self) -> impl FnMut(usize) {
         let before = self.written_len.load(Ordering::Relaxed);
         let mut read_len = 0;
@@ -392,7 +393,7 @@ impl SharedPool {
         }
     }
 
-    /// Zeroes a part of a file; gives where it ends.
+    /// Zeroes the next part of a file and returns its end offset.
     fn zero_step(
         &self,
         file: &dyn DiskFile,
@@ -406,20 +407,19 @@ impl SharedPool {
         Ok(from + len)
     }
 
-    /// Whether all spares are there, and zeroed.
+    /// Returns whether all spares exist and are fully zeroed.
     fn is_stocked(&self, state: &State) -> bool {
         let whole = |spare: &Spare| spare.zeroed == self.segment_len;
         state.spares.len() == self.spares && state.spares.iter().all(whole)
     }
 
-    /// What full segments want for their index, when there are so many without one that no more is
-    /// written.
+    /// Returns why indexing fails, if so many segments have no index that writing must stop.
     fn wanted_for_indexes(&self, state: &State) -> Option<StoreFault> {
         let is_over = state.unindexed() > self.unindexed_max;
         state.want.clone().filter(|_| is_over)
     }
 
-    /// Whether more should be made.
+    /// Returns whether more spares should be created.
     fn lacks_spares(&self, state: &State) -> bool {
         state.failed.is_none() && state.spares.len() < self.spares
     }
@@ -433,8 +433,8 @@ impl SharedPool {
     }
 }
 
-/// A file for a segment, which must be the last: its whole length allocated, reading as zeros, its
-/// name durable.
+/// Creates a segment file, which must be the last: fully allocated, reading as zeros, its name
+/// durable.
 pub(crate) fn new_segment(
     disk: &dyn Disk,
     number: u64,
@@ -447,7 +447,7 @@ pub(crate) fn new_segment(
         disk.remove(&name).map_err(failed)?;
         return Err(fault_of(&name, &error));
     }
-    // What a sync that failed left on the disk is unknown, whatever the error says.
+    // After a failed sync the content on disk is unknown, whatever the error says.
     file.sync().map_err(failed)?;
     if !planted(Bug::NameNotSynced) {
         disk.sync_names().map_err(failed)?;
@@ -455,7 +455,7 @@ pub(crate) fn new_segment(
     Ok(file)
 }
 
-/// What a failure to prepare a segment means to those who wait for it.
+/// Converts an error in preparing a segment to the fault returned to the writer.
 fn fault_of(name: &str, error: &io::Error) -> StoreFault {
     let why = format!("making {name}: {error}");
     match want_of(error) {
@@ -464,11 +464,11 @@ fn fault_of(name: &str, error: &io::Error) -> StoreFault {
     }
 }
 
-/// What a failure to seal a segment means to the writer, if anything.
+/// Returns why writing must stop after a failure to seal a segment, if it must.
 ///
-/// Without room or memory for its index a segment is complete all the same: it is given one later,
-/// at the next opening at the latest. But a disk that can't read back or write what it should is
-/// not written to.
+/// A segment that lacks space or memory for its index is still complete: it is indexed later, at
+/// the next opening at the latest. But a disk that fails to read back or write data must not be
+/// written to any more.
 pub(crate) fn alarm_of(fault: Fault) -> Option<String> {
     match fault {
         Fault::Io { error, .. } if want_of(&error).is_some() => None,

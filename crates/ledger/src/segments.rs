@@ -1,4 +1,4 @@
-//! The segments of an open ledger, shared between its writer and its readers.
+//! The list of segments of an open ledger, shared by its writer and its readers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,22 +18,21 @@ use engine::sync::{AtomicU64, RwLock};
 pub(crate) struct Segment {
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) header: SegmentHeader,
-    /// Set once the segment is sealed and its index is durable; then there are no contents.
+    /// Set once the segment is sealed and its index is durable; `contents` is then empty.
     pub(crate) index: OnceLock<Box<Index>>,
-    /// Whether the index is known to be that of what was acknowledged: made by this process, or
-    /// compared with the records.
+    /// Whether the index is verified: built by this process or compared with the records.
     index_compared: AtomicBool,
-    /// Std's lock also under the model checker: no thread is changed while it is held.
+    /// The std lock even under the model checker: no thread switch happens while it is held.
     contents: Mutex<Contents>,
-    /// Where its durable records end.
+    /// The end offset of its durable records.
     end: AtomicU64,
 }
 
-/// What a segment's records must be, by what is kept of them in memory.
+/// What a segment's records are verified against, from what is kept in memory.
 pub(crate) enum Expected {
-    /// Of a sealed segment: the chain of its last record.
+    /// The chain of the last record, for a sealed segment.
     Chain(Chain),
-    /// Each of them.
+    /// Every record.
     Records(Vec<BatchAt>, Vec<EventAt>),
 }
 
@@ -55,7 +54,7 @@ impl Segment {
         Self { file, header, index, index_compared, contents, end: AtomicU64::new(end) }
     }
 
-    /// One that was sealed before.
+    /// Creates a segment that is already sealed.
     pub(crate) fn sealed(
         file: Box<dyn DiskFile>,
         header: SegmentHeader,
@@ -67,17 +66,17 @@ impl Segment {
         Self { file, header, index, index_compared: AtomicBool::new(false), contents, end }
     }
 
-    /// Where its durable records end, in bytes from its start.
+    /// Returns the end offset of its durable records.
     pub(crate) fn end(&self) -> u64 {
         self.end.load(Ordering::Acquire)
     }
 
-    /// Says that records up to `end` are durable.
+    /// Publishes that all records up to `end` are durable.
     pub(crate) fn extend(&self, end: u64) {
         self.end.store(end, Ordering::Release);
     }
 
-    /// Reads its durable records; what they must be comes with them.
+    /// Reads its durable records and returns them with what they must be verified against.
     pub(crate) fn image(&self) -> Result<(Image, Expected), Fault> {
         let end = self.end();
         let contents = self.contents();
@@ -89,19 +88,19 @@ impl Segment {
         Ok((Image::read(&*self.file, self.header, Some(end))?, expected))
     }
 
-    /// Marks the segment as one that nothing more is written to, before it has its index.
+    /// Marks the segment as full, before it has an index.
     pub(crate) fn mark(&self) -> Result<(), Fault> {
         index::mark(&*self.file, &self.header)
     }
 
-    /// Reads the segment back, to see that it is as it was written, and gives it its index.
-    /// `pace` is told of each part that was read, and may hold up the next.
+    /// Reads the segment back, verifies it, and writes its index. `pace` is called after each read
+    /// and may sleep.
     pub(crate) fn index(&self, pace: impl FnMut(usize)) -> Result<(), Fault> {
         let (end, chain) = segment::skim(&*self.file, &self.header, pace)?;
         self.give_index(end, chain)
     }
 
-    /// Gives a segment its index. Its records end at `end`, the last one with this chain.
+    /// Writes the segment's index. Its records end at `end`, the last one with this chain.
     pub(crate) fn give_index(&self, end: usize, chain: Chain) -> Result<(), Fault> {
         let built = index::encode(&self.contents(), self.header.first_sequence, end, chain);
         index::write(&*self.file, &self.header, &built)?;
@@ -118,8 +117,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Reads a sealed segment whole: whether its records are those that were acknowledged, and its
-    /// index is theirs. Nothing is said of a segment that has no index yet.
+    /// Reads a sealed segment whole and verifies that its records are those acknowledged and that
+    /// its index matches them. Does nothing when the segment has no index yet.
     pub(crate) fn compare(&self, pace: &mut Pace<'_>) -> Result<(), Fault> {
         let Some(index) = self.index.get() else { return Ok(()) };
         let image = Image::read_paced(&*self.file, self.header, None, pace)?;
@@ -136,8 +135,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Its index, if it has one, once it is known to be that of what was acknowledged. Reads the
-    /// segment whole when that is not known yet; an error when it is another.
+    /// Returns the index, if there is one, once it is verified. The first call may read the whole
+    /// segment. Fails if the index or the records are not those expected.
     fn known_index(&self) -> Result<Option<&Index>, Fault> {
         let Some(index) = self.index.get() else { return Ok(None) };
         if !self.index_compared.load(Ordering::Acquire) && !planted(Bug::DigestNotCompared) {
@@ -146,12 +145,13 @@ impl Segment {
         Ok(Some(index))
     }
 
-    /// Whether it may hold batches of a draw.
+    /// Returns whether the segment may hold batches of a draw.
     pub(crate) fn may_have_batches_of(&self, draw: DrawId) -> bool {
         self.index.get().is_none_or(|index| index.has_batches_of(draw))
     }
 
-    /// The bets of a draw with one of some keys, in order; none when only the records can tell.
+    /// Returns the bets of a draw with one of these keys, in order; `None` when only reading the
+    /// records can tell.
     pub(crate) fn find(
         &self,
         draw: DrawId,
@@ -169,8 +169,8 @@ impl Segment {
         found.map_err(|error| Fault::io("reading the index of", &name, error))
     }
 
-    /// Its durable records of events that are no batches, in order; none when only the records can
-    /// tell.
+    /// Returns its durable records other than batches, in order; `None` when only reading the
+    /// records can tell.
     pub(crate) fn events(&self) -> Option<Vec<EventAt>> {
         let end = self.end();
         let contents = self.contents();
@@ -185,23 +185,23 @@ impl Segment {
         }
     }
 
-    /// What it holds, as long as it has no index.
+    /// Locks and returns its contents, which are empty once it has an index.
     pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
-        // Whoever panicked while adding to it did not leave it worse than missing what is last.
+        // A panic while adding to it leaves at most the last record missing.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Damage to it.
+    /// Returns a damage fault in this segment.
     pub(crate) fn damage(&self, offset: u64, what: &str) -> Fault {
         Fault::Damage(Damage::new(&segment::name(self.header.number), offset, what))
     }
 }
 
-/// What is wrong with records that continue the chain, but not to where it went on.
+/// The flaw of records that form a chain, but not the one that the next segment continues.
 const OTHER_END: &str = "the records are not those that the next segment continues";
 
 impl Expected {
-    /// The durable records of an image, once all are known to be those that were acknowledged.
+    /// Returns the records of an image, once all of them are verified.
     pub(crate) fn records<'a>(&self, image: &'a Image) -> Result<Vec<Record<'a>>, Fault> {
         let mut walk = image.walk();
         let mut records = Vec::new();
@@ -220,7 +220,7 @@ impl Expected {
     }
 }
 
-/// Says where a record is that is not the one expected.
+/// Compares records with the expected ones; the error is the offset of the first that differs.
 fn expect(records: &[Record<'_>], batches: &[BatchAt], events: &[EventAt]) -> Result<(), usize> {
     let (mut batches, mut events) = (batches.iter(), events.iter());
     for record in records {
@@ -241,12 +241,12 @@ fn expect(records: &[Record<'_>], batches: &[BatchAt], events: &[EventAt]) -> Re
 }
 
 impl Segments {
-    /// A list to read without holding anything up.
+    /// Returns a copy of the list, so that reading it blocks no one.
     pub(crate) fn snapshot(&self) -> Vec<Arc<Segment>> {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One of them, all in turn: the `turn`th, counted in a circle. None when there are none.
+    /// Returns the segment at `turn` modulo their number; `None` when there are none.
     pub(crate) fn in_turn(&self, turn: usize) -> Option<Arc<Segment>> {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let at = turn.checked_rem(list.len())?;

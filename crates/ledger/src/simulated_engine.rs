@@ -1,11 +1,12 @@
-//! The store without threads, for simulations: nothing happens until it is told to take a turn.
+//! A single-threaded engine over a ledger, for simulations: requests are only decided when a turn
+//! is taken.
 //!
-//! The same [`Engine`] and the same recovery as [`Ledger`]. Calls queue; a turn is
-//! one group commit of what is pending, and runs the completions before it returns. Segments are
-//! made when they are needed and sealed as soon as they are full, inline. So with one caller all
-//! that a run does to its disk follows from the calls and turns alone.
+//! It uses the same [`Engine`] and the same recovery as [`Ledger`]. Calls are queued. A turn is one
+//! group commit of all pending requests and runs their completions before it returns. Segments are
+//! created on demand and sealed as soon as they are full, inline. So with one caller, the calls and
+//! turns determine every operation on the disk.
 //!
-//! Deliberately absent: what [`crate::segment_pool`] is for, spare segments and their zeroing.
+//! Out of scope: the spare segments of [`crate::segment_pool`] and their zeroing.
 
 use std::io;
 use std::ops::Deref;
@@ -24,7 +25,7 @@ use crate::recovery::Report;
 use crate::segment_pool::{alarm_of, new_segment};
 use crate::segments::{Segment, Segments};
 
-/// See the module's documentation. Dropping it refuses what is pending.
+/// An engine whose turns the caller takes. Dropping it refuses pending requests.
 pub struct SimulatedEngine {
     engine: Engine,
     committer: Mutex<Committer>,
@@ -33,16 +34,16 @@ pub struct SimulatedEngine {
     report: Report,
 }
 
-/// Counts what waits for a turn.
+/// A queue that counts the requests waiting for a turn.
 struct Counted {
     queue: Box<dyn Queue>,
     pending: Arc<AtomicUsize>,
 }
 
-/// Of every new ledger: what a run does follows from its seed.
+/// The id of every new ledger: fixed, so that a run depends on its seed only.
 const ID: LedgerId = LedgerId([7; 16]);
 
-/// Makes and seals segments where it is called.
+/// A segment source that creates and seals segments inline.
 struct Inline {
     disk: Arc<dyn Disk>,
     segment_len: u64,
@@ -50,7 +51,7 @@ struct Inline {
 }
 
 impl SimulatedEngine {
-    /// Opens the ledger on `disk`; new segments are `segment_len` bytes long.
+    /// Opens the ledger on `disk`. New segments are `segment_len` bytes long.
     ///
     /// # Errors
     /// As [`Ledger::open`](crate::Ledger::open).
@@ -75,22 +76,22 @@ impl SimulatedEngine {
         Ok(Self { engine, committer: Mutex::new(committer), pending, segments, report })
     }
 
-    /// What was found and done at opening.
+    /// Returns what recovery found and did.
     #[must_use]
     pub fn report(&self) -> Report {
         self.report
     }
 
-    /// Decides what is pending, makes it durable and answers, as one group commit. Says whether
-    /// there was something; not while another turn is under way, which is so for an answer that
-    /// asks.
+    /// Takes a turn: decides all pending requests, commits them as one group and runs their
+    /// completions. Returns whether there were any; `false` while another turn is in progress, for
+    /// example when called from a completion.
     pub fn commit_group(&self) -> bool {
         let Ok(mut committer) = self.committer.try_lock() else { return false };
         self.pending.store(0, Ordering::Relaxed);
         committer.commit_group()
     }
 
-    /// Reads all sealed segments as the scrub does; says what is wrong with each that is damaged.
+    /// Verifies all sealed segments as the scrub does, and returns the flaw of each damaged one.
     #[must_use]
     pub fn scrub_now(&self) -> Vec<String> {
         let segments = self.segments.snapshot();
@@ -98,7 +99,7 @@ impl SimulatedEngine {
         found.map(|fault| fault.to_string()).collect()
     }
 
-    /// How many requests wait for a turn.
+    /// Returns how many requests wait for a turn.
     #[must_use]
     pub fn pending_count(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
@@ -191,8 +192,8 @@ mod tests {
         assert!(!ledger.commit_group(), "nothing is pending");
     }
 
-    /// Appends batches until the ledger goes on to a second segment, or refuses. How many
-    /// operations the disk had done before the last one.
+    /// Appends batches until a second segment is created or one is refused. Returns the number of
+    /// disk operations before the last batch, and its outcome.
     fn fill_a_segment(disk: &SimulatedDisk, ledger: &Engine) -> (u64, Result<(), AppendError>) {
         let terms = DrawTerms {
             name: lottery::DrawName::new("sorteo").unwrap(),
@@ -253,7 +254,7 @@ mod tests {
             assert!(other.answer().is_err() && finished.answer().is_err(), "{failure:?}");
             assert!(appended.answer().is_err(), "{failure:?}");
             assert_eq!(shown(ledger.view()), before, "{failure:?}");
-            // Nor does it get there with what is asked next.
+            // Nor does a later request bring it there.
             drop(submit(|done| ledger.check(done)));
             ledger.commit_group();
             assert_eq!(shown(ledger.view()), before, "{failure:?}");
@@ -265,7 +266,7 @@ mod tests {
         let disk = SimulatedDisk::new();
         let (sound, outcome) = fill_a_segment(&disk, &eager(&disk, Arc::default()));
         outcome.unwrap();
-        // Its creation, length, sync and name, and its header.
+        // The file's creation, allocation and sync, the sync of names, and the header's write.
         for step in 0..5 {
             let disk = SimulatedDisk::new();
             let ledger = eager(&disk, Arc::default());

@@ -1,4 +1,4 @@
-//! The engine passes its suite over the ledger, with long segments and with short ones.
+//! Runs the engine's conformance suite over the ledger, with long and with short segments.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

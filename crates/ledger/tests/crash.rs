@@ -1,5 +1,5 @@
-//! The ledger on a simulated disk: crashed at every point, with every kind of luck, it keeps what
-//! it acknowledged and nothing else.
+//! Crashes the ledger on a simulated disk at every operation, with every kind of luck: it keeps
+//! what it acknowledged and nothing else.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -14,7 +14,7 @@ use lottery::Appended;
 
 use workload::{DRAW, OPTIONS, Run, append, begin, check_contents, open, play, try_open};
 
-/// How sectors that were not synced fare in a crash.
+/// Which unsynced sectors survive a crash.
 #[derive(Clone, Copy, Debug)]
 enum Luck {
     AllLost,
@@ -137,7 +137,7 @@ fn what_a_system_forgot_to_write_is_durable_before_it_counts() {
     disk.fail_after(0, Failure::Forgotten);
     append(&ledger, &mut run, 1, 0, 3).unwrap_err();
     drop(ledger);
-    // The system still shows it, and no longer knows that it has yet to be written.
+    // The page cache still shows the data, but no longer counts it as dirty.
     let ledger = open(&disk);
     assert_eq!(append(&ledger, &mut run, 1, 0, 3), Ok(Appended::Repeated));
     drop(ledger);
@@ -152,7 +152,7 @@ fn a_tail_is_cut_for_good_even_if_cutting_it_fails_the_first_time() {
     disk.fail_after(0, Failure::NotDurable);
     append(&ledger, &mut run, 1, 0, 40).unwrap_err();
     drop(ledger);
-    // Its last sectors made it to the disk, its first did not.
+    // The last sectors were written, the first were not.
     let mut sector = 0;
     let disk = disk.crash(&mut || {
         sector += 1;
@@ -178,7 +178,8 @@ fn a_name_that_was_not_durable_is_before_anything_under_it_counts() {
     drop(open(&disk));
     let names = disk.names().unwrap();
     let whole = disk.contents(&names[0]);
-    // The same bytes in a folder that was not synced, as a process killed at the wrong time leaves.
+    // The same bytes in a folder that was not synced, as left by a process killed at the wrong
+    // time.
     let disk = SimulatedDisk::new();
     let file = disk.create(&names[0]).unwrap();
     file.write_at(0, &whole).unwrap();

@@ -1,5 +1,5 @@
-//! Whatever is changed in a ledger's files is found, and a torn tail is told from damage; what is
-//! told of a ledger is what was acknowledged.
+//! Any change in a ledger's files is found, a torn tail is told from damage, and whatever a reader
+//! gets was acknowledged.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -21,13 +21,13 @@ use workload::{
 const FIRST: &str = "segment-0000000001.bol";
 const SECOND: &str = "segment-0000000002.bol";
 
-/// A ledger of several segments, its draw made, closed in order.
+/// Returns a ledger of several segments, its draw made, closed in order.
 fn played() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
     let ledger = open(&disk);
     assert!(play(&ledger, 1).complete);
     drop(ledger);
-    // Segments that were still without an index when the ledger was closed get it now.
+    // Segments without an index when the ledger was closed are indexed now.
     drop(open(&disk));
     disk
 }
@@ -44,13 +44,13 @@ fn damage(result: Result<impl Sized, Fault>, what: &str) -> Damage {
     }
 }
 
-/// Where the records of the last segment in use end, by its bytes.
+/// Returns where the records of the last segment in use end, judging by its bytes.
 fn records_end(disk: &SimulatedDisk, name: &str) -> usize {
     let records = &disk.contents(name)[..usize::try_from(OPTIONS.segment_len).unwrap()];
     records.iter().rposition(|&byte| byte != 0).unwrap() + 1
 }
 
-/// All that a folder holds.
+/// Returns the names and bytes of all files.
 fn contents(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
     let names = disk.names().unwrap();
     names.into_iter().map(|name| (name.clone(), disk.contents(&name))).collect()
@@ -83,7 +83,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
         let len = whole.len();
         let end = records_end(&disk, &name);
         let index = usize::try_from(OPTIONS.segment_len).unwrap();
-        // Every byte of the header and of one record and more, then a sample.
+        // Every byte of the header and of the first records, then a sample.
         let sample: Vec<_> = (0..400).map(|_| random.usize(4096..end)).collect();
         let in_index: Vec<_> = (index..len).step_by(13).collect();
         for offset in (0..104).chain(4096..4400).chain(end - 100..end).chain(sample).chain(in_index)
@@ -92,7 +92,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
             let what = format!("{name}, bit {mask:#x} of byte {offset}");
             disk.flip(&name, offset, mask);
             let found = check(&disk);
-            // Only the version can turn into something that is not damage but a newer version.
+            // Only a change of the version may be reported as another version instead of damage.
             let newer = matches!(found, Err(Fault::NewerFormat { .. } | Fault::OlderFormat { .. }))
                 && (8..12).contains(&offset);
             let half_index = offset >= index && matches!(&found, Ok(s) if s.indexes_missing > 0);
@@ -105,7 +105,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
                     Err(error) => assert!(error.to_string().contains("damaged"), "{what}: {error}"),
                 }
             }
-            // An index may have been made anew meanwhile; the records never change.
+            // An index may have been rebuilt meanwhile; records never change.
             let now = disk.contents(&name);
             assert!(offset >= index || now[offset] != whole[offset], "{what}: it was written to");
             if now[offset] != whole[offset] {
@@ -196,7 +196,7 @@ fn removed_files_records_and_segments_of_others_are_found() {
     assert_eq!(damage(check(&disk), "the second file is missing").file, SECOND);
     assert_eq!(damage(try_open(&disk, OPTIONS).map(drop), "").file, SECOND);
 
-    // A segment of another ledger, sound in itself.
+    // A segment of another ledger, valid in itself.
     let disk = played();
     let other = SimulatedDisk::new();
     let ledger = open(&other);
@@ -207,12 +207,13 @@ fn removed_files_records_and_segments_of_others_are_found() {
     disk.create(SECOND).unwrap().write_at(0, &foreign).unwrap();
     assert_eq!(damage(check(&disk), "a foreign segment").file, SECOND);
 
-    // The last record, a whole one, taken away together with all that is behind it: nothing in the
-    // folder can tell, so whoever wants to must have kept the chain.
+    // The last decision is removed completely: nothing in the folder shows it, only a chain that
+    // was kept.
     let disk = played();
     let sound = check(&disk).unwrap();
     let end = records_end(&disk, &last);
-    // The last FINISH, and what followed from it: 8, 48, 12 and 4 bytes, up to multiples of 8.
+    // The last FINISH and the events that follow from it: bodies of 8, 48, 12 and 4 bytes, padded
+    // to 8.
     let decision_len = 4 * (88 + 8) + 8 + 48 + 16 + 8;
     let file = disk.open(&last, Claim::Write).unwrap();
     file.write_at((end - decision_len) as u64, &vec![0; decision_len]).unwrap();
@@ -264,14 +265,14 @@ fn bytes_where_nothing_was_written_are_found() {
         assert_eq!(damage(opened.map(drop), &what).file, name, "{what}");
         disk.flip(name, offset, 1);
     }
-    // The last first: a check ends at the first damage.
+    // The last first, because a check ends at the first damage.
     for name in [&last, FIRST] {
         let len = disk.contents(name).len() as u64;
         disk.open(name, Claim::Write).unwrap().write_at(len, &[1]).unwrap();
         let found = damage(check(&disk), name);
         assert_eq!((found.file.as_str(), found.offset), (name, len));
     }
-    // Nor does it pass without the index that it is behind.
+    // Nor is it accepted when the index before it is missing.
     let len = disk.contents(FIRST).len() as u64 - 1;
     let first = disk.open(FIRST, Claim::Write).unwrap();
     first.write_at(OPTIONS.segment_len, &[0; 92]).unwrap();
@@ -292,7 +293,7 @@ fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
         }
         disk.flip(FIRST, 8, 2 ^ version);
     }
-    // A newer program wrote events that this one does not know: its segments say so.
+    // A newer program wrote events unknown to this one: the segment's header says so.
     let header = disk.contents(FIRST)[..104].to_vec();
     let mut newer = header.clone();
     newer[96] = 1;
@@ -330,7 +331,7 @@ fn an_index_is_made_again_when_it_is_missing_or_unsound() {
     }
 }
 
-/// Where the records of a segment are, as far as they go on from the first.
+/// Returns where a segment's records are, from the first on while they are contiguous.
 fn records_in(segment: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut records = Vec::new();
     let mut at = 4096;
@@ -343,7 +344,7 @@ fn records_in(segment: &[u8]) -> Vec<std::ops::Range<usize>> {
     records
 }
 
-/// Puts another digit in the place of a byte of a file's record, and mends the record's sums.
+/// Replaces a byte of a record with another digit and recomputes the record's checksums.
 fn forge(disk: &SimulatedDisk, name: &str, record: &std::ops::Range<usize>, at: usize) {
     let mut file = disk.contents(name);
     file[at] = if file[at] == b'8' { b'9' } else { b'8' };
@@ -354,7 +355,8 @@ fn forge(disk: &SimulatedDisk, name: &str, record: &std::ops::Range<usize>, at: 
     disk.put(name, &file);
 }
 
-/// A batch with a winning bet, no event before it, and the last byte of the winner's document.
+/// Returns a batch that has a winning bet and does not directly follow another event, and the
+/// offset of the last digit of the winner's document.
 fn winning_record(segment: &[u8]) -> (std::ops::Range<usize>, usize) {
     let winning = format!("|1990-01-02|{WINNING_NUMBER}&");
     let of_record = |record: std::ops::Range<usize>| {
@@ -435,7 +437,7 @@ fn opening_finds_that_the_end_was_removed_behind_a_sealed_segment() {
 fn a_ledger_that_is_refused_is_left_as_it_was() {
     type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
     let index = usize::try_from(OPTIONS.segment_len).unwrap();
-    // What opening mends in the first segment, and damage that it comes to later.
+    // What opening repairs in the first segment, and damage that it finds later.
     let mendable: [(&str, Change); 3] = [
         ("an index that is missing", &|file| file[index..index + 92].fill(0)),
         ("an index that is unsound", &|file| file[index + 100] ^= 1),
@@ -470,7 +472,7 @@ fn a_ledger_closed_in_order_marks_every_full_segment() {
     let ledger = open(&disk);
     let mut run = begin(&ledger);
     let mut chunk = 0;
-    // Closed just when the second segment is left, before anything can be done about it.
+    // Closed just when the second segment is full, before it can be marked or indexed.
     while segments(&disk).len() < 3 {
         append(&ledger, &mut run, 1, chunk, 100).unwrap();
         chunk += 1;
@@ -519,7 +521,7 @@ fn opening_finds_a_forged_batch_of_a_closed_draw_though_its_digest_in_the_index_
     forge(&disk, FIRST, &record, document);
     let mut file = disk.contents(FIRST);
     let nth = records_in(&file).iter().position(|other| *other == record).unwrap();
-    // The first record opens the draw, and is in the other list.
+    // The first record opens the draw, and is listed among the other events.
     let body_len = u32::from_le_bytes(file[record.start + 32..][..4].try_into().unwrap());
     let text = &file[record.start + 104..][..usize::try_from(body_len).unwrap() - 16];
     let digest = lottery::ChunkDigest::of(std::str::from_utf8(text).unwrap());
@@ -535,7 +537,7 @@ fn opening_finds_a_forged_batch_of_a_closed_draw_though_its_digest_in_the_index_
     let sum = crc32c::crc32c(&file[index + 16..index + 92]);
     file[index + 12..index + 16].copy_from_slice(&sum.to_le_bytes());
     disk.put(FIRST, &file);
-    // The close tells the set of bets, and it is another one.
+    // The close records a digest of the set of bets, and the set differs.
     let last = segments(&disk).pop().unwrap();
     let opened = try_open(&disk, OPTIONS).map(drop);
     let found = damage(opened, "a forged batch");
@@ -547,7 +549,7 @@ fn opening_finds_a_forged_batch_of_a_closed_draw_though_its_digest_in_the_index_
 fn opening_finds_a_forged_event_with_mended_sums() {
     let disk = played();
     let opened = records_in(&disk.contents(FIRST))[0].clone();
-    // The draw's name.
+    // A byte of the draw's name.
     forge(&disk, FIRST, &opened, opened.start + 108);
     let found = try_open(&disk, OPTIONS).map(drop);
     assert_eq!(damage(found, "a forged name").offset, 4096);
@@ -578,7 +580,7 @@ fn what_is_forged_beside_an_open_ledger_is_not_told() {
     assert_eq!(audit_log(&ledger), Ok(events));
 }
 
-/// As [`forge`], in the file that others have open.
+/// As [`forge`], in place, in a file that others have open.
 fn forge_open(disk: &SimulatedDisk, name: &str, record: &std::ops::Range<usize>, at: usize) {
     let copy = SimulatedDisk::new();
     copy.put(name, &disk.contents(name));

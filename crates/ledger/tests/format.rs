@@ -1,9 +1,9 @@
-//! The format on disk is frozen: a ledger written by format 2's first release is read, and the same
-//! events give the same bytes.
+//! The format on disk is frozen: a ledger written by format 2's first release can be read, and the
+//! same events give the same bytes.
 //!
-//! The golden files hold the rows of 32 bytes that are not all zeros, in hexadecimal, each behind
-//! its offset. They are never made anew: a change of format gets a version and a golden of its own,
-//! new kinds of records a golden of their own.
+//! The golden files hold the nonzero rows of 32 bytes, in hexadecimal, each after its offset. They
+//! are never regenerated: a change of format gets a new version and its own golden file, and so do
+//! new kinds of records.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -29,8 +29,8 @@ const GOLDEN: [&str; 2] =
     [include_str!("golden/format-2-segment-1.hex"), include_str!("golden/format-2-segment-2.hex")];
 const ACTS: &str = include_str!("golden/format-2-acts.hex");
 
-/// The events of a draw without operators, in two segments, the first with its index; each in a
-/// group of its own.
+/// Writes the events of a draw without operators: two segments, the first with its index, each
+/// event in its own group.
 fn written_now() -> (SimulatedDisk, workload::Run) {
     let disk = SimulatedDisk::new();
     let ledger = open(&disk);
@@ -52,7 +52,7 @@ fn written_now() -> (SimulatedDisk, workload::Run) {
     (disk, run)
 }
 
-/// All acts of operators and of the clock, in one segment.
+/// Writes all acts of operators and of the clock, in one segment.
 fn acts_written_now() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
     let clock = Arc::new(TestClock::default());

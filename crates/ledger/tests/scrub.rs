@@ -1,4 +1,4 @@
-//! The scrub finds what nobody asked for, tells it, and disturbs nobody.
+//! The scrub finds damage that nobody reads, reports it, and leaves intake and readers undisturbed.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -50,7 +50,7 @@ fn a_changed_bet_is_found_and_told_until_it_is_as_it_was() {
     assert!(sealed > 1 && findings.passes() > 0 && findings.damaged_segments() == 0);
 
     disk.flip(FIRST, 5000, 1);
-    // The pass that was under way may have read it before.
+    // The pass in progress may have read the segment before it was damaged.
     let told = news.iter().find(|told| matches!(told, News::Damaged(_))).unwrap();
     let News::Damaged(what) = told else { unreachable!() };
     assert!(what.contains(FIRST), "{what}");

@@ -1,5 +1,5 @@
-//! What the system refuses for a while, and what may not be refused at all: every error at every
-//! operation that prepares a segment or writes to one.
+//! Resource shortages: injects every error at every operation that prepares a segment or writes to
+//! one, and checks which may pass and which are final.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -16,11 +16,11 @@ use workload::{OPTIONS, Opened, Run, append, begin, check_contents, open, try_op
 const EIO: i32 = 5;
 const EINTR: i32 = 4;
 const EMFILE: i32 = 24;
-/// EAGAIN, ENOMEM, ENFILE, EMFILE, EFBIG, ENOSPC, EDQUOT: Linux's numbers.
+/// EAGAIN, ENOMEM, ENFILE, EMFILE, EFBIG, ENOSPC and EDQUOT on Linux.
 const WANTS: [i32; 7] = [11, 12, 23, EMFILE, 27, 28, 122];
 const FOREVER: u64 = u64::MAX;
 
-/// Appends batches until one is refused, or a dozen segments are filled.
+/// Appends batches until one is refused or a dozen segments are full.
 fn fill(ledger: &Opened, run: &mut Run) -> Option<StoreFault> {
     let next = u32::try_from(run.acknowledged.len()).unwrap();
     (next..next + 200).find_map(|chunk| match append(ledger, run, 1, chunk, 200) {
@@ -54,7 +54,7 @@ fn a_want_while_a_segment_is_prepared_refuses_and_passes() {
             assert!(!run.acknowledged.is_empty(), "{what}");
             assert!(check(&ledger).unwrap_err().may_pass(), "{what}");
             disk.stop_failing();
-            // Nobody has to store anything for it to be known that it could be.
+            // Recovery from the shortage is noticed without any append.
             while let Err(fault) = check(&ledger) {
                 assert!(fault.may_pass(), "{what}: {fault}");
                 std::thread::yield_now();

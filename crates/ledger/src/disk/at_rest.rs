@@ -1,5 +1,5 @@
-//! Files that nothing more is written to. Any number of them would take as many descriptors, so
-//! only those read last are open.
+//! A cache of open files that are no longer written to. It keeps only the most recently read ones
+//! open, so that descriptors are bounded for any number of segments.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,17 +10,17 @@ use rustix::fs::Stat;
 
 use crate::limits::FILES_AT_REST_MAX;
 
-/// Which file it is, whatever its name.
+/// A file's identity, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
     number: u64,
 }
 
-/// See the module's documentation.
+/// The cache, in order of use.
 #[derive(Debug, Default)]
 pub(super) struct AtRest {
-    /// Read last comes last.
+    /// The most recently read comes last.
     opened: Mutex<VecDeque<(FileId, Arc<File>)>>,
 }
 
@@ -31,13 +31,13 @@ impl FileId {
 }
 
 impl AtRest {
-    /// The file, which `open` opens when it is not.
+    /// Returns the file from the cache, or opens it with `open`.
     pub(super) fn file(
         &self,
         id: FileId,
         open: impl FnOnce() -> io::Result<File>,
     ) -> io::Result<Arc<File>> {
-        // Nothing can panic while it is locked and a file is out.
+        // No panic can happen while the lock is held and a file is removed from the queue.
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let at = opened.iter().position(|(of, _)| *of == id);
         let file = match at.and_then(|at| opened.remove(at)) {

@@ -1,14 +1,14 @@
-//! A folder of the operating system.
+//! A [`Disk`] on a folder of the operating system.
 //!
-//! It is opened once, and everything is done relative to that descriptor: a folder that is moved
-//! or replaced while it is in use never has its files mixed with another's. What is locked is the
-//! folder itself and each file that may be written to, not one that could be replaced by another of
-//! its name.
-//!
-//! Durable writes go past the page cache (`O_DIRECT` and `O_DSYNC`: one call, measured nearly twice
-//! as fast as append and fdatasync); where the file system refuses that, they are buffered writes
-//! followed by fdatasync. Neither counts when the file has lost its name by then: it would be gone
-//! with this process.
+//! - The folder is opened once, and all operations are relative to its descriptor. If it is moved
+//!   or replaced while in use, its files are never mixed with another folder's.
+//! - Locks are on the folder itself and on each open file, not on a lock file that could be
+//!   replaced.
+//! - Durable writes bypass the page cache (`O_DIRECT` and `O_DSYNC`: one call, measured nearly
+//!   twice as fast as append and fdatasync). Where the file system does not support that, they are
+//!   buffered writes followed by fdatasync.
+//! - A durable write fails if the file has lost its name: its data would disappear with the
+//!   process.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -26,7 +26,7 @@ use super::at_rest::{AtRest, FileId};
 use super::{Claim, Disk, DiskFile};
 use crate::limits::BLOCK_LEN;
 
-/// For their owner alone: what is stored tells who betted what and, before a draw, what would win.
+/// Owner-only access: the data shows who bet what and, before a draw, the winning number.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -34,11 +34,11 @@ const FILE_FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 const DIRECT_FLAGS: OFlags =
     OFlags::WRONLY.union(OFlags::DIRECT).union(OFlags::DSYNC).union(FILE_FLAGS);
 
-/// See the module's documentation.
+/// An open folder of the operating system.
 #[derive(Debug)]
 pub struct Folder {
     opened: Arc<File>,
-    /// Where it was opened.
+    /// The absolute path at which it was opened.
     path: PathBuf,
     direct: bool,
     at_rest: Arc<AtRest>,
@@ -50,7 +50,7 @@ struct FolderFile {
     at_rest: Arc<AtRest>,
     name: String,
     id: FileId,
-    /// None at rest.
+    /// `None` at rest.
     opened: RwLock<Option<Opened>>,
 }
 
@@ -61,10 +61,10 @@ struct Opened {
 }
 
 impl Folder {
-    /// The folder at `path`, created with its parents when it is missing.
+    /// Opens the folder at `path` for writing, and creates it and its parents if missing.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     pub fn create(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         make_folder(&path)?;
@@ -73,17 +73,18 @@ impl Folder {
         Ok(Self { opened: Arc::new(opened), path, direct, at_rest: Arc::default() })
     }
 
-    /// The folder at `path`, which must exist; for reading only.
+    /// Opens the existing folder at `path` for reading only.
     ///
     /// # Errors
-    /// Of the underlying system.
+    /// As reported by the system.
     pub fn existing(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         let opened = File::from(openat(CWD, &path, FOLDER_FLAGS, Mode::empty())?);
         Ok(Self { opened: Arc::new(opened), path, direct: false, at_rest: Arc::default() })
     }
 
-    /// The folder itself, for what else is kept in it: this one, whatever becomes of its path.
+    /// Returns the folder's descriptor, for other files kept in it. It refers to this folder even
+    /// if the path changes.
     #[must_use]
     pub fn opened(&self) -> Arc<File> {
         Arc::clone(&self.opened)
@@ -117,7 +118,7 @@ impl Folder {
 
 impl Disk for Folder {
     fn lock(&self, claim: Claim) -> io::Result<Box<dyn Send + Sync>> {
-        // Opened again: a lock belongs to one opening, and this one ends with its guard.
+        // Opened again, because a lock belongs to one open description and ends with the guard.
         let opened = File::from(openat(&self.opened, ".", FOLDER_FLAGS, Mode::empty())?);
         lock(&opened, claim)?;
         Ok(Box::new(opened))
@@ -137,7 +138,7 @@ impl Disk for Folder {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = self.opened_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
         self.file(name, file, Claim::Write).inspect_err(|_| {
-            // It would be in the way of the next attempt.
+            // It would make the next attempt fail.
             let _ = self.remove(name);
         })
     }
@@ -167,7 +168,7 @@ impl Disk for Folder {
             Ok(found) if FileId::of(&found) == FileId::of(&fstat(&self.opened)?) => Ok(()),
             Ok(_) => Err(lost("replaced by another")),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(lost("moved or removed")),
-            // It does not say where the folder is.
+            // The error does not say where the folder is.
             Err(_) => Ok(()),
         }
     }
@@ -178,7 +179,7 @@ impl Disk for Folder {
 }
 
 impl FolderFile {
-    /// Does something with the open file.
+    /// Runs `action` on the open file; fails at rest.
     fn with<T>(&self, action: impl FnOnce(&Opened) -> io::Result<T>) -> io::Result<T> {
         match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
             Some(opened) => action(opened),
@@ -186,7 +187,7 @@ impl FolderFile {
         }
     }
 
-    /// Reads of it, at rest too.
+    /// Runs a reading action on the file, also at rest.
     fn read<T>(&self, action: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
         if let Some(opened) = &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
             return action(&opened.buffered);
@@ -235,7 +236,7 @@ impl DiskFile for FolderFile {
                     written
                 }
             };
-            // Without a name it is gone once it is closed, with what was written.
+            // A file without a name disappears with its data when it is closed.
             if has_name(buffered)? { Ok(written) } else { Err(self.lost("removed")) }
         })
     }
@@ -243,7 +244,7 @@ impl DiskFile for FolderFile {
     fn allocate(&self, len: u64) -> io::Result<()> {
         self.with(|opened| match fallocate(&opened.buffered, FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
-            // The file system can't reserve room: the length alone has to do.
+            // The file system can't reserve space, so only the length is set.
             Err(Errno::OPNOTSUPP) => opened.buffered.set_len(len),
             Err(errno) => Err(errno.into()),
         })
@@ -262,7 +263,7 @@ impl DiskFile for FolderFile {
             Ok(found) if FileId::of(&found) == self.id => Ok(()),
             Ok(_) => Err(self.lost("replaced by another file")),
             Err(Errno::NOENT) => Err(self.lost("moved or removed")),
-            // It does not say where the file is.
+            // The error does not say where the file is.
             Err(_) => Ok(()),
         }
     }
@@ -272,8 +273,9 @@ fn opened_file(folder: &File, name: &str, flags: OFlags) -> io::Result<File> {
     Ok(openat(folder, name, flags | FILE_FLAGS, FILE_MODE)?.into())
 }
 
-/// Whether a file has a name still. Its times are not asked for: the next write would give it a new
-/// one, to the nanosecond, for whoever had seen them, and have the disk write that too.
+/// Returns whether a file still has a name. Timestamps are not requested: once they are queried,
+/// the next write gives the file a new one with nanoseconds, which the disk would have to write
+/// too.
 fn has_name(file: &File) -> io::Result<bool> {
     Ok(statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink > 0)
 }
@@ -282,7 +284,7 @@ fn lost(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, what)
 }
 
-/// Locks what was opened, for as long as it is.
+/// Locks an open file or folder until it is closed.
 fn lock(opened: &File, claim: Claim) -> io::Result<()> {
     let operation = match claim {
         Claim::Write => FlockOperation::NonBlockingLockExclusive,
@@ -291,7 +293,7 @@ fn lock(opened: &File, claim: Claim) -> io::Result<()> {
     flock(opened, operation).map_err(lock_error)
 }
 
-/// Network file systems refuse to lock, each with another number.
+/// Converts an error of flock. Network file systems refuse locks with various error numbers.
 fn lock_error(errno: Errno) -> io::Error {
     match errno {
         Errno::WOULDBLOCK | Errno::INTR => errno.into(),
@@ -299,11 +301,11 @@ fn lock_error(errno: Errno) -> io::Error {
     }
 }
 
-/// Makes a data folder for its owner alone, durably, and its parents as the system does. One that
-/// is there stays as it is.
+/// Creates a data folder durably, with owner-only access, and its parents with default access. An
+/// existing folder is left unchanged.
 ///
 /// # Errors
-/// When something else is there or on the way, or of the underlying system.
+/// When the path or a parent is not a folder, or as reported by the system.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let path = &std::path::absolute(path)?;
     let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
@@ -313,19 +315,18 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
     for folder in missing {
-        // The new names must survive a crash as surely as what will be acknowledged under them.
+        // The new names must be as durable as the data acknowledged under them.
         folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
     }
     Ok(())
 }
 
-/// Whether the file system of a folder takes direct writes: it is asked, with a file that is
-/// removed.
+/// Returns whether the folder's file system supports direct writes, tested with a temporary file.
 fn direct_writes_work(folder: &File) -> io::Result<bool> {
-    // The folder is not locked yet: another process may be asking too.
+    // The folder is not locked yet: another process may be probing too.
     let name = format!("probe-{}", std::process::id());
     match unlinkat(folder, &name, AtFlags::empty()) {
-        // Of a process of the same number that was killed.
+        // Left by a killed process with the same id.
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => return Err(errno.into()),
     }
@@ -457,7 +458,7 @@ mod tests {
         assert_eq!(of_folder(), before + FILES_AT_REST_MAX);
         assert!(files[0].write_at(0, &[1]).is_err(), "nothing more is written");
 
-        // One that is not open is looked for by its name, and must be the same.
+        // A file that is not open is reopened by name, and must be the same file.
         let path = dir.path().join("63");
         fs::rename(&path, dir.path().join("moved")).unwrap();
         let read = || files[63].read_at(0, &mut [0]).map_err(|error| error.to_string());
@@ -479,7 +480,7 @@ mod tests {
         assert!(folder.names().unwrap().is_empty());
     }
 
-    /// A block of a buffer of two, placed in memory as durable writes need it.
+    /// Returns a block in the buffer that is aligned as durable writes need it.
     fn aligned(buffer: &[u8; 2 * BLOCK_LEN]) -> &[u8] {
         let start = buffer.as_ptr().align_offset(BLOCK_LEN);
         &buffer[start..start + BLOCK_LEN]

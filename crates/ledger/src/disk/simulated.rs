@@ -1,10 +1,13 @@
-//! A disk in memory that a test can crash, damage, fill up and make fail.
+//! An in-memory disk that a test can crash, damage, fill up and make fail.
 //!
-//! It keeps what was written and what is durable apart. At a crash each sector that was written
-//! since and not synced is, by the choice of the test, as written or as it was before; a length
-//! that was not synced may be the old one; a name that was created or removed and not synced may
-//! or may not have been. Everything else is as it was. A process that is only killed finds all
-//! that it wrote, durable or not: it opens the same disk again.
+//! It tracks written and durable content separately. After a crash, by the test's choice:
+//!
+//! - each sector written and not synced has its new or its old content;
+//! - each unsynced length is the new or the old one;
+//! - each name created or removed and not synced is there or not.
+//!
+//! Everything else is unchanged. A process that is only killed loses nothing that was written: it
+//! opens the same disk again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +18,7 @@ use super::{Claim, Disk, DiskFile};
 use crate::limits::{BLOCK_LEN, SECTOR_LEN};
 use engine::sync::{Mutex, MutexGuard};
 
-/// See the module's documentation. Clones are the same disk.
+/// The simulated disk. Clones share its state.
 #[derive(Clone, Default)]
 pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
@@ -23,21 +26,21 @@ pub struct SimulatedDisk {
 
 #[derive(Default)]
 struct State {
-    /// All that were ever created; names lead to them.
+    /// All files ever created; names refer to them.
     files: BTreeMap<FileId, File>,
     names: BTreeMap<String, FileId>,
-    /// Names as they are after a crash: those synced.
+    /// The synced names.
     durable_names: BTreeMap<String, FileId>,
     locked: bool,
-    /// Every operation that changes something counts one.
+    /// How many changing operations there were, including failed ones.
     operations: u64,
-    /// From which operation on they fail.
+    /// The first operation to fail, and how.
     fail_from: Option<(u64, Failure)>,
     reads: u64,
     fail_reads_from: Option<u64>,
     room: Option<u64>,
     write_len_max: Option<usize>,
-    /// What the system refuses, how often still, and with which error.
+    /// The operation that the system refuses, the error, and how many more times.
     refused: Option<(Operation, i32, u64)>,
     moved_away: bool,
 }
@@ -48,13 +51,13 @@ type FileId = usize;
 struct File {
     written: Vec<u8>,
     durable: Vec<u8>,
-    /// Sectors in which they may differ.
+    /// Sectors that were written and are not synced.
     dirty: BTreeSet<usize>,
-    /// Dirty sectors that no sync makes durable, unless they are written again.
+    /// Dirty sectors that no sync makes durable unless they are written again.
     forgotten: BTreeSet<usize>,
 }
 
-/// What the system may be asked for.
+/// An operation that the system may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// [`Disk::create`].
@@ -71,15 +74,15 @@ pub enum Operation {
     Sync,
 }
 
-/// How operations fail.
+/// How an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Nothing is done, from then on.
+    /// This and all later operations fail without effect.
     Clean,
-    /// A write is done, but not made durable; so are all later ones.
+    /// This and all later writes are done, but fail and are not durable.
     NotDurable,
-    /// As [`Failure::NotDurable`], once. Later ones succeed, but none makes durable what this one
-    /// did not, unless it is written again: systems mark the pages of a failed write as clean.
+    /// As [`Failure::NotDurable`], but only once. Later syncs succeed without making these sectors
+    /// durable, unless they are written again: systems mark the pages of a failed write as clean.
     Forgotten,
 }
 
@@ -92,71 +95,70 @@ struct OpenFile {
 }
 
 impl SimulatedDisk {
-    /// An empty disk without faults.
+    /// Returns an empty disk without faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many operations have changed something so far, or failed to.
+    /// Returns how many changing operations there were, including failed ones.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
     }
 
-    /// How many reads there were so far.
+    /// Returns how many reads there were.
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.state().reads
     }
 
-    /// Makes the operation `after` operations from now, and all behind it, fail.
+    /// Makes all operations fail, starting `after` operations from now.
     pub fn fail_after(&self, after: u64, how: Failure) {
         let mut state = self.state();
         state.fail_from = Some((state.operations + after, how));
     }
 
-    /// Makes the read `after` reads from now, and all behind it, fail.
+    /// Makes all reads fail, starting `after` reads from now.
     pub fn fail_reads_after(&self, after: u64) {
         let mut state = self.state();
         state.fail_reads_from = Some(state.reads + after);
     }
 
-    /// Has the system refuse an operation with this error, the next `times` times; nothing is done
-    /// then.
+    /// Makes an operation fail without effect, with this error, the next `times` times.
     pub fn refuse(&self, operation: Operation, errno: i32, times: u64) {
         self.state().refused = Some((operation, errno, times));
     }
 
-    /// Ends all failing. What was not made durable meanwhile still is not.
+    /// Ends all failures. Writes that were not made durable stay so.
     pub fn stop_failing(&self) {
         let mut state = self.state();
         (state.fail_from, state.fail_reads_from, state.refused) = (None, None, None);
     }
 
-    /// Moves the folder to another path, as somebody might who does not know that it is in use.
+    /// Moves the folder to another path while it is in use.
     pub fn move_away(&self) {
         self.state().moved_away = true;
     }
 
-    /// Lets files have at most `bytes` in all from now on.
+    /// Limits the total length of all files, in bytes.
     pub fn limit_room(&self, bytes: Option<u64>) {
         self.state().room = bytes;
     }
 
-    /// How many bytes the files have in all.
+    /// Returns the total length of all files, in bytes.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.state().used()
     }
 
-    /// Lets one write take at most `bytes`, which is to be a block at least: longer ones are short.
+    /// Limits the length of a single write to `bytes`, at least a block. Longer writes are short.
     pub fn limit_writes(&self, bytes: Option<usize>) {
         self.state().write_len_max = bytes;
     }
 
-    /// What the disk holds after a crash now: a new disk, without faults. `survives` is asked for
-    /// each sector (and name) that was not synced whether it made it.
+    /// Returns the disk after a crash now, without faults. `survives` decides for each unsynced
+    /// sector, length and name whether it survives.
     #[must_use]
     pub fn crash(&self, survives: &mut dyn FnMut() -> bool) -> Self {
         let state = self.state();
@@ -176,7 +178,7 @@ impl SimulatedDisk {
         Self { state: Arc::new(Mutex::new(after)) }
     }
 
-    /// The bytes of a file as they are now.
+    /// Returns the current bytes of a file.
     ///
     /// # Panics
     /// When there is no such file.
@@ -185,7 +187,7 @@ impl SimulatedDisk {
         self.state().named(name).written.clone()
     }
 
-    /// Puts a file there, durably, in place of what it held.
+    /// Creates or replaces a file, durably.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let mut state = self.state();
         let (written, durable) = (bytes.to_vec(), bytes.to_vec());
@@ -195,14 +197,14 @@ impl SimulatedDisk {
         state.durable_names.insert(name.to_owned(), id);
     }
 
-    /// Takes a file's name away, durably, as somebody might who does not know that it is in use.
+    /// Removes a file's name, durably, while the file may be in use.
     pub fn unlink(&self, name: &str) {
         let mut state = self.state();
         state.names.remove(name);
         state.durable_names.remove(name);
     }
 
-    /// Flips bits of a file, durably.
+    /// Flips bits in a byte of a file, durably.
     ///
     /// # Panics
     /// When there is no such file or byte.
@@ -221,7 +223,7 @@ impl SimulatedDisk {
 }
 
 impl State {
-    /// Counts an operation that changes something; how it fails, if it does.
+    /// Counts a changing operation and returns how it fails, if it does.
     fn operate(&mut self) -> Option<Failure> {
         let failure = self.fail_from.filter(|(from, _)| self.operations >= *from);
         self.operations += 1;
@@ -254,7 +256,7 @@ impl State {
         self.names.values().map(|id| self.files[id].written.len() as u64).sum()
     }
 
-    /// Writes as much as one write takes; says how much.
+    /// Writes as much as one write takes and returns how much that was.
     fn write(&mut self, id: FileId, at: u64, bytes: &[u8], durable: bool) -> io::Result<usize> {
         let failure = self.operate();
         if failure == Some(Failure::Clean) {
@@ -266,7 +268,7 @@ impl State {
         let at = place(at);
         let held = file.written.len().saturating_sub(at);
         let len = bytes.len().min(most).min(held.saturating_add(place(free)));
-        // What passes the cache ends with a sector.
+        // A direct write ends at a sector boundary.
         let len = if durable { len - len % SECTOR_LEN } else { len };
         if len == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
@@ -291,7 +293,7 @@ impl State {
 }
 
 impl File {
-    /// A write to sectors, or their syncing, fails.
+    /// Applies a failed write or sync of sectors.
     fn fail(&mut self, how: Failure, sectors: Range<usize>) {
         if how == Failure::Forgotten {
             self.forgotten.extend(self.dirty.range(sectors));
@@ -435,7 +437,7 @@ impl DiskFile for OpenFile {
         let zeros = vec![0; place(len.saturating_sub(held))];
         let written = state.write(self.id, held, &zeros, false);
         state.write_len_max = most;
-        // Room is reserved whole or not at all.
+        // Space is reserved completely or not at all.
         if written? < zeros.len() {
             state.file(self.id).written.truncate(place(held));
             return Err(io::ErrorKind::StorageFull.into());
@@ -479,7 +481,7 @@ fn broken() -> io::Error {
     io::Error::other("simulated failure")
 }
 
-/// A place in memory; more than there can be when it does not fit.
+/// Converts an offset to a `usize`, saturating.
 fn place(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }

@@ -1,5 +1,5 @@
-//! The ledger whole, its callers, its committing thread and its pool, in many orders: each answer
-//! comes, and what it says is on the disk by then.
+//! Models of the whole ledger, with its callers, committing thread and pool, under many schedules:
+//! every request is answered, and what an answer says is durable by then.
 #![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
 use std::ops::ControlFlow;
@@ -22,17 +22,17 @@ use crate::models::{HeldDisk, every_schedule, planted, sampled};
 const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: SEGMENT_LEN_MIN, spares: 1 };
 const DRAW: DrawId = DrawId(1);
 const NUMBER: u32 = 7;
-/// About how many operations on its disk a run with two segments does once it has begun.
+/// Roughly how many disk operations a run with two segments does after its start.
 const OPERATIONS: u64 = 16;
 
-/// Two of them do not fit a segment.
+/// Two of these do not fit one segment.
 static LARGE: LazyLock<Bets> = LazyLock::new(|| {
     let bet = |at: u32| format!("Ana|Díaz|{}|1990-01-02|{}", 10_000_000 + at, at % 100);
     parse(&(0..1_500).map(bet).collect::<Vec<_>>().join("&"))
 });
 static SMALL: LazyLock<Bets> = LazyLock::new(|| parse("Ana|Díaz|30904465|1999-03-17|7"));
 
-/// An open ledger and what it has said.
+/// An open ledger and what it has acknowledged.
 #[derive(Clone)]
 struct Run {
     ledger: Arc<Engine>,
@@ -40,20 +40,20 @@ struct Run {
     told: Told,
 }
 
-/// What was acknowledged, each with what a crash at that moment would have left on the disk. No
-/// lock of the checker's: it is never held where threads change.
+/// The acknowledged facts, each with the disk after a crash at that moment. Its lock is not the
+/// checker's: it is never held across a thread switch.
 #[derive(Clone, Default)]
 struct Told(Arc<StdMutex<Vec<(Fact, HeldDisk)>>>);
 
 #[derive(Clone, Copy, Debug)]
 enum Fact {
     Opened,
-    /// That many chunks of an agency.
+    /// So many chunks of an agency.
     Stored(AgencyId, u32),
     Finished(AgencyId),
 }
 
-/// An answer that may not be there yet.
+/// An answer that may not have arrived yet.
 struct Pending<T>(Receiver<T>);
 
 impl<T> Pending<T> {
@@ -68,7 +68,7 @@ impl Told {
         self.0.lock().unwrap().push((fact, left));
     }
 
-    /// Each fact was on the disk when it was told, and is now.
+    /// Checks that each fact was durable when it was acknowledged, and is now.
     fn check(&self, disk: &HeldDisk) {
         let at_last = recovered(&disk.crash());
         let told = std::mem::take(&mut *self.0.lock().unwrap());
@@ -103,7 +103,7 @@ impl Run {
         run
     }
 
-    /// What is done with an answer: noted when it is good, and sent on.
+    /// Returns a completion that records a success and forwards the answer, and the pending answer.
     fn done<T: Send + 'static, E: Send + 'static>(
         &self,
         fact: Fact,
@@ -114,7 +114,7 @@ impl Run {
             if outcome.is_ok() {
                 told.note(fact, &disk);
             }
-            // Who does not wait is gone.
+            // The receiver may be gone.
             let _ = sender.send(outcome);
         };
         (Box::new(done), Pending(receiver))
@@ -150,7 +150,7 @@ impl Run {
         pending
     }
 
-    /// The chunks that a reader finds of an agency, in their order in the log.
+    /// Returns an agency's chunks as a reader finds them, in log order.
     fn scan(&self, agency: u32) -> Vec<u32> {
         let mut chunks = Vec::new();
         let scanned = self.ledger.scan(DRAW, &mut |batch| {
@@ -163,7 +163,7 @@ impl Run {
         chunks
     }
 
-    /// Lets go of the ledger; gives what its end must be checked with.
+    /// Drops the ledger and returns what is needed to check its end.
     fn leave(self) -> (HeldDisk, Told) {
         (self.disk, self.told)
     }
@@ -182,7 +182,7 @@ fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHa
     thread::Builder::new().spawn(work).unwrap()
 }
 
-/// Each caller asks for all it wants, lets go of the ledger, and only then looks at the answers.
+/// Each caller submits all its requests, drops the ledger, and only then reads the answers.
 fn callers_share_groups() {
     let run = Run::begin(HeldDisk::new(), 2);
     let callers = [1, 2].map(|agency| {
@@ -191,7 +191,7 @@ fn callers_share_groups() {
             let (first, second) = (run.append(agency, 0, &SMALL), run.append(agency, 1, &SMALL));
             let finished = run.finish(agency);
             drop(run);
-            // Decided in the order of the calls: an append after the finish would be refused.
+            // Requests are decided in call order: an append after the finish would be refused.
             assert!(first.answer().is_ok() && second.answer().is_ok());
             assert!(finished.answer().is_ok());
         })
@@ -201,7 +201,7 @@ fn callers_share_groups() {
     told.check(&disk);
 }
 
-/// Every batch begins a segment, beside another caller and readers.
+/// Every batch starts a new segment, concurrently with another caller and readers.
 fn segments_are_left_one_by_one() {
     let run = Run::begin(HeldDisk::new(), 2);
     let other = run.clone();
@@ -218,7 +218,7 @@ fn segments_are_left_one_by_one() {
     told.check(&disk);
 }
 
-/// The ledger is let go of by its completion or by its caller, whichever is later.
+/// The ledger is dropped by its completion or by its caller, whichever is later.
 fn the_last_to_let_go_may_be_a_completion() {
     let run = Run::begin(HeldDisk::new(), 1);
     let pending = run.append(1, 0, &SMALL);
@@ -231,7 +231,7 @@ fn the_last_to_let_go_may_be_a_completion() {
     let (disk, told) = run.leave();
     left.recv().expect("every completion is run");
     assert!(pending.answer().is_ok());
-    // It may still be ending, on its own thread.
+    // The ledger's own thread may still be ending.
     match Ledger::open_on(Arc::new(disk.clone()), OPTIONS) {
         Err(Fault::InUse) => {}
         Err(other) => panic!("{other}"),
@@ -240,7 +240,7 @@ fn the_last_to_let_go_may_be_a_completion() {
     told.check(&disk);
 }
 
-/// No room for a second segment, for a while.
+/// There is no space for a second segment for a while.
 fn room_is_short_for_a_while() {
     let run = Run::begin(HeldDisk::new(), 1);
     run.disk.disk.limit_room(Some(0));
@@ -250,14 +250,14 @@ fn room_is_short_for_a_while() {
     let is_full = matches!(outcomes[2], Err(AppendError::Store(StoreFault::Full(_))));
     assert!(is_full, "{outcomes:?}");
     run.disk.disk.limit_room(None);
-    // An attempt of the pool's that was under way may refuse once more, none after it.
+    // An attempt of the pool in progress may fail once more, but none after it.
     let again = run.append(1, 2, &LARGE).answer();
     assert!(again.is_ok() || run.append(1, 2, &LARGE).answer().is_ok(), "there is room again");
     let (disk, told) = run.leave();
     told.check(&disk);
 }
 
-/// The disk fails at some operation, the pool's or the writer's, and does nothing any more.
+/// The disk fails at some operation of the pool or the writer, and at all later ones.
 fn the_disk_fails() {
     let run = Run::begin(HeldDisk::new(), 1);
     let after = shuttle::rand::thread_rng().gen_range(0..OPERATIONS);
@@ -269,7 +269,7 @@ fn the_disk_fails() {
     told.check(&disk);
 }
 
-/// Both finish; whoever is told that all have makes the draw, and asks for winners.
+/// Both agencies finish; whichever is told that all have makes the draw and asks for winners.
 fn the_last_to_finish_makes_the_draw() {
     let run = Run::begin(HeldDisk::new(), 2);
     let callers = [1, 2].map(|agency| {
@@ -278,7 +278,7 @@ fn the_last_to_finish_makes_the_draw() {
             let _ = run.append(agency, 0, &SMALL);
             let finished = run.finish(agency).answer().unwrap();
             let early = run.ledger.winners(DRAW);
-            // Of both agencies.
+            // The winners of both agencies.
             let full = |winners: &lottery::Winners| winners.iter().count() == 2;
             assert!(
                 early.as_ref().map_or_else(|error| *error == ReadError::NotDrawn, full),
@@ -287,7 +287,7 @@ fn the_last_to_finish_makes_the_draw() {
             if !finished.all {
                 return 0;
             }
-            // Twice at once, as an agency that is asked again might.
+            // Twice at once, as by an agency that retries.
             let twice = run.clone();
             let twice = spawn(move || twice.finish(agency).answer());
             let again = [run.finish(agency).answer(), twice.join().unwrap()];

@@ -1,4 +1,4 @@
-//! The simulated disk, with an eye on who writes: nobody may without holding the folder.
+//! A simulated disk that checks that nobody writes without holding the folder's lock.
 
 use std::io;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Claim, Disk, DiskFile};
 
-/// See the module's documentation. Clones are the same disk.
+/// The disk. Clones share its state.
 #[derive(Clone, Default)]
 pub(crate) struct HeldDisk {
     pub(crate) disk: SimulatedDisk,
     held: Arc<AtomicBool>,
-    /// A planted bug: durable writes are not.
+    /// A planted bug: durable writes are not durable.
     forgetful: bool,
 }
 
@@ -31,12 +31,12 @@ impl HeldDisk {
         Self::default()
     }
 
-    /// A disk with a bug: it says of every write that it is durable, and none is.
+    /// Returns a disk with a planted bug: it reports every write as durable, and none is.
     pub(crate) fn forgetful() -> Self {
         Self { forgetful: true, ..Self::default() }
     }
 
-    /// What a crash now would leave of it: only what is durable.
+    /// Returns the disk after a crash now: only durable data is left.
     pub(crate) fn crash(&self) -> Self {
         Self { disk: self.disk.crash(&mut || false), ..Self::default() }
     }
@@ -124,7 +124,8 @@ impl DiskFile for HeldFile {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // First, so that no write is let pass that comes once another may hold it.
+        // Cleared before the lock is released, so that no write slips through once another may hold
+        // it.
         self.disk.held.store(false, Ordering::Relaxed);
         drop(self.lock.take());
     }

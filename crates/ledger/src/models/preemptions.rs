@@ -1,27 +1,28 @@
-//! The checker's search: depth first through every order of steps with few preemptions.
+//! A scheduler that searches depth-first through all schedules with a bounded number of
+//! preemptions.
 //!
-//! A preemption is going on with another thread while the one that ran could go on. Where it can't,
-//! every other is tried. Most bugs of concurrency need only one or two preemptions, and with a
-//! bound on them the orders are few enough to try them all.
+//! A preemption switches to another thread while the current one could continue. When the current
+//! one is blocked, all others are tried. Most concurrency bugs need only one or two preemptions,
+//! and with a bound on them all schedules can be tried.
 
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 
-/// See the module's documentation.
+/// The scheduler.
 pub(crate) struct Preemptions {
     max: usize,
-    /// The decisions of the run under way; the next run differs in the last that can.
+    /// The decisions of the current run. The next run changes the last one that has another option.
     decisions: Vec<Decision>,
-    /// How many of them this run has come past, and how many preemptions are among these.
+    /// How many decisions this run has passed, and how many of these were preemptions.
     steps: usize,
     used: usize,
     begun: bool,
 }
 
 struct Decision {
-    /// The thread that ran comes first if it can go on.
+    /// The current thread comes first if it can continue.
     options: Vec<TaskId>,
     chosen: usize,
-    /// Whether all but the first option are preemptions.
+    /// Whether all options but the first are preemptions.
     preempts: bool,
 }
 
@@ -83,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Two threads of three steps each; what orders of them were seen.
+    /// Runs two threads of three steps each and returns how many different orders were seen.
     fn orders(preemptions_max: usize) -> usize {
         static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
         SEEN.lock().unwrap().clear();
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn all_orders_are_tried_up_to_the_bound() {
-        // One after the other; one put between two steps of the other; all mixes of 3 and 3.
+        // One after the other; one between two steps of the other; all interleavings of 3 and 3.
         assert_eq!(orders(0), 2);
         assert_eq!(orders(1), 6);
         assert_eq!(orders(usize::MAX), 20);

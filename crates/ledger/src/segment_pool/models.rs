@@ -1,5 +1,5 @@
-//! The pool and its writer in every order: who waits is woken, whatever the pool does or does
-//! not do any more. The disk is instant: between two of its operations nothing here can change.
+//! Models of the pool and its writer under every schedule: every waiter is woken, even when the
+//! pool fails or ends. The disk is instant: no thread switch happens between two of its operations.
 #![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
 use std::sync::atomic::AtomicU64 as Count;
@@ -15,18 +15,18 @@ use crate::segment::SegmentHeader;
 
 const SEGMENT_LEN: u64 = 2 * BLOCK_LEN as u64;
 
-/// A disk that keeps nothing; each new file's length is how many were made before it.
+/// A disk that stores nothing. A file's length is its segment's number.
 #[derive(Default)]
 struct Blank {
     created: Count,
-    /// How many creations fail for want of room, from which one on.
+    /// The first creation that fails for lack of space, and how many do.
     full: Option<(u64, u64)>,
 }
 
 struct BlankFile {
     number: u64,
     holds: u8,
-    /// There is no room to write more to it.
+    /// Whether writes fail for lack of space.
     is_full: bool,
 }
 
@@ -144,7 +144,7 @@ fn starts_and_closes() {
 fn room_is_short_for_a_while() {
     let mut pool = start(Blank { full: Some((1, 2)), ..Blank::default() }, 1);
     pool.stock_up();
-    // Each call waits for an attempt of its own, or one that was made before: two are refused.
+    // Each call waits for its own attempt or uses an earlier one, so two are refused.
     let made = (0..3).find_map(|_| next_number(&mut pool).ok());
     assert_eq!(made, Some(1), "the room was short twice");
     pool.stock_up();
@@ -185,7 +185,7 @@ fn has_no_room_for_indexes() {
     }
 }
 
-/// A pool whose thread is `ending` only.
+/// Returns a pool whose thread only runs `ending`.
 fn with_thread(ending: fn(&SharedPool)) -> SegmentPool {
     let shared = Arc::new(blank_pool(1));
     let of_thread = Arc::clone(&shared);
@@ -237,7 +237,7 @@ fn a_writer_is_told_of_want_of_room_for_indexes() {
 
 #[test]
 fn nobody_waits_for_a_pool_that_has_ended() {
-    // As a panic would end it, which the checker can't go on after.
+    // The same end as by a panic, after which the checker can't continue.
     every_schedule(UNBOUNDED, || asks_who_ends(with_thread(|shared| drop(Ends(shared)))));
 }
 

@@ -1,4 +1,4 @@
-//! The ledger without threads of its own, called from several: calls are decided in their order,
+//! Models of the single-threaded engine called from several threads: calls are decided in order,
 //! and none is left undecided.
 #![allow(clippy::unwrap_used, reason = "tests, under more conditions than clippy knows")]
 
@@ -10,7 +10,7 @@ use crate::models::{every_schedule, sampled};
 use engine::conformance::TestClock;
 use engine::sync::{mpsc, thread};
 
-/// Takes turns as long as something is pending and nobody else does.
+/// Takes turns while requests are pending and no other thread takes one.
 fn commit_group(ledger: &SimulatedEngine) {
     while ledger.pending_count() > 0 && ledger.commit_group() {}
 }

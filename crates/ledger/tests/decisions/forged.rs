@@ -1,4 +1,4 @@
-//! Decisions that are not whole for another reason than a crash.
+//! Incomplete decisions whose cause is not a crash.
 
 use std::ops::Range;
 
@@ -13,10 +13,10 @@ use super::setting::{
 
 const FIRST: &str = "segment-0000000001.bol";
 const SECOND: &str = "segment-0000000002.bol";
-/// Of the decision that the last FINISH makes.
+/// How many records the decision of the last FINISH has.
 const RECORDS: usize = 4;
 
-/// A ledger whose last group is a batch and the last FINISH, and what it shows before them.
+/// Returns a ledger whose last group is a batch and the last FINISH, and what it shows before them.
 fn made() -> (SimulatedDisk, Shown, Vec<Range<usize>>) {
     let disk = begun();
     let ledger = open(&disk).unwrap();
@@ -103,7 +103,7 @@ fn a_decision_that_ends_elsewhere_than_the_rules_say_is_damage() {
         forge(&lefts);
         assert_damaged(&disk, &format!("{lefts:?}"));
     }
-    // What says that more was to come looks as if it had never been written.
+    // The records that should follow look as if they had never been written.
     for lefts in [[0, 4, 3, 2, 1], [0, u16::MAX, u16::MAX - 1, u16::MAX - 2, u16::MAX - 3]] {
         forge(&lefts);
         assert_cut(&disk, &before, &format!("{lefts:?}"));
@@ -124,7 +124,7 @@ fn a_decision_over_two_groups_is_damage() {
     assert_damaged(&disk, "the last two records in a group of their own");
 }
 
-/// A ledger whose first segment ends with a decision; the second has a batch.
+/// Returns a ledger whose first segment ends with a decision and whose second has a batch.
 fn full() -> SimulatedDisk {
     let disk = begun();
     fill(&disk, 704);
@@ -162,7 +162,7 @@ fn a_decision_over_two_segments_is_damage() {
     let (mut records, behind) = (records_in(&first), records_in(&second));
     let moved = records.split_off(records.len() - 2);
     let moved = moved[0].start..moved[1].end;
-    // The second segment begins with the end of the decision, and says so.
+    // The second segment starts with the end of the decision, with a valid header.
     let last = records[records.len() - 1].clone();
     let mut split = second[..4096].to_vec();
     let sequence = u64::try_from(records.len()).unwrap();
@@ -211,7 +211,7 @@ fn a_decision_that_ends_elsewhere_than_the_rules_say_is_damage_in_a_full_segment
     }
 }
 
-/// Has the index of a segment end with the record `last`, and know of so many events less.
+/// Rewrites a segment's index to end with the record `last` and to list `forgotten` fewer events.
 fn mend_index(file: &mut Vec<u8>, last: &Range<usize>, forgotten: u32) {
     let index = usize::try_from(SEGMENT_LEN).unwrap();
     let count = |at: usize| u32::from_le_bytes(*file[index + at..].first_chunk().unwrap());
@@ -228,7 +228,7 @@ fn mend_index(file: &mut Vec<u8>, last: &Range<usize>, forgotten: u32) {
     file[index + 12..index + 16].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Has a segment continue a chain.
+/// Rewrites a segment's header to continue a chain.
 fn continue_behind(file: &mut [u8], chain: &[u8]) {
     file[40..72].copy_from_slice(&chain[..32]);
     let sum = crc32c::crc32c(&file[16..104]);
@@ -237,9 +237,9 @@ fn continue_behind(file: &mut [u8], chain: &[u8]) {
     rechain(file, &records, 0);
 }
 
-/// Mends the chain and the headers' sums from the record at a place on.
+/// Recomputes the chain and the header checksums from a record on.
 fn rechain(file: &mut [u8], records: &[Range<usize>], from: usize) {
-    // Behind a segment's header, or the record before.
+    // The chain is in the segment's header or in the previous record.
     let before = from.checked_sub(1).map_or(40, |before| records[before].start + 56);
     let mut chain: [u8; 32] = *file[before..].first_chunk().unwrap();
     for record in &records[from..] {

@@ -1,5 +1,5 @@
-//! A decision is whole or not at all, whatever sectors of it a crash leaves: no draw is closed and
-//! not made, and what is read says so of every other end.
+//! A decision is atomic, whatever sectors of it survive a crash: no draw is closed but not made,
+//! and recovery reports any other incomplete decision as damage.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -15,10 +15,10 @@ use setting::{
     ALONE, Ask, LED, Shown, act, ask, batch, begun, check, enter, fill, open, records_in, segments,
 };
 
-/// Of so few sectors every subset survives, of more as many subsets are drawn.
+/// Up to so many sectors, every subset survives once; of more, random subsets are tried.
 const SECTORS_MAX: usize = 8;
 
-/// The decisions of more than one record: what leads to each, what makes it, how many records.
+/// Returns the decisions of more than one record: name, prior requests, request, number of records.
 fn decisions() -> [(&'static str, Vec<Ask>, Ask, usize); 5] {
     let close = |draw| act("ana", Act::Close(draw));
     let (first, second) = (enter("ana"), enter("eva"));
@@ -32,29 +32,29 @@ fn decisions() -> [(&'static str, Vec<Ask>, Ask, usize); 5] {
     ]
 }
 
-/// What goes to the disk together, one decision of it of several records.
+/// Requests written as one group, one of which is a decision of several records.
 struct Group {
     what: String,
     before: SimulatedDisk,
     asks: Vec<Ask>,
-    /// The place of the decision among all records, and how many it has.
+    /// The position of the decision among all records, and its number of records.
     decision: (usize, usize),
-    /// What is shown before, and behind each.
+    /// What the ledger shows before the first request and after each.
     shown: Vec<Shown>,
     end: Option<(LedgerId, Chain)>,
 }
 
-/// What came of the crashes.
+/// Counts of what the crashes left.
 #[derive(Debug, Default)]
 struct Tally {
-    /// The first record of the decision was whole on the disk, and another was not.
+    /// The decision's first record was complete on the disk, and another was not.
     halves: u32,
-    /// Neither the decision nor a part of it was kept.
+    /// Not all of the group was kept.
     without: u32,
     kept: u32,
-    /// The group went over into another segment.
+    /// Groups that went to a new segment.
     second_segments: u32,
-    /// It did not, and the decision was the last that went into the first.
+    /// Groups that stayed in the first segment.
     first_segments: u32,
 }
 
@@ -73,7 +73,7 @@ impl Group {
         Self { what, before, asks, decision: (first, records), shown, end }
     }
 
-    /// Crashes at each operation that the group takes, with each subset of what was not durable.
+    /// Crashes at each operation of the group, with each subset of the volatile sectors.
     fn crash_everywhere(&self, tally: &mut Tally) {
         for operation in 0.. {
             let disk = self.before.crash(&mut || true);
@@ -97,7 +97,8 @@ impl Group {
         }
     }
 
-    /// Opens what a crash left, and asks for the rest; says whether all was kept.
+    /// Opens the disk after a crash and submits the remaining requests; returns whether none
+    /// remained.
     fn go_on(&self, crashed: &SimulatedDisk, acknowledged: usize, what: &str) -> bool {
         let read = crashed.crash(&mut || true);
         let torn_bytes = check(&read).unwrap_or_else(|fault| panic!("{what}: {fault}")).torn_bytes;
@@ -116,7 +117,7 @@ impl Group {
         rest.is_empty()
     }
 
-    /// Whether a part of the decision is on the disk.
+    /// Returns whether the decision is only partly on the disk: its first record, but not all.
     fn is_half(&self, written: &SimulatedDisk, crashed: &SimulatedDisk) -> bool {
         let (mut place, (first, count)) = (0, self.decision);
         let mut whole = Vec::new();
@@ -134,7 +135,7 @@ impl Group {
     }
 }
 
-/// What crashes may leave of a disk, each with the bits of what survived.
+/// Returns the disks that crashes may leave, each with the bits of the sectors that survived.
 fn crashes(disk: &SimulatedDisk) -> Vec<(u64, SimulatedDisk)> {
     let crash = |survives: &dyn Fn(usize) -> bool| {
         let mut asked = 0;
@@ -150,7 +151,7 @@ fn crashes(disk: &SimulatedDisk) -> Vec<(u64, SimulatedDisk)> {
         names.into_iter().map(|name| (disk.contents(&name), name)).collect::<Vec<_>>()
     };
     let all = contents(&whole);
-    // A sector that is written with what it holds makes no difference.
+    // Sectors rewritten with the same content make no difference.
     let matters = |lost: &usize| contents(&crash(&|at| at != *lost).1) != all;
     let sectors: Vec<_> = (0..asked).filter(matters).collect();
     let last = (1_u64 << sectors.len()) - 1;
@@ -169,7 +170,7 @@ fn crashes(disk: &SimulatedDisk) -> Vec<(u64, SimulatedDisk)> {
     subsets.into_iter().map(of).collect()
 }
 
-/// A ledger in which what leads to a decision was asked.
+/// Returns a ledger that has processed the requests `leading`.
 fn led_to(leading: &[Ask]) -> SimulatedDisk {
     let disk = begun();
     let ledger = open(&disk).unwrap();
@@ -229,7 +230,7 @@ fn a_decision_is_whole_or_not_at_all_where_a_segment_ends() {
             let group = Group::new(what, before, vec![decision.clone()], 0, records);
             group.crash_everywhere(&mut tally);
         }
-        // With another before it, for which there is room.
+        // With a batch before it that fits the segment.
         for room in [168, 400, 624, 776, 792] {
             let before = led_to(&leading);
             fill(&before, room);

@@ -1,4 +1,4 @@
-//! A ledger with three draws, what is asked of it, what it shows, and where its records are.
+//! A ledger with three draws, requests to it, what it shows, and where its records are.
 
 use std::fmt::Debug;
 use std::ops::{ControlFlow, Range};
@@ -15,20 +15,20 @@ use lottery::{
     StoredEvent, Timestamp, always_allowed,
 };
 
-/// The shortest: little fills one.
+/// The minimum length, so that little data fills a segment.
 pub(crate) const SEGMENT_LEN: u64 = 96 << 10;
-/// Of a record without its body.
+/// The length of a record without its body.
 pub(crate) const RECORD_LEN: usize = 88 + 8;
-/// Goes by itself; of two agencies, the first of which has finished.
+/// A draw without operators, of two agencies, the first of which has finished.
 pub(crate) const ALONE: DrawId = DrawId(1);
-/// Led by operators.
+/// A draw led by operators.
 pub(crate) const LED: DrawId = DrawId(2);
-/// Led by operators, and open whatever comes of the others: takes what fills.
+/// A draw led by operators that always stays open; it takes the batches that fill segments.
 const FILLED: DrawId = DrawId(3);
 const WINNING_NUMBER: u32 = 7;
 const AT: Timestamp = Timestamp(1_700_000_000_000);
 
-/// Something that is asked of a ledger. Each is one decision.
+/// A request to a ledger. Each is one decision.
 #[derive(Clone)]
 pub(crate) enum Ask {
     Open(DrawTerms, SealedNumber),
@@ -52,7 +52,7 @@ pub(crate) fn check(disk: &SimulatedDisk) -> Result<Summary, Fault> {
     Archive::open_on(Arc::new(disk.clone()))?.check(|_| Ok(()))
 }
 
-/// Asks all at once; how many, the first ones, were acknowledged.
+/// Submits all requests at once; returns how many of the first ones were acknowledged.
 pub(crate) fn ask(ledger: &SimulatedEngine, asks: &[Ask]) -> usize {
     let (sender, receiver) = mpsc::channel();
     for ask in asks.iter().cloned() {
@@ -93,7 +93,7 @@ impl Shown {
     }
 }
 
-/// A new ledger in which the draws are open.
+/// Returns a new ledger in which the draws are open.
 pub(crate) fn begun() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
     let ledger = open(&disk).unwrap();
@@ -122,7 +122,7 @@ pub(crate) fn enter(by: &str) -> Ask {
     act(by, Act::EnterNumber { draw: LED, number: WINNING_NUMBER })
 }
 
-/// A batch whose record has this length, a multiple of 8.
+/// Returns a batch whose record has this length, a multiple of 8.
 pub(crate) fn batch(chunk: u32, record_len: usize) -> Ask {
     let text = text(record_len - RECORD_LEN - 16);
     let bets = Bets::parse(&text, NumberRange::default()).unwrap();
@@ -130,7 +130,7 @@ pub(crate) fn batch(chunk: u32, record_len: usize) -> Ask {
     Ask::Bets(Batch { draw: FILLED, agency: AgencyId(1), chunk: ChunkId(chunk), bets })
 }
 
-/// Bets of so many bytes in all.
+/// Returns bets whose text has `len` bytes.
 fn text(len: usize) -> String {
     let rest = "|B|1|1990-01-02|8";
     let mut text = String::new();
@@ -147,7 +147,7 @@ fn text(len: usize) -> String {
     }
 }
 
-/// Leaves `room` bytes in the first segment.
+/// Fills the first segment until `room` bytes are left.
 pub(crate) fn fill(disk: &SimulatedDisk, room: usize) {
     let ledger = open(disk).unwrap();
     let name = &segments(disk)[0];
@@ -166,7 +166,7 @@ fn terms(name: &str) -> DrawTerms {
     }
 }
 
-/// The names of those that are in use.
+/// Returns the names of the segments in use.
 pub(crate) fn segments(disk: &SimulatedDisk) -> Vec<String> {
     let mut names = disk.names().unwrap();
     names.retain(|name| disk.contents(name).iter().any(|&byte| byte != 0));
@@ -174,7 +174,7 @@ pub(crate) fn segments(disk: &SimulatedDisk) -> Vec<String> {
     names
 }
 
-/// Where the records of a segment are, by the document (docs/ledger.md).
+/// Returns where a segment's records are, as documented in docs/ledger.md.
 pub(crate) fn records_in(segment: &[u8]) -> Vec<Range<usize>> {
     let mut records = Vec::new();
     let mut at = 4096;

@@ -1,9 +1,11 @@
-//! Lives of a ledger on a disk that loses, tears, refuses and flips: after every opening it shows
-//! what the first of the requests give, in their order, up to the last one that was answered or
-//! one that went to the disk with it; in the end it shows what all of them give.
+//! Randomized lives of a ledger on a disk that loses, tears, refuses and flips data.
 //!
-//! What they give is told by an engine over the log in memory. Each life is made from a seed:
-//! `LEDGER_SEED=7 cargo test -p ledger --test lives` lives that of one seed again.
+//! After every opening the ledger shows the effects of a prefix of the requests: at least those
+//! that were answered, at most those written together with them as well. In the end it shows the
+//! effects of all requests. The expected effects come from an engine over an in-memory log.
+//!
+//! Each life is generated from a seed. `LEDGER_SEED=7 cargo test -p ledger --test lives` repeats
+//! the life of one seed.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that fails should say so")]
 
@@ -22,21 +24,20 @@ use lottery::{Acted, DrawStatus};
 
 use script::{Script, Shown, fault_of};
 
-/// So short that a script goes over into a second one.
+/// So short that a script needs a second segment.
 const SEGMENT_LEN: u64 = 96 << 10;
 const SEEDS: u64 = 120;
-/// Most requests that share a write.
+/// Maximum number of requests that share a write.
 const GROUP_MAX: usize = 4;
-/// Turns in which things go wrong; then the life comes to its end.
+/// The number of turns with faults, after which the life ends.
 const TURNS_DISTURBED: usize = 150;
-/// Errors of a system that has no memory or descriptors for now, or was interrupted: Linux's
-/// numbers.
+/// Linux error numbers of a shortage of memory or descriptors, and of an interrupted call.
 const ENOMEM: i32 = 12;
 const EMFILE: i32 = 24;
 const EINTR: i32 = 4;
 const FAILURES: [Failure; 3] = [Failure::Clean, Failure::NotDurable, Failure::Forgotten];
 
-/// How sectors that were not synced fare in a crash.
+/// Which unsynced sectors survive a crash.
 #[derive(Clone, Copy, Debug)]
 enum Luck {
     AllLost,
@@ -53,17 +54,17 @@ struct Opened {
 }
 
 struct Life<'a> {
-    /// Which life it is, in words.
+    /// A description of the life.
     what: String,
     script: &'a Script,
     rng: Rng,
     disk: SimulatedDisk,
     opened: Option<Opened>,
-    /// How many of the script's first requests were answered.
+    /// How many requests of the script were answered.
     answered: usize,
-    /// This ledger said that it failed for good.
+    /// Whether the open ledger has reported a permanent failure.
     failed: bool,
-    /// What happened, so that a test shows what it went through.
+    /// Counts of what happened, so that a test can check its coverage.
     seen: BTreeMap<&'static str, u64>,
 }
 
@@ -89,7 +90,7 @@ impl<'a> Life<'a> {
         self.answered == self.script.asks.len()
     }
 
-    /// Opens the ledger, if the disk lets it, and finds out which place of the script it is at.
+    /// Opens the ledger, if the disk permits, and finds its place in the script.
     fn open(&mut self) -> bool {
         let clock = Arc::new(TestClock::default());
         let disk = Arc::new(self.disk.clone());
@@ -117,8 +118,8 @@ impl<'a> Life<'a> {
         true
     }
 
-    /// The place in the script that the ledger is at: behind what was answered, and not further
-    /// than what was asked with it.
+    /// Returns the ledger's place in the script: not before the answered requests, and not after
+    /// those submitted with them.
     fn place_of(&self, shown: &Shown) -> usize {
         let Script { asks, shown: after, due, .. } = self.script;
         let last = (self.answered + GROUP_MAX).min(asks.len());
@@ -133,8 +134,8 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// Asks for some of what comes next in the script, all at the same time, and has it written or
-    /// else has the process end before.
+    /// Submits some of the script's next requests at once, and either commits them or ends the
+    /// process before that.
     fn ask(&mut self, is_written: bool) {
         let Opened { ledger, clock } = self.opened.as_ref().expect("it is open");
         let (sender, receiver) = mpsc::channel();
@@ -153,7 +154,7 @@ impl<'a> Life<'a> {
         for (of, answer) in receiver.try_iter() {
             let Some(fault) = fault_of(&answer) else {
                 assert!(!self.failed, "{}: {of} was answered after a failure: {answer}", self.what);
-                // What comes behind a request that there was no room for is asked again with it.
+                // Requests after one refused for lack of space are submitted again with it.
                 if !refused {
                     let expected = (self.answered, &self.script.answers[self.answered]);
                     assert_eq!((of, &answer), expected, "{}", self.what);
@@ -168,7 +169,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// The power is lost. What the system forgot to write is lost with it.
+    /// Simulates a power loss. Writes that the system forgot are lost too.
     fn crash(&mut self, luck: Luck) {
         self.opened = None;
         let rng = &mut self.rng;
@@ -179,14 +180,14 @@ impl<'a> Life<'a> {
         });
     }
 
-    /// Whatever is left is asked until the ledger fails or all was answered.
+    /// Submits the remaining requests until the ledger fails or all are answered.
     fn go_on(&mut self) {
         while !self.failed && !self.is_over() {
             self.ask(true);
         }
     }
 
-    /// From here on nothing goes wrong: the life comes to its end, and the ledger is whole.
+    /// Ends the life without further faults, and checks that the ledger is complete.
     fn end_well(&mut self) {
         self.opened = None;
         self.disk.stop_failing();
@@ -200,7 +201,7 @@ impl<'a> Life<'a> {
         assert_eq!(self.torn_bytes(), Ok(0), "{}", self.what);
     }
 
-    /// What [`Archive::check`] finds: a torn tail, or the file that is damaged.
+    /// Returns the result of [`Archive::check`]: the torn tail's length, or the damaged file.
     fn torn_bytes(&self) -> Result<u64, String> {
         let archive = match Archive::open_on(Arc::new(self.disk.clone())) {
             Err(Fault::NoLedger) => return Ok(0),
@@ -213,7 +214,7 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// Lives from its seed: everything that a disk may do to it, in any order.
+    /// Runs the life from its seed: all kinds of faults of a disk, in random order.
     fn live(&mut self) {
         for _ in 0..TURNS_DISTURBED {
             if self.is_over() {
@@ -288,7 +289,7 @@ impl<'a> Life<'a> {
         self.saw("changes of room");
     }
 
-    /// Flips one bit of what is durable in each file, sees that it is found, and puts it back.
+    /// Flips one durable bit in each file, checks that this is found, and restores it.
     fn flip_bits(&mut self) {
         self.disk.stop_failing();
         for name in self.disk.names().unwrap() {
@@ -299,7 +300,8 @@ impl<'a> Life<'a> {
                 return;
             }
             let offset = self.rng.usize(..=last);
-            // What may be a newer version has its own answer, and the end its own test.
+            // A changed version is reported differently, and the end of the records has its own
+            // test.
             if (8..12).contains(&offset) {
                 continue;
             }
@@ -313,7 +315,7 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Says on the way out of a failed test which life it was.
+/// Prints the description of the life when a test fails.
 impl Drop for Life<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -1,4 +1,4 @@
-//! Lives of draws that operators lead, as requests to a store, and everything that an engine shows
+//! Scripts: the lives of draws led by operators, as requests to an engine, and what an engine shows
 //! of them.
 
 use std::fmt::Debug;
@@ -21,10 +21,10 @@ const WINNING_NUMBER: u32 = 7;
 const CHUNK_EMPTY: u32 = 4;
 const BEGIN: u64 = 1_700_000_000_000;
 const TICK_MS: u64 = 100;
-/// So many requests come at the same time.
+/// How many requests have the same time.
 const ASKS_PER_TICK: u64 = 4;
 
-/// Something that is asked of an engine.
+/// A request to an engine.
 #[derive(Clone)]
 pub(crate) enum Ask {
     Act(RecordedAct),
@@ -33,14 +33,14 @@ pub(crate) enum Ask {
     Finish(DrawId, AgencyId),
 }
 
-/// Requests, each with its time, and what a sound one answers and shows.
+/// Requests with their times, and what a correct engine answers and shows.
 pub(crate) struct Script {
     pub(crate) asks: Vec<(Timestamp, Ask)>,
-    /// To each request, in words.
+    /// The answer to each request, in debug format.
     pub(crate) answers: Vec<String>,
-    /// Before the first request, and behind each.
+    /// The state before the first request and after each.
     pub(crate) shown: Vec<Shown>,
-    /// Before each request, once what was due by then was done.
+    /// The state before each request, once everything due by then is done.
     pub(crate) due: Vec<Shown>,
 }
 
@@ -60,11 +60,11 @@ struct ShownDraw {
     winners: Result<Winners, ReadError>,
 }
 
-/// An answer to the request at a place in the script, in words.
+/// A request's place in the script, and its answer in debug format.
 pub(crate) type Answer = (usize, String);
 
 impl Ask {
-    /// Asks an engine; the answer comes with the request's place.
+    /// Submits the request to an engine. The answer is sent with the request's place.
     pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
             Self::Act(recorded) => engine.act(recorded, always_allowed(), told(place, answers)),
@@ -82,15 +82,15 @@ fn told<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) +
     Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
 }
 
-/// The store's fault, if an answer says nothing of what was asked.
+/// Returns the kind of the store's fault if the answer is one.
 pub(crate) fn fault_of(answer: &str) -> Option<&'static str> {
     let fault = answer.strip_prefix("Err(Store(")?;
     ["Failed", "Full", "Closed"].into_iter().find(|name| fault.starts_with(name))
 }
 
 impl Script {
-    /// Two draws led through their lives beside one that goes by itself; with `noise`, other
-    /// requests come between.
+    /// Generates the lives of two draws led by operators beside one without; with `noise`, random
+    /// requests are mixed in.
     pub(crate) fn new(noise: Option<u64>) -> Self {
         let mut writer = Writer { asks: Vec::new(), rng: noise.map(Rng::with_seed) };
         writer.write();
@@ -118,7 +118,7 @@ fn shown_by(model: &Engine) -> Shown {
     Shown::by(model).expect("memory can be read")
 }
 
-/// Writes a script.
+/// Generates a script.
 struct Writer {
     asks: Vec<(Timestamp, Ask)>,
     rng: Option<Rng>,
@@ -143,7 +143,7 @@ impl Writer {
                 self.ask(Ask::Append(batch(draw, 1, chunk)));
             }
             self.ask(Ask::Append(batch(morning, 2, chunk)));
-            // It may not bet yet.
+            // This agency may not bet yet.
             self.ask(Ask::Append(batch(morning, 3, chunk)));
             if chunk == 1 {
                 self.act("luz", "pagó", Act::Register(registration(3, true)));
@@ -203,7 +203,7 @@ impl Writer {
     }
 }
 
-/// Anything that somebody may ask at any time.
+/// Returns a random request.
 fn noise(rng: &mut Rng) -> Ask {
     let draw = DrawId(rng.u32(1..=4));
     let agency = rng.u32(1..=4);
@@ -231,7 +231,7 @@ fn noise(rng: &mut Rng) -> Ask {
 }
 
 impl Shown {
-    /// What an engine shows, if it can read it.
+    /// Returns what an engine shows; `None` if reading fails.
     pub(crate) fn by(engine: &Engine) -> Option<Self> {
         let statuses: Vec<_> = engine.view().all_draws().collect();
         let register = engine.view().all_registrations().collect();
@@ -267,7 +267,7 @@ impl ShownDraw {
     }
 }
 
-/// A batch that only depends on its arguments; the last that noise may ask for is empty.
+/// Returns a batch that depends only on the arguments. The last chunk that noise requests is empty.
 fn batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
     let bet = |bet: u32| {
         let document = format!("{draw}{agency}{chunk}{bet:04}");

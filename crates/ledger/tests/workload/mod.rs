@@ -1,4 +1,4 @@
-//! A short life of a ledger, and what must be found in it afterwards.
+//! A short workload on a ledger, and checks of what it must hold afterwards.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -16,7 +16,7 @@ use lottery::{
     DrawTerms, NumberRange, SealedNumber, Timestamp,
 };
 
-/// Segments so short that a short run fills some.
+/// Segments so short that a short run fills several.
 pub const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: 96 << 10, spares: 1 };
 pub const DRAW: DrawId = DrawId(1);
 pub const WINNING_NUMBER: u32 = 7;
@@ -25,18 +25,18 @@ const AT: Timestamp = Timestamp(1_700_000_000_000);
 const CHUNKS: u32 = 12;
 const BETS: u32 = 150;
 
-/// What a run was told.
+/// The answers that a run received.
 #[derive(Default)]
 pub struct Run {
-    /// Texts of the batches that were acknowledged.
+    /// Texts of the acknowledged batches, by agency and chunk.
     pub acknowledged: BTreeMap<(u32, u32), String>,
     pub finished: Vec<u32>,
     pub drawn: bool,
-    /// Nothing was refused.
+    /// Whether nothing was refused.
     pub complete: bool,
 }
 
-/// An engine over a ledger.
+/// An engine over a ledger, with the ledger's recovery report.
 pub struct Opened {
     engine: Engine,
     report: Report,
@@ -81,8 +81,8 @@ pub fn begin(ledger: &Opened) -> Run {
     Run { complete: true, ..Run::default() }
 }
 
-/// Plays the whole run: batches of three agencies at a time, then the draw. Goes as far as the
-/// ledger lets it.
+/// Runs the whole workload: batches of three agencies at a time, then the draw. Stops when the
+/// ledger refuses.
 pub fn play(ledger: &Opened, seed: u64) -> Run {
     let mut run = Run::default();
     if wait(|done| ledger.open_draw(terms(), NUMBER, done)).is_err() {
@@ -103,7 +103,7 @@ pub fn play(ledger: &Opened, seed: u64) -> Run {
     run
 }
 
-/// One batch of each agency, all at once, so that some share a group.
+/// Appends a batch of each agency, all at once, so that some share a group.
 fn append_to_all(ledger: &Opened, run: &mut Run, chunk: u32, random: &mut fastrand::Rng) {
     let (sender, receiver) = std::sync::mpsc::channel();
     for agency in 1..=3 {
@@ -124,7 +124,7 @@ fn append_to_all(ledger: &Opened, run: &mut Run, chunk: u32, random: &mut fastra
     }
 }
 
-/// Appends one batch and notes what came of it.
+/// Appends one batch and records the outcome.
 pub fn append(
     ledger: &Opened,
     run: &mut Run,
@@ -141,8 +141,8 @@ pub fn append(
     outcome
 }
 
-/// Checks that the ledger holds every batch acknowledged, once, and none that was never sent; and
-/// that the other things it said still hold.
+/// Checks that the ledger holds every acknowledged batch once, no batch that was never sent, and
+/// all else that was acknowledged.
 pub fn check_contents(ledger: &Opened, run: &Run, what: &str) {
     let mut found = BTreeMap::new();
     let Some(status) = ledger.view().draw(DRAW) else {
@@ -161,7 +161,7 @@ pub fn check_contents(ledger: &Opened, run: &Run, what: &str) {
         assert_eq!(found.get(key), Some(text), "{what}: {key:?} was acknowledged");
     }
     for (key, text) in &found {
-        // Batches that were never answered may be there; what was never sent may not.
+        // Unanswered batches may be stored; batches never sent may not.
         assert_eq!(*text, batch(key.0, key.1, count(text)).bets.text(), "{what}: {key:?}");
     }
     assert_eq!(status.batches, found.len() as u64, "{what}");
@@ -186,7 +186,7 @@ fn check_winners(ledger: &Opened, batches: &BTreeMap<(u32, u32), String>, what: 
         let mut expected: Vec<_> = expected.map(|bet| bet.split('|').nth(2).unwrap()).collect();
         let documents = winners.of(AgencyId(agency));
         let mut found: Vec<_> = documents.iter().flat_map(|documents| documents.iter()).collect();
-        // Chunks may have been stored in another order than their ids'.
+        // Chunks may have been stored in another order than that of their ids.
         expected.sort_unstable();
         found.sort_unstable();
         assert!(!expected.is_empty(), "the workload has winners");
@@ -194,7 +194,7 @@ fn check_winners(ledger: &Opened, batches: &BTreeMap<(u32, u32), String>, what: 
     }
 }
 
-/// A batch that only depends on its arguments.
+/// Returns a batch that depends only on the arguments.
 pub fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
     let bet = |bet: u32| {
         let number = (agency * 31 + chunk * 7 + bet) % 50;

@@ -1,12 +1,12 @@
-//! Who asks, and what they may.
+//! Authentication and permissions.
 //!
 //! ```text
-//! access        what it is judged by: operators, sessions, attempts
-//! guard         what holds for every request before it is asked who sends it
-//! identify      who sends a request: by a session's cookie or a token
-//! allowed       handlers that say in their signature what their caller must be allowed
-//! caller        who asks, once that is known
-//! refusal       why a request is refused
+//! state         operators, sessions and login attempts
+//! guard         checks of every request before its caller is authenticated
+//! identify      authenticates callers by a session cookie or a token
+//! allowed       extractors that state in a handler's signature the permission it needs
+//! caller        an authenticated caller
+//! refusal       why a request is rejected
 //! ```
 
 pub(crate) mod allowed;

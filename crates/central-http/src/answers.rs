@@ -1,8 +1,8 @@
-//! Every answer passes here: refusals are written, and headers for browsers added.
+//! Outermost middleware: writes refusals, and adds security headers to every answer.
 //!
-//! A refused request's answer carries the [`Refusal`] itself up to here, without a body. Whether a
-//! program or a person asks is decided before the handler runs; the refusal is then written once,
-//! as JSON or as a page.
+//! A handler's refusal arrives here as an answer without a body that carries the [`Refusal`] as an
+//! extension. Whether the client is a browser or a program is decided before the handler runs; the
+//! refusal is then written once, as a page or as JSON.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -18,8 +18,8 @@ use crate::usecases::app::App;
 use crate::web::body::Held;
 use crate::web::problem::Problem;
 
-/// What browsers are told of every answer: pages are made of what comes from here, are framed by
-/// nobody and send nothing elsewhere. Here they say where they come from.
+/// Headers of every answer: pages load content only from this server, can't be framed, and send the
+/// referrer only to this server.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -32,7 +32,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Writes refusals, and adds to every answer what browsers must know.
+/// Writes refusals, and adds the security headers.
 pub(crate) async fn answer(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let visitor = reads_pages(&request).then(|| Visitor::of(&request, app.service.zone()));
     if let Some(visitor) = &visitor {
@@ -56,7 +56,7 @@ pub(crate) async fn answer(State(app): State<App>, mut request: Request, next: N
     answer
 }
 
-/// Whether somebody with a browser asks for a page, and not a program.
+/// Returns whether a browser asks for a page, as opposed to a program.
 fn reads_pages(request: &Request) -> bool {
     let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
     let reads = accepts.is_some_and(|it| it.contains("text/html"));
@@ -78,7 +78,7 @@ fn write(answer: &mut Response, refusal: &Refusal, kind: &'static str, text: Str
         let headers = answer.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    // What the refused request takes up is held until its answer was sent.
+    // Keeps what the original body holds (the request's permit) until the answer was sent.
     let carrier = std::mem::take(answer.body_mut());
     *answer.body_mut() = Held::by(Body::from(text), carrier);
 }

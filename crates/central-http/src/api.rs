@@ -1,10 +1,11 @@
-//! The API: one file a subject, each with its own router. This one merges and describes them.
+//! The JSON API: one file per subject, each with its own router. This module merges and describes
+//! them.
 //!
 //! ```text
-//! health        whether the central lives, is ready, and what it counted
+//! health        liveness, readiness and metrics
 //! session, operators, draws, agencies, bets, export, winners, audit
-//!               JSON of what the use case of the same name does
-//! common        what several of them have in common
+//!               JSON interface of the use case of the same name
+//! common        shared parts
 //! ```
 
 mod agencies;
@@ -35,7 +36,7 @@ use crate::access::state::COOKIE;
 use crate::usecases::app::App;
 use crate::web::problem::Problem;
 
-/// What paths of the API begin with.
+/// Prefix of the API's paths.
 pub(crate) const BELOW_API: &str = "/api/v1";
 
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
@@ -52,7 +53,7 @@ const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
 )]
 struct Description;
 
-/// All paths of the API.
+/// Builds the router of the API.
 pub(crate) fn router(app: &App) -> Router<App> {
     let authenticate = from_fn_with_state(Arc::clone(&app.access), authenticate);
     let (routes, description) = open().merge(authenticated().layer(authenticate)).split_for_parts();
@@ -60,13 +61,13 @@ pub(crate) fn router(app: &App) -> Router<App> {
     routes.route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
 }
 
-/// The description of the API: OpenAPI 3.1, as JSON.
+/// Returns the description of the API: OpenAPI 3.1, as JSON.
 #[must_use]
 pub fn openapi() -> String {
     text_of(open().merge(authenticated()).into_openapi())
 }
 
-/// Refuses unknown paths. Unauthenticated requests do not learn which paths the API has.
+/// Rejects unknown paths. Unauthenticated requests do not learn which paths the API has.
 pub(crate) async fn not_found(
     State(app): State<App>,
     method: Method,
@@ -77,7 +78,7 @@ pub(crate) async fn not_found(
     known.err().unwrap_or_else(|| Problem::no_such_path().into())
 }
 
-/// Refuses methods that a path does not have.
+/// Rejects methods that a path does not have.
 pub(crate) async fn method_not_allowed(
     State(app): State<App>,
     method: Method,
@@ -100,14 +101,14 @@ async fn known_if_needed(
     Ok(())
 }
 
-/// Paths that anybody may ask.
+/// Returns the routes that need no authentication.
 fn open() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(health::router())
         .merge(session::open_router())
 }
 
-/// Paths for authenticated callers.
+/// Returns the routes for authenticated callers.
 fn authenticated() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::router())
@@ -139,7 +140,7 @@ fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
 
 #[cfg(test)]
 mod tests {
-    /// The copy that is kept for those who read without a central.
+    /// The copy in the repository, for readers without a running central.
     const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
 
     #[test]

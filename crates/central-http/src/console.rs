@@ -1,24 +1,25 @@
-//! The console: pages for operators, made here, in Spanish and English. One file a page, each with
-//! its own router.
+//! The web console: server-rendered pages for operators, in Spanish and English. One file per page,
+//! each with its own router.
 //!
 //! ```text
 //! login, board, draws, winners, agencies, search, audit, operators
 //!               the pages
-//! refusal       what is refused: in the reader's language, and as a page
-//! form          forms that were filled in here, and what comes of them
+//! refusal       refusals in the user's language, and as a page
+//! form          submitted forms and their outcome
 //! shell         what all pages have in common
-//! visitor       who reads a page, in which language
+//! visitor       the user of a page, and their language
 //! view          a draw as pages show it
-//! pagination    long lists in parts
-//! text          what the domain says, in both languages
+//! pagination    long lists in pages
+//! text          domain values in both languages
 //! language      texts, numbers and times
 //! assets        the style sheet, the script, the icon
 //! ```
 //!
-//! Pages work without the script, which only keeps the board up to date. Every form carries the
-//! session's other secret.
+//! Invariants:
+//! - pages work without the script, which only keeps the board up to date;
+//! - every form carries the session's CSRF token.
 //!
-//! Deliberately absent: any rule. What may be done, and when, the domain and the roles say.
+//! Deliberately absent: business rules. The domain and the roles define what is allowed, and when.
 
 mod agencies;
 mod assets;
@@ -44,7 +45,7 @@ pub(crate) use board::EVENTS_PATH;
 
 use crate::usecases::app::App;
 
-/// All pages.
+/// Builds the router of all pages.
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .merge(board::router())

@@ -1,45 +1,45 @@
-//! What is asked of the machine that the central runs on.
+//! Services that the machine running the central provides.
 
-/// What is asked of the machine that the central runs on.
+/// Services that the machine running the central provides.
 pub trait Host: Send + Sync {
-    /// Fills `bytes` with random ones that are fit for secrets.
+    /// Fills `bytes` with random bytes suitable for secrets.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// When the system provides none.
     fn random(&self, bytes: &mut [u8]) -> std::io::Result<()>;
 
-    /// Bytes that the ledger's disk has room for.
+    /// Returns the free space on the ledger's disk, in bytes.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system does not report it.
     fn disk_free_len(&self) -> std::io::Result<u64>;
 
-    /// How many events each durable write of the ledger held.
+    /// Returns statistics on how many events each durable write of the ledger held.
     fn groups(&self) -> GroupCounts;
 
-    /// What the slow reading of the ledger has found.
+    /// Returns the results of the background check of the ledger.
     fn scrubbed(&self) -> Scrubbed;
 
-    /// Lines that the log had no room for.
+    /// Returns how many log lines were dropped because the log was full.
     fn log_lines_dropped(&self) -> u64;
 }
 
-/// What the slow reading of the ledger has found.
+/// Results of the background check of the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Scrubbed {
-    /// How many times all that is sealed was read.
+    /// How many times all sealed segments have been read.
     pub passes: u64,
-    /// How many segments were not as they were written when they were last read.
+    /// How many segments were found damaged at their last reading.
     pub damaged_segments: u64,
-    /// What is wrong with the first of them, for people: which file, where.
+    /// A description of the first damage, for people: which file, and where.
     pub damage: Option<String>,
 }
 
-/// Durable writes by how many events they held.
+/// A histogram of durable writes by the number of events they held.
 #[derive(Clone, Debug, Default)]
 pub struct GroupCounts {
-    /// The upper bound of each class, ascending (none: without bound), and how many are in it.
+    /// The inclusive upper bound of each class, ascending (`None`: unbounded), and its count.
     pub counts: Vec<(Option<u64>, u64)>,
-    /// How many events they held together.
+    /// The total number of events in all writes.
     pub events: u64,
 }

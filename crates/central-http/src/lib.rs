@@ -1,7 +1,7 @@
-//! Operators and programs over HTTP: the API, the console, metrics, and whether the central is well.
+//! HTTP interface of the central: the JSON API, the web console, metrics and health checks.
 //!
 //! ```text
-//! server        takes connections; joins the API and the console
+//! server        accepts connections; combines the API and the console
 //! answers       writes every refusal, for programs or for people
 //!    |
 //!    |------------------.
@@ -10,34 +10,35 @@
 //!    |                  |
 //!    '------------------|
 //!                       v
-//! usecases      what operators and programs do
+//! usecases      what operators and programs can do
 //!    |
 //!    v
-//! access        who asks, and what they may
+//! access        authentication and permissions
 //!    |
 //!    v
-//! web           connections, requests and answers: knows nothing of the lottery
-//! host          what is asked of the machine
+//! web           connections, requests and answers; independent of the lottery
+//! host          services that the host machine provides
 //! limits        every named limit
 //! ```
 //!
-//! Arrows lead down: no file uses one of a floor above its own, and the API and the console do not
-//! use each other.
+//! Dependencies point downwards: no file uses one of a layer above its own, and the API and the
+//! console do not use each other.
 //!
 //! Invariants:
-//! - below /api/v1 unauthenticated requests get only the log-in and the API's description;
+//! - below /api/v1, unauthenticated requests can only log in and read the API's description;
 //! - each handler's signature, or the use case that it calls, states the permission it needs;
-//! - before a draw is made no answer reveals what would win: no winners, no bets by number, no
+//! - before a draw is made, no answer reveals what would win: no winners, no bets by number, no
 //!   number that one of two operators entered;
-//! - every refusal says what to do: `application/problem+json` for programs, a page for people;
-//! - nothing blocks the thread that serves: the operators' file, the disk and passwords are looked
-//!   at on other threads;
-//! - agencies are served whatever happens here: connections, heads, bodies, times and passwords
-//!   hashed at once are bounded, on a listener and a thread of their own;
-//! - no client keeps others out: limits go by the client's address, also behind a proxy, and health
-//!   and metrics are always answered.
+//! - every refusal includes a remedy: `application/problem+json` for programs, a page for people;
+//! - nothing blocks the serving thread: reading the operators' file, disk access and password
+//!   hashing run on other threads;
+//! - HTTP load does not disturb agencies: connections, heads, bodies, durations and concurrent
+//!   password hashings are bounded, on a separate listener and thread;
+//! - no client can shut others out: limits apply per client address, also behind a proxy, and
+//!   health and metrics are always answered.
 //!
-//! Deliberately absent: encryption (a proxy before it, or the loopback only) and HTTP/2.
+//! Deliberately absent: encryption (use a proxy in front, or the loopback interface only) and
+//! HTTP/2.
 
 mod access;
 mod answers;

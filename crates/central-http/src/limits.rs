@@ -1,133 +1,138 @@
-//! Every limit of the operators' server, by name, with its default.
+//! Every limit of the HTTP server, by name, with its default.
 
 use std::time::Duration;
 
 use central::limits::in_proportion;
 
-/// See [`ACCEPT_RETRY_TIME_MIN`].
+/// How long accepting pauses after an error.
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Draws that the metrics tell of: the newest.
+/// Number of draws in the metrics, the newest ones.
 pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 
-/// How often a board is looked at anew.
+/// How often the board is refreshed.
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 
-/// How many looks the line of the intake shows.
+/// Number of samples in a board's chart of bets per second.
 pub(crate) const BOARD_HISTORY_LEN: usize = 120;
 
-/// Published draws that are on the board, the newest.
+/// Number of published draws on the board, the newest ones.
 pub(crate) const BOARD_OVER_DRAWS_MAX: usize = 20;
 
-/// Draws that a board has a tab of, the newest.
+/// Number of draws with a tab on the board, the newest ones.
 pub(crate) const BOARD_TABS_MAX: usize = 8;
 
-/// Agencies that one page of a board shows.
+/// Agencies on one page of a board.
 pub(crate) const BOARD_AGENCIES_MAX: usize = 500;
 
-/// An agency that has begun and is not heard for so long is silent, in milliseconds.
+/// An agency that has begun and sends nothing for longer than this is silent, in milliseconds.
 pub(crate) const SILENCE_MS: u64 = 60_000;
 
-/// With less room on its disk somebody should look after the ledger, in bytes.
+/// The board shows a warning when the ledger's disk has less free space than this, in bytes.
 pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
 
-/// Most events that the console's audit log shows.
+/// Maximum number of events in the console's audit log.
 pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
 
-/// Draws, or agencies, that one page of a list of them shows.
+/// Draws or agencies on one page of a list.
 pub(crate) const ITEMS_SHOWN_MAX: usize = 200;
 
-/// Agencies with winners that the page of a draw shows; the others have a page.
+/// Agencies with winners on the page of a draw; a separate page lists the others.
 pub(crate) const DRAW_AGENCIES_MAX: usize = 50;
 
-/// Agencies that one page of winners shows.
+/// Agencies on one page of winners.
 pub(crate) const WINNERS_AGENCIES_MAX: usize = 500;
 
-/// Winners of an agency that are shown beside their count.
+/// Winners of an agency that are listed beside their count.
 pub(crate) const WINNERS_FIRST: usize = 8;
 
-/// Winners that one page of an agency shows.
+/// Winners on one page of an agency.
 pub(crate) const AGENCY_WINNERS_MAX: usize = 1_000;
 
-/// Most winners that a draw's record lists; of more it tells how many each agency has.
+/// Maximum number of winners that a draw's record lists; above it, the record only gives the count
+/// of each agency.
 pub(crate) const RECORD_WINNERS_MAX: u64 = 5_000;
 
-/// Most agencies that a draw's record lists.
+/// Maximum number of agencies that a draw's record lists.
 pub(crate) const RECORD_AGENCIES_MAX: usize = 5_000;
 
-/// Longest head of an HTTP request, in bytes.
+/// Maximum length of the head of an HTTP request, in bytes.
 pub(crate) const HTTP_HEAD_LEN_MAX: usize = 16 * 1024;
 
-/// Most header fields of an HTTP request.
+/// Maximum number of header fields in an HTTP request.
 pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 
-/// Longest body of an HTTP request, in bytes.
+/// Maximum length of the body of an HTTP request, in bytes.
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 
-/// How long a shutdown waits for who is sent an answer to take it.
+/// How long a shutdown waits for clients to receive the answers being sent.
 pub(crate) const HTTP_TAKING_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// A board that is sent nothing for so long is sent a comment, so that whoever is between knows
-/// that it lives.
+/// A board that sends nothing for this long sends a comment, so that proxies in between keep the
+/// connection open.
 pub(crate) const BOARD_KEEPALIVE_TIME: Duration = Duration::from_secs(5);
 
-/// Passwords that are hashed at once: each takes a processor for some 20 ms, and 19 MiB.
+/// Maximum number of concurrent password hashings: each takes some 20 ms of a processor, and 19
+/// MiB.
 pub(crate) const HASHINGS_MAX: usize = 1;
 
-/// Requests that read much of the ledger at once; others wait.
+/// Maximum number of concurrent requests that read much of the ledger; others wait.
 pub(crate) const READINGS_MAX: usize = 1;
 
-/// Exports at once, each as slow as who takes it; others are refused.
+/// Maximum number of concurrent exports; others are rejected. Each lasts as long as its client
+/// takes to receive it.
 pub(crate) const EXPORTS_MAX: usize = 2;
 
-/// Bets that one search looks at, before it answers with what it found and where to go on.
+/// Maximum number of bets that one search examines before it answers with what it found and a
+/// cursor.
 pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
 
-/// What an export is sent in parts of.
+/// Size of the parts in which an export is sent, in bytes.
 pub(crate) const EXPORT_PART_LEN: usize = 64 * 1024;
 
-/// Parts of an export that wait to be sent.
+/// Maximum number of parts of an export that wait to be sent.
 pub(crate) const EXPORT_PARTS_MAX: usize = 16;
 
-/// Bytes of an export that are to be taken in a second, on the whole.
+/// Minimum average rate at which a client must receive an export, in bytes a second.
 pub(crate) const EXPORT_PACE_MIN: u64 = 100 * 1024;
 
-/// How often it is looked whether who takes an export still may.
+/// How often the permission of an export's client is checked again.
 pub(crate) const EXPORT_LOOK_TIME: Duration = Duration::from_secs(1);
 
-/// Most items in one page of an answer, and how many there are when nothing was said.
+/// Maximum number of items in one page of an answer.
 pub(crate) const PAGE_ITEMS_MAX: u32 = 500;
 
-/// See [`PAGE_ITEMS_MAX`].
+/// Number of items in one page when the request does not say.
 pub(crate) const PAGE_ITEMS_DEFAULT: u32 = 100;
 
-/// What a central grants to its operators and to programs, over HTTP.
+/// Configurable limits of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Connections at once: more than requests and boards together, so that one that has neither
-    /// can always give way to one more.
+    /// Maximum number of connections. It exceeds requests and boards together, so that there is
+    /// always an idle connection that can give way to a new one.
     pub connections_max: usize,
-    /// Requests under way at once, boards, health and metrics not among them.
+    /// Maximum number of concurrent requests, not counting boards, health and metrics.
     pub requests_max: usize,
-    /// Those of one client: an IPv4 address, or the first 64 bits of an IPv6 one.
+    /// Maximum number of concurrent requests of one client: an IPv4 address, or the first 64 bits
+    /// of an IPv6 address.
     pub requests_per_client_max: usize,
-    /// Boards that are watched at once.
+    /// Maximum number of boards that are watched at once.
     pub boards_max: usize,
-    /// Those of one client.
+    /// Maximum number of boards that one client watches at once.
     pub boards_per_client_max: usize,
     /// How long a connection may take to send the head of a request, and may be idle.
     pub head_time_max: Duration,
     /// How long a request may take, its body included, until its answer begins.
     pub request_time_max: Duration,
-    /// How long what was sent may wait to be taken.
+    /// How long sent data may remain unacknowledged by the client.
     pub write_time_max: Duration,
-    /// How far an export may be behind the least pace at which it is to be taken.
+    /// How far an export's client may fall behind the minimum rate.
     pub export_wait_max: Duration,
 }
 
 impl HttpLimits {
-    /// These, with no more connections than so many; requests, boards and clients keep their part
-    /// of them.
+    /// Returns these limits with at most `connections_max` connections; the limits of requests and
+    /// boards shrink in proportion.
     #[must_use]
     pub fn with_connections_max(self, connections_max: usize) -> Self {
         let connections_max = connections_max.min(self.connections_max);

@@ -1,4 +1,5 @@
-//! The listener: connections within limits, each served by one task and closed in order.
+//! The HTTP listener: accepts connections within limits, serves each in one task, and closes them
+//! in order.
 
 use std::convert::Infallible;
 use std::io;
@@ -32,26 +33,26 @@ use crate::web::proxies::Proxies;
 use crate::web::thread::Thread;
 use crate::{api, console};
 
-/// What is not counted among the requests under way: what must be answered whatever else is asked,
-/// and takes no time; and boards, which have a limit of their own.
+/// Paths that do not count towards the limit of concurrent requests: health and metrics, which are
+/// quick and must always be answered, and boards, which have a limit of their own.
 const NOT_COUNTED: [&str; 4] = ["/healthz", "/readyz", "/metrics", console::EVENTS_PATH];
 
-/// What operators are served with.
+/// Options of the HTTP server.
 pub struct HttpOptions {
-    /// How browsers reach it, if that was said: what pages of elsewhere send is told by it, and
-    /// with encryption cookies are never sent without.
+    /// The origin under which browsers reach the server, if configured. It is used to detect
+    /// cross-site requests; if it is encrypted, cookies are marked `Secure`.
     pub origin: Option<Origin>,
-    /// The proxies before it, if there are some that are trusted to say who their clients are.
+    /// Trusted reverse proxies, if any, that report their clients' addresses.
     pub proxies: Option<Proxies>,
-    /// The folder that the file of operators is in.
+    /// The folder that contains the operators' file.
     pub data: PathBuf,
-    /// What the central's machine is asked for.
+    /// Services of the host machine.
     pub host: Arc<dyn Host>,
     /// See [`HttpLimits`].
     pub limits: HttpLimits,
 }
 
-/// Serves operators and programs.
+/// The HTTP server for operators and programs.
 pub struct HttpServer {
     app: App,
     terms: Arc<Terms>,
@@ -63,10 +64,10 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves nobody yet.
+    /// Creates a server that does not accept connections yet.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the listener has no local address, or the thread can't be started.
     pub fn new(
         service: &Arc<Service>,
         clock: Arc<dyn Clock>,
@@ -90,32 +91,33 @@ impl HttpServer {
     async fn take_connections(&self) -> Infallible {
         loop {
             match self.listener.accept().await {
-                // One too many is closed: whoever floods is owed no words.
+                // A connection above the limit is closed without an answer.
                 Ok((stream, peer)) => {
                     if let Some(connection) = self.connections.enter(peer.ip()).await {
                         self.serve(stream, peer.ip(), connection);
                     }
                 }
                 Err(error) => {
-                    // It may be out of descriptors: they come back as connections end.
+                    // The process may be out of file descriptors; they become free as connections
+                    // end.
                     tracing::error!(action = "accept_http", result = "fail", error = %error);
                     tokio::time::sleep(ACCEPT_RETRY_TIME_MAX).await;
                 }
             }
-            // However many come at once, those that are there have their turn in between.
+            // Lets other tasks run between two accepts, even during a flood of connections.
             tokio::task::yield_now().await;
         }
     }
 
     fn serve(&self, stream: TcpStream, peer: IpAddr, connection: Connection) {
-        // The peer may be gone already.
+        // The peer may have disconnected already.
         let set_up = set_up(&stream, &self.app.limits).and_then(|()| stream.into_std());
         let Ok(stream) = set_up else { return };
         let (service, terms) = (Arc::clone(&self.app.service), Arc::clone(&self.terms));
         let cut = self.cut.clone();
         let serving = async move {
             let _counted = service.metrics().http_connected();
-            // From here on the other thread hears of it.
+            // From here on, the stream is registered with the HTTP thread's runtime.
             let Ok(stream) = TcpStream::from_std(stream) else { return };
             cut.run_until_cancelled(converse(stream, peer, connection, terms)).await;
         };
@@ -125,7 +127,7 @@ impl HttpServer {
 
 impl Server for HttpServer {
     fn accept(&mut self) -> BoxFuture<'_, Infallible> {
-        // While it takes connections, it also looks at the central for those who watch a board.
+        // While it accepts connections, it also polls the central's state for the boards.
         async {
             tokio::select! {
                 never = self.app.poller.poll() => never,
@@ -148,7 +150,7 @@ impl Server for HttpServer {
     }
 }
 
-/// All paths of the API and the console, and what holds for every request.
+/// Builds the router of the API and the console, with the layers common to all requests.
 fn router(app: &App, held_against: Arc<Guard>) -> Router {
     api::router(app)
         .merge(console::router())
@@ -162,6 +164,6 @@ fn router(app: &App, held_against: Arc<Guard>) -> Router {
 
 fn set_up(stream: &TcpStream, limits: &HttpLimits) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    // Who takes no answer is not waited for: the system gives the connection up.
+    // If the peer does not acknowledge data in time, the system drops the connection.
     SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time_max))
 }

@@ -1,17 +1,17 @@
-//! What operators and programs do, by the API or the console: one file a subject. Functions take
-//! the caller and typed arguments, and return what the domain knows, or a refusal.
+//! Use cases of operators and programs, shared by the API and the console: one file per subject.
+//! Functions take the caller and typed arguments, and return domain types or a refusal.
 //!
 //! ```text
-//! app           what all of them work on; what is put on record, and judged again by then
+//! app           shared state; records acts and checks permissions again when they are decided
 //! session       log in, log out
 //! operators     operators and their tokens
-//! draws         their life, as operators lead it
-//! agencies      what is known of them
-//! bets          searched
-//! export        all bets of a draw, written while they are taken
-//! winners       who won, and what each agency has to its account
-//! audit         who did what
-//! board         what a live board shows, looked at once a second
+//! draws         the life cycle of draws
+//! agencies      changes to registered agencies
+//! bets          search
+//! export        streams all bets of a draw
+//! winners       winners, and the settlement of each agency
+//! audit         the audit log
+//! board         data of the live board, refreshed once a second
 //! ```
 
 pub(crate) mod agencies;

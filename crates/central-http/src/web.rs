@@ -1,18 +1,18 @@
-//! HTTP without the lottery: connections, requests and answers.
+//! HTTP basics, independent of the lottery: connections, requests and answers.
 //!
 //! ```text
-//! thread        what everything here runs on, apart from agencies
-//! connections   how many there are, and which one gives way when there are too many
+//! thread        the thread on which HTTP runs, separate from the agencies'
+//! connections   limits connections, and selects the one that gives way when there are too many
 //! http1         one connection: requests and answers in turn
-//! body          bodies that tell when they end
+//! body          bodies that report when they end
 //! peer          what a request knows of its connection
-//! proxies       proxies before the central, and the clients that they speak for
-//! origin        how browsers reach the central
+//! proxies       trusted proxies, and the addresses of their clients
+//! origin        the origin under which browsers reach the central
 //! input         bodies and parameters of requests
-//! paging        lists in parts
-//! stream_body   answers that are written while they are made
-//! problem       a refusal as programs read it
-//! time          moments as programs write and read them
+//! paging        lists in pages
+//! stream_body   answers that are streamed while they are produced
+//! problem       problem documents, for programs
+//! time          timestamps in the API
 //! ```
 
 pub(crate) mod body;

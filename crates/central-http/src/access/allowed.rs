@@ -1,4 +1,4 @@
-//! Handlers that say in their signature who may ask them.
+//! Extractors that state in a handler's signature the permission that it needs.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use operators::Permission;
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
 
-/// Who asks, who has that permission.
+/// An authenticated caller who has the permission `P`.
 pub(crate) struct Allowed<P>(pub(crate) Caller, pub(crate) PhantomData<P>);
 
 /// A permission as a type.

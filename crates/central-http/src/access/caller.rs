@@ -1,21 +1,21 @@
-//! Who asks, once that is known, and what they may.
+//! An authenticated caller and their permissions.
 
 use lottery::{Actor, Label, Timestamp};
 use operators::{Name, Operator, People, Permission, Role, Secret, TokenId};
 
 use crate::access::refusal::Refusal;
 
-/// Who asks.
+/// An authenticated caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) name: Name,
-    /// The operator's when the caller was identified; a later one ends sessions and tokens.
+    /// The operator's generation at authentication; a newer one invalidates sessions and tokens.
     pub(crate) generation: u32,
     pub(crate) role: Role,
     pub(crate) by: Credential,
 }
 
-/// How they showed it.
+/// The credential that the caller authenticated with.
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
     Session(Secret),
@@ -23,7 +23,7 @@ pub(crate) enum Credential {
 }
 
 impl Caller {
-    /// Refuses callers who are not among these people, or may not do this.
+    /// Rejects callers who are not among these operators, or lack the permission.
     pub(crate) fn must_be_among(
         &self,
         people: &People,
@@ -38,17 +38,17 @@ impl Caller {
         needed.map_or(Ok(()), |needed| role_must(role, needed))
     }
 
-    /// Refuses callers whose role is not enough for this.
+    /// Rejects callers whose role lacks the permission.
     pub(crate) fn must(&self, permission: Permission) -> Result<(), Refusal> {
         role_must(self.role, permission)
     }
 
-    /// Whether the caller's role is enough for this.
+    /// Returns whether the caller's role has the permission.
     pub(crate) fn may(&self, permission: Permission) -> bool {
         permission.is_held_by(self.role)
     }
 
-    /// The caller's session; refuses tokens.
+    /// Returns the caller's session; rejects tokens.
     pub(crate) fn session(&self) -> Result<&Secret, Refusal> {
         match &self.by {
             Credential::Session(secret) => Ok(secret),
@@ -56,7 +56,7 @@ impl Caller {
         }
     }
 
-    /// The caller, as put on record.
+    /// Returns the caller as it is written to the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let owner = label_of(&self.name);
         match &self.by {
@@ -68,17 +68,17 @@ impl Caller {
     }
 }
 
-/// The operator of this name, unless disabled or changed since.
+/// Returns the operator of this name, unless disabled or changed since that generation.
 pub(crate) fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Option<&'a Operator> {
     people.operator(name).filter(|it| !it.disabled && it.generation == generation)
 }
 
-/// The caller's session or token has ended.
+/// Returns the refusal for a session or token that has ended.
 pub(crate) fn over() -> Refusal {
     Refusal::not_authenticated("the session or the token is over")
 }
 
-/// An operator's name, as it is put on record.
+/// Converts an operator's name to a label for the audit log.
 pub(crate) fn label_of(name: &Name) -> Label {
     Label::new(name.as_str()).expect("an operator's name is a short word")
 }

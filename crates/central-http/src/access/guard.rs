@@ -1,5 +1,5 @@
-//! What holds for every request before it is asked who sends it: how many there may be, how long
-//! one may take, and that no page of elsewhere asks for a change.
+//! Checks of every request before its caller is authenticated: concurrency limits, a time limit,
+//! and protection against cross-site requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::web::body::Held;
 use crate::web::origin::{Origin, is_of_host};
 use crate::web::peer::Peer;
 
-/// What requests are held against.
+/// The limits and settings that requests are checked against.
 pub(crate) struct Guard {
     origin: Option<Origin>,
-    /// Requests under way.
+    /// Limits the concurrent requests, in all and per client.
     requests: Arc<ConnectionLimiter>,
     time_max: Duration,
-    /// Paths whose requests are not counted: what must be answered whatever else is asked, and
-    /// takes no time; and what has a limit of its own.
+    /// Paths that do not count towards the limit: those that are quick and must always be answered,
+    /// and those with a limit of their own.
     not_counted: &'static [&'static str],
 }
 
@@ -38,7 +38,8 @@ impl Guard {
     }
 }
 
-/// Refuses clients with too many requests under way, and ends requests that take too long.
+/// Rejects clients with too many concurrent requests and cross-site changes, and ends requests that
+/// take too long.
 pub(crate) async fn guard(
     State(guard): State<Arc<Guard>>,
     Peer(client): Peer,
@@ -61,7 +62,7 @@ pub(crate) async fn guard(
     answer.map(|body| Held::by(body, place.ok()))
 }
 
-/// Whether a browser says that another site's page sent this change or log-in.
+/// Returns whether the browser's headers show that another site's page sent this change or login.
 fn is_sent_from_elsewhere(origin: Option<&Origin>, request: &Request) -> bool {
     let said = |name| request.headers().get_all(name).iter().map(HeaderValue::to_str);
     let is_of_here = |named: &str| match origin {

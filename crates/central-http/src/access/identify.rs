@@ -1,7 +1,8 @@
-//! Who sends a request: by a session's cookie or a token, held against the operators at each one.
+//! Authenticates callers by a session cookie or a token, and checks them against the current
+//! operators at every request.
 //!
-//! A change by cookie needs the session's other secret as a header, which a page of another site
-//! cannot know.
+//! A change that authenticates by cookie also needs the session's CSRF token as a header, which a
+//! page of another site cannot know.
 
 use std::sync::Arc;
 
@@ -15,11 +16,11 @@ use crate::access::caller::{Caller, Credential, known};
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, moment};
 
-/// The header that holds a session's other secret.
+/// The header that holds a session's CSRF token.
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_PURPOSE: &str = "bolillero csrf";
 
-/// Rejects unauthenticated requests; puts [`Caller`] into the others.
+/// Rejects unauthenticated requests; adds a [`Caller`] to the others.
 pub(crate) async fn authenticate(
     State(access): State<Arc<Access>>,
     mut request: Request,
@@ -30,7 +31,7 @@ pub(crate) async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// Identifies the caller by these headers.
+/// Authenticates the caller by these headers.
 pub(crate) async fn identify(
     access: &Access,
     headers: &HeaderMap,
@@ -48,7 +49,7 @@ pub(crate) async fn identify(
     Ok(who)
 }
 
-/// Identifies a caller who only watches, which does not keep the session alive.
+/// Authenticates the caller of a passive request, which does not keep the session alive.
 pub(crate) async fn identify_passively(
     access: &Access,
     headers: &HeaderMap,
@@ -58,18 +59,19 @@ pub(crate) async fn identify_passively(
     by_session(access, secret, user).await
 }
 
-/// A session's other secret.
+/// Derives a session's CSRF token from its secret.
 pub(crate) fn csrf_token(session: &Secret) -> Secret {
     session.derived(CSRF_PURPOSE)
 }
 
-/// Whether this is the session's other secret.
+/// Returns whether this is the session's CSRF token.
 pub(crate) fn is_csrf_token(given: &str, session: &Secret) -> bool {
-    // Digests: how long comparing them takes tells nothing of how near the secret was.
+    // Compares digests, so that timing reveals nothing about the secret.
     Secret::parse(given).is_some_and(|it| it.digest() == csrf_token(session).digest())
 }
 
-/// The cookie that holds a session's secret; without one, the cookie that has it forgotten.
+/// Returns the `Set-Cookie` value that stores the session's secret, or, without a session, the one
+/// that deletes the cookie.
 pub(crate) fn set_cookie(access: &Access, session: Option<&Secret>) -> HeaderValue {
     let (value, age) = session.map_or_else(|| (String::new(), "; Max-Age=0"), |it| (it.text(), ""));
     let (name, secure) = (&access.cookie_name, if access.is_encrypted() { "; Secure" } else { "" });

@@ -1,5 +1,5 @@
-//! Why a request is refused: with its cause, so that programs are told it in the API's words and
-//! people in those of the console.
+//! Why a request is rejected. A refusal keeps its cause, so that the API and the console can each
+//! describe it in their own words.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -15,36 +15,36 @@ use crate::limits::EXPORTS_MAX;
 use crate::web::origin::Origin;
 use crate::web::problem::{Kind, Problem};
 
-/// Why a request is refused.
+/// Why a request is rejected.
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
-    /// Its status is all that a page needs to know.
+    /// A refusal of which a page only needs the status.
     Plain(Problem),
-    /// The caller's role is not enough.
+    /// The caller's role lacks this permission.
     Permission(Permission),
-    /// The session's other secret is missing: another site's page may be asking.
+    /// The CSRF token is missing or wrong: another site's page may have sent the request.
     Csrf,
-    /// Another site's page asks. Holds where the central's pages are, if that is known.
+    /// Another site's page sent the request. Holds the server's own origin, if configured.
     Elsewhere(Option<Origin>),
-    /// Too many attempts to log in.
+    /// Too many login attempts.
     Attempts {
         wait_seconds: u64,
     },
     /// The name or the password is wrong.
     Login,
-    /// Before the draw is made bets are searched by document only.
+    /// Before the draw is made, bets can be searched by document only.
     SearchedEarly,
-    /// A draw that holds no bets would be made.
+    /// The draw to be made holds no bets.
     NoBets,
-    /// As many exports are under way as may be.
+    /// The maximum number of exports is under way.
     TooManyExports,
-    /// As many of these are under way as may be, in all or from one address.
+    /// The maximum number of these (requests, boards) is under way, in all or from one address.
     TooMuchAtOnce(&'static str, ConnectionLimit),
     Password(PasswordError),
     People(PeopleError),
     Act(ActError),
     Read(ReadError),
-    /// The draw has these agencies, and this one is none of them.
+    /// The agency is not registered in the draw, which has these agencies.
     NotOfDraw(AgencyId, Agencies),
 }
 
@@ -71,49 +71,49 @@ const TOO_MANY_EXPORTS: Kind =
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable");
 
 impl Refusal {
-    /// The caller is not known.
+    /// Returns the refusal for a caller who is not authenticated.
     pub(crate) fn not_authenticated(detail: impl Display) -> Self {
         Self::Plain(not_authenticated(detail))
     }
 
-    /// This needs a session: a token is not enough.
+    /// Returns the refusal for a token where a session is needed.
     pub(crate) fn session_needed() -> Self {
         let remedy = "log in at POST /api/v1/session";
         Self::Plain(SESSION_NEEDED.problem("this is not done with a token", remedy))
     }
 
-    /// Too many attempts, for so long.
+    /// Returns the refusal for too many login attempts, with the time to wait.
     pub(crate) fn too_many_attempts(wait: Duration) -> Self {
         Self::Attempts { wait_seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
     }
 
-    /// The path does not have this method.
+    /// Returns the refusal for a method that the path does not have.
     pub(crate) fn method_not_allowed() -> Self {
         let remedy = "see the header Allow";
         Self::Plain(METHOD_NOT_ALLOWED.problem("this path knows no such method", remedy))
     }
 
-    /// It took too long.
+    /// Returns the refusal for a request that took too long.
     pub(crate) fn timed_out() -> Self {
         Self::Plain(TIMED_OUT.problem("the request took too long", "send it again"))
     }
 
-    /// What was asked is not understood.
+    /// Returns the refusal for a request that can't be parsed or is invalid.
     pub(crate) fn bad_request(detail: impl Display) -> Self {
         Self::Plain(Problem::bad_request(detail))
     }
 
-    /// The central can't do it now; its log says why.
+    /// Returns the refusal for a temporary failure; the log has its cause.
     pub(crate) fn unavailable(what: &'static str) -> Self {
         Self::Plain(unavailable(what))
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.problem().status()
     }
 
-    /// What programs are told.
+    /// Returns the refusal as a problem document, for programs.
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Self::Plain(problem) => problem.clone(),
@@ -315,7 +315,8 @@ impl Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Carried by the answer to where refusals are written, for whoever asked.
+/// Returns an answer without a body that carries the refusal as an extension; the `answers` module
+/// writes it.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (self.status(), Extension(self)).into_response()

@@ -1,8 +1,9 @@
-//! What callers are judged by: the operators, their sessions, and how often they try to log in.
+//! State that callers are authenticated against: operators, sessions and login attempts.
 //!
-//! The operators' file is looked at, and passwords are hashed, where blocking holds up nobody: on
-//! the threads for blocking work, by the functions that are `async` here. The others that look at
-//! the file say that they block.
+//! Invariants:
+//! - `async` functions read the operators' file and hash passwords on the threads for blocking
+//!   work;
+//! - other functions that read the file are documented as blocking.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -21,18 +22,19 @@ use crate::host::Host;
 use crate::limits::HASHINGS_MAX;
 use crate::web::origin::Origin;
 
-/// What the name of the cookie that holds a session's secret begins with.
+/// Prefix of the name of the session cookie.
 pub(crate) const COOKIE: &str = "bolillero_session_";
-/// The same where browsers come with encryption: they take it from nobody else, nor without.
+/// Prefix of the session cookie's name over HTTPS. Browsers accept `__Host-` cookies only over
+/// encrypted connections and only from the host itself.
 const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session_";
 
-/// What callers are judged by.
+/// State that callers are authenticated against.
 pub(crate) struct Access {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) roster: Arc<Roster>,
-    /// How browsers reach the central.
+    /// The origin under which browsers reach the central, if configured.
     pub(crate) origin: Option<Origin>,
-    /// What the cookie that holds a session's secret is called.
+    /// The name of the session cookie.
     pub(crate) cookie_name: String,
     host: Arc<dyn Host>,
     sessions: Mutex<Sessions>,
@@ -62,7 +64,7 @@ impl Access {
         })
     }
 
-    /// Whether browsers reach the central with encryption.
+    /// Returns whether browsers reach the central over HTTPS.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.origin.as_ref().is_some_and(Origin::is_encrypted)
     }
@@ -75,19 +77,19 @@ impl Access {
         locked(&self.attempts)
     }
 
-    /// How often attempts to log in that were too many are logged.
+    /// Returns the throttle for log lines about too many login attempts.
     pub(crate) fn too_many_attempts(&self) -> MutexGuard<'_, LogThrottle> {
         locked(&self.too_many_attempts)
     }
 
-    /// The operators now.
+    /// Returns the current operators.
     pub(crate) async fn people(&self) -> Result<Arc<People>, Refusal> {
         let roster = Arc::clone(&self.roster);
         let people = blocking("looking at the operators broke off", move || roster.people());
         Ok(people.await??)
     }
 
-    /// Refuses callers who may no longer do this: operators change while requests are under way.
+    /// Rejects callers who no longer have the permission: operators can change during a request.
     pub(crate) async fn must_still(
         self: &Arc<Self>,
         who: &Caller,
@@ -98,19 +100,20 @@ impl Access {
         blocking("judging who asks broke off", judged).await?
     }
 
-    /// Whether the session or token has ended.
+    /// Returns whether the caller's session or token has ended.
     pub(crate) async fn is_over(self: &Arc<Self>, who: &Caller) -> bool {
         self.must_still(who, None).await.is_err()
     }
 
-    /// Judges, when an act is decided, whether the caller may still do it, and by which version of
-    /// the operators.
+    /// Returns a judge that checks, at the moment an act is decided, whether the caller still has
+    /// the permission. It yields the version of the operators that it checked.
     pub(crate) fn judge_of(self: &Arc<Self>, who: &Caller, needed: Option<Permission>) -> Judge {
         let (access, who) = (Arc::clone(self), who.clone());
         Box::new(move || access.judge(&who, needed).ok())
     }
 
-    /// The version of the operators by which the caller may still do this. Blocks.
+    /// Checks that the caller still has the permission; returns the version of the operators.
+    /// Blocks.
     pub(crate) fn judge(&self, who: &Caller, needed: Option<Permission>) -> Result<u64, Refusal> {
         if !self.is_logged_in(who) {
             return Err(over());
@@ -129,7 +132,7 @@ impl Access {
         Ok(judging.last().map_or(0, |people| people.version()))
     }
 
-    /// Whether the caller's session goes on; tokens have none to end.
+    /// Returns whether the caller's session is still valid; always true for tokens.
     pub(crate) fn is_logged_in(&self, who: &Caller) -> bool {
         match &who.by {
             Credential::Session(secret) => self.sessions().watcher(secret, moment()).is_some(),
@@ -137,12 +140,12 @@ impl Access {
         }
     }
 
-    /// A secret that nobody has yet.
+    /// Generates a new random secret.
     pub(crate) fn secret(&self) -> Result<Secret, Refusal> {
         self.random().map(Secret::from_random)
     }
 
-    /// Whether the password matches. Takes the same time when there is no such operator.
+    /// Returns whether the password matches. Takes the same time if there is no such operator.
     pub(crate) async fn password_is_of(
         &self,
         password: Password,
@@ -180,7 +183,8 @@ impl Access {
     }
 }
 
-/// Runs blocking work on another thread; if it panics, the request is refused with this text.
+/// Runs blocking work on another thread. If the work panics, rejects the request with the text
+/// `broke_off`.
 pub(crate) async fn blocking<T: Send + 'static>(
     broke_off: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -188,13 +192,13 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::unavailable(broke_off))
 }
 
-/// Now, for what lasts.
+/// Returns the current monotonic time, from tokio's clock.
 pub(crate) fn moment() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The name of the cookie that holds a session's secret. It ends in the port that browsers connect
-/// to: they send cookies to all ports of a host, where another central may have its own.
+/// Returns the name of the session cookie. It ends in the port that browsers connect to, because
+/// they send cookies to all ports of a host, where another central may have its own.
 fn cookie_name(origin: Option<&Origin>, listening_at: u16) -> String {
     let is_encrypted = origin.is_some_and(Origin::is_encrypted);
     let prefix = if is_encrypted { ENCRYPTED_COOKIE } else { COOKIE };

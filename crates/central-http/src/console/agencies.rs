@@ -1,4 +1,4 @@
-//! Agencies: who is registered, who may bet, who is connected.
+//! The agencies page: registration, permission to bet, and connections.
 
 use askama::Template;
 use axum::Router;
@@ -28,7 +28,7 @@ struct AgenciesPage {
     p: Shell,
     agencies: Vec<AgenciesRow>,
     part: Option<Pagination>,
-    /// Where its forms are sent to.
+    /// The path that its forms are sent to.
     here: String,
     form: Form,
 }
@@ -72,7 +72,7 @@ async fn register(
     page_with(&app, &user, &asked, outcome).await
 }
 
-/// What a form changes; why it can't, in words.
+/// Parses the change that a form asks for; returns an error message if it is invalid.
 fn change(form: &Form, l: Locale) -> Result<(AgencyId, Change, Reason), String> {
     let label = |name, what, what_in_english| {
         let wrong = |error| match error {

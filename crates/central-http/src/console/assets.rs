@@ -1,4 +1,4 @@
-//! What pages are shown with.
+//! Serves the style sheet, the script and the icon.
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};

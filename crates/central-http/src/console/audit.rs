@@ -1,4 +1,4 @@
-//! The audit log.
+//! The audit log page.
 
 use askama::Template;
 use axum::Router;

@@ -1,4 +1,4 @@
-//! The live board.
+//! The live board page.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -29,14 +29,14 @@ use crate::web::input::InQuery;
 use crate::web::peer::Peer;
 use crate::web::stream_body::UNBUFFERED;
 
-/// Where a board is told anew, for as long as it is watched.
+/// The path of the event stream that updates a board while it is watched.
 pub(crate) const EVENTS_PATH: &str = "/board/events";
 
-/// Which draw, and which part of its agencies.
+/// Which draw, and which page of its agencies.
 #[derive(Clone, Copy, Deserialize)]
 pub(super) struct BoardQuery {
     draw: Option<u32>,
-    /// From 1 on.
+    /// Counted from 1.
     page: Option<usize>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct BoardQuery {
 struct BoardPage {
     p: Shell,
     others: Vec<Tab>,
-    /// There are draws without a tab.
+    /// Whether there are draws without a tab.
     has_more: bool,
     board: Option<BoardView>,
     events: String,
@@ -125,7 +125,7 @@ async fn page(
     if let (Some(draw), None, Some(newest)) = (asked.draw, shown, board.draws.last())
         && draw < newest.status.id.0
     {
-        // It was published too long ago to be on the board.
+        // The board leaves out draws that were published too long ago.
         return Redirect::to(&format!("/draws/{draw}")).into_response();
     }
     let l = user.language;
@@ -156,8 +156,8 @@ async fn page(
     show(&BoardPage { p: Shell::of(&user, None), others, has_more, board: view, events })
 }
 
-/// The board, at once and anew whenever somebody looked; ends with the session and with the
-/// central.
+/// Streams the board: once at the start and after every refresh, until the session ends or the
+/// central stops.
 async fn events(
     State(app): State<App>,
     Peer(client): Peer,
@@ -236,7 +236,8 @@ impl BoardView {
     }
 }
 
-/// The agencies of a page: all of them, or of so many a part, those to look after first.
+/// Returns the rows of a page and its pagination. If there is more than one page, agencies with an
+/// alert come first.
 fn part_of(
     shown: &DrawBoard,
     known: &View,
@@ -333,7 +334,7 @@ fn first_numbers(agencies: &[&AgencyBoard]) -> String {
     format!("{}{more}", numbers.join(", "))
 }
 
-/// The points of the line of the intake, in a field of 240 by 48.
+/// Returns the points of the chart of bets per second, in a field of 240 by 48.
 fn line(shown: &DrawBoard, peak: u64) -> String {
     let mut points = String::new();
     let first = 240_usize.saturating_sub(2 * shown.history.len().saturating_sub(1));

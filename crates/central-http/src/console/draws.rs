@@ -1,4 +1,4 @@
-//! Draws: the list, the steps of one, its record.
+//! The pages of draws: the list, the steps of a draw, and its record.
 
 use askama::Template;
 use axum::Router;
@@ -36,7 +36,7 @@ struct List {
     draws: Vec<DrawView>,
     part: Option<Pagination>,
     form: Form,
-    /// Of times that clocks show twice.
+    /// Options for local times that occur twice, when clocks are set back.
     opens_choices: Vec<Choice>,
     closes_choices: Vec<Choice>,
 }
@@ -47,7 +47,7 @@ struct DrawsPage {
     p: Shell,
     d: DrawView,
     steps: Vec<Step>,
-    /// Never opened, and it can't be any more.
+    /// Whether it was never opened and can't be opened any more.
     is_expired: bool,
     missing: String,
     reason_needed: bool,
@@ -66,11 +66,11 @@ struct Record {
     steps: Vec<Step>,
     missing: String,
     winners: Option<WinnersView>,
-    /// Whether every winner is on it, and not only how many there are.
+    /// Whether the record lists every winner, and not only the counts.
     lists_all: bool,
 }
 
-/// Something to download.
+/// A file to download.
 struct File {
     name: &'static str,
     path: String,
@@ -115,7 +115,7 @@ async fn page(
     page_with(&app, &user, DrawId(id), FormOutcome::default()).await
 }
 
-/// One step of a draw's life.
+/// Performs one step of a draw's life cycle.
 async fn step(
     State(app): State<App>,
     At((id, step)): At<(u32, String)>,
@@ -154,14 +154,14 @@ async fn step(
     page_with(&app, &user, draw, outcome).await
 }
 
-/// The printable record.
+/// Shows the printable record.
 async fn record(
     State(app): State<App>,
     user: CurrentUser,
     At((id, what)): At<(u32, String)>,
 ) -> Result<Response, Refusal> {
     if what != "acta" {
-        // Somebody loaded the page of a step again.
+        // The user reloaded the page of a step.
         return Ok(Redirect::to(&format!("/draws/{id}")).into_response());
     }
     let (l, draw) = (user.language, DrawId(id));
@@ -189,7 +189,7 @@ async fn list_with(
     let (view, l) = (app.service.view(), user.language);
     let count = view.draw_count();
     let (places, part) = Pagination::of(count, page, ITEMS_SHOWN_MAX, "/draws?page=", l);
-    // The newest come first, and are numbered last.
+    // The newest draws come first and have the highest numbers.
     let older = u32::try_from(count - places.end).ok().map(DrawId);
     let shown = view.draws(older, places.len());
     let draws = shown.iter().rev().map(|status| DrawView::of(status, l)).collect();
@@ -240,7 +240,7 @@ async fn page_with(
     Ok(show_as(code, &page))
 }
 
-/// A draw, who has not finished it, and its winners for who may see them.
+/// Returns a draw, its unfinished agencies, and its winners if the user may see them.
 async fn found(
     app: &App,
     user: &CurrentUser,
@@ -258,7 +258,7 @@ async fn found(
     Ok((status, unfinished, winners))
 }
 
-/// What a form announces; why it can't, in words.
+/// Parses the announcement in a form; returns an error message if it is invalid.
 fn announcement(form: &Form, l: Locale) -> Result<(DrawTerms, Schedule), String> {
     let name = DrawName::new(form.get("name"))
         .map_err(|DrawNameError(fault)| refusal::text("el nombre", "the name", fault, l))?;

@@ -1,4 +1,4 @@
-//! Forms that were filled in on a page, and what comes of them.
+//! Submitted forms and their outcome.
 
 use std::collections::BTreeMap;
 
@@ -17,49 +17,49 @@ use crate::usecases::app::App;
 use crate::web::input::read;
 use crate::web::problem::Problem;
 
-/// What a form says, sent from a page of this session.
+/// A submitted form whose CSRF token is valid for the user's session.
 pub(super) struct Posted(pub(super) CurrentUser, pub(super) Form);
 
 /// The fields of a form.
 #[derive(Default)]
 pub(super) struct Form(BTreeMap<String, String>);
 
-/// What came of a form, for the page that it was on.
+/// The outcome of a form, for the page that it was on.
 #[derive(Default)]
 pub(super) struct FormOutcome {
     pub(super) status: StatusCode,
     pub(super) notice: Option<Notice>,
-    /// What the form is filled with when it is shown again.
+    /// The values that the form shows again.
     pub(super) form: Form,
 }
 
 impl Form {
-    /// The fields of a body.
+    /// Parses the fields of a body.
     pub(super) async fn read(body: Body) -> Result<Self, Problem> {
         Ok(Self(form_urlencoded::parse(&read(body).await?).into_owned().collect()))
     }
 
-    /// A field; empty when it is not there.
+    /// Returns a field without surrounding white space; empty if it is missing.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", |value| value.trim())
     }
 
-    /// A field, or what it is at first.
+    /// Returns a field, or `first` if it is missing.
     pub(super) fn or<'a>(&'a self, name: &str, first: &'a str) -> &'a str {
         if self.0.contains_key(name) { self.get(name) } else { first }
     }
 
-    /// A field as it was typed.
+    /// Returns a field exactly as it was typed; empty if it is missing.
     pub(super) fn secret(&self, name: &str) -> String {
         self.0.get(name).cloned().unwrap_or_default()
     }
 }
 
 impl FormOutcome {
-    /// What was asked for was done, in these words, or refused, which the page says.
+    /// Returns the outcome: a notice with the text on success, or with the refusal's reason.
     ///
     /// # Errors
-    /// The refusal itself, when who asked may not see the page any more either.
+    /// The refusal itself, if its status is 401 or 403: the page is not shown again then.
     pub(super) fn of(done: Result<&str, Refusal>, form: Form, l: Locale) -> Result<Self, Refusal> {
         let refusal = match done {
             Ok(text) => {
@@ -76,7 +76,7 @@ impl FormOutcome {
         }
     }
 
-    /// The form is not filled in as it should be.
+    /// Returns the outcome of a form with invalid fields.
     pub(super) fn wrong(text: &str, form: Form) -> Self {
         Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
     }

@@ -1,12 +1,12 @@
-//! What an operator reads: both languages side by side where they are used, numbers and times as
-//! each writes them.
+//! Localization: both languages side by side where they are used, and the formats of numbers and
+//! times.
 
 use axum::http::{HeaderMap, header};
 use lottery::Timestamp;
 
 use central::{LocalTime, Zone};
 
-/// The cookie that keeps the choice.
+/// The cookie that stores the chosen language.
 pub(super) const COOKIE: &str = "bolillero_language";
 
 /// A language of the console.
@@ -16,24 +16,24 @@ pub(super) enum Language {
     English,
 }
 
-/// How somebody reads: their language, and times in the lottery's zone.
+/// A user's language, and the lottery's time zone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Locale {
     language: Language,
     pub(super) zone: Zone,
 }
 
-/// One of two moments that clocks show alike, for somebody to choose.
+/// One of two moments with the same local time, for the user to choose.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// As a form sends it.
+    /// The value that a form sends.
     pub(super) value: String,
-    /// As a person reads it.
+    /// The text that the user sees.
     pub(super) text: String,
 }
 
 impl Language {
-    /// The one chosen, or else the one that the browser asks for, or else Spanish.
+    /// Returns the chosen language, or else the browser's preferred one, or else Spanish.
     fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut cookies =
@@ -48,7 +48,7 @@ impl Language {
         known.next().unwrap_or(Self::Spanish)
     }
 
-    /// The language of a code: `es` or `en`.
+    /// Returns the language of a code: `es` or `en`.
     pub(super) fn from_code(code: &str) -> Option<Self> {
         match code {
             "es" => Some(Self::Spanish),
@@ -66,7 +66,7 @@ impl Language {
 }
 
 impl Locale {
-    /// Of who sends these headers.
+    /// Returns the locale for a request with these headers.
     pub(super) fn of(headers: &HeaderMap, zone: Zone) -> Self {
         Self { language: Language::of(headers), zone }
     }
@@ -79,7 +79,7 @@ impl Locale {
         self.language == Language::Spanish
     }
 
-    /// One of two texts that say the same.
+    /// Returns the text in the user's language.
     pub(super) fn t<'a>(self, spanish: &'a str, english: &'a str) -> &'a str {
         match self.language {
             Language::Spanish => spanish,
@@ -87,7 +87,7 @@ impl Locale {
         }
     }
 
-    /// A number, in groups of three digits.
+    /// Formats a number, in groups of three digits.
     pub(super) fn n(self, number: impl Into<u64>) -> String {
         let digits = number.into().to_string();
         let mut grouped = String::new();
@@ -100,17 +100,17 @@ impl Locale {
         grouped
     }
 
-    /// A day and time, with its offset from UTC.
+    /// Formats a date and time, with its offset from UTC.
     pub(super) fn time(self, at: Timestamp) -> String {
         self.format(at, self.t("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"))
     }
 
-    /// A time of day, with its offset from UTC.
+    /// Formats a time of day, with its offset from UTC.
     pub(super) fn hour(self, at: Timestamp) -> String {
         self.format(at, "%H:%M:%S")
     }
 
-    /// A day and time, or a dash.
+    /// Formats a date and time, or a dash.
     pub(super) fn time_or_dash(self, at: Option<Timestamp>) -> String {
         at.map_or_else(|| "—".to_owned(), |at| self.time(at))
     }
@@ -119,9 +119,9 @@ impl Locale {
         self.zone.format(at, format).unwrap_or_else(|| "—".to_owned())
     }
 
-    /// The moment that a form's field of day and time means; none when it is empty.
+    /// Parses the date and time of a form's field; returns `None` if it is empty.
     ///
-    /// `chosen` tells which of two moments that clocks show alike is meant, as [`Choice::value`].
+    /// `chosen` selects one of two moments with the same local time, as [`Choice::value`].
     pub(super) fn read_time(self, text: &str, chosen: &str) -> Result<Option<Timestamp>, String> {
         if text.is_empty() {
             return Ok(None);
@@ -139,7 +139,7 @@ impl Locale {
         }
     }
 
-    /// The moments to choose from, when a field's time is one that clocks show twice.
+    /// Returns the moments to choose from, if a field's local time occurs twice.
     pub(super) fn choices(self, text: &str) -> Vec<Choice> {
         let read = text.parse().map(|shown| self.zone.read(shown));
         let Ok(LocalTime::Twice(both)) = read else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! Log in, log out, choose a language.
+//! Log in, log out, and the choice of language.
 
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ struct Login {
     name: String,
 }
 
-/// Where to go back to.
+/// The path to return to.
 #[derive(Deserialize)]
 pub(super) struct Back {
     back: Option<String>,
@@ -92,7 +92,7 @@ async fn choose_language(
     InQuery(Back { back }): InQuery<Back>,
 ) -> Result<Response, Refusal> {
     let language = Language::from_code(&code).ok_or_else(Problem::no_such_path)?;
-    // To this place and no other: a path, not an address.
+    // Only a path of this server, never an address elsewhere.
     let path = back.filter(|back| is_path_here(back)).unwrap_or_else(|| "/".to_owned());
     let cookie = format!("{COOKIE}={}; Path=/; SameSite=Strict; Max-Age=31536000", language.code());
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response())

@@ -1,4 +1,4 @@
-//! Operators.
+//! The operators page.
 
 use ::operators::{Name, Password, Permission, Role};
 use askama::Template;

@@ -1,4 +1,4 @@
-//! Long lists in parts: pages of so many items, counted from 1.
+//! Pagination of long lists; pages are counted from 1.
 
 use std::ops::Range;
 
@@ -6,23 +6,24 @@ use serde::Deserialize;
 
 use super::language::Locale;
 
-/// Which page of a list.
+/// The page of a list that is asked for.
 #[derive(Deserialize)]
 pub(super) struct PageQuery {
-    /// From 1 on.
+    /// Counted from 1.
     pub(super) page: Option<usize>,
 }
 
-/// Which part of a list is shown, when it is not the whole.
+/// Describes the page of a list that is shown, if there are several.
 pub(super) struct Pagination {
     pub(super) text: String,
-    /// The paths of the pages before and behind.
+    /// The paths of the previous and next pages.
     pub(super) previous: Option<String>,
     pub(super) next: Option<String>,
 }
 
 impl Pagination {
-    /// The places of a page's items; and the part, if there is another. A path ends with its page.
+    /// Returns the range of items on a page, and the pagination if there are several pages. A
+    /// page's path is `path` followed by its number.
     pub(super) fn of(
         count: usize,
         page: Option<usize>,

@@ -1,4 +1,4 @@
-//! What is refused: in the reader's language, and as a page.
+//! Refusals in the user's language, and as a page.
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -22,9 +22,9 @@ struct RefusalPage {
     remedy: &'static str,
 }
 
-/// The page that says a refusal to whoever asked.
+/// Renders the page of a refusal.
 pub(crate) async fn page(app: &App, visitor: Visitor, refusal: &Refusal) -> String {
-    // Who is refused for being nobody any more is nobody.
+    // A user whose session has ended is not shown as logged in.
     let user = match refusal.status() {
         StatusCode::UNAUTHORIZED => None,
         _ => visitor.user(app).await,
@@ -59,7 +59,7 @@ impl RefusalPage {
     }
 }
 
-/// Why something was refused.
+/// Returns the reason of a refusal, in the user's language.
 pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
     let text = match refusal {
         Refusal::Permission(permission) => return not_permitted(*permission, l),
@@ -279,7 +279,7 @@ fn act(error: &ActError, l: Locale) -> String {
     }
 }
 
-/// Why a text that somebody typed can't be kept, `what` being the text.
+/// Returns why a text that the user typed is rejected; `what` names the text.
 pub(super) fn text(what: &str, what_in_english: &str, fault: TextFault, l: Locale) -> String {
     if !l.is_spanish() {
         return sentence(&format_args!("{what_in_english} {fault}"));
@@ -299,13 +299,13 @@ pub(super) fn text(what: &str, what_in_english: &str, fault: TextFault, l: Local
     }
 }
 
-/// Why a reason that somebody typed can't be kept.
+/// Returns why a reason that the user typed is rejected.
 pub(super) fn reason(error: TextError, l: Locale) -> String {
     let (TextError::Label(fault) | TextError::Reason(fault)) = error;
     text("el motivo", "the reason", fault, l)
 }
 
-/// What an error says, as a sentence.
+/// Formats an error as a sentence.
 fn sentence(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut characters = text.chars();

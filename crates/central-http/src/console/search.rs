@@ -1,4 +1,4 @@
-//! Bets by document or number.
+//! The search for bets by document or number.
 
 use askama::Template;
 use axum::Router;
@@ -36,7 +36,7 @@ struct SearchPage {
     by_number: bool,
     value: String,
     found: Option<Vec<FoundBet>>,
-    /// Where the search goes on.
+    /// The path that continues the search.
     next: String,
 }
 
@@ -90,7 +90,7 @@ fn sought(by_number: bool, value: &str) -> Option<Sought> {
     }
 }
 
-/// Where the search goes on.
+/// Returns the path that continues the search.
 fn path_of(draw: DrawId, by: &str, value: &str, passed: u64) -> String {
     let mut query = form_urlencoded::Serializer::new(String::from("/search?"));
     query.append_pair("draw", &draw.to_string()).append_pair("by", by);

@@ -11,7 +11,7 @@ use operators::{Permission, Role};
 use super::language::Locale;
 use super::visitor::CurrentUser;
 
-/// What is around a page's content.
+/// The frame around a page's content.
 pub(super) struct Shell {
     pub(super) l: Locale,
     pub(super) who: Option<SignedIn>,
@@ -24,19 +24,19 @@ pub(super) struct Shell {
     role: Option<Role>,
 }
 
-/// Who is logged in.
+/// The logged-in user.
 pub(super) struct SignedIn {
     pub(super) name: String,
     pub(super) role: &'static str,
 }
 
-/// Something that was just done, or refused.
+/// A message about an action that was just done or rejected.
 pub(super) struct Notice {
     pub(super) kind: &'static str,
     pub(super) text: String,
 }
 
-/// A section of the console.
+/// A section of the console, in the navigation.
 pub(super) struct NavItem {
     pub(super) path: &'static str,
     pub(super) name: &'static str,
@@ -59,7 +59,7 @@ impl Shell {
         }
     }
 
-    /// Of who is not logged in.
+    /// Returns the frame for a visitor who is not logged in.
     pub(super) fn of_nobody(l: Locale, path: &str, notice: Option<Notice>) -> Self {
         Self {
             l,
@@ -74,7 +74,7 @@ impl Shell {
         }
     }
 
-    /// The sections that the user may enter.
+    /// Returns the sections that the user may open.
     pub(super) fn places(&self) -> Vec<NavItem> {
         use Permission as P;
         let l = self.l;
@@ -106,18 +106,18 @@ impl Notice {
     }
 }
 
-/// A page.
+/// Renders a page.
 pub(super) fn show(page: &impl Template) -> Response {
     show_as(StatusCode::OK, page)
 }
 
-/// A page, with a status.
+/// Renders a page, with a status.
 pub(super) fn show_as(status: StatusCode, page: &impl Template) -> Response {
     (status, Html(rendered(page))).into_response()
 }
 
-/// What a page or a part of one is written as. What can't be seen in a name, a reason or a bet is
-/// seen on the page, escaped.
+/// Renders a page or a part of one. Invisible characters in names, reasons or bets are escaped, so
+/// that they can be seen.
 pub(super) fn rendered(page: &impl Template) -> String {
     let text = page.render().expect("it is written to memory, and its parts can all be shown");
     match shown_lines(&text) {
@@ -126,7 +126,7 @@ pub(super) fn rendered(page: &impl Template) -> String {
     }
 }
 
-/// A role, for people.
+/// Returns the name of a role, in the user's language.
 pub(super) fn role_name(role: Role, l: Locale) -> &'static str {
     match role {
         Role::Viewer => l.t("observador", "viewer"),

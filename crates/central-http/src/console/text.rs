@@ -1,4 +1,4 @@
-//! What the domain says, in the languages of the console.
+//! Domain values in the languages of the console.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::language::Locale;
 use super::shell::role_name;
 use crate::usecases::draws::LifeState;
 
-/// Where a draw is.
+/// Returns the name of a draw's state.
 pub(super) fn state(state: LifeState, l: Locale) -> &'static str {
     match state {
         LifeState::Announced => l.t("Anunciado", "Announced"),
@@ -19,7 +19,7 @@ pub(super) fn state(state: LifeState, l: Locale) -> &'static str {
     }
 }
 
-/// What came of an act.
+/// Returns the outcome of an act, as a sentence.
 pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
     match (act, acted) {
         (_, Acted::Repeated) => l.t("Ya estaba hecho.", "It was done already."),
@@ -44,7 +44,7 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
     }
 }
 
-/// Who did something.
+/// Returns the name of an actor.
 pub(super) fn actor(by: &Actor, l: Locale) -> String {
     match by {
         Actor::Clock => l.t("el reloj", "the clock").to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
     }
 }
 
-/// Who did what, in an event that is no batch.
+/// Returns who did what in an audited event.
 pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
     match event {
@@ -88,7 +88,7 @@ pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     }
 }
 
-/// An act, without the number that was entered.
+/// Describes an act, without the number that was entered.
 fn act(act: &Act, l: Locale) -> String {
     let of_draw = |what: &str, draw: &lottery::DrawId| format!("{what} {draw}");
     match act {

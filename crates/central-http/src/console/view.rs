@@ -6,7 +6,7 @@ use super::language::Locale;
 use super::text;
 use crate::usecases::draws::LifeState;
 
-/// A draw, in words.
+/// A draw, formatted for a page.
 pub(super) struct DrawView {
     pub(super) id: u32,
     pub(super) name: String,
@@ -26,30 +26,30 @@ pub(super) struct DrawView {
     pub(super) was_drawn: bool,
 }
 
-/// One of the steps of a draw's life.
+/// One of the steps of a draw's life cycle.
 pub(super) struct Step {
     pub(super) name: &'static str,
-    /// `done`, `now` or nothing.
+    /// The CSS class: `done`, `now` or empty.
     pub(super) class: &'static str,
     pub(super) when: String,
 }
 
-/// Who won in a draw: so many agencies, with so many of their winners.
+/// The winners of a draw: some of its agencies, with some of their winners.
 pub(super) struct WinnersView {
     pub(super) count: String,
     pub(super) agencies: Vec<AgencyWinners>,
     /// How many more agencies have winners.
     pub(super) more: Option<String>,
-    /// The last agency shown.
+    /// The number of the last agency shown.
     pub(super) last: u32,
 }
 
-/// The winners of one agency, the first of them.
+/// The first winners of one agency.
 pub(super) struct AgencyWinners {
     pub(super) agency: u32,
     pub(super) count: String,
     pub(super) documents: String,
-    /// How many more there are.
+    /// How many more winners there are.
     pub(super) more: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl DrawView {
     }
 }
 
-/// The steps of a draw's life, each done, the next, or to come.
+/// Returns the steps of a draw's life cycle: done, current, or to come.
 pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
     let life = &status.life;
     let times = [
@@ -98,7 +98,7 @@ pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
         (LifeState::Drawn, life.drawn_at),
         (LifeState::Published, life.published_at),
     ];
-    // One that was never opened may be closed all the same.
+    // A draw that was never opened can be closed, so steps before the last are done as well.
     let done = times.iter().rposition(|(_, at)| at.is_some()).map_or(0, |last| last + 1);
     let steps = times.into_iter().enumerate().map(|(at, (state, time))| Step {
         name: text::state(state, l),
@@ -116,7 +116,7 @@ fn class_of(at: usize, done: usize) -> &'static str {
     }
 }
 
-/// Who has not finished, in a sentence; nothing when all have.
+/// Returns a sentence with the unfinished agencies; empty if all have finished.
 pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Locale) -> String {
     if status.all_finished() {
         return String::new();
@@ -132,7 +132,7 @@ pub(super) fn missing(status: &DrawStatus, unfinished: &[u32], l: Locale) -> Str
 }
 
 impl WinnersView {
-    /// The agencies after this one, none of which is 0.
+    /// Returns the agencies with a number above `after`; 0 starts at the first.
     pub(super) fn of(
         winners: &Winners,
         after: u32,

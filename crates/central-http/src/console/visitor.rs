@@ -1,4 +1,4 @@
-//! Who reads a page, and in which language.
+//! The user of a page, and their language.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,38 +15,38 @@ use crate::access::identify::{csrf_token, identify, identify_passively};
 use crate::access::refusal::Refusal;
 use crate::usecases::app::App;
 
-/// Somebody with a browser, who asks for a page.
+/// A browser's request for a page.
 #[derive(Clone)]
 pub(crate) struct Visitor {
     pub(super) language: Locale,
-    /// The path and query that they asked for.
+    /// The path and query of the request.
     pub(super) path: String,
     headers: HeaderMap,
-    /// Who they are, once that was asked; none: nobody.
+    /// The user, once looked up; `None` inside: not logged in.
     user: Arc<OnceLock<Option<CurrentUser>>>,
 }
 
-/// Somebody who is logged in.
+/// A logged-in user.
 #[derive(Clone)]
 pub(crate) struct CurrentUser {
     pub(super) who: Caller,
     pub(super) language: Locale,
-    /// The path and query that they asked for.
+    /// The path and query of the request.
     pub(super) path: String,
     pub(super) csrf: String,
 }
 
-/// Somebody who is logged in, and only watches: that does not keep their session alive.
+/// A logged-in user of a passive request, which does not keep the session alive.
 pub(super) struct PassiveUser(pub(super) CurrentUser);
 
 impl Visitor {
-    /// Who sends a request.
+    /// Returns the visitor who sends a request.
     pub(crate) fn of(request: &Request, zone: Zone) -> Self {
         let (headers, path) = (request.headers().clone(), path_of(request.uri()));
         Self { language: Locale::of(&headers, zone), path, headers, user: Arc::default() }
     }
 
-    /// Who they are: as it was found before, if it was asked.
+    /// Returns the logged-in user: the one found earlier in the request, or else authenticates now.
     pub(super) async fn user(&self, app: &App) -> Option<CurrentUser> {
         if let Some(known) = self.user.get() {
             return known.clone();
@@ -63,12 +63,12 @@ impl CurrentUser {
         Ok(Self { who, language, path, csrf })
     }
 
-    /// Whether they may do that.
+    /// Rejects users who lack the permission.
     pub(super) fn must(&self, permission: Permission) -> Result<(), Refusal> {
         self.who.must(permission)
     }
 
-    /// The user that a request's sender was found to be, which its visitor keeps too.
+    /// Returns the user that a caller is, and stores it in the request's visitor.
     fn found(who: Result<Caller, Refusal>, parts: &Parts, app: &App) -> Result<Self, Refusal> {
         let language = Locale::of(&parts.headers, app.service.zone());
         let user = who.and_then(|who| Self::new(who, language, path_of(&parts.uri)));
@@ -83,7 +83,7 @@ impl FromRequestParts<App> for CurrentUser {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        // Safe here for forms too: those are held against the session's other secret.
+        // `GET` skips the check of the CSRF header; forms are checked by their own CSRF field.
         let who = identify(&app.access, &parts.headers, &Method::GET).await;
         Self::found(who, parts, app).map_err(turned_away)
     }
@@ -98,7 +98,7 @@ impl FromRequestParts<App> for PassiveUser {
     }
 }
 
-/// Sends whoever is not logged in to do that first.
+/// Redirects users who are not logged in to the login page.
 fn turned_away(refusal: Refusal) -> Response {
     match refusal.status() {
         StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),

@@ -1,4 +1,4 @@
-//! Who won: the agencies of a draw, and the winners of one.
+//! The pages of winners: the agencies of a draw, and the winners of one agency.
 
 use askama::Template;
 use axum::Router;
@@ -19,7 +19,7 @@ use crate::usecases::draws::status;
 use crate::usecases::winners::read;
 use crate::web::input::{At, InQuery};
 
-/// Which part of a list: what is behind this.
+/// The position in a list: items after this one are shown.
 #[derive(Deserialize)]
 pub(super) struct WinnersQuery {
     #[serde(default)]
@@ -42,9 +42,9 @@ struct OfAgency {
     agency: u32,
     count: String,
     documents: Vec<String>,
-    /// The place of the first one shown.
+    /// The position of the first winner shown.
     first: u32,
-    /// The place of the last one shown, when there are more.
+    /// The position of the last winner shown, if there are more.
     next: Option<u32>,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn router() -> Router<App> {
         .route("/draws/{id}/winners/{agency}", get(of_agency))
 }
 
-/// The agencies that have winners.
+/// Shows the agencies that have winners.
 async fn agencies(
     State(app): State<App>,
     user: CurrentUser,
@@ -68,7 +68,7 @@ async fn agencies(
     Ok(show(&Agencies { p: Shell::of(&user, None), d: DrawView::of(&status, l), w }))
 }
 
-/// The winners of one agency.
+/// Shows the winners of one agency.
 async fn of_agency(
     State(app): State<App>,
     user: CurrentUser,

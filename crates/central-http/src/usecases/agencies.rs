@@ -1,4 +1,4 @@
-//! Agencies: what is known of them, changed.
+//! Changes to registered agencies.
 
 use central::Change;
 use lottery::{Acted, AgencyId, Reason, Registration};
@@ -9,8 +9,8 @@ use crate::access::refusal::Refusal;
 use crate::usecases::app::State;
 use crate::web::problem::Problem;
 
-/// Changes what is known of an agency, if they may still do it when it is decided; gives what it is
-/// now.
+/// Changes an agency's registration if the caller still has the permission when the change is
+/// decided; returns the new registration.
 pub(crate) async fn change(
     app: &State,
     who: &Caller,

@@ -1,5 +1,5 @@
-//! What all use cases work on. Acts are put on record, and their callers judged again when the act
-//! is decided.
+//! State that all use cases share. Acts are written to the ledger, and their callers' permissions
+//! are checked again when the act is decided.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::limits::{EXPORTS_MAX, HttpLimits, READINGS_MAX};
 use crate::usecases::board::BoardPoller;
 
-/// What every handler is given.
+/// The state that every handler receives.
 pub(crate) type App = Arc<State>;
 
 /// See [`App`].
@@ -25,12 +25,12 @@ pub(crate) struct State {
     pub(crate) access: Arc<Access>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) limits: HttpLimits,
-    /// Boards that are watched.
+    /// Limits the boards that are watched.
     pub(crate) boards: Arc<ConnectionLimiter>,
     pub(crate) poller: BoardPoller,
     readings: Arc<Semaphore>,
     exports: Arc<Semaphore>,
-    /// No more requests: what would go on for long ends.
+    /// Cancelled on shutdown: ends boards and exports, which could go on for long.
     pub(crate) stopping: CancellationToken,
 }
 
@@ -55,13 +55,14 @@ impl State {
         })
     }
 
-    /// Puts a caller's act on record and has it take effect, if they may still do it when it is
+    /// Records and performs a caller's act, if the caller still has the permission when it is
     /// decided.
     pub(crate) async fn act(&self, who: &Caller, why: Reason, act: Act) -> Result<Acted, Refusal> {
         self.act_as(who, Permission::RunDraws, RecordedAct::new(who.actor(), why, act)).await
     }
 
-    /// Records what a caller does, before it is done, if they may still do it by then.
+    /// Records an action in the audit log before it is performed, if the caller still has the
+    /// permission by then.
     pub(crate) async fn record(
         &self,
         who: &Caller,
@@ -71,7 +72,7 @@ impl State {
         self.act_as(who, needed, recorded(who, action)).await.map(drop)
     }
 
-    /// Records what a caller does, if the judge allows it by then.
+    /// Records an action in the audit log, if the judge allows it by then.
     pub(crate) async fn record_if(
         &self,
         who: &Caller,
@@ -94,7 +95,8 @@ impl State {
         }
     }
 
-    /// The refusal of an act: where the judge refused it, for the judge's reason.
+    /// Converts the error of an act to a refusal. If the judge rejected it, returns the judge's
+    /// reason.
     pub(crate) async fn refused(
         &self,
         error: ActError,
@@ -109,8 +111,9 @@ impl State {
         error.into()
     }
 
-    /// Waits for leave to read much of the ledger, for callers who may still do so by then. Few do
-    /// at once, so that agencies have the disk and the processors.
+    /// Waits for a permit to read much of the ledger, then checks that the caller still has the
+    /// permission. Few such reads run at once, so that the disk and the processors stay free for
+    /// agencies.
     pub(crate) async fn reading(
         &self,
         who: &Caller,
@@ -121,7 +124,8 @@ impl State {
         Ok(turn.expect("the semaphore is never closed"))
     }
 
-    /// Leave to export; whoever takes one may be slow, and hold up nobody but other exports.
+    /// Returns a permit to export, or rejects the request. Exports have permits of their own
+    /// because a slow client may hold one for long.
     pub(crate) fn exporting(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let place = Arc::clone(&self.exports).try_acquire_owned();
         place.map_err(|_| Refusal::TooManyExports)

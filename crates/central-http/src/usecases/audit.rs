@@ -1,4 +1,4 @@
-//! Who did what, as the ledger has it.
+//! Reads the audit log from the ledger.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
 use crate::usecases::app::State;
 
-/// What was done from this event on: so many, and one more when there is one.
+/// Returns up to `limit` audited events from `first` on, plus one if there are more.
 pub(crate) async fn from(
     app: &State,
     who: &Caller,
@@ -25,7 +25,7 @@ pub(crate) async fn from(
     Ok(events.await?)
 }
 
-/// What was done last, in order.
+/// Returns the latest `most` audited events, in order.
 pub(crate) async fn latest(
     app: &State,
     who: &Caller,

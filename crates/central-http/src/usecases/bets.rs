@@ -1,7 +1,7 @@
-//! Bets of a draw, searched.
+//! Searches the bets of a draw.
 //!
-//! Nobody may learn before the draw how much is on which number: before it was made bets are
-//! searched by document only, and by auditors only.
+//! Invariant: before the draw is made, nobody can learn how much is bet on which number. Until then
+//! bets can be searched by document only, and by auditors only.
 
 use std::ops::ControlFlow;
 
@@ -20,7 +20,7 @@ use crate::web::paging::PageParams;
 
 const CHECKED: &str = "bets are stored only once they were checked";
 
-/// Which bets.
+/// The criteria of a search.
 #[derive(Default)]
 pub(crate) struct Sought {
     pub(crate) document: Option<String>,
@@ -28,10 +28,10 @@ pub(crate) struct Sought {
     pub(crate) agency: Option<AgencyId>,
 }
 
-/// Bets that were found.
+/// The result of a search.
 pub(crate) struct Found {
     pub(crate) bets: Vec<FoundBet>,
-    /// Where the search goes on: how many bets of the draw it has gone past.
+    /// Where to continue the search: how many bets of the draw it has passed.
     pub(crate) next: Option<u64>,
 }
 
@@ -49,14 +49,14 @@ pub(crate) struct FoundBet {
 struct Search {
     sought: Sought,
     limit: usize,
-    /// Bets of the draw that earlier parts have gone past.
+    /// Bets of the draw that earlier pages have passed.
     after: u64,
     passed: u64,
     found: Vec<FoundBet>,
     asked: CancellationToken,
 }
 
-/// The bets that are sought, for who may search them; on record.
+/// Searches for bets, if the caller has the permission, and records the search in the audit log.
 pub(crate) async fn find(
     app: &State,
     who: &Caller,
@@ -68,10 +68,10 @@ pub(crate) async fn find(
     let status = status(app, draw)?;
     let needed = may_search(who, &status, &sought)?;
     let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));
-    // Whoever leaves before the answer is searched for no longer.
+    // Stops the search if the client disconnects before the answer.
     let asked = CancellationToken::new();
     let _leaves = asked.clone().drop_guard();
-    // Each part: a search could begin with a cursor that nobody gave.
+    // Records every page: a client could begin a search with a made-up cursor.
     app.record(who, needed, sought.recorded(draw, after)).await?;
     let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
     let _turn = app.reading(who, needed).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn find(
     Ok(Found { bets: search.found, next: broken.then_some(search.passed) })
 }
 
-/// Nobody learns before the draw what would win. Gives the permission that the search needs.
+/// Checks that the caller may run this search in the draw's state; returns the permission needed.
 fn may_search(who: &Caller, status: &DrawStatus, sought: &Sought) -> Result<Permission, Refusal> {
     let state = LifeState::of(status);
     let needed = match state {
@@ -123,7 +123,7 @@ impl Search {
 }
 
 impl Sought {
-    /// What is on record of a search.
+    /// Returns the search as it is written to the audit log.
     fn recorded(&self, draw: DrawId, after: u64) -> AuditedAction {
         let document = self.document.as_deref().map(Label::nearest);
         let (number, agency) = (self.number, self.agency);

@@ -1,9 +1,8 @@
-//! What a board shows, looked at once a second for all who watch: how far each draw is, agency by
-//! agency, and what somebody should look at.
+//! Data of the live board: the progress of each draw by agency, and alerts.
 //!
-//! However many watch, there is one look, of this task alone; while nobody watches there is none.
-//! What is kept grows with the agencies that have begun or are connected: of the others there is
-//! nothing to see.
+//! Invariants:
+//! - one task refreshes the data, once a second, for all boards; while nobody watches it does not;
+//! - memory grows with the agencies that have begun or are connected, not with all registered ones.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -22,59 +21,59 @@ use crate::limits::{
     BOARD_HISTORY_LEN, BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, SILENCE_MS,
 };
 
-/// What was seen at one moment.
+/// The state of the central at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    /// When, in milliseconds since 1970; 0 before the first look.
+    /// The wall-clock time in milliseconds since 1970; 0 before the first refresh.
     pub(crate) at_ms: u64,
-    /// The same moment, by a clock that nobody sets.
+    /// The same moment by the monotonic clock.
     looked_at: Option<Instant>,
-    /// By number: all but those that were published longest ago.
+    /// By number: all draws except the oldest published ones.
     pub(crate) draws: Vec<Arc<DrawBoard>>,
-    /// Batches refused since the central was started.
+    /// Batches rejected since the central was started.
     pub(crate) refused: u64,
-    /// Room on the ledger's disk, in bytes, when there is little.
+    /// Free space on the ledger's disk, in bytes, if it is low.
     pub(crate) disk_low: Option<u64>,
     /// Batches that were stored slowly since the central was started.
     pub(crate) slow: u64,
-    /// Whether there was one since the look before.
+    /// Whether a batch was stored slowly since the previous refresh.
     pub(crate) is_slow: bool,
 }
 
-/// A draw at one moment.
+/// The state of a draw at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct DrawBoard {
     pub(crate) status: DrawStatus,
     pub(crate) bets_per_second: u64,
-    /// Bets a second, the newest last.
+    /// Bets per second, the newest last.
     pub(crate) history: VecDeque<u64>,
-    /// Those that have begun or are connected.
+    /// Agencies that have begun or are connected.
     pub(crate) agencies: BTreeMap<AgencyId, AgencyBoard>,
 }
 
-/// An agency of a draw at one moment.
+/// The state of an agency in a draw at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AgencyBoard {
     pub(crate) agency: AgencyId,
     pub(crate) connections: usize,
-    /// Whether a certificate vouches for all of them.
+    /// Whether all its connections are authenticated by a certificate.
     pub(crate) certified: bool,
     pub(crate) last_seen: Option<Timestamp>,
     pub(crate) bets: u64,
     pub(crate) bets_per_second: u64,
     pub(crate) finished: bool,
-    /// It is expected to send, and does not.
+    /// Whether it should be sending and is not.
     pub(crate) silent: bool,
 }
 
-/// Looks at the central for all who watch.
+/// Refreshes the board's data for all watchers.
 pub(crate) struct BoardPoller {
     service: Arc<Service>,
     host: Arc<dyn Host>,
     seen: watch::Sender<Arc<Board>>,
-    /// Somebody began to watch.
+    /// Notified when somebody starts to watch.
     watched: Notify,
-    /// No more looks.
+    /// Cancelled on shutdown: there are no more refreshes.
     stopping: CancellationToken,
 }
 
@@ -88,15 +87,15 @@ impl BoardPoller {
         Self { service, host, seen, watched: Notify::new(), stopping }
     }
 
-    /// Follows what is seen. It is looked for as long as somebody does.
+    /// Subscribes to the board. It is refreshed while there are subscribers.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Board>> {
         let seen = self.seen.subscribe();
         self.watched.notify_one();
         seen
     }
 
-    /// What was seen last, or is seen now when nobody watched for a while. Once the central ends,
-    /// what was seen last all the same.
+    /// Returns a recent board, after waiting for a refresh if needed. After shutdown, returns the
+    /// last one.
     pub(crate) async fn now(&self) -> Arc<Board> {
         let (mut seen, now) = (self.watch(), Instant::now());
         let recent = seen.wait_for(|board| board.is_recent(now));
@@ -106,7 +105,7 @@ impl BoardPoller {
         }
     }
 
-    /// Looks once a second while somebody watches, for as long as it is polled.
+    /// Refreshes the board once a second while somebody watches. Runs until it is dropped.
     pub(crate) async fn poll(&self) -> Infallible {
         let mut before: Option<Arc<Board>> = None;
         loop {
@@ -114,7 +113,8 @@ impl BoardPoller {
                 while self.seen.receiver_count() == 0 {
                     self.watched.notified().await;
                 }
-                // Somebody went from one page to the next, or nobody watched for a while.
+                // Keeps the previous board if it is recent, as when a user moves from one page to
+                // the next.
                 before = before.filter(|before| before.is_recent(Instant::now()));
             }
             let board = Arc::new(self.look(before.as_deref()).await);
@@ -124,7 +124,7 @@ impl BoardPoller {
         }
     }
 
-    /// One look, with what was seen before while somebody watched.
+    /// Reads the current state; `before` is the previous board, if it is recent.
     async fn look(&self, before: Option<&Board>) -> Board {
         let (service, looked_at) = (&self.service, Instant::now());
         let (now, view) = (service.now(), service.view());
@@ -143,7 +143,7 @@ impl BoardPoller {
             }
             let draws_before = before.map_or(&[][..], |before| &before.draws);
             let draw_before = draws_before.iter().find(|it| it.status.id == status.id);
-            // What can't change any more is not read again.
+            // A published draw can't change any more and is not read again.
             if let Some(same) = draw_before.filter(|it| it.is_over() && it.status == status) {
                 draws.push(Arc::clone(same));
                 continue;
@@ -163,7 +163,7 @@ impl BoardPoller {
 }
 
 impl Board {
-    /// The draw that is shown when none is asked for: the first open one, or else the last.
+    /// Returns the draw that is shown by default: the first open one, or else the last.
     pub(crate) fn main_draw(&self) -> Option<&DrawBoard> {
         let open = self.draws.iter().find(|it| it.status.state == DrawState::Open);
         open.or(self.draws.last()).map(|it| &**it)
@@ -173,17 +173,17 @@ impl Board {
         self.draws.iter().find(|it| it.status.id == id).map(|it| &**it)
     }
 
-    /// Whether it was looked at about a second ago, as it is while somebody watches.
+    /// Returns whether the last refresh was about a second ago, as it is while somebody watches.
     fn is_recent(&self, now: Instant) -> bool {
         self.looked_at.is_some_and(|at| now.duration_since(at) < 2 * BOARD_LOOK_TIME)
     }
 }
 
-/// What a look at any draw needs.
+/// Data of one refresh that all draws share.
 struct Look<'a> {
     present: &'a Present,
     now: Timestamp,
-    /// Since the look before.
+    /// Time since the previous refresh.
     elapsed_ms: u64,
 }
 
@@ -202,7 +202,7 @@ impl Look<'_> {
         let of_draw = |it: &&AgencyId| status.terms.agencies.contains(**it);
         let there = self.present.connected.keys().chain(self.present.last_seen.keys());
         let there = there.filter(of_draw).map(|it| (*it, AgencyTotals::nothing_of(*it)));
-        // What they have comes last, and stays.
+        // Totals of agencies that have begun come last, and override the empty ones.
         let standings: BTreeMap<_, _> =
             there.chain(begun.map(|totals| (totals.agency, totals))).collect();
         let row = |totals: AgencyTotals| {
@@ -243,7 +243,7 @@ impl Look<'_> {
 }
 
 impl AgencyBoard {
-    /// One that has not begun and is not connected.
+    /// Returns the row of an agency that has not begun and is not connected.
     fn absent(agency: AgencyId) -> Self {
         Self {
             agency,
@@ -257,30 +257,30 @@ impl AgencyBoard {
         }
     }
 
-    /// Whether there is an alert for it.
+    /// Returns whether there is an alert for this agency.
     pub(crate) fn needs_a_look(&self) -> bool {
         self.silent || self.connections > 1
     }
 }
 
 impl DrawBoard {
-    /// Agencies with a connection.
+    /// Returns the number of agencies with a connection.
     pub(crate) fn connected(&self) -> u64 {
         self.agencies.values().filter(|it| it.connections > 0).count() as u64
     }
 
-    /// Whether nothing of it changes any more, but who is connected.
+    /// Returns whether the draw is final: only its agencies' presence can still change.
     fn is_over(&self) -> bool {
         self.status.is_published()
     }
 
-    /// How many agencies may bet in it.
+    /// Returns how many agencies may bet in the draw.
     pub(crate) fn agencies_count(&self) -> usize {
         usize::try_from(self.status.terms.agencies.count()).unwrap_or(usize::MAX)
     }
 
-    /// The agencies at these places: of all by number, or with those that need a look before the
-    /// others.
+    /// Returns the agencies in this range of rows: ordered by number, or with those that have an
+    /// alert first.
     pub(crate) fn rows(&self, places: Range<usize>, alerts_first: bool) -> Vec<AgencyBoard> {
         let needy = self.agencies.values().filter(|it| alerts_first && it.needs_a_look());
         let needy: Vec<_> = needy.map(|it| it.agency).collect();
@@ -294,16 +294,17 @@ impl DrawBoard {
     }
 }
 
-/// Who is connected, by agency, and when each was last heard.
+/// The connected agencies, and when each agency was last heard.
 struct Present {
     connected: BTreeMap<AgencyId, OfAgency>,
     last_seen: BTreeMap<AgencyId, Timestamp>,
 }
 
 impl Present {
-    /// Only agencies of some draw count: anybody can claim to be any other.
+    /// Ignores agencies that are in no draw, because any client can claim any agency number.
     fn of(presence: &Presence, draws: &[DrawStatus]) -> Self {
-        // In this order: who leaves in between is in one of both.
+        // Order matters: an agency that disconnects between the two reads is in at least one of
+        // them.
         let mut connected = presence.by_agency();
         let mut last_seen = presence.last_seen();
         let is_known = |it: &AgencyId| draws.iter().any(|draw| draw.terms.agencies.contains(*it));

@@ -1,4 +1,4 @@
-//! Draws: their life, as operators lead it.
+//! The life cycle of draws, as operators control it.
 
 use lottery::{
     Act, Acted, AgencyId, DrawId, DrawState, DrawStatus, DrawTerms, ReadError, Reason, Schedule,
@@ -37,7 +37,7 @@ impl LifeState {
         }
     }
 
-    /// One word for it, for programs and style sheets.
+    /// Returns the state in one word, for programs and style sheets.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Announced => "announced",
@@ -49,7 +49,7 @@ impl LifeState {
     }
 }
 
-/// What is known of a draw.
+/// Returns the status of a draw.
 pub(crate) fn status(app: &State, id: DrawId) -> Result<DrawStatus, Refusal> {
     app.service.view().draw(id).ok_or_else(|| ReadError::UnknownDraw(id).into())
 }
@@ -67,14 +67,14 @@ pub(crate) async fn announce(
     Ok(id)
 }
 
-/// Refuses to make a draw that holds no bets, unless that is what is asked for.
+/// Rejects making a draw that holds no bets, unless `allow_empty` is set.
 pub(crate) fn expect_bets(app: &State, id: DrawId, allow_empty: bool) -> Result<(), Refusal> {
     let status = status(app, id)?;
     let is_empty = status.state == DrawState::Closed && status.bets == 0;
     if is_empty && !allow_empty { Err(Refusal::NoBets) } else { Ok(()) }
 }
 
-/// The agencies that are registered and enabled, as ranges.
+/// Returns the registered and enabled agencies as inclusive ranges.
 pub(crate) fn enabled_agencies(app: &State) -> Vec<(u32, u32)> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     let registered = app.service.view().all_registrations();

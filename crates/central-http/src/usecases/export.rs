@@ -1,4 +1,4 @@
-//! The bets of a draw, taken as a whole: nobody does before the draw was made.
+//! Streams all bets of a draw; only after the draw was made.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -20,8 +20,8 @@ use crate::web::stream_body::{self, StreamBody, Writer};
 
 type File = BetsWriter<BufWriter<Writer>>;
 
-/// Begins to write the bets of a draw, for who may take them and as long as they may; on record.
-/// One that breaks off ends the connection.
+/// Starts to stream the bets of a draw, if the caller has the permission and for as long as they
+/// keep it; records it in the audit log. A failed export ends the connection.
 pub(crate) async fn begin(
     app: &App,
     who: Caller,
@@ -50,7 +50,7 @@ pub(crate) async fn begin(
         };
         if let Err(error) = written {
             tracing::warn!(action = "exportar", result = "fail", operador = %who.name, error);
-            // Whoever does not read would keep the connection, and what is on its way.
+            // A client that does not read would keep the connection and its buffers open.
             connection.cancel();
         }
         drop(place);
@@ -58,7 +58,7 @@ pub(crate) async fn begin(
     Ok(lines)
 }
 
-/// Ends an export when who takes it may not any more.
+/// Cancels an export when its caller loses the permission.
 async fn end_with_the_right(
     app: &State,
     who: &Caller,
@@ -72,7 +72,7 @@ async fn end_with_the_right(
     std::future::pending().await
 }
 
-/// Writes all bets, unless whoever asked leaves or it is over.
+/// Writes all bets, unless the client disconnects or the export is cancelled.
 async fn write(
     app: &State,
     draw: DrawId,
@@ -88,7 +88,7 @@ async fn write(
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     let (file, written) = scanned.await?;
-    // What is left of the file may have to wait, when it is dropped too.
+    // Writing the rest may block, and so may dropping the file on an error.
     tokio::task::spawn_blocking(move || {
         written?;
         let (_, out) = file.finish()?;

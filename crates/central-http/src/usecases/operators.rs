@@ -1,4 +1,4 @@
-//! Operators and their tokens: each change is put on record before it is made.
+//! Manages operators and their tokens: each change is recorded in the audit log before it is made.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::access::state::{Access, blocking};
 use crate::usecases::app::App;
 use crate::usecases::session::verify_own_password;
 
-/// What changing others needs.
+/// The permission that is needed to change other operators.
 const MANAGES: Option<Permission> = Some(Permission::ManageOperators);
 
-/// Adds an operator. A person does that: a program with one more password would be one more of the
-/// two who enter a number.
+/// Adds an operator. Needs a session: a program with a second operator's password could act as both
+/// of the two operators who must enter a number.
 pub(crate) async fn add(
     app: &App,
     who: &Caller,
@@ -41,14 +41,15 @@ pub(crate) async fn disable(app: &App, who: &Caller, name: Name) -> Result<(), R
     Ok(())
 }
 
-/// Enables an operator. A person does that, as [`add`].
+/// Enables an operator. Needs a session, like [`add`].
 pub(crate) async fn enable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
     who.session()?;
     let recorded = OperatorsChange::Enable(label_of(&name));
     change(app, who, MANAGES, recorded, move |people| people.enable(&name)).await
 }
 
-/// Changes a password: one's own, with the current one, or another's. Ends all their sessions.
+/// Changes a password: the caller's own, which needs the current one, or another operator's. Ends
+/// all their sessions.
 pub(crate) async fn change_password(
     app: &App,
     who: &Caller,
@@ -71,7 +72,7 @@ pub(crate) async fn change_password(
     Ok(())
 }
 
-/// Gives a token to who asks, who must have logged in with a password.
+/// Grants a token to the caller, who must have a session.
 pub(crate) async fn give_token(
     app: &App,
     who: &Caller,
@@ -88,10 +89,10 @@ pub(crate) async fn give_token(
     Ok((change(app, who, None, recorded, grant).await?, secret))
 }
 
-/// Revokes a token: one's own, or any for who may manage operators.
+/// Revokes a token: the caller's own, or any if the caller may manage operators.
 pub(crate) async fn revoke_token(app: &App, who: &Caller, id: TokenId) -> Result<(), Refusal> {
     let people = app.access.people().await?;
-    // Another's token is as unknown as one that there is not.
+    // A token that the caller may not see is reported as unknown.
     let token = people.token(id).filter(|token| sees(who, token));
     let token = token.ok_or(PeopleError::UnknownToken(id))?;
     let needed = MANAGES.filter(|_| !is_own(who, token));
@@ -99,7 +100,7 @@ pub(crate) async fn revoke_token(app: &App, who: &Caller, id: TokenId) -> Result
     change(app, who, needed, recorded, move |people| people.revoke(id)).await
 }
 
-/// Whether they may know of this token.
+/// Returns whether the caller may see this token.
 pub(crate) fn sees(who: &Caller, token: &Token) -> bool {
     is_own(who, token) || who.may(Permission::ManageOperators)
 }
@@ -108,11 +109,12 @@ fn is_own(who: &Caller, token: &Token) -> bool {
     token.owner == who.name && matches!(who.by, Credential::Session(_))
 }
 
-/// Changes the people, once it is recorded who did that, who is judged while nobody else can
-/// change them. When the file can't be written after all, that is recorded too.
+/// Changes the operators, after recording the change in the audit log. The caller's permission is
+/// checked while the operators' file is locked. If the file can't be written in the end, that is
+/// recorded too.
 ///
-/// The file stays locked while the record is made: a change holds from its record on, and the one
-/// after it is judged by what it leaves.
+/// The file stays locked while the change is recorded: it takes effect from its record on, and the
+/// next change is checked against its result.
 async fn change<T: Send + 'static>(
     app: &App,
     who: &Caller,
@@ -126,12 +128,12 @@ async fn change<T: Send + 'static>(
         let mut is_recorded = false;
         let changed = app.access.roster.change(
             |people| {
-                // Another change, of which they had to wait for the end, may have been of them.
+                // A concurrent change, which this one waited for, may have affected the caller.
                 who.must_be_among(people, app.access.clock.now(), needed)?;
                 change(people).map_err(Refusal::from)
             },
             || {
-                // By the people as they were: the change may be of who makes it.
+                // Checked against the previous operators: the change may affect the caller.
                 let action = AuditedAction::ChangeOperators(recorded);
                 runtime.block_on(app.record_if(&who, goes_on(&app.access, &who), action))?;
                 is_recorded = true;
@@ -146,8 +148,8 @@ async fn change<T: Send + 'static>(
     changing.await?
 }
 
-/// Says, when it is recorded that somebody changed the people, whether they are still logged in:
-/// all else was judged, and can't change meanwhile.
+/// Returns a judge that checks whether the caller is still logged in when the change is recorded:
+/// everything else was checked and can't change while the file is locked.
 fn goes_on(access: &Arc<Access>, who: &Caller) -> Judge {
     let (access, who) = (Arc::clone(access), who.clone());
     Box::new(move || {

@@ -13,7 +13,7 @@ use crate::access::refusal::Refusal;
 use crate::access::state::{Access, moment};
 use crate::usecases::app::State;
 
-/// Begins a session of who knows the password; gives who it is, and the session's secret.
+/// Checks the password and starts a session; returns the caller and the session's secret.
 pub(crate) async fn begin(
     app: &State,
     peer: IpAddr,
@@ -24,7 +24,7 @@ pub(crate) async fn begin(
     let secret = app.access.secret()?;
     let SessionUser { name, generation } = user.clone();
     let who = Caller { name, generation, role, by: Credential::Session(secret.clone()) };
-    // Checking a password takes its time, and another one may hold by now.
+    // The operator may have changed while the password was being checked.
     let (access, known) = (Arc::clone(&app.access), who.clone());
     let judge = Box::new(move || access.judge_before_session(&known, None).ok());
     app.record_if(&who, judge, AuditedAction::LogIn).await?;
@@ -32,7 +32,7 @@ pub(crate) async fn begin(
     Ok((who, secret))
 }
 
-/// Ends the session of who asks.
+/// Ends the caller's session.
 pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
     if !app.access.sessions().end(who.session()?) {
         return Err(Refusal::not_authenticated("the session is over"));
@@ -40,7 +40,7 @@ pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
     Ok(app.record_if(who, always_allowed(), AuditedAction::LogOut).await?)
 }
 
-/// Whether this is the password of who asks: limited as logging in is.
+/// Checks the caller's own password, with the same rate limit as logging in.
 pub(crate) async fn verify_own_password(
     app: &State,
     peer: IpAddr,
@@ -50,7 +50,7 @@ pub(crate) async fn verify_own_password(
     verified(app, peer, Some(who.name.clone()), password).await.map(drop)
 }
 
-/// The operator of this name, if that is their password: limited in how often it may be tried.
+/// Returns the operator of this name if the password is theirs; attempts are rate-limited.
 async fn verified(
     app: &State,
     peer: IpAddr,
@@ -58,7 +58,7 @@ async fn verified(
     password: Password,
 ) -> Result<(SessionUser, Role), Refusal> {
     let access = &app.access;
-    // All names that nobody can have count as one.
+    // All invalid names share one counter.
     let (counted, address) = (name.as_ref().map_or("", Name::as_str), counted_as(peer));
     let begun = access.attempts().begin(counted, address, moment());
     if let Err(wait) = begun {
@@ -82,7 +82,7 @@ async fn verified(
     Err(Refusal::Login)
 }
 
-/// Each costs nothing to make, so they share a line.
+/// Logs rejected attempts; several share a line, because they are cheap to send in large numbers.
 fn log_too_many(access: &Access, name: &str, peer: IpAddr) {
     if let Some(count) = access.too_many_attempts().due(Instant::now()) {
         tracing::warn!(

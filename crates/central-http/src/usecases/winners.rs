@@ -1,4 +1,4 @@
-//! Who won a draw that was made, and what each agency has to its account.
+//! Winners of a draw, and the settlement of each agency.
 
 use std::fmt::Write as _;
 
@@ -11,18 +11,18 @@ use crate::access::refusal::Refusal;
 use crate::usecases::app::State;
 use crate::usecases::draws::status;
 
-/// What all agencies have in a draw that was made.
+/// The settlement of a draw that was made.
 pub(crate) struct Settled {
     pub(crate) winning_number: u32,
     pub(crate) bets: u64,
     pub(crate) winners: u64,
-    /// SHA-256 of a line for each agency, in hexadecimal digits.
+    /// SHA-256 of the lines of all agencies, in hexadecimal digits.
     pub(crate) digest: String,
-    /// What each has, and how many of its bets won.
+    /// The totals of each agency, and how many of its bets won.
     pub(crate) agencies: Vec<(AgencyTotals, u64)>,
 }
 
-/// The winners of a draw that was made; on record, as long as they are not published.
+/// Returns the winners of a draw that was made; recorded in the audit log until they are published.
 pub(crate) async fn read(
     app: &State,
     who: &Caller,
@@ -37,7 +37,7 @@ pub(crate) async fn read(
     Ok(app.service.drawn_winners(status.id).await?)
 }
 
-/// What each agency has to its account.
+/// Returns the settlement of all agencies in a draw that was made.
 pub(crate) async fn settlement(
     app: &State,
     who: &Caller,
@@ -49,7 +49,7 @@ pub(crate) async fn settlement(
     };
     let winners = read(app, who, &status).await?;
     let of = |it: &AgencyTotals| winners.of(it.agency).map_or(0, lottery::Documents::count);
-    // Nothing of a draw that was made changes: its pages are of one moment.
+    // A draw that was made does not change, so all pages of the settlement agree.
     let agencies = app.service.view().all_agencies(draw).map(|it| (it, of(&it)));
     let agencies: Vec<_> = agencies.collect();
     let mut lines = String::new();

@@ -1,4 +1,4 @@
-//! Bodies of requests and answers that tell when they end.
+//! Bodies of requests and answers that report when they end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,20 +6,20 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 
-/// The body of an answer, and what is held until it was sent or given up.
+/// An answer's body, with a value that is held until the body was sent or dropped.
 pub(crate) struct Held<T> {
     body: Body,
     _held: T,
 }
 
-/// The body of a request, and what is done once it is whole.
+/// A request's body, with a function that is called once the body has arrived in full.
 pub(crate) struct Awaited<F> {
     body: Incoming,
     then: Option<F>,
 }
 
 impl<T: Send + Unpin + 'static> Held<T> {
-    /// The same body, with that held.
+    /// Wraps the body so that it holds the value.
     pub(crate) fn by(body: Body, held: T) -> Body {
         Body::new(Self { body, _held: held })
     }

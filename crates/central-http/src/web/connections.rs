@@ -1,8 +1,9 @@
-//! The connections that there are, within a limit. When it is reached, one that waits for a request
-//! gives way to the one that comes: the one that has waited longest, of the address that has most
-//! of them. So whoever holds connections, or half the head of a request, keeps nobody else out.
+//! Limits the number of connections. When the limit is reached, a connection that waits for a
+//! request gives way to the new one: the longest-waiting one of the address that has the most of
+//! them. So a client that keeps idle connections open, or sends half of a request's head, shuts
+//! nobody else out.
 //!
-//! Invariant: there is a permit for each connection, from its start to its end.
+//! Invariant: each connection holds a permit from its start to its end.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,27 +14,28 @@ use central::{counted_as, locked};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// The connections that there are.
+/// All current connections.
 pub(crate) struct Connections {
     free: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
 }
 
-/// One of them; it ends when this is dropped.
+/// One connection; dropping it frees its place.
 pub(crate) struct Connection {
     all: Arc<Connections>,
     address: IpAddr,
-    /// Among those that wait, at its address. Changed while they are locked.
+    /// The key of this connection among the waiting ones of its address. Written only while
+    /// `waiting` is locked.
     number: AtomicU64,
     gives_way: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Those that wait for a request.
+/// Connections that wait for a request.
 #[derive(Default)]
 struct Waiting {
     last_number: u64,
-    /// By address, in the order in which they began to wait; no address is without one.
+    /// By address, in the order in which they began to wait; an address without any has no entry.
     by_address: BTreeMap<IpAddr, BTreeMap<u64, CancellationToken>>,
 }
 
@@ -43,8 +45,8 @@ impl Connections {
         Arc::new(Self { free, waiting: Mutex::default() })
     }
 
-    /// One more, which waits for its first request. None: there is no room, and all others have a
-    /// request under way.
+    /// Adds a connection, which waits for its first request. Returns `None` if there is no room and
+    /// all others have a request under way.
     pub(crate) async fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Connection> {
         let free = Arc::clone(&self.free);
         let permit = match free.clone().try_acquire_owned() {
@@ -66,13 +68,13 @@ impl Connections {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing can panic between the first and the last change of the maps.
+        // Safe after a panic: nothing can panic between the first and the last change of the maps.
         locked(&self.waiting)
     }
 }
 
 impl Connection {
-    /// Has it give way from now on.
+    /// Marks the connection as waiting for a request, so that it may have to give way.
     pub(crate) fn waits(&self) {
         let mut waiting = self.all.waiting();
         waiting.last_number += 1;
@@ -82,17 +84,17 @@ impl Connection {
         of_address.insert(number, self.gives_way.clone());
     }
 
-    /// Has it stay: it has a request.
+    /// Marks the connection as having a request, so that it is not asked to give way.
     pub(crate) fn is_asked(&self) {
         self.all.waiting().take(self.address, self.number.load(Ordering::Relaxed));
     }
 
-    /// What ends it when it is cancelled.
+    /// Returns the token that ends the connection when it is cancelled.
     pub(crate) fn ending(&self) -> CancellationToken {
         self.gives_way.clone()
     }
 
-    /// Waits until it has to give way to another, or is ended.
+    /// Waits until the connection has to give way to another, or is ended.
     pub(crate) async fn must_give_way(&self) {
         self.gives_way.cancelled().await;
     }
@@ -136,7 +138,7 @@ mod tests {
         for _ in 0..3 {
             of_one.push(all.enter(ONE).await.unwrap());
         }
-        // It waits anew, so the second has waited longest.
+        // It starts waiting again, so the second has waited longest.
         of_one[0].is_asked();
         of_one[0].waits();
         let coming = tokio::spawn({

@@ -1,7 +1,8 @@
-//! One connection: a request, its answer, the next one, until one side ends it.
+//! Serves one connection: requests and answers in turn, until one side ends it.
 //!
-//! A shutdown waits for no request that is not whole. One that is, is answered, and whoever asked
-//! has a moment to take the answer.
+//! On shutdown:
+//! - requests that have not arrived in full are dropped;
+//! - complete requests are answered, and clients get a moment to receive the answer.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -26,16 +27,16 @@ use crate::web::connections::Connection;
 use crate::web::peer::{Ending, Peer};
 use crate::web::proxies::Proxies;
 
-/// How far it is.
+/// The stage that a connection is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The head of the next request is not whole.
+    /// Waits for the head of the next request.
     Waiting,
-    /// The body of a request is not whole.
+    /// Receives the body of a request.
     Arriving,
-    /// A whole request is worked on.
+    /// Processes a complete request.
     Asked,
-    /// Its answer is sent.
+    /// Sends the answer.
     Answering,
 }
 
@@ -44,22 +45,22 @@ struct Progress {
     stage: watch::Sender<Stage>,
 }
 
-/// A request, until its answer was sent or given up.
+/// A request, until its answer was sent or dropped.
 struct Turn(Arc<Progress>);
 
-/// What all connections have in common.
+/// Settings that all connections share.
 pub(crate) struct Terms {
-    /// What answers requests.
+    /// Answers the requests.
     pub(crate) router: Router,
-    /// The proxies that are trusted to say who their clients are.
+    /// Trusted proxies that report their clients' addresses.
     pub(crate) proxies: Option<Proxies>,
-    /// How long the head of a request may take.
+    /// How long the head of a request may take to arrive.
     pub(crate) head_time_max: Duration,
-    /// No more requests.
+    /// Cancelled on shutdown: no more requests are accepted.
     pub(crate) stopping: CancellationToken,
 }
 
-/// Serves who connected, until they end it, have to give way, or the central stops.
+/// Serves a connection until the client ends it, it has to give way, or the central stops.
 pub(crate) async fn converse(
     stream: TcpStream,
     peer: IpAddr,
@@ -103,7 +104,7 @@ pub(crate) async fn converse(
         }
     };
     if let Err(error) = ended {
-        // Time-outs, broken connections, what is no HTTP: hyper has told the peer what it could.
+        // Time-outs, broken connections, invalid HTTP: hyper has already answered if it could.
         tracing::debug!(action = "atender_http", result = "fail", ip = %peer, error = %error);
     }
 }
@@ -113,12 +114,12 @@ impl Progress {
         self.stage.send_replace(stage);
     }
 
-    /// Waits until a shutdown has no reason to wait any more.
+    /// Waits until a shutdown need not wait for this connection any more.
     async fn no_longer_waited_for(&self) {
         let mut stage = self.stage.subscribe();
-        // A request that is whole is answered, within the time for all of the shutdown.
+        // A complete request is answered, within the time limit of the whole shutdown.
         let reached = stage.wait_for(|stage| *stage != Stage::Asked).await.map(|stage| *stage);
-        // An answer to an earlier request may still be taken while the next is waited for.
+        // In `Waiting`, the client may still be receiving the previous answer.
         if let Ok(Stage::Answering | Stage::Waiting) = reached {
             sleep(HTTP_TAKING_TIME_MAX).await;
         }

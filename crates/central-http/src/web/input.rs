@@ -1,4 +1,4 @@
-//! What requests bring: bodies, and parameters of paths and queries.
+//! Extracts the bodies and the path and query parameters of requests.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -14,29 +14,29 @@ use serde::de::DeserializeOwned;
 use crate::limits::HTTP_BODY_LEN_MAX;
 use crate::web::problem::Problem;
 
-/// Takes the body whole before anything else: who asks is judged when they have asked, not when
-/// they began to.
+/// Reads the whole body before anything else, so that the caller is authenticated when the request
+/// is complete and not when it begins.
 pub(crate) async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let body = read(body).await?;
     Ok(next.run(Request::from_parts(parts, body.into())).await)
 }
 
-/// A whole body, within the limit.
+/// Reads a whole body, within the limit.
 pub(crate) async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
     to_bytes(body, HTTP_BODY_LEN_MAX).await.map_err(|_| Problem::too_long())
 }
 
-/// The body, as JSON.
+/// Extracts the body as JSON.
 pub(crate) struct Body<T>(pub(crate) T);
 
-/// The one parameter of the path.
+/// Extracts the single parameter of the path, parsed with [`FromStr`].
 pub(crate) struct InPath<T>(pub(crate) T);
 
-/// What the path names.
+/// Extracts the parameters of the path, deserialized.
 pub(crate) struct At<T>(pub(crate) T);
 
-/// The parameters of the query.
+/// Extracts the parameters of the query.
 pub(crate) struct InQuery<T>(pub(crate) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -45,7 +45,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let essence = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        // Said by no form of another site's page, so that such a page is asked for leave first.
+        // HTML forms can't send this type, so a cross-site page needs a CORS preflight.
         if !essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
             return Err(Problem::not_json());
         }

@@ -1,4 +1,4 @@
-//! How browsers reach the central: what they show in their line of the address, up to the path.
+//! The origin under which browsers reach the central: scheme, host and port.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -10,12 +10,12 @@ use thiserror::Error;
 const HTTPS_PORT: u16 = 443;
 const HTTP_PORT: u16 = 80;
 
-/// Scheme, host and port, as browsers write them as the header `Origin`: `https://lottery.example`.
+/// Scheme, host and port, in the form of the header `Origin`: `https://lottery.example`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Origin(String);
 
-/// A text that is no [`Origin`].
+/// Error for text that is not an [`Origin`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "'{0}' is not how browsers reach a central: https:// or http://, a host, a port unless it is \
@@ -24,13 +24,13 @@ pub struct Origin(String);
 pub struct OriginError(String);
 
 impl Origin {
-    /// Whether what browsers send is encrypted.
+    /// Returns whether the scheme is `https`.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.0.starts_with("https:")
     }
 
-    /// The port that browsers connect to.
+    /// Returns the port that browsers connect to.
     pub(crate) fn port(&self) -> u16 {
         let usual_port = if self.is_encrypted() { HTTPS_PORT } else { HTTP_PORT };
         let port = self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
@@ -42,8 +42,7 @@ impl Origin {
     }
 }
 
-/// Whether a page of the origin that a browser names was loaded from the host that it now asks, as
-/// the headers `Origin` and `Host` say.
+/// Returns whether the header `Origin` names the same host and port as the header `Host`.
 pub(crate) fn is_of_host(origin: &str, host: &str) -> bool {
     let (authority, usual_port) = match origin.split_once("://") {
         Some(("https", authority)) => (authority, HTTPS_PORT),
@@ -62,7 +61,7 @@ impl FromStr for Origin {
     }
 }
 
-/// As browsers write it: without the port that is the scheme's own.
+/// Normalizes an origin as browsers write it: without the scheme's default port.
 fn normal(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let usual_port = match scheme {

@@ -1,4 +1,4 @@
-//! What a request knows of the connection that it came by.
+//! What a request knows of the connection that it arrived on.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -7,11 +7,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
-/// The address that a request comes from: the client's, also where a trusted proxy speaks for it.
+/// The client's address: the one that a trusted proxy reports, or else the connection's peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Ends the connection that a request came by.
+/// Token that ends the connection that a request arrived on.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending(pub(crate) CancellationToken);
 

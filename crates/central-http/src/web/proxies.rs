@@ -1,9 +1,10 @@
-//! Proxies before the central, and the address of the client that one of them speaks for.
+//! Trusted proxies, and the addresses of the clients that they forward requests for.
 //!
-//! A header says that address, which anybody can send: it counts only when the connection comes
-//! from a trusted proxy, and in it only what trusted proxies added. Each adds at the end the
-//! address that it was reached from, so that the last one that is no trusted proxy is the client's.
-//! What can't be read counts as the proxy that sent it.
+//! Anybody can send the header that holds the client's address, so:
+//! - it counts only if the connection comes from a trusted proxy;
+//! - each proxy appends the address that it was reached from, so the client's address is the last
+//!   one that is not a trusted proxy;
+//! - if an entry can't be parsed, the request is attributed to the proxy that added the entry.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,16 +14,16 @@ use axum::http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Proxies that are trusted to say which client they speak for.
+/// Proxies that are trusted to report their clients' addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxies {
-    /// Where they are.
+    /// The proxies' addresses.
     pub networks: Vec<Network>,
-    /// The one header that they say it in.
+    /// The header in which they report the client.
     pub header: ClientHeader,
 }
 
-/// An address, or all that begin alike: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`.
+/// An address, or all addresses with a common prefix: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Network {
@@ -30,7 +31,7 @@ pub struct Network {
     prefix_len: u8,
 }
 
-/// A text that is no [`Network`].
+/// Error for text that is not a [`Network`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "'{0}' is neither an address nor a network of them, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8, \
@@ -38,7 +39,7 @@ pub struct Network {
 )]
 pub struct NetworkError(String);
 
-/// A header that proxies say their client's address in.
+/// A header in which proxies report their client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ClientHeader {
@@ -50,14 +51,13 @@ pub enum ClientHeader {
     Forwarded,
 }
 
-/// A text that is no [`ClientHeader`].
+/// Error for text that is not a [`ClientHeader`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("'{0}' is none of x-forwarded-for, x-real-ip and forwarded")]
 pub struct ClientHeaderError(String);
 
 impl Proxies {
-    /// The address that a request comes from: the peer's of its connection, or the client's that a
-    /// trusted proxy speaks for.
+    /// Returns the client's address: the one that a trusted proxy reports, or else the peer's.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trusts(peer) {
             return peer;
@@ -80,8 +80,8 @@ impl Proxies {
         }
     }
 
-    /// Goes back from the proxy that sent the request, for as long as trusted ones vouch for what
-    /// was before them.
+    /// Walks the entries backwards from the peer, for as long as they are trusted proxies, and
+    /// returns the first address that is not, or else the last one that was read.
     fn last_untrusted(
         &self,
         peer: IpAddr,
@@ -107,14 +107,14 @@ impl Network {
         (bits(address) ^ bits(self.first)) & self.mask() == 0
     }
 
-    /// The bits that all its addresses have in common.
+    /// Returns the mask of the bits that all addresses of the network share.
     fn mask(&self) -> u128 {
         let len = if self.first.is_ipv4() { 96 + self.prefix_len } else { self.prefix_len };
         u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0)
     }
 }
 
-/// An IPv4 address is the same whether it comes through an IPv6 socket or not.
+/// Returns the address as 128 bits; an IPv4 address is equal to its IPv6-mapped form.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
@@ -136,15 +136,15 @@ impl ClientHeader {
     }
 }
 
-/// An address as proxies write it: alone, in brackets, or with a port.
+/// Parses an address as proxies write it: alone, in brackets, or with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
     text.parse().ok().or_else(in_brackets).or_else(with_port).map(|it: IpAddr| it.to_canonical())
 }
 
-/// What each element of a header `Forwarded` names as `for`, in their order. None when something
-/// is not as RFC 7239 has it: a quotation that a client left open would hide what follows.
+/// Returns the `for` value of each element of a `Forwarded` header, in order. Returns `None` if the
+/// header violates RFC 7239: a quote that a client left open would hide what follows.
 fn forwarded(text: &str) -> Option<Vec<String>> {
     let mut nodes = Vec::new();
     let mut rest = text;
@@ -169,7 +169,7 @@ fn forwarded(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The first `name=value` of a text, and what follows it.
+/// Parses a leading `name=value`; returns it and the rest of the text.
 fn pair(text: &str) -> Option<(&str, String, &str)> {
     let (name, rest) = token(text)?;
     let rest = rest.strip_prefix('=')?;
@@ -188,7 +188,7 @@ fn pair(text: &str) -> Option<(&str, String, &str)> {
     }
 }
 
-/// The token that a text begins with, as HTTP has it, and what follows it.
+/// Splits off a leading HTTP token; returns it and the rest of the text.
 fn token(text: &str) -> Option<(&str, &str)> {
     let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let len = text.bytes().take_while(|byte| is_of_token(*byte)).count();
@@ -266,7 +266,7 @@ mod tests {
 
     const PROXY: &str = "10.0.0.5";
 
-    /// The client that a request from the proxy is of, by these lines of the header.
+    /// Returns the client of a request from the proxy with these header lines.
     fn client(header: ClientHeader, lines: &[&str]) -> String {
         let networks = ["10.0.0.0/24", "fd00::/8"].map(|it| it.parse().unwrap()).to_vec();
         let mut headers = HeaderMap::new();
@@ -290,7 +290,7 @@ mod tests {
             (&["[2001:db8::7]"], "2001:db8::7"),
             (&["::ffff:203.0.113.7"], "203.0.113.7"),
             (&["x, 203.0.113.7"], "203.0.113.7"),
-            // What can't be read counts as the proxy that sent it.
+            // An entry that can't be parsed counts as the proxy that added it.
             (&["203.0.113.7, x"], PROXY),
             (&["203.0.113.7, x, 10.0.0.9"], "10.0.0.9"),
             (&["203.0.113.7,"], PROXY),
@@ -320,7 +320,7 @@ mod tests {
             (&["for=1.1.1.1", "for=203.0.113.7"], "203.0.113.7"),
             (&["for=203.0.113.7, for=_hidden"], PROXY),
             (&["for=203.0.113.7, proto=http"], PROXY),
-            // A client that leaves a quotation open hides nothing of what the proxy adds.
+            // A client that leaves a quote open hides nothing of what the proxy adds.
             (&["for=6.6.6.6;x=\"", "for=203.0.113.7"], PROXY),
             (&["for=6.6.6.6;x=\"", "for=203.0.113.7;host=\"y\""], PROXY),
             (&["for=[2001:db8::7]"], PROXY),
@@ -383,8 +383,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a client sends before it, the address that the proxy adds is the client's, or
-        /// the request counts as the proxy's own.
+        /// Whatever a client sends before it, the result is the address that the proxy adds, or the
+        /// proxy's own.
         #[test]
         fn a_client_can_not_be_somebody_else(sent in "[ -~]{0,40}") {
             let added = "203.0.113.7";

@@ -1,8 +1,9 @@
-//! An answer that is written while it is made, on another thread.
+//! An answer's body that another thread writes while it is being sent.
 //!
-//! It has an end only when its writer said so: one that broke off, for whatever reason, breaks the
-//! connection off, so that nobody takes a part for the whole. Whoever takes it too slowly, or may
-//! not have it any more, gets no more of it.
+//! Invariants:
+//! - the body ends properly only if its writer called [`Writer::end`]; otherwise the connection is
+//!   broken off, so that the client can't mistake a part for the whole;
+//! - writing fails if the client is too slow, or the answer is cancelled.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -19,23 +20,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::{EXPORT_PACE_MIN, EXPORT_PARTS_MAX};
 
-/// Says to a proxy to send on what it is sent, without gathering it: it would come late, or when
-/// there is much of it be kept in files until there is no more room, and break off.
+/// Tells a proxy not to buffer the answer: it would arrive late, or a large one could fill the
+/// proxy's disk and break off.
 pub(crate) const UNBUFFERED: [(HeaderName, &str); 1] =
     [(HeaderName::from_static("x-accel-buffering"), "no")];
 
-/// The answer's side.
+/// The body that the answer sends.
 pub(crate) struct StreamBody {
     parts: mpsc::Receiver<Part>,
     ended: bool,
 }
 
-/// The writer's side.
+/// The side that writes the body.
 pub(crate) struct Writer {
     parts: mpsc::Sender<Part>,
-    /// Nothing more is written.
+    /// Cancelled when nothing more may be written.
     over: CancellationToken,
-    /// How long it may wait for whoever takes it, from now on, and at most.
+    /// How long writing may still wait for the client, and the maximum of it.
     patience: Duration,
     patience_max: Duration,
 }
@@ -45,8 +46,8 @@ enum Part {
     End,
 }
 
-/// An answer to be written, until `over`. Whoever takes it may keep its writer waiting for so long;
-/// what is taken earns more, up to as much.
+/// Creates a body and its writer, which fails once `over` is cancelled. Writing may wait for the
+/// client for `patience_max` in all; data that is sent earns more time, up to the same maximum.
 pub(crate) fn channel(over: CancellationToken, patience_max: Duration) -> (Writer, StreamBody) {
     let (sender, receiver) = mpsc::channel(EXPORT_PARTS_MAX);
     let writer = Writer { parts: sender, over, patience: patience_max, patience_max };
@@ -54,7 +55,7 @@ pub(crate) fn channel(over: CancellationToken, patience_max: Duration) -> (Write
 }
 
 impl Writer {
-    /// That was all. Blocks.
+    /// Ends the body properly. Blocks.
     pub(crate) fn end(mut self) -> io::Result<()> {
         self.send(Part::End)
     }
@@ -79,7 +80,8 @@ impl Writer {
     }
 }
 
-/// Blocks while too many parts wait to be sent. Fails once nobody wants them, or may have them.
+/// Blocks while too many parts wait to be sent. Fails if the client is gone or too slow, or `over`
+/// is cancelled.
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.send(Part::Bytes(Bytes::copy_from_slice(bytes)))?;
@@ -127,7 +129,7 @@ mod tests {
         to_bytes(axum::body::Body::new(lines), usize::MAX).await
     }
 
-    /// What the writer does on its thread.
+    /// Runs the writer's work on a blocking thread.
     fn written(mut writer: Writer, work: impl FnOnce(&mut Writer) -> bool + Send + 'static) {
         tokio::task::spawn_blocking(move || {
             if work(&mut writer) {
@@ -136,7 +138,7 @@ mod tests {
         });
     }
 
-    /// Why a writer stops that nobody takes anything from.
+    /// Returns the error that stops a writer whose data nobody reads.
     async fn stopped(mut writer: Writer) -> io::ErrorKind {
         let writing = move || loop {
             if let Err(error) = writer.write_all(b"a") {

@@ -1,14 +1,14 @@
-//! The thread that everything over HTTP runs on.
+//! The thread on which all of HTTP runs.
 //!
-//! However many requests come, they take one thread's share of the processors: those that serve
-//! agencies are others, and the system divides fairly between threads.
+//! HTTP load, however high, uses one thread's share of the processors: agencies are served by other
+//! threads, and the system schedules threads fairly.
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A thread with a runtime of its own; it ends when this is dropped.
+/// A thread with its own runtime; it ends when this is dropped.
 pub(crate) struct Thread {
     runtime: Handle,
     _ends: DropGuard,
@@ -21,13 +21,13 @@ impl Thread {
         let ends = ended.clone().drop_guard();
         std::thread::Builder::new().name("http".to_owned()).spawn(move || {
             runtime.block_on(ended.cancelled());
-            // A long reading may still be under way, for nobody.
+            // A long blocking read may still be under way; its result is not needed.
             runtime.shutdown_background();
         })?;
         Ok(Self { runtime: handle, _ends: ends })
     }
 
-    /// Where to spawn what should run on it.
+    /// Returns the runtime's handle, for spawning tasks on the thread.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }

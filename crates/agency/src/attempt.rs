@@ -1,8 +1,8 @@
-//! What is said on one connection, from HELLO to the winners.
+//! One connection attempt: the conversation with the central from HELLO to the winners.
 //!
-//! To a central that knows HELLO all of it is said on one connection. In legacy mode there is no
-//! HELLO, one batch at a time, and each question for the winners has a connection of its own, as
-//! agencies in the field do it.
+//! With a central that knows HELLO, the whole conversation takes place on one connection. In
+//! legacy mode there is no HELLO, one batch is in flight at a time, and each request for the
+//! winners opens its own connection, as existing agencies do.
 
 use std::time::Duration;
 
@@ -21,30 +21,30 @@ use crate::plan::{Batch, Prefix, Terms};
 use crate::run::Run;
 use crate::transport::is_for_good;
 
-/// How an attempt ended well.
+/// How a successful attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptOutcome {
-    /// The winners are there.
+    /// The winners were received.
     Done,
-    /// All bets are there; the winners are to be asked for on a new connection.
+    /// All bets are stored; ask for the winners on a new connection.
     AskNow,
     /// There are no winners yet; ask again on a new connection after a pause.
     AskLater,
 }
 
-/// How an attempt ended otherwise.
+/// Why an attempt did not succeed.
 #[derive(Debug)]
 pub(crate) enum Setback {
-    /// Another attempt may go better.
+    /// The attempt failed, but a retry may succeed.
     Lost(Loss),
-    /// The draw is not open yet, for this reason, and its opening is to be waited for.
+    /// The draw is not open yet, for this reason; wait until it opens.
     NotOpen(String),
-    /// No other attempt would.
+    /// The attempt failed permanently; retrying cannot help.
     Failed(AgencyError),
 }
 
 impl Run<'_> {
-    /// Connects and goes as far as that connection allows.
+    /// Connects and proceeds as far as the connection allows.
     pub(crate) async fn attempt(&mut self) -> Result<AttemptOutcome, Setback> {
         self.outbox().reconnected();
         let options = self.options;
@@ -76,7 +76,7 @@ impl Run<'_> {
         AgencySession::new(mode, self.options.agency.0, self.draw.clone(), FRAME_LEN_MAX)
     }
 
-    /// Waits for WELCOME and skips what is already stored.
+    /// Waits for WELCOME and skips the batches that are already stored.
     async fn greet(&mut self, connection: &mut Connection) -> Result<(), Setback> {
         let welcome = match self.hear(connection, Some(REPLY_TIME_MAX)).await {
             Ok(AgencyEvent::Welcomed(welcome)) => welcome,
@@ -86,11 +86,11 @@ impl Run<'_> {
                 return Err(Setback::NotOpen(error.reason().to_owned()));
             }
             Ok(event) => return Err(self.not_expected(event)),
-            // A reset, when it had not read all of HELLO.
+            // The connection is reset if the central closed it before reading all of HELLO.
             Err(Loss::Closed | Loss::Io(_)) => return Err(Loss::ClosedAtHello.into()),
             Err(loss) => return Err(loss.into()),
         };
-        // Another one may be open by the time of the next connection.
+        // Keep the name: a different draw may be open by the time of the next connection.
         self.draw = welcome.draw_name.clone();
         let numbers =
             NumberRange::new(welcome.number_min, welcome.number_max).map_err(|_| Loss::Numbers)?;
@@ -102,7 +102,7 @@ impl Run<'_> {
         self.resume(&welcome).await
     }
 
-    /// What the central says next.
+    /// Returns the next event from the central and notes that the central was reached.
     async fn hear(
         &mut self,
         connection: &mut Connection,
@@ -126,7 +126,7 @@ impl Run<'_> {
             DrawState::Drawn => Some("the draw has been made"),
         };
         let found = match self.with_outbox(move |outbox| outbox.resume(stored)).await {
-            // Whatever is stored takes part: who won is to be told.
+            // The stored bets take part in the draw anyway: their winners must be reported.
             Err(error @ AgencyError::OtherBets { .. }) if over.is_some() => {
                 self.note_incomplete(error);
                 return Ok(());
@@ -142,7 +142,7 @@ impl Run<'_> {
         }
         match over {
             Some(state) => self.send_no_more(state).await?,
-            // A draw that is over does not open again: the central lost something.
+            // A finished agency or closed draw never reopens, so here the central has lost data.
             None => match self.report.incomplete.take() {
                 Some(error) => return Err(Setback::Failed(error)),
                 None => self.finished = false,
@@ -151,7 +151,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The central takes no more bets because of `state`: only the winners are left to ask for.
+    /// Handles a central that takes no more bets because of `state`: only the winners remain.
     async fn send_no_more(&mut self, state: &'static str) -> Result<(), AgencyError> {
         match self.with_outbox(Outbox::drop_rest).await? {
             Some(left) => {
@@ -164,7 +164,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Not all of the file takes part. Told at once: the draw may be long in coming.
+    /// Records that part of the file does not take part. Logs it now: the draw may be far off.
     fn note_incomplete(&mut self, error: AgencyError) {
         if self.report.incomplete.is_none() {
             tracing::error!(action = "apuestas_fuera", result = "fail", error = %error);
@@ -173,10 +173,10 @@ impl Run<'_> {
         self.note_finished();
     }
 
-    /// Sends what is left of the file, a window at a time, until all of it is stored.
+    /// Sends the rest of the file, one window at a time, until all of it is stored.
     ///
-    /// The next batches are read here and not on another thread: it is a few kB, read ahead by the
-    /// system, and costs less than handing them over.
+    /// Reads the next batches on this thread: they are a few kB that the system has read ahead, so
+    /// reading them costs less than handing the work to another thread.
     async fn send_bets(&mut self, connection: &mut Connection) -> Result<(), Setback> {
         let window = usize::from(self.options.window);
         loop {
@@ -235,7 +235,7 @@ impl Run<'_> {
         connection.session.send_get_winners().expect("nothing is awaited before the winners");
         loop {
             let asked_at = Instant::now();
-            // The first part may take until the draw; the others are ready then.
+            // The first part may take until the draw; the remaining parts are ready by then.
             let time_max = (winners_len > 0).then_some(REPLY_TIME_MAX);
             let event = self.hear(connection, time_max).await;
             self.waited_since(asked_at);
@@ -300,7 +300,7 @@ impl Run<'_> {
         }
     }
 
-    /// What follows from an event that is not what was asked for: a refusal, in a good session.
+    /// Maps an unexpected event to a setback. In a correct session the event is a refusal.
     fn not_expected(&mut self, event: AgencyEvent) -> Setback {
         let AgencyEvent::Refused { error, .. } = event else {
             return Setback::Lost(Loss::Unexpected);
@@ -313,9 +313,9 @@ impl Run<'_> {
         }
     }
 
-    /// A refusal for good, in terms of the file.
+    /// Returns the error for a permanent refusal, with the rows of the file that it names.
     fn refusal(&mut self, error: &ErrorMessage) -> AgencyError {
-        // Replies come in order, so a refusal that names no chunk answers the oldest batch too.
+        // Replies come in order, so a refusal that names no chunk is the reply to the oldest batch.
         let batch = self.outbox().oldest().cloned();
         let batch = batch.filter(|batch| error.chunk().is_none_or(|chunk| chunk == batch.chunk));
         let rows = batch.as_ref().map_or_else(Vec::new, |batch| self.rows_at_fault(batch, error));
@@ -348,14 +348,14 @@ impl Run<'_> {
     }
 }
 
-/// What a refusal means for the run.
+/// How the run reacts to a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It may pass: connect again after a pause.
+    /// The cause may be temporary: reconnect after a pause.
     TryAgain,
-    /// The next WELCOME says what is stored, and nothing more is sent.
+    /// Send nothing more; the next WELCOME reports what is stored.
     AskWhatIsStored,
-    /// The same would be refused again.
+    /// Fail: the same request would be refused again.
     GiveUp,
 }
 
@@ -382,7 +382,7 @@ fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::WinnersTooMany
         | ErrorCode::NotOpenYet
         | ErrorCode::TooManyBatches
-        // From a newer central, whose reason says more than this version knows.
+        // Sent by a newer central, whose reason explains more than this version knows.
         | ErrorCode::Unknown(_) => Verdict::GiveUp,
     }
 }

@@ -1,13 +1,13 @@
-//! How long to pause before the next attempt: doubling, with jitter, from a seed.
+//! Computes the pause before the next attempt: exponential backoff with seeded jitter.
 //!
 //! Half of each pause is fixed and half is random, so that agencies that lost the same central do
-//! not come back all at once.
+//! not all reconnect at once.
 
 use std::time::Duration;
 
 use crate::limits::{RETRY_TIME_MAX, RETRY_TIME_MIN};
 
-/// The pauses of one run.
+/// The backoff state of one run.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     random: fastrand::Rng,
@@ -19,19 +19,19 @@ impl Backoff {
         Self { random: fastrand::Rng::with_seed(seed), next: RETRY_TIME_MIN }
     }
 
-    /// The next pause: between half of its full length and all of it.
+    /// Returns the next pause: between half of its full length and all of it.
     pub(crate) fn pause(&mut self) -> Duration {
         self.pause_up_to(RETRY_TIME_MAX)
     }
 
-    /// The same, with another longest pause.
+    /// Returns the next pause like [`Self::pause`], but limited to `time_max`.
     pub(crate) fn pause_up_to(&mut self, time_max: Duration) -> Duration {
         let full = self.next.min(time_max);
         self.next = (full * 2).min(time_max);
         full.mul_f64(0.5 + self.random.f64() / 2.0)
     }
 
-    /// Things go well again: the next pause is short.
+    /// Resets the backoff after progress: the next pause is the shortest.
     pub(crate) fn reset(&mut self) {
         self.next = RETRY_TIME_MIN;
     }

@@ -1,4 +1,4 @@
-//! The first reading of a file: all of it, before anything is sent.
+//! Validates the whole file before anything is sent.
 
 use crate::error::{AgencyError, RowFault};
 use crate::file::BetsFile;
@@ -6,27 +6,28 @@ use crate::limits::FAULTS_MAX;
 use crate::plan::{Plan, PlanError, Terms, Totals};
 use crate::rows::Rows;
 
-/// What is in the file.
+/// The result of validating a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checked {
     pub(crate) totals: Totals,
-    /// The first [`FAULTS_MAX`] rows at fault.
+    /// The first [`FAULTS_MAX`] invalid rows.
     pub(crate) refused_rows: Vec<RowFault>,
 }
 
-/// What a file is taken as that is not as it should be.
+/// The irregularities that are tolerated in a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Allowed {
-    /// Rows at fault are left out.
+    /// Invalid rows are skipped instead of failing the run.
     pub(crate) invalid: bool,
-    /// It may hold no bet to send.
+    /// The file may hold no bet to send.
     pub(crate) empty: bool,
 }
 
-/// Reads the file through.
+/// Reads and validates the whole file.
 ///
 /// # Errors
-/// When it can't be read, or has rows at fault or no bets and that is not allowed.
+/// When the file can't be read, when its header row is a bet, when it makes too many batches, or
+/// when it has invalid rows or no bets and `allowed` does not tolerate that.
 pub(crate) fn check(
     file: &BetsFile,
     terms: Terms,

@@ -1,7 +1,7 @@
-//! One connection to the central: moves bytes between a socket and the protocol's session.
+//! One connection to the central: moves bytes between a socket and the protocol session.
 //!
-//! Deliberately absent: what to say. [`Connection::session`] is spoken to directly; what it has to
-//! send leaves while the next event is awaited.
+//! Does not decide what to send: callers queue messages on [`Connection::session`], and they are
+//! written while the next event is awaited.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::transport::{Tls, Transport};
 pub(crate) struct Connection {
     pub(crate) session: AgencySession,
     transport: Transport,
-    /// Why nothing more can be written. What the central said before it is still read.
+    /// Why writing failed. What the central sent before that is still read.
     write_error: Option<io::Error>,
 }
 
 impl Connection {
-    /// Connects; `session` is a new one.
+    /// Connects to the central; `session` must be a new one.
     pub(crate) async fn open(
         central: &str,
         tls: Option<&Tls>,
@@ -42,7 +42,7 @@ impl Connection {
         Ok(Self { session, transport, write_error: None })
     }
 
-    /// What the central says next. With `time_max` it has to begin and end within it.
+    /// Returns the central's next event. With `time_max`, it must arrive completely in that time.
     pub(crate) async fn next_event(
         &mut self,
         time_max: Option<Duration>,
@@ -90,13 +90,13 @@ impl Connection {
     }
 }
 
-/// Connects to the first of the central's addresses that can be connected to.
+/// Connects to the first of the central's addresses that accepts a connection.
 async fn connect(central: &str) -> Result<TcpStream, Loss> {
     let addresses: Vec<_> = lookup_host(central).await.map_err(Loss::Lookup)?.collect();
     TcpStream::connect(&*addresses).await.map_err(Loss::Connect)
 }
 
-/// Ends when the deadline has passed: never, when there is none.
+/// Returns when the deadline has passed; never returns if there is none.
 async fn pass(deadline: Option<(Instant, Duration)>) -> Loss {
     match deadline {
         Some((deadline, time_max)) => {

@@ -1,4 +1,4 @@
-//! What goes wrong: with a row, with a connection, and with a whole run.
+//! The errors of a row, of a connection and of a whole run.
 
 use std::fmt;
 use std::io;
@@ -13,14 +13,14 @@ use wire::{ErrorCode, FaultCode, ProtocolViolation};
 use crate::limits::{ROW_LEN_MAX, STALL_TIME_MAX, WINNERS_LEN_MAX};
 use crate::looks::Looks;
 
-/// A row of the file that was refused.
+/// An invalid row of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowFault {
-    /// The file, as it was named in the options.
+    /// The path of the file as given in the options.
     pub file: Arc<Path>,
-    /// The line that the row starts on, from 1.
+    /// The line that the row starts on, counted from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// Why the row is invalid.
     pub reason: RowReason,
 }
 
@@ -31,19 +31,19 @@ impl fmt::Display for RowFault {
     }
 }
 
-/// Bets of the file that follow on each other, refused rows between them left out.
+/// A range of consecutive bets of the file; the invalid rows among them are not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines {
-    /// The line of the first, from 1.
+    /// The line of the first bet, counted from 1.
     pub first: u64,
-    /// The line of the last.
+    /// The line of the last bet.
     pub last: u64,
-    /// How many bets.
+    /// The number of bets.
     pub bets: u64,
 }
 
 impl Lines {
-    /// With the bets on these lines behind it.
+    /// Returns `before` extended by the bets on `lines`.
     pub(crate) fn with(before: Option<Self>, lines: &[u64]) -> Option<Self> {
         let (first, last) = (*lines.first()?, *lines.last()?);
         let (first, bets) = before.map_or((first, 0), |before| (before.first, before.bets));
@@ -58,31 +58,31 @@ impl fmt::Display for Lines {
     }
 }
 
-/// What is wrong with a row.
+/// Why a row is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum RowReason {
-    /// Not five fields, but this many.
+    /// The row has this many fields instead of five.
     #[error("a bet has five fields (first name, last name, document, birthdate, number), not {0}")]
     FieldCount(usize),
-    /// A field is not UTF-8.
+    /// A field is not valid text in its encoding.
     #[error("the text is not valid in its encoding, UTF-8 unless --encoding says otherwise")]
     NotUtf8,
-    /// A quotation mark inside an unquoted field or behind a quoted one, or one never closed.
+    /// A quotation mark is inside an unquoted field, follows a quoted one, or is never closed.
     #[error("a quotation mark is out of place or is never closed")]
     Quotes,
-    /// It goes on to this line, within quotation marks.
+    /// A quoted field continues to this line; a bet must fit on one line.
     #[error("the row goes on to line {0}, within quotation marks; a bet takes one line")]
     Lines(u64),
-    /// Longer than [`ROW_LEN_MAX`].
+    /// The row is longer than [`ROW_LEN_MAX`].
     #[error("longer than {ROW_LEN_MAX} bytes; is a closing quotation mark missing?")]
     TooLong,
-    /// Not an acceptable bet.
+    /// The row is not a valid bet.
     #[error(transparent)]
     Bet(#[from] BetFault),
-    /// Too long for the messages that the central takes.
+    /// The bet does not fit in a message of this many bytes.
     #[error("the bet does not fit in a message of {0} bytes")]
     Message(u32),
-    /// Refused by the central.
+    /// The central refused the bet.
     #[error("refused by the central: {0}")]
     Central(FaultCode),
 }
@@ -91,7 +91,7 @@ pub enum RowReason {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AgencyError {
-    /// An option that can't be used.
+    /// An option is invalid.
     #[error("{0}")]
     Options(String),
     /// The file can't be opened.
@@ -99,10 +99,10 @@ pub enum AgencyError {
     Open {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
-    /// The file is a directory, a pipe or the like: it can't be read twice.
+    /// The file is not a regular file (a directory or a pipe, for example): it can't be read twice.
     #[error("'{}' is not a regular file; it is read twice, so it has to be one", file.display())]
     NotRegular {
         /// The file.
@@ -113,26 +113,26 @@ pub enum AgencyError {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
-    /// The file was written to while it was being sent.
+    /// The file was modified while it was being sent.
     #[error("'{}' changed after it was checked; run again when it is complete", file.display())]
     Changed {
         /// The file.
         file: PathBuf,
     },
-    /// Rows of the file are at fault. Nothing was sent.
+    /// The file has invalid rows. Nothing was sent.
     #[error("{}{looks}", describe_rows(.rows, *.count))]
     BadRows {
-        /// The first [`crate::limits::FAULTS_MAX`] of them, in order.
+        /// The first [`crate::limits::FAULTS_MAX`] invalid rows, in order.
         rows: Vec<RowFault>,
-        /// How many there are.
+        /// The total number of invalid rows.
         count: u64,
-        /// What the file looks like, if not as expected.
+        /// A guess at the file's actual form, if it is not the expected one.
         looks: Looks,
     },
-    /// The file holds no bet to send. Nothing was sent: to finish with nothing can't be undone.
+    /// The file holds no bet to send. Nothing was sent, because FINISH can't be undone.
     #[error(
         "'{}' holds no bet{}: nothing was sent; an agency without bets finishes with \
          --allow-empty{looks}",
@@ -141,38 +141,38 @@ pub enum AgencyError {
     NoBets {
         /// The file.
         file: PathBuf,
-        /// Rows at fault, that were to be skipped.
+        /// The number of invalid rows that would be skipped.
         refused: u64,
-        /// What it looks like, if not as expected.
+        /// A guess at the file's actual form, if it is not the expected one.
         looks: Looks,
     },
-    /// What is said to be a header is a bet, which would be lost.
+    /// The row declared to be a header is a valid bet, which would be lost.
     #[error("{}:{line}: this is a bet and no header: leave out --header", file.display())]
     HeaderIsABet {
         /// The file.
         file: PathBuf,
-        /// The line.
+        /// The line of that row.
         line: u64,
     },
     /// The file makes more batches than there are chunk ids.
     #[error("the file has more batches than the protocol can number; raise the bets in a batch")]
     TooManyBatches,
-    /// TLS with the central is not possible: it is the certificates, or it does not speak TLS.
+    /// TLS can't be established: the certificates don't match, or the central does not speak TLS.
     #[error("TLS with the central is not possible: {}", pki::describe(.0))]
     Tls(rustls::Error),
-    /// The central refused for good.
+    /// The central refused permanently.
     #[error("{}", describe_refusal(*.code, .reason, *.chunk, .rows))]
     Refused {
-        /// Its code.
+        /// The central's error code.
         code: ErrorCode,
-        /// Its words.
+        /// The central's reason.
         reason: String,
-        /// Which chunk; none when everything was refused.
+        /// The refused chunk; `None` when the refusal is not about one chunk.
         chunk: Option<u32>,
-        /// The bets that it named, as rows of the file.
+        /// The bets that the refusal names, as rows of the file.
         rows: Vec<RowFault>,
     },
-    /// What the central holds of this agency is not how the file begins.
+    /// The bets stored for this agency are not the beginning of the file.
     #[error(
         "the central holds other bets for the first {chunks} batches of agency {agency}: to go on \
          sending, the same file is needed with the same batch limit (--batch-max-bets)"
@@ -180,10 +180,10 @@ pub enum AgencyError {
     OtherBets {
         /// The agency.
         agency: AgencyId,
-        /// The chunks `0..chunks` are stored.
+        /// The stored chunks are `0..chunks`.
         chunks: u64,
     },
-    /// This agency finished before, or the draw is closed, and the file holds more bets.
+    /// The agency finished before, or the draw is closed, but the file holds more bets.
     #[error(
         "{state}: of {}, {} part, and {left} do not",
         file.display(), describe_stored(.stored.as_ref())
@@ -191,30 +191,30 @@ pub enum AgencyError {
     NoMoreBets {
         /// The file.
         file: PathBuf,
-        /// Why no more.
+        /// Why no more bets are taken.
         state: &'static str,
-        /// The bets that take part.
+        /// The bets that take part in the draw.
         stored: Option<Lines>,
-        /// Those that don't.
+        /// The bets that do not take part.
         left: Lines,
     },
-    /// The central no longer has what it acknowledged.
+    /// The central lost batches that it had acknowledged.
     #[error("the central acknowledged {acknowledged} batches and now holds only {stored}")]
     LostByCentral {
-        /// How many were acknowledged.
+        /// The number of acknowledged batches.
         acknowledged: u64,
-        /// How many there are now.
+        /// The number of batches stored now.
         stored: u64,
     },
-    /// More winners than this program keeps.
+    /// The winners exceed the size that this program keeps in memory.
     #[error("the winners take more than {WINNERS_LEN_MAX} bytes")]
     TooManyWinners,
-    /// Something else than a central for this agency answers.
+    /// What answers at the address is not a central for this agency.
     #[error("no central for this agency at {central}: {what}")]
     WrongAddress {
-        /// Where.
+        /// The address.
         central: String,
-        /// What does.
+        /// What answers there.
         what: Speaks,
     },
     /// No central ever answered.
@@ -224,14 +224,14 @@ pub enum AgencyError {
         after.as_secs()
     )]
     NeverReached {
-        /// Where it was looked for.
+        /// The address that was tried.
         central: String,
-        /// For how long.
+        /// How long it was tried.
         after: Duration,
         /// How the last attempt ended.
         last: Loss,
     },
-    /// The central could not be reached, or did nothing, for too long.
+    /// The central was unreachable, or there was no progress, for too long.
     #[error("no progress for {} seconds; at last: {last}", STALL_TIME_MAX.as_secs())]
     Stalled {
         /// How the last attempt ended.
@@ -240,7 +240,7 @@ pub enum AgencyError {
 }
 
 impl AgencyError {
-    /// Whether the input is at fault: the file's rows, or an option.
+    /// Returns whether the input is invalid: a row of the file or an option.
     #[must_use]
     pub fn is_wrong_input(&self) -> bool {
         match self {
@@ -266,74 +266,74 @@ impl AgencyError {
     }
 }
 
-/// How a connection ended, or why there was none. Another is tried.
+/// Why a connection ended or could not be made. The run retries.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Loss {
-    /// Its name has no address.
+    /// The host name could not be resolved.
     #[error("can't find its address, is the name right? {0}")]
     Lookup(io::Error),
-    /// Not connected.
+    /// Connecting failed.
     #[error("{}", describe_connect(.0))]
     Connect(io::Error),
-    /// Something else answered.
+    /// Something other than a central for this agency answered.
     #[error("{0}")]
     Other(Speaks),
-    /// Not connected in time.
+    /// Connecting timed out.
     #[error("can't connect: no answer after {} seconds", .0.as_secs())]
     ConnectTime(Duration),
-    /// TLS was not agreed on, or broke.
+    /// The TLS handshake failed, or TLS failed later.
     #[error("TLS with the central failed: {}", pki::describe(.0))]
     Tls(rustls::Error),
-    /// Closed before TLS was agreed on.
+    /// The connection was closed during the TLS handshake.
     #[error(
         "the connection was closed before TLS was agreed on: the central has no room, or does not \
          speak TLS there"
     )]
     TlsClosed,
-    /// TLS was not agreed on in time.
+    /// The TLS handshake timed out.
     #[error("no TLS after {} seconds: does the central speak it there?", .0.as_secs())]
     TlsTime(Duration),
-    /// Closed by the central.
+    /// The central closed the connection.
     #[error("the central closed the connection")]
     Closed,
-    /// Closed in answer to HELLO.
+    /// The central closed the connection in response to HELLO.
     #[error("the central closed the connection at HELLO; one that doesn't know it needs --legacy")]
     ClosedAtHello,
     /// Reading or writing failed.
     #[error("connection lost: {0}")]
     Io(io::Error),
-    /// A reply was due and did not come.
+    /// The central did not reply in time.
     #[error("no reply from the central after {} seconds", .0.as_secs())]
     ReplyTime(Duration),
-    /// The central does not follow the protocol.
+    /// The central violated the protocol.
     #[error("the central sent {0}")]
     Violation(ProtocolViolation),
-    /// The central's answer is to something else than was asked.
+    /// The central sent a reply that does not match the request.
     #[error("the central answered something else than was asked")]
     Unexpected,
-    /// The central sent a WELCOME that no draw can have.
+    /// The central sent a WELCOME with an invalid range of numbers.
     #[error("the central sent a WELCOME with an impossible range of numbers")]
     Numbers,
-    /// The central takes no more bets. What of it is stored is to be asked.
+    /// The central takes no more bets. The next connection asks which of them are stored.
     #[error("the central takes no more bets: {code}: {reason}")]
     NoMoreBets {
-        /// Its code.
+        /// The central's error code.
         code: ErrorCode,
-        /// Its words.
+        /// The central's reason.
         reason: String,
     },
-    /// The central refused for now.
+    /// The central refused temporarily.
     #[error("refused by the central for now: {code}: {reason}")]
     Refused {
-        /// Its code.
+        /// The central's error code.
         code: ErrorCode,
-        /// Its words.
+        /// The central's reason.
         reason: String,
     },
 }
 
-/// What answers that is not a central as it was expected.
+/// The protocol that answers at the address, when it is not the expected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Speaks {
     /// TLS, where plain text was expected.
@@ -345,19 +345,19 @@ pub enum Speaks {
     /// HTTP.
     #[error("what listens there speaks HTTP: give the port for agencies, not that for operators")]
     Http,
-    /// The agencies' protocol in plain text, where TLS was expected.
+    /// The agency protocol in plain text, where TLS was expected.
     #[error("what listens there does not speak TLS: give the port for TLS, or leave out --tls-...")]
     Plain,
 }
 
 impl Speaks {
-    /// What the first bytes tell that came from there.
+    /// Recognizes the protocol by the first bytes received.
     pub(crate) fn of(bytes: &[u8], by_tls: bool) -> Option<Self> {
         match bytes {
             [b'H', b'T', b'T', b'P', ..] => Some(Self::Http),
-            // A record of an alert or of a handshake.
+            // A TLS alert or handshake record.
             [21 | 22, 3, ..] => (!by_tls).then_some(Self::Tls),
-            // Any message of the agencies' protocol.
+            // Any message of the agency protocol.
             [0, ..] => by_tls.then_some(Self::Plain),
             _ => None,
         }

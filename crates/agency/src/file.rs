@@ -1,7 +1,7 @@
-//! The file of bets, which has to be the same each time it is read through.
+//! The file of bets, guaranteed to be unchanged each time it is read.
 //!
-//! It is opened once and read from the beginning as often as needed. Its length and its time of
-//! change are looked at after every read: when one of them is another, reading fails.
+//! The file is opened once and read from the beginning as often as needed. Its length and
+//! modification time are checked after every read; if either changed, reading fails.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -29,7 +29,7 @@ pub(crate) struct BetsFile {
     stop: CancellationToken,
 }
 
-/// Reads the file as long as it is unchanged and nobody wants to stop.
+/// A reader that fails once the file has changed or the run is stopped.
 #[derive(Debug)]
 pub(crate) struct Unchanged(BetsFile);
 
@@ -39,22 +39,22 @@ struct Stamp {
     modified: SystemTime,
 }
 
-/// What reading fails with when the file changed.
+/// The error of reading a file that changed.
 #[derive(Debug)]
 struct FileChanged;
 
 impl BetsFile {
-    /// Opens the file, written in `form`. `stop` ends every reading of it.
+    /// Opens the file, which is written in `form`. Cancelling `stop` aborts every read.
     ///
     /// # Errors
-    /// When it can't be opened or is not a regular file.
+    /// When the file can't be opened or is not a regular file.
     pub(crate) fn open(
         path: &Path,
         form: Form,
         stop: CancellationToken,
     ) -> Result<Self, AgencyError> {
         let open_error = |source| AgencyError::Open { file: path.to_owned(), source };
-        // Asked before opening, which would wait for the writer of a pipe.
+        // Check before opening: opening a pipe would block until it has a writer.
         if !fs::metadata(path).map_err(open_error)?.is_file() {
             return Err(AgencyError::NotRegular { file: path.to_owned() });
         }
@@ -69,16 +69,17 @@ impl BetsFile {
         })
     }
 
-    /// Its rows from the first on. Rows given out before must not be read any more: the place in
-    /// the file is one.
+    /// Returns the rows from the first one on. All readers share one file position, so rows
+    /// returned earlier must not be read any more.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// When seeking in the file fails.
     pub(crate) fn rows(&self) -> io::Result<Rows<Unchanged>> {
         self.rows_in(self.form)
     }
 
-    /// The row that is taken for a header, as if it was none; the same holds as for [`Self::rows`].
+    /// Returns the header row, parsed like any other row; `None` if the form has no header or the
+    /// file has no row. Moves the file position as [`Self::rows`] does.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -90,10 +91,10 @@ impl BetsFile {
         Ok(rows.advance()?.then_some(rows))
     }
 
-    /// What it looks like, where that is not the form in which it is read.
+    /// Guesses the form of the file, where it differs from the one in which it is read.
     pub(crate) fn looks(&self) -> Looks {
         let mut head = vec![0; READ_LEN];
-        // A guess: what can't be read looks like nothing.
+        // Only a hint: a file that can't be read gives none.
         let len = self.file.read_at(&mut head, 0).unwrap_or(0);
         Looks::of(&head[..len], self.form)
     }
@@ -107,12 +108,12 @@ impl BetsFile {
         Ok(Rows::new(Unchanged(self.clone()), form))
     }
 
-    /// The fault of a row of this file.
+    /// Returns the fault of a row of this file.
     pub(crate) fn row_fault(&self, line: u64, reason: RowReason) -> RowFault {
         RowFault { file: Arc::clone(&self.path), line, reason }
     }
 
-    /// What to say of an error while reading.
+    /// Converts an error of reading into the error of the run.
     pub(crate) fn read_error(&self, source: io::Error) -> AgencyError {
         let changed =
             source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<FileChanged>);
@@ -123,7 +124,7 @@ impl BetsFile {
         }
     }
 
-    /// The file is another than when it was checked.
+    /// Returns the error for a file that changed after it was checked.
     pub(crate) fn changed(&self) -> AgencyError {
         AgencyError::Changed { file: self.path.to_path_buf() }
     }
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 1);
         let before = written.as_file().metadata().unwrap().modified().unwrap();
         written.write_all(ROW.as_bytes()).unwrap();
-        // As on a file system whose times are coarse.
+        // Simulates a file system with coarse timestamps.
         written.as_file().set_modified(before).unwrap();
         let error = count(&mut file.rows().unwrap()).unwrap_err();
         assert!(matches!(file.read_error(error), AgencyError::Changed { .. }));

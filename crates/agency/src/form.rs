@@ -1,5 +1,4 @@
-//! How a file of bets is written: what its fields are apart by, whether a header line comes first,
-//! in which encoding its text is.
+//! How a file of bets is written: field delimiter, header line and text encoding.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -10,14 +9,14 @@ use thiserror::Error;
 
 use crate::limits::{DECODED_LEN, READ_LEN};
 
-/// How a file of bets is written. The default: commas, no header, UTF-8.
+/// How a file of bets is written. By default: commas, no header, UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// What is between two fields.
+    /// The character between two fields.
     pub delimiter: Delimiter,
-    /// Whether the first row names the fields and is no bet.
+    /// Whether the first row is a header instead of a bet.
     pub header: bool,
-    /// In which encoding the text is. A byte order mark is stronger.
+    /// The text encoding. A byte order mark overrides it.
     pub encoding: Encoding,
 }
 
@@ -25,17 +24,17 @@ pub struct Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delimiter(u8);
 
-/// The encoding of a text, by its name in the WHATWG's standard.
+/// A text encoding, identified by its name in the WHATWG Encoding Standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding(&'static encoding_rs::Encoding);
 
-/// A form that no file has.
+/// An invalid value for a [`Form`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FormError {
-    /// Not a [`Delimiter`].
+    /// The text is not a valid [`Delimiter`].
     #[error("'{0}' can't be between fields: give one ASCII character such as ';', or 'tab'")]
     Delimiter(String),
-    /// Not an [`Encoding`].
+    /// The text is not a known [`Encoding`].
     #[error("'{0}' is no encoding known here: utf-8, windows-1252 and utf-16le are")]
     Encoding(String),
 }
@@ -55,7 +54,7 @@ impl Encoding {
         self.0 == UTF_8
     }
 
-    /// The text, as far as it is one.
+    /// Decodes `bytes`, replacing malformed sequences.
     pub(crate) fn decode_lossy(self, bytes: &[u8]) -> String {
         self.0.decode(bytes).0.into_owned()
     }
@@ -79,7 +78,7 @@ impl FromStr for Delimiter {
     fn from_str(text: &str) -> Result<Self, FormError> {
         match text.as_bytes() {
             b"tab" | b"\\t" => Ok(Self(b'\t')),
-            // Letters and digits are in fields; a quotation mark is around them.
+            // Letters and digits occur in fields; quotation marks enclose them.
             &[byte] if byte == b'\t' || (byte.is_ascii_punctuation() && byte != b'"') => {
                 Ok(Self(byte))
             }
@@ -112,25 +111,25 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// Reads text of any encoding as UTF-8. What is no text becomes [`NOT_TEXT`], so that the row it is
-/// in is refused; bytes of UTF-8 pass as they are.
+/// Converts text of any encoding to UTF-8. A malformed sequence becomes [`NOT_TEXT`], so that the
+/// row that holds it is refused; UTF-8 input is passed through unchanged.
 #[derive(Debug)]
 pub(crate) struct Decoded<R> {
     input: R,
-    /// None for UTF-8.
+    /// `None` for UTF-8.
     decoding: Option<Box<Decoding>>,
 }
 
-/// A byte that no text in UTF-8 holds.
+/// A byte that never occurs in UTF-8.
 const NOT_TEXT: u8 = 0xff;
 
 struct Decoding {
     decoder: Decoder,
-    /// As read, what was not decoded yet being `raw[raw_start..raw_end]`.
+    /// The input buffer; `raw[raw_start..raw_end]` is not decoded yet.
     raw: Vec<u8>,
     raw_start: usize,
     raw_end: usize,
-    /// Decoded, what was not given out yet being `text[start..end]`.
+    /// The output buffer; `text[start..end]` is not returned yet.
     text: Vec<u8>,
     start: usize,
     end: usize,
@@ -174,14 +173,14 @@ impl Decoding {
         }
     }
 
-    /// Decodes what there is, or reads first. Must not be called once it has ended.
+    /// Decodes buffered input, reading more first if needed. Must not be called after the end.
     fn decode_more(&mut self, input: &mut impl Read) -> io::Result<()> {
         if self.raw_start == self.raw_end && !self.input_ended {
             self.raw_end = input.read(&mut self.raw)?;
             self.raw_start = 0;
             self.input_ended = self.raw_end == 0;
         }
-        // The last byte is for what is no text.
+        // The last byte is reserved for NOT_TEXT.
         let room = self.text.len() - 1;
         let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(
             &self.raw[self.raw_start..self.raw_end],
@@ -249,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_becomes_a_byte_that_is_none() {
-        // Half a pair, and half a unit at the end.
+        // An unpaired surrogate, and half a code unit at the end.
         let bytes = [&utf16le("a"), &[0x00, 0xd8][..], &utf16le("b"), &[7]].concat();
         assert_eq!(decoded(&bytes, "utf-16le", 9), b"a\xffb\xff");
     }

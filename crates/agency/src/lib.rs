@@ -1,28 +1,30 @@
-//! The agency: reads a file of bets, sends it in batches, and asks for its winners.
+//! The agency: reads a file of bets, sends it in batches and asks for its winners.
 //!
-//! [`run()`] is all of it. The file is checked whole before anything is sent, several batches are
-//! in flight at once, lost connections are made again, and an interrupted run is gone on with.
+//! [`run()`] is the entry point. It validates the whole file before sending anything, keeps
+//! several batches in flight, reconnects after lost connections and resumes interrupted runs.
 //!
 //! ```text
-//! rows         CSV -> rows with their lines, in constant memory
-//! file         the file, the same at each reading
-//! plan         rows -> batches, the same for the same file and limits
+//! rows         parses CSV into rows with their line numbers, in constant memory
+//! file         the file, guaranteed unchanged each time it is read
+//! plan         groups rows into batches, deterministically for the same file and limits
 //! form         how the file is written: delimiter, header, encoding
-//! looks        what a file looks like that is written otherwise
-//! check        the first reading: every row at fault
-//! outbox       batches sent and not acknowledged; what is skipped, what comes next
-//! transport    a socket's bytes, in plain text or by TLS
-//! connection   a socket and wire's session
-//! attempt      what is said on one connection, from HELLO to the winners
-//! run          attempts until the winners are there
-//! preview      what would be sent of a file (feature `preview`)
+//! looks        guesses how an unexpected file is written
+//! check        validates the whole file and finds every invalid row
+//! outbox       batches sent and not acknowledged; what to skip and what to send next
+//! transport    a socket's bytes, in plain text or over TLS
+//! connection   connects a socket with a wire session
+//! attempt      one connection's conversation, from HELLO to the winners
+//! run          repeats attempts until the winners are received
+//! preview      the batches that a file would make (feature `preview`)
 //! ```
 //!
-//! Invariants: nothing is sent of a file with rows at fault, unless that was asked for; a batch
-//! keeps its id until it is acknowledged; FINISH is only said when all batches are stored, and of a
-//! file without bets only if that was asked for.
+//! Invariants:
+//! - nothing is sent of a file with invalid rows, unless the options allow it;
+//! - a batch keeps its id until it is acknowledged;
+//! - FINISH is sent only when all batches are stored, and for a file without bets only if the
+//!   options allow it.
 //!
-//! Deliberately absent: printing (events go to `tracing` and to the caller) and configuration.
+//! Does not print (events go to `tracing` and to the caller) and does not read configuration.
 
 mod attempt;
 mod backoff;

@@ -1,49 +1,49 @@
-//! Every bound of the agency, by name.
+//! Every limit of the agency, as a named constant.
 
 use std::time::Duration;
 
-/// Longest row of a file of bets, in bytes, its line end not counted. No canonical bet takes 250.
+/// Maximum length of a row in bytes, without its line end. A canonical bet takes less than 250.
 pub const ROW_LEN_MAX: usize = 4 * 1024;
-/// How much of the file is read at once, in bytes.
+/// Size of one read from the file, in bytes.
 pub const READ_LEN: usize = 64 * 1024;
-/// How much text is decoded at once, of files that are not in UTF-8, in bytes.
+/// Size of the decoding buffer for files that are not in UTF-8, in bytes.
 pub const DECODED_LEN: usize = 64 * 1024;
-/// Most rows at fault that are named; the others are counted only.
+/// Maximum number of invalid rows that are listed; the rest are only counted.
 pub const FAULTS_MAX: usize = 1_000;
-/// Default for the most bets in a batch.
+/// Default for the maximum number of bets in a batch.
 pub const BATCH_BETS_MAX: u32 = wire::limits::BATCH_BETS;
-/// Default for the most batches sent and not yet acknowledged.
+/// Default for the maximum number of batches sent and not yet acknowledged.
 pub const WINDOW: u16 = wire::limits::WINDOW;
-/// Most bytes of a whole BETS message; less where the central's WELCOME says so.
+/// Maximum length of a whole BETS message in bytes; the central's WELCOME may lower it.
 pub const FRAME_LEN_MAX: u32 = wire::limits::FRAME_LEN_MAX;
-/// Most bytes of winners, the commas between them included.
+/// Maximum size of the winners in bytes, including the commas between them.
 pub const WINNERS_LEN_MAX: usize = 50_000_000;
 
-/// Bytes that are enciphered ahead of what the socket takes: a record of TLS.
+/// Maximum number of bytes encrypted ahead of the socket: one TLS record.
 pub const TLS_WRITE_LEN_MAX: usize = 16 * 1024;
 
-/// Longest time to connect, and then to agree on TLS.
+/// Timeout for connecting, and then for the TLS handshake.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// Longest time without a reply while one is due. Winners are waited for without limit.
+/// Timeout for a reply that is due. Waiting for winners has no timeout.
 pub const REPLY_TIME_MAX: Duration = Duration::from_secs(30);
-/// Silence after which the system asks whether the central is still there.
+/// Idle time before the first TCP keepalive probe.
 pub const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
-/// How long after that it asks again.
+/// Interval between TCP keepalive probes.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Default for the longest time that a central is tried which never answered.
+/// Default for how long to try a central that has never answered.
 pub const CONNECT_TIME_MAX_DEFAULT: Duration = Duration::from_secs(60);
-/// Longest pause before a draw is asked for again that was not open yet.
+/// Maximum pause before asking again for a draw that is not open yet.
 pub const OPENING_ASK_TIME_MAX: Duration = Duration::from_secs(15);
-/// Longest time without any progress before giving up. Waiting for the draw does not count.
+/// How long a run may go without progress before it gives up. Waiting for the draw does not count.
 pub const STALL_TIME_MAX: Duration = Duration::from_secs(600);
-/// First pause before connecting again; it doubles each time.
+/// First pause before reconnecting; it doubles each time.
 pub const RETRY_TIME_MIN: Duration = Duration::from_millis(100);
-/// Longest pause before connecting again.
+/// Maximum pause before reconnecting.
 pub const RETRY_TIME_MAX: Duration = Duration::from_secs(5);
-/// Pause before asking for winners again on a connection that said there are none yet.
+/// Pause before asking again for winners on a connection that reported none yet.
 pub const ASK_AGAIN_TIME: Duration = Duration::from_millis(200);
 
-// How the limits stand to each other.
+// Relations between the limits.
 const _: () = {
     assert!(ROW_LEN_MAX <= READ_LEN);
     assert!(RETRY_TIME_MIN.as_millis() < RETRY_TIME_MAX.as_millis());

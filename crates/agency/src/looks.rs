@@ -1,25 +1,25 @@
-//! What a file looks like that is not written as expected, and what to do about it.
+//! Guesses how an unexpected file is written and suggests what to do about it.
 //!
-//! A guess for people: nothing is read in another form than was asked for.
+//! The guess is only shown to people: the file is never read in a form that was not requested.
 
 use std::fmt;
 
 use crate::form::{Delimiter, Encoding, Form};
 
-/// Lines looked at.
+/// Maximum number of lines inspected.
 const LINES_MAX: usize = 50;
 const FIELDS: usize = 5;
 const BIRTHDATE: usize = 3;
 const DELIMITERS: [&str; 4] = [",", ";", "tab", "|"];
 
-/// What a file's beginning looks like, other than it was expected. Displayed as what follows a
-/// reason: empty when there is nothing to say.
+/// How the beginning of a file differs from the expected form. Its `Display` text is appended to
+/// an error message and is empty when there is nothing to report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looks(Vec<Look>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// A file of another kind; what to do.
+    /// A file of another kind: its name and the suggestion.
     Other(&'static str, &'static str),
     Encoding(Encoding),
     Delimiter(Delimiter),
@@ -29,7 +29,7 @@ enum Look {
 }
 
 impl Looks {
-    /// Looks at the `head` of a file, which was read in `form`.
+    /// Inspects the `head` of a file that was read in `form`.
     pub(crate) fn of(head: &[u8], form: Form) -> Self {
         if let Some(look) = other_kind(head) {
             return Self(vec![look]);
@@ -42,7 +42,7 @@ impl Looks {
         let text = encoding.decode_lossy(head);
         let mut lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         if lines.len() > 1 {
-            // The last one may be cut.
+            // The last line may be cut off.
             lines.pop();
         }
         lines.truncate(LINES_MAX);
@@ -87,7 +87,7 @@ impl fmt::Display for Look {
     }
 }
 
-/// A kind of file that its first bytes tell, and that is no text.
+/// Recognizes a file that is not plain text by its first bytes.
 fn other_kind(head: &[u8]) -> Option<Look> {
     const COMPRESSED: &str = "uncompress it first";
     const SHEET: &str = "save the sheet as CSV in UTF-8";
@@ -106,19 +106,19 @@ fn other_kind(head: &[u8]) -> Option<Look> {
 
 fn likely_encoding(head: &[u8], expected: Encoding) -> Encoding {
     if let Some((marked, _)) = encoding_rs::Encoding::for_bom(head) {
-        // With its mark, a text is read right in any encoding but UTF-8.
+        // A byte order mark is honored, except in UTF-8 input, which is not decoded.
         return if expected.is_utf8() { Encoding::of(marked) } else { expected };
     }
     let zeros_at = |odd: usize| head.iter().skip(odd).step_by(2).filter(|&&byte| byte == 0).count();
     let (even, odd) = (zeros_at(0), zeros_at(1));
-    // Most characters of a file of bets are ASCII: one of their two bytes is zero.
+    // Most characters of a file of bets are ASCII: one of their two bytes is zero in UTF-16.
     if odd * 4 > head.len() && expected.is_utf8() {
         return Encoding::of(encoding_rs::UTF_16LE);
     }
     if even * 4 > head.len() && expected.is_utf8() {
         return Encoding::of(encoding_rs::UTF_16BE);
     }
-    // A character that the end of `head` cuts is no fault.
+    // A character cut off by the end of `head` is not an error.
     match str::from_utf8(head) {
         Err(error) if error.error_len().is_some() && expected.is_utf8() => {
             Encoding::of(encoding_rs::WINDOWS_1252)
@@ -128,7 +128,7 @@ fn likely_encoding(head: &[u8], expected: Encoding) -> Encoding {
     }
 }
 
-/// The delimiter that most lines have five fields with.
+/// Returns the first delimiter that splits more than half of the lines into five fields.
 fn likely_delimiter(lines: &[&str], expected: Delimiter) -> Delimiter {
     let fits = |delimiter: &Delimiter| {
         let fitting = lines.iter().filter(|line| fields(line, *delimiter).len() == FIELDS);
@@ -142,7 +142,7 @@ fn fields(line: &str, delimiter: Delimiter) -> Vec<&str> {
     line.split(char::from(delimiter.byte())).map(|field| field.trim_matches('"')).collect()
 }
 
-/// Whether it names fields: nothing in it could be a document, a birthdate or a number.
+/// Returns whether the row is a header: five fields with letters and without digits.
 fn is_header(row: &[&str]) -> bool {
     let is_name = |field: &str| {
         field.chars().any(char::is_alphabetic) && !field.chars().any(|c| c.is_ascii_digit())
@@ -150,7 +150,7 @@ fn is_header(row: &[&str]) -> bool {
     row.len() == FIELDS && row.iter().all(|field| is_name(field))
 }
 
-/// Whether it is a date such as 17/3/1999.
+/// Returns whether the field is a date such as 17/3/1999.
 fn ends_in_year(field: &str) -> bool {
     let parts: Vec<_> = field.trim().split(['/', '-', '.']).collect();
     let digits = |part: &str, lens: std::ops::RangeInclusive<usize>| {

@@ -1,4 +1,4 @@
-//! What a run is told, what it tells while it goes on, and what it found at the end.
+//! The options of a run, its progress events and its final report.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,113 +9,115 @@ use crate::error::{AgencyError, RowFault};
 use crate::form::Form;
 use crate::transport::Tls;
 
-/// What a run is told.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whose bets they are.
+    /// The agency whose bets are sent.
     pub agency: AgencyId,
-    /// Where the central is, as `HOST:PORT`.
+    /// The address of the central, as `HOST:PORT`.
     pub central: String,
-    /// What to speak TLS with; none for plain text.
+    /// The TLS settings; `None` for plain text.
     pub tls: Option<Tls>,
-    /// The file of bets. It is read twice, so it has to be a regular file.
+    /// The file of bets. It is read twice, so it must be a regular file.
     pub bets: PathBuf,
-    /// How it is written.
+    /// How the file is written.
     pub form: Form,
-    /// The draw to bet in; none where it can't be mistaken.
+    /// The draw to bet in; `None` lets the central choose when it is unambiguous.
     pub draw: Option<DrawName>,
-    /// Most bets in a batch; see [`crate::limits::BATCH_BETS_MAX`].
+    /// Maximum number of bets in a batch; see [`crate::limits::BATCH_BETS_MAX`].
     pub batch_bets_max: u32,
-    /// Most batches sent and not yet acknowledged; see [`crate::limits::WINDOW`]. The central's
-    /// applies when it is smaller.
+    /// Maximum number of batches sent and not yet acknowledged; see [`crate::limits::WINDOW`]. The
+    /// central's limit applies when it is smaller.
     pub window: u16,
-    /// Speak the field's protocol only: for a central that does not know HELLO.
+    /// Use only the legacy protocol, for a central that does not know HELLO.
     pub legacy: bool,
-    /// Send the good rows when others are at fault.
+    /// Skip invalid rows and send the rest.
     pub skip_invalid: bool,
     /// Finish even if the file has no bet to send.
     pub allow_empty: bool,
-    /// Wait until the draw is opened, if it is announced.
+    /// Wait until the draw opens, if it is announced.
     pub wait: bool,
-    /// Longest time to try a central that never answered; see
+    /// How long to try a central that has never answered; see
     /// [`crate::limits::CONNECT_TIME_MAX_DEFAULT`].
     pub connect_time_max: Duration,
-    /// The numbers to check the file against before anything is known of the draw.
+    /// The range of numbers to validate the file against before the draw's range is known.
     pub numbers: NumberRange,
-    /// What the pauses between attempts are derived from.
+    /// The seed of the backoff's jitter.
     pub seed: u64,
 }
 
-/// What a run tells while it goes on.
+/// A progress event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The file was read through. Told again when the draw's numbers are other than expected.
+    /// The file was validated. Repeated when the draw's terms differ from those assumed.
     Checked {
-        /// Bets that will be sent.
+        /// Number of bets to send.
         bets: u64,
-        /// In how many batches.
+        /// Number of batches they make.
         batches: u64,
-        /// Rows that will not be sent.
+        /// Number of rows that are skipped.
         refused: u64,
     },
-    /// The central answered.
+    /// The connection is established; unless in legacy mode, the central answered HELLO.
     Connected,
-    /// The connection is lost, or there was none. Another will be tried.
+    /// The connection was lost or could not be made. The run retries.
     Lost {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// When.
+        /// The pause before the next attempt.
         retry_in: Duration,
     },
-    /// The draw is not open yet. It will be asked for again.
+    /// The draw is not open yet. The run asks again.
     NotOpen {
-        /// The central's words.
+        /// The central's reason.
         reason: String,
     },
-    /// More is known to be stored. These are totals, with what earlier runs had stored.
+    /// More batches are known to be stored. The totals include what earlier runs stored.
     Acknowledged {
-        /// Bets.
+        /// Total number of bets.
         bets: u64,
-        /// Batches.
+        /// Total number of batches.
         batches: u64,
     },
-    /// The central noted that all bets of this agency are there.
+    /// The central recorded that this agency has sent all of its bets.
     Finished,
-    /// The draw has not been made; its winners are waited for.
+    /// The draw has not taken place yet; the run waits for the winners.
     Waiting,
 }
 
-/// What a run did.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Bets of the file known to be stored, by this run or an earlier one.
     pub bets: u64,
-    /// The batches that hold them.
+    /// Number of batches that hold them.
     pub batches: u64,
-    /// Bets of the file, those at fault left out; none when it was not read through.
+    /// Number of valid bets in the file; `None` if it was not read completely.
     pub bets_in_file: Option<u64>,
-    /// Whether the central noted that this agency has no more bets, or takes none of it any more.
+    /// Whether the central recorded that this agency has finished, or takes no more of its bets.
     pub finished: bool,
-    /// Why not all bets of the file take part in the draw, if they don't. The winners are those of
-    /// the ones that do.
+    /// Why some bets of the file do not take part in the draw, if so. The winners are then those
+    /// among the bets that do.
     pub incomplete: Option<AgencyError>,
-    /// Bytes of the BETS messages that this run sent and that were acknowledged.
+    /// Total length of the BETS messages that this run sent and that were acknowledged.
     pub bytes: u64,
-    /// From start to end.
+    /// Duration of the run.
     pub elapsed: Duration,
-    /// How many of the batches were already stored by an earlier run.
+    /// Number of the batches that an earlier run had already stored.
     pub resumed: u64,
-    /// The documents of this agency's winning bets; none when stopped before.
+    /// The documents of this agency's winning bets; empty when the run was stopped before.
     pub winners: Vec<String>,
     /// The first [`crate::limits::FAULTS_MAX`] rows that were not sent.
     pub refused_rows: Vec<RowFault>,
-    /// Whether it was stopped before its end.
+    /// Whether the run was stopped early.
     pub stopped: bool,
 }
 
 impl Options {
+    /// Validates the options.
+    ///
     /// # Errors
-    /// The first option that can't be used.
+    /// When an option is invalid; names the first one.
     pub(crate) fn check(&self) -> Result<(), AgencyError> {
         if self.batch_bets_max == 0 {
             let why = "a batch must be allowed to hold at least one bet";

@@ -1,4 +1,4 @@
-//! What was sent and not yet acknowledged, and what comes next.
+//! Tracks the batches that were sent and not yet acknowledged, and which comes next.
 //!
 //! ```text
 //! chunk 0        confirmed          pending.len()                  end of the file
@@ -6,11 +6,11 @@
 //!                        ^ sent, on this connection
 //! ```
 //!
-//! Pure but for reading the file. Invariants:
-//! - a batch is kept, and its id with it, until it is acknowledged: after a lost connection exactly
-//!   the unacknowledged ones are sent again;
-//! - acknowledgements come in the order of sending, which the session sees to;
-//! - the batches are those that were checked: when the file has other totals, that is an error.
+//! Does no I/O except reading the file. Invariants:
+//! - a batch and its id are kept until it is acknowledged: after a lost connection exactly the
+//!   unacknowledged batches are sent again;
+//! - acknowledgements come in the order of sending, which the session guarantees;
+//! - the batches are those that were checked: if the file's totals differ, that is an error.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -18,42 +18,42 @@ use std::io::Read;
 use crate::error::Lines;
 use crate::plan::{Batch, Plan, PlanError, Prefix, Terms, Totals};
 
-/// The batches of a file on their way.
+/// The batches of a file that are being sent.
 #[derive(Debug)]
 pub(crate) struct Outbox<R> {
     plan: Plan<R>,
-    /// What checking the file gave.
+    /// The totals found when the file was checked.
     expected: Totals,
     confirmed: Prefix,
-    /// The lines of what is confirmed.
+    /// The lines of the confirmed batches.
     confirmed_lines: Option<Lines>,
     pending: VecDeque<Batch>,
     sent: usize,
 }
 
-/// Why the batches can't go on.
+/// Why the next batch can't be produced.
 #[derive(Debug)]
 pub(crate) enum OutboxError {
     Plan(PlanError),
     /// The file is not the one that was checked.
     Changed,
-    /// The central holds other bets for the batches `0..chunks`.
+    /// The central holds other bets in the batches `0..chunks`.
     OtherBets {
         chunks: u64,
     },
-    /// The central holds fewer than it acknowledged.
+    /// The central holds fewer batches than it acknowledged.
     LostByCentral {
         acknowledged: u64,
         stored: u64,
     },
 }
 
-/// Batches that turned out to be stored.
+/// Batches that the central reports as stored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Sent on an earlier connection of this run.
+    /// Batches sent on an earlier connection of this run.
     pub(crate) sent: Vec<Batch>,
-    /// How many were never sent by this run.
+    /// Number of batches never sent by this run.
     pub(crate) unsent: u64,
 }
 
@@ -69,23 +69,23 @@ impl<R: Read> Outbox<R> {
         }
     }
 
-    /// What the batches follow from.
+    /// Returns the terms that the batches are made with.
     pub(crate) fn terms(&self) -> Terms {
         self.plan.terms()
     }
 
-    /// What is known to be stored.
+    /// Returns the batches known to be stored.
     pub(crate) fn confirmed(&self) -> Prefix {
         self.confirmed
     }
 
-    /// Where in the file that is.
+    /// Returns the lines of the bets known to be stored.
     pub(crate) fn confirmed_lines(&self) -> Option<Lines> {
         self.confirmed_lines
     }
 
-    /// Where in the file the bets are that are not known to be stored. Reads to its end, and drops
-    /// them: nothing more can be sent.
+    /// Drops all bets not known to be stored and returns their lines, reading the rest of the file.
+    /// Nothing more can be sent afterwards.
     ///
     /// # Errors
     /// As [`Outbox::send_next`].
@@ -109,20 +109,20 @@ impl<R: Read> Outbox<R> {
         self.confirmed_lines = Lines::with(self.confirmed_lines, &batch.lines);
     }
 
-    /// How many batches were sent on this connection and not acknowledged.
+    /// Returns the number of batches sent on this connection and not acknowledged.
     pub(crate) fn in_flight(&self) -> usize {
         self.sent
     }
 
-    /// The oldest batch in flight.
+    /// Returns the oldest batch in flight.
     pub(crate) fn oldest(&self) -> Option<&Batch> {
         self.pending.front().filter(|_| self.sent > 0)
     }
 
-    /// The batch to send next, which counts as sent from now on; none when all were.
+    /// Returns the next batch and marks it as sent; `None` when all batches are sent.
     ///
     /// # Errors
-    /// When the file can't be read or is another than the one that was checked.
+    /// When the file can't be read, makes too many batches, or is not the one that was checked.
     pub(crate) fn send_next(&mut self) -> Result<Option<&Batch>, OutboxError> {
         if !self.has_unsent()? {
             return Ok(None);
@@ -131,7 +131,7 @@ impl<R: Read> Outbox<R> {
         Ok(self.pending.get(self.sent - 1))
     }
 
-    /// Whether there is a batch that was not sent on this connection.
+    /// Returns whether there is a batch that was not sent on this connection.
     fn has_unsent(&mut self) -> Result<bool, OutboxError> {
         if self.sent == self.pending.len() {
             let Some(batch) = self.read_next()? else {
@@ -142,7 +142,7 @@ impl<R: Read> Outbox<R> {
         Ok(true)
     }
 
-    /// The oldest batch in flight is stored.
+    /// Marks the oldest batch in flight as stored and returns it.
     pub(crate) fn acknowledge(&mut self) -> Option<Batch> {
         if self.sent == 0 {
             return None;
@@ -153,15 +153,16 @@ impl<R: Read> Outbox<R> {
         Some(batch)
     }
 
-    /// A new connection: nothing is in flight on it.
+    /// Resets the state for a new connection, which has nothing in flight.
     pub(crate) fn reconnected(&mut self) {
         self.sent = 0;
     }
 
-    /// Skips what the central holds, if it is what was or would have been sent.
+    /// Skips the batches that the central has stored, if they are those of this file.
     ///
     /// # Errors
-    /// When it is not; and as [`Outbox::send_next`].
+    /// When they are not, when the central holds fewer batches than it acknowledged, and as
+    /// [`Outbox::send_next`].
     pub(crate) fn resume(&mut self, stored: Prefix) -> Result<Found, OutboxError> {
         self.reconnected();
         if stored.chunks < self.confirmed.chunks {
@@ -208,7 +209,7 @@ mod tests {
 
     const ROWS: &str = "a,b,0,2000-01-01,0\na,b,1,2000-01-01,1\na,b,2,2000-01-01,2\n";
 
-    /// Three batches of one bet.
+    /// Returns an outbox of three batches of one bet.
     fn outbox_of(text: &'static str) -> Outbox<&'static [u8]> {
         let terms = Terms {
             agency: AgencyId(1),

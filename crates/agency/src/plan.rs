@@ -1,9 +1,12 @@
-//! How the rows of a file make batches.
+//! Groups the rows of a file into batches.
 //!
-//! Bets are taken in order into a batch until it holds the most bets allowed or the next one would
-//! make its message too long; that one begins the next batch. So the same rows with the same
-//! [`Terms`] always make the same batches, numbered from 0: what an interrupted run had stored can
-//! be found again. Every batch has a bet. Rows at fault are told to the caller and left out.
+//! Invariants:
+//! - bets are added to a batch in order until it holds the maximum number of bets or the next bet
+//!   would make its message too long; that bet begins the next batch;
+//! - the same rows with the same [`Terms`] always make the same batches, numbered from 0, so that
+//!   a run can resume what an interrupted one stored;
+//! - every batch has at least one bet;
+//! - invalid rows are reported to the caller and skipped.
 
 use std::fmt::Write;
 use std::io::{self, Read};
@@ -14,43 +17,43 @@ use wire::BetsEncoder;
 use crate::error::RowReason;
 use crate::rows::Rows;
 
-/// What batches follow from, besides the rows.
+/// What determines the batches, besides the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) agency: AgencyId,
     pub(crate) bets_max: u32,
-    /// Of a whole message, its header included.
+    /// Maximum length of a whole message, including its header.
     pub(crate) frame_len_max: u32,
     pub(crate) numbers: NumberRange,
 }
 
-/// Makes batches of rows.
+/// An iterator-like reader that makes batches of rows.
 #[derive(Debug)]
 pub(crate) struct Plan<R> {
     rows: Rows<R>,
     terms: Terms,
-    /// Whether the current row did not fit the last batch.
+    /// Whether the current row did not fit in the last batch.
     row_waits: bool,
     totals: Totals,
-    /// Up to the last batch.
+    /// All batches up to the last one made.
     prefix: Prefix,
     birthdate: String,
     number: String,
 }
 
-/// A batch, ready to be sent.
+/// A batch that is ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) chunk: u32,
-    /// The BETS message.
+    /// The encoded BETS message.
     pub(crate) frame: Vec<u8>,
     /// The line of each bet, in order.
     pub(crate) lines: Vec<u64>,
-    /// All batches up to this one.
+    /// All batches up to and including this one.
     pub(crate) prefix: Prefix,
 }
 
-/// The first batches of an agency, as the central tells what it has stored.
+/// The first batches of an agency, in the form in which the central reports what it has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefix {
     pub(crate) chunks: u64,
@@ -58,7 +61,7 @@ pub(crate) struct Prefix {
     pub(crate) digest: PrefixDigest,
 }
 
-/// What came of the rows so far.
+/// The counts of the rows read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) bets: u64,
@@ -66,7 +69,7 @@ pub(crate) struct Totals {
     pub(crate) refused: u64,
 }
 
-/// Why there is no next batch.
+/// Why the next batch can't be made.
 #[derive(Debug)]
 pub(crate) enum PlanError {
     Read(io::Error),
@@ -86,7 +89,7 @@ impl<R: Read> Plan<R> {
         }
     }
 
-    /// The next batch; none after the last. The rows at fault on the way are given to `refuse`.
+    /// Returns the next batch; `None` after the last. Passes each invalid row to `refuse`.
     ///
     /// # Errors
     /// When the rows can't be read, or there are more batches than chunk ids.
@@ -96,7 +99,7 @@ impl<R: Read> Plan<R> {
     ) -> Result<Option<Batch>, PlanError> {
         let Terms { agency, bets_max, frame_len_max, numbers } = self.terms;
         let chunk_wanted = self.totals.batches;
-        // Past the last chunk id any will do, to see whether there are more bets.
+        // Past the last chunk id any id works: it only serves to detect more bets.
         let chunk = u32::try_from(chunk_wanted).unwrap_or(u32::MAX);
         let mut encoder = BetsEncoder::new(agency.0, chunk, frame_len_max);
         let mut lines = Vec::new();
@@ -149,7 +152,7 @@ impl<R: Read> Plan<R> {
 }
 
 impl Batch {
-    /// How many bets.
+    /// Returns the number of bets.
     pub(crate) fn bets(&self) -> usize {
         self.lines.len()
     }
@@ -159,7 +162,7 @@ impl Prefix {
     pub(crate) const EMPTY: Self = Self { chunks: 0, bets: 0, digest: PrefixDigest::EMPTY };
 }
 
-/// Adds a bet in its canonical form; `false` when it begins the next batch.
+/// Adds a bet in its canonical form; returns `false` when it belongs in the next batch.
 fn push(
     encoder: &mut BetsEncoder,
     bet: &Bet<'_>,
@@ -171,7 +174,7 @@ fn push(
     write!(birthdate, "{}", bet.birthdate()).expect("a string takes all that is written");
     write!(number, "{}", bet.number()).expect("a string takes all that is written");
     let fields = [bet.first_name(), bet.last_name(), bet.document(), birthdate, number];
-    // A checked bet holds no separators: it can only be too long.
+    // A checked bet holds no separators, so the only possible error is its length.
     encoder.try_push(&fields).map_err(|_| RowReason::Message(frame_len_max))
 }
 
@@ -250,7 +253,7 @@ mod tests {
             let (batches, refused, _) = plan_of(&bytes, form, terms(1, 8192));
             assert_eq!(refused, []);
             for (batch, expected) in batches.iter().zip(&expected) {
-                // All but the lines, which the header moves.
+                // Compare all but the lines, which the header shifts by one.
                 assert_eq!(
                     *batch,
                     Batch { lines: vec![expected.lines[0] + 1], ..expected.clone() }
@@ -275,7 +278,7 @@ mod tests {
             numbers: NumberRange::new(0, u32::MAX).unwrap(),
             ..terms(1, 256)
         };
-        // It fits to the byte while the chunk id has one digit.
+        // The bet fits exactly as long as the chunk id has one digit.
         let (batches, refused, _) = plan(&longest.repeat(11), terms);
         assert_eq!((batches.len(), batches[9].frame.len()), (10, 256));
         assert_eq!(refused, [(11, RowReason::Message(256))]);
@@ -312,7 +315,7 @@ mod tests {
             prop_assert_eq!(&sent, &texts);
             let lines: Vec<_> = batches.iter().flat_map(|batch| batch.lines.clone()).collect();
             prop_assert_eq!(lines, (1..=rows.len() as u64).collect::<Vec<_>>());
-            // No batch could have taken the bet that begins the next.
+            // No batch has room for the bet that begins the next one.
             for pair in batches.windows(2) {
                 let first_of_next = text_of(&pair[1]).split('&').next().unwrap().len();
                 let full = pair[0].bets() == bets_max as usize;

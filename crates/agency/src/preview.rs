@@ -1,5 +1,5 @@
-//! What would be sent of a file, without a file and without sending: the reading of rows and the
-//! making of batches alone, for checks of them. Holds everything in memory, unlike a run.
+//! Computes the batches that some input would make, without sending them. Used to test the parsing
+//! of rows and the making of batches alone. Unlike a run, it holds everything in memory.
 
 use std::io::{self, Read};
 
@@ -10,29 +10,29 @@ use crate::form::Form;
 use crate::plan::{Plan, PlanError, Terms};
 use crate::rows::Rows;
 
-/// All that would be sent, and all that would not.
+/// The batches that would be sent and the rows that would be refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preview {
-    /// In order, numbered from 0.
+    /// The batches in order, numbered from 0.
     pub batches: Vec<Batch>,
-    /// The line that each refused row starts on, from 1, and what is wrong with it.
+    /// Each refused row: the line it starts on, counted from 1, and the reason.
     pub refused: Vec<(u64, RowReason)>,
 }
 
 /// A batch that would be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Its BETS message.
+    /// The encoded BETS message.
     pub frame: Vec<u8>,
-    /// The line of each of its bets, from 1.
+    /// The line of each bet, counted from 1.
     pub lines: Vec<u64>,
 }
 
-/// Reads `input` as the file of `agency`, to be sent in messages of at most `frame_len_max` bytes
-/// and `bets_max` bets.
+/// Reads `input` as the file of `agency` and returns the batches it makes, with messages of at most
+/// `frame_len_max` bytes and `bets_max` bets.
 ///
 /// # Errors
-/// When it can't be read.
+/// When `input` can't be read.
 pub fn preview(
     input: impl Read,
     agency: AgencyId,

@@ -1,21 +1,21 @@
-//! Rows of a file of bets, one at a time, in constant memory.
+//! Reads the rows of a file of bets, one at a time, in constant memory.
 //!
-//! The file is CSV as RFC 4180 has it: rows ended by LF, CRLF or CR, the last end optional; a byte
-//! order mark allowed. Empty lines are skipped. What its fields are apart by, whether a header
-//! comes first, and its encoding are its [`Form`].
+//! The file is CSV as in RFC 4180. Rows end with LF, CRLF or CR, optional after the last row. A
+//! byte order mark is allowed and empty lines are skipped. Delimiter, header and encoding are given
+//! by the [`Form`].
 //!
 //! ```text
-//! 0        start                 end             buffer.len()
-//! | taken  | the row, what follows | to read into  |
+//! 0          start                  end             buffer.len()
+//! | consumed  | the row, what follows | free space    |
 //! ```
 //!
 //! Invariants:
-//! - a row is given with the line it starts on, from 1, whatever line ends its fields hold;
+//! - a row is reported with the line it starts on, counted from 1, even if fields hold line ends;
 //! - a row takes at most [`ROW_LEN_MAX`] bytes, so that a missing quotation mark costs no memory;
-//! - where the quoting is broken nobody can tell the end of the row: its first line alone is at
-//!   fault, and reading goes on at the next line. A bet takes one line, so no good bet is lost.
+//! - when the quoting is broken, the end of the row is unknown: only its first line is refused and
+//!   reading continues on the next line. A bet takes one line, so no valid bet is lost.
 //!
-//! `csv_core` finds *some* reading of any bytes; what RFC 4180 does not allow is refused here.
+//! `csv_core` accepts any bytes as CSV; what RFC 4180 does not allow is refused here.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -34,7 +34,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) struct Rows<R> {
     input: Decoded<R>,
     delimiter: Delimiter,
-    /// Whether a header is to come.
+    /// Whether a header is still to be skipped.
     header: bool,
     buffer: Vec<u8>,
     start: usize,
@@ -42,12 +42,12 @@ pub(crate) struct Rows<R> {
     ended: bool,
     /// The line of `buffer[start]`.
     line: u64,
-    /// Whether the byte before `buffer[start]` is a CR: a LF then ends the same line.
+    /// Whether the byte before `buffer[start]` is a CR; an LF then ends the same line.
     after_cr: bool,
     parser: csv_core::Reader,
-    /// The fields of the current row, unquoted, one after the other.
+    /// The unquoted fields of the current row, concatenated.
     text: Vec<u8>,
-    /// Where in `text` each of them ends.
+    /// The end of each field in `text`.
     ends: Vec<usize>,
     current: Current,
 }
@@ -55,11 +55,11 @@ pub(crate) struct Rows<R> {
 /// A row of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row<'a> {
-    /// The line it starts on, from 1.
+    /// The line it starts on, counted from 1.
     pub(crate) line: u64,
-    /// The line it ends on: another one when a quoted field holds line ends.
+    /// The line it ends on; differs from `line` when a quoted field holds line ends.
     pub(crate) last_line: u64,
-    /// Its fields, or why it has not the form of a bet.
+    /// The fields, or why the row does not have the form of a bet.
     pub(crate) fields: Result<[&'a str; FIELDS], RowReason>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Row<'a> {
 struct Current {
     line: u64,
     last_line: u64,
-    /// How many fields it has, or what is wrong with it as a row of CSV.
+    /// The number of fields, or why the row is not valid CSV.
     fields: Result<usize, RowReason>,
 }
 
@@ -85,14 +85,14 @@ impl<R: Read> Rows<R> {
             line: 1,
             after_cr: false,
             parser: fresh_parser(delimiter),
-            // As many as the longest row could need, so that neither is ever full.
+            // Large enough for the longest row, so that neither buffer is ever full.
             text: vec![0; ROW_LEN_MAX + 2],
             ends: vec![0; ROW_LEN_MAX + 2],
             current: Current { line: 0, last_line: 0, fields: Ok(0) },
         }
     }
 
-    /// Goes to the next row that is no header; `false` after the last.
+    /// Advances to the next row that is not a header; returns `false` after the last.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -124,7 +124,7 @@ impl<R: Read> Rows<R> {
         Ok(true)
     }
 
-    /// The row last gone to.
+    /// Returns the current row.
     pub(crate) fn row(&self) -> Row<'_> {
         let fields = self.current.fields.and_then(|count| {
             let Ok(ends) = <[usize; FIELDS]>::try_from(&self.ends[..count]) else {
@@ -142,15 +142,15 @@ impl<R: Read> Rows<R> {
         Row { line: self.current.line, last_line: self.current.last_line, fields }
     }
 
-    /// Cuts the row that begins at `start` into `text` and `ends`, without taking it: its length
-    /// without the line end, and how many fields it has.
+    /// Parses the row that begins at `start` into `text` and `ends` without consuming it. Returns
+    /// its length without the line end and the number of fields.
     fn parse(&mut self) -> io::Result<Result<(usize, usize), RowReason>> {
         let (mut row_len, mut text_len, mut count) = (0, 0, 0);
         loop {
             let at_end = self.start + row_len == self.end && !self.fill()?;
             let upto = self.end.min(self.start + ROW_LEN_MAX + 1);
             let input = if at_end {
-                // As if the last line had an end: unless that is within quotation marks.
+                // The missing line end of the last row; it does not end an open quoted field.
                 b"\n"
             } else {
                 &self.buffer[self.start + row_len..upto]
@@ -188,7 +188,7 @@ impl<R: Read> Rows<R> {
         Ok(())
     }
 
-    /// Takes line ends, those of empty lines too; `false` when nothing follows them.
+    /// Consumes line ends, including empty lines; returns `false` at the end of the file.
     fn skip_line_ends(&mut self) -> io::Result<bool> {
         loop {
             if self.start == self.end && !self.fill()? {
@@ -201,7 +201,7 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Takes everything up to the next line end.
+    /// Consumes everything up to the next line end.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             let unread = &self.buffer[self.start..self.end];
@@ -216,7 +216,7 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Takes `len` bytes, counting their lines.
+    /// Consumes `len` bytes, counting their lines.
     fn take(&mut self, len: usize) {
         for &byte in &self.buffer[self.start..self.start + len] {
             let ends_line = byte == b'\r' || (byte == b'\n' && !self.after_cr);
@@ -226,7 +226,7 @@ impl<R: Read> Rows<R> {
         self.start += len;
     }
 
-    /// Reads more behind what was not taken; `false` at the end of the file.
+    /// Reads more input after the unconsumed bytes; returns `false` at the end of the file.
     fn fill(&mut self) -> io::Result<bool> {
         if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -249,10 +249,10 @@ impl<R: Read> Rows<R> {
 }
 
 impl<'a> Row<'a> {
-    /// The bet that the row holds.
+    /// Returns the bet that the row holds.
     ///
     /// # Errors
-    /// Why it holds none.
+    /// When the row is not a valid bet.
     pub(crate) fn bet(&self, numbers: NumberRange) -> Result<Bet<'a>, RowReason> {
         if self.last_line > self.line {
             return Err(RowReason::Lines(self.last_line));
@@ -261,8 +261,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A parser at the start of a row that is not the first: at the first one, `csv_core` would drop a
-/// byte order mark once more.
+/// Returns a parser positioned after the first row, where `csv_core` would remove a byte order mark
+/// a second time.
 fn fresh_parser(delimiter: Delimiter) -> csv_core::Reader {
     let mut parser = csv_core::ReaderBuilder::new().delimiter(delimiter.byte()).build();
     parser.read_record(b"\n", &mut [0], &mut [0]);
@@ -273,15 +273,15 @@ fn is_line_end(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
 }
 
-/// Whether quotation marks are only where RFC 4180 has them: around a whole field, and doubled in
-/// it. `row` has no line end, and ends outside of quotation marks.
+/// Returns whether quotation marks are only where RFC 4180 allows them: around a whole field, and
+/// doubled in it. `row` must not include its line end and must end outside of quotation marks.
 fn quoting_is_sound(row: &[u8], delimiter: Delimiter) -> bool {
     #[derive(Clone, Copy)]
     enum At {
         FieldStart,
         Plain,
         Quoted,
-        /// Behind a mark in a quoted field: it ends the field, or is the first of two.
+        /// After a mark in a quoted field: it either ends the field or is the first of a pair.
         Mark,
     }
     if !row.contains(&b'"') {

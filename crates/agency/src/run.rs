@@ -1,4 +1,4 @@
-//! The agency's life: check the file, then attempt after attempt until the winners are there.
+//! The main loop of the agency: checks the file, then retries until the winners are received.
 
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -15,18 +15,18 @@ use crate::options::{Options, Progress, Report};
 use crate::outbox::{Outbox, OutboxError};
 use crate::plan::{Plan, PlanError, Terms};
 
-/// Sends the bets of a file and waits for the winners; `progress` is told on the way. `shutdown`
-/// ends it at once, at any point: what was acknowledged is stored, and another run goes on there.
+/// Sends the bets of a file and waits for the winners, reporting events to `progress`. Cancelling
+/// `shutdown` ends the run at once: acknowledged batches stay stored and another run resumes there.
 ///
 /// # Errors
-/// See [`AgencyError`]; [`AgencyError::is_wrong_input`] tells a bad file from a failure.
+/// See [`AgencyError`]; [`AgencyError::is_wrong_input`] separates invalid input from failures.
 pub async fn run(
     options: Options,
     progress: &mut (dyn FnMut(Progress) + Send),
     shutdown: CancellationToken,
 ) -> Result<Report, AgencyError> {
     let started = Instant::now();
-    // However this ends, or when it is dropped: a thread that still reads the file stops.
+    // Stops a thread that still reads the file, however the run ends, even when it is dropped.
     let reading = CancellationToken::new();
     let _ends_reading = reading.clone().drop_guard();
     let mut report = Report::default();
@@ -39,24 +39,24 @@ pub async fn run(
     Ok(report)
 }
 
-/// A run under way.
+/// The state of a run.
 pub(crate) struct Run<'a> {
     pub(crate) options: &'a Options,
     pub(crate) progress: &'a mut (dyn FnMut(Progress) + Send),
     pub(crate) report: &'a mut Report,
     file: BetsFile,
-    /// The draw that the bets are for: the one asked for, or the one of the first WELCOME.
+    /// The draw of the bets: the requested one, or the one that the last WELCOME named.
     pub(crate) draw: DrawName<'static>,
-    /// None only while another thread reads on.
+    /// `None` only while another thread uses it.
     outbox: Option<Outbox<Unchanged>>,
-    /// Whether the central noted that this agency has finished.
+    /// Whether the central recorded that this agency has finished.
     pub(crate) finished: bool,
     backoff: Backoff,
     /// Whether the central ever answered.
     pub(crate) reached: bool,
-    /// The reason last told why the draw is not open.
+    /// The last reported reason why the draw is not open.
     not_open: String,
-    /// When it last came forward. Time spent waiting for the draw is added.
+    /// The time of the last progress, moved forward by the time spent waiting for the draw.
     moved_at: Instant,
 }
 
@@ -105,7 +105,7 @@ async fn live(
 }
 
 impl Run<'_> {
-    /// Reads the file through and gets ready to send it under `terms`, from its first batch.
+    /// Reads and validates the file and prepares to send it under `terms` from its first batch.
     pub(crate) async fn plan(&mut self, terms: Terms) -> Result<(), AgencyError> {
         self.outbox = None;
         let file = self.file.clone();
@@ -129,12 +129,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The batches on their way.
+    /// Returns the outbox.
     pub(crate) fn outbox(&mut self) -> &mut Outbox<Unchanged> {
         self.outbox.as_mut().expect("the outbox is only away while its reader is awaited")
     }
 
-    /// Does what reads much of the file on a thread that may block.
+    /// Runs `work`, which reads much of the file, on a thread that may block.
     pub(crate) async fn with_outbox<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Outbox<Unchanged>) -> Result<T, OutboxError> + Send + 'static,
@@ -150,7 +150,7 @@ impl Run<'_> {
         done.map_err(|error| self.outbox_error(error))
     }
 
-    /// What to say when the batches can't go on.
+    /// Converts an outbox error into the error of the run.
     pub(crate) fn outbox_error(&self, error: OutboxError) -> AgencyError {
         let agency = self.options.agency;
         match error {
@@ -168,23 +168,23 @@ impl Run<'_> {
         &self.file
     }
 
-    /// It came forward: there is time again, and the next pause is short.
+    /// Records progress: restarts the stall timer and resets the backoff.
     pub(crate) fn moved(&mut self) {
         self.moved_at = Instant::now();
         self.backoff.reset();
     }
 
-    /// The central said something new, but nothing that another attempt should be quick for.
+    /// Restarts the stall timer without resetting the backoff.
     pub(crate) fn heard(&mut self) {
         self.moved_at = Instant::now();
     }
 
-    /// The draw was waited for since `from` on a connection that was good until now.
+    /// Excludes the time since `from`, spent waiting for the draw, from the stall timer.
     pub(crate) fn waited_since(&mut self, from: Instant) {
         self.moved_at += from.elapsed();
     }
 
-    /// Waits before it asks again for a draw that is not open; `reason` is told when it is new.
+    /// Pauses before asking again for a draw that is not open; reports `reason` when it is new.
     async fn wait_for_opening(&mut self, reason: String) {
         self.heard();
         if self.not_open != reason {
@@ -227,13 +227,13 @@ impl Run<'_> {
     }
 }
 
-/// Runs what blocks on a thread for it.
+/// Runs blocking work on a thread of its own.
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is being shut down, so nobody will poll this again.
+            // The runtime is shutting down, so this future is never polled again.
             Err(_) => std::future::pending().await,
         },
     }

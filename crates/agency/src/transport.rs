@@ -1,7 +1,8 @@
-//! What a connection's bytes pass through: the socket alone, or TLS on it.
+//! Moves a connection's bytes through the socket, in plain text or over TLS.
 //!
-//! Invariants: bytes that were deciphered are read before the socket is; what was enciphered is
-//! written before more is taken.
+//! Invariants:
+//! - decrypted bytes are returned before the socket is read again;
+//! - encrypted bytes are written before more are accepted.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -14,16 +15,16 @@ use tokio::net::TcpStream;
 use crate::error::{Loss, Speaks};
 use crate::limits::TLS_WRITE_LEN_MAX;
 
-/// What an agency speaks TLS with.
+/// The TLS settings of an agency.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// With the agency's certificate, and the authorities of the central's.
+    /// The configuration, with the agency's certificate and the central's certificate authorities.
     pub config: Arc<ClientConfig>,
     /// The name that the central's certificate must be for.
     pub name: ServerName<'static>,
 }
 
-/// The way of a connection's bytes.
+/// The transport of one connection.
 #[derive(Debug)]
 pub(crate) struct Transport {
     stream: TcpStream,
@@ -31,7 +32,7 @@ pub(crate) struct Transport {
     first: First,
 }
 
-/// The first bytes that came, by which what sent them can be told.
+/// The first bytes received, which identify the peer's protocol.
 #[derive(Debug, Default)]
 struct First {
     bytes: [u8; 4],
@@ -39,7 +40,8 @@ struct First {
 }
 
 impl Transport {
-    /// With TLS, it is agreed on first. Whether the central takes the certificate is told later.
+    /// Wraps the socket, performing the TLS handshake first if TLS is used. Whether the central
+    /// accepts the agency's certificate is only known later.
     pub(crate) async fn over(stream: TcpStream, tls: Option<&Tls>) -> Result<Self, Loss> {
         let Some(Tls { config, name }) = tls else {
             return Ok(Self { stream, tls: None, first: First::default() });
@@ -52,7 +54,7 @@ impl Transport {
         Ok(transport)
     }
 
-    /// Waits until it can be read, or also written.
+    /// Waits until the transport is readable, or also writable if `writes`.
     pub(crate) async fn ready(&mut self, writes: bool) -> io::Result<()> {
         if self.has_read_ahead() {
             return Ok(());
@@ -65,7 +67,7 @@ impl Transport {
         self.stream.ready(interest).await.map(drop)
     }
 
-    /// Takes some of `bytes` to be written.
+    /// Writes some of `bytes` and returns how many were accepted.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Self { stream, tls: Some(tls), .. } = self else { return self.stream.try_write(bytes) };
         flush(tls, stream)?;
@@ -76,7 +78,7 @@ impl Transport {
         }
     }
 
-    /// Reads as much as there is room for; zero at the end.
+    /// Reads up to the length of `room`; returns zero at the end of the stream.
     pub(crate) fn try_read(&mut self, room: &mut [u8]) -> Result<usize, Loss> {
         let Self { stream, tls: Some(tls), first } = self else {
             return Source { stream: &self.stream, first: &mut self.first }
@@ -87,7 +89,7 @@ impl Transport {
             match tls.reader().read(room) {
                 Ok(len) => return Ok(len),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // A message has its own end, so nothing passes for whole.
+                // Messages have their length, so a truncated one is never taken for complete.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 Err(error) => return Err(Loss::Io(error)),
             }
@@ -95,12 +97,12 @@ impl Transport {
         }
     }
 
-    /// What sent the first bytes, if they are not those of a central as it is expected.
+    /// Returns the peer's protocol, if it is not the one expected of a central.
     pub(crate) fn speaks(&self) -> Option<Speaks> {
         self.first.speaks(self.tls.is_some())
     }
 
-    /// Whether there is something to read that no socket tells of; an error is read too.
+    /// Returns whether there are decrypted bytes, an end or an error to read without the socket.
     fn has_read_ahead(&mut self) -> bool {
         self.tls.as_mut().is_some_and(|tls| match tls.process_new_packets() {
             Ok(state) => state.plaintext_bytes_to_read() > 0 || state.peer_has_closed(),
@@ -135,7 +137,7 @@ impl Transport {
     }
 }
 
-/// Takes once what the socket has, and deciphers it. Zero: the end.
+/// Reads once from the socket and decrypts the bytes. Returns zero at the end of the stream.
 fn receive(
     tls: &mut ClientConnection,
     stream: &TcpStream,
@@ -149,7 +151,7 @@ fn receive(
     Ok(len)
 }
 
-/// Writes what was enciphered.
+/// Writes the encrypted bytes to the socket.
 fn flush(tls: &mut ClientConnection, stream: &TcpStream) -> io::Result<()> {
     while tls.wants_write() {
         tls.write_tls(&mut Sink(stream))?;
@@ -163,7 +165,7 @@ impl First {
     }
 }
 
-/// The socket as it is read: without waiting. Keeps the first bytes that come.
+/// Non-blocking reads from the socket, keeping the first bytes received.
 struct Source<'a> {
     stream: &'a TcpStream,
     first: &'a mut First,
@@ -180,7 +182,7 @@ impl Read for Source<'_> {
     }
 }
 
-/// The socket as TLS writes it: without waiting.
+/// Non-blocking writes of TLS to the socket.
 struct Sink<'a>(&'a TcpStream);
 
 impl Write for Sink<'_> {
@@ -193,8 +195,8 @@ impl Write for Sink<'_> {
     }
 }
 
-/// Whether another attempt would fail the same way: the two don't trust each other, or the central
-/// does not speak TLS there.
+/// Returns whether a retry would fail the same way: one side does not trust the other's
+/// certificate, or the central does not speak TLS.
 pub(crate) fn is_for_good(error: &rustls::Error) -> bool {
     use AlertDescription as Alert;
     match error {

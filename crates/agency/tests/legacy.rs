@@ -1,4 +1,4 @@
-//! Against the first central, byte by byte: no HELLO, one batch at a time, winners by asking again.
+//! Tests against a legacy central, byte by byte: no HELLO, one batch at a time, polled winners.
 
 mod scripted;
 
@@ -16,7 +16,7 @@ fn legacy(central: &Central, file: &NamedTempFile) -> Options {
     Options { legacy: true, ..options(central, file) }
 }
 
-/// A BETS message, as the field has it.
+/// Returns a BETS message of the legacy protocol.
 fn bets_message(chunk: u32, text: &str) -> Vec<u8> {
     let payload = format!("1&{chunk}&{text}");
     let len = u16::try_from(payload.len()).expect("a short batch");
@@ -54,7 +54,7 @@ async fn the_first_central_is_served_as_the_field_does_it() {
             expect(&mut stream, &[0, 15, 0, 0, 0, 1]).await;
             stream.write_all(&[0, 16]).await.unwrap();
         }
-        // One that is closed without a word is asked again, too.
+        // The agency also retries when the connection is closed without a reply.
         let mut stream = central.accept_raw().await;
         expect(&mut stream, &[0, 15, 0, 0, 0, 1]).await;
         drop(stream);

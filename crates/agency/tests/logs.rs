@@ -1,4 +1,4 @@
-//! The lines of the log that others read: their fields, in order.
+//! Tests the log events that other programs read: their fields, in order.
 
 mod scripted;
 
@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use wire::{ErrorCode, ErrorMessage};
 
-/// Keeps every event at INFO or above as `LEVEL name: value | name: value`.
+/// Collects every event at INFO or above as `LEVEL name: value | name: value`.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! Sending to a central that knows HELLO: windows, lost connections, resuming, refusals.
+//! Tests sending to a central that knows HELLO: windows, lost connections, resuming, refusals.
 
 mod scripted;
 
@@ -107,7 +107,7 @@ async fn after_a_lost_connection_exactly_the_unacknowledged_is_sent_again() {
         line.acknowledge(first, 0).await;
         line.bets(3).await;
         drop(line);
-        // Batch 1 was stored and its acknowledgement lost; 2 and 3 never came through.
+        // Batch 1 was stored but its acknowledgement was lost; batches 2 and 3 never arrived.
         let mut line = central.greet(welcome_back(&expected[..2])).await;
         assert_eq!(line.serve(2, &["30000001"]).await, expected[2..]);
     };
@@ -370,7 +370,7 @@ async fn an_agency_that_had_finished_only_asks_for_its_winners() {
     }
 }
 
-/// Answers the question for the winners, which is all that is asked.
+/// Answers GET_WINNERS, which must be the only request.
 async fn tell_winners(line: &mut Line, winners: &[&str]) {
     let (ticket, request) = line.request().await.expect("GET_WINNERS");
     assert_eq!(request, Request::GetWinners);
@@ -391,7 +391,7 @@ async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
         let central = Central::bind().await;
         let file = file(&rows(5));
         let script = async {
-            // Also on a second connection, while the draw is waited for.
+            // Also on a second connection, while waiting for the draw.
             for _ in 0..2 {
                 let welcome = Welcome { state, ..welcome_back(&batches(5, 2)[..stored]) };
                 let mut line = central.greet(welcome).await;
@@ -472,7 +472,7 @@ async fn a_draw_that_opens_again_after_it_was_over_is_sent_nothing() {
 async fn a_file_without_bets_is_finished_only_if_that_was_asked_for() {
     let central = Central::bind().await;
     let file = file("\r\n");
-    // Nobody accepts: it would not end if it asked.
+    // Nobody accepts connections, so the run would not end if it connected.
     let failed = run(options(&central, &file)).await;
     assert!(matches!(failed, Err(AgencyError::NoBets { .. })), "{failed:?}");
     let script = async {
@@ -502,7 +502,7 @@ async fn a_file_that_the_draws_numbers_leave_no_bet_of_is_not_finished() {
 async fn nothing_is_asked_of_the_central_for_a_file_with_rows_at_fault() {
     let central = Central::bind().await;
     let file = file(&format!("{}x\n{}", row(1), row(2)));
-    // Nobody accepts: it would not end if it asked.
+    // Nobody accepts connections, so the run would not end if it connected.
     let failed = run(options(&central, &file)).await;
     assert!(matches!(failed, Err(AgencyError::BadRows { count: 1, .. })), "{failed:?}");
 }

@@ -1,6 +1,6 @@
-//! What is waited for: replies, the draw, a central that is away; and being stopped meanwhile.
+//! Tests of waiting for replies, for the draw and for an absent central, and of stopping meanwhile.
 //!
-//! Where minutes have to pass, the clock is paused: it jumps ahead when both sides only wait.
+//! Where minutes must pass, the clock is paused: it jumps ahead when both sides only wait.
 
 mod scripted;
 
@@ -21,7 +21,7 @@ use wire::{CentralMessage, Documents, ErrorCode, ErrorMessage, Welcome};
 
 const FINISH_ACK: CentralMessage<'static> = CentralMessage::FinishAck { agency: 1 };
 
-/// For a file without bets.
+/// Returns options for a file without bets.
 fn empty(central: &Central, file: &NamedTempFile) -> Options {
     Options { allow_empty: true, ..options(central, file) }
 }
@@ -53,7 +53,7 @@ async fn a_silent_central_is_left_after_the_longest_reply_time() {
     assert_eq!(reasons[0], "no reply from the central after 30 seconds");
 }
 
-/// Runs until it gives up: why, the pauses between attempts, and how long it took.
+/// Runs until it gives up; returns the error, the pauses between attempts and the duration.
 async fn given_up(options: Options) -> (AgencyError, Vec<Duration>, Duration) {
     let mut pauses = Vec::new();
     let mut watch = |progress| {
@@ -104,7 +104,7 @@ async fn a_central_that_stays_away_is_given_up() {
 async fn what_listens_there_and_is_no_central_is_told_at_once() {
     let file = file(&rows(3));
     let answers: [(&[u8], &str); 2] = [
-        // What TLS says to who does not speak it.
+        // The alert that a TLS server sends to a client that does not speak TLS.
         (b"\x15\x03\x03\x00\x02\x02\x0a", "speaks TLS"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks HTTP"),
     ];
@@ -163,7 +163,7 @@ async fn a_draw_that_is_not_open_yet_is_waited_for_only_if_that_was_asked_for() 
             }
         }
         assert_eq!(told, if wait { vec![reason] } else { vec![] });
-        // Longer than a central may do nothing.
+        // A wait longer than the stall timeout is allowed.
         assert_eq!(started.elapsed() > STALL_TIME_MAX, wait);
     }
 }

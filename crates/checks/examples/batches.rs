@@ -1,8 +1,8 @@
-//! Reads batches, for `cargo xtask instructions` to count what that takes: BETS as it comes into
-//! the bets as they are stored (`read`), or only their digest (`digest`).
+//! Reads batches, so that `cargo xtask instructions` can count the instructions of parsing BETS
+//! into the stored bets (`read`), or of computing only their digest (`digest`).
 //!
-//! The batches are made up, always the same. Digests are counted apart because a processor has
-//! instructions for them, which are hidden from who counts.
+//! The batches are synthetic and always the same. Digests are counted separately because processors
+//! have special instructions for them that are hidden from the counting tool.
 #![allow(clippy::unwrap_used, reason = "it is run by a developer, who sees what failed")]
 
 use std::hint::black_box;
@@ -12,7 +12,7 @@ use lottery::{Bets, ChunkDigest, NumberRange};
 use wire::{AgencyMessage, BetsFrame};
 
 const SEED: u64 = 1;
-/// Different batches, taken in turn.
+/// Number of different batches, used in turn.
 const CONTENTS: usize = 50;
 const BATCH_BETS: u32 = wire::limits::BATCH_BETS;
 

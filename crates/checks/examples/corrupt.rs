@@ -1,5 +1,5 @@
-//! `corrupt FIRST COUNT`: damages folders from these seeds, and says what was done and what came of
-//! it. Called by `cargo xtask corrupt`, which explains itself.
+//! `corrupt FIRST COUNT`: damages the folders of these seeds, and prints what was done and the
+//! outcomes. Called by `cargo xtask corrupt`; see its help.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
 use std::panic::catch_unwind;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     println!("{count} folders from seed {first} on");
     counts.by_name().iter().for_each(|(name, times)| println!("{times:>8} {name}"));
     let missing = counts.missing();
-    // A few folders need not have it all.
+    // With few folders, some kinds may not occur.
     if count >= 100 && !missing.is_empty() {
         eprintln!("corrupt: these never happened, so nothing is shown of them: {missing:?}");
         return ExitCode::FAILURE;

@@ -1,5 +1,5 @@
-//! Writes the seeds that the fuzzer starts from into `fuzz/corpus`: a few inputs of each check that
-//! get far. Run it when an input's form changes: `cargo run -p checks --example seeds`.
+//! Writes the fuzzer's seed inputs to `fuzz/corpus`: for each check, a few inputs that get far. Run
+//! it when the format of an input changes: `cargo run -p checks --example seeds`.
 #![allow(clippy::unwrap_used, reason = "it is run by a developer, who sees what failed")]
 
 use std::fs;
@@ -28,7 +28,7 @@ fn write(check: &str, name: &str, parts: &[&[u8]]) {
     fs::write(folder.join(name), parts.concat()).unwrap();
 }
 
-/// A schedule as an input holds it.
+/// Encodes a schedule as it appears in an input.
 fn schedule(steps: &[u8]) -> Vec<u8> {
     [&[u8::try_from(steps.len()).unwrap()], steps].concat()
 }
@@ -117,7 +117,7 @@ fn sessions() {
     let put = |name: &str, head: &[u8], steps: &[u8], bytes: &[u8]| {
         write("agency_session", name, &[head, steps, bytes]);
     };
-    // Steps that put the sound answer in front of the bytes and read it.
+    // Steps that insert the correct answer before the bytes and read it.
     let sound = schedule(&[36, 1, 2, 10, 18, 7, 4, 1, 60, 1, 4, 1, 6, 4, 1, 70, 20, 1, 12, 1]);
     put("greeting", &[0, 1, 0], &sound, &[]);
     put("legacy", &[1, 1, 0], &schedule(&[2, 7, 4, 1, 6, 4, 1, 70, 4, 1, 70, 12, 1]), &[]);
@@ -197,7 +197,7 @@ fn open_ledger() {
     put("last-segment-empty", &sparse(0, &checks::sound_ledger(3)));
     let led = checks::sound_ledger(4);
     put("led-by-operators", &sparse(0, &led));
-    // A mended header is not in the input.
+    // The input does not contain the headers that are mended.
     let without_headers = |flags: u8, files: &[Vec<u8>]| {
         let mut input = vec![flags];
         let mut unread = &sparse(0, files)[1..];
@@ -242,7 +242,7 @@ fn damaged_ledger() {
         put(&format!("zeros-{kind}"), &[kind, 3, 0, 0, 3, 0, 0, 40]);
         put(&format!("sectors-{kind}"), &[kind, 4, 0, 0, 2, 0, 0, 40]);
     }
-    // Edits one behind the other; where one ends depends on its kind, so the later ones are any.
+    // Several edits in a row. Their lengths depend on the kind, so the later ones are arbitrary.
     let edits = [7, 90, 0, 1, 0, 3, 1, 4, 0, 0, 2, 0, 40, 3, 9, 1, 5, 0, 77, 1, 0, 2, 6, 200, 1, 8];
     for kind in [0, 2, 4] {
         let several = [&[kind][..], &edits, &edits[3..], &edits[7..]].concat();
@@ -251,7 +251,7 @@ fn damaged_ledger() {
     put("flip-in-the-last-record", &[0, 0, 90, 0, 7, 0, 0, 1, 3]);
     put("flip-in-an-index", &[2, 0, 120, 2, 0, 2, 0, 0, 1, 3]);
     put("sector-lost-in-the-last-group", &[1, 4, 0, 1, 4, 2, 88, 0, 0, 1]);
-    // And its index cut off: it continues another chain at the same record.
+    // Its index is cut off too: the segment continues another chain at the same record.
     put("foreign-segment", &[3, 9, 0, 2, 1, 0, 0, 0, 1, 2, 7, 0, 2, 1, 2, 0, 0, 1]);
     put("swap", &[2, 5, 0, 0, 1, 0, 0, 1, 0, 0, 4]);
     put("copy", &[2, 6, 0, 0, 1, 1, 0, 1, 0, 0, 4]);

@@ -1,8 +1,9 @@
-//! Anything that a central may send into wire's `AgencySession`, while it sends whatever it may.
+//! Feeds arbitrary bytes from a central to wire's `AgencySession`, while the agency sends whatever
+//! it is allowed to.
 //!
-//! Input: mode, longest message, a schedule of steps, the bytes. Some steps put the sound answer to
-//! what is awaited before the bytes, so that a run gets far. What the session may tell is kept in a
-//! naive model: what was asked and is unanswered, in order.
+//! Input: mode, maximum message length, a schedule of steps, the bytes. Some steps insert the
+//! correct answer to the awaited request before the bytes, so that a run gets far. A naive model
+//! predicts the events: it holds the unanswered requests, in order.
 
 use std::collections::VecDeque;
 
@@ -17,11 +18,11 @@ use crate::frames;
 
 const STEPS_MAX: usize = 2_000;
 const AGENCY: u32 = 7;
-/// Chunks that are sent: few, so that some are in flight already.
+/// Number of chunks that are sent: few, so that some are in flight early.
 const CHUNKS: usize = 6;
-/// The longest batch sent.
+/// Maximum length of a batch that is sent.
 const BATCH_LEN_MAX: usize = 600;
-/// A place for what is awaited, in bytes, and more.
+/// Upper bound of the memory for an awaited reply, in bytes.
 const AWAITED_LEN_MAX: usize = 16;
 
 pub(crate) fn check(input: &[u8]) {
@@ -59,7 +60,7 @@ struct Agency {
     window: usize,
     finish_sent: bool,
     over: bool,
-    /// Bytes that must be sent, and those that were.
+    /// The bytes that must be sent; `said` holds those that were.
     expected: Vec<u8>,
     said: Vec<u8>,
 }
@@ -174,7 +175,7 @@ impl Agency {
         }
     }
 
-    /// Puts the sound answer to what is awaited before what is unread.
+    /// Inserts the correct answer to the oldest awaited request before the unread bytes.
     fn put_answer(&mut self, choice: usize) {
         let Some(awaited) = self.awaited.front().filter(|_| !self.session.is_mid_message()) else {
             return;
@@ -219,7 +220,7 @@ impl Agency {
         assert_eq!(self.session.is_over(), self.over);
     }
 
-    /// Every event answers what is awaited longest.
+    /// Checks that the event answers the oldest awaited request, and updates the model.
     fn learn(&mut self, event: &AgencyEvent) {
         let oldest = self.awaited.front().copied();
         let greeting = self.mode == Mode::Greeting;
@@ -271,13 +272,14 @@ impl Agency {
         assert_eq!(self.session.frame_len_max(), self.frame_len_max);
         let received = MESSAGE_LEN_MAX as usize + READ_LEN_MAX;
         let pending = self.session.outgoing().len();
-        // What was sent may still be there, up to as much as was not, and a Vec may hold twice it.
+        // Sent bytes may still be buffered, up to as many as are unsent, and the capacity of a Vec
+        // may be twice its length.
         let outgoing = 4 * pending + 64 * 1024;
         let awaited = 2 * (CHUNKS + 2).max(4) * AWAITED_LEN_MAX;
         assert!(self.session.memory_len() <= received + outgoing + awaited, "memory out of bounds");
     }
 
-    /// All that was said is what was asked, and every message of it is sound.
+    /// Checks that the bytes sent are those requested, and that every message is valid.
     fn check_said(&mut self) {
         self.send(usize::MAX);
         assert!(self.said == self.expected, "other bytes than what was asked");

@@ -1,6 +1,6 @@
-//! A file of anything into the agency's reading of rows and making of batches.
+//! Feeds an arbitrary file to the agency's parsing of rows and making of batches.
 //!
-//! Input: numbers, most bets, longest message, how much is read at once, the file.
+//! Input: range of numbers, maximum bets, maximum message length, size of reads, the file.
 
 use std::io::{self, Read};
 
@@ -44,7 +44,7 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// Gives a few bytes at a time.
+/// A reader that returns a few bytes at a time.
 struct Pieces<'a> {
     unread: &'a [u8],
     piece_len: usize,
@@ -57,7 +57,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// The lines of the file, however they end, without the byte order mark.
+/// Returns the lines of the file, with any line ending, without the byte order mark.
 fn lines(file: &[u8]) -> Vec<&[u8]> {
     let mut rest = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
     let mut lines = Vec::new();
@@ -72,12 +72,12 @@ fn lines(file: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// Where in `lines` the line is that people count from 1.
+/// Converts a line number, counted from 1, to an index in `lines`.
 fn line_index(line: u64) -> usize {
     usize::try_from(line).expect("few lines").checked_sub(1).expect("lines are counted from 1")
 }
 
-/// The bets in the batches by line, each batch checked as its central would.
+/// Returns the bets in the batches with their lines, validating each batch as a central would.
 fn accepted_bets(
     found: &Preview,
     bets_max: u32,
@@ -101,7 +101,7 @@ fn accepted_bets(
     accepted
 }
 
-/// Every row is accepted or refused, once; its line is one of the file.
+/// Checks that no row is both accepted and refused, that rows are in order, and that lines exist.
 fn told_once_and_in_order(found: &Preview, line_count: usize) {
     let accepted: Vec<u64> = found.batches.iter().flat_map(|it| it.lines.clone()).collect();
     let refused: Vec<u64> = found.refused.iter().map(|(line, _)| *line).collect();
@@ -117,7 +117,7 @@ fn told_once_and_in_order(found: &Preview, line_count: usize) {
     }
 }
 
-/// The bet in a line, as text.
+/// Returns the bet in a line, as text.
 fn row(line: &[u8], numbers: NumberRange) -> Result<String, RowReason> {
     if line.len() > ROW_LEN_MAX {
         return Err(RowReason::TooLong);
@@ -133,7 +133,7 @@ fn row(line: &[u8], numbers: NumberRange) -> Result<String, RowReason> {
     Bet::check(texts, numbers).map(|bet| bet.to_string()).map_err(RowReason::Bet)
 }
 
-/// The fields of a row that is one line; none when a quotation mark is out of place in it.
+/// Returns the fields of a row on one line; `None` if a quotation mark is misplaced.
 fn fields(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut fields = Vec::new();
     let mut rest = line;
@@ -144,7 +144,7 @@ fn fields(line: &[u8]) -> Option<Vec<Vec<u8>>> {
                 let mark = quoted.iter().position(|byte| *byte == b'"')?;
                 field.extend_from_slice(&quoted[..mark]);
                 quoted = &quoted[mark + 1..];
-                // A doubled one stands for itself.
+                // A doubled quotation mark stands for one.
                 let Some(behind) = quoted.strip_prefix(b"\"") else { break };
                 field.push(b'"');
                 quoted = behind;
@@ -167,7 +167,7 @@ fn fields(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// In a file without quotation marks each line that is not empty is a row.
+/// Checks that, in a file without quotation marks, each nonempty line is a row.
 fn every_line_is_a_row(
     lines: &[&[u8]],
     found: &Preview,
@@ -181,7 +181,7 @@ fn every_line_is_a_row(
             Ok(bet) if accepted.as_slice().first() == Some(&(number, bet.clone())) => {
                 accepted.next().is_some()
             }
-            // Only this depends on the messages.
+            // Only this outcome depends on the message length.
             Ok(_) => {
                 matches!(refused.next(), Some((line, RowReason::Message(_))) if *line == number)
             }

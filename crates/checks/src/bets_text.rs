@@ -1,4 +1,4 @@
-//! Text of a batch into `lottery::Bets`.
+//! Parses the text of a batch with `lottery::Bets`.
 //!
 //! Input: the range of numbers, the text (up to its first byte that is not UTF-8).
 
@@ -31,7 +31,7 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// The default range, all numbers, or any.
+/// Returns the default range, the range of all numbers, or an arbitrary one.
 pub(crate) fn range(decisions: &mut Decisions<'_>) -> NumberRange {
     match decisions.below(3) {
         0 => NumberRange::default(),
@@ -67,7 +67,7 @@ fn accepted(text: &str, bets: &Bets, range: NumberRange) {
     assert_eq!(texts.join("&"), bets.text());
 }
 
-/// The same text with the zeros in front of each number left out.
+/// Returns the text without the leading zeros of each number.
 fn canonical(text: &str) -> String {
     let bets = text.split('&').map(|bet| {
         let (fields, number) = bet.rsplit_once('|').expect("an accepted bet has fields");
@@ -77,7 +77,7 @@ fn canonical(text: &str) -> String {
     bets.collect::<Vec<_>>().join("&")
 }
 
-/// The bets at fault, judged by the rules as people are told them.
+/// Returns the invalid bets, by a naive implementation of the documented rules.
 fn faults_one_by_one(text: &str, range: NumberRange) -> Vec<(u32, BetFault)> {
     let bets = (0..).zip(text.split('&'));
     bets.filter_map(|(position, bet)| Some((position, fault_of(bet, range)?))).collect()
@@ -93,7 +93,7 @@ fn fault_of(bet: &str, range: NumberRange) -> Option<BetFault> {
     };
     let of_document = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-    // Zeros in front say nothing, and any number of more than 20 digits is too large.
+    // Leading zeros are ignored, and a number that does not fit is too large.
     let value = number.trim_start_matches('0');
     let value: u128 = if value.is_empty() { 0 } else { value.parse().unwrap_or(u128::MAX) };
     let checks = [
@@ -110,7 +110,7 @@ fn fault_of(bet: &str, range: NumberRange) -> Option<BetFault> {
     checks.into_iter().find(|(holds, _)| !holds).map(|(_, fault)| fault)
 }
 
-/// Whether a text is a real day of the years 1 to 9999, written `YYYY-MM-DD`.
+/// Returns whether the text is a valid date in the years 1 to 9999, written `YYYY-MM-DD`.
 fn is_day(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let &[year, month, day] = &parts[..] else { return false };

@@ -1,9 +1,9 @@
-//! Anything that an agency may send into wire's `CentralSession`, while requests are answered in
-//! any order, refused, answered in parts, and replies are sent in any pieces.
+//! Feeds arbitrary bytes from an agency to wire's `CentralSession`, while requests are answered in
+//! any order, refused or answered in parts, and replies are sent in any pieces.
 //!
-//! Input: longest message, window, a schedule of steps, the bytes. What must be sent is kept in a
-//! naive model: the replies of each request, in the order of the requests, up to the one that
-//! closes.
+//! Input: maximum message length, window, a schedule of steps, the bytes. A naive model predicts
+//! the bytes sent: the replies of each request, in the order of the requests, up to the closing
+//! reply.
 
 use wire::limits::{FRAME_LEN_LEAST, FRAME_LEN_MAX, OUTGOING_LEN_MAX, READ_LEN_MAX};
 use wire::{
@@ -14,13 +14,13 @@ use wire::{
 use crate::decisions::Decisions;
 use crate::frames;
 
-/// Every input ends, whatever its schedule.
+/// Bounds the number of steps, so that every input terminates.
 const STEPS_MAX: usize = 2_000;
-/// More than all that is said here in reply to one request.
+/// Upper bound of the length of the replies to one request.
 const REPLY_LEN_MAX: usize = 1_024;
-/// A slot for a request, in bytes, and more.
+/// Upper bound of the memory for a pending request, in bytes.
 const SLOT_LEN_MAX: usize = 64;
-/// Parts of winners before the last.
+/// Maximum number of parts of winners before the last one.
 const PARTS_MAX: usize = 3;
 
 pub(crate) fn check(input: &[u8]) {
@@ -46,16 +46,16 @@ struct Central<'a> {
     limits: SessionLimits,
     unread: &'a [u8],
     kept: Vec<(Ticket, Request)>,
-    /// What must be sent for each request, in their order, and whether it is all.
+    /// The bytes to be sent for each request, in order, and whether they are complete.
     expected: Vec<(Vec<u8>, bool)>,
-    /// The reply that closes, as a place in `expected`.
+    /// The index in `expected` of the closing reply.
     closing: Option<usize>,
     greeted: bool,
     ended: bool,
     heard: Vec<u8>,
 }
 
-/// A request as far as replies depend on it, and its place in `expected`.
+/// What replies depend on in a request, and its index in `expected`.
 struct Request {
     asked: PendingRequest,
     place: usize,
@@ -144,7 +144,7 @@ impl<'a> Central<'a> {
         }
     }
 
-    /// Answers, or refuses, one of the requests that wait.
+    /// Answers or refuses one of the pending requests.
     fn answer(&mut self, choice: usize, refuse: bool) {
         if self.kept.is_empty() {
             return;
@@ -235,7 +235,7 @@ impl<'a> Central<'a> {
         self.session.sent(len);
     }
 
-    /// Whether what is said in this place is sent: it is not behind the one that closes.
+    /// Returns whether the reply at this place is sent: it must not follow the closing one.
     fn is_sent(&self, place: usize) -> bool {
         self.closing.is_none_or(|closing| place <= closing)
     }
@@ -253,13 +253,13 @@ impl<'a> Central<'a> {
         let unanswered = self.expected.iter().take(self.closing.map_or(usize::MAX, |at| at + 1));
         let unanswered = unanswered.skip_while(|(_, complete)| *complete).count();
         assert_eq!(self.session.unanswered(), unanswered);
-        // A refusal that was not asked for has a place of its own.
+        // A refusal by the session itself has its own slot.
         assert!(unanswered <= window + closing, "more than the window is unanswered");
         assert_eq!(self.session.is_closing(), self.closing.is_some());
         assert_eq!(self.session.identity().is_some(), self.greeted);
 
         let received = self.limits.frame_len_max() as usize + READ_LEN_MAX;
-        // A part of what was sent may still be there, and a Vec may hold twice what is in it.
+        // Some sent bytes may still be buffered, and a Vec may have twice its length as capacity.
         let outgoing = 4 * (OUTGOING_LEN_MAX + (window + 1) * REPLY_LEN_MAX);
         let held_back = 2 * window * REPLY_LEN_MAX;
         let slots = 2 * (window + 1).max(wire::limits::WINDOW.into()) * SLOT_LEN_MAX;
@@ -278,7 +278,7 @@ impl<'a> Central<'a> {
         assert!(!ends || self.session.is_closed(), "all is sent, and it is not closed");
     }
 
-    /// All that was sent is what was expected; it is sound, and all that this side may be told.
+    /// Checks that the bytes sent are the expected replies, valid and allowed for this agency.
     fn check_heard(&self) {
         let replies = self.expected.iter().take(self.closing.map_or(usize::MAX, |at| at + 1));
         let expected: Vec<u8> = replies.flat_map(|(bytes, _)| bytes.iter().copied()).collect();
@@ -296,7 +296,7 @@ impl<'a> Central<'a> {
     }
 }
 
-/// What the session says to a request that it refuses by itself.
+/// Returns the session's own refusal of an invalid request.
 fn refusal(error: &RequestError) -> ErrorMessage {
     match error {
         RequestError::OtherAgency { chunk: Some(chunk), .. } => {

@@ -1,6 +1,6 @@
-//! Any text as the configuration file of `serve` or `agency`.
+//! Parses arbitrary text as the configuration file of `serve` or `agency`.
 //!
-//! Input: which of them, the text.
+//! Input: which of the two, the text.
 
 use bolillero::{ReadSettings, agency_settings, serve_settings};
 

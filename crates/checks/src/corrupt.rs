@@ -1,17 +1,17 @@
-//! The corruptor: folders that a ledger wrote, damaged in every way that a disk, a copy gone wrong
-//! or a hand that knows the format might, and what must hold of each.
+//! The corruptor: damages folders written by a ledger in every way that a disk, a broken copy or an
+//! attacker who knows the format might, and checks what must hold for each.
 //!
-//! A seed decides the folder, the damage and where it strikes. For each damaged folder:
+//! The seed determines the folder, the damage and where it strikes. Invariants for each damaged
+//! folder:
 //!
-//! 1. opening refuses what is damaged outside the batches of sealed segments and their indexes, and
-//!    it refuses just what a reader that leaves the same unread finds;
-//! 2. where only those show it, whatever is derived from them is told as it was acknowledged or
-//!    not at all, and the scrub reports it, unless opening mended it: an index is derived;
-//! 3. what a check calls sound is what was written, but for a [`Class`] that only an outside anchor
-//!    shows, and for a tail that was never acknowledged.
+//! 1. opening refuses damage outside the batches of sealed segments and their indexes, and refuses
+//!    exactly what a reader that skips the same parts refuses;
+//! 2. when only batches or indexes are damaged, data derived from them is returned as acknowledged
+//!    or not at all, and the scrub reports the damage, unless opening rebuilt the index;
+//! 3. a folder that a check accepts holds what was written, except for a [`Class`] that only an
+//!    outside anchor detects, and for a tail that was never acknowledged.
 //!
-//! Deliberately absent: believing the ledger's own code on where things are
-//! ([`crate::ledger_bytes`]).
+//! Locates data with [`crate::ledger_bytes`] instead of the ledger's own code.
 
 mod base;
 mod harm;
@@ -31,32 +31,32 @@ use crate::stored::{
 use base::Base;
 pub use harm::Harm;
 
-/// How often a harm tries to find something to strike.
+/// How many times a harm tries to change something.
 const STRIKES_MAX: usize = 1_000;
 
-/// What came of a damaged folder.
+/// The outcome for a damaged folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// Opening refuses it.
+    /// Opening refuses the folder.
     Refused,
-    /// Opened; what is damaged is not told, and the scrub reports it.
+    /// The folder opens, the damaged data is not returned, and the scrub reports it.
     Scrubbed,
-    /// Opened, and made whole again: an index.
+    /// The folder opens and the damage, in an index, is repaired.
     Mended,
-    /// Only bytes that were never acknowledged are different: a torn tail.
+    /// Only bytes that were never acknowledged differ: a torn tail.
     Unacknowledged,
-    /// Nothing is behind a sound beginning: only an outside anchor shows that there was more.
+    /// The end is missing after a valid beginning: only an outside anchor detects it.
     Shorter,
-    /// Rewritten to its end, every sum and the chain anew: only an outside anchor shows it.
+    /// All checksums and the chain are recomputed to the end: only an outside anchor detects it.
     Rewritten,
 }
 
-/// What happened to a folder, and what came of it.
+/// The damage done to a folder, and the outcome.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was done to it.
+    /// The damage, in order.
     pub harms: Vec<Harm>,
-    /// What came of it.
+    /// The outcome.
     pub class: Class,
 }
 
@@ -68,7 +68,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts one more.
+    /// Adds one outcome.
     pub fn add(&mut self, outcome: &Outcome) {
         for harm in &outcome.harms {
             *self.harms.entry(*harm).or_default() += 1;
@@ -76,7 +76,7 @@ impl Counts {
         *self.classes.entry(outcome.class).or_default() += 1;
     }
 
-    /// What was counted, by name.
+    /// Returns each kind of damage and outcome with its count.
     #[must_use]
     pub fn by_name(&self) -> Vec<(String, u64)> {
         let harms = self.harms.iter().map(|(harm, count)| (format!("{harm:?}"), *count));
@@ -84,7 +84,7 @@ impl Counts {
         harms.chain(classes).collect()
     }
 
-    /// What never happened, and should in a hundred folders.
+    /// Returns the kinds that never occurred but should within a hundred folders.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let classes = [
@@ -102,10 +102,10 @@ impl Counts {
     }
 }
 
-/// Damages one folder and looks at what comes of it. The seed decides everything.
+/// Damages one folder and checks the outcome. The seed determines everything.
 ///
 /// # Panics
-/// When something that must hold does not.
+/// When an invariant is violated.
 #[must_use]
 pub fn corrupt(seed: u64) -> Outcome {
     let (base, files, harms) = damaged(seed);
@@ -113,7 +113,7 @@ pub fn corrupt(seed: u64) -> Outcome {
     Outcome { harms, class }
 }
 
-/// What [`corrupt`] does to a folder.
+/// Returns the damage that [`corrupt`] does with this seed.
 #[must_use]
 pub fn harms_of(seed: u64) -> Vec<Harm> {
     damaged(seed).2
@@ -134,7 +134,7 @@ fn damaged(seed: u64) -> (&'static Base, Files, Vec<Harm>) {
     (base, files, harms)
 }
 
-/// Strikes until something is different; notes that it happened.
+/// Applies the harm until something changes, and records it.
 fn strike(
     harm: Harm,
     files: &mut Files,
@@ -184,7 +184,7 @@ fn judge(files: &Files, base: &Base, harms: &[Harm]) -> Class {
     }
 }
 
-/// Judges a folder that a check finds sound, and what is told of it.
+/// Classifies a folder that a check accepts, and verifies its contents.
 fn sound(files: &Files, base: &Base, told: &[Told], harms: &[Harm]) -> Class {
     let same = base.told.iter().zip(told).take_while(|(was, is)| was == is).count();
     base.assert_as_written(files, same);
@@ -202,7 +202,7 @@ fn sound(files: &Files, base: &Base, told: &[Told], harms: &[Harm]) -> Class {
     if base.records_differ(files) { Class::Unacknowledged } else { Class::Mended }
 }
 
-/// Judges a folder that was opened though a check finds damage.
+/// Classifies a folder that opens although a check finds damage.
 fn unsound(
     files: &Files,
     base: &Base,
@@ -211,11 +211,11 @@ fn unsound(
     harms: &[Harm],
     fault: &Fault,
 ) -> Class {
-    // With more than one, another may have made it a shorter ledger.
+    // With several harms, another one may have made it a shorter ledger.
     if let (Some(place), [_]) = (base.differs_where_opening_reads(files), harms) {
         panic!("opened, though {place} is not as it was written; a check finds: {fault}");
     }
-    // When it is an index only that is damaged, the records say what there is to tell.
+    // If only an index is damaged, the records determine what must be returned.
     let records = read_records(&disk_of(files));
     if let Ok(told) = &records {
         sound(files, base, told, harms);
@@ -226,12 +226,12 @@ fn unsound(
     if !scrubbed.is_empty() {
         return Class::Scrubbed;
     }
-    // Opening made an index anew, and nothing is wrong any more.
+    // Opening rebuilt an index, and there is no damage left.
     let (told, _) = read(disk).unwrap_or_else(|fault| panic!("nothing reports it: {fault}"));
     sound(files, base, &told, harms)
 }
 
-/// The store tells just this.
+/// Checks that the store returns exactly these events.
 fn tells(ledger: &SimulatedEngine, told: &[Told]) {
     assert_eq!(audit_log(ledger).as_deref(), Ok(&audit_log_in(told)[..]));
     let batches = batches_in(told, DRAW);
@@ -245,7 +245,7 @@ fn tells(ledger: &SimulatedEngine, told: &[Told]) {
     assert_eq!(scan(ledger, DRAW).as_ref(), Ok(&batches));
 }
 
-/// What the store tells is what was acknowledged, or it says that it can't be read.
+/// Checks that the store returns what was acknowledged, or an error.
 fn tells_nothing_else(ledger: &SimulatedEngine, told: &[Told]) {
     let unreadable = |why: ReadError| {
         assert!(matches!(&why, ReadError::Unreadable(it) if it.contains("damaged")), "{why}");
@@ -272,17 +272,17 @@ fn state(ledger: &SimulatedEngine) -> Option<DrawState> {
     ledger.view().draw(DRAW).map(|draw| draw.state)
 }
 
-/// The records of a segment's file, and the rest of its block of the header.
+/// Returns the part of a segment's file before its index.
 fn records_of(file: &[u8]) -> &[u8] {
     &file[..file.len().min(SEGMENT_LEN)]
 }
 
-/// Whether a file is a segment in use.
+/// Returns whether a file is a segment in use.
 fn is_used(file: &[u8]) -> bool {
     file.len() > RECORDS_AT && !is_zero(&file[..512])
 }
 
-/// The numbers of the segments in use.
+/// Returns the number of segments in use.
 fn used_segments(files: &Files) -> usize {
     (1..).take_while(|number| files.get(&name(*number)).is_some_and(|file| is_used(file))).count()
 }

@@ -1,8 +1,8 @@
-//! Sound ledgers, edited after they were written, and opened: what was stored is given back from
-//! the first record on without a gap, or the damage is told.
+//! Edits valid ledgers and opens them: either the stored events are returned from the first one on
+//! without a gap, or the damage is reported.
 //!
-//! Input: which ledger, then edits. What may be passed over is what docs/ledger.md says can't be
-//! told: an end that was removed, and a sector lost in the last group that was written.
+//! Input: which ledger, then the edits. Only what docs/ledger.md declares undetectable may go
+//! unnoticed: a removed end, and a sector lost in the last group that was written.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ use crate::stored::{
 };
 
 const EDITS_MAX: usize = 6;
-/// The most bytes that one edit changes, but for whole files.
+/// Maximum number of bytes that one edit changes, unless it replaces a whole file.
 const RUN_LEN_MAX: usize = 3 * BLOCK_LEN;
 
 pub(crate) fn check(input: &[u8]) {
@@ -39,7 +39,7 @@ pub(crate) fn check(input: &[u8]) {
         let lost = sound.lost(&files, told.len());
         assert_eq!(told.len(), sound.intact(&files), "an event passed over, or one from nowhere");
         assert!(lost.is_none_or(|lost| lost.may_be_passed_over(&files)), "damage is passed over");
-        // A last segment without records that was removed is a removed end as well.
+        // Removing a last segment without records is also a removed end.
         let all_segments = summary.segments == sound.files.len() as u64;
         let nothing_told = summary.torn_bytes + summary.indexes_missing == 0;
         let whole = lost.is_none() && all_segments && nothing_told;
@@ -71,16 +71,16 @@ pub(crate) fn check(input: &[u8]) {
 struct Sound {
     files: Files,
     told: Vec<Told>,
-    /// Where each record is.
+    /// The position of each record.
     places: Vec<(String, RecordPlace)>,
 }
 
-/// The first record that is not there any more.
+/// The first missing record.
 #[derive(Clone, Copy)]
 struct Lost<'a> {
     file: &'a str,
     place: RecordPlace,
-    /// Whether a record that is there was written after this one had become durable.
+    /// Whether an intact record was written after this one had become durable.
     witnessed: bool,
 }
 
@@ -109,14 +109,14 @@ impl Sound {
         bytes(files) == bytes(&self.files)
     }
 
-    /// How many records are as they were, from the first to a decision of which one is not.
+    /// Returns the number of leading intact records, up to the last complete decision.
     fn intact(&self, files: &Files) -> usize {
         let intact = self.places.iter().take_while(|place| self.is_intact(files, place)).count();
         let ends = self.places[..intact].iter().rposition(|(_, place)| place.left == 0);
         ends.map_or(0, |last| last + 1)
     }
 
-    /// The record behind the first `kept`, or of its decision the first that is not as it was.
+    /// Returns the record after the first `kept`, or the first changed one of its decision.
     fn lost(&self, files: &Files, kept: usize) -> Option<Lost<'_>> {
         let left = self.places.get(kept)?.1.left;
         let decision = &self.places[kept..=kept + left];
@@ -127,7 +127,7 @@ impl Sound {
         Some(Lost { file, place: *place, witnessed })
     }
 
-    /// Whether the files are those that were written, but for segments that are not in use.
+    /// Returns whether the files are those that were written, apart from unused segments.
     fn is_all_of(&self, files: &Files) -> bool {
         files.iter().all(|(name, bytes)| match self.files.get(name) {
             Some(written) => written == bytes,
@@ -137,7 +137,7 @@ impl Sound {
 }
 
 impl Lost<'_> {
-    /// Whether nothing in the files can tell that the record was acknowledged.
+    /// Returns whether nothing in the files shows that the record was acknowledged.
     fn may_be_passed_over(&self, files: &Files) -> bool {
         let RecordPlace { at, len, .. } = self.place;
         let Some(file) = files.get(self.file) else { return !self.witnessed };
@@ -156,7 +156,7 @@ impl Lost<'_> {
     }
 }
 
-/// Edits the files as bad luck or a bad hand might.
+/// Edits the files as an accident or an attacker might.
 fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
     let kind = decisions.below(11);
     let (name_of, at) = somewhere(sound, decisions);
@@ -177,7 +177,7 @@ fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
         5 | 6 => copy_units(files, &name_of, at, sound, unit, kind == 5, decisions),
         7 => file.truncate(at),
         8 => file.extend_from_slice(decisions.bytes(64)),
-        // A foreign first segment would begin another ledger, as sound as this one.
+        // A foreign first segment would begin another, equally valid ledger.
         9 if name_of != name(1) => {
             let other = Sound::get(decisions.below(SOUND_LEDGERS));
             other.files.get(&name_of).inspect(|foreign| file.clone_from(foreign));
@@ -187,7 +187,7 @@ fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
     }
 }
 
-/// A place in a file: around the beginning of something, or anywhere.
+/// Returns a position in a file: near the beginning of a structure, or anywhere.
 fn somewhere(sound: &Sound, decisions: &mut Decisions<'_>) -> (String, usize) {
     let near = usize::from(decisions.byte());
     match decisions.below(4) {
@@ -242,21 +242,21 @@ fn copy_units(
 fn move_file(files: &mut Files, from: &str, decisions: &mut Decisions<'_>) {
     let (keeps, number) = (decisions.flag(), decisions.below(files.len() + 2));
     let bytes = if keeps { files[from].clone() } else { files.remove(from).unwrap_or_default() };
-    // Number 0: nowhere.
+    // Number 0 removes the file.
     if number > 0 {
         files.insert(name(number), bytes);
     }
 }
 
-/// Opening changes no record: it makes indexes, cuts a torn tail, and makes segments. Nothing is
-/// changed in what it refuses.
+/// Checks that opening changes no record: it only builds indexes, cuts a torn tail and creates
+/// segments. A folder that it refuses must stay unchanged.
 fn changed_only_what_it_may(before: &Files, after: &Files, opened: bool) {
     if !opened {
         return assert!(before == after, "something was changed and not opened");
     }
     for (name, before) in before {
         let Some(after) = after.get(name) else {
-            // One that is not in use is made anew when it is needed.
+            // An unused segment is created again when it is needed.
             assert!(is_zero(before), "{name} was removed");
             continue;
         };
@@ -273,13 +273,12 @@ fn changed_only_what_it_may(before: &Files, after: &Files, opened: bool) {
     }
 }
 
-/// A segment's file without its index.
+/// Returns the part of a segment's file before its index.
 fn records_of(file: &[u8]) -> &[u8] {
     &file[..file.len().min(SEGMENT_LEN)]
 }
 
-/// What the store gives back is what was stored, from the first record on, or it says that it
-/// can't be read.
+/// Checks that the store returns what was stored, from the first record on, or an error.
 fn tells_the_truth(ledger: &SimulatedEngine, sound: &Sound, read: Option<usize>) {
     let records = usize::try_from(ledger.report().records).expect("few");
     assert!(records <= sound.told.len(), "more records than were written");

@@ -1,12 +1,12 @@
-//! Choices of a check, read from the front of its input. An input that is used up chooses the
-//! first of everything, so every input means something.
+//! Reads the choices of a check from the front of its input. An exhausted input always gives the
+//! first choice, so every input is valid.
 
 use arbitrary::Unstructured;
 
-/// Choices, and behind them the bytes that come in.
+/// The choices, followed by the bytes under test.
 pub(crate) struct Decisions<'a>(Unstructured<'a>);
 
-/// A short list of choices, taken again and again from the first.
+/// A short list of steps, repeated cyclically.
 pub(crate) struct Schedule<'a> {
     steps: &'a [u8],
     next: usize,
@@ -37,7 +37,7 @@ impl<'a> Decisions<'a> {
         self.0.arbitrary().unwrap_or_default()
     }
 
-    /// From 0, below `count`, which is not 0.
+    /// Returns a number from 0 to below `count`, which must not be 0.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         self.0.int_in_range(0..=count - 1).unwrap_or_default()
     }
@@ -46,25 +46,25 @@ impl<'a> Decisions<'a> {
         choices[self.below(choices.len())]
     }
 
-    /// At most `len` bytes.
+    /// Returns at most `len` bytes.
     pub(crate) fn bytes(&mut self, len: usize) -> &'a [u8] {
         self.0.bytes(len.min(self.0.len())).unwrap_or_default()
     }
 
-    /// One byte says how many steps, then come they.
+    /// Reads a schedule: one byte with the number of steps, then the steps.
     pub(crate) fn schedule(&mut self) -> Schedule<'a> {
         let len = usize::from(self.byte());
         Schedule { steps: self.bytes(len), next: 0 }
     }
 
-    /// What is left.
+    /// Returns the rest of the input.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         self.bytes(usize::MAX)
     }
 }
 
 impl Schedule<'_> {
-    /// How many steps until it begins again.
+    /// Returns the number of steps in one cycle.
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
     }

@@ -1,6 +1,6 @@
-//! Bytes of either side, in any pieces, into wire's `FrameReader`.
+//! Feeds the bytes of either side, in any pieces, to wire's `FrameReader`.
 //!
-//! Input: side, longest message, a schedule of pieces, the bytes.
+//! Input: side, maximum message length, a schedule of pieces, the bytes.
 
 use wire::limits::{FRAME_LEN_LEAST, FRAME_LEN_MAX, MESSAGE_LEN_MAX};
 use wire::{AgencyMessage, CentralMessage, Frame, FrameError, FrameReader, Sender};
@@ -38,7 +38,7 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// Every frame read, with its header made again, and why there are no more.
+/// Returns every frame read, with its header encoded again, and the error that ended reading.
 fn read_in_pieces(
     sender: Sender,
     len_max: u32,
@@ -88,7 +88,7 @@ fn read_in_pieces(
 
 fn with_header(frame: Frame<'_>) -> Vec<u8> {
     let mut bytes = frame.id.to_be_bytes().to_vec();
-    // The field's three lengths: none of them is announced.
+    // The lengths of these messages of the legacy protocol are fixed, not encoded.
     if !matches!(frame.id, 13..=16) {
         let len = u16::try_from(frame.payload.len()).expect("a payload is within a u16");
         bytes.extend_from_slice(&len.to_be_bytes());
@@ -102,7 +102,7 @@ fn agency_message_survives(bytes: &[u8]) {
     let mut encoded = Vec::new();
     message.encode(&mut encoded);
     if let AgencyMessage::Bets(bets) = &message {
-        // Its numbers may have been written with zeros in front.
+        // Numbers may have been written with leading zeros.
         assert_eq!(AgencyMessage::decode(&encoded).as_ref(), Ok(&message));
         assert!(encoded.len() <= bytes.len());
         bets.raw_bets().into_iter().flatten().for_each(drop);

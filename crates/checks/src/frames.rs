@@ -1,10 +1,10 @@
-//! Frames by the document of the protocol, naively: what the checks compare wire's with.
+//! A naive implementation of the documented framing, against which the checks compare wire's.
 
 use wire::Sender;
 use wire::frame::ids;
 
-/// The whole frames that `stream` begins with, headers included, and what is left: the rest of an
-/// unfinished one, or all from the first header on that can't be.
+/// Splits `stream` into its leading complete frames, headers included, and the rest: an unfinished
+/// frame, or everything from the first invalid header on.
 pub(crate) fn split(
     sender: Sender,
     stream: &[u8],
@@ -37,7 +37,7 @@ pub(crate) fn split(
     (frames, rest, ending)
 }
 
-/// Why there are no more whole frames.
+/// Why there are no more complete frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Unfinished,

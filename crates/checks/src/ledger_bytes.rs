@@ -1,35 +1,35 @@
-//! The ledger's files by their document (docs/ledger.md), naively: a second way to read where
-//! records are, and to make bytes that carry right checksums whatever else they say.
+//! A naive implementation of the documented ledger format (docs/ledger.md): locates records, and
+//! gives arbitrary bytes valid checksums.
 
 use sha2::{Digest as _, Sha256};
 
 pub(crate) const SECTOR_LEN: usize = 512;
 pub(crate) const BLOCK_LEN: usize = 4096;
-/// The shortest that a segment can be: all are so long here.
+/// Length of every segment here: the minimum.
 pub(crate) const SEGMENT_LEN: usize = 96 << 10;
 pub(crate) const RECORDS_AT: usize = BLOCK_LEN;
-/// Bytes of a segment's header.
+/// Length of a segment's header in bytes.
 pub const SEGMENT_HEADER_LEN: usize = 104;
-/// What new ledgers without threads are told apart by.
+/// The id of ledgers created without threads.
 const LEDGER_ID: [u8; 16] = [7; 16];
 pub(crate) const RECORD_HEADER_LEN: usize = 88;
 const RECORD_TRAILER_LEN: usize = 8;
 const INDEX_HEAD_LEN: usize = 92;
-/// Lengths of an entry of the index: batches, other events, numbers, postings.
+/// Lengths of an index entry, by section: batches, other events, numbers, postings.
 const INDEX_ENTRY_LENS: [usize; 4] = [52, 8, 16, 1];
 
-/// Where a record is in its file, and what it says of its place.
+/// The position of a record in its file, and its own data about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordPlace {
     pub(crate) at: usize,
     pub(crate) len: usize,
     pub(crate) sequence: u64,
     pub(crate) group: u64,
-    /// How many records of the same decision follow.
+    /// The number of following records of the same decision.
     pub(crate) left: usize,
 }
 
-/// What the next record continues.
+/// The end of a ledger, which the next record continues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) sequence: u64,
@@ -37,7 +37,7 @@ pub(crate) struct End {
 }
 
 impl Default for End {
-    /// The beginning.
+    /// Returns the end of an empty ledger.
     fn default() -> Self {
         Self { sequence: 0, chain: Sha256::digest(LEDGER_ID).into() }
     }
@@ -47,12 +47,12 @@ pub(crate) fn name(number: usize) -> String {
     format!("segment-{number:010}.bol")
 }
 
-/// Whether all bytes are zeros. By blocks: the fuzzer watches every comparison.
+/// Returns whether all bytes are zero. Compares by blocks because the fuzzer traces comparisons.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(BLOCK_LEN).all(|block| block == &[0; BLOCK_LEN][..block.len()])
 }
 
-/// The whole records of a sound segment, or of one that begins as such.
+/// Returns the complete records at the beginning of a segment.
 pub(crate) fn records_in(file: &[u8]) -> Vec<RecordPlace> {
     let mut records = Vec::new();
     let mut at = RECORDS_AT;
@@ -66,13 +66,13 @@ pub(crate) fn records_in(file: &[u8]) -> Vec<RecordPlace> {
     records
 }
 
-/// How long the record here says that it is; without a header, how long that would be.
+/// Returns the length of the record here by its header; without one, the length of a header.
 pub(crate) fn len_at(file: &[u8], at: usize) -> usize {
     let header = file.get(at..at + RECORD_HEADER_LEN).filter(|it| it.starts_with(b"BLR2"));
     header.map_or(RECORD_HEADER_LEN, |header| record_len(usize_at(header, 32)))
 }
 
-/// An input of the check `open_ledger` that makes these files, with nothing mended.
+/// Returns an input of the check `open_ledger` that reproduces these files without mending.
 #[must_use]
 pub fn sparse(files: &[Vec<u8>]) -> Vec<u8> {
     let mut input = vec![0];
@@ -89,7 +89,7 @@ pub fn sparse(files: &[Vec<u8>]) -> Vec<u8> {
     input
 }
 
-/// A segment's file from the parts of it that are not zeros.
+/// Returns a segment's file, given the parts of it that are not zeros.
 pub(crate) fn file_of(header: &[u8], records: &[u8], index: &[u8]) -> Vec<u8> {
     let mut file = header.to_vec();
     file.resize(RECORDS_AT, 0);
@@ -99,7 +99,7 @@ pub(crate) fn file_of(header: &[u8], records: &[u8], index: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The header of the segment that goes on at `end`.
+/// Returns the header of the segment that continues from `end`.
 pub(crate) fn segment_header(number: usize, end: &End) -> Vec<u8> {
     let mut header = b"BOLILLER\x02\0\0\0\0\0\0\0".to_vec();
     for word in [number as u64, end.sequence, SEGMENT_LEN as u64] {
@@ -115,9 +115,8 @@ pub(crate) fn segment_header(number: usize, end: &End) -> Vec<u8> {
     header
 }
 
-/// Makes sound records of whatever `records` holds, at most `count` of them: what they say stays
-/// (time, kind, body; group and lengths as far as they can be); mark, sequence, segment, checksums
-/// and chain are made right.
+/// Turns `records` into at most `count` valid records. Keeps their time, kind and body, and their
+/// group and lengths as far as possible; fixes marks, sequence, segment, checksums and chain.
 pub(crate) fn mend_records(
     records: &mut Vec<u8>,
     number: usize,
@@ -150,7 +149,7 @@ fn mend_lengths(record: &mut [u8], (body_len, head_len): (usize, usize)) {
     put(record, 28, &small(head_len)[..2]);
 }
 
-/// Makes a record that is as long as it says go on at `end`.
+/// Makes a record, which must have the length that it states, continue from `end`.
 pub(crate) fn mend_record(record: &mut [u8], number: usize, end: &mut End) {
     let (body_len, head_len) = (usize_at(record, 32), usize::from(u16_at(record, 28)));
     put(record, 0, b"BLR2");
@@ -173,7 +172,7 @@ pub(crate) fn mend_record(record: &mut [u8], number: usize, end: &mut End) {
     mend_sums(record);
 }
 
-/// Gives a record that is as long as it says right checksums and marks; what it says stays.
+/// Fixes the checksums and marks of a record, which must have the length that it states.
 pub(crate) fn mend_sums(record: &mut [u8]) {
     let body_len = usize_at(record, 32);
     let crc = crc32c::crc32c(&record[8..RECORD_HEADER_LEN]);
@@ -190,7 +189,7 @@ fn put(record: &mut [u8], at: usize, bytes: &[u8]) {
     record[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// Gives an index right marks and checksums; what it says stays.
+/// Fixes the marks and checksums of an index; keeps its contents.
 pub(crate) fn mend_index(index: &mut Vec<u8>, first_sequence: u64) {
     index.resize(index.len().max(INDEX_HEAD_LEN), 0);
     index[..8].copy_from_slice(b"BOLINDEX");
@@ -199,7 +198,7 @@ pub(crate) fn mend_index(index: &mut Vec<u8>, first_sequence: u64) {
     let mut section_at = INDEX_HEAD_LEN;
     let mut ends = [0; 4];
     for (place, entry_len) in INDEX_ENTRY_LENS.into_iter().enumerate() {
-        // As many as there are bytes for, at the most.
+        // Limit the number of entries to those that fit.
         let room = (index.len() - section_at) / entry_len;
         let count = usize_at(index, 24 + 4 * place).min(room);
         let bytes = u32::try_from(count).expect("an input is small").to_le_bytes();

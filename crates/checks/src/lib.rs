@@ -1,15 +1,16 @@
-//! What must hold whatever bytes come in: one function an entrance, given anything.
+//! Checks of what must hold for arbitrary input: one function for each entry point of the system.
 //!
-//! A check panics when something that must hold does not. The fuzzer calls them with inputs that it
-//! makes up ([fuzz/](../../../fuzz)), and a plain test with all inputs that are committed there, so
-//! that what was found once stays found. An input holds both the bytes that come in and, in front
-//! of them, the choices of the check: where to cut, what to answer, which limits.
+//! A check panics when an invariant is violated. The fuzzer ([fuzz/](../../../fuzz)) calls the
+//! checks with generated inputs, and a regression test with all inputs committed there. An input
+//! holds the choices of the check (where to split, what to answer, which limits), followed by the
+//! bytes under test.
 //!
-//! Invariants: a check depends on its input alone, keeps nothing between calls, and compares with
-//! something made another way (the same bytes in other pieces, a naive model, a second encoder),
-//! not with what it checks.
+//! Invariants:
+//! - a check depends only on its input and keeps no state between calls;
+//! - it compares with a result obtained another way (the same bytes in other pieces, a naive model,
+//!   a second encoder), not with the code under test.
 //!
-//! Deliberately absent: sockets, files and clocks; making up inputs; anything that is shipped.
+//! Does not use sockets, files or clocks, does not generate inputs, and is not shipped.
 
 mod agency_session;
 mod bets_rows;
@@ -28,16 +29,16 @@ mod stored;
 pub use ledger_bytes::{SEGMENT_HEADER_LEN, sparse};
 pub use stored::sound_ledger;
 
-/// A check: its name, which is also its fuzz target's, and what it does with an input.
+/// A check: its name and its function.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
-    /// Its name, and that of its fuzz target and folders.
+    /// The name of the check, its fuzz target and its folders.
     pub name: &'static str,
-    /// Panics when the input breaks something that must hold.
+    /// Runs the check; panics when an invariant is violated.
     pub run: fn(&[u8]),
 }
 
-/// All of them.
+/// All checks.
 pub const CHECKS: &[Check] = &[
     Check { name: "agency_session", run: agency_session::check },
     Check { name: "bets_rows", run: bets_rows::check },
@@ -52,7 +53,7 @@ pub const CHECKS: &[Check] = &[
 /// Runs the check of this name.
 ///
 /// # Panics
-/// When there is none, or when something that must hold does not.
+/// When there is no such check, or when an invariant is violated.
 pub fn run(name: &str, input: &[u8]) {
     let check = CHECKS.iter().find(|check| check.name == name);
     let check = check.unwrap_or_else(|| panic!("there is no check '{name}'"));

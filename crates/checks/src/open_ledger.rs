@@ -1,10 +1,13 @@
-//! Anything as the files of a ledger: read from outside, opened, read, written to.
+//! Uses arbitrary bytes as the files of a ledger: reads from outside, opens, reads and writes.
 //!
 //! Input: flags, then the segments, each without its zeros: header (104 bytes), length and bytes of
-//! the records, length and bytes of the index. As they are these get no further than the checksums,
-//! so flags ask for headers, records or indexes to be mended: then they are sound to the byte, and
-//! say anything. What a ledger has to keep to is that it is never a panic or much memory, that it
-//! opens whatever a reader from outside finds sound, and that a store that opens is one.
+//! the records, length and bytes of the index. Unmodified, these fail at the checksums; flags ask
+//! for headers, records or indexes to be mended, which makes them valid with arbitrary contents.
+//!
+//! Invariants of the ledger:
+//! - it never panics or uses much memory;
+//! - it opens whatever a reader from outside accepts;
+//! - a store that opens works.
 
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ use crate::stored::{
 };
 
 const SEGMENTS_MAX: usize = 3;
-/// Records mended in one segment.
+/// Maximum number of records mended in one segment.
 const RECORDS_MAX: usize = 40;
 
 // Flags of an input.
@@ -34,9 +37,9 @@ const MEND_RECORDS: u8 = 1 << 1;
 const MEND_INDEXES: u8 = 1 << 2;
 /// With mended indexes: those end where the records do.
 const CONTINUE_INDEXES: u8 = 1 << 3;
-/// A byte for each segment says how many bytes follow it or are missing of it.
+/// A byte for each segment says how many bytes are added to it or cut off.
 const CHANGE_LENGTHS: u8 = 1 << 4;
-/// The ledger with its threads too.
+/// Also opens the ledger with its threads.
 const WITH_THREADS: u8 = 1 << 5;
 
 pub(crate) fn check(input: &[u8]) {
@@ -108,7 +111,7 @@ fn files(decisions: &mut Decisions<'_>) -> Files {
     files
 }
 
-/// What is wrong with a folder is told as what is wrong with its bytes.
+/// Checks that the fault describes the bytes of the folder.
 fn is_about_the_bytes(fault: &Fault) {
     assert!(
         matches!(
@@ -122,7 +125,7 @@ fn is_about_the_bytes(fault: &Fault) {
     );
 }
 
-/// What a sound ledger tells as a store is what a reader from outside found.
+/// Checks that the store of a valid ledger returns what a reader from outside found.
 fn holds(ledger: &ledger::SimulatedEngine, told: &[Told], summary: &Summary) {
     let report = ledger.report();
     assert_eq!((report.records, report.cut_bytes), (told.len() as u64, summary.torn_bytes));
@@ -143,8 +146,8 @@ fn holds(ledger: &ledger::SimulatedEngine, told: &[Told], summary: &Summary) {
     }
 }
 
-/// Opening trusts the checksums of indexes; who reads then must not be led astray by what they
-/// point to.
+/// Checks that reads succeed or report damage: opening trusts the checksums of indexes, so reading
+/// must not rely on the positions that they contain.
 fn reads_or_refuses(ledger: &ledger::SimulatedEngine) {
     for draw in (1..=8).map(lottery::DrawId) {
         let refused =

@@ -1,4 +1,4 @@
-//! Ledgers on a simulated disk: sound ones to begin with, and what one holds.
+//! Ledgers on a simulated disk: creates valid ones and reads their contents.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -41,20 +41,20 @@ pub(crate) fn open(disk: &SimulatedDisk) -> Result<SimulatedEngine, Fault> {
     )
 }
 
-/// A disk that holds these files.
+/// Returns a disk that holds these files.
 pub(crate) fn disk_of(files: &Files) -> SimulatedDisk {
     let disk = SimulatedDisk::new();
     files.iter().for_each(|(name, bytes)| disk.put(name, bytes));
     disk
 }
 
-/// The files that a disk holds.
+/// Returns the files that a disk holds.
 pub(crate) fn files_of(disk: &SimulatedDisk) -> Files {
     let names = disk.names().expect("a simulated disk without faults");
     names.into_iter().map(|name| (name.clone(), disk.contents(&name))).collect()
 }
 
-/// Reads a ledger from outside, its indexes too, and changes nothing.
+/// Reads and checks a ledger from outside, including its indexes, without changing it.
 pub(crate) fn read(disk: &SimulatedDisk) -> Result<(Vec<Told>, Summary), Fault> {
     let mut told = Vec::new();
     let archive = Archive::open_on(Arc::new(disk.clone()))?;
@@ -76,7 +76,7 @@ fn note(entry: &Entry<'_>, told: &mut Vec<Told>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The texts of a draw's batches, by agency and chunk, in order.
+/// Returns the texts of a draw's batches with agency and chunk, in the order of the scan.
 pub(crate) fn scan(
     ledger: &SimulatedEngine,
     draw: DrawId,
@@ -89,7 +89,7 @@ pub(crate) fn scan(
     Ok(batches)
 }
 
-/// The batches of a draw among what was told.
+/// Returns the batches of a draw among these events.
 pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId, String)> {
     let batches = told.iter().filter_map(|told| match (&told.event, &told.text) {
         (Event::BatchAccepted(batch), Some(text)) if batch.draw == draw => {
@@ -100,7 +100,7 @@ pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId,
     batches.collect()
 }
 
-/// The audit log as a store gives it.
+/// Returns the audit log of a store.
 pub(crate) fn audit_log(ledger: &SimulatedEngine) -> Result<Vec<StoredEvent>, ReadError> {
     let mut audit_log = Vec::new();
     ledger.audit_log(0, &mut |event| {
@@ -110,7 +110,7 @@ pub(crate) fn audit_log(ledger: &SimulatedEngine) -> Result<Vec<StoredEvent>, Re
     Ok(audit_log)
 }
 
-/// The audit log among what was told: all that are no batches.
+/// Returns the audit log among these events: all except batches.
 pub(crate) fn audit_log_in(told: &[Told]) -> Vec<StoredEvent> {
     let others = told.iter().filter(|told| told.text.is_none());
     others
@@ -118,7 +118,7 @@ pub(crate) fn audit_log_in(told: &[Told]) -> Vec<StoredEvent> {
         .collect()
 }
 
-/// Who has betted on `number`, naively.
+/// Returns the winners with `number`, computed naively.
 pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -> Winners {
     let mut winners = Winners::default();
     for (agency, _, text) in batches {
@@ -132,8 +132,8 @@ pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -
     winners
 }
 
-/// Opens what a disk holds as a store, has it take a batch in a draw of its own, and finds both
-/// again, also after the store was closed and opened. Reads only what is `sound`.
+/// Opens a disk's contents as a store, stores a batch in a new draw and verifies both, also after
+/// the store is closed and reopened. Reads the rest only if `sound`.
 pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     let ledger = open(disk).expect("it was opened before");
     let draws = ledger.view().all_draws();
@@ -158,16 +158,16 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
     is_there(&open(disk).unwrap_or_else(|fault| panic!("it does not open again: {fault}")));
 }
 
-/// The sound ledger with a draw that operators lead.
+/// The valid ledger with a draw led by operators.
 const LED: usize = 4;
 
-/// How many different sound ledgers there are.
+/// The number of different valid ledgers.
 pub(crate) const SOUND_LEDGERS: usize = 5;
 
-/// The files of a sound ledger: one of a few, some of them in several segments.
+/// Returns the files of a valid ledger; some ledgers have several segments.
 ///
 /// # Panics
-/// When there is none of that number.
+/// When there is no ledger of that number.
 #[must_use]
 pub fn sound_ledger(number: usize) -> Vec<Vec<u8>> {
     sound_files(number).into_values().collect()
@@ -175,7 +175,7 @@ pub fn sound_ledger(number: usize) -> Vec<Vec<u8>> {
 
 pub(crate) fn sound_files(number: usize) -> Files {
     assert!(number < SOUND_LEDGERS, "there is no such ledger");
-    // Segments; in each groups; in each so many batches of so many bets.
+    // For each segment its groups; for each group the number of batches and of bets in each.
     let segments: &[&[(u32, u32)]] = match number {
         // Small groups.
         0 => &[&[(1, 2), (3, 1), (2, 3), (1, 1)]],
@@ -183,7 +183,7 @@ pub(crate) fn sound_files(number: usize) -> Files {
         1 => &[&[(1, 2), (2, 60), (3, 40)]],
         // Several segments, and the draw made.
         2 => &[&[(1, 2), (2, 20)], &[(3, 1)], &[(2, 5), (1, 30)]],
-        // Several segments, and operators lead the draw.
+        // Several segments, and the draw led by operators.
         LED => &[&[(2, 3)], &[(3, 2), (1, 1)]],
         // Nothing in the last segment yet.
         _ => &[&[(2, 3), (1, 20)], &[]],
@@ -246,8 +246,8 @@ fn led_to_its_end(ledger: &SimulatedEngine) {
     act(ledger, "eva", Act::Audited(AuditedAction::ReadWinners(DRAW)));
 }
 
-/// Puts the next segment behind the last, as if that were full: then a ledger of several segments
-/// need not be large. The last one is given its index when the ledger is opened.
+/// Adds the next segment as if the last one were full, so that a ledger of several segments can be
+/// small. The previous segment gets its index when the ledger is opened.
 fn begin_segment(disk: &SimulatedDisk) {
     let files = files_of(disk);
     let (last, number) = (&files[&name(files.len())], files.len() + 1);
@@ -257,7 +257,7 @@ fn begin_segment(disk: &SimulatedDisk) {
     disk.put(&name(number), &file_of(&header, &[], &[]));
 }
 
-/// Opens a draw of this name, or finds it.
+/// Opens the draw of this name, or finds it.
 pub(crate) fn open_draw(ledger: &SimulatedEngine, name: &str) -> DrawId {
     let terms = terms(name, AGENCIES);
     call(ledger, |it, done| it.open_draw(terms, SealedNumber(WINNING_NUMBER), done))
@@ -288,7 +288,7 @@ pub(crate) fn make_draw(ledger: &SimulatedEngine) {
     }
 }
 
-/// A batch that depends on its arguments alone.
+/// Returns a batch that depends only on the arguments.
 pub(crate) fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
     let bet = |bet: u32| {
         let number = (agency * 31 + chunk * 7 + bet) % 50;
@@ -299,7 +299,7 @@ pub(crate) fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
     Batch { draw: DRAW, agency: AgencyId(agency), chunk: ChunkId(chunk), bets }
 }
 
-/// Makes a call, and the turn that answers it.
+/// Makes a call and commits the group that answers it.
 pub(crate) fn call<T: Send + 'static>(
     ledger: &SimulatedEngine,
     call: impl FnOnce(&SimulatedEngine, engine::Done<T>),

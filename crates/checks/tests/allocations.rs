@@ -1,6 +1,6 @@
-//! What a batch takes from the allocator on its way through the central: two allocations for what
-//! is kept of it, whatever its bets, and none for its bytes while the connection is busy. And what
-//! the rules keep of it.
+//! Counts the allocations of a batch on its way through the central: two for what is kept of it,
+//! whatever its number of bets, and none for its bytes while the connection is busy. Also measures
+//! the memory that the rules keep for it.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -11,14 +11,14 @@ use lottery::{
 };
 use wire::{AgencyMessage, BetsFrame, CentralMessage, CentralSession, SessionLimits};
 
-/// Bets of all lengths: as in the field, with accents, with zeros to be left out, the shortest.
+/// Bets of different lengths: typical, with accents, with leading zeros, and the shortest.
 const KINDS: [&str; 4] = [
     "Santiago Lionel|Lorca|30904465|1999-03-17|2201",
     "María Belén|Ñandú|23772524|1980-02-29|7",
     "Ana|Sosa|5123456|2001-12-31|0007",
     "A|B|1|2000-01-01|1",
 ];
-/// How many bets: one, as many as the field sends, as many as fit a message.
+/// Numbers of bets: one, the usual batch, and as many as fit in a message.
 const COUNTS: [usize; 3] = [1, 93, 170];
 
 fn allocations(work: impl FnOnce()) -> u64 {
@@ -66,10 +66,10 @@ fn to_read_stored_bets_back_takes_nothing() {
     assert_eq!(allocations(|| assert!(batch.bets().all(|bet| bet.is_ok()))), 0);
 }
 
-/// A session of the field, and an agency that sends the same batch for ever.
+/// A session of the legacy protocol, with an agency that sends the same batch forever.
 struct Connection {
     session: CentralSession,
-    /// What the agency sends, over and over, and how much of it was sent.
+    /// The message that the agency repeats; `sent` is how much of it was sent.
     frame: Vec<u8>,
     sent: usize,
 }
@@ -89,7 +89,7 @@ impl Connection {
         self.sent = (self.sent + len) % self.frame.len();
     }
 
-    /// Acknowledges all batches that were received whole; gives how many.
+    /// Acknowledges all complete batches and returns their number.
     fn acknowledge(&mut self) -> usize {
         let mut count = 0;
         while let Some((ticket, message)) = self.session.next_request().unwrap() {
@@ -103,7 +103,7 @@ impl Connection {
     }
 }
 
-/// An idle connection holds no memory: one that waits for each acknowledgement takes it anew.
+/// An idle connection holds no memory, so waiting for each acknowledgement allocates it again.
 #[test]
 fn the_bytes_of_a_batch_that_is_waited_for_take_a_few_allocations_however_many_bets() {
     for (kind, count) in KINDS.into_iter().flat_map(|kind| COUNTS.map(|count| (kind, count))) {
@@ -117,7 +117,7 @@ fn the_bytes_of_a_batch_that_is_waited_for_take_a_few_allocations_however_many_b
             connection.session.sent(connection.session.outgoing().len());
         };
         (0..10).for_each(|_| turn());
-        // The acknowledgement, room for what comes first, and at times for what comes then.
+        // The acknowledgement, the buffer for the first read and sometimes one for the next.
         let taken = allocations(turn);
         assert!((2..=3).contains(&taken), "{taken} for {count} times {kind}");
     }
@@ -129,7 +129,7 @@ fn the_bytes_of_the_batches_of_a_busy_connection_take_nothing() {
         let mut connection = Connection::new(frame(kind, count));
         let mut committer = || {
             for _ in 0..1_000 {
-                // Never whole batches only, and all but a part of the last acknowledgement goes.
+                // Never end on a whole batch, and never send all of the last acknowledgement.
                 let space = connection.session.space().len();
                 let whole = (connection.sent + space).is_multiple_of(connection.frame.len());
                 connection.receive(space - usize::from(whole));
@@ -143,7 +143,7 @@ fn the_bytes_of_the_batches_of_a_busy_connection_take_nothing() {
     }
 }
 
-/// What the rules keep of a batch that waits behind a gap: its digest, and a few bytes more.
+/// Measures the memory kept for a batch after a gap: its digest and a few bytes more.
 #[test]
 fn a_batch_behind_a_gap_takes_few_bytes_whatever_the_order() {
     const BATCHES: u32 = 65_536;

@@ -1,4 +1,4 @@
-//! A hundred damaged folders; `cargo xtask corrupt` does any number of them.
+//! Damages a hundred folders; `cargo xtask corrupt` damages any number of them.
 
 use checks::corrupt::{Counts, corrupt};
 

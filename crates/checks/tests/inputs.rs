@@ -1,4 +1,4 @@
-//! Every committed input of every check: seeds, and what once broke something.
+//! Runs every check with every committed input: seeds and past failures.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use checks::CHECKS;
 
-/// Seeds are there to start from: a few of each kind do.
+/// Maximum number of seeds of a check: they are only starting points.
 const SEEDS_MAX: usize = 30;
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
-/// The files of a folder of `fuzz/`; none where there is no such folder.
+/// Returns the files of a folder of `fuzz/`; none if there is no such folder.
 fn inputs(folder: &str, check: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(fuzz().join(folder).join(check)) else { return Vec::new() };
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -45,7 +45,7 @@ fn every_check_has_a_target_and_a_few_seeds() {
         let call = format!("checks::run(\"{}\", input)", check.name);
         assert!(source.contains(&call), "the target of {} runs another check", check.name);
         let seeds = inputs("corpus", check.name);
-        // What a run by hand leaves here is named by its digest, and not committed.
+        // Inputs that a manual run leaves here are named by their digest, and not committed.
         let is_seed = |path: &&PathBuf| path.file_name().is_some_and(|name| name.len() != 40);
         let count = seeds.iter().filter(is_seed).count();
         assert!((1..=SEEDS_MAX).contains(&count), "{} has {count} seeds", check.name);

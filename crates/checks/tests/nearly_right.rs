@@ -1,19 +1,19 @@
-//! Batches of bets that are right but for a few bytes: where reading them is most easily wrong.
+//! Tests batches that are valid except for a few bytes, where parsing errors are most likely.
 //!
-//! The check compares what `lottery` makes of a text with the rules written out plainly, one bet,
-//! one field and one character at a time.
+//! The check compares the result of `lottery` with a naive implementation of the rules that looks
+//! at one bet, one field and one character at a time.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What an edit puts in: separators, ends of ranges, and letters of two, three and four bytes.
+/// What an edit inserts: separators, ends of ranges, and characters of two, three and four bytes.
 const PIECES: &[&str] = &[
     "", "|", "&", "-", ".", "/", "0", "9", ":", "00", " ", "\0", "\u{1f}", "\u{7e}", "\u{7f}",
     "\u{80}", "\u{9f}", "\u{a0}", "Â", "ñ", "€", "😀", "A", "z", "@", "[", "`", "{",
 ];
 
-/// Mostly a good bet, at times one at the edge of a rule.
+/// Generates a bet that is usually valid, and sometimes at the edge of a rule.
 fn bet() -> impl Strategy<Value = String> {
     let name = || prop_oneof![30 => "[A-Za-zÑñáÂ' ]{1,20}", 1 => "[a-z]{97,102}|[ñ€]{30,51}"];
     let document = prop_oneof![20 => "[0-9]{7,8}", 1 => "[0-9A-Za-z.-]{1,16}"];
@@ -27,7 +27,7 @@ fn bet() -> impl Strategy<Value = String> {
     })
 }
 
-/// Where, how many characters go, and what comes in their place.
+/// Generates an edit: its position, how many characters it removes, and what it inserts.
 fn edit() -> impl Strategy<Value = (Index, usize, &'static str)> {
     (any::<Index>(), 0..3_usize, select(PIECES))
 }
@@ -43,7 +43,7 @@ fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
 }
 
 fn check(text: &str) {
-    // Behind the choice of the range: the default one, and all numbers.
+    // The first byte selects the range: the default one, and all numbers.
     for range in [0, 1] {
         checks::run("bets_text", &[&[range], text.as_bytes()].concat());
     }

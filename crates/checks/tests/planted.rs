@@ -1,7 +1,7 @@
-//! The corruptor finds deliberate bugs that let damage pass, and soon: what it is worth. Those of
-//! all kinds are the simulation's (`crates/sim/tests/planted.rs`).
+//! Checks that the corruptor quickly finds planted bugs that let damage go unnoticed. The
+//! simulation tests planted bugs of all kinds (`crates/sim/tests/planted.rs`).
 //!
-//! `cargo test -p checks --test planted -- --nocapture` prints with which seed each is found.
+//! `cargo test -p checks --test planted -- --nocapture` prints the seed that finds each bug.
 
 #![allow(clippy::print_stdout, reason = "the seeds are for docs/reliability.md")]
 
@@ -10,7 +10,7 @@ use std::panic::catch_unwind;
 use checks::corrupt::corrupt;
 use lottery::planted::{Bug, plant};
 
-/// Seeds that are tried for each bug.
+/// Number of seeds tried for each bug.
 const SEEDS: u64 = 400;
 
 const BUGS: [Bug; 5] = [
@@ -23,7 +23,7 @@ const BUGS: [Bug; 5] = [
 
 #[test]
 fn the_corruptor_finds_bugs_that_let_damage_pass() {
-    // Without a bug all is well, and the folders that are damaged are made.
+    // Without a bug all seeds pass; this also creates the folders that are damaged.
     for seed in 0..100 {
         let _ = corrupt(seed);
     }

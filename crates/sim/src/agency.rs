@@ -1,8 +1,8 @@
-//! An agency: sends its file over whatever connections it gets, finishes, and asks for its winners.
+//! An agency: sends its file over any connection it gets, finishes and asks for its winners.
 //!
-//! It keeps nothing over a crash but its file. Everything that it is told goes to the auditor, and
-//! what a sound central never says is wrong at once: a refusal for other reasons than its own
-//! troubles, other bets than the file's, less stored than was acknowledged.
+//! Its file is the only state that survives a crash. It reports every reply to the auditor. A
+//! reply that a correct central never sends fails the run: a refusal not caused by the central's
+//! own troubles, other bets than the file's, or fewer chunks stored than were acknowledged.
 
 use wire::{AgencyEvent, AgencySession, DrawName, DrawState, ErrorCode, Mode, Welcome};
 
@@ -11,20 +11,20 @@ use crate::network::{End, Link, Read};
 use crate::setting::{DRAW_NAMES, File};
 use crate::world::{World, Wrong, wrong};
 
-/// See the module's documentation.
+/// The state of one agency; see the module documentation.
 pub(crate) struct Agency<'a> {
     file: &'a File,
     frame_len_max: u32,
     connection: Option<Connection>,
-    /// Nothing is done before.
+    /// The agency does nothing before this tick.
     wakes_at: u64,
     /// Chunks `0..confirmed` are known to be stored.
     confirmed: usize,
     finished: bool,
-    /// FINISH is to be sent once more.
+    /// Whether FINISH is to be sent once more.
     repeats_finish: bool,
-    /// It was asked which draw it means, and says so from now on: by name or, if it can't, by the
-    /// address that is bound to it.
+    /// Set once the central has asked which draw is meant. From then on the agency says so: by
+    /// name or, if its mode has no names, by connecting to the address bound to the draw.
     says_which: bool,
     done: bool,
 }
@@ -38,7 +38,7 @@ struct Connection {
     documents: Vec<String>,
 }
 
-/// Whether the connection is of further use.
+/// Whether to keep the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Stay,
@@ -60,17 +60,17 @@ impl<'a> Agency<'a> {
         }
     }
 
-    /// Whether it has its winners, or gave up.
+    /// Returns whether the agency has its winners or gave up.
     pub(crate) fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Whether nothing is left for it but to wait for a draw.
+    /// Returns whether the agency has nothing left to do except wait for a draw.
     pub(crate) fn only_waits(&self) -> bool {
         self.done || (self.finished && !self.repeats_finish)
     }
 
-    /// Forgets everything but the file.
+    /// Crashes the agency, which loses all state except its file.
     pub(crate) fn crash(&mut self, world: &mut World) {
         world.note("an agency crashes", [self.file.agency.into(), self.confirmed as u64]);
         world.faults.agency_crashes += 1;
@@ -87,7 +87,7 @@ impl<'a> Agency<'a> {
     }
 
     pub(crate) fn step(&mut self, world: &mut World) -> Result<(), Wrong> {
-        // Nobody sends bets for a draw that is not open yet.
+        // No agency sends bets for a draw that is not open yet.
         if self.done || world.now < self.wakes_at || self.file.draw >= world.draws_open {
             return Ok(());
         }
@@ -181,7 +181,7 @@ impl<'a> Agency<'a> {
                 world.auditor.finish_acknowledged(key)?;
                 self.finished = true;
                 self.repeats_finish = world.rng.u8(..4) == 0;
-                // The field's agencies ask on a new connection.
+                // Existing agencies ask on a new connection.
                 if self.file.mode == Mode::Legacy || world.rng.u8(..4) > 0 {
                     return Ok(Verdict::Leave);
                 }
@@ -219,7 +219,7 @@ impl<'a> Agency<'a> {
         Ok(Verdict::Stay)
     }
 
-    /// Takes up where WELCOME says that the central is.
+    /// Validates a WELCOME and resumes from the state that it reports.
     fn resume(&mut self, welcome: &Welcome<'_>, world: &mut World) -> Result<(), Wrong> {
         let agency = self.file.agency;
         world.note("an agency is welcomed", [agency.into(), welcome.chunks_stored]);
@@ -256,7 +256,7 @@ impl<'a> Agency<'a> {
             return Ok(Verdict::Stay);
         }
         let idle = !session.awaits_reply();
-        // Sometimes it asks long before it may know.
+        // Sometimes the agency asks long before the winners can be known.
         if idle && !self.finished && world.strikes(60) {
             return ask(session, "GET_WINNERS", AgencySession::send_get_winners);
         }
@@ -281,12 +281,12 @@ impl<'a> Agency<'a> {
     }
 }
 
-/// Whether a refusal is for reasons of the central's, so that trying again makes sense.
+/// Returns whether a refusal is caused by the central's own troubles, so that a retry makes sense.
 pub(crate) fn may_pass(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::StorageFull | ErrorCode::StorageFailed | ErrorCode::ShuttingDown)
 }
 
-/// Sends something that the session must take now.
+/// Sends a request that the session must accept in its current state.
 fn ask(
     session: &mut AgencySession,
     what: &str,

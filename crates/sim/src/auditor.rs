@@ -1,9 +1,10 @@
-//! The auditor: knows what agencies sent and were told, reads the durable bytes whenever the
-//! central ends or has recovered, and compares.
+//! The auditor: records what agencies sent and were told, reads the durable bytes whenever the
+//! central ends or has recovered, and compares the two.
 //!
-//! It asks the central nothing and shares no code with it, nor with the rules behind it: what an
-//! agency must get is worked out here from the agency's own file. The ledger is read as an
-//! outsider reads it, with [`ledger::Archive`].
+//! Invariants:
+//! - it never asks the central and shares no code with it or with the rules of [`lottery`]: what
+//!   an agency must get is computed here from the agency's own file;
+//! - it reads the ledger only from outside, with [`ledger::Archive`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use lottery::{DrawId, DrawState, Event, View};
 use crate::setting::{DRAW_NAMES, Key, Setting};
 use crate::world::{Wrong, wrong};
 
-/// See the module's documentation.
+/// The state of the auditor; see the module documentation.
 #[derive(Debug)]
 pub(crate) struct Auditor {
     accounts: BTreeMap<Key, Account>,
@@ -23,10 +24,10 @@ pub(crate) struct Auditor {
     winning_number: u32,
 }
 
-/// What is known of one agency in one draw, over all its crashes.
+/// What is known of one agency in one draw, across all its crashes.
 #[derive(Debug, Default)]
 struct Account {
-    /// The bets of each chunk of its file.
+    /// The bets of each chunk of the agency's file.
     file: Vec<String>,
     sent: BTreeSet<u32>,
     acknowledged: BTreeSet<u32>,
@@ -36,7 +37,7 @@ struct Account {
     gave_up: bool,
 }
 
-/// What the ledger turned out to hold.
+/// Totals of what the ledger holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Holdings {
     pub(crate) batches: u64,
@@ -44,16 +45,16 @@ pub(crate) struct Holdings {
     pub(crate) segments: u64,
 }
 
-/// The ledger as far as it was read.
+/// The contents of the ledger, as read so far.
 #[derive(Default)]
 struct Reading {
     stored: BTreeSet<(Key, u32)>,
     finished: BTreeSet<Key>,
-    /// By the places of the draws; those that were opened.
+    /// The draws that were opened, by index.
     draws: Vec<OfDraw>,
 }
 
-/// What was read of one draw.
+/// The events read of one draw.
 #[derive(Debug, Default)]
 struct OfDraw {
     bets: u64,
@@ -85,30 +86,31 @@ impl Auditor {
         wrong(format!("chunk {chunk} of agency {agency} was acknowledged and never sent"))
     }
 
-    /// An agency that never sent FINISH leaves for good, if it may: then no draw is ever made.
+    /// Lets an agency that never sent FINISH give up for good; returns whether it did. Once one
+    /// has, no draw takes place.
     pub(crate) fn gives_up(&mut self, agency: Key) -> bool {
         let account = self.account(agency);
         account.gave_up = !account.finish_sent;
         account.gave_up
     }
 
-    /// Whether an agency left for good, so that the draw can't be made.
+    /// Returns whether an agency gave up, so that its draw can't take place.
     pub(crate) fn someone_gave_up(&self) -> bool {
         self.accounts.values().any(|account| account.gave_up)
     }
 
-    /// Whether all agencies of a draw have said FINISH.
+    /// Returns whether all agencies of a draw have sent FINISH.
     pub(crate) fn all_sent_finish(&self, draw: DrawId) -> bool {
         let mut of_draw = self.accounts.iter().filter(|(key, _)| key.draw == place(draw));
         of_draw.all(|(_, account)| account.finish_sent)
     }
 
-    /// A chunk of the agency that was acknowledged, if one was.
+    /// Returns an acknowledged chunk of the agency, if there is one.
     pub(crate) fn acknowledged_chunk(&self, agency: Key) -> Option<u32> {
         self.accounts.get(&agency)?.acknowledged.first().copied()
     }
 
-    /// Whether the agency knows that it has finished.
+    /// Returns whether the agency knows that it has finished.
     pub(crate) fn has_finished(&self, agency: Key) -> bool {
         self.accounts.get(&agency).is_some_and(|account| account.finish_acknowledged)
     }
@@ -126,8 +128,8 @@ impl Auditor {
         wrong(format!("FINISH of agency {agency} was acknowledged and never sent"))
     }
 
-    /// An agency was told, on a new connection, how many chunks are stored and whether it, or
-    /// everybody, has finished.
+    /// Checks a WELCOME: how many chunks it reports as stored, and whether the agency, or the whole
+    /// draw, has finished.
     pub(crate) fn welcomed(
         &mut self,
         agency: Key,
@@ -153,7 +155,7 @@ impl Auditor {
         if finished && !account.finish_sent {
             return wrong(format!("agency {agency} never sent FINISH, and is said to have"));
         }
-        // As good as an acknowledgement: the one for FINISH may have been lost.
+        // As good as an acknowledgement of FINISH, which may have been lost.
         account.finish_acknowledged |= finished;
         Ok(())
     }
@@ -167,8 +169,8 @@ impl Auditor {
         let account = self.account(agency);
         account.got_winners = true;
         let mut expected = account.winners(&number);
-        // They come in the order in which the chunks were stored: not the file's when one was
-        // refused for a while.
+        // Winners come in the order in which the chunks were stored, which differs from the file's
+        // order when a chunk was refused for a while.
         let mut documents = documents.to_vec();
         expected.sort_unstable();
         documents.sort_unstable();
@@ -178,15 +180,15 @@ impl Auditor {
         wrong(format!("agency {agency} got the winners {documents:?} and not {expected:?}"))
     }
 
-    /// Compares what a disk holds for sure with what was acknowledged, and with what readers of the
-    /// central could see last, whenever it ends.
+    /// Compares the durable contents of a disk with what was acknowledged and with the last view of
+    /// the central's readers. Called whenever the central ends.
     pub(crate) fn check_durable(&self, disk: &SimulatedDisk, view: &View) -> Result<(), Wrong> {
         let (reading, _) = self.read(disk)?;
         reading.check_told(view)
     }
 
-    /// Compares what a disk holds for sure with what was acknowledged, once the central has
-    /// recovered: nothing half-written is left.
+    /// Compares the durable contents of a disk with what was acknowledged, after a recovery of the
+    /// central: no torn tail may be left.
     pub(crate) fn check_recovered(&self, disk: &SimulatedDisk) -> Result<(), Wrong> {
         match self.read(disk)?.1 {
             0 => Ok(()),
@@ -194,7 +196,7 @@ impl Auditor {
         }
     }
 
-    /// Reads what a disk holds, and how many bytes of a torn tail.
+    /// Reads and checks the contents of a disk; also returns the length of its torn tail.
     fn read(&self, disk: &SimulatedDisk) -> Result<(Reading, u64), Wrong> {
         let mut reading = Reading::default();
         let torn_bytes = match Archive::open_on(Arc::new(disk.clone())) {
@@ -209,7 +211,7 @@ impl Auditor {
         Ok((reading, torn_bytes))
     }
 
-    /// Compares the ledger with what is known, at the end.
+    /// Compares the ledger with all that is known, at the end of a run.
     pub(crate) fn judge(&self, disk: &SimulatedDisk) -> Result<Holdings, Wrong> {
         let archive = Archive::open_on(Arc::new(disk.clone())).map_err(Wrong::from)?;
         let mut reading = Reading::default();
@@ -240,7 +242,7 @@ impl Auditor {
         Ok(Holdings { batches, bets, segments: summary.segments })
     }
 
-    /// Everything acknowledged is there.
+    /// Checks that everything acknowledged is stored.
     fn check_kept(&self, reading: &Reading) -> Result<(), Wrong> {
         for (agency, account) in &self.accounts {
             let lost = account
@@ -265,7 +267,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// A draw is closed, made and published with its last FINISH, and nothing of it without.
+    /// Checks that a draw is closed, drawn and published exactly when its last FINISH is stored.
     fn check_whole(&self, reading: &Reading) -> Result<(), Wrong> {
         for (id, draw) in (1..).map(DrawId).zip(&reading.draws) {
             let over = u64::from(self.all_finished(id, reading));
@@ -370,12 +372,12 @@ impl Auditor {
 }
 
 impl Reading {
-    /// What was read of a draw. An archive gives no events of one that was not opened.
+    /// Returns the events of a draw. An archive yields no events of a draw that was not opened.
     fn of(&mut self, draw: DrawId) -> &mut OfDraw {
         &mut self.draws[place(draw)]
     }
 
-    /// Nobody could see what is not durable.
+    /// Checks that readers saw nothing that is not durable.
     fn check_told(&self, view: &View) -> Result<(), Wrong> {
         for status in view.all_draws() {
             let (id, at) = (status.id, place(status.id));
@@ -411,7 +413,7 @@ fn place(draw: DrawId) -> usize {
 }
 
 impl Account {
-    /// The documents of the bets on `number`, in the order of the file.
+    /// Returns the documents of the bets on `number`, in the order of the file.
     fn winners(&self, number: &str) -> Vec<String> {
         let bets = self.file.iter().flat_map(|text| text.split('&'));
         let fields = bets.map(|bet| bet.split('|').collect::<Vec<_>>());

@@ -1,14 +1,16 @@
-//! The central's life: it starts over what its disk holds, serves, and ends in every way it can.
+//! The lifecycle of the central: it starts from the contents of its disk, serves, and ends in every
+//! possible way.
 //!
-//! A power loss takes the process and every connection; the disk keeps what was durable, and of
-//! what was being written each sector that luck lets survive. A kill leaves all that was written,
-//! durable or not, for the next process to find. Either comes before a write, in the middle of one,
-//! between a write and the replies to it, after the replies, or in the middle of a recovery. The
-//! auditor then, and after each recovery, reads what would be left by the worst luck.
+//! - A power loss ends the process and every connection. The disk keeps what was durable and a
+//!   random selection of the sectors that were being written.
+//! - A kill leaves everything written, durable or not, for the next process.
+//! - Either happens before a write, during one, between a write and its replies, after the
+//!   replies, or during a recovery.
+//! - After each end and each recovery, the auditor reads what the worst power loss would leave.
 //!
-//! Besides, the disk fails writes and reads, is full for a while, and has bits flipped while nobody
-//! uses it; copies of it lose their end and have winners forged ([`crate::damage`]); and a second
-//! central is started by mistake.
+//! In addition, the disk fails reads and writes, fills up for a while, and has bits flipped while
+//! no process uses it; copies of it lose their end or have winners forged ([`crate::damage`]); and
+//! a second central is started by mistake.
 
 use std::sync::Arc;
 
@@ -24,21 +26,21 @@ use crate::process::{Process, StartError};
 use crate::setting::{Setting, pick};
 use crate::world::{World, Wrong, wrong};
 
-/// See the module's documentation.
+/// The state of the central; see the module documentation.
 pub(crate) struct Central<'a> {
     setting: &'a Setting,
     disk: SimulatedDisk,
     process: Option<Process<'a>>,
-    /// What readers of the last process see, also after its end.
+    /// The view of the readers of the last process, kept after its end.
     view: View,
     starts_at: u64,
     dying: Option<Death>,
-    /// The end that comes takes the system too.
+    /// Whether the coming end is a power loss.
     power_fails: bool,
     full_until: Option<u64>,
 }
 
-/// Where an end comes.
+/// The point at which the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     BeforeCommit,
@@ -79,7 +81,8 @@ impl<'a> Central<'a> {
             ];
             self.dying = Some(*pick(&mut world.rng, &deaths));
         }
-        // Otherwise few crashes come in the one decision of a draw that has several records.
+        // The last FINISH is the only decision of a draw with several records: without this, few
+        // crashes would hit it.
         let ends = |draw: DrawStatus| {
             draw.state == DrawState::Open && world.auditor.all_sent_finish(draw.id)
         };
@@ -92,7 +95,7 @@ impl<'a> Central<'a> {
         self.serve(world)
     }
 
-    /// Ends the process in order. What its disk holds should the power fail then.
+    /// Shuts the process down and returns the disk as it would be after a power loss then.
     pub(crate) fn shut_down(&mut self, world: &mut World) -> Result<SimulatedDisk, Wrong> {
         if let Some(mut process) = self.process.take() {
             process.shut_down(world)?;
@@ -101,7 +104,7 @@ impl<'a> Central<'a> {
         Ok(self.after_power_loss(world))
     }
 
-    /// What happens to a disk and its users without the central's doing.
+    /// Applies the faults that do not come from the central: a full disk, flipped bits and so on.
     fn disturb(&mut self, world: &mut World) -> Result<(), Wrong> {
         if self.full_until.is_some_and(|until| until <= world.now || !world.faulty) {
             self.disk.limit_room(None);
@@ -149,7 +152,7 @@ impl<'a> Central<'a> {
             Ok(process) => {
                 self.disk.stop_failing();
                 let report = process.report();
-                // One opened before a crash, and not known to be until now.
+                // Includes a draw that was opened before a crash but not reported until now.
                 world.draws_open = process.draws_open();
                 world.note("the central starts", [report.records, report.cut_bytes]);
                 world.faults.torn_tails += u64::from(report.cut_bytes > 0);
@@ -182,7 +185,7 @@ impl<'a> Central<'a> {
     fn serve(&mut self, world: &mut World) -> Result<(), Wrong> {
         let process = self.process.as_mut().expect("the process runs");
         process.receive(world)?;
-        // A crash about a write waits for one.
+        // A crash during or after a write waits until there is something to write.
         let dying = self.dying.filter(|death| {
             process.has_pending() || !matches!(death, Death::Writing | Death::Unreplied)
         });
@@ -200,13 +203,13 @@ impl<'a> Central<'a> {
                 return self.end(world);
             }
             Some(Death::Replied) | None => {
-                // Not every tick: then more is written at once, and more is lost by a crash.
+                // Commit only on some ticks, so that groups are larger and crashes lose more.
                 if world.rng.bool() {
                     process.commit_group();
                 }
                 process.reply(world)?;
                 if process.has_failed() {
-                    // It sees for itself that it has to end.
+                    // The process detects the failure itself and has to end.
                     world.faults.failed_writes += 1;
                     return self.crash(world);
                 }
@@ -215,8 +218,8 @@ impl<'a> Central<'a> {
         if dying.is_some() { self.crash(world) } else { Ok(()) }
     }
 
-    /// Commits a group whose writes fail from some operation on. Most groups have one only. Then it is
-    /// over at once, or it still has the time to notice, and perhaps to say something wrong.
+    /// Commits a group whose writes fail from some operation on; most groups have only one. Then
+    /// the process ends at once, or first gets to reply, perhaps wrongly.
     fn die_writing(&mut self, world: &mut World) -> Result<(), Wrong> {
         let after = if world.rng.u8(..4) > 0 { 0 } else { world.rng.u64(..12) };
         let operations = self.disk.operations();
@@ -240,7 +243,7 @@ impl<'a> Central<'a> {
         self.end(world)
     }
 
-    /// The process is gone; perhaps the system with it.
+    /// Ends the process by a kill or by a power loss.
     fn end(&mut self, world: &mut World) -> Result<(), Wrong> {
         self.process = None;
         self.dying = None;
@@ -271,13 +274,13 @@ impl<'a> Central<'a> {
         self.disk.fail_after(after, *pick(&mut world.rng, &failures));
     }
 
-    /// Flips one bit of what the disk holds, sees that a check finds it, and puts it back.
+    /// Flips one bit on the disk, verifies that a check detects it, and restores it.
     fn flip_a_bit(&mut self, world: &mut World) -> Result<(), Wrong> {
         let names = self.disk.names().unwrap_or_default();
         let check = |disk: &SimulatedDisk| {
             Archive::open_on(Arc::new(disk.clone()))?.check(|_| Ok::<_, Fault>(()))
         };
-        // Behind a torn tail a bit more or less makes no difference.
+        // After a torn tail, a flipped bit makes no difference.
         if names.is_empty() || !check(&self.disk).is_ok_and(|found| found.torn_bytes == 0) {
             return Ok(());
         }
@@ -287,7 +290,7 @@ impl<'a> Central<'a> {
         let Some(last) = bytes[..records_len].iter().rposition(|&byte| byte != 0) else {
             return Ok(());
         };
-        // Now and then at the end of the last record, where nothing but its checksum is.
+        // Sometimes at the end of the last record, where only its checksum is.
         let from = if world.rng.u8(..4) == 0 { last.saturating_sub(7) } else { 0 };
         let (offset, mask) = (world.rng.usize(from..=last), 1 << world.rng.u8(..8));
         self.disk.flip(name, offset, mask);

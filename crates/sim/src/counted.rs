@@ -1,5 +1,4 @@
-//! Kinds of things that happen, each counted under a name for people, so that a run without any
-//! proves nothing unnoticed.
+//! Defines a struct of named event counters, so that a run can show that each kind occurred.
 
 macro_rules! counted {
     (
@@ -14,7 +13,7 @@ macro_rules! counted {
         }
 
         impl $counts {
-            /// Each kind by a name for people, with its count.
+            /// Returns the readable name and the count of each kind.
             #[must_use]
             pub fn by_name(&self) -> Vec<(&'static str, u64)> {
                 vec![$(($text, self.$name)),+]

@@ -1,7 +1,7 @@
-//! Damage to a copy of the ledger, as bad luck or a bad hand might do it while nobody uses it: what
-//! opening looks at is refused, and what only bets show is never told.
+//! Damages an unused copy of the ledger, as an accident or an attacker might, and checks that it is
+//! detected: opening refuses damage in what it reads, and damaged bets are never returned.
 //!
-//! Reads where things are by the document (docs/ledger.md), not with the ledger's own code.
+//! Locates data by the format document (docs/ledger.md), not with the ledger's own code.
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const RECORD_HEADER_LEN: usize = 88;
 const BATCH: u16 = 2;
 const BATCH_HEAD_LEN: usize = 16;
 
-/// Sees that each sort of damage is noticed for which `disk` has something to damage.
+/// Checks that each kind of damage that `disk` has data for is detected.
 pub(crate) fn is_noticed(
     disk: &SimulatedDisk,
     setting: &Setting,
@@ -63,9 +63,9 @@ fn end_is_missed(copy: &SimulatedDisk) -> Result<(), Wrong> {
     }
 }
 
-/// Whether the draw was made, so that there are winners to be told.
+/// Checks that the forged winner is not returned; returns whether the draw has taken place.
 fn winner_is_not_told(copy: &SimulatedDisk, draw: DrawId) -> Result<bool, Wrong> {
-    // One that has no index yet is read whole at opening.
+    // A segment without an index is read completely when the ledger is opened.
     let ledger = match open(copy) {
         Err(Fault::Damage(_)) => return Ok(false),
         opened => opened?,
@@ -81,8 +81,7 @@ fn winner_is_not_told(copy: &SimulatedDisk, draw: DrawId) -> Result<bool, Wrong>
     }
 }
 
-/// Puts another document in the place of a winner's, and mends the record's checksum. Gives the
-/// draw that the bet is in.
+/// Replaces the document of a winner and fixes the record's checksum. Returns the bet's draw.
 fn forge_a_winner(file: &mut [u8], setting: &Setting) -> Option<DrawId> {
     let winning = format!("|{}", setting.winning_number);
     records_in(file).into_iter().find_map(|body| {
@@ -91,7 +90,7 @@ fn forge_a_winner(file: &mut [u8], setting: &Setting) -> Option<DrawId> {
         let mut bets = text.split_inclusive('&');
         let bet = bets.find(|bet| bet.trim_end_matches('&').ends_with(&winning))?;
         let bet_at = text_at + (bet.as_ptr() as usize - text.as_ptr() as usize);
-        // First name, last name, document.
+        // Skip the first name and the last name to the end of the document.
         let (document_end, _) = bet.match_indices('|').nth(2)?;
         let document_end = bet_at + document_end;
         let digit = &mut file[document_end - 1];
@@ -104,7 +103,7 @@ fn forge_a_winner(file: &mut [u8], setting: &Setting) -> Option<DrawId> {
     })
 }
 
-/// Where the bodies of a segment's batches are.
+/// Returns the byte ranges of the bodies of a segment's batches.
 fn records_in(file: &[u8]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let mut at = RECORDS_AT;

@@ -1,28 +1,28 @@
-//! A seeded simulation of the whole system: agencies, a network, the central, its disk, and an
-//! auditor who believes nobody.
+//! A seeded simulation of the whole system: agencies, a network, the central with its disk, and an
+//! auditor that trusts no component.
 //!
-//! One seed decides everything that happens in a run: what is betted, how the network splits,
-//! delays and cuts, when the central or an agency crashes, which sectors of a half-done write
+//! The seed determines everything in a run: the bets, how the network splits, delays and cuts
+//! connections, when the central or an agency crashes, and which sectors of an interrupted write
 //! survive. The protocol ([`wire`]), the rules ([`lottery`]) and the ledger ([`ledger`], its engine
-//! and recovery without threads) are the real ones. Faults stop after a while; then every agency
-//! must come to its winners in bounded time, if none gave up.
+//! and recovery without threads) are the production code. Faults stop after a while; then every
+//! agency must get its winners in bounded time, unless one gave up.
 //!
 //! ```text
-//! run          a run, tick by tick; its outcome or failure
-//! setting      what is fixed before, from the seed: files, sizes, rates
-//! world        what all share; planted bugs, for tests
+//! run          runs a simulation tick by tick; its outcome or failure
+//! setting      the parameters fixed by the seed: files, sizes, rates
+//! world        shared state of a run
 //! network      connections that split, delay and are cut
-//! agency       an agency over wire's session
-//! rogue        a client that means no good
-//! central      the central's starts and ends; process, its program over wire's session
-//! damage       copies of the ledger that lost their end, or have a winner forged
-//! auditor      what was sent, told and finally stored, compared
-//! faults       how often each fault happened; trace, what happened, as a digest
-//! shared       another run: two engines, without protocol and disk, that share a log
+//! agency       an agency over a wire session
+//! rogue        a malicious or broken client
+//! central      starts and ends of the central; process, its program over a wire session
+//! damage       copies of the ledger that lost their end or have a forged winner
+//! auditor      compares what was sent, replied and finally stored
+//! faults       counts each kind of fault; trace, a digest of everything that happened
+//! shared       another simulation: two engines that share a log, without protocol and disk
 //! ```
 //!
-//! Deliberately absent: threads, sockets and real time, and so the central's tokio code and the
-//! agency's: their own tests and those of whole processes cover them.
+//! Does not cover threads, sockets and real time, and therefore not the tokio code of the central
+//! and the agency: their own tests and the end-to-end tests cover it.
 
 mod agency;
 mod auditor;

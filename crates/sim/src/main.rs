@@ -1,5 +1,5 @@
-//! `sim FIRST COUNT`: runs seeds, of the whole system and of engines that share a log, and says how
-//! fast and through what. Called by `cargo xtask sim`, which explains itself.
+//! `sim FIRST COUNT`: runs the seeds of both simulations, the whole system and engines that share a
+//! log, and prints the speed and the event counts. Called by `cargo xtask sim`; see its help.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool prints")]
 
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs seeds; says whether all went well.
+/// Runs the seeds; returns whether all succeeded.
 fn run_all(
     what: &str,
     first: u64,
@@ -49,7 +49,7 @@ fn run_all(
     true
 }
 
-/// Prints what happened; says whether all of it did that there is, unless the seeds are few.
+/// Prints the counts; returns whether every kind of event occurred, unless the seeds are few.
 fn tell(what: &str, count: u64, by_name: &[(&str, u64)]) -> bool {
     by_name.iter().for_each(|(name, times)| println!("{times:>12} {name}"));
     if count >= 100 && by_name.iter().any(|(_, times)| *times == 0) {

@@ -1,9 +1,11 @@
-//! Connections as pairs of byte pipes, with a network's manners.
+//! A simulated network: connections as pairs of byte pipes.
 //!
-//! Bytes arrive in order and unchanged or not at all. They are split anywhere and late; a
-//! connection may be cut, which loses what was on its way from some point on, and each side learns
-//! of it in its own time: one may go on talking to nobody, and what it sent before may still arrive
-//! after the other side has begun a new connection.
+//! Behavior:
+//! - bytes arrive in order and unchanged, or not at all;
+//! - data is split anywhere and delayed;
+//! - a cut loses the data in transit from some point on, and each side notices it at its own time;
+//! - a side that has not noticed may keep sending, and data it sent before the cut may arrive after
+//!   the other side has opened a new connection.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +14,7 @@ use fastrand::Rng;
 use crate::faults::Faults;
 use crate::limits::{DELAY_TIME, HALF_OPEN_TIME, SLOW_BYTES, STALE_TIME};
 
-/// A connection's number. Never used again.
+/// The id of a connection, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Link(pub(crate) u64);
 
@@ -23,53 +25,53 @@ pub(crate) enum End {
     Central,
 }
 
-/// What a read gives.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Bytes(usize),
-    /// Nothing now.
+    /// No data is available now.
     Nothing,
-    /// The other side has closed: nothing more will come.
+    /// The other side has closed the connection; no more data will come.
     Ended,
     /// The connection is lost.
     Broken,
 }
 
-/// See the module's documentation.
+/// The state of the network; see the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     links: BTreeMap<Link, Wires>,
     next: u64,
-    /// Connections that the central has not seen, and when it will.
+    /// Connections that have not reached the central yet, and when they will.
     arriving: Vec<(u64, Link)>,
-    /// The newest that it has seen.
+    /// The newest connection accepted by the central.
     newest: Option<Link>,
 }
 
 #[derive(Debug)]
 struct Wires {
     agency: u32,
-    /// Bytes that a read gives at most.
+    /// Maximum number of bytes per read.
     speed: usize,
     to_agency: Pipe,
     to_central: Pipe,
 }
 
-/// One direction, with what its reader knows of the connection.
+/// One direction of a connection, with what its reader knows of the connection.
 #[derive(Debug, Default)]
 struct Pipe {
     on_their_way: VecDeque<(u64, Vec<u8>)>,
     arrived: VecDeque<u8>,
-    /// Nothing is behind what is on its way.
+    /// Whether the sender has closed: nothing follows the data in transit.
     closed: bool,
-    /// From this tick on the reader gets an error.
+    /// The reader gets an error from this tick on.
     broken_from: Option<u64>,
-    /// The reader has left.
+    /// Whether the reader has closed.
     left: bool,
 }
 
 impl Network {
-    /// Connects an agency to the central, which may not be there.
+    /// Connects an agency to the central, which may be down.
     pub(crate) fn connect(
         &mut self,
         rng: &mut Rng,
@@ -93,7 +95,7 @@ impl Network {
         link
     }
 
-    /// The connections that the central sees now for the first time.
+    /// Returns the connections that reach the central now.
     pub(crate) fn accept(&mut self, now: u64, faults: &mut Faults) -> Vec<Link> {
         let (seen, arriving) = self.arriving.iter().partition(|(at, _)| *at <= now);
         self.arriving = arriving;
@@ -105,7 +107,7 @@ impl Network {
         seen.into_iter().map(|(_, link)| link).collect()
     }
 
-    /// Sends bytes, in pieces.
+    /// Sends bytes, split into pieces.
     pub(crate) fn send(
         &mut self,
         rng: &mut Rng,
@@ -162,7 +164,7 @@ impl Network {
         Read::Bytes(len)
     }
 
-    /// One side leaves in order: what it sent still arrives.
+    /// Closes one side in order: the data it sent still arrives.
     pub(crate) fn close(&mut self, link: Link, by: End) {
         if let Some(pipe) = self.pipe_from(link, by) {
             pipe.closed = true;
@@ -175,7 +177,7 @@ impl Network {
         }
     }
 
-    /// Cuts each connection with the probability one in `rate`; how many.
+    /// Cuts each connection with probability 1/`rate`.
     pub(crate) fn cut_some(&mut self, rng: &mut Rng, now: u64, rate: u64, faults: &mut Faults) {
         let links: Vec<Link> = self.links.keys().copied().collect();
         for link in links {
@@ -186,7 +188,7 @@ impl Network {
         }
     }
 
-    /// The central is gone, and all its connections.
+    /// Loses all connections, because the central is gone.
     pub(crate) fn lose_all(&mut self, rng: &mut Rng, now: u64, faults: &mut Faults) {
         let links: Vec<Link> = self.links.keys().copied().collect();
         for link in links {
@@ -196,7 +198,7 @@ impl Network {
         self.arriving.clear();
     }
 
-    /// An agency is gone, and all its connections.
+    /// Loses all connections of an agency, because it is gone.
     pub(crate) fn lose_agency(
         &mut self,
         rng: &mut Rng,

@@ -1,8 +1,9 @@
-//! One run of the central's program: its own connections, over an engine without threads.
+//! One run of the central's program: its production connections over an engine without threads.
 //!
-//! What `central_tcp`'s socket and the service do with tokio is done here a step at a time: bytes
-//! are given to a [`Connection`], its calls to the engine, the engine's answers back, and winners
-//! are read once they are published. A store that failed for good ends the program.
+//! Does step by step what the sockets of `central_tcp` and the service do with tokio: it passes
+//! received bytes to a [`Connection`], the connection's calls to the engine and the engine's
+//! answers back, and reads winners once they are published. A permanent store failure ends the
+//! program.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,23 +30,23 @@ use crate::network::{End, Link, Read};
 use crate::setting::{DRAW_NAMES, Setting};
 use crate::world::{World, Wrong, wrong};
 
-/// See the module's documentation.
+/// The state of the program; see the module documentation.
 pub(crate) struct Process<'a> {
     setting: &'a Setting,
     settings: Arc<Settings>,
     store: SimulatedEngine,
     clock: Arc<TestClock>,
-    /// When to open the second draw.
+    /// The tick at which to open the second draw.
     second_draw_at: Option<u64>,
     presence: Arc<Presence>,
     winners: WinnersStages,
     connections: BTreeMap<Link, Connection>,
     answers: Receiver<Answered>,
     answered: Sender<Answered>,
-    /// What came to be.
+    /// The events published by the store.
     news: Receiver<News>,
     failed: bool,
-    /// What time is counted from.
+    /// The start of simulated time.
     origin: Instant,
 }
 
@@ -58,14 +59,14 @@ pub(crate) enum StartError {
     Store(String),
 }
 
-/// What the engine answered.
+/// An answer of the engine.
 enum Answered {
     Opened(Result<DrawId, OpenDrawError>),
     Call(Link, Answer),
 }
 
 impl<'a> Process<'a> {
-    /// Opens what the disk holds.
+    /// Starts the program from the contents of the disk.
     pub(crate) fn start(
         disk: &SimulatedDisk,
         setting: &'a Setting,
@@ -79,7 +80,7 @@ impl<'a> Process<'a> {
         let (answered, answers) = mpsc::channel();
         let (tell, news) = mpsc::channel();
         store.view().follow(move |news| {
-            // The receiver is gone when the process dies.
+            // The receiver is gone when the process ends.
             let _ = tell.send(news);
         });
         let has_one_draw = store.view().draw_count() == 1;
@@ -100,37 +101,37 @@ impl<'a> Process<'a> {
         })
     }
 
-    /// What its readers see.
+    /// Returns the view that readers have.
     pub(crate) fn view(&self) -> &View {
         self.store.view()
     }
 
-    /// What recovery found.
+    /// Returns the report of the recovery.
     pub(crate) fn report(&self) -> Report {
         self.store.report()
     }
 
-    /// How many draws were opened.
+    /// Returns the number of opened draws.
     pub(crate) fn draws_open(&self) -> usize {
         self.view().draw_count()
     }
 
-    /// Whether the store failed, so that the program has to end.
+    /// Returns whether the store failed permanently, so that the program has to end.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// Whether a group would have something in it.
+    /// Returns whether there are requests for a group commit.
     pub(crate) fn has_pending(&self) -> bool {
         self.store.pending_count() > 0
     }
 
-    /// One group commit.
+    /// Performs one group commit.
     pub(crate) fn commit_group(&self) {
         self.store.commit_group();
     }
 
-    /// Takes what agencies sent, and calls the engine.
+    /// Receives from agencies and passes their requests to the engine.
     pub(crate) fn receive(&mut self, world: &mut World) -> Result<(), Wrong> {
         self.clock.set(world.clock());
         for link in world.network.accept(world.now, &mut world.faults) {
@@ -166,7 +167,7 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
-    /// Replies with what the engine has answered since, and sends it.
+    /// Passes the engine's answers to the connections and sends the replies.
     pub(crate) fn reply(&mut self, world: &mut World) -> Result<(), Wrong> {
         while let Ok(answered) = self.answers.try_recv() {
             match answered {
@@ -188,7 +189,7 @@ impl<'a> Process<'a> {
                 self.send(link, world);
             }
             let Some(connection) = self.connections.get_mut(&link) else { continue };
-            // It sends all that it has at once: it never waits for an agency to take replies.
+            // The network accepts everything at once, so sending never times out.
             if connection.handle_timeout(now).is_err() {
                 return wrong("an agency is said to take no replies");
             }
@@ -197,7 +198,7 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
-    /// Ends in order: what was asked is stored and acknowledged, nothing more is taken.
+    /// Shuts down gracefully: commits and acknowledges what was requested, and takes nothing more.
     pub(crate) fn shut_down(&mut self, world: &mut World) -> Result<(), Wrong> {
         while self.has_pending() {
             self.commit_group();
@@ -258,7 +259,7 @@ impl<'a> Process<'a> {
 
     fn make(&mut self, link: Link, call: Call, world: &mut World) -> Result<(), Wrong> {
         let answered = self.answered.clone();
-        // The receiver is gone when the process dies: then nobody waits for answers.
+        // The receiver is gone when the process ends; then nobody waits for answers.
         let put = move |answer| drop(answered.send(Answered::Call(link, answer)));
         match call {
             Call::Progress { draw, agency, hello } => {
@@ -325,13 +326,13 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Notices when a fault of the store is the end.
+    /// Records a refusal by the store: a permanent fault ends the program.
     fn refused_by(&mut self, fault: &StoreFault, world: &mut World) {
         self.failed |= !fault.may_pass();
         world.faults.full_disks += u64::from(fault.may_pass());
     }
 
-    /// Reads the winners of a draw, if they are published and were not read.
+    /// Reads the winners of a draw if they are published and not read yet.
     fn read_if_published(&self, id: DrawId, world: &mut World) -> Result<(), Wrong> {
         let status = self.view().draw(id).expect("it was told of");
         if status.is_published() && self.winners.begin_reading(id) {
@@ -371,7 +372,7 @@ fn number(setting: &Setting) -> SealedNumber {
     SealedNumber(setting.winning_number)
 }
 
-/// Asks and commits the group that answers it.
+/// Makes a call to the store and commits the group that answers it.
 fn ask<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     store: &SimulatedEngine,
     call: impl FnOnce(Box<dyn FnOnce(Result<T, E>) + Send>),

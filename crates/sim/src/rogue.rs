@@ -1,8 +1,10 @@
-//! A client that means no good, or is broken: sends what must be refused, or leaves in the middle.
+//! A malicious or broken client: sends what must be refused, or disconnects in the middle.
 //!
-//! It never sends anything that could be accepted from the agency it claims to be, but for repeats
-//! of chunks that are stored. Each trick has the answers that it may get; any other is wrong. What
-//! it sent and was refused is known to the auditor by not being in any agency's file.
+//! Invariants:
+//! - it never sends anything that could be accepted from the agency it claims to be, except
+//!   repeats of stored chunks;
+//! - each trick lists the replies that it may get; any other reply fails the run;
+//! - what it sends is in no agency's file, so the auditor notices if it is ever stored.
 
 use wire::message::Hello;
 use wire::{AgencyMessage, CentralMessage, DrawName, ErrorCode, FrameReader, Sender};
@@ -13,7 +15,7 @@ use crate::network::{End, Link, Read};
 use crate::setting::{Setting, pick};
 use crate::world::{World, Wrong, wrong};
 
-/// See the module's documentation.
+/// The state of the client; see the module documentation.
 #[derive(Default)]
 pub(crate) struct Rogue {
     visit: Option<Visit>,
@@ -23,27 +25,27 @@ struct Visit {
     link: Link,
     trick: Trick,
     reader: FrameReader,
-    /// It takes no replies.
+    /// Whether it never reads replies.
     deaf: bool,
     acknowledged: usize,
     refused: bool,
     leaves_at: u64,
 }
 
-/// What it tries.
+/// One attempt of the client.
 #[derive(Clone, Debug)]
 struct Trick {
     name: &'static str,
     bytes: Vec<u8>,
-    /// With which code it may be refused.
+    /// The error codes that it may be refused with.
     codes: &'static [ErrorCode],
-    /// The chunk that may be acknowledged, and how often.
+    /// The chunk that may be acknowledged, and how many times.
     repeats: Option<(u32, usize)>,
 }
 
-/// Who it is to the network: no agency.
+/// The client's id on the network, which no agency has.
 const NOBODY: u32 = u32::MAX;
-/// A chunk that no file has.
+/// A chunk id that no file has.
 const FAR_CHUNK: u32 = 4_000_000_000;
 const STRANGER: u32 = 9_999;
 
@@ -86,7 +88,7 @@ fn begin(setting: &Setting, world: &mut World) -> Option<Visit> {
     })
 }
 
-/// A trick, and the place of the draw that it is played in.
+/// Returns a trick and the index of the draw that it targets.
 fn trick(setting: &Setting, world: &mut World) -> Option<(usize, Trick)> {
     let file = pick(&mut world.rng, &setting.files);
     if file.draw >= world.draws_open {
@@ -161,7 +163,7 @@ fn bets(agency: u32, chunk: u32, text: &str) -> Vec<u8> {
 }
 
 impl Visit {
-    /// Takes what the central says. Says whether to stay.
+    /// Reads and checks the replies; returns whether to stay connected.
     fn listen(&mut self, world: &mut World) -> Result<bool, Wrong> {
         let by = (self.link, End::Agency);
         match world.network.read(&mut world.rng, world.now, by, self.reader.space()) {

@@ -1,4 +1,4 @@
-//! One run: a tick after the other, until every agency has its winners or something is wrong.
+//! Runs one simulation tick by tick until every agency has its winners or a check fails.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,49 +19,49 @@ use crate::setting::Setting;
 use crate::trace::Trace;
 use crate::world::{World, Wrong, wrong};
 
-/// What a run that went well was like.
+/// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The faults that it went through.
+    /// The faults that occurred.
     pub faults: Faults,
-    /// How long it took.
+    /// Duration of the run in ticks.
     pub ticks: u64,
-    /// Agencies that took part.
+    /// Number of agencies.
     pub agencies: u64,
-    /// Batches in the ledger at its end.
+    /// Number of batches in the ledger at the end.
     pub batches: u64,
-    /// Bets in them.
+    /// Number of bets in those batches.
     pub bets: u64,
-    /// Of all that happened: the same for every run of the same seed.
+    /// Digest of all events: equal for every run of the same seed.
     pub trace: u64,
 }
 
-/// What went wrong in a run.
+/// A failed run.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("seed {seed}, tick {tick}: {what}\nwhat happened last:\n{trace}")]
 pub struct Failure {
-    /// The run's seed: the same one fails again.
+    /// The run's seed, which reproduces the failure.
     pub seed: u64,
-    /// When it was noticed.
+    /// The tick at which the failure was detected.
     pub tick: u64,
-    /// What must never happen, and did.
+    /// What went wrong.
     pub what: String,
-    /// What had happened before, the last things only.
+    /// The last events before the failure.
     pub trace: String,
 }
 
-/// Runs the whole system once. The seed decides everything.
+/// Runs the whole system once. The seed determines everything.
 ///
 /// # Errors
-/// When a promise was broken, or something panicked.
+/// When a guarantee is violated or the code panics.
 pub fn run(seed: u64) -> Result<Outcome, Failure> {
     run_with(seed, None)
 }
 
-/// Runs the whole system once, with a deliberate bug in it.
+/// Runs the whole system once with a planted bug.
 ///
 /// # Errors
-/// As [`run`]: the bug was found.
+/// As [`run`], which means that the bug was found.
 pub fn run_with(seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
     let mut rng = Rng::with_seed(seed);
     let setting = Setting::new(&mut rng);
@@ -76,7 +76,7 @@ pub fn run_with(seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
     })
 }
 
-/// Plays a run with a bug planted; a panic is something wrong.
+/// Runs `play` with a bug planted; a panic counts as a failure.
 pub(crate) fn played_with<T>(
     bug: Option<Bug>,
     play: impl FnOnce() -> Result<T, Wrong>,
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Everybody has got all that there is to get.
+    /// Returns whether every agency is done, or can only wait for a draw that never takes place.
     fn is_over(&self) -> bool {
         let without_draw = !self.world.faulty && self.world.auditor.someone_gave_up();
         let waits = |agency: &Agency<'_>| agency.is_done() || (without_draw && agency.only_waits());

@@ -1,4 +1,4 @@
-//! What is fixed before a run begins, all of it from the seed.
+//! The parameters of a run, all derived from the seed before it begins.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use wire::{BetsEncoder, Mode};
 
 use crate::limits::{AGENCIES, BETS_FEW, BETS_MANY, FAULTS_TIME, WINDOW, WINNERS_WAIT};
 
-/// The names of the draws, by their place: each run has the first, some have both.
+/// The names of the draws, by index: each run has the first draw, some have both.
 pub(crate) const DRAW_NAMES: [&str; 2] = ["sorteo", "revancha"];
 
-/// An agency in one draw.
+/// Identifies an agency in one draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    /// The draw's place.
+    /// The index of the draw.
     pub(crate) draw: usize,
     pub(crate) agency: u32,
 }
@@ -25,26 +25,26 @@ impl fmt::Display for Key {
     }
 }
 
-/// See the module's documentation.
+/// The parameters of a run; see the module documentation.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) files: Vec<File>,
-    /// How many agencies take part: each in every draw.
+    /// The number of agencies; each one bets in every draw.
     pub(crate) agencies: u32,
-    /// From this tick on there is a second draw.
+    /// The tick at which the second draw opens, if there is one.
     pub(crate) second_draw_at: Option<u64>,
     pub(crate) frame_len_max: u32,
-    /// The central's.
+    /// The central's window.
     pub(crate) window: u16,
     pub(crate) number_max: u32,
     pub(crate) winning_number: u32,
     pub(crate) winners_wait: u64,
-    /// From this tick on no fault happens.
+    /// No fault happens from this tick on.
     pub(crate) faults_until: u64,
     pub(crate) rates: Rates,
 }
 
-/// One in how many ticks each thing goes wrong: for cuts a connection, for agencies an agency.
+/// Mean ticks between faults: per connection for cuts, per agency for agency crashes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     pub(crate) cut: u64,
@@ -52,29 +52,29 @@ pub(crate) struct Rates {
     pub(crate) agency_crash: u64,
 }
 
-/// An agency's file of bets, cut into its batches, and how the agency speaks.
+/// An agency's file of bets, split into batches, and how the agency communicates.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// The place of the draw that it is for.
+    /// The index of the file's draw.
     pub(crate) draw: usize,
-    /// From 1.
+    /// The agency's number, from 1.
     pub(crate) agency: u32,
     pub(crate) mode: Mode,
     pub(crate) window: usize,
-    /// It leaves for good at its first crash before FINISH.
+    /// Whether the agency gives up for good at its first crash before FINISH.
     pub(crate) gives_up: bool,
     pub(crate) chunks: Vec<Chunk>,
 }
 
-/// A batch.
+/// A batch of a file.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// The BETS message.
+    /// The encoded BETS message.
     pub(crate) frame: Vec<u8>,
-    /// Its bets in canonical text.
+    /// The bets in canonical text.
     pub(crate) text: String,
     pub(crate) bets: u64,
-    /// Of all chunks up to this one.
+    /// The digest of all chunks up to and including this one.
     pub(crate) prefix: PrefixDigest,
 }
 
@@ -103,7 +103,7 @@ impl Setting {
                 agency_crash: rng.u64(150..=2_000),
             },
         };
-        // From dice of its own: a run with one draw is what it was without this.
+        // Uses a separate generator, so that runs with one draw do not depend on this choice.
         let mut rng = Rng::with_seed(!rng.get_seed());
         if rng.u8(..3) == 0 {
             setting.add_second_draw(&mut rng);
@@ -111,12 +111,12 @@ impl Setting {
         setting
     }
 
-    /// How many draws there are in the end.
+    /// Returns the number of draws in the run.
     pub(crate) fn draws(&self) -> usize {
         1 + usize::from(self.second_draw_at.is_some())
     }
 
-    /// Every agency bets in a second draw too, with other bets. All come to the end of both.
+    /// Adds a second draw, in which every agency has other bets. Then no agency gives up.
     fn add_second_draw(&mut self, rng: &mut Rng) {
         self.second_draw_at = Some(rng.u64(1..=self.faults_until));
         for agency in 1..=self.agencies {
@@ -163,12 +163,12 @@ impl File {
         Key { draw: self.draw, agency: self.agency }
     }
 
-    /// The digest of the chunks `0..count`.
+    /// Returns the digest of the chunks `0..count`.
     pub(crate) fn prefix(&self, count: usize) -> PrefixDigest {
         count.checked_sub(1).map_or(PrefixDigest::EMPTY, |last| self.chunks[last].prefix)
     }
 
-    /// Takes a batch, and begins the next.
+    /// Appends the encoder's batch and returns an encoder for the next one.
     fn end_chunk(&mut self, encoder: BetsEncoder, frame_len_max: u32) -> BetsEncoder {
         let text = str::from_utf8(encoder.bets_text()).expect("it was made of text").to_owned();
         let prefix = self.prefix(self.chunks.len()).then(&ChunkDigest::of(&text));
@@ -179,12 +179,12 @@ impl File {
     }
 }
 
-/// One of `of`.
+/// Returns a random element of `of`.
 pub(crate) fn pick<'a, T>(rng: &mut Rng, of: &'a [T]) -> &'a T {
     &of[rng.usize(..of.len())]
 }
 
-/// Mostly a number that somebody betted on.
+/// Returns the winning number, usually one that was bet on.
 fn winning_number(rng: &mut Rng, files: &[File], number_max: u32) -> u32 {
     let texts: Vec<_> = files.iter().flat_map(|file| &file.chunks).map(|c| &c.text).collect();
     if texts.is_empty() || rng.u8(..) < 50 {

@@ -1,17 +1,20 @@
-//! A seeded run of two engines that share a log: every promise holds whatever the log does, and
-//! whichever of the two is asked.
+//! A seeded simulation of two engines that share a log: every guarantee must hold whatever the log
+//! does and whichever engine is asked.
 //!
-//! Agencies hop between the engines and send to either or both; operators and a program with a
-//! token act at either or both, and their rights end meanwhile ([`rights`]); the clock opens and
-//! closes draws; some draws are automatic. Two requests made at the same moment are decided in either order
-//! ([`races`]). The log ([`SharedLog`]) is away, has no room, loses answers of commits that are
-//! stored or not, and loses what could be read; inside its calls the other engine commits,
-//! or the standby is promoted; engines end in order, or in the middle of a commit. Faults stop
-//! after a while; then every draw must come to its end.
+//! - Agencies switch between the engines and send to either or both.
+//! - Operators and a program with a token act at either or both; their rights may be revoked in the
+//!   meantime ([`rights`]).
+//! - The clock opens and closes draws; some draws are automatic.
+//! - Two requests made at the same moment are decided in either order ([`races`]).
+//! - The log ([`SharedLog`]) is unavailable or full, loses the answers of commits that were stored
+//!   or not, and loses entries that could be read. During its calls the other engine commits or the
+//!   standby is promoted.
+//! - Engines end gracefully or in the middle of a commit.
 //!
-//! The engines, the rules and the views are the real ones; the [`auditor`] has only the events.
+//! Faults stop after a while; then every draw must complete. The engines, the rules and the views
+//! are the production code; the [`auditor`] sees only the events.
 //!
-//! Deliberately absent: the protocol, connections and disks, which the other run has.
+//! Does not cover the protocol, connections and disks: the other simulation does.
 
 mod auditor;
 mod events;
@@ -43,18 +46,18 @@ use crate::setting::pick;
 use crate::trace::Trace;
 use crate::world::{Wrong, wrong};
 
-/// Runs two engines that share a log once. The seed decides everything.
+/// Runs two engines that share a log once. The seed determines everything.
 ///
 /// # Errors
-/// When a promise was broken, or something panicked.
+/// When a guarantee is violated or the code panics.
 pub fn run_shared(seed: u64) -> Result<Events, Failure> {
     run_shared_with(seed, None)
 }
 
-/// As [`run_shared`], with a deliberate bug.
+/// As [`run_shared`], with a planted bug.
 ///
 /// # Errors
-/// As [`run_shared`]: the bug was found.
+/// As [`run_shared`], which means that the bug was found.
 pub fn run_shared_with(seed: u64, bug: Option<Bug>) -> Result<Events, Failure> {
     let mut run = Run::new(seed);
     let played = played_with(bug, || run.play());
@@ -72,7 +75,7 @@ struct Run {
     operators: Operators,
 }
 
-/// What all share.
+/// The shared state of a run.
 struct World {
     now: u64,
     rng: Rng,
@@ -80,13 +83,13 @@ struct World {
     log: SharedLog,
     clocks: [Arc<TestClock>; 2],
     skews_ms: [i64; 2],
-    /// Until when each commits nothing, except in the middle of the other's calls.
+    /// The tick until which each engine commits nothing, except during the other one's calls.
     idle_until: [u64; 2],
-    /// None is down.
+    /// The engines; `None` while one is down.
     sites: [Option<Site>; 2],
     book: Book,
     rights: Rights,
-    /// What was asked and is not answered: of which engine, and when.
+    /// The unanswered requests, by number: the engine asked, and when.
     asked: BTreeMap<u64, Asked>,
     requests: u64,
     acts: u64,
@@ -142,7 +145,7 @@ impl Run {
             }
             self.tick()?;
         }
-        // One group each may bring something that the other has yet to see.
+        // The engines commit in turn: a group may contain what the other engine has yet to read.
         for site in [0, 1, 0, 1] {
             self.world.ask(site, Ask::Time);
             self.commit_group(site)?;
@@ -198,8 +201,8 @@ impl Run {
         self.judge_reports(commits)
     }
 
-    /// Judges what engines reported since there were so many commits: one that took its turn, or
-    /// started, and the other one meanwhile.
+    /// Checks what the engines reported since the log had `commits` commits: the engine that took
+    /// its turn or started, and the other one meanwhile.
     fn judge_reports(&mut self, commits: u64) -> Result<(), Wrong> {
         let world = &mut self.world;
         let has_committed = world.log.counts().commits > commits;
@@ -242,7 +245,7 @@ impl Run {
         Ok(())
     }
 
-    /// Judges an answer, and has it known by who asked; gives the engine that gave it.
+    /// Checks an answer and passes it to the requester; returns the engine that gave it.
     fn take_answer(&mut self, answer: Answer) -> Result<usize, Wrong> {
         let world = &mut self.world;
         let Some(Asked { site, at, ask }) = world.asked.remove(&answer.request) else {
@@ -261,7 +264,7 @@ impl Run {
 }
 
 impl World {
-    /// Asks an engine for something, if it is up; gives the request's number.
+    /// Sends a request to an engine, if it is up; returns the request's number.
     fn ask(&mut self, site: usize, ask: Ask) -> Option<u64> {
         let asked = self.sites[site].as_ref()?;
         self.requests += 1;
@@ -280,7 +283,7 @@ impl World {
         Some(request)
     }
 
-    /// Asks each engine for something at the same moment.
+    /// Sends a request to each engine at the same moment.
     fn ask_both(&mut self, asks: [Ask; 2]) {
         let [one, other] = asks;
         let (one, other) = (self.ask(0, one), self.ask(1, other));
@@ -289,12 +292,12 @@ impl World {
         }
     }
 
-    /// Whether something happens now that happens once in `rate` ticks.
+    /// Returns whether an event that happens once in `rate` ticks happens now.
     fn strikes(&mut self, rate: u64) -> bool {
         self.is_faulty && self.rng.u64(..rate) == 0
     }
 
-    /// Whether an engine commits a group now: mostly, but not for a while now and then.
+    /// Returns whether an engine commits a group now: usually yes, with occasional idle periods.
     fn commits_now(&mut self, site: usize) -> bool {
         if self.strikes(50) {
             self.idle_until[site] = self.now + self.rng.u64(1..=40);
@@ -304,7 +307,7 @@ impl World {
         !is_idle && self.rng.u8(..4) > 0
     }
 
-    /// What a clock shows. A tick is a second, when nobody sets it.
+    /// Returns the time of an engine's clock. A tick is a second, apart from clock jumps.
     fn clock(&self, site: usize) -> Timestamp {
         const START_MS: u64 = 1_700_000_000_000;
         Timestamp((START_MS + self.now * 1000).saturating_add_signed(self.skews_ms[site]))
@@ -321,7 +324,7 @@ impl World {
         }
     }
 
-    /// Starts an engine that is down, and ends one now and then.
+    /// Starts an engine that is down; occasionally ends one that is up.
     fn keep_up(&mut self, number: usize) -> Result<(), Wrong> {
         if self.sites[number].is_some() && self.strikes(80) {
             self.end(number)?;
@@ -341,7 +344,7 @@ impl World {
         self.auditor.started(number, &shown)
     }
 
-    /// Ends an engine, which refuses all that it held back.
+    /// Ends an engine, which refuses all pending requests.
     fn end(&mut self, number: usize) -> Result<(), Wrong> {
         self.sites[number] = None;
         let closed = std::mem::take(&mut self.book.pages().answers);
@@ -392,8 +395,8 @@ impl World {
         }
     }
 
-    /// What happens in the middle of a call: the other engine commits, the standby is
-    /// promoted, or both, or the log goes away for a while.
+    /// Returns what happens during a call of the log: the other engine commits, the standby is
+    /// promoted, or the log becomes unavailable for a while.
     fn meanwhile(&mut self) -> Option<impl FnOnce() + Send + 'static> {
         let site = self.rng.usize(..2);
         self.ask(site, Ask::Time)?;
@@ -401,7 +404,7 @@ impl World {
         let log = self.log.clone();
         let mut steps: Vec<_> = (0..self.rng.usize(1..=3)).map(|_| self.rng.u8(..6)).collect();
         if self.rng.u8(..3) == 0 {
-            // It reads what then vanishes.
+            // The engine reads entries that are then lost.
             steps = vec![5, 2];
         }
         Some(move || {
@@ -411,7 +414,7 @@ impl World {
                     2 | 3 => log.promote(),
                     4 => log.be_away(2),
                     _ => {
-                        // It knows then what may vanish.
+                        // The engine then knows entries that may be lost.
                         log.refuse_commit();
                         committer.commit_unless_committing();
                     }

@@ -1,11 +1,11 @@
-//! What happened in a run: a digest over every note, and the last notes to read.
+//! Records the events of a run: a digest of all notes, and the last notes in readable form.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use crate::limits::NOTES_TOLD;
 
-/// Two runs that went the same way have the same digest.
+/// The trace of a run. Runs with the same notes have the same digest.
 #[derive(Debug)]
 pub(crate) struct Trace {
     digest: u64,
@@ -24,7 +24,7 @@ impl Trace {
         Self { digest: FNV_OFFSET, last: VecDeque::with_capacity(NOTES_TOLD) }
     }
 
-    /// Notes that something happened, with two numbers that tell it from others.
+    /// Records an event, with two numbers that identify it.
     pub(crate) fn note(&mut self, tick: u64, what: &'static str, about: [u64; 2]) {
         self.mix(&tick.to_be_bytes());
         self.mix(what.as_bytes());
@@ -40,7 +40,7 @@ impl Trace {
         self.digest
     }
 
-    /// FNV-1a: to tell runs apart, not to withstand anybody.
+    /// Mixes bytes into the digest with FNV-1a, which is not meant to resist attacks.
     fn mix(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.digest = (self.digest ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);

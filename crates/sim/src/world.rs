@@ -1,4 +1,4 @@
-//! What everybody in a run shares: the time, the dice, the network, and those who take notes.
+//! The shared state of a run: time, random generator, network, auditor and counters.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ use crate::limits::CLOCK_ERROR_MS_MAX;
 use crate::network::{Link, Network};
 use crate::trace::Trace;
 
-/// See the module's documentation.
+/// The shared state of a run.
 pub(crate) struct World {
-    /// In ticks.
+    /// The current tick.
     pub(crate) now: u64,
     pub(crate) rng: Rng,
     pub(crate) network: Network,
     pub(crate) auditor: Auditor,
     pub(crate) faults: Faults,
     pub(crate) trace: Trace,
-    /// Whether the central takes connections.
+    /// Whether the central accepts connections.
     pub(crate) central_up: bool,
-    /// How many draws have been opened.
+    /// The number of draws opened so far.
     pub(crate) draws_open: usize,
-    /// Connections to an address that is bound to a draw, and its place.
+    /// The connections to an address bound to a draw, and the draw's index.
     pub(crate) bound: BTreeMap<Link, usize>,
     /// Whether faults may still happen.
     pub(crate) faulty: bool,
-    /// How far the central's clock is from the time, in milliseconds.
+    /// The error of the central's clock, in milliseconds.
     pub(crate) clock_error_ms: i64,
 }
 
-/// Something that must never happen, and did.
+/// A violated guarantee, described in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong(pub(crate) String);
 
@@ -41,13 +41,13 @@ impl World {
         self.trace.note(self.now, what, about);
     }
 
-    /// What the central's clock shows. A tick is a millisecond, when nobody sets it.
+    /// Returns the time of the central's clock. A tick is a millisecond, apart from clock jumps.
     pub(crate) fn clock(&self) -> Timestamp {
         const START_MS: u64 = 1_700_000_000_000;
         Timestamp((START_MS + self.now).saturating_add_signed(self.clock_error_ms))
     }
 
-    /// Sets the central's clock, now and then.
+    /// Occasionally sets the central's clock wrong.
     pub(crate) fn disturb_clock(&mut self) {
         if self.strikes(300) {
             self.clock_error_ms = self.rng.i64(-CLOCK_ERROR_MS_MAX..=CLOCK_ERROR_MS_MAX);
@@ -55,13 +55,13 @@ impl World {
         }
     }
 
-    /// Whether something happens now that happens once in `rate` ticks while there are faults.
+    /// Returns whether a fault that happens once in `rate` ticks happens now.
     pub(crate) fn strikes(&mut self, rate: u64) -> bool {
         self.faulty && self.rng.u64(..rate) == 0
     }
 }
 
-/// The error of what is wrong.
+/// Returns an error with this description.
 pub(crate) fn wrong<T>(what: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong(what.into()))
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Gives a few bytes at a time, as a file on a slow disk would.
+/// A reader that returns a few bytes at a time.
 struct Pieces<'a>(&'a [u8], usize);
 
 impl Read for Pieces<'_> {
@@ -207,7 +207,7 @@ fn a_row_is_checked_as_a_bet() {
     }
 }
 
-/// Writes a field in quotation marks, or without where it can.
+/// Writes a field, in quotation marks if `quoted` or if it needs them.
 fn written(field: &str, quoted: bool) -> String {
     if quoted || field.contains(['"', ',', '\r', '\n']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -230,7 +230,7 @@ proptest! {
         let mut text = String::new();
         let mut expected = Vec::new();
         for (fields, end) in &rows {
-            // An empty row can't be told from an empty line: it has four commas, never none.
+            // Every row has four commas, so none is skipped as an empty line.
             let end = ["\n", "\r\n", "\r"][*end];
             let line = 1 + lines_ended(&text);
             let row = fields.each_ref().map(|(field, quoted)| written(field, *quoted));

@@ -1,4 +1,4 @@
-//! A central that does what a test tells it, over a real socket, and what the tests start from.
+//! A scripted central on a real socket, and shared fixtures of the tests.
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
@@ -19,24 +19,24 @@ use wire::{
     Welcome,
 };
 
-/// Longer than a test runs, also when its clock is made to jump.
+/// Longer than any test runs, even when its paused clock jumps.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What one side may still take when the other has ended.
+/// How long one side may continue after the other has ended.
 const REST_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Where the scripted central listens.
+/// The listener of the scripted central.
 pub(crate) struct Central {
     listener: TcpListener,
 }
 
-/// One connection as the central sees it.
+/// One connection, from the central's side.
 pub(crate) struct Line {
     stream: TcpStream,
     session: CentralSession,
 }
 
-/// What an agency asked.
+/// A request from an agency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Hello { agency: u32, draw: String },
@@ -64,7 +64,7 @@ impl Central {
         Line { stream: self.accept_raw().await, session: CentralSession::new(limits) }
     }
 
-    /// Accepts and answers HELLO.
+    /// Accepts a connection and answers its HELLO.
     pub(crate) async fn greet(&self, welcome: Welcome<'_>) -> Line {
         let mut line = self.accept().await;
         let (ticket, request) = line.request().await.expect("HELLO");
@@ -75,7 +75,7 @@ impl Central {
 }
 
 impl Line {
-    /// The next request; none when the agency closed the connection.
+    /// Returns the next request; `None` when the agency closed the connection.
     pub(crate) async fn request(&mut self) -> Option<(Ticket, Request)> {
         loop {
             let next = self.session.next_request().expect("a request that makes sense");
@@ -93,7 +93,7 @@ impl Line {
         }
     }
 
-    /// The next request, which has to be this batch.
+    /// Returns the ticket and text of the next request, which must be the batch `expected`.
     pub(crate) async fn bets(&mut self, expected: u32) -> (Ticket, String) {
         match self.request().await {
             Some((ticket, Request::Bets { chunk, text })) if chunk == expected => (ticket, text),
@@ -101,8 +101,8 @@ impl Line {
         }
     }
 
-    /// Whether nothing more comes before the agency is answered, as far as a moment can tell: it
-    /// may miss what comes late, and never reports what does not come.
+    /// Returns whether no request arrives within a short time. It may miss one that arrives late,
+    /// but never reports one that does not arrive.
     pub(crate) async fn is_silent(&mut self) -> bool {
         let next = self.request();
         timeout(Duration::from_millis(30), next).await.is_err()
@@ -132,8 +132,8 @@ impl Line {
         self.flush().await;
     }
 
-    /// Takes bets from `first` on, FINISH and GET_WINNERS, and says that `winners` won. The texts
-    /// of the batches.
+    /// Serves bets from chunk `first` on, FINISH and GET_WINNERS, replying with `winners`. Returns
+    /// the texts of the batches.
     pub(crate) async fn serve(&mut self, first: u32, winners: &[&str]) -> Vec<String> {
         let mut texts = Vec::new();
         while let Some((ticket, request)) = self.request().await {
@@ -167,7 +167,7 @@ impl Line {
     }
 }
 
-/// Whether the agency closed the connection while more was on its way to it.
+/// Returns whether the error means that the agency closed the connection with data in flight.
 fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
@@ -186,7 +186,7 @@ fn request_of(message: &AgencyMessage<'_>) -> Request {
     }
 }
 
-/// The last part of the winners.
+/// Returns the last part of the winners.
 pub(crate) fn won(winners: &[&str]) -> CentralMessage<'static> {
     CentralMessage::WinnersPart {
         last: true,
@@ -194,7 +194,7 @@ pub(crate) fn won(winners: &[&str]) -> CentralMessage<'static> {
     }
 }
 
-/// WELCOME to an open draw of which nothing is stored.
+/// Returns the WELCOME of an open draw with nothing stored.
 pub(crate) fn welcome() -> Welcome<'static> {
     Welcome {
         version: 1,
@@ -211,7 +211,7 @@ pub(crate) fn welcome() -> Welcome<'static> {
     }
 }
 
-/// WELCOME when these batches are stored.
+/// Returns the WELCOME when these batches are stored.
 pub(crate) fn welcome_back(stored: &[impl AsRef<str>]) -> Welcome<'static> {
     let digests = stored.iter().map(|text| ChunkDigest::of(text.as_ref()));
     let bets = stored.iter().map(|text| text.as_ref().split('&').count() as u64);
@@ -223,30 +223,30 @@ pub(crate) fn welcome_back(stored: &[impl AsRef<str>]) -> Welcome<'static> {
     }
 }
 
-/// A row of the file and its bet's text: the same for the same number.
+/// Returns a row of the file; the same number always gives the same row.
 pub(crate) fn row(number: u32) -> String {
     format!("Ana,Paz,{},2000-01-01,{number}\n", 30_000_000 + number)
 }
 
-/// Rows 0 to `count - 1`.
+/// Returns rows 0 to `count - 1`.
 pub(crate) fn rows(count: u32) -> String {
     (0..count).map(row).collect()
 }
 
-/// The batches that [`rows`] make, of `bets_max` bets.
+/// Returns the batches of `bets_max` bets that [`rows`] make.
 pub(crate) fn batches(count: u32, bets_max: usize) -> Vec<String> {
     let bets: Vec<_> = (0..count).map(|number| row(number).trim_end().replace(',', "|")).collect();
     bets.chunks(bets_max).map(|batch| batch.join("&")).collect()
 }
 
-/// A file that holds `text`.
+/// Creates a temporary file that holds `text`.
 pub(crate) fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
     file.write_all(text.as_bytes()).expect("room for it");
     file
 }
 
-/// Two bets in a batch, three batches in flight.
+/// Returns options with two bets per batch and three batches in flight.
 pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
     Options {
         agency: AgencyId(1),
@@ -267,12 +267,12 @@ pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
     }
 }
 
-/// Runs an agency to its end, in more time than any test needs.
+/// Runs an agency to its end, with a timeout longer than any test needs.
 pub(crate) async fn run(options: Options) -> Result<Report, AgencyError> {
     run_watched(options, &mut |_| (), CancellationToken::new()).await
 }
 
-/// The agency's side and the central's at once. One that ends leaves the other little time.
+/// Runs the agency and the script concurrently. When one ends, the other must end soon after.
 pub(crate) async fn play<T>(
     agency: impl Future<Output = T>,
     script: impl Future<Output = ()>,
@@ -291,7 +291,7 @@ pub(crate) async fn play<T>(
     }
 }
 
-/// As [`run`], watched.
+/// As [`run`], with progress events and a shutdown token.
 pub(crate) async fn run_watched(
     options: Options,
     progress: &mut (dyn FnMut(Progress) + Send),

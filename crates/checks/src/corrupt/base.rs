@@ -1,4 +1,4 @@
-//! Folders as a ledger leaves them: what is damaged, and what is in it before.
+//! Undamaged folders written by a ledger, with their known contents.
 
 use std::sync::OnceLock;
 
@@ -15,22 +15,22 @@ use crate::stored::{
 
 use super::{is_used, records_of, used_segments};
 
-/// Groups of batches, for segments of the shortest length: each fills a twelfth of one.
+/// Number of groups of batches. Segments have the minimum length; each group fills a twelfth.
 const GROUPS: u32 = 50;
 const BETS: u32 = 60;
 
-/// See the module's documentation.
+/// An undamaged folder; see the module documentation.
 pub(super) struct Base {
     pub(super) files: Files,
     pub(super) told: Vec<Told>,
-    /// Where each record that was acknowledged is.
+    /// The position of each acknowledged record.
     pub(super) places: Vec<(String, RecordPlace)>,
-    /// The folder as it was at times before.
+    /// Earlier states of the folder.
     pub(super) older: Vec<Files>,
 }
 
 impl Base {
-    /// How many there are.
+    /// The number of different folders.
     pub(super) const COUNT: usize = 4;
 
     pub(super) fn get(kind: usize) -> &'static Self {
@@ -39,17 +39,17 @@ impl Base {
     }
 
     fn new(kind: usize) -> Self {
-        // Where the draw was made its close tells the set of bets, which no forger here mends.
+        // Once the draw is made, its close holds a digest of the bets that no harm here recomputes.
         let (disk, mut older) = written(kind == 0);
         let mut files = match kind {
-            // Killed when it had just gone on to the last segment.
+            // Killed right after the rotation to the last segment.
             1 => just_rotated(&mut older),
-            // Killed in a write.
+            // Killed during a write.
             2 => torn(&disk),
             _ => files_of(&disk),
         };
         if kind == 3 {
-            // Segments made ready.
+            // With preallocated segments.
             for _ in 0..2 {
                 files.insert(name(files.len() + 1), vec![0; SEGMENT_LEN]);
             }
@@ -63,14 +63,14 @@ impl Base {
         Self { files, told, places, older }
     }
 
-    /// Where something is not as it was written that opening looks at: anything but the records of
-    /// batches in segments that have an index, indexes, and what is behind the last record.
+    /// Returns a changed place that opening reads: anything except the batches of indexed segments,
+    /// the indexes, and what follows the last record.
     pub(super) fn differs_where_opening_reads(&self, files: &Files) -> Option<String> {
         let (last, place) = self.places.last().expect("there are records");
         let end = place.at + place.len;
         for (name, written) in &self.files {
             let Some(file) = files.get(name) else {
-                // One that was not in use may be gone.
+                // An unused segment may be missing.
                 if is_used(written) {
                     return Some(format!("{name}, which is missing,"));
                 }
@@ -92,7 +92,7 @@ impl Base {
         None
     }
 
-    /// Whether there is a batch at this byte of a file.
+    /// Returns whether this byte of a file belongs to a batch.
     fn batch_at(&self, name: &str, at: usize) -> bool {
         let found = self.places.iter().zip(&self.told).find(|((file, place), _)| {
             file == name && (place.at..place.at + place.len).contains(&at)
@@ -100,7 +100,7 @@ impl Base {
         found.is_some_and(|(_, told)| told.text.is_some())
     }
 
-    /// Whether what stands in front of the indexes is not as it was.
+    /// Returns whether anything before the indexes changed.
     pub(super) fn records_differ(&self, files: &Files) -> bool {
         self.files.iter().any(|(name, written)| {
             let file = files.get(name).map_or(&[][..], |file| records_of(file));
@@ -108,25 +108,24 @@ impl Base {
         })
     }
 
-    /// Asserts that the first `kept` records are as they were written, byte for byte.
+    /// Asserts that the first `kept` records are unchanged, byte for byte.
     pub(super) fn assert_as_written(&self, files: &Files, kept: usize) {
         for (nth, it) in self.places[..kept].iter().enumerate() {
             assert!(self.has(files, it), "record {nth} is called sound, and not as it was written");
         }
     }
 
-    /// Asserts that nothing in the files can tell that there was more than the first `kept`
-    /// records.
+    /// Asserts that nothing in the files shows that there were more than the first `kept` records.
     pub(super) fn assert_only_an_anchor_shows(&self, files: &Files, kept: usize) {
         let left = self.places[kept].1.left;
         let decision = &self.places[kept..=kept + left];
-        // A decision is passed over for one of its records.
+        // One changed record invalidates its whole decision.
         let changed = decision.iter().find(|it| !self.has(files, it));
         let (file, place) = changed.unwrap_or(&decision[0]);
         let what = format!("record {kept} at byte {} of {file} is passed over", place.at);
         let number = (1..).find(|number| name(*number) == *file).expect("it is a segment");
-        // Nothing is behind it, not even a sign that there was: neither in this segment, nor a
-        // later one, nor the mark of a sealed one.
+        // Nothing may show that records followed: nothing in this segment or a later one, and not
+        // the index that marks a sealed segment.
         let bytes = files.get(file).map_or(&[][..], Vec::as_slice);
         assert!(bytes.len() <= SEGMENT_LEN, "{what}, though its segment was sealed");
         let rest = bytes.get(place.at..).unwrap_or_default();
@@ -142,7 +141,7 @@ impl Base {
         }
     }
 
-    /// Whether a record is there as it was written.
+    /// Returns whether a record is unchanged.
     fn has(&self, files: &Files, (name, place): &(String, RecordPlace)) -> bool {
         let record = |files: &Files| {
             let file = files.get(name).and_then(|file| file.get(place.at..place.at + place.len));
@@ -152,8 +151,8 @@ impl Base {
     }
 }
 
-/// Whether a sector of the record here reads as zeros: a crash leaves one like that, and so does a
-/// disk that lost what it said was durable.
+/// Returns whether a sector of the record here reads as zeros, as after a crash or on a disk that
+/// lost data it had reported as durable.
 fn looks_unwritten(file: &[u8], at: usize) -> bool {
     let end = at + len_at(file, at);
     let first_end = (at / SECTOR_LEN + 1) * SECTOR_LEN;
@@ -162,7 +161,7 @@ fn looks_unwritten(file: &[u8], at: usize) -> bool {
     sectors.any(|sector| file.get(sector).is_some_and(is_zero))
 }
 
-/// A ledger of several segments, perhaps its draw made; and the folder before, now and then.
+/// Returns a ledger of several segments, with its draw made if `made`, and its earlier states.
 fn written(made: bool) -> (SimulatedDisk, Vec<Files>) {
     let disk = SimulatedDisk::new();
     let ledger = open(&disk).expect("an empty folder");
@@ -183,8 +182,8 @@ fn written(made: bool) -> (SimulatedDisk, Vec<Files>) {
     (disk, older)
 }
 
-/// The folder when its last segment had just got its first group, and the one before was not
-/// marked yet. Leaves what is older than that.
+/// Returns the folder when its last segment had just received its first group and the previous
+/// segment was not sealed yet. Keeps only the older states in `older`.
 fn just_rotated(older: &mut Vec<Files>) -> Files {
     let grown = older.windows(2).rposition(|two| used_segments(&two[0]) < used_segments(&two[1]));
     older.truncate(grown.expect("segments were filled") + 2);
@@ -194,7 +193,7 @@ fn just_rotated(older: &mut Vec<Files>) -> Files {
     files
 }
 
-/// The folder after a write that only some sectors survived.
+/// Returns the folder after a write of which only some sectors survived.
 fn torn(disk: &SimulatedDisk) -> Files {
     let ledger = open(disk).expect("a sound folder");
     let next = open_draw(&ledger, "otro");

@@ -1,4 +1,4 @@
-//! Sorts of damage.
+//! The kinds of damage.
 
 use fastrand::Rng;
 
@@ -11,75 +11,75 @@ use crate::stored::{Files, WINNING_NUMBER, disk_of, files_of, open};
 use super::base::Base;
 use super::used_segments;
 
-/// What is done to a folder.
+/// A kind of damage to a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Harm {
-    /// A bit is another, anywhere.
+    /// Flips one bit anywhere.
     BitFlipped,
-    /// A few bytes in a row are zeros.
+    /// Zeroes a few consecutive bytes.
     BytesZeroed,
-    /// Whole sectors are zeros.
+    /// Zeroes whole sectors.
     SectorsZeroed,
-    /// A whole file is zeros.
+    /// Zeroes a whole file.
     FileZeroed,
-    /// A file ends early.
+    /// Truncates a file.
     FileCut,
-    /// A file goes on behind its end.
+    /// Extends a file.
     FileGrown,
-    /// Two blocks have changed places.
+    /// Swaps two blocks.
     BlocksSwapped,
-    /// A block is in the place of another as well.
+    /// Overwrites a block with a copy of another.
     BlockCopied,
-    /// A record is in the place of another one.
+    /// Overwrites a record with a copy of another.
     RecordCopied,
-    /// Two segments have changed places.
+    /// Swaps two segments.
     FilesSwapped,
-    /// A file is gone.
+    /// Deletes a file.
     FileDeleted,
-    /// The last segments are gone, the spare ones too.
+    /// Deletes the last segments, including the spare ones.
     EndDeleted,
-    /// The last segments are zeros.
+    /// Zeroes the last segments.
     EndZeroed,
-    /// The last records of the last segment are zeros.
+    /// Zeroes the last records of the last segment.
     EndEmptied,
-    /// A file is that of an older copy.
+    /// Replaces a file by an older version.
     FileOlder,
-    /// A write behind the last record was under way, and some of its sectors are there.
+    /// Adds some sectors of an unfinished write after the last record.
     TailTorn,
-    /// The last segment, with all behind it, is that of an older copy.
+    /// Replaces the last segment and everything after it by an older version.
     EndOlder,
-    /// A file is of another ledger.
+    /// Replaces a file by that of another ledger.
     FileForeign,
-    /// The header of a segment is zeros.
+    /// Zeroes the header of a segment.
     HeaderZeroed,
-    /// A header says something else, and its checksum is right.
+    /// Changes a header and fixes its checksum.
     HeaderMended,
-    /// The checksum of a record's body has a bit that is another.
+    /// Flips a bit of the checksum of a record's body.
     SumFlipped,
-    /// A record says something else, and its checksums are right.
+    /// Changes a record and fixes its checksums.
     RecordMended,
-    /// A winner has another document, and the checksums of the record are right.
+    /// Changes the document of a winner and fixes the record's checksums.
     WinnerForged,
-    /// A record says something else, and its checksums and its chain are right.
+    /// Changes a record and fixes its checksums and its chain.
     RecordRechained,
-    /// A record says something else, and all from it to the end of its segment are right.
+    /// Changes a record and fixes all records from it to the end of its segment.
     SegmentRechained,
-    /// As [`Harm::SegmentRechained`], and the index is that of these records.
+    /// As [`Harm::SegmentRechained`], and rebuilds the index from these records.
     SegmentReindexed,
-    /// A record says something else, and all from it to the end of the ledger are right.
+    /// Changes a record and fixes all records from it to the end of the ledger.
     LedgerRewritten,
-    /// An index is gone.
+    /// Deletes an index.
     IndexDeleted,
-    /// An index is that of another segment.
+    /// Replaces an index by that of another segment.
     IndexForeign,
-    /// An index has a bit that is another.
+    /// Flips a bit of an index.
     IndexFlipped,
-    /// An index says something else, and its checksums are right.
+    /// Changes an index and fixes its checksums.
     IndexMended,
 }
 
 impl Harm {
-    /// All of them.
+    /// All kinds of damage.
     pub const ALL: &[Self] = &[
         Self::BitFlipped,
         Self::BytesZeroed,
@@ -114,8 +114,8 @@ impl Harm {
         Self::IndexMended,
     ];
 
-    /// Whether what comes of it may be sound and say something else. In the last segment the end of
-    /// the segment is that of the ledger.
+    /// Returns whether the result may be valid with other contents. In the last segment, the end of
+    /// the segment is the end of the ledger.
     pub(super) fn rewrites_the_end(self, in_the_last: bool) -> bool {
         match self {
             Self::LedgerRewritten => true,
@@ -124,7 +124,7 @@ impl Harm {
         }
     }
 
-    /// Does it, somewhere; nothing when there is nothing of the kind there.
+    /// Applies the damage at a random place; does nothing if there is no suitable place.
     pub(super) fn strike(self, files: &mut Files, base: &Base, rng: &mut Rng) {
         let used = used_segments(files);
         if used < 2 {
@@ -154,7 +154,7 @@ impl Harm {
             Self::SumFlipped => {
                 let segment = file(files, number);
                 if let Some(record) = one_of(&records_in(segment), rng) {
-                    // The trailer's first half.
+                    // The first half of the trailer.
                     segment[record.at + record.len - 8 + rng.usize(..4)] ^= 1 << rng.u8(..8);
                 }
             }
@@ -164,7 +164,7 @@ impl Harm {
                 let foreign = Base::get(rng.usize(..Base::COUNT));
                 let of_other = foreign.older[rng.usize(..foreign.older.len())].get(&name(number));
                 if let Some(foreign) = of_other.cloned() {
-                    // Another central's: another time in each record, so another chain.
+                    // As of another central: with other times, and therefore another chain.
                     let foreign = rewritten(foreign, number);
                     files.insert(name(number), foreign);
                 }
@@ -260,7 +260,7 @@ impl Harm {
         let older = &base.older[rng.usize(..base.older.len())];
         let last = used_segments(older);
         if self == Self::EndOlder {
-            // From its last segment on, the folder is as it was then.
+            // Restores the older state from its last segment on.
             files.retain(|it, _| *it < name(last));
             files.extend(older.range(name(last)..).map(|(it, file)| (it.clone(), file.clone())));
         } else if let Some(file) = older.get(&name(number)) {
@@ -268,14 +268,14 @@ impl Harm {
         }
     }
 
-    /// Has a record say something else, and makes right what is to be.
+    /// Changes a record and fixes what this kind of damage fixes.
     fn rewrite(self, files: &mut Files, number: usize, rng: &mut Rng) {
         let segment = file(files, number);
         let records = records_in(segment);
         let Some(nth) = (!records.is_empty()).then(|| rng.usize(..records.len())) else { return };
         let place = records[nth];
         let record = &mut segment[place.at..place.at + place.len];
-        // A digit of a bet, the name of an operator, a count; or the last one of a document.
+        // A digit of a bet, an operator's name or a count; or the last one of a winner's document.
         let behind_winner = format!("|1990-01-02|{WINNING_NUMBER}");
         let of_winner = |at: &usize| {
             let behind = record[at + 1..].strip_prefix(behind_winner.as_bytes());
@@ -360,7 +360,7 @@ fn chain_at(segment: &[u8], place: &RecordPlace) -> [u8; 32] {
     *segment[place.at + 56..].first_chunk().expect("a record is longer")
 }
 
-/// Leaves sectors of a batch behind the last record that was acknowledged.
+/// Writes some sectors of a batch after the last acknowledged record.
 fn tear_tail(segment: &mut [u8], number: usize, base: &Base, rng: &mut Rng) {
     let records = records_in(segment);
     let acknowledged =
@@ -384,7 +384,7 @@ fn tear_tail(segment: &mut [u8], number: usize, base: &Base, rng: &mut Rng) {
     segment[lost * SECTOR_LEN..][..SECTOR_LEN].fill(0);
 }
 
-/// Puts a record in the place of another that is as long.
+/// Overwrites a record with another of the same length.
 fn copy_record(files: &mut Files, number: usize, rng: &mut Rng) {
     let from = file(files, number).clone();
     let Some(one) = one_of(&records_in(&from), rng) else { return };
@@ -396,7 +396,7 @@ fn copy_record(files: &mut Files, number: usize, rng: &mut Rng) {
     }
 }
 
-/// The records of a segment, made to begin at `end`.
+/// Returns a segment with its records changed to continue from `end`.
 fn continued(mut segment: Vec<u8>, number: usize, end: &mut End) -> Vec<u8> {
     segment[..SEGMENT_HEADER_LEN].copy_from_slice(&segment_header(number, end));
     for place in records_in(&segment) {
@@ -405,7 +405,7 @@ fn continued(mut segment: Vec<u8>, number: usize, end: &mut End) -> Vec<u8> {
     segment
 }
 
-/// A segment as another ledger would have it, sound in itself.
+/// Returns a segment as another ledger would have it, valid in itself.
 fn rewritten(mut segment: Vec<u8>, number: usize) -> Vec<u8> {
     let records = records_in(&segment);
     let Some(first) = records.first() else { return segment };
@@ -414,7 +414,7 @@ fn rewritten(mut segment: Vec<u8>, number: usize) -> Vec<u8> {
     continued(segment, number, &mut end)
 }
 
-/// Gives a segment that is sound in itself the index that its records give.
+/// Gives a valid segment the index that results from its records.
 fn reindex(files: &mut Files, number: usize) {
     let segment = file(files, number);
     if segment.len() <= SEGMENT_LEN {
@@ -423,7 +423,7 @@ fn reindex(files: &mut Files, number: usize) {
     segment.truncate(SEGMENT_LEN);
     let Some(last) = records_in(segment).last().copied() else { return };
     let end = End { sequence: last.sequence + 1, chain: chain_at(segment, &last) };
-    // The ledger itself gives the segments before the last two their indexes.
+    // The ledger itself indexes all segments but the last two.
     let mut only: Files =
         files.range(..=name(number)).map(|(k, v)| (k.clone(), v.clone())).collect();
     for next in [number + 1, number + 2] {

@@ -1,5 +1,5 @@
-//! The auditor of engines that share a log: knows what was asked and answered, reads what is
-//! durable, and compares. It shares no code with the rules.
+//! The auditor of engines that share a log: records requests and answers, reads the durable events
+//! and compares them. It shares no code with the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,43 +14,43 @@ use super::shown::Shown;
 use super::site::{Answer, Ask, Outcome, Told};
 use crate::world::{Wrong, wrong};
 
-/// See the module's documentation.
+/// The state of the auditor; see the module documentation.
 #[derive(Default)]
 pub(super) struct Auditor {
-    /// What is durable, as far as it was read.
+    /// The durable events read so far.
     durable: Vec<Entry>,
-    /// What all of it comes to.
+    /// The state that they result in.
     now: Shown,
-    /// Where each batch is.
+    /// The position of each batch among the durable events.
     batches: BTreeMap<Chunk, usize>,
     finishes: BTreeMap<(DrawId, AgencyId), usize>,
-    /// Where each act of an operator is, by why it was done.
+    /// The position of each operator's act, by the reason given for it.
     acts: BTreeMap<Reason, usize>,
-    /// Of each act who asked for it, and the version of the operators then, by why it was done.
+    /// The requester of each act and the operators' version at that time, by reason.
     callers: BTreeMap<Reason, (Credential, u64)>,
     closes: BTreeMap<DrawId, usize>,
-    /// What was entered for each draw that is closed, and by whom.
+    /// The numbers entered for each closed draw, and by whom.
     entries: BTreeMap<DrawId, Vec<(Actor, u32)>>,
-    /// Where each draw that goes by itself was opened, and what it is made with.
+    /// The position of the opening of each automatic draw, and its sealed number.
     sealed: BTreeMap<DrawId, (usize, u32)>,
-    /// Every batch that was ever sent, with its bets.
+    /// The bets of every batch that was ever sent.
     sent: BTreeMap<Chunk, String>,
-    /// Acts that were refused, or not stored for sure.
+    /// The acts that were refused, and therefore must never be stored.
     never: BTreeSet<Reason>,
-    /// Batches that an engine said were new.
+    /// The batches that an engine reported as new.
     new: BTreeSet<Chunk>,
-    /// What each engine's readers have seen: how many events.
+    /// What each engine's readers have seen.
     seen: [Seen; 2],
     drawn: BTreeMap<DrawId, Vec<usize>>,
-    /// Draws that were made by an engine that ended before it could tell.
+    /// The draws made by an engine that ended before it could report them.
     untold: BTreeSet<DrawId>,
     by_the_clock: BTreeSet<String>,
 }
 
-/// A batch's draw, agency and number.
+/// A batch's draw, agency and chunk id.
 pub(super) type Chunk = (DrawId, AgencyId, u32);
 
-/// What an engine's readers have seen and were told.
+/// What an engine's readers have seen and were notified of.
 #[derive(Default)]
 struct Seen {
     events: usize,
@@ -64,7 +64,7 @@ impl Auditor {
         self.sent.insert(chunk, text.to_owned());
     }
 
-    /// Reads what became durable.
+    /// Reads and checks the events that became durable.
     pub(super) fn read(&mut self, durable: &[Entry], rights: &Rights) -> Result<(), Wrong> {
         let known = self.durable.len();
         let same = durable.len() >= known
@@ -155,7 +155,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Compares an answer with what was durable when it was given.
+    /// Compares an answer with the events that were durable when it was given.
     pub(super) fn answered(
         &mut self,
         ask: &Ask,
@@ -167,7 +167,7 @@ impl Auditor {
             Some(StoreFault::Failed(why)) if why != engine::conformance::KILLED => {
                 return wrong(format!("an engine failed: {why}"));
             }
-            // It may be stored or not.
+            // The outcome is unknown: the request may or may not be stored.
             Some(StoreFault::Failed(_)) => return Ok(()),
             Some(_) => {
                 if let Ask::Act(recorded, _) = ask {
@@ -184,12 +184,12 @@ impl Auditor {
         wrong(format!("{ask:?} was answered {outcome:?}"))
     }
 
-    /// Notes who asks for an act, and the version of the operators in force.
+    /// Records who requests an act, and the operators' version in force.
     pub(super) fn asked(&mut self, why: Reason, by: (Credential, u64)) {
         self.callers.insert(why, by);
     }
 
-    /// Whether whoever asked for an act had no right to it at some moment since.
+    /// Returns whether the requester of an act lacked the right to it at some moment since.
     fn lost_rights(&self, ask: &Ask, rights: &Rights) -> bool {
         let Ask::Act(recorded, credential) = ask else { return false };
         let (_, asked) = self.callers[&recorded.why];
@@ -197,7 +197,7 @@ impl Auditor {
         (asked..=rights.version()).any(|version| !rights.allowed(version, credential, now))
     }
 
-    /// Whether an outcome follows from the first so many durable events.
+    /// Returns whether an outcome follows from the first `durable` events.
     fn is_so(&mut self, ask: &Ask, outcome: &Outcome, durable: usize) -> bool {
         let is_durable = |at: Option<&usize>| at.is_some_and(|at| *at < durable);
         match (ask, outcome) {
@@ -249,7 +249,7 @@ impl Auditor {
         }
     }
 
-    /// Compares what an engine's readers were told, and see, with what is durable.
+    /// Compares the news and the view of an engine's readers with the durable events.
     pub(super) fn told(&mut self, told: &Told) -> Result<(), Wrong> {
         self.see(told.site, &told.shown, told.durable)?;
         let seen = &mut self.seen[told.site];
@@ -284,7 +284,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// What readers of an engine see is what the first so many durable events come to.
+    /// Checks that a view of an engine is the result of a prefix of the first `durable` events.
     pub(super) fn see(&mut self, site: usize, shown: &Shown, durable: usize) -> Result<(), Wrong> {
         let seen = &mut self.seen[site];
         while seen.shown != *shown {
@@ -297,7 +297,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// An engine has started: what it shows, its followers were not told of.
+    /// Records the start of an engine. Its followers are not notified of what it already shows.
     pub(super) fn started(&mut self, site: usize, shown: &Shown) -> Result<(), Wrong> {
         self.seen[site] = Seen::default();
         self.see(site, shown, self.durable.len())?;
@@ -308,8 +308,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// An engine has ended before it knew what became of its commit, with this to be read in the
-    /// log.
+    /// Records the end of an engine that does not know the outcome of its commit; `readable` is
+    /// what can be read in the log.
     pub(super) fn killed(&mut self, readable: &[Entry]) {
         let made = readable.iter().filter_map(|entry| match &entry.event {
             Event::DrawMade { draw, .. } => Some(*draw),
@@ -318,12 +318,12 @@ impl Auditor {
         self.untold.extend(made.filter(|draw| !self.drawn.contains_key(draw)));
     }
 
-    /// Who made each draw: by one engine, and told once.
+    /// Returns the engine that made each draw.
     pub(super) fn drawn(&self) -> impl Iterator<Item = usize> + '_ {
         self.drawn.values().filter_map(|by| by.first().copied())
     }
 
-    /// What all that is durable comes to.
+    /// Returns the state that all durable events result in.
     pub(super) fn now(&self) -> &Shown {
         &self.now
     }
@@ -332,7 +332,7 @@ impl Auditor {
         &self.durable
     }
 
-    /// Compares everything, once it is quiet.
+    /// Compares everything, once the run is quiet.
     pub(super) fn judge(&self) -> Result<(), Wrong> {
         for (site, seen) in self.seen.iter().enumerate() {
             if seen.shown != self.now {

@@ -1,4 +1,4 @@
-//! Those who ask: agencies that hop between the engines, and operators.
+//! The clients of the shared run: agencies that switch between the engines, and operators.
 
 use std::collections::BTreeSet;
 
@@ -18,31 +18,31 @@ use crate::limits::{
 };
 use crate::setting::pick;
 
-/// What is entered, mostly, and what draws that go by themselves are made with.
+/// The number usually entered, and the sealed number of automatic draws.
 const NUMBER: u32 = 7;
 
 /// An agency in one draw.
 pub(super) struct Agency {
     name: String,
     agency: AgencyId,
-    /// Its bets by chunk.
+    /// The bets of each chunk.
     chunks: Vec<Bets>,
-    /// The engine that it is at.
+    /// The engine that it uses.
     site: usize,
     draw: Option<DrawId>,
     acknowledged: BTreeSet<u32>,
     finished: bool,
-    /// The draw was closed without all of it.
+    /// Whether the draw was closed without all of its bets.
     is_late: bool,
 }
 
-/// All operators, and what they are to do.
+/// All operators and their plans.
 pub(super) struct Operators {
     plans: Vec<Plan>,
     agencies: Agencies,
 }
 
-/// A draw that there is to be.
+/// A planned draw.
 struct Plan {
     name: String,
     by_itself: bool,
@@ -51,7 +51,7 @@ struct Plan {
 }
 
 impl Agency {
-    /// Every agency in every draw.
+    /// Returns an agency for each draw and each registered agency.
     pub(super) fn all(rng: &mut Rng, operators: &Operators) -> Vec<Self> {
         let mut all = Vec::new();
         for plan in &operators.plans {
@@ -76,12 +76,12 @@ impl Agency {
         self.finished || self.is_late
     }
 
-    /// FINISH comes next.
+    /// Returns whether FINISH is next.
     fn is_ready(&self) -> bool {
         !self.is_done() && self.acknowledged.len() == self.chunks.len()
     }
 
-    /// How many of its chunks are known to be stored without a gap.
+    /// Returns how many chunks from the first on are acknowledged without a gap.
     fn known(&self) -> u64 {
         (0..).take_while(|chunk| self.acknowledged.contains(chunk)).count() as u64
     }
@@ -114,7 +114,7 @@ impl Agency {
         }
     }
 
-    /// What it sends next: any chunk that is not acknowledged, perhaps again, or FINISH.
+    /// Returns the next request: an unacknowledged chunk, perhaps a repeat, or FINISH.
     fn next(&self, draw: DrawId, rng: &mut Rng) -> Ask {
         let left = (0..).zip(&self.chunks).filter(|(at, _)| !self.acknowledged.contains(at));
         let left: Vec<_> = left.collect();
@@ -162,7 +162,7 @@ impl Operators {
         Self { plans, agencies }
     }
 
-    /// Every draw is published.
+    /// Returns whether every draw is published and every agency is enabled.
     pub(super) fn are_done(&self, now: &Shown) -> bool {
         let published = now.draws.iter().filter(|draw| draw.published).count();
         published == self.plans.len() && now.register.values().all(|enabled| *enabled)
@@ -200,7 +200,7 @@ impl Operators {
         either_or_both(site, world, |world| act(world, "ana", announce.clone()));
     }
 
-    /// Disables agencies and enables them again; both while their bets come in.
+    /// Disables agencies and enables them again, both while their bets arrive.
     fn keep_register(&self, world: &mut World, agencies: &[Agency]) {
         let agency = *pick(&mut world.rng, agencies_of(&self.agencies).as_slice());
         let now = world.auditor.now().register.get(&agency.0).copied();
@@ -219,7 +219,7 @@ impl Operators {
     }
 }
 
-/// What is next in the life of a draw that operators lead.
+/// Performs the next step of a draw led by operators.
 fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) {
     let id = draw.id;
     match draw.state {
@@ -255,7 +255,7 @@ fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) 
     }
 }
 
-/// An act, told from all others by why it is done.
+/// Returns an act with a unique reason.
 fn act(world: &mut World, by: &str, act: Act) -> Ask {
     world.acts += 1;
     let (by, credential) = world.rights.credential(&mut world.rng, by);
@@ -273,7 +273,7 @@ fn either_or_both(site: usize, world: &mut World, ask: impl Fn(&mut World) -> As
     world.ask_both(asks);
 }
 
-/// Asks for an act at one engine, and at the same moment has an agency ask at the other one.
+/// Requests an act at one engine while an agency makes a request at the other.
 fn against(act: Ask, world: &mut World, agencies: &[Agency], is_about: impl Fn(&Agency) -> bool) {
     let betting = agencies.iter().filter(|it| !it.is_done() && is_about(it));
     let mut betting: Vec<_> = betting.filter_map(|it| it.draw.map(|draw| (it, draw))).collect();

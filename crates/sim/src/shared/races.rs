@@ -1,4 +1,4 @@
-//! Two requests made at the same moment, one at each engine: which came first, by their answers.
+//! Determines from the answers which of two simultaneous requests to the two engines came first.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use lottery::{Act, ActError, Acted, AppendError, Appended, Finished};
 use super::events::Events;
 use super::site::{Ask, Outcome};
 
-/// See the module's documentation.
+/// The pending races; see the module documentation.
 #[derive(Default)]
 pub(super) struct Races {
-    /// The other one of each.
+    /// The opposing request of each request.
     pairs: BTreeMap<u64, u64>,
     answered: BTreeMap<u64, Ran>,
 }
 
-/// A request that was answered.
+/// An answered request.
 struct Ran {
     site: usize,
     ask: Ask,
@@ -27,7 +27,7 @@ impl Races {
         self.pairs.extend([(one, other), (other, one)]);
     }
 
-    /// A request was answered.
+    /// Records the answer of a request; counts the race once both requests are answered.
     pub(super) fn answered(
         &mut self,
         request: u64,
@@ -47,7 +47,7 @@ impl Races {
     }
 }
 
-/// Counts a race that `one` won, or, when it is an agency's against an operator's, how it ended.
+/// Counts a race that `one` won or, between an agency and an operator, how it ended.
 fn count(one: &Ran, other: &Ran, events: &mut Events) {
     use Outcome::{Acted as OfAct, Appended as OfAppend, Finished as OfFinish};
     let finished = |outcome: &Outcome| match outcome {
@@ -81,7 +81,7 @@ fn count(one: &Ran, other: &Ran, events: &mut Events) {
     *counter += 1;
 }
 
-/// Counts a race of an agency's request against an act that was done.
+/// Counts a race of an agency's request against a successful act.
 fn count_against_act(agency: &Outcome, act: &Ask, events: &mut Events) {
     let Ask::Act(recorded, _) = act else { return };
     let counter = match (agency, &recorded.act) {

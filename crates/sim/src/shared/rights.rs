@@ -1,7 +1,8 @@
-//! Who may act: operators in sessions, and a program with a token. Their rights end now and then,
-//! also between a request and its decision.
+//! The rights to act: operators with sessions, and a program with a token. They are revoked now and
+//! then, also between a request and its decision.
 //!
-//! Every version of the operators is kept: what is stored is held against the one that it names.
+//! Every version of the operators is kept, so that a stored act is checked against the version that
+//! it names.
 
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -14,9 +15,9 @@ use operators::{Name, Password, PasswordHash, People, Secret, TokenGrant, TokenI
 use super::World;
 use crate::setting::pick;
 
-/// Whoever acts in a shared run.
+/// The operators of a shared run.
 pub(super) const OPERATORS: [&str; 3] = ["ana", "eva", "leo"];
-/// Whose token the program has.
+/// The owner of the program's token.
 const OWNER: &str = OPERATORS[0];
 const LABEL: &str = "programme";
 
@@ -25,28 +26,28 @@ static PASSWORD: LazyLock<PasswordHash> = LazyLock::new(|| {
     password.hash(&name(OWNER), [1; 16]).expect("it is long enough")
 });
 
-/// See the module's documentation.
+/// The current rights; see the module documentation.
 #[derive(Clone)]
 pub(super) struct Rights(Arc<Mutex<State>>);
 
 struct State {
-    /// The last one is in force.
+    /// All versions; the last one is in force.
     versions: Vec<People>,
-    /// The generation that each operator's session began with.
+    /// The generation in which each operator's session began.
     sessions: [u32; OPERATORS.len()],
     token: Option<TokenId>,
 }
 
-/// What a caller shows.
+/// The credential of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// An operator, by place, and the generation at log-in.
+    /// A session: the operator's index and their generation at login.
     Session(usize, u32),
     Token(TokenId),
 }
 
 impl Rights {
-    /// Everybody is logged in.
+    /// Returns rights with every operator logged in.
     pub(super) fn new() -> Self {
         let mut people = People::default();
         for operator in OPERATORS {
@@ -57,7 +58,7 @@ impl Rights {
         Self(Arc::new(Mutex::new(State { versions: vec![people], sessions, token: None })))
     }
 
-    /// Takes rights and gives them back.
+    /// Revokes and restores rights.
     pub(super) fn step(world: &mut World) {
         let rights = world.rights.clone();
         let mut state = rights.state();
@@ -87,7 +88,7 @@ impl Rights {
         state.versions.push(people);
     }
 
-    /// How somebody asks who acts for this operator: in their session or, now and then, with the
+    /// Returns the actor and credential used for an operator: their session or, sometimes, the
     /// token.
     pub(super) fn credential(&self, rng: &mut Rng, operator: &str) -> (Actor, Credential) {
         let state = self.state();
@@ -102,7 +103,7 @@ impl Rights {
         }
     }
 
-    /// Judges an act when it is decided.
+    /// Returns a judge that checks the credential when the act is decided.
     pub(super) fn judge(&self, credential: Credential, clock: Arc<TestClock>) -> Judge {
         let rights = self.clone();
         Box::new(move || {
@@ -112,12 +113,12 @@ impl Rights {
         })
     }
 
-    /// The version in force.
+    /// Returns the version in force.
     pub(super) fn version(&self) -> u64 {
         self.state().versions.len() as u64
     }
 
-    /// Whether a caller may act by a version of the operators.
+    /// Returns whether a caller may act under a version of the operators.
     pub(super) fn allowed(&self, version: u64, credential: &Credential, now: Timestamp) -> bool {
         let at = usize::try_from(version).ok().and_then(|version| version.checked_sub(1));
         let state = self.state();

@@ -1,18 +1,18 @@
-//! What a view shows, and what it should by the events: told apart without the rules' help.
+//! The contents of a view, and the contents expected from the events, computed without the rules.
 
 use std::collections::BTreeMap;
 
 use lottery::{Act, DrawId, DrawState, Event, View};
 
-/// See the module's documentation.
+/// The contents of a view; see the module documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) draws: Vec<ShownDraw>,
-    /// Whether each agency may bet.
+    /// Whether each registered agency is enabled.
     pub(super) register: BTreeMap<u32, bool>,
 }
 
-/// A draw of it.
+/// A draw in a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ShownDraw {
     pub(super) state: DrawState,
@@ -21,7 +21,7 @@ pub(super) struct ShownDraw {
     pub(super) agencies: BTreeMap<u32, ShownAgency>,
 }
 
-/// An agency in it.
+/// An agency in a draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ShownAgency {
     pub(super) batches: u64,

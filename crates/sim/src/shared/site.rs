@@ -1,4 +1,4 @@
-//! One engine over the shared log, with its clock: what is asked of it, and what it reports.
+//! One engine over the shared log, with its clock: its requests and its reports.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +13,7 @@ use lottery::{
 use super::rights::{Credential, Rights};
 use super::shown::Shown;
 
-/// See the module's documentation.
+/// An engine; see the module documentation.
 pub(super) struct Site {
     number: usize,
     engine: Engine,
@@ -21,23 +21,23 @@ pub(super) struct Site {
     book: Book,
 }
 
-/// Commits the engine's groups, until it ends.
+/// Commits the engine's groups until the engine ends.
 #[derive(Clone)]
 pub(super) struct SiteCommitter(Arc<Mutex<Option<Committer>>>);
 
-/// Something asked.
+/// A request to an engine.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     Open(DrawTerms, SealedNumber),
     Append(Batch),
     Finish(DrawId, AgencyId),
     Act(RecordedAct, Credential),
-    /// With how many chunks were known to be stored without a gap.
+    /// Includes how many chunks were known to be stored without a gap.
     Progress(DrawId, AgencyId, u64),
     Time,
 }
 
-/// What came of it.
+/// The result of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
     Opened(Result<DrawId, OpenDrawError>),
@@ -55,7 +55,7 @@ pub(super) struct Answer {
     pub(super) durable: usize,
 }
 
-/// News, with what the view showed then, and how many events were durable.
+/// News, with the view at that moment and how many events were durable.
 pub(super) struct Told {
     pub(super) site: usize,
     pub(super) news: News,
@@ -63,7 +63,7 @@ pub(super) struct Told {
     pub(super) durable: usize,
 }
 
-/// What the engines report, in order.
+/// The reports of the engines, in order.
 #[derive(Clone, Default)]
 pub(super) struct Book(Arc<Mutex<Pages>>);
 
@@ -71,7 +71,7 @@ pub(super) struct Book(Arc<Mutex<Pages>>);
 pub(super) struct Pages {
     pub(super) answers: Vec<Answer>,
     pub(super) told: Vec<Told>,
-    /// What each shows, while it is up.
+    /// The view of each engine, while it is up.
     views: [View; 2],
 }
 
@@ -146,7 +146,7 @@ impl Site {
 }
 
 impl SiteCommitter {
-    /// Commits a group, unless this is in the middle of one.
+    /// Commits a group, unless a commit of this engine is in progress.
     pub(super) fn commit_unless_committing(&self) {
         if let Ok(mut committer) = self.0.try_lock()
             && let Some(committer) = &mut *committer
@@ -159,18 +159,18 @@ impl SiteCommitter {
 impl Drop for Site {
     fn drop(&mut self) {
         drop(self.committer.0.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // The view has the follower, which has the book.
+        // Break the reference cycle: the view holds the follower, which holds the book.
         self.book.pages().views[self.number] = View::default();
     }
 }
 
 impl Outcome {
-    /// Whether whoever asked had no right to it when it was decided.
+    /// Returns whether the requester had no right to it when it was decided.
     pub(super) fn is_not_allowed(&self) -> bool {
         matches!(self, Self::Acted(Err(ActError::NotAllowed)))
     }
 
-    /// Why it was not decided.
+    /// Returns the fault that prevented a decision, if any.
     pub(super) fn fault(&self) -> Option<&StoreFault> {
         match self {
             Self::Opened(Err(OpenDrawError::Store(fault)))

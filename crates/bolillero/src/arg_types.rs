@@ -1,4 +1,4 @@
-//! Values as people write them on the command line, in the environment and in files.
+//! Types for values given on the command line, in the environment and in configuration files.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,8 +9,8 @@ use jiff::SignedDuration;
 use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time: `10m`, `1h 30m`, `250ms`; a bare number is seconds, 136 years at the
-/// most: what is read can be written again.
+/// A duration: `10m`, `1h 30m`, `250ms`; a bare number is in seconds. At most 136 years, so that
+/// every value read can be written again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(pub(crate) Duration);
 
@@ -18,7 +18,7 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Numbers(pub(crate) lottery::NumberRange);
 
-/// What is between two fields of a file: `;`, `tab`.
+/// The field separator of a file: `;`, `tab`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delimiter(pub(crate) agency::Delimiter);
 
@@ -26,12 +26,12 @@ pub(crate) struct Delimiter(pub(crate) agency::Delimiter);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoding(pub(crate) agency::Encoding);
 
-/// The name of a draw that there is, or of a new one. Which it is, and whether a new one may have
-/// it, is told by who knows the draws.
+/// The name of an existing or a new draw. Whether a draw of that name exists, or may be created, is
+/// checked where the draws are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) lottery::DrawName);
 
-/// An address that agencies connect to, and the draw that it is for: `HOST:PORT`, or
+/// An address that agencies connect to, and the draw it is bound to: `HOST:PORT` or
 /// `HOST:PORT=DRAW`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listen {
@@ -87,7 +87,7 @@ impl FromStr for Name {
     }
 }
 
-/// Read and shown as what it wraps.
+/// Implements `FromStr` and `Display` by delegating to the wrapped value.
 macro_rules! as_its_own {
     ($($value:ident of $inner:ty),*) => {$(
         impl FromStr for $value {
@@ -118,7 +118,7 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // No address holds a =, and a draw's name may.
+        // An address never contains `=`, but a draw's name may.
         let (address, draw) = match text.split_once('=') {
             None => (text, None),
             Some((address, draw)) => {
@@ -143,7 +143,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Reads one value, or a list of them. What is wrong with one is told as if it stood alone.
+/// Deserializes one value or a list of them. Errors in an element read as for a single value.
 pub(crate) fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -174,7 +174,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
     }
 }
 
-/// Written in files as on the command line.
+/// Serializes values in files in the same form as on the command line.
 macro_rules! in_files_as_text {
     ($($value:ty),*) => {$(
         impl Serialize for $value {

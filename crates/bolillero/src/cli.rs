@@ -58,7 +58,7 @@ those of serve and agency in a TOML file (--config). Flags win over variables, v
 file. One that is set and empty is as if unset. Exit codes: 0 done, 1 failed or not finished, 2
 wrong usage or input; each command's --help says more.";
 
-/// The command line, with the exit codes of each command in its help.
+/// Returns the clap command, with each subcommand's exit codes in its help.
 fn command() -> clap::Command {
     CODES.iter().fold(Cli::command(), |whole, codes| {
         whole.mut_subcommand(codes.command, |command| with_codes(command, codes))
@@ -71,7 +71,7 @@ fn with_codes(command: clap::Command, codes: &Codes) -> clap::Command {
     command.mut_subcommands(|command| with_codes(command, codes))
 }
 
-/// Reads the command line and the environment.
+/// Parses the command line and the environment.
 pub(crate) fn parse() -> Result<Command, Ending> {
     let command = settings::without_empty_variables(command());
     let matches = command.try_get_matches().map_err(Ending::Usage)?;

@@ -35,7 +35,7 @@ pub(crate) use winners::WinnersArgs;
 use crate::cli::Command;
 use crate::exit::Ending;
 
-/// Does what was asked.
+/// Runs the given command.
 pub(crate) fn run(command: Command) -> Result<(), Ending> {
     match command {
         Command::Serve(args) => serve::run(*args),

@@ -1,8 +1,8 @@
-//! File descriptors: each connection takes one, and systems start programs with few.
+//! Limit of file descriptors: each connection uses one, and the default limit is often low.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Lets this process have as many as the system allows, up to `wanted`; gives how many it may have.
+/// Raises this process's limit up to `wanted` if the system allows it; returns the resulting limit.
 pub(crate) fn allow(wanted: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     let may = |most: Option<u64>| most.and_then(|most| most.try_into().ok()).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! How commands end: what their exit codes mean, and what is said when one does not succeed.
+//! How commands end: their exit codes and error messages.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -18,7 +18,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
     Codes { command, meanings }
 }
 
-/// Of every command. docs/exit-codes.md is the same table.
+/// The exit codes of every command. docs/exit-codes.md has the same table.
 pub(crate) const CODES: [Codes; 11] = [
     codes(
         "serve",
@@ -79,31 +79,31 @@ pub(crate) const CODES: [Codes; 11] = [
 ];
 
 impl Codes {
-    /// For the end of a command's help.
+    /// Returns the text for the end of a command's help.
     pub(crate) fn help(&self) -> String {
         let [done, failed, wrong] = self.meanings;
         format!("Exit codes:\n  0  {done}\n  1  {failed}\n  2  {wrong}")
     }
 }
 
-/// What ended a command.
+/// Why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// It failed: exit code 1.
     Failed(anyhow::Error),
     /// The command line, configuration or input is wrong: exit code 2.
     Wrong(anyhow::Error),
-    /// clap has something to say: help and version too.
+    /// A result of clap: a usage error, help or the version.
     Usage(clap::Error),
 }
 
 impl Ending {
-    /// Wrong usage or input, in these words.
+    /// Creates the ending for wrong usage or input.
     pub(crate) fn wrong(why: impl Display) -> Self {
         Self::Wrong(anyhow::anyhow!("{why}"))
     }
 
-    /// Tells the person, and gives the exit code.
+    /// Prints the message and returns the exit code.
     #[expect(clippy::print_stderr, reason = "the last words of the program")]
     pub(crate) fn report(self) -> ExitCode {
         match self {
@@ -118,7 +118,7 @@ impl Ending {
             Self::Usage(error) => {
                 let code = if error.use_stderr() { 2 } else { 0 };
                 match shown_lines(&error.render().to_string()) {
-                    // Nobody is left to be told when this fails.
+                    // If this fails there is nowhere to report it.
                     Cow::Borrowed(_) => drop(error.print()),
                     Cow::Owned(shown) => eprint!("{shown}"),
                 }
@@ -128,7 +128,7 @@ impl Ending {
     }
 }
 
-/// What was printed, unless whoever read it has gone: they had enough, which is no failure.
+/// Ignores the error of a closed pipe: a reader that stops early is no failure.
 pub(crate) fn printed(outcome: anyhow::Result<()>) -> anyhow::Result<()> {
     match outcome {
         Err(error) if is_of_a_reader_gone(&error) => Ok(()),

@@ -1,10 +1,10 @@
 //! `bolillero`: a lottery central and its agencies, in one program.
 //!
-//! Thin: it reads the command line, environment and configuration, wires the crates together, and
-//! turns outcomes into exit codes: 0 done, 1 failed, 2 wrong usage or input.
+//! A thin layer: it reads the command line, environment and configuration, connects the crates, and
+//! turns results into exit codes: 0 done, 1 failed, 2 wrong usage or input.
 //!
-//! A library only so that its reading of configuration files can be checked from outside: nothing
-//! else is public, and nothing that is shipped uses it but the program.
+//! It is a library only so that its parsing of configuration files can be tested from outside.
+//! Nothing else is public, and no shipped code other than the program uses it.
 
 mod arg_types;
 mod cli;
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 pub use commands::{agency_settings, serve_settings};
 pub use settings::ReadSettings;
 
-/// The program.
+/// Runs the program and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     match cli::parse().and_then(commands::run) {

@@ -1,9 +1,9 @@
-//! Log lines on their way to whoever reads them, who delays nobody.
+//! A queue of log lines that never blocks the code that logs.
 //!
-//! A thread of its own writes them out: the first at once, then, as long as more come, all that
-//! came in a short while in one write. Under load that is a hundred writes a second and not one a
-//! line, each of which would cost the central a change of threads. Lines that nobody takes are kept
-//! up to a bound, then dropped, counted, and told of as soon as there is room again.
+//! A separate thread writes the lines: the first at once, then, while more arrive, those of a short
+//! interval in one write. Under load that makes a hundred writes a second instead of one per line,
+//! each of which would cost a thread switch. Lines that can't be written are kept up to a limit,
+//! then dropped and counted; the count is logged as soon as there is room.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,24 +13,24 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// Bytes of lines that wait.
+/// Most bytes of waiting lines.
 const WAITING_LEN_MAX: usize = 10 << 20;
 /// How long lines are collected between two writes.
 const COLLECT_TIME: Duration = Duration::from_millis(10);
-/// How long the end of the program waits for whoever reads the lines.
+/// How long the program waits at its end for the remaining lines to be written.
 const END_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Where lines are put. All its copies are one queue.
+/// A handle that adds lines; clones share one queue.
 #[derive(Clone)]
 pub(crate) struct LogQueue {
     shared: Arc<Shared>,
 }
 
-/// How many lines were dropped since the start. All its copies are one count.
+/// The number of lines dropped since the start; clones share one counter.
 #[derive(Clone, Default)]
 pub(crate) struct Dropped(Arc<AtomicU64>);
 
-/// Dropping it has what is in the queue written, if somebody takes it.
+/// Flushes the queue when dropped, up to a time limit.
 pub(crate) struct Written {
     shared: Arc<Shared>,
 }
@@ -45,17 +45,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
-    /// Lines that there was no room for, and nobody was told of.
+    /// Dropped lines that were not reported yet.
     untold: u64,
-    /// The thread sleeps until there is a line.
+    /// Whether the thread is waiting for a line.
     sleeping: bool,
     ending: bool,
     ended: bool,
 }
 
 impl LogQueue {
-    /// Starts a queue whose lines go to `out`. `tell` is run, on its thread, with how many lines
-    /// were dropped; it may put one into the queue.
+    /// Starts a queue that writes lines to `out`. Its thread calls `tell` with the number of
+    /// dropped lines; `tell` may add a line to the queue.
     pub(crate) fn start(
         out: impl Write + Send + 'static,
         tell: impl Fn(u64) + Send + 'static,
@@ -71,7 +71,7 @@ impl LogQueue {
 }
 
 impl Write for LogQueue {
-    /// Takes one line, or drops it.
+    /// Adds one line, or drops it when the queue is full.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.shared.lock();
         if state.lines.len() + line.len() <= WAITING_LEN_MAX {
@@ -99,7 +99,7 @@ impl Dropped {
 }
 
 impl Written {
-    /// How many lines were dropped, now and later.
+    /// Returns the counter of dropped lines.
     pub(crate) fn dropped(&self) -> Dropped {
         self.shared.dropped.clone()
     }
@@ -124,7 +124,7 @@ impl Shared {
             if !lines.is_empty() {
                 let untold = std::mem::take(&mut state.untold);
                 drop(state);
-                // Nothing can be told to anybody if this fails.
+                // If this fails there is nowhere to report it.
                 let _ = out.write_all(&lines);
                 lines.clear();
                 if untold > 0 {
@@ -147,7 +147,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whatever ended a thread in the middle left whole lines.
+        // The state holds whole lines even if a thread panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// Sends each write on.
+    /// Sends each write over a channel.
     struct Out(mpsc::Sender<Vec<u8>>);
 
     impl Write for Out {
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is let go of.
+    /// Blocks until it is released.
     struct Stuck(mpsc::Receiver<()>);
 
     impl Write for Stuck {

@@ -1,13 +1,10 @@
 //! Log lines: the course's text form, or JSON lines.
 //!
 //! `2024-08-21 22:11:15-03:00 INFO     action: apuesta_recibida | result: success | cantidad: 93`:
-//! the
-//! time with its offset from UTC (the central's in the lottery's zone, others' in the machine's),
-//! the
-//! level padded to eight, then the event's fields in their order; values that could be taken for
-//! more than one are quoted (see [`values`]). Lines go to standard error. The
-//! central's go through a queue (see [`crate::log_queue`]), so that whoever does not
-//! read them delays nobody.
+//! the time with its offset from UTC (in the lottery's zone for the central, in the machine's for
+//! others), the level padded to eight, then the event's fields in order. Ambiguous values are
+//! quoted (see [`values`]). Lines go to standard error; the central's go through a queue (see
+//! [`crate::log_queue`]), so that a slow reader delays nothing.
 
 mod values;
 
@@ -54,8 +51,8 @@ pub(crate) enum LogLevel {
     Error,
 }
 
-/// Logs through a queue that never blocks. Lines still queued are written when what it gives is
-/// dropped.
+/// Starts logging through a queue that never blocks. Dropping the returned guard writes the lines
+/// still queued.
 pub(crate) fn start_queued(
     format: LogFormat,
     level: LogLevel,
@@ -73,7 +70,7 @@ pub(crate) fn start_queued(
     Ok(written)
 }
 
-/// Logs straight to standard error, above the bars if some are shown.
+/// Starts logging to standard error, above any progress bars.
 pub(crate) fn start_above(bars: MultiProgress, format: LogFormat, level: LogLevel) {
     start(format, level, TimeZone::system(), move || AboveBars(bars.clone()));
 }

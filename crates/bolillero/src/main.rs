@@ -1,4 +1,4 @@
-//! The program `bolillero`: see the library of the same name.
+//! The program `bolillero`; the library of the same name has the code.
 
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
-//! The files that commands write where a person says.
+//! Output files of commands.
 //!
-//! - A file is complete or not at all: it is written beside its place and renamed into it. One that
-//!   is there is replaced only with `--force`.
-//! - A link is followed and stays: what it leads to is written as if it had been named itself.
-//! - A pipe, a socket, a terminal or another device is written into, `/dev/stdout` and a shell's
-//!   `>(gzip)` too; a disk only with `--force`.
+//! - A regular file is written to a temporary file beside it and renamed when complete. An existing
+//! file is replaced only with `--force`.
+//! - A symbolic link is followed and kept: its target is written.
+//! - A pipe, socket, terminal or other device is written directly, including `/dev/stdout` and a
+//! shell's `>(gzip)`; a disk only with `--force`.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -18,33 +18,33 @@ use tempfile::NamedTempFile;
 
 use crate::exit::Ending;
 
-/// As many links in a row as Linux follows.
+/// The limit of links that Linux follows.
 const LINKS_MAX: usize = 40;
 
-/// What is at a path.
+/// What exists at a path.
 enum Target {
     Nothing,
     File,
     Folder,
-    /// A block device: as a file, it holds what was written before.
+    /// A block device, which keeps what was written before, like a file.
     Disk,
     Socket,
-    /// What another side reads as it is written: a pipe, a terminal, an open file of this process.
+    /// A pipe, a terminal or an open file of this process: written directly.
     Open,
 }
 
-/// How files are written.
+/// Options for writing a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
-    /// What is there may be overwritten.
+    /// Whether an existing file may be overwritten.
     pub(crate) force: bool,
-    /// The mode of a new file, less the mask of the process.
+    /// The mode of a new file, before the umask is applied.
     pub(crate) mode: u32,
-    /// It survives a loss of power.
+    /// Whether the file is synced to disk.
     pub(crate) durable: bool,
 }
 
-/// A file that is being written.
+/// A file being written.
 pub(crate) struct Output {
     path: PathBuf,
     len: u64,
@@ -52,14 +52,14 @@ pub(crate) struct Output {
 }
 
 enum Place {
-    /// Renamed when complete.
+    /// A temporary file that is renamed when complete.
     Beside { file: BufWriter<NamedTempFile>, to: PathBuf, how: How },
-    /// Written into as it is.
+    /// A target that is written directly.
     Into(BufWriter<File>),
 }
 
 impl Output {
-    /// Begins to write where a person said.
+    /// Opens the output at the path the user gave.
     pub(crate) fn create(path: &Path, how: How) -> Result<Self, Ending> {
         let cant = || cant_write(path);
         let to = followed(path).with_context(cant)?;
@@ -76,21 +76,21 @@ impl Output {
             }
             Target::Nothing | Target::File => beside(to, how),
             Target::Disk => OpenOptions::new().write(true).open(to).map(into),
-            // At the end of what a shell opened to append to.
+            // Appends, so that a file opened by a shell with `>>` is kept.
             Target::Open => OpenOptions::new().append(true).open(to).map(into),
             Target::Socket => UnixStream::connect(to).map(|it| into(File::from(OwnedFd::from(it)))),
         };
         Ok(Self { path: path.to_owned(), len: 0, place: place.with_context(cant)? })
     }
 
-    /// All is written; gives how many bytes.
+    /// Completes the file and returns its length in bytes.
     pub(crate) fn finish(self) -> anyhow::Result<u64> {
         kept(self.place).with_context(|| cant_write(&self.path))?;
         Ok(self.len)
     }
 }
 
-/// Says what was written where.
+/// Prints how much was written and where.
 #[expect(clippy::print_stderr, reason = "standard output may be what was written")]
 pub(crate) fn tell(path: &Path, rows: u64, len: u64) {
     eprintln!("wrote {}: {rows} rows, {len} bytes", path.display());
@@ -116,7 +116,8 @@ impl Write for Output {
     }
 }
 
-/// A reader that was named should have had all of it, unlike one at the end of a pipeline.
+/// Turns a broken pipe into a failure: a reader named by the user should get the whole output,
+/// unlike the next command of a pipeline.
 fn as_a_failure(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => io::Error::other("whoever read it ended before it was whole"),
@@ -170,10 +171,11 @@ impl Target {
     }
 }
 
-/// Where a path leads: through links, but not through those of open descriptors, which lead to
-/// what is open and not to a name.
+/// Resolves symbolic links, except those of open descriptors, which refer to an open file instead
+/// of a name.
 fn followed(path: &Path) -> io::Result<PathBuf> {
-    // A link that the system does not follow, one of another user in /tmp, is not followed here.
+    // A link that the system refuses to follow, such as another user's in /tmp, is not followed
+    // here.
     match fs::metadata(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -184,7 +186,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
             return Ok(path);
         }
         match fs::read_link(&path) {
-            // A link that is relative is so to its own folder.
+            // A relative link is relative to its own folder.
             Ok(to) => path = path.parent().unwrap_or(Path::new("")).join(to),
             Err(_) => return Ok(path),
         }
@@ -192,7 +194,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("it leads through too many links"))
 }
 
-/// Whether a path is one of this process's open files: /dev/fd/63, /proc/self/fd/1.
+/// Returns whether a path is an open file of this process: /dev/fd/63, /proc/self/fd/1.
 fn is_open_descriptor(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     folder.is_some_and(|folder| folder.starts_with("/proc") && folder.ends_with("fd"))

@@ -1,7 +1,8 @@
-//! Settings from three places, the stronger first: flags, environment (`BOLILLERO_*`), a TOML file.
+//! Settings from three sources, in order of precedence: flags, environment (`BOLILLERO_*`), a TOML
+//! file.
 //!
-//! clap joins flags and environment; here the file is put beneath them. A key or variable that is
-//! not known is refused: a misspelt one must not be passed over. An empty variable is as if unset.
+//! clap merges flags and environment; this module adds the file. Unknown keys and variables are
+//! rejected, so that a misspelt one is noticed. An empty variable counts as unset.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -15,13 +16,13 @@ use serde::de::DeserializeOwned;
 
 use crate::exit::Ending;
 
-/// What every variable of this program begins with.
+/// The prefix of this program's environment variables.
 const ENVIRONMENT_PREFIX: &str = "BOLILLERO_";
 
-/// What only the environment and the terminal may hold: a flag would be seen by others.
+/// The passphrase is read from the environment or the terminal only: other users could see a flag.
 pub(crate) const CA_PASSPHRASE: &str = "BOLILLERO_CA_PASSPHRASE";
 
-/// The settings given, with the file's where nothing else was said.
+/// Merges the given settings with those of the file; the given ones take precedence.
 pub(crate) fn layered<T: Serialize + DeserializeOwned>(
     given: T,
     file: Option<&Path>,
@@ -36,24 +37,24 @@ pub(crate) fn layered<T: Serialize + DeserializeOwned>(
 }
 
 fn merge<T: Serialize + DeserializeOwned>(given: T, text: &str) -> anyhow::Result<T> {
-    // Read once as settings, for messages with line and key.
+    // Parse it as settings first, for error messages with line and key.
     toml::from_str::<T>(text)?;
     let mut table: toml::Table = toml::from_str(text)?;
     table.extend(toml::Table::try_from(given)?);
     Ok(table.try_into()?)
 }
 
-/// What the text of a configuration file says.
+/// The parsed contents of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadSettings {
-    /// The same settings as the text of a file.
+    /// The same settings, serialized as a file again.
     pub file: String,
-    /// The values, and what they ask for or why they can't be used, for people.
+    /// The values, and the resulting options or the error, as readable text.
     pub values: String,
 }
 
 impl ReadSettings {
-    /// The settings in a file alone; the error is what a person would be told.
+    /// Parses the settings of a file alone; the error is the message for the user.
     pub(crate) fn of<T, O>(
         text: &str,
         options: impl FnOnce(&T) -> Result<O, Ending>,
@@ -73,7 +74,7 @@ impl ReadSettings {
     }
 }
 
-/// The command without those of its variables that are set and empty: they are as if unset.
+/// Returns the command with its empty environment variables treated as unset.
 pub(crate) fn without_empty_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let value = argument.get_env().and_then(std::env::var_os);
@@ -85,7 +86,7 @@ pub(crate) fn without_empty_variables(command: Command) -> Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// Refuses variables that look like settings and are none.
+/// Rejects unknown variables that have this program's prefix.
 pub(crate) fn check_environment(command: &Command) -> Result<(), Ending> {
     let known = known_variables(command);
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());

@@ -1,12 +1,12 @@
-//! Signals: the first one asks for an orderly end, the second ends the process at once. That of a
-//! file over its limit ends nothing: whoever wrote is told by the error. Nor does SIGHUP, which has
-//! certificates read again.
+//! Signal handling: the first SIGTERM or SIGINT requests an orderly shutdown, the second ends the
+//! process at once. SIGXFSZ does not end the process: the write returns an error instead. SIGHUP
+//! reloads certificates.
 
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What SIGTERM and SIGINT cancel. Must be called within a runtime.
+/// Returns a token that SIGTERM and SIGINT cancel. Must be called within a runtime.
 pub(crate) fn shutdown_token() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -14,14 +14,14 @@ pub(crate) fn shutdown_token() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Lets a write over the limit on the length of files fail, where otherwise it would end the
-/// process: the ledger treats it as a full disk. Must be called within a runtime.
+/// Makes a write over the file size limit fail instead of ending the process; the ledger treats it
+/// as a full disk. Must be called within a runtime.
 pub(crate) fn outlive_file_limits() -> std::io::Result<()> {
-    // It stays handled, though nobody listens.
+    // The signal stays handled after the listener is dropped.
     signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }
 
-/// Tells of each SIGHUP, which ends nothing from now on. Must be called within a runtime.
+/// Returns a stream of SIGHUPs, which no longer end the process. Must be called within a runtime.
 pub(crate) fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }

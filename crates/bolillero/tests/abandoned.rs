@@ -1,4 +1,5 @@
-//! Who leaves before the answer: what they asked for takes effect whole, or not at all.
+//! Clients that disconnect before the response: their request takes effect completely or not at
+//! all.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -10,10 +11,10 @@ use std::net::{Shutdown, TcpStream};
 use support::Central;
 use support::http::{Http, add_operator};
 
-/// How many draws are opened so.
+/// How many draws the test opens.
 const DRAWS: usize = 20;
 
-/// Asks, and leaves as soon as the central has heard of it.
+/// Sends a request and disconnects as soon as the central has received it.
 fn abandon(http: &Http, method: &str, path: &str, body: &str) {
     let mut stream = TcpStream::connect(&http.address).unwrap();
     stream.write_all(http.request(method, path, body).as_bytes()).unwrap();
@@ -38,9 +39,9 @@ fn what_is_on_record_has_taken_effect_whoever_left() {
     for draw in 1..=DRAWS {
         abandon(&http, "POST", &format!("/api/v1/draws/{draw}/open"), "{}");
     }
-    // It is decided after all of them.
+    // This request is decided after all the abandoned ones.
     http.ask("POST", "/api/v1/draws/1/open", "{}");
-    // The store tells where a draw is; metrics, where those who serve agencies take it to be.
+    // The API shows the state in the store; the metrics show the state that agencies are served by.
     let recorded =
         || http.ask("GET", "/api/v1/draws", "").body.matches("\"state\":\"open\"").count();
     let effective = || http.ask("GET", "/metrics", "").body.matches("state=\"open\"").count();

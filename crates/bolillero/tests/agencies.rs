@@ -1,4 +1,4 @@
-//! Whole days of a lottery: a central and its agencies as processes, over sockets, some of them
+//! Whole days of a lottery: a central and its agencies as processes over sockets, some of them
 //! killed.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
@@ -24,7 +24,7 @@ fn check_winners_told(bets: &Bets, agency: u32, ended: &Ended) {
     assert!(ended.log.last().unwrap().contains("action: exit | result: success"));
 }
 
-/// The ledger, read from outside, holds every bet exactly once and has the same winners.
+/// Checks, reading the ledger from outside, that it holds every bet once and has the same winners.
 fn check_ledger(bets: &Bets, data: &Path) {
     bets.are_all_in(&exported(data));
     let json = run_well(&["winners", "--data", str(data), "--format", "json"]);
@@ -54,7 +54,7 @@ fn check_ledger(bets: &Bets, data: &Path) {
     assert!(run_well(&["check", "--data", str(data)]).starts_with("sound\n"));
 }
 
-/// A day without incidents; gives the central's log.
+/// Runs a day without incidents and returns the central's log.
 fn quiet_day(bets: &Bets, of_agencies: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -108,7 +108,7 @@ fn agencies_that_send_one_batch_at_a_time_get_theirs_too() {
     quiet_day(&Bets::generated(folder.path(), 5_000), &["--window", "1"]);
 }
 
-/// The bets of the course, where they are: `REAL_BETS_DIR` names the folder.
+/// Runs a day with the course's bets, if `REAL_BETS_DIR` names their folder.
 #[test]
 #[expect(clippy::print_stderr, reason = "whoever reads the results should know")]
 fn the_courses_bets_have_the_courses_winners() {
@@ -191,7 +191,7 @@ fn waiting_agencies_outlive_a_restart_of_the_central_and_get_their_winners() {
     for (id, process) in (1..).zip(waiting.into_iter().chain([last])) {
         check_winners_told(&bets, id, &process.ended());
     }
-    // After the draw, and after another restart, it tells the same.
+    // After the draw and another restart, the central returns the same winners.
     assert_eq!(central.process.terminate().code, Some(0));
     let central = Central::start(&data, &address, &serve_with(&bets));
     check_winners_told(&bets, 2, &start(2, &[]).ended());
@@ -242,7 +242,7 @@ fn a_central_asked_to_end_under_load_has_all_that_it_acknowledged() {
         assert_eq!(ended.code, Some(1), "{:#?}", ended.log.last());
         let mut left = stored.get(&id).cloned().unwrap_or_default();
         let lines = &bets.lines[&id];
-        // The bets of every batch that was acknowledged are there...
+        // The bets of every acknowledged batch are stored.
         for line in &ended.log {
             let Some((_, chunk)) = line.split_once("result: success | cantidad: 4 | chunk_id: ")
             else {
@@ -254,7 +254,7 @@ fn a_central_asked_to_end_under_load_has_all_that_it_acknowledged() {
                 left.remove(found.unwrap_or_else(|_| panic!("agency {id}: {bet} is lost")));
             }
         }
-        // ... and besides them at most what was on its way.
+        // Besides them, at most the bets in flight are stored.
         assert!(left.len() <= 4 * 16, "agency {id}: {} more", left.len());
         assert!(left.iter().all(|bet| lines.contains(bet)));
     }

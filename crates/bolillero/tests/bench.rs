@@ -1,4 +1,4 @@
-//! `bolillero bench` measures what it says, and leaves nothing behind.
+//! `bolillero bench` measures as documented and leaves nothing behind.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

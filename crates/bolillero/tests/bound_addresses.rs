@@ -1,5 +1,5 @@
-//! Agencies of the field, which can't name a draw, on addresses that operators bound to one each by
-//! `serve --listen HOST:PORT=DRAW`.
+//! Legacy agencies, which can't name a draw, on addresses that `serve --listen HOST:PORT=DRAW`
+//! binds to one draw each.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

@@ -1,5 +1,5 @@
-//! What an agency tells the person who runs it: how far it is, what is left undone, what a file or
-//! an address looks like that is not as expected.
+//! Messages of `agency` to the person who runs it: progress, unfinished work, and unexpected files
+//! or addresses.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -53,7 +53,7 @@ fn winners_of_what_is_stored_are_told_after_a_draw_that_was_made_without_the_res
         assert!(!winners.is_empty());
         assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), winners);
     }
-    // Batches cut otherwise: what is stored wins all the same.
+    // The batches are cut differently, but the winners are those of the stored bets.
     let other = agency(1, &central.address, bets.file(1), &["--batch-max-bets", "7"]).ended();
     assert_eq!((other.code, other.stdout.is_empty()), (Some(1), false), "{:#?}", other.log);
 }
@@ -97,14 +97,14 @@ fn a_terminal_shows_all_batches_and_that_the_draw_is_waited_for() {
     command.args(["--batch-max-bets", "4", "--log-level", "warn"]).env("TERM", "xterm");
     command.stdout(Stdio::null()).stderr(File::from(theirs));
     let mut child = command.spawn().unwrap();
-    // Its end is the child's: once that has ended, reading fails.
+    // The child then holds the only copy of that end: once it has ended, reading fails.
     drop(command);
     let (mut terminal, mut shown) = (File::from(ours), String::new());
     let mut finished = false;
     let mut piece = [0; 4096];
     while let Ok(len @ 1..) = terminal.read(&mut piece) {
         shown.push_str(&String::from_utf8_lossy(&piece[..len]));
-        // The next second of waiting is shown, too.
+        // The next second of waiting is shown too.
         if !finished && shown.contains("waiting for the draw, 2s") {
             finished = true;
             Raw::connect(&central.address).send(&finish(2)).expect(&finish(2));
@@ -138,7 +138,7 @@ fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
             assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
             let error = last(&ended.log);
             assert!(error.contains(told) && error.contains(address), "{error}");
-            // The first failure said it already.
+            // The first failure was logged already.
             assert!(ended.log[0].contains(told), "{:#?}", ended.log);
         }
     }
@@ -201,7 +201,7 @@ fn a_spreadsheets_file_is_told_what_it_looks_like_and_is_sent_as_such() {
     let more = ["--encoding", "windows-1252", "--delimiter", ";", "--header"];
     let sent = agency(1, &central.address, &file, &more).ended();
     assert_eq!((sent.code, sent.stdout.as_str()), (Some(0), "1\n"), "{:#?}", sent.log);
-    // The same bets as another file: nothing is sent twice.
+    // The same bets in another file: nothing is sent twice.
     let plain = folder.path().join("plain.csv");
     std::fs::write(&plain, "José,Ñandú,1,2000-01-01,7574\nPaz; la,O'Connor,2,2000-01-02,22\n")
         .unwrap();

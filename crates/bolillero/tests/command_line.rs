@@ -1,4 +1,4 @@
-//! What the program says to whoever runs it, and its exit codes.
+//! Messages and exit codes of the command line.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use support::raw::{Raw, ack, bets, finish};
 use support::{Central, Process, agency, bolillero, exported, run, run_well, str, text};
 
-/// Runs it, and checks the exit code and the parts of what it says on standard error.
+/// Runs the program, and checks the exit code and parts of its standard error.
 fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let output = run(args);
     let told = text(&output.stderr);
@@ -28,7 +28,7 @@ fn write(folder: &Path, name: &str, content: &str) -> String {
     str(&path).to_owned()
 }
 
-/// A ledger with a draw that was made, of one agency with these bets.
+/// Makes a ledger with a completed draw of one agency with these bets.
 fn ledger_of(data: &Path, draw: &str, sent: &[&str]) {
     let more = ["--agencies", "1", "--winning-number", "7", "--draw", draw];
     let central = Central::start(data, "127.0.0.1:0", &more);
@@ -114,7 +114,7 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
         let useless = ["127.0.0.1:0", name, "some.pem"];
         refused(&[&serve[..], &useless].concat(), 2, &[name, "--tls-listen"]);
     }
-    // One of the documentation's addresses: no system here has it.
+    // An address reserved for documentation, which no system has.
     refused(&[&serve[..], &["192.0.2.1:9"]].concat(), 1, &["can't listen on 192.0.2.1:9"]);
     assert!(!data.exists());
 }
@@ -203,7 +203,7 @@ fn the_lotterys_time_zone_is_told_at_the_start_whatever_the_machine_says() {
         let line = lines.find(|line| line.contains("action: zona_horaria")).unwrap();
         assert!(line.contains(told), "{line}");
         let offset = line.split("desfase: UTC").nth(1).unwrap();
-        // The line itself has its time in that zone.
+        // The log line's own time is in that zone.
         let hours = format!("{:+03}:00 INFO", offset.parse::<i32>().unwrap());
         assert!(line.contains(&hours), "{line}: {hours}");
         child.kill().unwrap();
@@ -319,7 +319,7 @@ fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
         let last = ended.log.last().unwrap();
         assert!(last.starts_with("error: the central refused") && last.contains(reason), "{last}");
     }
-    // Another file after the day is over: nothing of it is taken, and nobody is told otherwise.
+    // Another file after the draw: nothing of it is stored, and the agency is told so.
     assert_eq!(ended(1, &[]).code, Some(0));
     let other = write(folder.path(), "bets.csv", "Eva,Paz,2,2000-01-01,5\n");
     let refused = agency(1, &central.address, Path::new(&other), &[]).ended();
@@ -364,7 +364,7 @@ fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     let file = write(folder.path(), "bets.csv", &row.repeat(40_000));
     let data = folder.path().join("data");
     let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
-    // Far from its end, so that it has not finished when it is killed.
+    // Small batches, so that the agency has not finished when it is killed.
     let mut first = agency(1, &central.address, Path::new(&file), &["--batch-max-bets", "10"]);
     first.wait_for("chunk_id: 3");
     first.kill();
@@ -377,8 +377,8 @@ fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     assert!((4..4_000).contains(&batches), "what was acknowledged, and not all: {told}");
 }
 
-/// Each command with each of its exit codes that is cheap to have. Of `serve` and `agency` more is
-/// in the tests of their days.
+/// Runs each command to each of its exit codes that is cheap to reach. `serve` and `agency` are
+/// covered further by the tests of whole days.
 #[test]
 fn exit_codes_are_those_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
@@ -443,7 +443,7 @@ fn an_empty_variable_is_as_if_unset() {
     let told = text(&unknown.stderr);
     let known: Vec<_> = told.split("known are ").nth(1).unwrap().trim_end().split(", ").collect();
     assert!(known.len() > 40 && known.contains(&"BOLILLERO_CA_PASSPHRASE"), "{known:?}");
-    // Each ends soon, in a folder where nothing is.
+    // Each command ends soon in an empty folder.
     let commands: [&[&str]; 11] = [
         &["serve"],
         &["agency"],
@@ -462,14 +462,14 @@ fn an_empty_variable_is_as_if_unset() {
         let mut command = bolillero();
         command.args(args).current_dir(folder.path()).env("TMPDIR", "/nowhere");
         let output = command.envs(variables.iter().copied()).output().unwrap();
-        // A temporary folder that can't be made has another name each time.
+        // A temporary folder that can't be made has a different name each time.
         let told = text(&output.stderr).split("/.tmp").next().unwrap().to_owned();
         (output.status.code(), text(&output.stdout), told)
     };
     for args in commands {
         assert_eq!(ended(args, &all), ended(args, &[]), "{args:?}");
     }
-    // A setting that is not empty still counts.
+    // A setting that is not empty is still used.
     let (code, _, told) = ended(&["serve"], &[("BOLILLERO_AGENCIES", "five")]);
     assert!(code == Some(2) && told.contains("'five'"), "{told}");
 }
@@ -514,7 +514,7 @@ fn a_damaged_ledger_is_refused_with_the_place() {
     ledger_of(&data, "lunes", &["Ana|Paz|1|2000-01-01|7"]);
     let path = data.join("segment-0000000001.bol");
     let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    // Within the first record's body.
+    // This offset is inside the first record's body.
     file.seek(std::io::SeekFrom::Start(4096 + 90)).unwrap();
     file.write_all(b"x").unwrap();
     let place = ["segment-0000000001.bol at byte 4096", str(&data)];
@@ -548,7 +548,7 @@ fn a_reader_that_goes_away_had_enough() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
     }
-    // A full disk is another matter.
+    // Unlike a closed pipe, a full disk is a failure.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = bolillero();
     command.args(["export", "--data", str(&data)]).stdout(full).stderr(Stdio::piped());

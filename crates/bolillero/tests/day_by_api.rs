@@ -1,5 +1,4 @@
-//! A whole day by the API alone: the script that people read, run as it is. Left out where curl
-//! or jq is missing.
+//! Runs the documented script of a whole day by the API alone. Skipped without curl or jq.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

@@ -1,5 +1,5 @@
-//! What `export --folder` writes, read by programs of others: sha256sum, and pyarrow for Parquet,
-//! which is left out where Python is missing.
+//! Output of `export --folder`, read by other programs: sha256sum, and pyarrow for Parquet, which
+//! is skipped without Python.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -16,10 +16,10 @@ use support::raw::{Raw, ack, bets, finish, get_winners, winners};
 use support::tools::has_tool;
 use support::{Central, bolillero, drawn, run, run_well, str, text};
 
-/// The version that the gate checks with.
+/// The version used in CI.
 const PYARROW: &str = "pyarrow==26.0.1";
 
-/// Compares the two files of bets, column by column, and prints the Parquet's types and groups.
+/// Compares the CSV and Parquet files column by column, and prints the Parquet's types and groups.
 const COMPARE: &str = "
 import csv, sys
 import pyarrow.parquet as pq
@@ -35,7 +35,7 @@ groups = [file.metadata.row_group(at).num_rows for at in range(file.num_row_grou
 print(*[field.type for field in file.schema_arrow], groups, len(rows))
 ";
 
-/// Python with pyarrow, of the workspace's own.
+/// Returns a Python interpreter with pyarrow, installed in the workspace's target folder.
 fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let (python, lock) = (folder.join("bin/python"), folder.with_extension("lock"));
@@ -128,7 +128,7 @@ fn a_file_alone_is_the_one_of_the_folder_and_a_folder_in_use_is_left_alone() {
     assert_eq!(both.status.code(), Some(2));
 }
 
-/// The data folder of a draw that was made, with bets that spreadsheets would evaluate.
+/// Makes a data folder with a completed draw whose bets a spreadsheet would evaluate as formulas.
 fn formulas(folder: &Path) -> PathBuf {
     let data = folder.join("data");
     let more = ["--agencies", "1", "--segment-len", "98304", "--winning-number", "7"];
@@ -237,7 +237,7 @@ fn a_pipe_a_socket_or_a_device_is_written_into() {
     let read = std::thread::spawn(move || std::fs::read_to_string(opened));
     assert!(command(&pipe).status().unwrap().success());
     assert!(pipe.metadata().unwrap().file_type().is_fifo());
-    // A writer more lets the reader end where nothing was written.
+    // Opening the pipe for writing once more lets the reader end if nothing was written.
     drop(std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
     assert_eq!(read.join().unwrap().unwrap(), INERT);
 
@@ -247,7 +247,7 @@ fn a_pipe_a_socket_or_a_device_is_written_into() {
     assert!(running.wait_with_output().unwrap().status.success());
     assert_eq!(read.join().unwrap().unwrap(), INERT);
 
-    // As /dev/stdout, which may be a pipe, or a file that a shell opened.
+    // Like /dev/stdout, which may be a pipe or a file that a shell opened.
     symlink("/proc/self/fd/1", path("stdout")).unwrap();
     let piped = command(&path("stdout")).output().unwrap();
     assert_eq!(text(&piped.stdout), INERT);
@@ -266,7 +266,7 @@ fn a_pipe_a_socket_or_a_device_is_written_into() {
 #[test]
 fn exports_that_are_taken_slowly_hold_up_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    // More bytes than systems keep of what is not read.
+    // More bytes than the system buffers for a socket that is not read.
     let (data, bets) = drawn(folder.path(), 300_000);
     add_operator(&data, "eva", "auditor");
     let token = Http::new_token(&data, "eva");
@@ -282,7 +282,7 @@ fn exports_that_are_taken_slowly_hold_up_nothing_else() {
     }
     drop(slow);
     let whole = (0..10_000).map(|_| eva.ask("GET", path, "")).find(|it| it.status == 200).unwrap();
-    // Under a line of names; as it is sent, in chunks.
+    // Counts more lines than bets: a header line, and the chunk sizes of the response.
     assert!(whole.body.lines().count() > bets.count());
     assert_eq!(central.process.terminate().code, Some(0));
 }

@@ -1,4 +1,4 @@
-//! A system that allows few open files: connections leave the ledger those that it needs.
+//! With a low limit of open files, connections leave enough descriptors for the ledger.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -11,15 +11,15 @@ use support::raw::{Raw, ack, bets, finish, get_winners, hello};
 use support::{Central, Process, allow_descriptors, str};
 
 const ALLOWED: &str = "-n 512";
-/// To agencies, and over HTTP: more than are taken.
+/// Silent connections to the port of agencies, and over HTTP below: more than are accepted.
 const SILENT: usize = 1_100;
 const SILENT_OVER_HTTP: usize = 300;
-/// Eleven fill a segment: there are more segments than half of the files that are allowed.
+/// Eleven batches fill a segment, so there are more segments than half of the allowed open files.
 const BATCHES: u32 = 3_300;
 const WINDOW: u32 = 15;
 const BUSY: u16 = 16;
 
-/// About 8,000 bytes.
+/// Returns a batch of about 8,000 bytes.
 fn batch(chunk: u32) -> Vec<u8> {
     let number = |at| if at == 0 { 7 } else { 8 };
     let document = |at| 1_000_000 + 1_000 * chunk + at;
@@ -32,7 +32,7 @@ fn silent(address: &str, count: usize) -> Vec<TcpStream> {
     (0..count).map(|_| TcpStream::connect(address).unwrap()).collect()
 }
 
-/// How many, in all parts of the answer.
+/// Returns the number of winners in all parts of the answer.
 fn winners_told(agency: &mut Raw) -> usize {
     let part = agency.payload(21);
     let told = part[1..].split(|byte| *byte == b',').count();
@@ -57,7 +57,7 @@ fn connections_leave_the_ledger_the_files_it_needs_and_segments_take_none() {
     agency.send(&hello(1, "")).payload(19);
     let _silent = silent(&central.address, SILENT);
     let _over_http = silent(&http.address, SILENT_OVER_HTTP);
-    // Whoever came before has been taken or turned away.
+    // Once this is rejected, every earlier connection was accepted or rejected.
     Raw::connect(&central.address).refused(BUSY);
     for first in (0..BATCHES).step_by(WINDOW as usize) {
         for chunk in first..first + WINDOW {

@@ -1,8 +1,8 @@
-//! A disk without room for the next segment: bets are refused with the reason, and taken again once
-//! there is room.
+//! A disk without room for the next segment: bets are refused with the reason, and accepted again
+//! once there is room.
 //!
-//! The want of room is a limit on the length of the central's files that is less than a segment: it
-//! needs no privilege and no file system of its own, and can be lifted while the central runs.
+//! The full disk is simulated by a limit on file length below that of a segment: this needs no
+//! privilege and no separate file system, and can be lifted while the central runs.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -17,18 +17,20 @@ use support::raw::{Error, Raw, ack, bets, finish, get_winners, hello, winners};
 use support::{Central, PATIENCE, Process, agency, exported, output_of, run_well, str};
 
 const SEGMENT_LEN: u64 = 96 << 10;
-/// Enough for what segments hold here, which does not reach their last block, and less than one.
+/// Less than a segment, but enough for what segments hold here, which does not reach the last
+/// block.
 const FILE_LEN_MAX: u64 = SEGMENT_LEN - 4096;
 const BETS_IN_BATCH: u32 = 270;
 const STORAGE_FULL: u16 = 19;
 
-/// One of about 8,000 bytes: eleven fill a segment but for less than a twelfth, and the last block.
+/// Returns a batch of about 8,000 bytes: eleven fill a segment except for less than a twelfth of it
+/// and the last block.
 fn batch(agency: u32, chunk: u32) -> Vec<u8> {
     let texts: Vec<_> = (0..BETS_IN_BATCH).map(|at| bet_of(agency, chunk, at, '|')).collect();
     bets(agency, chunk, &texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The number 7 is in the first bet of each chunk.
+/// Returns a bet; the first bet of each chunk is on the number 7.
 fn bet_of(agency: u32, chunk: u32, at: u32, separator: char) -> String {
     let document = 1_000_000 * agency + 1_000 * chunk + at;
     let number = if at == 0 { 7 } else { 8 };
@@ -48,7 +50,7 @@ fn greeted(central: &Central, agency: u32) -> Raw {
     raw
 }
 
-/// Sends batches until one is refused; gives its chunk.
+/// Sends batches until one is refused and returns its chunk.
 fn fill(raw: &mut Raw) -> u32 {
     for chunk in 0..400 {
         raw.send(&batch(1, chunk));
@@ -68,7 +70,7 @@ fn check_full(error: &Error, chunk: Option<u32>) {
     assert!(error.faults.is_empty() && error.reason.contains("full"), "{error:?}");
 }
 
-/// What the central says of itself over HTTP.
+/// Checks the readiness reported over HTTP.
 fn check_ready(central: &mut Central, status: u16, room: bool) {
     let answer = Http::of(central).ask("GET", "/readyz", "");
     assert_eq!(answer.status, status, "{answer:?}");
@@ -97,12 +99,12 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let told = central.process.wait_for("apuesta_recibida | result: fail | cantidad: 270");
     assert!(told.contains("making segment-") && told.contains("RLIMIT_FSIZE"), "{told}");
     check_ready(&mut central, 503, false);
-    // What is stored is acknowledged again, on the same connection and on one of the field's.
+    // Stored batches are acknowledged again, on the same connection and on a legacy one.
     first.send(&batch(1, 0)).expect(&ack(0));
     check_ready(&mut central, 503, false);
     Raw::connect(&central.address).send(&batch(1, refused - 1)).expect(&ack(refused - 1));
     check_full(&Raw::connect(&central.address).send(&batch(2, 0)).refused(STORAGE_FULL), Some(0));
-    // One that comes meanwhile waits for better times.
+    // An agency that starts meanwhile waits until there is room.
     let file = folder.path().join("bets.csv");
     std::fs::write(&file, lines_of(3, 2).join("\n")).unwrap();
     let mut waiting = agency(3, &central.address, &file, &["--batch-max-bets", "270"]);
@@ -115,7 +117,8 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let mut second = Raw::connect(&central.address);
     second.send(&batch(2, 0)).expect(&ack(0)).send(&finish(2)).expect(&finish(2));
     let ended = waiting.ended();
-    // In the order in which they were stored: the first may have been refused, the second taken.
+    // Sorted, because they are in ledger order: the first batch may have been refused and the
+    // second stored.
     let mut told: Vec<_> = ended.stdout.lines().collect();
     told.sort_unstable();
     assert_eq!((ended.code, told), (Some(0), vec!["3000000", "3001000"]));
@@ -157,7 +160,7 @@ fn check_told_when_there_is_room_again(file_len_max: u64, why: &str) {
     agency.send(&batch(1, refused)).expect(&ack(refused));
 }
 
-/// All is there, once, and was drawn.
+/// Checks that every bet is stored once and that the draw was made.
 fn check_day(central: Central, data: &Path, refused: u32) {
     let ended = central.process.terminate();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
@@ -175,7 +178,7 @@ fn check_day(central: Central, data: &Path, refused: u32) {
 fn without_room_for_the_first_segment_the_central_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    // The limit of a shell is inherited, and counts blocks of 512 or 1024 bytes.
+    // `ulimit -f` is inherited, and counts blocks of 512 or 1024 bytes.
     let program = env!("CARGO_BIN_EXE_bolillero");
     let script = format!("ulimit -f 40; exec {program} serve --listen 127.0.0.1:0 --agencies 1");
     let mut command = std::process::Command::new("sh");

@@ -1,5 +1,6 @@
-//! The data folder while a central has it: nobody else gets it, and a central that loses it, or a
-//! part of it, stops and says so, instead of acknowledging into nothing or into another's folder.
+//! The data folder of a running central: no other process gets it, and a central that loses it or a
+//! part of it stops with a message, instead of acknowledging bets that are not stored or writing to
+//! another's folder.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -22,14 +23,14 @@ fn one_bet(chunk: u32) -> Vec<u8> {
     bets(1, chunk, &["Ana|Paz|1|2000-01-01|7"])
 }
 
-/// An agency that has one batch stored.
+/// Connects an agency that has stored one batch.
 fn stored(central: &Central) -> Raw {
     let mut raw = Raw::connect(&central.address);
     raw.send(&one_bet(0)).expect(&ack(0));
     raw
 }
 
-/// The central ends by itself, and says why.
+/// Checks that the central ends by itself and logs why.
 fn check_stopped(central: Central, parts: &[&str]) {
     let ended = central.process.ended();
     assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
@@ -47,7 +48,7 @@ fn files(data: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Stops a central, and gives its folder.
+/// Makes a ledger with a central that is then stopped.
 fn ledger_in(data: &Path) {
     let central = start(data);
     drop(stored(&central));
@@ -65,7 +66,7 @@ fn no_file_in_a_folder_has_to_be_there_for_it_to_have_one_central() {
     let (data, linked) = (folder.path().join("data"), folder.path().join("linked"));
     let central = start(&data);
     let mut agency = stored(&central);
-    // What programs before this one locked, and a copy that shares the files.
+    // The lock file of older versions, and a copy that shares the files.
     fs::write(data.join("lock"), "").unwrap();
     fs::remove_file(data.join("lock")).unwrap();
     fs::create_dir(&linked).unwrap();
@@ -101,7 +102,7 @@ fn a_lock_is_no_part_of_a_ledger() {
         fs::write(copy.join(name), bytes).unwrap();
     }
     assert_eq!(records(&copy), records(&data));
-    // Left by programs before this one.
+    // A lock file left by older versions.
     fs::write(copy.join("lock"), "").unwrap();
     assert_eq!(records(&copy), records(&data));
     ledger_in(&copy);
@@ -141,8 +142,8 @@ fn a_central_whose_folder_is_replaced_leaves_the_other_alone_and_its_own_sound()
     let mut agency = stored(&central);
     fs::rename(&data, &moved).unwrap();
     fs::rename(&other, &data).unwrap();
-    // Enough to fill what is prepared, so that new segments are needed. What is acknowledged
-    // until the loss is noticed is in the folder that was moved.
+    // Enough bets to fill the prepared segments, so that new ones are needed. Bets acknowledged
+    // before the loss is noticed are in the moved folder.
     let text = vec!["Ana|Paz|30904465|2000-01-01|7"; 250];
     let mut acknowledged = 1;
     for chunk in 1..100 {
@@ -153,7 +154,7 @@ fn a_central_whose_folder_is_replaced_leaves_the_other_alone_and_its_own_sound()
     check_stopped(central, &[str(&data), "replaced by another"]);
     fs::rename(&data, &other).unwrap();
     assert!(files(&other) == before, "the other folder changed");
-    // The opening of the draw, and the batches.
+    // One record for the opening of the draw, and one per batch.
     let found = records(&moved);
     let count = (acknowledged + 1).to_string();
     let more = (acknowledged + 2).to_string();

@@ -1,4 +1,4 @@
-//! A central that nobody asks for anything sleeps.
+//! An idle central uses no processor time.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 #![allow(
@@ -16,26 +16,27 @@ use rustix::process::Pid;
 use support::Central;
 use support::http::{Http, add_operator};
 
-/// How long it is watched at a time.
+/// Length of one observation.
 const WATCH_TIME: Duration = Duration::from_secs(1);
-/// It may do what it does at the start first.
+/// Observations until the central is idle; it may still finish work from the start.
 const WATCHES_MAX: usize = 20;
-/// Once a second the store is asked whether it can go on: that wakes the threads that ask and
-/// answer, and nothing else.
+/// Once a second the store is asked whether it can go on, which wakes only the asking and answering
+/// threads.
 const WAKES_MAX: u64 = 8;
-/// So long nothing wakes the thread that serves HTTP: what does so once a second is seen.
+/// Consecutive observations in which the HTTP thread must not wake; enough to detect a timer of one
+/// second.
 const HTTP_WATCHES: usize = 3;
-/// In hundredths of a second: what is counted may fall into a tick.
+/// Most processor time, in hundredths of a second; one tick may be counted by chance.
 const CPU_MAX: u64 = 1;
 
-/// What a process did in a second.
+/// Activity of a process during one second.
 #[derive(Clone, Copy, Debug)]
 struct Second {
-    /// How often its threads went to sleep, that is were woken.
+    /// Voluntary context switches of all threads, each of which implies a wake-up.
     wakes: u64,
     /// Those of the thread that serves HTTP.
     http_wakes: u64,
-    /// In hundredths of a second.
+    /// Processor time in hundredths of a second.
     cpu: u64,
 }
 
@@ -51,7 +52,7 @@ impl Second {
         }
     }
 
-    /// Since the process was started.
+    /// Returns the totals since the process started.
     fn until_now(process: Pid) -> Self {
         let folder = format!("/proc/{}", process.as_raw_nonzero());
         let threads = fs::read_dir(format!("{folder}/task")).unwrap();
@@ -66,7 +67,7 @@ impl Second {
             }
         }
         let stat = fs::read_to_string(format!("{folder}/stat")).unwrap();
-        // The name, in parentheses, may hold spaces.
+        // The name, in parentheses, may contain spaces.
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let fields: Vec<_> = fields.split_whitespace().collect();
         let cpu = [11, 12].map(|at| fields[at].parse::<u64>().unwrap());
@@ -108,7 +109,7 @@ fn a_central_whose_board_nobody_watches_sleeps() {
     let mut central = Central::start(&data, "127.0.0.1:0", &more);
     let process = central.process.pid();
     comes_to_sleep(process);
-    // A board that is watched is looked at; when it is left the central sleeps again.
+    // A watched board is refreshed; when it is closed the central is idle again.
     let board = Http::of(&mut central).log_in("eva").begin("/board/events");
     let watched = [(); 3].map(|()| Second::watched(process));
     let wakes: u64 = watched.iter().map(|it| it.http_wakes).sum();

@@ -1,4 +1,4 @@
-//! What interrupts a day: kills at its worst moments, and agencies that come early, twice, or leave
+//! Interrupted days: kills at the worst moments, and agencies that come early, twice, or leave
 //! while they wait.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
@@ -21,14 +21,14 @@ fn serve(bets: &Bets, data: &Path, address: &str) -> Central {
     Central::start(data, address, &more)
 }
 
-/// Each agency printed its winners and no others.
+/// Checks that each agency printed exactly its winners.
 fn check_winners_told(bets: &Bets, agencies: Vec<(u32, Process)>) {
     for (id, process) in agencies {
         bets.are_told_to(id, &process.ended());
     }
 }
 
-/// Every bet is in the ledger once, and the draw was made.
+/// Checks that every bet is in the ledger once and that the draw was made.
 fn check_ledger(bets: &Bets, data: &Path) {
     bets.are_all_in(&exported(data));
     let check = run_well(&["check", "--data", str(data)]);
@@ -73,7 +73,7 @@ fn a_central_killed_as_the_last_agency_finishes_has_one_draw() {
         let central = serve(&bets, &data, &address);
         check_winners_told(&bets, agencies);
         log.extend(central.process.terminate().log);
-        // Killed between the draw and its line, that line is never written.
+        // If the central is killed between the draw and its log line, that line is never written.
         assert!(count(&log, DRAWN) <= 1, "{log:#?}");
         check_ledger(&bets, &data);
     }
@@ -163,10 +163,10 @@ fn a_second_signal_ends_a_central_at_once() {
     for (second, name) in [(Signal::TERM, "term"), (Signal::INT, "int")] {
         let data = folder.path().join(name);
         let mut central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
-        // Told that there are no winners yet, it does not go away: the central waits for it.
+        // An agency that was told NO_WINNERS stays connected: the central waits for it.
         let mut stays = Raw::connect(&central.address);
         stays.send(&hello(1, "")).payload(19);
-        // In one piece: when the first is answered, the second was read too.
+        // Sent in one piece: when the first is answered, the second was read too.
         stays.send(&[finish(1), get_winners(1)].concat()).expect(&finish(1));
         central.process.signal(Signal::TERM);
         central.process.wait_for("action: shutdown | result: in_progress");
@@ -179,7 +179,7 @@ fn a_second_signal_ends_a_central_at_once() {
     }
 }
 
-/// The data folder of a central, once that has ended well.
+/// Stops a central, checks that it ends well, and returns its data folder.
 fn data_of<T: AsRef<Path>>(central: Central, data: T) -> T {
     let ended = central.process.terminate();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);

@@ -1,5 +1,5 @@
-//! Draws whose names were kept before there was a rule for texts: a central goes on with them, and
-//! agencies name them, as both are written.
+//! Draws whose names were stored before the rule for texts: a central continues with them, and
+//! agencies can name them.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -14,10 +14,10 @@ use ledger::{Ledger, Options};
 use lottery::{Agencies, DrawId, DrawName, DrawTerms, NumberRange, SealedNumber};
 use support::{Central, agency, exported_draw, run, str, text};
 
-/// With a selector of variants, which the rule is against.
+/// A name with a variation selector, which the rule rejects.
 const KEPT: &str = "Lotería ❤\u{fe0f}";
 
-/// A ledger with a draw for one agency, opened when any name was taken.
+/// Makes a ledger with a draw for one agency, opened before the rule existed.
 fn kept_before(data: &Path) {
     std::fs::create_dir(data).unwrap();
     let (name, agencies) = (DrawName::kept(KEPT).unwrap(), Agencies::first(1).unwrap());
@@ -34,7 +34,7 @@ fn a_draw_that_goes_by_itself_goes_on_under_a_name_from_before_the_rule() {
     let (data, bets) = (folder.path().join("data"), folder.path().join("bets.csv"));
     kept_before(&data);
     std::fs::write(&bets, "Ana,Paz,30000001,2000-01-01,7574\n").unwrap();
-    // Typed with the accent apart too.
+    // Also typed with the accent as a separate character.
     for typed in [KEPT, &KEPT.replace('í', "i\u{301}")] {
         let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1", "--draw", typed]);
         let agency = agency(1, &central.address, &bets, &["--draw", typed]).ended();

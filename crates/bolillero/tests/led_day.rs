@@ -1,4 +1,4 @@
-//! A day led by operators, the central killed after every answer that they get.
+//! A day led by operators, with the central killed after every response to them.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -16,7 +16,7 @@ const SLOWLY: &[&str] = &["--batch-max-bets", "4"];
 struct Day {
     data: PathBuf,
     address: String,
-    /// Who did what with which outcome, as it should be on record.
+    /// The expected record: who did what, with which outcome.
     done: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl Day {
         (central, http)
     }
 
-    /// One act on a central that is killed as soon as it has answered.
+    /// Performs one act on a central that is killed as soon as it has answered.
     fn act(&mut self, who: &str, method: &str, path: &str, body: &Value, done: &str) -> Answer {
         let (central, http) = self.central();
         let path = format!("/api/v1/{path}");
@@ -39,7 +39,8 @@ impl Day {
     }
 }
 
-/// What operators did but for logging in, and the draw, as `audit` prints it without the times.
+/// Returns the acts of operators except logging in, and the draw, as `audit` prints them without
+/// times.
 fn on_record(data: &Path) -> Vec<String> {
     let printed = run_well(&["audit", "--data", str(data)]);
     let told = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
@@ -68,7 +69,7 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     day.act("ana", "POST", "draws", &body, done);
     day.act("eva", "POST", "draws/1/open", &json!({}), "opened draw 1 \"nocturna\"");
 
-    // Agencies send all day; the central is killed twice meanwhile.
+    // Agencies send during the whole day; the central is killed twice meanwhile.
     let (mut central, _) = day.central();
     let agencies = (1..=5).map(|id| agency(id, &day.address, bets.file(id), SLOWLY));
     let agencies: Vec<_> = agencies.collect();

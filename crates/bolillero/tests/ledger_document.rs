@@ -1,5 +1,5 @@
-//! docs/ledger.md is enough to read a ledger by: the very script that stands in it reads what the
-//! program wrote, and complains of what was changed. Left out where Python is missing.
+//! docs/ledger.md is enough to read a ledger: the script in it reads what the program wrote and
+//! detects changes. Skipped without Python.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -15,7 +15,7 @@ use support::{Bets, Central, agency, run_well, str, text};
 
 const DOCUMENT: &str = include_str!("../../../docs/ledger.md");
 
-/// A ledger of two segments with every kind of event.
+/// Writes a ledger of two segments with every kind of event.
 fn written(folder: &Path) -> PathBuf {
     let (data, bets) = (folder.join("data"), Bets::generated(&folder.join("bets"), 3_000));
     add_operator(&data, "ana", "operator");
@@ -97,8 +97,9 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
         let whole = std::fs::read(&segment).unwrap();
         let records = &whole[..98_304];
         let end = records.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-        // Version, number, sequence, chain, id, first segment, feature; then of the first record
-        // sum, time, left, group, segment, chain, body; the end of the last, and what is behind.
+        // Bytes to change. In the header: version, number, sequence, chain, id, first segment,
+        // feature. In the first record: sum, time, left, group, segment, chain, body; then the end
+        // of the last record and what follows it.
         let header = [8, 16, 24, 45, 72, 88, 96];
         let record = [4, 16, 26, 40, 48, 60, 89].map(|at| 4096 + at);
         for at in header.into_iter().chain(record).chain([end - 1, end - 5, end + 3]) {
@@ -111,7 +112,7 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
     }
     let last = segment(2);
     let whole = std::fs::read(&last).unwrap();
-    // The last decision is the publication of draw 2: the act, and what follows from it.
+    // The last decision is the publication of draw 2: the act and its consequence.
     let behind = whole.windows(4).rposition(|bytes| bytes == b"BLR2").unwrap();
     std::fs::write(&last, [&whole[..behind], &vec![0; whole.len() - behind]].concat()).unwrap();
     assert_complains(&data, &last, "half a decision");

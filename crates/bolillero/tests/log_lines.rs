@@ -1,5 +1,5 @@
-//! Lines of a real central's log, and what is said on the terminal: what comes from outside is one
-//! value in them, and can be seen.
+//! Log lines and terminal output of a real central: outside input stays a single value, with every
+//! character visible.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -14,7 +14,7 @@ use lottery::{Agencies, AgencyId, DrawName, DrawTerms, NumberRange, SealedNumber
 use support::raw::{Raw, ack, bets, hello};
 use support::{Central, run, run_well, str, text};
 
-/// A draw that an agency asks for.
+/// A draw name sent by an agency, made to look like other fields.
 const FORGED: &str = "x\u{202e}' | result: success | client_id: 5";
 
 fn central(data: &std::path::Path, format: &str) -> Central {

@@ -1,5 +1,5 @@
-//! A real central behind a real nginx, set up as `deploy/` has it. Left out where Debian's nginx or
-//! curl is missing.
+//! A real central behind a real nginx, configured as in `deploy/`. Skipped without Debian's nginx
+//! or curl.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -17,16 +17,16 @@ use support::{Central, PATIENCE, drawn, free_address, run_well, str, text};
 
 const NAME: &str = "lottery.example";
 
-/// Sent on at once, the first event is there within this; gathered by nginx, it comes with the
-/// next, a second later or more.
+/// An event that nginx passes on at once arrives within this time; a buffered one arrives with the
+/// next event, a second or more later.
 const WITHOUT_DELAY: Duration = Duration::from_millis(500);
 
-/// Where the central is also, by an nginx that is told nothing but where it is: it speaks HTTP 1.0
-/// to it, and gathers what is not marked to be sent on.
+/// A path proxied with nginx's defaults: it speaks HTTP 1.0 to the central and buffers responses
+/// that are not marked otherwise.
 const UNTOLD: &str = "/untold";
 
-/// A running nginx, as `deploy/nginx.conf` but for addresses and the certificate, and [`UNTOLD`].
-/// Killed when dropped.
+/// A running nginx with `deploy/nginx.conf`, except for addresses and the certificate, and with
+/// [`UNTOLD`] added. Killed when dropped.
 struct Nginx {
     process: Child,
     folder: PathBuf,
@@ -53,7 +53,7 @@ impl Nginx {
         server.insert_str(server.rfind('}').unwrap(), &untold);
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary = temporary.map(|it| format!("{it}_temp_path {it};"));
-        // What an installed nginx says besides, for one that writes in this folder only.
+        // The rest of the configuration, for an nginx that writes in this folder only.
         let config = format!(
             "daemon off; master_process off; pid pid; error_log error.log;\n\
              events {{}}\n\
@@ -80,7 +80,8 @@ impl Nginx {
         }
     }
 
-    /// A request from this address of the loopback; the path first, then what curl is told.
+    /// Returns a curl command that connects from this loopback address: the path first, then
+    /// arguments.
     fn curl(&self, from: &str, asked: &[&str]) -> Command {
         let mut curl = Command::new("curl");
         let resolve = format!("{NAME}:{}:127.0.0.1", self.port);
@@ -90,7 +91,7 @@ impl Nginx {
         curl
     }
 
-    /// The status of the answer; none when there is none.
+    /// Returns the status of the response, or `None` without one.
     fn asked(&self, from: &str, asked: &[&str]) -> Option<u16> {
         let mut curl = self.curl(from, asked);
         let output = curl.args(["--output", "/dev/null", "--write-out", "%{http_code}"]).output();
@@ -117,7 +118,7 @@ fn the_example_of_nginx_serves_operators_as_if_it_was_not_there() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    // More than nginx keeps in memory.
+    // More than nginx buffers in memory.
     let (data, _) = drawn(folder.path(), 100_000);
     add_operator(&data, "eva", "auditor");
     let port = free_address().rsplit_once(':').unwrap().1.to_owned();
@@ -159,13 +160,13 @@ fn tells_clients_apart(nginx: &Nginx, central: &mut Central) {
 
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
 fn sends_the_board_on_at_once(nginx: &Nginx, path: &str, jar: &str) {
-    // A busy machine may be slow, and what is gathered may be in time, once.
+    // Repeated: a busy machine may be slow, and a buffered event may happen to be in time once.
     let took = (0..5).map(|_| {
         let begun = Instant::now();
         let mut curl = nginx.curl("127.0.0.3", &[path, "--cookie", jar]);
         let mut watching = curl.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
-        // To its end: a page shows nothing of an event whose last part is kept back.
+        // Reads to the end of the event: a page shows nothing while the last part is held back.
         let mut event = lines.map_while(Result::ok).skip_while(|line| line != "event: board");
         let end = event.find(String::is_empty);
         let took = begun.elapsed();

@@ -1,4 +1,4 @@
-//! `bolillero operator`: what it changes, what it refuses, and what it tells.
+//! `bolillero operator`: its changes, refusals and messages.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -37,7 +37,7 @@ fn a_label_is_refused_or_shown_when_something_in_it_can_not_be_seen() {
     refused(&token("ha\u{202e}ll"), 2, "a token's label has no characters that can't be seen");
     refused(&token("\u{a0}"), 2, "is not blank");
     assert!(token("hall").status.success());
-    // As a label of before there was the rule.
+    // A label stored before the rule for texts.
     let file = data.join("operators.json");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("\"hall\"", "\"ha\u{202e}ll\"")).unwrap();

@@ -1,5 +1,5 @@
-//! What is stored is for its owner alone: it tells who betted what and, before a draw, what would
-//! win.
+//! Stored files are accessible to their owner only: they tell who bet what and, before a draw, what
+//! would win.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -20,7 +20,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// All that is in a folder is readable by its owner only; gives the names.
+/// Checks that only the owner can read the files in a folder; returns their names.
 fn check_files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut names: Vec<_> = entries
@@ -33,7 +33,7 @@ fn check_files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A day in the life of a ledger; gives what the central logged.
+/// Runs a central, stores one batch and stops it; returns its log.
 fn day(data: &Path) -> Vec<String> {
     let more = ["--agencies", "1", "--segment-len", "98304"];
     let central = Central::start(data, "127.0.0.1:0", &more);

@@ -1,6 +1,6 @@
-//! What `deploy/` says of the metrics, held against a real Prometheus and a real central.
+//! Checks the metrics configuration in `deploy/` with a real Prometheus and a real central.
 //!
-//! Left out where Debian's prometheus or curl is missing.
+//! Skipped without Debian's prometheus or curl.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -22,7 +22,7 @@ fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(name)
 }
 
-/// Runs a tool to its good end, and gives what it printed.
+/// Runs a tool, checks that it succeeds, and returns its output.
 fn tool(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
@@ -39,7 +39,7 @@ fn has_prometheus() -> bool {
     has_tool(&["promtool", "--version"], "prometheus")
 }
 
-/// Asks again until there is an answer that will do.
+/// Repeats a question until it has an answer.
 #[expect(clippy::disallowed_methods, reason = "Prometheus tells nobody when it has looked")]
 fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -62,7 +62,8 @@ fn alerts_fire_when_they_should_and_not_before() {
     tool(Command::new("promtool").args(["test", "rules"]).arg(tests));
 }
 
-/// A Prometheus that asks a central, as `deploy/` has it but for addresses and times.
+/// A running Prometheus that scrapes a central, configured as in `deploy/` except for addresses and
+/// times.
 struct Prometheus {
     process: Child,
     address: String,
@@ -92,7 +93,7 @@ impl Prometheus {
         output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
     }
 
-    /// How many series an expression gives now.
+    /// Returns how many series an expression has now.
     fn series(&self, expression: &str) -> Option<usize> {
         let query: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = self.asked(&format!("query?query={query}"))?;
@@ -107,7 +108,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// All expressions of a dashboard.
+/// Collects all expressions of a dashboard.
 fn expressions(of: &Value, found: &mut Vec<String>) {
     match of {
         Value::Object(fields) => {
@@ -132,7 +133,7 @@ fn a_prometheus_sees_what_the_dashboard_shows_and_the_alerts_ask() {
     let prometheus = Prometheus::start(folder.path(), &http);
     until("the central is up", || prometheus.series("up == 1").filter(|count| *count == 1));
 
-    // Counters must be seen to grow: some batches before a look, some after it.
+    // Counters must grow between scrapes: some batches are sent before one, some after it.
     let bets = Bets::generated(&folder.path().join("bets"), 400);
     let slow = ["--batch-max-bets", "1", "--window", "1", "--legacy"];
     let mut first = agency(1, &central.address, bets.file(1), &slow);
@@ -168,7 +169,7 @@ fn a_prometheus_sees_what_the_dashboard_shows_and_the_alerts_ask() {
         let rule = until("a rule is asked", judged);
         assert_eq!(rule["health"], "ok", "{rule}");
     }
-    // Names and help as Prometheus has them.
+    // Checks names and help texts with promtool.
     let mut lint = Command::new("promtool");
     lint.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut lint = lint.spawn().unwrap();

@@ -1,5 +1,5 @@
-//! The protocol's conversations, played with the program itself by a client that shares no code with
-//! it; and agencies that die, hold on, or send the same at once.
+//! The protocol's conversations, played against the program by a client that shares no code with
+//! it; and agencies that die, stall or send the same batches at once.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -45,7 +45,7 @@ impl<'a> Served<'a> {
         assert_eq!(self.central.take().unwrap().process.terminate().code, Some(0));
     }
 
-    /// Ends it, and gives how many bets are stored.
+    /// Stops the central and returns how many bets are stored.
     fn stored(mut self) -> usize {
         self.terminate();
         exported(&data(self.folder.path())).values().map(Vec::len).sum()
@@ -77,7 +77,7 @@ impl transcripts::Central for Served<'_> {
 #[test]
 fn every_conversation_is_held_by_the_program() {
     let conversations = transcripts::all();
-    // A start and an end of the program wait for the disk most of the time.
+    // In parallel, because starting and stopping the program is mostly waiting for the disk.
     thread::scope(|threads| {
         for some in conversations.chunks(conversations.len().div_ceil(5)) {
             threads.spawn(move || {
@@ -139,10 +139,10 @@ fn agencies_that_hold_on_do_not_hold_up_the_end() {
         agency.send(&bets(1, chunk, &vec![bet.as_str(); 93])).expect(&ack(chunk));
     }
     agency.send(&finish(1)).expect(&finish(1));
-    // It asks for far more than the system's buffers take, and reads nothing of it.
+    // Requests far more than the system's buffers hold, and reads none of it.
     let mut deaf = Raw::connect(served.address());
     deaf.send(&get_winners(1).repeat(1_000));
-    // Its answers are on their way, so it was read.
+    // Its first answers have arrived, so the requests were read.
     assert_eq!(deaf.0.peek(&mut [0]).unwrap(), 1);
     let mut silent = Raw::connect(served.address());
     silent.send(&hello(1, "")).payload(19);

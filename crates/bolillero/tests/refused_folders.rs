@@ -1,5 +1,5 @@
-//! Data folders that a central can't work with: each is told in one line, with what to do, and
-//! nothing in them changes.
+//! Data folders that a central can't use: each is reported in one line with a remedy, and nothing
+//! in them changes.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
@@ -18,10 +18,10 @@ use support::raw::{Raw, ack, bets, finish};
 use support::{Central, bolillero, output_of, str, text};
 
 const READERS: [&str; 3] = ["check", "export", "winners"];
-/// Somebody who owns nothing.
+/// The uid of a user who owns nothing.
 const NOBODY: u32 = 65_534;
 
-/// A ledger with a draw that was made.
+/// Makes a ledger with a completed draw.
 fn ledger_in(data: &Path) {
     let more = ["--agencies", "1", "--winning-number", "7", "--segment-len", "98304"];
     let central = Central::start(data, "127.0.0.1:0", &more);
@@ -35,7 +35,7 @@ fn serve(data: &Path) -> [&str; 7] {
     ["serve", "--listen", "127.0.0.1:0", "--agencies", "1", "--data", str(data)]
 }
 
-/// Every file's content, and what may be done with it.
+/// Returns the content and the permissions of every file.
 fn content(data: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
     let read = |path: PathBuf| {
@@ -46,7 +46,7 @@ fn content(data: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     entries.map(read).collect()
 }
 
-/// It ended with this code and one line of error, which has these parts.
+/// Checks the exit code, and that there is one line of error with these parts.
 fn check_told(output: &Output, code: i32, parts: &[&str]) {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{told}");
@@ -62,12 +62,12 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The program as somebody whom permissions bind: they do not bind root.
+/// Returns a command that runs the program as a user subject to permissions, which root is not.
 fn bound_by_permissions(folder: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
         return bolillero();
     }
-    // Where the program was built, nobody else may be let in.
+    // Other users may have no access to the folder of the build.
     set_mode(folder, 0o755);
     let program = folder.join("bolillero");
     if !program.exists() {
@@ -78,7 +78,7 @@ fn bound_by_permissions(folder: &Path) -> Command {
     command
 }
 
-/// Has the folder and its files belong to whom [`bound_by_permissions`] runs the program as.
+/// Gives the folder and its files to the user of [`bound_by_permissions`].
 fn give_to_who_is_bound(data: &Path) {
     if rustix::process::geteuid().is_root() {
         let files = content(data).into_keys();

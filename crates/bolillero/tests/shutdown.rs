@@ -1,4 +1,4 @@
-//! The end of a real central that was told to end, whoever is connected to it.
+//! Shutdown of a real central, with every kind of client connected.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use support::http::{Http, add_operator};
 use support::{Central, drawn, run_well, str};
 
-/// Far below what a request that does not come to its end is waited for.
+/// Far below the time allowed for an unfinished request.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A connection on which these bytes were sent, and nothing else will be.
+/// Opens a connection and sends only these bytes.
 fn begun(address: &str, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(bytes).unwrap();
@@ -25,7 +25,7 @@ fn begun(address: &str, bytes: &[u8]) -> TcpStream {
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
 fn nothing_that_is_half_sent_and_nobody_who_is_slow_holds_up_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    // More bytes than systems keep of what is not read.
+    // More bytes than the system buffers for a socket that is not read.
     let (data, _) = drawn(folder.path(), 300_000);
     add_operator(&data, "eva", "auditor");
     let pki = folder.path().join("pki");
@@ -34,7 +34,7 @@ fn nothing_that_is_half_sent_and_nobody_who_is_slow_holds_up_the_end() {
     let files = ["central.crt", "central.key", "ca.crt"].map(|file| pki.join(file));
     let [crt, key, ca] = files.each_ref().map(|file| str(file));
     let tls = ["--tls-cert", crt, "--tls-key", key, "--tls-agencies-ca", ca];
-    // Were anything waited for, it would be for longer than the test is patient.
+    // If the central waited for anything, it would take longer than the test allows.
     let more =
         ["--tls-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--shutdown-time-max", "2m"];
     let mut central = Central::start(&data, "127.0.0.1:0", &[&more[..], &tls].concat());
@@ -50,13 +50,13 @@ fn nothing_that_is_half_sent_and_nobody_who_is_slow_holds_up_the_end() {
         open.push(begun(&http.address, half_head));
         open.push(begun(&http.address, half_body));
         open.push(eva.begin("/board/events"));
-        // The head of a batch, and of a handshake.
+        // The beginning of a batch, and of a handshake.
         open.push(begun(&central.address, &[0, 12, 0, 100]));
         open.push(begun(tls_address, &[22, 3, 1, 2, 0]));
         open.push(begun(tls_address, b""));
     }
     open.push(eva.begin("/api/v1/draws/1/bets.csv"));
-    // Answered after what was sent before.
+    // This response shows that the central has handled what was sent before.
     assert_eq!(eva.ask("GET", "/api/v1/draws", "").status, 200);
 
     let begun = Instant::now();

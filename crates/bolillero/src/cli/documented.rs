@@ -1,4 +1,4 @@
-//! The examples of the documents and of `--help`, as the command line reads them.
+//! Checks that the examples in the documents and in `--help` parse as command lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 
 use super::Cli;
 
-/// The README, and every document beside `docs`' decisions.
+/// Returns the paths of the README and of the documents directly in `docs`.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let listed = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -15,14 +15,14 @@ fn documents() -> Vec<PathBuf> {
     listed.filter(is_text).chain([root.join("README.md")]).collect()
 }
 
-/// The commands that a text shows in lines of their own, each as its words.
+/// Returns the `bolillero` commands that a text shows on lines of their own, split into words.
 fn examples(text: &str) -> Vec<Vec<String>> {
     let whole = text.replace("\\\n", " ");
     let lines = whole.lines().map(str::trim).filter(|line| line.starts_with("bolillero "));
     lines.map(words).collect()
 }
 
-/// Up to where the shell would begin something else.
+/// Splits a line into words, up to the first shell operator.
 fn words(line: &str) -> Vec<String> {
     let words = shlex::split(line).unwrap_or_else(|| panic!("a quote is left open: {line}"));
     let ends = |word: &String| ["|", ">", "<", "&&", "&", ";"].contains(&word.as_str());

@@ -1,4 +1,4 @@
-//! `bolillero agency`: one agency, from its file of bets to its winners.
+//! `bolillero agency`: runs one agency, from its file of bets to its winners.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -155,7 +155,7 @@ pub(crate) struct AgencyArgs {
     config: Option<PathBuf>,
 }
 
-/// Runs the agency to its winners, or until a signal ends it.
+/// Runs the agency until it has its winners or a signal stops it.
 pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
@@ -199,8 +199,8 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     }
 }
 
-/// What was not done of all that was asked: to have every bet of the file take part, and to tell
-/// the winners.
+/// Returns an error that describes what was not completed: bets that do not take part, or winners
+/// that were not printed.
 fn left_undone(report: Report) -> Option<anyhow::Error> {
     let stopped = report.stopped.then(|| {
         let again = "run it again with the same file";
@@ -227,10 +227,10 @@ fn left_undone(report: Report) -> Option<anyhow::Error> {
     }
 }
 
-/// What the text of a configuration file of `agency` says, without anything being done.
+/// Parses the text of an `agency` configuration file, without acting on it.
 ///
 /// # Errors
-/// What a person would be told of a file that can't be used.
+/// The message for the user when the file can't be used.
 pub fn agency_settings(text: &str) -> Result<ReadSettings, String> {
     ReadSettings::of(text, AgencyArgs::options)
 }
@@ -259,14 +259,15 @@ impl AgencyArgs {
                 .connect_time_max
                 .map_or(agency::limits::CONNECT_TIME_MAX_DEFAULT, |Span(time)| time),
             numbers: self.numbers.map_or_else(Default::default, |Numbers(range)| range),
-            // Agencies that lost the central together must not come back together.
+            // Gives each agency a different seed, so that agencies that lost the central together
+            // do not all reconnect at the same time.
             seed: u64::from(id) << 32 | u64::from(std::process::id()),
         })
     }
 }
 
 impl AgencyArgs {
-    /// What to speak TLS with, if anything was said of it.
+    /// Returns the TLS settings, or `None` when no TLS option was given.
     fn tls(&self, options: &Options) -> Result<Option<Tls>, Ending> {
         let given = [&self.tls_ca, &self.tls_cert, &self.tls_key];
         if given.iter().all(|file| file.is_none()) && self.tls_name.is_none() {
@@ -288,7 +289,7 @@ impl AgencyArgs {
     }
 }
 
-/// What an error means for the exit code; the rows at fault are all told.
+/// Maps an agency error to an [`Ending`], and logs the rows at fault.
 fn explain(error: AgencyError) -> Ending {
     if let AgencyError::BadRows { rows, count, .. } = &error {
         log_rows(rows);

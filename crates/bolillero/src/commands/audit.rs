@@ -1,7 +1,7 @@
-//! `bolillero audit`: who did what in a ledger, when and why.
+//! `bolillero audit`: prints who did what in a ledger, when and why.
 //!
-//! Every event but the batches, one a line, as [`lottery::Description`] tells it, with the names of
-//! draws beside their numbers.
+//! Prints every event except batches, one per line, in the words of [`lottery::Description`], with
+//! the names of draws beside their numbers.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
     Ok(printed(printed_all)?)
 }
 
-/// The names of the draws so far.
+/// The names of the draws seen so far.
 #[derive(Default)]
 struct Draws {
     names: BTreeMap<DrawId, String>,
@@ -63,7 +63,7 @@ impl Draws {
         let it = event.describe();
         let named = self.learn(event);
         let draw = named.or(it.draw).map(|draw| format!(" {}", self.name(draw)));
-        // Its name stands beside its number.
+        // The draw's name is already printed beside its number.
         let others = it.arguments.iter().filter(|(name, _)| named.is_none() || *name != "name");
         let arguments = others.map(|(name, it)| format!(", {} {it}", name.replace('_', " ")));
         let (by, verb) = (&it.by, it.verb);
@@ -72,7 +72,7 @@ impl Draws {
         format!("{at} {sequence:>8} {by}: {verb}{draw}{arguments}{why}")
     }
 
-    /// Remembers the name of a draw that the event is the first of.
+    /// Records the draw's name if the event is the first one of that draw.
     fn learn(&mut self, event: &Event) -> Option<DrawId> {
         let (draw, terms) = match event {
             Event::DrawOpened { draw, terms, .. } => (*draw, terms),

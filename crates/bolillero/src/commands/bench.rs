@@ -1,10 +1,10 @@
-//! `bolillero bench`: how fast this machine takes bets.
+//! `bolillero bench`: measures how fast this machine acknowledges bets.
 //!
-//! A short measurement, to see what a machine and its disk do: a central as a process of its own,
-//! over real sockets, on a real ledger in a temporary folder; the load comes from this process.
+//! A short measurement of a machine and its disk. The central runs as a separate process, over real
+//! sockets, on a real ledger in a temporary folder; this process generates the load.
 //!
-//! Deliberately absent: other loads, what bounds the rate, other stores. Those are measured from
-//! the source, by `cargo xtask bench`.
+//! Out of scope: other loads, what limits the rate, and other stores. `cargo xtask bench` measures
+//! those, from the source.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -37,10 +37,10 @@ Examples:
 Starts a central on a new ledger, sends it generated batches of 93 bets, and removes the ledger. The
 load runs on the same machine and takes some of its processors.";
 
-/// Different batches that are sent, over and over.
+/// Number of distinct batches, which are sent repeatedly.
 const BATCHES: usize = 256;
 const LATENCY_US_MAX: u64 = 60_000_000;
-/// Longer than any acknowledgement takes.
+/// Timeout, longer than any acknowledgement takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What to measure.
@@ -72,14 +72,14 @@ pub(crate) struct BenchArgs {
     json: bool,
 }
 
-/// Measures.
+/// Runs the measurement and prints the result.
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Ending> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("can't start the runtime")?;
     let (seconds, ack_us) = runtime.block_on(async {
-        // Whenever a signal comes, the central is ended before its folder is removed.
+        // On a signal, stops the central before its folder is removed.
         let interrupted = signals::shutdown_token().context("can't listen for signals")?;
         let folder = match &args.data {
             Some(within) => tempfile::tempdir_in(within),
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Ending> {
     Ok(())
 }
 
-/// What was measured, as JSON or in words.
+/// Formats the result as JSON or as text.
 fn told(args: &BenchArgs, seconds: f64, ack_us: &Histogram<u64>) -> anyhow::Result<String> {
     let BenchArgs { connections, window, .. } = args;
     let processors = std::thread::available_parallelism()?;
@@ -130,8 +130,8 @@ fn told(args: &BenchArgs, seconds: f64, ack_us: &Histogram<u64>) -> anyhow::Resu
     ))
 }
 
-/// Has all agencies send at the same time; gives for how many seconds, and how many microseconds
-/// each batch took.
+/// Has all agencies send at the same time. Returns the elapsed seconds and the latency of each
+/// batch in microseconds.
 async fn measure(args: &BenchArgs, address: &str) -> anyhow::Result<(f64, Histogram<u64>)> {
     let batches = Arc::new(generated()?);
     let started = Instant::now();
@@ -153,7 +153,7 @@ async fn measure(args: &BenchArgs, address: &str) -> anyhow::Result<(f64, Histog
     Ok((started.elapsed().as_secs_f64(), ack_us))
 }
 
-/// The bets of each batch, as text.
+/// Generates the encoded bets of each batch.
 fn generated() -> anyhow::Result<Vec<Vec<u8>>> {
     let mut random = Rng::with_seed(1);
     let batch = |_| {
@@ -171,7 +171,7 @@ fn generated() -> anyhow::Result<Vec<Vec<u8>>> {
     (0..BATCHES).map(batch).collect()
 }
 
-/// A connection of an agency.
+/// A connection that acts as an agency.
 struct Connection {
     stream: TcpStream,
     received: FrameReader,
@@ -185,7 +185,7 @@ impl Connection {
         Ok(Self { stream, received })
     }
 
-    /// Says for which agency the connection speaks.
+    /// Sends HELLO for an agency.
     async fn greet(&mut self, agency: u32) -> anyhow::Result<()> {
         let (version, draw_name) = (wire::limits::VERSION, DrawName::default());
         let mut hello = Vec::new();
@@ -201,8 +201,8 @@ impl Connection {
         }
     }
 
-    /// Sends batches until it is time, and waits for the last acknowledgement; gives how many
-    /// microseconds each took, from before it was sent.
+    /// Sends batches until the time is up and waits for the last acknowledgement. Returns the
+    /// latency of each batch in microseconds, measured from before it is sent.
     async fn send(
         &mut self,
         agency: u32,
@@ -215,7 +215,7 @@ impl Connection {
         loop {
             let now = Instant::now();
             while now < until && in_flight.len() < window {
-                // Agencies begin at different batches.
+                // Each agency starts at a different batch.
                 let at = (agency as usize + next_chunk as usize) % batches.len();
                 let frame = BetsFrame { agency, chunk: next_chunk, bets: Some(&batches[at]) };
                 AgencyMessage::Bets(frame).encode(&mut out);

@@ -1,5 +1,5 @@
-//! Where the central listens: in plain text, by TLS, or both; and the certificates for it, read
-//! again at SIGHUP.
+//! Binds the addresses for agencies, in plain text, TLS or both, and reloads the certificates at
+//! SIGHUP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,26 +19,26 @@ use tokio::sync::watch;
 use crate::arg_types::Listen;
 use crate::exit::Ending;
 
-/// The central's own certificate is told to be renewed when it expires so soon.
+/// How long before the central's certificate expires its renewal is advised.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
 
-/// Where to listen, and with what.
+/// The addresses to listen on, and the TLS files.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     pub(super) plain: Vec<Listen>,
-    /// Plain text may leave this host.
+    /// Whether plain text may be served to other hosts.
     pub(super) allow_plaintext: bool,
     pub(super) tls: Option<(Vec<Listen>, CentralFiles)>,
 }
 
-/// Addresses that are taken, and that nobody can connect to yet.
+/// Bound sockets that do not accept connections yet.
 pub(super) struct Bound {
     plain: Vec<(TcpSocket, Listen)>,
     tls: Option<(Vec<(TcpSocket, Listen)>, CentralFiles, Arc<CentralConfig>)>,
 }
 
 impl Addresses {
-    /// Takes the addresses, and reads the certificates.
+    /// Binds the addresses and reads the certificates.
     pub(super) async fn bind(self) -> Result<Bound, Ending> {
         let plain = all_bound(self.plain).await?;
         for (socket, listen) in &plain {
@@ -56,7 +56,7 @@ impl Addresses {
 }
 
 impl Bound {
-    /// Checks that each draw of an address is one that there is, or that can be announced later.
+    /// Checks that each draw bound to an address exists or has a name that can still be announced.
     pub(super) fn check_draws(&self, view: &View) -> Result<(), Ending> {
         let by_tls = self.tls.iter().flat_map(|(addresses, ..)| addresses);
         for (_, listen) in self.plain.iter().chain(by_tls) {
@@ -68,7 +68,7 @@ impl Bound {
         Ok(())
     }
 
-    /// Lets agencies connect. Each of `hangups` has the certificates read again.
+    /// Starts listening. Each signal of `hangups` reloads the certificates.
     pub(super) fn listen(self, hangups: Signal) -> anyhow::Result<Listeners> {
         let mut listeners = Listeners::default();
         for (socket, listen) in self.plain {
@@ -87,7 +87,7 @@ impl Bound {
     }
 }
 
-/// Plain text is for this host, unless it was asked for otherwise.
+/// Rejects plain text on an address other than the loopback, unless it is explicitly allowed.
 fn check_plaintext(socket: &TcpSocket, listen: &str, allowed: bool) -> Result<(), Ending> {
     let address = socket.local_addr().context("can't tell the address listened on")?;
     if address.ip().to_canonical().is_loopback() {
@@ -141,7 +141,7 @@ fn load(
     Ok(Arc::new(config))
 }
 
-/// Reads the certificates again whenever told to; what can't be used leaves those before in use.
+/// Reloads the certificates at each SIGHUP; if they can't be used, the previous ones stay in use.
 async fn reload(
     mut hangups: Signal,
     files: CentralFiles,
@@ -160,7 +160,7 @@ async fn reload(
                     error = %format_args!("{error:#}; those read before stay in use"),
                 );
             }
-            // Reading has no usage to explain, and is broken off at the end only.
+            // Reading files causes no usage error, and is cancelled only at shutdown.
             Ok(Err(Ending::Usage(_))) | Err(_) => {}
         }
     }
@@ -190,7 +190,7 @@ fn listening(socket: TcpSocket, at: Listen, tls: Option<bool>) -> anyhow::Result
     Ok(Listening { listener, draw: draw.map(Arc::new) })
 }
 
-/// Takes addresses.
+/// Binds all addresses.
 async fn all_bound(addresses: Vec<Listen>) -> Result<Vec<(TcpSocket, Listen)>, Ending> {
     let mut all = Vec::new();
     for listen in addresses {
@@ -199,7 +199,7 @@ async fn all_bound(addresses: Vec<Listen>) -> Result<Vec<(TcpSocket, Listen)>, E
     Ok(all)
 }
 
-/// A socket that has the address, and that nobody can connect to yet.
+/// Binds a socket that does not accept connections yet.
 pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
     let failed = |error: io::Error| {
         let wrong = error.kind() == io::ErrorKind::InvalidInput;
@@ -219,7 +219,7 @@ pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
 
 fn bound_to(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A central that was killed leaves connections behind that would hold the address.
+    // Connections left by a killed central would otherwise keep the address in use.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)

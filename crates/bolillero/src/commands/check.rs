@@ -1,4 +1,4 @@
-//! `bolillero check`: everything a ledger holds, verified.
+//! `bolillero check`: verifies everything in a ledger.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(crate) struct CheckArgs {
     data: PathBuf,
 }
 
-/// Checks.
+/// Runs the check.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
     let archive = ledger_args::open(&args.data)?;
     let bar = progress::counter("records verified");

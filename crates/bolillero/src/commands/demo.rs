@@ -1,4 +1,5 @@
-//! `bolillero demo`: the whole story on this machine, with real processes over real sockets.
+//! `bolillero demo`: runs a central and its agencies on this machine, as real processes over
+//! sockets.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub(crate) struct DemoArgs {
     bets: Option<PathBuf>,
 }
 
-/// What was found of an agency.
+/// The results of one agency.
 struct Row {
     agency: u32,
     bets: u64,
@@ -43,7 +44,7 @@ struct Row {
     winners: u64,
 }
 
-/// Shows it.
+/// Runs the demo and prints the results.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Ending> {
     let temporary = tempfile::tempdir().context("can't make a temporary folder")?;
     let folder = match &args.bets {
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Ending> {
     Ok(())
 }
 
-/// The files of agencies 1, 2, ... as far as there are some.
+/// Returns the files of agencies 1, 2, ... up to the first number without a file.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Ending> {
     let files = (1..).map(|agency| generate::file_of(folder, agency));
     let files: Vec<_> = files.take_while(|file| file.is_file()).collect();
@@ -77,8 +78,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Ending> {
     Ok(files)
 }
 
-/// Runs the central and the agencies; gives the time from the first bet to the last winner, and the
-/// winners that each agency was told.
+/// Runs the central and the agencies. Returns the time from the first bet to the last winner, and
+/// the winners that each agency printed.
 async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<String>>), Ending> {
     let count = u32::try_from(files.len()).context("too many files of bets")?;
     let mut central = Central::start(data, count).await?;
@@ -96,7 +97,7 @@ async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<Strin
     Ok((took, told?))
 }
 
-/// Counts what the ledger holds, and holds the winners that agencies were told against it.
+/// Counts the bets in the ledger and compares its winners with those that agencies were sent.
 fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
     let row = |(agency, told): (u32, &Vec<String>)| Row {
         agency,

@@ -1,4 +1,4 @@
-//! `bolillero export`: a draw's bets as a file, or all of a draw as a folder of files.
+//! `bolillero export`: writes a draw's bets to a file, or everything about a draw to a folder.
 
 use std::fs::DirBuilder;
 use std::io::Write;
@@ -27,7 +27,7 @@ A folder gets the bets in both formats, the winners once the draw was made, and 
 is written last: the length and SHA-256 of every file, and what draw it is. CSV is for spreadsheets:
 =1+1 becomes '=1+1. What is exact is CSV with --raw, Parquet and JSON.";
 
-/// What is exported is for its owner alone, as the ledger is.
+/// Exports are readable by their owner only, as the ledger is.
 const NEW: How = How { force: false, mode: 0o600, durable: true };
 
 /// What to export.
@@ -68,7 +68,7 @@ enum Format {
     Parquet,
 }
 
-/// Exports.
+/// Runs the export.
 pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
     let (archive, draw) = args.folder.open()?;
     let cells = if args.raw { Cells::Raw } else { Cells::Inert };
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
     Ok(())
 }
 
-/// Where the draw comes from.
+/// The ledger and the draw to export.
 struct Source<'a> {
     archive: &'a Archive,
     data: &'a Path,
@@ -97,7 +97,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Writes the bets; says how many.
+    /// Writes the bets and returns how many there are.
     fn bets<W: Write + Send>(&self, format: exports::Format, out: W) -> anyhow::Result<(u64, W)> {
         let mut writer = BetsWriter::new(format, out)?;
         ledger_args::each_batch(self.archive, self.draw.id, |batch| {
@@ -112,7 +112,7 @@ impl Source<'_> {
     }
 }
 
-/// Everything about a draw, with a manifest as the last.
+/// Writes everything about a draw to a folder, and the manifest last.
 fn write_folder(source: &Source<'_>, cells: Cells, folder: &Path) -> Result<(), Ending> {
     let cant = || format!("can't write to {}", folder.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cant)?;

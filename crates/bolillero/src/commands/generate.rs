@@ -1,4 +1,4 @@
-//! `bolillero generate`: files of bets that look like real ones and are nobody's.
+//! `bolillero generate`: writes files of plausible bets of made-up people.
 
 mod names;
 
@@ -19,9 +19,9 @@ Example:
 
 Writes bets/agency-1.csv to bets/agency-5.csv. The same seed gives the same files.";
 
-/// Most agencies: a file each.
+/// Most agencies; each has a file.
 const AGENCIES_MAX: u32 = 10_000;
-/// Documents given out, and years of birth, both ends included.
+/// Ranges of document numbers and years of birth, both ends included.
 const DOCUMENTS: std::ops::RangeInclusive<u32> = 20_000_000..=39_999_999;
 const BIRTH_YEARS: std::ops::RangeInclusive<u32> = 1940..=2007;
 
@@ -52,15 +52,15 @@ pub(crate) struct GenerateArgs {
     force: bool,
 }
 
-/// Generates.
+/// Generates the files.
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Ending> {
     let len = generate(args.agencies, args.bets, args.seed, &args.out, args.force)?;
     output::tell(&args.out, args.bets, len);
     Ok(())
 }
 
-/// Writes a file of bets for each of the agencies `1..=agencies`, `bets` in all; gives how many
-/// bytes.
+/// Writes a file of bets for each of the agencies `1..=agencies`, `bets` in all; returns the total
+/// length in bytes.
 pub(super) fn generate(
     agencies: u32,
     bets: u64,
@@ -85,12 +85,12 @@ pub(super) fn generate(
     Ok(len)
 }
 
-/// The file of an agency in a folder of bets.
+/// Returns the path of an agency's file in a folder of bets.
 pub(super) fn file_of(folder: &Path, agency: u32) -> PathBuf {
     folder.join(format!("agency-{agency}.csv"))
 }
 
-/// `bets` in as many uneven shares as there are agencies.
+/// Splits `bets` into uneven shares, one per agency.
 fn shares(agencies: u32, bets: u64, random: &mut Rng) -> Vec<u64> {
     let weights: Vec<u64> = (0..agencies).map(|_| random.u64(1..=20)).collect();
     let total: u128 = weights.iter().copied().map(u128::from).sum();

@@ -1,4 +1,4 @@
-//! The operators' side of `bolillero serve`: its address, and what it asks of this machine.
+//! The HTTP side of `bolillero serve`: its address, and what it needs from this machine.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use super::bind;
 use crate::exit::Ending;
 use crate::log_queue::Dropped;
 
-/// Few wait at once: connections beyond the limit are closed.
+/// Few connections wait at once: those over the limit are accepted and closed.
 const ACCEPT_QUEUE_MAX: u32 = 128;
 
-/// How clients come: by what browsers show, and by which proxies, as far as that was said.
+/// How clients reach HTTP: the origin that browsers use and the trusted proxies, where configured.
 type Reached = (Option<Origin>, Option<Proxies>);
 
-/// An address that is had, and that nobody can connect to yet.
+/// A bound address that does not accept connections yet.
 pub(super) struct Bound {
     socket: TcpSocket,
     listen: String,
@@ -35,14 +35,14 @@ struct Machine {
     log_lines_dropped: Dropped,
 }
 
-/// Takes the address.
+/// Binds the address.
 pub(super) async fn bound(listen: &str, reached: Reached, data: &Path) -> Result<Bound, Ending> {
     let socket = bind::bound(listen).await?;
     Ok(Bound { socket, listen: listen.to_owned(), reached, data: data.to_owned() })
 }
 
 impl Bound {
-    /// Listens. To be called once the data folder is there.
+    /// Starts listening. Must be called once the data folder exists.
     pub(super) fn listen(
         self,
         limits: HttpLimits,

@@ -1,4 +1,4 @@
-//! A data folder read from outside: which draw is meant, and what it holds.
+//! Options that select a data folder and a draw, and functions that read them without a central.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(crate) struct FolderArgs {
 }
 
 impl FolderArgs {
-    /// Opens the ledger, reads it once, and finds the draw meant.
+    /// Opens the ledger, reads it once, and finds the selected draw.
     pub(super) fn open(&self) -> Result<(Archive, DrawStatus), Ending> {
         let archive = open(&self.data)?;
         let bar = progress::counter("records verified");
@@ -65,7 +65,8 @@ pub(super) fn open(data: &Path) -> Result<Archive, Ending> {
     })
 }
 
-/// Shows `visit` every batch of a draw, in the order of the ledger. It says how many bets it took.
+/// Calls `visit` with every batch of a draw, in ledger order; it returns how many bets it
+/// processed.
 pub(super) fn each_batch(
     archive: &Archive,
     draw: DrawId,
@@ -82,7 +83,7 @@ pub(super) fn each_batch(
     Ok(())
 }
 
-/// The winners of a draw, counted from its bets alone.
+/// Counts the winners of a draw from its bets alone.
 pub(super) fn winners(
     archive: &Archive,
     data: &Path,
@@ -97,7 +98,7 @@ pub(super) fn winners(
     Ok(winners)
 }
 
-/// Where it happened.
+/// Returns the context for errors about a data folder.
 pub(super) fn in_folder(data: &Path) -> String {
     format!("data folder {}", data.display())
 }

@@ -1,7 +1,7 @@
-//! `bolillero operator`: the people who run the lottery, changed on the central's machine.
+//! `bolillero operator`: manages the operators of a lottery, on the central's machine.
 //!
-//! The first admin can only come from here. A running central takes part in nothing of it: it sees
-//! the changed file at the next request.
+//! The first admin can only be created here. A running central is not involved: it reads the
+//! changed file at the next request.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -114,7 +114,7 @@ struct PasswordArgs {
     password_stdin: bool,
 }
 
-/// Does it.
+/// Runs the command.
 pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
     let data = super::serve::needed(args.data, "data")?;
     if !matches!(args.change, Change::Add { .. }) {

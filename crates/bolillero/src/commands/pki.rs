@@ -1,4 +1,4 @@
-//! `bolillero pki`: a private authority that issues and revokes certificates.
+//! `bolillero pki`: manages a private authority that issues and revokes certificates.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ The central needs central.crt, central.key, ca.crt and crl.pem; an agency its ow
 ca.crt. Nobody needs ca.key but this command: keep the folder where nothing else runs.";
 
 const DAY_SECS: u64 = 86_400;
-/// What expires so soon is marked in the list.
+/// Certificates that expire within this time are marked in the list.
 const SOON_DAYS: u64 = 30;
 
 /// Which authority, and what to do.
@@ -114,7 +114,7 @@ fn days() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX))
 }
 
-/// Does it.
+/// Runs the command.
 pub(crate) fn run(args: PkiArgs) -> Result<(), Ending> {
     let (dir, now) = (&*args.dir, UnixTime::now());
     let said = match args.action {
@@ -189,7 +189,7 @@ fn state(it: &Listed, now: UnixTime) -> String {
     }
 }
 
-/// The authority; its passphrase is asked for where there is one.
+/// Opens the authority, and gets its passphrase if its key is encrypted.
 fn open(dir: &Path) -> Result<Authority, Ending> {
     let passphrase = if ::pki::is_encrypted(dir).map_err(ending)? {
         let given = match in_the_environment()? {

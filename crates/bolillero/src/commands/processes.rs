@@ -1,4 +1,4 @@
-//! This same program in processes of its own: a central and agencies.
+//! Runs this program in child processes: a central and agencies.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -9,28 +9,29 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 
-/// How much of a central's log is read at once.
+/// How many bytes of a central's log are read at once.
 const LOG_READ_LEN: usize = 64 << 10;
-/// A line of a log is shorter.
+/// Upper bound on the length of a log line.
 const LINE_LEN_MAX: usize = 16 << 10;
 
-/// A central in a process of its own; killed when dropped.
+/// A central in a child process; killed when dropped.
 pub(super) struct Central {
     process: Child,
     number: u32,
     address: String,
-    /// Reads its log to the end, so that it never waits for a reader; gives the last line.
+    /// The task that reads the log to its end, so that the central never blocks on it, and returns
+    /// the last line.
     log: Option<JoinHandle<String>>,
     last_words: String,
 }
 
-/// Agencies, each in a process of its own; killed when dropped.
+/// Agencies, each in a child process; killed when dropped.
 pub(super) struct Agencies {
     processes: Vec<Child>,
 }
 
 impl Central {
-    /// Starts one on a free port and waits until it listens.
+    /// Starts a central on a free port and waits until it listens.
     pub(super) async fn start(data: &Path, agencies: u32) -> anyhow::Result<Self> {
         let mut command = this_program()?;
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
@@ -58,7 +59,7 @@ impl Central {
         &self.address
     }
 
-    /// Waits until it ends by itself; gives its last words.
+    /// Waits until the process ends by itself and returns the last line of its log.
     pub(super) async fn ended(&mut self) -> String {
         if let Some(log) = &mut self.log {
             self.last_words = log.await.unwrap_or_default();
@@ -67,7 +68,7 @@ impl Central {
         self.last_words.clone()
     }
 
-    /// Ends it in order.
+    /// Stops the central in an orderly way.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(pid) = Pid::from_raw(self.number.cast_signed()) {
             kill_process(pid, Signal::TERM).context("can't end the central")?;
@@ -79,12 +80,12 @@ impl Central {
 }
 
 impl Agencies {
-    /// Starts one for each file.
+    /// Starts an agency for each file.
     pub(super) fn start(files: &[PathBuf], central: &str) -> anyhow::Result<Self> {
         let start = |(id, file): (u32, &PathBuf)| {
             let mut command = this_program()?;
             command.args(["agency", "--log-level", "warn", "--central", central]);
-            // A generated file may be of an agency without bets; the ledger is a temporary one.
+            // A generated file may have no bets; the ledger is a temporary one.
             command.arg("--allow-empty");
             command.args(["--id", &id.to_string()]).arg("--bets").arg(file);
             command.stdout(Stdio::piped()).spawn().context("can't start an agency")
@@ -93,7 +94,7 @@ impl Agencies {
         Ok(Self { processes })
     }
 
-    /// Waits until all have ended; gives the winners of each.
+    /// Waits until all agencies have ended and returns the winners of each.
     pub(super) async fn winners(
         self,
         mut one_more: impl FnMut(),
@@ -114,8 +115,8 @@ impl Agencies {
     }
 }
 
-/// Reads a log to its end; gives the last line. Looks for lines only then: under load there are
-/// many.
+/// Reads a log to its end and returns the last line. Splits lines only at the end, since under load
+/// there are many.
 async fn last_line(mut log: BufReader<ChildStderr>) -> String {
     let mut tail = Vec::new();
     while let Ok(piece @ [_, ..]) = log.fill_buf().await {
@@ -127,7 +128,8 @@ async fn last_line(mut log: BufReader<ChildStderr>) -> String {
     String::from_utf8_lossy(&tail).lines().last().unwrap_or_default().to_owned()
 }
 
-/// This program, to be started again: without the environment's settings, ended when let go of.
+/// Returns a command that starts this program again, without settings from the environment and
+/// killed when dropped.
 fn this_program() -> anyhow::Result<Command> {
     let path = std::env::current_exe().context("can't tell where this program is")?;
     let mut command = Command::new(path);

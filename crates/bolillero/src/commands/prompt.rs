@@ -1,4 +1,4 @@
-//! Passwords from people and from programs.
+//! Reads passwords from a terminal or from standard input.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -7,17 +7,17 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::exit::Ending;
 
-/// The terminal without echo; as it was once this is dropped.
+/// Turns the terminal's echo off; restores its settings when dropped.
 struct Silent {
     before: Termios,
 }
 
-/// What another program writes, without the end of its line.
+/// Reads the first line of standard input, without its line ending.
 pub(super) fn first_line_of_stdin() -> Result<String, Ending> {
     line().map_err(Ending::from)
 }
 
-/// Asks for a password. None: there is no terminal.
+/// Asks for a password. Returns `None` when there is no terminal.
 pub(super) fn on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
     if !io::stdin().is_terminal() {
         return Ok(None);
@@ -26,7 +26,7 @@ pub(super) fn on_the_terminal(question: &str) -> Result<Option<String>, Ending> 
     Ok(Some(answer_to(question)?))
 }
 
-/// Asks for a new password, and once more, since it is not seen. None: there is no terminal.
+/// Asks for a new password twice, since it is not echoed. Returns `None` when there is no terminal.
 pub(super) fn twice_on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
     let first = on_the_terminal(question)?;
     if first.is_some() && first != on_the_terminal("Once more: ")? {
@@ -42,7 +42,7 @@ fn answer_to(question: &str) -> anyhow::Result<String> {
     };
     ask(question).context("can't ask for the password")?;
     let answer = line()?;
-    // The end of the line was not shown either.
+    // The newline that the user typed was not echoed either.
     ask("\n").context("can't ask for the password")?;
     Ok(answer)
 }

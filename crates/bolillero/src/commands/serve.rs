@@ -1,4 +1,4 @@
-//! `bolillero serve`: the central on the embedded ledger.
+//! `bolillero serve`: runs the central on the embedded ledger.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -49,18 +49,18 @@ A configuration file holds the same settings with _ for -:
 
 SIGTERM or SIGINT ends it in order; a second one ends it at once.";
 
-/// The course's winning number.
+/// The winning number of the course's assignment.
 const WINNING_NUMBER_DEFAULT: u32 = 7574;
 const WINNERS_WAIT_DEFAULT: Duration = Duration::from_secs(600);
-/// File descriptors besides the connections: those of connections turned away, the ledger's, those
-/// of files that are looked at anew, the listeners', the log's, the runtimes'.
+/// File descriptors kept free besides those of accepted connections: for rejected connections, the
+/// ledger, files that are read again, the listeners, the log and the runtimes.
 const DESCRIPTORS_SPARE: usize = REJECTED_MAX + 128;
-/// With fewer connections than this the central does not start.
+/// The central does not start with fewer connections than this.
 const CONNECTIONS_LEAST: usize = 16;
-/// Where there are not enough for all, one connection in so many is over HTTP.
+/// When descriptors are short, one in this many connections is reserved for HTTP.
 const HTTP_PART: usize = 4;
 const RAISE_FILES: &str = "raise the limit of open files (ulimit -n, or LimitNOFILE of systemd)";
-/// After the connections are closed, what may still be running is winners being read.
+/// Time for reads of winners that may still be running after the connections are closed.
 const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Settings of the central. None: not given here.
@@ -236,7 +236,7 @@ pub(crate) struct ServeArgs {
     config: Option<PathBuf>,
 }
 
-/// Runs the central until a signal or a failure ends it.
+/// Runs the central until a signal or a failure stops it.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
@@ -255,7 +255,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     });
     let hangups = hangups.context("can't take signals")?;
     let (limits, http_limits) = allow_connections(settings.limits(), settings.http.is_some())?;
-    // Before the ledger is touched: an address that can't be had should leave no trace.
+    // Bind before touching the ledger: a failure to bind leaves no trace.
     let bound = runtime.block_on(addresses.bind())?;
     let http = match &settings.http {
         Some(http) => {
@@ -286,14 +286,14 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         }
         let listeners = bound.listen(hangups)?;
         servers.push(Box::new(AgencyServer::new(central.service(), &limits, listeners)?));
-        // As a task among those of the connections, so that it takes turns with them.
+        // Runs as a task, so that it is scheduled fairly with those of the connections.
         let serving = tokio::spawn(central.serve(servers, shutdown));
         serving.await.context("the central broke off")?.context("the central stopped")?;
         Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
     drop(scrub);
-    // Dropped last, it finishes what is under way.
+    // Dropped last: it finishes the pending work.
     drop(engine);
     served
 }
@@ -304,7 +304,7 @@ fn not_opened(error: OpenError) -> Ending {
     if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
 }
 
-/// When a draw closes must be no surprise.
+/// Logs the time zone, so that closing times are no surprise.
 fn tell_zone(zone: Zone) {
     let offset = zone.offset(SystemClock.now());
     tracing::info!(action = "zona_horaria", result = "success", zona = %zone, desfase = offset);
@@ -341,7 +341,7 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
     Ok(ledger)
 }
 
-/// Begins to read slowly what opening left unread.
+/// Starts the slow background read of what opening the ledger did not read.
 fn scrub(ledger: &Ledger) -> Result<Scrub, Ending> {
     let scrub = ledger.scrub(ScrubPace::default(), |news| match news {
         ScrubNews::Damaged(fault) => {
@@ -354,7 +354,7 @@ fn scrub(ledger: &Ledger) -> Result<Scrub, Ending> {
     scrub.map_err(|fault| Ending::Failed(fault.into()))
 }
 
-/// Somebody may share the folder on purpose: it stays as it is.
+/// Warns when others can access the folder; it may be shared on purpose, so its mode is kept.
 fn warn_of_others(data: &Path) -> anyhow::Result<()> {
     let metadata = fs::metadata(data).with_context(|| data.display().to_string())?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -371,8 +371,8 @@ fn warn_of_others(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sees to it that there is a descriptor for every connection: there are no more of them than the
-/// system allows, less those that the central needs besides.
+/// Raises the limit of open files if needed, and lowers the connection limits to what the system
+/// allows less the spare descriptors.
 fn allow_connections(limits: Limits, http: bool) -> Result<(Limits, HttpLimits), Ending> {
     let http_limits = HttpLimits::default();
     let over_http = if http { http_limits.connections_max } else { 0 };
@@ -404,7 +404,7 @@ fn allow_connections(limits: Limits, http: bool) -> Result<(Limits, HttpLimits),
     Ok((limits.with_connections_max(agencies), http_limits))
 }
 
-/// Shares places between agencies and HTTP, which gets a part of them, and what agencies leave.
+/// Divides places between agencies and HTTP, which gets a fixed part or what agencies leave.
 fn shared(places: usize, agencies: usize, over_http: usize) -> (usize, usize) {
     let left = places.saturating_sub(agencies);
     let over_http = over_http.min(left.max(places / HTTP_PART));
@@ -421,10 +421,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// What the text of a configuration file of `serve` says, without anything being done.
+/// Parses the text of a `serve` configuration file, without acting on it.
 ///
 /// # Errors
-/// What a person would be told of a file that can't be used.
+/// The message for the user when the file can't be used.
 pub fn serve_settings(text: &str) -> Result<ReadSettings, String> {
     ReadSettings::of(text, ServeArgs::options)
 }
@@ -463,7 +463,7 @@ impl ServeArgs {
         Ok(Addresses { plain, allow_plaintext, tls })
     }
 
-    /// The one draw that goes by itself is everybody's.
+    /// Checks that no address is bound to a draw: the automatic draw is open to all addresses.
     fn expect_unbound(&self) -> Result<(), Ending> {
         match self.listen.iter().chain(&self.tls_listen).find(|listen| listen.draw.is_some()) {
             None => Ok(()),
@@ -507,7 +507,7 @@ impl ServeArgs {
         })
     }
 
-    /// The proxies that are trusted, if there are some.
+    /// Returns the trusted proxies, if any.
     fn proxies(&self) -> Result<Option<Proxies>, Ending> {
         let (networks, header) = (self.http_trusted_proxies.clone(), self.http_client_header);
         match (networks.is_empty(), header) {
@@ -530,8 +530,8 @@ impl ServeArgs {
             .map_err(|unknown| Ending::wrong(format!("--time-zone: {unknown}")))
     }
 
-    /// With a number of agencies there is one draw, which goes by itself; without, operators lead
-    /// the draws.
+    /// Returns the mode: one automatic draw when a number of agencies is given, otherwise draws led
+    /// by operators.
     fn mode(&self) -> Result<Mode, Ending> {
         let Some(agencies) = self.agencies else {
             return self.operated();
@@ -601,7 +601,7 @@ impl ServeArgs {
     }
 }
 
-/// A setting that has no default.
+/// Returns a required setting, or an error that names it.
 pub(super) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
     let upper = name.to_uppercase().replace('-', "_");
     given.ok_or_else(|| {

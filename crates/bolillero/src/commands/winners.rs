@@ -1,4 +1,4 @@
-//! `bolillero winners`: the winners of a draw, recounted from the ledger alone.
+//! `bolillero winners`: recounts the winners of a draw from the ledger alone.
 
 use std::io::Write as _;
 
@@ -46,7 +46,7 @@ enum Format {
     Json,
 }
 
-/// Recounts and shows.
+/// Recounts and prints the winners.
 pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
     let (archive, draw) = args.folder.open()?;
     let DrawState::Drawn { number } = draw.state else {
@@ -89,7 +89,7 @@ fn table(draw: &DrawStatus, number: u32, winners: &Winners) -> String {
     )
 }
 
-/// Every agency of the draw with its winners, those without too.
+/// Returns every agency of the draw with its winners, including agencies without any.
 fn of_each<'a>(
     draw: &'a DrawStatus,
     winners: &'a Winners,

@@ -1,13 +1,13 @@
-//! Values in log lines. Parts of some come from agencies and from people: none of them may look
-//! like another field or another line, nor hide in it.
+//! Quoting of values in log lines. Some values come from agencies or users: they must not look like
+//! another field or line, nor hide characters.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use lottery::text::is_hidden;
 
-/// A value as it stands in a line of text: as it is when nothing in it can be taken for a separator
-/// or can't be seen, or else in quotes, with those, backslashes and what can't be seen escaped.
+/// Returns a value for a text line: unchanged if it has no separator and no invisible character;
+/// otherwise quoted, with quotes, backslashes and invisible characters escaped.
 pub(super) fn in_text(value: &str) -> Cow<'_, str> {
     let plain = !value.contains(|c| c == '|' || c == '"' || is_hidden(c))
         && !value.contains(": ")
@@ -28,7 +28,7 @@ pub(super) fn in_text(value: &str) -> Cow<'_, str> {
     Cow::Owned(quoted)
 }
 
-/// JSON with what can't be seen escaped, so that it says the same. It is in strings only.
+/// Escapes invisible characters in JSON, without changing its meaning. They occur in strings only.
 pub(super) fn in_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// What a reader of the line takes it for: the fields apart by separators outside of quotes.
+    /// Splits a line as a reader would: at separators outside quotes.
     fn fields(line: &str) -> Vec<String> {
         let (mut fields, mut quoted, mut escaped) = (vec![String::new()], false, false);
         for c in line.chars() {

@@ -1,5 +1,5 @@
-//! Every page, for who does not see it as most do: axe-core finds nothing against WCAG 2.2 AA, in
-//! both languages, light and dark, on a desktop and on a phone; and no page is wider than a phone.
+//! Accessibility of every page: axe-core finds no violation of WCAG 2.2 AA, in both languages,
+//! light and dark, on a desktop and a phone; and no page is wider than a phone.
 
 use serde_json::json;
 
@@ -7,10 +7,10 @@ use crate::console::{Console, Look};
 use crate::setting::{PASSWORD, Setting};
 use crate::support::agency;
 
-/// While there is nothing yet.
+/// Pages checked while there is no draw.
 const EMPTY: &[&str] = &["/", "/draws", "/agencies", "/search", "/audit"];
 
-/// Once there is a draw in each state, the first one published.
+/// Pages checked once there is a draw in each state; the first one is published.
 const FULL: &[&str] = &[
     "/",
     "/?draw=1",
@@ -60,7 +60,7 @@ async fn every_page_is_accessible() {
     assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
 }
 
-/// What is wrong with these pages.
+/// Returns the violations found on these pages.
 async fn looked_at(console: &Console, axe: &str, group: &str, paths: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for language in ["en", "es"] {
@@ -87,7 +87,7 @@ async fn looked_at(console: &Console, axe: &str, group: &str, paths: &[&str]) ->
     found
 }
 
-/// A draw in each state, by the API.
+/// Makes a draw in each state by the API.
 async fn make_draws(console: &Console, setting: &Setting) {
     for (number, name) in [(1, "La Suerte"), (2, "El Trébol de la Avenida San Martín")] {
         let place = json!({ "name": name, "place": "Villa Carlos Paz" });

@@ -1,4 +1,4 @@
-//! The console in a browser of its own: what an operator does and sees.
+//! The console in a real browser: what an operator does and sees.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::driver::Driver;
 
-/// Longest that anything takes to be seen.
+/// Timeout for anything to appear.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a page is looked at.
+/// The window size and color scheme of a page.
 #[derive(Clone, Copy)]
 pub(crate) struct Look {
     pub(crate) name: &'static str,
@@ -42,7 +42,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// A window on the console's first page.
+    /// Opens a window on the console's first page.
     pub(crate) async fn open(http: &str, language: &str, look: Look) -> Self {
         let driver = Driver::start();
         let options = json!({
@@ -138,13 +138,13 @@ impl Console {
         }
     }
 
-    /// The text of an element.
+    /// Returns the text of an element.
     pub(crate) async fn text_of(&self, css: &str) -> String {
         let element = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
         element.unwrap().text().await.unwrap()
     }
 
-    /// Waits until an element has this text, the page being left as it is.
+    /// Waits until an element has this text, without a reload of the page.
     pub(crate) async fn waits_for(&self, css: &str, text: &str) {
         let loaded = self.client.execute("window.here = window.here || 1", vec![]).await;
         loaded.unwrap();
@@ -159,7 +159,7 @@ impl Console {
         assert_eq!(still, json!(1), "the page was loaded again");
     }
 
-    /// Waits until an element has another text.
+    /// Waits until the text of an element changes.
     pub(crate) async fn sees_change_of(&self, css: &str) {
         let before = self.text_of_now(css).await;
         let changed = async {
@@ -172,22 +172,22 @@ impl Console {
     }
 
     async fn text_of_now(&self, css: &str) -> Option<String> {
-        // It may be replaced at any moment.
+        // The element may be replaced at any moment.
         self.client.find(Locator::Css(css)).await.ok()?.text().await.ok()
     }
 
-    /// The page's source.
+    /// Returns the page's source.
     pub(crate) async fn page(&self) -> String {
         self.client.source().await.unwrap()
     }
 
-    /// Whether nothing has to be scrolled sideways to be seen.
+    /// Returns whether the page fits the window's width.
     pub(crate) async fn is_as_wide_as_the_window(&self) -> bool {
         let script = "return document.documentElement.scrollWidth <= window.innerWidth";
         self.client.execute(script, vec![]).await.unwrap() == json!(true)
     }
 
-    /// What a link of this name downloads, with this session.
+    /// Downloads the target of a link with the current session, and returns it.
     pub(crate) async fn download(&self, name: &str) -> String {
         let link = self.client.find(Locator::LinkText(name)).await.unwrap();
         let path = link.attr("href").await.unwrap().unwrap();
@@ -198,7 +198,7 @@ impl Console {
         got[1].as_str().unwrap().to_owned()
     }
 
-    /// Has the window be of this size and scheme.
+    /// Sets the size and the color scheme of the window.
     pub(crate) async fn appear(&self, look: Look) {
         let Look { scheme, width, height, .. } = look;
         let size = json!({
@@ -211,7 +211,8 @@ impl Console {
         self.driver.tell(&session, "Emulation.setEmulatedMedia", &media);
     }
 
-    /// Asks the API for something, as who is logged in, to a good end.
+    /// Sends a request to the API as the logged-in operator, checks that it succeeds, and returns
+    /// the response.
     pub(crate) async fn api(&self, method: &str, path: &str, body: &Value) -> Value {
         let script = "
             const [method, path, body, done] = arguments;
@@ -237,7 +238,7 @@ impl Console {
         self.client.execute(script, vec![]).await.unwrap();
     }
 
-    /// What axe-core, once loaded, finds against WCAG.
+    /// Returns the WCAG violations found by axe-core, which must be loaded.
     pub(crate) async fn violations(&self) -> Vec<String> {
         let script = "
             const [done] = arguments;
@@ -252,7 +253,7 @@ impl Console {
         found.collect()
     }
 
-    /// Presses a key, and lets it go.
+    /// Presses and releases a key.
     pub(crate) async fn strike(&self, key: impl Into<char>) {
         let value = key.into();
         let keyboard = KeyActions::new("keyboard".to_owned());
@@ -260,12 +261,12 @@ impl Console {
         self.client.perform_actions(strike).await.unwrap();
     }
 
-    /// What a script says of the page.
+    /// Returns the result of a script run in the page.
     pub(crate) async fn tells(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.unwrap()
     }
 
-    /// Keeps a picture of the window.
+    /// Saves a screenshot of the window.
     pub(crate) async fn shoot(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/browser");
         std::fs::create_dir_all(&folder).unwrap();

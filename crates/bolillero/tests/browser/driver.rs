@@ -1,4 +1,4 @@
-//! The program that drives the browser.
+//! The chromedriver process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A running chromedriver. Killed when dropped.
+/// A running chromedriver; killed when dropped.
 pub(crate) struct Driver {
     child: Child,
     pub(crate) address: String,
@@ -23,7 +23,7 @@ impl Driver {
 }
 
 impl Driver {
-    /// Tells the browser of a session something in its own protocol.
+    /// Sends a DevTools command to the browser of a session.
     pub(crate) fn tell(&self, session: &str, command: &str, parameters: &Value) {
         let body = json!({ "cmd": command, "params": parameters }).to_string();
         let address = self.address.strip_prefix("http://").unwrap();
@@ -35,7 +35,7 @@ impl Driver {
             body.len()
         )
         .unwrap();
-        // It leaves the connection open: the first line is all that is waited for.
+        // It keeps the connection open, so only the first line is read.
         let answer = BufReader::new(stream).lines().next().unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{command}: {answer}");
     }

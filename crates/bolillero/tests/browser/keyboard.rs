@@ -1,4 +1,4 @@
-//! A draw led with the keyboard alone.
+//! Leads a draw with the keyboard alone.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -6,10 +6,11 @@ use serde_json::json;
 use crate::console::{Console, Look};
 use crate::setting::{PASSWORD, Setting};
 
-/// No page has more to stop at.
+/// More than the tab stops of any page.
 const STOPS_MAX: usize = 60;
 
-/// What has the focus: its name; whether it is in the content, is seen, and is seen to have it.
+/// Describes the focused element: its name, and whether it is in the content, visible, and visibly
+/// focused.
 const FOCUSED: &str = "
     const it = document.activeElement;
     const style = getComputedStyle(it);
@@ -29,7 +30,8 @@ impl Console {
         }
     }
 
-    /// Goes on to the next stop, which is seen; gives its name, and whether it is in the content.
+    /// Moves to the next tab stop and checks that it is visible; returns its name and whether it is
+    /// in the content.
     async fn next_stop(&self) -> (String, bool) {
         self.strike(Key::Tab).await;
         let told = self.tells(FOCUSED).await;
@@ -37,7 +39,7 @@ impl Console {
         (told[0].as_str().unwrap().to_owned(), told[1] == json!(true))
     }
 
-    /// Goes from stop to stop until one has this name.
+    /// Moves from stop to stop until one has this name.
     async fn goes_to(&self, name: &str) {
         let mut stops = Vec::new();
         for _ in 0..STOPS_MAX {
@@ -50,7 +52,7 @@ impl Console {
         panic!("'{name}' is not reached: {stops:?}");
     }
 
-    /// Leaves what is around the content behind.
+    /// Uses the skip link to go to the content.
     async fn skips_to_content(&self) {
         assert_eq!(self.next_stop().await, ("Ir al contenido".to_owned(), false));
         self.strike(Key::Enter).await;
@@ -64,7 +66,7 @@ impl Console {
 async fn a_draw_is_led_with_the_keyboard_alone() {
     let setting = Setting::start(10);
     let ana = Console::open(&setting.http, "es-AR", Look::DESKTOP).await;
-    // The first field is where one begins.
+    // The first field has the focus at the beginning.
     ana.types("ana").await;
     assert_eq!(ana.next_stop().await.0, "Contraseña");
     ana.types(PASSWORD).await;

@@ -1,4 +1,4 @@
-//! The console as an operator meets it: a real browser, a real central, real agencies.
+//! The console as operators use it, with a real browser, a real central and real agencies.
 //!
 //! Needs Debian's chromium and chromium-driver: `cargo xtask browser`. Leaves screenshots in
 //! `target/browser/`.
@@ -19,7 +19,7 @@ use serde_json::json;
 use setting::{PASSWORD, Setting};
 use support::{agency, run_well, str};
 
-/// So that the agencies are seen at work.
+/// Small batches, so that the agencies are seen while they send.
 const SLOWLY: &[&str] = &["--batch-max-bets", "5", "--window", "1"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     let Setting { central, http, data, bets, folder: _folder } = Setting::start(2_000);
     let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
 
-    // The first login, wrong and right; the board says what to do.
+    // The first login fails, the second succeeds; the board says what to do.
     ana.log_in("ana", "no es esta clave").await;
     ana.sees("El nombre o la contraseña no son correctos.").await;
     ana.log_in("ana", PASSWORD).await;
@@ -45,7 +45,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.press("Abrir").await;
     ana.sees("Sorteo abierto.").await;
 
-    // Five agencies arrive on the board, which nobody loads again.
+    // Five agencies appear on the board without a reload.
     ana.go("/").await;
     let total = ana.text_of("#bets").await;
     assert_eq!(total, "0");
@@ -69,7 +69,8 @@ async fn a_day_of_the_lottery_by_the_console() {
     assert_eq!(ana.text_of("#bets").await, grouped(bets.count()));
     ana.shoot("board-finished").await;
 
-    // Closed, for good and not by mistake; then the number, by two who do not see each other's.
+    // The draw is closed, with a confirmation; then two operators enter the number, neither seeing
+    // the other's.
     ana.go("/draws/1").await;
     ana.press("Cerrar el sorteo").await;
     ana.sees("Cerrar la venta").await;
@@ -96,7 +97,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.enter_number(&bets.winning_number).await;
     ana.sees("Los dos números coinciden").await;
 
-    // The winners are looked at, published, and told to the agencies.
+    // The winners are viewed, published, and sent to the agencies.
     for id in 1..=5 {
         for document in bets.winners(id) {
             ana.sees(&document).await;
@@ -115,7 +116,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.sees("Acta del sorteo").await;
     ana.shoot("record").await;
 
-    // The audit log, and both languages.
+    // The audit log, in both languages.
     ana.go("/audit").await;
     ana.sees("publicó el sorteo 1").await;
     ana.sees("eva").await;
@@ -145,7 +146,7 @@ async fn a_board_that_hears_nothing_says_since_when_until_it_hears_again() {
     ana.sees("Abrir la venta").await;
     ana.go("/").await;
     ana.sees_change_of(".clock").await;
-    // The connection stays open, and nothing comes by it.
+    // The connection stays open, but nothing arrives on it.
     central.process.signal(Signal::STOP);
     ana.sees("lo que se ve no se actualiza desde las").await;
     assert_eq!(ana.text_of("#stale time").await, ana.text_of(".clock").await);
@@ -156,7 +157,7 @@ async fn a_board_that_hears_nothing_says_since_when_until_it_hears_again() {
     ana.close().await;
 }
 
-/// A number as it is written in Argentina.
+/// Formats a number as in Argentina.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let (head, tail) = digits.split_at(digits.len().saturating_sub(3));

@@ -1,4 +1,4 @@
-//! A central with operators, as a browser finds it.
+//! A central with operators, for the browser tests.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use tempfile::TempDir;
 
 use crate::support::{Bets, Central, free_address, str, with_input};
 
-/// Everybody's.
+/// The password of every operator.
 pub(crate) const PASSWORD: &str = "una clave bien larga";
 
-/// `ana` is an admin there, `eva` an operator.
+/// A running central; `ana` is an admin, `eva` an operator.
 pub(crate) struct Setting {
     pub(crate) central: Central,
     pub(crate) http: String,
     pub(crate) data: PathBuf,
     pub(crate) bets: Bets,
-    /// Holds the data and the bets.
+    /// The folder with the data and the bets.
     pub(crate) folder: TempDir,
 }
 
@@ -30,7 +30,7 @@ impl Setting {
                 with_input(&[&add[..], &["--password-stdin"]].concat(), &format!("{PASSWORD}\n"));
             assert!(added.status.success(), "{added:?}");
         }
-        // Said, so that the browser's forms are held against where they come from.
+        // The origin is set, so that the central checks where the browser's forms come from.
         let http = free_address();
         let reached = ["--http", &http, "--http-origin", &format!("http://{http}")];
         let central = Central::start(&data, "127.0.0.1:0", &reached);

@@ -1,8 +1,8 @@
-//! Clients that mean harm, or might as well: each kind opens its connections again and again until
-//! it is stopped, from loopback addresses of its own, and counts how often it got its way.
+//! Hostile clients: each kind opens connections repeatedly until it is stopped, from loopback
+//! addresses of its own, and counts how often it succeeds.
 //!
-//! Their threads have the lowest priority: what attackers take of a processor is not the central's
-//! doing, and on this machine both share it.
+//! Their threads have the lowest priority: attackers and central share this machine's processors,
+//! and the processor time of the attackers should not count against the central.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,18 +20,18 @@ use crate::day::{OLD_AGENCY, OLD_CHUNKS, OLD_DRAW, old_batch};
 use crate::support::PATIENCE;
 use crate::support::raw::{framed, get_winners, hello};
 
-/// Requests for winners of one deaf client: far more than the central takes.
+/// Requests for winners from one client that reads nothing: far more than the central accepts.
 const REQUESTS: usize = 1_000;
-/// The room that a deaf client's system keeps for what it does not read.
+/// The receive buffer of a client that reads nothing.
 const LITTLE_ROOM: u32 = 4_096;
-/// Between two bytes of a message that drips.
+/// Time between two bytes of a slow message.
 const DRIP_TIME: Duration = Duration::from_secs(1);
-/// Between two connections of a client.
+/// Pause between two connections of a client.
 const PAUSE: Duration = Duration::from_millis(5);
-/// More than there is between the highest and the lowest.
+/// More than the difference between the highest and the lowest priority.
 const PRIORITY_DROP: i32 = 40;
 
-/// Codes of ERROR.
+/// Error codes of ERROR messages.
 const FRAME_TOO_LONG: u16 = 2;
 const BUSY: u16 = 16;
 const TIMED_OUT: u16 = 17;
@@ -39,39 +39,39 @@ const TIMED_OUT: u16 = 17;
 /// A kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A message sent a byte at a time, until it is cut.
+    /// Sends a message one byte at a time, until it is cut off.
     Drip,
-    /// A message begun and left, until it is cut.
+    /// Begins a message and stops, until it is cut off.
     HalfOpen,
-    /// The same behind so many batches that the central makes room for much at once.
+    /// The same after many batches, so that the central allocates much at once.
     HalfOpenBehindMuch,
-    /// A header that announces 64 KiB, and then as much.
+    /// Sends a header that announces 64 KiB, and then as much data.
     GiantLength,
-    /// Bytes without sense.
+    /// Sends random bytes.
     Garbage,
-    /// Bad batches in a row; of the refusals, 4 kB each, none is read.
+    /// Sends invalid batches in a row and reads none of the refusals, of 4 kB each.
     DeafToErrors,
-    /// Winners asked for many times, and none read.
+    /// Asks for winners many times and reads none.
     DeafToWinners,
-    /// A connection reset in the middle of a batch.
+    /// Resets a connection in the middle of a batch.
     Reset,
-    /// Connections opened and at once reset.
+    /// Opens connections and resets them at once.
     Churn,
-    /// More connections than the central has places, and one more again and again.
+    /// Holds more connections than the central has places for, and keeps opening one more.
     Flood,
-    /// Connections that say nothing.
+    /// Opens connections and sends nothing.
     Idle,
 }
 
 impl Kind {
-    /// Whether its clients work without a pause, on the processors that the central has too.
+    /// Returns whether its clients never pause, and so compete with the central for processors.
     pub(crate) fn never_pauses(self) -> bool {
         use Kind::{Churn, Flood, Garbage, GiantLength, Reset};
         matches!(self, Churn | Flood | Garbage | GiantLength | Reset)
     }
 }
 
-/// An attack under way; ends when dropped.
+/// A running attack; stopped when dropped.
 pub(crate) struct Attack {
     pub(crate) kind: Kind,
     pub(crate) clients: u64,
@@ -82,9 +82,9 @@ pub(crate) struct Attack {
 
 #[derive(Debug, Default)]
 struct Tally {
-    /// Connections that are held now.
+    /// Connections held now.
     held: AtomicU64,
-    /// How often a client got its way.
+    /// How often a client succeeded.
     blows: AtomicU64,
 }
 
@@ -95,11 +95,12 @@ struct Client {
     tally: Arc<Tally>,
 }
 
-/// A connection that is held; counted as such until dropped.
+/// Counts a held connection until dropped.
 struct Held(Arc<Tally>);
 
 impl Kind {
-    /// Whether its clients hold their connections until they are cut; the others come and go.
+    /// Returns whether its clients hold their connections until they are cut off; the others come
+    /// and go.
     pub(crate) fn holds(self) -> bool {
         use Kind as K;
         match self {
@@ -111,7 +112,7 @@ impl Kind {
 }
 
 impl Attack {
-    /// So many clients, from so many addresses.
+    /// Starts an attack with this many clients, from this many addresses.
     pub(crate) fn start(kind: Kind, central: &str, clients: u64, addresses: u8) -> Self {
         let central = central.parse().unwrap();
         let (tally, stop) = (Arc::new(Tally::default()), CancellationToken::new());
@@ -139,12 +140,12 @@ impl Attack {
         self.tally.held.load(Ordering::Relaxed)
     }
 
-    /// Waits until it holds so many connections.
+    /// Waits until the attack holds this many connections.
     pub(crate) async fn holds(&self, wanted: u64) {
         self.wait("connections held", || self.held() >= wanted).await;
     }
 
-    /// Waits until it got its way so often.
+    /// Waits until the attack succeeded this many times.
     pub(crate) async fn struck(&self, wanted: u64) {
         self.wait("blows", || self.blows() >= wanted).await;
     }
@@ -170,7 +171,7 @@ impl Drop for Attack {
 impl Client {
     async fn strike_again_and_again(self) {
         loop {
-            // A connection that breaks is what an attacker expects.
+            // Attackers expect broken connections.
             let _ = self.strike().await;
             sleep(PAUSE).await;
         }
@@ -194,7 +195,7 @@ impl Client {
             Kind::GiantLength => {
                 let mut stream = self.connect().await?;
                 let giant = [&[0, 12, 0xff, 0xff][..], &[b'1'; 0xffff]].concat();
-                // The central may have closed before it took all of this.
+                // The central may close before it has read all of this.
                 let _ = stream.write_all(&giant).await;
                 self.count_if(told(&mut stream).await? == Some(FRAME_TOO_LONG));
                 Ok(())
@@ -211,7 +212,7 @@ impl Client {
             Kind::DeafToErrors => {
                 let mut stream = self.greeted().await?;
                 let _held = self.hold();
-                // 8,192 bytes of empty bets: as many faults as an ERROR names.
+                // 8,192 bytes of empty bets, with as many faults as an ERROR lists.
                 let bad = [format!("{OLD_AGENCY}&0").as_bytes(), &[b'&'; 8_000]].concat();
                 let bad = framed(12, &bad);
                 while stream.write_all(&bad).await.is_ok() {}
@@ -229,7 +230,7 @@ impl Client {
             Kind::Reset => {
                 let mut stream = self.greeted().await?;
                 stream.write_all(&with_half_a_batch(4)).await?;
-                // Once it has taken some of it.
+                // Waits until the central has processed some of it.
                 stream.readable().await?;
                 self.count_if(true);
                 Ok(())
@@ -286,13 +287,13 @@ impl Client {
         }
         let stream = socket.connect(self.central).await?;
         if self.kind != Kind::Idle {
-            // It breaks off instead of closing.
+            // Reset the connection instead of closing it.
             stream.set_zero_linger()?;
         }
         Ok(stream)
     }
 
-    /// A connection that spoke for the agency of the old draw, and was welcomed.
+    /// Opens a connection for the agency of the old draw and waits for WELCOME.
     async fn greeted(&self) -> io::Result<TcpStream> {
         let mut stream = self.connect().await?;
         stream.write_all(&hello(OLD_AGENCY, OLD_DRAW)).await?;
@@ -311,11 +312,11 @@ impl Drop for Held {
 }
 
 fn take_lowest_priority() {
-    // On Linux this is of the thread.
+    // On Linux this applies to the thread.
     rustix::process::nice(PRIORITY_DROP).unwrap();
 }
 
-/// Batches that are stored already, and half of one more.
+/// Returns batches that are stored already, and half of one more.
 fn with_half_a_batch(chunks: u32) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..chunks).flat_map(old_batch).collect();
     let one_more = old_batch(0);
@@ -323,7 +324,7 @@ fn with_half_a_batch(chunks: u32) -> Vec<u8> {
     bytes
 }
 
-/// The code of the ERROR that comes next, if one does.
+/// Returns the code of the next message if it is an ERROR.
 async fn told(stream: &mut TcpStream) -> io::Result<Option<u16>> {
     let mut start = [0; 6];
     stream.read_exact(&mut start).await?;

@@ -1,4 +1,4 @@
-//! The central under attack: what it serves, and what it takes of the system.
+//! The central under attack: its data and its use of system resources.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use tokio::time::{Instant, sleep};
 use crate::support::raw::{Raw, ack, bets, finish};
 use crate::support::{Bets, Central, PATIENCE, str};
 
-/// A draw that was made before; attackers speak for its agency, so that they spoil nobody's bets.
+/// A completed draw; attackers act as its agency, so that they do not disturb others' bets.
 pub(crate) const OLD_DRAW: &str = "viejo";
 pub(crate) const OLD_AGENCY: u32 = 1;
-/// Its batches: 3,720 winning bets, about 60 kB of winners.
+/// Number of its batches: 3,720 winning bets, about 60 kB of winners.
 pub(crate) const OLD_CHUNKS: u32 = 40;
 const OLD_BETS: usize = 93;
 
-/// Agencies that are processes of their own.
+/// Agencies that run as separate processes.
 pub(crate) const AGENCIES: u32 = 5;
 
-/// Between two looks at what a process takes.
+/// Interval between two checks of a process's resources.
 const LOOK_TIME: Duration = Duration::from_millis(20);
 
 pub(crate) struct Day {
@@ -29,8 +29,8 @@ pub(crate) struct Day {
 }
 
 impl Day {
-    /// A ledger with the old draw, in a folder of this one; a central for a new draw, and bets for
-    /// five of its agencies. The probes come behind them.
+    /// Makes a ledger with the old draw in a folder inside `within`, and starts a central for a new
+    /// draw with bets for five of its agencies. The probes have the next agency numbers.
     pub(crate) fn begin(within: &Path, count: u32, probes: u32, more: &[&str]) -> Self {
         let folder = tempfile::tempdir_in(within).unwrap();
         let bets = Bets::generated(folder.path(), count);
@@ -47,10 +47,10 @@ impl Day {
         self.folder.path().join("data")
     }
 
-    /// Descriptors that are not files of the ledger's, which come and go with the bets.
+    /// Returns the number of open descriptors, except the ledger's files, which vary with the bets.
     pub(crate) fn descriptors(&self) -> usize {
         let folder = std::fs::read_dir(self.proc("fd")).unwrap();
-        // One may be closed while they are read.
+        // A descriptor may be closed while they are listed.
         let links = folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
         links.filter(|link| !link.starts_with(self.folder.path())).count()
     }
@@ -68,12 +68,12 @@ impl Day {
         }
     }
 
-    /// The most memory that the central had at any time, in bytes.
+    /// Returns the central's peak memory in bytes.
     pub(crate) fn memory_max(&self) -> u64 {
         self.status("VmHWM:")
     }
 
-    /// The memory that it has now besides mapped files, in bytes.
+    /// Returns the central's current memory except mapped files, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.status("RssAnon:")
     }
@@ -89,7 +89,7 @@ impl Day {
     }
 }
 
-/// A batch of the old draw, as it was sent.
+/// Returns a batch of the old draw, as it was sent.
 pub(crate) fn old_batch(chunk: u32) -> Vec<u8> {
     let bet = format!("Ana|Paz|{}|2000-01-01|7574", "9".repeat(15));
     bets(OLD_AGENCY, chunk, &[bet.as_str(); OLD_BETS])

@@ -1,7 +1,7 @@
-//! Honest agencies among clients that mean harm, against the program itself: they get their
-//! winners, and the central keeps to its memory and gives every descriptor back.
+//! Honest agencies among hostile clients, against the program itself: they get their winners, and
+//! the central stays within its memory bound and frees every descriptor.
 //!
-//! `cargo xtask hostile` runs the large form of it, which measures too.
+//! `cargo xtask hostile` runs the large form, which also measures.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -17,16 +17,16 @@ use attacks::{Attack, Kind};
 use day::{AGENCIES, Day};
 use support::{Process, agency, allow_descriptors, exported_draw, str};
 
-/// Small batches, one at a time, so that there is time to be attacked.
+/// Small batches, one at a time, so that there is time for the attacks.
 const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];
 
-/// What attacks: a kind, how many clients, and from how many addresses.
+/// An attack: its kind, number of clients and number of addresses.
 type Force = (Kind, u64, u8);
 
-/// Those that are silent first, as long as there is time for them.
+/// The silent kinds come first, before their time runs out.
 const FORCES: &[Force] = &[
     (Kind::Idle, 500, 2),
-    // One address, and more than it may have.
+    // One address, with more connections than it may have.
     (Kind::Flood, 320, 1),
     (Kind::HalfOpen, 500, 2),
     (Kind::Drip, 100, 2),
@@ -76,7 +76,7 @@ async fn agencies_turned_away_in_a_flood_that_takes_every_place_come_again_and_g
     check_ledger(day);
 }
 
-/// Starts the attacks one after the other, each once the one before is in full swing.
+/// Starts the attacks one after the other, each once the previous one is fully under way.
 async fn attack(day: &Day, forces: &[Force]) -> Vec<Attack> {
     let mut attacks = Vec::new();
     for &(kind, clients, addresses) in forces {
@@ -91,20 +91,20 @@ async fn attack(day: &Day, forces: &[Force]) -> Vec<Attack> {
     attacks
 }
 
-/// The five, each a process.
+/// Starts the five agencies, each as a process.
 fn start(day: &Day, more: &[&str]) -> Vec<Process> {
     let central = &day.central.address;
     (1..=AGENCIES).map(|id| agency(id, central, day.bets.file(id), more)).collect()
 }
 
-/// They end well, and each prints the winners of its file.
+/// Checks that the agencies succeed and print the winners of their files.
 fn check_winners_told(day: &Day, agencies: Vec<Process>) {
     for (id, process) in (1..).zip(agencies) {
         day.bets.are_told_to(id, &process.ended());
     }
 }
 
-/// Ends the central, and reads the ledger from outside: it holds every bet of the five once.
+/// Stops the central and checks, from outside, that the ledger holds every bet of the five once.
 fn check_ledger(day: Day) -> std::collections::BTreeMap<u32, Vec<String>> {
     let data = day.data();
     let ended = day.central.process.terminate();

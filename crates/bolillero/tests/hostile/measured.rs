@@ -1,12 +1,12 @@
-//! The large form: every kind of attack for itself and all at once, with the acknowledgements of
-//! honest agencies measured in turns of quiet and of attack.
+//! The large form: each kind of attack alone and all together, measuring the acknowledgements of
+//! honest agencies in alternating quiet and attacked turns.
 //!
-//! One comparison says little on a machine that does other things too. So every attack has several
-//! turns, each beside a quiet one, and the medians of the turns' 99th percentiles are compared.
+//! A single comparison is unreliable on a machine with other work. So every attack has several
+//! turns, each next to a quiet one, and the medians of the turns' 99th percentiles are compared.
 //!
-//! Attackers run on the same processors as the central, at the lowest priority. Those that never
-//! pause keep them busy, and what that alone costs can't be told from what the central does about
-//! it: they are held to a time, not to a ratio, which is told all the same.
+//! Attackers run on the same processors as the central, at the lowest priority. Kinds that never
+//! pause keep the processors busy, and that cost can't be separated from the central's own: they
+//! are checked against a time instead of a ratio; the ratio is printed all the same.
 
 use std::path::Path;
 use std::slice;
@@ -18,20 +18,22 @@ use crate::probes::{Probes, percentile};
 use crate::support::allow_descriptors;
 use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
 
-/// Agencies that measure, behind the five.
+/// Agencies that measure, numbered after the five.
 const PROBES: u32 = 5;
 const TURNS: usize = 5;
 const TURN_TIME: Duration = Duration::from_secs(1);
-/// Before each turn: the system frees thousands of sockets some time after they were closed, all at
-/// once, and holds everything up meanwhile.
+/// Pause before each turn: some time after thousands of sockets are closed, the system frees them
+/// all at once and stalls meanwhile.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
-/// When what is slow or deaf is cut: sooner than by default, so that it happens in many turns.
+/// Timeout for slow clients and clients that do not read, below the default so that it expires in
+/// many turns.
 const CUT_TIME: &str = "5s";
-/// How much longer an acknowledgement may take under attack: 99 of 100, as a median of the turns.
+/// Highest ratio of acknowledgement times under attack to quiet ones: 99th percentile, median of
+/// the turns.
 const RATIO_MAX: f64 = 2.0;
-/// How long one may take while clients that never pause have the processors too.
+/// Longest acknowledgement (99th percentile) while clients that never pause use the processors.
 const P99_US_MAX: u64 = 5_000;
-/// Connections of all attacks at once, in this process and in the central.
+/// Descriptors for the connections of all attacks at once, in this process and in the central.
 const DESCRIPTORS: u64 = 18_000;
 
 const FORCES: &[Force] = &[
@@ -44,12 +46,12 @@ const FORCES: &[Force] = &[
     (Kind::DeafToWinners, 200, 4),
     (Kind::Reset, 20, 4),
     (Kind::Churn, 20, 4),
-    // One address, and more than it may have.
+    // One address, with more connections than it may have.
     (Kind::Flood, 4_200, 1),
     (Kind::Idle, 10_000, 4),
 ];
 
-/// All at once: fewer of those that are cut and come again, so that all have a place.
+/// All kinds at once: fewer of those that are cut off and come back, so that all find a place.
 const ALL_AT_ONCE: &[Force] = &[
     (Kind::Idle, 10_000, 4),
     (Kind::Flood, 4_100, 1),
@@ -67,13 +69,13 @@ const ALL_AT_ONCE: &[Force] = &[
 const HEADER: &str = "\
 attack             p50 us  under p99 us  under  ratio   held   blows   MiB   max";
 
-/// What an attack did.
+/// The results of one attack.
 struct Row {
     name: String,
-    /// Without anything else.
+    /// Latency in the quiet turns.
     quiet_us: Latency,
     attacked_us: Latency,
-    /// Its clients keep the processors busy.
+    /// Whether its clients keep the processors busy.
     never_pauses: bool,
     blows: u64,
     held: u64,
@@ -108,7 +110,7 @@ async fn acknowledgements_come_nearly_as_soon_under_attack_as_in_quiet() {
     let probes = Probes::start(agencies, &day.central.address).await;
     let descriptors = day.descriptors();
     let mut measuring = Measuring { day, probes, descriptors };
-    // What only the first batches meet is not measured.
+    // A warm-up turn, which is not measured.
     measuring.turn().await;
     let mut tests: Vec<_> =
         FORCES.iter().map(|force| (format!("{:?}", force.0), slice::from_ref(force))).collect();
@@ -160,7 +162,7 @@ impl Measuring {
         self.probes.measure(TURN_TIME).await
     }
 
-    /// The five agencies send theirs under attack, and all get their winners.
+    /// Has the five agencies send under attack, and checks that all get their winners.
     async fn finish(self) {
         let attacks = attack(&self.day, ALL_AT_ONCE).await;
         let agencies = start(&self.day, &[]);
@@ -169,7 +171,7 @@ impl Measuring {
         check_winners_told(&self.day, agencies);
         assert!(self.day.memory_max() <= memory::bound(&attacks));
         drop(attacks);
-        // The connections of those that finished are gone too.
+        // The connections of the finished probes are closed too.
         self.day.descriptors_are(self.descriptors - PROBES as usize).await;
         let stored = check_ledger(self.day);
         for (agency, bets) in sent {

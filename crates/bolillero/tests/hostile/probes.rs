@@ -1,7 +1,7 @@
-//! Honest agencies that send at a fixed pace, and measure how long each acknowledgement takes.
+//! Honest agencies that send at a fixed pace and measure the time to each acknowledgement.
 //!
-//! The pace does not depend on the answers, so that a central that is held up meets as much load
-//! as one that is not, and every batch sent meanwhile counts.
+//! The pace does not depend on the replies, so that a delayed central gets the same load as any
+//! other, and every batch sent meanwhile counts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -17,28 +17,28 @@ use tokio_util::sync::CancellationToken;
 use crate::support::PATIENCE;
 use crate::support::raw::{ack, bets, finish, hello};
 
-/// Between two batches of one agency.
+/// Interval between two batches of one agency.
 const PACE: Duration = Duration::from_millis(2);
 const BETS: usize = 10;
 const ACK_LEN: usize = 6;
 
-/// Between two looks at whether all is acknowledged.
+/// Interval between two checks whether everything is acknowledged.
 const LOOK_TIME: Duration = Duration::from_millis(5);
 
-/// Honest agencies that send from now on until they are told to finish. They never pause: what the
-/// central does in pauses is not what is measured.
+/// Honest agencies that send until told to finish. They never pause, so that no work of the central
+/// goes unmeasured.
 pub(crate) struct Probes {
     agencies: Vec<(u32, JoinHandle<usize>)>,
     seen: Arc<Mutex<Seen>>,
     finish: CancellationToken,
 }
 
-/// What they have seen since the last time that somebody asked.
+/// What the probes observed since the last measurement.
 #[derive(Default)]
 struct Seen {
-    /// When a batch was sent, and the microseconds to its acknowledgement.
+    /// When each batch was sent, and the microseconds to its acknowledgement.
     acknowledged: Vec<(Instant, u64)>,
-    /// By agency, when the last batch was sent that is acknowledged.
+    /// By agency, when its last acknowledged batch was sent.
     last: BTreeMap<u32, Instant>,
 }
 
@@ -50,7 +50,7 @@ struct Probe {
 }
 
 impl Probes {
-    /// Connects them, and has them send.
+    /// Connects the agencies and starts sending.
     pub(crate) async fn start(agencies: RangeInclusive<u32>, central: &str) -> Self {
         let (seen, finish) = (Arc::default(), CancellationToken::new());
         let mut started = Vec::new();
@@ -63,8 +63,8 @@ impl Probes {
         Self { agencies: started, seen, finish }
     }
 
-    /// Waits for so long; gives the microseconds to the acknowledgement of every batch that was
-    /// sent meanwhile, sorted.
+    /// Waits for `time`; returns the sorted microseconds to the acknowledgement of every batch sent
+    /// meanwhile.
     pub(crate) async fn measure(&self, time: Duration) -> Vec<u64> {
         let begin = Instant::now();
         sleep(time).await;
@@ -80,7 +80,7 @@ impl Probes {
         took_us
     }
 
-    /// Has all say that they have no more; gives how many bets each has sent.
+    /// Has all agencies finish; returns how many bets each has sent.
     pub(crate) async fn finish(self) -> BTreeMap<u32, usize> {
         self.finish.cancel();
         let mut bets = BTreeMap::new();
@@ -96,7 +96,7 @@ impl Probes {
 }
 
 impl Probe {
-    /// Sends at its pace until it is to finish; gives how many bets.
+    /// Sends at the fixed pace until told to finish; returns how many bets were sent.
     async fn send(mut self) -> usize {
         let mut tick = interval(PACE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -136,7 +136,7 @@ impl Probe {
     }
 }
 
-/// A connection that said HELLO and was welcomed.
+/// Returns a connection that sent HELLO and received WELCOME.
 async fn greeted(agency: u32, central: &str) -> TcpStream {
     let mut stream = TcpStream::connect(central).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -149,7 +149,7 @@ async fn greeted(agency: u32, central: &str) -> TcpStream {
     stream
 }
 
-/// The value that so many of a hundred sorted ones are at most.
+/// Returns the given percentile of sorted values.
 pub(crate) fn percentile(sorted: &[u64], percent: usize) -> u64 {
     sorted[(sorted.len() * percent).div_ceil(100) - 1]
 }

@@ -1,4 +1,4 @@
-//! What operators ask of a central over HTTP.
+//! An HTTP client for operators, for tests against a running central.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{Central, PATIENCE, Process, run_well, str, with_input};
 
-/// The central's HTTP, and what is shown to be let in.
+/// A central's HTTP address and the credentials to send.
 pub struct Http {
     pub address: String,
     credentials: Vec<String>,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -22,7 +22,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Adds an operator, whose password is their name and some more.
+/// Adds an operator, whose password is derived from the name.
 pub fn add_operator(data: &Path, name: &str, role: &str) {
     let args = ["operator", "add", name, "--role", role, "--data", str(data)];
     let added = with_input(&[&args[..], &["--password-stdin"]].concat(), &password(name));
@@ -34,7 +34,7 @@ fn password(name: &str) -> String {
 }
 
 impl Http {
-    /// Nobody yet. The central was started with `--http`.
+    /// Returns a client without credentials. The central must have been started with `--http`.
     pub fn of(central: &mut Central) -> Self {
         Self::of_process(&mut central.process)
     }
@@ -46,7 +46,7 @@ impl Http {
         Self { address, credentials: Vec::new() }
     }
 
-    /// An operator, by a new token. The central must not be running.
+    /// Creates a token for an operator and returns it. The central must not be running.
     pub fn new_token(data: &Path, name: &str) -> String {
         let give = ["operator", "token", name, "--label", "test", "--days", "1"];
         let printed = run_well(&[&give[..], &["--data", str(data)]].concat());
@@ -58,7 +58,7 @@ impl Http {
         Self { credentials, ..self }
     }
 
-    /// The same central for an operator of [`add_operator`], by a session.
+    /// Logs in an operator added by [`add_operator`] and returns a client with that session.
     pub fn log_in(&self, name: &str) -> Self {
         let nobody = Self { address: self.address.clone(), credentials: Vec::new() };
         let login = json!({ "name": name, "password": password(name).trim_end() });
@@ -71,12 +71,12 @@ impl Http {
         Self { credentials, ..nobody }
     }
 
-    /// What is shown to be let in, as lines of a request's head.
+    /// Returns the credentials as lines of a request's head.
     pub fn credentials(&self) -> &[String] {
         &self.credentials
     }
 
-    /// The bytes of a request, for who does not wait for the answer.
+    /// Returns the bytes of a request, for tests that do not wait for the response.
     pub fn request(&self, method: &str, path: &str, body: &str) -> String {
         let mut head = vec![
             format!("{method} {path} HTTP/1.1"),
@@ -89,7 +89,7 @@ impl Http {
         format!("{}\r\n\r\n{body}", head.join("\r\n"))
     }
 
-    /// Takes the beginning of an answer, and no more of it for as long as the connection is kept.
+    /// Reads the beginning of a response and returns the connection, with the rest unread.
     pub fn begin(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

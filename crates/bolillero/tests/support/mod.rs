@@ -1,4 +1,4 @@
-//! The program as processes: started, listened to, killed; and what its files hold.
+//! Runs the program as child processes, and reads what its files hold.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
-/// Longer than anything takes: what never comes fails the test instead of holding it.
+/// Timeout for everything: a test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program, with none of the settings of whoever runs the tests.
+/// Returns a command that runs the program, without settings from the test runner's environment.
 pub fn bolillero() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bolillero"));
     for (name, _) in std::env::vars_os() {
@@ -32,7 +32,7 @@ pub fn bolillero() -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs the program to its end.
 pub fn run(args: &[&str]) -> Output {
     let output = output_of(bolillero().args(args));
     let told = text(&output.stderr);
@@ -40,7 +40,7 @@ pub fn run(args: &[&str]) -> Output {
     output
 }
 
-/// What a command printed and how it ended. One that goes on is killed and fails the test.
+/// Returns the output and status of a command. One that does not end is killed and fails the test.
 pub fn output_of(command: &mut Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = Pid::from_child(&child);
@@ -52,19 +52,19 @@ pub fn output_of(command: &mut Command) -> Output {
     })
 }
 
-/// Runs it to a good end, and gives what it printed.
+/// Runs the program, checks that it succeeds, and returns its standard output.
 pub fn run_well(args: &[&str]) -> String {
     let output = run(args);
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }
 
-/// Runs it to its end with something to read.
+/// Runs the program with the given standard input.
 pub fn with_input(args: &[&str], input: &str) -> Output {
     let mut command = bolillero();
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // One that refuses its arguments reads nothing.
+    // A command that rejects its arguments reads no input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -77,18 +77,18 @@ pub fn str(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A process of the program. Killed when dropped.
+/// A running child process of the program; killed when dropped.
 pub struct Process {
     child: Child,
     lines: Receiver<String>,
-    /// The lines of its log so far.
+    /// The log lines read so far.
     pub log: Vec<String>,
     stdout: Option<JoinHandle<String>>,
 }
 
 /// How a process ended.
 pub struct Ended {
-    /// None: by a signal.
+    /// `None` when a signal ended the process.
     pub code: Option<i32>,
     pub stdout: String,
     pub log: Vec<String>,
@@ -101,7 +101,7 @@ impl Process {
         Self::of(command)
     }
 
-    /// Starts it within a limit, as `ulimit` takes it.
+    /// Starts the program under a limit, given as arguments of `ulimit`.
     pub fn start_within(limit: &str, args: &[&str]) -> Self {
         let program = env!("CARGO_BIN_EXE_bolillero");
         let mut command = Command::new("sh");
@@ -127,7 +127,7 @@ impl Process {
         Self { child, lines, log: Vec::new(), stdout: Some(stdout) }
     }
 
-    /// Waits for a line of the log that has this part.
+    /// Waits for a log line that contains `part` and returns it.
     pub fn wait_for(&mut self, part: &str) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
@@ -142,18 +142,18 @@ impl Process {
         }
     }
 
-    /// Waits until so many lines with this part were logged.
+    /// Waits for `count` log lines that contain `part`.
     pub fn wait_for_many(&mut self, part: &str, count: usize) {
         (0..count).for_each(|_| drop(self.wait_for(part)));
     }
 
-    /// Forgets the lines logged so far.
+    /// Discards the lines logged so far.
     pub fn forget_log(&mut self) {
         self.log.clear();
         while self.lines.try_recv().is_ok() {}
     }
 
-    /// Its number in the system.
+    /// Returns the process id.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
@@ -162,19 +162,19 @@ impl Process {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the process with SIGKILL and returns its log.
     pub fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.end().log
     }
 
-    /// Asks it to end, and waits.
+    /// Sends SIGTERM and waits for the process to end.
     pub fn terminate(self) -> Ended {
         self.signal(Signal::TERM);
         self.ended()
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end, and checks that it did not panic.
     pub fn ended(mut self) -> Ended {
         let ended = self.end();
         assert!(!ended.log.iter().any(|line| line.contains("panicked")), "{:#?}", ended.log);
@@ -209,14 +209,14 @@ pub struct Central {
 }
 
 impl Central {
-    /// Starts one and waits until it listens.
+    /// Starts a central and waits until it listens.
     pub fn start(data: &Path, listen: &str, more: &[&str]) -> Self {
         let mut args = vec!["serve", "--listen", listen, "--data", str(data)];
         args.extend(more);
         Self::listening(Process::start(&args))
     }
 
-    /// Waits until one listens.
+    /// Waits until the central of a process listens.
     pub fn listening(mut process: Process) -> Self {
         let line = process.wait_for("action: escuchar | result: success");
         let address = line.split("direccion: ").nth(1).unwrap().to_owned();
@@ -224,7 +224,7 @@ impl Central {
     }
 }
 
-/// Lets this process have so many descriptors.
+/// Raises this process's limit of open files.
 pub fn allow_descriptors(wanted: u64) {
     let mut limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
@@ -233,7 +233,7 @@ pub fn allow_descriptors(wanted: u64) {
     setrlimit(Resource::Nofile, limit).unwrap();
 }
 
-/// An address that nobody listens on now, to be used again after a restart.
+/// Returns an address that is free now, for a central that is restarted on it.
 pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
@@ -246,16 +246,16 @@ pub fn agency(id: u32, central: &str, bets: &Path, more: &[&str]) -> Process {
     Process::start(&args)
 }
 
-/// Five files of bets, what they hold, and who wins.
+/// Five files of bets, their lines and the winning number.
 pub struct Bets {
     pub files: Vec<PathBuf>,
-    /// By agency: the lines of its file.
+    /// The lines of each agency's file.
     pub lines: BTreeMap<u32, Vec<String>>,
     pub winning_number: String,
 }
 
 impl Bets {
-    /// Generated ones. The winning number is that of the first bet, so that there are winners.
+    /// Generates bets. The winning number is that of the first bet, so that there are winners.
     pub fn generated(folder: &Path, count: u32) -> Self {
         let count = count.to_string();
         run_well(&["generate", "--agencies", "5", "--bets", &count, "--out", str(folder)]);
@@ -264,7 +264,7 @@ impl Bets {
         Self::in_folder(folder, winning_number)
     }
 
-    /// Each agency's stored bets, sorted, are those of its file.
+    /// Checks that each agency's stored bets, sorted, are those of its file.
     pub fn are_all_in(&self, stored: &BTreeMap<u32, Vec<String>>) {
         for (agency, lines) in &self.lines {
             let mut expected = lines.clone();
@@ -295,18 +295,18 @@ impl Bets {
         self.lines.values().map(Vec::len).sum()
     }
 
-    /// An agency ended well, and printed its winners and no others.
+    /// Checks that an agency succeeded and printed exactly its winners.
     pub fn are_told_to(&self, agency: u32, ended: &Ended) {
         assert_eq!(ended.code, Some(0), "agency {agency}: {:#?}", ended.log);
         let mut told: Vec<_> = ended.stdout.lines().collect();
         let mut expected = self.winners(agency);
-        // The order is the ledger's, which is the file's unless batches overtook each other.
+        // The order is the ledger's, which differs from the file's if batches overtook each other.
         told.sort_unstable();
         expected.sort_unstable();
         assert_eq!(told, expected, "agency {agency}");
     }
 
-    /// What an agency prints.
+    /// Returns the lines that an agency should print.
     pub fn winners(&self, agency: u32) -> Vec<String> {
         let fields = self.lines[&agency].iter().map(|line| line.split(',').collect::<Vec<_>>());
         let winning = fields.filter(|fields| fields[4] == self.winning_number);
@@ -314,7 +314,7 @@ impl Bets {
     }
 }
 
-/// A data folder whose draw of five agencies was made, and those bets.
+/// Makes a data folder with a completed draw of five agencies; returns it and the bets.
 pub fn drawn(folder: &Path, bets: u32) -> (PathBuf, Bets) {
     let (data, bets) = (folder.join("data"), Bets::generated(&folder.join("bets"), bets));
     let more = ["--agencies", "5", "--winning-number", &bets.winning_number];
@@ -327,12 +327,12 @@ pub fn drawn(folder: &Path, bets: u32) -> (PathBuf, Bets) {
     (data, bets)
 }
 
-/// What the ledger of one draw holds, by agency: each bet as a line of a file, sorted.
+/// Returns the bets of a ledger with one draw, by agency: each as a line of a file, sorted.
 pub fn exported(data: &Path) -> BTreeMap<u32, Vec<String>> {
     exported_by(&["export", "--data", str(data)])
 }
 
-/// The same of one draw of several.
+/// Returns the bets of one of several draws, as [`exported`] does.
 pub fn exported_draw(data: &Path, draw: &str) -> BTreeMap<u32, Vec<String>> {
     exported_by(&["export", "--data", str(data), "--draw", draw])
 }

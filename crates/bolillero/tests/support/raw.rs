@@ -1,14 +1,14 @@
-//! An agency made of bytes written by hand: it shares no code with the program.
+//! An agency client that writes raw bytes and shares no code with the program.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use super::PATIENCE;
 
-/// A connection.
+/// A connection to the central.
 pub struct Raw(pub TcpStream);
 
-/// An ERROR as it came.
+/// A decoded ERROR message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
     pub code: u16,
@@ -68,14 +68,14 @@ impl Raw {
         self
     }
 
-    /// The next bytes are these.
+    /// Checks that the next bytes are these.
     pub fn expect(&mut self, bytes: &[u8]) -> &mut Self {
         let found = self.read(bytes.len());
         assert_eq!(found, bytes, "{}", String::from_utf8_lossy(&found));
         self
     }
 
-    /// The next bytes are a message with an id and a length; gives its payload.
+    /// Reads a message with this id and a length; returns its payload.
     pub fn payload(&mut self, id: u16) -> Vec<u8> {
         let found = self.read(2);
         assert_eq!(found, id.to_be_bytes());
@@ -83,7 +83,7 @@ impl Raw {
         self.read(usize::from(u16::from_be_bytes([len[0], len[1]])))
     }
 
-    /// The chunk that is acknowledged next, or else an ERROR.
+    /// Returns the chunk acknowledged next, or the ERROR.
     pub fn reply(&mut self) -> Result<u32, Error> {
         let id = self.read(2);
         if id == [0, 13] {
@@ -114,7 +114,7 @@ impl Raw {
         }
     }
 
-    /// An ERROR with this code, then the end.
+    /// Checks that an ERROR with this code comes next, and then the end of the connection.
     pub fn refused(&mut self, code: u16) -> Error {
         let error = self.error();
         assert_eq!(error.code, code, "{error:?}");
@@ -122,7 +122,7 @@ impl Raw {
         error
     }
 
-    /// The central has nothing more to say and has closed.
+    /// Checks that the central sends nothing more and has closed the connection.
     pub fn closed(&mut self) {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
@@ -131,7 +131,7 @@ impl Raw {
         }
     }
 
-    /// Says that it sends nothing more.
+    /// Closes the sending side.
     pub fn half_close(&mut self) -> &mut Self {
         self.0.shutdown(Shutdown::Write).unwrap();
         self

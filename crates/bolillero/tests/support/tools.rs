@@ -1,13 +1,13 @@
-//! Programs beside Rust that some tests need.
+//! Checks for external programs that some tests need.
 
 use std::process::{Command, Stdio};
 
-/// Set where no test may be left out, as on a gate.
+/// When this variable is set, as in CI, no test may be skipped.
 const NOTHING_LEFT_OUT: &str = "CI";
 
-/// Whether the program of `probe`, a command that succeeds where it is installed, is on this
-/// machine. If not, says that the test is left out and how to get the program; where the variable
-/// CI is set, the test fails instead.
+/// Returns whether the program of `probe`, a command that succeeds where it is installed, exists on
+/// this machine. If not, prints that the test is skipped and how to install the program; where the
+/// variable CI is set, the test fails instead.
 #[expect(clippy::print_stderr, reason = "where tests say what they leave out")]
 pub fn has_tool(probe: &[&str], package: &str) -> bool {
     let mut command = Command::new(probe[0]);

@@ -1,5 +1,5 @@
-//! Agencies by TLS that name no draw, on addresses that are bound to one each by
-//! `serve --tls-listen HOST:PORT=DRAW`.
+//! Agencies by TLS that name no draw, on addresses that `serve --tls-listen HOST:PORT=DRAW` binds
+//! to one draw each.
 
 use serde_json::json;
 

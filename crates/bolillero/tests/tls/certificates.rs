@@ -1,4 +1,4 @@
-//! Certificates of every kind: those of `bolillero pki`, and those that it would never issue.
+//! Test certificates: those of `bolillero pki`, and those that it would never issue.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,23 +16,23 @@ use crate::support::{run_well, str};
 
 pub(crate) const URN: &str = "urn:bolillero:agency:";
 
-/// An authority's folder, with the central's certificate and those of agencies 1 to 4, of which
-/// that of agency 3 is revoked.
+/// An authority's folder, with certificates of the central and of agencies 1 to 4; agency 3's is
+/// revoked.
 pub(crate) struct Folder {
     _temporary: tempfile::TempDir,
     pub(crate) path: PathBuf,
 }
 
-/// What a certificate says.
+/// The contents of a certificate.
 #[derive(Clone)]
 pub(crate) struct Shape {
     pub(crate) uris: Vec<String>,
-    /// Valid from and until, in days from now.
+    /// Start and end of validity, in days from now.
     pub(crate) days: Range<i64>,
     pub(crate) self_signed: bool,
 }
 
-/// What somebody shows who connects.
+/// A client's certificate and trusted authority.
 pub(crate) struct Client {
     shown: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     authority: CertificateDer<'static>,
@@ -67,7 +67,7 @@ impl Folder {
         self.path.join("pki").join(name)
     }
 
-    /// What `serve` is told of files.
+    /// Returns the file arguments of `serve`.
     pub(crate) fn serve_args(&self) -> Vec<String> {
         let files = [
             ("--tls-cert", self.file("central.crt")),
@@ -81,7 +81,7 @@ impl Folder {
         [vec!["serve".to_owned()], files.collect()].concat()
     }
 
-    /// What `agency` is told of files.
+    /// Returns the file arguments of `agency`.
     pub(crate) fn agency_args(&self, agency: u32) -> Vec<String> {
         let files = [
             ("--tls-ca", self.file("ca.crt")),
@@ -93,7 +93,7 @@ impl Folder {
         files.collect()
     }
 
-    /// With the certificate that the authority issued to an agency.
+    /// Returns a client with the certificate that the authority issued to an agency.
     pub(crate) fn issued(&self, agency: u32) -> Client {
         self.showing(&self.file(&format!("agency-{agency}.crt")))
     }
@@ -106,7 +106,7 @@ impl Folder {
         Client { shown: None, authority: self.authority() }
     }
 
-    /// With a certificate that the authority's key signed, whatever it says.
+    /// Returns a client with a certificate of this shape, signed by the authority's key.
     pub(crate) fn client(&self, shape: &Shape) -> Client {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -142,19 +142,19 @@ impl Folder {
 }
 
 impl Shape {
-    /// As the authority issues it.
+    /// Returns the shape of a certificate as the authority issues it.
     pub(crate) fn agency(agency: u32) -> Self {
         Self { uris: vec![format!("{URN}{agency}")], days: -1..30, self_signed: false }
     }
 }
 
 impl Client {
-    /// The same, though it trusts another authority than its own.
+    /// Returns the same client, trusting another authority.
     pub(crate) fn trusting(self, folder: &Folder) -> Self {
         Self { authority: folder.authority(), ..self }
     }
 
-    /// It trusts the authority that its own certificate is of, or else would be.
+    /// Returns the client's TLS configuration.
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)

@@ -1,5 +1,5 @@
-//! Who comes in at the agencies' port and who does not: over real sockets, with certificates of
-//! every kind, while another agency is served.
+//! Access to the agencies' port: over real sockets, with certificates of every kind, while another
+//! agency is served.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -20,7 +20,7 @@ use support::{Bets, Process, agency, exported, str, text};
 
 const LORCA: &str = "Santiago Lionel|Lorca|30904465|1999-03-17|7574";
 
-/// A central that agencies 1 and 2 of a draw of three reach by TLS.
+/// A central that agencies 1 and 2, of a draw of three, reach by TLS.
 struct Served {
     folder: Folder,
     process: Process,
@@ -55,7 +55,7 @@ fn started(folder: &Folder, more: &[&str]) -> Process {
 
 type Stream = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
 
-/// A connection by TLS, byte by byte.
+/// A TLS connection that sends and receives raw bytes.
 struct Tls(Stream);
 
 impl Tls {
@@ -84,7 +84,7 @@ impl Tls {
         self.send(&bets(agency, chunk, &[LORCA])).expect(&ack(chunk));
     }
 
-    /// An ERROR: its code and reason; then the end.
+    /// Reads an ERROR and the end of the connection; returns its code and reason.
     fn refused(&mut self) -> (u16, String) {
         let mut message = Vec::new();
         self.0.read_to_end(&mut message).unwrap();
@@ -93,7 +93,7 @@ impl Tls {
         (code, String::from_utf8_lossy(&message).into_owned())
     }
 
-    /// What TLS says as it ends.
+    /// Returns the TLS error that ends the connection.
     fn fails(&mut self) -> String {
         let sent = self.0.write_all(&hello(1, ""));
         let failed = sent.and_then(|()| self.0.read_exact(&mut [0]));
@@ -101,7 +101,7 @@ impl Tls {
     }
 }
 
-/// A row: whose certificate, what the central logs, and the alert that the agency gets.
+/// Returns the cases: name, client, what the central logs, and the alert that the agency gets.
 fn refusals(folder: &Folder) -> Vec<(&'static str, Client, &'static str, &'static str)> {
     let other = Folder::new();
     let shaped = |shape| folder.client(&shape);
@@ -186,7 +186,7 @@ fn what_is_not_tls_1_3_is_refused_while_others_are_served() {
     let mut plain = Raw::connect(&served.address);
     plain.send(&hello(1, ""));
     served.process.wait_for("error: what it sends is not TLS");
-    // An alert of TLS, which says nothing to an agency that does not speak it.
+    // The central answers with a TLS alert, which means nothing to a plain-text agency.
     let mut answer = Vec::new();
     plain.0.read_to_end(&mut answer).unwrap();
     assert_eq!(answer[0], 21, "{answer:?}");
@@ -200,7 +200,7 @@ fn what_is_not_tls_1_3_is_refused_while_others_are_served() {
     other.stores(2, 1);
 }
 
-/// As a program of some years ago begins: without a word of TLS 1.3.
+/// Returns a ClientHello of an older program, which does not offer TLS 1.3.
 fn hello_of_tls_1_2() -> Vec<u8> {
     let with_len =
         |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
@@ -259,7 +259,7 @@ fn a_message_for_another_agency_than_the_certificates_is_refused_and_stored_nowh
         served.process.wait_for(&format!("ip: 127.0.0.1 | error: {reason}"));
         other.stores(2, chunk);
     }
-    // Nor behind messages of its own, with HELLO and without.
+    // Not after messages of its own agency either, with HELLO or without.
     let mut own = served.connect(&first);
     own.stores(1, 0);
     assert_eq!(own.send(&bets(2, 9, &[LORCA])).refused().0, 8);
@@ -310,7 +310,7 @@ fn batches_are_taken_however_they_lie_in_records_of_tls() {
     let messages: Vec<_> = (1..200).map(|chunk| bets(1, chunk, &[LORCA; 93])).collect();
     let bytes = messages.concat();
     let (mut rest, mut enciphered) = (&bytes[..], Vec::new());
-    // Records of 16 kB hold many batches and parts of them, and short ones follow.
+    // Records of 16 kB hold many batches and parts of batches, followed by short ones.
     for piece_len in [60_000, 3, 16_384, 15_000, 700, 1, 4_096, 300].into_iter().cycle() {
         let (piece, behind) = rest.split_at(piece_len.min(rest.len()));
         own.0.conn.writer().write_all(piece).unwrap();
@@ -412,7 +412,7 @@ fn a_central_with_an_agencys_certificate_does_not_start() {
 fn a_hangup_while_the_ledger_is_opened_has_certificates_read_once_more() {
     let folder = Folder::new();
     let mut process = started(&folder, &[]);
-    // The ledger is opened next.
+    // The ledger is opened after this.
     process.wait_for("leer_certificados | result: success");
     process.signal(Signal::HUP);
     process.wait_for("leer_certificados | result: success");

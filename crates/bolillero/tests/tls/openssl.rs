@@ -1,5 +1,5 @@
-//! Certificates that openssl made: an authority with one in between, RSA and elliptic curves, and
-//! keys in every form that it writes. Left out where openssl is missing.
+//! Certificates made by openssl: an authority with an intermediate, RSA and elliptic curves, and
+//! keys in every format that it writes. Skipped without openssl.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use crate::support::tools::has_openssl;
 use crate::support::{Process, agency, str, text};
 
-/// Runs openssl in a folder.
+/// Runs openssl in a folder and checks that it succeeds.
 fn openssl(folder: &Path, args: &[&str]) {
     let output = Command::new("openssl").args(args).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "openssl {args:?}: {}", text(&output.stderr));
 }
 
-/// A key and a certificate `NAME.crt`, signed by `by`, with these extensions.
+/// Makes a key and a certificate `NAME.crt`, signed by `by`, with these extensions.
 fn certificate(folder: &Path, name: &str, algorithm: &[&str], by: &str, extensions: &str) {
     let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
     let (extension_file, certificate) = (format!("{name}.ext"), format!("{name}.crt"));
@@ -44,7 +44,7 @@ fn of_agency(agency: u32) -> String {
     format!("subjectAltName=URI:urn:bolillero:agency:{agency}\nextendedKeyUsage=clientAuth\n")
 }
 
-/// The certificate and the one that vouches for it, in one file.
+/// Writes the certificate and its intermediate into one file.
 fn chain(folder: &Path, name: &str) {
     let read = |name: &str| std::fs::read_to_string(folder.join(format!("{name}.crt"))).unwrap();
     let chain = read(name) + &read("between");
@@ -68,7 +68,7 @@ fn certificates_made_by_openssl_serve_as_well() {
         chain(folder, &name);
     }
     chain(folder, "central");
-    // PKCS#1 and SEC1, beside the PKCS#8 of the others.
+    // The formats PKCS#1 and SEC1, besides the PKCS#8 of the others.
     for key in ["central.key", "agency-2.key"] {
         openssl(folder, &["pkey", "-in", key, "-traditional", "-out", "old.key"]);
         std::fs::rename(folder.join("old.key"), folder.join(key)).unwrap();
@@ -100,7 +100,7 @@ fn certificates_made_by_openssl_serve_as_well() {
     speaks_tls_1_3_only(folder, address);
 }
 
-/// Openssl's own client comes in, and not with TLS 1.2.
+/// Checks that openssl's own client connects with TLS 1.3 and not with TLS 1.2.
 fn speaks_tls_1_3_only(folder: &Path, address: &str) {
     let client = |version| {
         let args = ["s_client", "-connect", address, "-CAfile", "ca.crt", "-verify_return_error"];

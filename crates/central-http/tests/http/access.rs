@@ -1,4 +1,4 @@
-//! Who may do what: each path, asked by nobody and by each role.
+//! Authorization: each path, requested without credentials and by each role.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use crate::setting::{PASSWORD, Running};
 
 const ROLES: [&str; 4] = ["viewer", "operator", "auditor", "admin"];
 
-/// A request, and the status for nobody and for each of [`ROLES`].
+/// A request, and the status without credentials and for each of [`ROLES`].
 type Row = (&'static str, &'static str, Option<Value>, [u16; 5]);
 
-/// What those get who may, is what the request deserves: 404 for what is not there, and so on.
+/// Returns the cases. An authorized request gets the status of its content, such as 404.
 fn table() -> Vec<Row> {
     let any = [200; 5];
     let all = [401, 200, 200, 200, 200];
@@ -114,7 +114,7 @@ async fn a_token_lets_in_as_its_role_and_not_as_its_owner() {
     assert!(me.get("csrf_token").is_none());
     let operators = central.get(&bearer, "/api/v1/operators").await;
     operators.is_problem(403, "not-permitted");
-    // Not even its owner's tokens are told to it, and it gets no other.
+    // A token can't list even its owner's tokens, and can't create another.
     assert_eq!(central.get(&bearer, "/api/v1/tokens").await.json()["items"], json!([]));
     central.post(&bearer, "/api/v1/tokens", &new).await.is_problem(403, "session-needed");
 
@@ -162,7 +162,7 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
         answer.is_problem(403, "session-needed");
     }
     assert_eq!(std::fs::read(central.data().join("operators.json")).unwrap(), kept);
-    // What lets nobody in, it may.
+    // It may still take access away.
     let disabled = ask(central.port, &robot, "POST", "/api/v1/operators/viewer/disable", None);
     assert_eq!(disabled.await.status, 204);
     let path = format!("/api/v1/tokens/{}", given["id"]);
@@ -170,7 +170,7 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
     let told = central.get(&admin, "/api/v1/audit").await.body;
     let told: Value = serde_json::from_str(&told).unwrap();
     let told = told["items"].as_array().unwrap();
-    // Each change is allowed by the version before it.
+    // Each change names the version before it.
     let version = operators::OperatorsFile::in_folder(central.data()).read().unwrap().version();
     let acts = [
         ("operator-disabled", json!({ "name": "viewer" }), version - 2),

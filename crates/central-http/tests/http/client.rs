@@ -1,4 +1,4 @@
-//! A client of HTTP/1.1 reduced to what the tests need: one request a connection, to its end.
+//! A minimal HTTP/1.1 client for the tests: one request per connection.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Longer than anything a test waits for.
+/// Timeout, longer than anything a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
 
-/// Who asks, and how they show it.
+/// The credentials and headers of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct As {
-    /// Its name and value.
+    /// The cookie's name and value.
     pub(crate) cookie: Option<String>,
     pub(crate) csrf: Option<String>,
     pub(crate) token: Option<String>,
-    /// Lines of the head besides.
+    /// Additional header lines.
     pub(crate) more: String,
 }
 
@@ -39,7 +39,7 @@ impl Answer {
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// It is a refusal as all of them are, of this kind.
+    /// Checks that this is an error response of this status and kind, in the common form.
     pub(crate) fn is_problem(&self, status: u16, kind: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
@@ -52,7 +52,7 @@ impl Answer {
     }
 }
 
-/// Asks for something with these headers and this body.
+/// Sends a request with these headers and this body.
 pub(crate) async fn ask(
     port: u16,
     who: &As,
@@ -68,13 +68,13 @@ pub(crate) async fn ask(
     send(port, format!("{head}\r\n{body}").as_bytes()).await
 }
 
-/// Asks for a page, as a browser does.
+/// Requests a page as a browser does.
 pub(crate) async fn look(port: u16, who: &As, path: &str) -> Answer {
     let head = head(&As { csrf: None, ..who.clone() }, "GET", path);
     send(port, format!("{head}{BROWSER}\r\n").as_bytes()).await
 }
 
-/// Fills a form of the console in, as a browser does.
+/// Submits a form of the console as a browser does.
 pub(crate) async fn fill(port: u16, who: &As, path: &str, fields: &str) -> Answer {
     let head = head(&As { csrf: None, ..who.clone() }, "POST", path);
     let kind = "Content-Type: application/x-www-form-urlencoded";
@@ -83,12 +83,12 @@ pub(crate) async fn fill(port: u16, who: &As, path: &str, fields: &str) -> Answe
     send(port, request.as_bytes()).await
 }
 
-/// What an answer without an end begins with.
+/// Returns the beginning of a response that has no end.
 pub(crate) async fn begun(port: u16, who: &As, path: &str) -> Answer {
     begin(port, who, path).await.0
 }
 
-/// A board that is watched for as long as the connection is kept; it was told once.
+/// Watches the board for as long as the connection is kept; the first event has been read.
 pub(crate) async fn watched(port: u16, who: &As) -> TcpStream {
     let (begun, mut stream) = begin(port, who, "/board/events").await;
     assert_eq!(begun.status, 200, "{begun:?}");
@@ -115,7 +115,8 @@ async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Asks up to the body, of that kind and length, which the central then waits for.
+/// Sends a request's head, with this content type and length, and waits until the central asks for
+/// the body.
 pub(crate) async fn begun_post(
     port: u16,
     who: &As,
@@ -134,7 +135,7 @@ pub(crate) async fn begun_post(
     stream
 }
 
-/// Asks for something, and once the answer begins reads nothing of it; little fits on the way.
+/// Sends a request and reads nothing of the response; the receive buffer is small.
 pub(crate) async fn stalled(port: u16, who: &As, path: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -145,7 +146,7 @@ pub(crate) async fn stalled(port: u16, who: &As, path: &str) -> TcpStream {
     stream
 }
 
-/// What is left of an answer that does not come to its end.
+/// Checks that a response is cut off before its end.
 pub(crate) async fn broken_off(mut stream: TcpStream) {
     let mut bytes = Vec::new();
     // By a close or by a reset.
@@ -168,20 +169,20 @@ fn head(who: &As, method: &str, path: &str) -> String {
     head + &who.more
 }
 
-/// Sends bytes as they are, and reads the answer to its end.
+/// Sends raw bytes and reads the response to its end.
 pub(crate) async fn send(port: u16, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    // The central may have had enough before all of it is sent.
+    // The central may close before all of it is sent.
     let _ = stream.write_all(bytes).await;
     answer(&mut stream).await
 }
 
-/// Reads an answer to the connection's end.
+/// Reads a response until the connection ends.
 pub(crate) async fn answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let mut part = [0; 4096];
     let reading = async {
-        // A reset after the answer is an end too.
+        // A reset after the response is an end too.
         while let Ok(len @ 1..) = stream.read(&mut part).await {
             bytes.extend_from_slice(&part[..len]);
         }

@@ -1,4 +1,4 @@
-//! A draw's life as operators lead it over HTTP, and what is told of it when, and to whom.
+//! The life of a draw led over HTTP: what is disclosed about it, when, and to whom.
 
 use std::sync::mpsc;
 
@@ -14,21 +14,21 @@ use crate::client::{As, ask};
 use crate::languages::filled;
 use crate::setting::Running;
 
-/// Nothing else in these tests has these digits.
+/// No other value in these tests contains these digits.
 pub(crate) const WINNING_NUMBER: u32 = 7574;
 const WINNER: &str = "30904465";
 const LOSER: &str = "28123123";
 
-/// A central with a draw, and those who work on it.
+/// A central with a draw, and its operators.
 pub(crate) struct Day {
     pub(crate) central: Running,
     pub(crate) roles: [As; 4],
-    /// A second one who runs draws.
+    /// A second operator who may lead draws.
     pub(crate) admin: As,
 }
 
 impl Day {
-    /// With two agencies, one of which has sent a bet that will win and one that will not.
+    /// Starts a day with two agencies; one has sent a winning bet and a losing one.
     pub(crate) async fn with_bets() -> Self {
         Self::with_bets_on(Running::start().await).await
     }
@@ -64,7 +64,7 @@ impl Day {
         &self.roles[2]
     }
 
-    /// As the operator, to a good end.
+    /// Sends a request as the operator, checks that it succeeds, and returns the response.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self.central.post(self.operator(), path, body).await;
         assert!((200..300).contains(&answer.status), "{path}: {answer:?}");
@@ -75,7 +75,7 @@ impl Day {
         self.bets((1, 1), chunk, bet);
     }
 
-    /// Bets of an agency in a draw.
+    /// Stores bets of an agency in a draw.
     pub(crate) fn bets(&self, (draw, agency): (u32, u32), chunk: u32, bets: &str) {
         let bets = Bets::parse(bets, NumberRange::default()).unwrap();
         let (draw, agency, chunk) = (DrawId(draw), AgencyId(agency), ChunkId(chunk));
@@ -100,7 +100,7 @@ impl Day {
         assert_eq!(self.enter(&self.admin, WINNING_NUMBER).await["outcome"], "agree");
     }
 
-    /// The statuses for each role.
+    /// Returns the status for each role.
     async fn statuses(&self, path: &str) -> [u16; 4] {
         let mut statuses = [0; 4];
         for (status, who) in statuses.iter_mut().zip(&self.roles) {
@@ -109,7 +109,7 @@ impl Day {
         statuses
     }
 
-    /// Nothing that anybody may look at holds the number that will win in draw 1, or who.
+    /// Checks that nothing readable contains the future winning number of draw 1, or its winners.
     async fn tells_nothing(&self) {
         self.tells_nothing_of(1).await;
     }
@@ -142,7 +142,7 @@ impl Day {
             let statuses = self.statuses(&path).await;
             assert!(statuses.iter().all(|status| [403, 409].contains(status)), "{path}");
         }
-        // The page of the search holds what was searched for; not who has it.
+        // The search page contains the searched text, but not who has the number.
         for who in &self.roles {
             let path = format!("/search?draw={draw}&number={WINNING_NUMBER}");
             let told = self.central.get(who, &path).await.body;
@@ -214,7 +214,7 @@ async fn nobody_learns_before_the_draw_what_will_win_by_any_path() {
     day.tells_nothing().await;
     day.close().await;
     day.tells_nothing().await;
-    // Nor do they once one of the two has entered the number, nor when the two differ.
+    // Nor after one of the two has entered the number, nor when the two numbers differ.
     assert_eq!(day.enter(day.operator(), WINNING_NUMBER).await["outcome"], "awaited");
     let seen = day.central.get(&day.admin, "/api/v1/draws/1").await.json();
     assert_eq!(seen["number_entered_by"], "operator");
@@ -238,7 +238,7 @@ async fn nobody_learns_the_number_that_a_draw_that_goes_by_itself_was_opened_wit
     day.bets((2, 1), 0, &format!("Santiago|Lorca|{WINNER}|1999-03-17|{WINNING_NUMBER}"));
     assert_eq!(day.central.get(day.operator(), "/api/v1/draws/2").await.json()["by_itself"], true);
     day.tells_nothing_of(2).await;
-    // Nor by an act that it does not take.
+    // Nor by an act that is refused.
     for (act, body) in [("number", json!({ "number": 1 })), ("publish", json!({}))] {
         let path = format!("/api/v1/draws/2/{act}");
         let refused = day.central.post(&day.admin, &path, &body).await;
@@ -312,7 +312,7 @@ async fn a_draw_that_was_made_is_told_whole() {
     assert_eq!((&settlement["bets"], &settlement["winners"]), (&json!(2), &json!(1)));
     let first = json!({ "agency": 1, "batches": 2, "bets": 2, "finished": false, "winners": 1 });
     assert_eq!(settlement["items"][0], first);
-    // sha256sum of "1,2,2,0,1\n2,0,0,0,0\n".
+    // The sha256sum of "1,2,2,0,1\n2,0,0,0,0\n".
     let digest = "9d12ba6e8ec26e6c";
     assert!(settlement["digest"].as_str().unwrap().starts_with(digest), "{settlement}");
     let csv = get("/api/v1/draws/1/bets.csv").await;
@@ -356,7 +356,7 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
         ("bets-closed", 1),
         ("number-entered", 2),
         ("draw-made", 1),
-        // Those who logged in.
+        // One for each login.
         ("logged-in", 4),
     ] {
         assert_eq!(told(action), count, "{action}: {actions:#?}");
@@ -368,7 +368,7 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
 #[tokio::test]
 async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
     let day = Day::with_bets().await;
-    // "c31" is after the first bet, as the answer before would have said.
+    // "c31" is the position after the first bet, as the previous response would return it.
     for path in [
         format!("/api/v1/draws/1/bets?document={LOSER}"),
         format!("/api/v1/draws/1/bets?document={LOSER}&cursor=c31"),
@@ -411,7 +411,7 @@ async fn what_does_not_go_with_how_things_are_is_refused_with_what_to_do() {
 async fn an_agency_that_is_disabled_loses_its_connections() {
     let day = Day::with_bets().await;
     let mut agency = TcpStream::connect(("127.0.0.1", day.central.agencies_port)).await.unwrap();
-    // FINISH of agency 2: it is known from then on.
+    // FINISH of agency 2, which makes it known.
     let finish = [0, 14, 0, 0, 0, 2];
     agency.write_all(&finish).await.unwrap();
     let mut answered = [0; 6];

@@ -1,4 +1,4 @@
-//! Clients that are slow, senseless, or too many.
+//! Clients that are slow, send garbage, or are too many.
 
 use std::time::Duration;
 
@@ -81,12 +81,12 @@ async fn slow_heads_and_slow_bodies_are_not_waited_for() {
     let late = login_with("application/json", "{\"name\": \"viewer\", \"password\": \"x\"}");
     let answered = send(central.port, &late[..late.len() - 3]).await;
     answered.is_problem(408, "timed-out");
-    // Both end, with words or without.
+    // Both connections end, with or without a response.
     assert!([0, 408].contains(&answer(&mut slow).await.status));
     assert!([0, 408].contains(&answer(&mut idle).await.status));
 }
 
-/// So many requests whose bodies are not whole, with this line in their heads.
+/// Sends `count` requests with incomplete bodies and this line in their heads.
 async fn half_bodies(port: u16, count: usize, line: &str) -> Vec<TcpStream> {
     let request = "POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n";
     let bytes = format!("{request}{line}Content-Type: application/json\r\n\r\n{{");
@@ -103,7 +103,7 @@ async fn half_bodies(port: u16, count: usize, line: &str) -> Vec<TcpStream> {
 async fn who_waits_gives_way_to_who_comes_and_who_has_a_request_stays() {
     let limits = HttpLimits { connections_max: 3, requests_max: 2, ..HttpLimits::default() };
     let central = Running::start_with(limits).await;
-    // Half of a head, and none of the next one.
+    // Half of a head here, and below a connection without a second request.
     let mut half = TcpStream::connect(("127.0.0.1", central.port)).await.unwrap();
     half.write_all(b"GET /healthz HTTP/1.1\r\nHos").await.unwrap();
     let mut idle = TcpStream::connect(("127.0.0.1", central.port)).await.unwrap();
@@ -116,7 +116,7 @@ async fn who_waits_gives_way_to_who_comes_and_who_has_a_request_stays() {
     }
     assert_eq!(answer(&mut idle).await.status, 200, "and no more than that one answer");
     central.log_in("viewer", PASSWORD).await.is_problem(503, "too-much-at-once");
-    // They are answered once they are whole.
+    // These requests are answered once they are complete.
     for stream in &mut asked {
         stream.write_all(&[b' '; 99]).await.unwrap();
         stream.readable().await.unwrap();
@@ -158,7 +158,7 @@ async fn a_client_with_too_many_requests_keeps_out_itself_only() {
         assert_eq!(status(&hostile, path).await, 200, "{path}");
     }
     assert_eq!(status(&other, "/login").await, 200);
-    // The proxy itself, as when it looks whether the central is well.
+    // The proxy itself, as in a health check.
     assert_eq!(status(&As::default(), "/login").await, 200);
 }
 

@@ -1,5 +1,5 @@
-//! Who asks is judged when what they ask for is decided, and not when they began to ask: each act,
-//! and each way to lose the right to it.
+//! Authorization is checked when a request is decided, not when it begins: each act, with each way
+//! to lose the right to it.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -28,13 +28,13 @@ enum Loss {
     Expired,
 }
 
-/// Something to ask for, and as whom.
+/// A request and who sends it.
 struct Asked {
     name: &'static str,
     method: &'static str,
     path: String,
     body: String,
-    /// A form of the console.
+    /// Whether it is a form of the console.
     form: bool,
 }
 
@@ -42,7 +42,7 @@ const SESSION: [Loss; 4] = [Loss::Disabled, Loss::Password, Loss::RoleLowered, L
 const TOKEN: [Loss; 5] =
     [Loss::Disabled, Loss::Password, Loss::RoleLowered, Loss::Revoked, Loss::Expired];
 
-/// The people of a central, to be put back as they were.
+/// The operators file of a central, to be restored later.
 struct Kept {
     path: PathBuf,
     text: String,
@@ -67,7 +67,7 @@ impl Kept {
         std::fs::rename(new, &self.path).unwrap();
     }
 
-    /// As somebody else takes the right away, beside the central.
+    /// Takes the right away by changing the file, as another process would.
     fn lose(&self, central: &Running, name: &str, loss: Loss) {
         let file = OperatorsFile::in_folder(central.data());
         let whose = name.parse().unwrap();
@@ -99,8 +99,7 @@ fn form(name: &'static str, path: &str, fields: &str) -> Asked {
     Asked { name, method: "POST", path: path.to_owned(), body: fields.to_owned(), form: true }
 }
 
-/// All acts that are put on record as they are decided. Draw 1 is closed, 2 open, 3 announced, 4
-/// made.
+/// Returns all acts that are recorded when decided. Draw 1 is closed, 2 open, 3 announced, 4 drawn.
 fn acts() -> Vec<Asked> {
     let why = json!({ "why": "prueba" });
     let agency = json!({ "name": "Otra", "place": "Salta", "why": "" });
@@ -122,7 +121,7 @@ fn acts() -> Vec<Asked> {
     ]
 }
 
-/// What is read on record, by who may.
+/// Returns the reads that are recorded, each by a role that may do it.
 fn readings() -> Vec<Asked> {
     let get = |path: &str| Asked { method: "GET", ..api("auditor", "", path, &json!("")) };
     vec![
@@ -134,7 +133,7 @@ fn readings() -> Vec<Asked> {
     ]
 }
 
-/// A central with draws in each state.
+/// Starts a central with draws in each state.
 async fn day() -> Day {
     let day = Day::with_bets().await;
     day.close().await;
@@ -166,7 +165,7 @@ impl Asked {
         ask(port, who, self.method, &self.path, body.as_ref()).await
     }
 
-    /// Asks up to the body, which the central waits for when this is back; gives what is left.
+    /// Sends the head and waits until the central expects the body; returns the rest to send.
     async fn begin(&self, port: u16, who: &As) -> (TcpStream, String) {
         let (kind, body) = if self.form {
             let csrf = who.csrf.as_deref().unwrap();
@@ -179,7 +178,7 @@ impl Asked {
     }
 }
 
-/// Refused because of the loss, and not done.
+/// Checks that the request was refused because of the loss.
 fn is_refused(answer: &Answer, loss: Loss, asked: &str) {
     let is_over = answer.status == 401
         || answer.status == 303 && answer.header("location") == Some("/login")
@@ -187,7 +186,7 @@ fn is_refused(answer: &Answer, loss: Loss, asked: &str) {
     assert!(is_over, "{asked} {loss:?}: {answer:?}");
 }
 
-/// How many events that are no batch and no logging out.
+/// Returns the number of recorded events, except batches and logouts.
 fn recorded(central: &Running) -> usize {
     let mut count = 0;
     let mut add = |event: lottery::StoredEvent| {
@@ -206,7 +205,7 @@ async fn log_out(central: &Running, who: As) -> tokio::task::JoinHandle<Answer> 
     left
 }
 
-/// Has the act come to its decision, takes the right away, and then has it decided.
+/// Holds the act before its decision, takes the right away, and then lets it be decided.
 async fn decided_after(day: &Day, kept: &Kept, who: &As, asked: &Asked, loss: Loss) {
     let (central, port) = (&day.central, day.central.port);
     let before = recorded(central);
@@ -220,7 +219,7 @@ async fn decided_after(day: &Day, kept: &Kept, who: &As, asked: &Asked, loss: Lo
                 None
             }
         };
-        // The act first, then the record of logging out.
+        // The act first, then the record of the logout.
         central.store.release(1);
         central.store.release_all();
         left
@@ -253,13 +252,13 @@ async fn an_act_is_judged_when_it_is_decided_whichever_way_the_right_was_lost() 
             decided_after(&day, &kept, &people[asked.name], asked, loss).await;
         }
     }
-    // Each needs a logging in, of which an address has a few.
+    // Each needs a login, of which an address has a limited number.
     let logged_out = of_api.iter().step_by(3).map(|asked| (asked, Loss::LoggedOut));
     for (asked, loss) in forms.iter().zip(losses.cycle()).chain(logged_out) {
         decided_after(&day, &kept, &people[asked.name], asked, loss).await;
         people.insert(asked.name, day.central.logged_in(asked.name).await);
     }
-    // All of them are done by who still may.
+    // All of them succeed for an operator who still has the right.
     for asked in of_api {
         let done = asked.ask(day.central.port, &people[asked.name]).await;
         assert!((200..300).contains(&done.status), "{}: {done:?}", asked.path);
@@ -308,7 +307,7 @@ async fn who_sends_the_body_late_is_judged_by_then() {
         form("admin", "/operators", "name=x&role=viewer&password=a+long+password"),
         form("admin", "/operators/viewer/disable", ""),
     ];
-    // An address has so many attempts to log in.
+    // Logins per address are limited.
     for asked in acts().iter().step_by(2).chain(&others) {
         let before = recorded(central) + 1;
         let who = central.logged_in(asked.name).await;
@@ -402,7 +401,7 @@ async fn a_disabling_on_record_holds_before_it_is_in_the_file() {
     };
     let release = async {
         central.store.holds(2).await;
-        // The act is decided while the change that is on record has not been written.
+        // The act is decided first, before the change is written to the file.
         central.store.release_last();
         central.store.release_all();
     };
@@ -411,7 +410,7 @@ async fn a_disabling_on_record_holds_before_it_is_in_the_file() {
     closed.is_problem(401, "not-authenticated");
 }
 
-/// A draw with so many bets that no export of it fits on the way; published.
+/// Makes a published draw with so many bets that an export does not fit the socket buffers.
 async fn large(limits: HttpLimits) -> Day {
     let day = Day::with_bets_on(Running::start_with(limits).await).await;
     let bets = vec!["Santiago Lionel|Lorca|30904465|1999-03-17|7"; 128].join("&");
@@ -450,7 +449,7 @@ async fn an_export_that_nobody_takes_ends() {
     for _ in 0..2 {
         held.push(stalled(day.central.port, day.auditor(), EXPORT).await);
     }
-    // Their places are given back though nothing was taken.
+    // Their places are freed although nothing was read.
     while status().await != 200 {}
     for stream in held {
         broken_off(stream).await;

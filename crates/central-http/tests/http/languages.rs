@@ -1,4 +1,4 @@
-//! Whoever reads Spanish reads no English: not in what is refused, nor in what is on record.
+//! Spanish readers see no English, neither in refusals nor in the audit log.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::client::{Answer, As, ask, fill, look, send};
 use crate::draws::Day;
 use crate::setting::{PASSWORD, Running};
 
-/// Some of these are in every English sentence, and in no Spanish one.
+/// Words of which every English sentence has some, and no Spanish one any.
 const ENGLISH: &[&str] = &[
     "the", "is", "are", "of", "not", "there", "your", "this", "must", "that", "and", "it", "has",
     "or", "to", "by", "for", "bets", "draw", "number", "password", "with", "on", "in", "out",
     "log", "was", "been", "too", "at", "nothing", "byte", "bytes", "disabled", "added",
 ];
 
-/// What a page says, without its marks and what is around it.
+/// Returns the text of a page's content, without markup.
 fn words_of(page: &str) -> String {
     let main = page
         .split_once("<main id=\"main\" tabindex=\"-1\">")
@@ -41,7 +41,7 @@ fn words_of(page: &str) -> String {
     said.collect()
 }
 
-/// The page is one, and in Spanish.
+/// Checks the status and that the page is in Spanish and contains this text.
 fn is_spanish(answer: &Answer, status: u16, says: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{answer:?}");
@@ -52,7 +52,7 @@ fn is_spanish(answer: &Answer, status: u16, says: &str) {
     assert!(english.is_empty(), "{english:?} in: {said}");
 }
 
-/// A form, filled in by somebody who is logged in.
+/// Submits a form as a logged-in operator.
 pub(crate) async fn filled(central: &Running, who: &As, path: &str, fields: &str) -> Answer {
     let csrf = who.csrf.as_deref().unwrap();
     fill(central.port, who, path, &format!("csrf={csrf}&sure=yes&{fields}")).await
@@ -233,7 +233,7 @@ async fn what_takes_too_long_is_said_in_spanish() {
 async fn one_draw_more_than_may_wait_is_refused_with_what_to_do() {
     let day = Day::with_bets().await;
     let (central, operator) = (&day.central, day.operator());
-    // In a minute; one draw is open already.
+    // One minute ahead; one draw is open already.
     let closes_at = "2024-08-21T22:12:15Z";
     for name in 2..=256 {
         let draw = json!({ "name": name.to_string(), "closes_at": closes_at });
@@ -246,7 +246,7 @@ async fn one_draw_more_than_may_wait_is_refused_with_what_to_do() {
     let refused = filled(central, operator, "/draws", form).await;
     is_spanish(&refused, 409, "Ya hay 256 sorteos sin hacer, y no puede haber más;");
 
-    // One that was never opened comes to its end, too.
+    // A draw that was never opened expires too.
     central.clock.advance(24 * 60 * 60 * 1000);
     let page = look(central.port, operator, "/draws/256").await;
     is_spanish(&page, 200, "No se abrió a tiempo y ya no se puede abrir.");

@@ -1,4 +1,4 @@
-//! The central over HTTP: real sockets, hostile clients, and who may do what.
+//! Tests of the central over HTTP: real sockets, hostile clients, and authorization.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

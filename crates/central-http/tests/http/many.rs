@@ -1,11 +1,11 @@
-//! Pages of draws with many agencies and many winners: in parts, and nothing left out unsaid.
+//! Pages of draws with many agencies and winners: split into parts, with omissions stated.
 
 use serde_json::json;
 
 use crate::client::{PATIENCE, ask, fill, look, watched};
 use crate::draws::{Day, WINNING_NUMBER};
 
-/// Winning bets of these documents.
+/// Returns winning bets of these documents.
 fn winning(documents: std::ops::Range<u32>) -> String {
     let bets = documents.map(|it| format!("Ana|Paz|{it}|1980-01-02|{WINNING_NUMBER}"));
     bets.collect::<Vec<_>>().join("&")
@@ -94,7 +94,7 @@ async fn a_board_of_many_agencies_has_parts_and_begins_with_those_to_look_after(
     day.bets((2, 1_100), 0, "Ana|Paz|1|1980-01-02|1");
     let row = |agency: u32| format!("<tr id=\"agency-{agency}\"");
     let mut first = day.page("/?draw=2").await;
-    // It is looked at once a second.
+    // The board is refreshed once a second.
     while !first.contains("Agencias en silencio: 1100") {
         first = day.page("/?draw=2").await;
     }
@@ -129,13 +129,13 @@ async fn draws_and_agencies_are_listed_in_parts_too() {
     assert!(day.page("/draws?page=2").await.contains("nocturna<"));
     let agencies = day.page("/agencies").await;
     assert!(agencies.contains("1 a 200 de 203") && !agencies.contains("Agencia 203"), "{agencies}");
-    // What is changed on a page is seen there.
+    // Changes made on a page are shown there.
     let csrf = day.admin.csrf.as_deref().unwrap();
     let disable = format!("csrf={csrf}&number=203&enabled=no&why=prueba");
     let changed = fill(day.central.port, &day.admin, "/agencies?page=2", &disable).await;
     assert!(changed.body.contains("action=\"/agencies?page=2\""), "{changed:?}");
     assert!(changed.body.contains("Habilitar la agencia 203"), "{changed:?}");
-    // Another name does not enable it.
+    // Renaming the agency does not enable it.
     let renamed = format!("csrf={csrf}&number=203&name=Nueva&place=Rosario");
     let renamed = fill(day.central.port, &day.admin, "/agencies?page=2", &renamed).await.body;
     assert!(renamed.contains("Nueva") && renamed.contains("Habilitar la agencia 203"), "{renamed}");
@@ -161,7 +161,7 @@ async fn a_board_leaves_out_what_was_published_long_ago() {
         }
         step("publish", json!({})).await;
     }
-    // It is looked at once a second.
+    // The board is refreshed once a second.
     let board = async {
         loop {
             let page = look(day.central.port, day.auditor(), "/?draw=1").await;
@@ -180,7 +180,7 @@ async fn a_board_leaves_out_what_was_published_long_ago() {
 #[tokio::test]
 async fn the_central_is_looked_at_only_while_a_board_is_watched() {
     let central = crate::setting::Running::start().await;
-    // Each look asks how much room there is.
+    // Each refresh asks for the free room on the disk.
     let looks = || central.host.1.load(std::sync::atomic::Ordering::SeqCst);
     tokio::time::pause();
     for _ in 0..10 {

@@ -1,12 +1,13 @@
-//! Who may see and do what in the console: each page and each form, by nobody and by each role.
+//! Authorization in the console: each page and form, without a session and with each role.
 
 use crate::client::{As, ask, begun, fill};
 use crate::setting::Running;
 
-/// A request, and the status for nobody and for each role, in their order.
+/// A request, and the status without a session and for each role in order.
 type Row = (&'static str, &'static str, [u16; 5]);
 
-/// Nobody is sent to log in. What those get who may, is what the request deserves.
+/// Returns the cases. Without a session, requests are redirected to the login; an authorized
+/// request gets the status of its content.
 fn table() -> Vec<Row> {
     let open = [200; 5];
     let all = [303, 200, 200, 200, 200];
@@ -59,7 +60,7 @@ async fn every_page_is_open_to_those_of_the_table_and_to_nobody_else() {
         for (who, expected) in askers.iter().zip(expected) {
             let csrf = who.csrf.as_deref().unwrap_or_default();
             let answer = match method {
-                // It has no end but the session's or the central's.
+                // This response ends only with the session or the central.
                 _ if path == "/board/events" => begun(central.port, who, path).await,
                 "GET" => ask(central.port, who, "GET", path, None).await,
                 _ => {

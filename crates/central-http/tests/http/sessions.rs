@@ -1,4 +1,4 @@
-//! Sessions: their beginning, their proof, and their ends.
+//! Sessions: how they begin, are verified, and end.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ async fn where_browsers_come_with_encryption_the_cookie_never_goes_without() {
 #[tokio::test]
 async fn two_centrals_on_one_host_leave_each_other_s_sessions_alone() {
     let centrals = [Running::start().await, Running::start().await];
-    // Browsers keep cookies by name, whichever port they came from.
+    // Browsers store cookies by name, regardless of the port.
     let mut kept = BTreeMap::new();
     for central in &centrals {
         let cookie = central.logged_in("viewer").await.cookie.unwrap();
@@ -68,7 +68,7 @@ async fn two_centrals_on_one_host_leave_each_other_s_sessions_alone() {
 #[tokio::test]
 async fn what_a_page_of_elsewhere_sends_is_refused_and_begins_no_session() {
     let (unsaid, said) = (Running::start().await, Running::start_at("https://a.example").await);
-    // What the browser says, and whether it is refused where no origin was given, and where it was.
+    // The browser's headers, and whether they are refused without and with a configured origin.
     for (head, is_refused) in [
         ("", [false, false]),
         ("Sec-Fetch-Site: same-origin", [false, false]),
@@ -161,7 +161,7 @@ async fn who_is_disabled_is_out_at_once_whoever_disabled_them() {
     assert_eq!(ask(central.port, &admin, "POST", path, None).await.status, 204);
     assert_eq!(status(&central, &viewer).await, 401);
     assert_eq!(central.log_in("viewer", PASSWORD).await.status, 401);
-    // By the command, beside the central.
+    // Through the file, as the command does beside the central.
     let file = OperatorsFile::in_folder(central.data());
     file.change(|people| people.disable(&"auditor".parse().unwrap())).unwrap();
     assert_eq!(status(&central, &auditor).await, 401);
@@ -202,7 +202,7 @@ async fn what_waited_for_the_end_of_who_asked_is_not_done() {
     let password = Password::given(PASSWORD.to_owned()).hash(&name, [2; 16]).unwrap();
     let file = OperatorsFile::in_folder(central.data());
     let (port, runtime) = (central.port, Handle::current());
-    // Others wait while the operators are changed.
+    // Other requests wait while the operators are changed.
     let asked = tokio::task::spawn_blocking(move || {
         let asked = file.change(|people| {
             let token = json!({ "label": "board", "role": "viewer", "days": 1 });
@@ -210,7 +210,7 @@ async fn what_waited_for_the_end_of_who_asked_is_not_done() {
             let asked = runtime.spawn(async move {
                 ask(port, &asker, "POST", "/api/v1/tokens", Some(&token)).await
             });
-            // Answered by the same thread, after the other request has come to the change.
+            // The same thread answers these, after the other request has reached the change.
             for _ in 0..5 {
                 runtime.block_on(ask(port, &who, "GET", "/api/v1/session", None));
             }
@@ -249,7 +249,7 @@ async fn who_guesses_behind_a_proxy_keeps_nobody_else_behind_it_out() {
     }
     assert_eq!(log_in(&central, "203.0.113.7", PASSWORD).await, 429);
     assert_eq!(log_in(&central, "203.0.113.8", PASSWORD).await, 200);
-    // Where no proxy is trusted, whoever connects is the client, whatever it says.
+    // Without a trusted proxy, the connecting address is the client's, whatever headers say.
     let central = Running::start().await;
     for at in 0..5 {
         let forged = format!("203.0.113.{at}");

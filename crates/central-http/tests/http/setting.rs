@@ -1,4 +1,4 @@
-//! A central with operators that serves on a port of its own, for one test.
+//! A central with operators on its own port, for one test.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{Answer, As, ask};
 use crate::store::TestStore;
 
-/// Everybody's.
+/// The password of every operator.
 pub(crate) const PASSWORD: &str = "a long password";
 
-/// A running central. There is an operator of each role, of its name.
+/// A running central, with one operator for each role, named after it.
 pub(crate) struct Running {
     pub(crate) port: u16,
-    /// Where agencies connect to.
+    /// The port that agencies connect to.
     pub(crate) agencies_port: u16,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) store: Arc<TestStore>,
@@ -37,8 +37,8 @@ pub(crate) struct Running {
     serving: JoinHandle<Result<(), ServeError>>,
 }
 
-/// A machine with a ledger in which damage is found when a test says so. It counts how often it was
-/// asked for the room on its disk.
+/// A host whose ledger reports damage when a test says so. It counts the requests for the free room
+/// on its disk.
 #[derive(Default)]
 pub(crate) struct TestHost(Mutex<Option<String>>, pub(crate) AtomicU64);
 
@@ -50,7 +50,7 @@ impl TestHost {
 
 impl Host for TestHost {
     fn random(&self, bytes: &mut [u8]) -> std::io::Result<()> {
-        // Never the same twice, in no central, and that is all that is needed here.
+        // Unique among all centrals of the process, which is enough for the tests.
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         let mut rng = fastrand::Rng::with_seed(count);
@@ -83,7 +83,7 @@ pub(crate) fn add_operator(data: &Path, name: &str, role: Role) {
     OperatorsFile::in_folder(data).change(|people| people.add(name, role, hash)).unwrap();
 }
 
-/// What a central is started with, where it matters to a test.
+/// Options that a test may change.
 #[derive(Default)]
 struct Start {
     limits: HttpLimits,
@@ -97,7 +97,7 @@ impl Running {
         Self::start_with(HttpLimits::default()).await
     }
 
-    /// Reached by browsers in this way.
+    /// Starts a central that browsers reach at this origin.
     pub(crate) async fn start_at(origin: &str) -> Self {
         Self::start_as(Start { origin: Some(origin.parse().unwrap()), ..Start::default() }).await
     }
@@ -110,7 +110,7 @@ impl Running {
         Self::start_as(Start { zone: Zone::named(zone).unwrap(), ..Start::default() }).await
     }
 
-    /// Behind a proxy on this host, which says by `X-Forwarded-For` who its clients are.
+    /// Starts a central behind a proxy on this host, which names its clients in `X-Forwarded-For`.
     pub(crate) async fn start_behind_a_proxy(limits: HttpLimits) -> Self {
         let networks = ["127.0.0.1", "10.0.0.0/8"].map(|it| it.parse().unwrap()).to_vec();
         let proxies = Some(Proxies { networks, header: ClientHeader::XForwardedFor });
@@ -164,7 +164,7 @@ impl Running {
         ask(self.port, &As::default(), "POST", "/api/v1/session", Some(&login)).await
     }
 
-    /// Logs the operator of that name in.
+    /// Logs in the operator of that name.
     pub(crate) async fn logged_in(&self, name: &str) -> As {
         let answer = self.log_in(name, PASSWORD).await;
         assert_eq!(answer.status, 200, "{answer:?}");

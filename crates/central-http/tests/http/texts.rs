@@ -1,5 +1,4 @@
-//! Texts that people type: those that can't be seen, or look like another's, are refused, in the
-//! reader's language.
+//! Typed texts: invisible characters and look-alikes are refused, in the reader's language.
 
 use operators::Role;
 use serde_json::json;
@@ -10,7 +9,7 @@ use crate::setting::{Running, add_operator};
 
 const ANNOUNCED: &str = "agencies=1-2&number_min=0&number_max=9";
 
-/// Form by form: what is typed, and what is said in Spanish and in English.
+/// For each form: the input, and the message in Spanish and in English.
 const REFUSED: &[(&str, &str, &str, &str)] = &[
     (
         "/draws",
@@ -39,7 +38,7 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// The same person, who reads English.
+/// Returns the same credentials with English as the language.
 fn in_english(who: &As) -> As {
     let cookie = format!("{}; bolillero_language=en", who.cookie.as_deref().unwrap());
     As { cookie: Some(cookie), ..who.clone() }

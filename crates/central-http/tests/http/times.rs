@@ -1,4 +1,4 @@
-//! Times as people type and read them: in the lottery's zone, and never guessed.
+//! Times are read and shown in the lottery's zone, and never guessed.
 
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ async fn a_time_that_clocks_show_twice_is_asked_about_and_one_that_they_never_sh
     let [first, second] = options[..] else { panic!("two to choose from: {asked:?}") };
     assert!(first.contains("04/04/2026 23:30:00 UTC-3") && second.contains("UTC-4"), "{asked:?}");
     assert_eq!(draws_of(&central, &operator).await, Value::Array(vec![]), "nothing is guessed");
-    // The server's clock is of 2024, so that it is in the future.
+    // The server's clock is in 2024, so this time is in the future.
     let which = second.split('"').next().unwrap();
     let chosen = format!("{twice}&closes_at_which={which}");
     let announced = filled(&central, &operator, "/draws", &chosen).await;

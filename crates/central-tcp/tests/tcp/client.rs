@@ -1,4 +1,4 @@
-//! An agency reduced to its bytes: what it sends and what it expects, message by message.
+//! A minimal agency client that sends and expects messages one by one.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ use tokio::net::TcpStream;
 use wire::message::{Hello, Welcome};
 use wire::{AgencyMessage, BetsFrame, CentralMessage, DrawName, ErrorMessage};
 
-/// Longer than anything a test waits for: a central that does not answer fails the test instead
-/// of holding it.
+/// Timeout, longer than anything a test waits for: a test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const LORCA: &str = "Santiago Lionel|Lorca|30904465|1999-03-17|7";
@@ -22,8 +21,8 @@ impl Client {
         Self { stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap() }
     }
 
-    /// A connection from this address of the own host, on which `first` was sent before the central
-    /// could so much as accept it.
+    /// Connects from this loopback address and sends `first` before the central can accept the
+    /// connection.
     pub(crate) fn connect_from(address: [u8; 4], port: u16, first: &[u8]) -> Self {
         let domain = socket2::Domain::IPV4;
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
@@ -34,7 +33,7 @@ impl Client {
         Self { stream: TcpStream::from_std(socket.into()).unwrap() }
     }
 
-    /// A connection whose system keeps few of the bytes that were not read.
+    /// Connects with a small receive buffer.
     pub(crate) async fn connect_with_little_room(port: u16) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
@@ -69,13 +68,13 @@ impl Client {
         self.acknowledged(chunk).await;
     }
 
-    /// Says that the agency has finished, and waits until it is noted.
+    /// Sends FINISH for the agency and waits until it is confirmed.
     pub(crate) async fn end(&mut self, agency: u32) {
         self.finish(agency).await;
         self.expect(&[&[0, 14][..], &agency.to_be_bytes()].concat()).await;
     }
 
-    /// The next bytes are exactly these.
+    /// Checks that the next bytes are exactly these.
     pub(crate) async fn expect(&mut self, bytes: &[u8]) {
         let mut read = vec![0; bytes.len()];
         patiently(self.stream.read_exact(&mut read)).await.unwrap();
@@ -86,7 +85,7 @@ impl Client {
         self.expect(&[&[0, 13][..], &chunk.to_be_bytes()].concat()).await;
     }
 
-    /// WINNERS with exactly these documents.
+    /// Expects WINNERS with exactly these documents.
     pub(crate) async fn winners(&mut self, documents: &str) {
         let len = u16::try_from(documents.len()).unwrap();
         self.expect(&[&[0, 17][..], &len.to_be_bytes(), documents.as_bytes()].concat()).await;
@@ -96,7 +95,7 @@ impl Client {
         self.expect(&[0, 16]).await;
     }
 
-    /// An ERROR, whatever it says.
+    /// Reads an ERROR and returns it.
     pub(crate) async fn error(&mut self) -> ErrorMessage {
         match self.message().await {
             CentralMessage::Error(error) => error,
@@ -111,14 +110,14 @@ impl Client {
         }
     }
 
-    /// Whether the next message is a WELCOME; if not, it is the end or an ERROR.
+    /// Returns whether the next message is a WELCOME; otherwise it is an ERROR or the end.
     pub(crate) async fn is_welcome(&mut self) -> bool {
         let mut id = [0; 2];
         let read = patiently(self.stream.read_exact(&mut id)).await;
         read.is_ok() && id == [0, 19]
     }
 
-    /// A message with a length, decoded.
+    /// Reads and decodes a message that has a length.
     pub(crate) async fn message(&mut self) -> CentralMessage<'static> {
         let mut bytes = vec![0; 4];
         patiently(self.stream.read_exact(&mut bytes)).await.unwrap();
@@ -135,14 +134,14 @@ impl Client {
         }
     }
 
-    /// Nothing more comes, and the connection ends in order.
+    /// Checks that nothing more arrives and the connection is closed without a reset.
     pub(crate) async fn ends(&mut self) {
         let mut rest = Vec::new();
         patiently(self.stream.read_to_end(&mut rest)).await.unwrap();
         assert_eq!(rest, [0; 0]);
     }
 
-    /// Nothing more comes; says whether what was sent last was taken, and not answered by a reset.
+    /// Checks that nothing more arrives; returns whether the connection ended without a reset.
     pub(crate) async fn ends_without_reset(&mut self) -> bool {
         match patiently(self.stream.read_to_end(&mut Vec::new())).await {
             Ok(len) => assert_eq!(len, 0),
@@ -151,17 +150,17 @@ impl Client {
         self.stream.take_error().unwrap().is_none()
     }
 
-    /// The connection is over for the agency, in order or not; whatever came before is dropped.
+    /// Waits until the connection ends, with or without a reset; discards what arrives before.
     pub(crate) async fn is_cut(&mut self) {
         let _ = patiently(self.stream.read_to_end(&mut Vec::new())).await;
     }
 
-    /// No more will be sent.
+    /// Closes the sending side.
     pub(crate) async fn half_close(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// The same connection as two: one to read and one to write to.
+    /// Splits the connection into one to read from and one to write to.
     pub(crate) fn split(self) -> (Self, TcpStream) {
         let stream = self.stream.into_std().unwrap();
         let other = TcpStream::from_std(stream.try_clone().unwrap()).unwrap();
@@ -175,12 +174,12 @@ impl Client {
     }
 }
 
-/// A batch of 128 winning bets whose documents take 2,047 bytes with their commas.
+/// Returns a batch of 128 winning bets whose documents take 2,047 bytes with their commas.
 pub(crate) fn winning_bets() -> String {
     vec![bet(DOCUMENT, 7); 128].join("&")
 }
 
-/// The longest document.
+/// A document of the maximum length.
 pub(crate) const DOCUMENT: &str = "123456789012345";
 
 pub(crate) fn bets_message(agency: u32, chunk: u32, bets: &str) -> Vec<u8> {
@@ -190,7 +189,7 @@ pub(crate) fn bets_message(agency: u32, chunk: u32, bets: &str) -> Vec<u8> {
     bytes
 }
 
-/// A bet of a document on a number.
+/// Returns a bet of a document on a number.
 pub(crate) fn bet(document: &str, number: u32) -> String {
     format!("A|B|{document}|2000-01-01|{number}")
 }

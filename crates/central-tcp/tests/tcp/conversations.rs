@@ -1,5 +1,5 @@
-//! The protocol's conversations, played with the server over real sockets, all in whole messages
-//! and all byte by byte.
+//! The protocol's conversations, played against the server over real sockets, both in whole
+//! messages and byte by byte.
 
 #[path = "../../../wire/tests/transcripts/mod.rs"]
 mod transcripts;
@@ -13,7 +13,7 @@ use transcripts::{Central, Conversation};
 
 use crate::setting::{Running, Setting};
 
-/// A server on a runtime of its own, so that agencies may block.
+/// A server on its own runtime, so that agencies may block.
 struct Served<'a> {
     conversation: &'a Conversation,
     runtime: Runtime,

@@ -1,4 +1,4 @@
-//! The draw: made once, by whoever finishes last, and those who wait for it.
+//! The draw is made once, when the last agency finishes, and agencies wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn waiting_agencies_are_released_by_the_draw() {
         client.winners("30904465").await;
     }
     assert_eq!(central.store.winners_read(), 1);
-    // They go on as if they had not waited.
+    // They continue as if they had not waited.
     waiting[0].get_winners(2).await;
     waiting[0].winners("").await;
 }
@@ -44,7 +44,7 @@ async fn without_a_wait_the_answer_before_the_draw_is_immediate() {
     agency.no_winners().await;
     agency.end(1).await;
     agency.end(2).await;
-    // Made but not read yet is not "no winners": the answer waits for the reading.
+    // A draw whose winners are not read yet is not NO_WINNERS: the answer waits for the read.
     ask_until_drawn(&mut agency).await;
 }
 
@@ -82,7 +82,7 @@ async fn the_draw_is_made_once_however_many_finish_at_once() {
         agency.get_winners(u32::from(id)).await;
         agency.winners("").await;
     }
-    // And the answers of agencies that finish again after it change nothing.
+    // FINISH sent again after the draw changes nothing.
     agencies[0].end(1).await;
     agencies[0].get_winners(1).await;
     agencies[0].winners("").await;
@@ -110,7 +110,8 @@ async fn winners_that_cannot_be_read_are_refused_and_read_again_when_asked_again
     agency.store(1, 0, LORCA).await;
     agency.get_winners(1).await;
     agency.finish(1).await;
-    // The request waited since before the draw: its answer comes first, and ends it.
+    // The request was waiting since before the draw: its answer comes first, and ends the
+    // connection.
     assert_eq!(agency.error().await.code(), ErrorCode::StorageFailed);
     agency.ends().await;
     let line = log.one("action: leer_ganadores | result: fail");
@@ -163,7 +164,7 @@ async fn the_number_recorded_counts_and_the_operator_is_told() {
     assert_eq!(log.count(SORTEO), 0);
 }
 
-/// The draw of two agencies, made with this number.
+/// Stores a completed draw of two agencies with this number.
 fn made_before(store: &TestStore, number: u32) {
     let number = SealedNumber(number);
     let terms = Setting::agencies(2).terms();
@@ -174,7 +175,7 @@ fn made_before(store: &TestStore, number: u32) {
     }
 }
 
-/// NO_WINNERS as long as the draw is not made, then WINNERS.
+/// Asks for winners until the draw is made: NO_WINNERS before, WINNERS after.
 async fn ask_until_drawn(agency: &mut Client) {
     loop {
         agency.get_winners(1).await;

@@ -1,4 +1,4 @@
-//! A store that fails, or has no room.
+//! A store that fails or has no room.
 
 use central::ServeError;
 use engine::Gone;
@@ -22,7 +22,7 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
     let central = Setting::agencies(2).start().await;
     let mut idle = central.connect().await;
     let mut waiting = central.connect().await;
-    // At once, so that the reply to the first says that the second was taken.
+    // Sent together, so that the reply to the first shows that the second was read.
     waiting.send(&[0, 14, 0, 0, 0, 2, 0, 15, 0, 0, 0, 2]).await;
     waiting.expect(&[0, 14, 0, 0, 0, 2]).await;
     let mut agency = central.greeted(1).await;
@@ -35,7 +35,7 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
     idle.ends().await;
     waiting.no_winners().await;
     waiting.ends().await;
-    // The first was stored before the store failed: it may be acknowledged.
+    // The first was stored before the store failed, so it may be acknowledged.
     central.store.release(1);
     agency.acknowledged(1).await;
     let error = agency.error().await;

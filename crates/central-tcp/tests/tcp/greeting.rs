@@ -1,4 +1,4 @@
-//! Agencies that say HELLO: draws that are over, winners in parts, and what a central takes at once.
+//! Agencies that send HELLO: completed draws, winners in parts, and the central's window.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ async fn any_number_of_winners_arrives_in_parts() {
         documents.extend(new);
     }
     agency.end(1).await;
-    // A second request behind the first is answered whole, after it.
+    // A second request is answered in full after the first.
     agency.get_winners(1).await;
     agency.get_winners(1).await;
     for _ in 0..2 {
@@ -104,7 +104,7 @@ async fn no_more_bytes_are_given_to_the_store_than_the_limit_allows() {
     second.acknowledged(3).await;
 }
 
-/// The documents of each part, until the last.
+/// Returns the documents of each part, up to the last.
 async fn parts(agency: &mut Client) -> Vec<Vec<String>> {
     let mut parts = Vec::new();
     loop {

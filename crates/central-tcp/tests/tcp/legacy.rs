@@ -1,5 +1,5 @@
-//! Agencies of the field, which know ids 12 to 17 and nothing else: many at once, much at once, and
-//! what is logged of them.
+//! Legacy agencies, which know only message ids 12 to 17: many at once, much at once, and what is
+//! logged about them.
 
 use wire::ErrorCode;
 
@@ -81,8 +81,8 @@ async fn all_replies_arrive_though_the_agency_goes_on_sending_after_the_last() {
         before.store(1, chunk, &winning_bets()).await;
     }
     before.end(1).await;
-    // The replies are still on their way, in the central's system, when it refuses the last
-    // message; and there is more behind that than it reads.
+    // The replies are still in the central's send buffer when it refuses the last message, and more
+    // data follows than it reads.
     let mut agency = Client::connect_with_little_room(central.port).await;
     let mut bytes = [0, 15, 0, 0, 0, 1].repeat(10);
     bytes.extend(bets_message(1, 0, "x"));

@@ -1,4 +1,4 @@
-//! Agencies that are slow, silent, greedy or too many: they cost little and delay nobody.
+//! Slow, silent, greedy or too many agencies cost little and delay nobody.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
     let (mut slow_reading, mut slow_writing) = slow.split();
     let trickle = async move {
         for byte in bets_message(1, 0, LORCA) {
-            // Until the central closes; then there is nobody to write to.
+            // Writes fail once the central has closed the connection.
             let _ = slow_writing.write_all(&[byte]).await;
             tokio::time::sleep(SHORT / 10).await;
         }
@@ -40,7 +40,7 @@ async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
     log.one(
         "action: recibir_mensaje | result: fail | ip: 127.0.0.1 | error: the message was begun",
     );
-    // One that began nothing may be silent for longer than that.
+    // An agency that has not begun a message may be silent for longer than that.
     silent.store(1, 1000, LORCA).await;
 }
 
@@ -70,7 +70,7 @@ async fn each_message_has_its_own_time() {
     let stream = messages.concat();
     let len = messages[0].len();
     let mut sent = 0;
-    // The connection is never without a message that was begun.
+    // There is always an unfinished message on the connection.
     for chunk in 0..4_u32 {
         let end = sent + len + usize::from(chunk == 0) * 10;
         agency.send(&stream[sent..end]).await;
@@ -93,7 +93,7 @@ async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
         greedy.store(1, chunk, &winning_bets()).await;
     }
     greedy.end(1).await;
-    // 26 MB of winners, far more than the system keeps for a socket.
+    // 26 MB of winners, far more than socket buffers hold.
     greedy.send(&[0, 15, 0, 0, 0, 1].repeat(400)).await;
     let cut = "action: enviar_respuesta | result: fail | ip: 127.0.0.1";
     let served = async {
@@ -117,7 +117,7 @@ async fn an_agency_that_takes_its_replies_slowly_is_not_cut() {
     }
     agency.end(1).await;
     agency.send(&[0, 15, 0, 0, 0, 1].repeat(1000)).await;
-    // Each time more than the systems on both sides keep, so that the central has written.
+    // More each time than the buffers of both sides hold, so that the central has written.
     for _ in 0..5 {
         for _ in 0..200 {
             agency.winners(&vec![DOCUMENT; 4096].join(",")).await;
@@ -149,7 +149,7 @@ async fn one_connection_too_many_is_told_so_and_closed() {
 async fn an_agency_that_sends_without_end_leaves_others_their_turn() {
     let setting = Setting::limits(|limits| limits.window = 1000);
     let central = Setting { agencies: 2, ..setting }.start().await;
-    // About 100 kB in the central's socket before it looks at it.
+    // About 100 kB wait in the central's socket before it reads.
     let batches: Vec<_> =
         (0..100).map(|chunk| bets_message(1, chunk, &[LORCA; 22].join("&"))).collect();
     let mut greedy = Client::connect_from([127, 0, 0, 1], central.port, &batches.concat());

@@ -1,6 +1,6 @@
-//! The log lines of one test, as a subscriber that keeps them.
+//! Collects the log lines of one test with a tracing subscriber.
 //!
-//! It counts for the thread that made it: for the whole of a test that runs on one thread.
+//! It applies to the thread that created it: to all of a test that runs on one thread.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -10,14 +10,14 @@ use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::subscriber::DefaultGuard;
 
-/// The lines logged since it was made, in the form `name: value | name: value`.
+/// The lines logged since creation, in the form `name: value | name: value`.
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<String>>>,
     _guard: DefaultGuard,
 }
 
-/// Subscribers that nothing is logged to. While there is only one in the process, tracing lets the
-/// thread that logs a line first decide for all threads whether anybody wants it.
+/// Unused subscribers. With only one in the process, tracing would let the first thread that logs a
+/// line decide for all threads whether it is wanted.
 static OTHERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Keeper { lines: Arc::default() })));
 
@@ -41,7 +41,7 @@ impl Log {
         self.lines().iter().any(|line| line.starts_with(start))
     }
 
-    /// The only line that starts so.
+    /// Returns the only line that starts with `start`.
     pub(crate) fn one(&self, start: &str) -> String {
         let found: Vec<_> =
             self.lines().into_iter().filter(|line| line.starts_with(start)).collect();

@@ -1,4 +1,4 @@
-//! What clients can make the central log.
+//! Limits on the log lines that clients can cause.
 
 use wire::ErrorCode;
 
@@ -21,7 +21,7 @@ async fn a_flood_on_one_connection_is_logged_in_few_lines_and_counted() {
         assert_eq!(agency.error().await.code(), ErrorCode::OtherAgency);
         agency.store(1, 0, LORCA).await;
     }
-    // What is stored is logged however much was refused.
+    // Stored batches are logged however many refusals there were.
     agency.store(1, 1, LORCA).await;
     let count = |start: &str| log.lines().iter().filter(|line| line.starts_with(start)).count();
     let refused = || {
@@ -30,7 +30,7 @@ async fn a_flood_on_one_connection_is_logged_in_few_lines_and_counted() {
     };
     assert_eq!((refused(), count("action: apuesta_repetida")), (LINES, LINES));
     assert_eq!(count("action: apuesta_recibida | result: success"), 2);
-    // The refusal that ends it is logged all the same.
+    // The refusal that ends the connection is still logged.
     agency.send(&[0, 99]).await;
     assert_eq!(agency.error().await.code(), ErrorCode::UnknownMessage);
     agency.ends().await;

@@ -1,4 +1,4 @@
-//! The central as agencies meet it: over real sockets, on a store that can be made to misbehave.
+//! Tests of the central for agencies: over real sockets, with a store that can be made to fail.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod client;

@@ -1,4 +1,4 @@
-//! Draws' names with accents as one character or apart, as agencies and listeners give them.
+//! Names of draws with composed or decomposed accents, from agencies and listeners.
 
 use lottery::DrawId;
 use wire::ErrorCode;
@@ -9,7 +9,7 @@ use crate::setting::{Running, Setting};
 const JOINED: &str = "mañana";
 const APART: &str = "man\u{303}ana";
 
-/// The batches that the first agency has stored in a draw.
+/// Returns how many batches the first agency has stored in a draw.
 fn batches_of(central: &Running, draw: DrawId) -> u64 {
     central.service.view().all_begun(draw).map(|totals| totals.batches).sum()
 }

@@ -1,4 +1,4 @@
-//! Draws that operators lead, as agencies meet them.
+//! Draws led by operators, as agencies see them.
 
 use std::sync::Arc;
 
@@ -48,14 +48,14 @@ impl Running {
         }
     }
 
-    /// A draw that takes bets.
+    /// Announces and opens a draw.
     pub(crate) async fn opened(&self, name: &str) -> DrawId {
         let draw = self.announce(name, NumberRange::default(), Schedule::default()).await;
         assert_eq!(self.act("ana", Act::Open(draw)).await, Acted::Done);
         draw
     }
 
-    /// From the close to the publication.
+    /// Takes a draw from the close to the publication.
     pub(crate) async fn make_and_publish(&self, draw: DrawId) {
         assert_eq!(self.act("ana", Act::Close(draw)).await, Acted::Done);
         let enter = Act::EnterNumber { draw, number: WINNER };
@@ -83,7 +83,7 @@ async fn winners_are_told_when_they_are_published_and_not_before() {
     assert_eq!(central.act("ana", enter(WINNER)).await, Acted::NumberAwaited);
     assert_eq!(central.act("eva", enter(WINNER)).await, Acted::NumbersAgree(WINNER));
     assert_eq!(state_of(&central.service, draw).await, DrawState::Drawn { number: WINNER });
-    // The winners are known to those who may look, and the agency still waits.
+    // The winners are known to authorized operators, and the agency still waits.
     let winners = central.service.drawn_winners(draw).await.unwrap();
     assert_eq!(winners.iter().count(), 1);
     let mut late = central.greeted(2).await;
@@ -164,7 +164,7 @@ async fn the_clock_opens_and_closes_and_what_comes_later_is_told_the_time() {
     reached(DrawState::Open).await;
     let mut agency = central.greeted(1).await;
     agency.store(1, 0, LORCA).await;
-    // From its time on it is closed, whether the clock's act is on record yet or not.
+    // From its closing time on it is closed, even before the act is recorded.
     central.set_clock(at(20)).await;
     agency.bets(1, 1, LORCA).await;
     let error = agency.error().await;
@@ -237,7 +237,7 @@ async fn a_disabled_agency_is_cut_off_at_once_and_refused_until_it_is_enabled() 
 async fn who_is_disabled_while_its_winners_are_waited_for_is_not_told_them() {
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
-    // A connection that speaks for two agencies is not ended with the one that it named before.
+    // A connection that acts for two agencies is not ended because of the one that it named before.
     let mut both = central.connect().await;
     both.store(1, 0, &bet("9", WINNER)).await;
     both.get_winners(1).await;
@@ -267,7 +267,7 @@ async fn it_does_not_matter_who_caused_what_follows() {
     waiting.store(1, 0, &bet("9", WINNER)).await;
     waiting.get_winners(1).await;
     let mut other = central.greeted(2).await;
-    // Straight to the store, as another central on it would.
+    // Directly in the store, as another central would do it.
     let act = |by, act| {
         let done = |acted: Result<_, _>| assert!(acted.is_ok(), "{acted:?}");
         central.store.act(recorded(by, "por la otra", act), always_allowed(), done);
@@ -313,7 +313,7 @@ async fn a_draw_that_another_central_was_started_for_goes_on_by_itself() {
     central.opened("nocturna").await;
     legacy.get_winners(1).await;
     legacy.winners("30904465").await;
-    // What is sent again for it does not land in the next one.
+    // What is sent again for this draw is not stored in the next one.
     let mut legacy = central.connect().await;
     legacy.bets(1, 0, LORCA).await;
     assert_eq!(legacy.error().await.code(), ErrorCode::NoOpenDraw);

@@ -1,4 +1,4 @@
-//! More connections than there are places for: in all, or from one address.
+//! More connections than allowed, in all or from one address.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use crate::setting::{Running, Setting};
 
 const ONE: [u8; 4] = [127, 0, 0, 1];
 const OTHER: [u8; 4] = [127, 0, 0, 2];
-/// None of the twenty that hold places.
+/// An address other than the twenty that hold places.
 const ANOTHER: [u8; 4] = [127, 0, 0, 21];
 
-/// HELLO of agency 1, sent before the central could turn anybody away.
+/// HELLO of agency 1, sent before the central can reject the connection.
 const HELLO: &[u8] = &[0, 18, 0, 6, 0, 1, 0, 0, 0, 1];
 
-/// How many may linger in all, and from one address: `central_tcp::limits`.
+/// How many rejected connections may linger in all, and below from one address:
+/// `central_tcp::limits`.
 const LINGERING: usize = central_tcp::limits::REJECTED_MAX;
 const LINGERING_OF_ADDRESS: usize = 8;
 
 async fn per_address(max: usize) -> Running {
     let central = Setting::limits(|limits| {
         limits.connections_per_address_max = max;
-        // Longer than any test: what lingers does so until the agency closes.
+        // Longer than any test: rejected connections linger until the agency closes.
         limits.linger_time_max = Duration::from_secs(3600);
     });
     central.start().await
@@ -36,7 +37,7 @@ async fn welcomed(central: &Running, address: [u8; 4]) -> Client {
     client
 }
 
-/// A connection turned away; says whether it lingers.
+/// Opens a connection that is rejected; returns it and whether it lingers.
 async fn turned_away(central: &Running, address: [u8; 4]) -> (Client, bool) {
     let mut client = Client::connect_from(address, central.port, HELLO);
     assert_eq!(client.error().await.code(), ErrorCode::Busy);
@@ -86,7 +87,7 @@ async fn who_said_hello_before_being_turned_away_reads_why_and_then_an_orderly_e
     let _first = welcomed(&central, ONE).await;
     let (mut client, lingers) = turned_away(&central, ONE).await;
     assert!(lingers);
-    // Nor is what it sends later answered by a reset.
+    // Data sent later is not answered by a reset either.
     client.send(HELLO).await;
     assert!(client.ends_without_reset().await);
 }
@@ -109,7 +110,7 @@ async fn few_linger_of_one_address_and_a_bounded_number_in_all() {
         lingering += of_address;
     }
     assert_eq!(lingering, LINGERING);
-    // Whoever goes leaves the next one a chance.
+    // Connections that close free their places.
     held.clear();
     let mut first = welcomed(&central, ANOTHER).await;
     patiently(async { while !turned_away(&central, ANOTHER).await.1 {} }).await;
@@ -129,7 +130,7 @@ async fn who_goes_on_sending_after_being_turned_away_is_cut() {
 #[tokio::test]
 async fn many_may_connect_before_the_central_comes_to_accept_them() {
     let central = Setting::default().start().await;
-    // It listens, and from here on has no turn.
+    // The server listens, and gets no turn after this.
     welcomed(&central, ONE).await;
     let address = std::net::SocketAddr::from((ONE, central.port));
     let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! Who is connected, as those who watch over the central see it.
+//! The list of connected agencies, for monitoring.
 
 use central::{Connected, Identity};
 use lottery::{AgencyId, DrawName, Timestamp};
@@ -6,7 +6,7 @@ use lottery::{AgencyId, DrawName, Timestamp};
 use crate::client::{LORCA, patiently};
 use crate::setting::{NOW, Running, Setting};
 
-/// Who is connected, once they are as many.
+/// Returns the connected agencies once there are `count` of them.
 async fn connected(central: &Running, count: usize) -> Vec<Connected> {
     let listed = async {
         loop {
@@ -69,6 +69,6 @@ async fn an_agencys_connections_are_ended_in_order_while_others_are_served() {
     drop((greeted, waiting, legacy));
     assert_eq!(connected(&central, 1).await[0].agency, Some(AgencyId(2)));
     assert_eq!(central.presence.disconnect(AgencyId(1)), 0);
-    // It may come again: what it is let do then is not this part's to decide.
+    // The agency may reconnect; what it may do then is decided elsewhere.
     central.greeted(1).await.store(1, 1, LORCA).await;
 }

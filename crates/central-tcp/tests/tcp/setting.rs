@@ -1,4 +1,4 @@
-//! A central that serves on a port of its own, for one test.
+//! A central on its own port, for one test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::client::Client;
 pub(crate) use crate::store::NOW;
 use crate::store::TestStore;
 
-/// The number that wins in every test.
+/// The winning number in every test.
 pub(crate) const WINNER: u32 = 7;
 
-/// What a test changes of the options.
+/// Options that a test may change.
 pub(crate) struct Setting {
     pub(crate) agencies: u32,
     pub(crate) draw: &'static str,
@@ -28,9 +28,9 @@ pub(crate) struct Setting {
     pub(crate) winning_number: u32,
     pub(crate) limits: Limits,
     pub(crate) shutdown_time_max: Duration,
-    /// Operators lead the draws: there is none at first.
+    /// Whether operators lead the draws; then there is none at first.
     pub(crate) operated: bool,
-    /// Draws that have a listener each, besides the one that is bound to none.
+    /// Draws with a listener each, besides the one bound to none.
     pub(crate) bound: &'static [&'static str],
 }
 
@@ -54,7 +54,7 @@ impl Default for Setting {
 
 pub(crate) struct Running {
     pub(crate) port: u16,
-    /// Of the listeners that are bound to a draw.
+    /// The ports of the listeners bound to a draw.
     pub(crate) bound_ports: Vec<u16>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) service: Arc<Service>,
@@ -64,7 +64,7 @@ pub(crate) struct Running {
     serving: JoinHandle<Result<(), ServeError>>,
 }
 
-/// The longest that the central takes to find that its clock was set.
+/// The longest time that the central takes to notice a change of its clock.
 const CLOCK_SLEEP_TIME_MAX: Duration = Duration::from_secs(1);
 
 impl Setting {
@@ -72,7 +72,7 @@ impl Setting {
         Self { agencies, ..Self::default() }
     }
 
-    /// A central without a draw, whose operators announce some.
+    /// Returns the setting of a central without draws, where operators announce them.
     pub(crate) fn operated() -> Self {
         Self { operated: true, ..Self::default() }
     }
@@ -137,7 +137,7 @@ async fn listen(draw: Option<&str>) -> (Listening, u16) {
 }
 
 impl Running {
-    /// Sets the clock, and lets the central find out.
+    /// Sets the clock and waits until the central notices.
     pub(crate) async fn set_clock(&self, at: Timestamp) {
         self.clock.set(at);
         tokio::time::pause();
@@ -149,12 +149,12 @@ impl Running {
         Client::connect(self.port).await
     }
 
-    /// A connection to the listener of a draw, by its place in the setting.
+    /// Connects to the listener of a draw, by its index in the setting.
     pub(crate) async fn connect_bound(&self, at: usize) -> Client {
         Client::connect(self.bound_ports[at]).await
     }
 
-    /// A connection that said HELLO for an agency in the served draw, and was welcomed.
+    /// Connects, sends HELLO for an agency in the served draw and receives WELCOME.
     pub(crate) async fn greeted(&self, agency: u32) -> Client {
         let mut client = self.connect().await;
         client.hello(1, agency, "").await;
@@ -166,7 +166,7 @@ impl Running {
         self.shutdown.cancel();
     }
 
-    /// Waits until it serves no more.
+    /// Waits until the central stops serving.
     pub(crate) async fn ended(self) -> Result<(), ServeError> {
         self.serving.await.unwrap()
     }
@@ -176,7 +176,7 @@ impl Running {
         self.ended().await.unwrap();
     }
 
-    /// How many bets are stored.
+    /// Returns how many bets are stored.
     pub(crate) fn bets_stored(&self) -> u64 {
         self.store.bets()
     }

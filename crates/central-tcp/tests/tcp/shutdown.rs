@@ -1,4 +1,4 @@
-//! The end of a central that was told to stop.
+//! Orderly shutdown of the central.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn idle_connections_are_closed_at_once_and_no_more_are_taken() {
     assert_eq!(greeted.error().await.code(), ErrorCode::ShuttingDown);
     greeted.ends().await;
     assert_eq!(central.ended().await, Ok(()));
-    // Nobody closed on this side: that is not waited for.
+    // The client has not closed its side, and the central does not wait for that.
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
     let lines = log.lines();
@@ -49,7 +49,7 @@ async fn idle_connections_are_closed_at_once_and_no_more_are_taken() {
 #[tokio::test]
 async fn those_who_wait_for_the_draw_are_told_that_there_is_none() {
     let central = Setting::agencies(2).start().await;
-    // Sent at once, so that the reply to the first says that the others were taken.
+    // Sent together, so that the reply to the first shows that the others were read.
     let mut field = central.connect().await;
     field.send(&[FINISH, GET_WINNERS, GET_WINNERS].concat()).await;
     field.expect(&FINISH).await;
@@ -144,7 +144,7 @@ async fn replies_on_their_way_arrive_though_the_agency_had_sent_more() {
     before.end(1).await;
     let mut agency = Client::connect_with_little_room(central.port).await;
     agency.send(&GET_WINNERS.repeat(200_000)).await;
-    // One reply was begun, so that there are more behind it.
+    // One reply has begun, so there are more after it.
     agency.expect(&[0, 17]).await;
     central.begin_shutdown();
     before.ends().await;
@@ -170,7 +170,7 @@ async fn a_store_that_does_not_answer_does_not_hold_the_shutdown_for_ever() {
     assert_eq!(central.ended().await, Ok(()));
     agency.is_cut().await;
     log.one("action: cerrar_conexiones | result: fail | cantidad: 1");
-    // Whoever answers too late finds nobody.
+    // Answers of the store that come too late have no receiver.
     store.release_all();
 }
 

@@ -1,4 +1,4 @@
-//! An engine that answers at once, or holds answers back, is full, or fails, as it is told.
+//! A test engine that answers at once, holds changes back, is full, or fails, as a test selects.
 
 use std::ops::{ControlFlow, Deref};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,14 +14,13 @@ use lottery::{
 };
 use tokio::sync::{oneshot, watch};
 
-/// The only time there is, unless a test sets it.
+/// The time of the clock, unless a test sets it.
 pub(crate) const NOW: u64 = 1_724_278_275_000;
 
-/// Longest that a change may take to come to the store, so that one that waits for something else
-/// fails a test instead of hanging.
+/// Timeout for a change to reach the store, so that a test fails instead of hanging.
 const HELD_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What becomes of changes.
+/// How changes are handled.
 #[derive(Clone, Debug)]
 pub(crate) enum Mode {
     Works,
@@ -33,8 +32,8 @@ pub(crate) enum Mode {
     Drops,
 }
 
-/// Told after [`HELD_TIME_MAX`] by the system's clock, as that of a test may stand still or jump;
-/// not any more once the first is dropped.
+/// Returns a guard and a receiver that is notified after [`HELD_TIME_MAX`], or when the guard is
+/// dropped. Uses the system's clock, since a test's clock may stand still or jump.
 fn too_late() -> (std::sync::mpsc::Sender<()>, oneshot::Receiver<()>) {
     let (waiting, waits) = std::sync::mpsc::channel();
     let (over, is_over) = oneshot::channel();
@@ -51,7 +50,7 @@ pub(crate) struct TestStore {
     control: Arc<Control>,
 }
 
-/// What a test says becomes of requests, and counts.
+/// What a test controls and counts.
 struct Control {
     mode: Mutex<Mode>,
     held: Mutex<Vec<Request>>,
@@ -113,7 +112,7 @@ impl TestStore {
         *self.control.mode.lock().unwrap() = mode;
     }
 
-    /// What a check finds from now on.
+    /// Sets the result of checks from now on.
     pub(crate) fn set_checked(&self, checked: Result<(), Gone>) {
         *self.control.checked.lock().unwrap() = checked;
     }
@@ -122,20 +121,20 @@ impl TestStore {
         self.control.unreadable.store(unreadable, Ordering::Relaxed);
     }
 
-    /// How often winners were read.
+    /// Returns how often winners were read.
     pub(crate) fn winners_read(&self) -> usize {
         self.control.winners_read.load(Ordering::Relaxed)
     }
 
-    /// How many changes were asked for.
+    /// Returns how many changes were requested.
     pub(crate) fn changes_asked(&self) -> usize {
         self.control.changes_asked.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many changes are held back.
+    /// Waits until this many changes are held back.
     ///
     /// # Panics
-    /// When they don't come: whoever was to ask for them waits for something else.
+    /// If they do not arrive within [`HELD_TIME_MAX`].
     pub(crate) async fn holds(&self, count: usize) {
         let mut held = self.control.held_count.subscribe();
         let (_waiting, is_over) = too_late();
@@ -152,25 +151,25 @@ impl TestStore {
         self.control.held().len()
     }
 
-    /// Has the oldest `count` changes that are held back decided.
+    /// Lets the oldest `count` held changes be decided.
     pub(crate) fn release(&self, count: usize) {
         let released: Vec<_> = self.control.held().drain(..count).collect();
         self.control.pass_on(released);
     }
 
-    /// Has the newest change that is held back decided, before the older ones.
+    /// Lets the newest held change be decided before the older ones.
     pub(crate) fn release_last(&self) {
         let last = self.control.held().pop().unwrap();
         self.control.pass_on(vec![last]);
     }
 
-    /// Has those decided that are held back, and holds no more.
+    /// Lets all held changes be decided, and holds no more.
     pub(crate) fn release_all(&self) {
         self.set(Mode::Works);
         self.release(self.held());
     }
 
-    /// How many bets are stored.
+    /// Returns how many bets are stored.
     pub(crate) fn bets(&self) -> u64 {
         self.view().all_draws().map(|draw| draw.bets).sum()
     }
@@ -225,7 +224,7 @@ impl Log for CheckedLog {
     }
 
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
-        // What is due by the clock was asked for by nobody.
+        // Changes due by the clock were requested by nobody.
         match &*self.1.mode.lock().unwrap() {
             Mode::Refuses(StoreFault::Full(why)) if !group.is_empty() => {
                 Err(Gone::Full(why.clone()))

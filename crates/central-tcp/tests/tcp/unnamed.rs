@@ -1,5 +1,5 @@
-//! Agencies that name no draw where operators lead several: nothing of theirs lands in a draw that
-//! it was not sent for, and nobody who won is told "none".
+//! Agencies that name no draw where operators lead several: their bets are not stored in the wrong
+//! draw, and no winner is told that there are none.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use wire::ErrorCode;
 use crate::client::{Client, LORCA, bet};
 use crate::setting::{Running, Setting, WINNER};
 
-/// How far the first draw comes before the second is opened.
+/// How far the first draw advances before the second is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum First {
     Open,
@@ -17,7 +17,7 @@ enum First {
     Published,
 }
 
-/// Everything that an agency can say without the name of a draw, each on a connection of its own,
+/// Checks that every message an agency can send without naming a draw, each on its own connection,
 /// is refused with the names of both draws.
 async fn is_asked_which(central: &Running, agency: u32) {
     type Says = fn(&mut Client, u32) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
@@ -40,7 +40,7 @@ async fn is_asked_which(central: &Running, agency: u32) {
     }
 }
 
-/// The bets that are stored in a draw.
+/// Returns how many bets are stored in a draw.
 async fn bets_in(central: &Running, draw: DrawId) -> u64 {
     central.service.view().all_agencies(draw).map(|totals| totals.bets).sum()
 }
@@ -74,7 +74,7 @@ async fn what_is_sent_again_never_lands_in_the_draw_that_came_after() {
         };
         is_asked_which(&central, 1).await;
         assert_eq!(bets_in(&central, second).await, 0, "{came_to:?}, restart: {restarts}");
-        // Nothing was lost by it: who names a draw goes on there.
+        // Nothing was lost: an agency that names a draw continues there.
         let mut named = central.connect().await;
         named.hello(1, 1, "segunda").await;
         named.welcome().await;
@@ -110,11 +110,11 @@ async fn tomorrows_draw_may_be_announced_and_a_connection_stays_with_todays() {
     let mut agency = central.connect().await;
     agency.store(1, 0, LORCA).await;
     central.act("ana", Act::Open(second)).await;
-    // What it sends now goes on with what it sent before.
+    // What it sends now continues what it sent before.
     agency.store(1, 1, LORCA).await;
     agency.end(1).await;
     assert_eq!(bets_in(&central, second).await, 0);
-    // It speaks for another agency too, which sent nothing before the second was opened.
+    // It also acts for another agency, which sent nothing before the second draw was opened.
     agency.bets(2, 0, LORCA).await;
     assert_eq!(agency.error().await.code(), ErrorCode::NoOpenDraw);
     agency.ends().await;
@@ -134,7 +134,7 @@ async fn agencies_of_one_draw_each_need_not_name_it() {
         central.connect().await.store(agency, 0, &bet(name, WINNER)).await;
         draws.push(draw);
     }
-    // One connection asks for both, and the draws are published the other way round.
+    // One connection asks for both, and the draws are published in the opposite order.
     let mut both = central.connect().await;
     both.get_winners(1).await;
     both.get_winners(2).await;
@@ -166,7 +166,7 @@ async fn a_listener_bound_to_a_draw_is_for_those_who_name_none() {
         central.act("ana", Act::Open(draws[at])).await;
         central.connect_bound(at).await.store(1, 0, &bet(name, WINNER)).await;
     }
-    // A name that is said counts, whichever way it comes in.
+    // A given name takes precedence, whichever listener is used.
     let mut named = central.connect_bound(0).await;
     named.hello(1, 2, "segunda").await;
     assert_eq!(named.welcome().await.draw_name.as_str(), "segunda");

@@ -1,4 +1,4 @@
-//! Names that are common in Argentina.
+//! First and last names that are common in Argentina.
 
 pub(super) const FIRST_NAMES: &[&str] = &[
     "Abril",

@@ -1,10 +1,10 @@
 //! Output files of commands.
 //!
 //! - A regular file is written to a temporary file beside it and renamed when complete. An existing
-//! file is replaced only with `--force`.
+//!   file is replaced only with `--force`.
 //! - A symbolic link is followed and kept: its target is written.
 //! - A pipe, socket, terminal or other device is written directly, including `/dev/stdout` and a
-//! shell's `>(gzip)`; a disk only with `--force`.
+//!   shell's `>(gzip)`; a disk only with `--force`.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};

@@ -33,11 +33,7 @@ fn check_files(folder: &Path) -> Vec<String> {
     names
 }
 
-<<<<<<< HEAD
-/// Runs a central on a ledger for a day and returns its log.
-=======
 /// Runs a central, stores one batch and stops it; returns its log.
->>>>>>> 91f2a6b68f22077ce4b804e69f62b53e477ade12
 fn day(data: &Path) -> Vec<String> {
     let more = ["--agencies", "1", "--segment-len", "98304"];
     let central = Central::start(data, "127.0.0.1:0", &more);

@@ -162,11 +162,7 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
         answer.is_problem(403, "session-needed");
     }
     assert_eq!(std::fs::read(central.data().join("operators.json")).unwrap(), kept);
-<<<<<<< HEAD
-    // It may do what gives nobody access.
-=======
     // It may still take access away.
->>>>>>> 91f2a6b68f22077ce4b804e69f62b53e477ade12
     let disabled = ask(central.port, &robot, "POST", "/api/v1/operators/viewer/disable", None);
     assert_eq!(disabled.await.status, 204);
     let path = format!("/api/v1/tokens/{}", given["id"]);

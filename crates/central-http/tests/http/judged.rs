@@ -401,11 +401,7 @@ async fn a_disabling_on_record_holds_before_it_is_in_the_file() {
     };
     let release = async {
         central.store.holds(2).await;
-<<<<<<< HEAD
-        // The act is decided after the change is recorded and before it is written to the file.
-=======
         // The act is decided first, before the change is written to the file.
->>>>>>> 91f2a6b68f22077ce4b804e69f62b53e477ade12
         central.store.release_last();
         central.store.release_all();
     };

@@ -246,11 +246,7 @@ async fn one_draw_more_than_may_wait_is_refused_with_what_to_do() {
     let refused = filled(central, operator, "/draws", form).await;
     is_spanish(&refused, 409, "Ya hay 256 sorteos sin hacer, y no puede haber más;");
 
-<<<<<<< HEAD
-    // A draw that was never opened is closed too.
-=======
     // A draw that was never opened expires too.
->>>>>>> 91f2a6b68f22077ce4b804e69f62b53e477ade12
     central.clock.advance(24 * 60 * 60 * 1000);
     let page = look(central.port, operator, "/draws/256").await;
     is_spanish(&page, 200, "No se abrió a tiempo y ya no se puede abrir.");

@@ -210,11 +210,7 @@ async fn what_waited_for_the_end_of_who_asked_is_not_done() {
             let asked = runtime.spawn(async move {
                 ask(port, &asker, "POST", "/api/v1/tokens", Some(&token)).await
             });
-<<<<<<< HEAD
-            // This thread also sends the response, after the other request has reached the change.
-=======
             // The same thread answers these, after the other request has reached the change.
->>>>>>> 91f2a6b68f22077ce4b804e69f62b53e477ade12
             for _ in 0..5 {
                 runtime.block_on(ask(port, &who, "GET", "/api/v1/session", None));
             }

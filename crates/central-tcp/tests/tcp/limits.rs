@@ -21,11 +21,7 @@ async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
     let (mut slow_reading, mut slow_writing) = slow.split();
     let trickle = async move {
         for byte in bets_message(1, 0, LORCA) {
-<<<<<<< HEAD
-            // Ends when the central closes the connection; the write then fails.
-=======
             // Writes fail once the central has closed the connection.
->>>>>>> 91f2a6b68f22077ce4b804e69f62b53e477ade12
             let _ = slow_writing.write_all(&[byte]).await;
             tokio::time::sleep(SHORT / 10).await;
         }

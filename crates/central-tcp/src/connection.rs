@@ -161,7 +161,7 @@ impl Connection {
             session: CentralSession::new(settings.session),
             draws: DrawLookup::at(bound),
             winners: WinnersRequests::default(),
-            log_limit: LogLimit::new(presence.peer().ip()),
+            log_limit: LogLimit::default(),
             handled_len: 0,
             stopping: false,
             lingers: false,
@@ -269,8 +269,8 @@ impl Connection {
     }
 
     /// Ends when the draw whose winners are waited for went on.
-    pub async fn winners_changed(&mut self) {
-        self.winners.changed().await;
+    pub fn winners_changed(&mut self) -> impl Future<Output = ()> + Send + '_ {
+        self.winners.changed()
     }
 
     /// Whether it takes bytes now.
@@ -552,6 +552,12 @@ impl Connection {
         } else if self.log_limit.repeat() {
             tracing::debug!(action = "agencia_finalizo", result = "repeated", agencia = agency.0);
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.log_limit.end(self.ip());
     }
 }
 

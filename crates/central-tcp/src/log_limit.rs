@@ -8,19 +8,13 @@ use std::net::IpAddr;
 use crate::limits::CONNECTION_LOG_LINES_MAX;
 
 /// See the module's documentation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct LogLimit {
-    peer: IpAddr,
     refusals: u64,
     repeats: u64,
 }
 
 impl LogLimit {
-    /// Of a connection from `peer`.
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self { peer, refusals: 0, repeats: 0 }
-    }
-
     /// Counts a refusal, and returns whether to log it.
     pub(super) fn refusal(&mut self) -> bool {
         self.refusals += 1;
@@ -32,16 +26,15 @@ impl LogLimit {
         self.repeats += 1;
         left_out(self.repeats) == 0
     }
-}
 
-impl Drop for LogLimit {
-    fn drop(&mut self) {
+    /// Logs how many lines were left out, at the end of a connection from `peer`.
+    pub(super) fn end(&self, peer: IpAddr) {
         let (refusals, repeats) = (left_out(self.refusals), left_out(self.repeats));
         if refusals + repeats > 0 {
             tracing::warn!(
                 action = "omitir_lineas",
                 result = "success",
-                ip = %self.peer,
+                ip = %peer,
                 rechazos = refusals,
                 repetidos = repeats,
             );

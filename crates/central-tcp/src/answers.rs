@@ -3,8 +3,9 @@
 //! They are put by whoever runs the service's completions, and taken by the task: those that arrive
 //! while it does something else are taken at one waking.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use central::locked;
 use tokio::sync::Notify;
 
 use crate::connection::Answer;
@@ -40,6 +41,6 @@ impl Answers {
 
     fn queue(&self) -> MutexGuard<'_, Vec<Answer>> {
         // A push or a take leaves the queue whole even if the thread ends there.
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.arrived)
     }
 }

@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use thiserror::Error;
+
+use crate::lock::locked;
 
 /// Gives permits within two limits.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl ConnectionLimiter {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         // Nothing panics between the first and the last change of the counts.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.taken)
     }
 }
 

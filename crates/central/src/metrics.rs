@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use lottery::Appended;
+
+use crate::lock::locked;
 
 /// Upper bounds of the classes of acknowledgement times, in microseconds; one more class is above.
 const LATENCY_BOUNDS_US: [u64; 14] = [
@@ -101,7 +103,7 @@ impl Metrics {
     }
 
     fn refusals(&self) -> MutexGuard<'_, BTreeMap<&'static str, Batches>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.refused)
     }
 
     fn tell_batches(&self, to: &mut Exposition) {

@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use engine::Clock;
@@ -27,6 +27,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Draw;
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
+use crate::lock::locked;
 
 /// The newest configuration of TLS.
 pub type Configs = watch::Receiver<Arc<CentralConfig>>;
@@ -307,7 +308,7 @@ impl Presence {
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
         // Nothing panics between the first and the last change.
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.connections)
     }
 }
 

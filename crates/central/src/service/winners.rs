@@ -4,10 +4,12 @@
 //! and no thread.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use lottery::{AgencyId, DrawId, Winners};
 use tokio::sync::watch;
+
+use crate::lock::locked;
 
 /// The stage of each draw's winners.
 #[derive(Debug, Default)]
@@ -64,7 +66,7 @@ impl WinnersStages {
     }
 
     fn stages(&self) -> MutexGuard<'_, HashMap<DrawId, watch::Sender<Stage>>> {
-        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.stages)
     }
 }
 

@@ -157,10 +157,11 @@ impl Socket {
     fn answer(&mut self) -> bool {
         let mut answered = false;
         loop {
-            let called = self.make_calls();
+            let now = Instant::now();
+            let called = self.make_calls(now);
             let taken = self.take_answers();
             let draws = self.shared.service.agency_draws();
-            let told = self.connection.tell_winners(draws, Instant::now());
+            let told = self.connection.tell_winners(draws, now);
             if !called && !taken && !told {
                 return answered;
             }
@@ -168,19 +169,18 @@ impl Socket {
         }
     }
 
-    fn make_calls(&mut self) -> bool {
-        let shared = Arc::clone(&self.shared);
+    fn make_calls(&mut self, now: Instant) -> bool {
         let mut called = false;
         while self.stalled.is_none() {
-            let draws = shared.service.agency_draws();
-            let Some(call) = self.connection.next_call(draws, Instant::now()) else { break };
-            self.make(call);
+            let draws = self.shared.service.agency_draws();
+            let Some(call) = self.connection.next_call(draws, now) else { break };
+            self.make(call, now);
             called = true;
         }
         called
     }
 
-    fn make(&mut self, call: Call) {
+    fn make(&mut self, call: Call, now: Instant) {
         let service = &self.shared.service;
         match call {
             Call::Append { batch, weight, ticket } => self.admit(ticket, batch, weight),
@@ -200,7 +200,7 @@ impl Socket {
             }
             Call::Winners { draw, agency, ticket } => {
                 let stage = service.winners(draw);
-                self.connection.wait_for_winners(ticket, agency, stage, Instant::now());
+                self.connection.wait_for_winners(ticket, agency, stage, now);
             }
         }
     }

@@ -53,3 +53,10 @@ pub(crate) fn connected(address: &str) -> anyhow::Result<TcpStream> {
     stream.set_nodelay(true)?;
     Ok(stream)
 }
+
+/// The first line of what was received, and where the bytes behind it begin; none before its end is
+/// there.
+pub(crate) fn first_line(received: &[u8]) -> anyhow::Result<Option<(&str, usize)>> {
+    let Some(end) = received.windows(2).position(|it| it == b"\r\n") else { return Ok(None) };
+    Ok(Some((std::str::from_utf8(&received[..end])?, end + 2)))
+}

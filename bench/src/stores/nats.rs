@@ -12,7 +12,7 @@ use super::{Started, Store};
 use crate::batches::Batches;
 use crate::server::{Server, free_address, said};
 use crate::setting::Setting;
-use crate::speech::{Connection, Reply, Speech, connected};
+use crate::speech::{Connection, Reply, Speech, connected, first_line};
 
 /// Agencies are spread over so many streams: each is made durable for itself, so that five are
 /// nearly twice as fast as one.
@@ -114,9 +114,7 @@ impl Speech for Messages {
 
 /// Acknowledgements are messages like `{"stream":"BETS1","seq":7}`.
 fn reply(received: &[u8]) -> anyhow::Result<Option<Reply>> {
-    let Some(end) = received.windows(2).position(|it| it == b"\r\n") else { return Ok(None) };
-    let line = std::str::from_utf8(&received[..end])?;
-    let begin = end + 2;
+    let Some((line, begin)) = first_line(received)? else { return Ok(None) };
     match line.split(' ').next() {
         Some("INFO" | "PING" | "PONG") => Ok(Some(Reply { len: begin, acknowledges: false })),
         Some("MSG") => {

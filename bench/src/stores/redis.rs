@@ -12,7 +12,7 @@ use super::{Started, Store};
 use crate::batches::Batches;
 use crate::server::{Server, free_address, port_of, program, said};
 use crate::setting::Setting;
-use crate::speech::{Connection, Reply, Speech, connected};
+use crate::speech::{Connection, Reply, Speech, connected, first_line};
 
 const STREAM: &str = "bets";
 
@@ -94,10 +94,9 @@ impl Speech for Entries {
 
 /// The new entry's id: `$15\r\n1526919030474-0\r\n`.
 fn reply(received: &[u8]) -> anyhow::Result<Option<Reply>> {
-    let Some(end) = received.windows(2).position(|it| it == b"\r\n") else { return Ok(None) };
-    let line = std::str::from_utf8(&received[..end])?;
+    let Some((line, begin)) = first_line(received)? else { return Ok(None) };
     let Some(len) = line.strip_prefix('$') else { bail!("Redis did not acknowledge: {line}") };
-    let len = end + 2 + len.parse::<usize>()? + 2;
+    let len = begin + len.parse::<usize>()? + 2;
     Ok((received.len() >= len).then_some(Reply { len, acknowledges: true }))
 }
 

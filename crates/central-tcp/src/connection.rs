@@ -20,7 +20,7 @@ use std::time::Duration;
 use central::{AgencyDraws, Draw, Identity, Metrics, NoDraw, PresenceGuard, Stage, Zone};
 use lottery::{
     AgencyId, AgencyProgress, AppendError, Appended, Batch, ChunkId, DrawId, DrawName, FinishError,
-    Finished, ProgressError,
+    Finished, NoPart, ProgressError,
 };
 use thiserror::Error;
 use tokio::sync::watch;
@@ -426,7 +426,7 @@ impl Connection {
         }
         match request {
             Request::Hello { .. } if draws.is_disabled(agency) => {
-                self.refuse_hello(ticket, agency, &Refusal::Disabled(agency))
+                self.refuse_hello(ticket, agency, &NoPart::AgencyDisabled(agency).into())
             }
             Request::Hello { version, draw_name, .. } => {
                 let named = draw_name;
@@ -436,14 +436,15 @@ impl Connection {
             Request::Bets(batch) => self.take_batch(ticket, draw.id, batch),
             Request::Finish { .. } => Some(Call::Finish { draw, agency, ticket }),
             Request::GetWinners { .. } => {
-                let refusal = if draws.is_disabled(agency) {
-                    Refusal::Disabled(agency)
-                } else if draw.terms.agencies.contains(agency) {
-                    return Some(Call::Winners { draw: draw.id, agency, ticket });
+                let no_part = if draws.is_disabled(agency) {
+                    NoPart::AgencyDisabled(agency)
+                } else if let Err(not_in_draw) = draw.terms.agencies.must_have(agency) {
+                    not_in_draw.into()
                 } else {
-                    Refusal::NotInDraw { agency, registered: draw.terms.agencies.clone() }
+                    return Some(Call::Winners { draw: draw.id, agency, ticket });
                 };
-                winners::refuse(&mut self.session, ticket, agency, &refusal, self.settings.zone);
+                let zone = self.settings.zone;
+                winners::refuse(&mut self.session, ticket, agency, &no_part.into(), zone);
                 None
             }
         }

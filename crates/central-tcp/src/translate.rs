@@ -5,8 +5,8 @@
 
 use central::{ConnectionLimit, NoDraw, Zone};
 use lottery::{
-    Agencies, AgencyId, AgencyProgress, AppendError, BetFault, Bets, BetsFault, ChunkId, DrawState,
-    DrawTerms, FinishError, NumberRange, ProgressError, StoreFault,
+    AgencyId, AgencyProgress, AppendError, BetFault, Bets, BetsFault, ChunkId, DrawState,
+    DrawTerms, FinishError, NoPart, NotInDraw, NumberRange, ProgressError, StoreFault,
 };
 use thiserror::Error;
 use wire::{
@@ -73,14 +73,9 @@ pub enum Refusal {
     /// The engine refused an agency's progress.
     #[error(transparent)]
     Progress(#[from] ProgressError),
-    /// A request for the winners of a draw that the agency is not in.
-    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    NotInDraw {
-        /// The agency.
-        agency: AgencyId,
-        /// Those of the draw.
-        registered: Agencies,
-    },
+    /// The agency can't take part in the draw.
+    #[error(transparent)]
+    NoPart(#[from] NoPart),
     /// A message for another agency than the certificate's.
     #[error("a message for agency {named} on a connection with agency {certified}'s certificate")]
     OtherAgency {
@@ -92,9 +87,6 @@ pub enum Refusal {
     /// A message for no draw.
     #[error(transparent)]
     NoDraw(#[from] NoDraw),
-    /// Operators disabled the agency.
-    #[error("agency {0} is disabled; ask the lottery's operators")]
-    Disabled(AgencyId),
     /// Winners that could not be read.
     #[error("the winners can't be read now")]
     WinnersUnreadable,
@@ -217,24 +209,22 @@ impl Refusal {
             Self::Append(AppendError::AgencyFinished(_)) => ErrorCode::AgencyFinished,
             Self::Append(AppendError::DrawClosed(_)) => ErrorCode::DrawClosed,
             Self::Append(AppendError::TooManyBatches(_)) => ErrorCode::TooManyBatches,
-            Self::Append(AppendError::NotOpened)
-            | Self::Finish(FinishError::NotOpened)
-            | Self::NoDraw(NoDraw::NotOpenYet { .. }) => ErrorCode::NotOpenYet,
-            Self::NoDraw(
-                NoDraw::NoneOpen(_) | NoDraw::NotAnnounced(_) | NoDraw::Several { .. },
-            ) => ErrorCode::NoOpenDraw,
-            Self::Append(AppendError::UnknownAgency { .. })
-            | Self::Finish(FinishError::UnknownAgency { .. })
-            | Self::Progress(ProgressError::UnknownAgency { .. })
-            | Self::Append(AppendError::AgencyDisabled(_))
-            | Self::Finish(FinishError::AgencyDisabled(_))
-            | Self::Disabled(_)
-            | Self::NoDraw(NoDraw::NotRegistered(_))
-            | Self::NotInDraw { .. } => ErrorCode::UnknownAgency,
-            Self::Append(AppendError::UnknownDraw(_))
-            | Self::Finish(FinishError::UnknownDraw(_))
-            | Self::Progress(ProgressError::UnknownDraw(_))
-            | Self::NoDraw(NoDraw::Unknown { .. }) => ErrorCode::UnknownDraw,
+            Self::Append(AppendError::NoPart(why))
+            | Self::Finish(FinishError::NoPart(why))
+            | Self::NoPart(why) => match why {
+                NoPart::NotInDraw(why) => not_in_draw(why),
+                NoPart::AgencyDisabled(_) => ErrorCode::UnknownAgency,
+                NoPart::NotOpened => ErrorCode::NotOpenYet,
+            },
+            Self::Progress(ProgressError::NotInDraw(why)) => not_in_draw(why),
+            Self::NoDraw(why) => match why {
+                NoDraw::NotOpenYet { .. } => ErrorCode::NotOpenYet,
+                NoDraw::NotRegistered(_) => ErrorCode::UnknownAgency,
+                NoDraw::Unknown { .. } => ErrorCode::UnknownDraw,
+                NoDraw::NoneOpen(_) | NoDraw::NotAnnounced(_) | NoDraw::Several { .. } => {
+                    ErrorCode::NoOpenDraw
+                }
+            },
             Self::Append(AppendError::Store(fault))
             | Self::Finish(FinishError::Store(fault))
             | Self::Progress(ProgressError::Store(fault)) => match fault {
@@ -291,6 +281,13 @@ pub fn winners(joined: &str) -> Result<CentralMessage<'_>, Refusal> {
     let documents = Documents::from_text(joined);
     let documents = documents.map_err(|_| Refusal::WinnersTooLong(joined.len()))?;
     Ok(CentralMessage::Winners(documents))
+}
+
+fn not_in_draw(why: &NotInDraw) -> ErrorCode {
+    match why {
+        NotInDraw::UnknownDraw(_) => ErrorCode::UnknownDraw,
+        NotInDraw::UnknownAgency { .. } => ErrorCode::UnknownAgency,
+    }
 }
 
 fn fault_code(fault: BetFault) -> FaultCode {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use central::{DrawWinners, Stage, Zone};
-use lottery::AgencyId;
+use lottery::{AgencyId, NoPart};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::{CentralMessage, CentralSession, Ticket};
@@ -90,7 +90,7 @@ impl WinnersRequests {
                     self.delivery = delivery.send_part(session, frame_len_max);
                 } else {
                     let Delivery { ticket, agency, .. } = delivery;
-                    refuse(session, ticket, agency, &Refusal::Disabled(agency), zone);
+                    refuse(session, ticket, agency, &NoPart::AgencyDisabled(agency).into(), zone);
                 }
                 continue;
             }
@@ -127,7 +127,9 @@ impl WinnersRequests {
             self.waiting.pop_front().expect("there is a first request to answer");
         match answer {
             Answer::NotYet | Answer::Wait => session.reply(ticket, &CentralMessage::NoWinners),
-            Answer::Disabled => refuse(session, ticket, agency, &Refusal::Disabled(agency), zone),
+            Answer::Disabled => {
+                refuse(session, ticket, agency, &NoPart::AgencyDisabled(agency).into(), zone);
+            }
             Answer::Unreadable => {
                 refuse(session, ticket, agency, &Refusal::WinnersUnreadable, zone);
             }

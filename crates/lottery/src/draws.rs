@@ -34,7 +34,8 @@ use crate::lifecycle::{DrawContext, DrawLife};
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::planted::{Bug, planted};
 use crate::requests::{
-    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
+    ProgressError,
 };
 use crate::text::Look;
 
@@ -172,14 +173,7 @@ impl Draws {
         batch: &Batch,
         now: Timestamp,
     ) -> Result<Ruling<Appended>, AppendError> {
-        let draw = self.get(batch.draw).ok_or(AppendError::UnknownDraw(batch.draw))?;
-        let agency = draw.agency(batch.agency).ok_or_else(|| AppendError::UnknownAgency {
-            agency: batch.agency,
-            registered: draw.terms.agencies.clone(),
-        })?;
-        if !self.may_bet(batch.agency) {
-            return Err(AppendError::AgencyDisabled(batch.agency));
-        }
+        let (draw, agency) = self.taking_part(batch.draw, batch.agency)?;
         match agency.stored(batch.chunk) {
             Some(stored) if stored == fingerprint(batch.bets.digest()) => {
                 return Ok(Ruling { outcome: Appended::Repeated, event: None });
@@ -188,10 +182,8 @@ impl Draws {
             None => {}
         }
         let closed_at = draw.life.closed_at(now);
-        match draw.state {
-            DrawState::Announced => return Err(AppendError::NotOpened),
-            DrawState::Open if closed_at.is_none() => {}
-            _ => return Err(AppendError::DrawClosed(closed_at)),
+        if draw.state != DrawState::Open || closed_at.is_some() {
+            return Err(AppendError::DrawClosed(closed_at));
         }
         if agency.finished {
             return Err(AppendError::AgencyFinished(batch.agency));
@@ -210,23 +202,13 @@ impl Draws {
     /// Decides whether an agency finishes a draw.
     ///
     /// # Errors
-    /// When the draw or agency is unknown, the draw is not open yet, or the agency is disabled.
+    /// When the agency can't take part in the draw.
     pub fn decide_finish(
         &self,
         draw: DrawId,
         agency: AgencyId,
     ) -> Result<Ruling<Finished>, FinishError> {
-        let found = self.get(draw).ok_or(FinishError::UnknownDraw(draw))?;
-        let Some(known) = found.agency(agency) else {
-            let registered = found.terms.agencies.clone();
-            return Err(FinishError::UnknownAgency { agency, registered });
-        };
-        if found.state == DrawState::Announced {
-            return Err(FinishError::NotOpened);
-        }
-        if !self.may_bet(agency) {
-            return Err(FinishError::AgencyDisabled(agency));
-        }
+        let (found, known) = self.taking_part(draw, agency)?;
         // In a draw that operators closed without the agency, FINISH changes nothing.
         let repeated = known.has_finished() || found.state != DrawState::Open;
         let agencies_finished = found.agencies_finished + u64::from(!repeated);
@@ -441,11 +423,7 @@ impl Draws {
         draw: DrawId,
         agency: AgencyId,
     ) -> Result<AgencyProgress, ProgressError> {
-        let found = self.get(draw).ok_or(ProgressError::UnknownDraw(draw))?;
-        let Some(known) = found.agency(agency) else {
-            let registered = found.terms.agencies.clone();
-            return Err(ProgressError::UnknownAgency { agency, registered });
-        };
+        let (found, known) = self.agency_in(draw, agency)?;
         Ok(AgencyProgress {
             chunks_stored: known.contiguous.len() as u64,
             bets_stored: known.prefix_bets,
@@ -475,6 +453,23 @@ impl Draws {
         let alike = (look.clone(), DrawId(0))..=(look, DrawId(u32::MAX));
         let alike = self.by_look.range(alike);
         alike.filter_map(|(_, id)| self.get(*id).map(|draw| (*id, &draw.terms.name)))
+    }
+
+    fn taking_part(&self, draw: DrawId, agency: AgencyId) -> Result<(&Draw, &Agency), NoPart> {
+        let (found, known) = self.agency_in(draw, agency)?;
+        if self.roster.get(&agency).is_some_and(|registration| !registration.enabled) {
+            return Err(NoPart::AgencyDisabled(agency));
+        }
+        if found.state == DrawState::Announced {
+            return Err(NoPart::NotOpened);
+        }
+        Ok((found, known))
+    }
+
+    fn agency_in(&self, draw: DrawId, agency: AgencyId) -> Result<(&Draw, &Agency), NotInDraw> {
+        let found = self.get(draw).ok_or(NotInDraw::UnknownDraw(draw))?;
+        found.terms.agencies.must_have(agency)?;
+        Ok((found, found.agencies.get(&agency).unwrap_or(&SILENT)))
     }
 
     fn get(&self, id: DrawId) -> Option<&Draw> {

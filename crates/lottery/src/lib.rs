@@ -42,8 +42,8 @@ pub use draws::{AgencyProgress, AgencyTotals, Draws, Ruling};
 pub use event::{BatchSummary, Event};
 pub use lifecycle::{Closing, Lifecycle};
 pub use requests::{
-    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ProgressError,
-    ReadError, StoreFault, StoredBatch, StoredEvent,
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
+    ProgressError, ReadError, StoreFault, StoredBatch, StoredEvent,
 };
 pub use role::{Role, UnknownRole};
 pub use view::{News, Publisher, Totals, View};

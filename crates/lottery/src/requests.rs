@@ -147,14 +147,34 @@ pub enum OpenDrawError {
     Store(#[from] StoreFault),
 }
 
-/// Why a batch was not stored.
+/// Why an agency is in no draw.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the messages describe the variants")]
-pub enum AppendError {
+pub enum NotInDraw {
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
     UnknownAgency { agency: AgencyId, registered: Agencies },
+}
+
+/// Why an agency can't take part in a draw.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
+pub enum NoPart {
+    #[error(transparent)]
+    NotInDraw(#[from] NotInDraw),
+    #[error("agency {0} is disabled; ask the lottery's operators")]
+    AgencyDisabled(AgencyId),
+    #[error("the draw has not been opened yet")]
+    NotOpened,
+}
+
+/// Why a batch was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages describe the variants")]
+pub enum AppendError {
+    #[error(transparent)]
+    NoPart(#[from] NoPart),
     #[error("a bet's number is outside the range {0} of this draw")]
     NumberRange(NumberRange),
     #[error("chunk {0} is already stored with other bets; a new batch needs a new chunk id")]
@@ -168,10 +188,6 @@ pub enum AppendError {
     TooManyBatches(AgencyId),
     #[error("the draw is closed and takes no more bets{}", since(.0))]
     DrawClosed(Option<Timestamp>),
-    #[error("the draw has not been opened yet")]
-    NotOpened,
-    #[error("agency {0} is disabled; ask the lottery's operators")]
-    AgencyDisabled(AgencyId),
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
@@ -184,14 +200,8 @@ fn since(closed_at: &Option<Timestamp>) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum FinishError {
-    #[error("there is no draw {0}")]
-    UnknownDraw(DrawId),
-    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency { agency: AgencyId, registered: Agencies },
-    #[error("the draw has not been opened yet")]
-    NotOpened,
-    #[error("agency {0} is disabled; ask the lottery's operators")]
-    AgencyDisabled(AgencyId),
+    #[error(transparent)]
+    NoPart(#[from] NoPart),
     #[error(transparent)]
     Store(#[from] StoreFault),
 }
@@ -200,10 +210,8 @@ pub enum FinishError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum ProgressError {
-    #[error("there is no draw {0}")]
-    UnknownDraw(DrawId),
-    #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
-    UnknownAgency { agency: AgencyId, registered: Agencies },
+    #[error(transparent)]
+    NotInDraw(#[from] NotInDraw),
     #[error(transparent)]
     Store(#[from] StoreFault),
 }

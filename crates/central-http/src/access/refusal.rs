@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use central::ConnectionLimit;
-use lottery::{ActError, Agencies, AgencyId, ReadError, StoreFault};
+use lottery::{ActError, NotInDraw, ReadError, StoreFault};
 use operators::{ChangeError, FileError, PasswordError, PeopleError, Permission};
 
 use crate::limits::EXPORTS_MAX;
@@ -44,8 +44,7 @@ pub(crate) enum Refusal {
     People(PeopleError),
     Act(ActError),
     Read(ReadError),
-    /// The agency is not registered in the draw, which has these agencies.
-    NotOfDraw(AgencyId, Agencies),
+    NotInDraw(NotInDraw),
 }
 
 const NOT_AUTHENTICATED: Kind =
@@ -148,9 +147,7 @@ impl Refusal {
             Self::People(error) => of_people(error),
             Self::Act(error) => of_act(error),
             Self::Read(error) => of_reading(error),
-            Self::NotOfDraw(agency, registered) => Problem::not_found(format_args!(
-                "agency {agency} is not registered in this draw; its agencies are {registered}"
-            )),
+            Self::NotInDraw(error) => Problem::not_found(error),
         }
     }
 }

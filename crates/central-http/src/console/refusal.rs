@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use lottery::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use lottery::text::TextFault;
-use lottery::{ActError, ReadError, TextError};
+use lottery::{ActError, NotInDraw, ReadError, TextError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
 use super::language::Locale;
@@ -72,14 +72,15 @@ pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
         }
         Refusal::Act(error) => return act(error, l),
         Refusal::People(error) => return people(error, l),
-        Refusal::NotOfDraw(agency, its) => {
+        Refusal::NotInDraw(NotInDraw::UnknownAgency { agency, registered }) => {
             let is_not = l.t(
                 "no es de este sorteo; sus agencias son",
                 "is not registered in this draw; its agencies are",
             );
-            return format!("{} {agency} {is_not} {its}.", l.t("La agencia", "Agency"));
+            return format!("{} {agency} {is_not} {registered}.", l.t("La agencia", "Agency"));
         }
-        Refusal::Read(ReadError::UnknownDraw(draw)) => return unknown_draw(*draw, l),
+        Refusal::Read(ReadError::UnknownDraw(draw))
+        | Refusal::NotInDraw(NotInDraw::UnknownDraw(draw)) => return unknown_draw(*draw, l),
         Refusal::Read(ReadError::NotDrawn) => {
             l.t("El sorteo todavía no se hizo.", "The draw has not been made yet.")
         }

@@ -77,10 +77,7 @@ async fn of_agency(
 ) -> Result<Response, Refusal> {
     user.must(Permission::ReadWinners)?;
     let (status, l) = (status(&app, DrawId(id))?, user.language);
-    let registered = &status.terms.agencies;
-    if !registered.contains(AgencyId(agency)) {
-        return Err(Refusal::NotOfDraw(AgencyId(agency), registered.clone()));
-    }
+    status.terms.agencies.must_have(AgencyId(agency)).map_err(Refusal::NotInDraw)?;
     let winners = read(&app, &user.who, &status).await?;
     let its = winners.of(AgencyId(agency)).cloned().unwrap_or_default();
     let documents = its.iter().skip(after as usize).take(AGENCY_WINNERS_MAX);

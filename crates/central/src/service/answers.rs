@@ -193,7 +193,7 @@ mod tests {
         assert!(failure.is_full());
         // Outcomes that store nothing don't show that there is room.
         answer(Ok(Appended::Repeated));
-        answer(Err(AppendError::NotOpened));
+        answer(Err(lottery::NoPart::NotOpened.into()));
         watched(&failure, |_: Result<_, OpenDrawError>| ())(Ok(DrawId(1)));
         assert!(failure.is_full());
         answer(Ok(Appended::New));

@@ -11,9 +11,7 @@ use lottery::NumberRange;
 use lottery::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX, DRAW_NAME_LEN_MAX};
 use lottery::{Act, ActError, Acted, AuditedAction, always_allowed};
 use lottery::{Agencies, AgencyId};
-use lottery::{
-    AppendError, Appended, FinishError, Finished, OpenDrawError, ProgressError, ReadError,
-};
+use lottery::{AppendError, Appended, Finished, NoPart, NotInDraw, OpenDrawError, ReadError};
 use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
 pub fn an_empty_store_has_no_draws(subject: &mut dyn Subject) {
@@ -95,30 +93,25 @@ pub fn terms_are_stored_up_to_every_limit(subject: &mut dyn Subject) {
     assert_eq!(subject.status(small).state, DrawState::Drawn { number: u32::MAX });
 }
 
+fn assert_refused(subject: &dyn Subject, draw: DrawId, agency: u32, why: &NotInDraw) {
+    let no_part = || NoPart::from(why.clone());
+    assert_eq!(subject.append(&small_batch(draw, agency, 0)), Err(no_part().into()));
+    assert_eq!(subject.finish(draw, agency), Err(no_part().into()));
+    assert_eq!(subject.progress(draw, agency), Err(why.clone().into()));
+}
+
 pub fn unknown_draws_and_agencies_are_refused(subject: &mut dyn Subject) {
     let draw = subject.open("sorteo", 3);
     for id in [0, 2, u32::MAX].map(DrawId) {
-        assert_eq!(subject.append(&small_batch(id, 1, 0)), Err(AppendError::UnknownDraw(id)));
-        assert_eq!(subject.finish(id, 1), Err(FinishError::UnknownDraw(id)));
+        assert_refused(subject, id, 1, &NotInDraw::UnknownDraw(id));
         assert_eq!(subject.enter("ana", id, 1), Err(ActError::UnknownDraw(id)));
-        assert_eq!(subject.progress(id, 1), Err(ProgressError::UnknownDraw(id)));
         assert_eq!(subject.winners(id), Err(ReadError::UnknownDraw(id)));
         assert_eq!(subject.scan(id), Err(ReadError::UnknownDraw(id)));
     }
     for unknown in [0, 4, u32::MAX] {
         let (agency, registered) = (AgencyId(unknown), Agencies::first(3).unwrap());
-        assert_eq!(
-            subject.append(&small_batch(draw, unknown, 0)),
-            Err(AppendError::UnknownAgency { agency, registered: registered.clone() })
-        );
-        assert_eq!(
-            subject.finish(draw, unknown),
-            Err(FinishError::UnknownAgency { agency, registered: registered.clone() })
-        );
-        assert_eq!(
-            subject.progress(draw, unknown),
-            Err(ProgressError::UnknownAgency { agency, registered })
-        );
+        let refused = NotInDraw::UnknownAgency { agency, registered };
+        assert_refused(subject, draw, unknown, &refused);
     }
     subject.reopen();
     let status = subject.status(draw);

@@ -17,7 +17,8 @@ use lottery::Bets;
 use lottery::NumberRange;
 use lottery::{Act, ActError, Acted, Actor, Label, Reason, Schedule, always_allowed};
 use lottery::{
-    AppendError, Appended, Batch, ChunkId, FinishError, Finished, OpenDrawError, ReadError,
+    AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
+    ReadError,
 };
 use lottery::{Closing, Lifecycle};
 use lottery::{DrawId, DrawState, DrawStatus, DrawTerms};
@@ -163,12 +164,14 @@ impl Model {
         Ok(DrawId(u32::try_from(self.draws.len()).unwrap()))
     }
 
+    fn draw_of(&mut self, id: DrawId, agency: AgencyId) -> Result<&mut ModelDraw, NoPart> {
+        let draw = self.get(id).ok_or(NotInDraw::UnknownDraw(id))?;
+        draw.terms.agencies.must_have(agency)?;
+        Ok(draw)
+    }
+
     fn append(&mut self, batch: &Batch) -> Result<Appended, AppendError> {
-        let draw = self.get(batch.draw).ok_or(AppendError::UnknownDraw(batch.draw))?;
-        if !draw.terms.agencies.contains(batch.agency) {
-            let (agency, registered) = (batch.agency, draw.terms.agencies.clone());
-            return Err(AppendError::UnknownAgency { agency, registered });
-        }
+        let draw = self.draw_of(batch.draw, batch.agency)?;
         if let Some(stored) = draw.stored(batch.agency, batch.chunk) {
             let same = stored.bets.text() == batch.bets.text();
             let conflict = Err(AppendError::ChunkConflict(batch.chunk));
@@ -189,11 +192,7 @@ impl Model {
     }
 
     fn finish(&mut self, id: DrawId, agency: AgencyId) -> Result<Finished, FinishError> {
-        let draw = self.get(id).ok_or(FinishError::UnknownDraw(id))?;
-        if !draw.terms.agencies.contains(agency) {
-            let registered = draw.terms.agencies.clone();
-            return Err(FinishError::UnknownAgency { agency, registered });
-        }
+        let draw = self.draw_of(id, agency)?;
         let repeated = draw.state != DrawState::Open || !draw.finished.insert(agency);
         let agencies_finished = draw.finished.len() as u64;
         let all = agencies_finished == draw.terms.agencies.count();

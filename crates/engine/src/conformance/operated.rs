@@ -15,7 +15,7 @@ use lottery::{
     Unfinished, always_allowed,
 };
 use lottery::{Agencies, AgencyId};
-use lottery::{AppendError, Appended, FinishError, Finished, OpenDrawError, StoredEvent};
+use lottery::{AppendError, Appended, Finished, NoPart, OpenDrawError, StoredEvent};
 use lottery::{Closing, Lifecycle};
 use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
@@ -62,8 +62,8 @@ pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subj
     let draw = subject.announce(&terms("operado", 2), Schedule::default());
     assert_eq!(subject.status(draw).state, DrawState::Announced);
     let batch = small_batch(draw, 1, 0);
-    assert_eq!(subject.append(&batch), Err(AppendError::NotOpened));
-    assert_eq!(subject.finish(draw, 1), Err(FinishError::NotOpened));
+    assert_eq!(subject.append(&batch), Err(NoPart::NotOpened.into()));
+    assert_eq!(subject.finish(draw, 1), Err(NoPart::NotOpened.into()));
     assert!(matches!(subject.enter("ana", draw, 7), Err(ActError::State { .. })));
     assert_eq!(subject.act("ana", Act::Open(draw)), Ok(Acted::Done));
     assert_eq!(subject.act("eva", Act::Open(draw)), Ok(Acted::Repeated));
@@ -140,7 +140,7 @@ pub fn the_clock_opens_and_closes_draws_on_schedule(subject: &mut dyn Subject) {
         subject.clock().set(later(ms));
         subject.append(&small_batch(draw, 1, chunk))
     };
-    assert_eq!(append(99, 0), Err(AppendError::NotOpened));
+    assert_eq!(append(99, 0), Err(NoPart::NotOpened.into()));
     assert_eq!(append(100, 0), Ok(Appended::New));
     let life = subject.life(draw);
     assert_eq!((life.opened_at, life.closed), (Some(later(100)), None));
@@ -323,10 +323,11 @@ pub fn a_disabled_agency_is_refused_whatever_it_sends(subject: &mut dyn Subject)
     let register = |enabled| subject.act("ana", Act::Register(registration(1, enabled)));
     assert_eq!(register(false), Ok(Acted::Done));
     assert_eq!(register(false), Ok(Acted::Repeated));
+    let disabled = || NoPart::AgencyDisabled(AgencyId(1));
     for batch in [&first, &second] {
-        assert_eq!(subject.append(batch), Err(AppendError::AgencyDisabled(AgencyId(1))));
+        assert_eq!(subject.append(batch), Err(disabled().into()));
     }
-    assert_eq!(subject.finish(draw, 1), Err(FinishError::AgencyDisabled(AgencyId(1))));
+    assert_eq!(subject.finish(draw, 1), Err(disabled().into()));
     assert_eq!(subject.append(&small_batch(draw, 2, 0)), Ok(Appended::New));
     assert_eq!(register(true), Ok(Acted::Done));
     assert_eq!(subject.append(&second), Ok(Appended::New));

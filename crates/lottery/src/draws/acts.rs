@@ -171,10 +171,6 @@ impl Draws {
             }
         }
     }
-
-    pub(super) fn may_bet(&self, agency: AgencyId) -> bool {
-        self.roster.get(&agency).is_none_or(|registration| registration.enabled)
-    }
 }
 
 /// Whether the act has agency 0, which is what a missing number is read as.

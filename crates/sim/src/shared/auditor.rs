@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Entry;
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, AppendError, Appended, DrawId, DrawState, Event, News,
-    Reason, StoreFault, Timestamp,
+    Act, ActError, Acted, Actor, AgencyId, AppendError, Appended, DrawId, DrawState, Event,
+    FinishError, News, NoPart, Reason, StoreFault, Timestamp,
 };
 
 use super::rights::{Credential, Rights};
@@ -212,7 +212,7 @@ impl Auditor {
                     Err(AppendError::AgencyFinished(_)) => {
                         is_durable(self.finishes.get(&(batch.draw, batch.agency)))
                     }
-                    Err(AppendError::AgencyDisabled(agency)) => {
+                    Err(AppendError::NoPart(NoPart::AgencyDisabled(agency))) => {
                         self.durable[..durable].iter().any(|it| disables(&it.event, *agency))
                     }
                     Err(_) => false,
@@ -223,7 +223,7 @@ impl Auditor {
                     is_durable(self.finishes.get(&(*draw, *agency)))
                         || is_durable(self.closes.get(draw))
                 }
-                Err(lottery::FinishError::AgencyDisabled(agency)) => {
+                Err(FinishError::NoPart(NoPart::AgencyDisabled(agency))) => {
                     self.durable[..durable].iter().any(|it| disables(&it.event, *agency))
                 }
                 Err(_) => false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lottery::{Act, ActError, Acted, AppendError, Appended, Finished};
+use lottery::{Act, ActError, Acted, AppendError, Appended, Finished, NoPart};
 
 use super::events::Events;
 use super::site::{Ask, Outcome};
@@ -96,9 +96,10 @@ fn count_against_act(agency: &Outcome, act: &Ask, events: &mut Events) {
             &mut events.close_then_finish
         }
         (Outcome::Appended(Ok(Appended::New)), Act::Register(_)) => &mut events.batch_then_disable,
-        (Outcome::Appended(Err(AppendError::AgencyDisabled(_))), Act::Register(_)) => {
-            &mut events.disable_then_batch
-        }
+        (
+            Outcome::Appended(Err(AppendError::NoPart(NoPart::AgencyDisabled(_)))),
+            Act::Register(_),
+        ) => &mut events.disable_then_batch,
         _ => return,
     };
     *counter += 1;

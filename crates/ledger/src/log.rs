@@ -225,14 +225,8 @@ impl Ledger {
     fn begin_first_segment(&mut self) -> Result<(), Fault> {
         self.source.stock_up();
         if self.active.is_none() {
-            self.rotate().map_err(|gone| {
-                let why = match gone {
-                    Gone::Full(why) => StoreFault::Full(why).to_string(),
-                    Gone::Failed(why) => StoreFault::Failed(why).to_string(),
-                    Gone::Away => unreachable!("a folder is never away"),
-                };
-                Fault::io("making", "the first segment", io::Error::other(why))
-            })?;
+            let fault = |gone| Fault::io("making", "the first segment", io::Error::other(gone));
+            self.rotate().map_err(fault)?;
             self.source.stock_up();
         }
         Ok(())

@@ -30,7 +30,7 @@ use crate::agencies::{Agencies, AgencyId};
 use crate::bets::{ChunkDigest, PrefixDigest, SetDigest};
 use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 use crate::event::{BatchSummary, Event};
-use crate::lifecycle::{DrawContext, DrawLife};
+use crate::lifecycle::DrawLife;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::planted::{Bug, planted};
 use crate::requests::{
@@ -557,9 +557,8 @@ impl Draw {
         self.agencies.entry(id).or_insert_with(Agency::new)
     }
 
-    fn context(&self) -> DrawContext<'_> {
-        let agencies_missing = self.terms.agencies.count() - self.agencies_finished;
-        DrawContext { terms: &self.terms, state: self.state, agencies_missing }
+    fn agencies_missing(&self) -> u64 {
+        self.terms.agencies.count() - self.agencies_finished
     }
 
     /// Whether operators still have to make this draw.

@@ -8,7 +8,8 @@
 //!   closing makes and publishes it.
 
 use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
-use crate::draw::{DrawState, DrawTerms, SealedNumber, Timestamp};
+use crate::bet::NumberRange;
+use crate::draw::{DrawState, SealedNumber, Timestamp};
 use crate::planted::{Bug, planted};
 
 /// A draw's history.
@@ -52,12 +53,6 @@ pub(crate) struct DrawLife {
     sealed: Option<SealedNumber>,
     entry: Option<u32>,
     agreed: Option<u32>,
-}
-
-pub(crate) struct DrawContext<'a> {
-    pub(crate) terms: &'a DrawTerms,
-    pub(crate) state: DrawState,
-    pub(crate) agencies_missing: u64,
 }
 
 impl Lifecycle {
@@ -118,48 +113,17 @@ impl DrawLife {
         self.shown.closed.as_ref().map(|closing| closing.at).or(due)
     }
 
-    /// Returns the outcome of an act. All but [`Acted::Repeated`] make an event.
-    pub(crate) fn decide(
+    pub(crate) fn decide_open(
         &self,
-        draw: &DrawContext<'_>,
+        state: DrawState,
         by: &Actor,
-        why: &Reason,
-        act: &Act,
         now: Timestamp,
     ) -> Result<Acted, ActError> {
-        let state = |wanted| ActError::State { now: describe_state(draw.state), wanted };
-        match (act, draw.state) {
-            (Act::Open(_), DrawState::Announced) => self.decide_open(by, now),
-            (Act::Open(_), DrawState::Open) => Ok(Acted::Repeated),
-            (Act::Open(_), _) => Err(state("opened")),
-            (Act::Close(_), DrawState::Open) => {
-                self.decide_close(draw.agencies_missing, by, why, now)
-            }
-            // Otherwise it could never end.
-            (Act::Close(_), DrawState::Announced) if self.shown.is_expired(now) => {
-                self.decide_close(draw.agencies_missing, by, why, now)
-            }
-            (Act::Close(_), DrawState::Announced) => Err(state("closed")),
-            (Act::Close(_), _) => Ok(Acted::Repeated),
-            (Act::EnterNumber { number, .. }, DrawState::Closed) => {
-                self.decide_entry(draw.terms, by, *number)
-            }
-            (Act::EnterNumber { .. }, _) => Err(state("given a number")),
-            (Act::Publish(_), DrawState::Drawn { .. }) if *by == Actor::Clock => {
-                Err(ActError::NotForTheClock)
-            }
-            (Act::Publish(_), DrawState::Drawn { .. }) => Ok(match self.shown.published_at {
-                None => Acted::Done,
-                Some(_) => Acted::Repeated,
-            }),
-            (Act::Publish(_), _) => Err(state("published")),
-            (Act::Announce { .. } | Act::Register(_) | Act::Audited(_), _) => {
-                unreachable!("these are about no draw")
-            }
+        match state {
+            DrawState::Announced => {}
+            DrawState::Open => return Ok(Acted::Repeated),
+            _ => return Err(not_now(state, "opened")),
         }
-    }
-
-    fn decide_open(&self, by: &Actor, now: Timestamp) -> Result<Acted, ActError> {
         let Schedule { opens_at, closes_at } = self.shown.schedule;
         if let Some(expired) = closes_at.filter(|_| self.shown.is_expired(now)) {
             return Err(ActError::Expired(expired));
@@ -170,13 +134,21 @@ impl DrawLife {
         Ok(Acted::Done)
     }
 
-    fn decide_close(
+    pub(crate) fn decide_close(
         &self,
+        state: DrawState,
         missing: u64,
         by: &Actor,
         why: &Reason,
         now: Timestamp,
     ) -> Result<Acted, ActError> {
+        match state {
+            DrawState::Open => {}
+            // Otherwise it could never end.
+            DrawState::Announced if self.shown.is_expired(now) => {}
+            DrawState::Announced => return Err(not_now(state, "closed")),
+            _ => return Ok(Acted::Repeated),
+        }
         let closes_at = self.shown.schedule.closes_at;
         let early = closes_at.filter(|closes_at| now < *closes_at);
         if *by == Actor::Clock {
@@ -190,13 +162,21 @@ impl DrawLife {
         Ok(Acted::Done)
     }
 
-    fn decide_entry(&self, terms: &DrawTerms, by: &Actor, number: u32) -> Result<Acted, ActError> {
+    pub(crate) fn decide_entry(
+        &self,
+        state: DrawState,
+        range: NumberRange,
+        by: &Actor,
+        number: u32,
+    ) -> Result<Acted, ActError> {
+        if state != DrawState::Closed {
+            return Err(not_now(state, "given a number"));
+        }
         let by = match by {
             Actor::Operator(by) => by,
             Actor::Token { .. } => return Err(ActError::NotForPrograms),
             Actor::Clock => return Err(ActError::NotForTheClock),
         };
-        let range = terms.numbers;
         if !range.contains(number) {
             return Err(ActError::NumberRange { number, range });
         }
@@ -207,6 +187,15 @@ impl DrawLife {
             (_, None) => Ok(Acted::NumberAwaited),
             (_, Some(entry)) if entry == number => Ok(Acted::NumbersAgree(number)),
             (_, Some(_)) => Ok(Acted::NumbersDiffer),
+        }
+    }
+
+    pub(crate) fn decide_publish(&self, state: DrawState, by: &Actor) -> Result<Acted, ActError> {
+        match state {
+            DrawState::Drawn { .. } if *by == Actor::Clock => Err(ActError::NotForTheClock),
+            DrawState::Drawn { .. } if self.shown.published_at.is_some() => Ok(Acted::Repeated),
+            DrawState::Drawn { .. } => Ok(Acted::Done),
+            _ => Err(not_now(state, "published")),
         }
     }
 
@@ -260,11 +249,12 @@ impl DrawLife {
     }
 }
 
-fn describe_state(state: DrawState) -> &'static str {
-    match state {
+fn not_now(state: DrawState, wanted: &'static str) -> ActError {
+    let now = match state {
         DrawState::Announced => "has not been opened",
         DrawState::Open => "is open",
         DrawState::Closed => "is closed",
         DrawState::Drawn { .. } => "has been made",
-    }
+    };
+    ActError::State { now, wanted }
 }

@@ -63,6 +63,7 @@ pub(crate) async fn announce(
     schedule: Schedule,
 ) -> Result<DrawId, Refusal> {
     let acted = app.act(who, why, Act::Announce { terms, schedule }).await?;
+    // The engine has one outcome for all acts, and the rules give an announcement this one.
     let Acted::Announced(id) = acted else { unreachable!("announcing announces: {acted:?}") };
     Ok(id)
 }

@@ -4,7 +4,7 @@ use super::undo::Undo;
 use super::{Draw, Draws, Ruling, draw_id};
 use crate::act::{Act, ActError, Acted, Judge, RecordedAct, Registration};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawState, Timestamp};
+use crate::draw::{DrawId, DrawState, Timestamp};
 use crate::event::Event;
 use crate::lifecycle::DrawLife;
 use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
@@ -118,11 +118,18 @@ impl Draws {
         now: Timestamp,
     ) -> Result<Acted, ActError> {
         let RecordedAct { by, why, act, .. } = recorded;
-        if let Some(id) = act.draw() {
-            let draw = self.get(id).ok_or(ActError::UnknownDraw(id))?;
-            return draw.life.decide(&draw.context(), by, why, act, now);
-        }
+        let find = |id: &DrawId| self.get(*id).ok_or(ActError::UnknownDraw(*id));
         match act {
+            Act::Open(id) => find(id).and_then(|it| it.life.decide_open(it.state, by, now)),
+            Act::Close(id) => {
+                let draw = find(id)?;
+                draw.life.decide_close(draw.state, draw.agencies_missing(), by, why, now)
+            }
+            Act::EnterNumber { draw, number } => {
+                let draw = find(draw)?;
+                draw.life.decide_entry(draw.state, draw.terms.numbers, by, *number)
+            }
+            Act::Publish(id) => find(id).and_then(|it| it.life.decide_publish(it.state, by)),
             Act::Announce { terms, schedule } => {
                 if self.by_name.contains_key(&terms.name) {
                     return Err(ActError::NameTaken);
@@ -138,7 +145,7 @@ impl Draws {
             {
                 Ok(Acted::Repeated)
             }
-            _ => Ok(Acted::Done),
+            Act::Register(_) | Act::Audited(_) => Ok(Acted::Done),
         }
     }
 

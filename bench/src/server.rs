@@ -5,11 +5,12 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::interruption;
@@ -86,7 +87,7 @@ impl Server {
     }
 
     fn log(&self) -> String {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.log.lock();
         String::from_utf8_lossy(&log).into_owned()
     }
 
@@ -118,7 +119,7 @@ impl Drop for Server {
 fn keep_end(mut reader: PipeReader, log: &Mutex<Vec<u8>>) {
     let mut part = vec![0; LOG_LEN_MAX];
     while let Ok(len @ 1..) = reader.read(&mut part) {
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = log.lock();
         let over = (log.len() + len).saturating_sub(LOG_LEN_MAX).min(log.len());
         log.drain(..over);
         log.extend_from_slice(&part[..len]);

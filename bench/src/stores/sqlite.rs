@@ -6,9 +6,10 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use parking_lot::Mutex;
 
 use super::{Started, Store, batches_of};
 use crate::batches::{Batch, Batches};
@@ -95,7 +96,7 @@ fn write(
 ) {
     while let Ok(first) = queue.recv() {
         let group: Vec<_> = std::iter::once(first).chain(queue.try_iter()).collect();
-        let stored = store(&mut held(connection), &group, batches);
+        let stored = store(&mut connection.lock(), &group, batches);
         let told = stored.map_or_else(|error| error.to_string().into_bytes(), |()| vec![DURABLE]);
         for waiting in group {
             // Who no longer listens has failed already, and said so.
@@ -131,10 +132,6 @@ fn insert_of(rows: usize) -> String {
     format!("INSERT INTO bets VALUES {}", vec!["(?1, ?2, ?, ?, ?, ?, ?)"; rows].join(", "))
 }
 
-fn held(connection: &Mutex<rusqlite::Connection>) -> MutexGuard<'_, rusqlite::Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Store for Sqlite {
     fn connect(&mut self, _: u32) -> anyhow::Result<Connection> {
         let (stream, told) = UnixStream::pair()?;
@@ -144,12 +141,12 @@ impl Store for Sqlite {
     }
 
     fn settle(&mut self) -> anyhow::Result<()> {
-        Ok(held(&self.connection).execute_batch("PRAGMA wal_checkpoint(RESTART)")?)
+        Ok(self.connection.lock().execute_batch("PRAGMA wal_checkpoint(RESTART)")?)
     }
 
     fn stored(self: Box<Self>) -> anyhow::Result<u64> {
         let sql = "SELECT CAST(count(*) AS TEXT) FROM bets";
-        let bets: String = held(&self.connection).query_row(sql, [], |row| row.get(0))?;
+        let bets: String = self.connection.lock().query_row(sql, [], |row| row.get(0))?;
         batches_of(&bets)
     }
 }

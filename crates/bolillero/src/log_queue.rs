@@ -6,12 +6,13 @@
 //! then dropped and counted; the count is logged as soon as there is room.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use parking_lot::{Condvar, Mutex};
 
 /// Most bytes of waiting lines.
 const WAITING_LEN_MAX: usize = 10 << 20;
@@ -73,7 +74,7 @@ impl LogQueue {
 impl Write for LogQueue {
     /// Adds one line, or drops it when the queue is full.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if state.lines.len() + line.len() <= WAITING_LEN_MAX {
             state.lines.extend_from_slice(line);
         } else {
@@ -107,18 +108,17 @@ impl Written {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.ending = true;
         self.shared.changed.notify_all();
-        let waited = self.shared.changed.wait_timeout_while(state, END_TIME_MAX, |it| !it.ended);
-        drop(waited);
+        self.shared.changed.wait_while_for(&mut state, |it| !it.ended, END_TIME_MAX);
     }
 }
 
 impl Shared {
     fn write_out(&self, mut out: impl Write, tell: impl Fn(u64)) {
         let mut lines = Vec::new();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             std::mem::swap(&mut lines, &mut state.lines);
             if !lines.is_empty() {
@@ -130,25 +130,17 @@ impl Shared {
                 if untold > 0 {
                     tell(untold);
                 }
-                state = self.lock();
-                let collected =
-                    self.changed.wait_timeout_while(state, COLLECT_TIME, |it| !it.ending);
-                state = collected.unwrap_or_else(PoisonError::into_inner).0;
+                state = self.state.lock();
+                self.changed.wait_while_for(&mut state, |it| !it.ending, COLLECT_TIME);
             } else if state.ending {
                 state.ended = true;
                 self.changed.notify_all();
                 return;
             } else {
                 state.sleeping = true;
-                let woken = self.changed.wait_while(state, |it| it.sleeping && !it.ending);
-                state = woken.unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait_while(&mut state, |it| it.sleeping && !it.ending);
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state holds whole lines even if a thread panicked.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,7 +211,7 @@ mod tests {
         for _ in 0..2 * WAITING_LEN_MAX / line.len() {
             queue.write_all(&line).unwrap();
         }
-        assert!(queue.shared.lock().lines.len() <= WAITING_LEN_MAX);
+        assert!(queue.shared.state.lock().lines.len() <= WAITING_LEN_MAX);
         drop(written);
     }
 
@@ -230,7 +222,7 @@ mod tests {
         let tell = move |count| told.send(count).unwrap();
         let (mut queue, written) = LogQueue::start(Stuck(receiver), tell).unwrap();
         queue.write_all(b"the thread is stuck with this one\n").unwrap();
-        while !queue.shared.lock().lines.is_empty() {
+        while !queue.shared.state.lock().lines.is_empty() {
             thread::yield_now();
         }
         let line = vec![b'x'; WAITING_LEN_MAX / 4];

@@ -3,9 +3,7 @@
 //! They are put by whoever runs the service's completions, and taken by the task: those that arrive
 //! while it does something else are taken at one waking.
 
-use std::sync::{Mutex, MutexGuard};
-
-use central::locked;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::connection::Answer;
@@ -20,7 +18,7 @@ pub(super) struct Answers {
 impl Answers {
     /// Adds an answer and wakes the task.
     pub(super) fn put(&self, answer: Answer) {
-        self.queue().push(answer);
+        self.arrived.lock().push(answer);
         self.wake.notify_one();
     }
 
@@ -31,16 +29,11 @@ impl Answers {
 
     /// Takes what there is, in the order of its arrival.
     pub(super) fn take(&self) -> Vec<Answer> {
-        std::mem::take(&mut self.queue())
+        std::mem::take(&mut self.arrived.lock())
     }
 
     /// Ends when something was put, or it was woken, since the last time it ended.
     pub(super) async fn arrived(&self) {
         self.wake.notified().await;
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Vec<Answer>> {
-        // A push or a take leaves the queue whole even if the thread ends there.
-        locked(&self.arrived)
     }
 }

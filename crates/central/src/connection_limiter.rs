@@ -9,11 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thiserror::Error;
-
-use crate::lock::locked;
 
 /// Gives permits within two limits.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ impl ConnectionLimiter {
     /// Takes a permit for a connection from `peer`.
     pub fn take(self: &Arc<Self>, peer: IpAddr) -> Result<ConnectionPermit, ConnectionLimit> {
         let address = counted_as(peer);
-        let mut taken = self.taken();
+        let mut taken = self.taken.lock();
         if taken.all >= self.all_max {
             return Err(ConnectionLimit::Total);
         }
@@ -69,16 +68,11 @@ impl ConnectionLimiter {
         *taken.by_address.entry(address).or_insert(0) += 1;
         Ok(ConnectionPermit { limiter: Arc::clone(self), address })
     }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Nothing panics between the first and the last change of the counts.
-        locked(&self.taken)
-    }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.limiter.taken();
+        let mut taken = self.limiter.taken.lock();
         taken.all -= 1;
         let of_address = taken.by_address.get_mut(&self.address).expect("it has this permit");
         *of_address -= 1;
@@ -166,11 +160,11 @@ mod tests {
                 }
                 let mut expected = BTreeMap::new();
                 held.iter().for_each(|(peer, _)| *expected.entry(*peer).or_insert(0) += 1);
-                let taken = limiter.taken();
+                let taken = limiter.taken.lock();
                 prop_assert_eq!((taken.all, &taken.by_address), (held.len(), &expected));
             }
             held.clear();
-            prop_assert!(limiter.taken().by_address.is_empty());
+            prop_assert!(limiter.taken.lock().by_address.is_empty());
         }
     }
 }

@@ -8,7 +8,6 @@
 //! metrics     what is counted while agencies are served
 //! places      how many connections there are, in all and from one address
 //! paced       log lines that a flood would repeat
-//! lock        locks whose holders may panic
 //! limits      every named limit
 //! ```
 //!
@@ -24,7 +23,6 @@
 mod central;
 mod connection_limiter;
 pub mod limits;
-mod lock;
 mod log_throttle;
 mod metrics;
 mod options;
@@ -33,7 +31,6 @@ mod zone;
 
 pub use central::{Central, ServeError, Server};
 pub use connection_limiter::{ConnectionLimit, ConnectionLimiter, ConnectionPermit, counted_as};
-pub use lock::locked;
 pub use log_throttle::LogThrottle;
 pub use metrics::{Counted, Exposition, Metrics};
 pub use options::{Mode, Options};

@@ -6,12 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use lottery::Appended;
-
-use crate::lock::locked;
+use parking_lot::Mutex;
 
 /// Upper bounds of the classes of acknowledgement times, in microseconds; one more class is above.
 const LATENCY_BOUNDS_US: [u64; 14] = [
@@ -66,7 +64,7 @@ impl Metrics {
 
     /// Counts a refused batch. `reason` is a name such as `BadBets`.
     pub fn refused(&self, bets: u32, reason: &'static str) {
-        self.refusals().entry(reason).or_default().add(bets);
+        self.refused.lock().entry(reason).or_default().add(bets);
     }
 
     /// Counts an HTTP connection until the return value is dropped.
@@ -76,7 +74,7 @@ impl Metrics {
 
     /// Returns the number of refused batches.
     pub fn refused_batches(&self) -> u64 {
-        self.refusals().values().map(|of| read(&of.batches)).sum()
+        self.refused.lock().values().map(|of| read(&of.batches)).sum()
     }
 
     /// Returns the number of batches that took longer than a healthy disk takes.
@@ -102,10 +100,6 @@ impl Metrics {
         to.value("bolillero_http_connections", &[], read(&self.http_connections));
     }
 
-    fn refusals(&self) -> MutexGuard<'_, BTreeMap<&'static str, Batches>> {
-        locked(&self.refused)
-    }
-
     fn tell_batches(&self, to: &mut Exposition) {
         let told = [
             ("bolillero_batches_total", "Batches answered.", false),
@@ -116,7 +110,7 @@ impl Metrics {
             to.about(name, "counter", about);
             to.value(name, &[("result", "accepted")], count(&self.accepted));
             to.value(name, &[("result", "repeated")], count(&self.repeated));
-            for (reason, of) in &*self.refusals() {
+            for (reason, of) in &*self.refused.lock() {
                 let labels = [("result", "refused"), ("reason", &*snake_case(reason))];
                 to.value(name, &labels, count(of));
             }

@@ -2,7 +2,7 @@
 //! folder that is opened again.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use lottery::{
     Batch, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
@@ -10,6 +10,7 @@ use lottery::{
 
 use crate::chain::{Chain, LedgerId};
 use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A log in memory.
 #[derive(Clone, Debug)]
@@ -74,8 +75,7 @@ pub(crate) fn replayed(id: LedgerId, entries: &[Entry]) -> Result<Recovered, Gon
 
 impl Entries {
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        // A poisoned lock is safe: no change can panic half-way.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 }
 

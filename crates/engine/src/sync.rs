@@ -7,19 +7,40 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-#[cfg(not(models))]
-pub use std::{
-    sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64, mpsc},
-    thread,
-};
-
 #[cfg(models)]
-pub use shuttle::{
-    sync::{Condvar, Mutex, MutexGuard, RwLock, atomic::AtomicU64, mpsc},
+use shuttle as primitives;
+#[cfg(not(models))]
+use std as primitives;
+
+pub use primitives::{
+    sync::{
+        Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::AtomicU64,
+        mpsc,
+    },
     thread,
 };
 
-/// Waits for `changed` with the lock released, at most `time`.
+/// Locks, also after a panic: what a lock guards is whole at any moment.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks for reading, as [`lock`].
+pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks for writing, as [`lock`].
+pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for `changed` with the lock released.
+pub fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`wait`], at most `time`.
 #[cfg(not(models))]
 pub fn wait_at_most<'a, T>(
     changed: &Condvar,
@@ -40,7 +61,7 @@ pub fn wait_at_most<'a, T>(
     _: Duration,
 ) -> MutexGuard<'a, T> {
     drop(guard);
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(mutex)
 }
 
 /// Receives the next message within `time`.

@@ -9,14 +9,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Fault;
 use crate::limits::{SCRUB_INTERVAL_TIME, SCRUB_PAUSE_TIME, SCRUB_STEP_LEN};
 use crate::segments::{Segment, Segments};
 use engine::sync::thread::{self, JoinHandle};
-use engine::sync::{Condvar, Mutex, MutexGuard, wait_at_most};
+use engine::sync::{Condvar, Mutex, lock, wait_at_most};
 
 /// A running scrub. Dropping it stops it.
 pub struct Scrub {
@@ -88,7 +88,7 @@ impl Scrub {
 
 impl Drop for Scrub {
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
+        lock(&self.shared.state).closing = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // The panic hook has reported a panic there, and the thread changes nothing.
@@ -101,19 +101,19 @@ impl ScrubFindings {
     /// Returns how many passes over all sealed segments were completed.
     #[must_use]
     pub fn passes(&self) -> u64 {
-        self.0.lock().passes
+        lock(&self.0.state).passes
     }
 
     /// Returns how many segments were damaged when last read.
     #[must_use]
     pub fn damaged_segments(&self) -> u64 {
-        self.0.lock().damage.len() as u64
+        lock(&self.0.state).damage.len() as u64
     }
 
     /// Returns the flaw of the first damaged segment.
     #[must_use]
     pub fn first_damage(&self) -> Option<String> {
-        self.0.lock().damage.values().next().cloned()
+        lock(&self.0.state).damage.values().next().cloned()
     }
 }
 
@@ -131,7 +131,7 @@ impl Shared {
                     tell(ScrubNews::Damaged(&fault));
                 }
             }
-            self.lock().passes += 1;
+            lock(&self.state).passes += 1;
             tell(ScrubNews::Passed { sound });
             if self.wait(pace.interval_time) {
                 return;
@@ -150,7 +150,7 @@ impl Shared {
             unpaused = 0;
             if self.wait(pace.pause_time) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
         });
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.closing {
             return None;
         }
@@ -164,11 +164,7 @@ impl Shared {
 
     /// Waits, and returns whether the scrub is to stop.
     fn wait(&self, time: Duration) -> bool {
-        let state = self.lock();
+        let state = lock(&self.state);
         state.closing || wait_at_most(&self.changed, &self.state, state, time).closing
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

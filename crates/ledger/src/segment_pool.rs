@@ -15,8 +15,8 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use lottery::StoreFault;
 use lottery::planted::{Bug, planted};
@@ -29,7 +29,7 @@ use crate::log::SegmentSource;
 use crate::segment;
 use crate::segments::Segment;
 use engine::sync::thread::{self, JoinHandle};
-use engine::sync::{AtomicU64, Condvar, Mutex, MutexGuard, wait_at_most};
+use engine::sync::{AtomicU64, Condvar, Mutex, lock, wait, wait_at_most};
 
 /// A handle to the pool. Dropping it ends the thread; full segments are marked first.
 pub(crate) struct SegmentPool {
@@ -174,13 +174,13 @@ impl SegmentPool {
 
 impl SegmentSource for SegmentPool {
     fn next(&mut self, _number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         state.forget_want();
         while state.unindexed() > self.shared.unindexed_max && !state.ended {
             if let Some(want) = self.shared.wanted_for_indexes(&state) {
                 return Err(want);
             }
-            state = self.shared.wait(state);
+            state = wait(&self.shared.changed, state);
         }
         loop {
             let first = state.spares.front_mut();
@@ -191,7 +191,7 @@ impl SegmentSource for SegmentPool {
                 return Ok(file);
             }
             if waits_for_a_step && !state.ended {
-                state = self.shared.wait(state);
+                state = wait(&self.shared.changed, state);
                 continue;
             }
             if let Some(fault) = state.failed.clone() {
@@ -202,20 +202,20 @@ impl SegmentSource for SegmentPool {
                 return Err(StoreFault::Failed("the ledger's segment pool has ended".to_owned()));
             }
             self.shared.changed.notify_all();
-            state = self.shared.wait(state);
+            state = wait(&self.shared.changed, state);
         }
     }
 
     fn stock_up(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         let shared = &self.shared;
         while !shared.is_stocked(&state) && state.failed.is_none() && !state.ended {
-            state = shared.wait(state);
+            state = wait(&shared.changed, state);
         }
     }
 
     fn index(&mut self, segment: Arc<Segment>) {
-        self.shared.lock().left.push_back(segment);
+        lock(&self.shared.state).left.push_back(segment);
         self.shared.changed.notify_all();
     }
 
@@ -224,7 +224,7 @@ impl SegmentSource for SegmentPool {
     }
 
     fn alarm(&self) -> Option<String> {
-        self.shared.lock().alarm.clone()
+        lock(&self.shared.state).alarm.clone()
     }
 
     fn check_place(&self) -> io::Result<()> {
@@ -232,7 +232,7 @@ impl SegmentSource for SegmentPool {
     }
 
     fn check_room(&mut self) -> Result<(), StoreFault> {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         state.forget_want();
         if state.full.is_empty() {
             let again = state.wanting.pop_front();
@@ -246,7 +246,7 @@ impl SegmentSource for SegmentPool {
 
 impl Drop for SegmentPool {
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
+        lock(&self.shared.state).closing = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // The panic hook has reported a panic there, and nothing is lost by it.
@@ -260,7 +260,7 @@ struct Ends<'a>(&'a SharedPool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
+        lock(&self.0.state).ended = true;
         self.0.changed.notify_all();
     }
 }
@@ -290,13 +290,13 @@ impl SharedPool {
         let mut zeros = BlockBuffer::new(ZERO_STEP_LEN);
         // The value of `written_len` when the writer was last seen to pause.
         let mut quiet_at = 0;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while !state.closing {
             match self.next_task(&mut state, quiet_at) {
                 Task::Make(number) => {
                     drop(state);
                     let made = new_segment(&*self.disk, number, self.segment_len);
-                    state = self.lock();
+                    state = lock(&self.state);
                     match made {
                         Ok(file) => {
                             state.spares.push_back(Spare { number, file: Some(file), zeroed: 0 });
@@ -310,7 +310,7 @@ impl SharedPool {
                 Task::Zero { file, from } => {
                     drop(state);
                     let zeroed = self.zero_step(&*file, from, &mut zeros);
-                    state = self.lock();
+                    state = lock(&self.state);
                     state.put_back(file, zeroed, self.segment_len);
                     self.changed.notify_all();
                 }
@@ -318,7 +318,7 @@ impl SharedPool {
                     state.in_hand = true;
                     drop(state);
                     let marked = segment.mark();
-                    state = self.lock();
+                    state = lock(&self.state);
                     state.in_hand = false;
                     state.full.push_back(segment);
                     state.alarm = marked.err().and_then(alarm_of).or(state.alarm.take());
@@ -327,7 +327,7 @@ impl SharedPool {
                     state.in_hand = true;
                     drop(state);
                     let sealed = segment.index(self.pace());
-                    state = self.lock();
+                    state = lock(&self.state);
                     state.sealed(segment, sealed);
                     self.changed.notify_all();
                 }
@@ -336,7 +336,7 @@ impl SharedPool {
                     state = wait_at_most(&self.changed, &self.state, state, PAUSE_TIME);
                     quiet_at = written;
                 }
-                Task::Rest => state = self.wait(state),
+                Task::Rest => state = wait(&self.changed, state),
             }
         }
         while let Some(segment) = state.left.pop_front() {
@@ -384,7 +384,7 @@ impl SharedPool {
         move |part_len| {
             read_len += part_len as u64;
             let written = self.written_len.load(Ordering::Relaxed) - before;
-            let state = self.lock();
+            let state = lock(&self.state);
             let waiting = !state.left.is_empty() || !state.full.is_empty();
             let is_needed = state.closing || self.lacks_spares(&state) || waiting;
             if read_len > 2 * written && !is_needed {
@@ -422,14 +422,6 @@ impl SharedPool {
     /// Returns whether more spares should be created.
     fn lacks_spares(&self, state: &State) -> bool {
         state.failed.is_none() && state.spares.len() < self.spares
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 }
 

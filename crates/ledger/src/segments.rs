@@ -1,18 +1,19 @@
 //! The list of segments of an open ledger, shared by its writer and its readers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use engine::Chain;
 use lottery::planted::{Bug, planted};
 use lottery::{BetKey, DrawId, Event};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::contents::{BatchAt, Contents, EventAt};
 use crate::disk::DiskFile;
 use crate::error::{Damage, Fault};
 use crate::index::{self, BatchHits, Found, Index};
 use crate::segment::{self, Image, Pace, Record, SegmentHeader};
-use engine::sync::{AtomicU64, RwLock};
+use engine::sync::{AtomicU64, RwLock, read, write};
 
 /// A segment in use.
 pub(crate) struct Segment {
@@ -22,7 +23,7 @@ pub(crate) struct Segment {
     pub(crate) index: OnceLock<Box<Index>>,
     /// Whether the index is verified: built by this process or compared with the records.
     index_compared: AtomicBool,
-    /// The std lock even under the model checker: no thread switch happens while it is held.
+    /// Not the model checker's lock: no thread switch happens while it is held.
     contents: Mutex<Contents>,
     /// The end offset of its durable records.
     end: AtomicU64,
@@ -188,7 +189,7 @@ impl Segment {
     /// Locks and returns its contents, which are empty once it has an index.
     pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
         // A panic while adding to it leaves at most the last record missing.
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock()
     }
 
     /// Returns a damage fault in this segment.
@@ -243,17 +244,17 @@ fn expect(records: &[Record<'_>], batches: &[BatchAt], events: &[EventAt]) -> Re
 impl Segments {
     /// Returns a copy of the list, so that reading it blocks no one.
     pub(crate) fn snapshot(&self) -> Vec<Arc<Segment>> {
-        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
+        read(&self.list).clone()
     }
 
     /// Returns the segment at `turn` modulo their number; `None` when there are none.
     pub(crate) fn in_turn(&self, turn: usize) -> Option<Arc<Segment>> {
-        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let list = read(&self.list);
         let at = turn.checked_rem(list.len())?;
         list.get(at).cloned()
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {
-        self.list.write().unwrap_or_else(PoisonError::into_inner).push(segment);
+        write(&self.list).push(segment);
     }
 }

@@ -4,7 +4,9 @@
 //! the central holds from the next request on.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::file::{ChangeError, FileError, OperatorsFile, Stamp};
 use crate::people::People;
@@ -34,8 +36,7 @@ impl Roster {
     /// # Errors
     /// When the file can't be read. Nobody is let in then.
     pub fn people(&self) -> Result<Arc<People>, FileError> {
-        // What is kept is replaced whole: a thread that ended meanwhile left it sound.
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.lock();
         let now = self.file.stamp()?;
         if let Some((then, people)) = &*read
             && *then == now
@@ -55,7 +56,7 @@ impl Roster {
     /// When the file can't be read. Nobody may do anything then.
     pub fn judging(&self) -> Result<Vec<Arc<People>>, FileError> {
         // In this order: a change that is no longer coming is in the file.
-        let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let coming = self.coming.lock().clone();
         Ok(coming.into_iter().chain([self.people()?]).collect())
     }
 
@@ -85,7 +86,7 @@ impl Roster {
     }
 
     fn set_coming(&self, next: impl FnOnce(Option<Arc<People>>) -> Option<Arc<People>>) {
-        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut coming = self.coming.lock();
         *coming = next(coming.take());
     }
 }

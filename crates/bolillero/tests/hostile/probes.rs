@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -73,7 +74,7 @@ impl Probes {
             assert!(end.elapsed() < PATIENCE, "batches are not acknowledged");
             sleep(LOOK_TIME).await;
         }
-        let acknowledged = std::mem::take(&mut self.seen.lock().unwrap().acknowledged);
+        let acknowledged = std::mem::take(&mut self.seen.lock().acknowledged);
         let of_then = acknowledged.into_iter().filter(|(at, _)| (begin..end).contains(at));
         let mut took_us: Vec<_> = of_then.map(|(_, took_us)| took_us).collect();
         took_us.sort_unstable();
@@ -91,7 +92,7 @@ impl Probes {
     }
 
     fn is_behind(&self, agency: u32, end: Instant) -> bool {
-        self.seen.lock().unwrap().last.get(&agency).is_some_and(|last| *last >= end)
+        self.seen.lock().last.get(&agency).is_some_and(|last| *last >= end)
     }
 }
 
@@ -110,7 +111,7 @@ impl Probe {
                     assert!(len > 0, "agency {}: the central closed", self.agency);
                     held += len;
                     let (now, whole) = (Instant::now(), held / ACK_LEN * ACK_LEN);
-                    let mut seen = self.seen.lock().unwrap();
+                    let mut seen = self.seen.lock();
                     for bytes in received[..whole].chunks(ACK_LEN) {
                         let (chunk, at) = unanswered.pop_front().unwrap();
                         assert_eq!(bytes, ack(chunk), "agency {}", self.agency);

@@ -41,7 +41,7 @@ pub(crate) async fn identify(
         return by_token(access, given.as_bytes()).await;
     }
     let secret = cookie(access, headers)?;
-    let user = access.sessions().user(&secret, moment()).cloned();
+    let user = access.sessions.lock().user(&secret, moment()).cloned();
     let who = by_session(access, secret.clone(), user).await?;
     if !method.is_safe() && !proves_origin(headers, &secret) {
         return Err(Refusal::Csrf);
@@ -55,7 +55,7 @@ pub(crate) async fn identify_passively(
     headers: &HeaderMap,
 ) -> Result<Caller, Refusal> {
     let secret = cookie(access, headers)?;
-    let user = access.sessions().watcher(&secret, moment()).cloned();
+    let user = access.sessions.lock().watcher(&secret, moment()).cloned();
     by_session(access, secret, user).await
 }
 
@@ -104,7 +104,7 @@ async fn by_session(
             Ok(Caller { name, generation, role: operator.role, by })
         }
         None => {
-            access.sessions().end(&secret);
+            access.sessions.lock().end(&secret);
             Err(over())
         }
     }

@@ -5,15 +5,16 @@
 //!   work;
 //! - other functions that read the file are documented as blocking.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
-use central::{LogThrottle, locked};
+use central::LogThrottle;
 use engine::Clock;
 use lottery::Judge;
 use operators::{
     Attempts, Name, Password, PasswordHash, People, Permission, Roster, Secret, Sessions,
 };
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::access::caller::{Caller, Credential, over};
@@ -37,9 +38,10 @@ pub(crate) struct Access {
     /// The name of the session cookie.
     pub(crate) cookie_name: String,
     host: Arc<dyn Host>,
-    sessions: Mutex<Sessions>,
-    attempts: Mutex<Attempts>,
-    too_many_attempts: Mutex<LogThrottle>,
+    pub(crate) sessions: Mutex<Sessions>,
+    pub(crate) attempts: Mutex<Attempts>,
+    /// Limits log lines about too many login attempts.
+    pub(crate) too_many_attempts: Mutex<LogThrottle>,
     hashings: Semaphore,
 }
 
@@ -67,19 +69,6 @@ impl Access {
     /// Returns whether browsers reach the central over HTTPS.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.origin.as_ref().is_some_and(Origin::is_encrypted)
-    }
-
-    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        locked(&self.sessions)
-    }
-
-    pub(crate) fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        locked(&self.attempts)
-    }
-
-    /// Returns the throttle for log lines about too many login attempts.
-    pub(crate) fn too_many_attempts(&self) -> MutexGuard<'_, LogThrottle> {
-        locked(&self.too_many_attempts)
     }
 
     /// Returns the current operators.
@@ -135,7 +124,7 @@ impl Access {
     /// Returns whether the caller's session is still valid; always true for tokens.
     pub(crate) fn is_logged_in(&self, who: &Caller) -> bool {
         match &who.by {
-            Credential::Session(secret) => self.sessions().watcher(secret, moment()).is_some(),
+            Credential::Session(secret) => self.sessions.lock().watcher(secret, moment()).is_some(),
             Credential::Token { .. } => true,
         }
     }

@@ -37,7 +37,7 @@ pub(crate) async fn add(
 pub(crate) async fn disable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
     let (recorded, whom) = (OperatorsChange::Disable(label_of(&name)), name.clone());
     change(app, who, MANAGES, recorded, move |people| people.disable(&whom)).await?;
-    app.access.sessions().end_all_of(&name);
+    app.access.sessions.lock().end_all_of(&name);
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn change_password(
     let (recorded, whose) = (OperatorsChange::ChangePassword(label_of(&name)), name.clone());
     let set = move |people: &mut People| people.set_password(&whose, hash);
     change(app, who, needed, recorded, set).await?;
-    app.access.sessions().end_all_of(&name);
+    app.access.sessions.lock().end_all_of(&name);
     Ok(())
 }
 

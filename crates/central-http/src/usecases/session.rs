@@ -28,13 +28,13 @@ pub(crate) async fn begin(
     let (access, known) = (Arc::clone(&app.access), who.clone());
     let judge = Box::new(move || access.judge_before_session(&known, None).ok());
     app.record_if(&who, judge, AuditedAction::LogIn).await?;
-    app.access.sessions().begin(user, &secret, moment());
+    app.access.sessions.lock().begin(user, &secret, moment());
     Ok((who, secret))
 }
 
 /// Ends the caller's session.
 pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
-    if !app.access.sessions().end(who.session()?) {
+    if !app.access.sessions.lock().end(who.session()?) {
         return Err(Refusal::not_authenticated("the session is over"));
     }
     Ok(app.record_if(who, always_allowed(), AuditedAction::LogOut).await?)
@@ -60,7 +60,7 @@ async fn verified(
     let access = &app.access;
     // All invalid names share one counter.
     let (counted, address) = (name.as_ref().map_or("", Name::as_str), counted_as(peer));
-    let begun = access.attempts().begin(counted, address, moment());
+    let begun = access.attempts.lock().begin(counted, address, moment());
     if let Err(wait) = begun {
         log_too_many(access, counted, peer);
         return Err(Refusal::too_many_attempts(wait));
@@ -73,7 +73,7 @@ async fn verified(
         && is_theirs
         && !operator.disabled
     {
-        access.attempts().succeeded(counted, address);
+        access.attempts.lock().succeeded(counted, address);
         let generation = operator.generation;
         return Ok((SessionUser { name: name.clone(), generation }, operator.role));
     }
@@ -84,7 +84,7 @@ async fn verified(
 
 /// Logs rejected attempts; several share a line, because they are cheap to send in large numbers.
 fn log_too_many(access: &Access, name: &str, peer: IpAddr) {
-    if let Some(count) = access.too_many_attempts().due(Instant::now()) {
+    if let Some(count) = access.too_many_attempts.lock().due(Instant::now()) {
         tracing::warn!(
             action = "ingresar",
             result = "fail",

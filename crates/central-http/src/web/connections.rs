@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
-use central::{counted_as, locked};
+use central::counted_as;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +53,7 @@ impl Connections {
         let permit = match free.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                self.waiting().take_longest()?.cancel();
+                self.waiting.lock().take_longest()?.cancel();
                 free.acquire_owned().await.expect("the semaphore is never closed")
             }
         };
@@ -66,17 +67,12 @@ impl Connections {
         connection.waits();
         Some(connection)
     }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Safe after a panic: nothing can panic between the first and the last change of the maps.
-        locked(&self.waiting)
-    }
 }
 
 impl Connection {
     /// Marks the connection as waiting for a request, so that it may have to give way.
     pub(crate) fn waits(&self) {
-        let mut waiting = self.all.waiting();
+        let mut waiting = self.all.waiting.lock();
         waiting.last_number += 1;
         let number = waiting.last_number;
         self.number.store(number, Ordering::Relaxed);
@@ -86,7 +82,7 @@ impl Connection {
 
     /// Marks the connection as having a request, so that it is not asked to give way.
     pub(crate) fn is_asked(&self) {
-        self.all.waiting().take(self.address, self.number.load(Ordering::Relaxed));
+        self.all.waiting.lock().take(self.address, self.number.load(Ordering::Relaxed));
     }
 
     /// Returns the token that ends the connection when it is cancelled.
@@ -162,6 +158,6 @@ mod tests {
         drop(one);
         assert!(all.enter(OTHER).await.is_some());
         drop(other);
-        assert!(all.waiting().by_address.is_empty(), "who has ended is forgotten");
+        assert!(all.waiting.lock().by_address.is_empty(), "who has ended is forgotten");
     }
 }

@@ -1,8 +1,8 @@
 //! A central with operators on its own port, for one test.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use central::limits::SHUTDOWN_TIME_MAX_DEFAULT;
 use central::{Central, Mode, Options, ServeError, Server, Zone};
@@ -12,6 +12,7 @@ use central_http::{
 use central_tcp::{AgencyServer, Limits, Listeners};
 use engine::conformance::TestClock;
 use operators::{Name, OperatorsFile, Password, Role};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -44,7 +45,7 @@ pub(crate) struct TestHost(Mutex<Option<String>>, pub(crate) AtomicU64);
 
 impl TestHost {
     pub(crate) fn find_damage(&self, what: &str) {
-        *self.0.lock().unwrap() = Some(what.to_owned());
+        *self.0.lock() = Some(what.to_owned());
     }
 }
 
@@ -72,7 +73,7 @@ impl Host for TestHost {
     }
 
     fn scrubbed(&self) -> Scrubbed {
-        let damage = self.0.lock().unwrap().clone();
+        let damage = self.0.lock().clone();
         Scrubbed { passes: 1, damaged_segments: u64::from(damage.is_some()), damage }
     }
 }

@@ -3,8 +3,9 @@
 //! It applies to the thread that created it: to all of a test that runs on one thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
+use parking_lot::Mutex;
 use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing::span;
@@ -30,7 +31,7 @@ impl Log {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        self.lines.lock().clone()
     }
 
     pub(crate) fn count(&self, line: &str) -> usize {
@@ -76,7 +77,7 @@ impl tracing::Subscriber for Keeper {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        self.lines.lock().unwrap().push(line.0);
+        self.lines.lock().push(line.0);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -1,8 +1,8 @@
 //! A test engine that answers at once, holds changes back, is full, or fails, as a test selects.
 
 use std::ops::{ControlFlow, Deref};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use engine::conformance::{TestClock, eager};
@@ -12,6 +12,7 @@ use engine::{
 use lottery::{
     DrawId, Event, StoreFault, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 
 /// The time of the clock, unless a test sets it.
@@ -86,7 +87,7 @@ impl Default for TestStore {
         let (of_queue, of_reader) = (Arc::clone(&control), Arc::clone(&control));
         let engine = engine
             .behind(|queue| {
-                *of_queue.queue.lock().unwrap() = Some(eager(queue, committer).into());
+                *of_queue.queue.lock() = Some(eager(queue, committer).into());
                 Box::new(Controlled(of_queue))
             })
             .read_by(|reader| Arc::new(CountedReader(reader, of_reader)));
@@ -109,12 +110,12 @@ impl TestStore {
     }
 
     pub(crate) fn set(&self, mode: Mode) {
-        *self.control.mode.lock().unwrap() = mode;
+        *self.control.mode.lock() = mode;
     }
 
     /// Sets the result of checks from now on.
     pub(crate) fn set_checked(&self, checked: Result<(), Gone>) {
-        *self.control.checked.lock().unwrap() = checked;
+        *self.control.checked.lock() = checked;
     }
 
     pub(crate) fn set_unreadable(&self, unreadable: bool) {
@@ -177,7 +178,7 @@ impl TestStore {
 
 impl Control {
     fn held(&self) -> MutexGuard<'_, Vec<Request>> {
-        self.held.lock().unwrap()
+        self.held.lock()
     }
 
     fn pass_on(&self, released: Vec<Request>) {
@@ -186,7 +187,7 @@ impl Control {
     }
 
     fn put(&self, request: Request) {
-        let queue = Arc::clone(self.queue.lock().unwrap().as_ref().unwrap());
+        let queue = Arc::clone(self.queue.lock().as_ref().unwrap());
         queue.put(request);
     }
 }
@@ -197,7 +198,7 @@ impl Queue for Controlled {
             return self.0.put(request);
         }
         self.0.changes_asked.fetch_add(1, Ordering::Relaxed);
-        let mode = self.0.mode.lock().unwrap().clone();
+        let mode = self.0.mode.lock().clone();
         match mode {
             Mode::Works => self.0.put(request),
             Mode::Holds => {
@@ -225,7 +226,7 @@ impl Log for CheckedLog {
 
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
         // Changes due by the clock were requested by nobody.
-        match &*self.1.mode.lock().unwrap() {
+        match &*self.1.mode.lock() {
             Mode::Refuses(StoreFault::Full(why)) if !group.is_empty() => {
                 Err(Gone::Full(why.clone()))
             }
@@ -234,7 +235,7 @@ impl Log for CheckedLog {
     }
 
     fn check(&mut self) -> Result<(), Gone> {
-        self.1.checked.lock().unwrap().clone()
+        self.1.checked.lock().clone()
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

@@ -16,18 +16,18 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use engine::Clock;
 use lottery::{AgencyId, DrawName, Timestamp};
+use parking_lot::Mutex;
 use pki::{CentralConfig, PeerCertificate};
 use rustls::pki_types::UnixTime;
 use tokio::sync::{Notify, watch};
 
 use super::Draw;
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
-use crate::lock::locked;
 
 /// The newest configuration of TLS.
 pub type Configs = watch::Receiver<Arc<CentralConfig>>;
@@ -138,7 +138,7 @@ impl Presence {
     /// Returns every connection, by agency (those without one first), then from old to new.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Connected> {
-        let present: Vec<_> = self.connections().present.values().map(Arc::clone).collect();
+        let present: Vec<_> = self.connections.lock().present.values().map(Arc::clone).collect();
         let mut connected: Vec<_> = present.iter().map(|live| live.now()).collect();
         connected.sort_by_key(|it| (it.agency, it.id));
         connected
@@ -161,13 +161,13 @@ impl Presence {
 
     /// Returns when agencies that are gone were last heard.
     pub fn last_seen(&self) -> BTreeMap<AgencyId, Timestamp> {
-        self.connections().left.clone()
+        self.connections.lock().left.clone()
     }
 
     /// Returns the number of an agency's connections.
     #[must_use]
     pub fn count(&self, agency: AgencyId) -> usize {
-        let connections = self.connections();
+        let connections = self.connections.lock();
         connections.present.values().filter(|live| live.agency() == Some(agency)).count()
     }
 
@@ -264,7 +264,7 @@ impl Presence {
     }
 
     fn end(&self, is_meant: impl Fn(&Live) -> bool) -> usize {
-        let present: Vec<_> = self.connections().present.values().map(Arc::clone).collect();
+        let present: Vec<_> = self.connections.lock().present.values().map(Arc::clone).collect();
         present.iter().filter(|live| is_meant(live)).map(|live| live.end()).count()
     }
 
@@ -280,7 +280,7 @@ impl Presence {
             Identity::Claimed => NO_AGENCY,
             Identity::Certified { agency, .. } => agency.0.into(),
         };
-        let mut connections = self.connections();
+        let mut connections = self.connections.lock();
         connections.entered += 1;
         let id = connections.entered;
         let live = Arc::new(Live {
@@ -304,11 +304,6 @@ impl Presence {
             }
         }
         PresenceGuard { presence: Arc::clone(self), live }
-    }
-
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        // Nothing panics between the first and the last change.
-        locked(&self.connections)
     }
 }
 
@@ -346,7 +341,7 @@ impl PresenceGuard {
         let spoke_at = Timestamp(live.spoke_at.swap(heard, Ordering::Relaxed));
         let before = u32::try_from(before).ok().map(AgencyId);
         if let Some(before) = before.filter(|it| *it != agency && live.vouches_for(*it)) {
-            self.presence.connections().leaves(before, spoke_at);
+            self.presence.connections.lock().leaves(before, spoke_at);
         }
     }
 
@@ -370,7 +365,7 @@ impl PresenceGuard {
 
 impl Drop for PresenceGuard {
     fn drop(&mut self) {
-        let mut connections = self.presence.connections();
+        let mut connections = self.presence.connections.lock();
         connections.present.remove(&self.live.id);
         let Some(agency) = self.live.known_agency() else { return };
         let heard = Timestamp(self.live.last_message.load(Ordering::Relaxed));

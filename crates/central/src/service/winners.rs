@@ -4,12 +4,11 @@
 //! and no thread.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use lottery::{AgencyId, DrawId, Winners};
+use parking_lot::Mutex;
 use tokio::sync::watch;
-
-use crate::lock::locked;
 
 /// The stage of each draw's winners.
 #[derive(Debug, Default)]
@@ -39,13 +38,13 @@ pub struct DrawWinners {
 impl WinnersStages {
     /// Returns where to follow a draw's stage.
     pub fn follow(&self, draw: DrawId) -> watch::Receiver<Stage> {
-        of(&mut self.stages(), draw).subscribe()
+        of(&mut self.stages.lock(), draw).subscribe()
     }
 
     /// Returns whether the caller is to read a draw's winners now. Wakes no waiting request.
     pub fn begin_reading(&self, draw: DrawId) -> bool {
         let mut begun = false;
-        of(&mut self.stages(), draw).send_if_modified(|stage| {
+        of(&mut self.stages.lock(), draw).send_if_modified(|stage| {
             begun = matches!(stage, Stage::NotRead | Stage::Unreadable);
             if begun {
                 *stage = Stage::BeingRead;
@@ -57,16 +56,12 @@ impl WinnersStages {
 
     /// Sets a draw's stage, and wakes all requests that wait for it.
     pub fn tell(&self, draw: DrawId, stage: Stage) {
-        of(&mut self.stages(), draw).send_replace(stage);
+        of(&mut self.stages.lock(), draw).send_replace(stage);
     }
 
     /// Whether some draw's winners could not be read.
     pub fn has_unreadable(&self) -> bool {
-        self.stages().values().any(|stage| matches!(*stage.borrow(), Stage::Unreadable))
-    }
-
-    fn stages(&self) -> MutexGuard<'_, HashMap<DrawId, watch::Sender<Stage>>> {
-        locked(&self.stages)
+        self.stages.lock().values().any(|stage| matches!(*stage.borrow(), Stage::Unreadable))
     }
 }
 

@@ -7,7 +7,7 @@
 //! Tests inject faults and count them with [`Counts`]. Hooks run inside a call, where another
 //! engine may commit or the standby may be promoted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use lottery::planted::{Bug, planted};
 use lottery::{Event, Timestamp};
@@ -15,6 +15,7 @@ use lottery::{Event, Timestamp};
 use crate::chain::{Chain, LedgerId};
 use crate::log::{Entry, Gone, Log, News, Reader, Recovered, Tip};
 use crate::memory::{MemoryReader, replayed};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Most bytes of a group, unless its first decision has more. Small, so that a commit needs several
 /// groups.
@@ -220,8 +221,7 @@ impl SharedLog {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A poisoned lock is safe: no change can panic half-way.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::fs::Stat;
 
 use crate::limits::FILES_AT_REST_MAX;
@@ -37,8 +38,7 @@ impl AtRest {
         id: FileId,
         open: impl FnOnce() -> io::Result<File>,
     ) -> io::Result<Arc<File>> {
-        // No panic can happen while the lock is held and a file is removed from the queue.
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.lock();
         let at = opened.iter().position(|(of, _)| *of == id);
         let file = match at.and_then(|at| opened.remove(at)) {
             Some((_, file)) => file,

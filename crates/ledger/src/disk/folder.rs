@@ -14,8 +14,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustix::fs::{
     AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags, StatxFlags, fallocate, flock,
     fstat, openat, stat, statat, statx, unlinkat,
@@ -181,7 +182,7 @@ impl Disk for Folder {
 impl FolderFile {
     /// Runs `action` on the open file; fails at rest.
     fn with<T>(&self, action: impl FnOnce(&Opened) -> io::Result<T>) -> io::Result<T> {
-        match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.opened.read() {
             Some(opened) => action(opened),
             None => Err(io::Error::other("nothing is written to a file at rest")),
         }
@@ -189,7 +190,7 @@ impl FolderFile {
 
     /// Runs a reading action on the file, also at rest.
     fn read<T>(&self, action: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
-        if let Some(opened) = &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(opened) = &*self.opened.read() {
             return action(&opened.buffered);
         }
         let file = self.at_rest.file(self.id, || {
@@ -255,7 +256,7 @@ impl DiskFile for FolderFile {
     }
 
     fn rest(&self) {
-        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.opened.write() = None;
     }
 
     fn check_place(&self) -> io::Result<()> {

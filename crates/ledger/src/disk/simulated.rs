@@ -12,11 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{Claim, Disk, DiskFile};
 use crate::limits::{BLOCK_LEN, SECTOR_LEN};
-use engine::sync::{Mutex, MutexGuard};
+use engine::sync::{Mutex, MutexGuard, lock};
 
 /// The simulated disk. Clones share its state.
 #[derive(Clone, Default)]
@@ -218,7 +218,7 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

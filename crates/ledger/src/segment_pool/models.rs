@@ -129,7 +129,7 @@ fn asks_for_two() {
 fn stocks_up_and_asks() {
     let mut pool = start(Blank::default(), 2);
     pool.stock_up();
-    assert!(pool.shared.is_stocked(&pool.shared.lock()));
+    assert!(pool.shared.is_stocked(&lock(&pool.shared.state)));
     pool.written(1);
     assert_eq!(next_number(&mut pool), Ok(1));
     pool.stock_up();
@@ -156,7 +156,7 @@ fn hands_over_full_ones() {
     assert_eq!(next_number(&mut pool), Ok(1));
     let shared = Arc::clone(&pool.shared);
     drop(pool);
-    let state = shared.lock();
+    let state = lock(&shared.state);
     let sealed = state.full.is_empty();
     assert_eq!(state.alarm.is_some(), sealed, "what was found when it was sealed is told");
 }
@@ -170,7 +170,7 @@ fn waits_for_indexes() {
     for number in 1..=2 {
         pool.index(full_segment(0));
         assert_eq!(next_number(&mut pool), Ok(number));
-        assert_eq!(pool.shared.lock().unindexed(), 0, "the pool is behind");
+        assert_eq!(lock(&pool.shared.state).unindexed(), 0, "the pool is behind");
     }
 }
 
@@ -180,7 +180,7 @@ fn has_no_room_for_indexes() {
     for _ in 0..2 {
         let refused = next_number(&mut pool);
         assert!(matches!(refused, Err(StoreFault::Full(_))), "{refused:?}");
-        assert_eq!(pool.shared.lock().unindexed(), 1, "it is tried again");
+        assert_eq!(lock(&pool.shared.state).unindexed(), 1, "it is tried again");
         assert_eq!(pool.check_room(), refused.map(drop), "the same is told to who asks");
     }
 }
@@ -244,5 +244,5 @@ fn nobody_waits_for_a_pool_that_has_ended() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_pool_that_ended_and_woke_nobody_would_be_found() {
-    planted(1, || asks_who_ends(with_thread(|shared| shared.lock().ended = true)));
+    planted(1, || asks_who_ends(with_thread(|shared| lock(&shared.state).ended = true)));
 }

@@ -4,13 +4,14 @@
 //! Every version of the operators is kept, so that a stored act is checked against the version that
 //! it names.
 
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use engine::Clock;
 use engine::conformance::TestClock;
 use fastrand::Rng;
 use lottery::{Actor, Judge, Label, Role, Timestamp};
 use operators::{Name, Password, PasswordHash, People, Secret, TokenGrant, TokenId};
+use parking_lot::Mutex;
 
 use super::World;
 use crate::setting::pick;
@@ -61,7 +62,7 @@ impl Rights {
     /// Revokes and restores rights.
     pub(super) fn step(world: &mut World) {
         let rights = world.rights.clone();
-        let mut state = rights.state();
+        let mut state = rights.0.lock();
         let (at, now) = (world.rng.usize(..OPERATORS.len()), world.clock(0));
         let operator = name(OPERATORS[at]);
         let mut people = state.now().clone();
@@ -91,7 +92,7 @@ impl Rights {
     /// Returns the actor and credential used for an operator: their session or, sometimes, the
     /// token.
     pub(super) fn credential(&self, rng: &mut Rng, operator: &str) -> (Actor, Credential) {
-        let state = self.state();
+        let state = self.0.lock();
         let at = OPERATORS.iter().position(|it| *it == operator).expect("it is one of them");
         let owner = Label::new(operator).expect("it is short");
         match state.token.filter(|_| operator == OWNER && rng.bool()) {
@@ -107,7 +108,7 @@ impl Rights {
     pub(super) fn judge(&self, credential: Credential, clock: Arc<TestClock>) -> Judge {
         let rights = self.clone();
         Box::new(move || {
-            let state = rights.state();
+            let state = rights.0.lock();
             let allowed = allows(state.now(), &credential, clock.now());
             allowed.then_some(state.versions.len() as u64)
         })
@@ -115,18 +116,14 @@ impl Rights {
 
     /// Returns the version in force.
     pub(super) fn version(&self) -> u64 {
-        self.state().versions.len() as u64
+        self.0.lock().versions.len() as u64
     }
 
     /// Returns whether a caller may act under a version of the operators.
     pub(super) fn allowed(&self, version: u64, credential: &Credential, now: Timestamp) -> bool {
         let at = usize::try_from(version).ok().and_then(|version| version.checked_sub(1));
-        let state = self.state();
+        let state = self.0.lock();
         at.and_then(|at| state.versions.get(at)).is_some_and(|it| allows(it, credential, now))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

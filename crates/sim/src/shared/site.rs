@@ -1,6 +1,6 @@
 //! One engine over the shared log, with its clock: its requests and its reports.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use engine::conformance::{SharedLog, TestClock};
 use engine::{Committer, Engine, Gone};
@@ -9,6 +9,7 @@ use lottery::{
     FinishError, Finished, News, OpenDrawError, ProgressError, RecordedAct, SealedNumber,
     StoreFault, View,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use super::rights::{Credential, Rights};
 use super::shown::Shown;
@@ -77,7 +78,7 @@ pub(super) struct Pages {
 
 impl Book {
     pub(super) fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -148,7 +149,7 @@ impl Site {
 impl SiteCommitter {
     /// Commits a group, unless a commit of this engine is in progress.
     pub(super) fn commit_unless_committing(&self) {
-        if let Ok(mut committer) = self.0.try_lock()
+        if let Some(mut committer) = self.0.try_lock()
             && let Some(committer) = &mut *committer
         {
             committer.commit_group();
@@ -158,7 +159,7 @@ impl SiteCommitter {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        drop(self.committer.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.committer.0.lock().take());
         // Break the reference cycle: the view holds the follower, which holds the book.
         self.book.pages().views[self.number] = View::default();
     }

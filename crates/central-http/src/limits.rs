@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use central::limits::in_proportion;
+use central::limits::{SHUTDOWN_TIME_MAX_DEFAULT, in_proportion};
+use lottery::limits::VIEW_PAGE_MAX;
 
 /// How long accepting pauses after an error.
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
@@ -163,6 +164,18 @@ impl Default for HttpLimits {
         }
     }
 }
+
+// Relations between the limits, and to those of the view.
+const _: () = {
+    // One item more tells whether there is another page.
+    assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX && (PAGE_ITEMS_MAX as usize) < VIEW_PAGE_MAX);
+    assert!(ITEMS_SHOWN_MAX <= VIEW_PAGE_MAX && BOARD_AGENCIES_MAX <= VIEW_PAGE_MAX);
+    // A draw's own page never shows more than the pages that list all.
+    assert!(DRAW_AGENCIES_MAX <= WINNERS_AGENCIES_MAX && WINNERS_FIRST <= AGENCY_WINNERS_MAX);
+    // hyper panics below.
+    assert!(HTTP_HEAD_LEN_MAX >= 8 * 1024);
+    assert!(HTTP_TAKING_TIME_MAX.as_millis() < SHUTDOWN_TIME_MAX_DEFAULT.as_millis());
+};
 
 #[cfg(test)]
 mod tests {

@@ -8,3 +8,10 @@ pub const GROUP_REQUESTS_MAX: usize = 4096;
 pub const ACT_LEN_MAX: usize = 16 << 10;
 /// How long to wait before an unreachable log is tried again.
 pub const AWAY_RETRY_TIME: Duration = Duration::from_millis(100);
+
+// The terms of the largest draw, with its name, the reason and the author, fit an act.
+const _: () = {
+    use lottery::limits::{AGENCY_RANGES_MAX, DRAW_NAME_LEN_MAX, LABEL_LEN_MAX, REASON_LEN_MAX};
+    let texts = DRAW_NAME_LEN_MAX + REASON_LEN_MAX + 2 * LABEL_LEN_MAX;
+    assert!(8 * AGENCY_RANGES_MAX + texts < ACT_LEN_MAX);
+};

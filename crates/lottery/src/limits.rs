@@ -35,3 +35,13 @@ pub const FAULTS_MAX: usize = 1024;
 pub const BATCH_TEXT_LEN_MAX: usize = 65_535;
 /// Most rows that a reader copies from the view at once, which bounds how long a publisher waits.
 pub const VIEW_PAGE_MAX: usize = 1_000;
+
+// Relations between the limits.
+const _: () = {
+    assert!(DRAWS_UNMADE_MAX <= DRAWS_MAX && AGENCIES_MAX <= REGISTERED_MAX as u64);
+    // A digest of a draw counts batches, and draws are numbered, in 32 bits.
+    assert!(AGENCY_BATCHES_MAX <= u32::MAX as usize);
+    assert!(DRAWS_MAX <= u32::MAX as usize);
+    // Each bet of a batch has a position in 16 bits.
+    assert!(BATCH_TEXT_LEN_MAX <= u16::MAX as usize);
+};

@@ -49,3 +49,14 @@ pub const ATTEMPTS_OF_NAME_MAX: u32 = 10 * ATTEMPTS_OF_PAIR_MAX;
 pub const ATTEMPT_OF_NAME_TIME: Duration = Duration::from_secs(3);
 /// Most names, addresses and pairs tracked, each. When full, new ones must wait until one expires.
 pub const ATTEMPTS_REMEMBERED_MAX: usize = 10_000;
+
+// Relations between the limits.
+const _: () = {
+    // Names and labels of tokens are labels of acts.
+    assert!(NAME_LEN_MAX <= lottery::limits::LABEL_LEN_MAX);
+    assert!(LABEL_LEN_MAX <= lottery::limits::LABEL_LEN_MAX);
+    assert!(PASSWORD_CHARS_MIN <= PASSWORD_LEN_MAX);
+    assert!(SESSION_IDLE_TIME_MAX.as_secs() <= SESSION_TIME_MAX.as_secs());
+    assert!(ATTEMPTS_OF_PAIR_MAX <= ATTEMPTS_OF_ADDRESS_MAX);
+    assert!(ATTEMPTS_OF_ADDRESS_MAX <= ATTEMPTS_OF_NAME_MAX);
+};

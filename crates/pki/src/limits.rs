@@ -26,3 +26,10 @@ pub(crate) const SCRYPT_LOG_N: u8 = 14;
 pub(crate) const SCRYPT_R: u32 = 8;
 /// See [`SCRYPT_LOG_N`].
 pub(crate) const SCRYPT_P: u32 = 5;
+
+// Relations between the limits.
+const _: () = {
+    assert!(ISSUED_DAYS <= AUTHORITY_DAYS && AUTHORITY_DAYS <= DAYS_MAX);
+    // With a space and eight digits; X.509 takes 64 characters.
+    assert!(AUTHORITY_NAME_LEN_MAX + 9 <= 64);
+};

@@ -59,3 +59,12 @@ pub const SHARED_END_TIME_MAX: u64 = 5_000;
 pub const SKEW_MS_MAX: i64 = 30_000;
 /// Number of trace notes that are reported with a failure.
 pub const NOTES_TOLD: usize = 40;
+
+// Relations between the limits.
+const _: () = {
+    assert!(*FAULTS_TIME.end() < END_TIME_MAX && *SHARED_FAULTS_TIME.end() < SHARED_END_TIME_MAX);
+    // Some lost connections count as half-open.
+    assert!(HALF_OPEN_TIME <= *STALE_TIME.end());
+    assert!(*SHARED_OPENS_AFTER_MS.end() < *SHARED_CLOSES_AFTER_MS.start());
+    assert!(*WINDOW.end() <= wire::limits::WINDOW_MAX);
+};

@@ -90,6 +90,16 @@ pub(crate) fn assert_frame_len_max(frame_len_max: u32) {
     }
 }
 
+// Relations between the limits.
+const _: () = {
+    assert!(FRAME_LEN_LEAST <= FRAME_LEN_MAX && FRAME_LEN_MAX <= MESSAGE_LEN_MAX);
+    assert!(1 <= WINDOW && WINDOW <= WINDOW_MAX);
+    assert!(HEADER_LEN + 22 + 86 * BATCH_BETS < FRAME_LEN_MAX && BATCH_BETS < 94);
+    // An ERROR with all faults and the longest reason is one message.
+    assert!(2 + 1 + 4 + 2 + 4 * FAULTS_MAX + REASON_LEN_MAX <= PAYLOAD_LEN_MAX as usize);
+    assert!(READ_LEN_LEAST <= READ_LEN_MAX);
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +108,6 @@ mod tests {
     fn the_defaults_are_within_their_ranges() {
         assert_eq!(check_frame_len_max(FRAME_LEN_MAX), Ok(()));
         assert_eq!(check_window(WINDOW), Ok(()));
-        const { assert!(HEADER_LEN + 22 + 86 * BATCH_BETS < FRAME_LEN_MAX && BATCH_BETS < 94) };
     }
 
     #[test]

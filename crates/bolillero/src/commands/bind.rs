@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use crate::arg_types::Listen;
 use crate::exit::Ending;
 
-/// How long before the central's certificate expires its renewal is advised.
-const EXPIRES_SOON: Duration = Duration::from_secs(30 * 86_400);
+/// How long before a certificate expires its renewal is advised.
+pub(super) const EXPIRES_SOON: Duration = Duration::from_hours(30 * 24);
 
 /// The addresses to listen on, and the TLS files.
 #[derive(Clone, Debug)]

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use jiff::Timestamp;
+use engine::Clock as _;
 use ledger::disk::make_folder;
+use lottery::Timestamp;
 use lottery::text::shown_lines;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
@@ -20,6 +21,7 @@ use operators::{
 };
 
 use super::prompt;
+use super::serve::SystemClock;
 use crate::exit::{Ending, printed};
 use crate::random::secret_bytes;
 
@@ -148,7 +150,7 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
                 let owner = people.operator(&name).ok_or(PeopleError::Unknown(name.clone()))?;
                 let role = role.unwrap_or(owner.role);
                 let grant = TokenGrant { owner: name, label, role, days };
-                people.grant(grant, secret.digest(), now_ms())
+                people.grant(grant, secret.digest(), SystemClock.now().0)
             })?;
             print(&format!("{}\n", secret.text()))
         }
@@ -219,16 +221,15 @@ fn list(people: &People) -> String {
         vec![name.to_string(), operator.role.to_string(), state.to_owned()]
     });
     let mut text = table(&["name", "role", "state"], operators.collect());
-    let now = now_ms();
+    let now = SystemClock.now().0;
     let tokens = people.tokens().map(|(id, token)| {
         let state = match token {
             token if token.revoked => "revoked",
             token if !token.is_live(now) => "expired",
             _ => "works",
         };
-        let expires = i64::try_from(token.expires_ms).ok();
-        let expires = expires.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let expires = expires.map_or_else(String::new, |at| at.strftime("%F").to_string());
+        let expires = Timestamp(token.expires_ms).to_string();
+        let expires = expires.split('T').take(1).collect();
         let (owner, role) = (token.owner.to_string(), token.role.to_string());
         vec![id.to_string(), owner, token.label.clone(), role, expires, state.to_owned()]
     });
@@ -238,10 +239,6 @@ fn list(people: &People) -> String {
         text += &table(&["token", "of", "label", "role", "until", "state"], tokens);
     }
     text
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 fn print(text: &str) -> Result<(), Ending> {

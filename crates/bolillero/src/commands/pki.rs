@@ -14,6 +14,7 @@ use comfy_table::presets::NOTHING;
 use lottery::text;
 use rustls::pki_types::UnixTime;
 
+use super::bind::EXPIRES_SOON;
 use super::prompt;
 use crate::exit::{Ending, printed};
 use crate::settings::CA_PASSPHRASE;
@@ -30,8 +31,6 @@ The central needs central.crt, central.key, ca.crt and crl.pem; an agency its ow
 ca.crt. Nobody needs ca.key but this command: keep the folder where nothing else runs.";
 
 const DAY_SECS: u64 = 86_400;
-/// Certificates that expire within this time are marked in the list.
-const SOON_DAYS: u64 = 30;
 
 /// Which authority, and what to do.
 #[derive(Args, Clone, Debug)]
@@ -182,7 +181,7 @@ fn state(it: &Listed, now: UnixTime) -> String {
     match (it.revoked, left) {
         (Some(at), _) => format!("revoked at {at}"),
         (None, None) => "expired".to_owned(),
-        (None, Some(left)) if left < SOON_DAYS * DAY_SECS => {
+        (None, Some(left)) if left < EXPIRES_SOON.as_secs() => {
             format!("expires in {} days", left / DAY_SECS)
         }
         (None, Some(_)) => "valid".to_owned(),

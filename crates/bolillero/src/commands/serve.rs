@@ -411,7 +411,7 @@ fn shared(places: usize, agencies: usize, over_http: usize) -> (usize, usize) {
     (agencies.min(places - over_http), over_http)
 }
 
-struct SystemClock;
+pub(super) struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]

@@ -7,14 +7,16 @@ use crate::role::Role;
 
 /// An audited action that changes no draw.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum AuditedAction {
+    /// Begins a session.
     LogIn,
+    /// Ends a session.
     LogOut,
     /// Changes the operators' file.
     ChangeOperators(OperatorsChange),
     /// Notes that a recorded change did not happen: the operators' file could not be written.
     OperatorsNotChanged(OperatorsChange),
+    /// Searches the bets of a draw.
     SearchBets(BetsSearch),
     /// Reads the winners of a draw before they are published.
     ReadWinners(DrawId),

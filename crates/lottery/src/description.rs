@@ -42,7 +42,6 @@ pub enum Doer<'a> {
 
 /// An argument of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Argument<'a> {
     /// Text that people typed.
     Text(&'a str),
@@ -50,7 +49,9 @@ pub enum Argument<'a> {
     Word(String),
     /// A number or a count.
     Number(u64),
+    /// Yes or no.
     Flag(bool),
+    /// A moment.
     Time(Timestamp),
 }
 

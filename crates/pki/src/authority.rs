@@ -74,9 +74,10 @@ pub struct Issued {
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Kind {
+    /// An agency, by number.
     Agency(u32),
+    /// The central.
     Central,
     /// Neither, or both.
     Other,

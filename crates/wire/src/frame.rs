@@ -41,9 +41,10 @@ pub mod ids {
 
 /// The side that sent a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum Sender {
+    /// An agency.
     Agency,
+    /// The central.
     Central,
 }
 

@@ -51,15 +51,17 @@ pub struct AgencySession {
 
 /// A message from the central.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum AgencyEvent {
+    /// HELLO was accepted.
     Welcomed(Welcome<'static>),
     /// Every bet of the chunk is stored.
     Acknowledged {
+        /// Its number.
         chunk: u32,
     },
     /// A chunk or the connection was refused.
     Refused {
+        /// The ERROR.
         error: ErrorMessage,
         /// Whether the connection continues; then only the chunk in `error` was refused.
         goes_on: bool,

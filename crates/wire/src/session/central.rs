@@ -72,7 +72,6 @@ pub struct CentralSession {
 
 /// A request that the session refused itself. The ERROR is already outgoing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum RequestError {
     /// The header is invalid.
     #[error(transparent)]
@@ -89,7 +88,9 @@ pub enum RequestError {
     /// The message names another agency than HELLO did.
     #[error("a message for agency {named} on the connection of agency {greeted}")]
     OtherAgency {
+        /// The agency of HELLO.
         greeted: u32,
+        /// The agency of the message.
         named: u32,
         /// The chunk, for BETS: then only this chunk is refused.
         chunk: Option<u32>,

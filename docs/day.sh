@@ -22,10 +22,10 @@ address_after() {
         kill -0 "$central" || { cat "$folder/log" >&2; return 1; }
         sleep 0.1
     done
-    sed -n "s/.*action: $1 | result: success | direccion: //p" "$folder/log"
+    sed -n "s/.*action: $1 | result: success | address: //p" "$folder/log"
 }
-http=http://$(address_after escuchar_http)
-agencies=$(address_after escuchar)
+http=http://$(address_after listen_http)
+agencies=$(address_after listen)
 
 # Each operator has a session: a cookie, and a second secret that changes need.
 log_in() {

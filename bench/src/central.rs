@@ -238,8 +238,8 @@ impl Client {
 /// The address that the log tells, once it does.
 fn address_in(log: &str) -> Option<String> {
     let events = log.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let mut listening = events.filter(|event: &serde_json::Value| event["action"] == "escuchar");
-    listening.find_map(|event| Some(event["direccion"].as_str()?.to_owned()))
+    let mut listening = events.filter(|event: &serde_json::Value| event["action"] == "listen");
+    listening.find_map(|event| Some(event["address"].as_str()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -259,8 +259,8 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_the_log() {
-        let line = r#"{"action":"escuchar","direccion":"127.0.0.1:4321"}"#;
-        let log = format!("{{\"action\":\"abrir_libro\"}}\n{line}\n{{\"dire");
+        let line = r#"{"action":"listen","address":"127.0.0.1:4321"}"#;
+        let log = format!("{{\"action\":\"open_ledger\"}}\n{line}\n{{\"dire");
         assert_eq!(address_in(&log).as_deref(), Some("127.0.0.1:4321"));
         assert_eq!(address_in(""), None);
     }

@@ -6,6 +6,7 @@
 mod commands;
 mod crates;
 mod documents;
+mod log_lines;
 
 use anyhow::ensure;
 
@@ -19,6 +20,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         crates::check(&packages),
         documents::check(&documents, &root),
         commands::check(&documents),
+        log_lines::check(&documents, &root)?,
     ]
     .concat();
     for finding in &findings {

@@ -167,7 +167,7 @@ impl Run<'_> {
     /// Records that part of the file does not take part. Logs it now: the draw may be far off.
     fn note_incomplete(&mut self, error: AgencyError) {
         if self.report.incomplete.is_none() {
-            tracing::error!(action = "apuestas_fuera", result = "fail", error = %error);
+            tracing::error!(action = "bets_left_out", result = "fail", error = %error);
             self.report.incomplete = Some(error);
         }
         self.note_finished();

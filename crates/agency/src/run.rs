@@ -188,7 +188,7 @@ impl Run<'_> {
     async fn wait_for_opening(&mut self, reason: String) {
         self.heard();
         if self.not_open != reason {
-            tracing::info!(action = "esperar_apertura", result = "in_progress", reason = %reason);
+            tracing::info!(action = "wait_for_opening", result = "in_progress", reason = %reason);
             (self.progress)(Progress::NotOpen { reason: reason.clone() });
             self.not_open = reason;
         }
@@ -216,7 +216,7 @@ impl Run<'_> {
         let retry_in = self.backoff.pause().min(time_max - stalled_for);
         let reason = loss.to_string();
         tracing::warn!(
-            action = "conexion",
+            action = "connect",
             result = "fail",
             error = %reason,
             retry_ms = retry_in.as_millis(),

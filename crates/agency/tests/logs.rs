@@ -67,7 +67,7 @@ async fn a_run_logs_the_lines_of_the_course() {
         central.greet(welcome()).await.serve(0, &["30000001"]).await;
     };
     let lines = lines_of(script, options(&central, &file)).await;
-    let lost = "WARN action: conexion | result: fail | error: the central closed the connection";
+    let lost = "WARN action: connect | result: fail | error: the central closed the connection";
     assert!(lines[0].starts_with(lost), "{}", lines[0]);
     let expected = [
         "INFO action: apuesta_enviada | result: success | cantidad: 2 | chunk_id: 0",

@@ -60,9 +60,9 @@ pub(crate) fn start_queued(
 ) -> anyhow::Result<Written> {
     let (queue, written) = LogQueue::start(io::stderr(), |dropped| {
         tracing::warn!(
-            action = "escribir_log",
+            action = "write_log",
             result = "fail",
-            lineas_perdidas = dropped,
+            lines_lost = dropped,
             error = "whoever reads the log is too slow: these lines are lost",
         );
     })?;
@@ -270,10 +270,10 @@ mod tests {
     #[test]
     fn what_an_agency_sends_can_not_forge_a_line() {
         let line = logged(CourseLines { zone: TimeZone::UTC }, || {
-            tracing::warn!(action = "x", error = "a\nb\u{1b}[0m ñ 'D\"");
+            tracing::warn!(action = "exit", error = "a\nb\u{1b}[0m ñ 'D\"");
         });
         assert!(
-            line.ends_with(" WARNING  action: x | error: \"a\\nb\\u{1b}[0m ñ 'D\\\"\"\n"),
+            line.ends_with(" WARNING  action: exit | error: \"a\\nb\\u{1b}[0m ñ 'D\\\"\"\n"),
             "{line:?}"
         );
         assert_eq!(line.lines().count(), 1);
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn what_is_logged_can_be_seen_and_is_one_value() {
         let forged = "x\u{202e} | result: success";
-        let event = || tracing::warn!(action = "x", result = "fail", error = forged);
+        let event = || tracing::warn!(action = "exit", result = "fail", error = forged);
         let line = logged(CourseLines { zone: TimeZone::UTC }, event);
-        let expected = r#"action: x | result: fail | error: "x\u{202e} | result: success""#;
+        let expected = r#"action: exit | result: fail | error: "x\u{202e} | result: success""#;
         assert!(line.trim_end().ends_with(expected), "{line:?}");
         let line = logged(JsonLines, event);
         assert!(line.contains(r#""x\u202e | result: success""#), "{line:?}");

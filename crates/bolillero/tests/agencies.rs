@@ -87,8 +87,7 @@ fn five_agencies_get_their_winners_and_the_day_is_logged() {
         .sum();
     assert_eq!(stored, 20_000);
     for finished in 1..=5 {
-        let line =
-            format!("agencia_finalizo | result: success | total_agencias_finalizadas: {finished}");
+        let line = format!("agency_finished | result: success | agencies_finished: {finished}");
         assert_eq!(count(&log, &line), 1);
     }
     assert_eq!(count(&log, "action: sorteo | result: success"), 1);
@@ -181,7 +180,7 @@ fn waiting_agencies_outlive_a_restart_of_the_central_and_get_their_winners() {
     let start = |id, more: &[&str]| agency(id, &address, bets.file(id), more);
     let waiting: Vec<_> =
         (1..=4).map(|id| start(id, if id > 2 { &["--legacy"] } else { &[] })).collect();
-    central.process.wait_for("total_agencias_finalizadas: 4");
+    central.process.wait_for("agencies_finished: 4");
     let ended = central.process.terminate();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     assert_eq!(count(&ended.log, "sorteo"), 0);
@@ -211,7 +210,7 @@ fn an_agency_asked_to_end_says_so_and_goes_on_later() {
     first.wait_for("apuesta_enviada | result: success");
     let ended = first.terminate();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{:#?}", ended.log);
-    for action in ["resumen", "exit"] {
+    for action in ["summary", "exit"] {
         let line = format!("action: {action} | result: interrupted");
         assert_eq!(count(&ended.log, &line), 1, "{:#?}", ended.log);
     }

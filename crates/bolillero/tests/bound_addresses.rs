@@ -22,8 +22,8 @@ fn each_address_is_for_its_draw_and_the_other_for_none_of_several() {
     let more = [&["--http", "127.0.0.1:0"], &bound[..]].concat();
     let mut central = Central::start(&data, &free_address(), &more);
     let address_of = |central: &mut Central, draw: &str| {
-        let line = central.process.wait_for(&format!("sorteo: {draw}"));
-        line.split(" | ").nth(2).unwrap().strip_prefix("direccion: ").unwrap().to_owned()
+        let line = central.process.wait_for(&format!("draw: {draw}"));
+        line.split(" | ").nth(2).unwrap().strip_prefix("address: ").unwrap().to_owned()
     };
     let morning = address_of(&mut central, "matutina");
     let evening = address_of(&mut central, "nocturna de hoy");

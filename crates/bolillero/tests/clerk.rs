@@ -74,7 +74,7 @@ fn an_agency_that_is_stopped_says_what_is_left_to_do() {
     let mut waiting = agency(2, &central.address, bets.file(2), &[]);
     waiting.wait_for("apuesta_enviada | result: success");
     drop(central);
-    waiting.wait_for("conexion | result: fail");
+    waiting.wait_for("connect | result: fail");
     let ended = waiting.terminate();
     assert_eq!(ended.code, Some(1));
     assert!(last(&ended.log).contains("run it again with the same file"), "{:#?}", ended.log);
@@ -168,7 +168,7 @@ fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
     assert!(told.contains("--wait waits"), "{told}");
 
     let mut waiting = agency(1, &central.address, &bets, &["--draw", "lunes", "--wait"]);
-    waiting.wait_for("esperar_apertura | result: in_progress");
+    waiting.wait_for("wait_for_opening | result: in_progress");
     ask("draws/1/open", json!({}));
     waiting.wait_for("apuesta_enviada | result: success");
     assert_eq!(waiting.terminate().code, Some(1));

@@ -143,7 +143,7 @@ fn a_hangup_ends_no_central() {
     let data = folder.path().join("data");
     let mut central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
     central.process.signal(Signal::HUP);
-    let told = central.process.wait_for("leer_certificados | result: fail");
+    let told = central.process.wait_for("load_certificates | result: fail");
     assert!(told.contains("--tls-listen"), "{told}");
     Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
     assert_eq!(central.process.terminate().code, Some(0));
@@ -160,8 +160,8 @@ fn settings_come_from_flags_then_environment_then_file() {
     command.env("BOLILLERO_DRAW", "variable").env("BOLILLERO_WINNING_NUMBER", "2");
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let listening = lines.find(|line| line.as_ref().unwrap().contains("direccion: ")).unwrap();
-    let address = listening.unwrap().split("direccion: ").nth(1).unwrap().to_owned();
+    let listening = lines.find(|line| line.as_ref().unwrap().contains("address: ")).unwrap();
+    let address = listening.unwrap().split("address: ").nth(1).unwrap().to_owned();
     Raw::connect(&address).send(&finish(1)).expect(&finish(1));
     lines.find(|line| line.as_ref().unwrap().contains("sorteo | result: success"));
     child.kill().unwrap();
@@ -193,16 +193,16 @@ fn the_lotterys_time_zone_is_told_at_the_start_whatever_the_machine_says() {
     let folder = tempfile::tempdir().unwrap();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "1"];
     for (machine, given, told) in [
-        ("America/Argentina/Buenos Aires", &[][..], "zona: America/Argentina/Buenos_Aires"),
-        ("", &["--time-zone", "europe/madrid"], "zona: Europe/Madrid | desfase: UTC+"),
+        ("America/Argentina/Buenos Aires", &[][..], "zone: America/Argentina/Buenos_Aires"),
+        ("", &["--time-zone", "europe/madrid"], "zone: Europe/Madrid | offset: UTC+"),
     ] {
         let mut command = bolillero();
         command.args(serve).args(given).arg("--data").arg(folder.path().join("data"));
         let mut child = command.env("TZ", machine).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.contains("action: zona_horaria")).unwrap();
+        let line = lines.find(|line| line.contains("action: time_zone")).unwrap();
         assert!(line.contains(told), "{line}");
-        let offset = line.split("desfase: UTC").nth(1).unwrap();
+        let offset = line.split("offset: UTC").nth(1).unwrap();
         // The log line's own time is in that zone.
         let hours = format!("{:+03}:00 INFO", offset.parse::<i32>().unwrap());
         assert!(line.contains(&hours), "{line}: {hours}");
@@ -283,8 +283,8 @@ fn log_lines_may_be_objects() {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data", str(&data), "--agencies", "1"];
     let mut central = Process::start(&[&serve[..], &json].concat());
     let object = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap();
-    let listening = object(&central.wait_for("\"escuchar\""));
-    let address = listening["direccion"].as_str().unwrap();
+    let listening = object(&central.wait_for("\"listen\""));
+    let address = listening["address"].as_str().unwrap();
     let of_agency = agency(1, address, Path::new(&bets), &json).ended();
     assert_eq!((of_agency.code, of_agency.stdout.as_str()), (Some(0), "1\n"));
     let of_central = central.terminate();

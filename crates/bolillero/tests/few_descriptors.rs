@@ -49,7 +49,7 @@ fn connections_leave_the_ledger_the_files_it_needs_and_segments_take_none() {
     let start =
         || Central::listening(Process::start_within(ALLOWED, &[&serve[..], &more].concat()));
     let mut central = start();
-    let told = central.process.log.iter().find(|line| line.contains("permitir_conexiones"));
+    let told = central.process.log.iter().find(|line| line.contains("limit_connections"));
     assert!(told.is_some_and(|line| line.contains("raise the limit of open files")), "{told:?}");
     let http = Http::of(&mut central);
 

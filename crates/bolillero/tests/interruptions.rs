@@ -63,7 +63,7 @@ fn agencies_of_the_original_protocol_repeat_what_they_sent_and_it_is_stored_once
 fn a_central_killed_as_the_last_agency_finishes_has_one_draw() {
     let folder = tempfile::tempdir().unwrap();
     let bets = Bets::generated(folder.path(), 500);
-    for moment in ["total_agencias_finalizadas: 4", "total_agencias_finalizadas: 5", DRAWN] {
+    for moment in ["agencies_finished: 4", "agencies_finished: 5", DRAWN] {
         let (data, address) = (folder.path().join(moment.replace(' ', "-")), free_address());
         let mut central = serve(&bets, &data, &address);
         let start = |id| (id, agency(id, &address, bets.file(id), &[]));
@@ -92,13 +92,13 @@ fn an_agency_killed_and_started_again_sends_only_the_rest() {
     let again = start(1);
     let others: Vec<_> = (2..=5).map(|id| (id, start(id))).collect();
     let ended = again.ended();
-    let summary = ended.log.iter().find(|line| line.contains("action: resumen")).unwrap();
+    let summary = ended.log.iter().find(|line| line.contains("action: summary")).unwrap();
     let of = |name: &str| -> usize {
         let value = summary.split(&format!(" {name}: ")).nth(1).unwrap();
         value.split(' ').next().unwrap().parse().unwrap()
     };
-    let (stored_before, batches) = (of("ya_guardados"), of("batches"));
-    assert_eq!(of("apuestas"), bets.lines[&1].len());
+    let (stored_before, batches) = (of("already_stored"), of("batches"));
+    assert_eq!(of("bets"), bets.lines[&1].len());
     assert_eq!(batches, bets.lines[&1].len().div_ceil(4));
     assert!((20..batches).contains(&stored_before), "{summary}");
     let sent = count(&ended.log, "apuesta_enviada | result: success");
@@ -130,7 +130,7 @@ fn agencies_that_come_before_their_central_wait_for_it() {
     let start = |(id, more): (u32, &&[&str])| (id, agency(id, &address, bets.file(id), more));
     let mut agencies: Vec<_> = (1..).zip(&modes).map(start).collect();
     for (_, process) in &mut agencies {
-        process.wait_for("action: conexion | result: fail | error: \"can't connect");
+        process.wait_for("action: connect | result: fail | error: \"can't connect");
     }
     let central = serve(&bets, &data, &address);
     check_winners_told(&bets, agencies);
@@ -145,7 +145,7 @@ fn an_agency_asked_to_end_while_it_waits_for_the_draw_says_so_and_goes_on_later(
     let mut central = serve(&bets, &data, "127.0.0.1:0");
     for (id, more) in [(1, &[][..]), (2, &["--legacy"][..])] {
         let waiting = agency(id, &central.address, bets.file(id), more);
-        central.process.wait_for(&format!("total_agencias_finalizadas: {id}"));
+        central.process.wait_for(&format!("agencies_finished: {id}"));
         let ended = waiting.terminate();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{:#?}", ended.log);
         let told = ended.log.last().unwrap();

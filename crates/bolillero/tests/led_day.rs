@@ -77,8 +77,8 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     central.process.kill();
     let (mut central, http) = day.central();
     let ana = http.log_in("ana");
-    let logged = central.process.wait_for("action: operador | result: success");
-    assert!(logged.contains("por: ana | hecho: logged-in"), "{logged}");
+    let logged = central.process.wait_for("action: audit | result: success");
+    assert!(logged.contains("by: ana | event: logged-in"), "{logged}");
     let finished = || ana.ask("GET", "/api/v1/draws/1", "").json()["agencies_finished"] == 5;
     assert!((0..50_000).any(|_| finished()), "{:?}", ana.ask("GET", "/api/v1/draws/1", ""));
     central.process.kill();

@@ -27,8 +27,8 @@ fn no_agency_forges_a_field_of_a_line_or_hides_in_one() {
     let mut central = central(&folder.path().join("data"), "text");
     let mut agency = Raw::connect(&central.address);
     agency.send(&hello(1, FORGED)).refused(9);
-    let line = central.process.wait_for("action: saludo");
-    let said = r#"action: saludo | result: fail | agencia: 1 | error: "there is no draw"#;
+    let line = central.process.wait_for("action: hello");
+    let said = r#"action: hello | result: fail | agency: 1 | error: "there is no draw"#;
     assert!(line.contains(said), "{line}");
     assert!(line.contains(r"x\u{202e}' | result: success | client_id: 5'"), "{line}");
     assert!(line.ends_with('"') && !line.contains('\u{202e}'), "{line}");
@@ -54,11 +54,11 @@ fn json_lines_say_the_same_with_what_can_not_be_seen_escaped() {
         "json",
     ]);
     let mut process = process;
-    let line = process.wait_for("\"escuchar\"");
+    let line = process.wait_for("\"listen\"");
     let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let mut agency = Raw::connect(listening["direccion"].as_str().unwrap());
+    let mut agency = Raw::connect(listening["address"].as_str().unwrap());
     agency.send(&hello(1, FORGED)).refused(9);
-    let line = process.wait_for("\"saludo\"");
+    let line = process.wait_for("\"hello\"");
     assert!(line.contains(r"x\u202e'") && !line.contains('\u{202e}'), "{line}");
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(line["error"].as_str().unwrap().contains(FORGED), "{line}");

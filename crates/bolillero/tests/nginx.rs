@@ -152,7 +152,7 @@ fn tells_clients_apart(nginx: &Nginx, central: &mut Central) {
     for at in 0..5 {
         let forged = format!("X-Forwarded-For: 203.0.113.{at}");
         assert_eq!(nginx.log_in("127.0.0.2", "a wrong one", &["--header", &forged]), Some(401));
-        let told = central.process.wait_for("action: ingresar | result: fail");
+        let told = central.process.wait_for("action: log_in | result: fail");
         assert!(told.contains("ip: 127.0.0.2"), "{told}");
     }
     assert_eq!(nginx.log_in("127.0.0.2", "the password of eva", &[]), Some(429));

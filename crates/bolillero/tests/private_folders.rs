@@ -81,7 +81,7 @@ fn a_folder_that_others_may_look_into_is_warned_of_and_left_as_it_is() {
         fs::set_permissions(&data, fs::Permissions::from_mode(shared)).unwrap();
         let log = day(&data);
         let warned = log.iter().find(|line| line.contains(WARNING)).unwrap();
-        let parts = ["WARNING", str(&data), &format!("permisos: {shared:o}"), "chmod 700"];
+        let parts = ["WARNING", str(&data), &format!("mode: {shared:o}"), "chmod 700"];
         assert!(parts.iter().all(|part| warned.contains(part)), "{warned}");
         assert_eq!(mode(&data), shared);
         check_files(&data);

@@ -148,7 +148,7 @@ fn agencies_that_hold_on_do_not_hold_up_the_end() {
     silent.send(&hello(1, "")).payload(19);
     let ended = served.central.take().unwrap().process.terminate();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
-    let cut = "action: cerrar_conexiones | result: fail | cantidad: ";
+    let cut = "action: close_connections | result: fail | connections: ";
     assert!(ended.log.iter().any(|line| line.contains(cut)), "{:#?}", ended.log);
     silent.refused(20);
 }

@@ -39,7 +39,7 @@ fn nothing_that_is_half_sent_and_nobody_who_is_slow_holds_up_the_end() {
         ["--tls-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--shutdown-time-max", "2m"];
     let mut central = Central::start(&data, "127.0.0.1:0", &[&more[..], &tls].concat());
     let tls_address = central.process.wait_for("tls: true");
-    let tls_address = tls_address.split("direccion: ").nth(1).unwrap().split(' ').next().unwrap();
+    let tls_address = tls_address.split("address: ").nth(1).unwrap().split(' ').next().unwrap();
     let http = Http::of(&mut central);
     let eva = http.log_in("eva");
 

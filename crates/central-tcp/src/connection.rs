@@ -234,9 +234,9 @@ impl Connection {
                 Err(error) => {
                     let refusal = Refusal::from(error);
                     tracing::warn!(
-                        action = "agencia_finalizo",
+                        action = "agency_finished",
                         result = "fail",
-                        agencia = agency.0,
+                        agency = agency.0,
                         error = %refusal,
                     );
                     self.session.refuse(ticket, refusal.message(None, self.settings.zone));
@@ -346,7 +346,7 @@ impl Connection {
             self.session.refuse_unasked(Refusal::TimedOut.message(None, self.settings.zone));
             self.message_since = None;
             tracing::warn!(
-                action = "recibir_mensaje",
+                action = "receive_message",
                 result = "fail",
                 ip = %self.ip(),
                 error = %Refusal::TimedOut,
@@ -486,7 +486,7 @@ impl Connection {
 
     fn refuse(&mut self, ticket: Ticket, refusal: &Refusal) -> Option<Call> {
         tracing::warn!(
-            action = "recibir_mensaje",
+            action = "receive_message",
             result = "fail",
             ip = %self.ip(),
             error = %refusal,
@@ -501,7 +501,7 @@ impl Connection {
         agency: AgencyId,
         refusal: &Refusal,
     ) -> Option<Call> {
-        tracing::warn!(action = "saludo", result = "fail", agencia = agency.0, error = %refusal);
+        tracing::warn!(action = "hello", result = "fail", agency = agency.0, error = %refusal);
         self.session.refuse(ticket, refusal.message(None, self.settings.zone));
         None
     }
@@ -522,7 +522,7 @@ impl Connection {
     fn log_refused_message(&mut self, error: &RequestError) {
         if error.closes() || self.log_limit.refusal() {
             tracing::warn!(
-                action = "recibir_mensaje",
+                action = "receive_message",
                 result = "fail",
                 ip = %self.ip(),
                 error = %error,
@@ -537,7 +537,7 @@ impl Connection {
                 tracing::info!(action = "apuesta_recibida", result = "success", cantidad = bets);
             }
             Appended::Repeated if self.log_limit.repeat() => {
-                tracing::info!(action = "apuesta_repetida", result = "success", cantidad = bets);
+                tracing::info!(action = "bets_repeated", result = "success", bets);
             }
             Appended::Repeated => {}
         }
@@ -546,12 +546,12 @@ impl Connection {
     fn log_finished(&mut self, agency: AgencyId, finished: Finished) {
         if !finished.repeated {
             tracing::info!(
-                action = "agencia_finalizo",
+                action = "agency_finished",
                 result = "success",
-                total_agencias_finalizadas = finished.agencies_finished,
+                agencies_finished = finished.agencies_finished,
             );
         } else if self.log_limit.repeat() {
-            tracing::debug!(action = "agencia_finalizo", result = "repeated", agencia = agency.0);
+            tracing::debug!(action = "agency_finished", result = "repeated", agency = agency.0);
         }
     }
 }

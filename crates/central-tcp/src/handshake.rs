@@ -82,22 +82,22 @@ async fn agree(
     let mut transport = match Transport::tls(stream, Arc::clone(&config.tls)) {
         Ok(transport) => transport,
         Err(fault) => {
-            tracing::error!(action = "identificar", result = "fail", %ip, error = %fault);
+            tracing::error!(action = "tls_handshake", result = "fail", %ip, error = %fault);
             return None;
         }
     };
     let agreed = timeout(limits.handshake_time_max, transport.accept()).await;
     match agreed.unwrap_or(Err(TlsFault::TimedOut)) {
         Ok((agency, certificate)) => {
-            tracing::info!(action = "identificar", result = "success", %ip, agencia = agency.0);
+            tracing::info!(action = "tls_handshake", result = "success", %ip, agency = agency.0);
             Some((transport, Identity::Certified { agency, certificate }))
         }
         Err(TlsFault::Socket(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
-            tracing::debug!(action = "identificar", result = "fail", %ip, error = %error);
+            tracing::debug!(action = "tls_handshake", result = "fail", %ip, error = %error);
             None
         }
         Err(fault) => {
-            tracing::warn!(action = "identificar", result = "fail", %ip, error = %fault);
+            tracing::warn!(action = "tls_handshake", result = "fail", %ip, error = %fault);
             transport.end();
             // Closing with unread bytes would have the network drop the alert.
             let gone = discard(transport.socket(), TLS_REFUSED_LEN_MAX);

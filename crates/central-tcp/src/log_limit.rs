@@ -32,11 +32,11 @@ impl LogLimit {
         let (refusals, repeats) = (left_out(self.refusals), left_out(self.repeats));
         if refusals + repeats > 0 {
             tracing::warn!(
-                action = "omitir_lineas",
+                action = "suppress_lines",
                 result = "success",
                 ip = %peer,
-                rechazos = refusals,
-                repetidos = repeats,
+                refusals,
+                repeats,
             );
         }
     }

@@ -319,10 +319,10 @@ impl Socket {
         let ip = self.ip();
         match why {
             Dropped::Socket(error) => {
-                tracing::debug!(action = "atender_conexion", result = "fail", %ip, error = %error);
+                tracing::debug!(action = "serve_connection", result = "fail", %ip, error = %error);
             }
             Dropped::TakesNoReplies(why) => {
-                tracing::warn!(action = "enviar_respuesta", result = "fail", %ip, error = %why);
+                tracing::warn!(action = "send_reply", result = "fail", %ip, error = %why);
                 // What the agency does not take is not to be kept by the system either.
                 let _ = self.transport.socket().set_zero_linger();
             }

@@ -107,9 +107,9 @@ impl Central {
         if tokio::time::timeout(self.shutdown_time_max, in_order).await.is_err() {
             let cut = join_all(servers.iter().map(|server| server.cut())).await;
             tracing::warn!(
-                action = "cerrar_conexiones",
+                action = "close_connections",
                 result = "fail",
-                cantidad = cut.iter().sum::<usize>(),
+                connections = cut.iter().sum::<usize>(),
                 error = "were still open when the time for the shutdown was over",
             );
         }

@@ -141,11 +141,11 @@ impl Service {
         {
             // The number given now has no effect, which the log says.
             tracing::warn!(
-                action = "abrir_sorteo",
+                action = "open_draw",
                 result = "success",
-                sorteo = %terms.name,
-                numero_sorteado = made,
-                numero_ignorado = number,
+                draw = %terms.name,
+                number_drawn = made,
+                number_ignored = number,
             );
         }
         Ok(draw)
@@ -282,7 +282,7 @@ impl Service {
                 Ok(Err(error)) => error.to_string(),
                 Err(broken_off) => broken_off.to_string(),
             };
-            tracing::error!(action = "leer_ganadores", result = "fail", error = error);
+            tracing::error!(action = "read_winners", result = "fail", error = error);
             service.waiting.tell(draw, Stage::Unreadable);
         });
     }

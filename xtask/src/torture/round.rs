@@ -247,14 +247,14 @@ impl<'a> Round<'a> {
     fn note_log_of(&mut self, central: &mut Process) -> anyhow::Result<()> {
         for line in central.log()? {
             ensure!(!line.contains(" ERROR ") && !line.contains("panicked"), "the central: {line}");
-            if line.contains("action: escuchar | result: success") {
+            if line.contains("action: listen | result: success") {
                 self.listening = true;
-            } else if line.contains("action: abrir_libro") {
-                let cut = number_in(&line, "cortados").context("no word of a torn tail")?;
+            } else if line.contains("action: open_ledger") {
+                let cut = number_in(&line, "cut_bytes").context("no word of a torn tail")?;
                 self.tally.torn_tails += usize::from(cut > 0);
             } else if line.contains("action: sorteo | result: success") {
                 self.draws += 1;
-            } else if let Some(finished) = number_in(&line, "total_agencias_finalizadas") {
+            } else if let Some(finished) = number_in(&line, "agencies_finished") {
                 self.finished = self.finished.max(finished);
             }
         }

@@ -295,7 +295,7 @@ fn explain(error: AgencyError) -> Ending {
         log_rows(rows);
         let unnamed = count - rows.len() as u64;
         if unnamed > 0 {
-            tracing::error!(action = "revisar_apuestas", result = "fail", sin_nombrar = unnamed);
+            tracing::error!(action = "check_bets", result = "fail", unnamed);
         }
     }
     if error.is_wrong_input() { Ending::Wrong(error.into()) } else { error.into() }
@@ -303,7 +303,7 @@ fn explain(error: AgencyError) -> Ending {
 
 fn log_rows(rows: &[RowFault]) {
     for row in rows {
-        tracing::error!(action = "revisar_apuestas", result = "fail", error = %row);
+        tracing::error!(action = "check_bets", result = "fail", error = %row);
     }
 }
 
@@ -311,15 +311,15 @@ fn log_end(report: &Report) {
     log_rows(&report.refused_rows);
     let seconds = report.elapsed.as_secs_f64();
     tracing::info!(
-        action = "resumen",
+        action = "summary",
         result = if report.stopped { "interrupted" } else { "success" },
-        apuestas = report.bets,
+        bets = report.bets,
         batches = report.batches,
-        ya_guardados = report.resumed,
+        already_stored = report.resumed,
         bytes = report.bytes,
-        segundos = %format_args!("{seconds:.3}"),
-        bytes_por_segundo = %format_args!("{:.0}", per_second(report.bytes, seconds)),
-        apuestas_por_segundo = %format_args!("{:.0}", per_second(report.bets, seconds)),
+        seconds = %format_args!("{seconds:.3}"),
+        bytes_per_second = %format_args!("{:.0}", per_second(report.bytes, seconds)),
+        bets_per_second = %format_args!("{:.0}", per_second(report.bets, seconds)),
     );
     let result = match (report.stopped, &report.incomplete) {
         (true, _) => "interrupted",

@@ -100,9 +100,9 @@ fn check_plaintext(socket: &TcpSocket, listen: &str, allowed: bool) -> Result<()
         )));
     }
     tracing::warn!(
-        action = "escuchar",
+        action = "listen",
         result = "in_progress",
-        direccion = %address,
+        %address,
         error = "in plain text anybody on the way can read and change the bets, and speak for any \
                  agency",
     );
@@ -121,22 +121,22 @@ fn load(
     })?;
     let until = config.until;
     tracing::info!(
-        action = "leer_certificados",
+        action = "load_certificates",
         result = "success",
-        vence = %until,
-        revocados = config.revoked,
+        expires = %until,
+        revoked = config.revoked,
     );
     if until.0.as_secs().saturating_sub(now.as_secs()) < EXPIRES_SOON.as_secs() {
         tracing::warn!(
-            action = "leer_certificados",
+            action = "load_certificates",
             result = "success",
-            vence = %until,
+            expires = %until,
             error = "the central's certificate, or one that vouches for it, expires soon: issue \
                      another one and send SIGHUP",
         );
     }
     for warning in &config.warnings {
-        tracing::warn!(action = "leer_certificados", result = "success", error = %warning);
+        tracing::warn!(action = "load_certificates", result = "success", error = %warning);
     }
     Ok(Arc::new(config))
 }
@@ -155,7 +155,7 @@ async fn reload(
             }
             Ok(Err(Ending::Failed(error) | Ending::Wrong(error))) => {
                 tracing::error!(
-                    action = "leer_certificados",
+                    action = "load_certificates",
                     result = "fail",
                     error = %format_args!("{error:#}; those read before stay in use"),
                 );
@@ -169,7 +169,7 @@ async fn reload(
 async fn reload_nothing(mut hangups: Signal) {
     while hangups.recv().await.is_some() {
         tracing::warn!(
-            action = "leer_certificados",
+            action = "load_certificates",
             result = "fail",
             error = "SIGHUP has certificates read again, and there are none without --tls-listen",
         );
@@ -181,11 +181,11 @@ fn listening(socket: TcpSocket, at: Listen, tls: Option<bool>) -> anyhow::Result
     let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&address))?;
     let address = listener.local_addr().context("can't tell the address listened on")?;
     tracing::info!(
-        action = "escuchar",
+        action = "listen",
         result = "success",
-        direccion = %address,
+        %address,
         tls,
-        sorteo = draw.as_ref().map(tracing::field::display),
+        draw = draw.as_ref().map(tracing::field::display),
     );
     Ok(Listening { listener, draw: draw.map(Arc::new) })
 }

@@ -54,18 +54,18 @@ impl Bound {
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| bind::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't tell the address listened on")?;
-        tracing::info!(action = "escuchar_http", result = "success", direccion = %address);
+        tracing::info!(action = "listen_http", result = "success", %address);
         let is_encrypted = origin.as_ref().is_some_and(Origin::is_encrypted);
         if !(is_encrypted || address.ip().to_canonical().is_loopback()) {
             let advice = "not encrypted, passwords included: let a proxy with TLS stand before it, \
                           and give --http-origin https://HOST";
-            tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
+            tracing::warn!(action = "listen_http", result = "in_progress", error = advice);
         }
         if is_encrypted && proxies.is_none() {
             let advice = "a proxy is before --http, and all its clients share its address in \
                           limits and in this log: give --http-trusted-proxies and \
                           --http-client-header";
-            tracing::warn!(action = "escuchar_http", result = "in_progress", error = advice);
+            tracing::warn!(action = "listen_http", result = "in_progress", error = advice);
         }
         let groups = Arc::clone(groups);
         let host = Machine { data: data.clone(), groups, scrubbed, log_lines_dropped };

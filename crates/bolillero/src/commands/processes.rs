@@ -43,8 +43,8 @@ impl Central {
         let mut last = String::new();
         while let Some(line) = log.next_line().await? {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            let listens = event["action"] == "escuchar";
-            if let Some(address) = event["direccion"].as_str().filter(|_| listens) {
+            let listens = event["action"] == "listen";
+            if let Some(address) = event["address"].as_str().filter(|_| listens) {
                 let number = process.id().context("the central has ended")?;
                 let log = Some(tokio::spawn(last_line(log.into_inner())));
                 let address = address.to_owned();

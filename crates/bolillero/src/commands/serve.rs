@@ -307,7 +307,7 @@ fn not_opened(error: OpenError) -> Ending {
 /// Logs the time zone, so that closing times are no surprise.
 fn tell_zone(zone: Zone) {
     let offset = zone.offset(SystemClock.now());
-    tracing::info!(action = "zona_horaria", result = "success", zona = %zone, desfase = offset);
+    tracing::info!(action = "time_zone", result = "success", %zone, offset);
 }
 
 fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
@@ -319,20 +319,20 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
     })?;
     let report = ledger.report();
     tracing::info!(
-        action = "abrir_libro",
+        action = "open_ledger",
         result = "success",
         data = %data.display(),
-        registros = report.records,
-        cortados = report.cut_bytes,
-        indices_rehechos = report.indexes_built,
-        escritura = ledger.write_mode(),
+        records = report.records,
+        cut_bytes = report.cut_bytes,
+        indexes_rebuilt = report.indexes_built,
+        write_mode = ledger.write_mode(),
     );
     if report.indexes_damaged > 0 {
         tracing::warn!(
-            action = "abrir_libro",
+            action = "open_ledger",
             result = "success",
             data = %data.display(),
-            indices_danados = report.indexes_damaged,
+            indexes_damaged = report.indexes_damaged,
             error = "indexes were damaged and are made again from the records, which are sound: \
                      see whether the disk fails",
         );
@@ -345,10 +345,10 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
 fn scrub(ledger: &Ledger) -> Result<Scrub, Ending> {
     let scrub = ledger.scrub(ScrubPace::default(), |news| match news {
         ScrubNews::Damaged(fault) => {
-            tracing::error!(action = "revisar_libro", result = "fail", error = %fault);
+            tracing::error!(action = "check_ledger", result = "fail", error = %fault);
         }
         ScrubNews::Passed { sound } => {
-            tracing::info!(action = "revisar_libro", result = "success", segmentos = sound);
+            tracing::info!(action = "check_ledger", result = "success", segments = sound);
         }
     });
     scrub.map_err(|fault| Ending::Failed(fault.into()))
@@ -360,10 +360,10 @@ fn warn_of_others(data: &Path) -> anyhow::Result<()> {
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         tracing::warn!(
-            action = "abrir_libro",
+            action = "open_ledger",
             result = "success",
             data = %data.display(),
-            permisos = %format_args!("{mode:o}"),
+            mode = %format_args!("{mode:o}"),
             error = "others on this machine may look into the folder, or change it: run \
                      `chmod 700` on it, and give them copies or exports",
         );
@@ -390,12 +390,12 @@ fn allow_connections(limits: Limits, http: bool) -> Result<(Limits, HttpLimits),
     }
     let (agencies, over_http) = shared(places, limits.connections_max, over_http);
     tracing::warn!(
-        action = "permitir_conexiones",
+        action = "limit_connections",
         result = "in_progress",
-        conexiones = agencies,
-        conexiones_http = over_http,
-        descriptores = allowed,
-        necesarios = wanted,
+        connections = agencies,
+        http_connections = over_http,
+        descriptors = allowed,
+        descriptors_needed = wanted,
         error = %format_args!(
             "fewer connections than configured are taken: {RAISE_FILES}, or lower --connections-max"
         ),

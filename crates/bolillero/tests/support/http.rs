@@ -40,9 +40,9 @@ impl Http {
     }
 
     pub fn of_process(process: &mut Process) -> Self {
-        let logged = process.log.iter().find(|line| line.contains("escuchar_http"));
-        let logged = logged.cloned().unwrap_or_else(|| process.wait_for("escuchar_http"));
-        let address = logged.split("direccion: ").nth(1).unwrap().to_owned();
+        let logged = process.log.iter().find(|line| line.contains("listen_http"));
+        let logged = logged.cloned().unwrap_or_else(|| process.wait_for("listen_http"));
+        let address = logged.split("address: ").nth(1).unwrap().to_owned();
         Self { address, credentials: Vec::new() }
     }
 

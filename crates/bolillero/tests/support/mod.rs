@@ -218,8 +218,8 @@ impl Central {
 
     /// Waits until the central of a process listens.
     pub fn listening(mut process: Process) -> Self {
-        let line = process.wait_for("action: escuchar | result: success");
-        let address = line.split("direccion: ").nth(1).unwrap().to_owned();
+        let line = process.wait_for("action: listen | result: success");
+        let address = line.split("address: ").nth(1).unwrap().to_owned();
         Self { process, address }
     }
 }

@@ -22,11 +22,11 @@ fn each_address_by_tls_is_for_its_draw_and_the_other_for_none_of_several() {
     let mut process = Process::start(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let mut address_of = |part: &str| {
         let line = process.wait_for(part);
-        let address = line.split("direccion: ").nth(1).unwrap();
+        let address = line.split("address: ").nth(1).unwrap();
         address.split(' ').next().unwrap().to_owned()
     };
     let unbound = address_of("tls: true");
-    let (morning, evening) = (address_of("sorteo: matutina"), address_of("sorteo: nocturna"));
+    let (morning, evening) = (address_of("draw: matutina"), address_of("draw: nocturna"));
     let ana = Http::of_process(&mut process).log_in("ana");
     let ask = |method, path: &str, body| {
         let answer = ana.ask(method, &format!("/api/v1/{path}"), &format!("{body}"));

@@ -35,7 +35,7 @@ impl Served {
     fn start_in(folder: Folder, more: &[&str]) -> Self {
         let mut process = started(&folder, more);
         let line = process.wait_for("tls: true");
-        let address = line.split("direccion: ").nth(1).unwrap();
+        let address = line.split("address: ").nth(1).unwrap();
         let address = address.split(' ').next().unwrap().to_owned();
         Self { folder, process, address }
     }
@@ -169,7 +169,7 @@ fn who_shows_another_certificate_than_a_valid_agencys_is_told_and_stores_nothing
     for (chunk, (case, client, logged, alert)) in (1..).zip(refusals(&served.folder)) {
         let failed = served.connect(&client).fails();
         assert!(failed.contains(alert), "{case}: {failed}");
-        let line = served.process.wait_for("identificar | result: fail | ip: 127.0.0.1");
+        let line = served.process.wait_for("tls_handshake | result: fail | ip: 127.0.0.1");
         assert!(line.contains(logged), "{case}: {line}");
         other.stores(2, chunk);
     }
@@ -220,18 +220,17 @@ fn hello_of_tls_1_2() -> Vec<u8> {
 #[test]
 fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
     let mut served = Served::start(&["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
-    let logged =
-        served.process.log.iter().find(|line| line.contains("action: escuchar |")).unwrap();
-    let plain = logged.split("direccion: ").nth(1).unwrap().to_owned();
+    let logged = served.process.log.iter().find(|line| line.contains("action: listen |")).unwrap();
+    let plain = logged.split("address: ").nth(1).unwrap().to_owned();
     let failed = Tls::connect(&plain, &served.folder.issued(1)).fails();
     assert!(failed.contains("InvalidContentType"), "{failed}");
-    served.process.wait_for("recibir_mensaje | result: fail | ip: 127.0.0.1 | error: unknown");
+    served.process.wait_for("receive_message | result: fail | ip: 127.0.0.1 | error: unknown");
     let bets = served.folder.path.join("bets.csv");
     std::fs::write(&bets, "Ana,Paz,1,2000-01-01,5\n").unwrap();
     let files = served.folder.agency_args(1);
     let files: Vec<_> = files.iter().map(String::as_str).collect();
-    let logged = served.process.log.iter().find(|line| line.contains("escuchar_http")).unwrap();
-    let http = logged.split("direccion: ").nth(1).unwrap().to_owned();
+    let logged = served.process.log.iter().find(|line| line.contains("listen_http")).unwrap();
+    let http = logged.split("address: ").nth(1).unwrap().to_owned();
     for (address, more, told) in [
         (&plain, &files[..], "does not speak TLS"),
         (&http, &files, "speaks HTTP"),
@@ -340,15 +339,15 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     let mut other = served.connect(&served.folder.issued(2));
     other.stores(2, 0);
     served.process.signal(Signal::HUP);
-    served.process.wait_for("leer_certificados | result: success");
-    served.process.wait_for("terminar_revocadas | result: success | conexiones: 1");
+    served.process.wait_for("load_certificates | result: success");
+    served.process.wait_for("end_revoked | result: success | connections: 1");
     let mut rest = Vec::new();
     assert_eq!(before.0.read_to_end(&mut rest).unwrap(), 0, "it ends in order: {rest:?}");
     other.stores(2, 1);
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     std::fs::write(served.folder.path.join("pki/crl.pem"), "nothing").unwrap();
     served.process.signal(Signal::HUP);
-    let line = served.process.wait_for("leer_certificados | result: fail");
+    let line = served.process.wait_for("load_certificates | result: fail");
     assert!(line.contains("crl.pem holds no list of revoked certificates"), "{line}");
     assert!(line.ends_with("those read before stay in use\""), "{line}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
@@ -363,10 +362,10 @@ fn an_older_list_at_sighup_is_told_and_the_newer_one_holds() {
     let first = served.folder.issued(1);
     served.folder.revoke(1);
     served.process.signal(Signal::HUP);
-    served.process.wait_for("leer_certificados | result: success");
+    served.process.wait_for("load_certificates | result: success");
     std::fs::write(&list, older).unwrap();
     served.process.signal(Signal::HUP);
-    let told = served.process.wait_for("WARNING  action: leer_certificados");
+    let told = served.process.wait_for("WARNING  action: load_certificates");
     assert!(told.contains("crl.pem has an older list of revoked certificates by CN="), "{told}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     served.connect(&served.folder.issued(2)).stores(2, 0);
@@ -386,8 +385,8 @@ fn who_came_by_an_authority_that_is_taken_out_is_ended() {
         std::fs::copy(other.path.join(name), served.folder.path.join(name)).unwrap();
     }
     served.process.signal(Signal::HUP);
-    let line = served.process.wait_for("terminar_conexion | result: success | ip: 127.0.0.1");
-    assert!(line.contains("agencia: 1 | error: its certificate is of an unknown author"), "{line}");
+    let line = served.process.wait_for("end_connection | result: success | ip: 127.0.0.1");
+    assert!(line.contains("agency: 1 | error: its certificate is of an unknown author"), "{line}");
     let mut rest = Vec::new();
     assert_eq!(own.0.read_to_end(&mut rest).unwrap(), 0, "it ends in order: {rest:?}");
 }
@@ -413,9 +412,9 @@ fn a_hangup_while_the_ledger_is_opened_has_certificates_read_once_more() {
     let folder = Folder::new();
     let mut process = started(&folder, &[]);
     // The ledger is opened after this.
-    process.wait_for("leer_certificados | result: success");
+    process.wait_for("load_certificates | result: success");
     process.signal(Signal::HUP);
-    process.wait_for("leer_certificados | result: success");
+    process.wait_for("load_certificates | result: success");
     assert_eq!(process.terminate().code, Some(0));
 }
 
@@ -453,6 +452,6 @@ fn plain_text_leaves_this_host_only_when_that_is_asked_for() {
     assert!(words.contains("--tls-listen") && words.contains("--allow-plaintext"), "{words}");
     assert!(!data.exists(), "refused before anything was made");
     let mut allowed = Process::start(&[&args[..], &["--allow-plaintext"]].concat());
-    allowed.wait_for("WARNING  action: escuchar");
-    allowed.wait_for("action: escuchar | result: success");
+    allowed.wait_for("WARNING  action: listen");
+    allowed.wait_for("action: listen | result: success");
 }

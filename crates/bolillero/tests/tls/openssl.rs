@@ -85,7 +85,7 @@ fn certificates_made_by_openssl_serve_as_well() {
     let files = ["--tls-cert", &central_crt, "--tls-key", &central_key, "--tls-agencies-ca", &ca];
     let mut process = Process::start(&[&args[..], &files].concat());
     let line = process.wait_for("tls: true");
-    let address = line.split("direccion: ").nth(1).unwrap().split(' ').next().unwrap();
+    let address = line.split("address: ").nth(1).unwrap().split(' ').next().unwrap();
     let bets = folder.join("bets.csv");
     std::fs::write(&bets, "Ana,Paz,30904465,1999-03-17,7574\n").unwrap();
     let running = [1, 2, 3, 4].map(|id| {

@@ -267,7 +267,7 @@ impl From<Problem> for Refusal {
 impl From<ActError> for Refusal {
     fn from(error: ActError) -> Self {
         if let ActError::Store(fault) = &error {
-            tracing::error!(action = "pedido_http", result = "fail", error = %fault);
+            tracing::error!(action = "http_request", result = "fail", error = %fault);
         }
         Self::Act(error)
     }
@@ -276,7 +276,7 @@ impl From<ActError> for Refusal {
 impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         if let ReadError::Unreadable(_) = &error {
-            tracing::error!(action = "leer_libro", result = "fail", error = %error);
+            tracing::error!(action = "read_ledger", result = "fail", error = %error);
         }
         Self::Read(error)
     }
@@ -284,7 +284,7 @@ impl From<ReadError> for Refusal {
 
 impl From<FileError> for Refusal {
     fn from(error: FileError) -> Self {
-        tracing::error!(action = "leer_operadores", result = "fail", error = %error);
+        tracing::error!(action = "read_operators", result = "fail", error = %error);
         Self::unavailable("the operators can't be read or written")
     }
 }

@@ -165,7 +165,7 @@ impl Access {
     fn random<const LEN: usize>(&self) -> Result<[u8; LEN], Refusal> {
         let mut bytes = [0; LEN];
         self.host.random(&mut bytes).map_err(|error| {
-            tracing::error!(action = "pedir_azar", result = "fail", error = %error);
+            tracing::error!(action = "get_random", result = "fail", error = %error);
             Refusal::unavailable("the system gives no random bytes")
         })?;
         Ok(bytes)

@@ -49,7 +49,7 @@ pub(crate) async fn begin(
             never = end_with_the_right(&app, &who, needed, &over) => match never {},
         };
         if let Err(error) = written {
-            tracing::warn!(action = "exportar", result = "fail", operador = %who.name, error);
+            tracing::warn!(action = "export", result = "fail", operator = %who.name, error);
             // A client that does not read would keep the connection and its buffers open.
             connection.cancel();
         }

@@ -78,7 +78,7 @@ async fn verified(
         return Ok((SessionUser { name: name.clone(), generation }, operator.role));
     }
     let error = "wrong name or password";
-    tracing::warn!(action = "ingresar", result = "fail", operador = counted, ip = %peer, error);
+    tracing::warn!(action = "log_in", result = "fail", operator = counted, ip = %peer, error);
     Err(Refusal::Login)
 }
 
@@ -86,11 +86,11 @@ async fn verified(
 fn log_too_many(access: &Access, name: &str, peer: IpAddr) {
     if let Some(count) = access.too_many_attempts.lock().due(Instant::now()) {
         tracing::warn!(
-            action = "ingresar",
+            action = "log_in",
             result = "fail",
-            operador = name,
+            operator = name,
             ip = %peer,
-            cantidad = count,
+            attempts = count,
             error = "too many attempts",
         );
     }

@@ -105,7 +105,7 @@ pub(crate) async fn converse(
     };
     if let Err(error) = ended {
         // Time-outs, broken connections, invalid HTTP: hyper has already answered if it could.
-        tracing::debug!(action = "atender_http", result = "fail", ip = %peer, error = %error);
+        tracing::debug!(action = "serve_http", result = "fail", ip = %peer, error = %error);
     }
 }
 

@@ -114,7 +114,7 @@ async fn winners_that_cannot_be_read_are_refused_and_read_again_when_asked_again
     // connection.
     assert_eq!(agency.error().await.code(), ErrorCode::StorageFailed);
     agency.ends().await;
-    let line = log.one("action: leer_ganadores | result: fail");
+    let line = log.one("action: read_winners | result: fail");
     assert!(line.ends_with("error: damaged at byte 7"), "{line}");
     central.store.set_unreadable(false);
     let mut agency = central.connect().await;
@@ -159,8 +159,8 @@ async fn the_number_recorded_counts_and_the_operator_is_told() {
     let store: Arc<TestStore> = Arc::default();
     made_before(&store, 9);
     Setting::agencies(2).open(&store).await.unwrap();
-    let line = log.one("action: abrir_sorteo");
-    assert!(line.ends_with(&format!("numero_sorteado: 9 | numero_ignorado: {WINNER}")), "{line}");
+    let line = log.one("action: open_draw");
+    assert!(line.ends_with(&format!("number_drawn: 9 | number_ignored: {WINNER}")), "{line}");
     assert_eq!(log.count(SORTEO), 0);
 }
 

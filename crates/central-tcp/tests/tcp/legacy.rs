@@ -30,7 +30,7 @@ async fn five_agencies_at_once_get_their_own_winners() {
     assert_eq!(central.bets_stored(), 300);
     assert_eq!(log.count("action: apuesta_recibida | result: success | cantidad: 3"), 100);
     for finished in 1..=5 {
-        let line = "action: agencia_finalizo | result: success | total_agencias_finalizadas";
+        let line = "action: agency_finished | result: success | agencies_finished";
         assert_eq!(log.count(&format!("{line}: {finished}")), 1);
     }
     assert_eq!(log.count("action: sorteo | result: success"), 1);
@@ -61,11 +61,11 @@ async fn what_is_repeated_and_what_is_refused_is_logged_as_such() {
     agency.store(1, 0, LORCA).await;
     agency.store(1, 0, LORCA).await;
     log.one("action: apuesta_recibida | result: success | cantidad: 1");
-    log.one("action: apuesta_repetida | result: success | cantidad: 1");
+    log.one("action: bets_repeated | result: success | bets: 1");
     for _ in 0..3 {
         agency.end(1).await;
     }
-    log.one("action: agencia_finalizo | result: success | total_agencias_finalizadas: 1");
+    log.one("action: agency_finished | result: success | agencies_finished: 1");
     assert_eq!(log.count("action: sorteo | result: success"), 0);
     agency.bets(1, 1, LORCA).await;
     assert_eq!(agency.error().await.code(), ErrorCode::AgencyFinished);

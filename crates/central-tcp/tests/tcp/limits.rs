@@ -38,7 +38,7 @@ async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
     };
     tokio::join!(served, cut, trickle);
     log.one(
-        "action: recibir_mensaje | result: fail | ip: 127.0.0.1 | error: the message was begun",
+        "action: receive_message | result: fail | ip: 127.0.0.1 | error: the message was begun",
     );
     // An agency that has not begun a message may be silent for longer than that.
     silent.store(1, 1000, LORCA).await;
@@ -95,7 +95,7 @@ async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
     greedy.end(1).await;
     // 26 MB of winners, far more than socket buffers hold.
     greedy.send(&[0, 15, 0, 0, 0, 1].repeat(400)).await;
-    let cut = "action: enviar_respuesta | result: fail | ip: 127.0.0.1";
+    let cut = "action: send_reply | result: fail | ip: 127.0.0.1";
     let served = async {
         while !log.has(cut) {
             let mut other = central.connect().await;

@@ -26,16 +26,16 @@ async fn a_flood_on_one_connection_is_logged_in_few_lines_and_counted() {
     let count = |start: &str| log.lines().iter().filter(|line| line.starts_with(start)).count();
     let refused = || {
         let of_batches = count("action: apuesta_recibida | result: fail");
-        of_batches + count("action: recibir_mensaje | result: fail")
+        of_batches + count("action: receive_message | result: fail")
     };
-    assert_eq!((refused(), count("action: apuesta_repetida")), (LINES, LINES));
+    assert_eq!((refused(), count("action: bets_repeated")), (LINES, LINES));
     assert_eq!(count("action: apuesta_recibida | result: success"), 2);
     // The refusal that ends the connection is still logged.
     agency.send(&[0, 99]).await;
     assert_eq!(agency.error().await.code(), ErrorCode::UnknownMessage);
     agency.ends().await;
     drop(agency);
-    let told = "action: omitir_lineas | result: success | ip: 127.0.0.1";
+    let told = "action: suppress_lines | result: success | ip: 127.0.0.1";
     patiently(async {
         while !log.has(told) {
             tokio::task::yield_now().await;
@@ -43,6 +43,6 @@ async fn a_flood_on_one_connection_is_logged_in_few_lines_and_counted() {
     })
     .await;
     let (refusals, repeats) = (2 * FLOOD - LINES, FLOOD - LINES);
-    assert_eq!(log.count(&format!("{told} | rechazos: {refusals} | repetidos: {repeats}")), 1);
+    assert_eq!(log.count(&format!("{told} | refusals: {refusals} | repeats: {repeats}")), 1);
     assert_eq!(refused(), LINES + 1);
 }

@@ -193,7 +193,7 @@ async fn a_clock_that_can_not_act_tries_on_and_says_why_once() {
             })
             .await;
         }
-        let told = format!("action: reloj | result: fail | error: the store is full: {reason}");
+        let told = format!("action: clock | result: fail | error: the store is full: {reason}");
         assert_eq!(log.count(&told), 1, "{:#?}", log.lines());
     }
     central.store.set(Mode::Works);

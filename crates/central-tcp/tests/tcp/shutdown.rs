@@ -169,7 +169,7 @@ async fn a_store_that_does_not_answer_does_not_hold_the_shutdown_for_ever() {
     let store = central.store.clone();
     assert_eq!(central.ended().await, Ok(()));
     agency.is_cut().await;
-    log.one("action: cerrar_conexiones | result: fail | cantidad: 1");
+    log.one("action: close_connections | result: fail | connections: 1");
     // Answers of the store that come too late have no receiver.
     store.release_all();
 }

@@ -104,7 +104,7 @@ impl Service {
                     let kept = ask(&self.failure, |done| self.engine.keep_time(done)).await;
                     let failed = kept.err();
                     if let Some(error) = failed.as_ref().filter(|it| failing.as_ref() != Some(it)) {
-                        tracing::error!(action = "reloj", result = "fail", error = %error);
+                        tracing::error!(action = "clock", result = "fail", error = %error);
                     }
                     failing = failed;
                     // The change that it made wakes this task.
@@ -204,22 +204,30 @@ pub(super) fn log_the_clock(act: Act) {
 
 fn log(recorded: &RecordedAct, acted: Acted) {
     let it = recorded.describe();
-    let (action, hecho) = match &recorded.act {
-        Act::Announce { .. } => ("anunciar_sorteo", None),
-        Act::Open(_) => ("abrir_sorteo", None),
-        Act::Close(_) => ("cerrar_sorteo", None),
-        Act::EnterNumber { .. } => ("ingresar_numero", None),
-        Act::Publish(_) => ("publicar_sorteo", None),
-        Act::Register(_) => ("registrar_agencia", None),
+    let (action, event) = match &recorded.act {
+        Act::Announce { .. } => ("announce_draw", None),
+        Act::Open(_) => ("open_draw", None),
+        Act::Close(_) => ("close_draw", None),
+        Act::EnterNumber { .. } => ("enter_number", None),
+        Act::Publish(_) => ("publish_draw", None),
+        Act::Register(_) => ("register_agency", None),
         // Without its arguments: no bettor's document enters the log.
-        Act::Audited(_) => ("operador", Some(it.action)),
+        Act::Audited(_) => ("audit", Some(it.action)),
     };
-    let (draw, coinciden) = match acted {
+    let (draw, numbers_match) = match acted {
         Acted::Announced(draw) => (Some(draw), None),
         Acted::NumbersAgree(_) => (it.draw, Some(true)),
         Acted::NumbersDiffer => (it.draw, Some(false)),
         _ => (it.draw, None),
     };
-    let (sorteo, motivo) = (draw.map_or(0, |draw| draw.0), it.why);
-    tracing::info!(action, result = "success", por = %it.by, hecho, sorteo, motivo, coinciden);
+    let (draw_id, reason) = (draw.map_or(0, |draw| draw.0), it.why);
+    tracing::info!(
+        action,
+        result = "success",
+        by = %it.by,
+        event,
+        draw_id,
+        reason,
+        numbers_match,
+    );
 }

@@ -218,7 +218,7 @@ impl Presence {
     fn end_refused(&self, config: &CentralConfig) {
         let ended = self.end_unfit(config, |_| true);
         if ended > 0 {
-            tracing::warn!(action = "terminar_revocadas", result = "success", conexiones = ended);
+            tracing::warn!(action = "end_revoked", result = "success", connections = ended);
         }
     }
 
@@ -232,7 +232,7 @@ impl Presence {
             certificate.has_ended(now)
         });
         if ended > 0 {
-            tracing::warn!(action = "terminar_vencidas", result = "success", conexiones = ended);
+            tracing::warn!(action = "end_expired", result = "success", connections = ended);
         }
     }
 
@@ -402,10 +402,10 @@ impl Live {
         let Identity::Certified { agency, certificate } = &self.identity else { return true };
         let Err(fault) = config.admits(certificate, now) else { return true };
         tracing::warn!(
-            action = "terminar_conexion",
+            action = "end_connection",
             result = "success",
             ip = %self.peer.ip(),
-            agencia = agency.0,
+            agency = agency.0,
             error = %pki::describe(&fault),
         );
         false

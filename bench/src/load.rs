@@ -179,7 +179,7 @@ impl Fleet {
             if ready.is_empty() {
                 let now = Instant::now();
                 let silent = self.agencies.iter().any(|it| it.has_waited(now) > PATIENCE);
-                ensure!(!silent, "nothing more is acknowledged");
+                ensure!(!silent, "acknowledgements stopped");
             }
             for at in ready {
                 let agency = &mut self.agencies[at];

@@ -13,174 +13,174 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// What was asked for.
+/// The command line.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// All that must be green before a change is merged
+    /// Run all checks and tests that must pass before a change is merged
     ///
-    /// Runs one step after the other, and stops at the first that fails.
+    /// Runs the steps in order, and stops at the first failure.
     #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
 
-    /// The tests only
+    /// Run the tests only
     ///
-    /// Runs all tests of the workspace. For some of them, ask cargo.
+    /// Runs all tests of the workspace. To run some of them, use cargo test.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo test --locked -p lottery draw")]
     Test,
 
-    /// The rules that no compiler, linter or formatter checks
+    /// Check the rules that no compiler, linter or formatter checks
     ///
-    /// Checks which crate depends on which, and the links, files and commands that documents name.
-    /// Each finding says where, what, and what to do.
+    /// Checks the dependencies between crates, the links, files and commands in documents, and the
+    /// table of log lines. Each finding reports its place, the problem and the remedy.
     #[command(after_help = "Example:\n  cargo xtask tidy")]
     Tidy,
 
-    /// The simulation of the whole system, with faults
+    /// Simulate the whole system, with faults
     ///
     /// Runs agencies, network, central, disk and clock from one seed, with faults, and an auditor.
-    /// Prints seeds a second and how often each kind of fault happened; fails when one never did. A
-    /// seed that fails is named, and fails again in the same way.
+    /// Prints seeds per second and how often each kind of fault occurred; fails if one never did.
+    /// Prints a seed that fails; the failure is reproducible.
     #[command(after_help = "Examples:\n  cargo xtask sim --seeds 10000\n  \
                             cargo xtask sim --seed 42 --seeds 1")]
     Sim {
-        /// How many seeds
+        /// Number of seeds
         #[arg(long, value_name = "N", default_value_t = 1_000)]
         seeds: u64,
-        /// The first one
+        /// First seed
         #[arg(long = "seed", value_name = "S", default_value_t = 0)]
         first_seed: u64,
     },
 
-    /// Folders of a ledger, damaged in every sort of way
+    /// Damage ledger folders in many ways, and check what is detected
     ///
-    /// Damages folders: bits, zeros, cuts, blocks and files in each other's place, deleted and
-    /// older files, records with mended checksums, whole ledgers rewritten. Checks that opening
-    /// refuses what it must and changes nothing, that what is told of a folder is what was
-    /// acknowledged, and that the scrub reports the rest. Prints how often each sort of damage
-    /// happened and what came of it; fails when one never did. A seed that fails is named, and
-    /// fails again in the same way.
+    /// Damages folders: flipped bits, zeros, truncation, swapped blocks and files, deleted and
+    /// older files, records with corrected checksums, rewritten ledgers. Checks that opening
+    /// rejects what it must and changes nothing, that what is read from a folder is what was
+    /// acknowledged, and that the scrub reports the rest. Prints how often each kind of damage
+    /// occurred and how it was detected; fails if one never occurred. Prints a seed that fails; the
+    /// failure is reproducible.
     #[command(after_help = "Examples:\n  cargo xtask corrupt --folders 10000\n  \
                             cargo xtask corrupt --seed 42 --folders 1")]
     Corrupt {
-        /// How many folders
+        /// Number of folders
         #[arg(long, value_name = "N", default_value_t = 1_000)]
         folders: u64,
-        /// The first one's seed; each next one's is one more
+        /// First seed; each next one is one higher
         #[arg(long = "seed", value_name = "S", default_value_t = 0)]
         first_seed: u64,
     },
 
-    /// The ledger's threads under a model checker
+    /// Run the ledger's threads under a model checker
     ///
-    /// Runs the ledger's real code in every order of steps where these are few enough, in many
-    /// orders where not. Prints how many schedules each model was run in. One that fails is written
-    /// to a file below target/models/schedules, and is replayed with --replay. Takes a minute or
+    /// Runs the ledger's real code in every schedule where there are few enough, and in many
+    /// schedules otherwise. Prints the number of schedules of each model. A schedule that fails is
+    /// written to a file below target/models/schedules; --replay runs it again. Takes a minute or
     /// two, the first time another one to build.
     #[command(after_help = "Examples:\n  cargo xtask models\n  cargo xtask models --replay \
                             segment_pool::models::a_model target/models/schedules/schedule000.txt")]
     Models {
-        /// Only that model, in the order of steps that the file holds
+        /// Run only this model, with the schedule in the file
         #[arg(long, num_args = 2, value_names = ["MODEL", "FILE"])]
         replay: Vec<String>,
     },
 
-    /// Real processes, killed at random moments
+    /// Kill real processes at random moments
     ///
     /// Runs the release build: in each round a central and three to five agencies with some 100,000
-    /// bets, killed with kill -9 at random moments and started again, or the central ended once
-    /// with SIGTERM under load. Compares what each agency logged as acknowledged with the ledger,
-    /// before every restart of the central and at the end. Prints a line a round, then figures. A
-    /// round that fails keeps its folder, and its seed is named: the same plan again, though not to
-    /// the microsecond.
+    /// bets, killed with kill -9 at random moments and restarted, or the central stopped once with
+    /// SIGTERM under load. Compares what each agency logged as acknowledged with the ledger, before
+    /// every restart of the central and at the end. Prints a line per round, then totals. A round
+    /// that fails leaves its folder and prints its seed, which repeats the same plan, but not the
+    /// exact timing.
     #[command(after_help = "Examples:\n  cargo xtask torture --rounds 200\n  \
                             cargo xtask torture --rounds 100 --ending sigterm\n  \
                             cargo xtask torture --rounds 1 --seed 42")]
     Torture {
-        /// How many rounds
+        /// Number of rounds
         #[arg(long, value_name = "N", default_value_t = 5)]
         rounds: u64,
-        /// The first one's seed; each next one's is one more
+        /// First seed; each next one is one higher
         #[arg(long = "seed", value_name = "S", default_value_t = 0)]
         first_seed: u64,
-        /// How the central is ended under load
+        /// How the central is stopped under load
         #[arg(long, value_name = "HOW", value_enum, default_value_t = Ending::Kill)]
         ending: Ending,
     },
 
-    /// How many instructions it takes to read a bet
+    /// Count the instructions to read a bet
     ///
-    /// Counts under valgrind, from BETS as it arrives to the bets as they are stored, without
-    /// digests. Fails when they are a tenth more or fewer than recorded. Needs valgrind.
+    /// Counts with valgrind, from the received BETS message to the bets in stored form, without
+    /// digests. Fails if the count is more than a tenth above or below the recorded one. Requires
+    /// valgrind.
     #[command(after_help = "Examples:\n  cargo xtask instructions\n  \
                             cargo xtask instructions --record")]
     Instructions {
-        /// Record the figure instead of comparing it
+        /// Record the count instead of comparing it
         #[arg(long)]
         record: bool,
     },
 
-    /// The central under attack, at full size, with figures
+    /// Attack the central at full size, and measure
     ///
-    /// Runs slow, silent, deaf, senseless and far too many clients, each kind for itself and all at
-    /// once, while honest agencies send and measure. Prints what each kind does to their
-    /// acknowledgements and to the central's memory. Fails when they take more than twice as long
-    /// (under clients that never pause, more than 5 ms), when memory or descriptors are not as they
-    /// should be, or when a winner is wrong. Takes some minutes, and a machine that does nothing
-    /// else; needs 18,000 open files.
+    /// Runs clients that are slow, silent, never read, send garbage or are far too many, one kind
+    /// at a time and all together, while honest agencies send and measure. Prints the effect of
+    /// each kind on their acknowledgements and on the central's memory. Fails if acknowledgements
+    /// take more than twice as long (with clients that never pause, more than 5 ms), if memory or
+    /// descriptors exceed their limits, or if a winner is wrong. Takes some minutes on an otherwise
+    /// idle machine; requires 18,000 open files.
     #[command(after_help = "Example:\n  cargo xtask hostile")]
     Hostile,
 
-    /// A day of the lottery by the console, in a real browser
+    /// Run a lottery day through the console in a real browser
     ///
-    /// Does what two operators would, with five agencies and a phone beside. Leaves screenshots in
-    /// target/browser. Needs Debian's chromium and chromium-driver.
+    /// Plays two operators, with five agencies and a phone. Writes screenshots to target/browser.
+    /// Requires Debian's chromium and chromium-driver.
     #[command(after_help = "Example:\n  cargo xtask browser")]
     Browser,
 
-    /// Made-up requests to every path of the API
+    /// Send generated requests to every path of the API
     ///
-    /// Asks a central all that the description of its API allows, and much that it does not. Fails
-    /// when an answer is not as described, or is a failure of the central's own. Needs Python with
+    /// Sends a central requests that its API description allows, and many that it does not. Fails
+    /// if a response does not match the description, or is a server error. Requires Python with
     /// venv, and PyPI the first time.
     #[command(after_help = "Examples:\n  cargo xtask schemathesis\n  \
                             cargo xtask schemathesis --examples 200 --seed 42")]
     Schemathesis {
-        /// Requests made up for each path, besides those that try each bound of it
+        /// Generated requests per path, in addition to those that test its limits
         #[arg(long, value_name = "N", default_value_t = 50)]
         examples: u32,
-        /// What they are made up from
+        /// Seed of the generator
         #[arg(long, value_name = "S", default_value_t = 0)]
         seed: u32,
     },
 
-    /// How fast the central is, by itself and beside other stores
+    /// Benchmark the central, alone and against other stores
     ///
-    /// All scenarios of docs/benchmarks.md, or one; `cargo xtask bench --help` lists them. Takes a
-    /// quarter of an hour as it is, and a machine that does nothing else.
+    /// Runs all scenarios of docs/benchmarks.md, or one; `cargo xtask bench --help` lists them. By
+    /// default takes a quarter of an hour on an otherwise idle machine.
     #[command(disable_help_flag = true)]
     #[command(after_help = "Examples:\n  cargo xtask bench\n  \
                             cargo xtask bench --scenario window --seconds 10")]
     Bench {
-        /// What `cargo xtask bench --help` tells
+        /// The options that `cargo xtask bench --help` lists
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
 
-    /// The checks with made-up inputs, guided by what they reach
+    /// Fuzz the checks, guided by coverage
     ///
-    /// Fuzzes the checks of crates/checks. Prints for each target the fuzzer's own figures: inputs
-    /// run, edges and features of the code that they reached, inputs worth keeping, inputs a
-    /// second. Fails when an input broke something, and names it. What was worth keeping stays in
-    /// target/fuzz-corpus, and the next run goes on from there. Needs the nightly compiler and
-    /// cargo-fuzz.
+    /// Fuzzes the checks of crates/checks. Prints the fuzzer's figures for each target: inputs run,
+    /// edges and features covered, inputs in the corpus, inputs per second. Fails if an input
+    /// breaks a check, and prints it. The corpus is stored in target/fuzz-corpus, where the next
+    /// run continues. Requires the nightly compiler and cargo-fuzz.
     #[command(after_help = "Examples:\n  cargo xtask fuzz\n  \
                             cargo xtask fuzz --seconds 600 frame_decoder")]
     Fuzz {
-        /// How long each target runs
+        /// Seconds for each target
         #[arg(long, value_name = "N", default_value_t = 30)]
         #[arg(value_parser = value_parser!(u64).range(1..))]
         seconds: u64,
-        /// Only this one; the targets are the files of fuzz/fuzz_targets
+        /// Run only this target; the targets are the files of fuzz/fuzz_targets
         target: Option<String>,
     },
 }

@@ -197,7 +197,7 @@ impl Run<'_> {
                 AgencyEvent::Refused { error, .. }
                     if self.options.legacy && verdict(error.code()) == Verdict::AskWhatIsStored =>
                 {
-                    return Ok(self.send_no_more("the central takes no more bets").await?);
+                    return Ok(self.send_no_more("the central accepts no more bets").await?);
                 }
                 AgencyEvent::Acknowledged { chunk } => {
                     let batch = self.outbox().acknowledge();

@@ -71,7 +71,7 @@ pub enum RowReason {
     #[error("a quotation mark is out of place or is never closed")]
     Quotes,
     /// A quoted field continues to this line; a bet must fit on one line.
-    #[error("the row goes on to line {0}, within quotation marks; a bet takes one line")]
+    #[error("the quoted row continues to line {0}; a bet must be on one line")]
     Lines(u64),
     /// The row is longer than [`ROW_LEN_MAX`].
     #[error("longer than {ROW_LEN_MAX} bytes; is a closing quotation mark missing?")]
@@ -83,7 +83,7 @@ pub enum RowReason {
     #[error("the bet does not fit in a message of {0} bytes")]
     Message(u32),
     /// The central refused the bet.
-    #[error("refused by the central: {0}")]
+    #[error("rejected by the central: {0}")]
     Central(FaultCode),
 }
 
@@ -103,7 +103,7 @@ pub enum AgencyError {
         source: io::Error,
     },
     /// The file is not a regular file (a directory or a pipe, for example): it can't be read twice.
-    #[error("'{}' is not a regular file; it is read twice, so it has to be one", file.display())]
+    #[error("'{}' is not a regular file; it is read twice", file.display())]
     NotRegular {
         /// The file.
         file: PathBuf,
@@ -117,7 +117,7 @@ pub enum AgencyError {
         source: io::Error,
     },
     /// The file was modified while it was being sent.
-    #[error("'{}' changed after it was checked; run again when it is complete", file.display())]
+    #[error("'{}' changed after it was validated; run again when it is complete", file.display())]
     Changed {
         /// The file.
         file: PathBuf,
@@ -134,7 +134,7 @@ pub enum AgencyError {
     },
     /// The file holds no bet to send. Nothing was sent, because FINISH can't be undone.
     #[error(
-        "'{}' holds no bet{}: nothing was sent; an agency without bets finishes with \
+        "'{}' has no bet{}: nothing was sent; an agency without bets finishes with \
          --allow-empty{looks}",
         file.display(), besides(*.refused)
     )]
@@ -147,7 +147,7 @@ pub enum AgencyError {
         looks: Looks,
     },
     /// The row declared to be a header is a valid bet, which would be lost.
-    #[error("{}:{line}: this is a bet and no header: leave out --header", file.display())]
+    #[error("{}:{line}: this is a bet, not a header: remove --header", file.display())]
     HeaderIsABet {
         /// The file.
         file: PathBuf,
@@ -155,7 +155,7 @@ pub enum AgencyError {
         line: u64,
     },
     /// The file makes more batches than there are chunk ids.
-    #[error("the file has more batches than the protocol can number; raise the bets in a batch")]
+    #[error("the file has more batches than the protocol can number; raise --batch-max-bets")]
     TooManyBatches,
     /// TLS can't be established: the certificates don't match, or the central does not speak TLS.
     #[error("TLS with the central is not possible: {}", pki::describe(.0))]
@@ -174,8 +174,8 @@ pub enum AgencyError {
     },
     /// The bets stored for this agency are not the beginning of the file.
     #[error(
-        "the central holds other bets for the first {chunks} batches of agency {agency}: to go on \
-         sending, the same file is needed with the same batch limit (--batch-max-bets)"
+        "the central has other bets for the first {chunks} batches of agency {agency}: to \
+         continue, use the same file and the same batch limit (--batch-max-bets)"
     )]
     OtherBets {
         /// The agency.
@@ -199,7 +199,7 @@ pub enum AgencyError {
         left: Lines,
     },
     /// The central lost batches that it had acknowledged.
-    #[error("the central acknowledged {acknowledged} batches and now holds only {stored}")]
+    #[error("the central acknowledged {acknowledged} batches and now has only {stored}")]
     LostByCentral {
         /// The number of acknowledged batches.
         acknowledged: u64,
@@ -207,7 +207,7 @@ pub enum AgencyError {
         stored: u64,
     },
     /// The winners exceed the size that this program keeps in memory.
-    #[error("the winners take more than {WINNERS_LEN_MAX} bytes")]
+    #[error("the winners exceed {WINNERS_LEN_MAX} bytes")]
     TooManyWinners,
     /// What answers at the address is not a central for this agency.
     #[error("no central for this agency at {central}: {what}")]
@@ -219,8 +219,8 @@ pub enum AgencyError {
     },
     /// No central ever answered.
     #[error(
-        "no central found at {central} in {} s: {last}; is --central right? --connect-time-max \
-         tries for longer",
+        "no central found at {central} in {} s: {last}; check --central, or raise \
+         --connect-time-max",
         after.as_secs()
     )]
     NeverReached {
@@ -232,7 +232,7 @@ pub enum AgencyError {
         last: Loss,
     },
     /// The central was unreachable, or there was no progress, for too long.
-    #[error("no progress for {} seconds; at last: {last}", STALL_TIME_MAX.as_secs())]
+    #[error("no progress for {} seconds; last error: {last}", STALL_TIME_MAX.as_secs())]
     Stalled {
         /// How the last attempt ended.
         last: Loss,
@@ -271,7 +271,7 @@ impl AgencyError {
 #[non_exhaustive]
 pub enum Loss {
     /// The host name could not be resolved.
-    #[error("can't find its address, is the name right? {0}")]
+    #[error("can't resolve the host name: {0}")]
     Lookup(io::Error),
     /// Connecting failed.
     #[error("{}", describe_connect(.0))]
@@ -287,18 +287,21 @@ pub enum Loss {
     Tls(rustls::Error),
     /// The connection was closed during the TLS handshake.
     #[error(
-        "the connection was closed before TLS was agreed on: the central has no room, or does not \
-         speak TLS there"
+        "the connection was closed during the TLS handshake: the central is at its connection \
+         limit, or does not use TLS on this port"
     )]
     TlsClosed,
     /// The TLS handshake timed out.
-    #[error("no TLS after {} seconds: does the central speak it there?", .0.as_secs())]
+    #[error("no TLS handshake after {} seconds: does this port use TLS?", .0.as_secs())]
     TlsTime(Duration),
     /// The central closed the connection.
     #[error("the central closed the connection")]
     Closed,
     /// The central closed the connection in response to HELLO.
-    #[error("the central closed the connection at HELLO; one that doesn't know it needs --legacy")]
+    #[error(
+        "the central closed the connection at HELLO; if it only knows the original protocol, use \
+             --legacy"
+    )]
     ClosedAtHello,
     /// Reading or writing failed.
     #[error("connection lost: {0}")]
@@ -310,13 +313,13 @@ pub enum Loss {
     #[error("the central sent {0}")]
     Violation(ProtocolViolation),
     /// The central sent a reply that does not match the request.
-    #[error("the central answered something else than was asked")]
+    #[error("the central sent a reply that does not match the request")]
     Unexpected,
     /// The central sent a WELCOME with an invalid range of numbers.
-    #[error("the central sent a WELCOME with an impossible range of numbers")]
+    #[error("the central sent a WELCOME with an invalid range of numbers")]
     Numbers,
     /// The central takes no more bets. The next connection asks which of them are stored.
-    #[error("the central takes no more bets: {code}: {reason}")]
+    #[error("the central accepts no more bets: {code}: {reason}")]
     NoMoreBets {
         /// The central's error code.
         code: ErrorCode,
@@ -324,7 +327,7 @@ pub enum Loss {
         reason: String,
     },
     /// The central refused temporarily.
-    #[error("refused by the central for now: {code}: {reason}")]
+    #[error("temporarily rejected by the central: {code}: {reason}")]
     Refused {
         /// The central's error code.
         code: ErrorCode,
@@ -338,15 +341,14 @@ pub enum Loss {
 pub enum Speaks {
     /// TLS, where plain text was expected.
     #[error(
-        "what listens there speaks TLS: give --tls-ca, --tls-cert and --tls-key, or the port for \
-         plain text"
+        "this port uses TLS: set --tls-ca, --tls-cert and --tls-key, or use the port for plain text"
     )]
     Tls,
     /// HTTP.
-    #[error("what listens there speaks HTTP: give the port for agencies, not that for operators")]
+    #[error("this port serves HTTP for operators: use the port for agencies")]
     Http,
     /// The agency protocol in plain text, where TLS was expected.
-    #[error("what listens there does not speak TLS: give the port for TLS, or leave out --tls-...")]
+    #[error("this port does not use TLS: use the port for TLS, or remove --tls-...")]
     Plain,
 }
 
@@ -366,7 +368,7 @@ impl Speaks {
 
 fn describe_connect(error: &io::Error) -> String {
     let why = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens on that port: ",
+        io::ErrorKind::ConnectionRefused => "nothing listens on this port: ",
         _ => "",
     };
     format!("can't connect: {why}{error}")
@@ -379,8 +381,8 @@ fn describe_stored(stored: Option<&Lines>) -> String {
 fn besides(refused: u64) -> String {
     match refused {
         0 => String::new(),
-        1 => " but a row at fault".to_owned(),
-        _ => format!(" but {refused} rows at fault"),
+        1 => " but an invalid row".to_owned(),
+        _ => format!(" but {refused} invalid rows"),
     }
 }
 
@@ -388,8 +390,8 @@ fn describe_rows(rows: &[RowFault], count: u64) -> String {
     let first = rows.first().map_or_else(String::new, RowFault::to_string);
     match count {
         0 | 1 => first,
-        2 => format!("{first}; 1 other row is at fault too"),
-        _ => format!("{first}; {} other rows are at fault too", count - 1),
+        2 => format!("{first}; 1 other row is invalid too"),
+        _ => format!("{first}; {} other rows are invalid too", count - 1),
     }
 }
 
@@ -409,10 +411,10 @@ fn describe_refusal(
         bets => format!(" ({bets})"),
     };
     let remedy = match code {
-        ErrorCode::NoOpenDraw => "; --draw NAME says which one is meant",
-        ErrorCode::NotOpenYet => "; --wait waits for its opening",
-        ErrorCode::TooManyBatches => "; ask the lottery's operators what becomes of the rest",
+        ErrorCode::NoOpenDraw => "; select the draw with --draw NAME",
+        ErrorCode::NotOpenYet => "; use --wait to wait until it opens",
+        ErrorCode::TooManyBatches => "; ask the lottery's operators about the rest",
         _ => "",
     };
-    format!("the central refused{what}: {why}{bets}{remedy}")
+    format!("the central rejected{what}: {why}{bets}{remedy}")
 }

@@ -32,10 +32,10 @@ pub struct Encoding(&'static encoding_rs::Encoding);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FormError {
     /// The text is not a valid [`Delimiter`].
-    #[error("'{0}' can't be between fields: give one ASCII character such as ';', or 'tab'")]
+    #[error("'{0}' is not a field separator: use one ASCII character such as ';', or 'tab'")]
     Delimiter(String),
     /// The text is not a known [`Encoding`].
-    #[error("'{0}' is no encoding known here: utf-8, windows-1252 and utf-16le are")]
+    #[error("'{0}' is not a known encoding, such as utf-8, windows-1252 or utf-16le")]
     Encoding(String),
 }
 

@@ -77,12 +77,12 @@ impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(what, remedy) => write!(f, "{what}: {remedy}"),
-            Self::Encoding(encoding) => write!(f, "in {encoding} (give --encoding {encoding})"),
+            Self::Encoding(encoding) => write!(f, "in {encoding} (use --encoding {encoding})"),
             Self::Delimiter(delimiter) => {
-                write!(f, "with fields apart by '{delimiter}' (give --delimiter '{delimiter}')")
+                write!(f, "with fields separated by '{delimiter}' (use --delimiter '{delimiter}')")
             }
-            Self::Header => f.write_str("with a header line (give --header)"),
-            Self::Dates => f.write_str("with the year last in dates (write them YYYY-MM-DD)"),
+            Self::Header => f.write_str("with a header line (use --header)"),
+            Self::Dates => f.write_str("with the year last in dates (write them as YYYY-MM-DD)"),
         }
     }
 }
@@ -214,7 +214,7 @@ mod tests {
                      Jos\xe9;Paz;7;17/03/1999;22\r\nAna;Paz;8;1/2/2000;23\r\n";
         let expected = "; the file looks like one in windows-1252 (give --encoding windows-1252), \
                         with fields apart by ';' (give --delimiter ';'), with a header line (give \
-                        --header), with the year last in dates (write them YYYY-MM-DD)";
+                        --header), with the year last in dates (write them as YYYY-MM-DD)";
         assert_eq!(of(text), expected);
         let tabs = GOOD.replace(',', "\t");
         assert!(of(tabs).ends_with("(give --delimiter 'tab')"));

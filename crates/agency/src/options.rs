@@ -120,12 +120,11 @@ impl Options {
     /// When an option is invalid; names the first one.
     pub(crate) fn check(&self) -> Result<(), AgencyError> {
         if self.batch_bets_max == 0 {
-            let why = "a batch must be allowed to hold at least one bet";
+            let why = "a batch must hold at least one bet: raise --batch-max-bets";
             return Err(AgencyError::Options(why.to_owned()));
         }
         if self.legacy && self.draw.is_some() {
-            let why =
-                "the original protocol can't name a draw: leave out either --legacy or --draw";
+            let why = "the original protocol can't name a draw: remove --legacy or --draw";
             return Err(AgencyError::Options(why.to_owned()));
         }
         if self.agency == AgencyId(0) {
@@ -136,7 +135,7 @@ impl Options {
             .map_err(|error| AgencyError::Options(error.to_string()))?;
         let port = self.central.rsplit_once(':').map(|(_, port)| port);
         if port.is_none_or(|port| port.parse::<u16>().is_err()) {
-            let why = format!("'{}' is not an address: give HOST:PORT", self.central);
+            let why = format!("'{}' is not an address: use HOST:PORT", self.central);
             return Err(AgencyError::Options(why));
         }
         Ok(())

@@ -161,8 +161,8 @@ async fn other_bets_at_the_central_are_never_sent_on() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the central holds other bets for the first {chunks} batches of agency 1: to go \
-                 on sending, the same file is needed with the same batch limit (--batch-max-bets)"
+                "the central has other bets for the first {chunks} batches of agency 1: to \
+                 continue, use the same file and the same batch limit (--batch-max-bets)"
             )
         );
     }

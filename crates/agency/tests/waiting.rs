@@ -105,8 +105,8 @@ async fn what_listens_there_and_is_no_central_is_told_at_once() {
     let file = file(&rows(3));
     let answers: [(&[u8], &str); 2] = [
         // The alert that a TLS server sends to a client that does not speak TLS.
-        (b"\x15\x03\x03\x00\x02\x02\x0a", "speaks TLS"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks HTTP"),
+        (b"\x15\x03\x03\x00\x02\x02\x0a", "this port uses TLS"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "this port serves HTTP"),
     ];
     for (answer, told) in answers {
         for legacy in [false, true] {

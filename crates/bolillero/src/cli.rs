@@ -11,8 +11,8 @@ use crate::settings;
 
 /// A lottery central and its agencies.
 ///
-/// Agencies send their bets over TCP; the central keeps every bet for good before it acknowledges
-/// it; when all agencies have finished it makes the draw, once; each agency gets its own winners.
+/// Agencies send their bets over TCP. The central stores every bet durably before it acknowledges
+/// it. When all agencies have finished, it makes the draw, once. Each agency gets its own winners.
 #[derive(Debug, Parser)]
 #[command(name = "bolillero", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
@@ -20,26 +20,26 @@ struct Cli {
     command: Command,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the central.
     Serve(Box<ServeArgs>),
     /// Run an agency: send a file of bets and wait for the winners.
     Agency(Box<AgencyArgs>),
-    /// Say who runs the lottery: operators, their roles, passwords and tokens.
+    /// Manage operators: their roles, passwords and tokens.
     Operator(OperatorArgs),
-    /// Run a central and its agencies on this machine, and show what came of it.
+    /// Run a central and its agencies on this machine, and show the results.
     Demo(DemoArgs),
-    /// Issue and revoke the certificates by which agencies and the central know each other.
+    /// Issue and revoke the certificates of agencies and the central.
     Pki(PkiArgs),
-    /// Write files of plausible bets.
+    /// Generate files of realistic bets.
     Generate(GenerateArgs),
-    /// Write a draw's bets, in the order of the ledger.
+    /// Export a draw's bets, in the order of the ledger.
     Export(ExportArgs),
-    /// Recount a draw's winners from the ledger alone.
+    /// Count a draw's winners again, from the ledger alone.
     Winners(WinnersArgs),
-    /// Print who did what in a ledger, when and why.
+    /// Print the audit log of a ledger: who did what, when and why.
     Audit(AuditArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
@@ -54,9 +54,9 @@ Examples:
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets agency-1.csv
 
 Every setting can also be given as an environment variable, BOLILLERO_ and the flag's name, and
-those of serve and agency in a TOML file (--config). Flags win over variables, variables over the
-file. One that is set and empty is as if unset. Exit codes: 0 done, 1 failed or not finished, 2
-wrong usage or input; each command's --help says more.";
+those of serve and agency in a TOML file (--config). Flags override variables, and variables
+override the file. Empty variables are ignored. Exit codes: 0 done, 1 failed or not finished, 2
+wrong usage or input; each command's --help has the details.";
 
 /// Returns the clap command, with each subcommand's exit codes in its help.
 fn command() -> clap::Command {

@@ -23,24 +23,24 @@ pub(crate) const CODES: [Codes; 11] = [
     codes(
         "serve",
         [
-            "ended in order, by a signal",
-            "could not start or go on, or a second signal ended it at once",
+            "shut down cleanly by a signal",
+            "could not start or continue, or a second signal stopped it at once",
             "wrong usage, or a setting or certificate that can't be used",
         ],
     ),
     codes(
         "agency",
         [
-            "every good bet of the file takes part in the draw, and the winners were told",
-            "not all was sent, not all takes part, or the winners were not told; it says which",
-            "wrong usage, rows at fault, or a file without bets; nothing was finished",
+            "every valid bet of the file takes part in the draw, and the winners were printed",
+            "bets were not sent or do not take part, or no winners were printed; see the error",
+            "wrong usage, invalid rows, or a file without bets; the agency has not finished",
         ],
     ),
     codes("operator", ["done", "failed, and nothing was changed", "wrong usage, name or password"]),
     codes(
         "demo",
         [
-            "every agency was told the winners that the ledger holds",
+            "every agency received the winners that the ledger has",
             "failed or interrupted",
             "wrong usage, or no files of bets",
         ],
@@ -53,7 +53,7 @@ pub(crate) const CODES: [Codes; 11] = [
     codes(
         "export",
         [
-            "written, or whoever read it had enough",
+            "written, or the reader closed the pipe",
             "could not be written, or the ledger can't be read",
             "wrong usage, no ledger, or no such draw in it",
         ],
@@ -61,20 +61,20 @@ pub(crate) const CODES: [Codes; 11] = [
     codes(
         "winners",
         [
-            "printed, or whoever read it had enough",
-            "the draw was not made, or the ledger can't be read",
+            "printed, or the reader closed the pipe",
+            "the draw has not been made, or the ledger can't be read",
             "wrong usage, no ledger, or no such draw in it",
         ],
     ),
     codes(
         "audit",
         [
-            "printed, or whoever read it had enough",
+            "printed, or the reader closed the pipe",
             "the ledger can't be read",
             "wrong usage, or no ledger",
         ],
     ),
-    codes("check", ["sound", "damaged, in use, or can't be read", "wrong usage, or no ledger"]),
+    codes("check", ["intact", "damaged, in use, or can't be read", "wrong usage, or no ledger"]),
     codes("bench", ["measured", "failed", "wrong usage"]),
 ];
 

@@ -25,29 +25,29 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::log_queue::{LogQueue, Written};
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// The course's lines.
+    /// Lines of text.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is logged: this and all that is graver.
+/// The lowest level that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogLevel {
-    /// Details for whoever looks for a fault.
+    /// Details for troubleshooting.
     Debug,
     /// Every step of the lottery.
     #[default]
     Info,
-    /// What somebody should look at.
+    /// Problems that somebody should look at.
     Warn,
-    /// What went wrong.
+    /// Errors.
     Error,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn start_queued(
             action = "write_log",
             result = "fail",
             lines_lost = dropped,
-            error = "whoever reads the log is too slow: these lines are lost",
+            error = "the log is read too slowly: these lines are lost",
         );
     })?;
     start(format, level, zone.rules(), move || queue.clone());

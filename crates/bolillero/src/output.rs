@@ -70,7 +70,7 @@ impl Output {
             }
             Target::File | Target::Disk if !how.force => {
                 return Err(Ending::wrong(format!(
-                    "{} is there already and was left as it is: --force overwrites it",
+                    "{} already exists and was not changed: --force overwrites it",
                     path.display()
                 )));
             }
@@ -120,7 +120,9 @@ impl Write for Output {
 /// unlike the next command of a pipeline.
 fn as_a_failure(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::BrokenPipe => io::Error::other("whoever read it ended before it was whole"),
+        io::ErrorKind::BrokenPipe => {
+            io::Error::other("the reader closed it before everything was written")
+        }
         _ => error,
     }
 }
@@ -191,7 +193,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
             Err(_) => return Ok(path),
         }
     }
-    Err(io::Error::other("it leads through too many links"))
+    Err(io::Error::other("too many symbolic links"))
 }
 
 /// Returns whether a path is an open file of this process: /dev/fd/63, /proc/self/fd/1.

@@ -98,7 +98,7 @@ pub(crate) fn check_environment(command: &Command) -> Result<(), Ending> {
     }
     let known = known.into_iter().collect::<Vec<_>>().join(", ");
     Err(Ending::wrong(format!(
-        "unknown environment variable {}; the ones known are {known}",
+        "unknown environment variable {}; known variables are {known}",
         unknown.join(", ")
     )))
 }

@@ -68,7 +68,7 @@ fn an_agency_that_is_stopped_says_what_is_left_to_do() {
     let mut sending = agency(1, &central.address, bets.file(1), &slowly);
     sending.wait_for_many("apuesta_enviada | result: success", 3);
     let ended = sending.terminate();
-    let of_all = format!("of {} bets are known to be stored", bets.lines[&1].len());
+    let of_all = format!("of {} are stored: run it again", bets.lines[&1].len());
     assert_eq!(ended.code, Some(1));
     assert!(last(&ended.log).contains(&of_all), "{:#?}", ended.log);
     let mut waiting = agency(2, &central.address, bets.file(2), &[]);
@@ -128,9 +128,9 @@ fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
     let nobody = support::free_address();
     let in_vain = ["--connect-time-max", "300ms"];
     let cases: [(&str, &[&str], &str); 3] = [
-        (&http.address, &[], "speaks HTTP"),
-        (&nobody, &in_vain, "nothing listens on that port"),
-        ("central.invalid:12345", &in_vain, "is the name right?"),
+        (&http.address, &[], "serves HTTP"),
+        (&nobody, &in_vain, "nothing listens on this port"),
+        ("central.invalid:12345", &in_vain, "can't resolve the host name"),
     ];
     for (address, more, told) in cases {
         for mode in [&[][..], &["--legacy"]] {
@@ -165,7 +165,7 @@ fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
     assert_eq!(early.code, Some(1));
     let told = last(&early.log);
     assert!(told.contains("lunes") && told.contains("2199-11-30"), "{told}");
-    assert!(told.contains("--wait waits"), "{told}");
+    assert!(told.contains("use --wait to wait"), "{told}");
 
     let mut waiting = agency(1, &central.address, &bets, &["--draw", "lunes", "--wait"]);
     waiting.wait_for("wait_for_opening | result: in_progress");

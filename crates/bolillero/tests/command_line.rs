@@ -87,19 +87,19 @@ fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
     let (http, header) = (["--http", "127.0.0.1:0"], "--http-client-header");
     let proxies = "--http-trusted-proxies";
     let unusable: [(&[&str], &str); 16] = [
-        (&["--listen", "127.0.0.1:0=otro"], "leave out =DRAW"),
+        (&["--listen", "127.0.0.1:0=otro"], "remove =DRAW"),
         (&["--http-origin", "lottery.example"], "such as https://lottery.example"),
-        (&["--http-origin", "https://lottery.example"], "--http, which is not given"),
-        (&[http[0], http[1], proxies, "10.0.0.1/8"], "no bits set behind the length"),
-        (&[http[0], http[1], proxies, "0.0.0.0/0"], "not all addresses"),
-        (&[http[0], http[1], proxies, "10.0.0.0/8,::1"], "are of use together only"),
-        (&[http[0], http[1], header, "forwarded"], "are of use together only"),
-        (&[proxies, "::1", header, "x-real-ip"], "--http, which is not given"),
+        (&["--http-origin", "https://lottery.example"], "--http-origin requires --http"),
+        (&[http[0], http[1], proxies, "10.0.0.1/8"], "no bits set after the prefix"),
+        (&[http[0], http[1], proxies, "0.0.0.0/0"], "the prefix must not be empty"),
+        (&[http[0], http[1], proxies, "10.0.0.0/8,::1"], "require each other"),
+        (&[http[0], http[1], header, "forwarded"], "require each other"),
+        (&[proxies, "::1", header, "x-real-ip"], "--http-trusted-proxies requires --http"),
         (&["--window", "0"], "window"),
         (&["--frame-len-max", "10"], "10"),
         (&["--connections-max", "0"], "at least one connection"),
-        (&["--frame-time-max", "0"], "some time to arrive"),
-        (&["--write-time-max", "0s"], "some time to take"),
+        (&["--frame-time-max", "0"], "time for a message to arrive"),
+        (&["--write-time-max", "0s"], "time for an agency to read"),
         (&["--segment-len", "0"], "multiple of 4096 from 98304 to 1073741824"),
         (&["--segment-len", "98305"], "98305"),
         (&["--segment-len", "2147483648"], "2147483648"),
@@ -441,7 +441,8 @@ fn an_empty_variable_is_as_if_unset() {
     let folder = tempfile::tempdir().unwrap();
     let unknown = bolillero().env("BOLILLERO_NONSENSE", "1").arg("demo").output().unwrap();
     let told = text(&unknown.stderr);
-    let known: Vec<_> = told.split("known are ").nth(1).unwrap().trim_end().split(", ").collect();
+    let known: Vec<_> =
+        told.split("known variables are ").nth(1).unwrap().trim_end().split(", ").collect();
     assert!(known.len() > 40 && known.contains(&"BOLILLERO_CA_PASSPHRASE"), "{known:?}");
     // Each command ends soon in an empty folder.
     let commands: [&[&str]; 11] = [

@@ -149,7 +149,7 @@ fn an_agency_asked_to_end_while_it_waits_for_the_draw_says_so_and_goes_on_later(
         let ended = waiting.terminate();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{:#?}", ended.log);
         let told = ended.log.last().unwrap();
-        assert!(told.contains("stopped before the winners were told"), "{told}");
+        assert!(told.contains("stopped before the winners arrived"), "{told}");
     }
     let agencies = (1..=5).map(|id| (id, agency(id, &central.address, bets.file(id), &[])));
     let agencies = agencies.collect();

@@ -59,7 +59,10 @@ fn a_new_draw_gets_no_such_name_by_itself_or_from_an_address() {
     ] {
         let (code, told) = serve(more);
         assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(r"there is no draw 'a\u{fe0f}', and a new one can't be"), "{told}");
+        assert!(
+            told.contains(r"there is no draw 'a\u{fe0f}', and it is not a valid name"),
+            "{told}"
+        );
         assert!(told.contains("such as U+FE0F: type it anew"), "{told}");
     }
     let bound = format!("127.0.0.1:0={KEPT}");

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use support::raw::{Raw, ack, bets, finish};
 use support::{Central, bolillero, run_well, str};
 
-const WARNING: &str = "others on this machine";
+const WARNING: &str = "other users of this machine";
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -45,8 +45,8 @@ const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
 #[openapi(
     info(
         title = "Bolillero",
-        description = "What operators and programs ask of a lottery central. Every refusal is \
-                       `application/problem+json` and says what to do.",
+        description = "The API of a lottery central, for operators and programs. Every error is \
+                       `application/problem+json` and includes a remedy.",
     ),
     security(("session" = []), ("token" = [])),
     components(schemas(Problem))

@@ -146,7 +146,7 @@ pub enum Answer {
 
 /// The agency takes none of its replies.
 #[derive(Debug, Error)]
-#[error("the agency takes no replies")]
+#[error("the agency does not read its replies")]
 pub struct TakesNoReplies;
 
 impl Connection {

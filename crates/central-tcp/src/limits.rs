@@ -105,13 +105,13 @@ pub enum LimitsError {
     #[error("at least one byte of batches must be allowed in flight")]
     InFlightBytes,
     /// No connection with TLS could be taken.
-    #[error("an agency must be allowed some time to agree on TLS")]
+    #[error("the time for the TLS handshake must not be zero")]
     HandshakeTime,
     /// No message that arrives in two pieces could be taken.
-    #[error("a message must be allowed some time to arrive whole")]
+    #[error("the time for a message to arrive must not be zero")]
     FrameTime,
     /// No reply that waits for the agency could be sent.
-    #[error("an agency must be allowed some time to take its replies")]
+    #[error("the time for an agency to read its replies must not be zero")]
     WriteTime,
 }
 

@@ -50,9 +50,9 @@ pub(super) enum TlsFault {
     Socket(#[from] io::Error),
     #[error("{}", pki::describe(.0))]
     Tls(#[from] rustls::Error),
-    #[error("it closed the connection before TLS was agreed on")]
+    #[error("it closed the connection during the TLS handshake")]
     Closed,
-    #[error("it took too long to agree on TLS")]
+    #[error("the TLS handshake took too long")]
     TimedOut,
     #[error("its certificate names no agency")]
     NoAgency,

@@ -110,7 +110,7 @@ impl Central {
                 action = "close_connections",
                 result = "fail",
                 connections = cut.iter().sum::<usize>(),
-                error = "were still open when the time for the shutdown was over",
+                error = "were still open at the end of the shutdown time",
             );
         }
     }

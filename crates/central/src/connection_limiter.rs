@@ -40,10 +40,10 @@ pub struct ConnectionPermit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ConnectionLimit {
     /// All connections.
-    #[error("as many connections as the limit allows")]
+    #[error("too many connections")]
     Total,
     /// Connections of one address.
-    #[error("as many connections from one address as the limit allows")]
+    #[error("too many connections from one address")]
     PerAddress,
 }
 

@@ -40,7 +40,7 @@ pub enum FileError {
     #[error("{doing} {path}: {error}", path = .path.display())]
     Io { doing: &'static str, path: PathBuf, error: io::Error },
     #[error(
-        "{path} is not a sound file of operators: {why}; restore it from a copy",
+        "{path} is not a valid file of operators: {why}; restore it from a copy",
         path = .path.display()
     )]
     Unsound { path: PathBuf, why: String },
@@ -58,7 +58,7 @@ pub enum FileError {
     #[error("{path} belongs to user {owner}: run this as that user", path = .path.display())]
     OfOwner { path: PathBuf, owner: u32 },
     #[error(
-        "{path} is not a plain file; put the file itself in its place, or take it away",
+        "{path} is not a regular file; replace it with the file itself, or remove it",
         path = .path.display()
     )]
     NotAFile { path: PathBuf },
@@ -179,7 +179,7 @@ impl OperatorsFile {
             // again, not handed over: it may be a file of another user.
             std::fs::remove_file(&path).map_err(failed)?;
         }
-        Err(failed(io::Error::other("it is replaced again and again; see what does that")))
+        Err(failed(io::Error::other("it is replaced repeatedly; find out which program does that")))
     }
 
     fn owner(&self) -> io::Result<u32> {

@@ -34,13 +34,13 @@ pub struct PasswordHash(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PasswordError {
     /// Too easy to guess.
-    #[error("a password has at least {PASSWORD_CHARS_MIN} characters")]
+    #[error("a password must have at least {PASSWORD_CHARS_MIN} characters")]
     TooShort,
     /// Longer than the limit.
-    #[error("a password has at most {PASSWORD_LEN_MAX} bytes")]
+    #[error("a password must have at most {PASSWORD_LEN_MAX} bytes")]
     TooLong,
     /// One repeated character, or the operator's name.
-    #[error("a password is not one character over and over, nor the operator's name")]
+    #[error("a password must not be one repeated character, nor the operator's name")]
     TooSimple,
 }
 

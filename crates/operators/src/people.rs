@@ -113,7 +113,7 @@ pub enum PeopleError {
     TooManyTokens(Name),
     #[error("there is no token {0}")]
     UnknownToken(TokenId),
-    #[error("operators.json says that all numbers of tokens were given; restore it from a copy")]
+    #[error("operators.json has no numbers left for tokens; restore it from a copy")]
     NoTokenNumber,
 }
 

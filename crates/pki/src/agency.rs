@@ -44,7 +44,7 @@ pub fn agency_config(
             return Err(PkiError::OtherAgency { path: path.clone(), certified, agency });
         }
         if !is_for(&certificate, |purposes| purposes.client_auth) {
-            let why = "it is for another purpose than a client's, and the central refuses it";
+            let why = "it is not for TLS clients, and the central rejects it";
             return Err(files::unusable(path, why));
         }
         files::valid_until(path, &certificate, now)?;

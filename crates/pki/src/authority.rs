@@ -127,7 +127,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(making)?;
-        let remedy = "an authority's key is made once: choose another folder for another one";
+        let remedy = "an authority is created once: use another folder for another one";
         let text = ca_key::write(&key, passphrase)?;
         files::write_new(&folder.join(KEY_FILE), Readers::Owner, &text, remedy)?;
         let path = folder.join(CERTIFICATE_FILE);
@@ -182,7 +182,7 @@ impl Authority {
             serial,
         };
         let key = zeroize::Zeroizing::new(key.serialize_pem());
-        let remedy = "--replace makes a new key and certificate in its place (the old one stays \
+        let remedy = "--replace creates a new key and certificate (the old one stays \
                       valid until it is revoked)";
         if replace {
             files::replace(&issued.key, Readers::Owner, &key)?;

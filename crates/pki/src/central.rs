@@ -108,8 +108,8 @@ pub fn central_config(
         if at.0 < now {
             let path = files.agencies_ca.display();
             warnings.push(format!(
-                "the authority {name} in {path} expired at {at}, and what it issued is still let \
-                 in: have its agencies' certificates issued by another one, and take it out"
+                "the authority {name} in {path} expired at {at}, but its certificates are still \
+                 accepted: issue new ones by another authority, and remove this one"
             ));
         }
         ends.push(End { of: EndOf::Authority, name, at });
@@ -155,7 +155,7 @@ fn own_until(
     let own = files::parsed(path, &chain[0])?;
     let not_a_central = |why: String| PkiError::NotACentral { path: path.to_owned(), why };
     match agency_in(&own) {
-        Ok(agency) => return Err(not_a_central(format!("it is that of agency {agency}"))),
+        Ok(agency) => return Err(not_a_central(format!("it belongs to agency {agency}"))),
         Err(AgencyFault::None) => {}
         Err(fault) => return Err(not_a_central(fault.to_string())),
     }
@@ -163,11 +163,11 @@ fn own_until(
         return Err(not_a_central("it is an authority's".to_owned()));
     }
     if !is_for(&own, |purposes| purposes.server_auth) {
-        return Err(not_a_central("it is for another purpose than a server's".to_owned()));
+        return Err(not_a_central("it is not for TLS servers".to_owned()));
     }
     if !names_a_host(&own) {
         warnings.push(format!(
-            "the certificate in {} names no host, and agencies refuse it: have one issued for the \
+            "the certificate in {} names no host, and agencies reject it: issue one for the host \
              names and addresses that they connect to",
             path.display()
         ));

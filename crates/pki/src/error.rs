@@ -16,20 +16,20 @@ pub enum PkiError {
     Read { path: PathBuf, error: io::Error },
     #[error("can't write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is there already and was left as it is; {remedy}", path.display())]
+    #[error("{} already exists and was not changed; {remedy}", path.display())]
     Exists { path: PathBuf, remedy: &'static str },
-    #[error("others on this machine may get at {}: run `{remedy}` on it", path.display())]
+    #[error("other users of this machine can access {}: run `{remedy}` on it", path.display())]
     Exposed { path: PathBuf, remedy: &'static str },
-    #[error("there is no authority in {}: make one with `bolillero pki init`", path.display())]
+    #[error("there is no authority in {}: create one with `bolillero pki init`", path.display())]
     NoAuthority { path: PathBuf },
-    #[error("{} holds no {what} in PEM form{hint}", path.display())]
+    #[error("{} has no {what} in PEM format{hint}", path.display())]
     NotPem { path: PathBuf, what: &'static str, hint: &'static str },
     #[error("{} can't be used: {why}", path.display())]
     Unusable { path: PathBuf, why: String },
-    #[error("the certificate in {} expired at {at}: have a new one issued", path.display())]
+    #[error("the certificate in {} expired at {at}: issue a new one", path.display())]
     Expired { path: PathBuf, at: UtcTime },
     #[error(
-        "the certificate in {} is valid from {at} only: is the clock of this host right?",
+        "the certificate in {} is valid from {at} only: check the clock of this host",
         path.display()
     )]
     NotYetValid { path: PathBuf, at: UtcTime },
@@ -42,29 +42,29 @@ pub enum PkiError {
     )]
     NotACentral { path: PathBuf, why: String },
     #[error(
-        "the certificate in {} is that of agency {certified}, not of agency {agency}",
+        "the certificate in {} belongs to agency {certified}, not to agency {agency}",
         path.display()
     )]
     OtherAgency { path: PathBuf, certified: u32, agency: u32 },
-    #[error("the key in {} is not that of the certificate in {}", key.display(),
+    #[error("the key in {} does not match the certificate in {}", key.display(),
         certificate.display())]
     OtherKey { key: PathBuf, certificate: PathBuf },
     #[error(
-        "the authority's key is encrypted: give its passphrase on a terminal or as \
+        "the authority's key is encrypted: type its passphrase on a terminal, or set \
          BOLILLERO_CA_PASSPHRASE"
     )]
     PassphraseNeeded,
-    #[error("the passphrase is not that of the authority's key")]
+    #[error("wrong passphrase of the authority's key")]
     WrongPassphrase,
-    #[error("a passphrase of at least {} characters is needed", crate::limits::PASSPHRASE_LEN_MIN)]
+    #[error("the passphrase must have at least {} characters", crate::limits::PASSPHRASE_LEN_MIN)]
     ShortPassphrase,
-    #[error("'{0}' is neither a host's name nor an IP address")]
+    #[error("'{0}' is neither a host name nor an IP address")]
     NotAHost(String),
-    #[error("nothing was issued under serial number {0}; `bolillero pki list` shows what was")]
+    #[error("there is no certificate with serial number {0}; see `bolillero pki list`")]
     UnknownSerial(String),
-    #[error("agency {0} has no certificate that is not revoked")]
+    #[error("agency {0} has no certificate to revoke")]
     NothingToRevoke(u32),
-    #[error("can't make the certificate: {0}")]
+    #[error("can't create the certificate: {0}")]
     Making(String),
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, PkiError> {
     let bytes = read(path)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
         let encrypted = bytes.windows(9).any(|window| window == b"ENCRYPTED");
-        let hint = if encrypted { ": it is encrypted, decrypt it first" } else { "" };
+        let hint = if encrypted { ": it is encrypted; decrypt it first" } else { "" };
         PkiError::NotPem { path: path.to_owned(), what: "private key", hint }
     })
 }
@@ -71,7 +71,7 @@ pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, PkiError> {
 pub(crate) fn revocations(
     path: &Path,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, PkiError> {
-    all_in(path, "list of revoked certificates")
+    all_in(path, "revocation list")
 }
 
 fn all_in<T: PemObject>(path: &Path, what: &'static str) -> Result<Vec<T>, PkiError> {

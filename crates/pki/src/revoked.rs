@@ -104,30 +104,30 @@ pub(crate) fn newest(
         match (in_file, used) {
             (Some(list), Some(used)) if list.rank < used.rank => {
                 told.push(format!(
-                    "{path} has an older list of revoked certificates by {name} than the one \
-                     read before, which stays in use: put the newest one there"
+                    "{path} has an older revocation list by {name} than the one loaded before, \
+                     which stays in use: put the newest one there"
                 ));
                 *list = used.clone();
             }
             (Some(_), _) => {}
             (None, Some(used)) => {
                 told.push(format!(
-                    "{path} has no list of revoked certificates by {name} any more; the one read \
-                     before stays in use until the central ends: put the newest one there"
+                    "{path} no longer has a revocation list by {name}; the one loaded before \
+                     stays in use until the central stops: put the newest one there"
                 ));
                 newest.push(used.clone());
             }
             (None, None) => told.push(format!(
-                "{path} has no list of revoked certificates by {name}: agencies with its \
-                 certificates are refused"
+                "{path} has no revocation list by {name}: agencies with its certificates are \
+                 rejected"
             )),
         }
     }
     for list in &newest {
         if let Some(until) = list.until.filter(|until| until.0 < now) {
             told.push(format!(
-                "the list of revoked certificates by {} in {} expired at {until}: what was \
-                 revoked since is still let in; put a newer one there and send SIGHUP",
+                "the revocation list by {} in {} expired at {until}: certificates revoked since \
+                 are still accepted; put a newer one there and send SIGHUP",
                 list.issuer,
                 path.display()
             ));

@@ -31,9 +31,9 @@ pub fn describe(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(fault) => describe_certificate_error(fault),
         Error::AlertReceived(alert) => describe_alert(*alert).to_owned(),
-        Error::NoCertificatesPresented => "it showed no certificate".to_owned(),
+        Error::NoCertificatesPresented => "it sent no certificate".to_owned(),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "what it sends is not TLS".to_owned()
+            "it does not use TLS".to_owned()
         }
         Error::PeerIncompatible(
             PeerIncompatible::Tls13RequiredForQuic
@@ -41,7 +41,7 @@ pub fn describe(error: &Error) -> String {
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::ServerDoesNotSupportTls12Or13,
-        ) => "it does not speak TLS 1.3".to_owned(),
+        ) => "it does not support TLS 1.3".to_owned(),
         other => other.to_string(),
     }
 }
@@ -59,9 +59,9 @@ fn describe_certificate_error(fault: &CertificateError) -> String {
         Fault::BadSignature => {
             "its certificate is not signed by the authority that it names".to_owned()
         }
-        Fault::UnknownIssuer => "its certificate is of an unknown authority".to_owned(),
+        Fault::UnknownIssuer => "its certificate is from an unknown authority".to_owned(),
         Fault::UnknownRevocationStatus => {
-            "its certificate's authority has no list of revoked certificates here".to_owned()
+            "its certificate's authority has no revocation list here".to_owned()
         }
         Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
             "its certificate is for another purpose: an agency's, or the central's?".to_owned()
@@ -76,23 +76,23 @@ fn describe_certificate_error(fault: &CertificateError) -> String {
             let expected = expected.to_str();
             format!("its certificate is not for {expected} but for {}", names.join(" "))
         }
-        Fault::Other(other) => format!("its certificate is refused: {other}"),
-        other => format!("its certificate is refused: {other}"),
+        Fault::Other(other) => format!("its certificate is invalid: {other}"),
+        other => format!("its certificate is invalid: {other}"),
     }
 }
 
 fn describe_alert(alert: AlertDescription) -> &'static str {
     use AlertDescription as Alert;
     match alert {
-        Alert::CertificateExpired => "it says that our certificate is not valid now",
-        Alert::CertificateRevoked => "it says that our certificate is revoked",
+        Alert::CertificateExpired => "it reports that our certificate is not valid now",
+        Alert::CertificateRevoked => "it reports that our certificate is revoked",
         Alert::UnknownCA => "it does not know the authority of our certificate",
-        Alert::UnsupportedCertificate => "it says that our certificate is for another purpose",
-        Alert::CertificateRequired => "it asks for a certificate",
-        Alert::CertificateUnknown => "it does not take our certificate as an agency's",
-        Alert::BadCertificate => "it refuses our certificate",
+        Alert::UnsupportedCertificate => "it reports that our certificate is for another purpose",
+        Alert::CertificateRequired => "it requires a certificate",
+        Alert::CertificateUnknown => "it does not accept our certificate as an agency's",
+        Alert::BadCertificate => "it rejects our certificate",
         Alert::DecryptError => "it could not verify the signature of our certificate",
-        Alert::ProtocolVersion => "it does not speak this version of TLS",
+        Alert::ProtocolVersion => "it does not support this version of TLS",
         _ => "it ended TLS with an alert",
     }
 }

@@ -31,10 +31,10 @@ Examples:
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets sheet.csv \
     --delimiter=';' --header --encoding windows-1252
 
-The file has a bet a line: first name, last name, document, birthdate (YYYY-MM-DD), number. It is
-checked whole before anything is sent. The documents of the winners go to standard output, one a
-line. Run again with the same file after an interruption, it goes on where it stopped. SIGTERM or
-SIGINT ends it in order; a second one ends it at once.";
+The file has one bet per line: first name, last name, document, birthdate (YYYY-MM-DD), number. All
+of it is validated before anything is sent. The documents of the winners are printed, one per line.
+Run it again with the same file after an interruption, and it continues where it stopped. SIGTERM or
+SIGINT shuts it down cleanly; a second one stops it at once.";
 
 /// Settings of an agency. None: not given here.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -46,27 +46,27 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
 
-    /// Where the central is.
+    /// Address of the central.
     #[arg(long, env = "BOLILLERO_CENTRAL", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     central: Option<String>,
 
-    /// Speak TLS, with a central whose certificate is of one of these authorities.
+    /// Use TLS, and trust central certificates of these authorities.
     #[arg(long, env = "BOLILLERO_TLS_CA", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_ca: Option<PathBuf>,
 
-    /// The agency's certificate, then those that vouch for it, if there are some in between.
+    /// The agency's certificate, followed by intermediate certificates, if any.
     #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_cert: Option<PathBuf>,
 
-    /// The key of the agency's certificate.
+    /// The private key of the agency's certificate.
     #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_key: Option<PathBuf>,
 
-    /// The name or address that the central's certificate is for [default: --central's].
+    /// The name or address in the central's certificate [default: --central's].
     #[arg(long, env = "BOLILLERO_TLS_NAME", value_name = "HOST")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_name: Option<String>,
@@ -76,12 +76,12 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     bets: Option<PathBuf>,
 
-    /// What is between two fields of the file: one character, or 'tab' [default: ,].
+    /// The field separator of the file: one character, or 'tab' [default: ,].
     #[arg(long, env = "BOLILLERO_DELIMITER", value_name = "CHAR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delimiter: Option<Delimiter>,
 
-    /// The file's first line names its fields and is no bet.
+    /// Skip the file's first line, which names the fields.
     #[arg(long, env = "BOLILLERO_HEADER")]
     #[serde(skip_serializing_if = "is_false")]
     header: bool,
@@ -91,7 +91,7 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
 
-    /// Draw to bet in; needed only where several are open. Not with --legacy, which can't say it.
+    /// Draw to bet in; required only if several are open. Not possible with --legacy.
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     draw: Option<Name>,
@@ -101,55 +101,54 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_max_bets: Option<u32>,
 
-    /// Most batches sent and not yet acknowledged; the central's limit applies when it is smaller
-    /// [default: 16].
+    /// Most unacknowledged batches; the central's limit applies if it is smaller [default: 16].
     #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<u16>,
 
-    /// Numbers that the file is checked against at first; the draw's own apply once they are known
+    /// Range of numbers to validate the file against before the draw's own range is known
     /// [default: 0-9999].
     #[arg(long, env = "BOLILLERO_NUMBERS", value_name = "MIN-MAX")]
     #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<Numbers>,
 
-    /// Speak the field's protocol only: no greeting, one batch at a time, asking again for winners.
+    /// Use the original protocol only: no HELLO, one batch at a time, polling for winners.
     #[arg(long, env = "BOLILLERO_LEGACY")]
     #[serde(skip_serializing_if = "is_false")]
     legacy: bool,
 
-    /// Send the good rows even if others are at fault, and list those.
+    /// Send the valid rows even if others are invalid, and list those.
     #[arg(long, env = "BOLILLERO_SKIP_INVALID")]
     #[serde(skip_serializing_if = "is_false")]
     skip_invalid: bool,
 
-    /// Finish even if the file has no bet to send. That can't be undone.
+    /// Finish even if the file has no bet to send. This can't be undone.
     #[arg(long, env = "BOLILLERO_ALLOW_EMPTY")]
     #[serde(skip_serializing_if = "is_false")]
     allow_empty: bool,
 
-    /// Wait for the opening of a draw that is announced and not open yet.
+    /// Wait for an announced draw to open.
     #[arg(long, env = "BOLILLERO_WAIT")]
     #[serde(skip_serializing_if = "is_false")]
     wait: bool,
 
-    /// Longest time to try a central that never answered. One that did is tried for 10 minutes
-    /// [default: 1m].
+    /// Longest time to try to reach the central for the first time. Once it has answered, retries
+    /// last 10 minutes [default: 1m].
     #[arg(long, env = "BOLILLERO_CONNECT_TIME_MAX", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_time_max: Option<Span>,
 
-    /// How log lines are written [default: text].
+    /// Format of log lines [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
-    /// What is logged: this and all that is graver [default: info].
+    /// Lowest level that is logged [default: info].
     #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_level: Option<LogLevel>,
 
-    /// File with settings.
+    /// TOML file with settings.
     #[arg(long, env = "BOLILLERO_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -206,11 +205,11 @@ fn left_undone(report: Report) -> Option<anyhow::Error> {
         let again = "run it again with the same file";
         match (report.finished, report.bets_in_file) {
             (true, _) => anyhow!(
-                "stopped before the winners were told; {} bets are stored: {again} to be told",
+                "stopped before the winners arrived; {} bets are stored: {again} to get them",
                 report.bets
             ),
             (false, Some(bets)) => anyhow!(
-                "stopped before all was sent; {} of {bets} bets are known to be stored: {again} to \
+                "stopped before all bets were sent; at least {} of {bets} are stored: {again} to \
                  send the rest",
                 report.bets
             ),
@@ -220,7 +219,7 @@ fn left_undone(report: Report) -> Option<anyhow::Error> {
     match (report.incomplete, stopped) {
         (None, stopped) => stopped,
         (Some(error), None) => Some(anyhow::Error::new(error).context(
-            "not all bets of the file take part in the draw; the winners told are those of the \
+            "not all bets of the file take part in the draw; the printed winners are those of the \
              bets that do",
         )),
         (Some(error), Some(stopped)) => Some(anyhow::Error::new(error).context(stopped)),
@@ -283,7 +282,7 @@ impl AgencyArgs {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Ending::wrong(PkiError::NotAHost(host.to_owned())))?;
         let config = pki::agency_config(&files, options.agency.0, UnixTime::now())
-            .context("can't speak TLS")
+            .context("can't use TLS")
             .map_err(Ending::Wrong)?;
         Ok(Some(Tls { config, name }))
     }

@@ -20,7 +20,7 @@ Examples:
   bolillero audit --data ./data
   bolillero audit --data ./data | grep ana";
 
-/// What to audit.
+/// The ledger to audit.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AuditArgs {

@@ -35,7 +35,7 @@ Examples:
   bolillero bench --connections 100 --window 1 --json
 
 Starts a central on a new ledger, sends it generated batches of 93 bets, and removes the ledger. The
-load runs on the same machine and takes some of its processors.";
+load runs on the same machine and uses some of its processors.";
 
 /// Number of distinct batches, which are sent repeatedly.
 const BATCHES: usize = 256;
@@ -47,27 +47,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
-    /// How long batches are sent.
+    /// Duration of the measurement in seconds.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = value_parser!(u64).range(1..=3600))]
     seconds: u64,
 
-    /// How many agencies send at the same time, each on a connection of its own.
+    /// Number of agencies that send at the same time, each on its own connection.
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = value_parser!(u32).range(1..=500))]
     connections: u32,
 
-    /// Batches that an agency sends before the first of them is acknowledged.
+    /// Most unacknowledged batches of an agency.
     #[arg(long, value_name = "N", default_value_t = wire::limits::WINDOW)]
     #[arg(value_parser = value_parser!(u16).range(1..=i64::from(wire::limits::WINDOW_MAX)))]
     window: u16,
 
-    /// Folder, on the disk to be measured, in which the temporary ledger is made; the system's
-    /// temporary folder when not given.
+    /// Folder for the temporary ledger, on the disk to measure; by default the system's temporary
+    /// folder.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Print one JSON object instead of a sentence.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Ending> {
             Some(within) => tempfile::tempdir_in(within),
             None => tempfile::tempdir(),
         };
-        let folder = folder.context("can't make a temporary folder")?;
+        let folder = folder.context("can't create a temporary folder")?;
         let mut central = Central::start(&folder.path().join("data"), args.connections).await?;
         let address = central.address().to_owned();
         let measured = tokio::select! {
@@ -148,7 +148,7 @@ async fn measure(args: &BenchArgs, address: &str) -> anyhow::Result<(f64, Histog
     }
     let mut ack_us = latencies()?;
     while let Some(of_one) = sending.join_next().await {
-        ack_us.add(of_one.context("a connection broke off")??)?;
+        ack_us.add(of_one.context("a connection panicked")??)?;
     }
     Ok((started.elapsed().as_secs_f64(), ack_us))
 }
@@ -194,7 +194,7 @@ impl Connection {
         while !self.received.has_next() {
             self.read().await?;
         }
-        let frame = self.received.next_frame()?.context("the central said nothing")?;
+        let frame = self.received.next_frame()?.context("the central sent nothing")?;
         match CentralMessage::from_frame(frame)? {
             CentralMessage::Welcome(_) => Ok(()),
             other => bail!("{} instead of WELCOME", other.name()),
@@ -243,7 +243,7 @@ impl Connection {
 
     async fn read(&mut self) -> anyhow::Result<()> {
         let read = timeout(PATIENCE, self.stream.read(self.received.space())).await;
-        let len = read.context("nothing more is acknowledged")?.context("can't receive")?;
+        let len = read.context("acknowledgements stopped")?.context("can't receive")?;
         ensure!(len > 0, "the central closed the connection");
         self.received.filled(len);
         Ok(())

@@ -62,7 +62,7 @@ impl Bound {
         for (_, listen) in self.plain.iter().chain(by_tls) {
             if let Some(name) = &listen.draw {
                 central::draw_name(view, name)
-                    .map_err(|why| Ending::wrong(format!("{listen} is for no draw: {why}")))?;
+                    .map_err(|why| Ending::wrong(format!("{listen} names no draw: {why}")))?;
             }
         }
         Ok(())
@@ -89,21 +89,21 @@ impl Bound {
 
 /// Rejects plain text on an address other than the loopback, unless it is explicitly allowed.
 fn check_plaintext(socket: &TcpSocket, listen: &str, allowed: bool) -> Result<(), Ending> {
-    let address = socket.local_addr().context("can't tell the address listened on")?;
+    let address = socket.local_addr().context("can't get the listening address")?;
     if address.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     if !allowed {
         return Err(Ending::wrong(format!(
-            "{listen} can be reached from other hosts, and in plain text anybody on the way reads \
-             and changes the bets: give --tls-listen in place of --listen, or --allow-plaintext"
+            "{listen} can be reached from other hosts, and anybody on the network path can read \
+             and change plain text: use --tls-listen instead of --listen, or --allow-plaintext"
         )));
     }
     tracing::warn!(
         action = "listen",
         result = "in_progress",
         %address,
-        error = "in plain text anybody on the way can read and change the bets, and speak for any \
+        error = "anybody on the network path can read and change plain text, and impersonate any \
                  agency",
     );
     Ok(())
@@ -116,7 +116,7 @@ fn load(
     let now = UnixTime::now();
     let config = pki::central_config(files, before, now).map_err(|error| {
         let wrong = error.is_wrong_input();
-        let error = anyhow::Error::new(error).context("can't speak TLS");
+        let error = anyhow::Error::new(error).context("can't use TLS");
         if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
     })?;
     let until = config.until;
@@ -131,8 +131,8 @@ fn load(
             action = "load_certificates",
             result = "success",
             expires = %until,
-            error = "the central's certificate, or one that vouches for it, expires soon: issue \
-                     another one and send SIGHUP",
+            error = "the central's certificate, or an intermediate one, expires soon: issue a new \
+                     one and send SIGHUP",
         );
     }
     for warning in &config.warnings {
@@ -157,7 +157,7 @@ async fn reload(
                 tracing::error!(
                     action = "load_certificates",
                     result = "fail",
-                    error = %format_args!("{error:#}; those read before stay in use"),
+                    error = %format_args!("{error:#}; the previous certificates stay in use"),
                 );
             }
             // Reading files causes no usage error, and is cancelled only at shutdown.
@@ -171,7 +171,7 @@ async fn reload_nothing(mut hangups: Signal) {
         tracing::warn!(
             action = "load_certificates",
             result = "fail",
-            error = "SIGHUP has certificates read again, and there are none without --tls-listen",
+            error = "SIGHUP reloads certificates, and without --tls-listen there are none",
         );
     }
 }
@@ -179,7 +179,7 @@ async fn reload_nothing(mut hangups: Signal) {
 fn listening(socket: TcpSocket, at: Listen, tls: Option<bool>) -> anyhow::Result<Listening> {
     let Listen { address, draw } = at;
     let listener = socket.listen(ACCEPT_QUEUE_MAX).with_context(|| cant_listen(&address))?;
-    let address = listener.local_addr().context("can't tell the address listened on")?;
+    let address = listener.local_addr().context("can't get the listening address")?;
     tracing::info!(
         action = "listen",
         result = "success",

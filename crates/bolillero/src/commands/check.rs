@@ -16,11 +16,11 @@ const EXAMPLES: &str = "\
 Example:
   bolillero check --data ./data
 
-Verifies every record, the chain that binds them, the rules of the lottery, and every index. Changes
-nothing. Prints the chain's end: kept elsewhere, it shows later whether anything up to here changed.
-Exits with 1 at the first damage, and tells its place.";
+Verifies every record, the hash chain, the rules of the lottery, and every index. Changes nothing.
+Prints the end of the chain: store it elsewhere to detect later changes of anything before it. Exits
+with 1 at the first damage, and reports its place.";
 
-/// What to check.
+/// The ledger to check.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
 
 fn describe(summary: &Summary) -> String {
     let mut lines = vec![
-        "sound".to_owned(),
+        "intact".to_owned(),
         format!("records   {} in {} segments", summary.records, summary.segments),
     ];
     if let Some((ledger, chain)) = summary.end {
@@ -73,14 +73,14 @@ fn describe(summary: &Summary) -> String {
     }
     if summary.torn_bytes > 0 {
         lines.push(format!(
-            "note      {} bytes at the end were half written when the central stopped; they were \
-             never acknowledged and its next start cuts them",
+            "note      {} bytes at the end are an incomplete write; they were never acknowledged, \
+             and the central removes them at its next start",
             summary.torn_bytes
         ));
     }
     if summary.indexes_missing > 0 {
         lines.push(format!(
-            "note      {} segments have no index yet; the central's next start makes it",
+            "note      {} segments have no index yet; the central builds it at its next start",
             summary.indexes_missing
         ));
     }

@@ -19,19 +19,19 @@ Examples:
   bolillero demo
   bolillero demo --bets FOLDER
 
-Starts a central on a free port of this machine with a ledger in a temporary folder, and one agency
-for each file agency-1.csv, agency-2.csv ... of the folder (or five with generated bets). Waits for
-the draw and shows each agency's bets, batches and winners, as counted again in the ledger.";
+Starts a central on a free port with a ledger in a temporary folder, and one agency for each file
+agency-1.csv, agency-2.csv ... of the folder (or five with generated bets). Waits for the draw and
+shows each agency's bets, batches and winners, as counted in the ledger.";
 
 const AGENCIES: u32 = 5;
 const BETS: u64 = 80_000;
 const SEED: u64 = 1;
 
-/// What to show.
+/// The bets to use.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
-    /// Folder with files of bets, agency-1.csv and so on; generated ones when not given.
+    /// Folder with files of bets, agency-1.csv and so on; by default bets are generated.
     #[arg(long, env = "BOLILLERO_BETS", value_name = "DIR")]
     bets: Option<PathBuf>,
 }
@@ -46,7 +46,7 @@ struct Row {
 
 /// Runs the demo and prints the results.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Ending> {
-    let temporary = tempfile::tempdir().context("can't make a temporary folder")?;
+    let temporary = tempfile::tempdir().context("can't create a temporary folder")?;
     let folder = match &args.bets {
         Some(folder) => folder.clone(),
         None => {
@@ -85,7 +85,7 @@ async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<Strin
     let mut central = Central::start(data, count).await?;
     let started = tokio::time::Instant::now();
     let agencies = Agencies::start(files, central.address())?;
-    let bar = progress::counter("agencies told their winners");
+    let bar = progress::counter("agencies with their winners");
     let told = tokio::select! {
         told = agencies.winners(|| bar.inc(1)) => told,
         last = central.ended() => Err(anyhow!("the central ended before the agencies: {last}")),
@@ -110,21 +110,24 @@ fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
     let archive = Archive::open(data)?;
     let summary = archive.check(|_| anyhow::Ok(()))?;
     let [DrawStatus { state: DrawState::Drawn { number }, .. }] = summary.draws[..] else {
-        bail!("the ledger does not hold one draw that was made");
+        bail!("the ledger does not have exactly one draw that has been made");
     };
     archive.read(|entry| {
         let Some(batch) = entry.batch else {
             return anyhow::Ok(());
         };
         let row = rows.iter_mut().find(|row| row.agency == batch.agency.0);
-        let row = row.context("the ledger holds a batch of an agency that is none")?;
+        let row = row.context("the ledger has a batch of an unknown agency")?;
         row.batches += 1;
         row.bets += winners.add_batch(WinningResult { number }, &batch)?;
         Ok(())
     })?;
     for (agency, told) in (1..).zip(told) {
         let of_agency = winners.of(AgencyId(agency)).into_iter().flat_map(Documents::iter);
-        ensure!(of_agency.eq(told), "agency {agency} was told other winners than the ledger's");
+        ensure!(
+            of_agency.eq(told),
+            "agency {agency} received winners that differ from the ledger's"
+        );
     }
     Ok(rows)
 }
@@ -146,5 +149,9 @@ fn show(rows: &[Row], took: Duration) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("{table}");
-    println!("\n{} bets stored, drawn and told in {:.2} s", totals[0], took.as_secs_f64());
+    println!(
+        "\n{} bets from the first batch to the last winner in {:.2} s",
+        totals[0],
+        took.as_secs_f64()
+    );
 }

@@ -23,14 +23,14 @@ Examples:
   bolillero export --data ./data --draw sorteo | head
   bolillero export --data ./data --raw --out >(gzip > bets.csv.gz)
 
-A folder gets the bets in both formats, the winners once the draw was made, and manifest.json, which
-is written last: the length and SHA-256 of every file, and what draw it is. CSV is for spreadsheets:
-=1+1 becomes '=1+1. What is exact is CSV with --raw, Parquet and JSON.";
+--folder writes the bets in both formats, the winners once the draw has been made, and last of all
+manifest.json: the draw, and the length and SHA-256 of every file. CSV is for spreadsheets: =1+1
+becomes '=1+1. CSV with --raw, Parquet and JSON have the exact values.";
 
 /// Exports are readable by their owner only, as the ledger is.
 const NEW: How = How { force: false, mode: 0o600, durable: true };
 
-/// What to export.
+/// The draw to export, and how.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {
@@ -41,30 +41,30 @@ pub(crate) struct ExportArgs {
     #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "csv")]
     format: Format,
 
-    /// File to write, complete or not at all; standard output when not given. A link is followed,
-    /// a pipe or device is written into.
+    /// File to write, completely or not at all; by default standard output. Links are followed;
+    /// pipes and devices are written directly.
     #[arg(long, env = "BOLILLERO_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Overwrite --out when it is there already.
+    /// Overwrite --out if it exists.
     #[arg(long, requires = "out")]
     force: bool,
 
-    /// Cells of CSV exactly as they are stored, for programs. Without it a cell that a spreadsheet
-    /// would evaluate gets an apostrophe before it.
+    /// Write CSV cells exactly as they are stored, for programs. By default, cells that a
+    /// spreadsheet would evaluate are prefixed with an apostrophe.
     #[arg(long)]
     raw: bool,
 
-    /// Folder to write everything to, in place of one file; made if need be, and must be empty.
+    /// Folder to write everything to, instead of one file; created if missing, and must be empty.
     #[arg(long = "folder", value_name = "DIR", conflicts_with_all = ["format", "out"])]
     folder_out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// A header line, then a bet a line; fields quoted only where they must be.
+    /// A header line, then one bet per line; fields are quoted only if necessary.
     Csv,
-    /// Columns, compressed; for programs that analyse.
+    /// Compressed columns, for data analysis.
     Parquet,
 }
 
@@ -118,7 +118,7 @@ fn write_folder(source: &Source<'_>, cells: Cells, folder: &Path) -> Result<(), 
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cant)?;
     if std::fs::read_dir(folder).with_context(cant)?.next().is_some() {
         let folder = folder.display();
-        return Err(Ending::wrong(format!("{folder} is not empty: give a folder of its own")));
+        return Err(Ending::wrong(format!("{folder} is not empty: use an empty folder")));
     }
     let mut manifest = Manifest::of(source.draw);
     let mut add = |name: &str, write: &dyn Fn(Out) -> anyhow::Result<(u64, Out)>| {

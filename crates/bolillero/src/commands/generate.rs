@@ -25,29 +25,29 @@ const AGENCIES_MAX: u32 = 10_000;
 const DOCUMENTS: std::ops::RangeInclusive<u32> = 20_000_000..=39_999_999;
 const BIRTH_YEARS: std::ops::RangeInclusive<u32> = 1940..=2007;
 
-/// What to generate.
+/// The files to generate.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct GenerateArgs {
-    /// How many agencies, each with a file of its own.
+    /// Number of agencies, each with its own file.
     #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(AGENCIES_MAX)))]
     agencies: u32,
 
-    /// How many bets in all, unevenly shared.
+    /// Total number of bets, distributed unevenly.
     #[arg(long, value_name = "N", default_value_t = 80_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     bets: u64,
 
-    /// What the bets are derived from.
+    /// Seed of the random generator.
     #[arg(long, env = "BOLILLERO_SEED", value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Folder for the files; made when it is missing.
+    /// Folder for the files; created if missing.
     #[arg(long, env = "BOLILLERO_OUT", value_name = "DIR")]
     out: PathBuf,
 
-    /// Overwrite files that are there already.
+    /// Overwrite existing files.
     #[arg(long)]
     force: bool,
 }
@@ -68,7 +68,7 @@ pub(super) fn generate(
     out: &Path,
     force: bool,
 ) -> Result<u64, Ending> {
-    std::fs::create_dir_all(out).with_context(|| format!("can't make {}", out.display()))?;
+    std::fs::create_dir_all(out).with_context(|| format!("can't create {}", out.display()))?;
     let how = How { force, mode: 0o666, durable: false };
     let mut random = Rng::with_seed(seed);
     let mut len = 0;

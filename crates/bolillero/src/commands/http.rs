@@ -53,18 +53,17 @@ impl Bound {
         let Self { socket, listen, reached: (origin, proxies), data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| bind::cant_listen(&listen))?;
-        let address = listener.local_addr().context("can't tell the address listened on")?;
+        let address = listener.local_addr().context("can't get the listening address")?;
         tracing::info!(action = "listen_http", result = "success", %address);
         let is_encrypted = origin.as_ref().is_some_and(Origin::is_encrypted);
         if !(is_encrypted || address.ip().to_canonical().is_loopback()) {
-            let advice = "not encrypted, passwords included: let a proxy with TLS stand before it, \
-                          and give --http-origin https://HOST";
+            let advice = "not encrypted, including passwords: put a reverse proxy with TLS in \
+                          front of it, and set --http-origin https://HOST";
             tracing::warn!(action = "listen_http", result = "in_progress", error = advice);
         }
         if is_encrypted && proxies.is_none() {
-            let advice = "a proxy is before --http, and all its clients share its address in \
-                          limits and in this log: give --http-trusted-proxies and \
-                          --http-client-header";
+            let advice = "all clients of the reverse proxy share its address in limits and in this \
+                          log: set --http-trusted-proxies and --http-client-header";
             tracing::warn!(action = "listen_http", result = "in_progress", error = advice);
         }
         let groups = Arc::clone(groups);

@@ -10,14 +10,14 @@ use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Winners, WinningResult}
 use super::progress;
 use crate::exit::Ending;
 
-/// Which ledger, and which of its draws.
+/// A ledger, and one of its draws.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FolderArgs {
     /// Folder of the ledger. The central that writes to it must be stopped.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     pub(super) data: PathBuf,
 
-    /// Name of the draw; needed only where there are several.
+    /// Name of the draw; required only if there are several.
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
     draw: Option<String>,
 }
@@ -42,14 +42,14 @@ impl FolderArgs {
         let names: Vec<_> = draws.iter().map(|draw| draw.terms.name.as_str()).collect();
         let names = names.join("', '");
         match (&self.draw, draws.as_slice()) {
-            (_, []) => Err(Ending::wrong(format!("{} holds no draw", self.data.display()))),
+            (_, []) => Err(Ending::wrong(format!("{} has no draw", self.data.display()))),
             (None, [only]) => Ok(only.clone()),
             (None, _) => Err(Ending::wrong(format!(
-                "there are several draws: give --draw, one of '{names}'"
+                "there are several draws: set --draw to one of '{names}'"
             ))),
             (Some(name), _) => {
                 DrawName::find(draws, name, |draw| &draw.terms.name).cloned().ok_or_else(|| {
-                    Ending::wrong(format!("there is no draw '{name}'; there are '{names}'"))
+                    Ending::wrong(format!("there is no draw '{name}'; the draws are '{names}'"))
                 })
             }
         }

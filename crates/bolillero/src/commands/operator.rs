@@ -32,14 +32,14 @@ Examples:
   bolillero operator list --data ./data
   echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
 
-What changes here holds from the next request on, also in a central that runs. Who is disabled or
-given another password is logged out, and their tokens are revoked.";
+Changes apply from the next request on, also in a running central. Disabling an operator or changing
+a password logs the operator out and revokes their tokens.";
 
-/// Which operators, and what of them.
+/// The operators of a data folder, and what to do with them.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct OperatorArgs {
-    /// The central's data folder; made when it is missing and the first operator is added.
+    /// The central's data folder; created if missing when the first operator is added.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR", global = true)]
     data: Option<PathBuf>,
 
@@ -54,7 +54,7 @@ enum Change {
     Add {
         /// Name to log in with.
         name: Name,
-        /// What for: viewer, operator, auditor or admin.
+        /// Role: viewer, operator, auditor or admin.
         #[arg(long, value_name = "ROLE")]
         role: Role,
         #[command(flatten)]
@@ -63,46 +63,46 @@ enum Change {
     /// List operators and their tokens.
     #[command(after_help = "Example:\n  bolillero operator list --data ./data")]
     List,
-    /// Give an operator another password, and end their sessions and tokens.
+    /// Change an operator's password, and end their sessions and tokens.
     #[command(after_help = "Example:\n  bolillero operator password ana --data ./data")]
     Password {
-        /// Whose.
+        /// Name of the operator.
         name: Name,
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Let an operator in no more: neither with a password nor with a token.
+    /// Disable an operator: reject their password and tokens.
     #[command(after_help = "Example:\n  bolillero operator disable ana --data ./data")]
     Disable {
-        /// Whom.
+        /// Name of the operator.
         name: Name,
     },
-    /// Let an operator in again.
+    /// Enable a disabled operator.
     #[command(after_help = "Example:\n  bolillero operator enable ana --data ./data")]
     Enable {
-        /// Whom.
+        /// Name of the operator.
         name: Name,
     },
-    /// Give a token that lets a program act for an operator. Prints it, once.
+    /// Create a token with which a program acts for an operator. Prints it, once.
     #[command(after_help = "Example:\n  bolillero operator token ana --label board --role viewer \
                             --days 90 --data ./data")]
     Token {
-        /// For whom.
+        /// Name of the operator.
         name: Name,
-        /// What it is for.
+        /// Purpose of the token.
         #[arg(long, value_name = "TEXT")]
         label: String,
-        /// As what; its owner's role when it is not given.
+        /// Role of the token [default: its owner's].
         #[arg(long, value_name = "ROLE")]
         role: Option<Role>,
-        /// For how many days.
+        /// Validity in days.
         #[arg(long, value_name = "N")]
         days: u32,
     },
-    /// Take a token back.
+    /// Revoke a token.
     #[command(after_help = "Example:\n  bolillero operator revoke 3 --data ./data")]
     Revoke {
-        /// Its number, as `operator list` tells it.
+        /// Number of the token, as `operator list` shows it.
         #[arg(value_name = "NUMBER")]
         token: u32,
     },
@@ -129,12 +129,12 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
             let hash = hashed(&password, &name)?;
             make_folder(&data).map_err(|error| of_folder(&data, error))?;
             change(&file, |people| people.add(name.clone(), role, hash))?;
-            print(&format!("{name} is {role} now\n"))
+            print(&format!("{name} has the role {role} now\n"))
         }
         Change::Password { name, password } => {
             let hash = hashed(&password, &name)?;
             change(&file, |people| people.set_password(&name, hash))?;
-            print(&format!("{name} has another password now, and is logged out\n"))
+            print(&format!("{name} has a new password, and is logged out\n"))
         }
         Change::Disable { name } => {
             change(&file, |people| people.disable(&name))?;
@@ -156,7 +156,7 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
         }
         Change::Revoke { token } => {
             change(&file, |people| people.revoke(TokenId(token)))?;
-            print(&format!("token {token} is worth nothing now\n"))
+            print(&format!("token {token} is revoked\n"))
         }
     }
 }
@@ -198,10 +198,7 @@ fn hashed(from: &PasswordArgs, name: &Name) -> Result<operators::PasswordHash, E
             "Password for {name} (at least {PASSWORD_CHARS_MIN} characters): "
         ))?
         .ok_or_else(|| {
-            Ending::wrong(
-                "there is no terminal to ask for the password; give it on standard input, with \
-                 --password-stdin",
-            )
+            Ending::wrong("there is no terminal to ask for the password; use --password-stdin")
         })?
     };
     Password::given(text).hash(name, secret_bytes()?).map_err(Ending::wrong)
@@ -226,7 +223,7 @@ fn list(people: &People) -> String {
         let state = match token {
             token if token.revoked => "revoked",
             token if !token.is_live(now) => "expired",
-            _ => "works",
+            _ => "valid",
         };
         let expires = Timestamp(token.expires_ms).to_string();
         let expires = expires.split('T').take(1).collect();

@@ -28,11 +28,11 @@ Examples:
   bolillero pki revoke --agency 1                   # then SIGHUP to the central
 
 The central needs central.crt, central.key, ca.crt and crl.pem; an agency its own two files and
-ca.crt. Nobody needs ca.key but this command: keep the folder where nothing else runs.";
+ca.crt. Only this command needs ca.key: put the folder on a machine where nothing else runs.";
 
 const DAY_SECS: u64 = 86_400;
 
-/// Which authority, and what to do.
+/// A private authority, and what to do with it.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PkiArgs {
@@ -46,26 +46,25 @@ pub(crate) struct PkiArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    /// Make an authority, once.
+    /// Create an authority, once.
     #[command(after_help = "Example:\n  bolillero pki init --encrypt --name \"Lotería de prueba\"")]
     Init {
-        /// Its name, as certificates show it.
+        /// Name of the authority, as shown in certificates.
         #[arg(
             long, value_name = "TEXT", default_value = "Bolillero", value_parser = authority_name
         )]
         name: String,
-        /// Days that it is valid for, and with it all that it issues.
+        /// Validity in days; also limits the certificates that it issues.
         #[arg(long, value_name = "N", default_value_t = AUTHORITY_DAYS, value_parser = days())]
         days: u32,
-        /// Encrypt its key with a passphrase, asked for on the terminal or taken from
-        /// BOLILLERO_CA_PASSPHRASE.
+        /// Encrypt its key with a passphrase, read from BOLILLERO_CA_PASSPHRASE or the terminal.
         #[arg(long)]
         encrypt: bool,
     },
     /// Issue an agency's certificate and key.
     #[command(after_help = "Example:\n  bolillero pki agency 1 --days 90")]
     Agency {
-        /// The agency's number, from 1.
+        /// Number of the agency, from 1.
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         agency: u32,
         #[command(flatten)]
@@ -74,33 +73,33 @@ enum Action {
     /// Issue the central's certificate and key.
     #[command(after_help = "Example:\n  bolillero pki central central.example 10.0.0.5 --replace")]
     Central {
-        /// Names and IP addresses that agencies connect to.
+        /// Host names and IP addresses that agencies connect to.
         #[arg(value_name = "HOST", required = true)]
         hosts: Vec<String>,
         #[command(flatten)]
         how: HowToIssue,
     },
-    /// Revoke a certificate, or all of an agency's; the central learns of it at SIGHUP.
+    /// Revoke a certificate, or all of an agency's; the central reloads the list at SIGHUP.
     #[command(after_help = "Example:\n  bolillero pki revoke --agency 1")]
     Revoke {
         /// Serial number, as `pki list` shows it.
         #[arg(value_name = "SERIAL", required_unless_present = "agency")]
         serial: Option<String>,
-        /// Every certificate of this agency.
+        /// Revoke every certificate of this agency.
         #[arg(long, value_name = "N", conflicts_with = "serial")]
         agency: Option<u32>,
     },
-    /// Show what was issued: until when it is valid, and what is revoked.
+    /// List the issued certificates: their validity and their state.
     #[command(after_help = "Example:\n  bolillero pki list --dir ./pki")]
     List,
 }
 
 #[derive(Args, Clone, Debug)]
 struct HowToIssue {
-    /// Days that it is valid for, at most as long as the authority.
+    /// Validity in days, at most as long as the authority's.
     #[arg(long, value_name = "N", default_value_t = ISSUED_DAYS, value_parser = days())]
     days: u32,
-    /// Put it in place of the one issued before, which stays valid until it is revoked.
+    /// Replace the files of the previous one, which stays valid until it is revoked.
     #[arg(long)]
     replace: bool,
 }
@@ -120,14 +119,14 @@ pub(crate) fn run(args: PkiArgs) -> Result<(), Ending> {
         Action::Init { name, days, encrypt } => {
             let passphrase = encrypt.then(new_passphrase).transpose()?;
             Authority::create(dir, &name, days, passphrase.as_ref(), now).map_err(ending)?;
-            format!("made an authority in {}; its key is {0}/ca.key", dir.display())
+            format!("created an authority in {}; its key is {0}/ca.key", dir.display())
         }
         Action::Agency { agency, how } => issue(dir, &Subject::Agency(agency), &how, now)?,
         Action::Central { hosts, how } => issue(dir, &Subject::Central(hosts), &how, now)?,
         Action::Revoke { serial, agency } => revoke(dir, serial, agency, now)?,
         Action::List => table(&::pki::list(dir).map_err(ending)?, now),
     };
-    Ok(printed(writeln!(std::io::stdout(), "{said}").context("can't write the answer"))?)
+    Ok(printed(writeln!(std::io::stdout(), "{said}").context("can't write the result"))?)
 }
 
 fn issue(dir: &Path, subject: &Subject, how: &HowToIssue, now: UnixTime) -> Result<String, Ending> {
@@ -147,16 +146,16 @@ fn revoke(
     let revoked = match (serial, agency) {
         (Some(serial), _) => {
             if !authority.revoke_serial(&serial, now).map_err(ending)? {
-                return Ok(format!("{serial} was revoked before"));
+                return Ok(format!("{serial} is already revoked"));
             }
             vec![serial]
         }
         (None, Some(agency)) => authority.revoke_agency(agency, now).map_err(ending)?,
-        (None, None) => return Err(Ending::wrong("give a serial number or --agency")),
+        (None, None) => return Err(Ending::wrong("set a serial number or --agency")),
     };
     let (revoked, list) = (revoked.join(", "), dir.join("crl.pem"));
     let list = list.display();
-    Ok(format!("revoked {revoked} in {list}: give the central this file and send it SIGHUP"))
+    Ok(format!("revoked {revoked} in {list}: copy this file to the central and send it SIGHUP"))
 }
 
 fn table(listed: &[Listed], now: UnixTime) -> String {

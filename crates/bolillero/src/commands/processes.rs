@@ -38,7 +38,7 @@ impl Central {
         command.arg("--data").arg(data).args(["--agencies", &agencies.to_string()]);
         let mut process =
             command.stderr(Stdio::piped()).spawn().context("can't start a central")?;
-        let stderr = process.stderr.take().context("the central's log is not there")?;
+        let stderr = process.stderr.take().context("the central's log is missing")?;
         let mut log = BufReader::with_capacity(LOG_READ_LEN, stderr).lines();
         let mut last = String::new();
         while let Some(line) = log.next_line().await? {
@@ -59,7 +59,7 @@ impl Central {
         &self.address
     }
 
-    /// Waits until the process ends by itself and returns the last line of its log.
+    /// Waits until the process ends on its own and returns the last line of its log.
     pub(super) async fn ended(&mut self) -> String {
         if let Some(log) = &mut self.log {
             self.last_words = log.await.unwrap_or_default();
@@ -102,7 +102,7 @@ impl Agencies {
         let mut winners = Vec::new();
         for (id, mut process) in (1_u32..).zip(self.processes) {
             let mut text = String::new();
-            let mut out = process.stdout.take().context("an agency's output is not there")?;
+            let mut out = process.stdout.take().context("an agency's output is missing")?;
             out.read_to_string(&mut text).await?;
             let status: ExitStatus = process.wait().await?;
             if !status.success() {
@@ -131,7 +131,7 @@ async fn last_line(mut log: BufReader<ChildStderr>) -> String {
 /// Returns a command that starts this program again, without settings from the environment and
 /// killed when dropped.
 fn this_program() -> anyhow::Result<Command> {
-    let path = std::env::current_exe().context("can't tell where this program is")?;
+    let path = std::env::current_exe().context("can't find this program's path")?;
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BOLILLERO_") {

@@ -22,15 +22,15 @@ pub(super) fn on_the_terminal(question: &str) -> Result<Option<String>, Ending> 
     if !io::stdin().is_terminal() {
         return Ok(None);
     }
-    let _silent = Silent::begin().context("can't hide what is typed on this terminal")?;
+    let _silent = Silent::begin().context("can't turn off the echo of this terminal")?;
     Ok(Some(answer_to(question)?))
 }
 
 /// Asks for a new password twice, since it is not echoed. Returns `None` when there is no terminal.
 pub(super) fn twice_on_the_terminal(question: &str) -> Result<Option<String>, Ending> {
     let first = on_the_terminal(question)?;
-    if first.is_some() && first != on_the_terminal("Once more: ")? {
-        return Err(Ending::wrong("the two passwords are not the same; nothing was changed"));
+    if first.is_some() && first != on_the_terminal("Repeat it: ")? {
+        return Err(Ending::wrong("the two passwords differ; nothing was changed"));
     }
     Ok(first)
 }

@@ -47,7 +47,7 @@ A configuration file holds the same settings with _ for -:
   agencies = 5
   winners_wait = \"10m\"
 
-SIGTERM or SIGINT ends it in order; a second one ends it at once.";
+SIGTERM or SIGINT shuts it down cleanly; a second one stops it at once.";
 
 /// The winning number of the course's assignment.
 const WINNING_NUMBER_DEFAULT: u32 = 7574;
@@ -68,59 +68,59 @@ const RUNTIME_END_TIME_MAX: Duration = Duration::from_millis(500);
 #[serde(deny_unknown_fields, default)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Address that agencies connect to in plain text; port 0 takes a free one and logs it. With
-    /// =DRAW, agencies that name no draw there mean that one, which may be announced later. May be
-    /// given several times.
+    /// Address that agencies connect to in plain text; port 0 selects a free one and logs it. With
+    /// =DRAW, agencies that name no draw there bet in that one, which may be announced later. May
+    /// be repeated.
     #[arg(long, env = "BOLILLERO_LISTEN", value_name = "HOST:PORT[=DRAW]")]
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     listen: Vec<Listen>,
 
-    /// Let --listen be reached from other hosts, though anybody on the way reads and changes what
-    /// is said in plain text.
+    /// Allow --listen to be reached from other hosts, although anybody on the network path can read
+    /// and change plain text.
     #[arg(long, env = "BOLILLERO_ALLOW_PLAINTEXT")]
     #[serde(skip_serializing_if = "is_false")]
     allow_plaintext: bool,
 
-    /// Address that agencies connect to by TLS 1.3, with certificates; SIGHUP has all of the
-    /// central's files for it read again. =DRAW and several, as for --listen.
+    /// Address that agencies connect to with TLS 1.3 and certificates; SIGHUP reloads all of the
+    /// central's TLS files. Accepts =DRAW and may be repeated, as --listen.
     #[arg(long, env = "BOLILLERO_TLS_LISTEN", value_name = "HOST:PORT[=DRAW]")]
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     tls_listen: Vec<Listen>,
 
-    /// The central's certificate, then those that vouch for it, if there are some in between.
+    /// The central's certificate, followed by intermediate certificates, if any.
     #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_cert: Option<PathBuf>,
 
-    /// The key of the central's certificate.
+    /// The private key of the central's certificate.
     #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_key: Option<PathBuf>,
 
-    /// The authorities whose certificates agencies may show.
+    /// The authorities trusted to certify agencies.
     #[arg(long, env = "BOLILLERO_TLS_AGENCIES_CA", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_agencies_ca: Option<PathBuf>,
 
-    /// The authorities' lists of revoked certificates.
+    /// The authorities' revocation lists.
     #[arg(long, env = "BOLILLERO_TLS_REVOKED", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_revoked: Option<PathBuf>,
 
-    /// Address for operators and programs: API, metrics, health. Without it there is none. Not
-    /// encrypted: the loopback, or a proxy before it.
+    /// Address of the operators' server: console, API, metrics, health. By default there is none.
+    /// Not encrypted: use the loopback, or a reverse proxy.
     #[arg(long, env = "BOLILLERO_HTTP", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<String>,
 
-    /// How browsers reach --http, by the proxy before it: https://lottery.example. Its cookies are
-    /// then sent encrypted or not at all, and forms from elsewhere are refused.
+    /// The origin at which browsers reach --http through a reverse proxy: https://lottery.example.
+    /// Cookies are then sent over HTTPS only, and cross-site forms are rejected.
     #[arg(long, env = "BOLILLERO_HTTP_ORIGIN", value_name = "https://HOST")]
     #[serde(skip_serializing_if = "Option::is_none")]
     http_origin: Option<Origin>,
 
-    /// Proxies before --http, by address or network, that are trusted to say who their clients are:
-    /// limits and log lines then tell clients apart, which otherwise share the proxy's address.
+    /// Reverse proxies, by address or network, that are trusted to report their clients' addresses:
+    /// limits and log lines then use the client's address instead of the proxy's.
     #[arg(
         long,
         env = "BOLILLERO_HTTP_TRUSTED_PROXIES",
@@ -130,24 +130,24 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     http_trusted_proxies: Vec<Network>,
 
-    /// The header that these proxies say it in: x-forwarded-for, x-real-ip or forwarded. They must
-    /// set it in every request: what a client sends as it would be believed otherwise.
+    /// The header in which these proxies report the client: x-forwarded-for, x-real-ip or
+    /// forwarded. They must set it in every request; otherwise clients can forge it.
     #[arg(long, env = "BOLILLERO_HTTP_CLIENT_HEADER", value_name = "HEADER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     http_client_header: Option<ClientHeader>,
 
-    /// Folder of the ledger; made when it is missing, for its owner alone.
+    /// Folder of the ledger; created if missing, accessible to its owner only.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
-    /// How many agencies take part: those numbered 1 to N. The one draw then goes by itself: it is
-    /// made when all of them have finished. Without it operators lead the draws (--http).
+    /// Number of agencies that take part: those numbered 1 to N. There is then one automatic draw,
+    /// made when all of them have finished. Without it, operators run the draws (--http).
     #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agencies: Option<u32>,
 
-    /// Name of the draw to open, or to go on with [default: sorteo].
+    /// Name of the draw to open or continue [default: sorteo].
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     draw: Option<Name>,
@@ -157,39 +157,39 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     winning_number: Option<u32>,
 
-    /// Numbers that may be betted on [default: 0-9999].
+    /// Range of numbers to bet on [default: 0-9999].
     #[arg(long, env = "BOLILLERO_NUMBERS", value_name = "MIN-MAX")]
     #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<Numbers>,
 
-    /// Longest wait of an agency that asks for winners before the draw; 0 answers at once that
+    /// Longest wait of an agency that requests winners before the draw; 0 replies at once that
     /// there are none yet [default: 10m].
     #[arg(long, env = "BOLILLERO_WINNERS_WAIT", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     winners_wait: Option<Span>,
 
-    /// The lottery's time zone, by its name in the tz database: times are read and told in it
+    /// The lottery's time zone, a name of the tz database, for the times that people read and type
     /// [default: America/Argentina/Buenos_Aires].
     #[arg(long, env = "BOLILLERO_TIME_ZONE", value_name = "ZONE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
 
-    /// Batches that an agency may have sent and not yet acknowledged [default: 16].
+    /// Most unacknowledged batches of an agency [default: 16].
     #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<u16>,
 
-    /// Longest message of an agency, its 4 header bytes included [default: 8192].
+    /// Longest message of an agency, including its 4 header bytes [default: 8192].
     #[arg(long, env = "BOLILLERO_FRAME_LEN_MAX", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     frame_len_max: Option<u32>,
 
-    /// Longest time for an agency to agree on TLS [default: 10s].
+    /// Longest time for the TLS handshake of an agency [default: 10s].
     #[arg(long, env = "BOLILLERO_HANDSHAKE_TIME_MAX", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake_time_max: Option<Span>,
 
-    /// Longest time for the rest of a message once it began [default: 30s].
+    /// Longest time for a message to arrive completely [default: 30s].
     #[arg(long, env = "BOLILLERO_FRAME_TIME_MAX", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     frame_time_max: Option<Span>,
@@ -199,38 +199,38 @@ pub(crate) struct ServeArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     write_time_max: Option<Span>,
 
-    /// Most connections at once [default: 16000].
+    /// Most concurrent connections [default: 16000].
     #[arg(long, env = "BOLILLERO_CONNECTIONS_MAX", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_max: Option<usize>,
 
-    /// Most connections at once from one address (of IPv6, its first 64 bits) [default: 4000].
+    /// Most concurrent connections from one address (IPv6: one /64 prefix) [default: 4000].
     #[arg(long, env = "BOLILLERO_CONNECTIONS_PER_ADDRESS_MAX", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     connections_per_address_max: Option<usize>,
 
-    /// Longest time for an orderly end, before what is left is cut [default: 4s].
+    /// Longest time for a clean shutdown, before remaining connections are cut [default: 4s].
     #[arg(long, env = "BOLILLERO_SHUTDOWN_TIME_MAX", value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_time_max: Option<Span>,
 
-    /// Length of the ledger's files, made ahead of need: a multiple of 4096 from 98304 to
-    /// 1073741824. Small ones suit small lotteries [default: 67108864].
+    /// Length of the ledger's files, which are allocated in advance: a multiple of 4096 from 98304
+    /// to 1073741824. Small files suit small lotteries [default: 67108864].
     #[arg(long, env = "BOLILLERO_SEGMENT_LEN", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     segment_len: Option<u64>,
 
-    /// How log lines are written [default: text].
+    /// Format of log lines [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
-    /// What is logged: this and all that is graver [default: info].
+    /// Lowest level that is logged [default: info].
     #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_level: Option<LogLevel>,
 
-    /// File with settings.
+    /// TOML file with settings.
     #[arg(long, env = "BOLILLERO_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
@@ -253,7 +253,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         signals::outlive_file_limits()?;
         signals::hangups()
     });
-    let hangups = hangups.context("can't take signals")?;
+    let hangups = hangups.context("can't handle signals")?;
     let (limits, http_limits) = allow_connections(settings.limits(), settings.http.is_some())?;
     // Bind before touching the ledger: a failure to bind leaves no trace.
     let bound = runtime.block_on(addresses.bind())?;
@@ -282,13 +282,13 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
             let (listener, options) =
                 http.listen(http_limits, &groups, scrubbed, log_lines_dropped)?;
             let server = HttpServer::new(central.service(), clock, listener, options);
-            servers.push(Box::new(server.context("can't start the thread of HTTP")?));
+            servers.push(Box::new(server.context("can't start the HTTP thread")?));
         }
         let listeners = bound.listen(hangups)?;
         servers.push(Box::new(AgencyServer::new(central.service(), &limits, listeners)?));
         // Runs as a task, so that it is scheduled fairly with those of the connections.
         let serving = tokio::spawn(central.serve(servers, shutdown));
-        serving.await.context("the central broke off")?.context("the central stopped")?;
+        serving.await.context("the central panicked")?.context("the central stopped")?;
         Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
@@ -333,8 +333,8 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
             result = "success",
             data = %data.display(),
             indexes_damaged = report.indexes_damaged,
-            error = "indexes were damaged and are made again from the records, which are sound: \
-                     see whether the disk fails",
+            error = "indexes were damaged and are rebuilt from the records, which are intact: \
+                     check the disk",
         );
     }
     warn_of_others(data)?;
@@ -364,8 +364,8 @@ fn warn_of_others(data: &Path) -> anyhow::Result<()> {
             result = "success",
             data = %data.display(),
             mode = %format_args!("{mode:o}"),
-            error = "others on this machine may look into the folder, or change it: run \
-                     `chmod 700` on it, and give them copies or exports",
+            error = "other users of this machine can read or change the folder: run `chmod 700` on \
+                     it, and give them copies or exports",
         );
     }
     Ok(())
@@ -384,8 +384,8 @@ fn allow_connections(limits: Limits, http: bool) -> Result<(Limits, HttpLimits),
     let places = allowed.saturating_sub(DESCRIPTORS_SPARE);
     if places < CONNECTIONS_LEAST {
         return Err(Ending::Failed(anyhow!(
-            "only {allowed} open files are allowed, and {DESCRIPTORS_SPARE} are needed besides the \
-             connections: {RAISE_FILES}"
+            "only {allowed} open files are allowed, and {DESCRIPTORS_SPARE} are needed in addition \
+             to the connections: {RAISE_FILES}"
         )));
     }
     let (agencies, over_http) = shared(places, limits.connections_max, over_http);
@@ -397,7 +397,8 @@ fn allow_connections(limits: Limits, http: bool) -> Result<(Limits, HttpLimits),
         descriptors = allowed,
         descriptors_needed = wanted,
         error = %format_args!(
-            "fewer connections than configured are taken: {RAISE_FILES}, or lower --connections-max"
+            "fewer connections than configured are accepted: {RAISE_FILES}, or lower \
+             --connections-max"
         ),
     );
     let http_limits = http_limits.with_connections_max(over_http);
@@ -456,7 +457,7 @@ impl ServeArgs {
         };
         if plain.is_empty() && tls.is_none() {
             return Err(Ending::wrong(
-                "--listen or --tls-listen is needed: give one as a flag, as BOLILLERO_LISTEN or \
+                "--listen or --tls-listen is required: set one as a flag, as BOLILLERO_LISTEN or \
                  BOLILLERO_TLS_LISTEN, or in the configuration file",
             ));
         }
@@ -468,8 +469,8 @@ impl ServeArgs {
         match self.listen.iter().chain(&self.tls_listen).find(|listen| listen.draw.is_some()) {
             None => Ok(()),
             Some(bound) => Err(Ending::wrong(format!(
-                "{bound} is for a draw that operators lead, and with --agencies there is one draw \
-                 for all: leave out =DRAW, and name that draw with --draw"
+                "{bound} is bound to a draw, and with --agencies there is one automatic draw for \
+                 all addresses: remove =DRAW, and name the draw with --draw"
             ))),
         }
     }
@@ -484,7 +485,7 @@ impl ServeArgs {
         match files.into_iter().find(|(_, file)| file.is_some()) {
             None => Ok(()),
             Some((name, _)) => Err(Ending::wrong(format!(
-                "--{name} is of no use without --tls-listen: give both, or none"
+                "--{name} has no effect without --tls-listen: set both or neither"
             ))),
         }
     }
@@ -492,9 +493,7 @@ impl ServeArgs {
     fn options(&self) -> Result<Options, Ending> {
         self.limits().check().map_err(Ending::wrong)?;
         if self.http_origin.is_some() && self.http.is_none() {
-            return Err(Ending::wrong(
-                "--http-origin is how browsers reach --http, which is not given",
-            ));
+            return Err(Ending::wrong("--http-origin requires --http"));
         }
         self.proxies()?;
         Ok(Options {
@@ -513,12 +512,10 @@ impl ServeArgs {
         match (networks.is_empty(), header) {
             (true, None) => Ok(None),
             (false, Some(header)) if self.http.is_some() => Ok(Some(Proxies { networks, header })),
-            (false, Some(_)) => Err(Ending::wrong(
-                "--http-trusted-proxies are those before --http, which is not given",
-            )),
+            (false, Some(_)) => Err(Ending::wrong("--http-trusted-proxies requires --http")),
             _ => Err(Ending::wrong(
-                "--http-trusted-proxies and --http-client-header are of use together only: say \
-                 which proxies are trusted, and which header they set",
+                "--http-trusted-proxies and --http-client-header require each other: set the \
+                 trusted proxies, and the header that they set",
             )),
         }
     }
@@ -530,7 +527,7 @@ impl ServeArgs {
             .map_err(|unknown| Ending::wrong(format!("--time-zone: {unknown}")))
     }
 
-    /// Returns the mode: one automatic draw when a number of agencies is given, otherwise draws led
+    /// Returns the mode: one automatic draw when a number of agencies is given, otherwise draws run
     /// by operators.
     fn mode(&self) -> Result<Mode, Ending> {
         let Some(agencies) = self.agencies else {
@@ -544,7 +541,7 @@ impl ServeArgs {
         let number = self.winning_number.unwrap_or(WINNING_NUMBER_DEFAULT);
         if !numbers.contains(number) {
             return Err(Ending::wrong(format!(
-                "the winning number {number} is outside the numbers {numbers} of the draw; give \
+                "the winning number {number} is outside the range {numbers} of the draw; set \
                  --winning-number"
             )));
         }
@@ -556,9 +553,9 @@ impl ServeArgs {
     fn operated(&self) -> Result<Mode, Ending> {
         if self.http.is_none() {
             return Err(Ending::wrong(
-                "--agencies is needed for a draw that goes by itself, or --http for operators who \
-                 lead draws: give one as a flag, as BOLILLERO_AGENCIES or BOLILLERO_HTTP, or in \
-                 the configuration file",
+                "--agencies is required for an automatic draw, or --http for draws that operators \
+                 run: set one as a flag, as BOLILLERO_AGENCIES or BOLILLERO_HTTP, or in the \
+                 configuration file",
             ));
         }
         let of_one_draw = [
@@ -569,8 +566,8 @@ impl ServeArgs {
         match of_one_draw.into_iter().find(|(_, given)| *given) {
             None => Ok(Mode::Operated),
             Some((name, _)) => Err(Ending::wrong(format!(
-                "--{name} is of a draw that goes by itself, and needs --agencies; where operators \
-                 lead the draws they say it when they announce one"
+                "--{name} is for an automatic draw and requires --agencies; operators set it when \
+                 they announce a draw"
             ))),
         }
     }
@@ -606,7 +603,7 @@ pub(super) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
     let upper = name.to_uppercase().replace('-', "_");
     given.ok_or_else(|| {
         Ending::wrong(format!(
-            "--{name} is needed: give it as a flag, as BOLILLERO_{upper}, or in the configuration \
+            "--{name} is required: set it as a flag, as BOLILLERO_{upper}, or in the configuration \
              file"
         ))
     })

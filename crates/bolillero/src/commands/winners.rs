@@ -17,32 +17,32 @@ Examples:
   bolillero winners --data ./data
   bolillero winners --data ./data --draw sorteo --format json
 
-Reads every bet of the ledger and uses none of its indexes.";
+Reads every bet of the ledger and uses no index.";
 
-/// Whose winners.
+/// The draw to count, and the output format.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WinnersArgs {
     #[command(flatten)]
     folder: FolderArgs,
 
-    /// How they are shown.
+    /// Output format.
     #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "table")]
     format: Format,
 
-    /// Cells of CSV exactly as they are stored, for programs. Without it a cell that a spreadsheet
-    /// would evaluate gets an apostrophe before it.
+    /// Write CSV cells exactly as they are stored, for programs. By default, cells that a
+    /// spreadsheet would evaluate are prefixed with an apostrophe.
     #[arg(long)]
     raw: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// For people.
+    /// A table.
     Table,
-    /// A header line, then a winning bet a line: agency, document.
+    /// A header line, then one winning bet per line: agency, document.
     Csv,
-    /// One object.
+    /// One JSON object.
     Json,
 }
 

@@ -111,7 +111,7 @@ fn refusals(folder: &Folder) -> Vec<(&'static str, Client, &'static str, &'stati
         (
             "of another authority",
             other.client(&agency).trusting(folder),
-            "is of an unknown authority",
+            "is from an unknown authority",
             "UnknownCA",
         ),
         (
@@ -130,7 +130,7 @@ fn refusals(folder: &Folder) -> Vec<(&'static str, Client, &'static str, &'stati
         (
             "its own authority",
             shaped(Shape { self_signed: true, ..agency.clone() }),
-            "is of an unknown authority",
+            "is from an unknown authority",
             "UnknownCA",
         ),
         (
@@ -157,7 +157,7 @@ fn refusals(folder: &Folder) -> Vec<(&'static str, Client, &'static str, &'stati
             "does not end in an agency's number",
             "CertificateUnknown",
         ),
-        ("none", folder.without_certificate(), "it showed no certificate", "CertificateRequired"),
+        ("none", folder.without_certificate(), "it sent no certificate", "CertificateRequired"),
     ]
 }
 
@@ -232,10 +232,10 @@ fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
     let logged = served.process.log.iter().find(|line| line.contains("listen_http")).unwrap();
     let http = logged.split("address: ").nth(1).unwrap().to_owned();
     for (address, more, told) in [
-        (&plain, &files[..], "does not speak TLS"),
-        (&http, &files, "speaks HTTP"),
-        (&served.address, &[], "speaks TLS"),
-        (&served.address, &["--legacy"], "speaks TLS"),
+        (&plain, &files[..], "does not use TLS"),
+        (&http, &files, "serves HTTP"),
+        (&served.address, &[], "uses TLS"),
+        (&served.address, &["--legacy"], "uses TLS"),
     ] {
         let refused = agency(1, address, &bets, more).ended();
         let last = refused.log.last().unwrap();
@@ -386,7 +386,10 @@ fn who_came_by_an_authority_that_is_taken_out_is_ended() {
     }
     served.process.signal(Signal::HUP);
     let line = served.process.wait_for("end_connection | result: success | ip: 127.0.0.1");
-    assert!(line.contains("agency: 1 | error: its certificate is of an unknown author"), "{line}");
+    assert!(
+        line.contains("agency: 1 | error: its certificate is from an unknown author"),
+        "{line}"
+    );
     let mut rest = Vec::new();
     assert_eq!(own.0.read_to_end(&mut rest).unwrap(), 0, "it ends in order: {rest:?}");
 }

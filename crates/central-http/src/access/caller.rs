@@ -75,7 +75,7 @@ pub(crate) fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Opt
 
 /// Returns the refusal for a session or token that has ended.
 pub(crate) fn over() -> Refusal {
-    Refusal::not_authenticated("the session or the token is over")
+    Refusal::not_authenticated("the session or the token has ended")
 }
 
 /// Converts an operator's name to a label for the audit log.

@@ -85,7 +85,7 @@ async fn by_token(access: &Access, given: &[u8]) -> Result<Caller, Refusal> {
     let digest = secret.and_then(|(_, secret)| Secret::parse(secret)).map(|it| it.digest());
     let people = access.people().await?;
     let bearer = digest.and_then(|digest| people.bearer(&digest, access.clock.now().0));
-    let wrong = || Refusal::not_authenticated("the token is none, has expired or was revoked");
+    let wrong = || Refusal::not_authenticated("the token is invalid, expired or revoked");
     let Bearer { token: id, label, name, generation, role } = bearer.ok_or_else(wrong)?;
     Ok(Caller { name, generation, role, by: Credential::Token { id, label } })
 }
@@ -95,7 +95,7 @@ async fn by_session(
     secret: Secret,
     user: Option<SessionUser>,
 ) -> Result<Caller, Refusal> {
-    let over = || Refusal::not_authenticated("the session is over");
+    let over = || Refusal::not_authenticated("the session has ended");
     let SessionUser { name, generation } = user.ok_or_else(over)?;
     let people = access.people().await?;
     match known(&people, &name, generation) {
@@ -114,9 +114,9 @@ fn cookie(access: &Access, headers: &HeaderMap) -> Result<Secret, Refusal> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
     let found = pairs.find(|(name, _)| name.trim() == access.cookie_name);
-    found.and_then(|(_, secret)| Secret::parse(secret.trim())).ok_or_else(|| {
-        Refusal::not_authenticated("the request shows neither a session nor a token")
-    })
+    found
+        .and_then(|(_, secret)| Secret::parse(secret.trim()))
+        .ok_or_else(|| Refusal::not_authenticated("the request has neither a session nor a token"))
 }
 
 fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {

@@ -48,12 +48,12 @@ pub(crate) enum Refusal {
 }
 
 const NOT_AUTHENTICATED: Kind =
-    Kind(StatusCode::UNAUTHORIZED, "not-authenticated", "Nobody is logged in");
+    Kind(StatusCode::UNAUTHORIZED, "not-authenticated", "Not authenticated");
 const NOT_PERMITTED: Kind = Kind(StatusCode::FORBIDDEN, "not-permitted", "Not permitted");
-const SESSION_NEEDED: Kind = Kind(StatusCode::FORBIDDEN, "session-needed", "A session is needed");
-const CSRF: Kind = Kind(StatusCode::FORBIDDEN, "csrf", "No proof of the page's origin");
+const SESSION_NEEDED: Kind = Kind(StatusCode::FORBIDDEN, "session-needed", "Session required");
+const CSRF: Kind = Kind(StatusCode::FORBIDDEN, "csrf", "Invalid CSRF token");
 const SENT_FROM_ELSEWHERE: Kind =
-    Kind(StatusCode::FORBIDDEN, "sent-from-elsewhere", "Sent from elsewhere");
+    Kind(StatusCode::FORBIDDEN, "sent-from-elsewhere", "Cross-site request");
 const TOO_MANY_ATTEMPTS: Kind =
     Kind(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts");
 const TIMED_OUT: Kind = Kind(StatusCode::REQUEST_TIMEOUT, "timed-out", "Timed out");
@@ -63,8 +63,8 @@ const NO_BETS: Kind = Kind(StatusCode::CONFLICT, "no-bets", "No bets");
 const CONFLICT: Kind = Kind(StatusCode::CONFLICT, "conflict", "Conflict");
 const LIMIT_REACHED: Kind = Kind(StatusCode::CONFLICT, "limit-reached", "Limit reached");
 const NOT_YET: Kind = Kind(StatusCode::CONFLICT, "not-yet", "Not yet");
-const REASON_NEEDED: Kind = Kind(StatusCode::CONFLICT, "reason-needed", "A reason is needed");
-const ENTERED_BEFORE: Kind = Kind(StatusCode::CONFLICT, "entered-before", "Entered before");
+const REASON_NEEDED: Kind = Kind(StatusCode::CONFLICT, "reason-needed", "Reason required");
+const ENTERED_BEFORE: Kind = Kind(StatusCode::CONFLICT, "entered-before", "Already entered");
 const TOO_MANY_EXPORTS: Kind =
     Kind(StatusCode::SERVICE_UNAVAILABLE, "too-many-exports", "Too many exports");
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable");
@@ -78,7 +78,7 @@ impl Refusal {
     /// Returns the refusal for a token where a session is needed.
     pub(crate) fn session_needed() -> Self {
         let remedy = "log in at POST /api/v1/session";
-        Self::Plain(SESSION_NEEDED.problem("this is not done with a token", remedy))
+        Self::Plain(SESSION_NEEDED.problem("this requires a session, not a token", remedy))
     }
 
     /// Returns the refusal for too many login attempts, with the time to wait.
@@ -89,7 +89,7 @@ impl Refusal {
     /// Returns the refusal for a method that the path does not have.
     pub(crate) fn method_not_allowed() -> Self {
         let remedy = "see the header Allow";
-        Self::Plain(METHOD_NOT_ALLOWED.problem("this path knows no such method", remedy))
+        Self::Plain(METHOD_NOT_ALLOWED.problem("this path does not have this method", remedy))
     }
 
     /// Returns the refusal for a request that took too long.
@@ -118,28 +118,29 @@ impl Refusal {
             Self::Plain(problem) => problem.clone(),
             Self::Permission(permission) => {
                 let remedy =
-                    format_args!("ask somebody who is one of these: {}", permission.holders());
-                NOT_PERMITTED.problem(format_args!("your role may not: {permission:?}"), remedy)
+                    format_args!("ask somebody with one of these roles: {}", permission.holders());
+                NOT_PERMITTED
+                    .problem(format_args!("your role lacks the permission {permission:?}"), remedy)
             }
             Self::Csrf => CSRF.problem(
                 "X-CSRF-Token is missing or is not this session's",
-                "send the csrf_token that GET /api/v1/session tells",
+                "send the csrf_token of GET /api/v1/session",
             ),
             Self::Elsewhere(origin) => sent_from_elsewhere(origin.as_ref()),
             Self::Attempts { wait_seconds } => TOO_MANY_ATTEMPTS.problem(
-                "too many attempts under this name or from this address",
+                "too many attempts with this name or from this address",
                 format_args!("wait {wait_seconds} seconds"),
             ),
             Self::Login => not_authenticated("the name or the password is wrong"),
             Self::SearchedEarly => {
-                not_yet("before the draw was made bets are searched by document only")
+                not_yet("before the draw is made, bets can be searched by document only")
             }
             Self::NoBets => NO_BETS.problem(
-                "the draw holds no bets, and once it is made none can be added",
-                "send `\"allow_empty\": true` if it is to be made without bets",
+                "the draw has no bets, and once it is made none can be added",
+                "send `\"allow_empty\": true` to make it without bets",
             ),
             Self::TooManyExports => TOO_MANY_EXPORTS.problem(
-                format_args!("{EXPORTS_MAX} exports are under way, and no more may be at once"),
+                format_args!("{EXPORTS_MAX} exports are running, which is the most"),
                 "send it again when one has ended",
             ),
             Self::TooMuchAtOnce(what, why) => too_much_at_once(what, *why),
@@ -159,11 +160,12 @@ fn not_authenticated(detail: impl Display) -> Problem {
 
 fn sent_from_elsewhere(origin: Option<&Origin>) -> Problem {
     let remedy = match origin {
-        Some(origin) => format!("do it from {origin}, the --http-origin of this central"),
-        None => "do it from a page of this central; behind a proxy, start it with --http-origin"
-            .to_owned(),
+        Some(origin) => format!("use {origin}, the --http-origin of this central"),
+        None => {
+            "use a page of this central; behind a proxy, start it with --http-origin".to_owned()
+        }
     };
-    SENT_FROM_ELSEWHERE.problem("the browser says that a page of elsewhere sent this", remedy)
+    SENT_FROM_ELSEWHERE.problem("according to the browser, another site sent this request", remedy)
 }
 
 fn too_much_at_once(what: &str, why: ConnectionLimit) -> Problem {
@@ -171,18 +173,18 @@ fn too_much_at_once(what: &str, why: ConnectionLimit) -> Problem {
         ConnectionLimit::PerAddress => (StatusCode::TOO_MANY_REQUESTS, " from your address"),
         ConnectionLimit::Total => (StatusCode::SERVICE_UNAVAILABLE, ""),
     };
-    let detail = format_args!("as many {what}{whose} are under way as may be at once");
-    Kind(status, "too-much-at-once", "Too much at once")
+    let detail = format_args!("too many {what}{whose} at the same time");
+    Kind(status, "too-much-at-once", "Too many at once")
         .problem(detail, "send it again when one has ended")
 }
 
 fn conflict(detail: impl Display) -> Problem {
-    let remedy = "look at how things are now, and ask again if it still makes sense";
+    let remedy = "check the current state, and send it again if it still applies";
     CONFLICT.problem(detail, remedy)
 }
 
 fn not_yet(detail: impl Display) -> Problem {
-    let remedy = "ask again once the draw is further; GET /api/v1/draws/{id} tells";
+    let remedy = "send it again later; GET /api/v1/draws/{id} shows the state of the draw";
     NOT_YET.problem(detail, remedy)
 }
 
@@ -201,15 +203,15 @@ fn of_act(error: &ActError) -> Problem {
             ENTERED_BEFORE.problem(error, remedy)
         }
         E::TooManyUnmade => {
-            let remedy = "close those that wait, enter their numbers, then announce it again";
+            let remedy = "close draws and enter their numbers, then announce it again";
             LIMIT_REACHED.problem(error, remedy)
         }
         E::TooManyDraws => {
-            let remedy = "start a central on a new folder, and keep this one as a record";
+            let remedy = "start a central on a new folder, and archive this one";
             LIMIT_REACHED.problem(error, remedy)
         }
         E::TooManyRegistered => {
-            let remedy = "give the number of an agency that is registered and not used";
+            let remedy = "reuse the number of a registered agency";
             LIMIT_REACHED.problem(error, remedy)
         }
         E::NameTaken
@@ -229,16 +231,14 @@ fn of_reading(error: &ReadError) -> Problem {
     match error {
         ReadError::UnknownDraw(_) => Problem::not_found(error),
         ReadError::NotDrawn => not_yet(error),
-        ReadError::Unreadable(_) => unavailable("what is stored can't be read now"),
+        ReadError::Unreadable(_) => unavailable("the ledger can't be read now"),
     }
 }
 
 fn of_store(fault: &StoreFault) -> Problem {
     match fault {
-        StoreFault::Full(_) => {
-            unavailable("the ledger's disk is full, and nothing can be put on record")
-        }
-        StoreFault::Failed(_) | StoreFault::Closed => unavailable("the store takes nothing now"),
+        StoreFault::Full(_) => unavailable("the ledger's disk is full, and nothing can be stored"),
+        StoreFault::Failed(_) | StoreFault::Closed => unavailable("the store accepts nothing now"),
     }
 }
 
@@ -248,7 +248,7 @@ fn of_people(error: &PeopleError) -> Problem {
         E::Unknown(_) | E::UnknownToken(_) => Problem::not_found(error),
         E::RoleAboveOwner { .. } | E::Label(_) | E::Days => Problem::bad_request(error),
         E::TooMany => {
-            let remedy = "enable one who is disabled, with another password, instead of adding one";
+            let remedy = "enable a disabled one, with a new password, instead of adding one";
             LIMIT_REACHED.problem(error, remedy)
         }
         E::TooManyTokens(_) => LIMIT_REACHED.problem(error, "revoke one that is not needed"),

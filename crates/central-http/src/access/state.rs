@@ -74,7 +74,7 @@ impl Access {
     /// Returns the current operators.
     pub(crate) async fn people(&self) -> Result<Arc<People>, Refusal> {
         let roster = Arc::clone(&self.roster);
-        let people = blocking("looking at the operators broke off", move || roster.people());
+        let people = blocking("reading the operators failed", move || roster.people());
         Ok(people.await??)
     }
 
@@ -86,7 +86,7 @@ impl Access {
     ) -> Result<(), Refusal> {
         let (access, who) = (Arc::clone(self), who.clone());
         let judged = move || access.judge(&who, needed).map(drop);
-        blocking("judging who asks broke off", judged).await?
+        blocking("checking the caller failed", judged).await?
     }
 
     /// Returns whether the caller's session or token has ended.
@@ -159,14 +159,14 @@ impl Access {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let _turn = self.hashings.acquire().await.expect("the semaphore is never closed");
-        blocking("hashing the password broke off", work).await
+        blocking("hashing the password failed", work).await
     }
 
     fn random<const LEN: usize>(&self) -> Result<[u8; LEN], Refusal> {
         let mut bytes = [0; LEN];
         self.host.random(&mut bytes).map_err(|error| {
             tracing::error!(action = "get_random", result = "fail", error = %error);
-            Refusal::unavailable("the system gives no random bytes")
+            Refusal::unavailable("the system returns no random bytes")
         })?;
         Ok(bytes)
     }

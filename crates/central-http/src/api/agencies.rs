@@ -21,32 +21,32 @@ use crate::web::input::{Body, InPath, InQuery};
 use crate::web::paging::{Page, PageParams};
 use crate::web::time::Time;
 
-/// An agency that is registered.
+/// A registered agency.
 #[derive(Serialize, ToSchema)]
 struct AgencyView {
     /// Its number.
     number: u32,
-    /// What people call it.
+    /// Its name.
     name: String,
-    /// Where it is.
+    /// Its place.
     place: String,
     /// Whether it may bet.
     enabled: bool,
-    /// Its connections now.
+    /// The number of its open connections.
     connections: usize,
 }
 
-/// What is to be known of an agency.
+/// The data of an agency.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AgencyData {
-    /// What people call it: 1 to 64 bytes. No other agency's looks the same.
+    /// Its name: 1 to 64 bytes, not confusable with another agency's.
     #[schema(min_length = 1, max_length = 64, example = "La Suerte")]
     name: String,
-    /// Where it is: 1 to 64 bytes.
+    /// Its place: 1 to 64 bytes.
     #[schema(min_length = 1, max_length = 64, example = "Rosario")]
     place: String,
-    /// Why, for the record.
+    /// The reason, for the audit log.
     #[serde(default)]
     why: String,
 }
@@ -56,17 +56,17 @@ struct AgencyData {
 struct ConnectionView {
     /// Its number in this run of the central.
     id: u64,
-    /// Where it comes from.
+    /// The address of the peer.
     peer: String,
-    /// The agency that it spoke for last, or that its certificate names.
+    /// The agency of its last message, or of its certificate.
     agency: Option<u32>,
-    /// Whether a certificate vouches for that.
+    /// Whether a certificate proves that.
     certified: bool,
-    /// The draw that it spoke of, once it did.
+    /// The draw of its messages, once known.
     draw: Option<String>,
-    /// When it was made.
+    /// When it was accepted.
     since: Time,
-    /// When something whole was last received.
+    /// When the last complete message was received.
     last_message: Time,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(connections))
 }
 
-/// Agencies by number
+/// List agencies by number
 #[utoipa::path(
     get, path = "/api/v1/agencies", tag = "agencies", params(PageParams),
     responses((status = 200, description = "Agencies", body = Page<AgencyView>), Refusals)
@@ -99,13 +99,13 @@ async fn agencies(
     part(registered.iter().map(view), &page)
 }
 
-/// Register an agency, or change what is known of it
+/// Register an agency, or change its data
 ///
-/// One that is disabled stays so.
+/// A disabled agency stays disabled.
 #[utoipa::path(
     put, path = "/api/v1/agencies/{number}", tag = "agencies", request_body = AgencyData,
     params(("number" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "As it is now", body = AgencyView), Refusals)
+    responses((status = 200, description = "The agency", body = AgencyView), Refusals)
 )]
 async fn register(
     State(app): State<App>,
@@ -124,7 +124,7 @@ async fn register(
 #[utoipa::path(
     post, path = "/api/v1/agencies/{number}/enable", tag = "agencies", request_body = Why,
     params(("number" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "As it is now", body = AgencyView), Refusals)
+    responses((status = 200, description = "The agency", body = AgencyView), Refusals)
 )]
 async fn enable(
     State(app): State<App>,
@@ -137,11 +137,11 @@ async fn enable(
 
 /// Disable an agency
 ///
-/// It is refused whatever it sends from now on, and its connections end.
+/// Its requests are rejected from now on, and its connections end.
 #[utoipa::path(
     post, path = "/api/v1/agencies/{number}/disable", tag = "agencies", request_body = Why,
     params(("number" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "As it is now", body = AgencyView), Refusals)
+    responses((status = 200, description = "The agency", body = AgencyView), Refusals)
 )]
 async fn disable(
     State(app): State<App>,
@@ -152,7 +152,7 @@ async fn disable(
     set(&app, &who, &why, number, Change::Enable(false)).await
 }
 
-/// Connections of agencies, from old to new
+/// List connections of agencies, oldest first
 #[utoipa::path(
     get, path = "/api/v1/connections", tag = "agencies", params(PageParams),
     responses((status = 200, description = "Connections", body = Page<ConnectionView>), Refusals)

@@ -19,30 +19,30 @@ use crate::web::input::InQuery;
 use crate::web::paging::{Page, PageParams};
 use crate::web::time::Time;
 
-/// Something that was done.
+/// An entry of the audit log.
 #[derive(Serialize, ToSchema)]
 struct EventView {
-    /// How many events the ledger holds before it, batches included.
+    /// The number of events in the ledger before it, including batches.
     sequence: u64,
-    /// When.
+    /// The time.
     at: Time,
-    /// What kind of thing.
+    /// The kind of action.
     #[schema(example = "draw-closed")]
     action: &'static str,
-    /// Who: an operator by name, a program by its token (`ana with token 3 "board"`), `the clock`,
-    /// `agency 7`, or `the central`.
+    /// The actor: an operator by name, a program by its token (`ana with token 3 "board"`), `the
+    /// clock`, `agency 7`, or `the central`.
     by: String,
-    /// By which version of the operators they were allowed to; 0 where nobody had to be.
+    /// The version of the operators that permitted it; 0 if no permission was required.
     operators: u64,
-    /// In which draw.
+    /// The draw.
     draw: Option<u32>,
-    /// All else that is known of it, by name.
+    /// Further details by name.
     arguments: BTreeMap<&'static str, ArgumentView>,
-    /// Why, as they put it.
+    /// The reason that was given.
     why: String,
 }
 
-/// An argument of what was done.
+/// An argument of an action.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum ArgumentView {
@@ -50,7 +50,7 @@ enum ArgumentView {
     Text(String),
     /// A number or a count.
     Number(u64),
-    /// Whether something is so.
+    /// A boolean.
     Flag(bool),
 }
 
@@ -58,13 +58,13 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(audit))
 }
 
-/// Who did what
+/// List the audit log
 ///
-/// All but batches, in order: acts of operators and of the clock, agencies that finished, draws
-/// that were made.
+/// All events except batches, in order: actions of operators, scheduled actions, agencies that
+/// finished, draws that were made.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", params(PageParams),
-    responses((status = 200, description = "What was done", body = Page<EventView>), Refusals)
+    responses((status = 200, description = "Entries", body = Page<EventView>), Refusals)
 )]
 async fn audit(
     State(app): State<App>,

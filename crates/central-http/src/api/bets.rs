@@ -18,41 +18,41 @@ use crate::usecases::bets::{FoundBet, Sought, find};
 use crate::web::input::{InPath, InQuery};
 use crate::web::paging::{Page, PageParams};
 
-/// A bet, as it is stored.
+/// A stored bet.
 #[derive(Serialize, ToSchema)]
 struct BetView {
     /// Its name: draw, agency, chunk and position in the batch, as in 3-17-204-12.
     name: String,
-    /// The agency that took it.
+    /// The agency that sent it.
     agency: u32,
-    /// The agency's number for the batch that it came in.
+    /// The agency's number of its batch.
     chunk: u32,
-    /// Of who bets.
+    /// First name of the bettor.
     first_name: String,
-    /// Of who bets.
+    /// Last name of the bettor.
     last_name: String,
-    /// Of who bets.
+    /// Document of the bettor.
     document: String,
-    /// Of who bets: YYYY-MM-DD.
+    /// Birthdate of the bettor: YYYY-MM-DD.
     birthdate: String,
-    /// What was betted on.
+    /// The number that was bet on.
     number: u32,
 }
 
-/// Which bets.
+/// Criteria of a search.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct SearchParams {
-    /// Only those of this document. Needed before the draw was made.
+    /// Only bets with this document. Required before the draw is made.
     document: Option<String>,
-    /// Only those on this number. Not before the draw was made.
+    /// Only bets on this number. Not allowed before the draw is made.
     number: Option<u32>,
-    /// Only those of this agency.
+    /// Only bets of this agency.
     agency: Option<u32>,
-    /// The `next` of the part before; nothing for the first one.
+    /// The `next` of the previous page; omitted for the first page.
     cursor: Option<String>,
-    /// How many items at most, 1 to 500; 100 when not given.
+    /// Most items per page, 1 to 500; 100 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
@@ -63,9 +63,9 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 /// Search bets
 ///
-/// By document, number and agency, in the order in which they were stored. A part may hold fewer
-/// items than asked for, or none, and still have a next one: a search looks at so many bets at a
-/// time. Before publication, auditors only; before the draw was made, by document only.
+/// By document, number and agency, in the order in which they were stored. A page may have fewer
+/// items than requested, or none, and still have a next page: each request reads a limited number
+/// of bets. Before publication, auditors only; before the draw is made, by document only.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/bets", tag = "bets",
     params(("id" = u32, Path, description = "The draw's number"), SearchParams),

@@ -12,25 +12,25 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::access::refusal::Refusal;
 use crate::web::paging::{Page, PageParams};
 
-/// The refusals that any request of the API may meet.
+/// The errors of any request of the API.
 pub(super) struct Refusals;
 
-/// A reason for the record: at most 500 bytes.
+/// A reason for the audit log: at most 500 bytes.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Why {
-    /// Needed to close early, or without some agencies.
+    /// Required to close early, or before all agencies have finished.
     #[serde(default)]
     #[schema(max_length = 500)]
     pub(super) why: String,
 }
 
-/// A reason as somebody gave it.
+/// A reason as given by the caller.
 pub(super) fn reason(why: &str) -> Result<Reason, Refusal> {
     Reason::new(why).map_err(Refusal::bad_request)
 }
 
-/// The part of a list that is asked for.
+/// The requested page of a list.
 pub(super) fn part<K: FromStr + ToString + Ord, T: ToSchema>(
     all: impl Iterator<Item = (K, T)>,
     page: &PageParams,
@@ -41,16 +41,16 @@ pub(super) fn part<K: FromStr + ToString + Ord, T: ToSchema>(
 impl IntoResponses for Refusals {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
         let refusals = [
-            ("400", "The request is not one"),
-            ("401", "Nobody is logged in"),
-            ("403", "Who asks may not"),
-            ("404", "There is no such thing"),
-            ("408", "It took too long"),
-            ("409", "It does not go with how things are"),
+            ("400", "The request is invalid"),
+            ("401", "The caller is not authenticated"),
+            ("403", "The caller has no permission"),
+            ("404", "Not found"),
+            ("408", "The request took too long"),
+            ("409", "The request conflicts with the current state"),
             ("413", "The body is too long"),
             ("415", "The body is not JSON"),
-            ("429", "Tried too often, or too much at once"),
-            ("503", "The central can't now"),
+            ("429", "Too many attempts, or too many concurrent requests"),
+            ("503", "The central is temporarily unavailable"),
         ];
         let described = refusals.map(|(status, about)| {
             let schema = Ref::from_schema_name("Problem");

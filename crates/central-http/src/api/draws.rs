@@ -32,44 +32,44 @@ struct DrawView {
     id: u32,
     /// Its name.
     name: String,
-    /// Where it is in its life.
+    /// Its state.
     state: LifeState,
-    /// Whether it is made by itself when all its agencies have finished, with a number that was
-    /// given when it was opened; if not, operators lead it.
+    /// Whether it is automatic: made when all its agencies have finished, with a number that was
+    /// set when it was opened. Operators run the others.
     by_itself: bool,
-    /// The numbers that may be betted on.
+    /// The range of numbers to bet on.
     numbers: Range,
-    /// Who may bet in it, by ranges of their numbers.
+    /// The agencies that may bet in it, as ranges of their numbers.
     agencies: Vec<Span>,
-    /// How many those are.
+    /// The number of those agencies.
     agencies_registered: u64,
-    /// How many of them have finished.
+    /// The number of agencies that have finished.
     agencies_finished: u64,
-    /// Batches that it holds.
+    /// The number of its batches.
     batches: u64,
-    /// Bets that it holds.
+    /// The number of its bets.
     bets: u64,
-    /// When the clock opens it.
+    /// The scheduled time of opening.
     opens_at: Option<Time>,
-    /// When the clock closes it.
+    /// The scheduled time of closing.
     closes_at: Option<Time>,
     /// When it was announced.
     announced_at: Time,
     /// When it was opened.
     opened_at: Option<Time>,
-    /// How it was closed.
+    /// Details of its close.
     closed: Option<ClosingView>,
-    /// Who entered the number first, while a second operator must enter it too.
+    /// The operator who entered the number first, until a second one enters it.
     number_entered_by: Option<String>,
     /// When it was made.
     drawn_at: Option<Time>,
-    /// The winning number, once it was made.
+    /// The winning number, once it is made.
     winning_number: Option<u32>,
     /// When its winners were published.
     published_at: Option<Time>,
 }
 
-/// Numbers, both ends included.
+/// An inclusive range of numbers.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Range {
@@ -79,7 +79,7 @@ struct Range {
     max: u32,
 }
 
-/// Agencies by number, both ends included.
+/// An inclusive range of agency numbers.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Span {
@@ -89,68 +89,67 @@ struct Span {
     last: u32,
 }
 
-/// How a draw was closed.
+/// The close of a draw.
 #[derive(Serialize, ToSchema)]
 struct ClosingView {
-    /// When.
+    /// The time.
     at: Time,
-    /// By whom: an operator, or the clock.
+    /// The actor: an operator, or the clock.
     by: Option<String>,
-    /// Why, as they put it.
+    /// The reason that was given.
     why: String,
 }
 
-/// A draw to be.
+/// A new draw.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewDraw {
-    /// Its name, which no other draw has nor looks like: 1 to 64 bytes, none
-    /// of them of what can't be seen.
+    /// Its name: 1 to 64 bytes, without invisible characters, not confusable with another draw's.
     #[schema(min_length = 1, max_length = 64, example = "nocturna 2026-11-23")]
     name: String,
-    /// The numbers that may be betted on; 0 to 9999 when not given.
+    /// The range of numbers to bet on; 0 to 9999 by default.
     numbers: Option<Range>,
-    /// Who may bet in it, ascending and apart from each other; when not given, the agencies that
+    /// The agencies that may bet in it, as ascending, separate ranges; by default the agencies that
     /// are registered and enabled now.
     agencies: Option<Vec<Span>>,
-    /// When the clock opens it, unless an operator did.
+    /// The scheduled time of opening, unless an operator opens it first.
     opens_at: Option<Time>,
-    /// When the clock closes it, unless an operator did.
+    /// The scheduled time of closing, unless an operator closes it first.
     closes_at: Option<Time>,
-    /// Why, for the record.
+    /// The reason, for the audit log.
     #[serde(default)]
     why: String,
 }
 
-/// The winning number, as one operator read it.
+/// The winning number, as entered by one operator.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     /// The number.
     number: u32,
-    /// Make the draw even if it holds no bets.
+    /// Make the draw even if it has no bets.
     #[serde(default)]
     allow_empty: bool,
 }
 
-/// What came of an entry.
+/// The answer to an entry.
 #[derive(Serialize, ToSchema)]
 struct Entered {
-    /// What is to be done now.
+    /// The result.
     outcome: EntryOutcome,
 }
 
-/// What came of an entry.
+/// The result of an entry.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum EntryOutcome {
-    /// Another operator must enter the number too, without being told this one.
+    /// Another operator must enter the number too, without seeing this one.
     Awaited,
-    /// Both entered the same: the draw was made.
+    /// Both numbers match: the draw is made.
     Agree,
     /// They differ: both must enter it again.
     Differ,
-    /// It was agreed on before; nothing changed.
+    /// The numbers matched before; nothing changed.
     Repeated,
 }
 
@@ -164,7 +163,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(publish))
 }
 
-/// Draws by number
+/// List draws by number
 #[utoipa::path(
     get, path = "/api/v1/draws", tag = "draws", params(PageParams),
     responses((status = 200, description = "Draws", body = Page<DrawView>), Refusals)
@@ -178,7 +177,7 @@ async fn draws(
     part(draws.iter().map(|it| (it.id.0, DrawView::of(it))), &page)
 }
 
-/// A draw
+/// Get a draw
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}", tag = "draws",
     params(("id" = u32, Path, description = "Its number")),
@@ -195,7 +194,7 @@ async fn draw(
 /// Announce a draw
 #[utoipa::path(
     post, path = "/api/v1/draws", tag = "draws", request_body = NewDraw,
-    responses((status = 201, description = "Announced", body = DrawView), Refusals)
+    responses((status = 201, description = "The announced draw", body = DrawView), Refusals)
 )]
 async fn announce(
     State(app): State<App>,
@@ -228,7 +227,7 @@ async fn announce(
 #[utoipa::path(
     post, path = "/api/v1/draws/{id}/open", tag = "draws", request_body = Why,
     params(("id" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "It is open", body = DrawView), Refusals)
+    responses((status = 200, description = "The open draw", body = DrawView), Refusals)
 )]
 async fn open(
     State(app): State<App>,
@@ -241,11 +240,12 @@ async fn open(
 
 /// Close a draw
 ///
-/// For good. Before its time, or before all its agencies have finished, a reason is needed.
+/// This can't be undone. Before the scheduled time, or before all its agencies have finished, a
+/// reason is required.
 #[utoipa::path(
     post, path = "/api/v1/draws/{id}/close", tag = "draws", request_body = Why,
     params(("id" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "It is closed", body = DrawView), Refusals)
+    responses((status = 200, description = "The closed draw", body = DrawView), Refusals)
 )]
 async fn close(
     State(app): State<App>,
@@ -258,12 +258,12 @@ async fn close(
 
 /// Enter the winning number
 ///
-/// Two operators do, each in a session of their own and neither seeing what the other entered. When
-/// both entered the same, the draw is made; one without bets only with `allow_empty`.
+/// Two operators enter it, each in their own session, without seeing the other's. If both numbers
+/// match, the draw is made; a draw without bets only with `allow_empty`.
 #[utoipa::path(
     post, path = "/api/v1/draws/{id}/number", tag = "draws", request_body = Entry,
     params(("id" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "It was entered", body = Entered), Refusals)
+    responses((status = 200, description = "The result of the entry", body = Entered), Refusals)
 )]
 async fn enter_number(
     State(app): State<App>,
@@ -286,11 +286,11 @@ async fn enter_number(
 
 /// Publish a draw's winners
 ///
-/// From now on they are told to agencies.
+/// From now on agencies receive them.
 #[utoipa::path(
     post, path = "/api/v1/draws/{id}/publish", tag = "draws", request_body = Why,
     params(("id" = u32, Path, description = "Its number")),
-    responses((status = 200, description = "It is published", body = DrawView), Refusals)
+    responses((status = 200, description = "The published draw", body = DrawView), Refusals)
 )]
 async fn publish(
     State(app): State<App>,

@@ -19,12 +19,12 @@ use crate::web::input::{InPath, InQuery};
 use crate::web::peer::Ending;
 use crate::web::stream_body::UNBUFFERED;
 
-/// How CSV is written.
+/// Options for CSV.
 #[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct CsvParams {
-    /// Cells exactly as they are stored, for programs.
+    /// Write cells exactly as they are stored, for programs.
     #[param(required = false)]
     raw: bool,
 }
@@ -33,11 +33,11 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(csv)).routes(routes!(parquet))
 }
 
-/// Take the bets of a draw, as CSV
+/// Export the bets of a draw as CSV
 ///
-/// In the order in which they were stored. Once the draw was made for auditors, once it was
-/// published for operators too. A cell that a spreadsheet would evaluate gets an apostrophe before
-/// it; `raw=true`, and Parquet, have all as it is stored.
+/// In the order in which they were stored. For auditors once the draw is made, for operators once
+/// it is published. Cells that a spreadsheet would evaluate are prefixed with an apostrophe;
+/// `raw=true` and Parquet have the stored values.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/bets.csv", tag = "bets",
     params(("id" = u32, Path, description = "The draw's number"), CsvParams),
@@ -57,9 +57,9 @@ async fn csv(
     export(app, (who, ending), DrawId(id), Format::Csv(cells), "text/csv; charset=utf-8").await
 }
 
-/// Take the bets of a draw, as Parquet
+/// Export the bets of a draw as Parquet
 ///
-/// The same bets, to the same people, for programs that analyse.
+/// The same bets with the same permissions, for data analysis.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/bets.parquet", tag = "bets",
     params(("id" = u32, Path, description = "The draw's number")),

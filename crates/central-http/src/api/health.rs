@@ -20,22 +20,22 @@ use crate::limits::METRICS_DRAWS_MAX;
 use crate::usecases::app::App;
 use crate::usecases::draws::LifeState;
 
-/// Whether the central can do its work, part by part.
+/// The readiness of the central, by part.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// Whether all parts are.
+    /// Whether all parts are ready.
     ready: bool,
-    /// The store takes requests.
+    /// The store accepts requests.
     store: bool,
-    /// The store has room for more, or did not need it yet.
+    /// The store has room, or has not needed more yet.
     room: bool,
     /// The file of operators can be read.
     operators: bool,
-    /// No draw's winners are unreadable.
+    /// The winners of all draws can be read.
     draws: bool,
-    /// What was read of the ledger since the start is as it was written.
+    /// No damage was found in the ledger since the start.
     ledger: bool,
-    /// What is not, and where: `bolillero check` on a copy of the folder tells the rest.
+    /// The first damage and its place: run `bolillero check` on a copy of the folder for more.
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_damage: Option<String>,
 }
@@ -44,28 +44,28 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
-/// The process lives
+/// Check that the process runs
 #[utoipa::path(
     get, path = "/healthz", tag = "health", security(),
-    responses((status = 200, description = "It lives", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "It runs", body = String, content_type = "text/plain"))
 )]
 async fn healthz() -> &'static str {
     "alive\n"
 }
 
-/// Its parts are ready
+/// Check that all parts are ready
 #[utoipa::path(
     get, path = "/readyz", tag = "health", security(),
     responses(
         (status = 200, description = "All parts are ready", body = Readiness),
-        (status = 503, description = "Some part is not", body = Readiness),
+        (status = 503, description = "A part is not ready", body = Readiness),
     )
 )]
 async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let store = app.service.failure().fault().is_none();
     let room = !app.service.failure().is_full();
     let roster = Arc::clone(&app.access.roster);
-    let people = blocking("looking at the operators broke off", move || roster.people()).await;
+    let people = blocking("reading the operators failed", move || roster.people()).await;
     let operators = matches!(people, Ok(Ok(_)));
     let draws = !app.service.has_unreadable();
     let ledger_damage = app.host.scrubbed().damage;
@@ -75,7 +75,7 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
     (status, Json(Readiness { ready, store, room, operators, draws, ledger, ledger_damage }))
 }
 
-/// Metrics, for Prometheus
+/// Get metrics for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "health", security(),
     responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"))
@@ -90,18 +90,22 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
         let count = connected.iter().filter(is).count();
         told.value("bolillero_agency_connections", &[("identity", identity)], count);
     }
-    told.about("bolillero_draw", "gauge", "1 for the state that the draw is in.");
+    told.about("bolillero_draw", "gauge", "1 for the state of the draw.");
     for draw in newest_draws(app.service.view()).iter().rev() {
         let name = draw.terms.name.as_str();
         told.value("bolillero_draw", &[("draw", name), ("state", LifeState::of(draw).as_str())], 1);
     }
-    told.about("bolillero_store_full", "gauge", "1 while bets are refused for want of room.");
+    told.about(
+        "bolillero_store_full",
+        "gauge",
+        "1 while bets are rejected because the store has no room.",
+    );
     told.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
     tell_groups(&app.host.groups(), &mut told);
     tell_scrubbed(&app.host.scrubbed(), &mut told);
     if let Some(config) = app.service.presence().certificates() {
         let name = "bolillero_tls_expiry_timestamp_seconds";
-        told.about(name, "gauge", "When a certificate or list of revoked ones expires.");
+        told.about(name, "gauge", "When a certificate or revocation list expires.");
         for End { of, name: issuer, at } in &config.ends {
             let of = match of {
                 EndOf::Central => "central",
@@ -112,17 +116,13 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
         }
     }
     let host = Arc::clone(&app.host);
-    let free = blocking("looking at the disk broke off", move || host.disk_free_len());
+    let free = blocking("reading the disk's free space failed", move || host.disk_free_len());
     if let Ok(Ok(len)) = free.await {
-        told.about("bolillero_disk_free_bytes", "gauge", "Room on the ledger's disk.");
+        told.about("bolillero_disk_free_bytes", "gauge", "Free space on the ledger's disk.");
         told.value("bolillero_disk_free_bytes", &[], len);
     }
     let name = "bolillero_log_lines_dropped_total";
-    told.about(
-        name,
-        "counter",
-        "StreamBody that nobody took in time, and the log had no room for.",
-    );
+    told.about(name, "counter", "Log lines dropped because the log was read too slowly.");
     told.value(name, &[], app.host.log_lines_dropped());
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], told.into_text())
@@ -130,7 +130,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
 
 fn tell_groups(groups: &GroupCounts, told: &mut Exposition) {
     let name = "bolillero_group_events";
-    told.about(name, "histogram", "Events that one durable write held.");
+    told.about(name, "histogram", "Events per durable write.");
     let mut so_far = 0;
     for (bound, count) in &groups.counts {
         so_far += count;
@@ -143,10 +143,10 @@ fn tell_groups(groups: &GroupCounts, told: &mut Exposition) {
 
 fn tell_scrubbed(scrubbed: &Scrubbed, told: &mut Exposition) {
     let name = "bolillero_ledger_damaged_segments";
-    told.about(name, "gauge", "Files of the ledger that are not as they were written.");
+    told.about(name, "gauge", "Damaged files of the ledger.");
     told.value(name, &[], scrubbed.damaged_segments);
     let name = "bolillero_ledger_scrubs_total";
-    told.about(name, "counter", "Times that all full files of the ledger were read.");
+    told.about(name, "counter", "Completed reads of all full files of the ledger.");
     told.value(name, &[], scrubbed.passes);
 }
 

@@ -24,15 +24,15 @@ use crate::web::peer::Peer;
 struct OperatorView {
     /// Their name.
     name: String,
-    /// What they are for.
+    /// Their role.
     #[schema(value_type = RoleName)]
     #[serde(with = "role_name")]
     role: Role,
-    /// Not let in for now.
+    /// Whether they are disabled.
     disabled: bool,
 }
 
-/// What an operator is for.
+/// The role of an operator.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "the description of `operators::Role`")]
@@ -43,14 +43,14 @@ enum RoleName {
     Admin,
 }
 
-/// An operator to be.
+/// A new operator.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewOperator {
-    /// 1 to 32 of a-z, 0-9, '.', '-' and '_', a letter first.
+    /// 1 to 32 of a-z, 0-9, '.', '-' and '_', starting with a letter.
     #[schema(value_type = String, example = "bea", pattern = "^[a-z][a-z0-9._-]{0,31}$")]
     name: Name,
-    /// What they are for.
+    /// Their role.
     #[schema(value_type = RoleName)]
     #[serde(with = "role_name")]
     role: Role,
@@ -59,14 +59,14 @@ struct NewOperator {
     password: String,
 }
 
-/// Another password.
+/// A new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
     /// At least 12 characters.
     #[schema(min_length = 12, max_length = 256)]
     password: String,
-    /// The one until now, of who asks: needed to change one's own.
+    /// The caller's current password: required to change their own.
     current_password: Option<String>,
 }
 
@@ -75,44 +75,44 @@ struct NewPassword {
 struct TokenView {
     /// Its number.
     id: u32,
-    /// Whose it is.
+    /// Its owner.
     owner: String,
-    /// What it is for.
+    /// Its purpose.
     label: String,
-    /// As what it lets in.
+    /// Its role.
     #[schema(value_type = RoleName)]
     #[serde(with = "role_name")]
     role: Role,
-    /// When it was given, in milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
     created_ms: u64,
-    /// From when on it is worth nothing.
+    /// When it expires.
     expires_ms: u64,
-    /// Taken back.
+    /// Whether it is revoked.
     revoked: bool,
 }
 
-/// A token to be, of who asks.
+/// A new token of the caller.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewToken {
-    /// What it is for: 1 to 64 bytes.
+    /// Its purpose: 1 to 64 bytes.
     #[schema(min_length = 1, max_length = 64, example = "board in the hall")]
     label: String,
-    /// As what; never more than who asks may.
+    /// Its role, at most the caller's.
     #[schema(value_type = RoleName)]
     #[serde(with = "role_name")]
     role: Role,
-    /// For how many days, at most 366.
+    /// Its validity in days, at most 366.
     #[schema(minimum = 1, maximum = 366)]
     days: u32,
 }
 
-/// A token just given.
+/// A new token with its secret.
 #[derive(Serialize, ToSchema)]
 struct GivenToken {
     /// Its number.
     id: u32,
-    /// What to send as `Authorization: Bearer`. Told now and never again.
+    /// The secret to send as `Authorization: Bearer`. Shown only once.
     secret: String,
 }
 
@@ -126,7 +126,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(revoke_token))
 }
 
-/// Operators by name
+/// List operators by name
 #[utoipa::path(
     get, path = "/api/v1/operators", tag = "operators", params(PageParams),
     responses((status = 200, description = "Operators", body = Page<OperatorView>), Refusals)
@@ -143,7 +143,7 @@ async fn operators(
 
 /// Add an operator
 ///
-/// In a session: a token does not.
+/// Requires a session; tokens are rejected.
 #[utoipa::path(
     post, path = "/api/v1/operators", tag = "operators", request_body = NewOperator,
     responses((status = 201, description = "Added", body = OperatorView), Refusals)
@@ -161,10 +161,10 @@ async fn add_operator(
 
 /// Disable an operator
 ///
-/// Their sessions and their tokens end, for good.
+/// Their sessions end and their tokens are revoked.
 #[utoipa::path(
     post, path = "/api/v1/operators/{name}/disable", tag = "operators",
-    params(("name" = String, Path, description = "Whom")),
+    params(("name" = String, Path, description = "Name of the operator")),
     responses((status = 204, description = "Disabled"), Refusals)
 )]
 async fn disable_operator(
@@ -178,10 +178,10 @@ async fn disable_operator(
 
 /// Enable an operator
 ///
-/// In a session: a token does not.
+/// Requires a session; tokens are rejected.
 #[utoipa::path(
     post, path = "/api/v1/operators/{name}/enable", tag = "operators",
-    params(("name" = String, Path, description = "Whom")),
+    params(("name" = String, Path, description = "Name of the operator")),
     responses((status = 204, description = "Enabled"), Refusals)
 )]
 async fn enable_operator(
@@ -195,11 +195,13 @@ async fn enable_operator(
 
 /// Change a password
 ///
-/// One's own, with the current one; or another's, who may manage operators. In a session: a token
-/// does not. All sessions of that operator end, this one too if it is theirs, and all their tokens.
+/// The caller's own, with the current one; or another operator's, if the caller may manage
+/// operators. Requires a session; tokens are rejected. All sessions and tokens of that operator
+/// end, including this session.
 #[utoipa::path(
     put, path = "/api/v1/operators/{name}/password", tag = "operators",
-    params(("name" = String, Path, description = "Whose")), request_body = NewPassword,
+    params(("name" = String, Path, description = "Name of the operator")),
+    request_body = NewPassword,
     responses((status = 204, description = "Changed"), Refusals)
 )]
 async fn change_password(
@@ -215,9 +217,9 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tokens
+/// List tokens
 ///
-/// One's own; all of them for who may manage operators.
+/// The caller's own; all of them if the caller may manage operators.
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "tokens", params(PageParams),
     responses((status = 200, description = "Tokens", body = Page<TokenView>), Refusals)
@@ -233,12 +235,12 @@ async fn tokens(
     part(seen, &page)
 }
 
-/// Give a token
+/// Create a token
 ///
-/// To who asks, who must have logged in with a password.
+/// For the caller, who must have logged in with a password.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
-    responses((status = 201, description = "Given", body = GivenToken), Refusals)
+    responses((status = 201, description = "Created", body = GivenToken), Refusals)
 )]
 async fn give_token(
     State(app): State<App>,
@@ -252,7 +254,7 @@ async fn give_token(
 
 /// Revoke a token
 ///
-/// One's own, or any for who may manage operators.
+/// The caller's own, or any if the caller may manage operators.
 #[utoipa::path(
     delete, path = "/api/v1/tokens/{id}", tag = "tokens",
     params(("id" = u32, Path, description = "Its number")),

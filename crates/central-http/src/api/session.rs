@@ -19,7 +19,7 @@ use crate::usecases::session;
 use crate::web::input::Body;
 use crate::web::peer::Peer;
 
-/// Who wants to log in.
+/// The credentials to log in with.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Login {
@@ -30,24 +30,24 @@ struct Login {
     password: String,
 }
 
-/// Who is logged in.
+/// The authenticated caller.
 #[derive(Serialize, ToSchema)]
 struct Me {
     /// Their name.
     name: String,
-    /// What they are for.
+    /// Their role.
     #[schema(value_type = String, example = "operator")]
     #[serde(with = "role_name")]
     role: Role,
-    /// What they may do.
+    /// Their permissions.
     #[schema(value_type = Vec<String>)]
     permissions: Vec<String>,
-    /// To be sent as X-CSRF-Token with every change. Nothing for a token, which needs none.
+    /// The value of X-CSRF-Token for every change. Absent for tokens, which do not need it.
     #[serde(skip_serializing_if = "Option::is_none")]
     csrf_token: Option<String>,
 }
 
-/// Paths that anybody may ask.
+/// Paths that need no authentication.
 pub(super) fn open_router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(log_in))
 }
@@ -59,8 +59,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 /// Log in
 ///
-/// The answer's cookie is the session. How often may be tried is limited, by name and by address; a
-/// refusal tells how long to wait.
+/// The cookie of the response is the session. Attempts are limited by name and by address; an error
+/// reports how long to wait.
 #[utoipa::path(
     post,
     path = "/api/v1/session",
@@ -81,12 +81,12 @@ async fn log_in(
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
 }
 
-/// Who am I
+/// Get the caller
 #[utoipa::path(
     get,
     path = "/api/v1/session",
     tag = "session",
-    responses((status = 200, description = "Who asks", body = Me), Refusals)
+    responses((status = 200, description = "The caller", body = Me), Refusals)
 )]
 async fn who_am_i(who: Caller) -> Json<Me> {
     Json(Me::of(&who))

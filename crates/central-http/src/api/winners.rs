@@ -17,58 +17,58 @@ use crate::usecases::winners::{self, read};
 use crate::web::input::{InPath, InQuery};
 use crate::web::paging::{Page, PageParams};
 
-/// What an agency has in a draw.
+/// The totals of an agency in a draw.
 #[derive(Serialize, ToSchema)]
 struct StandingView {
     /// Its number.
     agency: u32,
-    /// Its batches that are stored.
+    /// The number of its stored batches.
     batches: u64,
-    /// The bets in them.
+    /// The number of bets in them.
     bets: u64,
     /// Whether it has finished.
     finished: bool,
 }
 
-/// A bet that won.
+/// A winning bet.
 #[derive(Serialize, ToSchema)]
 struct WinnerView {
-    /// The agency that took it.
+    /// The agency that sent it.
     agency: u32,
-    /// Of who made it.
+    /// Document of the bettor.
     document: String,
 }
 
-/// What an agency has in a draw that was made.
+/// The totals of an agency in a draw that was made.
 #[derive(Serialize, ToSchema)]
 struct SettlementView {
     /// Its number.
     agency: u32,
-    /// Its batches that took part.
+    /// The number of its batches that took part.
     batches: u64,
-    /// The bets in them.
+    /// The number of bets in them.
     bets: u64,
     /// Whether it had finished when the draw was closed.
     finished: bool,
-    /// Its bets that won.
+    /// The number of its winning bets.
     winners: u64,
 }
 
-/// What all agencies have in a draw that was made.
+/// The settlement of a draw that was made.
 #[derive(Serialize, ToSchema)]
 struct Settlement {
     /// The draw's number.
     draw: u32,
     /// The winning number.
     winning_number: u32,
-    /// Bets that took part.
+    /// The number of bets that took part.
     bets: u64,
-    /// Bets that won.
+    /// The number of winning bets.
     winners: u64,
     /// SHA-256 of a line for each agency, ascending: `agency,batches,bets,finished,winners`,
-    /// finished being 0 or 1, each line with its end. The same in every part.
+    /// with `finished` 0 or 1, and a line feed at the end of each line. The same on every page.
     digest: String,
-    /// The agencies of this part.
+    /// The agencies on this page.
     #[serde(flatten)]
     agencies: Page<SettlementView>,
 }
@@ -80,7 +80,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(settlement))
 }
 
-/// What each agency has in a draw
+/// List the totals of each agency in a draw
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/agencies", tag = "draws",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),
@@ -99,10 +99,10 @@ async fn standings(
     part(items, &page)
 }
 
-/// Who won
+/// List the winners
 ///
-/// Once the draw was made; before publication it is on record. By agency, and in the order in
-/// which the bets were stored.
+/// Available once the draw is made; before publication, the audit log records the request. Ordered
+/// by agency, then in the order in which the bets were stored.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/winners", tag = "winners",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),
@@ -122,10 +122,10 @@ async fn winners(
     part((0_u64..).zip(all), &page)
 }
 
-/// What each agency has to its account
+/// Get the settlement
 ///
-/// Once the draw was made; before publication it is on record. The digest lets two who have the
-/// same figures see that they have.
+/// Available once the draw is made; before publication, the audit log records the request. The
+/// digest lets two readers check that they have the same figures.
 #[utoipa::path(
     get, path = "/api/v1/draws/{id}/settlement", tag = "winners",
     params(("id" = u32, Path, description = "The draw's number"), PageParams),

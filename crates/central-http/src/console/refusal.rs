@@ -39,20 +39,19 @@ impl RefusalPage {
         let l = p.l;
         let (title, remedy) = match refusal.status() {
             StatusCode::FORBIDDEN => (l.t("No está permitido", "Not permitted"), ""),
-            StatusCode::UNAUTHORIZED => (l.t("Nadie ingresó", "Nobody is logged in"), ""),
-            StatusCode::NOT_FOUND => (
-                l.t("No existe", "There is no such thing"),
-                l.t("Revise la dirección.", "Look at the address again."),
-            ),
+            StatusCode::UNAUTHORIZED => (l.t("Nadie ingresó", "Not logged in"), ""),
+            StatusCode::NOT_FOUND => {
+                (l.t("No existe", "Not found"), l.t("Revise la dirección.", "Check the address."))
+            }
             StatusCode::REQUEST_TIMEOUT
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::TOO_MANY_REQUESTS => (
-                l.t("La central no puede ahora", "The central can't now"),
+                l.t("La central no puede ahora", "Temporarily unavailable"),
                 l.t("Pruebe de nuevo en un momento.", "Try again in a moment."),
             ),
             _ => (
-                l.t("No se pudo", "It could not be done"),
-                l.t("Vuelva atrás y revise lo pedido.", "Go back and look at what you asked."),
+                l.t("No se pudo", "The request failed"),
+                l.t("Vuelva atrás y revise lo pedido.", "Go back and check your request."),
             ),
         };
         Self { p, title, why: why(refusal, l), remedy }
@@ -86,21 +85,21 @@ pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
         }
         Refusal::TooManyExports => l.t(
             "Otros están descargando; repítalo cuando uno haya terminado.",
-            "Others are downloading; do it again when one has ended.",
+            "Too many exports are running; try again when one has ended.",
         ),
         Refusal::TooMuchAtOnce(..) => l.t(
             "Hay demasiados pedidos a la vez; repítalo en un momento.",
-            "Too much is asked at once; do it again in a moment.",
+            "Too many requests at the same time; try again in a moment.",
         ),
         Refusal::Password(error) => password(*error, l),
         Refusal::Csrf => l.t(
             "La página era de otra sesión. Cárguela de nuevo y repita lo que hizo.",
-            "The page was of another session. Load it again and repeat what you did.",
+            "The page belongs to another session. Reload it and try again.",
         ),
         Refusal::Elsewhere(origin) => {
             let elsewhere = l.t(
                 "El navegador dice que lo pidió otro sitio. Hágalo desde esta consola",
-                "The browser says that another site asked for it. Do it in this console",
+                "According to the browser, another site sent the request. Use this console",
             );
             let here = origin.as_ref().map_or_else(String::new, |origin| format!(", {origin}"));
             return format!("{elsewhere}{here}.");
@@ -110,11 +109,11 @@ pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
         }
         Refusal::SearchedEarly => l.t(
             "Antes del sorteo las apuestas se buscan sólo por documento.",
-            "Before the draw is made bets are searched by document only.",
+            "Before the draw is made, bets can be searched by document only.",
         ),
         Refusal::NoBets => l.t(
             "El sorteo no tiene apuestas. Si debe hacerse igual, confírmelo.",
-            "The draw holds no bets. If it is to be made all the same, confirm it.",
+            "The draw has no bets. Confirm to make it anyway.",
         ),
         Refusal::Plain(problem) => by_status(problem.status(), l),
     };
@@ -182,7 +181,7 @@ fn password(error: PasswordError, l: Locale) -> &'static str {
         }
         PasswordError::TooSimple => l.t(
             "La contraseña no puede ser una letra repetida ni el nombre.",
-            "The password can't be one letter over and over, nor the name.",
+            "The password must not be one repeated letter, nor the name.",
         ),
     }
 }

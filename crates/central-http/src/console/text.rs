@@ -29,7 +29,7 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
         ),
         (_, Acted::NumbersAgree(_)) => l.t(
             "Los dos números coinciden: el sorteo está hecho.",
-            "Both numbers agree: the draw is made.",
+            "Both numbers match: the draw is made.",
         ),
         (_, Acted::NumbersDiffer) => l.t(
             "Los números no coinciden. Los dos operadores deben ingresarlo de nuevo.",
@@ -60,7 +60,7 @@ pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
     match event {
         Event::DrawOpened { draw, terms, .. } => {
-            let what = l.t("abrió el sorteo que va solo", "opened the draw that goes by itself");
+            let what = l.t("abrió el sorteo que va solo", "opened the automatic draw");
             (central(), format!("{what}: {draw} «{}»", terms.name))
         }
         Event::BatchAccepted(batch) => {

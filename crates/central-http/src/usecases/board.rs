@@ -152,7 +152,8 @@ impl BoardPoller {
             draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
         }
         let host = Arc::clone(&self.host);
-        let free = blocking("looking at the disk broke off", move || host.disk_free_len()).await;
+        let free =
+            blocking("reading the disk's free space failed", move || host.disk_free_len()).await;
         let disk_low = free.ok().and_then(Result::ok).filter(|free| *free < DISK_FREE_LEN_LOW);
         let metrics = service.metrics();
         let (refused, slow) = (metrics.refused_batches(), metrics.slow_batches());

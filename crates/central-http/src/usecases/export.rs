@@ -41,7 +41,7 @@ pub(crate) async fn begin(
     let over = app.stopping.child_token();
     let (writer, lines) = stream_body::channel(over.clone(), app.limits.export_wait_max);
     let begun = BetsWriter::new(format, BufWriter::with_capacity(EXPORT_PART_LEN, writer));
-    let file = begun.map_err(|_| Refusal::unavailable("the export could not be begun"))?;
+    let file = begun.map_err(|_| Refusal::unavailable("the export could not be started"))?;
     let app = Arc::clone(app);
     tokio::spawn(async move {
         let written = tokio::select! {

@@ -123,7 +123,7 @@ async fn change<T: Send + 'static>(
     change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let (app, who, runtime) = (Arc::clone(app), who.clone(), Handle::current());
-    let changing = blocking("the change broke off", move || {
+    let changing = blocking("the change failed", move || {
         let not_changed = AuditedAction::OperatorsNotChanged(recorded.clone());
         let mut is_recorded = false;
         let changed = app.access.roster.change(

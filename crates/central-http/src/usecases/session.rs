@@ -35,7 +35,7 @@ pub(crate) async fn begin(
 /// Ends the caller's session.
 pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
     if !app.access.sessions.lock().end(who.session()?) {
-        return Err(Refusal::not_authenticated("the session is over"));
+        return Err(Refusal::not_authenticated("the session has ended"));
     }
     Ok(app.record_if(who, always_allowed(), AuditedAction::LogOut).await?)
 }

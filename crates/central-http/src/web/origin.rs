@@ -18,8 +18,8 @@ pub struct Origin(String);
 /// Error for text that is not an [`Origin`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "'{0}' is not how browsers reach a central: https:// or http://, a host, a port unless it is \
-     the usual one, and nothing else, such as https://lottery.example"
+    "'{0}' is not an origin: https:// or http://, a host and an optional port, and nothing else, \
+     such as https://lottery.example"
 )]
 pub struct OriginError(String);
 

@@ -11,24 +11,24 @@ use utoipa::{IntoParams, ToSchema};
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use crate::web::problem::Problem;
 
-/// Which part of a list.
+/// A page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
-    /// The `next` of the part before; nothing for the first one.
+    /// The `next` of the previous page; omitted for the first page.
     cursor: Option<String>,
-    /// How many items at most, 1 to 500; 100 when not given.
+    /// Most items per page, 1 to 500; 100 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<T: ToSchema> {
     /// The items.
     pub(crate) items: Vec<T>,
-    /// Where the next part begins; nothing in the last one.
+    /// The cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
 }
@@ -52,7 +52,7 @@ impl PageParams {
     pub(crate) fn after<K: FromStr>(&self) -> Result<Option<K>, Problem> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let key = read_cursor(cursor).and_then(|text| text.parse().ok());
-        let wrong = || Problem::bad_request("the cursor is not one that was given here");
+        let wrong = || Problem::bad_request("the cursor is invalid");
         key.map(Some).ok_or_else(wrong)
     }
 }

@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 
 use crate::limits::HTTP_BODY_LEN_MAX;
 
-/// Why a request was refused.
+/// Why a request was rejected.
 #[derive(Clone, Debug, Error, Serialize, ToSchema)]
 #[error("{title}: {detail}")]
 pub(crate) struct Problem {
-    /// Which kind of problem, for programs.
+    /// The kind of problem, for programs.
     #[serde(rename = "type")]
     #[schema(example = "urn:bolillero:problem:not-permitted")]
     kind: String,
@@ -25,7 +25,7 @@ pub(crate) struct Problem {
     status: u16,
     /// What happened.
     detail: String,
-    /// What to do.
+    /// The remedy.
     remedy: String,
 }
 
@@ -62,13 +62,13 @@ impl Problem {
     /// The body is of some other kind.
     pub(crate) fn not_json() -> Self {
         let remedy = "send JSON, with `Content-Type: application/json`";
-        NOT_JSON.problem("the body is not said to be JSON", remedy)
+        NOT_JSON.problem("the content type of the body is not JSON", remedy)
     }
 
     /// The body is longer than what is read.
     pub(crate) fn too_long() -> Self {
         let detail = format_args!("the body has more than {HTTP_BODY_LEN_MAX} bytes");
-        TOO_LONG.problem(detail, "send less at once")
+        TOO_LONG.problem(detail, "send a shorter body")
     }
 
     /// There is no such thing.

@@ -34,8 +34,8 @@ pub struct Network {
 /// Error for text that is not a [`Network`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "'{0}' is neither an address nor a network of them, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8, \
-     with no bits set behind the length, and not all addresses there are"
+    "'{0}' is neither an address nor a network such as 10.0.0.5, 10.0.0.0/8 or fd00::/8; it must \
+     have no bits set after the prefix, and the prefix must not be empty"
 )]
 pub struct NetworkError(String);
 

@@ -70,11 +70,15 @@ impl Writer {
         let sent = Handle::current().block_on(self.over.run_until_cancelled(sending));
         match sent {
             Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(_))) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes it")),
-            Some(Err(_)) => Err(io::Error::new(io::ErrorKind::TimedOut, "it was taken too slowly")),
+            Some(Ok(Err(_))) => {
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone"))
+            }
+            Some(Err(_)) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly"))
+            }
             None => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "whoever takes it may not any more, or the central ends",
+                "the caller lost the permission, or the central is shutting down",
             )),
         }
     }
@@ -112,7 +116,7 @@ impl HttpBody for StreamBody {
                 self.ended = true;
                 None
             }
-            None => Some(Err(io::Error::other("the answer broke off"))),
+            None => Some(Err(io::Error::other("the response was cut off"))),
         })
     }
 }

@@ -41,7 +41,7 @@ struct Candidate<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoDraw {
     /// No draw of the agency ever took bets.
-    #[error("no draw of agency {0} is open; ask the lottery's operators when the next one opens")]
+    #[error("agency {0} has no open draw; ask the lottery's operators when the next one opens")]
     NoneOpen(AgencyId),
     /// The agency is in no draw.
     #[error("agency {0} is registered in no draw; ask the lottery's operators")]
@@ -64,15 +64,14 @@ pub enum NoDraw {
     },
     /// The draw that the listener is bound to does not exist.
     #[error(
-        "this address is for the draw {:?}, which was not announced yet; ask its operators",
+        "this address is for the draw {:?}, which is not announced yet; ask its operators",
         .0.as_str()
     )]
     NotAnnounced(DrawName),
     /// Several draws of the agency take bets, or did.
     #[error(
-        "agency {agency} is in several draws, and which one is meant can't be told: say HELLO with \
-         its name (bolillero agency --draw NAME), or connect to an address that operators bound to \
-         it (serve --listen ADDRESS=NAME). They are {draws}"
+        "agency {agency} is in several draws: name one in HELLO (bolillero agency --draw NAME), or \
+         connect to an address that is bound to one (serve --listen ADDRESS=NAME). They are {draws}"
     )]
     Several {
         /// Who asked.

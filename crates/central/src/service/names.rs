@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// No draw has the name, and the rule refuses it for a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("there is no draw '{name}', and a new one can't be called so: {why}")]
+#[error("there is no draw '{name}', and it is not a valid name for a new one: {why}")]
 pub struct NameRefused {
     name: DrawName,
     why: DrawNameError,

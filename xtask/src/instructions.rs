@@ -49,8 +49,8 @@ fn count(what: &str) -> anyhow::Result<u64> {
     valgrind.arg(format!("--callgrind-out-file={}", report.display()));
     valgrind.arg(target().join(PROGRAM)).args([what, &BATCHES.to_string()]);
     program::run(valgrind).context("needs valgrind; on Debian: apt-get install valgrind")?;
-    let said = fs::read_to_string(&report).with_context(|| report.display().to_string())?;
-    total(&said).with_context(|| format!("{} has no total", report.display()))
+    let output = fs::read_to_string(&report).with_context(|| report.display().to_string())?;
+    total(&output).with_context(|| format!("{} has no total", report.display()))
 }
 
 /// Where callgrind writes what it counted.

@@ -92,8 +92,8 @@ pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
 pub(crate) fn run(mut command: Command) -> anyhow::Result<String> {
     let output = command.output().with_context(|| format!("can't start {command:?}"))?;
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?}: {}: {}", output.status, told.trim());
+        let message = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?}: {}: {}", output.status, message.trim());
     }
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -110,9 +110,9 @@ mod tests {
         for (text, refused) in [("", 0), ("\r\n\n", 0), ("Ana;Paz;7;2000-01-01;22\nx\n", 2)] {
             let allowed = |empty| Allowed { invalid: true, empty };
             let error = check_as(text, Form::default(), allowed(false)).unwrap_err();
-            let told =
+            let is_reported =
                 matches!(error, AgencyError::NoBets { refused: said, .. } if said == refused);
-            assert!(told && error.is_wrong_input(), "{error:?}");
+            assert!(is_reported && error.is_wrong_input(), "{error:?}");
             assert!(error.to_string().contains("--allow-empty"), "{error}");
             assert_eq!(error.to_string().contains("--delimiter ';'"), refused > 0, "{error}");
             let checked = check_as(text, Form::default(), allowed(true)).unwrap();
@@ -135,10 +135,10 @@ mod tests {
         let text = format!("{GOOD}Ana\n{GOOD}Ana,Paz,7,2000-02-30,22\n");
         let error = check_text(&text, false).unwrap_err();
         assert!(error.is_wrong_input());
-        let said = error.to_string();
+        let output = error.to_string();
         let expected = ":2: a bet has five fields (first name, last name, document, birthdate, \
                         number), not 1; 1 other row is at fault too";
-        assert!(said.ends_with(expected), "{said}");
+        assert!(output.ends_with(expected), "{output}");
         let AgencyError::BadRows { rows, count: 2, .. } = error else {
             panic!("{error:?}");
         };

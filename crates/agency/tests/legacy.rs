@@ -115,8 +115,8 @@ async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
     };
     let report = play(run(legacy(&central, &file)), script).await.unwrap();
     assert_eq!(report.winners, ["30000001"]);
-    let told = report.incomplete.unwrap().to_string();
-    assert!(told.contains("lines 1 to 2 (2 bets) take part, and lines 3 to 5"), "{told}");
+    let message = report.incomplete.unwrap().to_string();
+    assert!(message.contains("lines 1 to 2 (2 bets) take part, and lines 3 to 5"), "{message}");
 }
 
 #[tokio::test]

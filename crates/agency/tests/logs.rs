@@ -90,7 +90,7 @@ async fn a_refused_batch_is_logged_with_its_error() {
     };
     let lines = lines_of(script, options(&central, &file)).await;
     let expected = "ERROR action: apuesta_enviada | result: fail | cantidad: 2 | chunk_id: 0 | \
-                    error: the central refused batch 0: this chunk was already stored with other \
+                    error: the central rejected batch 0: this chunk was already stored with other \
                     content";
     assert_eq!(lines, [expected]);
 }

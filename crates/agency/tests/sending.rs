@@ -40,9 +40,9 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
         line.reply(ticket, &won(&["30000004"])).await;
         assert_eq!(line.request().await, None);
     };
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let options = Options { draw, ..options(&central, &file) };
-    let mut watch = |progress| told.push(progress);
+    let mut watch = |progress| reported.push(progress);
     let run = run_watched(options, &mut watch, CancellationToken::new());
     let report = play(run, script).await;
     let report = report.unwrap();
@@ -61,7 +61,7 @@ async fn a_file_is_sent_and_the_winners_come_in_parts() {
         Progress::Finished,
         Progress::Waiting,
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }
 
 #[tokio::test]
@@ -208,8 +208,8 @@ async fn bets_refused_by_the_central_are_named_by_file_and_line() {
     assert!(error.is_wrong_input());
     let path = file.path().display();
     let expected = format!(
-        "the central refused batch 1: the batch holds bets that cannot be accepted: no \
-         ({path}:5: refused by the central: bad document; 1 other row is at fault too)"
+        "the central rejected batch 1: the batch holds bets that cannot be accepted: no \
+         ({path}:5: rejected by the central: bad document; 1 other row is invalid too)"
     );
     assert_eq!(error.to_string(), expected);
     let AgencyError::Refused { chunk, rows, .. } = error else {
@@ -371,7 +371,7 @@ async fn an_agency_that_had_finished_only_asks_for_its_winners() {
 }
 
 /// Answers GET_WINNERS, which must be the only request.
-async fn tell_winners(line: &mut Line, winners: &[&str]) {
+async fn send_winners(line: &mut Line, winners: &[&str]) {
     let (ticket, request) = line.request().await.expect("GET_WINNERS");
     assert_eq!(request, Request::GetWinners);
     line.reply(ticket, &won(winners)).await;
@@ -399,14 +399,14 @@ async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
                 assert_eq!(request, Request::GetWinners);
             }
             let welcome = Welcome { state, ..welcome_back(&batches(5, 2)[..stored]) };
-            tell_winners(&mut central.greet(welcome).await, &["30000001"]).await;
+            send_winners(&mut central.greet(welcome).await, &["30000001"]).await;
         };
         let report = play(run(options(&central, &file)), script).await.unwrap();
         assert_eq!(report.winners, ["30000001"]);
         assert_eq!((report.batches, report.finished), (stored as u64, true));
-        let told = report.incomplete.unwrap().to_string();
+        let message = report.incomplete.unwrap().to_string();
         let path = file.path().display();
-        assert!(told.contains(&format!(": of {path}, {lines} do not")), "{told}");
+        assert!(message.contains(&format!(": of {path}, {lines} do not")), "{message}");
     }
 }
 
@@ -424,7 +424,7 @@ async fn winners_are_told_of_other_bets_too_once_the_draw_is_over() {
         }
         let state = DrawState::Drawn;
         let welcome = Welcome { state, ..welcome_back(&batches(9, 3)[..2]) };
-        tell_winners(&mut central.greet(welcome).await, &["30000004"]).await;
+        send_winners(&mut central.greet(welcome).await, &["30000004"]).await;
     };
     let report = play(run(options(&central, &file)), script).await.unwrap();
     assert_eq!(report.winners, ["30000004"]);
@@ -445,12 +445,12 @@ async fn a_draw_that_closes_while_it_is_sent_to_tells_the_winners_of_what_is_sto
         line.refuse(second, ErrorMessage::of_chunk(ErrorCode::DrawClosed, 1, "at 21:00")).await;
         let state = DrawState::Closed;
         let mut line = central.greet(Welcome { state, ..welcome_back(&expected[..1]) }).await;
-        tell_winners(&mut line, &["30000001"]).await;
+        send_winners(&mut line, &["30000001"]).await;
     };
     let report = play(run(options(&central, &file)), script).await.unwrap();
     assert_eq!(report.winners, ["30000001"]);
-    let told = report.incomplete.unwrap().to_string();
-    assert!(told.contains("lines 1 to 2 (2 bets) take part, and lines 3 to 9"), "{told}");
+    let message = report.incomplete.unwrap().to_string();
+    assert!(message.contains("lines 1 to 2 (2 bets) take part, and lines 3 to 9"), "{message}");
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn what_listens_there_and_is_no_central_is_told_at_once() {
         (b"\x15\x03\x03\x00\x02\x02\x0a", "this port uses TLS"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "this port serves HTTP"),
     ];
-    for (answer, told) in answers {
+    for (answer, expected) in answers {
         for legacy in [false, true] {
             let central = Central::bind().await;
             let script = async {
@@ -119,7 +119,7 @@ async fn what_listens_there_and_is_no_central_is_told_at_once() {
             let options = Options { legacy, ..options(&central, &file) };
             let error = play(run(options), script).await.unwrap_err();
             let words = error.to_string();
-            assert!(words.contains(told) && words.contains(&central.address()), "{words}");
+            assert!(words.contains(expected) && words.contains(&central.address()), "{words}");
         }
     }
 }
@@ -147,10 +147,10 @@ async fn a_draw_that_is_not_open_yet_is_waited_for_only_if_that_was_asked_for() 
                 resume();
             }
         };
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut watch = |progress| {
             if let Progress::NotOpen { reason } = progress {
-                told.push(reason);
+                reported.push(reason);
             }
         };
         let started = Instant::now();
@@ -162,7 +162,7 @@ async fn a_draw_that_is_not_open_yet_is_waited_for_only_if_that_was_asked_for() 
                 assert!(!wait && words.contains(reason) && words.contains("--wait"), "{words}");
             }
         }
-        assert_eq!(told, if wait { vec![reason] } else { vec![] });
+        assert_eq!(reported, if wait { vec![reason] } else { vec![] });
         // A wait longer than the stall timeout is allowed.
         assert_eq!(started.elapsed() > STALL_TIME_MAX, wait);
     }

@@ -83,7 +83,7 @@ impl FromStr for Name {
     type Err = lottery::DrawNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        lottery::DrawName::meant(text).map(Self)
+        lottery::DrawName::requested(text).map(Self)
     }
 }
 
@@ -122,7 +122,7 @@ impl FromStr for Listen {
         let (address, draw) = match text.split_once('=') {
             None => (text, None),
             Some((address, draw)) => {
-                let draw = lottery::DrawName::meant(draw).map_err(|error| error.to_string())?;
+                let draw = lottery::DrawName::requested(draw).map_err(|error| error.to_string())?;
                 (address, Some(draw))
             }
         };

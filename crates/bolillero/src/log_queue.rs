@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn lines_that_were_dropped_are_counted_and_told_of_once_there_is_room() {
         let (stuck, receiver) = mpsc::channel();
-        let (told, dropped) = mpsc::channel();
-        let tell = move |count| told.send(count).unwrap();
+        let (reports, dropped) = mpsc::channel();
+        let tell = move |count| reports.send(count).unwrap();
         let (mut queue, written) = LogQueue::start(Stuck(receiver), tell).unwrap();
         queue.write_all(b"the thread is stuck with this one\n").unwrap();
         while !queue.shared.state.lock().lines.is_empty() {

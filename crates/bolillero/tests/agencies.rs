@@ -16,8 +16,8 @@ fn serve_with(bets: &Bets) -> Vec<&str> {
     vec!["--agencies", "5", "--winning-number", &bets.winning_number]
 }
 
-fn check_winners_told(bets: &Bets, agency: u32, ended: &Ended) {
-    bets.are_told_to(agency, ended);
+fn check_winners(bets: &Bets, agency: u32, ended: &Ended) {
+    bets.are_printed_by(agency, ended);
     let count = ended.stdout.lines().count();
     let line = format!("consulta_ganadores | result: success | cant_ganadores: {count}");
     assert!(ended.log.iter().any(|logged| logged.contains(&line)), "{:#?}", ended.log);
@@ -62,7 +62,7 @@ fn quiet_day(bets: &Bets, of_agencies: &[&str]) -> Vec<String> {
     let start = |id| agency(id, &central.address, bets.file(id), of_agencies);
     let agencies: Vec<_> = (1..=5).map(start).collect();
     for (id, process) in (1..).zip(agencies) {
-        check_winners_told(bets, id, &process.ended());
+        check_winners(bets, id, &process.ended());
     }
     let ended = central.process.terminate();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
@@ -145,7 +145,7 @@ fn a_central_and_an_agency_killed_in_the_middle_lose_nothing_and_repeat_nothing(
     assert!(!resumed.ends_with("chunk_id: 0"), "it goes on where it was: {resumed}");
 
     for (id, process) in (1..).zip(agencies) {
-        check_winners_told(&bets, id, &process.ended());
+        check_winners(&bets, id, &process.ended());
     }
     log.extend(central.process.terminate().log);
     assert_eq!(count(&log, "action: sorteo | result: success"), 1);
@@ -165,7 +165,7 @@ fn a_central_killed_again_and_again_comes_to_its_draw() {
         central = Central::start(&data, &address, &serve_with(&bets));
     }
     for (id, process) in (1..).zip(agencies) {
-        check_winners_told(&bets, id, &process.ended());
+        check_winners(&bets, id, &process.ended());
     }
     assert_eq!(central.process.terminate().code, Some(0));
     check_ledger(&bets, &data);
@@ -188,12 +188,12 @@ fn waiting_agencies_outlive_a_restart_of_the_central_and_get_their_winners() {
     let central = Central::start(&data, &address, &serve_with(&bets));
     let last = start(5, &[]);
     for (id, process) in (1..).zip(waiting.into_iter().chain([last])) {
-        check_winners_told(&bets, id, &process.ended());
+        check_winners(&bets, id, &process.ended());
     }
     // After the draw and another restart, the central returns the same winners.
     assert_eq!(central.process.terminate().code, Some(0));
     let central = Central::start(&data, &address, &serve_with(&bets));
-    check_winners_told(&bets, 2, &start(2, &[]).ended());
+    check_winners(&bets, 2, &start(2, &[]).ended());
     let ended = central.process.terminate();
     assert_eq!(count(&ended.log, "sorteo"), 0, "it was made before: {:#?}", ended.log);
     check_ledger(&bets, &data);
@@ -216,7 +216,7 @@ fn an_agency_asked_to_end_says_so_and_goes_on_later() {
     }
     let agencies: Vec<Process> = (1..=5).map(start).collect();
     for (id, process) in (1..).zip(agencies) {
-        check_winners_told(&bets, id, &process.ended());
+        check_winners(&bets, id, &process.ended());
     }
     drop(central);
     check_ledger(&bets, &data);
@@ -271,9 +271,12 @@ fn a_folder_has_one_central() {
             args.extend(["--listen", "127.0.0.1:0", "--agencies", "1"]);
         }
         let refused = run(&args);
-        let told = support::text(&refused.stderr);
-        assert_eq!(refused.status.code(), Some(1), "{command}: {told}");
-        assert!(told.contains("another process is using the data folder"), "{command}: {told}");
-        assert!(told.contains(str(&data)), "{command}: {told}");
+        let message = support::text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{command}: {message}");
+        assert!(
+            message.contains("another process is using the data folder"),
+            "{command}: {message}"
+        );
+        assert!(message.contains(str(&data)), "{command}: {message}");
     }
 }

@@ -22,8 +22,8 @@ fn bets_are_acknowledged_and_counted() {
     assert!((0.99..1.01).contains(&(number("bets_per_second") / rate)), "{figures}");
     assert!(number("seconds") >= 1.0, "{figures}");
     assert!(0.0 < number("ack_us_p50") && number("ack_us_p50") <= number("ack_us_p99"));
-    let told = run_well(&[&load[..], &data].concat());
-    assert!(told.contains(" bets/s acknowledged; a batch in "), "{told}");
+    let printed = run_well(&[&load[..], &data].concat());
+    assert!(printed.contains(" bets/s acknowledged; a batch in "), "{printed}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
 }
 

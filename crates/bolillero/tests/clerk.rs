@@ -41,12 +41,12 @@ fn winners_of_what_is_stored_are_told_after_a_draw_that_was_made_without_the_res
         let again = agency(1, &central.address, bets.file(1), &[&slowly[..], more].concat());
         let ended = again.ended();
         assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
-        let told = last(&ended.log);
-        assert!(told.contains("not all bets of the file take part"), "{told}");
-        let stored = told.split("lines 1 to ").nth(1).unwrap();
+        let message = last(&ended.log);
+        assert!(message.contains("not all bets of the file take part"), "{message}");
+        let stored = message.split("lines 1 to ").nth(1).unwrap();
         let stored: usize = stored.split(' ').next().unwrap().parse().unwrap();
-        assert!(stored >= 80 && stored < file.lines().count(), "{told}");
-        assert!(told.contains(&format!("and lines {} to ", stored + 1)), "{told}");
+        assert!(stored >= 80 && stored < file.lines().count(), "{message}");
+        assert!(message.contains(&format!("and lines {} to ", stored + 1)), "{message}");
         let winning = format!(",{}", bets.winning_number);
         let winners = file.lines().take(stored).filter(|line| line.ends_with(&winning));
         let winners: Vec<_> = winners.map(|line| line.split(',').nth(2).unwrap()).collect();
@@ -132,14 +132,14 @@ fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
         (&nobody, &in_vain, "nothing listens on this port"),
         ("central.invalid:12345", &in_vain, "can't resolve the host name"),
     ];
-    for (address, more, told) in cases {
+    for (address, more, expected) in cases {
         for mode in [&[][..], &["--legacy"]] {
             let ended = agency(1, address, &bets, &[more, mode].concat()).ended();
             assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
             let error = last(&ended.log);
-            assert!(error.contains(told) && error.contains(address), "{error}");
+            assert!(error.contains(expected) && error.contains(address), "{error}");
             // The first failure was logged already.
-            assert!(ended.log[0].contains(told), "{:#?}", ended.log);
+            assert!(ended.log[0].contains(expected), "{:#?}", ended.log);
         }
     }
 }
@@ -163,9 +163,9 @@ fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
     let lunes = ["--draw", "lunes"];
     let early = agency(1, &central.address, &bets, &lunes).ended();
     assert_eq!(early.code, Some(1));
-    let told = last(&early.log);
-    assert!(told.contains("lunes") && told.contains("2199-11-30"), "{told}");
-    assert!(told.contains("use --wait to wait"), "{told}");
+    let message = last(&early.log);
+    assert!(message.contains("lunes") && message.contains("2199-11-30"), "{message}");
+    assert!(message.contains("use --wait to wait"), "{message}");
 
     let mut waiting = agency(1, &central.address, &bets, &["--draw", "lunes", "--wait"]);
     waiting.wait_for("wait_for_opening | result: in_progress");
@@ -177,9 +177,9 @@ fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
     ask("draws/2/open", json!({}));
     let unnamed = agency(1, &central.address, &bets, &[]).ended();
     assert_eq!(unnamed.code, Some(1));
-    let told = last(&unnamed.log);
+    let message = last(&unnamed.log);
     for part in ["lunes", "martes", "--draw"] {
-        assert!(told.contains(part), "'{part}': {told}");
+        assert!(message.contains(part), "'{part}': {message}");
     }
 }
 
@@ -195,9 +195,9 @@ fn a_spreadsheets_file_is_told_what_it_looks_like_and_is_sent_as_such() {
     let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
     let refused = agency(1, &central.address, &file, &[]).ended();
     assert_eq!(refused.code, Some(2));
-    let told = last(&refused.log);
+    let message = last(&refused.log);
     let remedies = ["--encoding windows-1252", "--delimiter ';'", "--header"];
-    assert!(remedies.iter().all(|remedy| told.contains(remedy)), "{told}");
+    assert!(remedies.iter().all(|remedy| message.contains(remedy)), "{message}");
     let more = ["--encoding", "windows-1252", "--delimiter", ";", "--header"];
     let sent = agency(1, &central.address, &file, &more).ended();
     assert_eq!((sent.code, sent.stdout.as_str()), (Some(0), "1\n"), "{:#?}", sent.log);
@@ -247,7 +247,7 @@ fn there_is_no_agency_zero() {
     let mut command = bolillero();
     command.args(["agency", "--id", "0", "--central", "127.0.0.1:1", "--bets", "Cargo.toml"]);
     let output = command.output().unwrap();
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("agencies are numbered from 1"), "{told}");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("agencies are numbered from 1"), "{message}");
 }

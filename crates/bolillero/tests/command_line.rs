@@ -15,10 +15,10 @@ use support::{Central, Process, agency, bolillero, exported, run, run_well, str,
 /// Runs the program, and checks the exit code and parts of its standard error.
 fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let output = run(args);
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {told}");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
     for part in parts {
-        assert!(told.contains(part), "{args:?}: '{part}' is not in: {told}");
+        assert!(message.contains(part), "{args:?}: '{part}' is not in: {message}");
     }
 }
 
@@ -143,8 +143,8 @@ fn a_hangup_ends_no_central() {
     let data = folder.path().join("data");
     let mut central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
     central.process.signal(Signal::HUP);
-    let told = central.process.wait_for("load_certificates | result: fail");
-    assert!(told.contains("--tls-listen"), "{told}");
+    let message = central.process.wait_for("load_certificates | result: fail");
+    assert!(message.contains("--tls-listen"), "{message}");
     Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));
     assert_eq!(central.process.terminate().code, Some(0));
 }
@@ -192,7 +192,7 @@ fn settings_come_from_flags_then_environment_then_file() {
 fn the_lotterys_time_zone_is_told_at_the_start_whatever_the_machine_says() {
     let folder = tempfile::tempdir().unwrap();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "1"];
-    for (machine, given, told) in [
+    for (machine, given, expected) in [
         ("America/Argentina/Buenos Aires", &[][..], "zone: America/Argentina/Buenos_Aires"),
         ("", &["--time-zone", "europe/madrid"], "zone: Europe/Madrid | offset: UTC+"),
     ] {
@@ -201,7 +201,7 @@ fn the_lotterys_time_zone_is_told_at_the_start_whatever_the_machine_says() {
         let mut child = command.env("TZ", machine).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         let line = lines.find(|line| line.contains("action: time_zone")).unwrap();
-        assert!(line.contains(told), "{line}");
+        assert!(line.contains(expected), "{line}");
         let offset = line.split("offset: UTC").nth(1).unwrap();
         // The log line's own time is in that zone.
         let hours = format!("{:+03}:00 INFO", offset.parse::<i32>().unwrap());
@@ -269,9 +269,12 @@ fn winners_that_can_not_be_printed_are_a_failure_and_no_good_end() {
     let mut command = bolillero();
     command.args(["agency", "--id", "1", "--central", &central.address, "--bets", &bets]);
     let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("can't write the winners") && !told.contains("action: exit"), "{told}");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("can't write the winners") && !message.contains("action: exit"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -317,7 +320,7 @@ fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
         let ended = ended(id, more);
         assert_eq!(ended.code, Some(1), "{reason}: {:#?}", ended.log);
         let last = ended.log.last().unwrap();
-        assert!(last.starts_with("error: the central refused") && last.contains(reason), "{last}");
+        assert!(last.starts_with("error: the central rejected") && last.contains(reason), "{last}");
     }
     // Another file after the draw: nothing of it is stored, and the agency is told so.
     assert_eq!(ended(1, &[]).code, Some(0));
@@ -325,7 +328,7 @@ fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
     let refused = agency(1, &central.address, Path::new(&other), &[]).ended();
     assert_eq!(refused.code, Some(1));
     let last = refused.log.last().unwrap();
-    assert!(last.contains("holds other bets for the first 1 batches of agency 1"), "{last}");
+    assert!(last.contains("has other bets for the first 1 batches of agency 1"), "{last}");
 }
 
 #[test]
@@ -341,8 +344,8 @@ fn rows_at_fault_are_all_named_and_nothing_is_sent_unless_asked() {
     assert_eq!(sent.code, Some(2));
     let faults = [":2: the birthdate", ":3: a bet has five fields", ":4: the first name"];
     for fault in faults {
-        let told = |line: &&String| line.contains(&format!("{file}{fault}"));
-        assert!(sent.log.iter().any(|line| told(&line)), "{fault}: {:#?}", sent.log);
+        let is_reported = |line: &&String| line.contains(&format!("{file}{fault}"));
+        assert!(sent.log.iter().any(|line| is_reported(&line)), "{fault}: {:#?}", sent.log);
     }
     let sent = agency(1, &central.address, Path::new(&file), &["--skip-invalid"]).ended();
     assert_eq!((sent.code, sent.stdout.as_str()), (Some(0), "2\n"), "{:#?}", sent.log);
@@ -370,11 +373,11 @@ fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     first.kill();
     let other = agency(1, &central.address, Path::new(&file), &["--batch-max-bets", "7"]).ended();
     assert_eq!(other.code, Some(1));
-    let told = other.log.last().unwrap();
-    assert!(told.contains("--batch-max-bets"), "{told}");
-    let (_, first) = told.split_once("other bets for the first ").unwrap();
+    let message = other.log.last().unwrap();
+    assert!(message.contains("--batch-max-bets"), "{message}");
+    let (_, first) = message.split_once("other bets for the first ").unwrap();
     let batches: u32 = first.split_once(" batches").unwrap().0.parse().unwrap();
-    assert!((4..4_000).contains(&batches), "what was acknowledged, and not all: {told}");
+    assert!((4..4_000).contains(&batches), "what was acknowledged, and not all: {message}");
 }
 
 /// Runs each command to each of its exit codes that is cheap to reach. `serve` and `agency` are
@@ -430,9 +433,9 @@ fn exit_codes_are_those_of_the_table() {
     for (args, code) in rows {
         let output = run(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
-        let told = text(&output.stderr);
-        let told_of_files = told.lines().all(|line| line.starts_with("wrote "));
-        assert_eq!(code == 0, told_of_files, "{args:?}: {told}");
+        let message = text(&output.stderr);
+        let names_files_only = message.lines().all(|line| line.starts_with("wrote "));
+        assert_eq!(code == 0, names_files_only, "{args:?}: {message}");
     }
 }
 
@@ -440,9 +443,9 @@ fn exit_codes_are_those_of_the_table() {
 fn an_empty_variable_is_as_if_unset() {
     let folder = tempfile::tempdir().unwrap();
     let unknown = bolillero().env("BOLILLERO_NONSENSE", "1").arg("demo").output().unwrap();
-    let told = text(&unknown.stderr);
+    let message = text(&unknown.stderr);
     let known: Vec<_> =
-        told.split("known variables are ").nth(1).unwrap().trim_end().split(", ").collect();
+        message.split("known variables are ").nth(1).unwrap().trim_end().split(", ").collect();
     assert!(known.len() > 40 && known.contains(&"BOLILLERO_CA_PASSPHRASE"), "{known:?}");
     // Each command ends soon in an empty folder.
     let commands: [&[&str]; 11] = [
@@ -464,15 +467,15 @@ fn an_empty_variable_is_as_if_unset() {
         command.args(args).current_dir(folder.path()).env("TMPDIR", "/nowhere");
         let output = command.envs(variables.iter().copied()).output().unwrap();
         // A temporary folder that can't be made has a different name each time.
-        let told = text(&output.stderr).split("/.tmp").next().unwrap().to_owned();
-        (output.status.code(), text(&output.stdout), told)
+        let message = text(&output.stderr).split("/.tmp").next().unwrap().to_owned();
+        (output.status.code(), text(&output.stdout), message)
     };
     for args in commands {
         assert_eq!(ended(args, &all), ended(args, &[]), "{args:?}");
     }
     // A setting that is not empty is still used.
-    let (code, _, told) = ended(&["serve"], &[("BOLILLERO_AGENCIES", "five")]);
-    assert!(code == Some(2) && told.contains("'five'"), "{told}");
+    let (code, _, message) = ended(&["serve"], &[("BOLILLERO_AGENCIES", "five")]);
+    assert!(code == Some(2) && message.contains("'five'"), "{message}");
 }
 
 #[test]

@@ -18,9 +18,9 @@ fn a_day_goes_from_an_empty_folder_to_published_winners() {
     let mut script = Command::new("bash");
     script.arg(SCRIPT).env("BOLILLERO", env!("CARGO_BIN_EXE_bolillero"));
     let output = script.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{told}");
-    let last = said.lines().last().unwrap();
-    assert!(last.ends_with(" settled"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}\n{message}");
+    let last = printed.lines().last().unwrap();
+    assert!(last.ends_with(" settled"), "{printed}");
 }

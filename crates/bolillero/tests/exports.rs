@@ -184,8 +184,8 @@ fn a_file_is_overwritten_only_when_asked_for_and_a_link_stays_one() {
     let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
     let written = export(&path("new"), &[]);
     assert_eq!(read("new"), INERT);
-    let told = format!("wrote {}: 2 rows, {} bytes\n", str(&path("new")), INERT.len());
-    assert_eq!((written.status.code(), text(&written.stderr)), (Some(0), told));
+    let expected = format!("wrote {}: 2 rows, {} bytes\n", str(&path("new")), INERT.len());
+    assert_eq!((written.status.code(), text(&written.stderr)), (Some(0), expected));
 
     std::fs::write(path("there"), "kept").unwrap();
     symlink("there", path("link")).unwrap();

@@ -33,10 +33,10 @@ fn silent(address: &str, count: usize) -> Vec<TcpStream> {
 }
 
 /// Returns the number of winners in all parts of the answer.
-fn winners_told(agency: &mut Raw) -> usize {
+fn winner_count(agency: &mut Raw) -> usize {
     let part = agency.payload(21);
-    let told = part[1..].split(|byte| *byte == b',').count();
-    if part[0] == 1 { told } else { told + winners_told(agency) }
+    let in_part = part[1..].split(|byte| *byte == b',').count();
+    if part[0] == 1 { in_part } else { in_part + winner_count(agency) }
 }
 
 #[test]
@@ -49,8 +49,11 @@ fn connections_leave_the_ledger_the_files_it_needs_and_segments_take_none() {
     let start =
         || Central::listening(Process::start_within(ALLOWED, &[&serve[..], &more].concat()));
     let mut central = start();
-    let told = central.process.log.iter().find(|line| line.contains("limit_connections"));
-    assert!(told.is_some_and(|line| line.contains("raise the limit of open files")), "{told:?}");
+    let message = central.process.log.iter().find(|line| line.contains("limit_connections"));
+    assert!(
+        message.is_some_and(|line| line.contains("raise the limit of open files")),
+        "{message:?}"
+    );
     let http = Http::of(&mut central);
 
     let mut agency = Raw::connect(&central.address);
@@ -71,7 +74,7 @@ fn connections_leave_the_ledger_the_files_it_needs_and_segments_take_none() {
         assert_eq!(http.ask("GET", path, "").status, 200, "{path}");
     }
     agency.send(&finish(1)).expect(&finish(1)).send(&get_winners(1));
-    assert_eq!(winners_told(&mut agency), BATCHES as usize);
+    assert_eq!(winner_count(&mut agency), BATCHES as usize);
     assert_eq!(central.process.terminate().code, Some(0));
 
     assert_eq!(start().process.terminate().code, Some(0));
@@ -86,6 +89,6 @@ fn a_limit_without_room_for_connections_is_refused_with_what_to_do() {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "1", "--data", str(&data)];
     let ended = Process::start_within("-n 100", &serve).ended();
     assert_eq!(ended.code, Some(1));
-    let told = ended.log.join("\n");
-    assert!(told.contains("raise the limit of open files") && !data.exists(), "{told}");
+    let whole_log = ended.log.join("\n");
+    assert!(whole_log.contains("raise the limit of open files") && !data.exists(), "{whole_log}");
 }

@@ -96,8 +96,8 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let mut first = greeted(&central, 1);
     let refused = fill(&mut first);
     assert!(refused > 11, "the segments made before are filled: {refused}");
-    let told = central.process.wait_for("apuesta_recibida | result: fail | cantidad: 270");
-    assert!(told.contains("making segment-") && told.contains("RLIMIT_FSIZE"), "{told}");
+    let message = central.process.wait_for("apuesta_recibida | result: fail | cantidad: 270");
+    assert!(message.contains("making segment-") && message.contains("RLIMIT_FSIZE"), "{message}");
     check_ready(&mut central, 503, false);
     // Stored batches are acknowledged again, on the same connection and on a legacy one.
     first.send(&batch(1, 0)).expect(&ack(0));
@@ -108,7 +108,7 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let file = folder.path().join("bets.csv");
     std::fs::write(&file, lines_of(3, 2).join("\n")).unwrap();
     let mut waiting = agency(3, &central.address, &file, &["--batch-max-bets", "270"]);
-    waiting.wait_for("refused by the central for now: the storage is full");
+    waiting.wait_for("temporarily rejected by the central: the storage is full");
 
     limit_file_len(&central.process, None);
     first.send(&batch(1, refused)).expect(&ack(refused));
@@ -119,9 +119,9 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
     let ended = waiting.ended();
     // Sorted, because they are in ledger order: the first batch may have been refused and the
     // second stored.
-    let mut told: Vec<_> = ended.stdout.lines().collect();
-    told.sort_unstable();
-    assert_eq!((ended.code, told), (Some(0), vec!["3000000", "3001000"]));
+    let mut printed: Vec<_> = ended.stdout.lines().collect();
+    printed.sort_unstable();
+    assert_eq!((ended.code, printed), (Some(0), vec!["3000000", "3001000"]));
     Raw::connect(&central.address).send(&get_winners(2)).expect(&winners("2000000"));
     drop((first, second));
     check_day(central, &data, refused);
@@ -129,16 +129,16 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
 
 #[test]
 fn that_there_is_room_again_is_told_though_nobody_stores_anything() {
-    check_told_when_there_is_room_again(FILE_LEN_MAX, "making segment-");
+    check_room_is_reported(FILE_LEN_MAX, "making segment-");
 }
 
 #[test]
 fn segments_that_lack_room_for_their_index_hold_bets_back_before_they_are_many() {
-    check_told_when_there_is_room_again(SEGMENT_LEN, "giving a full segment its index");
+    check_room_is_reported(SEGMENT_LEN, "giving a full segment its index");
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it really takes is what is asked")]
-fn check_told_when_there_is_room_again(file_len_max: u64, why: &str) {
+fn check_room_is_reported(file_len_max: u64, why: &str) {
     let folder = tempfile::tempdir().unwrap();
     let segment_len = SEGMENT_LEN.to_string();
     let more = ["--agencies", "1", "--segment-len", &segment_len, "--http", "127.0.0.1:0"];
@@ -146,8 +146,8 @@ fn check_told_when_there_is_room_again(file_len_max: u64, why: &str) {
     limit_file_len(&central.process, Some(file_len_max));
     let mut agency = greeted(&central, 1);
     let refused = fill(&mut agency);
-    let told = central.process.wait_for("apuesta_recibida | result: fail");
-    assert!(told.contains(why), "{told}");
+    let message = central.process.wait_for("apuesta_recibida | result: fail");
+    assert!(message.contains(why), "{message}");
     let http = Http::of(&mut central);
     let is_full = || http.ask("GET", "/metrics", "").body.contains("\nbolillero_store_full 1\n");
     assert!(is_full());
@@ -184,9 +184,9 @@ fn without_room_for_the_first_segment_the_central_says_what_to_do() {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &format!("{script} --segment-len 98304 --data {}", str(&data))]);
     let output = output_of(&mut command);
-    let told = support::text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let message = support::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
     for part in [str(&data), "segment-0000000001.bol", "RLIMIT_FSIZE"] {
-        assert!(told.contains(part), "'{part}' is not in: {told}");
+        assert!(message.contains(part), "'{part}' is not in: {message}");
     }
 }

@@ -34,10 +34,10 @@ fn stored(central: &Central) -> Raw {
 fn check_stopped(central: Central, parts: &[&str]) {
     let ended = central.process.ended();
     assert_eq!(ended.code, Some(1), "{:#?}", ended.log);
-    let told = ended.log.iter().find(|line| line.starts_with("error: the central stopped"));
-    let told = told.unwrap_or_else(|| panic!("{:#?}", ended.log));
+    let message = ended.log.iter().find(|line| line.starts_with("error: the central stopped"));
+    let message = message.unwrap_or_else(|| panic!("{:#?}", ended.log));
     for part in parts {
-        assert!(told.contains(part), "'{part}' is not in: {told}");
+        assert!(message.contains(part), "'{part}' is not in: {message}");
     }
 }
 
@@ -78,9 +78,9 @@ fn no_file_in_a_folder_has_to_be_there_for_it_to_have_one_central() {
         let serve = ["serve", "--listen", "127.0.0.1:0", "--data", str(data)];
         for command in [&[&serve[..], &MORE].concat()[..], &["check", "--data", str(data)]] {
             let refused = output_of(bolillero().args(command));
-            let told = text(&refused.stderr);
-            assert_eq!(refused.status.code(), Some(1), "{command:?}: {told}");
-            assert!(told.contains("another process is using the data folder"), "{told}");
+            let message = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(1), "{command:?}: {message}");
+            assert!(message.contains("another process is using the data folder"), "{message}");
         }
     }
     assert!(files(&data) == before, "something changed");
@@ -116,8 +116,8 @@ fn nothing_is_acknowledged_into_a_folder_that_was_removed() {
     let mut agency = stored(&central);
     fs::remove_dir_all(&data).unwrap();
     agency.send(&one_bet(1));
-    let told = agency.reply().expect_err("acknowledged into nothing");
-    assert_eq!((told.code, told.chunk), (STORAGE_FAILED, Some(1)), "{told:?}");
+    let message = agency.reply().expect_err("acknowledged into nothing");
+    assert_eq!((message.code, message.chunk), (STORAGE_FAILED, Some(1)), "{message:?}");
     check_stopped(central, &["was", "removed"]);
     assert!(!data.exists());
 }

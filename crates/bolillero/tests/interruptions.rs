@@ -22,9 +22,9 @@ fn serve(bets: &Bets, data: &Path, address: &str) -> Central {
 }
 
 /// Checks that each agency printed exactly its winners.
-fn check_winners_told(bets: &Bets, agencies: Vec<(u32, Process)>) {
+fn check_winners(bets: &Bets, agencies: Vec<(u32, Process)>) {
     for (id, process) in agencies {
-        bets.are_told_to(id, &process.ended());
+        bets.are_printed_by(id, &process.ended());
     }
 }
 
@@ -54,7 +54,7 @@ fn agencies_of_the_original_protocol_repeat_what_they_sent_and_it_is_stored_once
     agencies[1].1.wait_for("apuesta_enviada | result: success");
     agencies.remove(1).1.kill();
     agencies.push(start(2));
-    check_winners_told(&bets, agencies);
+    check_winners(&bets, agencies);
     assert_eq!(count(&central.process.terminate().log, DRAWN), 1);
     check_ledger(&bets, &data);
 }
@@ -71,7 +71,7 @@ fn a_central_killed_as_the_last_agency_finishes_has_one_draw() {
         central.process.wait_for(moment);
         let mut log = central.process.kill();
         let central = serve(&bets, &data, &address);
-        check_winners_told(&bets, agencies);
+        check_winners(&bets, agencies);
         log.extend(central.process.terminate().log);
         // If the central is killed between the draw and its log line, that line is never written.
         assert!(count(&log, DRAWN) <= 1, "{log:#?}");
@@ -103,7 +103,7 @@ fn an_agency_killed_and_started_again_sends_only_the_rest() {
     assert!((20..batches).contains(&stored_before), "{summary}");
     let sent = count(&ended.log, "apuesta_enviada | result: success");
     assert_eq!(sent, batches - stored_before);
-    check_winners_told(&bets, others);
+    check_winners(&bets, others);
     check_ledger(&bets, &data_of(central, data));
 }
 
@@ -117,7 +117,7 @@ fn an_agency_run_twice_at_once_bets_once() {
     let start =
         |(id, more): (u32, &[&str])| (id, agency(id, &central.address, bets.file(id), more));
     let agencies = twice.map(start).collect();
-    check_winners_told(&bets, agencies);
+    check_winners(&bets, agencies);
     check_ledger(&bets, &data_of(central, data));
 }
 
@@ -133,7 +133,7 @@ fn agencies_that_come_before_their_central_wait_for_it() {
         process.wait_for("action: connect | result: fail | error: \"can't connect");
     }
     let central = serve(&bets, &data, &address);
-    check_winners_told(&bets, agencies);
+    check_winners(&bets, agencies);
     check_ledger(&bets, &data_of(central, data));
 }
 
@@ -148,12 +148,12 @@ fn an_agency_asked_to_end_while_it_waits_for_the_draw_says_so_and_goes_on_later(
         central.process.wait_for(&format!("agencies_finished: {id}"));
         let ended = waiting.terminate();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{:#?}", ended.log);
-        let told = ended.log.last().unwrap();
-        assert!(told.contains("stopped before the winners arrived"), "{told}");
+        let message = ended.log.last().unwrap();
+        assert!(message.contains("stopped before the winners arrived"), "{message}");
     }
     let agencies = (1..=5).map(|id| (id, agency(id, &central.address, bets.file(id), &[])));
     let agencies = agencies.collect();
-    check_winners_told(&bets, agencies);
+    check_winners(&bets, agencies);
     check_ledger(&bets, &data_of(central, data));
 }
 

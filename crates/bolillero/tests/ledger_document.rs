@@ -55,8 +55,8 @@ fn read(data: &Path) -> Output {
 fn assert_complains(data: &Path, segment: &Path, what: &str) {
     let read = read(data);
     assert_eq!(read.status.code(), Some(1), "{what}");
-    let (told, name) = (text(&read.stderr), segment.file_name().unwrap().to_str().unwrap());
-    assert!(told.starts_with(name), "{what}: {told}");
+    let (message, name) = (text(&read.stderr), segment.file_name().unwrap().to_str().unwrap());
+    assert!(message.starts_with(name), "{what}: {message}");
 }
 
 #[test]
@@ -67,11 +67,11 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
     let folder = tempfile::tempdir().unwrap();
     let data = written(folder.path());
     let checked = run_well(&["check", "--data", str(&data)]);
-    let told = |name: &str| {
+    let value_of = |name: &str| {
         let line = checked.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.split_whitespace().next().unwrap()
     };
-    let (records, ledger, chain) = (told("records"), told("ledger"), told("chain"));
+    let (records, ledger, chain) = (value_of("records"), value_of("ledger"), value_of("chain"));
     let read = read(&data);
     assert!(read.status.success(), "{}", text(&read.stderr));
     let printed = text(&read.stdout);

@@ -28,8 +28,8 @@ fn no_agency_forges_a_field_of_a_line_or_hides_in_one() {
     let mut agency = Raw::connect(&central.address);
     agency.send(&hello(1, FORGED)).refused(9);
     let line = central.process.wait_for("action: hello");
-    let said = r#"action: hello | result: fail | agency: 1 | error: "there is no draw"#;
-    assert!(line.contains(said), "{line}");
+    let expected = r#"action: hello | result: fail | agency: 1 | error: "there is no draw"#;
+    assert!(line.contains(expected), "{line}");
     assert!(line.contains(r"x\u{202e}' | result: success | client_id: 5'"), "{line}");
     assert!(line.ends_with('"') && !line.contains('\u{202e}'), "{line}");
     let mut agency = Raw::connect(&central.address);
@@ -72,11 +72,11 @@ fn what_is_quoted_on_the_terminal_can_be_seen() {
     let draw = ["--data", str(&data), "--draw", "a\u{202e}b"];
     let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "1"];
     for command in [&["winners"][..], &serve] {
-        let told = run(&[command, &draw].concat());
-        assert_eq!(told.status.code(), Some(2));
-        let told = text(&told.stderr);
-        assert!(told.contains(r"a\u{202e}b"), "{told:?}");
-        assert!(!told.contains('\u{202e}'), "{told:?}");
+        let output = run(&[command, &draw].concat());
+        assert_eq!(output.status.code(), Some(2));
+        let output = text(&output.stderr);
+        assert!(output.contains(r"a\u{202e}b"), "{output:?}");
+        assert!(!output.contains('\u{202e}'), "{output:?}");
     }
 }
 
@@ -85,7 +85,7 @@ fn a_name_kept_before_the_rule_for_texts_is_printed_so_that_it_can_be_seen() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     drop(central(&data, "text").process.terminate());
-    let name = DrawName::kept("a\u{202e}b").unwrap();
+    let name = DrawName::stored("a\u{202e}b").unwrap();
     let agencies = Agencies::first(1).unwrap();
     let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
     let ledger = Ledger::open(&data, Options::new(LedgerId([7; 16]))).unwrap();
@@ -94,8 +94,8 @@ fn a_name_kept_before_the_rule_for_texts_is_printed_so_that_it_can_be_seen() {
     wait(|done| ledger.finish(draw, AgencyId(1), done)).unwrap();
     drop(ledger);
     for command in [&["winners", "--draw", "a\u{202e}b"][..], &["check"], &["audit"]] {
-        let said = run_well(&[command, &["--data", str(&data)]].concat());
-        assert!(said.contains(r"a\u{202e}b") && !said.contains('\u{202e}'), "{said}");
+        let output = run_well(&[command, &["--data", str(&data)]].concat());
+        assert!(output.contains(r"a\u{202e}b") && !output.contains('\u{202e}'), "{output}");
     }
 }
 
@@ -107,9 +107,9 @@ fn an_authority_has_a_name_that_can_be_seen() {
     for (name, why) in
         [("\u{a0}", "is not blank"), ("L\u{200b}", "U+200B"), (&"ñ".repeat(28), "55")]
     {
-        let told = init(name);
-        assert_eq!(told.status.code(), Some(2));
-        assert!(text(&told.stderr).contains(why), "{}", text(&told.stderr));
+        let output = init(name);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
     }
     assert!(init(&"x".repeat(55)).status.success());
 }

@@ -152,8 +152,8 @@ fn tells_clients_apart(nginx: &Nginx, central: &mut Central) {
     for at in 0..5 {
         let forged = format!("X-Forwarded-For: 203.0.113.{at}");
         assert_eq!(nginx.log_in("127.0.0.2", "a wrong one", &["--header", &forged]), Some(401));
-        let told = central.process.wait_for("action: log_in | result: fail");
-        assert!(told.contains("ip: 127.0.0.2"), "{told}");
+        let message = central.process.wait_for("action: log_in | result: fail");
+        assert!(message.contains("ip: 127.0.0.2"), "{message}");
     }
     assert_eq!(nginx.log_in("127.0.0.2", "the password of eva", &[]), Some(429));
 }

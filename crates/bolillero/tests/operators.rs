@@ -20,9 +20,9 @@ fn add(data: &Path, name: &str, role: &str) -> Output {
 }
 
 fn refused(output: &Output, code: i32, part: &str) {
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    assert!(told.contains(part), "'{part}' is not in: {told}");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert!(message.contains(part), "'{part}' is not in: {message}");
 }
 
 #[test]

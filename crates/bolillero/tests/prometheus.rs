@@ -25,10 +25,10 @@ fn deploy(name: &str) -> PathBuf {
 /// Runs a tool, checks that it succeeds, and returns its output.
 fn tool(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     let wrong = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{command:?}: {told}{wrong}");
-    told
+    assert!(output.status.success(), "{command:?}: {printed}{wrong}");
+    printed
 }
 
 fn got(url: &str) -> String {

@@ -47,12 +47,12 @@ fn content(data: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
 }
 
 /// Checks the exit code, and that there is one line of error with these parts.
-fn check_told(output: &Output, code: i32, parts: &[&str]) {
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    let errors: Vec<_> = told.lines().filter(|line| line.starts_with("error: ")).collect();
-    let [error] = errors[..] else { panic!("{told}") };
-    assert!(told.trim_end().ends_with(error), "more than one line: {told}");
+fn check_error(output: &Output, code: i32, parts: &[&str]) {
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    let errors: Vec<_> = message.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{message}") };
+    assert!(message.trim_end().ends_with(error), "more than one line: {message}");
     for part in parts {
         assert!(error.contains(part), "'{part}' is not in: {error}");
     }
@@ -110,7 +110,7 @@ fn a_lock_that_a_killed_command_of_root_left_is_told_with_what_to_do_and_mended_
     let refused = add(bound_by_permissions(folder.path()), "ana");
     let owner = fs::metadata(&data).unwrap().uid();
     let remedy = format!("run `chown {owner} {}` as root", str(&lock));
-    check_told(&refused, 1, &["operators.lock belongs to user 0", &remedy]);
+    check_error(&refused, 1, &["operators.lock belongs to user 0", &remedy]);
     assert!(add(bolillero(), "ana").status.success());
     assert!(add(bound_by_permissions(folder.path()), "bea").status.success());
 }
@@ -124,7 +124,7 @@ fn a_folder_that_may_not_be_written_to_is_only_read() {
     set_mode(&data, 0o555);
     let before = content(&data);
     let refused = output_of(bound_by_permissions(folder.path()).args(serve(&data)));
-    check_told(&refused, 1, &[str(&data), "Permission denied", "give the user that runs this"]);
+    check_error(&refused, 1, &[str(&data), "Permission denied", "give the user that runs this"]);
     for command in READERS {
         let mut reader = bound_by_permissions(folder.path());
         let read = output_of(reader.args([command, "--data", str(&data)]));
@@ -134,10 +134,10 @@ fn a_folder_that_may_not_be_written_to_is_only_read() {
     for command in READERS {
         let mut reader = bound_by_permissions(folder.path());
         let refused = output_of(reader.args([command, "--data", str(&data)]));
-        check_told(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
+        check_error(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
     }
     let refused = output_of(bound_by_permissions(folder.path()).args(serve(&data)));
-    check_told(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
+    check_error(&refused, 1, &[str(&data), "Permission denied", "give the user"]);
     set_mode(&data, 0o755);
     assert!(content(&data) == before, "something changed");
 }
@@ -161,7 +161,7 @@ fn a_folder_on_a_read_only_file_system_is_only_read() {
         return;
     };
     assert!(text(&checked.stdout).starts_with("sound\n"));
-    check_told(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "give a"]);
+    check_error(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "give a"]);
     assert!(content(&data) == before, "something changed");
 }
 
@@ -174,7 +174,7 @@ fn a_file_is_no_folder() {
     for data in [&file, &beneath] {
         for command in [&serve(data)[..], &["check", "--data", str(data)]] {
             let output = output_of(bolillero().args(command));
-            check_told(&output, 2, &[str(data), "ot a directory", "give a folder"]);
+            check_error(&output, 2, &[str(data), "ot a directory", "give a folder"]);
         }
     }
     assert_eq!(fs::read(&file).unwrap(), b"mine");
@@ -192,9 +192,9 @@ fn a_ledger_of_a_newer_format_is_left_to_the_newer_program() {
     segment.write_all(&3_u32.to_le_bytes()).unwrap();
     let before = content(&data);
     let parts = [str(&data), "segment-0000000001.bol", "version 3", "knows 2", "newer program"];
-    check_told(&output_of(bolillero().args(serve(&data))), 1, &parts);
+    check_error(&output_of(bolillero().args(serve(&data))), 1, &parts);
     for command in READERS {
-        check_told(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
+        check_error(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
     }
     assert!(content(&data) == before, "something changed");
 }
@@ -207,9 +207,9 @@ fn a_folder_has_one_central() {
     let names = || fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name());
     let before: Vec<_> = names().collect();
     let parts = [str(&data), "another process is using", "stop it first"];
-    check_told(&output_of(bolillero().args(serve(&data))), 1, &parts);
+    check_error(&output_of(bolillero().args(serve(&data))), 1, &parts);
     for command in READERS {
-        check_told(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
+        check_error(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
     }
     assert_eq!(names().collect::<Vec<_>>(), before);
     Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));

@@ -144,9 +144,9 @@ impl Server for HttpServer {
     }
 
     fn cut(&self) -> BoxFuture<'_, usize> {
-        let left = self.tasks.len();
+        let remaining = self.tasks.len();
         self.cut.cancel();
-        std::future::ready(left).boxed()
+        std::future::ready(remaining).boxed()
     }
 }
 

@@ -257,7 +257,7 @@ impl Connection {
     }
 
     /// Answers the requests for winners that can be answered. Returns whether there was one.
-    pub fn tell_winners(&mut self, draws: AgencyDraws<'_>, now: Instant) -> bool {
+    pub fn send_winners(&mut self, draws: AgencyDraws<'_>, now: Instant) -> bool {
         self.winners.answer(
             &mut self.session,
             self.settings.session.frame_len_max(),
@@ -361,7 +361,7 @@ impl Connection {
         self.stopping = true;
         self.lingers = self.owes();
         if self.session.identity().is_some() && !self.session.is_closing() {
-            self.tell_winners(draws, now);
+            self.send_winners(draws, now);
             self.session.refuse_unasked(Refusal::ShuttingDown.message(None, self.settings.zone));
         }
     }

@@ -183,11 +183,11 @@ impl Server for AgencyServer {
     }
 
     fn cut(&self) -> BoxFuture<'_, usize> {
-        let left = self.tasks.len();
+        let remaining = self.tasks.len();
         self.cut.cancel();
         async move {
             self.close().await;
-            left
+            remaining
         }
         .boxed()
     }

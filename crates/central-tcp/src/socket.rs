@@ -161,8 +161,8 @@ impl Socket {
             let called = self.make_calls(now);
             let taken = self.take_answers();
             let draws = self.shared.service.agency_draws();
-            let told = self.connection.tell_winners(draws, now);
-            if !called && !taken && !told {
+            let sent = self.connection.send_winners(draws, now);
+            if !called && !taken && !sent {
                 return answered;
             }
             answered = true;

@@ -101,11 +101,11 @@ impl Metrics {
     }
 
     fn tell_batches(&self, to: &mut Exposition) {
-        let told = [
+        let families = [
             ("bolillero_batches_total", "Batches answered.", false),
             ("bolillero_bets_total", "Bets in batches answered.", true),
         ];
-        for (name, about, bets) in told {
+        for (name, about, bets) in families {
             let count = |of: &Batches| read(if bets { &of.bets } else { &of.batches });
             to.about(name, "counter", about);
             to.value(name, &[("result", "accepted")], count(&self.accepted));
@@ -196,7 +196,7 @@ fn snake_case(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn told(metrics: &Metrics) -> String {
+    fn text_of(metrics: &Metrics) -> String {
         let mut exposition = Exposition::default();
         metrics.tell(&mut exposition);
         exposition.into_text()
@@ -209,7 +209,7 @@ mod tests {
         metrics.stored(7, Appended::New, Duration::from_micros(251));
         metrics.stored(5, Appended::Repeated, Duration::from_secs(60));
         metrics.refused(2, "BadBets");
-        let text = told(&metrics);
+        let text = text_of(&metrics);
         let lines: Vec<_> = text.lines().collect();
         for line in [
             "# TYPE bolillero_batches_total counter",
@@ -234,9 +234,9 @@ mod tests {
     fn connections_count_while_they_are_held() {
         let metrics = Metrics::default();
         let held = (metrics.http_connected(), metrics.http_connected());
-        assert!(told(&metrics).contains("bolillero_http_connections 2"));
+        assert!(text_of(&metrics).contains("bolillero_http_connections 2"));
         drop(held);
-        assert!(told(&metrics).contains("bolillero_http_connections 0"));
+        assert!(text_of(&metrics).contains("bolillero_http_connections 0"));
     }
 
     #[test]

@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn an_unknown_zone_is_told_with_those_near_it() {
-        let told = |name| Zone::named(name).unwrap_err().to_string();
-        let near = told("America/Buenos Aires");
+        let message = |name| Zone::named(name).unwrap_err().to_string();
+        let near = message("America/Buenos Aires");
         assert!(near.contains("America/Argentina/Buenos_Aires"), "{near}");
         for name in ["", "Mars/Olympus", "../../etc/passwd", "UTC-3"] {
-            assert!(told(name).contains("there is no time zone"), "{name}");
+            assert!(message(name).contains("there is no time zone"), "{name}");
         }
         assert_eq!(Zone::named("europe/madrid").unwrap().name(), "Europe/Madrid");
     }

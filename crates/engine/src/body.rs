@@ -227,7 +227,7 @@ fn integer(head: &[u8], at: usize) -> Result<u32, &'static str> {
 fn terms(head: &[u8], tail: &[u8]) -> Result<DrawTerms, &'static str> {
     let name_len = usize::try_from(integer(head, 12)?).expect("u32 fits usize");
     let (name, ranges) = tail.split_at_checked(name_len).ok_or(SHORT)?;
-    let name = std::str::from_utf8(name).ok().and_then(DrawName::kept);
+    let name = std::str::from_utf8(name).ok().and_then(DrawName::stored);
     Ok(DrawTerms {
         name: name.ok_or("a draw's name that is not one")?,
         agencies: agencies(ranges)?,

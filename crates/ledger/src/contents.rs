@@ -85,11 +85,11 @@ impl Contents {
         self.add_batch(record.offset, *batch, []);
         let mut unseen = batch.bets;
         for bet in stored(batch, record.text).bets() {
-            let (Ok((_, bet)), Some(left)) = (bet, unseen.checked_sub(1)) else {
+            let (Ok((_, bet)), Some(remaining)) = (bet, unseen.checked_sub(1)) else {
                 return Err(other_bets(record, segment));
             };
             self.keys.push(BetKey::of(&bet));
-            unseen = left;
+            unseen = remaining;
         }
         if unseen == 0 { Ok(()) } else { Err(other_bets(record, segment)) }
     }

@@ -51,15 +51,15 @@ fn a_changed_bet_is_found_and_told_until_it_is_as_it_was() {
 
     disk.flip(FIRST, 5000, 1);
     // The pass in progress may have read the segment before it was damaged.
-    let told = news.iter().find(|told| matches!(told, News::Damaged(_))).unwrap();
-    let News::Damaged(what) = told else { unreachable!() };
+    let damaged = news.iter().find(|damaged| matches!(damaged, News::Damaged(_))).unwrap();
+    let News::Damaged(what) = damaged else { unreachable!() };
     assert!(what.contains(FIRST), "{what}");
     assert_eq!(findings.damaged_segments(), 1);
     assert!(findings.first_damage().unwrap().contains(FIRST));
 
     disk.flip(FIRST, 5000, 1);
-    assert!(news.iter().any(|told| told == News::Passed(sealed)));
-    assert!(news.iter().any(|told| told == News::Passed(sealed)));
+    assert!(news.iter().any(|damaged| damaged == News::Passed(sealed)));
+    assert!(news.iter().any(|damaged| damaged == News::Passed(sealed)));
     assert_eq!((findings.damaged_segments(), findings.first_damage()), (0, None));
 }
 

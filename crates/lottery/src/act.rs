@@ -199,7 +199,7 @@ impl Label {
 
     /// Reads a stored label, which may predate the rules; `None` when it can't have been stored.
     #[must_use]
-    pub fn kept(text: &str) -> Option<Self> {
+    pub fn stored(text: &str) -> Option<Self> {
         text::may_be_stored(text, LABEL_LEN_MAX).then(|| Self(text.to_owned()))
     }
 
@@ -245,7 +245,7 @@ impl Reason {
 
     /// Reads a stored reason, which may predate the rules; `None` when it can't have been stored.
     #[must_use]
-    pub fn kept(text: &str) -> Option<Self> {
+    pub fn stored(text: &str) -> Option<Self> {
         let may_be = text.is_empty() || text::may_be_stored(text, REASON_LEN_MAX);
         may_be.then(|| Self(text.to_owned()))
     }
@@ -354,11 +354,11 @@ mod tests {
     #[test]
     fn stored_texts_from_before_the_rules_are_read() {
         let text = "a\u{202e}b\u{200b}";
-        assert_eq!(Label::kept(text).unwrap().as_str(), text);
-        assert_eq!(Reason::kept(text).unwrap().as_str(), text);
-        assert!(Reason::kept("").unwrap().is_empty());
+        assert_eq!(Label::stored(text).unwrap().as_str(), text);
+        assert_eq!(Reason::stored(text).unwrap().as_str(), text);
+        assert!(Reason::stored("").unwrap().is_empty());
         for bad in [" a", "a\tb", &"x".repeat(501)] {
-            assert!(Label::kept(bad).is_none() && Reason::kept(bad).is_none(), "{bad:?}");
+            assert!(Label::stored(bad).is_none() && Reason::stored(bad).is_none(), "{bad:?}");
         }
     }
 }

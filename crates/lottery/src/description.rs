@@ -278,9 +278,9 @@ mod tests {
             numbers: NumberRange::default(),
         };
         let opened = Event::DrawOpened { draw, terms, number: SealedNumber(7574) };
-        let told = [entry.describe(), opened.describe()].map(|it| format!("{it:?}"));
-        assert!(told[0].contains("number-entered") && told[1].contains("draw-opened"));
-        assert!(told.iter().all(|told| !told.contains("7574")), "{told:?}");
+        let texts = [entry.describe(), opened.describe()].map(|it| format!("{it:?}"));
+        assert!(texts[0].contains("number-entered") && texts[1].contains("draw-opened"));
+        assert!(texts.iter().all(|texts| !texts.contains("7574")), "{texts:?}");
     }
 
     #[test]

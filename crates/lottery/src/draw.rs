@@ -67,7 +67,7 @@ impl DrawName {
 
     /// Reads a stored name, which may predate the rules; `None` when it can't have been stored.
     #[must_use]
-    pub fn kept(name: &str) -> Option<Self> {
+    pub fn stored(name: &str) -> Option<Self> {
         text::may_be_stored(name, DRAW_NAME_LEN_MAX).then(|| Self(name.to_owned()))
     }
 
@@ -76,8 +76,8 @@ impl DrawName {
     ///
     /// # Errors
     /// When no draw can have the name.
-    pub fn meant(name: &str) -> Result<Self, DrawNameError> {
-        Self::kept(name).map_or_else(|| Self::new(name), Ok)
+    pub fn requested(name: &str) -> Result<Self, DrawNameError> {
+        Self::stored(name).map_or_else(|| Self::new(name), Ok)
     }
 
     /// Returns the name.
@@ -194,28 +194,28 @@ mod tests {
 
     #[test]
     fn stored_names_from_before_the_rules_are_read() {
-        for kept in ["sorteo", "a\u{202e}b", "man\u{303}ana"] {
-            assert_eq!(DrawName::kept(kept).unwrap().as_str(), kept);
+        for older in ["sorteo", "a\u{202e}b", "man\u{303}ana"] {
+            assert_eq!(DrawName::stored(older).unwrap().as_str(), older);
         }
         assert!(DrawName::new("a\u{202e}b").is_err());
-        let (kept, given) = (DrawName::kept("man\u{303}ana"), DrawName::new("man\u{303}ana"));
-        let (kept, given) = (kept.unwrap(), given.unwrap());
-        assert!(kept != given && kept.is_same(&given));
+        let (older, given) = (DrawName::stored("man\u{303}ana"), DrawName::new("man\u{303}ana"));
+        let (older, given) = (older.unwrap(), given.unwrap());
+        assert!(older != given && older.is_same(&given));
         for bad in ["", " ", " a", "a ", "a\nb", &"x".repeat(65)] {
-            assert!(DrawName::kept(bad).is_none() && DrawName::new(bad).is_err(), "{bad:?}");
-            assert_eq!(DrawName::meant(bad), DrawName::new(bad));
+            assert!(DrawName::stored(bad).is_none() && DrawName::new(bad).is_err(), "{bad:?}");
+            assert_eq!(DrawName::requested(bad), DrawName::new(bad));
         }
-        for kept in ["a\u{202e}b", "man\u{303}ana"] {
-            assert_eq!(DrawName::meant(kept).ok(), DrawName::kept(kept));
+        for older in ["a\u{202e}b", "man\u{303}ana"] {
+            assert_eq!(DrawName::requested(older).ok(), DrawName::stored(older));
         }
         let long_apart = "n\u{303}".repeat(32);
-        assert_eq!(DrawName::meant(&long_apart), DrawName::new("ñ".repeat(32)));
+        assert_eq!(DrawName::requested(&long_apart), DrawName::new("ñ".repeat(32)));
     }
 
     #[test]
     fn an_exact_name_is_preferred_to_a_normalised_match() {
         let draws = ["man\u{303}ana", "mañana", "\u{212a}ino"];
-        let draws = draws.map(|name| DrawName::kept(name).unwrap());
+        let draws = draws.map(|name| DrawName::stored(name).unwrap());
         let find = |name| DrawName::find(&draws, name, |draw| draw);
         for (name, at) in [("man\u{303}ana", 0), ("mañana", 1), ("Kino", 2), ("\u{212a}ino", 2)] {
             assert_eq!(find(name), Some(&draws[at]), "{name}");

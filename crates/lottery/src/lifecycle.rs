@@ -17,7 +17,7 @@ use crate::planted::{Bug, planted};
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Lifecycle {
     /// Whether it is an automatic draw.
-    pub by_itself: bool,
+    pub automatic: bool,
     /// When the clock opens and closes it.
     pub schedule: Schedule,
     /// When it was announced; for an automatic draw, opened.
@@ -60,7 +60,7 @@ impl Lifecycle {
     #[must_use]
     pub fn announced(schedule: Schedule, at: Timestamp) -> Self {
         Self {
-            by_itself: false,
+            automatic: false,
             schedule,
             announced_at: at,
             opened_at: None,
@@ -88,7 +88,7 @@ impl DrawLife {
     /// The history of an automatic draw.
     pub(crate) fn opened(number: SealedNumber, at: Timestamp) -> Self {
         let mut life = Self::announced(Schedule::default(), at);
-        life.shown.by_itself = true;
+        life.shown.automatic = true;
         life.shown.opened_at = Some(at);
         life.sealed = Some(number);
         life
@@ -235,8 +235,8 @@ impl DrawLife {
 
     /// Notes the close, unless an act did.
     pub(crate) fn close(&mut self, at: Timestamp) {
-        let by_itself = || Closing { at, by: None, why: Reason::default() };
-        self.shown.closed.get_or_insert_with(by_itself);
+        let automatic = || Closing { at, by: None, why: Reason::default() };
+        self.shown.closed.get_or_insert_with(automatic);
     }
 
     pub(crate) fn make(&mut self, attempt: u32, at: Timestamp) {

@@ -207,8 +207,8 @@ mod tests {
         ] {
             assert_eq!(accept(bad, 64), Err(fault), "{bad:?}");
         }
-        let told = Hidden('\u{202e}').to_string();
-        assert!(told.contains("such as U+202E"), "{told}");
+        let message = Hidden('\u{202e}').to_string();
+        assert!(message.contains("such as U+202E"), "{message}");
     }
 
     #[test]
@@ -263,14 +263,14 @@ mod tests {
     proptest! {
         #[test]
         fn an_accepted_text_is_accepted_unchanged(text in texts()) {
-            if let Ok(kept) = accept(&text, 64) {
-                prop_assert_eq!(accept(&kept, 64), Ok(kept.clone()));
-                prop_assert!(may_be_stored(&kept, 64));
-                prop_assert!(is_same(&text, &kept));
-                prop_assert_eq!(Look::of(&text), Look::of(&kept));
-                prop_assert_eq!(&*shown(&kept), &*kept);
-                let typed_apart: String = kept.nfd().collect();
-                prop_assert_eq!(accept(&typed_apart, 64), Ok(kept));
+            if let Ok(stored) = accept(&text, 64) {
+                prop_assert_eq!(accept(&stored, 64), Ok(stored.clone()));
+                prop_assert!(may_be_stored(&stored, 64));
+                prop_assert!(is_same(&text, &stored));
+                prop_assert_eq!(Look::of(&text), Look::of(&stored));
+                prop_assert_eq!(&*shown(&stored), &*stored);
+                let typed_apart: String = stored.nfd().collect();
+                prop_assert_eq!(accept(&typed_apart, 64), Ok(stored));
             }
         }
 

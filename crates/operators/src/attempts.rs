@@ -121,17 +121,20 @@ mod tests {
         for _ in 0..ATTEMPTS_OF_PAIR_MAX {
             assert_eq!(attempts.begin("ana", address(1), now), Ok(()));
         }
-        let told = attempts.begin("ana", address(1), now).unwrap_err();
-        assert_eq!(told, ATTEMPT_OF_PAIR_TIME);
+        let message = attempts.begin("ana", address(1), now).unwrap_err();
+        assert_eq!(message, ATTEMPT_OF_PAIR_TIME);
         assert_eq!(attempts.begin("bea", address(1), now), Ok(()), "other names may");
-        let almost = now + told - Duration::from_millis(1);
+        let almost = now + message - Duration::from_millis(1);
         assert_eq!(attempts.begin("ana", address(1), almost), Err(Duration::from_millis(1)));
-        assert_eq!(attempts.begin("ana", address(1), now + told), Ok(()));
-        assert!(attempts.begin("ana", address(1), now + told).is_err());
+        assert_eq!(attempts.begin("ana", address(1), now + message), Ok(()));
+        assert!(attempts.begin("ana", address(1), now + message).is_err());
         attempts.succeeded("ana", address(2));
-        assert!(attempts.begin("ana", address(1), now + told).is_err(), "they came from elsewhere");
+        assert!(
+            attempts.begin("ana", address(1), now + message).is_err(),
+            "they came from elsewhere"
+        );
         attempts.succeeded("ana", address(1));
-        assert_eq!(attempts.begin("ana", address(1), now + told), Ok(()));
+        assert_eq!(attempts.begin("ana", address(1), now + message), Ok(()));
     }
 
     #[test]
@@ -180,10 +183,10 @@ mod tests {
             assert_eq!(limiter.wait(&key, now), None);
             limiter.count(key, now);
         }
-        let told = limiter.wait(&usize::MAX, now).unwrap();
-        assert_eq!(told, Duration::from_secs(30));
+        let wait_time = limiter.wait(&usize::MAX, now).unwrap();
+        assert_eq!(wait_time, Duration::from_secs(30));
         assert_eq!(limiter.wait(&0, now), None, "who is remembered goes on");
-        assert_eq!(limiter.wait(&usize::MAX, now + told), None);
+        assert_eq!(limiter.wait(&usize::MAX, now + wait_time), None);
         assert!(limiter.paid.is_empty(), "who has paid is forgotten");
     }
 }

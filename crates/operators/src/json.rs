@@ -35,12 +35,12 @@ pub(crate) fn render(people: &People) -> String {
 
 /// Parses and validates, as the file may have been edited by hand.
 pub(crate) fn parse(text: &str) -> Result<People, String> {
-    let told = |error: serde_json::Error| error.to_string();
-    let Beginning { format } = serde_json::from_str(text).map_err(told)?;
+    let message = |error: serde_json::Error| error.to_string();
+    let Beginning { format } = serde_json::from_str(text).map_err(message)?;
     if format != FORMAT {
         return Err(format!("its format is {format}, and this version reads {FORMAT}"));
     }
-    let written: Written = serde_json::from_str(text).map_err(told)?;
+    let written: Written = serde_json::from_str(text).map_err(message)?;
     let Written { operators, tokens, last_token, version, .. } = written;
     if operators.len() > OPERATORS_MAX {
         return Err(PeopleError::TooMany.to_string());

@@ -78,20 +78,20 @@ impl Password {
 
     /// Whether this password matches a stored hash. Takes the same time without one.
     #[must_use]
-    pub fn is_of(&self, kept: Option<&PasswordHash>) -> bool {
-        let kept = kept.and_then(|PasswordHash(text)| phc::PasswordHash::new(text).ok());
+    pub fn is_of(&self, stored: Option<&PasswordHash>) -> bool {
+        let stored = stored.and_then(|PasswordHash(text)| phc::PasswordHash::new(text).ok());
         let is_changed = self.typed != self.prepared;
-        is_hashed_as(&self.prepared, kept.as_ref())
-            || (is_changed && is_hashed_as(&self.typed, kept.as_ref()))
+        is_hashed_as(&self.prepared, stored.as_ref())
+            || (is_changed && is_hashed_as(&self.typed, stored.as_ref()))
     }
 }
 
-fn is_hashed_as(text: &str, kept: Option<&phc::PasswordHash>) -> bool {
+fn is_hashed_as(text: &str, stored: Option<&phc::PasswordHash>) -> bool {
     if text.len() > PASSWORD_LEN_MAX {
         return false;
     }
-    match kept {
-        Some(kept) => hasher().verify_password(text.as_bytes(), kept).is_ok(),
+    match stored {
+        Some(stored) => hasher().verify_password(text.as_bytes(), stored).is_ok(),
         // Does the same work, so that timing does not reveal that the name is unknown.
         None => {
             let mut hash = [0; 32];
@@ -111,12 +111,12 @@ impl fmt::Debug for Password {
 impl<'de> Deserialize<'de> for PasswordHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let is_ours = |kept: phc::PasswordHash| {
-            kept.algorithm.as_str() == Algorithm::Argon2id.as_str()
-                && kept.version == Some(Version::V0x13.into())
-                && ParamsString::try_from(hasher().params()).is_ok_and(|ours| kept.params == ours)
-                && kept.salt.is_some_and(|salt| salt.len() == 16)
-                && kept.hash.is_some_and(|hash| hash.len() == 32)
+        let is_ours = |stored: phc::PasswordHash| {
+            stored.algorithm.as_str() == Algorithm::Argon2id.as_str()
+                && stored.version == Some(Version::V0x13.into())
+                && ParamsString::try_from(hasher().params()).is_ok_and(|ours| stored.params == ours)
+                && stored.salt.is_some_and(|salt| salt.len() == 16)
+                && stored.hash.is_some_and(|hash| hash.len() == 32)
         };
         if phc::PasswordHash::new(&text).is_ok_and(is_ours) {
             Ok(Self(text))
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn only_the_password_matches_its_hash() {
-        let kept = hash("correct horse battery").unwrap();
-        assert!(kept.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept:?}");
-        let is_of = |text: &str| Password::given(text.to_owned()).is_of(Some(&kept));
+        let stored = hash("correct horse battery").unwrap();
+        assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored:?}");
+        let is_of = |text: &str| Password::given(text.to_owned()).is_of(Some(&stored));
         assert!(is_of("correct horse battery"));
         assert!(!is_of("correct horse batterz") && !is_of(""));
         assert!(!is_of(&"x".repeat(PASSWORD_LEN_MAX + 1)));
@@ -157,12 +157,15 @@ mod tests {
         let typed =
             ["contraseña mañana", "contrasen\u{303}a man\u{303}ana", "contraseña\u{a0}mañana"];
         for set in typed {
-            let kept = hash(set).unwrap();
+            let stored = hash(set).unwrap();
             for given in typed {
-                assert!(Password::given(given.to_owned()).is_of(Some(&kept)), "{set:?} {given:?}");
+                assert!(
+                    Password::given(given.to_owned()).is_of(Some(&stored)),
+                    "{set:?} {given:?}"
+                );
             }
             let other = "contrasena manana".to_owned();
-            assert!(!Password::given(other).is_of(Some(&kept)), "{set:?}");
+            assert!(!Password::given(other).is_of(Some(&stored)), "{set:?}");
         }
     }
 
@@ -171,8 +174,8 @@ mod tests {
         let typed = "contrasen\u{303}a man\u{303}ana";
         let hashed: phc::PasswordHash =
             hasher().hash_password_with_salt(typed.as_bytes(), &[7; 16]).unwrap();
-        let kept = PasswordHash(hashed.to_string());
-        assert!(Password::given(typed.to_owned()).is_of(Some(&kept)));
+        let stored = PasswordHash(hashed.to_string());
+        assert!(Password::given(typed.to_owned()).is_of(Some(&stored)));
     }
 
     #[test]

@@ -119,8 +119,8 @@ pub fn central_config(
     let mut lists = Vec::new();
     if let Some(path) = &files.revoked {
         let before = before.map_or(&[][..], |before| &before.lists);
-        let (newest, told) = newest(path, &files.agencies_ca, &authorities, before, now)?;
-        (lists, warnings) = (newest, [warnings, told].concat());
+        let (newest, more) = newest(path, &files.agencies_ca, &authorities, before, now)?;
+        (lists, warnings) = (newest, [warnings, more].concat());
         // Revocation is checked for the agency's own certificate, not for intermediate ones.
         let ders = lists.iter().map(|list| list.der.clone());
         verifier = verifier.with_crls(ders).only_check_end_entity_revocation();

@@ -95,7 +95,7 @@ pub(crate) fn newest(
             None => newest.push(list),
         }
     }
-    let mut told = Vec::new();
+    let mut warnings = Vec::new();
     for authority in authorities {
         let authority = files::parsed(agencies_ca, authority)?;
         let in_file = newest.iter_mut().find(|it| it.is_of(&authority));
@@ -103,7 +103,7 @@ pub(crate) fn newest(
         let (name, path) = (name_of(&authority), path.display());
         match (in_file, used) {
             (Some(list), Some(used)) if list.rank < used.rank => {
-                told.push(format!(
+                warnings.push(format!(
                     "{path} has an older revocation list by {name} than the one loaded before, \
                      which stays in use: put the newest one there"
                 ));
@@ -111,13 +111,13 @@ pub(crate) fn newest(
             }
             (Some(_), _) => {}
             (None, Some(used)) => {
-                told.push(format!(
+                warnings.push(format!(
                     "{path} no longer has a revocation list by {name}; the one loaded before \
                      stays in use until the central stops: put the newest one there"
                 ));
                 newest.push(used.clone());
             }
-            (None, None) => told.push(format!(
+            (None, None) => warnings.push(format!(
                 "{path} has no revocation list by {name}: agencies with its certificates are \
                  rejected"
             )),
@@ -125,7 +125,7 @@ pub(crate) fn newest(
     }
     for list in &newest {
         if let Some(until) = list.until.filter(|until| until.0 < now) {
-            told.push(format!(
+            warnings.push(format!(
                 "the revocation list by {} in {} expired at {until}: certificates revoked since \
                  are still accepted; put a newer one there and send SIGHUP",
                 list.issuer,
@@ -133,7 +133,7 @@ pub(crate) fn newest(
             ));
         }
     }
-    Ok((newest, told))
+    Ok((newest, warnings))
 }
 
 fn authority_id(authority: &X509Certificate<'_>) -> Vec<u8> {

@@ -108,7 +108,7 @@ fn certificates_are_revoked_by_serial_number_or_agency() {
     assert!(!authority.revoke_serial(&first.serial, at(4)).unwrap(), "revoked before");
     assert_eq!(authority.revoke_agency(1, at(5)).unwrap().len(), 1);
     let nothing = authority.revoke_agency(1, at(5)).unwrap_err();
-    assert_eq!(nothing.to_string(), "agency 1 has no certificate that is not revoked");
+    assert_eq!(nothing.to_string(), "agency 1 has no certificate to revoke");
     assert!(matches!(authority.revoke_serial("77", at(5)), Err(PkiError::UnknownSerial(_))));
     let listed: Vec<_> = list(folder).unwrap().into_iter().map(|it| it.revoked).collect();
     assert_eq!(listed, [Some(UtcTime(at(3))), Some(UtcTime(at(5))), None, None]);
@@ -148,13 +148,13 @@ fn errors_name_the_unusable_file_and_the_cause() {
     };
     let files = agency_files(folder, 1);
     let says = |words: &str, expected: &str| assert!(words.contains(expected), "{words}");
-    says(&refused(&files, 2, 2), "agency-1.crt is that of agency 1, not of agency 2");
+    says(&refused(&files, 2, 2), "agency-1.crt belongs to agency 1, not to agency 2");
     says(&refused(&files, 1, 40), "agency-1.crt expired at 2027-02-15");
     says(&refused(&files, 1, 0), "agency-1.crt is valid from");
     let other_key = AgencyFiles { key: folder.join("agency-2.key"), ..files.clone() };
-    says(&refused(&other_key, 1, 2), "agency-2.key is not that of the certificate in");
+    says(&refused(&other_key, 1, 2), "agency-2.key does not match the certificate in");
     let no_key = AgencyFiles { key: folder.join("ca.crt"), ..files.clone() };
-    says(&refused(&no_key, 1, 2), "ca.crt holds no private key");
+    says(&refused(&no_key, 1, 2), "ca.crt has no private key");
     let missing = AgencyFiles { ca: folder.join("none"), ..files.clone() };
     says(&refused(&missing, 1, 2), "none: No such file");
     let central = AgencyFiles { certificate: folder.join("central.crt"), ..files };
@@ -210,28 +210,28 @@ fn the_newest_list_of_each_authority_applies_even_if_an_older_one_comes_later() 
     }
     let before = central_config(&files, None, at(1)).unwrap();
     let says = |config: &CentralConfig, expected: &[&str]| {
-        let told = &config.warnings;
-        assert_eq!(told.len(), expected.len(), "{told:#?}");
-        assert!(told.iter().zip(expected).all(|(told, part)| told.contains(part)), "{told:#?}");
+        let warnings = &config.warnings;
+        assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
+        assert!(warnings.iter().zip(expected).all(|(it, part)| it.contains(part)), "{warnings:#?}");
     };
     write(&[&older]);
     let after = central_config(&files, Some(&before), at(1)).unwrap();
     assert!(after.admits(&revoked, at(1)).is_err());
-    says(&after, &["an older list of revoked certificates by CN=Loter"]);
+    says(&after, &["an older revocation list by CN=Loter"]);
 
     let both = [read(folder, "ca.crt"), read(other, "ca.crt")].concat();
     std::fs::write(folder.join("ca.crt"), both).unwrap();
     write(&[&read(other, "crl.pem")]);
     let after = central_config(&files, Some(&before), at(1)).unwrap();
     assert!(after.admits(&revoked, at(1)).is_err() && after.admits(&served, at(1)).is_ok());
-    says(&after, &["no list of revoked certificates by CN=Loter"]);
+    says(&after, &["no longer has a revocation list by CN=Loter"]);
     write(&[&newer]);
     let without = central_config(&files, None, at(1)).unwrap();
-    says(&without, &["no list of revoked certificates by CN=other"]);
+    says(&without, &["no revocation list by CN=other"]);
 
     write(&[&newer, &read(other, "crl.pem")]);
     let late = central_config(&files, None, at(20)).unwrap();
-    says(&late, &["the authority CN=other", "list of revoked certificates by CN=other"]);
+    says(&late, &["the authority CN=other", "the revocation list by CN=other"]);
     let ends: Vec<_> = late.ends.iter().map(|end| (end.of, end.at)).collect();
     let (soon, later) = (UtcTime(at(10)), UtcTime(at(100)));
     assert_eq!(
@@ -271,7 +271,7 @@ fn a_central_starts_only_with_a_certificate_that_agencies_accept() {
             CentralFiles { certificate: file("crt"), key: file("key"), ..central_files(folder) };
         central_config(&files, None, at(1))
     };
-    for (name, why) in [("agency-1", "it is that of agency 1"), ("ca", "it is an authority's")] {
+    for (name, why) in [("agency-1", "it belongs to agency 1"), ("ca", "it is an authority's")] {
         let refused = config(name).unwrap_err();
         assert!(refused.is_wrong_input());
         let refused = refused.to_string();

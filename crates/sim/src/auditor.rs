@@ -184,7 +184,7 @@ impl Auditor {
     /// the central's readers. Called whenever the central ends.
     pub(crate) fn check_durable(&self, disk: &SimulatedDisk, view: &View) -> Result<(), Wrong> {
         let (reading, _) = self.read(disk)?;
-        reading.check_told(view)
+        reading.check_error(view)
     }
 
     /// Compares the durable contents of a disk with what was acknowledged, after a recovery of the
@@ -378,7 +378,7 @@ impl Reading {
     }
 
     /// Checks that readers saw nothing that is not durable.
-    fn check_told(&self, view: &View) -> Result<(), Wrong> {
+    fn check_error(&self, view: &View) -> Result<(), Wrong> {
         for status in view.all_draws() {
             let (id, at) = (status.id, place(status.id));
             let Some(draw) = self.draws.get(at) else {

@@ -184,7 +184,7 @@ impl<'a> Process<'a> {
         for link in self.links() {
             self.make_calls(link, world)?;
             while self.connections.get_mut(&link).is_some_and(|connection| {
-                connection.tell_winners(AgencyDraws::new(self.store.view(), None), now)
+                connection.send_winners(AgencyDraws::new(self.store.view(), None), now)
             }) {
                 self.send(link, world);
             }

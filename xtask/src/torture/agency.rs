@@ -12,25 +12,25 @@ pub(super) struct Agency {
     pub(super) sheet: Sheet,
     /// While it runs.
     pub(super) process: Option<Process>,
-    /// The winners that it printed before it ended by itself.
-    told: Option<String>,
+    /// The winners that it printed before it ended on its own.
+    printed: Option<String>,
 }
 
 impl Agency {
     pub(super) fn new(sheet: Sheet) -> Self {
-        Self { sheet, process: None, told: None }
+        Self { sheet, process: None, printed: None }
     }
 
-    /// Whether it ended by itself, well.
+    /// Whether it ended on its own, well.
     pub(super) fn has_ended(&self) -> bool {
-        self.told.is_some()
+        self.printed.is_some()
     }
 
     /// Reads what it logged since the last time. Fails when it ended badly.
     pub(super) fn hear(&mut self) -> anyhow::Result<()> {
         let (id, ended) = (self.sheet.agency, self.read()?);
         let bad = ended.filter(|status| !status.success());
-        bad.map_or(Ok(()), |status| bail!("agency {id} ended by itself with {status}"))
+        bad.map_or(Ok(()), |status| bail!("agency {id} ended on its own with {status}"))
     }
 
     /// Kills it, unless it ends well just before.
@@ -42,10 +42,10 @@ impl Agency {
 
     /// Checks that it was told its winners, and only those.
     pub(super) fn check_winners(&self, number: &str) -> anyhow::Result<()> {
-        let mut told: Vec<_> = self.told.iter().flat_map(|told| told.lines()).collect();
-        told.sort_unstable();
+        let mut printed: Vec<_> = self.printed.iter().flat_map(|text| text.lines()).collect();
+        printed.sort_unstable();
         let (id, winners) = (self.sheet.agency, self.sheet.winners(number));
-        ensure!(told == winners, "agency {id} was told {told:?}, its winners are {winners:?}");
+        ensure!(printed == winners, "agency {id} printed {printed:?}, its winners are {winners:?}");
         Ok(())
     }
 
@@ -59,7 +59,7 @@ impl Agency {
         }
         match ended {
             None => self.process = Some(process),
-            Some(status) if status.success() => self.told = Some(process.printed()?),
+            Some(status) if status.success() => self.printed = Some(process.printed()?),
             Some(_) => {}
         }
         Ok(ended)

@@ -129,19 +129,19 @@ mod tests {
         assert!(!line.contains("7574"), "{line}");
         let made = Event::DrawMade { draw, attempt: 1, number: 7574 };
         let line = draws.line(2, Timestamp(0), &made);
-        let told = "the central: made draw 1 \"nocturna\", winning number 7574, attempt 1";
-        assert!(line.ends_with(told), "{line}");
+        let expected = "the central: made draw 1 \"nocturna\", winning number 7574, attempt 1";
+        assert!(line.ends_with(expected), "{line}");
         let (document, number) = (Some(Label::new("30904465").unwrap()), Some(7));
         let search = BetsSearch { draw, document, number, agency: None, after: 0 };
         let search = by_ana(Act::Audited(AuditedAction::SearchBets(search)));
         let line = draws.line(3, Timestamp(0), &search);
-        let told = "searched bets of draw 1 \"nocturna\", document \"30904465\", number 7";
-        assert!(line.contains(told), "{line}");
+        let expected = "searched bets of draw 1 \"nocturna\", document \"30904465\", number 7";
+        assert!(line.contains(expected), "{line}");
         let add = OperatorsChange::Add { name: Label::new("eva").unwrap(), role: Role::Admin };
         let not_added = by_ana(Act::Audited(AuditedAction::OperatorsNotChanged(add)));
         let line = draws.line(4, Timestamp(0), &not_added);
-        let told =
+        let expected =
             "could not change the operators' file, change operator-added, name \"eva\", role";
-        assert!(line.contains(told), "{line}");
+        assert!(line.contains(expected), "{line}");
     }
 }

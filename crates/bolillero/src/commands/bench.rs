@@ -96,13 +96,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Ending> {
         central.stop().await?;
         measured
     })?;
-    let text = told(args, seconds, &ack_us)?;
+    let text = text(args, seconds, &ack_us)?;
     writeln!(std::io::stdout(), "{text}").context("can't write the figures")?;
     Ok(())
 }
 
 /// Formats the result as JSON or as text.
-fn told(args: &BenchArgs, seconds: f64, ack_us: &Histogram<u64>) -> anyhow::Result<String> {
+fn text(args: &BenchArgs, seconds: f64, ack_us: &Histogram<u64>) -> anyhow::Result<String> {
     let BenchArgs { connections, window, .. } = args;
     let processors = std::thread::available_parallelism()?;
     let bets = ack_us.len() * u64::from(wire::limits::BATCH_BETS);

@@ -86,26 +86,26 @@ async fn play(files: &[PathBuf], data: &Path) -> Result<(Duration, Vec<Vec<Strin
     let started = tokio::time::Instant::now();
     let agencies = Agencies::start(files, central.address())?;
     let bar = progress::counter("agencies with their winners");
-    let told = tokio::select! {
-        told = agencies.winners(|| bar.inc(1)) => told,
+    let received = tokio::select! {
+        received = agencies.winners(|| bar.inc(1)) => received,
         last = central.ended() => Err(anyhow!("the central ended before the agencies: {last}")),
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
     };
     bar.finish_and_clear();
     let took = started.elapsed();
     central.stop().await?;
-    Ok((took, told?))
+    Ok((took, received?))
 }
 
 /// Counts the bets in the ledger and compares its winners with those that agencies were sent.
-fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
-    let row = |(agency, told): (u32, &Vec<String>)| Row {
+fn recount(data: &Path, received: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
+    let row = |(agency, received): (u32, &Vec<String>)| Row {
         agency,
         bets: 0,
         batches: 0,
-        winners: told.len() as u64,
+        winners: received.len() as u64,
     };
-    let mut rows: Vec<Row> = (1..).zip(told).map(row).collect();
+    let mut rows: Vec<Row> = (1..).zip(received).map(row).collect();
     let mut winners = Winners::default();
     let archive = Archive::open(data)?;
     let summary = archive.check(|_| anyhow::Ok(()))?;
@@ -122,10 +122,10 @@ fn recount(data: &Path, told: &[Vec<String>]) -> anyhow::Result<Vec<Row>> {
         row.bets += winners.add_batch(WinningResult { number }, &batch)?;
         Ok(())
     })?;
-    for (agency, told) in (1..).zip(told) {
+    for (agency, received) in (1..).zip(received) {
         let of_agency = winners.of(AgencyId(agency)).into_iter().flat_map(Documents::iter);
         ensure!(
-            of_agency.eq(told),
+            of_agency.eq(received),
             "agency {agency} received winners that differ from the ledger's"
         );
     }

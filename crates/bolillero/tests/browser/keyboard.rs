@@ -34,9 +34,13 @@ impl Console {
     /// in the content.
     async fn next_stop(&self) -> (String, bool) {
         self.strike(Key::Tab).await;
-        let told = self.tells(FOCUSED).await;
-        assert_eq!((&told[2], &told[3]), (&json!(true), &json!(true)), "the focus is seen: {told}");
-        (told[0].as_str().unwrap().to_owned(), told[1] == json!(true))
+        let focused = self.tells(FOCUSED).await;
+        assert_eq!(
+            (&focused[2], &focused[3]),
+            (&json!(true), &json!(true)),
+            "the focus is seen: {focused}"
+        );
+        (focused[0].as_str().unwrap().to_owned(), focused[1] == json!(true))
     }
 
     /// Moves from stop to stop until one has this name.

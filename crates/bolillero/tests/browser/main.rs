@@ -108,7 +108,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.press("Publicar").await;
     ana.sees("Ganadores publicados.").await;
     for (id, agency) in (1..).zip(agencies) {
-        bets.are_told_to(id, &agency.ended());
+        bets.are_printed_by(id, &agency.ended());
     }
     let csv = ana.download("CSV").await;
     assert_eq!(csv.lines().count(), bets.count() + 1, "a header and every bet");

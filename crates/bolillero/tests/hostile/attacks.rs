@@ -183,21 +183,21 @@ impl Client {
             Kind::HalfOpen => {
                 let mut stream = self.connect().await?;
                 stream.write_all(b"\x00\x0c\x1f\xfc1&0&A").await?;
-                self.hold_until_told(&mut stream, TIMED_OUT).await
+                self.hold_until_error(&mut stream, TIMED_OUT).await
             }
             Kind::HalfOpenBehindMuch => {
                 let mut stream = self.greeted().await?;
                 stream.write_all(&with_half_a_batch(OLD_CHUNKS)).await?;
                 let mut acks = vec![0; 6 * OLD_CHUNKS as usize];
                 stream.read_exact(&mut acks).await?;
-                self.hold_until_told(&mut stream, TIMED_OUT).await
+                self.hold_until_error(&mut stream, TIMED_OUT).await
             }
             Kind::GiantLength => {
                 let mut stream = self.connect().await?;
                 let giant = [&[0, 12, 0xff, 0xff][..], &[b'1'; 0xffff]].concat();
                 // The central may close before it has read all of this.
                 let _ = stream.write_all(&giant).await;
-                self.count_if(told(&mut stream).await? == Some(FRAME_TOO_LONG));
+                self.count_if(error_code(&mut stream).await? == Some(FRAME_TOO_LONG));
                 Ok(())
             }
             Kind::Garbage => {
@@ -206,7 +206,7 @@ impl Client {
                 let mut random = fastrand::Rng::with_seed(seed);
                 let garbage: Vec<u8> = (0..4_096).map(|_| random.u8(..)).collect();
                 let _ = stream.write_all(&garbage).await;
-                self.count_if(told(&mut stream).await?.is_some());
+                self.count_if(error_code(&mut stream).await?.is_some());
                 Ok(())
             }
             Kind::DeafToErrors => {
@@ -242,7 +242,7 @@ impl Client {
             }
             Kind::Flood => {
                 let mut stream = self.connect().await?;
-                self.hold_until_told(&mut stream, BUSY).await
+                self.hold_until_error(&mut stream, BUSY).await
             }
             Kind::Idle => {
                 let mut stream = self.connect().await?;
@@ -260,13 +260,13 @@ impl Client {
         while timeout(DRIP_TIME, stream.readable()).await.is_err() {
             stream.write_all(b"1").await?;
         }
-        self.count_if(told(&mut stream).await? == Some(TIMED_OUT));
+        self.count_if(error_code(&mut stream).await? == Some(TIMED_OUT));
         Ok(())
     }
 
-    async fn hold_until_told(&self, stream: &mut TcpStream, code: u16) -> io::Result<()> {
+    async fn hold_until_error(&self, stream: &mut TcpStream, code: u16) -> io::Result<()> {
         let _held = self.hold();
-        self.count_if(told(stream).await? == Some(code));
+        self.count_if(error_code(stream).await? == Some(code));
         Ok(())
     }
 
@@ -325,7 +325,7 @@ fn with_half_a_batch(chunks: u32) -> Vec<u8> {
 }
 
 /// Returns the code of the next message if it is an ERROR.
-async fn told(stream: &mut TcpStream) -> io::Result<Option<u16>> {
+async fn error_code(stream: &mut TcpStream) -> io::Result<Option<u16>> {
     let mut start = [0; 6];
     stream.read_exact(&mut start).await?;
     Ok((start[..2] == [0, 20]).then(|| u16::from_be_bytes([start[4], start[5]])))

@@ -48,7 +48,7 @@ async fn honest_agencies_get_their_winners_among_every_kind_of_attack_at_once() 
     let before = day.descriptors();
     let attacks = attack(&day, FORCES).await;
     let agencies = start(&day, SLOWLY);
-    check_winners_told(&day, agencies);
+    check_winners(&day, agencies);
     for attack in attacks.iter().filter(|attack| attack.kind != Kind::Idle) {
         attack.struck(1).await;
     }
@@ -71,7 +71,7 @@ async fn agencies_turned_away_in_a_flood_that_takes_every_place_come_again_and_g
         agency.wait_for("too many connections");
     }
     drop(flood);
-    check_winners_told(&day, agencies);
+    check_winners(&day, agencies);
     day.descriptors_are(before).await;
     check_ledger(day);
 }
@@ -98,9 +98,9 @@ fn start(day: &Day, more: &[&str]) -> Vec<Process> {
 }
 
 /// Checks that the agencies succeed and print the winners of their files.
-fn check_winners_told(day: &Day, agencies: Vec<Process>) {
+fn check_winners(day: &Day, agencies: Vec<Process>) {
     for (id, process) in (1..).zip(agencies) {
-        day.bets.are_told_to(id, &process.ended());
+        day.bets.are_printed_by(id, &process.ended());
     }
 }
 

@@ -16,7 +16,7 @@ use crate::attacks::{Attack, Kind};
 use crate::day::{AGENCIES, Day};
 use crate::probes::{Probes, percentile};
 use crate::support::allow_descriptors;
-use crate::{Force, attack, check_ledger, check_winners_told, memory, start};
+use crate::{Force, attack, check_ledger, check_winners, memory, start};
 
 /// Agencies that measure, numbered after the five.
 const PROBES: u32 = 5;
@@ -168,7 +168,7 @@ impl Measuring {
         let agencies = start(&self.day, &[]);
         self.turn().await;
         let sent = self.probes.finish().await;
-        check_winners_told(&self.day, agencies);
+        check_winners(&self.day, agencies);
         assert!(self.day.memory_max() <= memory::bound(&attacks));
         drop(attacks);
         // The connections of the finished probes are closed too.

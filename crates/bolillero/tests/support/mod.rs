@@ -35,8 +35,8 @@ pub fn bolillero() -> Command {
 /// Runs the program to its end.
 pub fn run(args: &[&str]) -> Output {
     let output = output_of(bolillero().args(args));
-    let told = text(&output.stderr);
-    assert!(!told.contains("panicked"), "{args:?}: {told}");
+    let message = text(&output.stderr);
+    assert!(!message.contains("panicked"), "{args:?}: {message}");
     output
 }
 
@@ -296,14 +296,14 @@ impl Bets {
     }
 
     /// Checks that an agency succeeded and printed exactly its winners.
-    pub fn are_told_to(&self, agency: u32, ended: &Ended) {
+    pub fn are_printed_by(&self, agency: u32, ended: &Ended) {
         assert_eq!(ended.code, Some(0), "agency {agency}: {:#?}", ended.log);
-        let mut told: Vec<_> = ended.stdout.lines().collect();
+        let mut printed: Vec<_> = ended.stdout.lines().collect();
         let mut expected = self.winners(agency);
         // The order is the ledger's, which differs from the file's if batches overtook each other.
-        told.sort_unstable();
+        printed.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(told, expected, "agency {agency}");
+        assert_eq!(printed, expected, "agency {agency}");
     }
 
     /// Returns the lines that an agency should print.

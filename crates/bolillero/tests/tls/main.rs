@@ -185,7 +185,7 @@ fn what_is_not_tls_1_3_is_refused_while_others_are_served() {
     other.stores(2, 0);
     let mut plain = Raw::connect(&served.address);
     plain.send(&hello(1, ""));
-    served.process.wait_for("error: what it sends is not TLS");
+    served.process.wait_for("error: it does not use TLS");
     // The central answers with a TLS alert, which means nothing to a plain-text agency.
     let mut answer = Vec::new();
     plain.0.read_to_end(&mut answer).unwrap();
@@ -193,7 +193,7 @@ fn what_is_not_tls_1_3_is_refused_while_others_are_served() {
 
     let mut old = Raw::connect(&served.address);
     old.send(&hello_of_tls_1_2());
-    served.process.wait_for("error: it does not speak TLS 1.3");
+    served.process.wait_for("error: it does not support TLS 1.3");
     let mut answer = Vec::new();
     old.0.read_to_end(&mut answer).unwrap();
     assert_eq!(answer[5..7], [2, 70], "fatal, protocol_version: {answer:?}");
@@ -231,7 +231,7 @@ fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
     let files: Vec<_> = files.iter().map(String::as_str).collect();
     let logged = served.process.log.iter().find(|line| line.contains("listen_http")).unwrap();
     let http = logged.split("address: ").nth(1).unwrap().to_owned();
-    for (address, more, told) in [
+    for (address, more, expected) in [
         (&plain, &files[..], "does not use TLS"),
         (&http, &files, "serves HTTP"),
         (&served.address, &[], "uses TLS"),
@@ -240,7 +240,7 @@ fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
         let refused = agency(1, address, &bets, more).ended();
         let last = refused.log.last().unwrap();
         assert_eq!(refused.code, Some(1), "{last}");
-        assert!(last.contains(told) && last.contains(address), "{last}");
+        assert!(last.contains(expected) && last.contains(address), "{last}");
     }
 }
 
@@ -286,7 +286,7 @@ fn agencies_with_their_certificates_are_served_from_first_bet_to_winners() {
     let other = run(3, 4).ended();
     assert_eq!(other.code, Some(2), "{:?}", other.log);
     let last = other.log.last().unwrap();
-    assert!(last.contains("agency-4.crt is that of agency 4, not of agency 3"), "{last}");
+    assert!(last.contains("agency-4.crt belongs to agency 4, not to agency 3"), "{last}");
     for (id, running) in (1..).zip([1, 2, 3].map(|id| run(id, id))) {
         let ended = running.ended();
         assert_eq!(ended.code, Some(0), "{:?}", ended.log);
@@ -348,8 +348,8 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
     std::fs::write(served.folder.path.join("pki/crl.pem"), "nothing").unwrap();
     served.process.signal(Signal::HUP);
     let line = served.process.wait_for("load_certificates | result: fail");
-    assert!(line.contains("crl.pem holds no list of revoked certificates"), "{line}");
-    assert!(line.ends_with("those read before stay in use\""), "{line}");
+    assert!(line.contains("crl.pem has no revocation list"), "{line}");
+    assert!(line.ends_with("the previous certificates stay in use\""), "{line}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     served.connect(&served.folder.issued(2)).stores(2, 2);
 }
@@ -365,8 +365,8 @@ fn an_older_list_at_sighup_is_told_and_the_newer_one_holds() {
     served.process.wait_for("load_certificates | result: success");
     std::fs::write(&list, older).unwrap();
     served.process.signal(Signal::HUP);
-    let told = served.process.wait_for("WARNING  action: load_certificates");
-    assert!(told.contains("crl.pem has an older list of revoked certificates by CN="), "{told}");
+    let message = served.process.wait_for("WARNING  action: load_certificates");
+    assert!(message.contains("crl.pem has an older revocation list by CN="), "{message}");
     assert!(served.connect(&first).fails().contains("CertificateRevoked"));
     served.connect(&served.folder.issued(2)).stores(2, 0);
     let metrics = Http::of_process(&mut served.process).ask("GET", "/metrics", "").body;
@@ -404,9 +404,9 @@ fn a_central_with_an_agencys_certificate_does_not_start() {
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let more = ["--tls-listen", "127.0.0.1:0", "--agencies", "3"];
     let refused = support::run(&[&args[..], &more].concat());
-    let told = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{told}");
-    assert!(told.contains("is not the central's: it is that of agency 1"), "{told}");
+    let message = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.contains("is not the central's: it belongs to agency 1"), "{message}");
     assert!(!folder.data().exists(), "refused before anything was made");
 }
 

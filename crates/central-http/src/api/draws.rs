@@ -324,7 +324,7 @@ impl DrawView {
             id: status.id.0,
             name: name.to_string(),
             state: LifeState::of(status),
-            by_itself: life.by_itself,
+            by_itself: life.automatic,
             numbers: Range { min: numbers.min(), max: numbers.max() },
             agencies: agencies.ranges().iter().map(|&(first, last)| Span { first, last }).collect(),
             agencies_registered: agencies.count(),

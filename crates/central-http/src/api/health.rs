@@ -81,73 +81,77 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
     responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let mut told = Exposition::default();
-    app.service.metrics().tell(&mut told);
-    told.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
+    let mut exposition = Exposition::default();
+    app.service.metrics().tell(&mut exposition);
+    exposition.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
     let connected = app.service.presence().snapshot();
     for (identity, certified) in [("claimed", false), ("certified", true)] {
         let is = |it: &&Connected| matches!(it.identity, Identity::Certified { .. }) == certified;
         let count = connected.iter().filter(is).count();
-        told.value("bolillero_agency_connections", &[("identity", identity)], count);
+        exposition.value("bolillero_agency_connections", &[("identity", identity)], count);
     }
-    told.about("bolillero_draw", "gauge", "1 for the state of the draw.");
+    exposition.about("bolillero_draw", "gauge", "1 for the state of the draw.");
     for draw in newest_draws(app.service.view()).iter().rev() {
         let name = draw.terms.name.as_str();
-        told.value("bolillero_draw", &[("draw", name), ("state", LifeState::of(draw).as_str())], 1);
+        exposition.value(
+            "bolillero_draw",
+            &[("draw", name), ("state", LifeState::of(draw).as_str())],
+            1,
+        );
     }
-    told.about(
+    exposition.about(
         "bolillero_store_full",
         "gauge",
         "1 while bets are rejected because the store has no room.",
     );
-    told.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
-    tell_groups(&app.host.groups(), &mut told);
-    tell_scrubbed(&app.host.scrubbed(), &mut told);
+    exposition.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
+    tell_groups(&app.host.groups(), &mut exposition);
+    tell_scrubbed(&app.host.scrubbed(), &mut exposition);
     if let Some(config) = app.service.presence().certificates() {
         let name = "bolillero_tls_expiry_timestamp_seconds";
-        told.about(name, "gauge", "When a certificate or revocation list expires.");
+        exposition.about(name, "gauge", "When a certificate or revocation list expires.");
         for End { of, name: issuer, at } in &config.ends {
             let of = match of {
                 EndOf::Central => "central",
                 EndOf::Authority => "authority",
                 EndOf::Revocations => "revocations",
             };
-            told.value(name, &[("of", of), ("name", issuer)], at.0.as_secs());
+            exposition.value(name, &[("of", of), ("name", issuer)], at.0.as_secs());
         }
     }
     let host = Arc::clone(&app.host);
     let free = blocking("reading the disk's free space failed", move || host.disk_free_len());
     if let Ok(Ok(len)) = free.await {
-        told.about("bolillero_disk_free_bytes", "gauge", "Free space on the ledger's disk.");
-        told.value("bolillero_disk_free_bytes", &[], len);
+        exposition.about("bolillero_disk_free_bytes", "gauge", "Free space on the ledger's disk.");
+        exposition.value("bolillero_disk_free_bytes", &[], len);
     }
     let name = "bolillero_log_lines_dropped_total";
-    told.about(name, "counter", "Log lines dropped because the log was read too slowly.");
-    told.value(name, &[], app.host.log_lines_dropped());
+    exposition.about(name, "counter", "Log lines dropped because the log was read too slowly.");
+    exposition.value(name, &[], app.host.log_lines_dropped());
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], told.into_text())
+    ([(header::CONTENT_TYPE, kind)], exposition.into_text())
 }
 
-fn tell_groups(groups: &GroupCounts, told: &mut Exposition) {
+fn tell_groups(groups: &GroupCounts, exposition: &mut Exposition) {
     let name = "bolillero_group_events";
-    told.about(name, "histogram", "Events per durable write.");
+    exposition.about(name, "histogram", "Events per durable write.");
     let mut so_far = 0;
     for (bound, count) in &groups.counts {
         so_far += count;
         let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| bound.to_string());
-        told.value("bolillero_group_events_bucket", &[("le", &bound)], so_far);
+        exposition.value("bolillero_group_events_bucket", &[("le", &bound)], so_far);
     }
-    told.value("bolillero_group_events_sum", &[], groups.events);
-    told.value("bolillero_group_events_count", &[], so_far);
+    exposition.value("bolillero_group_events_sum", &[], groups.events);
+    exposition.value("bolillero_group_events_count", &[], so_far);
 }
 
-fn tell_scrubbed(scrubbed: &Scrubbed, told: &mut Exposition) {
+fn tell_scrubbed(scrubbed: &Scrubbed, exposition: &mut Exposition) {
     let name = "bolillero_ledger_damaged_segments";
-    told.about(name, "gauge", "Damaged files of the ledger.");
-    told.value(name, &[], scrubbed.damaged_segments);
+    exposition.about(name, "gauge", "Damaged files of the ledger.");
+    exposition.value(name, &[], scrubbed.damaged_segments);
     let name = "bolillero_ledger_scrubs_total";
-    told.about(name, "counter", "Completed reads of all full files of the ledger.");
-    told.value(name, &[], scrubbed.passes);
+    exposition.about(name, "counter", "Completed reads of all full files of the ledger.");
+    exposition.value(name, &[], scrubbed.passes);
 }
 
 fn newest_draws(view: &View) -> Vec<DrawStatus> {

@@ -42,9 +42,11 @@ impl Language {
         if let Some(language) = chosen.and_then(|(_, code)| Self::from_code(code.trim())) {
             return language;
         }
-        let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|asked| asked.to_str().ok());
-        let asked = asked.unwrap_or_default().split(',').map(|it| it.split(['-', ';']).next());
-        let mut known = asked.filter_map(|it| Self::from_code(it.unwrap_or_default().trim()));
+        let requested =
+            headers.get(header::ACCEPT_LANGUAGE).and_then(|requested| requested.to_str().ok());
+        let requested =
+            requested.unwrap_or_default().split(',').map(|it| it.split(['-', ';']).next());
+        let mut known = requested.filter_map(|it| Self::from_code(it.unwrap_or_default().trim()));
         known.next().unwrap_or(Self::Spanish)
     }
 
@@ -132,8 +134,8 @@ impl Locale {
         match self.zone.read(shown) {
             LocalTime::Once(at) => Ok(Some(at)),
             LocalTime::Twice(both) => {
-                let meant = both.into_iter().find(|(at, _)| at.to_string() == chosen);
-                meant.map(|(at, _)| Some(at)).ok_or_else(|| self.says(self.twice(), text))
+                let selected = both.into_iter().find(|(at, _)| at.to_string() == chosen);
+                selected.map(|(at, _)| Some(at)).ok_or_else(|| self.says(self.twice(), text))
             }
             LocalTime::Never => Err(self.says(self.never(), text)),
         }

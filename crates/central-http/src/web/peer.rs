@@ -19,7 +19,7 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(told(parts))
+        Ok(extension(parts))
     }
 }
 
@@ -27,10 +27,10 @@ impl<S: Sync> FromRequestParts<S> for Ending {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(told(parts))
+        Ok(extension(parts))
     }
 }
 
-fn told<T: Clone + Send + Sync + 'static>(parts: &Parts) -> T {
+fn extension<T: Clone + Send + Sync + 'static>(parts: &Parts) -> T {
     parts.extensions.get::<T>().cloned().expect("`http1` tells it of every request")
 }

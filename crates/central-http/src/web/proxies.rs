@@ -391,8 +391,8 @@ mod tests {
             prop_assert_eq!(client(XForwardedFor, &[&sent, added]), added);
             prop_assert_eq!(client(XForwardedFor, &[&format!("{sent}, {added}")]), added);
             let by_proxy = [added, PROXY];
-            let told = client(Forwarded, &[&format!("{sent}, for={added}")]);
-            prop_assert!(by_proxy.contains(&&*told), "{}", told);
+            let found = client(Forwarded, &[&format!("{sent}, for={added}")]);
+            prop_assert!(by_proxy.contains(&&*found), "{}", found);
         }
     }
 }

@@ -10,7 +10,7 @@ const ROLES: [&str; 4] = ["viewer", "operator", "auditor", "admin"];
 /// A request, and the status without credentials and for each of [`ROLES`].
 type Row = (&'static str, &'static str, Option<Value>, [u16; 5]);
 
-/// Returns the cases. An authorized request gets the status of its content, such as 404.
+/// Returns the cases. An authorized request gets the status of its entries, such as 404.
 fn table() -> Vec<Row> {
     let any = [200; 5];
     let all = [401, 200, 200, 200, 200];
@@ -71,9 +71,9 @@ async fn every_path_is_open_to_those_of_the_table_and_to_nobody_else() {
         for (who, expected) in askers.iter().zip(expected) {
             let answer = ask(central.port, who, method, path, body.as_ref()).await;
             assert_eq!(answer.status, expected, "{method} {path} {who:?}: {answer:?}");
-            assert!(answer.header("content-security-policy").is_some());
+            assert!(answer.header("entries-security-policy").is_some());
             if expected >= 400 {
-                let kind = answer.header("content-type");
+                let kind = answer.header("entries-type");
                 assert_eq!(kind, Some("application/problem+json"), "{method} {path}");
             }
         }
@@ -85,10 +85,12 @@ async fn every_path_of_the_description_is_in_the_table() {
     let description: Value = serde_json::from_str(&central_http::openapi()).unwrap();
     let table = table();
     let is_asked = |method: &str, path: &str| {
-        let fits = |asked: &str| {
-            let (asked, path) = (asked.split('/'), path.split('/'));
-            asked.clone().count() == path.clone().count()
-                && asked.zip(path).all(|(asked, part)| asked == part || part.starts_with('{'))
+        let fits = |requested: &str| {
+            let (requested, path) = (requested.split('/'), path.split('/'));
+            requested.clone().count() == path.clone().count()
+                && requested
+                    .zip(path)
+                    .all(|(requested, part)| requested == part || part.starts_with('{'))
         };
         table.iter().any(|row| row.0.eq_ignore_ascii_case(method) && fits(row.1))
     };
@@ -167,9 +169,9 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
     assert_eq!(disabled.await.status, 204);
     let path = format!("/api/v1/tokens/{}", given["id"]);
     assert_eq!(ask(central.port, &robot, "DELETE", &path, None).await.status, 204);
-    let told = central.get(&admin, "/api/v1/audit").await.body;
-    let told: Value = serde_json::from_str(&told).unwrap();
-    let told = told["items"].as_array().unwrap();
+    let entries = central.get(&admin, "/api/v1/audit").await.body;
+    let entries: Value = serde_json::from_str(&entries).unwrap();
+    let entries = entries["items"].as_array().unwrap();
     // Each change names the version before it.
     let version = operators::OperatorsFile::in_folder(central.data()).read().unwrap().version();
     let acts = [
@@ -177,9 +179,9 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
         ("token-revoked", json!({ "token": 1 }), version - 1),
     ];
     for (action, arguments, operators) in acts {
-        let act = told.iter().find(|it| it["action"] == action).unwrap();
-        assert_eq!(act["by"], "admin with token 1 \"night job\"", "{told:?}");
+        let act = entries.iter().find(|it| it["action"] == action).unwrap();
+        assert_eq!(act["by"], "admin with token 1 \"night job\"", "{entries:?}");
         let judged_by = json!(operators);
-        assert_eq!((&act["arguments"], &act["operators"]), (&arguments, &judged_by), "{told:?}");
+        assert_eq!((&act["arguments"], &act["operators"]), (&arguments, &judged_by), "{entries:?}");
     }
 }

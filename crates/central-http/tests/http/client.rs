@@ -129,9 +129,9 @@ pub(crate) async fn begun_post(
     let more = format!("Content-Type: {kind}\r\nContent-Length: {len}\r\nExpect: 100-continue\r\n");
     stream.write_all(format!("{head}{more}\r\n").as_bytes()).await.unwrap();
     let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
-    let mut told = [0; 25];
-    tokio::time::timeout(PATIENCE, stream.read_exact(&mut told)).await.unwrap().unwrap();
-    assert_eq!(&told, expected);
+    let mut received = [0; 25];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut received)).await.unwrap().unwrap();
+    assert_eq!(&received, expected);
     stream
 }
 

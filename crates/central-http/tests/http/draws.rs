@@ -131,9 +131,12 @@ impl Day {
         for path in paths.map(|(path, _)| path.as_str()).chain(pages) {
             let path = path.replace("{id}", &draw.to_string());
             for (who, role) in self.roles.iter().zip(["viewer", "operator", "auditor", "admin"]) {
-                let told = self.central.get(who, &path).await.body;
+                let content = self.central.get(who, &path).await.body;
                 let number = WINNING_NUMBER.to_string();
-                assert!(!told.contains(&number) && !told.contains(WINNER), "{role} {path}: {told}");
+                assert!(
+                    !content.contains(&number) && !content.contains(WINNER),
+                    "{role} {path}: {content}"
+                );
             }
         }
         let told_later = ["winners", "settlement", "bets.csv", "bets.parquet", "bets"];
@@ -145,8 +148,8 @@ impl Day {
         // The search page contains the searched text, but not who has the number.
         for who in &self.roles {
             let path = format!("/search?draw={draw}&number={WINNING_NUMBER}");
-            let told = self.central.get(who, &path).await.body;
-            assert!(!told.contains(WINNER) && !told.contains("Lorca"), "{told}");
+            let content = self.central.get(who, &path).await.body;
+            assert!(!content.contains(WINNER) && !content.contains("Lorca"), "{content}");
         }
         let both = format!("/api/v1/draws/{draw}/bets?number={WINNING_NUMBER}&document={WINNER}");
         self.central.get(self.auditor(), &both).await.is_problem(409, "not-yet");
@@ -194,9 +197,9 @@ async fn agency_zero_is_neither_announced_nor_registered() {
 async fn metrics_tell_where_a_draw_is() {
     let day = Day::with_bets().await;
     let is = async |state: &str| {
-        let told = day.central.get(&As::default(), "/metrics").await.body;
+        let content = day.central.get(&As::default(), "/metrics").await.body;
         let draws: Vec<_> =
-            told.lines().filter(|line| line.starts_with("bolillero_draw{")).collect();
+            content.lines().filter(|line| line.starts_with("bolillero_draw{")).collect();
         assert_eq!(draws, [format!("bolillero_draw{{draw=\"nocturna\",state=\"{state}\"}} 1")]);
     };
     is("open").await;
@@ -347,7 +350,7 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
         let Some(next) = part["next"].as_str() else { break };
         path = format!("/api/v1/audit?limit=3&cursor={next}");
     }
-    let told = |action: &str| actions.iter().filter(|it| it["action"] == action).count();
+    let count_of = |action: &str| actions.iter().filter(|it| it["action"] == action).count();
     for (action, count) in [
         ("agency-registered", 2),
         ("draw-announced", 1),
@@ -359,7 +362,7 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
         // One for each login.
         ("logged-in", 4),
     ] {
-        assert_eq!(told(action), count, "{action}: {actions:#?}");
+        assert_eq!(count_of(action), count, "{action}: {actions:#?}");
     }
     let closed = actions.iter().find(|it| it["action"] == "draw-closed").unwrap();
     assert_eq!((&closed["by"], &closed["why"]), (&json!("operator"), &json!("prueba")));
@@ -378,8 +381,8 @@ async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
         assert!(found.body.contains(LOSER), "{path}: {found:?}");
     }
     let audit_log = day.central.get(day.auditor(), "/api/v1/audit").await.json();
-    let told = audit_log["items"].as_array().unwrap().iter();
-    let searches = told.filter(|it| it["action"] == "bets-searched" && it["draw"] == 1);
+    let entries = audit_log["items"].as_array().unwrap().iter();
+    let searches = entries.filter(|it| it["action"] == "bets-searched" && it["draw"] == 1);
     let sought: Vec<_> = searches.map(|it| &it["arguments"]).collect();
     let whole = json!({ "document": LOSER });
     let later = json!({ "document": LOSER, "after": 1 });

@@ -245,8 +245,8 @@ async fn damage_to_the_ledger_is_told_to_who_asks_how_things_are() {
     let what = "segment-0000000001.bol at byte 4096: it is another one";
     central.host.find_damage(what);
     let not = central.get(&As::default(), "/readyz").await;
-    let told = (&not.json()["ledger"], &not.json()["ledger_damage"]);
-    assert_eq!((not.status, told), (503, (&json!(false), &json!(what))));
+    let reported = (&not.json()["ledger"], &not.json()["ledger_damage"]);
+    assert_eq!((not.status, reported), (503, (&json!(false), &json!(what))));
     let metrics = central.get(&As::default(), "/metrics").await;
     let line = "bolillero_ledger_damaged_segments 1";
     assert!(metrics.body.lines().any(|it| it == line), "{}", metrics.body);

@@ -109,10 +109,12 @@ fn every_page_is_in_the_table() {
     let paths = routes.split("route(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
     let paths: Vec<_> = paths.collect();
     assert!(paths.len() > 10, "{paths:?}");
-    let fits = |asked: &str, path: &str| {
-        let (asked, path) = (asked.split('/'), path.split('/'));
-        asked.clone().count() == path.clone().count()
-            && asked.zip(path).all(|(asked, part)| asked == part || part.starts_with('{'))
+    let fits = |requested: &str, path: &str| {
+        let (requested, path) = (requested.split('/'), path.split('/'));
+        requested.clone().count() == path.clone().count()
+            && requested
+                .zip(path)
+                .all(|(requested, part)| requested == part || part.starts_with('{'))
     };
     for path in paths {
         assert!(table().iter().any(|row| fits(row.1, path)), "{path} is in no row");

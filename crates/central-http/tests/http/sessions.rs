@@ -270,10 +270,10 @@ async fn a_change_of_operators_that_could_not_be_written_is_on_record_as_not_don
     std::fs::remove_dir(in_the_way).unwrap();
     assert_eq!(ask(central.port, &admin, "POST", disable, None).await.status, 204);
     let audit_log = central.get(&auditor, "/api/v1/audit").await.json();
-    let told = audit_log["items"].as_array().unwrap().iter();
-    let told = told.filter(|it| it["arguments"]["name"] == "viewer");
-    let told: Vec<_> = told.map(|it| (&it["action"], &it["arguments"]["change"])).collect();
+    let entries = audit_log["items"].as_array().unwrap().iter();
+    let entries = entries.filter(|it| it["arguments"]["name"] == "viewer");
+    let entries: Vec<_> = entries.map(|it| (&it["action"], &it["arguments"]["change"])).collect();
     let (change, not_changed) = (json!("operator-disabled"), json!("operators-not-changed"));
     let done = (&change, &Value::Null);
-    assert_eq!(told, [done, (&not_changed, &change), done], "{audit_log}");
+    assert_eq!(entries, [done, (&not_changed, &change), done], "{audit_log}");
 }

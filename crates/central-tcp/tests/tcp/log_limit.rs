@@ -35,14 +35,14 @@ async fn a_flood_on_one_connection_is_logged_in_few_lines_and_counted() {
     assert_eq!(agency.error().await.code(), ErrorCode::UnknownMessage);
     agency.ends().await;
     drop(agency);
-    let told = "action: suppress_lines | result: success | ip: 127.0.0.1";
+    let expected = "action: suppress_lines | result: success | ip: 127.0.0.1";
     patiently(async {
-        while !log.has(told) {
+        while !log.has(expected) {
             tokio::task::yield_now().await;
         }
     })
     .await;
     let (refusals, repeats) = (2 * FLOOD - LINES, FLOOD - LINES);
-    assert_eq!(log.count(&format!("{told} | refusals: {refusals} | repeats: {repeats}")), 1);
+    assert_eq!(log.count(&format!("{expected} | refusals: {refusals} | repeats: {repeats}")), 1);
     assert_eq!(refused(), LINES + 1);
 }

@@ -41,7 +41,7 @@ impl Running {
         numbers: NumberRange,
         schedule: Schedule,
     ) -> DrawId {
-        let terms = DrawTerms { name: DrawName::meant(name).unwrap(), agencies, numbers };
+        let terms = DrawTerms { name: DrawName::requested(name).unwrap(), agencies, numbers };
         match self.act("ana", Act::Announce { terms, schedule }).await {
             Acted::Announced(draw) => draw,
             other => panic!("{other:?}"),
@@ -193,8 +193,8 @@ async fn a_clock_that_can_not_act_tries_on_and_says_why_once() {
             })
             .await;
         }
-        let told = format!("action: clock | result: fail | error: the store is full: {reason}");
-        assert_eq!(log.count(&told), 1, "{:#?}", log.lines());
+        let expected = format!("action: clock | result: fail | error: the store is full: {reason}");
+        assert_eq!(log.count(&expected), 1, "{:#?}", log.lines());
     }
     central.store.set(Mode::Works);
     central.set_clock(opens_at).await;

@@ -133,7 +133,10 @@ impl Setting {
 async fn listen(draw: Option<&str>) -> (Listening, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    (Listening { listener, draw: draw.map(|name| Arc::new(DrawName::meant(name).unwrap())) }, port)
+    (
+        Listening { listener, draw: draw.map(|name| Arc::new(DrawName::requested(name).unwrap())) },
+        port,
+    )
 }
 
 impl Running {

@@ -98,8 +98,8 @@ async fn winners_of_one_draw_are_never_asked_for_in_another() {
     named.hello(1, 1, "primera").await;
     named.welcome().await;
     named.get_winners(1).await;
-    let told = format!("{:?}", named.message().await);
-    assert!(told.contains("30904465"), "{told}");
+    let reply = format!("{:?}", named.message().await);
+    assert!(reply.contains("30904465"), "{reply}");
 }
 
 #[tokio::test]

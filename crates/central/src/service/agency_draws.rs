@@ -263,7 +263,7 @@ mod tests {
 
     fn terms(name: &str, agencies: (u32, u32)) -> DrawTerms {
         let agencies = Agencies::from_ranges(vec![agencies]).unwrap();
-        let name = DrawName::kept(name).unwrap();
+        let name = DrawName::stored(name).unwrap();
         DrawTerms { name, agencies, numbers: NumberRange::default() }
     }
 
@@ -293,8 +293,11 @@ mod tests {
         for states in [[OPEN, OPEN], [CLOSED, OPEN], [MADE, OPEN], [OPEN, CLOSED], [MADE, CLOSED]] {
             assert!(matches!(meant(&states), Err(NoDraw::Several { .. })), "{states:?}");
         }
-        let told = meant(&[MADE, CLOSED, OPEN, ANNOUNCED]).unwrap_err().to_string();
-        assert!(told.ends_with("They are \"c\" (open), \"b\" (closed), \"a\" (made)"), "{told}");
+        let message = meant(&[MADE, CLOSED, OPEN, ANNOUNCED]).unwrap_err().to_string();
+        assert!(
+            message.ends_with("They are \"c\" (open), \"b\" (closed), \"a\" (made)"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -316,11 +319,12 @@ mod tests {
             |id, terms, opens_at| Candidate { id: DrawId(id), terms, state: ANNOUNCED, opens_at };
         let at = Timestamp(1_724_278_275_000);
         let draws = [draw(1, &one, None), draw(2, &other, Some(at))];
-        let told = unnamed_draw(AgencyId(1), draws.into_iter()).unwrap_err().to_string();
+        let message = unnamed_draw(AgencyId(1), draws.into_iter()).unwrap_err().to_string();
         let expected = "the draw \"other\" is not open yet: it opens at 2024-08-21T22:11:15.000Z";
-        assert_eq!(told, expected);
-        let told = unnamed_draw(AgencyId(1), draws[..1].iter().copied()).unwrap_err().to_string();
-        assert_eq!(told, "the draw \"one\" is not open yet: the lottery's operators open it");
+        assert_eq!(message, expected);
+        let message =
+            unnamed_draw(AgencyId(1), draws[..1].iter().copied()).unwrap_err().to_string();
+        assert_eq!(message, "the draw \"one\" is not open yet: the lottery's operators open it");
     }
 
     #[test]
@@ -333,11 +337,11 @@ mod tests {
                 state: OPEN,
                 opens_at: None,
             });
-            let told = unnamed_draw(AgencyId(u32::MAX), candidates.clone());
-            assert_eq!(told, Err(NoDraw::NotRegistered(AgencyId(u32::MAX))));
-            let told = unnamed_draw(AgencyId(1), candidates).unwrap_err().to_string();
-            assert!(told.len() + 9 <= REASON_LEN_MAX, "{} bytes: {told}", told.len());
-            assert!(told.ends_with(" more") && !told.contains('\n'), "{told}");
+            let outcome = unnamed_draw(AgencyId(u32::MAX), candidates.clone());
+            assert_eq!(outcome, Err(NoDraw::NotRegistered(AgencyId(u32::MAX))));
+            let outcome = unnamed_draw(AgencyId(1), candidates).unwrap_err().to_string();
+            assert!(outcome.len() + 9 <= REASON_LEN_MAX, "{} bytes: {outcome}", outcome.len());
+            assert!(outcome.ends_with(" more") && !outcome.contains('\n'), "{outcome}");
         }
     }
 }

@@ -98,8 +98,8 @@ impl Service {
             let next = |draw: &DrawStatus| draw.next_act_of_the_clock(now);
             let planned = self.view().find_draws(|draw| next(draw).is_some());
             let first = planned.iter().filter_map(next).min();
-            let left = first.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
-            let left = match left {
+            let remaining = first.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
+            let remaining = match remaining {
                 Some(Duration::ZERO) => {
                     let kept = ask(&self.failure, |done| self.engine.keep_time(done)).await;
                     let failed = kept.err();
@@ -110,11 +110,13 @@ impl Service {
                     // The change that it made wakes this task.
                     Some(DRAW_RETRY_TIME)
                 }
-                left => left,
+                remaining => remaining,
             };
             let next_time = async {
-                match left {
-                    Some(left) => tokio::time::sleep(left.min(CLOCK_SLEEP_TIME_MAX)).await,
+                match remaining {
+                    Some(remaining) => {
+                        tokio::time::sleep(remaining.min(CLOCK_SLEEP_TIME_MAX)).await
+                    }
                     None => std::future::pending().await,
                 }
             };

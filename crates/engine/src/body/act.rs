@@ -137,7 +137,7 @@ fn put_announcement(tail: &mut Vec<u8>, terms: &DrawTerms, schedule: Schedule) {
 }
 
 fn announcement(tail: &mut Tail<'_>) -> Result<Act, &'static str> {
-    let name = DrawName::kept(tail.text()?).ok_or("a draw's name that is not one")?;
+    let name = DrawName::stored(tail.text()?).ok_or("a draw's name that is not one")?;
     let times = tail.take(16)?;
     let time = |at| Some(u64_at(times, at)).filter(|ms| *ms > 0).map(Timestamp);
     let schedule = Schedule { opens_at: time(0), closes_at: time(8) };
@@ -155,11 +155,11 @@ pub(super) fn put_text(tail: &mut Vec<u8>, text: &str) {
 }
 
 pub(super) fn label(text: &str) -> Result<Label, &'static str> {
-    Label::kept(text).ok_or("an act with a name that is not one")
+    Label::stored(text).ok_or("an act with a name that is not one")
 }
 
 fn reason(text: &str) -> Result<Reason, &'static str> {
-    Reason::kept(text).ok_or("an act with a reason that is not one")
+    Reason::stored(text).ok_or("an act with a reason that is not one")
 }
 
 /// The unread rest of a tail.

@@ -23,16 +23,16 @@ pub fn a_batch_reads_back_byte_by_byte(subject: &mut dyn Subject) {
         ),
     );
     assert_eq!(subject.append(&sent), Ok(Appended::New));
-    let kept = OwnedBatch {
+    let stored = OwnedBatch {
         agency: 1,
         chunk: 0,
         text: "Santiago Lionel|Lorca|30904465|1999-03-17|2201&\
                Ñandú 🎰|D'Angelo, \"hijo\" \\n|30.904-465A|2000-02-29|7& | |-|0001-01-01|0"
             .to_owned(),
     };
-    assert_eq!(subject.scan(draw), Ok(vec![kept.clone()]));
+    assert_eq!(subject.scan(draw), Ok(vec![stored.clone()]));
     subject.reopen();
-    assert_eq!(subject.scan(draw), Ok(vec![kept]));
+    assert_eq!(subject.scan(draw), Ok(vec![stored]));
 }
 
 pub fn batches_are_stored_in_the_order_of_acceptance(subject: &mut dyn Subject) {

@@ -25,12 +25,12 @@ pub fn a_draw_is_opened_once_and_found_by_the_same_terms(subject: &mut dyn Subje
     let terms = terms("sorteo", 1);
     let opened = [(); 2].map(|()| subject.submit_open(&terms, 7));
     assert_eq!(opened.map(Pending::answer), [Ok(DrawId(1)), Ok(DrawId(1))]);
-    assert_eq!(subject.open_by_itself(&terms, 7), Ok(DrawId(1)));
+    assert_eq!(subject.open_automatic(&terms, 7), Ok(DrawId(1)));
     subject.reopen();
-    assert_eq!(subject.open_by_itself(&terms, 7), Ok(DrawId(1)));
+    assert_eq!(subject.open_automatic(&terms, 7), Ok(DrawId(1)));
     assert_eq!(subject.statuses().len(), 1);
     subject.finish(DrawId(1), 1).unwrap();
-    assert_eq!(subject.open_by_itself(&terms, 7), Ok(DrawId(1)));
+    assert_eq!(subject.open_automatic(&terms, 7), Ok(DrawId(1)));
 }
 
 pub fn a_draws_name_with_other_terms_is_refused(subject: &mut dyn Subject) {
@@ -42,8 +42,8 @@ pub fn a_draws_name_with_other_terms_is_refused(subject: &mut dyn Subject) {
     let at_once = [&recorded, &other_agencies].map(|terms| subject.submit_open(terms, 7));
     assert_eq!(at_once.map(Pending::answer), [Ok(DrawId(1)), refusal.clone()]);
     for _ in 0..2 {
-        assert_eq!(subject.open_by_itself(&other_agencies, 7), refusal);
-        assert_eq!(subject.open_by_itself(&other_numbers, 7), refusal);
+        assert_eq!(subject.open_automatic(&other_agencies, 7), refusal);
+        assert_eq!(subject.open_automatic(&other_numbers, 7), refusal);
         subject.reopen();
     }
     assert_eq!(subject.status(DrawId(1)).terms, recorded);
@@ -78,8 +78,8 @@ pub fn terms_are_stored_up_to_every_limit(subject: &mut dyn Subject) {
         agencies: Agencies::from_ranges(vec![(0, 0)]).unwrap(),
         numbers: NumberRange::new(u32::MAX, u32::MAX).unwrap(),
     };
-    let large = subject.open_by_itself(&largest, 0).unwrap();
-    let small = subject.open_by_itself(&smallest, u32::MAX).unwrap();
+    let large = subject.open_automatic(&largest, 0).unwrap();
+    let small = subject.open_automatic(&smallest, u32::MAX).unwrap();
     for (chunk, agency) in [0, u32::MAX].into_iter().enumerate() {
         let all_numbers = bets(&[("1", 0), ("2", u32::MAX)]);
         let sent = batch(large, agency, u32::try_from(chunk).unwrap(), all_numbers);
@@ -149,7 +149,7 @@ pub fn all_have_finished_only_with_the_last_agency(subject: &mut dyn Subject) {
 }
 
 pub fn the_last_finish_closes_makes_and_publishes_an_automatic_draw(subject: &mut dyn Subject) {
-    let draw = subject.open_by_itself(&terms("sorteo", 2), 7_531).unwrap();
+    let draw = subject.open_automatic(&terms("sorteo", 2), 7_531).unwrap();
     subject.append(&small_batch(draw, 1, 31)).unwrap();
     subject.append(&batch(draw, 2, 0, bets(&[("a", 7_531)]))).unwrap();
     for _ in 0..2 {
@@ -179,7 +179,7 @@ pub fn the_last_finish_closes_makes_and_publishes_an_automatic_draw(subject: &mu
 }
 
 pub fn an_automatic_draw_is_made_when_operators_close_it(subject: &mut dyn Subject) {
-    let draw = subject.open_by_itself(&terms("sorteo", 2), 7).unwrap();
+    let draw = subject.open_automatic(&terms("sorteo", 2), 7).unwrap();
     subject.finish(draw, 1).unwrap();
     assert!(matches!(subject.act("ana", Act::Close(draw)), Err(ActError::ReasonNeeded(_))));
     assert_eq!(subject.act("ana", Act::Open(draw)), Ok(Acted::Repeated));
@@ -196,16 +196,16 @@ pub fn the_number_of_an_automatic_draw_is_fixed_at_opening(subject: &mut dyn Sub
     let terms = DrawTerms { numbers: range, ..terms("sorteo", 1) };
     for number in [0, 9, 21, u32::MAX] {
         let refused = Err(OpenDrawError::NumberRange { number, range });
-        assert_eq!(subject.open_by_itself(&terms, number), refused);
+        assert_eq!(subject.open_automatic(&terms, number), refused);
     }
-    let draw = subject.open_by_itself(&terms, 20).unwrap();
+    let draw = subject.open_automatic(&terms, 20).unwrap();
     for _ in 0..2 {
         let refused = Err(OpenDrawError::OtherNumber(terms.name.clone()));
-        assert_eq!(subject.open_by_itself(&terms, 10), refused);
+        assert_eq!(subject.open_automatic(&terms, 10), refused);
         subject.reopen();
     }
     subject.finish(draw, 1).unwrap();
-    assert_eq!(subject.open_by_itself(&terms, 10), Ok(draw));
+    assert_eq!(subject.open_automatic(&terms, 10), Ok(draw));
     assert_eq!(subject.status(draw).state, DrawState::Drawn { number: 20 });
 }
 
@@ -281,7 +281,7 @@ pub fn a_whole_draw_can_be_submitted_without_waiting(subject: &mut dyn Subject) 
 
 pub fn time_never_goes_back(subject: &mut dyn Subject) {
     let terms = terms("sorteo", 1);
-    let draw = subject.open_by_itself(&terms, 2).unwrap();
+    let draw = subject.open_automatic(&terms, 2).unwrap();
     let times = [AT.0 + 5, 0, AT.0 + 1, AT.0 + 9, AT.0 - 1];
     for (chunk, at) in (0..).zip(times) {
         subject.clock().set(Timestamp(at));

@@ -41,7 +41,7 @@ pub(super) struct Snapshot {
 /// All that can be read of one draw, except its status.
 #[derive(Debug, PartialEq)]
 pub(super) struct DrawSnapshot {
-    pub(super) kept: Vec<OwnedBatch>,
+    pub(super) batches: Vec<OwnedBatch>,
     pub(super) progress: Vec<AgencyProgress>,
     pub(super) winners: Result<WinnersByAgency, ReadError>,
 }
@@ -58,7 +58,7 @@ impl dyn Subject + '_ {
         draw
     }
 
-    pub(super) fn open_by_itself(
+    pub(super) fn open_automatic(
         &self,
         terms: &DrawTerms,
         number: u32,
@@ -165,7 +165,7 @@ impl dyn Subject + '_ {
     pub(super) fn snapshot(&self) -> Snapshot {
         let statuses = self.statuses();
         let draws = statuses.iter().map(|status| DrawSnapshot {
-            kept: self.scan(status.id).unwrap(),
+            batches: self.scan(status.id).unwrap(),
             progress: (status.terms.agencies.iter())
                 .map(|agency| self.progress(status.id, agency.0).unwrap())
                 .collect(),
@@ -196,13 +196,13 @@ impl OwnedBatch {
 }
 
 pub(super) fn scan(engine: &Engine, draw: DrawId) -> Result<Vec<OwnedBatch>, ReadError> {
-    let mut kept = Vec::new();
+    let mut batches = Vec::new();
     engine.scan(draw, &mut |batch| {
         assert_eq!(batch.draw, draw, "a scan showed a batch of another draw");
-        kept.push(OwnedBatch::read(&batch));
+        batches.push(OwnedBatch::read(&batch));
         ControlFlow::Continue(())
     })?;
-    Ok(kept)
+    Ok(batches)
 }
 
 pub(super) fn recorded(by: &str, why: &str, act: Act) -> RecordedAct {
@@ -253,9 +253,9 @@ pub(super) fn prefix_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> Pre
 }
 
 /// Finds the winners by counting.
-pub(super) fn recount(kept: &[OwnedBatch], number: u32) -> WinnersByAgency {
+pub(super) fn recount(batches: &[OwnedBatch], number: u32) -> WinnersByAgency {
     let mut winners = WinnersByAgency::new();
-    for batch in kept {
+    for batch in batches {
         for (document, betted) in batch.documents_and_numbers() {
             if betted == number {
                 winners.entry(batch.agency).or_default().push(document);

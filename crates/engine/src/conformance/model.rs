@@ -240,7 +240,7 @@ impl ModelDraw {
         let closing =
             |at| Closing { at, by: self.closed_by.clone(), why: Reason::new(why).unwrap() };
         Lifecycle {
-            by_itself: true,
+            automatic: true,
             schedule: Schedule::default(),
             announced_at: AT,
             opened_at: Some(AT),
@@ -257,16 +257,16 @@ impl ModelDraw {
     }
 
     fn snapshot(&self) -> DrawSnapshot {
-        let kept = OwnedBatch::all(&self.batches);
+        let batches = OwnedBatch::all(&self.batches);
         DrawSnapshot {
             progress: self.terms.agencies.iter().map(|agency| self.progress(agency)).collect(),
             winners: match self.state {
-                DrawState::Drawn { number } => Ok(recount(&kept, number)),
+                DrawState::Drawn { number } => Ok(recount(&batches, number)),
                 DrawState::Announced | DrawState::Open | DrawState::Closed => {
                     Err(ReadError::NotDrawn)
                 }
             },
-            kept,
+            batches,
         }
     }
 

@@ -76,18 +76,18 @@ pub fn a_name_is_announced_once(subject: &mut dyn Subject) {
     let again = Act::Announce { terms: terms("operado", 2), schedule: Schedule::default() };
     assert_eq!(subject.act("ana", again), Err(ActError::NameTaken));
     // An automatic draw can't use the name either.
-    let open = subject.open_by_itself(&terms("operado", 2), 7);
+    let open = subject.open_automatic(&terms("operado", 2), 7);
     assert_eq!(open, Err(OpenDrawError::LedByOperators(terms("operado", 2).name)));
     assert_eq!((draw, subject.statuses().len()), (DrawId(1), 1));
 }
 
 pub fn stored_texts_from_before_the_rules_are_read(subject: &mut dyn Subject) {
     let text = "man\u{303}ana \u{202e}| \u{200b}";
-    let (name, label) = (DrawName::kept(text).unwrap(), Label::kept(text).unwrap());
+    let (name, label) = (DrawName::stored(text).unwrap(), Label::stored(text).unwrap());
     let terms = DrawTerms { name: name.clone(), ..terms("operado", 2) };
     let announce = Act::Announce { terms, schedule: Schedule::default() };
     let registration = Registration { name: label.clone(), ..registration(7, true) };
-    let (by, why) = (Actor::Operator(label.clone()), Reason::kept(text).unwrap());
+    let (by, why) = (Actor::Operator(label.clone()), Reason::stored(text).unwrap());
     for act in [announce, Act::Register(registration.clone())] {
         let recorded = RecordedAct::new(by.clone(), why.clone(), act);
         subject.act_at(AT, recorded).unwrap();

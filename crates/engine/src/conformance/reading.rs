@@ -103,10 +103,13 @@ pub fn winners_agree_with_a_recount(subject: &mut dyn Subject) {
         let number = rng.below(20);
         subject.make(draw, number);
         for _ in 0..2 {
-            let kept = subject.scan(draw).unwrap();
-            assert!(kept == OwnedBatch::all(&sent), "seed {seed}: the scan is not what was sent");
+            let batches = subject.scan(draw).unwrap();
+            assert!(
+                batches == OwnedBatch::all(&sent),
+                "seed {seed}: the scan is not what was sent"
+            );
             let winners = subject.winners(draw).unwrap();
-            assert_eq!(winners, recount(&kept, number), "seed {seed}");
+            assert_eq!(winners, recount(&batches, number), "seed {seed}");
             assert!(!winners.is_empty(), "seed {seed} makes no winners, and checks nothing");
             subject.reopen();
         }
@@ -238,5 +241,5 @@ pub fn everything_reads_the_same_after_reopening_at_each_stage(subject: &mut dyn
         (2, vec!["a".to_owned(), "a".to_owned()]),
     ]);
     assert_eq!(winners, &expected);
-    assert_eq!(last.draws[1].kept.len(), 2);
+    assert_eq!(last.draws[1].batches.len(), 2);
 }

@@ -64,13 +64,13 @@ pub fn the_order_of_one_threads_batches_is_preserved(subject: &mut dyn Subject) 
         assert!(answers.iter().all(|answer| *answer == Ok(Appended::New)));
     });
     for _ in 0..2 {
-        let kept = subject.scan(draw).unwrap();
+        let stored = subject.scan(draw).unwrap();
         for thread in 0..THREADS {
-            let of_agency = kept.iter().filter(|batch| batch.agency == thread + 1);
+            let of_agency = stored.iter().filter(|batch| batch.agency == thread + 1);
             let expected = OwnedBatch::all(&sent(thread).collect::<Vec<_>>());
             assert!(of_agency.eq(&expected), "agency {}", thread + 1);
         }
-        assert_eq!(kept.len(), 60 * THREADS as usize);
+        assert_eq!(stored.len(), 60 * THREADS as usize);
         subject.reopen();
     }
 }
@@ -237,8 +237,8 @@ fn append_all(engine: &Engine, batches: &[Batch]) -> Vec<Result<Appended, Append
 }
 
 fn same_batches_in_any_order(subject: &dyn Subject, draw: DrawId, sent: &[Batch]) {
-    let (mut kept, mut expected) = (subject.scan(draw).unwrap(), OwnedBatch::all(sent));
-    kept.sort();
+    let (mut stored, mut expected) = (subject.scan(draw).unwrap(), OwnedBatch::all(sent));
+    stored.sort();
     expected.sort();
-    assert_eq!(kept, expected);
+    assert_eq!(stored, expected);
 }

@@ -194,8 +194,8 @@ pub fn the_view_agrees_with_the_stored_bets(subject: &mut dyn Subject) {
             });
             scanned.unwrap();
             for totals in engine.view().all_agencies(draw) {
-                let kept = batches.get(&totals.agency).copied().unwrap_or(0);
-                assert_eq!((totals.batches, totals.bets), (kept, kept));
+                let stored = batches.get(&totals.agency).copied().unwrap_or(0);
+                assert_eq!((totals.batches, totals.bets), (stored, stored));
                 let is_third = draw == draws[0] && totals.agency == AgencyId(3);
                 assert_eq!(totals.finished, is_third);
             }

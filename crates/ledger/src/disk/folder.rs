@@ -385,8 +385,8 @@ mod tests {
     #[test]
     fn a_file_system_that_can_not_lock_is_told_from_a_folder_in_use() {
         for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::BADF, Errno::NOSYS] {
-            let told = Fault::io("locking", "the data folder", lock_error(errno)).to_string();
-            assert!(told.contains("give a folder on a disk of this machine"), "{told}");
+            let message = Fault::io("locking", "the data folder", lock_error(errno)).to_string();
+            assert!(message.contains("give a folder on a disk of this machine"), "{message}");
         }
         assert_eq!(lock_error(Errno::WOULDBLOCK).kind(), io::ErrorKind::WouldBlock);
     }

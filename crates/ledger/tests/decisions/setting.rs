@@ -57,17 +57,17 @@ pub(crate) fn ask(ledger: &SimulatedEngine, asks: &[Ask]) -> usize {
     let (sender, receiver) = mpsc::channel();
     for ask in asks.iter().cloned() {
         match ask {
-            Ask::Open(terms, number) => ledger.open_draw(terms, number, told(&sender)),
-            Ask::Bets(batch) => ledger.append(batch, told(&sender)),
-            Ask::Finish(draw, agency) => ledger.finish(draw, agency, told(&sender)),
-            Ask::Act(recorded) => ledger.act(recorded, always_allowed(), told(&sender)),
+            Ask::Open(terms, number) => ledger.open_draw(terms, number, send_to(&sender)),
+            Ask::Bets(batch) => ledger.append(batch, send_to(&sender)),
+            Ask::Finish(draw, agency) => ledger.finish(draw, agency, send_to(&sender)),
+            Ask::Act(recorded) => ledger.act(recorded, always_allowed(), send_to(&sender)),
         }
     }
     ledger.commit_group();
     receiver.try_iter().take_while(|acknowledged| *acknowledged).count()
 }
 
-fn told<T, E: Debug>(sender: &Sender<bool>) -> Box<dyn FnOnce(Result<T, E>) + Send> {
+fn send_to<T, E: Debug>(sender: &Sender<bool>) -> Box<dyn FnOnce(Result<T, E>) + Send> {
     let sender = sender.clone();
     Box::new(move |outcome| {
         let refusal = outcome.err().map(|error| format!("{error:?}"));

@@ -67,17 +67,17 @@ impl Ask {
     /// Submits the request to an engine. The answer is sent with the request's place.
     pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
-            Self::Act(recorded) => engine.act(recorded, always_allowed(), told(place, answers)),
+            Self::Act(recorded) => engine.act(recorded, always_allowed(), send_to(place, answers)),
             Self::OpenDraw(terms, number) => {
-                engine.open_draw(terms, number, told(place, answers));
+                engine.open_draw(terms, number, send_to(place, answers));
             }
-            Self::Append(batch) => engine.append(batch, told(place, answers)),
-            Self::Finish(draw, agency) => engine.finish(draw, agency, told(place, answers)),
+            Self::Append(batch) => engine.append(batch, send_to(place, answers)),
+            Self::Finish(draw, agency) => engine.finish(draw, agency, send_to(place, answers)),
         }
     }
 }
 
-fn told<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
+fn send_to<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
     let answers = answers.clone();
     Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
 }

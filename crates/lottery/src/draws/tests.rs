@@ -63,8 +63,8 @@ fn an_agency_takes_no_memory_until_it_bets_or_finishes() {
     }
     draws.apply(&first_batch(7), AT);
     draws.apply(&Event::AgencyFinished { draw: DrawId(1), agency: AgencyId(9) }, AT);
-    let kept = draws.draws.iter().map(|draw| draw.agencies.len()).collect::<Vec<_>>();
-    assert_eq!((kept, draws.agencies.len()), (vec![2, 0, 0], 1));
+    let stored = draws.draws.iter().map(|draw| draw.agencies.len()).collect::<Vec<_>>();
+    assert_eq!((stored, draws.agencies.len()), (vec![2, 0, 0], 1));
     let view = Publisher::of(&draws).view().clone();
     let begun = view.all_begun(DrawId(1)).map(|it| it.agency.0);
     assert_eq!(begun.collect::<Vec<_>>(), [7, 9]);
@@ -165,8 +165,8 @@ fn lookalike_draw_names_are_refused_but_a_ledger_with_them_opens() {
 #[test]
 fn a_draw_with_an_unnormalised_name_is_opened_again() {
     let mut draws = Draws::default();
-    let kept = DrawName::kept("man\u{303}ana").unwrap();
-    let terms_kept = DrawTerms { name: kept, ..terms("x", "1-2") };
+    let older = DrawName::stored("man\u{303}ana").unwrap();
+    let terms_kept = DrawTerms { name: older, ..terms("x", "1-2") };
     draws.apply(&opened(DrawId(1), terms_kept.clone()), AT);
     let open = |agencies| draws.decide_open(terms("man\u{303}ana", agencies), SealedNumber(7));
     assert_eq!(open("1-2").map(|it| (it.outcome, it.event)), Ok((DrawId(1), None)));
@@ -177,7 +177,7 @@ fn a_draw_with_an_unnormalised_name_is_opened_again() {
 fn a_normalised_match_is_found_among_lookalikes() {
     let mut draws = Draws::default();
     for (name, id) in [("Mañana", 1), ("man\u{303}ana", 2)] {
-        let terms = DrawTerms { name: DrawName::kept(name).unwrap(), ..terms("x", "1") };
+        let terms = DrawTerms { name: DrawName::stored(name).unwrap(), ..terms("x", "1") };
         draws.apply(&opened(DrawId(id), terms), AT);
     }
     let opened = draws.decide_open(terms("mañana", "1"), SealedNumber(7));
@@ -211,10 +211,10 @@ fn lookalike_agency_names_are_refused_but_older_ones_can_change() {
 #[test]
 fn agencies_with_an_unnormalised_name_can_change_and_keep_it() {
     let mut draws = Draws::default();
-    let kept = Label::kept("La N\u{303}ata").unwrap();
+    let older = Label::stored("La N\u{303}ata").unwrap();
     for agency in [1, 2] {
         let Act::Register(before) = register(agency, "x").act else { unreachable!() };
-        draws.do_now(recorded(Act::Register(Registration { name: kept.clone(), ..before })));
+        draws.do_now(recorded(Act::Register(Registration { name: older.clone(), ..before })));
     }
     let Act::Register(typed) = register(2, "La Ñata").act else { unreachable!() };
     let moved = Registration { place: Label::new("Rosario").unwrap(), ..typed };

@@ -79,8 +79,11 @@ fn an_exposed_or_invalid_file_is_refused() {
     assert!(matches!(file.read(), Err(FileError::Exposed { .. })));
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     std::fs::write(&path, "{}").unwrap();
-    let told = file.read().unwrap_err().to_string();
-    assert!(told.contains("operators.json is not a sound file of operators: missing"), "{told}");
+    let message = file.read().unwrap_err().to_string();
+    assert!(
+        message.contains("operators.json is not a sound file of operators: missing"),
+        "{message}"
+    );
     assert!(matches!(add(&file, "bea"), Err(ChangeError::File(FileError::Unsound { .. }))));
     File::create(&path).unwrap().set_len(FILE_LEN_MAX + 1).unwrap();
     assert!(file.read().unwrap_err().to_string().contains("it has more than"));
@@ -109,8 +112,8 @@ fn a_lock_that_is_a_link_is_not_followed() {
             std::fs::write(&elsewhere, "another's").unwrap();
         }
         std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
-        let told = add(&file, "ana").unwrap_err().to_string();
-        assert!(told.contains("operators.lock is not a plain file"), "{told}");
+        let message = add(&file, "ana").unwrap_err().to_string();
+        assert!(message.contains("operators.lock is not a plain file"), "{message}");
         assert_eq!(elsewhere.exists(), is_there);
         std::fs::remove_file(&lock).unwrap();
     }
@@ -145,8 +148,8 @@ fn a_link_or_pipe_in_the_files_place_is_refused_without_blocking() {
     let (path, elsewhere) = (folder.path().join(NAME), folder.path().join("elsewhere"));
     std::fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
-    let told = file.read().unwrap_err().to_string();
-    assert!(told.contains("operators.json is not a plain file"), "{told}");
+    let message = file.read().unwrap_err().to_string();
+    assert!(message.contains("operators.json is not a plain file"), "{message}");
     for name in [NAME, LOCK_NAME] {
         let path = folder.path().join(name);
         std::fs::remove_file(&path).unwrap();
@@ -212,11 +215,15 @@ fn a_file_of_another_user_is_refused_with_advice() {
     if chown(&path, Some(CENTRAL), Some(CENTRAL)).is_err() {
         return; // Not an administrator.
     }
-    let told = || file.read().unwrap_err().to_string();
-    assert!(told().contains(&format!("belongs to user {CENTRAL}: run this as")), "{}", told());
+    let message = || file.read().unwrap_err().to_string();
+    assert!(
+        message().contains(&format!("belongs to user {CENTRAL}: run this as")),
+        "{}",
+        message()
+    );
     chown(&path, Some(CENTRAL + 1), None).unwrap();
     chown(folder.path(), Some(CENTRAL), None).unwrap();
-    assert!(told().contains(&format!("`chown {CENTRAL} {}`", path.display())), "{}", told());
+    assert!(message().contains(&format!("`chown {CENTRAL} {}`", path.display())), "{}", message());
 }
 
 /// Runs `act` as another user and group.
@@ -248,15 +255,18 @@ fn users_keep_their_files_in_a_group_writable_folder_of_root() {
     change("bea").unwrap();
     assert_eq!(as_user(CENTRAL, GROUP, || names(&file)), ["ana", "bea"]);
     // Root takes nothing over.
-    let told = add(&file, "eva").unwrap_err().to_string();
-    assert!(told.contains(&format!("belongs to user {CENTRAL}: run this as that user")), "{told}");
+    let message = add(&file, "eva").unwrap_err().to_string();
+    assert!(
+        message.contains(&format!("belongs to user {CENTRAL}: run this as that user")),
+        "{message}"
+    );
     assert_eq!((owner(&path), owner(&lock)), (CENTRAL, CENTRAL));
     change("eva").unwrap();
     // The advice is to hand an unreadable file to the user who must read it.
     for path in [&path, &lock] {
         chown(path, Some(ROOT), None).unwrap();
-        let told = change("ida").unwrap_err().to_string();
-        assert!(told.contains(&format!("`chown {CENTRAL} {}`", path.display())), "{told}");
+        let message = change("ida").unwrap_err().to_string();
+        assert!(message.contains(&format!("`chown {CENTRAL} {}`", path.display())), "{message}");
         chown(path, Some(CENTRAL), None).unwrap();
     }
     change("ida").unwrap();

@@ -151,12 +151,12 @@ fn no_token_is_issued_after_the_last_number() {
 #[test]
 fn lookalike_operator_names_are_refused() {
     let mut people = people(&[("marla", Role::Viewer)]);
-    let kept = people.operator(&name("marla")).unwrap().password.clone();
+    let stored = people.operator(&name("marla")).unwrap().password.clone();
     for alike in ["mar1a", "rnarla"] {
-        let refused = people.add(name(alike), Role::Viewer, kept.clone());
+        let refused = people.add(name(alike), Role::Viewer, stored.clone());
         assert_eq!(refused, Err(PeopleError::LooksLike(name("marla"))), "{alike}");
     }
-    let again = people.add(name("marla"), Role::Viewer, kept.clone());
+    let again = people.add(name("marla"), Role::Viewer, stored.clone());
     assert_eq!(again, Err(PeopleError::Exists(name("marla"))));
-    people.add(name("maria"), Role::Viewer, kept).unwrap();
+    people.add(name("maria"), Role::Viewer, stored).unwrap();
 }

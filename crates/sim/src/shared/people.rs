@@ -45,7 +45,7 @@ pub(super) struct Operators {
 /// A planned draw.
 struct Plan {
     name: String,
-    by_itself: bool,
+    automatic: bool,
     opens_after_ms: Option<u64>,
     closes_after_ms: Option<u64>,
 }
@@ -154,7 +154,7 @@ impl Operators {
         let agencies = Agencies::first(rng.u32(SHARED_AGENCIES)).expect("there are some");
         let plans = (0..rng.usize(SHARED_DRAWS)).map(|at| Plan {
             name: format!("sorteo {at}"),
-            by_itself: rng.u8(..3) == 0,
+            automatic: rng.u8(..3) == 0,
             opens_after_ms: rng.bool().then(|| rng.u64(SHARED_OPENS_AFTER_MS)),
             closes_after_ms: rng.bool().then(|| rng.u64(SHARED_CLOSES_AFTER_MS)),
         });
@@ -178,7 +178,7 @@ impl Operators {
             let Some(asked) = &world.sites[site] else { continue };
             match asked.view().draw_named(&self.plans[at].name) {
                 None => self.begin(&self.plans[at], site, world),
-                Some(draw) if draw.life.by_itself => {}
+                Some(draw) if draw.life.automatic => {}
                 Some(draw) => lead(&draw, site, world, agencies),
             }
         }
@@ -188,7 +188,7 @@ impl Operators {
         let name = DrawName::new(&plan.name).expect("it is short");
         let agencies = self.agencies.clone();
         let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
-        if plan.by_itself {
+        if plan.automatic {
             let ask = Ask::Open(terms, SealedNumber(NUMBER));
             return either_or_both(site, world, |_| ask.clone());
         }

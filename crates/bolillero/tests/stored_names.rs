@@ -20,7 +20,7 @@ const KEPT: &str = "Lotería ❤\u{fe0f}";
 /// Makes a ledger with a draw for one agency, opened before the rule existed.
 fn kept_before(data: &Path) {
     std::fs::create_dir(data).unwrap();
-    let (name, agencies) = (DrawName::kept(KEPT).unwrap(), Agencies::first(1).unwrap());
+    let (name, agencies) = (DrawName::stored(KEPT).unwrap(), Agencies::first(1).unwrap());
     let terms = DrawTerms { name, agencies, numbers: NumberRange::default() };
     let ledger = Ledger::open(data, Options::new(LedgerId([7; 16]))).unwrap();
     let engine = Engine::start(Box::new(ledger), Arc::new(TestClock::default())).unwrap();
@@ -50,20 +50,20 @@ fn a_new_draw_gets_no_such_name_by_itself_or_from_an_address() {
     let data = folder.path().join("data");
     kept_before(&data);
     let serve = |more: &[&str]| {
-        let told = run(&[&["serve", "--data", str(&data)], more].concat());
-        (told.status.code(), text(&told.stderr))
+        let output = run(&[&["serve", "--data", str(&data)], more].concat());
+        (output.status.code(), text(&output.stderr))
     };
     for more in [
         &["--listen", "127.0.0.1:0", "--agencies", "1", "--draw", "a\u{fe0f}"][..],
         &["--listen", "127.0.0.1:0=a\u{fe0f}", "--http", "127.0.0.1:0"],
     ] {
-        let (code, told) = serve(more);
-        assert_eq!(code, Some(2), "{told}");
+        let (code, output) = serve(more);
+        assert_eq!(code, Some(2), "{output}");
         assert!(
-            told.contains(r"there is no draw 'a\u{fe0f}', and it is not a valid name"),
-            "{told}"
+            output.contains(r"there is no draw 'a\u{fe0f}', and it is not a valid name"),
+            "{output}"
         );
-        assert!(told.contains("such as U+FE0F: type it anew"), "{told}");
+        assert!(output.contains("such as U+FE0F: type it anew"), "{output}");
     }
     let bound = format!("127.0.0.1:0={KEPT}");
     let central = Central::start(&data, &bound, &["--http", "127.0.0.1:0"]);

@@ -43,9 +43,9 @@ impl Day {
 /// times.
 fn on_record(data: &Path) -> Vec<String> {
     let printed = run_well(&["audit", "--data", str(data)]);
-    let told = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
-    let told = told.map(|words| words.join(" ").split(", set").next().unwrap().to_owned());
-    told.filter(|it| !it.starts_with("agency") && !it.ends_with("logged in")).collect()
+    let acts = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
+    let acts = acts.map(|words| words.join(" ").split(", set").next().unwrap().to_owned());
+    acts.filter(|it| !it.starts_with("agency") && !it.ends_with("logged in")).collect()
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
 
     let (central, _) = day.central();
     for (id, process) in (1..).zip(agencies) {
-        bets.are_told_to(id, &process.ended());
+        bets.are_printed_by(id, &process.ended());
     }
     assert_eq!(central.process.terminate().code, Some(0));
     bets.are_all_in(&exported_draw(&day.data, "nocturna"));

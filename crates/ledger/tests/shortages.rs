@@ -106,8 +106,11 @@ fn a_want_at_opening_is_told_with_what_to_do() {
     drop(open(&disk));
     disk.refuse(Operation::Open, EMFILE, 1);
     let Err(Fault::Io { doing, error }) = try_open(&disk, OPTIONS) else { panic!("it was opened") };
-    let told = Fault::Io { doing, error }.to_string();
-    assert!(told.contains("segment-0000000001.bol") && told.contains("RLIMIT_NOFILE"), "{told}");
+    let message = Fault::Io { doing, error }.to_string();
+    assert!(
+        message.contains("segment-0000000001.bol") && message.contains("RLIMIT_NOFILE"),
+        "{message}"
+    );
 }
 
 #[test]

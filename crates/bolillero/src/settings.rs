@@ -122,9 +122,7 @@ mod tests {
     #[derive(Serialize, Deserialize, Default, Debug, PartialEq)]
     #[serde(deny_unknown_fields)]
     struct Sample {
-        #[serde(skip_serializing_if = "Option::is_none")]
         a: Option<u32>,
-        #[serde(skip_serializing_if = "Option::is_none")]
         b: Option<String>,
     }
 

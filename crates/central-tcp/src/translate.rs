@@ -253,7 +253,7 @@ pub fn welcome<'a>(
     let state = match progress.state {
         DrawState::Drawn { .. } => wire::DrawState::Drawn,
         // Neither takes bets.
-        DrawState::Announced | DrawState::Closed => wire::DrawState::Closed,
+        DrawState::Announced | DrawState::Closed | DrawState::Cancelled => wire::DrawState::Closed,
         DrawState::Open if progress.finished => wire::DrawState::AgencyFinished,
         DrawState::Open => wire::DrawState::Open,
     };

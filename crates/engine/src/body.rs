@@ -19,8 +19,8 @@ mod act;
 mod audited;
 
 use lottery::{
-    Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName, DrawTerms,
-    Event, NumberRange, SealedNumber, SetDigest,
+    Act, Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName,
+    DrawTerms, Event, NumberRange, SealedNumber, SetDigest,
 };
 
 const DRAW_OPENED: u16 = 1;
@@ -147,6 +147,22 @@ impl<'a> Body<'a> {
             place.copy_from_slice(&integer.to_le_bytes());
         }
         Self { kind, head, head_len: integers.len() * 4, tail: Tail::Bytes(Vec::new()) }
+    }
+}
+
+/// Returns the feature that a program needs to read an event: 0, or 1 for acts 18 to 22.
+#[must_use]
+pub fn feature_of(event: &Event) -> u32 {
+    match event {
+        Event::Acted(recorded) => match recorded.act {
+            Act::Edit { .. }
+            | Act::Cancel(_)
+            | Act::Reopen { .. }
+            | Act::CorrectNumber { .. }
+            | Act::Void(_) => 1,
+            _ => 0,
+        },
+        _ => 0,
     }
 }
 

@@ -37,7 +37,7 @@ mod requests;
 #[doc(hidden)]
 pub mod sync;
 
-pub use body::{Body, Decoded, decode};
+pub use body::{Body, Decoded, decode, feature_of};
 pub use chain::{Chain, LedgerId, Link};
 pub use clock::Clock;
 pub use committer::Committer;

@@ -47,6 +47,7 @@ impl Manifest {
             DrawState::Open => ("open", None),
             DrawState::Closed => ("closed", None),
             DrawState::Drawn { number } => ("drawn", Some(number)),
+            DrawState::Cancelled => ("cancelled", None),
         };
         let draw = Draw {
             id: draw.id.0,

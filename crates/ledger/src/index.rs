@@ -427,6 +427,7 @@ mod tests {
             len: RECORDS_OFFSET as u64,
             chain,
             ledger: engine::LedgerId([7; 16]),
+            feature: 0,
         };
         let file = SimulatedDisk::new().create("segment").unwrap();
         file.allocate(header.len).unwrap();

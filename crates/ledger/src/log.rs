@@ -11,7 +11,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::{Chain, ENTRY_OVERHEAD_LEN, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
+use engine::{
+    Chain, ENTRY_OVERHEAD_LEN, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip, feature_of,
+};
 use lottery::planted::{Bug, planted};
 use lottery::{Event, StoreFault, Timestamp};
 
@@ -65,6 +67,8 @@ pub struct Ledger {
 /// The segment being written.
 struct Active {
     segment: Arc<Segment>,
+    /// The newest feature that its records may need.
+    feature: u32,
     /// The file offset of the buffer's first byte.
     buffer_offset: u64,
     /// The previous segment, until a record is durable in this one.
@@ -226,7 +230,7 @@ impl Ledger {
         self.source.stock_up();
         if self.active.is_none() {
             let fault = |gone| Fault::io("making", "the first segment", io::Error::other(gone));
-            self.rotate().map_err(fault)?;
+            self.rotate(0).map_err(fault)?;
             self.source.stock_up();
         }
         Ok(())
@@ -261,8 +265,43 @@ impl Ledger {
         usize::try_from(left).expect("a segment fits memory")
     }
 
-    /// Starts a new segment. All earlier records are already durable.
-    fn rotate(&mut self) -> Result<(), Gone> {
+    /// The newest feature that records of the active segment may need.
+    fn feature(&self) -> u32 {
+        self.active.as_ref().map_or(0, |active| active.feature)
+    }
+
+    /// Makes sure that the active segment's header names `feature`: a new segment's, or that of the
+    /// active one while it has no records.
+    fn name_feature(&mut self, feature: u32) -> Result<(), Gone> {
+        let is_empty = self.buffer.len() == 0;
+        match &mut self.active {
+            Some(active) if is_empty && active.buffer_offset == RECORDS_OFFSET as u64 => {
+                active.feature = feature;
+                let segment = Arc::clone(&active.segment);
+                let header = SegmentHeader { feature, ..segment.header };
+                self.write_header(&*segment.file, header)
+            }
+            _ => self.rotate(feature),
+        }
+    }
+
+    fn write_header(&mut self, file: &dyn DiskFile, header: SegmentHeader) -> Result<(), Gone> {
+        let mut block = BlockBuffer::new(BLOCK_LEN);
+        block.extend(BLOCK_LEN).copy_from_slice(&header.to_block());
+        let written = if planted(Bug::HeaderNotSynced) {
+            file.write_at(0, block.blocks())
+        } else {
+            file.write_durable(0, block.blocks())
+        };
+        written.map_err(|error| {
+            let name = crate::segment::name(header.number);
+            self.failed(format!("writing the header of {name}: {error}"))
+        })
+    }
+
+    /// Starts a new segment for records that need `feature`. All earlier records are already
+    /// durable.
+    fn rotate(&mut self, feature: u32) -> Result<(), Gone> {
         let number = self.active.as_ref().map_or(0, |active| active.segment.header.number) + 1;
         let file = match self.source.next(number) {
             Ok(file) => file,
@@ -276,23 +315,15 @@ impl Ledger {
             len: self.segment_len,
             chain: self.tip.chain,
             ledger: self.id,
+            feature: feature.max(self.feature()),
         };
-        let mut block = BlockBuffer::new(BLOCK_LEN);
-        block.extend(BLOCK_LEN).copy_from_slice(&header.to_block());
-        let written = if planted(Bug::HeaderNotSynced) {
-            file.write_at(0, block.blocks())
-        } else {
-            file.write_durable(0, block.blocks())
-        };
-        if let Err(error) = written {
-            let name = crate::segment::name(number);
-            return Err(self.failed(format!("writing the header of {name}: {error}")));
-        }
+        self.write_header(&*file, header)?;
         let segment =
             Arc::new(Segment::new(file, header, Contents::default(), RECORDS_OFFSET as u64));
         self.segments.push(Arc::clone(&segment));
         let left = self.active.take().map(|full| full.segment);
-        self.active = Some(Active { segment, buffer_offset: RECORDS_OFFSET as u64, left });
+        let (feature, buffer_offset) = (header.feature, RECORDS_OFFSET as u64);
+        self.active = Some(Active { segment, feature, buffer_offset, left });
         self.buffer.clear();
         Ok(())
     }
@@ -321,8 +352,11 @@ impl Log for Ledger {
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
         self.sound()?;
         let Some(last) = group.last() else { return Ok(()) };
+        let feature = group.iter().map(|entry| feature_of(&entry.event)).max().unwrap_or(0);
         if self.room_left() < group.iter().map(Entry::len).sum() {
-            self.rotate()?;
+            self.rotate(feature)?;
+        } else if self.feature() < feature {
+            self.name_feature(feature)?;
         }
         let active = self.active.as_mut().expect("rotate() left a segment with room");
         active.encode(group, &mut self.buffer);
@@ -378,7 +412,8 @@ impl Active {
             Fault::io("reading", &crate::segment::name(segment.header.number), error)
         })?;
         let left = before.filter(|before| before.index.get().is_none());
-        Ok(Self { segment, buffer_offset, left })
+        let feature = segment.header.feature;
+        Ok(Self { segment, feature, buffer_offset, left })
     }
 
     /// Encodes a group into the buffer and adds it to the segment's contents.

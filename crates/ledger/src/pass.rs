@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use engine::{Body, Chain, LedgerId};
+use engine::{Body, Chain, LedgerId, feature_of};
 use lottery::planted::{Bug, planted};
 use lottery::{Draws, Event, StoredBatch, Timestamp};
 
@@ -281,6 +281,10 @@ impl Pass {
         header: &SegmentHeader,
         offset: usize,
     ) -> Result<(), Fault> {
+        if feature_of(event) > header.feature {
+            let what = "an event of a feature that the segment's header does not name";
+            return Err(damage(header, offset as u64, what));
+        }
         self.draws.replay(event, at).map_err(|why| {
             damage(header, offset as u64, format!("an event that the rules forbid: {why}"))
         })

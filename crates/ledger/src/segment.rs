@@ -17,7 +17,7 @@
 //! | 40 | 32 | chain of the record before the first |
 //! | 72 | 16 | id of the ledger |
 //! | 88 | 8 | number of the ledger's first segment, 1 |
-//! | 96 | 4 | feature: the newest that its records need, 0 |
+//! | 96 | 4 | feature: the newest that its records need, 0 or 1 |
 //! | 100 | 4 | 0 |
 
 use std::ops::Range;
@@ -38,8 +38,8 @@ const MAGIC: [u8; 8] = *b"BOLILLER";
 const FORMAT_VERSION: u32 = 2;
 /// The format version written before the first release; no longer readable.
 const BEFORE_RELEASE: u32 = 1;
-/// The newest feature this program supports. Increment it when adding a kind of event.
-const FEATURE: u32 = 0;
+/// The newest feature this program supports. Increment it when adding a kind of event or act.
+const FEATURE: u32 = 1;
 const FIRST_SEGMENT: u64 = 1;
 const SEGMENT_HEADER_LEN: usize = 104;
 /// The length of the longest record, in bytes.
@@ -72,6 +72,8 @@ pub(crate) struct SegmentHeader {
     /// The chain of the last record before this segment.
     pub(crate) chain: Chain,
     pub(crate) ledger: LedgerId,
+    /// The newest feature that its records may need ([`engine::feature_of`]).
+    pub(crate) feature: u32,
 }
 
 impl SegmentHeader {
@@ -86,7 +88,7 @@ impl SegmentHeader {
         block[40..72].copy_from_slice(&self.chain.0);
         block[72..88].copy_from_slice(&self.ledger.0);
         block[88..96].copy_from_slice(&FIRST_SEGMENT.to_le_bytes());
-        block[96..100].copy_from_slice(&FEATURE.to_le_bytes());
+        block[96..100].copy_from_slice(&self.feature.to_le_bytes());
         let crc = crc32c::crc32c(&block[16..SEGMENT_HEADER_LEN]);
         block[12..16].copy_from_slice(&crc.to_le_bytes());
         block
@@ -131,9 +133,10 @@ impl SegmentHeader {
             len: u64_at(&bytes, 32),
             chain: Chain(*bytes[40..].first_chunk().expect("a sector is longer than that")),
             ledger: LedgerId(*bytes[72..].first_chunk().expect("a sector is longer than that")),
+            feature: u32_at(&bytes, 96),
         };
-        let feature = u32_at(&bytes, 96);
-        if feature > FEATURE {
+        if header.feature > FEATURE {
+            let feature = header.feature;
             return Err(Fault::NewerFeature { file: name, feature, known: FEATURE });
         }
         let sound_len = (SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&header.len)

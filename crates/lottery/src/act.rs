@@ -8,7 +8,9 @@ use thiserror::Error;
 use crate::agencies::AgencyId;
 use crate::audited::AuditedAction;
 use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
-use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, REGISTERED_MAX};
+use crate::limits::{
+    DRAW_ACTS_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, LABEL_LEN_MAX, REASON_LEN_MAX, REGISTERED_MAX,
+};
 use crate::requests::StoreFault;
 use crate::text::{self, TextFault};
 
@@ -76,12 +78,22 @@ pub enum Act {
         /// When the clock opens and closes it.
         schedule: Schedule,
     },
+    /// Changes an announced draw, until it is opened.
+    Edit { draw: DrawId, terms: DrawTerms, schedule: Schedule },
+    /// Cancels an announced draw. Its name is free again.
+    Cancel(DrawId),
     /// Opens an announced draw for bets.
     Open(DrawId),
+    /// Lets an agency that has finished send bets again, while the draw is open.
+    Reopen { draw: DrawId, agency: AgencyId },
     /// Closes an open draw.
     Close(DrawId),
     /// Enters the winning number; two operators must enter the same one.
     EnterNumber { draw: DrawId, number: u32 },
+    /// Replaces the number that the same operator entered, while the second one is missing.
+    CorrectNumber { draw: DrawId, number: u32 },
+    /// Voids the result of a draw that is not published; two operators must.
+    Void(DrawId),
     /// Publishes the winners of a draw that was made.
     Publish(DrawId),
     /// Registers an agency or changes its registration.
@@ -125,6 +137,10 @@ pub enum Acted {
     NumbersAgree(u32),
     /// The two numbers differ: both operators must enter it again.
     NumbersDiffer,
+    /// The first operator voids the result; a second one must too.
+    VoidAwaited,
+    /// Both operators void the result: the draw is closed, as before its number was entered.
+    Voided,
 }
 
 /// Why an act was refused.
@@ -163,15 +179,29 @@ pub enum ActError {
     State { now: &'static str, wanted: &'static str },
     #[error("closing now needs a reason: {0}")]
     ReasonNeeded(Unfinished),
+    #[error("to {0} needs a reason")]
+    NoReason(&'static str),
+    #[error("agency {0} has not finished in this draw")]
+    NotFinished(AgencyId),
+    #[error("there is no entry of yours to correct")]
+    NoEntry,
+    #[error("{0} voided the result before; another operator must now")]
+    VoidedBefore(Label),
+    #[error("the result is published, and final")]
+    Published,
+    #[error("{DRAW_ACTS_MAX} acts on this draw are on record, which is the most")]
+    TooManyActs,
     #[error("it is not time yet")]
     NotTime,
     #[error("the number {number} is outside the range {range} of this draw")]
     NumberRange { number: u32, range: crate::bet::NumberRange },
-    #[error("{0} entered the number before; another operator must enter it now")]
+    #[error(
+        "{0} entered the number before, and may correct it; another operator must enter it now"
+    )]
     EnteredBefore(Label),
     #[error("the clock can't do this")]
     NotForTheClock,
-    #[error("a program can't enter the number; an operator must, in a session")]
+    #[error("a program can't do this; an operator must, in a session")]
     NotForPrograms,
     #[error("whoever asked may not do this any more")]
     NotAllowed,
@@ -300,6 +330,17 @@ impl fmt::Display for Unfinished {
     }
 }
 
+impl Actor {
+    /// Returns the operator who acts in a session.
+    #[must_use]
+    pub fn operator(&self) -> Option<&Label> {
+        match self {
+            Self::Operator(name) => Some(name),
+            Self::Clock | Self::Token { .. } => None,
+        }
+    }
+}
+
 impl RecordedAct {
     /// Creates an act that is yet to be decided.
     #[must_use]
@@ -313,10 +354,15 @@ impl Act {
     #[must_use]
     pub fn draw(&self) -> Option<DrawId> {
         match self {
-            Self::Open(draw)
+            Self::Edit { draw, .. }
+            | Self::Cancel(draw)
+            | Self::Open(draw)
+            | Self::Reopen { draw, .. }
             | Self::Close(draw)
-            | Self::Publish(draw)
-            | Self::EnterNumber { draw, .. } => Some(*draw),
+            | Self::EnterNumber { draw, .. }
+            | Self::CorrectNumber { draw, .. }
+            | Self::Void(draw)
+            | Self::Publish(draw) => Some(*draw),
             Self::Announce { .. } | Self::Register(_) | Self::Audited(_) => None,
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::act::{Act, Actor, Label, RecordedAct, Registration};
+use crate::act::{Act, Actor, Label, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
 use crate::audited::{AuditedAction, BetsSearch, OperatorsChange};
 use crate::draw::{DrawId, DrawTerms, Timestamp};
@@ -117,17 +117,26 @@ impl Act {
     fn what(&self) -> What<'_> {
         match self {
             Self::Announce { terms, schedule } => {
-                let mut arguments = arguments_of(terms);
-                let time = |at: Timestamp| Argument::Time(at);
-                arguments.extend(schedule.opens_at.map(|at| ("opens_at", time(at))));
-                arguments.extend(schedule.closes_at.map(|at| ("closes_at", time(at))));
-                ("draw-announced", "announced", None, arguments)
+                ("draw-announced", "announced", None, announced(terms, *schedule))
             }
+            Self::Edit { draw, terms, schedule } => {
+                let arguments = announced(terms, *schedule);
+                ("draw-edited", "edited", Some(*draw), arguments)
+            }
+            Self::Cancel(draw) => ("draw-cancelled", "cancelled", Some(*draw), Vec::new()),
             Self::Open(draw) => ("draw-opened", "opened", Some(*draw), Vec::new()),
+            Self::Reopen { draw, agency } => {
+                let arguments = vec![("agency", Argument::Number(agency.0.into()))];
+                ("agency-reopened", "reopened an agency in", Some(*draw), arguments)
+            }
             Self::Close(draw) => ("draw-closed", "closed", Some(*draw), Vec::new()),
             Self::EnterNumber { draw, .. } => {
                 ("number-entered", "entered a number of", Some(*draw), Vec::new())
             }
+            Self::CorrectNumber { draw, .. } => {
+                ("number-corrected", "corrected their number of", Some(*draw), Vec::new())
+            }
+            Self::Void(draw) => ("result-voided", "voided the result of", Some(*draw), Vec::new()),
             Self::Publish(draw) => ("draw-published", "published", Some(*draw), Vec::new()),
             Self::Register(Registration { agency, name, place, enabled }) => {
                 let arguments = vec![
@@ -204,6 +213,13 @@ impl OperatorsChange {
 
 fn named(name: &Label) -> (&'static str, Argument<'_>) {
     ("name", Argument::Text(name.as_str()))
+}
+
+fn announced(terms: &DrawTerms, schedule: Schedule) -> Vec<(&'static str, Argument<'_>)> {
+    let mut arguments = arguments_of(terms);
+    arguments.extend(schedule.opens_at.map(|at| ("opens_at", Argument::Time(at))));
+    arguments.extend(schedule.closes_at.map(|at| ("closes_at", Argument::Time(at))));
+    arguments
 }
 
 fn arguments_of(terms: &DrawTerms) -> Vec<(&'static str, Argument<'_>)> {

@@ -129,7 +129,8 @@ impl fmt::Debug for SealedNumber {
     }
 }
 
-/// A draw's state. It only moves down this list.
+/// A draw's state. It only moves down this list, but for a result that is voided: the draw is
+/// closed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrawState {
     /// Does not take bets yet.
@@ -143,6 +144,8 @@ pub enum DrawState {
         /// The winning number.
         number: u32,
     },
+    /// Was cancelled before it was opened; its name is free.
+    Cancelled,
 }
 
 /// The published status of a draw.

@@ -270,8 +270,7 @@ impl Draws {
                 let id = *draw;
                 let draw = self.get_mut(id);
                 let is_new = !draw.agencies.contains_key(agency);
-                draw.agency_mut(*agency).finished = true;
-                draw.agencies_finished += 1;
+                draw.set_finished(*agency, true);
                 self.undo.push(Undo::Finish { draw: id, agency: *agency, is_new });
             }
             Event::DrawClosed { draw, .. } => self.change_life(*draw, |draw| {
@@ -321,7 +320,15 @@ impl Draws {
                 Act::Close(draw) => self.get(*draw).map(|found| found.closed(*draw)),
                 Act::EnterNumber { draw, .. } => self.get(*draw)?.made(*draw),
                 Act::Publish(draw) => Some(Event::DrawPublished { draw: *draw }),
-                Act::Announce { .. } | Act::Open(_) | Act::Register(_) | Act::Audited(_) => None,
+                Act::Announce { .. }
+                | Act::Edit { .. }
+                | Act::Cancel(_)
+                | Act::Open(_)
+                | Act::Reopen { .. }
+                | Act::CorrectNumber { .. }
+                | Act::Void(_)
+                | Act::Register(_)
+                | Act::Audited(_) => None,
             },
             Event::DrawOpened { .. } | Event::BatchAccepted(_) | Event::DrawPublished { .. } => {
                 None
@@ -394,6 +401,9 @@ impl Draws {
 
     pub(crate) fn refresh(&self, status: &mut DrawStatus) {
         let Some(draw) = self.get(status.id) else { return };
+        if status.terms != draw.terms {
+            status.terms.clone_from(&draw.terms);
+        }
         status.state = draw.state;
         status.agencies_finished = draw.agencies_finished;
         status.batches = draw.batches;
@@ -434,17 +444,48 @@ impl Draws {
     }
 
     fn add_draw(&mut self, mut draw: Draw) {
-        let agencies = &mut draw.terms.agencies;
+        self.share(&mut draw.terms.agencies);
+        let id = draw_id(self.draws.len());
+        self.draws.push(draw);
+        self.add_name(id);
+        self.undo.push(Undo::Added);
+        self.reschedule(id);
+    }
+
+    /// Replaces a draw's terms; returns the previous ones.
+    fn set_terms(&mut self, id: DrawId, mut terms: DrawTerms) -> DrawTerms {
+        self.remove_name(id);
+        self.share(&mut terms.agencies);
+        let before = std::mem::replace(&mut self.get_mut(id).terms, terms);
+        self.forget_unused(&before.agencies);
+        self.add_name(id);
+        before
+    }
+
+    fn add_name(&mut self, id: DrawId) {
+        let name = self.get_mut(id).terms.name.clone();
+        self.by_look.insert((Look::of(name.as_str()), id));
+        self.by_name.insert(name, id);
+    }
+
+    fn remove_name(&mut self, id: DrawId) {
+        let name = self.get_mut(id).terms.name.clone();
+        self.by_look.remove(&(Look::of(name.as_str()), id));
+        self.by_name.remove(&name);
+    }
+
+    /// Lets equal sets of agencies share storage.
+    fn share(&mut self, agencies: &mut Agencies) {
         match self.agencies.get(agencies) {
             Some(same) => *agencies = same.clone(),
             None => drop(self.agencies.insert(agencies.clone())),
         }
-        let (id, name) = (draw_id(self.draws.len()), &draw.terms.name);
-        self.by_look.insert((Look::of(name.as_str()), id));
-        self.by_name.insert(name.clone(), id);
-        self.draws.push(draw);
-        self.undo.push(Undo::Added);
-        self.reschedule(id);
+    }
+
+    fn forget_unused(&mut self, agencies: &Agencies) {
+        if self.draws.iter().all(|other| other.terms.agencies != *agencies) {
+            self.agencies.remove(agencies);
+        }
     }
 
     /// Iterates over the draws whose names look like this one, oldest first.
@@ -460,7 +501,7 @@ impl Draws {
         if self.roster.get(&agency).is_some_and(|registration| !registration.enabled) {
             return Err(NoPart::AgencyDisabled(agency));
         }
-        if found.state == DrawState::Announced {
+        if matches!(found.state, DrawState::Announced | DrawState::Cancelled) {
             return Err(NoPart::NotOpened);
         }
         Ok((found, known))
@@ -563,7 +604,17 @@ impl Draw {
 
     /// Whether operators still have to make this draw.
     fn waits_for_operators(&self) -> bool {
-        self.life.sealed().is_none() && !self.is_made()
+        let is_over = self.is_made() || self.state == DrawState::Cancelled;
+        self.life.sealed().is_none() && !is_over
+    }
+
+    fn set_finished(&mut self, agency: AgencyId, finished: bool) {
+        self.agency_mut(agency).finished = finished;
+        if finished {
+            self.agencies_finished += 1;
+        } else {
+            self.agencies_finished -= 1;
+        }
     }
 
     /// Whether all agencies have finished when this many have.

@@ -40,7 +40,7 @@ pub use draw::{
 };
 pub use draws::{AgencyProgress, AgencyTotals, Draws, Ruling};
 pub use event::{BatchSummary, Event};
-pub use lifecycle::{Closing, Lifecycle};
+pub use lifecycle::{Closing, HistoryEntry, HistoryStep, Lifecycle};
 pub use requests::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
     ProgressError, ReadError, StoreFault, StoredBatch, StoredEvent,

@@ -1,13 +1,20 @@
 //! The rules of a draw's life: announced, open, closed, made, published.
 //!
+//! - Until it is opened, operators may edit or cancel it, with a reason.
+//! - While it is open, an agency that finished by mistake may be reopened, with a reason.
 //! - The clock or an operator closes it. An operator needs a reason when it is early or agencies
 //!   have not finished, and closes a draw that was not opened in time.
 //! - Two operators enter its number without seeing each other's; if the numbers differ, both enter
-//!   it again.
+//!   it again. The first may correct their own entry while the second one is missing.
+//! - Two operators may void the result before it is published, with a reason; the number is then
+//!   entered again.
 //! - An automatic draw has its number from the start ([`SealedNumber`]). The last FINISH closes it;
 //!   closing makes and publishes it.
 
-use crate::act::{Act, ActError, Acted, Actor, Label, Reason, Schedule, Unfinished};
+use std::sync::Arc;
+
+use crate::act::{Act, ActError, Acted, Actor, Label, Reason, RecordedAct, Schedule, Unfinished};
+use crate::agencies::AgencyId;
 use crate::bet::NumberRange;
 use crate::draw::{DrawState, SealedNumber, Timestamp};
 use crate::planted::{Bug, planted};
@@ -27,10 +34,49 @@ pub struct Lifecycle {
     pub closed: Option<Closing>,
     /// The operator who entered the number first. The number stays secret.
     pub entered_by: Option<Label>,
-    /// The number of results: 1 once it is made.
+    /// The number of results: 1 once it is made, one more for each that was voided.
     pub attempt: u32,
+    /// When the present result was made.
     pub drawn_at: Option<Timestamp>,
+    /// The operator who voided the present result first.
+    pub void_by: Option<Label>,
     pub published_at: Option<Timestamp>,
+    /// The acts on the draw, oldest first; none in an automatic draw that operators left alone.
+    pub history: Arc<Vec<HistoryEntry>>,
+}
+
+/// An act on a draw, as its record shows it: without any number that was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct HistoryEntry {
+    pub at: Timestamp,
+    pub by: Actor,
+    pub why: Reason,
+    pub step: HistoryStep,
+}
+
+/// What was done to a draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum HistoryStep {
+    Announced,
+    Edited,
+    Cancelled,
+    Opened,
+    /// This agency may send bets again.
+    Reopened(AgencyId),
+    Closed,
+    /// The first of two entries.
+    NumberEntered,
+    NumberCorrected,
+    /// The second entry, equal to the first.
+    NumberConfirmed,
+    /// The second entry, different from the first.
+    NumberDiffered,
+    /// The first of two acts that void the result.
+    VoidAsked,
+    Voided,
+    Published,
 }
 
 /// How a draw was closed.
@@ -68,7 +114,9 @@ impl Lifecycle {
             entered_by: None,
             attempt: 0,
             drawn_at: None,
+            void_by: None,
             published_at: None,
+            history: Arc::default(),
         }
     }
 
@@ -113,6 +161,43 @@ impl DrawLife {
         self.shown.closed.as_ref().map(|closing| closing.at).or(due)
     }
 
+    pub(crate) fn decide_edit(
+        &self,
+        state: DrawState,
+        by: &Actor,
+        why: &Reason,
+    ) -> Result<Acted, ActError> {
+        if state != DrawState::Announced {
+            return Err(not_now(state, "edited"));
+        }
+        expect_reason(by, why, "edit a draw")
+    }
+
+    pub(crate) fn decide_cancel(
+        &self,
+        state: DrawState,
+        by: &Actor,
+        why: &Reason,
+    ) -> Result<Acted, ActError> {
+        match state {
+            DrawState::Announced => expect_reason(by, why, "cancel a draw"),
+            DrawState::Cancelled => Ok(Acted::Repeated),
+            _ => Err(not_now(state, "cancelled")),
+        }
+    }
+
+    pub(crate) fn decide_reopen(
+        &self,
+        state: DrawState,
+        by: &Actor,
+        why: &Reason,
+    ) -> Result<Acted, ActError> {
+        if state != DrawState::Open {
+            return Err(not_now(state, "reopened to an agency"));
+        }
+        expect_reason(by, why, "reopen an agency")
+    }
+
     pub(crate) fn decide_open(
         &self,
         state: DrawState,
@@ -146,7 +231,7 @@ impl DrawLife {
             DrawState::Open => {}
             // Otherwise it could never end.
             DrawState::Announced if self.shown.is_expired(now) => {}
-            DrawState::Announced => return Err(not_now(state, "closed")),
+            DrawState::Announced | DrawState::Cancelled => return Err(not_now(state, "closed")),
             _ => return Ok(Acted::Repeated),
         }
         let closes_at = self.shown.schedule.closes_at;
@@ -169,17 +254,7 @@ impl DrawLife {
         by: &Actor,
         number: u32,
     ) -> Result<Acted, ActError> {
-        if state != DrawState::Closed {
-            return Err(not_now(state, "given a number"));
-        }
-        let by = match by {
-            Actor::Operator(by) => by,
-            Actor::Token { .. } => return Err(ActError::NotForPrograms),
-            Actor::Clock => return Err(ActError::NotForTheClock),
-        };
-        if !range.contains(number) {
-            return Err(ActError::NumberRange { number, range });
-        }
+        let by = expect_entry(state, range, by, number)?;
         match (&self.shown.entered_by, self.entry) {
             (Some(first), _) if first == by && !planted(Bug::OneOperatorEnters) => {
                 Err(ActError::EnteredBefore(by.clone()))
@@ -190,10 +265,53 @@ impl DrawLife {
         }
     }
 
-    pub(crate) fn decide_publish(&self, state: DrawState, by: &Actor) -> Result<Acted, ActError> {
+    /// Decides whether an operator replaces the number that they entered.
+    pub(crate) fn decide_correction(
+        &self,
+        state: DrawState,
+        range: NumberRange,
+        by: &Actor,
+        number: u32,
+    ) -> Result<Acted, ActError> {
+        let by = expect_entry(state, range, by, number)?;
+        match (&self.shown.entered_by, self.entry) {
+            (Some(first), Some(entry)) if first == by && entry == number => Ok(Acted::Repeated),
+            (Some(first), Some(_)) if first == by => Ok(Acted::NumberAwaited),
+            _ => Err(ActError::NoEntry),
+        }
+    }
+
+    pub(crate) fn decide_void(
+        &self,
+        state: DrawState,
+        by: &Actor,
+        why: &Reason,
+    ) -> Result<Acted, ActError> {
+        let DrawState::Drawn { .. } = state else { return Err(not_now(state, "voided")) };
+        if self.shown.published_at.is_some() {
+            return Err(ActError::Published);
+        }
+        let name = in_person(by)?;
+        expect_reason(by, why, "void a result")?;
+        match &self.shown.void_by {
+            None => Ok(Acted::VoidAwaited),
+            Some(first) if first == name => Err(ActError::VoidedBefore(name.clone())),
+            Some(_) => Ok(Acted::Voided),
+        }
+    }
+
+    pub(crate) fn decide_publish(
+        &self,
+        state: DrawState,
+        by: &Actor,
+        why: &Reason,
+    ) -> Result<Acted, ActError> {
         match state {
             DrawState::Drawn { .. } if *by == Actor::Clock => Err(ActError::NotForTheClock),
             DrawState::Drawn { .. } if self.shown.published_at.is_some() => Ok(Acted::Repeated),
+            DrawState::Drawn { .. } if self.shown.void_by.is_some() => {
+                expect_reason(by, why, "publish a result that an operator voided")
+            }
             DrawState::Drawn { .. } => Ok(Acted::Done),
             _ => Err(not_now(state, "published")),
         }
@@ -202,13 +320,15 @@ impl DrawLife {
     /// Applies a decided act; returns the draw's new state if it changes now.
     pub(crate) fn take(
         &mut self,
-        by: &Actor,
-        why: &Reason,
-        act: &Act,
+        recorded: &RecordedAct,
         acted: Acted,
         at: Timestamp,
     ) -> Option<DrawState> {
+        let RecordedAct { by, why, act, .. } = recorded;
+        self.note(recorded, acted, at);
         match act {
+            Act::Edit { schedule, .. } => self.shown.schedule = *schedule,
+            Act::Cancel(_) => return Some(DrawState::Cancelled),
             Act::Open(_) => {
                 self.shown.opened_at = Some(at);
                 return Some(DrawState::Open);
@@ -217,20 +337,30 @@ impl DrawLife {
                 let by = Some(by.clone());
                 self.shown.closed = Some(Closing { at, by, why: why.clone() });
             }
-            Act::EnterNumber { number, .. } => {
+            Act::EnterNumber { number, .. } | Act::CorrectNumber { number, .. } => {
                 let first = acted == Acted::NumberAwaited;
                 self.entry = first.then_some(*number);
-                self.shown.entered_by = match by {
-                    Actor::Operator(name) if first => Some(name.clone()),
-                    _ => None,
-                };
+                self.shown.entered_by = by.operator().filter(|_| first).cloned();
                 self.agreed = (acted == Acted::NumbersAgree(*number)).then_some(*number);
             }
-            // The `DrawPublished` event that follows sets the time.
-            Act::Publish(_) => {}
+            Act::Void(_) if acted == Acted::Voided => {
+                (self.agreed, self.shown.void_by, self.shown.drawn_at) = (None, None, None);
+                return Some(DrawState::Closed);
+            }
+            Act::Void(_) => self.shown.void_by = by.operator().cloned(),
+            // The `DrawPublished` event that follows sets the time; `Draws` has the agencies.
+            Act::Publish(_) | Act::Reopen { .. } => {}
             Act::Announce { .. } | Act::Register(_) | Act::Audited(_) => {}
         }
         None
+    }
+
+    /// Adds an act to the draw's record.
+    pub(crate) fn note(&mut self, recorded: &RecordedAct, acted: Acted, at: Timestamp) {
+        let Some(step) = HistoryStep::of(&recorded.act, acted) else { return };
+        let RecordedAct { by, why, .. } = recorded;
+        let entry = HistoryEntry { at, by: by.clone(), why: why.clone(), step };
+        Arc::make_mut(&mut self.shown.history).push(entry);
     }
 
     /// Notes the close, unless an act did.
@@ -249,8 +379,63 @@ impl DrawLife {
     }
 }
 
+impl HistoryStep {
+    fn of(act: &Act, acted: Acted) -> Option<Self> {
+        Some(match act {
+            Act::Announce { .. } => Self::Announced,
+            Act::Edit { .. } => Self::Edited,
+            Act::Cancel(_) => Self::Cancelled,
+            Act::Open(_) => Self::Opened,
+            Act::Reopen { agency, .. } => Self::Reopened(*agency),
+            Act::Close(_) => Self::Closed,
+            Act::EnterNumber { .. } => match acted {
+                Acted::NumbersAgree(_) => Self::NumberConfirmed,
+                Acted::NumbersDiffer => Self::NumberDiffered,
+                _ => Self::NumberEntered,
+            },
+            Act::CorrectNumber { .. } => Self::NumberCorrected,
+            Act::Void(_) if acted == Acted::Voided => Self::Voided,
+            Act::Void(_) => Self::VoidAsked,
+            Act::Publish(_) => Self::Published,
+            Act::Register(_) | Act::Audited(_) => return None,
+        })
+    }
+}
+
+/// Checks that a number can be entered, and returns the operator who enters it.
+fn expect_entry(
+    state: DrawState,
+    range: NumberRange,
+    by: &Actor,
+    number: u32,
+) -> Result<&Label, ActError> {
+    if state != DrawState::Closed {
+        return Err(not_now(state, "given a number"));
+    }
+    let by = in_person(by)?;
+    if range.contains(number) { Ok(by) } else { Err(ActError::NumberRange { number, range }) }
+}
+
+/// Returns the operator who acts in a session: neither the clock nor a program may do this.
+fn in_person(by: &Actor) -> Result<&Label, ActError> {
+    match by {
+        Actor::Operator(by) => Ok(by),
+        Actor::Token { .. } => Err(ActError::NotForPrograms),
+        Actor::Clock => Err(ActError::NotForTheClock),
+    }
+}
+
+fn expect_reason(by: &Actor, why: &Reason, what: &'static str) -> Result<Acted, ActError> {
+    match by {
+        Actor::Clock => Err(ActError::NotForTheClock),
+        _ if why.is_empty() => Err(ActError::NoReason(what)),
+        _ => Ok(Acted::Done),
+    }
+}
+
 fn not_now(state: DrawState, wanted: &'static str) -> ActError {
     let now = match state {
+        DrawState::Cancelled => "was cancelled",
         DrawState::Announced => "has not been opened",
         DrawState::Open => "is open",
         DrawState::Closed => "is closed",

@@ -20,8 +20,10 @@ pub const AGENCY_BATCHES_MAX: usize = 1_000_000;
 /// Most draws of operators that are not made yet. Far above a lottery's needs; stops a program that
 /// announces in a loop, since making a draw takes two people.
 pub const DRAWS_UNMADE_MAX: usize = 256;
-/// Most draws of one ledger: 20 a day for 13 years. Each takes some hundred bytes of memory and 8
-/// for each range of agencies.
+/// Most acts on one draw. A life without mistakes has six.
+pub const DRAW_ACTS_MAX: usize = 256;
+/// Most draws of one ledger: 20 a day for 13 years. Each takes about a kilobyte of memory and 8
+/// bytes for each range of agencies.
 pub const DRAWS_MAX: usize = 100_000;
 /// Most registered agencies: as many as in one draw. Each takes some 200 bytes.
 pub const REGISTERED_MAX: usize = 100_000;

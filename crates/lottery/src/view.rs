@@ -15,6 +15,7 @@
 //!
 //! Deliberately absent: what only the rules need ([`Draws::progress`]), bets and winners.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::iter::from_fn;
 use std::ops::Bound;
@@ -22,7 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::act::{Act, Actor, Registration};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawName, DrawStatus};
+use crate::draw::{DrawId, DrawName, DrawState, DrawStatus};
 use crate::draws::{AgencyTotals, Draws};
 use crate::event::Event;
 use crate::limits::VIEW_PAGE_MAX;
@@ -279,6 +280,7 @@ impl Publisher {
             | Event::DrawPublished { draw } => Change::Draw(*draw, None),
             Event::Acted(signed) => match &signed.act {
                 Act::Register(registration) => Change::Registration(registration.agency),
+                Act::Reopen { draw, agency } => Change::Draw(*draw, Some(*agency)),
                 act => match act.draw() {
                     Some(draw) => Change::Draw(draw, None),
                     None => return,
@@ -314,8 +316,10 @@ impl Publisher {
             let new: Vec<_> = new.collect();
             let mut draws = write(&self.view.published.draws);
             for draw in new {
-                let form = text::form(draw.status.terms.name.as_str()).into_owned();
-                draws.by_name.entry(form).or_default().push(draw.status.id);
+                if let Some(name) = listed_name(&draw.status) {
+                    let form = text::form(name.as_str()).into_owned();
+                    draws.by_name.entry(form).or_default().push(draw.status.id);
+                }
                 self.news.push(News::Draw(draw.status.id));
                 draws.by_number.push(Arc::new(RwLock::new(draw)));
             }
@@ -349,11 +353,34 @@ impl Publisher {
     fn publish_draw(&self, draws: &Draws, id: DrawId, changes: &[Change]) {
         let Some(draw) = self.view.find(id) else { return };
         let mut draw = write(&draw);
+        let before = listed_name(&draw.status).cloned();
         draws.refresh(&mut draw.status);
         for change in changes {
             if let Change::Draw(_, agency) = change {
                 draw.refresh(draws, *agency);
             }
+        }
+        let now = listed_name(&draw.status).cloned();
+        drop(draw);
+        if before != now {
+            self.rename(id, before.as_ref(), now.as_ref());
+        }
+    }
+
+    /// Lists a draw under another name, or none.
+    fn rename(&self, id: DrawId, before: Option<&DrawName>, now: Option<&DrawName>) {
+        let by_name = &mut write(&self.view.published.draws).by_name;
+        if let Some(before) = before {
+            let form = text::form(before.as_str()).into_owned();
+            if let Entry::Occupied(mut entry) = by_name.entry(form) {
+                entry.get_mut().retain(|it| *it != id);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+        if let Some(now) = now {
+            by_name.entry(text::form(now.as_str()).into_owned()).or_default().push(id);
         }
     }
 
@@ -391,6 +418,11 @@ impl std::fmt::Debug for Followers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Followers").field(&self.0.len()).finish()
     }
+}
+
+/// The name that a draw is found by; a cancelled one has none.
+fn listed_name(draw: &DrawStatus) -> Option<&DrawName> {
+    (draw.state != DrawState::Cancelled).then_some(&draw.terms.name)
 }
 
 fn place_in(register: &[Arc<Registration>], agency: AgencyId) -> Result<usize, usize> {

@@ -434,6 +434,10 @@ impl World {
             let Event::Acted(recorded) = &entry.event else { continue };
             match (&recorded.act, &recorded.by) {
                 (Act::Announce { schedule, .. }, _) => closing_times.push(schedule.closes_at),
+                (Act::Edit { .. } | Act::Cancel(_), _) => self.events.mended += 1,
+                (Act::Reopen { .. }, _) => self.events.reopened += 1,
+                (Act::CorrectNumber { .. }, _) => self.events.corrected += 1,
+                (Act::Void(_), _) => self.events.voided += 1,
                 (Act::Close(_), Actor::Clock) => self.events.closed_by_clock += 1,
                 (Act::Close(_), _) => {
                     let early = closing_times.iter().flatten().any(|at| entry.at < *at);

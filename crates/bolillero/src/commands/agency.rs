@@ -43,42 +43,34 @@ SIGINT shuts it down cleanly; a second one stops it at once.";
 pub(crate) struct AgencyArgs {
     /// The agency's number.
     #[arg(long, env = "BOLILLERO_ID", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
 
     /// Address of the central.
     #[arg(long, env = "BOLILLERO_CENTRAL", value_name = "HOST:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     central: Option<String>,
 
     /// Use TLS, and trust central certificates of these authorities.
     #[arg(long, env = "BOLILLERO_TLS_CA", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_ca: Option<PathBuf>,
 
     /// The agency's certificate, followed by intermediate certificates, if any.
     #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_cert: Option<PathBuf>,
 
     /// The private key of the agency's certificate.
     #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_key: Option<PathBuf>,
 
     /// The name or address in the central's certificate [default: --central's].
     #[arg(long, env = "BOLILLERO_TLS_NAME", value_name = "HOST")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_name: Option<String>,
 
     /// File of bets.
     #[arg(long, env = "BOLILLERO_BETS", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     bets: Option<PathBuf>,
 
     /// The field separator of the file: one character, or 'tab' [default: ,].
     #[arg(long, env = "BOLILLERO_DELIMITER", value_name = "CHAR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     delimiter: Option<Delimiter>,
 
     /// Skip the file's first line, which names the fields.
@@ -88,28 +80,23 @@ pub(crate) struct AgencyArgs {
 
     /// The file's encoding, such as windows-1252 or utf-16le [default: utf-8].
     #[arg(long, env = "BOLILLERO_ENCODING", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
 
     /// Draw to bet in; required only if several are open. Not possible with --legacy.
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     draw: Option<Name>,
 
     /// Most bets in a batch [default: 93].
     #[arg(long, env = "BOLILLERO_BATCH_MAX_BETS", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     batch_max_bets: Option<u32>,
 
     /// Most unacknowledged batches; the central's limit applies if it is smaller [default: 16].
     #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<u16>,
 
     /// Range of numbers to validate the file against before the draw's own range is known
     /// [default: 0-9999].
     #[arg(long, env = "BOLILLERO_NUMBERS", value_name = "MIN-MAX")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<Numbers>,
 
     /// Use the original protocol only: no HELLO, one batch at a time, polling for winners.
@@ -135,17 +122,14 @@ pub(crate) struct AgencyArgs {
     /// Longest time to try to reach the central for the first time. Once it has answered, retries
     /// last 10 minutes [default: 1m].
     #[arg(long, env = "BOLILLERO_CONNECT_TIME_MAX", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     connect_time_max: Option<Span>,
 
     /// Format of log lines [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
     /// Lowest level that is logged [default: info].
     #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     log_level: Option<LogLevel>,
 
     /// TOML file with settings.

@@ -61,6 +61,7 @@ fn describe(summary: &Summary) -> String {
             DrawState::Open => "open".to_owned(),
             DrawState::Closed => "closed".to_owned(),
             DrawState::Drawn { number } => format!("drawn, winning number {number}"),
+            DrawState::Cancelled => "cancelled".to_owned(),
         };
         lines.push(format!(
             "draw      {}: {state}; {} bets in {} batches; {} of {} agencies finished",

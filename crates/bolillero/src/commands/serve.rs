@@ -89,34 +89,28 @@ pub(crate) struct ServeArgs {
 
     /// The central's certificate, followed by intermediate certificates, if any.
     #[arg(long, env = "BOLILLERO_TLS_CERT", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_cert: Option<PathBuf>,
 
     /// The private key of the central's certificate.
     #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_key: Option<PathBuf>,
 
     /// The authorities trusted to certify agencies.
     #[arg(long, env = "BOLILLERO_TLS_AGENCIES_CA", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_agencies_ca: Option<PathBuf>,
 
     /// The authorities' revocation lists.
     #[arg(long, env = "BOLILLERO_TLS_REVOKED", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     tls_revoked: Option<PathBuf>,
 
     /// Address of the operators' server: console, API, metrics, health. By default there is none.
     /// Not encrypted: use the loopback, or a reverse proxy.
     #[arg(long, env = "BOLILLERO_HTTP", value_name = "HOST:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<String>,
 
     /// The origin at which browsers reach --http through a reverse proxy: https://lottery.example.
     /// Cookies are then sent over HTTPS only, and cross-site forms are rejected.
     #[arg(long, env = "BOLILLERO_HTTP_ORIGIN", value_name = "https://HOST")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     http_origin: Option<Origin>,
 
     /// Reverse proxies, by address or network, that are trusted to report their clients' addresses:
@@ -133,101 +127,82 @@ pub(crate) struct ServeArgs {
     /// The header in which these proxies report the client: x-forwarded-for, x-real-ip or
     /// forwarded. They must set it in every request; otherwise clients can forge it.
     #[arg(long, env = "BOLILLERO_HTTP_CLIENT_HEADER", value_name = "HEADER")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     http_client_header: Option<ClientHeader>,
 
     /// Folder of the ledger; created if missing, accessible to its owner only.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
     /// Number of agencies that take part: those numbered 1 to N. There is then one automatic draw,
     /// made when all of them have finished. Without it, operators run the draws (--http).
     #[arg(long, env = "BOLILLERO_AGENCIES", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     agencies: Option<u32>,
 
     /// Name of the draw to open or continue [default: sorteo].
     #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     draw: Option<Name>,
 
     /// The winning number [default: 7574].
     #[arg(long, env = "BOLILLERO_WINNING_NUMBER", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     winning_number: Option<u32>,
 
     /// Range of numbers to bet on [default: 0-9999].
     #[arg(long, env = "BOLILLERO_NUMBERS", value_name = "MIN-MAX")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     numbers: Option<Numbers>,
 
     /// Longest wait of an agency that requests winners before the draw; 0 replies at once that
     /// there are none yet [default: 10m].
     #[arg(long, env = "BOLILLERO_WINNERS_WAIT", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     winners_wait: Option<Span>,
 
     /// The lottery's time zone, a name of the tz database, for the times that people read and type
     /// [default: America/Argentina/Buenos_Aires].
     #[arg(long, env = "BOLILLERO_TIME_ZONE", value_name = "ZONE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
 
     /// Most unacknowledged batches of an agency [default: 16].
     #[arg(long, env = "BOLILLERO_WINDOW", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<u16>,
 
     /// Longest message of an agency, including its 4 header bytes [default: 8192].
     #[arg(long, env = "BOLILLERO_FRAME_LEN_MAX", value_name = "BYTES")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     frame_len_max: Option<u32>,
 
     /// Longest time for the TLS handshake of an agency [default: 10s].
     #[arg(long, env = "BOLILLERO_HANDSHAKE_TIME_MAX", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     handshake_time_max: Option<Span>,
 
     /// Longest time for a message to arrive completely [default: 30s].
     #[arg(long, env = "BOLILLERO_FRAME_TIME_MAX", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     frame_time_max: Option<Span>,
 
     /// Longest time that an agency may leave its replies unread [default: 30s].
     #[arg(long, env = "BOLILLERO_WRITE_TIME_MAX", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     write_time_max: Option<Span>,
 
     /// Most concurrent connections [default: 16000].
     #[arg(long, env = "BOLILLERO_CONNECTIONS_MAX", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     connections_max: Option<usize>,
 
     /// Most concurrent connections from one address (IPv6: one /64 prefix) [default: 4000].
     #[arg(long, env = "BOLILLERO_CONNECTIONS_PER_ADDRESS_MAX", value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     connections_per_address_max: Option<usize>,
 
     /// Longest time for a clean shutdown, before remaining connections are cut [default: 4s].
     #[arg(long, env = "BOLILLERO_SHUTDOWN_TIME_MAX", value_name = "TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_time_max: Option<Span>,
 
     /// Length of the ledger's files, which are allocated in advance: a multiple of 4096 from 98304
     /// to 1073741824. Small files suit small lotteries [default: 67108864].
     #[arg(long, env = "BOLILLERO_SEGMENT_LEN", value_name = "BYTES")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     segment_len: Option<u64>,
 
     /// Format of log lines [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 
     /// Lowest level that is logged [default: info].
     #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     log_level: Option<LogLevel>,
 
     /// TOML file with settings.

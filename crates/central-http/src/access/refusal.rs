@@ -197,9 +197,11 @@ fn of_act(error: &ActError) -> Problem {
     match error {
         E::UnknownDraw(_) => Problem::not_found(error),
         E::AgencyZero | E::Schedule | E::NumberRange { .. } => Problem::bad_request(error),
-        E::ReasonNeeded(_) => REASON_NEEDED.problem(error, "send it again with a reason"),
-        E::EnteredBefore(_) => {
-            let remedy = "let another operator read the number and enter it";
+        E::ReasonNeeded(_) | E::NoReason(_) => {
+            REASON_NEEDED.problem(error, "send it again with a reason")
+        }
+        E::EnteredBefore(_) | E::VoidedBefore(_) => {
+            let remedy = "let another operator look and do it too";
             ENTERED_BEFORE.problem(error, remedy)
         }
         E::TooManyUnmade => {
@@ -210,6 +212,7 @@ fn of_act(error: &ActError) -> Problem {
             let remedy = "start a central on a new folder, and archive this one";
             LIMIT_REACHED.problem(error, remedy)
         }
+        E::TooManyActs => LIMIT_REACHED.problem(error, "end the draw as it is now"),
         E::TooManyRegistered => {
             let remedy = "reuse the number of a registered agency";
             LIMIT_REACHED.problem(error, remedy)
@@ -220,6 +223,9 @@ fn of_act(error: &ActError) -> Problem {
         | E::Expired(_)
         | E::State { .. }
         | E::NotTime
+        | E::NotFinished(_)
+        | E::NoEntry
+        | E::Published
         | E::NotForTheClock
         | E::NotForPrograms => conflict(error),
         E::NotAllowed => not_authenticated(error),

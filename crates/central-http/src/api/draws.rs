@@ -279,7 +279,11 @@ async fn enter_number(
         Acted::NumberAwaited => EntryOutcome::Awaited,
         Acted::NumbersAgree(_) => EntryOutcome::Agree,
         Acted::NumbersDiffer => EntryOutcome::Differ,
-        Acted::Repeated | Acted::Done | Acted::Announced(_) => EntryOutcome::Repeated,
+        Acted::Repeated
+        | Acted::Done
+        | Acted::Announced(_)
+        | Acted::VoidAwaited
+        | Acted::Voided => EntryOutcome::Repeated,
     };
     Ok(Json(Entered { outcome }))
 }

@@ -264,12 +264,20 @@ fn act(error: &ActError, l: Locale) -> String {
             });
             format!("Para cerrar ahora hay que decir el motivo.{missing}{early}")
         }
+        ActError::NoReason(_) => "Hay que decir el motivo.".to_owned(),
+        ActError::NotFinished(agency) => format!("La agencia {agency} no terminó este sorteo."),
+        ActError::NoEntry => "No hay un número suyo que corregir.".to_owned(),
+        ActError::VoidedBefore(who) => {
+            format!("{who} ya pidió anular el resultado; ahora debe hacerlo otro operador.")
+        }
+        ActError::Published => "El resultado está publicado y es definitivo.".to_owned(),
+        ActError::TooManyActs => "El sorteo ya tiene demasiados movimientos.".to_owned(),
         ActError::NotTime => "Todavía no es hora.".to_owned(),
         ActError::NumberRange { number, range } => {
             format!("El número {number} está fuera del rango {range} de este sorteo.")
         }
         ActError::EnteredBefore(who) => {
-            format!("{who} ya ingresó el número; ahora debe hacerlo otro operador.")
+            format!("{who} ya ingresó el número, y puede corregirlo; falta otro operador.")
         }
         ActError::NotForTheClock | ActError::NotForPrograms => {
             "Esto lo hace una persona.".to_owned()

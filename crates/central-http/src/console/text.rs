@@ -11,7 +11,8 @@ use crate::usecases::draws::LifeState;
 /// Returns the name of a draw's state.
 pub(super) fn state(state: LifeState, l: Locale) -> &'static str {
     match state {
-        LifeState::Announced => l.t("Anunciado", "Announced"),
+        LifeState::Announced => l.t("Programado", "Announced"),
+        LifeState::Cancelled => l.t("Cancelado", "Cancelled"),
         LifeState::Open => l.t("Abierto", "Open"),
         LifeState::Closed => l.t("Cerrado", "Closed"),
         LifeState::Drawn => l.t("Sorteado", "Drawn"),
@@ -31,6 +32,19 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
             "Los dos números coinciden: el sorteo está hecho.",
             "Both numbers match: the draw is made.",
         ),
+        (_, Acted::VoidAwaited) => l.t(
+            "Falta que otro operador anule también el resultado.",
+            "Another operator must void the result too.",
+        ),
+        (_, Acted::Voided) => l.t(
+            "Resultado anulado: dos operadores deben ingresar el número de nuevo.",
+            "Result voided: two operators must enter the number again.",
+        ),
+        (Act::Edit { .. }, _) => l.t("Cambios guardados.", "Changes saved."),
+        (Act::Cancel(_), _) => l.t("Sorteo cancelado.", "Draw cancelled."),
+        (Act::Reopen { .. }, _) => {
+            l.t("La agencia puede enviar apuestas otra vez.", "The agency can send bets again.")
+        }
         (_, Acted::NumbersDiffer) => l.t(
             "Los números no coinciden. Los dos operadores deben ingresarlo de nuevo.",
             "The numbers differ. Both operators must enter it again.",
@@ -40,7 +54,10 @@ pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
         (Act::Close(_), _) => l.t("Sorteo cerrado.", "Draw closed."),
         (Act::Publish(_), _) => l.t("Ganadores publicados.", "Winners published."),
         (Act::Register(_), _) => l.t("Agencia guardada.", "Agency saved."),
-        (Act::EnterNumber { .. } | Act::Audited(_), _) => l.t("Hecho.", "Done."),
+        (
+            Act::EnterNumber { .. } | Act::CorrectNumber { .. } | Act::Void(_) | Act::Audited(_),
+            _,
+        ) => l.t("Hecho.", "Done."),
     }
 }
 
@@ -95,10 +112,26 @@ fn act(act: &Act, l: Locale) -> String {
         Act::Announce { terms, .. } => {
             format!("{} «{}»", l.t("anunció el sorteo", "announced the draw"), terms.name)
         }
+        Act::Edit { draw, terms, .. } => {
+            let what = l.t("cambió lo programado del sorteo", "edited draw");
+            format!("{what} {draw} «{}»", terms.name)
+        }
+        Act::Cancel(draw) => of_draw(l.t("canceló el sorteo", "cancelled draw"), draw),
         Act::Open(draw) => of_draw(l.t("abrió el sorteo", "opened draw"), draw),
+        Act::Reopen { draw, agency } => {
+            let (what, of) = (l.t("reabrió la agencia", "reopened agency"), l.t("en", "in"));
+            format!("{what} {agency} {of} {} {draw}", l.t("el sorteo", "draw"))
+        }
         Act::Close(draw) => of_draw(l.t("cerró el sorteo", "closed draw"), draw),
         Act::EnterNumber { draw, .. } => {
             of_draw(l.t("ingresó un número del sorteo", "entered a number of draw"), draw)
+        }
+        Act::CorrectNumber { draw, .. } => {
+            let what = l.t("corrigió su número del sorteo", "corrected their number of draw");
+            of_draw(what, draw)
+        }
+        Act::Void(draw) => {
+            of_draw(l.t("anuló el resultado del sorteo", "voided the result of draw"), draw)
         }
         Act::Publish(draw) => of_draw(l.t("publicó el sorteo", "published draw"), draw),
         Act::Register(it) => {

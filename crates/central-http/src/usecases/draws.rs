@@ -10,12 +10,14 @@ use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
 use crate::usecases::app::State;
 
-/// Where a draw is in its life. It only ever goes down this list.
+/// Where a draw is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LifeState {
     /// Takes no bets yet.
     Announced,
+    /// Was cancelled before it was opened.
+    Cancelled,
     /// Takes bets.
     Open,
     /// Takes no more bets.
@@ -30,6 +32,7 @@ impl LifeState {
     pub(crate) fn of(status: &DrawStatus) -> Self {
         match status.state {
             DrawState::Announced => Self::Announced,
+            DrawState::Cancelled => Self::Cancelled,
             DrawState::Open => Self::Open,
             DrawState::Closed => Self::Closed,
             DrawState::Drawn { .. } if status.is_published() => Self::Published,
@@ -41,6 +44,7 @@ impl LifeState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Announced => "announced",
+            Self::Cancelled => "cancelled",
             Self::Open => "open",
             Self::Closed => "closed",
             Self::Drawn => "drawn",

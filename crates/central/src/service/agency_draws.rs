@@ -101,7 +101,10 @@ impl<'a> AgencyDraws<'a> {
             let draw = self.view.draw_named(name.as_str());
             return begun(draw.ok_or_else(|| NoDraw::NotAnnounced(name.clone()))?);
         }
-        let draws = self.view.find_draws(|draw| draw.terms.agencies.contains(agency));
+        let is_meant = |draw: &DrawStatus| {
+            draw.terms.agencies.contains(agency) && draw.state != DrawState::Cancelled
+        };
+        let draws = self.view.find_draws(is_meant);
         if draws.is_empty() && self.view.draw_count() > 0 {
             return Err(NoDraw::NotRegistered(agency));
         }
@@ -221,6 +224,7 @@ fn names<'a>(mut draws: Vec<Candidate<'a>>) -> String {
             DrawState::Open => "open",
             DrawState::Closed => "closed",
             DrawState::Drawn { .. } => "made",
+            DrawState::Cancelled => "cancelled",
         };
         // Escaped: a name can neither end the sentence nor look like two.
         let named = format!("{:?} ({state})", draw.terms.name.as_str());

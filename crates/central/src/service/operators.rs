@@ -208,9 +208,14 @@ fn log(recorded: &RecordedAct, acted: Acted) {
     let it = recorded.describe();
     let (action, event) = match &recorded.act {
         Act::Announce { .. } => ("announce_draw", None),
+        Act::Edit { .. } => ("edit_draw", None),
+        Act::Cancel(_) => ("cancel_draw", None),
         Act::Open(_) => ("open_draw", None),
+        Act::Reopen { .. } => ("reopen_agency", None),
         Act::Close(_) => ("close_draw", None),
         Act::EnterNumber { .. } => ("enter_number", None),
+        Act::CorrectNumber { .. } => ("correct_number", None),
+        Act::Void(_) => ("void_result", None),
         Act::Publish(_) => ("publish_draw", None),
         Act::Register(_) => ("register_agency", None),
         // Without its arguments: no bettor's document enters the log.

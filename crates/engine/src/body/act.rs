@@ -15,8 +15,14 @@
 //! | 5 | its winners are published | |
 //! | 6 | an agency is registered | name, place |
 //! | 7 to 17 | what operators do besides leading draws | see [`audited`] |
+//! | 18 | it is edited before it opens | as of 1 |
+//! | 19 | it is cancelled before it opens | |
+//! | 20 | an agency that finished is reopened in it | |
+//! | 21 | an operator corrected the number that they entered | |
+//! | 22 | an operator voided its result | |
 //!
-//! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers.
+//! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers, and a
+//! feature: 18 to 22 have feature 1.
 
 use std::borrow::Cow;
 
@@ -34,6 +40,11 @@ const CLOSE: u32 = 3;
 const ENTER_NUMBER: u32 = 4;
 const PUBLISH: u32 = 5;
 const REGISTER: u32 = 6;
+const EDIT: u32 = 18;
+const CANCEL: u32 = 19;
+const REOPEN: u32 = 20;
+const CORRECT_NUMBER: u32 = 21;
+const VOID: u32 = 22;
 
 pub(super) fn encode(recorded: &RecordedAct) -> ([u32; 4], Vec<u8>) {
     let mut tail = Vec::new();
@@ -45,6 +56,14 @@ pub(super) fn encode(recorded: &RecordedAct) -> ([u32; 4], Vec<u8>) {
             put_announcement(&mut tail, terms, *schedule);
             [0, ANNOUNCE, 0, 0]
         }
+        Act::Edit { draw, terms, schedule } => {
+            put_announcement(&mut tail, terms, *schedule);
+            [draw.0, EDIT, 0, 0]
+        }
+        Act::Cancel(draw) => [draw.0, CANCEL, 0, 0],
+        Act::Reopen { draw, agency } => [draw.0, REOPEN, agency.0, 0],
+        Act::CorrectNumber { draw, number } => [draw.0, CORRECT_NUMBER, *number, 0],
+        Act::Void(draw) => [draw.0, VOID, 0, 0],
         Act::Open(draw) => [draw.0, OPEN, 0, 0],
         Act::Close(draw) => [draw.0, CLOSE, 0, 0],
         Act::EnterNumber { draw, number } => [draw.0, ENTER_NUMBER, *number, 0],
@@ -71,8 +90,23 @@ pub(super) fn decode(head: &[u8], tail: &[u8]) -> Result<RecordedAct, &'static s
     let act = match act {
         ANNOUNCE => {
             expected[0] = 0;
-            announcement(&mut tail)?
+            let (terms, schedule) = announcement(&mut tail)?;
+            Act::Announce { terms, schedule }
         }
+        EDIT => {
+            let (terms, schedule) = announcement(&mut tail)?;
+            Act::Edit { draw, terms, schedule }
+        }
+        CANCEL => Act::Cancel(draw),
+        REOPEN => {
+            expected[2] = operand;
+            Act::Reopen { draw, agency: AgencyId(operand) }
+        }
+        CORRECT_NUMBER => {
+            expected[2] = operand;
+            Act::CorrectNumber { draw, number: operand }
+        }
+        VOID => Act::Void(draw),
         OPEN => Act::Open(draw),
         CLOSE => Act::Close(draw),
         ENTER_NUMBER => {
@@ -136,7 +170,7 @@ fn put_announcement(tail: &mut Vec<u8>, terms: &DrawTerms, schedule: Schedule) {
     numbers.into_iter().chain(ranges).for_each(|it| tail.extend_from_slice(&it.to_le_bytes()));
 }
 
-fn announcement(tail: &mut Tail<'_>) -> Result<Act, &'static str> {
+fn announcement(tail: &mut Tail<'_>) -> Result<(DrawTerms, Schedule), &'static str> {
     let name = DrawName::stored(tail.text()?).ok_or("a draw's name that is not one")?;
     let times = tail.take(16)?;
     let time = |at| Some(u64_at(times, at)).filter(|ms| *ms > 0).map(Timestamp);
@@ -145,7 +179,7 @@ fn announcement(tail: &mut Tail<'_>) -> Result<Act, &'static str> {
     let numbers = NumberRange::new(u32_at(range, 0), u32_at(range, 4))
         .map_err(|_| "a range of numbers that runs backwards")?;
     let agencies = super::agencies(std::mem::take(&mut tail.0))?;
-    Ok(Act::Announce { terms: DrawTerms { name, agencies, numbers }, schedule })
+    Ok((DrawTerms { name, agencies, numbers }, schedule))
 }
 
 pub(super) fn put_text(tail: &mut Vec<u8>, text: &str) {
@@ -202,12 +236,17 @@ pub(super) fn examples() -> Vec<RecordedAct> {
     let (name, place) = (label("La Ñata"), label("Goya"));
     let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
     let acts = [
-        Act::Announce { terms, schedule },
+        Act::Announce { terms: terms.clone(), schedule },
         Act::Open(draw),
         Act::Close(draw),
         Act::EnterNumber { draw, number: 7574 },
         Act::Publish(draw),
         Act::Register(registration),
+        Act::Edit { draw, terms, schedule },
+        Act::Cancel(draw),
+        Act::Reopen { draw, agency: AgencyId(7) },
+        Act::CorrectNumber { draw, number: 7574 },
+        Act::Void(draw),
     ];
     let audited = audited::examples().into_iter().map(Act::Audited);
     let by_ana = acts.into_iter().chain(audited).map(|act| {

@@ -24,6 +24,7 @@
 #![allow(missing_docs, reason = "the names of the checks say it")]
 
 mod batches;
+mod corrections;
 mod draws;
 mod fixture;
 mod model;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use crate::engine::Done;
 
 pub use batches::*;
+pub use corrections::*;
 pub use draws::*;
 pub use model::*;
 pub use operated::*;
@@ -155,6 +157,11 @@ macro_rules! conformance_suite {
             a_finish_after_the_close_changes_nothing,
             a_draw_is_made_with_the_number_that_two_operators_enter,
             a_number_out_of_range_is_refused,
+            an_announced_draw_is_edited_and_cancelled_until_it_opens,
+            an_agency_that_finished_is_reopened_while_the_draw_is_open,
+            an_operator_corrects_their_own_entry,
+            two_operators_void_a_result_that_is_not_published,
+            a_draw_keeps_the_record_of_its_acts,
             an_act_is_authorized_when_it_is_decided,
             a_program_acts_by_token_but_enters_no_number,
             winners_are_published_once_after_the_draw,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::fixture::{
     AT, DrawSnapshot, OwnedBatch, Rng, Snapshot, batch, prefix_digest, recorded, recount, seeds,
@@ -20,7 +21,7 @@ use lottery::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
     ReadError,
 };
-use lottery::{Closing, Lifecycle};
+use lottery::{Closing, HistoryEntry, HistoryStep, Lifecycle};
 use lottery::{DrawId, DrawState, DrawStatus, DrawTerms};
 
 const BURSTS: u32 = 80;
@@ -239,6 +240,12 @@ impl ModelDraw {
         let why = if self.closed_by.is_some() { "corte de luz" } else { "" };
         let closing =
             |at| Closing { at, by: self.closed_by.clone(), why: Reason::new(why).unwrap() };
+        let closed = |by: &Actor| HistoryEntry {
+            at: AT,
+            by: by.clone(),
+            why: Reason::new(why).unwrap(),
+            step: HistoryStep::Closed,
+        };
         Lifecycle {
             automatic: true,
             schedule: Schedule::default(),
@@ -248,7 +255,9 @@ impl ModelDraw {
             entered_by: None,
             attempt: u32::from(drawn_at.is_some()),
             drawn_at,
+            void_by: None,
             published_at: drawn_at,
+            history: Arc::new(self.closed_by.iter().map(closed).collect()),
         }
     }
 
@@ -262,9 +271,10 @@ impl ModelDraw {
             progress: self.terms.agencies.iter().map(|agency| self.progress(agency)).collect(),
             winners: match self.state {
                 DrawState::Drawn { number } => Ok(recount(&batches, number)),
-                DrawState::Announced | DrawState::Open | DrawState::Closed => {
-                    Err(ReadError::NotDrawn)
-                }
+                DrawState::Announced
+                | DrawState::Open
+                | DrawState::Closed
+                | DrawState::Cancelled => Err(ReadError::NotDrawn),
             },
             batches,
         }

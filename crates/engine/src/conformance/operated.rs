@@ -37,13 +37,13 @@ impl dyn Subject + '_ {
         wait(|done| self.engine().act(recorded("ana", "", act), judge, done))
     }
 
-    fn closed(&self, name: &str) -> DrawId {
+    pub(super) fn closed(&self, name: &str) -> DrawId {
         let draw = self.open(name, 1);
         self.close(draw);
         draw
     }
 
-    fn life(&self, draw: DrawId) -> Lifecycle {
+    pub(super) fn life(&self, draw: DrawId) -> Lifecycle {
         self.status(draw).life
     }
 

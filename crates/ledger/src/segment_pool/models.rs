@@ -115,7 +115,8 @@ fn full_segment(holds: u8) -> Arc<Segment> {
 fn segment_in(file: BlankFile) -> Arc<Segment> {
     let ledger = LedgerId([7; 16]);
     let chain = Chain::first(ledger);
-    let header = SegmentHeader { number: 1, first_sequence: 0, len: SEGMENT_LEN, chain, ledger };
+    let (number, first_sequence, len) = (1, 0, SEGMENT_LEN);
+    let header = SegmentHeader { number, first_sequence, len, chain, ledger, feature: 0 };
     Arc::new(Segment::new(Box::new(file), header, Contents::default(), BLOCK_LEN as u64))
 }
 

@@ -2,12 +2,12 @@
 
 use super::undo::Undo;
 use super::{Draw, Draws, Ruling, draw_id};
-use crate::act::{Act, ActError, Acted, Judge, RecordedAct, Registration};
+use crate::act::{Act, ActError, Acted, Judge, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawState, Timestamp};
+use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::lifecycle::DrawLife;
-use crate::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
+use crate::limits::{DRAW_ACTS_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use crate::text::Look;
 
 impl Draws {
@@ -48,31 +48,37 @@ impl Draws {
                 let room = known || self.roster.len() < REGISTERED_MAX;
                 if room { Ok(()) } else { Err(ActError::TooManyRegistered) }
             }
-            Act::Open(_)
-            | Act::Close(_)
+            // A draw can always be ended.
+            Act::Cancel(_) | Act::Open(_) | Act::Close(_) | Act::Publish(_) => Ok(()),
+            Act::Edit { .. }
+            | Act::Reopen { .. }
             | Act::EnterNumber { .. }
-            | Act::Publish(_)
-            | Act::Audited(_) => Ok(()),
+            | Act::CorrectNumber { .. }
+            | Act::Void(_)
+            | Act::Audited(_) => {
+                let draw = act.draw().and_then(|id| self.get(id));
+                let acts = draw.map_or(0, |draw| draw.life.shown().history.len());
+                if acts < DRAW_ACTS_MAX { Ok(()) } else { Err(ActError::TooManyActs) }
+            }
         }
     }
 
     fn check_look(&self, act: &Act) -> Result<(), ActError> {
         match act {
-            Act::Announce { terms, .. } => match self.lookalikes(&terms.name).next() {
-                Some((draw, name)) => Err(ActError::DrawLooksLike { draw, name: name.clone() }),
-                None => Ok(()),
-            },
+            Act::Announce { terms, .. } | Act::Edit { terms, .. } => {
+                let mut others = self.lookalikes(&terms.name);
+                match others.find(|(draw, _)| act.draw() != Some(*draw)) {
+                    Some((draw, name)) => Err(ActError::DrawLooksLike { draw, name: name.clone() }),
+                    None => Ok(()),
+                }
+            }
             Act::Register(it) => match self.lookalike_agency(it) {
                 Some(Registration { agency, name, .. }) => {
                     Err(ActError::AgencyLooksLike { agency: *agency, name: name.clone() })
                 }
                 None => Ok(()),
             },
-            Act::Open(_)
-            | Act::Close(_)
-            | Act::EnterNumber { .. }
-            | Act::Publish(_)
-            | Act::Audited(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -120,6 +126,24 @@ impl Draws {
         let RecordedAct { by, why, act, .. } = recorded;
         let find = |id: &DrawId| self.get(*id).ok_or(ActError::UnknownDraw(*id));
         match act {
+            Act::Edit { draw: id, terms, schedule } => {
+                let draw = find(id)?;
+                let acted = draw.life.decide_edit(draw.state, by, why)?;
+                if draw.terms == *terms && draw.life.shown().schedule == *schedule {
+                    return Ok(Acted::Repeated);
+                }
+                self.check_announcement(Some(*id), terms, *schedule, now)?;
+                Ok(acted)
+            }
+            Act::Cancel(id) => find(id).and_then(|it| it.life.decide_cancel(it.state, by, why)),
+            Act::Reopen { draw, agency } => {
+                let draw = find(draw)?;
+                let acted = draw.life.decide_reopen(draw.state, by, why)?;
+                match draw.agencies.get(agency) {
+                    Some(known) if known.finished => Ok(acted),
+                    _ => Err(ActError::NotFinished(*agency)),
+                }
+            }
             Act::Open(id) => find(id).and_then(|it| it.life.decide_open(it.state, by, now)),
             Act::Close(id) => {
                 let draw = find(id)?;
@@ -129,15 +153,14 @@ impl Draws {
                 let draw = find(draw)?;
                 draw.life.decide_entry(draw.state, draw.terms.numbers, by, *number)
             }
-            Act::Publish(id) => find(id).and_then(|it| it.life.decide_publish(it.state, by)),
+            Act::CorrectNumber { draw, number } => {
+                let draw = find(draw)?;
+                draw.life.decide_correction(draw.state, draw.terms.numbers, by, *number)
+            }
+            Act::Void(id) => find(id).and_then(|it| it.life.decide_void(it.state, by, why)),
+            Act::Publish(id) => find(id).and_then(|it| it.life.decide_publish(it.state, by, why)),
             Act::Announce { terms, schedule } => {
-                if self.by_name.contains_key(&terms.name) {
-                    return Err(ActError::NameTaken);
-                }
-                let opens_at = schedule.opens_at.unwrap_or(now).max(now);
-                if schedule.closes_at.is_some_and(|closes_at| closes_at <= opens_at) {
-                    return Err(ActError::Schedule);
-                }
+                self.check_announcement(None, terms, *schedule, now)?;
                 Ok(Acted::Announced(draw_id(self.draws.len())))
             }
             Act::Register(registration)
@@ -147,6 +170,24 @@ impl Draws {
             }
             Act::Register(_) | Act::Audited(_) => Ok(Acted::Done),
         }
+    }
+
+    /// Checks what is announced of a draw: a new one, or the existing `draw`.
+    fn check_announcement(
+        &self,
+        draw: Option<DrawId>,
+        terms: &DrawTerms,
+        schedule: Schedule,
+        now: Timestamp,
+    ) -> Result<(), ActError> {
+        if self.by_name.get(&terms.name).is_some_and(|named| Some(*named) != draw) {
+            return Err(ActError::NameTaken);
+        }
+        let opens_at = schedule.opens_at.unwrap_or(now).max(now);
+        if schedule.closes_at.is_some_and(|closes_at| closes_at <= opens_at) {
+            return Err(ActError::Schedule);
+        }
+        Ok(())
     }
 
     /// Iterates over the registered agencies, by number.
@@ -162,7 +203,8 @@ impl Draws {
         let acted = self.outcome_of(recorded, at).expect("check_rules() found it allowed");
         match &recorded.act {
             Act::Announce { terms, schedule } => {
-                let life = DrawLife::announced(*schedule, at);
+                let mut life = DrawLife::announced(*schedule, at);
+                life.note(recorded, acted, at);
                 let announced = Draw::new(terms.clone(), DrawState::Announced, life);
                 self.add_draw(announced);
             }
@@ -172,10 +214,30 @@ impl Draws {
             act => {
                 let Some(id) = act.draw() else { return };
                 self.change_life(id, |draw| {
-                    let next = draw.life.take(&recorded.by, &recorded.why, act, acted, at);
+                    let next = draw.life.take(recorded, acted, at);
                     draw.state = next.unwrap_or(draw.state);
                 });
+                self.apply_to_draw(id, act);
             }
+        }
+    }
+
+    /// Applies the part of an act that is not in the draw's life.
+    fn apply_to_draw(&mut self, id: DrawId, act: &Act) {
+        match act {
+            Act::Edit { terms, .. } => {
+                let before = Box::new(self.set_terms(id, terms.clone()));
+                self.undo.push(Undo::Terms { draw: id, terms: before });
+            }
+            Act::Cancel(_) => {
+                self.remove_name(id);
+                self.undo.push(Undo::Cancel(id));
+            }
+            Act::Reopen { agency, .. } => {
+                self.get_mut(id).set_finished(*agency, false);
+                self.undo.push(Undo::Reopen { draw: id, agency: *agency });
+            }
+            _ => {}
         }
     }
 }
@@ -183,12 +245,10 @@ impl Draws {
 /// Whether the act has agency 0, which is what a missing number is read as.
 fn names_agency_zero(act: &Act) -> bool {
     match act {
-        Act::Announce { terms, .. } => terms.agencies.contains(AgencyId(0)),
+        Act::Announce { terms, .. } | Act::Edit { terms, .. } => {
+            terms.agencies.contains(AgencyId(0))
+        }
         Act::Register(registration) => registration.agency == AgencyId(0),
-        Act::Open(_)
-        | Act::Close(_)
-        | Act::EnterNumber { .. }
-        | Act::Publish(_)
-        | Act::Audited(_) => false,
+        _ => false,
     }
 }

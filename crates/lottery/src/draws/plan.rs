@@ -70,6 +70,6 @@ fn next(
         DrawState::Announced if life.is_expired(now) => None,
         DrawState::Announced => life.schedule.opens_at.map(|at| (at, Act::Open(id))),
         DrawState::Open => life.schedule.closes_at.map(|at| (at, Act::Close(id))),
-        DrawState::Closed | DrawState::Drawn { .. } => None,
+        DrawState::Closed | DrawState::Drawn { .. } | DrawState::Cancelled => None,
     }
 }

@@ -232,7 +232,7 @@ struct Step {
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..12_u8, 1..=4_u32, 1..=3_u32, 0..7_u32);
+    let step = (0..14_u8, 1..=4_u32, 1..=3_u32, 0..7_u32);
     let step = step.prop_map(|(kind, draw, agency, chunk)| Step { kind, draw, agency, chunk });
     vec(step, 0..most)
 }
@@ -281,6 +281,15 @@ impl Step {
             (10, 0..=1) => Act::Open(draw),
             (10, 2..=3) => Act::Close(draw),
             (10, _) => Act::Publish(draw),
+            (12, 0..=2) => {
+                let (name, agencies) = (format!("sorteo {chunk}"), ["1-3", "1-2"][id as usize % 2]);
+                let schedule = Schedule { opens_at: None, closes_at: Some(Timestamp(now.0 + 9)) };
+                Act::Edit { draw, terms: terms(&name, agencies), schedule }
+            }
+            (12, 3) => Act::Cancel(draw),
+            (12, _) => Act::Reopen { draw, agency: AgencyId(agency) },
+            (13, 0..=3) => Act::CorrectNumber { draw, number: 7 + u32::from(chunk == 0) },
+            (13, _) => Act::Void(draw),
             _ => Act::EnterNumber { draw, number: 7 + u32::from(chunk == 6) },
         }
     }

@@ -7,9 +7,8 @@ use super::{Draws, draw_id};
 use crate::act::Registration;
 use crate::agencies::AgencyId;
 use crate::bets::PrefixDigest;
-use crate::draw::{DrawId, DrawState};
+use crate::draw::{DrawId, DrawState, DrawTerms};
 use crate::lifecycle::DrawLife;
-use crate::text::Look;
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
@@ -21,6 +20,18 @@ pub(super) enum Undo {
         /// The agency had neither bet nor finished.
         is_new: bool,
     },
+    /// The agency had finished.
+    Reopen {
+        draw: DrawId,
+        agency: AgencyId,
+    },
+    /// The draw's previous terms.
+    Terms {
+        draw: DrawId,
+        terms: Box<DrawTerms>,
+    },
+    /// The draw was cancelled.
+    Cancel(DrawId),
     /// The draw's previous state.
     Life {
         draw: DrawId,
@@ -57,13 +68,14 @@ impl Draws {
                 Undo::Batch(batch) => self.undo_batch(batch),
                 Undo::Finish { draw, agency, is_new } => {
                     let draw = self.get_mut(draw);
-                    draw.agencies_finished -= 1;
+                    draw.set_finished(agency, false);
                     if is_new {
                         draw.agencies.remove(&agency);
-                    } else {
-                        draw.agency_mut(agency).finished = false;
                     }
                 }
+                Undo::Reopen { draw, agency } => self.get_mut(draw).set_finished(agency, true),
+                Undo::Terms { draw, terms } => drop(self.set_terms(draw, *terms)),
+                Undo::Cancel(draw) => self.add_name(draw),
                 Undo::Life { draw: id, state, life } => {
                     let draw = self.get_mut(id);
                     (draw.state, draw.life) = (state, *life);
@@ -96,13 +108,10 @@ impl Draws {
     }
 
     fn undo_added(&mut self) {
-        let draw = self.draws.pop().expect("it was added");
-        let id = draw_id(self.draws.len());
+        let id = draw_id(self.draws.len() - 1);
         self.plan.forget(id);
-        self.by_name.remove(&draw.terms.name);
-        self.by_look.remove(&(Look::of(draw.terms.name.as_str()), id));
-        if self.draws.iter().all(|other| other.terms.agencies != draw.terms.agencies) {
-            self.agencies.remove(&draw.terms.agencies);
-        }
+        self.remove_name(id);
+        let draw = self.draws.pop().expect("it was added");
+        self.forget_unused(&draw.terms.agencies);
     }
 }

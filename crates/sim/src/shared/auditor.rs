@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::Entry;
 use lottery::{
     Act, ActError, Acted, Actor, AgencyId, AppendError, Appended, DrawId, DrawState, Event,
-    FinishError, News, NoPart, Reason, StoreFault, Timestamp,
+    FinishError, News, NoPart, Reason, RecordedAct, StoreFault, Timestamp,
 };
 
 use super::rights::{Credential, Rights};
@@ -23,12 +23,14 @@ pub(super) struct Auditor {
     now: Shown,
     /// The position of each batch among the durable events.
     batches: BTreeMap<Chunk, usize>,
-    finishes: BTreeMap<(DrawId, AgencyId), usize>,
+    finishes: BTreeMap<(DrawId, AgencyId), Vec<usize>>,
     /// The position of each operator's act, by the reason given for it.
     acts: BTreeMap<Reason, usize>,
     /// The requester of each act and the operators' version at that time, by reason.
     callers: BTreeMap<Reason, (Credential, u64)>,
     closes: BTreeMap<DrawId, usize>,
+    /// How many results of each draw were voided.
+    voided: BTreeMap<DrawId, usize>,
     /// The numbers entered for each closed draw, and by whom.
     entries: BTreeMap<DrawId, Vec<(Actor, u32)>>,
     /// The position of the opening of each automatic draw, and its sealed number.
@@ -105,8 +107,11 @@ impl Auditor {
                 once(self.batches.insert(chunk, at), || format!("{chunk:?}"))?;
             }
             Event::AgencyFinished { draw, agency } => {
-                let finish = (*draw, *agency);
-                once(self.finishes.insert(finish, at), || format!("FINISH {finish:?}"))?;
+                let known = self.now.draw(*draw).agencies.get(&agency.0);
+                if known.is_some_and(|it| it.finished) {
+                    return wrong(format!("FINISH of agency {agency} in {draw} is stored twice"));
+                }
+                self.finishes.entry((*draw, *agency)).or_default().push(at);
             }
             Event::DrawClosed { draw, bets, .. } => {
                 if *bets != self.now.draw(*draw).bets {
@@ -129,14 +134,46 @@ impl Auditor {
                     let before = self.acts.insert(recorded.why.clone(), at);
                     once(before, || format!("{recorded:?}"))?;
                 }
-                if let Act::EnterNumber { draw, number } = recorded.act {
-                    self.entries.entry(draw).or_default().push((recorded.by.clone(), number));
-                }
+                self.take_correction(recorded)?;
             }
         }
         self.now.take(&entry.event);
         self.durable.push(entry.clone());
         Ok(())
+    }
+
+    /// Checks acts that mend mistakes, and notes the numbers entered.
+    fn take_correction(&mut self, recorded: &RecordedAct) -> Result<(), Wrong> {
+        let Some(id) = recorded.act.draw() else { return Ok(()) };
+        let entries = self.entries.entry(id).or_default();
+        let draw = self.now.draw(id);
+        let is_right = match &recorded.act {
+            Act::Edit { .. } | Act::Cancel(_) => draw.state == DrawState::Announced,
+            Act::Reopen { agency, .. } => {
+                let has_finished = draw.agencies.get(&agency.0).is_some_and(|it| it.finished);
+                draw.state == DrawState::Open && has_finished
+            }
+            Act::EnterNumber { number, .. } => {
+                entries.push((recorded.by.clone(), *number));
+                true
+            }
+            Act::CorrectNumber { number, .. } => match entries.last_mut() {
+                Some((by, entered)) if *by == recorded.by => {
+                    *entered = *number;
+                    draw.state == DrawState::Closed
+                }
+                _ => false,
+            },
+            Act::Void(_) => {
+                let is_second = draw.void_by.is_some();
+                *self.voided.entry(id).or_default() += usize::from(is_second);
+                matches!(draw.state, DrawState::Drawn { .. })
+                    && !draw.published
+                    && draw.void_by.as_ref() != recorded.by.operator()
+            }
+            _ => true,
+        };
+        if is_right { Ok(()) } else { wrong(format!("{recorded:?} is stored: {draw:?}")) }
     }
 
     fn take_made(&self, draw: DrawId, number: u32) -> Result<(), Wrong> {
@@ -149,10 +186,16 @@ impl Auditor {
                 _ => false,
             },
         };
-        if !is_right || self.durable.iter().any(|it| is_made(&it.event, draw)) {
+        let voided = self.voided.get(&draw).copied().unwrap_or(0);
+        if !is_right || self.made(draw) > voided {
             return wrong(format!("draw {draw} was made with {number}: {:?}", self.entries));
         }
         Ok(())
+    }
+
+    /// Returns how many results a draw has had.
+    fn made(&self, draw: DrawId) -> usize {
+        self.durable.iter().filter(|it| is_made(&it.event, draw)).count()
     }
 
     /// Compares an answer with the events that were durable when it was given.
@@ -210,7 +253,7 @@ impl Auditor {
                     Ok(Appended::Repeated) => is_durable(self.batches.get(&chunk)),
                     Err(AppendError::DrawClosed(_)) => is_durable(self.closes.get(&batch.draw)),
                     Err(AppendError::AgencyFinished(_)) => {
-                        is_durable(self.finishes.get(&(batch.draw, batch.agency)))
+                        is_durable(self.first_finish(batch.draw, batch.agency))
                     }
                     Err(AppendError::NoPart(NoPart::AgencyDisabled(agency))) => {
                         self.durable[..durable].iter().any(|it| disables(&it.event, *agency))
@@ -220,7 +263,7 @@ impl Auditor {
             }
             (Ask::Finish(draw, agency), Outcome::Finished(finished)) => match finished {
                 Ok(_) => {
-                    is_durable(self.finishes.get(&(*draw, *agency)))
+                    is_durable(self.first_finish(*draw, *agency))
                         || is_durable(self.closes.get(draw))
                 }
                 Err(FinishError::NoPart(NoPart::AgencyDisabled(agency))) => {
@@ -249,6 +292,10 @@ impl Auditor {
         }
     }
 
+    fn first_finish(&self, draw: DrawId, agency: AgencyId) -> Option<&usize> {
+        self.finishes.get(&(draw, agency))?.first()
+    }
+
     /// Compares the news and the view of an engine's readers with the durable events.
     pub(super) fn told(&mut self, told: &Told) -> Result<(), Wrong> {
         self.see(told.site, &told.shown, told.durable)?;
@@ -264,7 +311,8 @@ impl Auditor {
                 }
             }
             News::Drawn(id) => {
-                if !matches!(draw(id)?.state, DrawState::Drawn { .. }) {
+                let is_voided = self.voided.get(id).is_some_and(|times| *times > 0);
+                if !matches!(draw(id)?.state, DrawState::Drawn { .. }) && !is_voided {
                     return wrong(format!("draw {id} was told as made, and is not"));
                 }
                 self.drawn.entry(*id).or_default().push(told.site);
@@ -315,7 +363,11 @@ impl Auditor {
             Event::DrawMade { draw, .. } => Some(*draw),
             _ => None,
         });
-        self.untold.extend(made.filter(|draw| !self.drawn.contains_key(draw)));
+        let mut times = BTreeMap::new();
+        made.for_each(|draw| *times.entry(draw).or_insert(0) += 1);
+        let told = |draw: &DrawId| self.drawn.get(draw).map_or(0, Vec::len);
+        let untold = times.into_iter().filter(|(draw, made)| told(draw) < *made);
+        self.untold.extend(untold.map(|(draw, _)| draw));
     }
 
     /// Returns the engine that made each draw.
@@ -343,11 +395,14 @@ impl Auditor {
             }
         }
         for (id, draw) in (1..).map(DrawId).zip(&self.now.draws) {
+            if draw.state == DrawState::Cancelled {
+                continue;
+            }
             if !draw.published || self.seen.iter().any(|seen| !seen.published.contains(&id)) {
                 return wrong(format!("that draw {id} is published was not told to all"));
             }
-            let told = self.drawn.get(&id).map_or(0, Vec::len);
-            if told > 1 || (told == 0 && !self.untold.contains(&id)) {
+            let (told, made) = (self.drawn.get(&id).map_or(0, Vec::len), self.made(id));
+            if told > made || (told < made && !self.untold.contains(&id)) {
                 return wrong(format!("that draw {id} was made was told {told} times"));
             }
         }

@@ -58,6 +58,14 @@ counted! {
     closed_by_clock "draws closed by the clock",
     /// Draws that an operator closed before the clock did.
     closed_before_clock "draws closed before the clock did",
+    /// Announced draws that were edited or cancelled.
+    mended "announced draws edited or cancelled",
+    /// Agencies that finished and were reopened.
+    reopened "agencies reopened",
+    /// Numbers that an operator corrected.
+    corrected "entered numbers corrected",
+    /// Results that two operators voided, each counted twice.
+    voided "acts that voided a result",
     /// Operators disabled, and tokens revoked.
     rights_ended "operators disabled and tokens revoked",
     /// Acts of callers whose rights had ended.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 use lottery::{
-    Act, Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName,
+    Act, Acted, Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName,
     DrawState, DrawStatus, DrawTerms, Label, NumberRange, Reason, RecordedAct, Registration,
     Schedule, SealedNumber, Timestamp,
 };
@@ -102,7 +102,7 @@ impl Agency {
         }
         let Some(site) = &world.sites[self.site] else { return };
         let found = site.view().draw_named(&self.name);
-        let Some(found) = found.filter(|draw| draw.state > DrawState::Announced) else { return };
+        let Some(found) = found.filter(|draw| draw.state != DrawState::Announced) else { return };
         self.draw = Some(found.id);
         let ask = self.next(found.id, &mut world.rng);
         let is_batch = matches!(ask, Ask::Append(_));
@@ -144,6 +144,14 @@ impl Agency {
             {
                 self.finished = true;
             }
+            (Ask::Act(recorded, _), Outcome::Acted(Ok(Acted::Done))) => match recorded.act {
+                Act::Reopen { draw, agency }
+                    if (Some(draw), agency) == (self.draw, self.agency) =>
+                {
+                    self.finished = false;
+                }
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -227,8 +235,19 @@ fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) 
             let close = act(world, "ana", Act::Close(id));
             world.ask(site, close);
         }
+        DrawState::Announced if world.strikes(8) => {
+            let schedule = Schedule { opens_at: None, ..draw.life.schedule };
+            let edit = Act::Edit { draw: id, terms: draw.terms.clone(), schedule };
+            let mend = if world.rng.bool() { edit } else { Act::Cancel(id) };
+            either_or_both(site, world, |world| act(world, "ana", mend.clone()));
+        }
         DrawState::Announced => {
             either_or_both(site, world, |world| act(world, "eva", Act::Open(id)));
+        }
+        DrawState::Open if draw.agencies_finished > 0 && world.strikes(8) => {
+            let agency = *pick(&mut world.rng, &agencies_of(&draw.terms.agencies));
+            let reopen = Act::Reopen { draw: id, agency };
+            either_or_both(site, world, |world| act(world, "leo", reopen.clone()));
         }
         DrawState::Open => {
             let all_finished = draw.agencies_finished == draw.terms.agencies.count();
@@ -246,12 +265,21 @@ fn lead(draw: &DrawStatus, site: usize, world: &mut World, agencies: &[Agency]) 
         DrawState::Closed => either_or_both(site, world, |world| {
             let number = if world.rng.u8(..6) == 0 { NUMBER + 1 } else { NUMBER };
             let by = *pick(&mut world.rng, &OPERATORS);
-            act(world, by, Act::EnterNumber { draw: id, number })
+            let corrects = draw.life.entered_by.is_some() && world.rng.u8(..3) == 0;
+            let correct = Act::CorrectNumber { draw: id, number };
+            let enter = Act::EnterNumber { draw: id, number };
+            act(world, by, if corrects { correct } else { enter })
         }),
+        DrawState::Drawn { .. } if draw.life.published_at.is_none() && world.strikes(3) => {
+            either_or_both(site, world, |world| {
+                let by = *pick(&mut world.rng, &OPERATORS);
+                act(world, by, Act::Void(id))
+            });
+        }
         DrawState::Drawn { .. } if draw.life.published_at.is_none() => {
             either_or_both(site, world, |world| act(world, "ana", Act::Publish(id)));
         }
-        DrawState::Drawn { .. } => {}
+        DrawState::Drawn { .. } | DrawState::Cancelled => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lottery::{Act, DrawId, DrawState, Event, View};
+use lottery::{Act, Actor, DrawId, DrawName, DrawState, DrawTerms, Event, Label, View};
 
 /// The contents of a view; see the module documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,8 +15,11 @@ pub(super) struct Shown {
 /// A draw in a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ShownDraw {
+    pub(super) name: DrawName,
     pub(super) state: DrawState,
     pub(super) published: bool,
+    /// Who voided the present result first.
+    pub(super) void_by: Option<Label>,
     pub(super) bets: u64,
     pub(super) agencies: BTreeMap<u32, ShownAgency>,
 }
@@ -37,8 +40,10 @@ impl Shown {
                 (it.agency.0, ShownAgency { batches, bets, finished })
             });
             ShownDraw {
+                name: status.terms.name,
                 state: status.state,
                 published: status.life.published_at.is_some(),
+                void_by: status.life.void_by,
                 bets: status.bets,
                 agencies: agencies.collect(),
             }
@@ -53,7 +58,9 @@ impl Shown {
 
     pub(super) fn take(&mut self, event: &Event) {
         match event {
-            Event::DrawOpened { .. } => self.draws.push(ShownDraw::new(DrawState::Open)),
+            Event::DrawOpened { terms, .. } => {
+                self.draws.push(ShownDraw::new(terms, DrawState::Open));
+            }
             Event::BatchAccepted(batch) => {
                 let draw = self.draw(batch.draw);
                 draw.bets += u64::from(batch.bets);
@@ -70,19 +77,40 @@ impl Shown {
             }
             Event::DrawPublished { draw } => self.draw(*draw).published = true,
             Event::Acted(recorded) => match &recorded.act {
-                Act::Announce { .. } => self.draws.push(ShownDraw::new(DrawState::Announced)),
+                Act::Announce { terms, .. } => {
+                    self.draws.push(ShownDraw::new(terms, DrawState::Announced));
+                }
+                Act::Edit { draw, terms, .. } => self.draw(*draw).name = terms.name.clone(),
+                Act::Cancel(draw) => self.draw(*draw).state = DrawState::Cancelled,
+                Act::Reopen { draw, agency } => {
+                    self.draw(*draw).agencies.entry(agency.0).or_default().finished = false;
+                }
+                Act::Void(draw) => self.draw(*draw).void(&recorded.by),
                 Act::Open(draw) => self.draw(*draw).state = DrawState::Open,
                 Act::Register(it) => {
                     self.register.insert(it.agency.0, it.enabled);
                 }
-                Act::Close(_) | Act::EnterNumber { .. } | Act::Publish(_) | Act::Audited(_) => {}
+                Act::Close(_)
+                | Act::EnterNumber { .. }
+                | Act::CorrectNumber { .. }
+                | Act::Publish(_)
+                | Act::Audited(_) => {}
             },
         }
     }
 }
 
 impl ShownDraw {
-    fn new(state: DrawState) -> Self {
-        Self { state, published: false, bets: 0, agencies: BTreeMap::new() }
+    fn new(terms: &DrawTerms, state: DrawState) -> Self {
+        let (name, agencies) = (terms.name.clone(), BTreeMap::new());
+        Self { name, state, published: false, void_by: None, bets: 0, agencies }
+    }
+
+    fn void(&mut self, by: &Actor) {
+        if self.void_by.take().is_some() {
+            self.state = DrawState::Closed;
+        } else {
+            self.void_by = by.operator().cloned();
+        }
     }
 }

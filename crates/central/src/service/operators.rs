@@ -115,7 +115,7 @@ impl Service {
             let next_time = async {
                 match remaining {
                     Some(remaining) => {
-                        tokio::time::sleep(remaining.min(CLOCK_SLEEP_TIME_MAX)).await
+                        tokio::time::sleep(remaining.min(CLOCK_SLEEP_TIME_MAX)).await;
                     }
                     None => std::future::pending().await,
                 }

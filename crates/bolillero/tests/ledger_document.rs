@@ -30,10 +30,15 @@ fn written(folder: &Path) -> PathBuf {
     let http = Http::of(&mut central);
     let announced = json!({ "name": "nocturna", "agencies": [{ "first": 1, "last": 5 }] });
     let number = json!({ "number": 7, "allow_empty": true });
+    let why = json!({ "why": "error" });
     for (who, path, body) in [
         ("ana", "draws", announced),
         ("ana", "draws/2/open", json!({})),
         ("ana", "draws/2/close", json!({ "why": "sin agencias" })),
+        ("ana", "draws/2/number", number.clone()),
+        ("eva", "draws/2/number", number.clone()),
+        ("ana", "draws/2/void", why.clone()),
+        ("eva", "draws/2/void", why),
         ("ana", "draws/2/number", number.clone()),
         ("eva", "draws/2/number", number),
         ("eva", "draws/2/publish", json!({})),
@@ -86,8 +91,9 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
         "draw 1 published",
         "ana announced: ",
         "ana closed draw 2: sin agencias",
-        "eva entered-number draw 2: ",
         "draw 2 made: attempt 1, 7 wins",
+        "ana voided-result draw 2: error",
+        "draw 2 made: attempt 2, 7 wins",
     ] {
         assert_eq!(printed.matches(&format!("+00:00 {event}")).count(), 1, "{event}");
     }

@@ -296,13 +296,13 @@ fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
     // A newer program wrote events unknown to this one: the segment's header says so.
     let header = disk.contents(FIRST)[..104].to_vec();
     let mut newer = header.clone();
-    newer[96] = 1;
+    newer[96] = 2;
     let sum = crc32c::crc32c(&newer[16..]);
     newer[12..16].copy_from_slice(&sum.to_le_bytes());
     let file = disk.open(FIRST, Claim::Write).unwrap();
     file.write_at(0, &newer).unwrap();
     let opened = try_open(&disk, OPTIONS).map(drop);
-    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 1, known: 0, .. })));
+    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 2, known: 1, .. })));
     file.write_at(0, &header).unwrap();
 
     let ledger = open(&disk);

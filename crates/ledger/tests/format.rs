@@ -28,6 +28,8 @@ const SEGMENTS: [&str; 2] = ["segment-0000000001.bol", "segment-0000000002.bol"]
 const GOLDEN: [&str; 2] =
     [include_str!("golden/format-2-segment-1.hex"), include_str!("golden/format-2-segment-2.hex")];
 const ACTS: &str = include_str!("golden/format-2-acts.hex");
+/// The segment that the first act of feature 1 begins.
+const FEATURE_1: &str = include_str!("golden/format-2-feature-1.hex");
 
 /// Writes the events of a draw without operators: two segments, the first with its index, each
 /// event in its own group.
@@ -101,6 +103,42 @@ fn acts_written_now() -> SimulatedDisk {
     disk
 }
 
+/// Writes all acts of feature 1: the first one begins a segment.
+fn corrections_written_now() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let clock = Arc::new(TestClock::default());
+    let ledger = try_open_at(&disk, OPTIONS, Arc::clone(&clock)).unwrap();
+    let (draw, agency) = (DrawId(1), AgencyId(1));
+    let terms = |name: &str| DrawTerms {
+        name: DrawName::new(name).unwrap(),
+        agencies: Agencies::first(2).unwrap(),
+        numbers: NumberRange::default(),
+    };
+    let schedule = Schedule { opens_at: None, closes_at: Some(Timestamp(99)) };
+    let mut at = 0;
+    let mut act = |by: &str, act| {
+        at += 1;
+        clock.set(Timestamp(at));
+        let by = Actor::Operator(Label::new(by).unwrap());
+        let recorded = RecordedAct::new(by, Reason::new("error").unwrap(), act);
+        wait(|done| ledger.act(recorded, lottery::always_allowed(), done)).unwrap();
+    };
+    act("ana", Act::Announce { terms: terms("mañna"), schedule: Schedule::default() });
+    act("ana", Act::Announce { terms: terms("tarde"), schedule: Schedule::default() });
+    act("ana", Act::Edit { draw, terms: terms("mañana"), schedule });
+    act("ana", Act::Cancel(DrawId(2)));
+    act("ana", Act::Open(draw));
+    wait(|done| ledger.finish(draw, agency, done)).unwrap();
+    act("ana", Act::Reopen { draw, agency });
+    act("ana", Act::Close(draw));
+    act("ana", Act::EnterNumber { draw, number: 7 });
+    act("ana", Act::CorrectNumber { draw, number: 8 });
+    act("eva", Act::EnterNumber { draw, number: 8 });
+    act("ana", Act::Void(draw));
+    act("eva", Act::Void(draw));
+    disk
+}
+
 fn rows(bytes: &[u8]) -> String {
     let mut text = format!("length {}\n", bytes.len());
     for (at, row) in bytes.chunks(ROW_LEN).enumerate() {
@@ -140,6 +178,35 @@ fn the_same_events_give_the_same_bytes() {
 fn the_same_acts_give_the_same_bytes() {
     let written = rows(&acts_written_now().contents(SEGMENTS[0]));
     assert!(written == ACTS, "{} differs from the golden file:\n{written}", SEGMENTS[0]);
+}
+
+#[test]
+fn the_same_corrections_give_the_same_bytes_in_a_segment_of_their_own() {
+    let disk = corrections_written_now();
+    let written = rows(&disk.contents(SEGMENTS[1]));
+    assert!(written == FEATURE_1, "{} differs from the golden file:\n{written}", SEGMENTS[1]);
+    let feature = |name| disk.contents(name)[96];
+    assert_eq!(SEGMENTS.map(feature), [0, 1]);
+    let ledger = open(&disk);
+    let found = |id| ledger.view().draw(DrawId(id)).unwrap();
+    assert_eq!([1, 2].map(|id| found(id).state), [DrawState::Closed, DrawState::Cancelled]);
+    assert_eq!((found(1).terms.name.as_str(), found(1).agencies_finished), ("mañana", 0));
+}
+
+#[test]
+fn an_act_of_a_feature_that_the_header_does_not_name_is_damage() {
+    let disk = corrections_written_now();
+    let mut segment = disk.contents(SEGMENTS[1]);
+    segment[96] = 0;
+    let sum = crc32c::crc32c(&segment[16..104]);
+    segment[12..16].copy_from_slice(&sum.to_le_bytes());
+    let forged = SimulatedDisk::new();
+    for (name, bytes) in SEGMENTS.iter().zip([disk.contents(SEGMENTS[0]), segment]) {
+        forged.create(name).unwrap().write_at(0, &bytes).unwrap();
+    }
+    forged.sync_names().unwrap();
+    let refused = try_open_at(&forged, OPTIONS, Arc::default()).err().unwrap().to_string();
+    assert!(refused.contains("feature"), "{refused}");
 }
 
 #[test]

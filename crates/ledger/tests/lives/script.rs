@@ -134,8 +134,12 @@ impl Writer {
         let [morning, evening, alone] = [1, 2, 3].map(DrawId);
         self.act("ana", "", Act::Announce { terms: terms("matutina", 3), schedule });
         let schedule = Schedule::default();
-        self.act("ana", "", Act::Announce { terms: terms("vespertina", 2), schedule });
+        self.act("ana", "", Act::Announce { terms: terms("vespertna", 2), schedule });
+        let edit = Act::Edit { draw: evening, terms: terms("vespertina", 2), schedule };
+        self.act("ana", "falta una letra", edit);
         self.ask(Ask::OpenDraw(terms("sola", 1), SealedNumber(WINNING_NUMBER)));
+        self.act("ana", "", Act::Announce { terms: terms("de más", 1), schedule });
+        self.act("eva", "no se juega", Act::Cancel(DrawId(4)));
         self.clock(Act::Open(morning));
         self.act("eva", "abre antes", Act::Open(evening));
         for chunk in 0..3 {
@@ -152,13 +156,24 @@ impl Writer {
         for (draw, agency) in [(morning, 1), (morning, 3), (evening, 1), (alone, 1)] {
             self.ask(Ask::Finish(draw, AgencyId(agency)));
         }
+        let reopen = Act::Reopen { draw: morning, agency: AgencyId(1) };
+        self.act("luz", "terminó sin querer", reopen);
+        self.ask(Ask::Append(batch(morning, 1, 3)));
+        self.ask(Ask::Finish(morning, AgencyId(1)));
         self.act("eva", "", Act::Close(evening));
         self.act("eva", "la agencia 2 no llegó", Act::Close(evening));
         self.enter("ana", evening, 8);
+        self.act("ana", "", Act::CorrectNumber { draw: evening, number: 9 });
         self.enter("eva", evening, WINNING_NUMBER);
         self.enter("ana", evening, WINNING_NUMBER);
         self.enter("ana", evening, WINNING_NUMBER);
         self.enter("luz", evening, WINNING_NUMBER);
+        for by in ["ana", "luz"] {
+            self.act(by, "el extracto dice otra cosa", Act::Void(evening));
+        }
+        for by in ["ana", "luz"] {
+            self.enter(by, evening, WINNING_NUMBER);
+        }
         self.act("ana", "", Act::Publish(evening));
         while closes_at.is_some_and(|at| self.in_ticks(0) < at) {
             self.act("eva", "", Act::Audited(AuditedAction::LogIn));
@@ -207,7 +222,7 @@ impl Writer {
 fn noise(rng: &mut Rng) -> Ask {
     let draw = DrawId(rng.u32(1..=4));
     let agency = rng.u32(1..=4);
-    let act = match rng.u8(..9) {
+    let act = match rng.u8(..13) {
         0 => return Ask::Finish(draw, AgencyId(agency)),
         1 | 2 => return Ask::Append(batch(draw, agency, rng.u32(..=CHUNK_EMPTY))),
         3 => Act::Open(draw),
@@ -215,6 +230,10 @@ fn noise(rng: &mut Rng) -> Ask {
         5 => Act::EnterNumber { draw, number: rng.u32(6..9) },
         6 => Act::Publish(draw),
         7 => Act::Register(registration(agency, rng.bool())),
+        8 => Act::Cancel(draw),
+        9 => Act::Reopen { draw, agency: AgencyId(agency) },
+        10 => Act::CorrectNumber { draw, number: rng.u32(6..9) },
+        11 => Act::Void(draw),
         _ => {
             let names = ["nocturna", "otra"];
             let terms = terms(names[rng.usize(..2)], 3);

@@ -137,7 +137,7 @@ mod tests {
         assert!(error.is_wrong_input());
         let output = error.to_string();
         let expected = ":2: a bet has five fields (first name, last name, document, birthdate, \
-                        number), not 1; 1 other row is at fault too";
+                        number), not 1; 1 other row is invalid too";
         assert!(output.ends_with(expected), "{output}");
         let AgencyError::BadRows { rows, count: 2, .. } = error else {
             panic!("{error:?}");

@@ -195,16 +195,16 @@ mod tests {
     fn encodings_are_told() {
         let latin: Vec<_> =
             GOOD.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
-        let expected = "; the file looks like one in windows-1252 (give --encoding windows-1252)";
+        let expected = "; the file looks like one in windows-1252 (use --encoding windows-1252)";
         assert_eq!(of(&latin), expected);
         let units = GOOD.encode_utf16();
         let utf16: Vec<_> = units.clone().flat_map(u16::to_le_bytes).collect();
-        assert!(of(&utf16).ends_with("(give --encoding utf-16le)"));
-        assert!(of([b"\xff\xfe", &utf16[..]].concat()).ends_with("(give --encoding utf-16le)"));
+        assert!(of(&utf16).ends_with("(use --encoding utf-16le)"));
+        assert!(of([b"\xff\xfe", &utf16[..]].concat()).ends_with("(use --encoding utf-16le)"));
         let utf16: Vec<_> = units.flat_map(u16::to_be_bytes).collect();
-        assert!(of(&utf16).ends_with("(give --encoding utf-16be)"));
+        assert!(of(&utf16).ends_with("(use --encoding utf-16be)"));
         let latin1 = Form { encoding: "latin1".parse().unwrap(), ..Form::default() };
-        assert!(said(GOOD.as_bytes(), latin1).ends_with("(give --encoding utf-8)"));
+        assert!(said(GOOD.as_bytes(), latin1).ends_with("(use --encoding utf-8)"));
         assert_eq!(said(&latin, latin1), "");
     }
 
@@ -212,11 +212,11 @@ mod tests {
     fn what_spreadsheets_write_is_told_all_at_once() {
         let text = b"Nombre;Apellido;Documento;Nacimiento;N\xfamero\r\n\
                      Jos\xe9;Paz;7;17/03/1999;22\r\nAna;Paz;8;1/2/2000;23\r\n";
-        let expected = "; the file looks like one in windows-1252 (give --encoding windows-1252), \
-                        with fields apart by ';' (give --delimiter ';'), with a header line (give \
-                        --header), with the year last in dates (write them as YYYY-MM-DD)";
+        let expected = "; the file looks like one in windows-1252 (use --encoding windows-1252), \
+                        with fields separated by ';' (use --delimiter ';'), with a header line \
+                        (use --header), with the year last in dates (write them as YYYY-MM-DD)";
         assert_eq!(of(text), expected);
         let tabs = GOOD.replace(',', "\t");
-        assert!(of(tabs).ends_with("(give --delimiter 'tab')"));
+        assert!(of(tabs).ends_with("(use --delimiter 'tab')"));
     }
 }

@@ -10,7 +10,7 @@ const ROLES: [&str; 4] = ["viewer", "operator", "auditor", "admin"];
 /// A request, and the status without credentials and for each of [`ROLES`].
 type Row = (&'static str, &'static str, Option<Value>, [u16; 5]);
 
-/// Returns the cases. An authorized request gets the status of its entries, such as 404.
+/// Returns the cases. An authorized request gets the status of its content, such as 404.
 fn table() -> Vec<Row> {
     let any = [200; 5];
     let all = [401, 200, 200, 200, 200];
@@ -71,9 +71,9 @@ async fn every_path_is_open_to_those_of_the_table_and_to_nobody_else() {
         for (who, expected) in askers.iter().zip(expected) {
             let answer = ask(central.port, who, method, path, body.as_ref()).await;
             assert_eq!(answer.status, expected, "{method} {path} {who:?}: {answer:?}");
-            assert!(answer.header("entries-security-policy").is_some());
+            assert!(answer.header("content-security-policy").is_some());
             if expected >= 400 {
-                let kind = answer.header("entries-type");
+                let kind = answer.header("content-type");
                 assert_eq!(kind, Some("application/problem+json"), "{method} {path}");
             }
         }

@@ -139,7 +139,7 @@ async fn one_connection_too_many_is_told_so_and_closed() {
         assert_eq!(third.error().await.code(), ErrorCode::Busy);
         third.ends().await;
     }
-    log.one("action: accept_connections | result: fail | cantidad: 1 | error: as many");
+    log.one("action: accept_connections | result: fail | cantidad: 1 | error: too many");
     drop(first);
     wait_for_a_place(&central).await;
     second.store(1, 0, LORCA).await;

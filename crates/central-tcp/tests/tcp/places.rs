@@ -58,7 +58,7 @@ async fn an_address_with_too_many_connections_is_told_so_while_others_are_served
         assert!(refused.reason().contains("from one address"), "{}", refused.reason());
         third.ends().await;
     }
-    log.one("action: accept_connections | result: fail | ip: 127.0.0.1 | cantidad: 1 | error: as");
+    log.one("action: accept_connections | result: fail | ip: 127.0.0.1 | cantidad: 1 | error: too");
     let mut other = welcomed(&central, OTHER).await;
     other.store(1, 0, LORCA).await;
     second.store(1, 1, LORCA).await;

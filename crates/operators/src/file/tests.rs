@@ -81,7 +81,7 @@ fn an_exposed_or_invalid_file_is_refused() {
     std::fs::write(&path, "{}").unwrap();
     let message = file.read().unwrap_err().to_string();
     assert!(
-        message.contains("operators.json is not a sound file of operators: missing"),
+        message.contains("operators.json is not a valid file of operators: missing"),
         "{message}"
     );
     assert!(matches!(add(&file, "bea"), Err(ChangeError::File(FileError::Unsound { .. }))));
@@ -113,7 +113,7 @@ fn a_lock_that_is_a_link_is_not_followed() {
         }
         std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
         let message = add(&file, "ana").unwrap_err().to_string();
-        assert!(message.contains("operators.lock is not a plain file"), "{message}");
+        assert!(message.contains("operators.lock is not a regular file"), "{message}");
         assert_eq!(elsewhere.exists(), is_there);
         std::fs::remove_file(&lock).unwrap();
     }
@@ -149,7 +149,7 @@ fn a_link_or_pipe_in_the_files_place_is_refused_without_blocking() {
     std::fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
     let message = file.read().unwrap_err().to_string();
-    assert!(message.contains("operators.json is not a plain file"), "{message}");
+    assert!(message.contains("operators.json is not a regular file"), "{message}");
     for name in [NAME, LOCK_NAME] {
         let path = folder.path().join(name);
         std::fs::remove_file(&path).unwrap();
@@ -158,7 +158,7 @@ fn a_link_or_pipe_in_the_files_place_is_refused_without_blocking() {
     }
     assert!(matches!(file.read(), Err(FileError::NotAFile { .. })));
     let refused = add(&file, "bea").unwrap_err().to_string();
-    assert!(refused.contains("operators.lock is not a plain file"), "{refused}");
+    assert!(refused.contains("operators.lock is not a regular file"), "{refused}");
 }
 
 #[test]

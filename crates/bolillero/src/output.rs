@@ -220,6 +220,9 @@ mod tests {
         drop(listener);
         output.write_all(b"bets").unwrap();
         let failed = crate::exit::printed(output.finish().map(drop)).unwrap_err();
-        assert!(format!("{failed:#}").contains("closed it before everything was written"), "{failed:#}");
+        assert!(
+            format!("{failed:#}").contains("closed it before everything was written"),
+            "{failed:#}"
+        );
     }
 }

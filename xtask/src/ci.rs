@@ -7,7 +7,7 @@
 use crate::steps::{cargo, step};
 use crate::tools::{BROWSER, Missing, PYTHON, VALGRIND};
 use crate::torture::Ending;
-use crate::{bench, browser, instructions, models, runs, schemathesis, tidy, torture};
+use crate::{bench, browser, instructions, models, planted, runs, schemathesis, tidy, torture};
 
 const FMT: &str = "fmt --all --check";
 /// Known before anything long begins: the lock file of each workspace is as its manifests are.
@@ -50,6 +50,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("models", || models::run(&[]))?;
     step("sim", || runs::sim(0, SIM_SEEDS))?;
     step("corrupt", || runs::corrupt(0, CORRUPT_FOLDERS))?;
+    step("planted", || planted::run(&[], true))?;
     step("torture", || torture::run(TORTURE_ROUNDS, 0, Ending::Kill))?;
     step("torture, ended in order", || torture::run(TORTURE_ROUNDS, 0, Ending::Sigterm))?;
     if !missing.any_of(&[BROWSER, PYTHON]) {

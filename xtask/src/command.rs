@@ -30,8 +30,9 @@ pub(crate) enum Command {
 
     /// Check the rules that no compiler, linter or formatter checks
     ///
-    /// Checks the dependencies between crates, the links, files and commands in documents, and the
-    /// table of log lines. Each finding reports its place, the problem and the remedy.
+    /// Checks the dependencies between crates, the links, files and commands in documents, the table
+    /// of log lines, and that each planted bug can still be planted. Each finding reports its place,
+    /// the problem and the remedy.
     #[command(after_help = "Example:\n  cargo xtask tidy")]
     Tidy,
 
@@ -68,6 +69,21 @@ pub(crate) enum Command {
         /// First seed; each next one is one higher
         #[arg(long = "seed", value_name = "S", default_value_t = 0)]
         first_seed: u64,
+    },
+
+    /// Plant deliberate bugs, which the simulation and the corruptor must find
+    ///
+    /// Applies each patch of xtask/planted to a copy of the tree, builds it, and runs the driver that
+    /// must find the bug. Prints the seed that found it, and the times. Fails when a bug is not found.
+    #[command(after_help = "Examples:\n  cargo xtask planted\n  \
+                            cargo xtask planted tail-not-cut undo-left-out")]
+    Planted {
+        /// Only these; the names of the patches
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Only three, which change with the commit
+        #[arg(long, conflicts_with = "names")]
+        few: bool,
     },
 
     /// Run the ledger's threads under a model checker

@@ -13,6 +13,7 @@ mod command;
 mod fuzz;
 mod instructions;
 mod models;
+mod planted;
 mod program;
 mod python;
 mod runs;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Sim { first_seed, seeds } => runs::sim(first_seed, seeds),
         Command::Corrupt { first_seed, folders } => runs::corrupt(first_seed, folders),
+        Command::Planted { names, few } => planted::run(&names, few),
         Command::Models { replay } => models::run(&replay),
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),

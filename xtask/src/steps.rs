@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::program::now;
+use crate::program::{now, run};
 
 /// Does a piece of work under a heading, and says how long it took.
 pub(crate) fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
@@ -34,6 +34,17 @@ pub(crate) fn cargo_command(line: &str) -> Command {
     let mut command = Command::new(cargo);
     command.args(line.split(' ')).current_dir(root());
     command
+}
+
+/// The files of a tree that git knows or would add, from the root of the tree.
+pub(crate) fn files(tree: &Path, pattern: &str) -> anyhow::Result<Vec<String>> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", pattern]);
+    git.current_dir(tree);
+    let listing = run(git)?;
+    // Git still lists a file that was deleted since the last commit.
+    let paths = listing.split_terminator('\0').filter(|path| tree.join(path).is_file());
+    Ok(paths.map(str::to_owned).collect())
 }
 
 /// The root of the workspace.

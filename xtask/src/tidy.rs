@@ -10,6 +10,7 @@ mod log_lines;
 
 use anyhow::ensure;
 
+use crate::planted;
 use crate::steps::root;
 
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -21,6 +22,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         documents::check(&documents, &root),
         commands::check(&documents),
         log_lines::check(&documents, &root)?,
+        planted::check()?,
     ]
     .concat();
     for finding in &findings {

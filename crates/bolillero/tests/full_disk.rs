@@ -171,7 +171,7 @@ fn check_day(central: Central, data: &Path, refused: u32) {
         assert!(stored[&agency] == expected, "agency {agency}: {}", stored[&agency].len());
     }
     let checked = run_well(&["check", "--data", str(data)]);
-    assert!(checked.starts_with("sound\n") && checked.contains(": drawn, "), "{checked}");
+    assert!(checked.starts_with("intact\n") && checked.contains(": drawn, "), "{checked}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn check_winners(bets: &Bets, agencies: Vec<(u32, Process)>) {
 fn check_ledger(bets: &Bets, data: &Path) {
     bets.are_all_in(&exported(data));
     let check = run_well(&["check", "--data", str(data)]);
-    assert!(check.starts_with("sound\n") && check.contains(": drawn, "), "{check}");
+    assert!(check.starts_with("intact\n") && check.contains(": drawn, "), "{check}");
 }
 
 fn count(log: &[String], part: &str) -> usize {

@@ -15,7 +15,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lottery::planted::{Bug, planted};
 use lottery::{Batch, Draws, Event, Publisher, StoreFault, Timestamp, View};
 
 use crate::clock::Clock;
@@ -151,7 +150,6 @@ impl Committer {
         let (draws, publisher) = (&mut self.draws, &mut self.publisher);
         let mut forbidden = None;
         let begun = self.log.begin(&mut |event, at| match draws.replay(event, at) {
-            Ok(()) if planted(Bug::OthersNotFolded) => {}
             Ok(()) => publisher.note(event, false),
             Err(why) => forbidden = forbidden.or(Some(why)),
         });
@@ -161,9 +159,6 @@ impl Committer {
                 Err(Gone::Failed(format!("the log holds an event that the rules forbid: {why}")))
             }
         };
-        if planted(Bug::ToldBeforeCovered) {
-            self.publisher.publish(&self.draws);
-        }
         let recovered = match begun {
             Ok(News::UpTo(tip)) => {
                 self.tip = tip;
@@ -245,14 +240,7 @@ impl Committer {
     }
 
     fn commit(&mut self) -> Next {
-        if planted(Bug::ToldBeforeDurable) {
-            self.publish();
-        }
-        if planted(Bug::AcknowledgedBeforeSync) {
-            self.group.decided.drain(..).for_each(|decided| decided.request.answer());
-        }
-        let committed = self.log.commit(&self.group.entries);
-        match committed {
+        match self.log.commit(&self.group.entries) {
             Ok(()) => {
                 self.draws.settle();
                 if !self.group.entries.is_empty() {
@@ -278,9 +266,6 @@ impl Committer {
     }
 
     fn roll_back(&mut self, gone: Gone) -> Next {
-        if planted(Bug::UndoLeftOut) {
-            self.draws.settle();
-        }
         self.draws.undo();
         let Group { decided, entries, .. } = std::mem::take(&mut self.group);
         match gone {

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use engine::{
     Chain, ENTRY_OVERHEAD_LEN, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip, feature_of,
 };
-use lottery::planted::{Bug, planted};
 use lottery::{Event, StoreFault, Timestamp};
 
 use crate::block_buffer::BlockBuffer;
@@ -61,7 +60,7 @@ pub struct Ledger {
     poison: Option<String>,
     write_mode: &'static str,
     /// Declared last, so that it is dropped last.
-    _lock: Option<Box<dyn Send + Sync>>,
+    _lock: Box<dyn Send + Sync>,
 }
 
 /// The segment being written.
@@ -181,7 +180,7 @@ impl Ledger {
             checks: 0,
             poison: None,
             write_mode: disk.write_mode(),
-            _lock: Some(lock),
+            _lock: lock,
         };
         ledger.begin_first_segment()?;
         Ok(ledger)
@@ -216,12 +215,6 @@ impl Ledger {
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
-    }
-
-    /// Releases the folder's lock early: a planted bug.
-    #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn let_go_early(&mut self) {
-        self._lock = None;
     }
 
     /// Makes sure that there is an active segment and that all spares are ready, so that nothing
@@ -288,12 +281,7 @@ impl Ledger {
     fn write_header(&mut self, file: &dyn DiskFile, header: SegmentHeader) -> Result<(), Gone> {
         let mut block = BlockBuffer::new(BLOCK_LEN);
         block.extend(BLOCK_LEN).copy_from_slice(&header.to_block());
-        let written = if planted(Bug::HeaderNotSynced) {
-            file.write_at(0, block.blocks())
-        } else {
-            file.write_durable(0, block.blocks())
-        };
-        written.map_err(|error| {
+        file.write_durable(0, block.blocks()).map_err(|error| {
             let name = crate::segment::name(header.number);
             self.failed(format!("writing the header of {name}: {error}"))
         })
@@ -442,11 +430,7 @@ impl Active {
     fn write(&mut self, buffer: &mut BlockBuffer) -> io::Result<usize> {
         let file = &self.segment.file;
         let len = buffer.blocks().len();
-        let mut written = file.write_durable(self.buffer_offset, buffer.blocks());
-        if planted(Bug::FailedSyncRetried) {
-            written = written.or_else(|_| file.sync());
-        }
-        written?;
+        file.write_durable(self.buffer_offset, buffer.blocks())?;
         let end = self.buffer_offset + buffer.len() as u64;
         self.segment.extend(end);
         buffer.keep_partial_block();

@@ -12,7 +12,6 @@
 use std::ops::Range;
 
 use engine::{Body, Chain, LedgerId, feature_of};
-use lottery::planted::{Bug, planted};
 use lottery::{Draws, Event, StoredBatch, Timestamp};
 
 use crate::contents::{BatchAt, Contents, EventAt};
@@ -62,13 +61,7 @@ pub(crate) enum Content {
     /// A full segment, read by its records.
     Full { contents: Contents, end: usize, chain: Chain, index: IndexState },
     /// The last segment.
-    Last {
-        contents: Contents,
-        image: Image,
-        last_group: Range<usize>,
-        last_record: usize,
-        tail: Tail,
-    },
+    Last { contents: Contents, image: Image, last_group: Range<usize>, tail: Tail },
 }
 
 /// The state of a full segment's index.
@@ -217,14 +210,13 @@ impl Pass {
         header: SegmentHeader,
         visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
     ) -> Result<Content, E> {
-        if was_sealed(file, &header)? && !planted(Bug::SealedEndBelieved) {
+        if was_sealed(file, &header)? {
             let what = "the segment was sealed, so records followed it, and they are gone";
             return Err(damage(&header, header.len, what).into());
         }
         let image = Image::read(file, header, None)?;
         let mut walk = image.walk();
         let mut last_group = (header.first_sequence, walk.offset());
-        let mut last_record = walk.offset();
         let mut contents = Contents::default();
         let stop = loop {
             match walk.step() {
@@ -233,7 +225,6 @@ impl Pass {
                     if record.header.group != last_group.0 {
                         last_group = (record.header.group, record.offset);
                     }
-                    last_record = record.offset;
                 }
                 Err(stop) => break stop,
             }
@@ -246,7 +237,7 @@ impl Pass {
         let tail = walk.judge_tail(&stop)?;
         self.goes_on(&header, &walk);
         let last_group = last_group.1.min(end)..end;
-        Ok(Content::Last { contents, image, last_group, last_record, tail })
+        Ok(Content::Last { contents, image, last_group, tail })
     }
 
     fn goes_on(&mut self, header: &SegmentHeader, walk: &Walk<'_>) {

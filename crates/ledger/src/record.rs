@@ -35,7 +35,6 @@
 //!   written.
 
 use engine::{Body, Chain, Entry, Link};
-use lottery::planted::{Bug, planted};
 use lottery::{ChunkDigest, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -196,9 +195,8 @@ pub(crate) fn body_of<'a>(header: &Header, record: &'a [u8]) -> Option<&'a [u8]>
     let record = record.get(..header.record_len())?;
     let (rest, trailer) = record.split_at(record.len() - TRAILER_LEN);
     let (body, padding) = rest[HEADER_LEN..].split_at(header.body_len());
-    let sound_sum = trailer[..4] == crc32c::crc32c(body).to_le_bytes();
     let sound = trailer[4..] == END_MARK
-        && (sound_sum || planted(Bug::ChecksumNotChecked))
+        && trailer[..4] == crc32c::crc32c(body).to_le_bytes()
         && padding.iter().all(|&byte| byte == 0);
     sound.then_some(body)
 }

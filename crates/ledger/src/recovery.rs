@@ -14,7 +14,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use engine::{Chain, LedgerId};
-use lottery::planted::{Bug, planted};
 use lottery::{Draws, Timestamp};
 
 use crate::block_buffer::BlockBuffer;
@@ -142,8 +141,8 @@ impl Recovered {
                     Segment::new(file, header, contents, end as u64)
                 }
             }
-            Content::Last { contents, image, last_group, last_record, tail } => {
-                self.take_last(file, contents, &image, last_group, last_record, tail)?
+            Content::Last { contents, image, last_group, tail } => {
+                self.take_last(file, contents, &image, last_group, tail)?
             }
         };
         self.segments.push(Arc::new(segment));
@@ -163,16 +162,13 @@ impl Recovered {
         contents: Contents,
         image: &Image,
         last_group: Range<usize>,
-        last_record: usize,
         tail: Tail,
     ) -> Result<Segment, Fault> {
         let name = segment::name(image.header.number);
         if let Tail::Torn { end } = tail {
             self.report.cut_bytes = (end - last_group.end) as u64;
         }
-        let cut_too_far = planted(Bug::TailCutTooFar) && self.report.cut_bytes > 0;
-        let kept_end = if cut_too_far { last_record } else { last_group.end };
-        settle(&*file, image, last_group.start.min(kept_end)..kept_end)
+        settle(&*file, image, last_group.clone())
             .map_err(|error| Fault::io("writing the end of", &name, error))?;
         if let (Some(before), Some(chain), true) =
             (self.segments.snapshot().last(), self.unsealed, contents.records() > 0)
@@ -189,9 +185,6 @@ impl Recovered {
 /// A sync alone is not enough: the system may have marked pages clean that it failed to write. A
 /// crash meanwhile leaves a tail that the next recovery cuts.
 fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::io::Result<()> {
-    if planted(Bug::TailBelieved) {
-        return Ok(());
-    }
     file.sync()?;
     let mut header = BlockBuffer::new(RECORDS_OFFSET);
     header.extend(RECORDS_OFFSET).copy_from_slice(image.bytes(0..RECORDS_OFFSET));
@@ -200,9 +193,6 @@ fn settle(file: &dyn DiskFile, image: &Image, last_group: Range<usize>) -> std::
     let reach = (last_group.end + GROUP_LEN_MAX).next_multiple_of(BLOCK_LEN).min(image.len());
     let mut end = BlockBuffer::new(reach - start);
     end.extend(last_group.end - start).copy_from_slice(image.bytes(start..last_group.end));
-    let behind = end.extend(reach - last_group.end);
-    if planted(Bug::TailNotCut) {
-        behind.copy_from_slice(image.bytes(last_group.end..reach));
-    }
+    end.extend(reach - last_group.end);
     file.write_durable(start as u64, end.blocks())
 }

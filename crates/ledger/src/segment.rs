@@ -23,7 +23,6 @@
 use std::ops::Range;
 
 use engine::{Chain, Decoded, LedgerId};
-use lottery::planted::{Bug, planted};
 use lottery::{Event, Timestamp};
 
 use crate::disk::DiskFile;
@@ -475,7 +474,7 @@ impl<'a> Walk<'a> {
         let mut ahead = self.clone();
         let record = ahead.step_alone()?;
         let next = ahead.clone();
-        if self.left == 0 && !planted(Bug::HalfDecisionKept) {
+        if self.left == 0 {
             // Most decisions have one record, so this rarely loops.
             while ahead.left > 0 {
                 ahead.step_alone()?;

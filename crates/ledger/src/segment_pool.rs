@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lottery::StoreFault;
-use lottery::planted::{Bug, planted};
 
 use crate::block_buffer::BlockBuffer;
 use crate::disk::{Disk, DiskFile, uninterrupted};
@@ -441,9 +440,7 @@ pub(crate) fn new_segment(
     }
     // After a failed sync the content on disk is unknown, whatever the error says.
     file.sync().map_err(failed)?;
-    if !planted(Bug::NameNotSynced) {
-        disk.sync_names().map_err(failed)?;
-    }
+    disk.sync_names().map_err(failed)?;
     Ok(file)
 }
 

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use engine::sync::Mutex;
 use engine::{Clock, Committer, Engine, LedgerId, Queue, Request};
 use lottery::StoreFault;
-use lottery::planted::{Bug, planted};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
@@ -61,12 +60,9 @@ impl SimulatedEngine {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Fault> {
         let options = Options { segment_len, ..Options::new(ID) };
-        let mut ledger = Ledger::open_with(&disk.clone(), options, |_| {
+        let ledger = Ledger::open_with(&disk.clone(), options, |_| {
             Ok(Box::new(Inline { disk, segment_len, alarm: None }))
         })?;
-        if planted(Bug::LockReleasedEarly) {
-            ledger.let_go_early();
-        }
         let (report, segments) = (ledger.report(), ledger.segments().clone());
         let (engine, committer) =
             Engine::stepped(Box::new(ledger), clock).expect("it is just opened");

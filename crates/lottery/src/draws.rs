@@ -32,7 +32,6 @@ use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, SealedNumb
 use crate::event::{BatchSummary, Event};
 use crate::lifecycle::DrawLife;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
-use crate::planted::{Bug, planted};
 use crate::requests::{
     AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
     ProgressError,
@@ -210,7 +209,7 @@ impl Draws {
     ) -> Result<Ruling<Finished>, FinishError> {
         let (found, known) = self.taking_part(draw, agency)?;
         // In a draw that operators closed without the agency, FINISH changes nothing.
-        let repeated = known.has_finished() || found.state != DrawState::Open;
+        let repeated = known.finished || found.state != DrawState::Open;
         let agencies_finished = found.agencies_finished + u64::from(!repeated);
         let all = found.is_complete_with(agencies_finished);
         Ok(Ruling {
@@ -362,7 +361,7 @@ impl Draws {
                 let draw = draw_of(*draw)?;
                 let agency = draw.agency(*agency).ok_or("the agency is unknown")?;
                 rule(draw.state == DrawState::Open, "the draw was closed before")?;
-                rule(!agency.has_finished(), "the agency had finished before")
+                rule(!agency.finished, "the agency had finished before")
             }
             Event::DrawClosed { .. } | Event::DrawMade { .. } | Event::DrawPublished { .. } => {
                 Err("it does not follow from the event before")
@@ -619,8 +618,7 @@ impl Draw {
 
     /// Whether all agencies have finished when this many have.
     fn is_complete_with(&self, finished: u64) -> bool {
-        let missing = self.terms.agencies.count().saturating_sub(finished);
-        missing == 0 || (missing == 1 && planted(Bug::DrawWithoutLast))
+        finished >= self.terms.agencies.count()
     }
 
     fn add(&mut self, batch: &BatchSummary) -> Undo {
@@ -645,14 +643,7 @@ impl Agency {
         }
     }
 
-    fn has_finished(&self) -> bool {
-        self.finished && !planted(Bug::FinishesCounted)
-    }
-
     fn stored(&self, chunk: ChunkId) -> Option<Fingerprint> {
-        if planted(Bug::ChunkNotChecked) {
-            return None;
-        }
         let at = usize::try_from(chunk.0).ok()?;
         match self.contiguous.get(at) {
             Some(stored) => Some(*stored),
@@ -698,7 +689,6 @@ impl Agency {
         self.contiguous.push(fingerprint(digest));
         self.prefix_digest = self.prefix_digest.then(digest);
         self.prefix_bets += u64::from(bets);
-        self.prefix_bets += u64::from(planted(Bug::BetsMiscounted));
     }
 }
 

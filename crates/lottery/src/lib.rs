@@ -17,7 +17,6 @@ mod draws;
 mod event;
 mod lifecycle;
 pub mod limits;
-pub mod planted;
 mod requests;
 mod role;
 mod split;

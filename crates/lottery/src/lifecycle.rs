@@ -17,7 +17,6 @@ use crate::act::{Act, ActError, Acted, Actor, Label, Reason, RecordedAct, Schedu
 use crate::agencies::AgencyId;
 use crate::bet::NumberRange;
 use crate::draw::{DrawState, SealedNumber, Timestamp};
-use crate::planted::{Bug, planted};
 
 /// A draw's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,9 +255,7 @@ impl DrawLife {
     ) -> Result<Acted, ActError> {
         let by = expect_entry(state, range, by, number)?;
         match (&self.shown.entered_by, self.entry) {
-            (Some(first), _) if first == by && !planted(Bug::OneOperatorEnters) => {
-                Err(ActError::EnteredBefore(by.clone()))
-            }
+            (Some(first), _) if first == by => Err(ActError::EnteredBefore(by.clone())),
             (_, None) => Ok(Acted::NumberAwaited),
             (_, Some(entry)) if entry == number => Ok(Acted::NumbersAgree(number)),
             (_, Some(_)) => Ok(Acted::NumbersDiffer),

@@ -41,5 +41,5 @@ mod trace;
 mod world;
 
 pub use faults::Faults;
-pub use run::{Failure, Outcome, run, run_with};
-pub use shared::{Events, run_shared, run_shared_with};
+pub use run::{Failure, Outcome, run};
+pub use shared::{Events, run_shared};

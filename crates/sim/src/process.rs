@@ -16,7 +16,6 @@ use central_tcp::connection::{Answer, Call, Connection, Settings};
 use engine::conformance::TestClock;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SimulatedEngine};
-use lottery::planted::{Bug, planted};
 use lottery::{
     Agencies, AppendError, Appended, DrawId, DrawName, DrawTerms, FinishError, News, NumberRange,
     OpenDrawError, ProgressError, SealedNumber, StoreFault, View,
@@ -346,8 +345,7 @@ impl<'a> Process<'a> {
 }
 
 fn settings(setting: &Setting) -> Settings {
-    let window = setting.window + u16::from(planted(Bug::WindowOffByOne));
-    let session = SessionLimits::new(setting.frame_len_max, window);
+    let session = SessionLimits::new(setting.frame_len_max, setting.window);
     Settings {
         session: session.expect("a setting keeps the limits' ranges"),
         frame_time_max: MESSAGE_TIME_MAX,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fastrand::Rng;
-use lottery::planted::{Bug, plant};
 use thiserror::Error;
 
 use crate::agency::Agency;
@@ -55,18 +54,10 @@ pub struct Failure {
 /// # Errors
 /// When a guarantee is violated or the code panics.
 pub fn run(seed: u64) -> Result<Outcome, Failure> {
-    run_with(seed, None)
-}
-
-/// Runs the whole system once with a planted bug.
-///
-/// # Errors
-/// As [`run`], which means that the bug was found.
-pub fn run_with(seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
     let mut rng = Rng::with_seed(seed);
     let setting = Setting::new(&mut rng);
     let mut run = Run::new(rng, &setting);
-    let outcome = played_with(bug, || run.play());
+    let outcome = played(|| run.play());
     let world = &run.world;
     outcome.map_err(|Wrong(what)| Failure {
         seed,
@@ -76,15 +67,9 @@ pub fn run_with(seed: u64, bug: Option<Bug>) -> Result<Outcome, Failure> {
     })
 }
 
-/// Runs `play` with a bug planted; a panic counts as a failure.
-pub(crate) fn played_with<T>(
-    bug: Option<Bug>,
-    play: impl FnOnce() -> Result<T, Wrong>,
-) -> Result<T, Wrong> {
-    plant(bug);
-    let outcome = catch_unwind(AssertUnwindSafe(play));
-    plant(None);
-    outcome.unwrap_or_else(|panic| {
+/// Runs `play`; a panic counts as a failure.
+pub(crate) fn played<T>(play: impl FnOnce() -> Result<T, Wrong>) -> Result<T, Wrong> {
+    catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         wrong(format!("a panic: {}", text.unwrap_or("without a text")))

@@ -30,7 +30,6 @@ use std::sync::Arc;
 use engine::LedgerId;
 use engine::conformance::{Lost, SharedLog, TestClock};
 use fastrand::Rng;
-use lottery::planted::Bug;
 use lottery::{Act, Actor, Event, StoreFault, Timestamp};
 
 use self::auditor::Auditor;
@@ -41,7 +40,7 @@ use self::rights::Rights;
 use self::shown::Shown;
 use self::site::{Answer, Ask, Book, Site};
 use crate::limits::{SHARED_END_TIME_MAX, SHARED_FAULTS_TIME, SKEW_MS_MAX};
-use crate::run::{Failure, played_with};
+use crate::run::{Failure, played};
 use crate::setting::pick;
 use crate::trace::Trace;
 use crate::world::{Wrong, wrong};
@@ -51,17 +50,8 @@ use crate::world::{Wrong, wrong};
 /// # Errors
 /// When a guarantee is violated or the code panics.
 pub fn run_shared(seed: u64) -> Result<Events, Failure> {
-    run_shared_with(seed, None)
-}
-
-/// As [`run_shared`], with a planted bug.
-///
-/// # Errors
-/// As [`run_shared`], which means that the bug was found.
-pub fn run_shared_with(seed: u64, bug: Option<Bug>) -> Result<Events, Failure> {
     let mut run = Run::new(seed);
-    let played = played_with(bug, || run.play());
-    played.map_err(|Wrong(what)| Failure {
+    played(|| run.play()).map_err(|Wrong(what)| Failure {
         seed,
         tick: run.world.now,
         what,

@@ -41,7 +41,7 @@ const PURE: &[(&str, &str)] = &[
 ];
 
 /// Features of the workspace's crates that only tests and the crates of `NOT_SHIPPED` may enable.
-const FOR_TESTS: &[&str] = &["conformance", "planted-bugs", "simulation"];
+const FOR_TESTS: &[&str] = &["conformance", "simulation"];
 const NOT_SHIPPED: &[&str] = &["checks", "sim"];
 
 /// What every manifest must have: without it the crate is compiled with none of our lints.

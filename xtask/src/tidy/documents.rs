@@ -1,11 +1,10 @@
 //! Documents: every link leads somewhere, and every file or folder that one names is there.
 
 use std::path::Path;
-use std::process::Command;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use crate::program::run;
+use crate::steps::files;
 
 /// Documents about the past: the commands and files that they name may be gone.
 const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions/"];
@@ -32,17 +31,11 @@ pub(super) struct Parts {
 
 /// Reads the Markdown files that git knows or would add.
 pub(super) fn read(root: &Path) -> anyhow::Result<Vec<Document>> {
-    let mut git = Command::new("git");
-    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]);
-    git.current_dir(root);
-    let listing = run(git)?;
-    // Git still lists a file that was deleted since the last commit.
-    let paths = listing.split_terminator('\0').filter(|path| root.join(path).is_file());
-    let read = |path: &str| {
-        let text = std::fs::read_to_string(root.join(path))?;
-        Ok(Document { path: path.to_owned(), text })
+    let read = |path: String| {
+        let text = std::fs::read_to_string(root.join(&path))?;
+        Ok(Document { path, text })
     };
-    paths.map(read).collect()
+    files(root, "*.md")?.into_iter().map(read).collect()
 }
 
 pub(super) fn check(documents: &[Document], root: &Path) -> Vec<String> {

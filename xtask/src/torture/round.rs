@@ -294,7 +294,7 @@ impl<'a> Round<'a> {
             ": drawn, winning number {number}; {bets} bets in {chunks} batches; {count} of {count} \
              agencies finished"
         );
-        let good = checked.starts_with("sound\n") && checked.contains(&drawn);
+        let good = checked.starts_with("intact\n") && checked.contains(&drawn);
         ensure!(good, "check was to say 'sound' and '{drawn}', and says: {checked}");
         Ok(())
     }

@@ -111,6 +111,6 @@ fn check_ledger(day: Day) -> std::collections::BTreeMap<u32, Vec<String>> {
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log.last());
     let stored = exported_draw(&data, "sorteo");
     day.bets.are_all_in(&stored);
-    assert!(support::run_well(&["check", "--data", str(&data)]).starts_with("sound\n"));
+    assert!(support::run_well(&["check", "--data", str(&data)]).starts_with("intact\n"));
     stored
 }

@@ -12,7 +12,6 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use lottery::planted::{Bug, planted};
 use lottery::{AgencyId, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Timestamp, View};
 use thiserror::Error;
 
@@ -166,10 +165,7 @@ fn unnamed_draw<'a>(
         ([], Some(draw)) => Err(draw.not_open_yet()),
         ([], None) if any => Err(NoDraw::NotRegistered(agency)),
         ([], None) => Err(NoDraw::NoneOpen(agency)),
-        (several, _) => match guessed(several) {
-            Some(draw) => Ok(draw),
-            None => Err(NoDraw::Several { agency, draws: names(begun) }),
-        },
+        _ => Err(NoDraw::Several { agency, draws: names(begun) }),
     }
 }
 
@@ -203,15 +199,6 @@ impl<'a> Candidate<'a> {
 fn soonest<'a>(one: Option<Candidate<'a>>, other: Candidate<'a>) -> Option<Candidate<'a>> {
     let time = |draw: &Candidate<'_>| draw.opens_at.map_or(u64::MAX, |at| at.0);
     one.filter(|one| time(one) <= time(&other)).or(Some(other))
-}
-
-/// What the deliberate bug takes for the draw that is meant: the only one that is open.
-fn guessed(several: &[Candidate<'_>]) -> Option<DrawId> {
-    if !planted(Bug::DrawGuessed) {
-        return None;
-    }
-    let mut open = several.iter().filter(|draw| draw.state == DrawState::Open);
-    open.next().filter(|_| open.next().is_none()).map(|draw| draw.id)
 }
 
 /// Names of draws and where each is: the open ones first, then from new to old, as many as fit.

@@ -1,0 +1,272 @@
+//! `cargo xtask planted`: deliberate bugs, which the simulation and the corruptor must find.
+//!
+//! Each is a patch in `xtask/planted`: what the mistake is, who must find it, and the diff. It is
+//! built and run in a copy of the tree, which is brought up to date before each: what an
+//! interrupted run leaves there does not matter.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use fastrand::Rng;
+
+use crate::program::{self, now};
+use crate::steps::{cargo_command, files, root, target};
+
+const FOLDER: &str = "xtask/planted/";
+/// Begins the line of a patch that tells who must find the bug.
+const FOUND_BY: &str = "Found by: ";
+const MEND: &str = "make the mistake in the code as it is now, and replace the patch's diff by what \
+                    `git diff -U1` prints";
+const PROFILE: &str = "planted";
+/// Seeds that are tried for each bug.
+const SEEDS: &str = "1000";
+/// Bugs that the gate plants.
+const FEW: usize = 3;
+
+/// A program that looks for bugs seed by seed, and ends with the first that it finds.
+#[derive(Debug)]
+struct Driver {
+    /// The command of xtask that runs it.
+    name: &'static str,
+    build: &'static str,
+    program: &'static str,
+}
+
+const DRIVERS: [Driver; 2] = [
+    Driver { name: "sim", build: "-p sim", program: "sim" },
+    Driver { name: "corrupt", build: "-p checks --example corrupt", program: "examples/corrupt" },
+];
+
+/// A deliberate bug.
+#[derive(Debug)]
+struct Patch {
+    /// From the root of the workspace.
+    path: String,
+    found_by: Vec<&'static Driver>,
+}
+
+/// Plants the bugs of these names, or all, or a few that change with the commit.
+pub(crate) fn run(names: &[String], few: bool) -> anyhow::Result<()> {
+    let mut patches = read()?;
+    for name in names {
+        let is_there = patches.iter().any(|patch| patch.name() == name);
+        ensure!(is_there, "there is no {FOLDER}{name}.patch");
+    }
+    patches.retain(|patch| names.is_empty() || names.iter().any(|name| patch.name() == name));
+    if few {
+        patches = few_of(patches, &commit()?);
+    }
+    let (tree, build) = (target().join("planted/tree"), target().join("planted/target"));
+    let mut missed = Vec::new();
+    for patch in &patches {
+        copy(&root(), &tree)?;
+        patch.apply(&tree, &[])?;
+        for driver in &patch.found_by {
+            let who = format!("{}: {}", patch.name(), driver.name);
+            let started = now();
+            driver
+                .build(&tree, &build)
+                .with_context(|| format!("{}: can't be built; {MEND}", patch.path))?;
+            let built = started.elapsed().as_secs_f64();
+            let seed = driver.find(&build)?;
+            let found = started.elapsed().as_secs_f64() - built;
+            let times = format!("{built:.1} s to build, {found:.1} s to run");
+            match seed {
+                Some(seed) => println!("{who}: seed {seed}; {times}"),
+                None => {
+                    println!("{who}: not found; {times}");
+                    missed.push(who);
+                }
+            }
+        }
+    }
+    ensure!(missed.is_empty(), "not found in {SEEDS} seeds:\n{}", missed.join("\n"));
+    println!("{} planted bugs: all found", patches.len());
+    Ok(())
+}
+
+/// Finds the patches that do not apply to the tree.
+pub(crate) fn check() -> anyhow::Result<Vec<String>> {
+    let outcomes = read()?.into_iter().map(|patch| patch.apply(&root(), &["--check"]));
+    Ok(outcomes.filter_map(Result::err).map(|error| format!("{error:#}")).collect())
+}
+
+fn read() -> anyhow::Result<Vec<Patch>> {
+    let mut paths = files(&root(), &format!("{FOLDER}*.patch"))?;
+    paths.sort_unstable();
+    paths.into_iter().map(Patch::read).collect()
+}
+
+/// Chooses some patches, the same ones for the same commit.
+fn few_of(patches: Vec<Patch>, commit: &str) -> Vec<Patch> {
+    let seed = commit.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
+    Rng::with_seed(seed).choose_multiple(patches, FEW)
+}
+
+fn commit() -> anyhow::Result<String> {
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "HEAD"]).current_dir(root());
+    program::run(git)
+}
+
+impl Patch {
+    fn read(path: String) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(root().join(&path)).with_context(|| path.clone())?;
+        let names = text.lines().find_map(|line| line.strip_prefix(FOUND_BY)).unwrap_or_default();
+        let driver = |name| DRIVERS.iter().find(|driver| driver.name == name);
+        let found_by: Option<Vec<_>> = names.split(", ").map(driver).collect();
+        let found_by = found_by
+            .with_context(|| format!("{path}: needs a line `{FOUND_BY}sim`, or `sim, corrupt`"))?;
+        Ok(Self { path, found_by })
+    }
+
+    fn name(&self) -> &str {
+        let name = self.path.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".patch"));
+        name.expect("it was found by these")
+    }
+
+    /// Applies it to a tree, or only says whether it can be.
+    fn apply(&self, tree: &Path, options: &[&str]) -> anyhow::Result<()> {
+        let mut git = Command::new("git");
+        git.arg("apply").args(options).arg(root().join(&self.path)).current_dir(tree);
+        // Within a repository git would pass over files that are not where the patch says.
+        git.env("GIT_CEILING_DIRECTORIES", tree.parent().unwrap_or(tree));
+        program::run(git).with_context(|| format!("{}: does not apply; {MEND}", self.path))?;
+        Ok(())
+    }
+}
+
+impl Driver {
+    fn build(&self, tree: &Path, target: &Path) -> anyhow::Result<()> {
+        let build = format!("build --locked --profile {PROFILE} {}", self.build);
+        let mut cargo = cargo_command(&build);
+        cargo.arg("--target-dir").arg(target).current_dir(tree);
+        program::run(cargo).map(|_| ())
+    }
+
+    /// Returns the seed that finds a bug, if one does.
+    fn find(&self, target: &Path) -> anyhow::Result<Option<String>> {
+        let output =
+            Command::new(target.join(PROFILE).join(self.program)).args(["0", SEEDS]).output()?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        let again = format!("again: cargo xtask {} --seed ", self.name);
+        let again = told.lines().find_map(|line| line.strip_prefix(&again));
+        Ok(again.and_then(|again| again.split(' ').next()).map(str::to_owned))
+    }
+}
+
+/// Brings a copy of the tree up to date. Files that are the same are not written, so cargo builds
+/// nothing for their sake.
+fn copy(tree: &Path, copy: &Path) -> anyhow::Result<()> {
+    let paths = files(tree, ".")?;
+    for path in &paths {
+        let (from, to) = (tree.join(path), copy.join(path));
+        if fs::read(&to).ok() != Some(fs::read(&from)?) {
+            fs::create_dir_all(to.parent().unwrap_or(copy))?;
+            fs::copy(from, to)?;
+        }
+    }
+    remove_others(copy, &paths.iter().map(|path| copy.join(path)).collect())
+}
+
+fn remove_others(folder: &Path, kept: &BTreeSet<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_others(&path, kept)?;
+        } else if !kept.contains(&path) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new repository, which ignores a folder as this one ignores `target`.
+    fn repository(name: &str) -> PathBuf {
+        let folder = target().join(format!("planted-test-{name}-{}", std::process::id()));
+        fs::create_dir_all(folder.join("target/tree/src")).unwrap();
+        fs::write(folder.join(".gitignore"), "/target\n").unwrap();
+        let mut git = Command::new("git");
+        git.args(["init", "--quiet"]).current_dir(&folder);
+        program::run(git).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_patch_changes_the_tree_or_fails() {
+        let repository = repository("patch");
+        let tree = repository.join("target/tree");
+        let (code, path) = (tree.join("src/code.rs"), repository.join("a.patch"));
+        let diff = "--- a/src/code.rs\n+++ b/src/code.rs\n@@ -1,2 +1 @@\n first\n-second\n";
+        fs::write(&path, format!("A line is missing.\n\nFound by: sim, corrupt\n\n{diff}"))
+            .unwrap();
+        fs::write(&code, "first\nsecond\n").unwrap();
+        let patch = Patch::read(path.to_str().unwrap().to_owned()).unwrap();
+        let names: Vec<_> = patch.found_by.iter().map(|driver| driver.name).collect();
+        assert_eq!(names, ["sim", "corrupt"]);
+
+        patch.apply(&tree, &["--check"]).unwrap();
+        assert_eq!(fs::read_to_string(&code).unwrap(), "first\nsecond\n");
+        patch.apply(&tree, &[]).unwrap();
+        assert_eq!(fs::read_to_string(&code).unwrap(), "first\n");
+        let error = patch.apply(&tree, &[]).unwrap_err().to_string();
+        assert!(error.contains("a.patch: does not apply; make the mistake"), "{error}");
+        fs::remove_dir_all(repository).unwrap();
+    }
+
+    #[test]
+    fn a_patch_says_who_must_find_the_bug() {
+        let repository = repository("found-by");
+        let path = repository.join("a.patch");
+        for text in ["", "Found by: nobody\n", "Found by: sim, nobody\n"] {
+            fs::write(&path, text).unwrap();
+            let error = Patch::read(path.to_str().unwrap().to_owned()).unwrap_err().to_string();
+            assert!(error.contains("a.patch: needs a line `Found by: sim`"), "{error}");
+        }
+        fs::remove_dir_all(repository).unwrap();
+    }
+
+    #[test]
+    fn a_copy_is_brought_up_to_date_and_nothing_else_is_written() {
+        let repository = repository("copy");
+        let tree = repository.join("target/tree");
+        let write = |path: &str, text: &str| fs::write(repository.join(path), text).unwrap();
+        let time = |path: &str| fs::metadata(tree.join(path)).unwrap().modified().unwrap();
+        fs::create_dir(repository.join("src")).unwrap();
+        write("same", "same");
+        write("src/changed", "before");
+        write("src/removed", "");
+        copy(&repository, &tree).unwrap();
+        let before = time("same");
+        write("src/changed", "after");
+        fs::remove_file(repository.join("src/removed")).unwrap();
+        fs::write(tree.join("src/left"), "by another run").unwrap();
+        copy(&repository, &tree).unwrap();
+        assert_eq!(time("same"), before);
+        assert_eq!(fs::read_to_string(tree.join("src/changed")).unwrap(), "after");
+        for gone in ["src/removed", "src/left", "target"] {
+            assert!(!tree.join(gone).exists(), "{gone}");
+        }
+        fs::remove_dir_all(repository).unwrap();
+    }
+
+    #[test]
+    fn a_commit_plants_a_few_bugs_and_many_commits_all() {
+        let names = |commit: &str| {
+            let few = few_of(read().unwrap(), commit);
+            few.iter().map(|patch| patch.path.clone()).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(names("e1240c7").len(), FEW);
+        assert_eq!(names("e1240c7"), names("e1240c7"));
+        let many = (0..200).flat_map(|commit| names(&format!("{commit:040x}")));
+        assert_eq!(many.collect::<BTreeSet<_>>().len(), read().unwrap().len());
+    }
+}

@@ -115,7 +115,7 @@ fn a_token_is_told_once_and_listed_without_its_secret() {
     assert_ne!(run_well(&token), secret);
     run_well(&["operator", "revoke", "1", "--data", str(data)]);
     let listed = run_well(&["operator", "list", "--data", str(data)]);
-    assert!(listed.contains("the board") && listed.contains("revoked") && listed.contains("works"));
+    assert!(listed.contains("the board") && listed.contains("revoked") && listed.contains("valid"));
     assert!(!listed.contains(secret.trim_end()));
     let kept = std::fs::read_to_string(data.join("operators.json")).unwrap();
     assert!(!kept.contains(secret.trim_end()) && !kept.contains("a long password"));

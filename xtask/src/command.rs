@@ -76,7 +76,8 @@ pub(crate) enum Command {
     /// Applies each patch of xtask/planted to a copy of the tree, builds it, and runs the driver that
     /// must find the bug. Prints the seed that found it, and the times. Fails when a bug is not found.
     #[command(after_help = "Examples:\n  cargo xtask planted\n  \
-                            cargo xtask planted tail-not-cut undo-left-out")]
+                            cargo xtask planted tail-not-cut undo-left-out\n  \
+                            cargo xtask planted --few")]
     Planted {
         /// Only these; the names of the patches
         #[arg(value_name = "NAME")]

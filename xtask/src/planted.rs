@@ -153,8 +153,14 @@ impl Driver {
             Command::new(target.join(PROFILE).join(self.program)).args(["0", SEEDS]).output()?;
         let told = String::from_utf8_lossy(&output.stderr);
         let again = format!("again: cargo xtask {} --seed ", self.name);
-        let again = told.lines().find_map(|line| line.strip_prefix(&again));
-        Ok(again.and_then(|again| again.split(' ').next()).map(str::to_owned))
+        let seed = told.lines().find_map(|line| line.strip_prefix(&again)?.split(' ').next());
+        ensure!(
+            seed.is_some() || output.status.success(),
+            "{} ended without a finding, {}: {told}",
+            self.name,
+            output.status
+        );
+        Ok(seed.map(str::to_owned))
     }
 }
 

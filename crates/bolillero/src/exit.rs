@@ -74,7 +74,7 @@ pub(crate) const CODES: [Codes; 11] = [
             "wrong usage, or no ledger",
         ],
     ),
-    codes("check", ["intact", "damaged, in use, or can't be read", "wrong usage, or no ledger"]),
+    codes("check", ["intact", "damaged, or can't be read", "wrong usage, or no ledger"]),
     codes("bench", ["measured", "failed", "wrong usage"]),
 ];
 

@@ -208,8 +208,9 @@ fn a_folder_has_one_central() {
     let before: Vec<_> = names().collect();
     let parts = [str(&data), "another process is using", "stop it first"];
     check_error(&output_of(bolillero().args(serve(&data))), 1, &parts);
-    for command in READERS {
-        check_error(&output_of(bolillero().args([command, "--data", str(&data)])), 1, &parts);
+    for command in ["check", "export"] {
+        let read = output_of(bolillero().args([command, "--data", str(&data)]));
+        assert!(read.status.success(), "{command}: {}", text(&read.stderr));
     }
     assert_eq!(names().collect::<Vec<_>>(), before);
     Raw::connect(&central.address).send(&finish(1)).expect(&finish(1));

@@ -1,26 +1,34 @@
-//! Read-only access to a ledger without a running central, for audits that trust nothing but its
-//! bytes.
+//! Read-only access to a ledger, for audits that trust nothing but its bytes.
 //!
-//! [`Archive::read`] and [`Archive::check`] read every record in order and verify it against its
-//! checksums, the chain and the rules. Nothing is changed, not even a torn tail.
+//! - [`Archive::read`] and [`Archive::check`] read every record in order and verify it against its
+//!   checksums, the chain and the rules. Nothing is changed, not even a torn tail.
+//! - While no central runs, the folder is locked against one that starts.
+//! - Beside a running central nothing is locked. The first pass reads up to the last whole decision
+//!   that it finds, and later passes read up to the same one.
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use engine::{Chain, LedgerId};
-use lottery::DrawStatus;
+use lottery::{DrawStatus, Timestamp};
 
-use crate::disk::{Claim, Disk, Folder};
-use crate::error::Fault;
+use crate::disk::{Claim, Disk, DiskFile, Folder};
+use crate::error::{Damage, Fault};
 use crate::log::take;
-use crate::pass::{Content, Entry, IndexState, Pass, Reads, opened, segments_in};
-use crate::segment::{self, Tail};
+use crate::pass::{
+    Content, Entry, IndexState, Pass, Reads, header_now, opened, segments_growing, segments_in,
+    was_sealed,
+};
+use crate::segment::{self, SegmentHeader, Tail};
 
 /// A ledger opened for reading.
 pub struct Archive {
     disk: Arc<dyn Disk>,
-    _lock: Box<dyn Send + Sync>,
+    /// `None` beside a running central.
+    lock: Option<Box<dyn Send + Sync>>,
+    /// How many records the first pass beside a running central found.
+    end: OnceLock<u64>,
 }
 
 /// A summary of a ledger that was read and found sound.
@@ -33,6 +41,10 @@ pub struct Summary {
     /// The ledger's id and the chain of its last record, which an auditor can keep to detect later
     /// changes to these records. `None` when nothing was ever written.
     pub end: Option<(LedgerId, Chain)>,
+    /// When the last record was decided.
+    pub at: Timestamp,
+    /// Whether a central was running: it may have written more since.
+    pub central_runs: bool,
     /// The draws and their status.
     pub draws: Vec<DrawStatus>,
     /// Length of the torn tail after the last record, in bytes. It was never acknowledged, and the
@@ -46,7 +58,7 @@ impl Archive {
     /// Opens the ledger in the folder at `path` for reading.
     ///
     /// # Errors
-    /// When the folder or the ledger is missing, a central has it open, or an IO operation fails.
+    /// When the folder or the ledger is missing, or an IO operation fails.
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let folder = Folder::existing(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Fault::NoFolder,
@@ -60,10 +72,14 @@ impl Archive {
     /// # Errors
     /// As [`Archive::open`].
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self, Fault> {
-        let lock = take(&*disk, Claim::Read)?;
+        let lock = match take(&*disk, Claim::Read) {
+            Ok(lock) => Some(lock),
+            Err(Fault::InUse) => None,
+            Err(fault) => return Err(fault),
+        };
         let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
         match names.iter().any(|name| segment::number_in(name).is_some()) {
-            true => Ok(Self { disk, _lock: lock }),
+            true => Ok(Self { disk, lock, end: OnceLock::new() }),
             false => Err(Fault::NoLedger),
         }
     }
@@ -103,13 +119,27 @@ impl Archive {
         reads: Reads,
         mut visit: impl FnMut(Entry<'_>) -> Result<(), E>,
     ) -> Result<Summary, E> {
-        let used = segments_in(&*self.disk, Claim::Read)?;
+        let until = self.end.get().copied();
+        let central_runs = self.lock.is_none();
+        let (claim, used) = if central_runs {
+            (Claim::Look, self.segments_until(until)?)
+        } else {
+            (Claim::Read, segments_in(&*self.disk, Claim::Read)?)
+        };
         let segments = used.len() as u64;
-        let mut pass = Pass::new(reads);
+        let mut pass = Pass::new(reads, central_runs);
         let (mut torn_bytes, mut indexes_missing) = (0, 0);
         for header in used {
-            let file = opened(&*self.disk, header.number, Claim::Read)?;
-            match pass.judge(file, header, header.number == segments, &mut visit)?.what {
+            let file = opened(&*self.disk, header.number, claim)?;
+            let mut is_last = header.number == segments;
+            if is_last && central_runs {
+                if until.is_some() || !self.is_left(&*file, &header)? {
+                    pass.read_growing(&*file, header, until, &mut visit)?;
+                    continue;
+                }
+                is_last = false;
+            }
+            match pass.judge(file, header, is_last, &mut visit)?.what {
                 Content::Full { index, .. } => {
                     indexes_missing += u64::from(index != IndexState::Sound);
                 }
@@ -119,8 +149,30 @@ impl Archive {
                 Content::Indexed(_) | Content::Last { .. } => {}
             }
         }
-        let draws = pass.draws.statuses();
+        let (draws, at) = (pass.draws.statuses(), pass.at);
         let (records, end) = (pass.next_sequence, pass.end);
-        Ok(Summary { records, segments, end, draws, torn_bytes, indexes_missing })
+        if central_runs {
+            self.end.get_or_init(|| records);
+        }
+        Ok(Summary { records, segments, end, at, central_runs, draws, torn_bytes, indexes_missing })
+    }
+
+    /// Returns the segments that hold the records before `until`, or all, beside a running central.
+    fn segments_until(&self, until: Option<u64>) -> Result<Vec<SegmentHeader>, Fault> {
+        let mut used = segments_growing(&*self.disk)?;
+        used.retain(|header| until.is_none_or(|until| header.first_sequence < until));
+        Ok(used)
+    }
+
+    /// Returns whether a running central has left a segment for the next one, as it has if the
+    /// segment is sealed.
+    fn is_left(&self, file: &dyn DiskFile, header: &SegmentHeader) -> Result<bool, Fault> {
+        if !was_sealed(file, header)? {
+            return Ok(false);
+        }
+        let what = "the segment was sealed, so records followed it, and they are gone";
+        let gone = || Damage::new(&segment::name(header.number), header.len, what);
+        header_now(&*self.disk, header.number + 1)?.ok_or_else(|| Fault::Damage(gone()))?;
+        Ok(true)
     }
 }

@@ -34,7 +34,7 @@ pub trait Disk: Send + Sync {
     /// When the file exists, or as reported by the system.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file; read-only under [`Claim::Read`].
+    /// Opens a file; read-only unless under [`Claim::Write`].
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another process has the file open under a conflicting
@@ -71,6 +71,8 @@ pub enum Claim {
     Write,
     /// Shared access, for reading only.
     Read,
+    /// Access for reading only, without a lock: beside the process that writes.
+    Look,
 }
 
 /// An open file. Offsets and lengths are in bytes.

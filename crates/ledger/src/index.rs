@@ -202,6 +202,16 @@ pub(crate) fn read(file: &dyn DiskFile, header: &SegmentHeader) -> Result<Found,
     Ok(Found::Sound(Box::new(index), replay))
 }
 
+/// Returns whether a segment's index is complete: its head is written last.
+pub(crate) fn is_complete(file: &dyn DiskFile, header: &SegmentHeader) -> Result<bool, Fault> {
+    let failed = |error| Fault::io("reading the index of", &name(header.number), error);
+    let room = file.len().map_err(failed)?.saturating_sub(header.len);
+    let mut head = [0; HEAD_LEN];
+    let head_room = usize::try_from(room).unwrap_or(usize::MAX).min(HEAD_LEN);
+    file.read_at(header.len, &mut head[..head_room]).map_err(failed)?;
+    Ok(head.iter().any(|&byte| byte != 0))
+}
+
 /// Returns whether the stored index equals `given`, the one built from the records; false when
 /// there is none. A different index is damage.
 pub(crate) fn is_given(

@@ -8,7 +8,10 @@
 //! - A segment is sealed only once the next one holds a durable record. So the last segment must
 //!   not be sealed, and a segment after a sealed one must not be empty. Otherwise records were
 //!   removed.
+//! - Beside a running central, what is read first is never newer than what is read later. So what
+//!   the first reading shows to be durable must be found by the second.
 
+use std::io;
 use std::ops::Range;
 
 use engine::{Body, Chain, LedgerId, feature_of};
@@ -78,6 +81,8 @@ pub(crate) enum IndexState {
 /// The state of a pass.
 pub(crate) struct Pass {
     reads: Reads,
+    /// Whether a central may be writing to the folder.
+    is_growing: bool,
     pub(crate) draws: Draws,
     pub(crate) next_sequence: u64,
     /// `None` before the first segment.
@@ -115,6 +120,47 @@ pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHe
     Ok(used)
 }
 
+/// Returns the segments in use in a folder that a central may be writing to, in order.
+///
+/// The last one is looked at first: one that is in use shows that those before it are, however far
+/// the central has come meanwhile.
+pub(crate) fn segments_growing(disk: &dyn Disk) -> Result<Vec<SegmentHeader>, Fault> {
+    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
+    numbers.sort_unstable();
+    let mut used = Vec::new();
+    while let Some(number) = numbers.pop() {
+        if let Some(last) = header_now(disk, number)? {
+            used.push(last);
+            break;
+        }
+    }
+    let last = used.first().map_or(1, |last| last.number);
+    for number in (1..last).rev() {
+        let (name, next) = (segment::name(number), segment::name(number + 1));
+        let what = format!("the segment is missing or empty, though {next} follows");
+        let missing = || Fault::Damage(Damage::new(&name, 0, what));
+        used.push(header_now(disk, number)?.ok_or_else(missing)?);
+    }
+    used.reverse();
+    Ok(used)
+}
+
+/// Returns the header of a segment that a central may be writing; `None` when it is not in use.
+pub(crate) fn header_now(disk: &dyn Disk, number: u64) -> Result<Option<SegmentHeader>, Fault> {
+    match opened(disk, number, Claim::Look) {
+        // Prepared, and removed again by a central that has just started.
+        Err(Fault::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+        Ok(file) => header_in(&*file, number),
+    }
+}
+
+/// As [`SegmentHeader::read`], while a central may be writing it: it is complete a moment later.
+fn header_in(file: &dyn DiskFile, number: u64) -> Result<Option<SegmentHeader>, Fault> {
+    SegmentHeader::read(file, number).or_else(|_| SegmentHeader::read(file, number))
+}
+
 /// Opens the file of a segment.
 pub(crate) fn opened(
     disk: &dyn Disk,
@@ -127,9 +173,10 @@ pub(crate) fn opened(
 
 impl Pass {
     /// Starts a pass before the first segment.
-    pub(crate) fn new(reads: Reads) -> Self {
+    pub(crate) fn new(reads: Reads, is_growing: bool) -> Self {
         Self {
             reads,
+            is_growing,
             draws: Draws::default(),
             next_sequence: 0,
             end: None,
@@ -146,17 +193,7 @@ impl Pass {
         is_last: bool,
         visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
     ) -> Result<Judged, E> {
-        let first = || (header.ledger, Chain::first(header.ledger));
-        let (ledger, chain) = self.end.unwrap_or_else(first);
-        if header.ledger != ledger {
-            return Err(damage(&header, 0, "the segment is of another ledger").into());
-        }
-        if header.first_sequence != self.next_sequence || header.chain != chain {
-            let next = self.next_sequence;
-            let what = format!("the segment does not continue the one before it at record {next}");
-            return Err(damage(&header, 0, what).into());
-        }
-        self.end = Some((ledger, chain));
+        self.expect_next(&header)?;
         let what = if is_last {
             self.last(&*file, header, visit)?
         } else {
@@ -164,6 +201,22 @@ impl Pass {
         };
         self.sealed_before = was_sealed(&*file, &header)?.then(|| segment::name(header.number));
         Ok(Judged { file, header, what })
+    }
+
+    /// Checks that a segment continues the one before it.
+    fn expect_next(&mut self, header: &SegmentHeader) -> Result<(), Fault> {
+        let first = || (header.ledger, Chain::first(header.ledger));
+        let (ledger, chain) = self.end.unwrap_or_else(first);
+        if header.ledger != ledger {
+            return Err(damage(header, 0, "the segment is of another ledger"));
+        }
+        if header.first_sequence != self.next_sequence || header.chain != chain {
+            let next = self.next_sequence;
+            let what = format!("the segment does not continue the one before it at record {next}");
+            return Err(damage(header, 0, what));
+        }
+        self.end = Some((ledger, chain));
+        Ok(())
     }
 
     fn full<E: From<Fault>>(
@@ -182,6 +235,8 @@ impl Pass {
                 Found::Unsound => IndexState::Unsound,
             };
         }
+        // A central may be writing the index of a segment that had none.
+        let may_lack_index = self.is_growing && !index::is_complete(file, &header)?;
         let image = Image::read(file, header, None)?;
         let mut walk = image.walk();
         let mut contents = Contents::default();
@@ -194,7 +249,9 @@ impl Pass {
         walk.expect_end(&stop)?;
         let (end, chain) = (walk.offset(), walk.chain());
         self.goes_on(&header, &walk);
-        if self.reads != Reads::Records {
+        if may_lack_index {
+            state = IndexState::Missing;
+        } else if self.reads != Reads::Records {
             let given = index::encode(&contents, header.first_sequence, end, chain);
             expect_len(file, &header, header.len + given.len() as u64)?;
             if self.reads == Reads::RecordsAndIndexes && !index::is_given(file, &header, &given)? {
@@ -230,14 +287,67 @@ impl Pass {
             }
         };
         let end = walk.offset();
-        if let (RECORDS_OFFSET, Some(before)) = (end, &self.sealed_before) {
-            let what = format!("there is no sound record, though {before} shows that there was");
-            return Err(damage(&header, end as u64, what).into());
-        }
+        self.expect_record(&header, end)?;
         let tail = walk.judge_tail(&stop)?;
         self.goes_on(&header, &walk);
         let last_group = last_group.1.min(end)..end;
         Ok(Content::Last { contents, image, last_group, tail })
+    }
+
+    /// Reads the last segment while a central may be writing to it: up to its last whole decision,
+    /// or to `until`.
+    ///
+    /// It is read in steps and grows meanwhile, so what is behind a flaw is read once more. If a
+    /// record of the first reading shows that another was durable, the second must find that.
+    /// Anything else there is being written.
+    pub(crate) fn read_growing<E: From<Fault>>(
+        &mut self,
+        file: &dyn DiskFile,
+        mut header: SegmentHeader,
+        until: Option<u64>,
+        visit: &mut impl FnMut(Entry<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.expect_next(&header)?;
+        let mut image = Image::read(file, header, None)?;
+        let (mut at, mut witness) = (image.walk().position(), None);
+        loop {
+            // An empty segment may have been given another feature since.
+            header = header_in(file, header.number)?.unwrap_or(header);
+            let mut walk = image.walk_from(at);
+            let mut contents = Contents::default();
+            let stop = loop {
+                if until == Some(walk.next_sequence()) {
+                    self.goes_on(&header, &walk);
+                    return Ok(());
+                }
+                match walk.step() {
+                    Ok(record) => self.record(&header, &record, &mut contents, visit)?,
+                    Err(stop) => break stop,
+                }
+            };
+            let is_first = witness.is_none();
+            if is_first && walk.last_byte().is_some() {
+                (at, witness) = (walk.position(), Some(walk.witness()));
+                image.read_again(file, at)?;
+                continue;
+            }
+            walk.expect_durable(&stop, witness.flatten())?;
+            if until.is_some() {
+                return Err(walk.damage(&stop).into());
+            }
+            self.expect_record(&header, walk.offset())?;
+            self.goes_on(&header, &walk);
+            return Ok(());
+        }
+    }
+
+    /// Checks that a segment holds a record if the one before it is sealed.
+    fn expect_record(&self, header: &SegmentHeader, end: usize) -> Result<(), Fault> {
+        if let (RECORDS_OFFSET, Some(before)) = (end, &self.sealed_before) {
+            let what = format!("there is no sound record, though {before} shows that there was");
+            return Err(damage(header, end as u64, what));
+        }
+        Ok(())
     }
 
     fn goes_on(&mut self, header: &SegmentHeader, walk: &Walk<'_>) {

@@ -58,7 +58,7 @@ pub struct Report {
 pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
     let used = segments_in(disk, Claim::Write)?;
     let last = used.len() as u64;
-    let mut pass = Pass::new(Reads::Indexes);
+    let mut pass = Pass::new(Reads::Indexes, false);
     let mut recovered = Recovered {
         draws: Draws::default(),
         segments: Segments::default(),

@@ -242,6 +242,12 @@ impl Record<'_> {
 #[derive(Clone)]
 pub(crate) struct Walk<'a> {
     image: &'a Image,
+    at: Position,
+}
+
+/// How far a walk has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
     offset: usize,
     next_sequence: u64,
     chain: Chain,
@@ -451,14 +457,29 @@ impl Image {
 
     /// Returns a walk that starts at the first record.
     pub(crate) fn walk(&self) -> Walk<'_> {
-        Walk {
-            image: self,
+        self.walk_from(Position {
             offset: RECORDS_OFFSET,
             next_sequence: self.header.first_sequence,
             chain: self.header.chain,
             group: 0,
             left: 0,
+        })
+    }
+
+    /// Returns a walk that goes on where another one was.
+    pub(crate) fn walk_from(&self, at: Position) -> Walk<'_> {
+        Walk { image: self, at }
+    }
+
+    /// Reads everything from a position on once more.
+    pub(crate) fn read_again(&mut self, file: &dyn DiskFile, from: Position) -> Result<(), Fault> {
+        let rest = self.bytes.get_mut(from.offset..).unwrap_or_default();
+        let offsets = (from.offset as u64..).step_by(READ_STEP_LEN);
+        for (part, offset) in rest.chunks_mut(READ_STEP_LEN).zip(offsets) {
+            file.read_at(offset, part)
+                .map_err(|error| Fault::io("reading", &name(self.header.number), error))?;
         }
+        Ok(())
     }
 
     /// Returns a damage fault at `offset`.
@@ -474,9 +495,9 @@ impl<'a> Walk<'a> {
         let mut ahead = self.clone();
         let record = ahead.step_alone()?;
         let next = ahead.clone();
-        if self.left == 0 {
+        if self.at.left == 0 {
             // Most decisions have one record, so this rarely loops.
-            while ahead.left > 0 {
+            while ahead.at.left > 0 {
                 ahead.step_alone()?;
             }
         }
@@ -485,54 +506,59 @@ impl<'a> Walk<'a> {
     }
 
     fn step_alone(&mut self) -> Result<Record<'a>, Stop> {
-        let rest = self.image.bytes.get(self.offset..).unwrap_or_default();
-        let offset = self.offset;
+        let rest = self.image.bytes.get(self.at.offset..).unwrap_or_default();
+        let offset = self.at.offset;
         let doubtful = |flaw| Stop { flaw, offset, beyond_doubt: false };
         let certain = |flaw| Stop { flaw, offset, beyond_doubt: true };
         let header = Header::decode(rest).ok_or(doubtful("there is no sound record header"))?;
-        if header.segment != self.image.header.number || header.sequence != self.next_sequence {
+        if header.segment != self.image.header.number || header.sequence != self.at.next_sequence {
             return Err(certain("the record here belongs elsewhere"));
         }
         let body = record::body_of(&header, rest)
             .ok_or(doubtful("the record does not match its checksum"))?;
-        if self.left > 0 && (header.group, header.left) != (self.group, self.left - 1) {
+        if self.at.left > 0 && (header.group, header.left) != (self.at.group, self.at.left - 1) {
             return Err(certain("the record here belongs to another decision"));
         }
         let (head, tail) = body.split_at(usize::from(header.head_len));
         let decoded = engine::decode(header.kind, head, tail).map_err(certain)?;
-        if record::chain(self.chain, &header, head, &decoded.tail_digest) != header.chain {
+        if record::chain(self.at.chain, &header, head, &decoded.tail_digest) != header.chain {
             return Err(certain("the record does not continue the chain of those before it"));
         }
-        self.offset += header.record_len();
-        self.next_sequence += 1;
-        self.chain = header.chain;
-        (self.group, self.left) = (header.group, header.left);
+        self.at.offset += header.record_len();
+        self.at.next_sequence += 1;
+        self.at.chain = header.chain;
+        (self.at.group, self.at.left) = (header.group, header.left);
         Ok(Record { offset, header, event: decoded.event, text: decoded.text, body })
+    }
+
+    /// Returns how far the walk has come.
+    pub(crate) fn position(&self) -> Position {
+        self.at
     }
 
     /// Returns the walk's offset from the start of the segment.
     pub(crate) fn offset(&self) -> usize {
-        self.offset
+        self.at.offset
     }
 
     /// Returns whether the image has no more bytes.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.offset >= self.image.bytes.len()
+        self.at.offset >= self.image.bytes.len()
     }
 
     /// Returns the sequence of the next record.
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.next_sequence
+        self.at.next_sequence
     }
 
     /// Returns the chain of the last record.
     pub(crate) fn chain(&self) -> Chain {
-        self.chain
+        self.at.chain
     }
 
     /// Returns the damage fault for a stop where a valid record was expected.
     pub(crate) fn damage(&self, stop: &Stop) -> Fault {
-        let sequence = self.next_sequence;
+        let sequence = self.at.next_sequence;
         self.image.damage(stop.offset, format!("{} (record {sequence} expected)", stop.flaw))
     }
 
@@ -548,37 +574,49 @@ impl<'a> Walk<'a> {
     /// tail only if a sector of the record there still reads as zeros, and no later record shows
     /// that it had become durable. Anything else is damage to data that may have been acknowledged.
     pub(crate) fn judge_tail(&self, stop: &Stop) -> Result<Tail, Fault> {
-        let rest = self.rest();
-        let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
+        let Some(last) = self.last_byte() else {
             return Ok(Tail::Clean);
         };
-        if let Some(witness) = self.witness(&rest[..=last]) {
-            return Err(self.image.damage(
-                self.offset,
-                format!(
-                    "record {} is damaged ({}), though record {witness} shows that it was durable",
-                    self.next_sequence, stop.flaw
-                ),
-            ));
-        }
+        self.expect_durable(stop, self.witness())?;
         if stop.beyond_doubt || !self.has_unwritten_sector(stop.offset) {
             return Err(self.damage(stop));
         }
-        Ok(Tail::Torn { end: self.offset + last + 1 })
+        Ok(Tail::Torn { end: last + 1 })
+    }
+
+    /// Checks that every record that was durable when `witness` was written is among those walked.
+    pub(crate) fn expect_durable(&self, stop: &Stop, witness: Option<Header>) -> Result<(), Fault> {
+        let next = self.at.next_sequence;
+        match witness.filter(|witness| witness.durable_before() > next) {
+            None => Ok(()),
+            Some(Header { sequence: witness, .. }) => Err(self.image.damage(
+                self.at.offset,
+                format!(
+                    "record {next} is damaged ({}), though record {witness} shows that it was \
+                     durable",
+                    stop.flaw
+                ),
+            )),
+        }
+    }
+
+    /// Returns the header behind the walk that shows of most records that they were durable.
+    pub(crate) fn witness(&self) -> Option<Header> {
+        let rest = &self.rest()[..=self.last_byte()? - self.at.offset];
+        let starts = (record::ALIGNMENT..rest.len()).step_by(record::ALIGNMENT);
+        let headers = starts.filter_map(|at| Header::decode(&rest[at..]));
+        let here = headers.filter(|header| header.segment == self.image.header.number);
+        here.max_by_key(Header::durable_before)
+    }
+
+    /// Returns the offset of the last byte behind the walk that is not zero.
+    pub(crate) fn last_byte(&self) -> Option<usize> {
+        let at = self.rest().iter().rposition(|&byte| byte != 0)?;
+        Some(self.at.offset + at)
     }
 
     fn rest(&self) -> &'a [u8] {
-        self.image.bytes.get(self.offset..).unwrap_or_default()
-    }
-
-    /// Returns the sequence of a record in `rest` that was written after the missing record had
-    /// become durable.
-    fn witness(&self, rest: &[u8]) -> Option<u64> {
-        let starts = (record::ALIGNMENT..rest.len()).step_by(record::ALIGNMENT);
-        let headers = starts.filter_map(|at| Header::decode(&rest[at..]));
-        let mut here = headers.filter(|header| header.segment == self.image.header.number);
-        here.find(|header| header.durable_before() > self.next_sequence)
-            .map(|header| header.sequence)
+        self.image.bytes.get(self.at.offset..).unwrap_or_default()
     }
 
     /// Returns whether a sector of the record at `offset` reads as zeros, that is, was never

@@ -295,7 +295,7 @@ impl<'a> Round<'a> {
              agencies finished"
         );
         let good = checked.starts_with("intact\n") && checked.contains(&drawn);
-        ensure!(good, "check was to say 'sound' and '{drawn}', and says: {checked}");
+        ensure!(good, "check was to say 'intact' and '{drawn}', and says: {checked}");
         Ok(())
     }
 

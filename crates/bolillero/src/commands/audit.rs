@@ -18,13 +18,15 @@ use crate::exit::{Ending, printed};
 const EXAMPLES: &str = "\
 Examples:
   bolillero audit --data ./data
-  bolillero audit --data ./data | grep ana";
+  bolillero audit --data ./data | grep ana
+
+While the central runs, prints what is in the ledger up to its last whole decision.";
 
 /// The ledger to audit.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AuditArgs {
-    /// Folder of the ledger. The central that writes to it must be stopped.
+    /// Folder of the ledger. Its central may be running.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     data: PathBuf,
 }
@@ -45,7 +47,10 @@ pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
     });
     bar.finish_and_clear();
     let printed_all = match read {
-        Ok(_) => out.flush().context("can't write the audit log"),
+        Ok(summary) => {
+            ledger_args::tell_reach(&summary);
+            out.flush().context("can't write the audit log")
+        }
         Err(error) => Err(error.context(ledger_args::in_folder(&args.data))),
     };
     Ok(printed(printed_all)?)

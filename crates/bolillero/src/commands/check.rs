@@ -17,6 +17,7 @@ Example:
   bolillero check --data ./data
 
 Verifies every record, the hash chain, the rules of the lottery, and every index. Changes nothing.
+While the central runs, verifies up to the last whole decision, and says which record that is.
 Prints the end of the chain: store it elsewhere to detect later changes of anything before it. Exits
 with 1 at the first damage, and reports its place.";
 
@@ -24,7 +25,7 @@ with 1 at the first damage, and reports its place.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// Folder of the ledger. The central that writes to it must be stopped.
+    /// Folder of the ledger. Its central may be running.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     data: PathBuf,
 }
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
 
 fn describe(summary: &Summary) -> String {
     let mut lines = vec![
-        "intact".to_owned(),
+        ledger_args::reach(summary).map_or("intact".to_owned(), |reach| format!("intact {reach}")),
         format!("records   {} in {} segments", summary.records, summary.segments),
     ];
     if let Some((ledger, chain)) = summary.end {
@@ -81,7 +82,7 @@ fn describe(summary: &Summary) -> String {
     }
     if summary.indexes_missing > 0 {
         lines.push(format!(
-            "note      {} segments have no index yet; the central builds it at its next start",
+            "note      {} segments have no index yet; the central builds it",
             summary.indexes_missing
         ));
     }

@@ -1,8 +1,10 @@
-//! Options that select a data folder and a draw, and functions that read them without a central.
+//! Options that select a data folder and a draw, and functions that read them, beside a running
+//! central too.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use central::Zone;
 use clap::Args;
 use ledger::{Archive, Fault, Summary};
 use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Winners, WinningResult};
@@ -13,7 +15,7 @@ use crate::exit::Ending;
 /// A ledger, and one of its draws.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FolderArgs {
-    /// Folder of the ledger. The central that writes to it must be stopped.
+    /// Folder of the ledger. Its central may be running.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     pub(super) data: PathBuf,
 
@@ -33,6 +35,7 @@ impl FolderArgs {
         });
         bar.finish_and_clear();
         let summary = read.with_context(|| in_folder(&self.data))?;
+        tell_reach(&summary);
         let draw = self.pick(&summary)?;
         Ok((archive, draw))
     }
@@ -63,6 +66,24 @@ pub(super) fn open(data: &Path) -> Result<Archive, Ending> {
         let error = anyhow::Error::new(fault).context(in_folder(data));
         if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
     })
+}
+
+/// Returns up to which record the ledger was read, if its central is running.
+pub(super) fn reach(summary: &Summary) -> Option<String> {
+    let at = || Zone::default().format(summary.at, "%Y-%m-%d %H:%M:%S").unwrap_or_default();
+    let up_to = || match summary.records.checked_sub(1) {
+        Some(last) => format!("up to record {last}, at {}; the central is running", at()),
+        None => "up to its start; the central is running".to_owned(),
+    };
+    summary.central_runs.then(up_to)
+}
+
+/// Prints up to which record the ledger was read, if its central is running.
+#[expect(clippy::print_stderr, reason = "standard output has the result")]
+pub(super) fn tell_reach(summary: &Summary) {
+    if let Some(reach) = reach(summary) {
+        eprintln!("read {reach}");
+    }
 }
 
 /// Calls `visit` with every batch of a draw, in ledger order; it returns how many bets it

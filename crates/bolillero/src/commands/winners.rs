@@ -17,7 +17,7 @@ Examples:
   bolillero winners --data ./data
   bolillero winners --data ./data --draw sorteo --format json
 
-Reads every bet of the ledger and uses no index.";
+Reads every bet of the ledger and uses no index. Works while the central runs, too.";
 
 /// The draw to count, and the output format.
 #[derive(Args, Clone, Debug)]

@@ -290,6 +290,7 @@ fn lock(opened: &File, claim: Claim) -> io::Result<()> {
     let operation = match claim {
         Claim::Write => FlockOperation::NonBlockingLockExclusive,
         Claim::Read => FlockOperation::NonBlockingLockShared,
+        Claim::Look => return Ok(()),
     };
     flock(opened, operation).map_err(lock_error)
 }
@@ -376,6 +377,8 @@ mod tests {
             let refused = copy.open("b", claim).err().map(|error| error.kind());
             assert_eq!(refused, Some(io::ErrorKind::WouldBlock));
         }
+        let mut read = [0];
+        assert!(copy.open("b", Claim::Look).unwrap().read_at(0, &mut read).is_err(), "it is empty");
         drop(writer);
         let _readers =
             [folder.open("a", Claim::Read), copy.open("b", Claim::Read)].map(Result::unwrap);

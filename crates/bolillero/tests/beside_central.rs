@@ -31,7 +31,8 @@ fn beside(command: &[&str], data: &Path) -> (String, u64) {
     let reach = reach.unwrap_or_else(|| panic!("{command:?}: {out}{told}"));
     assert!(reach.ends_with(" UTC-3; the central is running"), "{reach}");
     let record = reach.split("up to record ").nth(1).unwrap().split(',').next().unwrap();
-    (out, record.parse().unwrap())
+    let record = record.parse().unwrap();
+    (out, record)
 }
 
 /// Sends batches until it is told to stop.

@@ -1,37 +1,44 @@
-// The live board: the server sends it whole, in words, once a second. When nothing comes the page
-// says since when, and asks again from time to time, whatever the reason is.
+// The live board: the server sends it whole, in words, once a second. When the session has ended, or
+// nothing comes, the page says so, marks what it shows as old, and asks again from time to time.
 const STALE_MS = 5000;
 const RETRY_MS = 10000;
 const live = document.getElementById("live");
 if (live && window.EventSource) {
-  const stale = document.getElementById("stale");
+  const [ended, stale] = ["ended", "stale"].map((id) => document.getElementById(id));
   let events, asked, heard = Date.now();
+  const tell = (notice) => {
+    live.classList.toggle("old", notice !== null);
+    for (const it of [ended, stale]) it.hidden = it !== notice;
+  };
+  const tellStale = () => {
+    if (!ended.hidden || !stale.hidden) return;
+    // By the central's clock, as the board shows it.
+    const clock = live.querySelector(".clock")?.textContent ?? "";
+    stale.querySelector("time").textContent = clock;
+    stale.querySelector("span").hidden = !clock;
+    tell(stale);
+  };
   const ask = () => {
     events?.close();
     asked = Date.now();
     events = new EventSource(live.dataset.events);
     events.addEventListener("board", (event) => {
+      tell(null);
       const board = live.cloneNode(false);
       board.innerHTML = event.data;
       renew(live, board);
       heard = Date.now();
-      stale.hidden = true;
     });
-    events.addEventListener("over", () => location.reload());
-    events.onerror = tell;
-  };
-  const tell = () => {
-    if (!stale.hidden) return;
-    // By the central's clock, as the board shows it.
-    const clock = live.querySelector(".clock")?.textContent ?? "";
-    stale.querySelector("time").textContent = clock;
-    stale.querySelector("span").hidden = !clock;
-    stale.hidden = false;
+    events.addEventListener("over", () => {
+      events.close();
+      tell(ended);
+    });
+    events.onerror = tellStale;
   };
   ask();
   setInterval(() => {
     const now = Date.now();
-    if (now - heard > STALE_MS) tell();
+    if (now - heard > STALE_MS) tellStale();
     if (now - Math.max(heard, asked) > RETRY_MS) ask();
   }, 1000);
 }

@@ -20,7 +20,7 @@ pub(crate) const BOARD_HISTORY_LEN: usize = 120;
 /// Number of published draws on the board, the newest ones.
 pub(crate) const BOARD_OVER_DRAWS_MAX: usize = 20;
 
-/// Number of draws with a tab on the board, the newest ones.
+/// Number of draws with a tab on the board, the most urgent ones; open ones always have a tab.
 pub(crate) const BOARD_TABS_MAX: usize = 8;
 
 /// Agencies on one page of a board.

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use futures_util::stream::unfold;
+use futures_util::stream::{iter, unfold};
 use lottery::{DrawId, DrawState, Registration, Timestamp, View};
 use serde::Deserialize;
 
@@ -44,9 +44,6 @@ pub(super) struct BoardQuery {
 #[template(path = "board.html")]
 struct BoardPage {
     p: Shell,
-    others: Vec<Tab>,
-    /// Whether there are draws without a tab.
-    has_more: bool,
     board: Option<BoardView>,
     events: String,
 }
@@ -73,6 +70,9 @@ struct Tab {
 }
 
 struct BoardView {
+    tabs: Vec<Tab>,
+    /// Whether there are draws without a tab.
+    has_more: bool,
     id: u32,
     name: String,
     state: &'static str,
@@ -122,48 +122,38 @@ async fn page(
 ) -> Response {
     let board = app.poller.now().await;
     let shown = shown_of(&board, asked.draw);
-    if let (Some(draw), None, Some(newest)) = (asked.draw, shown, board.draws.last())
-        && draw < newest.status.id.0
+    let known = app.service.view();
+    if let (Some(draw), None) = (asked.draw, shown)
+        && known.draw(DrawId(draw)).is_some()
     {
-        // The board leaves out draws that were published too long ago.
+        // The board leaves out draws that were cancelled, or published too long ago.
         return Redirect::to(&format!("/draws/{draw}")).into_response();
     }
-    let l = user.language;
-    let mut others: Vec<_> = board
-        .draws
-        .iter()
-        .rev()
-        .take(BOARD_TABS_MAX)
-        .map(|it| {
-            let state = LifeState::of(&it.status);
-            Tab {
-                id: it.status.id.0,
-                name: it.status.terms.name.to_string(),
-                state: text::state(state, l),
-                class: state.as_str(),
-                is_here: shown.is_some_and(|shown| shown.status.id == it.status.id),
-            }
-        })
-        .collect();
-    others.reverse();
     let part =
         [asked.draw.map(|it| format!("draw={it}")), asked.page.map(|it| format!("page={it}"))];
     let part: Vec<_> = part.into_iter().flatten().collect();
     let events = format!("{EVENTS_PATH}?{}", part.join("&"));
-    let known = app.service.view();
+    let l = user.language;
     let view = shown.map(|shown| BoardView::of(&board, shown, known, asked.page, l));
-    let has_more = board.draws.len() > others.len();
-    show(&BoardPage { p: Shell::of(&user, None), others, has_more, board: view, events })
+    show(&BoardPage { p: Shell::of(&user, None), board: view, events })
 }
 
-/// Streams the board: once at the start and after every refresh, until the session ends or the
-/// central stops.
+/// Streams the board: once at the start and after every refresh, until the central stops or the
+/// session ends, which the last event says.
 async fn events(
     State(app): State<App>,
     Peer(client): Peer,
-    PassiveUser(user): PassiveUser,
+    user: Result<PassiveUser, Response>,
     InQuery(asked): InQuery<BoardQuery>,
 ) -> Result<Response, Refusal> {
+    let user = match user {
+        Ok(PassiveUser(user)) => user,
+        // The page's script can't tell a redirection from a failure.
+        Err(answer) if answer.status().is_redirection() => {
+            return Ok(Sse::new(iter([Ok::<_, Infallible>(over())])).into_response());
+        }
+        Err(answer) => return Ok(answer),
+    };
     let place = app.boards.take(client);
     let place = place.map_err(|why| Refusal::TooMuchAtOnce("boards", why))?;
     app.poller.now().await;
@@ -179,8 +169,7 @@ async fn events(
             return None;
         }
         if app.access.is_over(&user.who).await {
-            let over = Event::default().event("over").data("");
-            return Some((Ok::<_, Infallible>(over), (app, user, seen, stopping, true)));
+            return Some((Ok::<_, Infallible>(over()), (app, user, seen, stopping, true)));
         }
         let board = std::sync::Arc::clone(&seen.borrow_and_update());
         let text = live(&board, app.service.view(), &user, asked);
@@ -190,6 +179,11 @@ async fn events(
     let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);
     let answer = (UNBUFFERED, Sse::new(boards).keep_alive(alive)).into_response();
     Ok(answer.map(|body| Held::by(body, place)))
+}
+
+/// Returns the event that says that the session has ended.
+fn over() -> Event {
+    Event::default().event("over").data("")
 }
 
 fn live(board: &Board, known: &View, user: &CurrentUser, asked: BoardQuery) -> String {
@@ -213,7 +207,10 @@ impl BoardView {
         let view = DrawView::of(&shown.status, l);
         let (rows, part) = part_of(shown, known, page, l);
         let peak = shown.history.iter().copied().max().unwrap_or(0);
+        let tabs = tabs(board, shown, l);
         Self {
+            has_more: board.draws.len() > tabs.len(),
+            tabs,
             id: view.id,
             name: view.name,
             state: view.state,
@@ -234,6 +231,22 @@ impl BoardView {
             part,
         }
     }
+}
+
+/// Returns a tab for each of the most urgent draws, all open ones, and the one that is shown.
+fn tabs(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Tab> {
+    let tabs = board.draws.iter().enumerate().filter_map(|(at, draw)| {
+        let (status, state) = (&draw.status, LifeState::of(&draw.status));
+        let is_here = shown.status.id == status.id;
+        (at < BOARD_TABS_MAX || state == LifeState::Open || is_here).then(|| Tab {
+            id: status.id.0,
+            name: status.terms.name.to_string(),
+            state: text::state(state, l),
+            class: state.as_str(),
+            is_here,
+        })
+    });
+    tabs.collect()
 }
 
 /// Returns the rows of a page and its pagination. If there is more than one page, agencies with an

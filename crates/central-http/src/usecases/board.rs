@@ -28,7 +28,7 @@ pub(crate) struct Board {
     pub(crate) at_ms: u64,
     /// The same moment by the monotonic clock.
     looked_at: Option<Instant>,
-    /// By number: all draws except the oldest published ones.
+    /// The most urgent first: all draws except cancelled and the oldest published ones.
     pub(crate) draws: Vec<Arc<DrawBoard>>,
     /// Batches rejected since the central was started.
     pub(crate) refused: u64,
@@ -137,6 +137,9 @@ impl BoardPoller {
         let mut left_out = over.saturating_sub(BOARD_OVER_DRAWS_MAX);
         let mut draws = Vec::new();
         for status in statuses {
+            if status.state == DrawState::Cancelled {
+                continue;
+            }
             if status.is_published() && left_out > 0 {
                 left_out -= 1;
                 continue;
@@ -151,6 +154,7 @@ impl BoardPoller {
             let begun = view.all_begun(status.id);
             draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
         }
+        draws.sort_by_key(|it| urgency(&it.status));
         let host = Arc::clone(&self.host);
         let free =
             blocking("reading the disk's free space failed", move || host.disk_free_len()).await;
@@ -164,10 +168,9 @@ impl BoardPoller {
 }
 
 impl Board {
-    /// Returns the draw that is shown by default: the first open one, or else the last.
+    /// Returns the draw that is shown by default: the most urgent one.
     pub(crate) fn main_draw(&self) -> Option<&DrawBoard> {
-        let open = self.draws.iter().find(|it| it.status.state == DrawState::Open);
-        open.or(self.draws.last()).map(|it| &**it)
+        self.draws.first().map(|it| &**it)
     }
 
     pub(crate) fn draw(&self, id: DrawId) -> Option<&DrawBoard> {
@@ -177,6 +180,22 @@ impl Board {
     /// Returns whether the last refresh was about a second ago, as it is while somebody watches.
     fn is_recent(&self, now: Instant) -> bool {
         self.looked_at.is_some_and(|at| now.duration_since(at) < 2 * BOARD_LOOK_TIME)
+    }
+}
+
+/// Returns the place of a draw on the board, the most urgent first: open draws by closing time, then
+/// closed ones, drawn ones, announced ones by opening time, and published ones from the last.
+fn urgency(status: &DrawStatus) -> (u8, u64, u32) {
+    let (life, number) = (&status.life, status.id.0);
+    let due = |at: Option<Timestamp>| at.map_or(u64::MAX, |at| at.0);
+    match status.state {
+        DrawState::Open => (0, due(life.schedule.closes_at), number),
+        DrawState::Closed => (1, due(life.closed.as_ref().map(|closing| closing.at)), number),
+        DrawState::Drawn { .. } if !status.is_published() => (2, due(life.drawn_at), number),
+        DrawState::Announced => (3, due(life.schedule.opens_at), number),
+        DrawState::Drawn { .. } | DrawState::Cancelled => {
+            (4, u64::MAX - due(life.published_at), u32::MAX - number)
+        }
     }
 }
 

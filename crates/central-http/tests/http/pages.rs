@@ -21,7 +21,7 @@ fn table() -> Vec<Row> {
         ("GET", "/console.svg", open),
         ("GET", "/language/en", [303; 5]),
         ("GET", "/", all),
-        ("GET", "/board/events", all),
+        ("GET", "/board/events", open),
         ("GET", "/draws", all),
         ("POST", "/draws", runners(400)),
         ("GET", "/draws/9", missing),

@@ -1,0 +1,84 @@
+//! The live board: which draw it shows, and what it says when a session ends.
+
+use serde_json::json;
+
+use crate::client::{As, PATIENCE, answer, ask, look, watched};
+use crate::draws::Day;
+use crate::setting::Running;
+
+/// Returns the board's page once it contains this text: it is refreshed once a second.
+async fn board_with(day: &Day, path: &str, text: &str) -> String {
+    let mut shown = String::new();
+    let seen = async {
+        while !shown.contains(text) {
+            shown = look(day.central.port, day.operator(), path).await.body;
+        }
+    };
+    let seen = tokio::time::timeout(PATIENCE, seen).await.is_ok();
+    assert!(seen, "'{text}' is not in: {shown}");
+    shown
+}
+
+/// Returns the tabs of a board's page: the number and state of each draw.
+fn tabs(page: &str) -> Vec<(u32, &str)> {
+    let (_, tabs) = page.split_once("<nav class=\"tabs\"").unwrap();
+    let (tabs, _) = tabs.split_once("</nav>").unwrap();
+    let tabs = tabs.split("<a href=\"/?draw=").skip(1).map(|tab| {
+        let (number, rest) = tab.split_once('"').unwrap();
+        let state = rest.split("<span class=\"pill ").nth(1).unwrap().split('"').next().unwrap();
+        (number.parse().unwrap(), state)
+    });
+    tabs.collect()
+}
+
+#[tokio::test]
+async fn the_board_shows_the_draw_at_hand_until_it_is_published() {
+    let day = Day::with_bets().await;
+    let tomorrow = json!({ "name": "matutina", "opens_at": "2030-01-01T00:00:00Z" });
+    day.post("/api/v1/draws", &tomorrow).await;
+    day.post("/api/v1/draws", &json!({ "name": "sin hora" })).await;
+    let shows = |number: u32, state: &str| format!("<h2><a href=\"/draws/{number}\">{state}");
+    board_with(&day, "/", &shows(1, "nocturna</a></h2>\n    <span class=\"pill open\"")).await;
+    day.close().await;
+    board_with(&day, "/", &shows(1, "nocturna</a></h2>\n    <span class=\"pill closed\"")).await;
+    day.draw().await;
+    board_with(&day, "/", &shows(1, "nocturna</a></h2>\n    <span class=\"pill drawn\"")).await;
+    day.post("/api/v1/draws/1/publish", &json!({})).await;
+    let next = board_with(&day, "/", &shows(2, "matutina")).await;
+    assert_eq!(tabs(&next), [(2, "announced"), (3, "announced"), (1, "published")]);
+}
+
+#[tokio::test]
+async fn an_open_draw_never_loses_its_tab_and_the_first_to_close_comes_first() {
+    let day = Day::with_bets().await;
+    for number in 2..=12 {
+        let closes_at = format!("2030-01-01T{:02}:00:00Z", 23 - number);
+        let draw = json!({ "name": format!("sorteo {number}"), "closes_at": closes_at });
+        day.post("/api/v1/draws", &draw).await;
+    }
+    for number in (2..=9).chain([11]) {
+        day.post(&format!("/api/v1/draws/{number}/open"), &json!({})).await;
+    }
+    let page = board_with(&day, "/?draw=10", "<h2><a href=\"/draws/10\">").await;
+    let expected = [11, 9, 8, 7, 6, 5, 4, 3, 2, 1].map(|number| (number, "open"));
+    assert_eq!(tabs(&page)[..10], expected);
+    assert_eq!(tabs(&page)[10..], [(10, "announced")], "the one that is shown has a tab");
+    assert!(page.contains("href=\"/draws\">Todos los sorteos</a>"), "{page}");
+    let page = board_with(&day, "/", "<h2><a href=\"/draws/11\">").await;
+    assert_eq!(tabs(&page), expected);
+}
+
+#[tokio::test]
+async fn a_board_is_told_that_its_session_has_ended() {
+    let central = Running::start().await;
+    let told = central.get(&As::default(), "/board/events").await;
+    assert_eq!((told.status, told.header("content-type")), (200, Some("text/event-stream")));
+    assert!(told.body.contains("event: over") && !told.body.contains("event: board"), "{told:?}");
+    let who = central.logged_in("viewer").await;
+    let mut board = watched(central.port, &who).await;
+    assert_eq!(ask(central.port, &who, "DELETE", "/api/v1/session", None).await.status, 204);
+    let rest = answer(&mut board).await;
+    assert!(rest.head.contains("event: over") || rest.body.contains("event: over"), "{rest:?}");
+    let page = look(central.port, &central.logged_in("viewer").await, "/").await.body;
+    assert!(page.contains("Su sesión terminó: lo que se ve no se actualiza."), "{page}");
+}

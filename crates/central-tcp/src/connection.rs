@@ -124,6 +124,24 @@ pub struct Hello {
     draw: Arc<Draw>,
 }
 
+/// Which batch an answer is about.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchOf {
+    draw: DrawId,
+    agency: AgencyId,
+    chunk: ChunkId,
+    pub(super) bets: u32,
+}
+
+impl BatchOf {
+    /// Names a batch.
+    #[must_use]
+    pub fn of(batch: &Batch) -> Self {
+        let Batch { draw, agency, chunk, .. } = *batch;
+        Self { draw, agency, chunk, bets: batch.bets.count() }
+    }
+}
+
 /// What the service answered.
 #[derive(Debug)]
 pub enum Answer {
@@ -133,10 +151,8 @@ pub enum Answer {
     Append {
         /// The call's.
         ticket: Ticket,
-        /// The batch's number.
-        chunk: ChunkId,
-        /// How many bets it has.
-        bets: u32,
+        /// The batch.
+        of: BatchOf,
         /// What came of it.
         appended: Result<Appended, AppendError>,
     },
@@ -219,12 +235,12 @@ impl Connection {
     pub fn answer(&mut self, answer: Answer) {
         match answer {
             Answer::Progress(hello, progress) => self.welcome(hello, progress),
-            Answer::Append { ticket, chunk, bets, appended } => match appended {
+            Answer::Append { ticket, of, appended } => match appended {
                 Ok(appended) => {
-                    self.session.reply(ticket, &CentralMessage::BetsAck { chunk: chunk.0 });
-                    self.log_stored_batch(bets, appended);
+                    self.session.reply(ticket, &CentralMessage::BetsAck { chunk: of.chunk.0 });
+                    self.log_stored_batch(of.bets, appended);
                 }
-                Err(error) => self.refuse_batch(ticket, chunk, bets, &error.into()),
+                Err(error) => self.refuse_batch(ticket, of, &error.into()),
             },
             Answer::Finish(ticket, agency, finished) => match finished {
                 Ok(finished) => {
@@ -458,7 +474,8 @@ impl Connection {
                 Some(Call::Append { batch: Batch { draw, agency, chunk, bets }, weight, ticket })
             }
             Err(refusal) => {
-                self.refuse_batch(ticket, chunk, count, &refusal);
+                let of = BatchOf { draw, agency, chunk, bets: count };
+                self.refuse_batch(ticket, of, &refusal);
                 None
             }
         }
@@ -506,8 +523,9 @@ impl Connection {
         None
     }
 
-    fn refuse_batch(&mut self, ticket: Ticket, chunk: ChunkId, bets: u32, refusal: &Refusal) {
-        self.settings.metrics.refused(bets, refusal.code().name());
+    fn refuse_batch(&mut self, ticket: Ticket, of: BatchOf, refusal: &Refusal) {
+        let BatchOf { draw, agency, chunk, bets } = of;
+        self.settings.metrics.refused(draw, agency, bets, refusal.code().name());
         if self.log_limit.refusal() {
             tracing::warn!(
                 action = "apuesta_recibida",

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Ticket;
 
 use crate::answers::Answers;
-use crate::connection::{Answer, Call, Connection, Settings, TakesNoReplies};
+use crate::connection::{Answer, BatchOf, Call, Connection, Settings, TakesNoReplies};
 use crate::limits::{DISCARD_LEN, Limits};
 use crate::transport::Transport;
 
@@ -225,15 +225,15 @@ impl Socket {
     fn append(&mut self, ticket: Ticket, batch: Batch, permit: OwnedSemaphorePermit) {
         self.unanswered += 1;
         let answers = Arc::clone(&self.answers);
-        let (chunk, bets) = (batch.chunk, batch.bets.count());
+        let of = BatchOf::of(&batch);
         let (service, begun) = (&self.shared.service, Instant::now());
         let metrics = Arc::clone(service.metrics());
         service.append(batch, move |appended| {
             drop(permit);
             if let Ok(appended) = appended {
-                metrics.stored(bets, appended, begun.elapsed());
+                metrics.stored(of.bets, appended, begun.elapsed());
             }
-            answers.put(Answer::Append { ticket, chunk, bets, appended });
+            answers.put(Answer::Append { ticket, of, appended });
         });
     }
 

@@ -32,7 +32,7 @@ mod zone;
 pub use central::{Central, ServeError, Server};
 pub use connection_limiter::{ConnectionLimit, ConnectionLimiter, ConnectionPermit, counted_as};
 pub use log_throttle::LogThrottle;
-pub use metrics::{Counted, Exposition, Metrics};
+pub use metrics::{Counted, Exposition, Metrics, RefusedBatches};
 pub use options::{Mode, Options};
 pub use service::{
     AgencyDraws, Change, Configs, Connected, Draw, DrawWinners, Failure, Identity, NameRefused,

@@ -11,6 +11,12 @@ pub(crate) const LOG_THROTTLE_TIME: Duration = Duration::from_secs(1);
 /// Most bytes of draws' names in a refusal: with the advice it fits an ERROR message.
 pub(crate) const DRAW_NAMES_LEN_MAX: usize = 240;
 
+/// Number of draws whose refused batches are remembered, the newest ones: more than can be unmade.
+pub(crate) const REFUSED_DRAWS_MAX: usize = 512;
+
+/// Number of refusals that are remembered for each draw, the latest ones.
+pub(crate) const REFUSED_LATEST_MAX: usize = 5;
+
 /// Time until an act of the clock that found the log full is tried again.
 pub(crate) const DRAW_RETRY_TIME: Duration = Duration::from_secs(1);
 

@@ -8,8 +8,10 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lottery::Appended;
+use lottery::{AgencyId, Appended, DrawId};
 use parking_lot::Mutex;
+
+use crate::limits::{REFUSED_DRAWS_MAX, REFUSED_LATEST_MAX};
 
 /// Upper bounds of the classes of acknowledgement times, in microseconds; one more class is above.
 const LATENCY_BOUNDS_US: [u64; 14] = [
@@ -26,6 +28,7 @@ pub struct Metrics {
     repeated: Batches,
     /// By reason. Locked for refused batches only.
     refused: Mutex<BTreeMap<&'static str, Batches>>,
+    refused_of_draws: Mutex<BTreeMap<DrawId, RefusedBatches>>,
     /// Batches by class of time; not cumulative.
     latencies: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
@@ -37,6 +40,15 @@ pub struct Metrics {
 struct Batches {
     batches: AtomicU64,
     bets: AtomicU64,
+}
+
+/// The refused batches of a draw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedBatches {
+    /// How many there are.
+    pub count: u64,
+    /// The latest agencies, each with a reason such as `BadBets`; the last one is the newest.
+    pub latest: Vec<(AgencyId, &'static str)>,
 }
 
 /// A connection, counted until it is dropped.
@@ -63,8 +75,13 @@ impl Metrics {
     }
 
     /// Counts a refused batch. `reason` is a name such as `BadBets`.
-    pub fn refused(&self, bets: u32, reason: &'static str) {
+    pub fn refused(&self, draw: DrawId, agency: AgencyId, bets: u32, reason: &'static str) {
         self.refused.lock().entry(reason).or_default().add(bets);
+        let mut draws = self.refused_of_draws.lock();
+        draws.entry(draw).or_default().add(agency, reason);
+        if draws.len() > REFUSED_DRAWS_MAX {
+            draws.pop_first();
+        }
     }
 
     /// Counts an HTTP connection until the return value is dropped.
@@ -72,9 +89,9 @@ impl Metrics {
         Counted::new(&self.http_connections)
     }
 
-    /// Returns the number of refused batches.
-    pub fn refused_batches(&self) -> u64 {
-        self.refused.lock().values().map(|of| read(&of.batches)).sum()
+    /// Returns the refused batches of a draw since the central was started.
+    pub fn refused_batches(&self, draw: DrawId) -> RefusedBatches {
+        self.refused_of_draws.lock().get(&draw).cloned().unwrap_or_default()
     }
 
     /// Returns the number of batches that took longer than a healthy disk takes.
@@ -122,6 +139,17 @@ impl Batches {
     fn add(&self, bets: u32) {
         add(&self.batches, 1);
         add(&self.bets, bets.into());
+    }
+}
+
+impl RefusedBatches {
+    fn add(&mut self, agency: AgencyId, reason: &'static str) {
+        self.count += 1;
+        self.latest.retain(|it| *it != (agency, reason));
+        self.latest.push((agency, reason));
+        if self.latest.len() > REFUSED_LATEST_MAX {
+            self.latest.remove(0);
+        }
     }
 }
 
@@ -208,7 +236,7 @@ mod tests {
         metrics.stored(93, Appended::New, Duration::from_micros(250));
         metrics.stored(7, Appended::New, Duration::from_micros(251));
         metrics.stored(5, Appended::Repeated, Duration::from_secs(60));
-        metrics.refused(2, "BadBets");
+        metrics.refused(DrawId(1), AgencyId(1), 2, "BadBets");
         let text = text_of(&metrics);
         let lines: Vec<_> = text.lines().collect();
         for line in [
@@ -228,6 +256,24 @@ mod tests {
         ] {
             assert!(lines.contains(&line), "'{line}' is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn refused_batches_are_counted_by_draw_with_the_latest_agencies_and_reasons() {
+        let metrics = Metrics::default();
+        let refused = |draw, agency, reason| metrics.refused(DrawId(draw), agency, 1, reason);
+        for agency in [1, 2, 3, 4, 5, 6, 2, 2].map(AgencyId) {
+            refused(7, agency, "BadBets");
+        }
+        refused(8, AgencyId(9), "ChunkConflict");
+        let latest = [3, 4, 5, 6, 2].map(|agency| (AgencyId(agency), "BadBets")).to_vec();
+        assert_eq!(metrics.refused_batches(DrawId(7)), RefusedBatches { count: 8, latest });
+        assert_eq!(metrics.refused_batches(DrawId(8)).count, 1);
+        assert_eq!(metrics.refused_batches(DrawId(9)), RefusedBatches::default());
+        let draws = u32::try_from(REFUSED_DRAWS_MAX).unwrap();
+        (10..10 + draws).for_each(|draw| refused(draw, AgencyId(1), "BadBets"));
+        assert_eq!(metrics.refused_batches(DrawId(8)).count, 0, "only the newest are remembered");
+        assert_eq!(metrics.refused_of_draws.lock().len(), REFUSED_DRAWS_MAX);
     }
 
     #[test]

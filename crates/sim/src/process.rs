@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use central::{AgencyDraws, DrawWinners, Identity, Metrics, Presence, Stage, WinnersStages, Zone};
-use central_tcp::connection::{Answer, Call, Connection, Settings};
+use central_tcp::connection::{Answer, BatchOf, Call, Connection, Settings};
 use engine::conformance::TestClock;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Report, SimulatedEngine};
@@ -266,8 +266,8 @@ impl<'a> Process<'a> {
                 self.store.progress(draw.id, agency, done);
             }
             Call::Append { batch, ticket, .. } => {
-                let (chunk, bets) = (batch.chunk, batch.bets.count());
-                let done = move |appended| put(Answer::Append { ticket, chunk, bets, appended });
+                let of = BatchOf::of(&batch);
+                let done = move |appended| put(Answer::Append { ticket, of, appended });
                 self.store.append(batch, done);
             }
             Call::Finish { draw, agency, ticket } => {

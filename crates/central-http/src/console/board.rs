@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use central::RefusedBatches;
 use futures_util::stream::{iter, unfold};
 use lottery::{DrawId, DrawState, Registration, Timestamp, View};
 use serde::Deserialize;
@@ -270,6 +271,14 @@ impl BoardRow {
         let is_enabled = known.is_none_or(|it| it.enabled);
         let (dot, connection) = match agency.connections {
             _ if !is_enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
+            0 if agency.interrupted => {
+                let at = l.t("interrumpida en", "interrupted at");
+                let bets = match agency.bets {
+                    1 => l.t("apuesta", "bet"),
+                    _ => l.t("apuestas", "bets"),
+                };
+                ("off", format!("{at} {} {bets}", l.n(agency.bets)))
+            }
             0 if agency.silent => ("off", l.t("sin conexión", "not connected").to_owned()),
             0 => ("", l.t("sin conexión", "not connected").to_owned()),
             1 if agency.certified => ("on", l.t("con certificado", "certified").to_owned()),
@@ -323,7 +332,14 @@ fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
         );
         warn("warn", text.to_owned());
     }
-    let silent: Vec<_> = shown.agencies.values().filter(|it| it.silent).collect();
+    let is_gone = |it: &&AgencyBoard| it.silent && it.interrupted;
+    let interrupted: Vec<_> = shown.agencies.values().filter(is_gone).collect();
+    if !interrupted.is_empty() {
+        let text = l.t("Agencias interrumpidas", "Interrupted agencies");
+        warn("warn", format!("{text}: {}", first_numbers(&interrupted)));
+    }
+    let silent = shown.agencies.values().filter(|it| it.silent && !it.interrupted);
+    let silent: Vec<_> = silent.collect();
     if !silent.is_empty() {
         let text = l.t("Agencias en silencio", "Silent agencies");
         warn("warn", format!("{text}: {}", first_numbers(&silent)));
@@ -334,11 +350,41 @@ fn alerts(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Alert> {
             l.t("Agencias con más de una conexión", "Agencies with more than one connection");
         warn("warn", format!("{text}: {}", first_numbers(&twice)));
     }
-    if board.refused > 0 {
-        let text = l.t("Lotes rechazados desde el arranque", "Batches refused since the start");
-        warn("info", format!("{text}: {}", l.n(board.refused)));
+    if shown.refused.count > 0 {
+        warn("info", refused(&shown.refused, l));
     }
     alerts
+}
+
+/// Returns a sentence with the number of refused batches and the latest agencies and reasons.
+fn refused(batches: &RefusedBatches, l: Locale) -> String {
+    let text = l.t("Lotes rechazados en este sorteo", "Batches refused in this draw");
+    let latest = batches.latest.iter().rev().map(|(agency, reason)| {
+        format!("{} {agency}, {}", l.t("agencia", "agency"), reason_of_refusal(reason, l))
+    });
+    let latest = latest.collect::<Vec<_>>().join("; ");
+    format!("{text}: {}. {}: {latest}.", l.n(batches.count), l.t("Los últimos", "The latest"))
+}
+
+/// Returns the meaning of a code that a batch is refused with.
+fn reason_of_refusal<'a>(code: &'a str, l: Locale) -> &'a str {
+    match code {
+        "BadBets" | "NotUtf8" => l.t("apuestas con errores", "bets with errors"),
+        "FrameTooLong" => l.t("lote demasiado largo", "batch too long"),
+        "ChunkConflict" => l.t("un lote distinto con el mismo número", "another batch numbered so"),
+        "AgencyFinished" => l.t("la agencia ya terminó", "the agency has finished"),
+        "DrawClosed" => l.t("el sorteo está cerrado", "the draw is closed"),
+        "NotOpenYet" => l.t("el sorteo no está abierto", "the draw is not open"),
+        "TooManyBatches" => l.t("demasiados lotes", "too many batches"),
+        "UnknownAgency" => {
+            l.t("no participa o está deshabilitada", "does not take part or is disabled")
+        }
+        "StorageFull" => l.t("el disco está lleno", "the disk is full"),
+        "StorageFailed" | "ShuttingDown" => {
+            l.t("la central no pudo guardarlo", "the central could not store it")
+        }
+        code => code,
+    }
 }
 
 fn first_numbers(agencies: &[&AgencyBoard]) -> String {

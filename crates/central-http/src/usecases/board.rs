@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
-use central::{OfAgency, Presence, Service};
+use central::{OfAgency, Presence, RefusedBatches, Service};
 use lottery::{AgencyId, AgencyTotals, DrawId, DrawState, DrawStatus, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -30,8 +30,6 @@ pub(crate) struct Board {
     looked_at: Option<Instant>,
     /// The most urgent first: all draws except cancelled and the oldest published ones.
     pub(crate) draws: Vec<Arc<DrawBoard>>,
-    /// Batches rejected since the central was started.
-    pub(crate) refused: u64,
     /// Free space on the ledger's disk, in bytes, if it is low.
     pub(crate) disk_low: Option<u64>,
     /// Batches that were stored slowly since the central was started.
@@ -49,6 +47,8 @@ pub(crate) struct DrawBoard {
     pub(crate) history: VecDeque<u64>,
     /// Agencies that have begun or are connected.
     pub(crate) agencies: BTreeMap<AgencyId, AgencyBoard>,
+    /// Its batches that were refused since the central was started.
+    pub(crate) refused: RefusedBatches,
 }
 
 /// The state of an agency in a draw at one moment.
@@ -64,6 +64,8 @@ pub(crate) struct AgencyBoard {
     pub(crate) finished: bool,
     /// Whether it should be sending and is not.
     pub(crate) silent: bool,
+    /// Whether it began to send and is gone before it finished.
+    pub(crate) interrupted: bool,
 }
 
 /// Refreshes the board's data for all watchers.
@@ -152,18 +154,19 @@ impl BoardPoller {
                 continue;
             }
             let begun = view.all_begun(status.id);
-            draws.push(Arc::new(look.at(status, begun, draw_before.map(|it| &**it))));
+            let refused = service.metrics().refused_batches(status.id);
+            let draw_before = draw_before.map(|it| &**it);
+            draws.push(Arc::new(look.at(status, begun, refused, draw_before)));
         }
         draws.sort_by_key(|it| urgency(&it.status));
         let host = Arc::clone(&self.host);
         let free =
             blocking("reading the disk's free space failed", move || host.disk_free_len()).await;
         let disk_low = free.ok().and_then(Result::ok).filter(|free| *free < DISK_FREE_LEN_LOW);
-        let metrics = service.metrics();
-        let (refused, slow) = (metrics.refused_batches(), metrics.slow_batches());
+        let slow = service.metrics().slow_batches();
         let is_slow = before.is_some_and(|before| slow > before.slow);
         let looked_at = Some(looked_at);
-        Board { at_ms: now.0, looked_at, draws, refused, disk_low, slow, is_slow }
+        Board { at_ms: now.0, looked_at, draws, disk_low, slow, is_slow }
     }
 }
 
@@ -212,6 +215,7 @@ impl Look<'_> {
         &self,
         status: DrawStatus,
         begun: impl Iterator<Item = AgencyTotals>,
+        refused: RefusedBatches,
         before: Option<&DrawBoard>,
     ) -> DrawBoard {
         let more = before.map_or(0, |before| status.bets - before.status.bets);
@@ -219,6 +223,7 @@ impl Look<'_> {
         history.push_back(self.per_second(more));
         history.drain(..history.len().saturating_sub(BOARD_HISTORY_LEN));
         let is_open = status.state == DrawState::Open;
+        let open_since = status.life.opened_at.filter(|_| is_open);
         let of_draw = |it: &&AgencyId| status.terms.agencies.contains(**it);
         let there = self.present.connected.keys().chain(self.present.last_seen.keys());
         let there = there.filter(of_draw).map(|it| (*it, AgencyTotals::nothing_of(*it)));
@@ -232,18 +237,27 @@ impl Look<'_> {
                 Some(before) => before.map_or(0, |before| before.bets),
             };
             let more = totals.bets.saturating_sub(bets_before);
-            self.row(totals, self.per_second(more), is_open)
+            self.row(totals, self.per_second(more), open_since)
         };
         let agencies = standings.into_iter().map(|(agency, totals)| (agency, row(totals)));
         let agencies = agencies.collect();
-        DrawBoard { status, bets_per_second: self.per_second(more), history, agencies }
+        let bets_per_second = self.per_second(more);
+        DrawBoard { status, bets_per_second, history, agencies, refused }
     }
 
-    fn row(&self, totals: AgencyTotals, bets_per_second: u64, is_open: bool) -> AgencyBoard {
+    fn row(
+        &self,
+        totals: AgencyTotals,
+        bets_per_second: u64,
+        open_since: Option<Timestamp>,
+    ) -> AgencyBoard {
         let AgencyTotals { agency, batches, bets, finished } = totals;
         let connected = self.present.connected.get(&agency);
         let last_seen = self.present.last_seen.get(&agency).copied();
-        let quiet = last_seen.is_none_or(|at| self.now.0 - at.0.min(self.now.0) > SILENCE_MS);
+        // Nobody has to send before the draw is open.
+        let expected_since = open_since.map(|at| last_seen.map_or(at, |seen| seen.max(at)));
+        let is_quiet =
+            expected_since.is_some_and(|at| self.now.0.saturating_sub(at.0) > SILENCE_MS);
         let has_begun = batches > 0 || last_seen.is_some();
         AgencyBoard {
             agency,
@@ -253,7 +267,8 @@ impl Look<'_> {
             bets,
             bets_per_second,
             finished,
-            silent: is_open && !finished && has_begun && quiet,
+            silent: !finished && has_begun && is_quiet,
+            interrupted: !finished && batches > 0 && connected.is_none(),
         }
     }
 
@@ -274,6 +289,7 @@ impl AgencyBoard {
             bets_per_second: 0,
             finished: false,
             silent: false,
+            interrupted: false,
         }
     }
 
@@ -351,6 +367,8 @@ mod tests {
     use super::*;
     use crate::host::{GroupCounts, Scrubbed};
 
+    const OPENED_AT: Timestamp = Timestamp(1_000_000);
+
     fn status(agencies: u64) -> DrawStatus {
         let terms = DrawTerms {
             name: DrawName::new("sorteo").unwrap(),
@@ -364,20 +382,28 @@ mod tests {
             agencies_finished: 0,
             batches: 2,
             bets: 9,
-            life: Lifecycle::announced(Schedule::default(), Timestamp(0)),
+            life: Lifecycle {
+                opened_at: Some(OPENED_AT),
+                ..Lifecycle::announced(Schedule::default(), Timestamp(0))
+            },
         }
     }
 
+    /// A minute and a bit after the opening. Agencies 5 and 6 were heard before it and just now.
     fn board(agencies: u64, begun: &[u32]) -> DrawBoard {
-        let last_seen = BTreeMap::from([(AgencyId(5), Timestamp(1)), (AgencyId(6), Timestamp(1))]);
+        board_at(Timestamp(OPENED_AT.0 + SILENCE_MS + 1), agencies, begun)
+    }
+
+    fn board_at(now: Timestamp, agencies: u64, begun: &[u32]) -> DrawBoard {
+        let last_seen = BTreeMap::from([(AgencyId(5), Timestamp(1)), (AgencyId(6), now)]);
         let present = Present { connected: BTreeMap::new(), last_seen };
-        let look = Look { present: &present, now: Timestamp(2), elapsed_ms: 1 };
+        let look = Look { present: &present, now, elapsed_ms: 1 };
         let begun = begun.iter().map(|agency| AgencyTotals {
             batches: 1,
             bets: 3,
             ..AgencyTotals::nothing_of(AgencyId(*agency))
         });
-        look.at(status(agencies), begun, None)
+        look.at(status(agencies), begun, RefusedBatches::default(), None)
     }
 
     fn numbers(rows: &[AgencyBoard]) -> Vec<u32> {
@@ -445,8 +471,16 @@ mod tests {
     fn agencies_with_an_alert_come_first_and_once() {
         // Those that were heard a moment ago are not silent.
         let board = board(10, &[2, 6, 9]);
-        assert_eq!(numbers(&board.rows(0..10, true)), [2, 9, 1, 3, 4, 5, 6, 7, 8, 10]);
-        assert_eq!(numbers(&board.rows(1..4, true)), [9, 1, 3]);
+        assert_eq!(numbers(&board.rows(0..10, true)), [2, 5, 9, 1, 3, 4, 6, 7, 8, 10]);
+        assert_eq!(numbers(&board.rows(1..4, true)), [5, 9, 1]);
         assert_eq!(numbers(&board.rows(8..99, false)), [9, 10]);
+    }
+
+    #[test]
+    fn silence_counts_from_the_opening_and_an_interruption_is_told_at_once() {
+        let board = board_at(Timestamp(OPENED_AT.0 + SILENCE_MS), 10, &[2]);
+        assert!(board.agencies.values().all(|row| !row.silent), "{board:?}");
+        let interrupted = board.agencies.values().filter(|row| row.interrupted);
+        assert_eq!(interrupted.map(|row| row.agency.0).collect::<Vec<_>>(), [2]);
     }
 }

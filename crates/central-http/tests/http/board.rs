@@ -1,6 +1,8 @@
-//! The live board: which draw it shows, and what it says when a session ends.
+//! The live board: which draw it shows, what it says of agencies, and when a session ends.
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::client::{As, PATIENCE, answer, ask, look, watched};
 use crate::draws::Day;
@@ -66,6 +68,44 @@ async fn an_open_draw_never_loses_its_tab_and_the_first_to_close_comes_first() {
     assert!(page.contains("href=\"/draws\">Todos los sorteos</a>"), "{page}");
     let page = board_with(&day, "/", "<h2><a href=\"/draws/11\">").await;
     assert_eq!(tabs(&page), expected);
+}
+
+#[tokio::test]
+async fn silence_counts_from_the_opening_and_an_interrupted_agency_is_told_from_one_that_never_came()
+ {
+    let day = Day::with_bets().await;
+    let row = |page: &str, agency: u32| {
+        let (_, row) = page.split_once(&format!("<tr id=\"agency-{agency}\"")).unwrap();
+        row.split_once("</tr>").unwrap().0.to_owned()
+    };
+    let page = board_with(&day, "/", "interrumpida en 2 apuestas").await;
+    assert!(row(&page, 1).contains("interrumpida en 2 apuestas"), "{page}");
+    assert!(row(&page, 2).contains("sin conexión"), "{page}");
+    assert!(!page.contains("Agencias interrumpidas"), "it may be back in a moment: {page}");
+    day.central.clock.advance(60_001);
+    let page = board_with(&day, "/", "Agencias interrumpidas: 1<").await;
+    assert!(!page.contains("Agencias en silencio"), "{page}");
+    // The agency's last message is older than the opening of the next draw.
+    day.post("/api/v1/draws", &json!({ "name": "otra" })).await;
+    day.post("/api/v1/draws/2/open", &json!({})).await;
+    day.bets((2, 1), 0, "Ana|Paz|1|1980-01-02|1");
+    let page = board_with(&day, "/?draw=2", "interrumpida en 1 apuesta<").await;
+    assert!(!page.contains("Agencias interrumpidas") && !page.contains("silencio"), "{page}");
+}
+
+#[tokio::test]
+async fn refused_batches_are_those_of_the_draw_with_agency_and_reason() {
+    let day = Day::with_bets().await;
+    let mut agency = TcpStream::connect(("127.0.0.1", day.central.agencies_port)).await.unwrap();
+    // BETS of agency 2, for the only open draw: on no day of the calendar.
+    let bets = "2&7&Ana|Paz|1|1980-02-31|1";
+    let head = [0, 12, 0, u8::try_from(bets.len()).unwrap()];
+    agency.write_all(&[&head, bets.as_bytes()].concat()).await.unwrap();
+    let told = "Lotes rechazados en este sorteo: 1. Los últimos: agencia 2, apuestas con errores.";
+    board_with(&day, "/?draw=1", told).await;
+    day.post("/api/v1/draws", &json!({ "name": "otra" })).await;
+    let other = board_with(&day, "/?draw=2", "<h2><a href=\"/draws/2\">").await;
+    assert!(!other.contains("Lotes rechazados"), "{other}");
 }
 
 #[tokio::test]

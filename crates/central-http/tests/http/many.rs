@@ -93,9 +93,10 @@ async fn a_board_of_many_agencies_has_parts_and_begins_with_those_to_look_after(
     day.second_draw(1_200).await;
     day.bets((2, 1_100), 0, "Ana|Paz|1|1980-01-02|1");
     let row = |agency: u32| format!("<tr id=\"agency-{agency}\"");
+    day.central.clock.advance(60_001);
     let mut first = day.page("/?draw=2").await;
     // The board is refreshed once a second.
-    while !first.contains("Agencias en silencio: 1100") {
+    while !first.contains("Agencias interrumpidas: 1100") {
         first = day.page("/?draw=2").await;
     }
     assert!(first.contains("1 a 500 de 1.200"), "{first}");

@@ -9,6 +9,7 @@
 //! shell         what all pages have in common
 //! visitor       the user of a page, and their language
 //! view          a draw as pages show it
+//! chart         bets per minute
 //! pagination    long lists in pages
 //! text          domain values in both languages
 //! language      texts, numbers and times
@@ -25,6 +26,7 @@ mod agencies;
 mod assets;
 mod audit;
 mod board;
+mod chart;
 mod draws;
 mod form;
 mod language;

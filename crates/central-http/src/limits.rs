@@ -14,8 +14,14 @@ pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 /// How often the board is refreshed.
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 
-/// Number of samples in a board's chart of bets per second.
-pub(crate) const BOARD_HISTORY_LEN: usize = 120;
+/// How often the number of bets of each open draw is sampled for its chart.
+pub(crate) const INTAKE_SAMPLE_TIME: Duration = Duration::from_secs(10);
+
+/// Maximum number of samples of a draw: an hour at full resolution.
+pub(crate) const INTAKE_SAMPLES_MAX: usize = 360;
+
+/// Number of draws with samples, the newest ones: more than can be unmade and are on the board.
+pub(crate) const INTAKE_DRAWS_MAX: usize = 300;
 
 /// Number of published draws on the board, the newest ones.
 pub(crate) const BOARD_OVER_DRAWS_MAX: usize = 20;

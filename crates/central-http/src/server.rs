@@ -127,10 +127,11 @@ impl HttpServer {
 
 impl Server for HttpServer {
     fn accept(&mut self) -> BoxFuture<'_, Infallible> {
-        // While it accepts connections, it also polls the central's state for the boards.
+        // While it accepts connections, it also polls the central's state for the boards and charts.
         async {
             tokio::select! {
                 never = self.app.poller.poll() => never,
+                never = self.app.poller.sample() => never,
                 never = self.take_connections() => never,
             }
         }

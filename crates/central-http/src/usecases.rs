@@ -12,6 +12,7 @@
 //! winners       winners, and the settlement of each agency
 //! audit         the audit log
 //! board         data of the live board, refreshed once a second
+//! intake        bets of each draw over time, for the board's chart
 //! ```
 
 pub(crate) mod agencies;
@@ -21,6 +22,7 @@ pub(crate) mod bets;
 pub(crate) mod board;
 pub(crate) mod draws;
 pub(crate) mod export;
+pub(crate) mod intake;
 pub(crate) mod operators;
 pub(crate) mod session;
 pub(crate) mod winners;

@@ -1,7 +1,6 @@
 //! The live board page.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 
 use askama::Template;
 use axum::Router;
@@ -11,9 +10,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use central::RefusedBatches;
 use futures_util::stream::{iter, unfold};
-use lottery::{DrawId, DrawState, Registration, Timestamp, View};
+use lottery::{DrawId, DrawState, Registration, Timestamp};
 use serde::Deserialize;
 
+use super::chart::Chart;
 use super::language::Locale;
 use super::pagination::Pagination;
 use super::shell::{Shell, rendered, show};
@@ -22,7 +22,7 @@ use super::view::DrawView;
 use super::visitor::{CurrentUser, PassiveUser};
 use crate::access::refusal::Refusal;
 use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
-use crate::usecases::app::App;
+use crate::usecases::app::{App, State as Central};
 use crate::usecases::board::{AgencyBoard, Board, DrawBoard};
 use crate::usecases::draws::LifeState;
 use crate::web::body::Held;
@@ -88,8 +88,7 @@ struct BoardView {
     agencies: String,
     finished: String,
     number: String,
-    peak: String,
-    line: String,
+    chart: Option<Chart>,
     rows: Vec<BoardRow>,
     part: Option<Pagination>,
 }
@@ -106,6 +105,8 @@ struct BoardRow {
     dot: &'static str,
     connection: String,
     bets: String,
+    /// The bets in percent of those of the agency with the most.
+    share: u64,
     rate: String,
     last_seen: String,
     finished: bool,
@@ -123,9 +124,8 @@ async fn page(
 ) -> Response {
     let board = app.poller.now().await;
     let shown = shown_of(&board, asked.draw);
-    let known = app.service.view();
     if let (Some(draw), None) = (asked.draw, shown)
-        && known.draw(DrawId(draw)).is_some()
+        && app.service.view().draw(DrawId(draw)).is_some()
     {
         // The board leaves out draws that were cancelled, or published too long ago.
         return Redirect::to(&format!("/draws/{draw}")).into_response();
@@ -135,7 +135,7 @@ async fn page(
     let part: Vec<_> = part.into_iter().flatten().collect();
     let events = format!("{EVENTS_PATH}?{}", part.join("&"));
     let l = user.language;
-    let view = shown.map(|shown| BoardView::of(&board, shown, known, asked.page, l));
+    let view = shown.map(|shown| BoardView::of(&app, &board, shown, asked.page, l));
     show(&BoardPage { p: Shell::of(&user, None), board: view, events })
 }
 
@@ -173,7 +173,7 @@ async fn events(
             return Some((Ok::<_, Infallible>(over()), (app, user, seen, stopping, true)));
         }
         let board = std::sync::Arc::clone(&seen.borrow_and_update());
-        let text = live(&board, app.service.view(), &user, asked);
+        let text = live(&app, &board, &user, asked);
         let event = Event::default().event("board").data(text);
         Some((Ok(event), (app, user, seen, stopping, false)))
     });
@@ -187,10 +187,10 @@ fn over() -> Event {
     Event::default().event("over").data("")
 }
 
-fn live(board: &Board, known: &View, user: &CurrentUser, asked: BoardQuery) -> String {
+fn live(app: &Central, board: &Board, user: &CurrentUser, asked: BoardQuery) -> String {
     let (p, l) = (&Shell::of(user, None), user.language);
     match shown_of(board, asked.draw) {
-        Some(shown) => rendered(&Live { p, b: BoardView::of(board, shown, known, asked.page, l) }),
+        Some(shown) => rendered(&Live { p, b: BoardView::of(app, board, shown, asked.page, l) }),
         None => rendered(&Empty { p }),
     }
 }
@@ -203,11 +203,10 @@ fn shown_of(board: &Board, draw: Option<u32>) -> Option<&DrawBoard> {
 }
 
 impl BoardView {
-    fn of(board: &Board, shown: &DrawBoard, known: &View, page: Option<usize>, l: Locale) -> Self {
+    fn of(app: &Central, board: &Board, shown: &DrawBoard, page: Option<usize>, l: Locale) -> Self {
         let now = Timestamp(board.at_ms);
         let view = DrawView::of(&shown.status, l);
-        let (rows, part) = part_of(shown, known, page, l);
-        let peak = shown.history.iter().copied().max().unwrap_or(0);
+        let (rows, part) = part_of(app, shown, page, l);
         let tabs = tabs(board, shown, l);
         Self {
             has_more: board.draws.len() > tabs.len(),
@@ -226,8 +225,7 @@ impl BoardView {
             agencies: l.n(shown.agencies_count() as u64),
             finished: view.finished,
             number: view.number,
-            peak: if peak > 0 { l.n(peak) } else { String::new() },
-            line: line(shown, peak),
+            chart: Chart::of(&app.poller.intake.of(&shown.status, now), l),
             rows,
             part,
         }
@@ -253,21 +251,24 @@ fn tabs(board: &Board, shown: &DrawBoard, l: Locale) -> Vec<Tab> {
 /// Returns the rows of a page and its pagination. If there is more than one page, agencies with an
 /// alert come first.
 fn part_of(
+    app: &Central,
     shown: &DrawBoard,
-    known: &View,
     page: Option<usize>,
     l: Locale,
 ) -> (Vec<BoardRow>, Option<Pagination>) {
     let path = format!("/?draw={}&page=", shown.status.id);
     let (places, part) = Pagination::of(shown.agencies_count(), page, BOARD_AGENCIES_MAX, &path, l);
     let rows = shown.rows(places, part.is_some());
-    let rows =
-        rows.iter().map(|row| BoardRow::of(row, known.registration(row.agency).as_deref(), l));
+    let known = app.service.view();
+    let most = shown.agencies.values().map(|it| it.bets).max().unwrap_or(0);
+    let rows = rows
+        .iter()
+        .map(|row| BoardRow::of(row, most, known.registration(row.agency).as_deref(), l));
     (rows.collect(), part)
 }
 
 impl BoardRow {
-    fn of(agency: &AgencyBoard, known: Option<&Registration>, l: Locale) -> Self {
+    fn of(agency: &AgencyBoard, most: u64, known: Option<&Registration>, l: Locale) -> Self {
         let is_enabled = known.is_none_or(|it| it.enabled);
         let (dot, connection) = match agency.connections {
             _ if !is_enabled => ("off", l.t("deshabilitada", "disabled").to_owned()),
@@ -292,6 +293,7 @@ impl BoardRow {
             dot,
             connection,
             bets: l.n(agency.bets),
+            share: agency.bets * 100 / most.max(1),
             rate: l.n(agency.bets_per_second),
             last_seen: agency.last_seen.map_or_else(|| "—".to_owned(), |at| l.hour(at)),
             finished: agency.finished,
@@ -391,15 +393,4 @@ fn first_numbers(agencies: &[&AgencyBoard]) -> String {
     let numbers: Vec<_> = agencies.iter().take(10).map(|it| it.agency.to_string()).collect();
     let more = if agencies.len() > numbers.len() { "…" } else { "" };
     format!("{}{more}", numbers.join(", "))
-}
-
-/// Returns the points of the chart of bets per second, in a field of 240 by 48.
-fn line(shown: &DrawBoard, peak: u64) -> String {
-    let mut points = String::new();
-    let first = 240_usize.saturating_sub(2 * shown.history.len().saturating_sub(1));
-    for (at, bets) in shown.history.iter().enumerate() {
-        let height = 44 * bets / peak.max(1);
-        let _ = write!(points, "{},{} ", first + 2 * at, 46 - height);
-    }
-    points
 }

@@ -4,7 +4,7 @@
 //! - one task refreshes the data, once a second, for all boards; while nobody watches it does not;
 //! - memory grows with the agencies that have begun or are connected, not with all registered ones.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::state::blocking;
 use crate::host::Host;
 use crate::limits::{
-    BOARD_HISTORY_LEN, BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, SILENCE_MS,
+    BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, INTAKE_SAMPLE_TIME, SILENCE_MS,
 };
+use crate::usecases::intake::Intake;
 
 /// The state of the central at one moment.
 #[derive(Debug, Default)]
@@ -43,8 +44,6 @@ pub(crate) struct Board {
 pub(crate) struct DrawBoard {
     pub(crate) status: DrawStatus,
     pub(crate) bets_per_second: u64,
-    /// Bets per second, the newest last.
-    pub(crate) history: VecDeque<u64>,
     /// Agencies that have begun or are connected.
     pub(crate) agencies: BTreeMap<AgencyId, AgencyBoard>,
     /// Its batches that were refused since the central was started.
@@ -73,6 +72,8 @@ pub(crate) struct BoardPoller {
     service: Arc<Service>,
     host: Arc<dyn Host>,
     seen: watch::Sender<Arc<Board>>,
+    /// The bets of open draws over time, whether or not somebody watches.
+    pub(crate) intake: Intake,
     /// Notified when somebody starts to watch.
     watched: Notify,
     /// Cancelled on shutdown: there are no more refreshes.
@@ -86,7 +87,8 @@ impl BoardPoller {
         stopping: CancellationToken,
     ) -> Self {
         let (seen, _) = watch::channel(Arc::default());
-        Self { service, host, seen, watched: Notify::new(), stopping }
+        let intake = Intake::default();
+        Self { service, host, seen, intake, watched: Notify::new(), stopping }
     }
 
     /// Subscribes to the board. It is refreshed while there are subscribers.
@@ -123,6 +125,15 @@ impl BoardPoller {
             self.seen.send_replace(Arc::clone(&board));
             before = Some(board);
             tokio::time::sleep(BOARD_LOOK_TIME).await;
+        }
+    }
+
+    /// Samples the bets of open draws every few seconds. Runs until it is dropped.
+    pub(crate) async fn sample(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(INTAKE_SAMPLE_TIME).await;
+            let open = self.service.view().find_draws(|draw| draw.state == DrawState::Open);
+            self.intake.sample(&open, self.service.now());
         }
     }
 
@@ -219,9 +230,6 @@ impl Look<'_> {
         before: Option<&DrawBoard>,
     ) -> DrawBoard {
         let more = before.map_or(0, |before| status.bets - before.status.bets);
-        let mut history = before.map_or_else(VecDeque::new, |before| before.history.clone());
-        history.push_back(self.per_second(more));
-        history.drain(..history.len().saturating_sub(BOARD_HISTORY_LEN));
         let is_open = status.state == DrawState::Open;
         let open_since = status.life.opened_at.filter(|_| is_open);
         let of_draw = |it: &&AgencyId| status.terms.agencies.contains(**it);
@@ -242,7 +250,7 @@ impl Look<'_> {
         let agencies = standings.into_iter().map(|(agency, totals)| (agency, row(totals)));
         let agencies = agencies.collect();
         let bets_per_second = self.per_second(more);
-        DrawBoard { status, bets_per_second, history, agencies, refused }
+        DrawBoard { status, bets_per_second, agencies, refused }
     }
 
     fn row(

@@ -3,6 +3,9 @@
 //!
 //! A change that authenticates by cookie also needs the session's CSRF token as a header, which a
 //! page of another site cannot know.
+//!
+//! The cookie of a wall screen holds a viewer's token instead of a session. Only the board accepts
+//! it, so it can change nothing, and it ends with the token.
 
 use std::sync::Arc;
 
@@ -10,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use operators::{Bearer, Secret, SessionUser};
+use operators::{Bearer, Role, Secret, SessionUser};
 
 use crate::access::caller::{Caller, Credential, known};
 use crate::access::refusal::Refusal;
@@ -59,6 +62,20 @@ pub(crate) async fn identify_passively(
     by_session(access, secret, user).await
 }
 
+/// Authenticates a wall screen by these headers.
+pub(crate) async fn identify_screen(
+    access: &Access,
+    headers: &HeaderMap,
+) -> Result<Caller, Refusal> {
+    screen_of(access, &cookie(access, headers)?).await
+}
+
+/// Returns the caller that a wall screen with this token is.
+pub(crate) async fn screen_of(access: &Access, token: &Secret) -> Result<Caller, Refusal> {
+    let who = bearer_of(access, token).await?;
+    who.filter(|who| who.role == Role::Viewer).ok_or(Refusal::Screen)
+}
+
 /// Derives a session's CSRF token from its secret.
 pub(crate) fn csrf_token(session: &Secret) -> Secret {
     session.derived(CSRF_PURPOSE)
@@ -70,10 +87,15 @@ pub(crate) fn is_csrf_token(given: &str, session: &Secret) -> bool {
     Secret::parse(given).is_some_and(|it| it.digest() == csrf_token(session).digest())
 }
 
-/// Returns the `Set-Cookie` value that stores the session's secret, or, without a session, the one
-/// that deletes the cookie.
-pub(crate) fn set_cookie(access: &Access, session: Option<&Secret>) -> HeaderValue {
-    let (value, age) = session.map_or_else(|| (String::new(), "; Max-Age=0"), |it| (it.text(), ""));
+/// Returns the `Set-Cookie` value that stores a secret, or, without one, the one that deletes the
+/// cookie. Browsers keep it for `age_seconds`, or until they are closed.
+pub(crate) fn set_cookie(
+    access: &Access,
+    secret: Option<&Secret>,
+    age_seconds: Option<u64>,
+) -> HeaderValue {
+    let value = secret.map_or_else(String::new, Secret::text);
+    let age = age_seconds.map_or_else(String::new, |age| format!("; Max-Age={age}"));
     let (name, secure) = (&access.cookie_name, if access.is_encrypted() { "; Secure" } else { "" });
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::from_str(&cookie).expect("it is made of visible characters")
@@ -82,12 +104,23 @@ pub(crate) fn set_cookie(access: &Access, session: Option<&Secret>) -> HeaderVal
 async fn by_token(access: &Access, given: &[u8]) -> Result<Caller, Refusal> {
     let given = std::str::from_utf8(given).ok().and_then(|given| given.split_once(' '));
     let secret = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let digest = secret.and_then(|(_, secret)| Secret::parse(secret)).map(|it| it.digest());
-    let people = access.people().await?;
-    let bearer = digest.and_then(|digest| people.bearer(&digest, access.clock.now().0));
+    let who = match secret.and_then(|(_, secret)| Secret::parse(secret)) {
+        Some(token) => bearer_of(access, &token).await?,
+        None => None,
+    };
     let wrong = || Refusal::not_authenticated("the token is invalid, expired or revoked");
-    let Bearer { token: id, label, name, generation, role } = bearer.ok_or_else(wrong)?;
-    Ok(Caller { name, generation, role, by: Credential::Token { id, label } })
+    who.ok_or_else(wrong)
+}
+
+/// Returns the caller that a token stands for, if it is valid now.
+async fn bearer_of(access: &Access, token: &Secret) -> Result<Option<Caller>, Refusal> {
+    let bearer = access.people().await?.bearer(&token.digest(), access.clock.now().0);
+    Ok(bearer.map(|Bearer { token: id, label, name, generation, role }| Caller {
+        name,
+        generation,
+        role,
+        by: Credential::Token { id, label },
+    }))
 }
 
 async fn by_session(

@@ -32,6 +32,8 @@ pub(crate) enum Refusal {
     },
     /// The name or the password is wrong.
     Login,
+    /// The token of a wall screen is wrong, or not a viewer's.
+    Screen,
     /// Before the draw is made, bets can be searched by document only.
     SearchedEarly,
     /// The draw to be made holds no bets.
@@ -132,6 +134,7 @@ impl Refusal {
                 format_args!("wait {wait_seconds} seconds"),
             ),
             Self::Login => not_authenticated("the name or the password is wrong"),
+            Self::Screen => not_authenticated("this is no valid token of a viewer"),
             Self::SearchedEarly => {
                 not_yet("before the draw is made, bets can be searched by document only")
             }

@@ -77,7 +77,7 @@ async fn log_in(
     let name = Name::new(login.name).ok();
     let password = Password::given(login.password);
     let (who, secret) = session::begin(&app, peer, name, password).await?;
-    let cookie = set_cookie(&app.access, Some(&secret));
+    let cookie = set_cookie(&app.access, Some(&secret), None);
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
 }
 
@@ -101,7 +101,7 @@ async fn who_am_i(who: Caller) -> Json<Me> {
 )]
 async fn log_out(State(app): State<App>, who: Caller) -> Result<Response, Refusal> {
     session::end(&app, &who).await?;
-    let cookie = set_cookie(&app.access, None);
+    let cookie = set_cookie(&app.access, None, Some(0));
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 

@@ -19,7 +19,7 @@ use super::pagination::Pagination;
 use super::shell::{Shell, rendered, show};
 use super::text;
 use super::view::DrawView;
-use super::visitor::{CurrentUser, PassiveUser};
+use super::visitor::{CurrentUser, PassiveWatcher, Watcher};
 use crate::access::refusal::Refusal;
 use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
 use crate::usecases::app::{App, State as Central};
@@ -119,7 +119,7 @@ pub(super) fn router() -> Router<App> {
 
 async fn page(
     State(app): State<App>,
-    user: CurrentUser,
+    Watcher(user): Watcher,
     InQuery(asked): InQuery<BoardQuery>,
 ) -> Response {
     let board = app.poller.now().await;
@@ -144,11 +144,11 @@ async fn page(
 async fn events(
     State(app): State<App>,
     Peer(client): Peer,
-    user: Result<PassiveUser, Response>,
+    user: Result<PassiveWatcher, Response>,
     InQuery(asked): InQuery<BoardQuery>,
 ) -> Result<Response, Refusal> {
     let user = match user {
-        Ok(PassiveUser(user)) => user,
+        Ok(PassiveWatcher(user)) => user,
         // The page's script can't tell a redirection from a failure.
         Err(answer) if answer.status().is_redirection() => {
             return Ok(Sse::new(iter([Ok::<_, Infallible>(over())])).into_response());

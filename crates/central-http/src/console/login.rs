@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use operators::{Name, Password};
+use operators::{Name, Password, Secret};
 use serde::Deserialize;
 
 use super::form::{Form, Posted};
@@ -75,15 +75,20 @@ async fn log_in(
 }
 
 async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Refusal> {
+    if !form.get("token").is_empty() {
+        let token = Secret::parse(form.get("token"));
+        let (token, seconds) = session::begin_screen(app, peer, token).await?;
+        return Ok(set_cookie(&app.access, Some(&token), Some(seconds)));
+    }
     let name = Name::new(form.get("name").to_owned()).ok();
     let password = Password::given(form.secret("password"));
     let (_, secret) = session::begin(app, peer, name, password).await?;
-    Ok(set_cookie(&app.access, Some(&secret)))
+    Ok(set_cookie(&app.access, Some(&secret), None))
 }
 
 async fn log_out(State(app): State<App>, Posted(user, _): Posted) -> Result<Response, Refusal> {
     session::end(&app, &user.who).await?;
-    let cookie = set_cookie(&app.access, None);
+    let cookie = set_cookie(&app.access, None, Some(0));
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 

@@ -107,6 +107,10 @@ pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
         Refusal::Login => {
             l.t("El nombre o la contraseña no son correctos.", "The name or the password is wrong.")
         }
+        Refusal::Screen => l.t(
+            "El token no sirve: debe ser de un observador, y no estar vencido ni revocado.",
+            "The token is not valid: it must be a viewer's, neither expired nor revoked.",
+        ),
         Refusal::SearchedEarly => l.t(
             "Antes del sorteo las apuestas se buscan sólo por documento.",
             "Before the draw is made, bets can be searched by document only.",

@@ -10,6 +10,7 @@ use operators::{Permission, Role};
 
 use super::language::Locale;
 use super::visitor::CurrentUser;
+use crate::access::caller::Credential;
 
 /// The frame around a page's content.
 pub(super) struct Shell {
@@ -46,9 +47,13 @@ pub(super) struct NavItem {
 impl Shell {
     pub(super) fn of(user: &CurrentUser, notice: Option<Notice>) -> Self {
         let (l, role) = (user.language, user.who.role);
+        let who = match &user.who.by {
+            Credential::Session(_) => (user.who.name.to_string(), role_name(role, l)),
+            Credential::Token { label, .. } => (label.clone(), l.t("pantalla", "screen")),
+        };
         Self {
             l,
-            who: Some(SignedIn { name: user.who.name.to_string(), role: role_name(role, l) }),
+            who: Some(SignedIn { name: who.0, role: who.1 }),
             csrf: user.csrf.clone(),
             path: user.path.clone(),
             notice,
@@ -72,6 +77,11 @@ impl Shell {
             may_export: false,
             role: None,
         }
+    }
+
+    /// Returns whether the page is a wall screen's, which leads nowhere else.
+    pub(super) fn is_screen(&self) -> bool {
+        self.csrf.is_empty()
     }
 
     /// Returns the sections that the user may open.

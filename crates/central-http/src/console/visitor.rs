@@ -11,7 +11,7 @@ use operators::Permission;
 
 use super::language::Locale;
 use crate::access::caller::Caller;
-use crate::access::identify::{csrf_token, identify, identify_passively};
+use crate::access::identify::{csrf_token, identify, identify_passively, identify_screen};
 use crate::access::refusal::Refusal;
 use crate::usecases::app::App;
 
@@ -36,8 +36,11 @@ pub(crate) struct CurrentUser {
     pub(super) csrf: String,
 }
 
-/// A logged-in user of a passive request, which does not keep the session alive.
-pub(super) struct PassiveUser(pub(super) CurrentUser);
+/// Who looks at the board: a logged-in user, or a wall screen, which has no CSRF token.
+pub(super) struct Watcher(pub(super) CurrentUser);
+
+/// As [`Watcher`], of a passive request, which does not keep the session alive.
+pub(super) struct PassiveWatcher(pub(super) CurrentUser);
 
 impl Visitor {
     /// Returns the visitor who sends a request.
@@ -89,13 +92,38 @@ impl FromRequestParts<App> for CurrentUser {
     }
 }
 
-impl FromRequestParts<App> for PassiveUser {
+impl FromRequestParts<App> for Watcher {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let who = identify(&app.access, &parts.headers, &Method::GET).await;
+        watcher(who, parts, app).await.map(Self)
+    }
+}
+
+impl FromRequestParts<App> for PassiveWatcher {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let who = identify_passively(&app.access, &parts.headers).await;
-        CurrentUser::found(who, parts, app).map(Self).map_err(turned_away)
+        watcher(who, parts, app).await.map(Self)
     }
+}
+
+/// Returns the user that a caller is, or else the wall screen that the request comes from.
+async fn watcher(
+    who: Result<Caller, Refusal>,
+    parts: &Parts,
+    app: &App,
+) -> Result<CurrentUser, Response> {
+    let refusal = match CurrentUser::found(who, parts, app) {
+        Ok(user) => return Ok(user),
+        Err(refusal) => refusal,
+    };
+    let who = identify_screen(&app.access, &parts.headers).await;
+    let who = who.map_err(|_| turned_away(refusal))?;
+    let (language, path) = (Locale::of(&parts.headers, app.service.zone()), path_of(&parts.uri));
+    Ok(CurrentUser { who, language, path, csrf: String::new() })
 }
 
 /// Redirects users who are not logged in to the login page.

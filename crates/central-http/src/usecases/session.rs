@@ -1,4 +1,4 @@
-//! Log in and log out.
+//! Log in and log out; wall screens.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use operators::{Name, Password, Role, Secret, SessionUser};
 use tokio::time::Instant;
 
 use crate::access::caller::{Caller, Credential};
+use crate::access::identify::screen_of;
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, moment};
 use crate::usecases::app::State;
@@ -30,6 +31,25 @@ pub(crate) async fn begin(
     app.record_if(&who, judge, AuditedAction::LogIn).await?;
     app.access.sessions.lock().begin(user, &secret, moment());
     Ok((who, secret))
+}
+
+/// Checks the token of a wall screen; returns how many seconds it is still valid.
+pub(crate) async fn begin_screen(
+    app: &State,
+    peer: IpAddr,
+    token: Option<Secret>,
+) -> Result<(Secret, u64), Refusal> {
+    let (access, address) = (&app.access, counted_as(peer));
+    // Tokens share the counter of invalid names.
+    begin_attempt(access, "", peer)?;
+    let token = token.ok_or(Refusal::Screen)?;
+    let who = screen_of(access, &token).await?;
+    access.attempts.lock().succeeded("", address);
+    app.record_if(&who, access.judge_of(&who, None), AuditedAction::LogIn).await?;
+    let Credential::Token { id, .. } = who.by else { return Err(Refusal::Screen) };
+    let people = access.people().await?;
+    let expires_ms = people.token(id).map_or(0, |token| token.expires_ms);
+    Ok((token, expires_ms.saturating_sub(access.clock.now().0) / 1000))
 }
 
 /// Ends the caller's session.
@@ -60,11 +80,7 @@ async fn verified(
     let access = &app.access;
     // All invalid names share one counter.
     let (counted, address) = (name.as_ref().map_or("", Name::as_str), counted_as(peer));
-    let begun = access.attempts.lock().begin(counted, address, moment());
-    if let Err(wait) = begun {
-        log_too_many(access, counted, peer);
-        return Err(Refusal::too_many_attempts(wait));
-    }
+    begin_attempt(access, counted, peer)?;
     let people = access.people().await?;
     let operator = name.as_ref().and_then(|name| people.operator(name));
     let kept = operator.map(|operator| operator.password.clone());
@@ -80,6 +96,15 @@ async fn verified(
     let error = "wrong name or password";
     tracing::warn!(action = "log_in", result = "fail", operator = counted, ip = %peer, error);
     Err(Refusal::Login)
+}
+
+/// Counts a log-in attempt, or rejects it if there were too many.
+fn begin_attempt(access: &Access, counted: &str, peer: IpAddr) -> Result<(), Refusal> {
+    let begun = access.attempts.lock().begin(counted, counted_as(peer), moment());
+    begun.map_err(|wait| {
+        log_too_many(access, counted, peer);
+        Refusal::too_many_attempts(wait)
+    })
 }
 
 /// Logs rejected attempts; several share a line, because they are cheap to send in large numbers.

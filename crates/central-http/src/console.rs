@@ -2,7 +2,7 @@
 //! each with its own router.
 //!
 //! ```text
-//! login, board, draws, winners, agencies, search, audit, operators
+//! login, board, draws, winners, agencies, search, audit, operators, account
 //!               the pages
 //! refusal       refusals in the user's language, and as a page
 //! form          submitted forms and their outcome
@@ -22,6 +22,7 @@
 //!
 //! Deliberately absent: business rules. The domain and the roles define what is allowed, and when.
 
+mod account;
 mod agencies;
 mod assets;
 mod audit;
@@ -58,5 +59,6 @@ pub(crate) fn router() -> Router<App> {
         .merge(audit::router())
         .merge(search::router())
         .merge(operators::router())
+        .merge(account::router())
         .merge(assets::router())
 }

@@ -8,7 +8,7 @@ use crate::setting::{PASSWORD, Setting};
 use crate::support::agency;
 
 /// Pages checked while there is no draw.
-const EMPTY: &[&str] = &["/", "/draws", "/agencies", "/search", "/audit"];
+const EMPTY: &[&str] = &["/", "/draws", "/agencies", "/search", "/audit", "/account"];
 
 /// Pages checked once there is a draw in each state; the first one is published.
 const FULL: &[&str] = &[
@@ -32,6 +32,7 @@ const FULL: &[&str] = &[
     "/search?draw=1&by=number&value=x",
     "/audit",
     "/operators",
+    "/account",
     "/nothing",
 ];
 

@@ -90,6 +90,7 @@ async fn a_draw_is_led_with_the_keyboard_alone() {
         "Buscar",
         "Auditoría",
         "Operadores",
+        "ana administrador",
         "Salir",
         "English",
     ];

@@ -17,7 +17,7 @@ use console::{Console, Look};
 use rustix::process::Signal;
 use serde_json::json;
 use setting::{PASSWORD, Setting};
-use support::{agency, run_well, str};
+use support::{Central, agency, run_well, str};
 
 /// Small batches, so that the agencies are seen while they send.
 const SLOWLY: &[&str] = &["--batch-max-bets", "5", "--window", "1"];
@@ -155,6 +155,58 @@ async fn a_board_that_hears_nothing_says_since_when_until_it_hears_again() {
     ana.sees_change_of(".clock").await;
     assert_eq!(ana.tells("return document.getElementById('stale').hidden").await, json!(true));
     ana.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: cargo xtask browser"]
+async fn a_restart_ends_sessions_which_boards_say_and_wall_screens_go_on() {
+    let Setting { central, http, data, folder: _folder, .. } = Setting::start(5);
+    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
+    ana.log_in("ana", PASSWORD).await;
+    ana.sees("Todavía no hay ningún sorteo").await;
+    let draw = json!({ "name": "Nocturna", "agencies": [{ "first": 1, "last": 5 }] });
+    ana.api("POST", "/draws", &draw).await;
+    ana.api("POST", "/draws/1/open", &json!({})).await;
+
+    // A token is created on the page of the account, and opens the board on a wall screen.
+    ana.follow("ana administrador").await;
+    ana.fill("label", "salón").await;
+    ana.press("Crear").await;
+    ana.sees("Cópielo ahora").await;
+    ana.shoot("account").await;
+    let token = ana.text_of("#secret").await;
+    let wall = Console::open(&http, "es-AR", Look::DESKTOP).await;
+    wall.tells("document.querySelector('details').open = true").await;
+    wall.fill("token", &token).await;
+    wall.press("Mostrar el tablero").await;
+    wall.sees("salón").await;
+    wall.waits_for("h2", "Nocturna").await;
+
+    // While the central is away both boards say so on top, and what they show is greyed.
+    ana.go("/").await;
+    ana.sees_change_of(".clock").await;
+    assert_eq!(central.process.terminate().code, Some(0));
+    let is_grey = "return getComputedStyle(document.getElementById('live')).filter";
+    for board in [&ana, &wall] {
+        board.sees("Sin datos de la central").await;
+        assert_eq!(board.tells(is_grey).await, json!("grayscale(1)"));
+    }
+    ana.shoot("board-away").await;
+
+    // The session has ended with the restart; the wall screen recovers by itself.
+    let reached = ["--http", &http, "--http-origin", &format!("http://{http}")];
+    let central = Central::start(&data, "127.0.0.1:0", &reached);
+    ana.sees("Su sesión terminó").await;
+    assert_eq!(ana.tells("return document.getElementById('stale').hidden").await, json!(true));
+    ana.shoot("board-ended").await;
+    wall.sees_change_of(".clock").await;
+    assert_eq!(wall.tells(is_grey).await, json!("none"));
+    wall.shoot("board-wall").await;
+    ana.follow("Ingresar de nuevo").await;
+    ana.sees("Consola de la central de lotería.").await;
+    ana.close().await;
+    wall.close().await;
+    assert_eq!(central.process.terminate().code, Some(0));
 }
 
 /// Formats a number as in Argentina.

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::access::allowed::{Allowed, ManageOperators};
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::api::common::{Refusals, part};
+use crate::api::common::{Refusals, part, reason};
 use crate::usecases::app::App;
 use crate::usecases::operators;
 use crate::web::input::{Body, InPath, InQuery};
@@ -57,6 +57,15 @@ struct NewOperator {
     /// At least 12 characters.
     #[schema(min_length = 12, max_length = 256)]
     password: String,
+}
+
+/// Why an operator is disabled.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WhyDisabled {
+    /// For the audit log: 1 to 500 bytes.
+    #[schema(min_length = 1, max_length = 500)]
+    why: String,
 }
 
 /// A new password.
@@ -165,14 +174,16 @@ async fn add_operator(
 #[utoipa::path(
     post, path = "/api/v1/operators/{name}/disable", tag = "operators",
     params(("name" = String, Path, description = "Name of the operator")),
+    request_body = WhyDisabled,
     responses((status = 204, description = "Disabled"), Refusals)
 )]
 async fn disable_operator(
     State(app): State<App>,
     Allowed(who, ..): Allowed<ManageOperators>,
     InPath(name): InPath<Name>,
+    Body(WhyDisabled { why }): Body<WhyDisabled>,
 ) -> Result<StatusCode, Refusal> {
-    operators::disable(&app, &who, name).await?;
+    operators::disable(&app, &who, name, reason(&why)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

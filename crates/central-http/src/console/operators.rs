@@ -6,8 +6,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
+use lottery::Reason;
 
 use super::form::{Form, FormOutcome, Posted};
+use super::language::Locale;
+use super::refusal;
 use super::shell::{Shell, role_name, show_as};
 use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
@@ -21,8 +24,15 @@ use crate::web::problem::Problem;
 struct OperatorsPage {
     p: Shell,
     operators: Vec<OperatorsRow>,
-    roles: Vec<(&'static str, &'static str)>,
+    roles: Vec<RoleChoice>,
     form: Form,
+}
+
+/// A role to choose.
+pub(super) struct RoleChoice {
+    pub(super) value: &'static str,
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
 }
 
 struct OperatorsRow {
@@ -66,13 +76,52 @@ async fn change(
 ) -> Result<Response, Refusal> {
     user.must(Permission::ManageOperators)?;
     let l = user.language;
+    let why = match Reason::new(form.get("why")) {
+        Ok(why) => why,
+        Err(error) => {
+            let outcome = FormOutcome::wrong(&refusal::reason(error, l), form);
+            return page_with(&app, &user, outcome).await;
+        }
+    };
     let changed = match change.as_str() {
-        "disable" => operators::disable(&app, &user.who, name).await,
+        "disable" if form.get("sure").is_empty() => {
+            let text = l.t("Falta confirmar.", "It was not confirmed.");
+            return page_with(&app, &user, FormOutcome::wrong(text, form)).await;
+        }
+        "disable" => operators::disable(&app, &user.who, name, why).await,
         "enable" => operators::enable(&app, &user.who, name).await,
         _ => return Err(Refusal::from(Problem::no_such_path())),
     };
     let done = changed.map(|()| l.t("Hecho.", "Done."));
     page_with(&app, &user, FormOutcome::of(done, form, l)?).await
+}
+
+impl RoleChoice {
+    pub(super) fn of(role: Role, l: Locale) -> Self {
+        let about = match role {
+            Role::Viewer => l.t(
+                "Ve el tablero, los sorteos y las agencias.",
+                "Sees the board, draws and agencies.",
+            ),
+            Role::Operator => l.t(
+                "Conduce los sorteos y registra agencias. Ve a los ganadores de un sorteo hecho; \
+                 publicado el sorteo, busca y descarga apuestas.",
+                "Runs draws and registers agencies. Sees the winners of a draw that was made; once \
+                 it is published, searches and downloads bets.",
+            ),
+            Role::Auditor => l.t(
+                "No conduce sorteos. Ve a los ganadores, busca y descarga apuestas antes de la \
+                 publicación y lee la auditoría.",
+                "Runs no draws. Sees winners, searches and downloads bets before the publication, \
+                 and reads the audit log.",
+            ),
+            Role::Admin => l.t(
+                "Hace todo lo de un operador, lee la auditoría y administra a los operadores.",
+                "Does all that an operator does, reads the audit log and manages operators.",
+            ),
+        };
+        Self { value: role.as_str(), name: role_name(role, l), about }
+    }
 }
 
 async fn page_with(
@@ -89,6 +138,6 @@ async fn page_with(
         disabled: it.disabled,
     });
     let operators = rows.collect();
-    let roles = Role::ALL.map(|role| (role.as_str(), role_name(role, l))).into();
+    let roles = Role::ALL.map(|role| RoleChoice::of(role, l)).into();
     Ok(show_as(status, &OperatorsPage { p: Shell::of(user, notice), operators, roles, form }))
 }

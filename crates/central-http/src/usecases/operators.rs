@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lottery::{AuditedAction, Judge, Label, OperatorsChange, always_allowed};
+use lottery::{
+    Act, ActError, AuditedAction, Judge, Label, OperatorsChange, Reason, RecordedAct,
+    always_allowed,
+};
 use operators::{
     Name, Password, People, PeopleError, Permission, Role, Secret, Token, TokenGrant, TokenId,
 };
@@ -30,13 +33,22 @@ pub(crate) async fn add(
     who.session()?;
     let hash = app.access.hash(password, name.clone()).await?;
     let recorded = OperatorsChange::Add { name: label_of(&name), role };
-    change(app, who, MANAGES, recorded, move |people| people.add(name, role, hash)).await
+    let add = move |people: &mut People| people.add(name, role, hash);
+    change(app, who, MANAGES, Reason::default(), recorded, add).await
 }
 
-/// Disables an operator, and ends their sessions.
-pub(crate) async fn disable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
+/// Disables an operator, with a reason, and ends their sessions.
+pub(crate) async fn disable(
+    app: &App,
+    who: &Caller,
+    name: Name,
+    why: Reason,
+) -> Result<(), Refusal> {
+    if why.is_empty() {
+        return Err(ActError::NoReason("disable an operator").into());
+    }
     let (recorded, whom) = (OperatorsChange::Disable(label_of(&name)), name.clone());
-    change(app, who, MANAGES, recorded, move |people| people.disable(&whom)).await?;
+    change(app, who, MANAGES, why, recorded, move |people| people.disable(&whom)).await?;
     app.access.sessions.lock().end_all_of(&name);
     Ok(())
 }
@@ -45,7 +57,8 @@ pub(crate) async fn disable(app: &App, who: &Caller, name: Name) -> Result<(), R
 pub(crate) async fn enable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
     who.session()?;
     let recorded = OperatorsChange::Enable(label_of(&name));
-    change(app, who, MANAGES, recorded, move |people| people.enable(&name)).await
+    let enable = move |people: &mut People| people.enable(&name);
+    change(app, who, MANAGES, Reason::default(), recorded, enable).await
 }
 
 /// Changes a password: the caller's own, which needs the current one, or another operator's. Ends
@@ -67,7 +80,7 @@ pub(crate) async fn change_password(
     let hash = app.access.hash(new, name.clone()).await?;
     let (recorded, whose) = (OperatorsChange::ChangePassword(label_of(&name)), name.clone());
     let set = move |people: &mut People| people.set_password(&whose, hash);
-    change(app, who, needed, recorded, set).await?;
+    change(app, who, needed, Reason::default(), recorded, set).await?;
     app.access.sessions.lock().end_all_of(&name);
     Ok(())
 }
@@ -86,7 +99,8 @@ pub(crate) async fn give_token(
     let grant = TokenGrant { owner: who.name.clone(), label, role, days };
     let digest = secret.digest();
     let grant = move |people: &mut People| people.grant(grant, digest, now_ms);
-    Ok((change(app, who, None, recorded, grant).await?, secret))
+    let id = change(app, who, None, Reason::default(), recorded, grant).await?;
+    Ok((id, secret))
 }
 
 /// Revokes a token: the caller's own, or any if the caller may manage operators.
@@ -97,7 +111,8 @@ pub(crate) async fn revoke_token(app: &App, who: &Caller, id: TokenId) -> Result
     let token = token.ok_or(PeopleError::UnknownToken(id))?;
     let needed = MANAGES.filter(|_| !is_own(who, token));
     let recorded = OperatorsChange::RevokeToken(id.0);
-    change(app, who, needed, recorded, move |people| people.revoke(id)).await
+    let revoke = move |people: &mut People| people.revoke(id);
+    change(app, who, needed, Reason::default(), recorded, revoke).await
 }
 
 /// Returns whether the caller may see this token.
@@ -119,6 +134,7 @@ async fn change<T: Send + 'static>(
     app: &App,
     who: &Caller,
     needed: Option<Permission>,
+    why: Reason,
     recorded: OperatorsChange,
     change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -134,8 +150,9 @@ async fn change<T: Send + 'static>(
             },
             || {
                 // Checked against the previous operators: the change may affect the caller.
-                let action = AuditedAction::ChangeOperators(recorded);
-                runtime.block_on(app.record_if(&who, goes_on(&app.access, &who), action))?;
+                let act = Act::Audited(AuditedAction::ChangeOperators(recorded));
+                let act = RecordedAct::new(who.actor(), why, act);
+                runtime.block_on(app.service.act(act, goes_on(&app.access, &who)))?;
                 is_recorded = true;
                 Ok(())
             },

@@ -42,8 +42,13 @@ pub(crate) async fn begin_screen(
     let (access, address) = (&app.access, counted_as(peer));
     // Tokens share the counter of invalid names.
     begin_attempt(access, "", peer)?;
-    let token = token.ok_or(Refusal::Screen)?;
-    let who = screen_of(access, &token).await?;
+    let screen = async {
+        let token = token.ok_or(Refusal::Screen)?;
+        screen_of(access, &token).await.map(|who| (who, token))
+    };
+    let (who, token) = screen.await.inspect_err(|error| {
+        tracing::warn!(action = "log_in", result = "fail", operator = "", ip = %peer, %error);
+    })?;
     access.attempts.lock().succeeded("", address);
     app.record_if(&who, access.judge_of(&who, None), AuditedAction::LogIn).await?;
     let Credential::Token { id, .. } = who.by else { return Err(Refusal::Screen) };

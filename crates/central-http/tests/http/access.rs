@@ -43,7 +43,7 @@ fn table() -> Vec<Row> {
         ("GET", "/api/v1/audit", None, [401, 403, 403, 200, 200]),
         ("GET", "/api/v1/operators", None, admins(200)),
         ("POST", "/api/v1/operators", Some(json!({})), admins(400)),
-        ("POST", "/api/v1/operators/nobody/disable", None, admins(404)),
+        ("POST", "/api/v1/operators/nobody/disable", Some(json!({ "why": "x" })), admins(404)),
         ("POST", "/api/v1/operators/nobody/enable", None, admins(404)),
         (
             "PUT",
@@ -165,7 +165,8 @@ async fn a_program_makes_nobody_an_operator_and_is_named_in_what_it_does() {
     }
     assert_eq!(std::fs::read(central.data().join("operators.json")).unwrap(), kept);
     // It may still take access away.
-    let disabled = ask(central.port, &robot, "POST", "/api/v1/operators/viewer/disable", None);
+    let (disable, why) = ("/api/v1/operators/viewer/disable", json!({ "why": "prueba" }));
+    let disabled = ask(central.port, &robot, "POST", disable, Some(&why));
     assert_eq!(disabled.await.status, 204);
     let path = format!("/api/v1/tokens/{}", given["id"]);
     assert_eq!(ask(central.port, &robot, "DELETE", &path, None).await.status, 204);

@@ -104,8 +104,8 @@ async fn what_is_refused_of_operators_is_said_in_spanish() {
             409,
             "Ya hay un operador «admin».",
         ),
-        ("/operators/admin/disable", "", 409, "es el último administrador habilitado"),
-        ("/operators/nadie/disable", "", 404, "No hay un operador «nadie»."),
+        ("/operators/admin/disable", "why=prueba", 409, "es el último administrador habilitado"),
+        ("/operators/nadie/disable", "why=prueba", 404, "No hay un operador «nadie»."),
         ("/operators/nadie/borrar", "", 404, "No hay nada en esta dirección."),
         ("/operators/%21/disable", "", 404, "No hay nada en esta dirección."),
         ("/agencies", "number=x", 400, "El número de la agencia no se entiende."),
@@ -176,7 +176,8 @@ async fn what_operators_did_is_told_in_spanish() {
         filled(central, admin, "/operators", "name=eva&role=operator&password=una+clave+larga");
     is_spanish(&added.await, 200, "Operador agregado.");
     for change in ["disable", "enable"] {
-        let changed = filled(central, admin, &format!("/operators/eva/{change}"), "").await;
+        let changed =
+            filled(central, admin, &format!("/operators/eva/{change}"), "why=prueba").await;
         is_spanish(&changed, 200, "Hecho.");
     }
     let password = json!({ "password": "otra clave larga" });

@@ -305,7 +305,7 @@ async fn who_sends_the_body_late_is_judged_by_then() {
         ),
         api("operator", "POST", "tokens", &json!({ "label": "x", "role": "viewer", "days": 1 })),
         form("admin", "/operators", "name=x&role=viewer&password=a+long+password"),
-        form("admin", "/operators/viewer/disable", ""),
+        form("admin", "/operators/viewer/disable", "why=prueba&sure=yes"),
     ];
     // Logins per address are limited.
     for asked in acts().iter().step_by(2).chain(&others) {
@@ -344,12 +344,12 @@ async fn who_changes_people_is_judged_when_that_is_recorded() {
     let own = json!({ "password": "quite another one", "current_password": PASSWORD });
     for asked in [
         api("admin", "POST", "operators", &new),
-        api("admin", "POST", "operators/viewer/disable", &json!({})),
+        api("admin", "POST", "operators/viewer/disable", &json!({ "why": "prueba" })),
         api("admin", "POST", "operators/viewer/enable", &json!({})),
         api("admin", "PUT", "operators/admin/password", &own),
         api("admin", "POST", "tokens", &token),
         form("admin", "/operators", "name=x&role=viewer&password=a+long+password"),
-        form("admin", "/operators/viewer/disable", ""),
+        form("admin", "/operators/viewer/disable", "why=prueba&sure=yes"),
     ] {
         let who = central.logged_in("admin").await;
         let kept = Kept::of(&central);
@@ -394,7 +394,8 @@ async fn a_disabling_on_record_holds_before_it_is_in_the_file() {
     let central = &day.central;
     // Both wait for the store: first the record of the disabling, then the act.
     central.store.set(Mode::Holds);
-    let disable = ask(central.port, &day.admin, "POST", "/api/v1/operators/operator/disable", None);
+    let why = json!({ "why": "prueba" });
+    let disable = central.post(&day.admin, "/api/v1/operators/operator/disable", &why);
     let close = async {
         central.store.holds(1).await;
         day.central.post(day.operator(), "/api/v1/draws/1/close", &json!({ "why": "x" })).await

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 mod access;
+mod accounts;
 mod board;
 mod client;
 mod draws;

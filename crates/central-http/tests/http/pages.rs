@@ -40,6 +40,10 @@ fn table() -> Vec<Row> {
         ("POST", "/operators", admins(400)),
         ("POST", "/operators/nobody/disable", admins(404)),
         ("POST", "/operators/nobody/enable", admins(404)),
+        ("GET", "/account", all),
+        ("POST", "/account/password", [303, 400, 400, 400, 400]),
+        ("POST", "/account/tokens", [303, 400, 400, 400, 400]),
+        ("POST", "/account/tokens/9/revoke", missing),
         ("POST", "/logout", [303; 5]),
     ]
 }
@@ -64,7 +68,7 @@ async fn every_page_is_open_to_those_of_the_table_and_to_nobody_else() {
                 _ if path == "/board/events" => begun(central.port, who, path).await,
                 "GET" => ask(central.port, who, "GET", path, None).await,
                 _ => {
-                    let fields = format!("csrf={csrf}&sure=yes&number=1");
+                    let fields = format!("csrf={csrf}&sure=yes&number=1&why=prueba&password=x");
                     fill(central.port, who, path, &fields).await
                 }
             };
@@ -104,6 +108,7 @@ fn every_page_is_in_the_table() {
         include_str!("../../src/console/audit.rs"),
         include_str!("../../src/console/search.rs"),
         include_str!("../../src/console/operators.rs"),
+        include_str!("../../src/console/account.rs"),
         include_str!("../../src/console/assets.rs"),
     );
     let paths = routes.split("route(\"").skip(1).map(|rest| rest.split('"').next().unwrap());

@@ -132,7 +132,8 @@ async fn a_change_by_cookie_needs_the_sessions_other_secret() {
     let (admin, other) = (central.logged_in("admin").await, central.logged_in("admin").await);
     let disable = async |csrf: Option<String>| {
         let who = As { csrf, ..admin.clone() };
-        ask(central.port, &who, "POST", "/api/v1/operators/viewer/disable", None).await
+        let why = json!({ "why": "prueba" });
+        ask(central.port, &who, "POST", "/api/v1/operators/viewer/disable", Some(&why)).await
     };
     for wrong in [None, Some(String::new()), Some("0".repeat(64)), other.csrf, admin.cookie.clone()]
     {
@@ -157,8 +158,13 @@ async fn who_is_disabled_is_out_at_once_whoever_disabled_them() {
     let central = Running::start().await;
     let admin = central.logged_in("admin").await;
     let (viewer, auditor) = (central.logged_in("viewer").await, central.logged_in("auditor").await);
-    let path = "/api/v1/operators/viewer/disable";
-    assert_eq!(ask(central.port, &admin, "POST", path, None).await.status, 204);
+    let (path, why) = ("/api/v1/operators/viewer/disable", json!({ "why": "prueba" }));
+    central.post(&admin, path, &json!({ "why": " " })).await.is_problem(409, "reason-needed");
+    assert_eq!(central.post(&admin, path, &why).await.status, 204);
+    let audit_log = central.get(&admin, "/api/v1/audit").await.json();
+    let entries = audit_log["items"].as_array().unwrap();
+    let disabled = entries.iter().find(|it| it["action"] == "operator-disabled").unwrap();
+    assert_eq!(disabled["why"], "prueba");
     assert_eq!(status(&central, &viewer).await, 401);
     assert_eq!(central.log_in("viewer", PASSWORD).await.status, 401);
     // Through the file, as the command does beside the central.
@@ -264,11 +270,11 @@ async fn a_change_of_operators_that_could_not_be_written_is_on_record_as_not_don
     let (admin, auditor) = (central.logged_in("admin").await, central.logged_in("auditor").await);
     let in_the_way = central.data().join("operators.json.new");
     std::fs::create_dir(&in_the_way).unwrap();
-    let disable = "/api/v1/operators/viewer/disable";
-    ask(central.port, &admin, "POST", disable, None).await.is_problem(503, "unavailable");
+    let (disable, why) = ("/api/v1/operators/viewer/disable", json!({ "why": "prueba" }));
+    central.post(&admin, disable, &why).await.is_problem(503, "unavailable");
     central.logged_in("viewer").await;
     std::fs::remove_dir(in_the_way).unwrap();
-    assert_eq!(ask(central.port, &admin, "POST", disable, None).await.status, 204);
+    assert_eq!(central.post(&admin, disable, &why).await.status, 204);
     let audit_log = central.get(&auditor, "/api/v1/audit").await.json();
     let entries = audit_log["items"].as_array().unwrap().iter();
     let entries = entries.filter(|it| it["arguments"]["name"] == "viewer");

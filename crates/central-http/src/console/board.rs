@@ -369,7 +369,7 @@ fn refused(batches: &RefusedBatches, l: Locale) -> String {
 }
 
 /// Returns the meaning of a code that a batch is refused with.
-fn reason_of_refusal<'a>(code: &'a str, l: Locale) -> &'a str {
+fn reason_of_refusal(code: &str, l: Locale) -> &str {
     match code {
         "BadBets" | "NotUtf8" => l.t("apuestas con errores", "bets with errors"),
         "FrameTooLong" => l.t("lote demasiado largo", "batch too long"),

@@ -93,7 +93,7 @@ mod tests {
         let intake = Intake::default();
         let step = INTAKE_SAMPLE_TIME.as_secs() * 1000;
         let times = (1..=3 * INTAKE_SAMPLES_MAX as u64).map(|at| 1_000 + at * step);
-        let last = Timestamp(times.clone().last().unwrap());
+        let last = Timestamp(times.clone().next_back().unwrap());
         times.for_each(|at| intake.sample(&[status(1, at)], Timestamp(at)));
         let kept = intake.of(&status(1, last.0), last);
         assert!(kept.len() <= INTAKE_SAMPLES_MAX + 2, "{}", kept.len());

@@ -57,8 +57,6 @@ fn data(folder: &Path) -> PathBuf {
 }
 
 impl transcripts::Central for Served<'_> {
-    type Connection = TcpStream;
-
     fn connect(&mut self) -> TcpStream {
         TcpStream::connect(self.address()).unwrap()
     }
@@ -69,8 +67,8 @@ impl transcripts::Central for Served<'_> {
         self.central = Some(Central::start(&data, "127.0.0.1:0", &self.options));
     }
 
-    fn end(self) -> Option<u64> {
-        Some(self.stored() as u64)
+    fn end(self) -> u64 {
+        self.stored() as u64
     }
 }
 

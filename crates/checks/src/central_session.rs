@@ -257,6 +257,12 @@ impl<'a> Central<'a> {
         assert!(unanswered <= window + closing, "more than the window is unanswered");
         assert_eq!(self.session.is_closing(), self.closing.is_some());
         assert_eq!(self.session.identity().is_some(), self.greeted);
+        assert!(self.closing.is_none() || !self.session.is_mid_message());
+        let head = self.expected.iter().position(|(_, complete)| !complete);
+        for (ticket, request) in &self.kept {
+            let is_head = self.is_sent(request.place) && head == Some(request.place);
+            assert_eq!(self.session.is_head(ticket), is_head, "another reply is the next");
+        }
 
         let received = self.limits.frame_len_max() as usize + READ_LEN_MAX;
         // Some sent bytes may still be buffered, and a Vec may have twice its length as capacity.
@@ -270,12 +276,18 @@ impl<'a> Central<'a> {
     }
 
     fn answer_the_rest(&mut self) {
-        while !self.kept.is_empty() {
+        loop {
+            self.send(usize::MAX);
+            self.take_requests();
+            if self.kept.is_empty() {
+                break;
+            }
             self.answer(1, false);
         }
         self.send(usize::MAX);
-        let ends = self.closing.is_some();
-        assert!(!ends || self.session.is_closed(), "all is sent, and it is not closed");
+        let ends = self.ended || self.closing.is_some();
+        assert_eq!(self.session.is_closed(), ends, "all is answered and sent");
+        assert_ne!(self.session.wants_input(), ends, "all is answered and sent");
     }
 
     /// Checks that the bytes sent are the expected replies, valid and allowed for this agency.

@@ -21,13 +21,9 @@ use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Fault, SimulatedEngine};
-use lottery::{DrawState, ReadError};
 
-use crate::ledger_bytes::{RECORDS_AT, SEGMENT_LEN, is_zero, name};
-use crate::stored::{
-    DRAW, Files, Told, audit_log, audit_log_in, batches_in, disk_of, files_of, open, read,
-    read_records, scan, winners_in,
-};
+use crate::ledger_bytes::{RECORDS_AT, is_zero, name};
+use crate::stored::{Files, Told, disk_of, files_of, open, read, read_records, shows, tells};
 use base::Base;
 pub use harm::Harm;
 
@@ -173,7 +169,8 @@ fn judge(files: &Files, base: &Base, harms: &[Harm]) -> Class {
     };
     match check {
         Ok((told, _)) => {
-            tells(&ledger, &told);
+            shows(&ledger, &told);
+            tells(&ledger, &told, false);
             assert!(ledger.scrub_now().is_empty(), "the scrub finds what a check does not");
             drop(ledger);
             let (after, summary) = read(&disk).expect("opening leaves it sound");
@@ -220,7 +217,7 @@ fn unsound(
     if let Ok(told) = &records {
         sound(files, base, told, harms);
     }
-    tells_nothing_else(&ledger, records.as_deref().unwrap_or(&base.told));
+    tells(&ledger, records.as_deref().unwrap_or(&base.told), true);
     let scrubbed = ledger.scrub_now();
     drop(ledger);
     if !scrubbed.is_empty() {
@@ -229,52 +226,6 @@ fn unsound(
     // Opening rebuilt an index, and there is no damage left.
     let (told, _) = read(disk).unwrap_or_else(|fault| panic!("nothing reports it: {fault}"));
     sound(files, base, &told, harms)
-}
-
-/// Checks that the store returns exactly these events.
-fn tells(ledger: &SimulatedEngine, told: &[Told]) {
-    assert_eq!(audit_log(ledger).as_deref(), Ok(&audit_log_in(told)[..]));
-    let batches = batches_in(told, DRAW);
-    match state(ledger) {
-        None => return assert!(batches.is_empty()),
-        Some(DrawState::Drawn { number }) => {
-            assert_eq!(ledger.winners(DRAW), Ok(winners_in(&batches, number)));
-        }
-        Some(_) => assert_eq!(ledger.winners(DRAW), Err(ReadError::NotDrawn)),
-    }
-    assert_eq!(scan(ledger, DRAW).as_ref(), Ok(&batches));
-}
-
-/// Checks that the store returns what was acknowledged, or an error.
-fn tells_nothing_else(ledger: &SimulatedEngine, told: &[Told]) {
-    let unreadable = |why: ReadError| {
-        assert!(matches!(&why, ReadError::Unreadable(it) if it.contains("damaged")), "{why}");
-    };
-    let batches = batches_in(told, DRAW);
-    match audit_log(ledger) {
-        Ok(found) => assert!(audit_log_in(told) == found, "another audit log is told"),
-        Err(why) => unreadable(why),
-    }
-    match scan(ledger, DRAW) {
-        Ok(found) => assert!(batches == found, "other bets are told"),
-        Err(why) => unreadable(why),
-    }
-    match (state(ledger), ledger.winners(DRAW)) {
-        (Some(DrawState::Drawn { number }), Ok(found)) => {
-            assert_eq!(found, winners_in(&batches, number), "other winners are told");
-        }
-        (Some(DrawState::Drawn { .. }), Err(why)) => unreadable(why),
-        (_, found) => assert!(found.is_err()),
-    }
-}
-
-fn state(ledger: &SimulatedEngine) -> Option<DrawState> {
-    ledger.view().draw(DRAW).map(|draw| draw.state)
-}
-
-/// Returns the part of a segment's file before its index.
-fn records_of(file: &[u8]) -> &[u8] {
-    &file[..file.len().min(SEGMENT_LEN)]
 }
 
 /// Returns whether a file is a segment in use.

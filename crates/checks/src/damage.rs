@@ -6,17 +6,14 @@
 
 use std::sync::OnceLock;
 
-use ledger::{Fault, SimulatedEngine};
-use lottery::{DrawState, Draws, ReadError};
+use ledger::Fault;
 
 use crate::decisions::Decisions;
-use crate::ledger_bytes::{
-    BLOCK_LEN, RECORD_HEADER_LEN, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, name, records_in,
-};
+use crate::ledger_bytes::{BLOCK_LEN, SECTOR_LEN, SEGMENT_LEN, is_zero, name};
 use crate::stored::{
-    DRAW, Files, SOUND_LEDGERS, Told, audit_log, audit_log_in, batches_in, call, disk_of, files_of,
-    open, read, scan, sound_files, takes_a_batch, winners_in,
+    Files, SOUND_LEDGERS, disk_of, files_of, open, read, shows, sound_files, takes_a_batch, tells,
 };
+use crate::written::{Written, records_of};
 
 const EDITS_MAX: usize = 6;
 /// Maximum number of bytes that one edit changes, unless it replaces a whole file.
@@ -24,7 +21,7 @@ const RUN_LEN_MAX: usize = 3 * BLOCK_LEN;
 
 pub(crate) fn check(input: &[u8]) {
     let mut decisions = Decisions::new(input);
-    let sound = Sound::get(decisions.below(SOUND_LEDGERS));
+    let sound = sound_ledger(decisions.below(SOUND_LEDGERS));
     let mut files = sound.files.clone();
     for _ in 0..EDITS_MAX {
         if decisions.is_empty() {
@@ -36,28 +33,30 @@ pub(crate) fn check(input: &[u8]) {
     let read = read(&disk);
     if let Ok((told, summary)) = &read {
         assert!(sound.told.starts_with(told), "other events than were stored");
-        let lost = sound.lost(&files, told.len());
-        assert_eq!(told.len(), sound.intact(&files), "an event passed over, or one from nowhere");
-        assert!(lost.is_none_or(|lost| lost.may_be_passed_over(&files)), "damage is passed over");
+        sound.assert_as_written(&files, told.len());
+        let all_told = told.len() == sound.told.len();
+        if !all_told {
+            sound.assert_only_an_anchor_shows(&files, told.len());
+        }
         // Removing a last segment without records is also a removed end.
         let all_segments = summary.segments == sound.files.len() as u64;
         let nothing_told = summary.torn_bytes + summary.indexes_missing == 0;
-        let whole = lost.is_none() && all_segments && nothing_told;
-        assert!(!whole || sound.is_all_of(&files), "changed bytes are passed over");
+        let whole = all_told && all_segments && nothing_told;
+        assert!(!whole || is_all_of(sound, &files), "changed bytes are passed over");
     }
     let opened = open(&disk);
     changed_only_what_it_may(&files, &files_of(&disk), opened.is_ok());
     match opened {
         Ok(ledger) => {
-            tells_the_truth(&ledger, sound, read.as_ref().ok().map(|(told, _)| told.len()));
-            drop(ledger);
-            takes_a_batch(&disk, read.is_ok());
-            if let Ok((told, _)) = read {
-                let (now, summary) = crate::stored::read(&disk).expect("it is sound still");
-                assert!(now.len() == told.len() + 2 && now.starts_with(&told), "other events");
-                let mended = summary.torn_bytes + summary.indexes_missing == 0;
-                assert!(mended, "opening leaves something half done");
+            let records = usize::try_from(ledger.report().records).expect("few");
+            assert!(records <= sound.told.len(), "more records than were written");
+            if let Ok((told, _)) = &read {
+                assert_eq!(records, told.len(), "not those that a reader from outside finds");
             }
+            shows(&ledger, &sound.told[..records]);
+            tells(&ledger, &sound.told[..records], read.is_err());
+            drop(ledger);
+            takes_a_batch(&disk, read.as_ref().ok().map(|(told, _)| &told[..]));
         }
         Err(Fault::Damage(_) | Fault::NewerFormat { .. } | Fault::OlderFormat { .. }) => {
             assert!(read.is_err(), "sound for a reader from outside, and not opened");
@@ -67,97 +66,21 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// A ledger as it was written.
-struct Sound {
-    files: Files,
-    told: Vec<Told>,
-    /// The position of each record.
-    places: Vec<(String, RecordPlace)>,
+fn sound_ledger(number: usize) -> &'static Written {
+    static LEDGERS: [OnceLock<Written>; SOUND_LEDGERS] = [const { OnceLock::new() }; SOUND_LEDGERS];
+    LEDGERS[number].get_or_init(|| Written::new(sound_files(number)))
 }
 
-/// The first missing record.
-#[derive(Clone, Copy)]
-struct Lost<'a> {
-    file: &'a str,
-    place: RecordPlace,
-    /// Whether an intact record was written after this one had become durable.
-    witnessed: bool,
-}
-
-impl Sound {
-    fn get(kind: usize) -> &'static Self {
-        static LEDGERS: [OnceLock<Sound>; SOUND_LEDGERS] =
-            [const { OnceLock::new() }; SOUND_LEDGERS];
-        LEDGERS[kind].get_or_init(|| Self::new(sound_files(kind)))
-    }
-
-    fn new(files: Files) -> Self {
-        let (told, _) = read(&disk_of(&files)).expect("a sound ledger");
-        let places = files.iter().flat_map(|(name, bytes)| {
-            records_in(bytes).into_iter().map(|place| (name.clone(), place))
-        });
-        let places: Vec<_> = places.collect();
-        assert_eq!(places.len(), told.len(), "every record has its place");
-        Self { files, told, places }
-    }
-
-    fn is_intact(&self, files: &Files, (name, place): &(String, RecordPlace)) -> bool {
-        let bytes = |files: &Files| {
-            let file = files.get(name).map(|file| file.get(place.at..place.at + place.len));
-            file.flatten().map(<[u8]>::to_vec)
-        };
-        bytes(files) == bytes(&self.files)
-    }
-
-    /// Returns the number of leading intact records, up to the last complete decision.
-    fn intact(&self, files: &Files) -> usize {
-        let intact = self.places.iter().take_while(|place| self.is_intact(files, place)).count();
-        let ends = self.places[..intact].iter().rposition(|(_, place)| place.left == 0);
-        ends.map_or(0, |last| last + 1)
-    }
-
-    /// Returns the record after the first `kept`, or the first changed one of its decision.
-    fn lost(&self, files: &Files, kept: usize) -> Option<Lost<'_>> {
-        let left = self.places.get(kept)?.1.left;
-        let decision = &self.places[kept..=kept + left];
-        let changed = decision.iter().find(|place| !self.is_intact(files, place));
-        let (file, place) = changed.unwrap_or(&decision[0]);
-        let mut behind = self.places[kept + 1..].iter();
-        let witnessed = behind.any(|it| it.1.group > place.sequence && self.is_intact(files, it));
-        Some(Lost { file, place: *place, witnessed })
-    }
-
-    /// Returns whether the files are those that were written, apart from unused segments.
-    fn is_all_of(&self, files: &Files) -> bool {
-        files.iter().all(|(name, bytes)| match self.files.get(name) {
-            Some(written) => written == bytes,
-            None => is_zero(bytes),
-        })
-    }
-}
-
-impl Lost<'_> {
-    /// Returns whether nothing in the files shows that the record was acknowledged.
-    fn may_be_passed_over(&self, files: &Files) -> bool {
-        let RecordPlace { at, len, .. } = self.place;
-        let Some(file) = files.get(self.file) else { return !self.witnessed };
-        let rest = file.get(at..SEGMENT_LEN).unwrap_or_default();
-        let end_removed = is_zero(rest);
-        let has_unwritten = [at + RECORD_HEADER_LEN, at + len].into_iter().any(|end| {
-            let mut from = at;
-            std::iter::from_fn(|| {
-                let sector = from..((from / SECTOR_LEN + 1) * SECTOR_LEN).min(end);
-                from = sector.end;
-                (!sector.is_empty()).then_some(sector)
-            })
-            .any(|sector| file.get(sector).is_some_and(is_zero))
-        });
-        !self.witnessed && (end_removed || has_unwritten)
-    }
+/// Returns whether the files are those that were written, apart from unused segments.
+fn is_all_of(sound: &Written, files: &Files) -> bool {
+    files.iter().all(|(name, bytes)| match sound.files.get(name) {
+        Some(written) => written == bytes,
+        None => is_zero(bytes),
+    })
 }
 
 /// Edits the files as an accident or an attacker might.
-fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
+fn edit(files: &mut Files, sound: &Written, decisions: &mut Decisions<'_>) {
     let kind = decisions.below(11);
     let (name_of, at) = somewhere(sound, decisions);
     let Some(file) = files.get_mut(&name_of) else { return };
@@ -179,7 +102,7 @@ fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
         8 => file.extend_from_slice(decisions.bytes(64)),
         // A foreign first segment would begin another, equally valid ledger.
         9 if name_of != name(1) => {
-            let other = Sound::get(decisions.below(SOUND_LEDGERS));
+            let other = sound_ledger(decisions.below(SOUND_LEDGERS));
             other.files.get(&name_of).inspect(|foreign| file.clone_from(foreign));
         }
         10 => move_file(files, &name_of, decisions),
@@ -188,7 +111,7 @@ fn edit(files: &mut Files, sound: &Sound, decisions: &mut Decisions<'_>) {
 }
 
 /// Returns a position in a file: near the beginning of a structure, or anywhere.
-fn somewhere(sound: &Sound, decisions: &mut Decisions<'_>) -> (String, usize) {
+fn somewhere(sound: &Written, decisions: &mut Decisions<'_>) -> (String, usize) {
     let near = usize::from(decisions.byte());
     match decisions.below(4) {
         0 => {
@@ -215,7 +138,7 @@ fn copy_units(
     files: &mut Files,
     from: &str,
     at: usize,
-    sound: &Sound,
+    sound: &Written,
     unit: usize,
     swap: bool,
     decisions: &mut Decisions<'_>,
@@ -271,52 +194,4 @@ fn changed_only_what_it_may(before: &Files, after: &Files, opened: bool) {
             assert!(is_zero(after.get(cut..).unwrap_or_default()), "{name} was written to");
         }
     }
-}
-
-/// Returns the part of a segment's file before its index.
-fn records_of(file: &[u8]) -> &[u8] {
-    &file[..file.len().min(SEGMENT_LEN)]
-}
-
-/// Checks that the store returns what was stored, from the first record on, or an error.
-fn tells_the_truth(ledger: &SimulatedEngine, sound: &Sound, read: Option<usize>) {
-    let records = usize::try_from(ledger.report().records).expect("few");
-    assert!(records <= sound.told.len(), "more records than were written");
-    if let Some(read) = read {
-        assert_eq!(records, read, "not those that a reader from outside finds");
-    }
-    let stored = &sound.told[..records];
-    let mut draws = Draws::default();
-    for told in stored {
-        draws.replay(&told.event, told.at).expect("it was decided so");
-    }
-    match audit_log(ledger) {
-        Ok(found) => assert_eq!(found, audit_log_in(stored)),
-        Err(why) => unreadable(&why, read),
-    }
-    let register = ledger.view().all_registrations().map(|it| (*it).clone());
-    assert!(register.eq(draws.register().cloned()), "another register");
-    let Some(draw) = draws.status(DRAW) else { return };
-    assert!(ledger.view().all_draws().eq(draws.statuses()), "other draws");
-    for agency in draw.terms.agencies.iter() {
-        let progress = call(ledger, |it, done| it.progress(DRAW, agency, done));
-        assert_eq!(progress, draws.progress(DRAW, agency), "another state");
-    }
-    let batches = batches_in(stored, DRAW);
-    match scan(ledger, DRAW) {
-        Ok(found) => assert_eq!(found, batches),
-        Err(why) => unreadable(&why, read),
-    }
-    match (draw.state, ledger.winners(DRAW)) {
-        (DrawState::Drawn { number }, Ok(found)) => {
-            assert_eq!(found, winners_in(&batches, number));
-        }
-        (DrawState::Drawn { .. }, Err(why)) => unreadable(&why, read),
-        (_, found) => assert_eq!(found, Err(ReadError::NotDrawn)),
-    }
-}
-
-fn unreadable(why: &ReadError, read: Option<usize>) {
-    let damage = matches!(why, ReadError::Unreadable(words) if words.contains("damaged"));
-    assert!(damage && read.is_none(), "{why}");
 }

@@ -1,6 +1,8 @@
 //! A naive implementation of the documented ledger format (docs/ledger.md): locates records, and
 //! gives arbitrary bytes valid checksums.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 
 pub(crate) const SECTOR_LEN: usize = 512;
@@ -29,6 +31,12 @@ pub(crate) struct RecordPlace {
     pub(crate) left: usize,
 }
 
+impl RecordPlace {
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.at..self.at + self.len
+    }
+}
+
 /// The end of a ledger, which the next record continues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
@@ -41,6 +49,20 @@ impl Default for End {
     fn default() -> Self {
         Self { sequence: 0, chain: Sha256::digest(LEDGER_ID).into() }
     }
+}
+
+impl End {
+    /// Returns the end of a segment that has records.
+    pub(crate) fn of(segment: &[u8]) -> Option<Self> {
+        let last = records_in(segment).pop()?;
+        Some(Self { sequence: last.sequence + 1, chain: chain_at(segment, Some(&last)) })
+    }
+}
+
+/// Returns the chain up to a record, or up to the first one.
+pub(crate) fn chain_at(segment: &[u8], record: Option<&RecordPlace>) -> [u8; 32] {
+    let at = record.map_or(40, |record| record.at + 56);
+    *segment[at..].first_chunk().expect("a header and a record are longer")
 }
 
 pub(crate) fn name(number: usize) -> String {
@@ -77,8 +99,7 @@ pub(crate) fn len_at(file: &[u8], at: usize) -> usize {
 pub fn sparse(files: &[Vec<u8>]) -> Vec<u8> {
     let mut input = vec![0];
     for file in files {
-        let records_end =
-            records_in(file).last().map_or(RECORDS_AT, |record| record.at + record.len);
+        let records_end = records_in(file).last().map_or(RECORDS_AT, |record| record.range().end);
         input.extend_from_slice(&file[..SEGMENT_HEADER_LEN]);
         for part in [&file[RECORDS_AT..records_end], &file[SEGMENT_LEN..]] {
             let len = u16::try_from(part.len()).expect("a seed is small");

@@ -25,6 +25,7 @@ mod frames;
 mod ledger_bytes;
 mod open_ledger;
 mod stored;
+mod written;
 
 pub use ledger_bytes::{SEGMENT_HEADER_LEN, sparse};
 pub use stored::sound_ledger;

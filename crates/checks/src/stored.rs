@@ -10,11 +10,11 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Entry, Fault, SimulatedEngine, Summary};
 use lottery::{
     Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, DrawId,
-    DrawName, DrawTerms, Event, Label, NumberRange, ReadError, Reason, RecordedAct, Registration,
-    Schedule, SealedNumber, StoredEvent, Timestamp, Winners,
+    DrawName, DrawState, DrawStatus, DrawTerms, Draws, Event, Label, NumberRange, ReadError,
+    Reason, RecordedAct, Registration, Schedule, SealedNumber, StoredEvent, Timestamp, Winners,
 };
 
-use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, records_in, segment_header};
+use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, segment_header};
 
 pub(crate) const DRAW: DrawId = DrawId(1);
 pub(crate) const WINNING_NUMBER: u32 = 7;
@@ -132,9 +132,52 @@ pub(crate) fn winners_in(batches: &[(AgencyId, ChunkId, String)], number: u32) -
     winners
 }
 
+/// Checks that the store tells what these events come to or, if it may be damaged, says so.
+pub(crate) fn tells(ledger: &SimulatedEngine, told: &[Told], may_be_damaged: bool) {
+    let unreadable = |why: &ReadError| {
+        let damage = matches!(why, ReadError::Unreadable(words) if words.contains("damaged"));
+        assert!(damage && may_be_damaged, "{why}");
+    };
+    match audit_log(ledger) {
+        Ok(found) => assert!(found == audit_log_in(told), "another audit log is told"),
+        Err(why) => unreadable(&why),
+    }
+    for DrawStatus { id, state, .. } in ledger.view().all_draws() {
+        let batches = batches_in(told, id);
+        match scan(ledger, id) {
+            Ok(found) => assert!(found == batches, "other bets are told"),
+            Err(why) => unreadable(&why),
+        }
+        match (state, ledger.winners(id)) {
+            (DrawState::Drawn { number }, Ok(found)) => {
+                assert_eq!(found, winners_in(&batches, number), "other winners are told");
+            }
+            (DrawState::Drawn { .. }, Err(why)) => unreadable(&why),
+            (_, found) => assert_eq!(found, Err(ReadError::NotDrawn)),
+        }
+    }
+}
+
+/// Checks that the state of the store is the one that these events come to.
+pub(crate) fn shows(ledger: &SimulatedEngine, told: &[Told]) {
+    let mut draws = Draws::default();
+    for told in told {
+        draws.replay(&told.event, told.at).expect("it was decided so");
+    }
+    let register = ledger.view().all_registrations().map(|it| (*it).clone());
+    assert!(register.eq(draws.register().cloned()), "another register");
+    assert!(ledger.view().all_draws().eq(draws.statuses()), "other draws");
+    for DrawStatus { id, terms, .. } in draws.statuses() {
+        for agency in terms.agencies.iter().take(AGENCIES as usize) {
+            let progress = call(ledger, |it, done| it.progress(id, agency, done));
+            assert_eq!(progress, draws.progress(id, agency), "another state");
+        }
+    }
+}
+
 /// Opens a disk's contents as a store, stores a batch in a new draw and verifies both, also after
-/// the store is closed and reopened. Reads the rest only if `sound`.
-pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
+/// the store is closed and reopened. Reads the rest only if the disk is sound: with these events.
+pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: Option<&[Told]>) {
     let ledger = open(disk).expect("it was opened before");
     let draws = ledger.view().all_draws();
     let taken: Vec<_> = draws.map(|draw| draw.terms.name.to_string()).collect();
@@ -151,11 +194,18 @@ pub(crate) fn takes_a_batch(disk: &SimulatedDisk, sound: bool) {
         let progress = call(ledger, |it, done| it.progress(draw, batch.agency, done));
         let progress = progress.expect("the draw is there");
         assert_eq!((progress.chunks_stored, progress.bets_stored), (1, 3));
-        assert!(!sound || scan(ledger, draw).as_ref() == Ok(&stored), "what it took is not there");
+        let is_told = || scan(ledger, draw).as_ref() == Ok(&stored);
+        assert!(sound.is_none() || is_told(), "what it took is not there");
     };
     is_there(&ledger);
     drop(ledger);
     is_there(&open(disk).unwrap_or_else(|fault| panic!("it does not open again: {fault}")));
+    if let Some(told) = sound {
+        let (now, summary) = read(disk).expect("it is sound still");
+        assert!(now.starts_with(told) && now.len() == told.len() + 2, "other events");
+        let mended = summary.torn_bytes + summary.indexes_missing == 0;
+        assert!(mended, "opening leaves something half done");
+    }
 }
 
 /// The valid ledger with a draw led by operators.
@@ -251,9 +301,8 @@ fn led_to_its_end(ledger: &SimulatedEngine) {
 fn begin_segment(disk: &SimulatedDisk) {
     let files = files_of(disk);
     let (last, number) = (&files[&name(files.len())], files.len() + 1);
-    let record = *records_in(last).last().expect("segments with nothing in them are the last");
-    let chain = *last[record.at + 56..].first_chunk().expect("a record is longer");
-    let header = segment_header(number, &End { sequence: record.sequence + 1, chain });
+    let end = End::of(last).expect("segments with nothing in them are the last");
+    let header = segment_header(number, &end);
     disk.put(&name(number), &file_of(&header, &[], &[]));
 }
 

@@ -1,7 +1,8 @@
-//! Tests batches that are valid except for a few bytes, where parsing errors are most likely.
+//! Tests batches and files of bets that are valid except for a few bytes, where parsing errors are
+//! most likely.
 //!
-//! The check compares the result of `lottery` with a naive implementation of the rules that looks
-//! at one bet, one field and one character at a time.
+//! The checks compare the results of `lottery` and `agency` with a naive implementation of the rules
+//! that looks at one bet, one field and one character at a time.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,6 +13,10 @@ const PIECES: &[&str] = &[
     "", "|", "&", "-", ".", "/", "0", "9", ":", "00", " ", "\0", "\u{1f}", "\u{7e}", "\u{7f}",
     "\u{80}", "\u{9f}", "\u{a0}", "Â", "ñ", "€", "😀", "A", "z", "@", "[", "`", "{",
 ];
+
+/// What an edit inserts into a file: what its form is made of, too.
+const PIECES_OF_FILES: &[&str] =
+    &["", ",", ",,", "\n", "\r", "\r\n", "\"", "\"\"", "\u{feff}", " ", "|", "0", "x", "ñ"];
 
 /// Generates a bet that is usually valid, and sometimes at the edge of a rule.
 fn bet() -> impl Strategy<Value = String> {
@@ -28,8 +33,8 @@ fn bet() -> impl Strategy<Value = String> {
 }
 
 /// Generates an edit: its position, how many characters it removes, and what it inserts.
-fn edit() -> impl Strategy<Value = (Index, usize, &'static str)> {
-    (any::<Index>(), 0..3_usize, select(PIECES))
+fn edit(pieces: &'static [&'static str]) -> impl Strategy<Value = (Index, usize, &'static str)> {
+    (any::<Index>(), 0..3_usize, select(pieces))
 }
 
 fn edited(text: &str, edits: &[(Index, usize, &str)]) -> String {
@@ -54,7 +59,7 @@ proptest! {
 
     #[test]
     fn bets_with_a_few_edits_are_judged_by_the_rules(
-        bets in vec(bet(), 1..8), edits in vec(edit(), 0..4),
+        bets in vec(bet(), 1..8), edits in vec(edit(PIECES), 0..4),
     ) {
         check(&edited(&bets.join("&"), &edits));
     }
@@ -62,5 +67,20 @@ proptest! {
     #[test]
     fn arbitrary_text_is_judged_by_the_rules(text in "([|&0-9a-]|.){0,200}") {
         check(&text);
+    }
+
+    #[test]
+    fn files_with_a_few_edits_are_read_by_the_rules(
+        choices in [0..3_u8, 0..3_u8, 0..4_u8],
+        bets in vec((bet(), select(&["\n", "\r\n", "\r"])), 0..8),
+        edits in vec(edit(PIECES_OF_FILES), 0..4),
+        not_utf8 in proptest::option::weighted(0.1, any::<Index>()),
+    ) {
+        let rows: String = bets.iter().map(|(bet, end)| bet.replace('|', ",") + end).collect();
+        let mut file = edited(&rows, &edits).into_bytes();
+        if let Some(at) = not_utf8 {
+            file.insert(at.index(file.len() + 1), 0xff);
+        }
+        checks::run("bets_rows", &[&[0], &choices[..], &file].concat());
     }
 }

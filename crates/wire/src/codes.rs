@@ -102,51 +102,25 @@ codes! {
 mod tests {
     use super::*;
 
+    /// The rows of a table of docs/protocol.md, where the numbers are frozen.
+    fn documented(heading: &str) -> Vec<(u16, String)> {
+        let document = include_str!("../../../docs/protocol.md");
+        let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
+        let row = |line: &str| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            let number = cells.next()?.parse().expect("a number");
+            Some((number, cells.next()?.split('_').map(capitalised).collect()))
+        };
+        let (_, table) = document.split_once(heading).expect("the table is there");
+        table.lines().skip(2).map_while(row).collect()
+    }
+
     #[test]
-    fn the_numbers_are_frozen() {
-        use ErrorCode as E;
-        let frozen = [
-            E::UnknownMessage,
-            E::FrameTooLong,
-            E::Malformed,
-            E::NotUtf8,
-            E::UnsupportedVersion,
-            E::HelloOutOfPlace,
-            E::UnknownAgency,
-            E::OtherAgency,
-            E::UnknownDraw,
-            E::NoOpenDraw,
-            E::BadBets,
-            E::ChunkConflict,
-            E::AgencyFinished,
-            E::DrawClosed,
-            E::WinnersTooMany,
-            E::Busy,
-            E::TimedOut,
-            E::StorageFailed,
-            E::StorageFull,
-            E::ShuttingDown,
-            E::NotOpenYet,
-            E::TooManyBatches,
-        ];
-        assert_eq!(E::ALL, frozen);
-        for (number, code) in (1..).zip(frozen) {
-            assert_eq!(code.number(), number);
-        }
-        use FaultCode as F;
-        let frozen = [
-            F::FieldCount,
-            F::FirstName,
-            F::LastName,
-            F::Document,
-            F::Birthdate,
-            F::NumberFormat,
-            F::NumberRange,
-        ];
-        assert_eq!(F::ALL, frozen);
-        for (number, code) in (1..).zip(frozen) {
-            assert_eq!(code.number(), number);
-        }
+    fn the_numbers_are_those_of_the_document() {
+        let codes = ErrorCode::ALL.iter().map(|code| (code.number(), code.name().to_owned()));
+        assert!(codes.eq(documented("| code | name | refuses | why |")));
+        let codes = FaultCode::ALL.iter().map(|code| (code.number(), code.name().to_owned()));
+        assert!(codes.eq(documented("| fault code | name | what is wrong with the bet |")));
     }
 
     #[test]

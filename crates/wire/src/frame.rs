@@ -183,10 +183,4 @@ mod tests {
         assert_eq!(known(Sender::Agency), [12, 14, 15, 18]);
         assert_eq!(known(Sender::Central), [13, 14, 16, 17, 19, 20, 21]);
     }
-
-    #[test]
-    fn a_message_without_payload_is_whole_with_its_id() {
-        let whole = Header { id: 16, payload_at: 2, len: 2 };
-        assert_eq!(header(Sender::Central, &[0, 16], 8192), Ok(Some(whole)));
-    }
 }

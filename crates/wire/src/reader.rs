@@ -169,20 +169,6 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_returned_once_it_is_complete() {
-        let mut reader = reader();
-        for byte in [0, 12, 0, 3, b'2', b'&'] {
-            feed(&mut reader, &[byte]);
-            assert_eq!(reader.next_frame(), Ok(None));
-            assert!(reader.is_mid_frame() && !reader.has_next());
-        }
-        feed(&mut reader, b"7");
-        assert!(reader.has_next() && !reader.is_mid_frame());
-        assert_eq!(reader.next_frame(), Ok(Some(Frame { id: 12, payload: b"2&7" })));
-        assert!(!reader.has_next() && !reader.is_mid_frame());
-    }
-
-    #[test]
     fn frames_of_one_read_are_not_moved() {
         let mut reader = reader();
         feed(&mut reader, &[0, 12, 0, 3, b'2', b'&', b'7'].repeat(500));
@@ -194,17 +180,6 @@ mod tests {
             expected_at = Some(at + 7);
         }
         assert_eq!(reader.next_frame(), Ok(None));
-    }
-
-    #[test]
-    fn an_empty_reader_uses_no_memory() {
-        let mut reader = reader();
-        assert_eq!(reader.memory_len(), 0);
-        feed(&mut reader, &[0, 14, 0, 0, 0, 1]);
-        assert!(reader.memory_len() > 0);
-        reader.next_frame().expect("known").expect("whole");
-        assert_eq!(reader.next_frame(), Ok(None));
-        assert_eq!(reader.memory_len(), 0);
     }
 
     #[test]
@@ -259,14 +234,5 @@ mod tests {
             while reader.next_frame().expect("known").is_some() {}
         }
         assert_eq!(reader.space().len(), READ_LEN_LEAST);
-    }
-
-    #[test]
-    fn an_invalid_header_is_reported_again() {
-        let mut reader = reader();
-        feed(&mut reader, &[0, 99]);
-        assert_eq!(reader.next_frame(), Err(FrameError::UnknownId(99)));
-        assert_eq!(reader.next_frame(), Err(FrameError::UnknownId(99)));
-        assert!(reader.has_next() && !reader.is_mid_frame());
     }
 }

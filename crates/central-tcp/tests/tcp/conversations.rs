@@ -52,8 +52,6 @@ fn setting_of(conversation: &Conversation) -> Setting {
 }
 
 impl Central for Served<'_> {
-    type Connection = TcpStream;
-
     fn connect(&mut self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.running.as_ref().unwrap().port)).unwrap()
     }
@@ -66,11 +64,11 @@ impl Central for Served<'_> {
         self.running = Some(self.runtime.block_on(setting.start_on(store)));
     }
 
-    fn end(mut self) -> Option<u64> {
+    fn end(mut self) -> u64 {
         let running = self.running.take().unwrap();
         let store = running.store.clone();
         self.runtime.block_on(running.shut_down());
-        Some(store.bets())
+        store.bets()
     }
 }
 

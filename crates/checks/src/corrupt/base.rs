@@ -1,19 +1,17 @@
 //! Undamaged folders written by a ledger, with their known contents.
 
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 use engine::conformance::submit;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use lottery::{Act, AuditedAction, OperatorsChange};
 
-use crate::ledger_bytes::{
-    RECORDS_AT, RecordPlace, SECTOR_LEN, SEGMENT_LEN, is_zero, len_at, name, records_in,
-};
-use crate::stored::{
-    self, Files, Told, append_group, batch, files_of, make_draw, open, open_draw, read,
-};
+use crate::ledger_bytes::{SEGMENT_LEN, is_zero, name};
+use crate::stored::{self, Files, append_group, batch, files_of, make_draw, open, open_draw, read};
+use crate::written::{Written, records_of};
 
-use super::{is_used, records_of, used_segments};
+use super::{is_used, used_segments};
 
 /// Number of groups of batches. Segments have the minimum length; each group fills a twelfth.
 const GROUPS: u32 = 50;
@@ -21,12 +19,17 @@ const BETS: u32 = 60;
 
 /// An undamaged folder; see the module documentation.
 pub(super) struct Base {
-    pub(super) files: Files,
-    pub(super) told: Vec<Told>,
-    /// The position of each acknowledged record.
-    pub(super) places: Vec<(String, RecordPlace)>,
+    written: Written,
     /// Earlier states of the folder.
     pub(super) older: Vec<Files>,
+}
+
+impl Deref for Base {
+    type Target = Written;
+
+    fn deref(&self) -> &Written {
+        &self.written
+    }
 }
 
 impl Base {
@@ -54,20 +57,16 @@ impl Base {
                 files.insert(name(files.len() + 1), vec![0; SEGMENT_LEN]);
             }
         }
-        let (told, summary) = read(&stored::disk_of(&files)).expect("a sound folder");
+        let (_, summary) = read(&stored::disk_of(&files)).expect("a sound folder");
         assert_eq!(summary.torn_bytes > 0, kind == 2, "the one that was killed in a write");
-        let places = files.iter().flat_map(|(name, bytes)| {
-            records_in(bytes).into_iter().map(|place| (name.clone(), place))
-        });
-        let places = places.take(told.len()).collect();
-        Self { files, told, places, older }
+        Self { written: Written::new(files), older }
     }
 
     /// Returns a changed place that opening reads: anything except the batches of indexed segments,
     /// the indexes, and what follows the last record.
     pub(super) fn differs_where_opening_reads(&self, files: &Files) -> Option<String> {
         let (last, place) = self.places.last().expect("there are records");
-        let end = place.at + place.len;
+        let end = place.range().end;
         for (name, written) in &self.files {
             let Some(file) = files.get(name) else {
                 // An unused segment may be missing.
@@ -94,9 +93,11 @@ impl Base {
 
     /// Returns whether this byte of a file belongs to a batch.
     fn batch_at(&self, name: &str, at: usize) -> bool {
-        let found = self.places.iter().zip(&self.told).find(|((file, place), _)| {
-            file == name && (place.at..place.at + place.len).contains(&at)
-        });
+        let found = self
+            .places
+            .iter()
+            .zip(&self.told)
+            .find(|((file, place), _)| file == name && place.range().contains(&at));
         found.is_some_and(|(_, told)| told.text.is_some())
     }
 
@@ -107,58 +108,6 @@ impl Base {
             file != records_of(written) && (is_used(written) || !is_zero(file))
         })
     }
-
-    /// Asserts that the first `kept` records are unchanged, byte for byte.
-    pub(super) fn assert_as_written(&self, files: &Files, kept: usize) {
-        for (nth, it) in self.places[..kept].iter().enumerate() {
-            assert!(self.has(files, it), "record {nth} is called sound, and not as it was written");
-        }
-    }
-
-    /// Asserts that nothing in the files shows that there were more than the first `kept` records.
-    pub(super) fn assert_only_an_anchor_shows(&self, files: &Files, kept: usize) {
-        let left = self.places[kept].1.left;
-        let decision = &self.places[kept..=kept + left];
-        // One changed record invalidates its whole decision.
-        let changed = decision.iter().find(|it| !self.has(files, it));
-        let (file, place) = changed.unwrap_or(&decision[0]);
-        let what = format!("record {kept} at byte {} of {file} is passed over", place.at);
-        let number = (1..).find(|number| name(*number) == *file).expect("it is a segment");
-        // Nothing may show that records followed: nothing in this segment or a later one, and not
-        // the index that marks a sealed segment.
-        let bytes = files.get(file).map_or(&[][..], Vec::as_slice);
-        assert!(bytes.len() <= SEGMENT_LEN, "{what}, though its segment was sealed");
-        let rest = bytes.get(place.at..).unwrap_or_default();
-        let is_written_later = |it: &&(String, RecordPlace)| it.1.group > place.sequence;
-        let mut later = self.places[kept + 1..].iter().filter(is_written_later);
-        let is_cut_short = looks_unwritten(bytes, place.at) && !later.any(|it| self.has(files, it));
-        assert!(is_zero(rest) || is_cut_short, "{what}");
-        let later = files.range(name(number + 1)..);
-        later.for_each(|(_, later)| assert!(is_zero(later), "{what}"));
-        if place.at == RECORDS_AT && number > 1 {
-            let before = files.get(&name(number - 1)).expect("it is sound so far");
-            assert!(before.len() <= SEGMENT_LEN, "{what}, though the one before was sealed");
-        }
-    }
-
-    /// Returns whether a record is unchanged.
-    fn has(&self, files: &Files, (name, place): &(String, RecordPlace)) -> bool {
-        let record = |files: &Files| {
-            let file = files.get(name).and_then(|file| file.get(place.at..place.at + place.len));
-            file.map(<[u8]>::to_vec)
-        };
-        record(files) == record(&self.files)
-    }
-}
-
-/// Returns whether a sector of the record here reads as zeros, as after a crash or on a disk that
-/// lost data it had reported as durable.
-fn looks_unwritten(file: &[u8], at: usize) -> bool {
-    let end = at + len_at(file, at);
-    let first_end = (at / SECTOR_LEN + 1) * SECTOR_LEN;
-    let starts = std::iter::once(at).chain((first_end..end).step_by(SECTOR_LEN));
-    let mut sectors = starts.map(|from| from..((from / SECTOR_LEN + 1) * SECTOR_LEN).min(end));
-    sectors.any(|sector| file.get(sector).is_some_and(is_zero))
 }
 
 /// Returns a ledger of several segments, with its draw made if `made`, and its earlier states.

@@ -4,7 +4,8 @@ use fastrand::Rng;
 
 use crate::ledger_bytes::{
     BLOCK_LEN, End, RECORD_HEADER_LEN, RECORDS_AT, RecordPlace, SECTOR_LEN, SEGMENT_HEADER_LEN,
-    SEGMENT_LEN, is_zero, mend_index, mend_record, mend_sums, name, records_in, segment_header,
+    SEGMENT_LEN, chain_at, is_zero, mend_index, mend_record, mend_sums, name, records_in,
+    segment_header,
 };
 use crate::stored::{Files, WINNING_NUMBER, disk_of, files_of, open};
 
@@ -274,7 +275,7 @@ impl Harm {
         let records = records_in(segment);
         let Some(nth) = (!records.is_empty()).then(|| rng.usize(..records.len())) else { return };
         let place = records[nth];
-        let record = &mut segment[place.at..place.at + place.len];
+        let record = &mut segment[place.range()];
         // A digit of a bet, an operator's name or a count; or the last one of a winner's document.
         let behind_winner = format!("|1990-01-02|{WINNING_NUMBER}");
         let of_winner = |at: &usize| {
@@ -291,14 +292,11 @@ impl Harm {
             mend_sums(record);
             return;
         }
-        let before = match nth.checked_sub(1) {
-            Some(before) => chain_at(segment, &records[before]),
-            None => *segment[40..].first_chunk().expect("a header is longer"),
-        };
-        let mut end = End { sequence: place.sequence, chain: before };
+        let chain = chain_at(segment, nth.checked_sub(1).map(|before| &records[before]));
+        let mut end = End { sequence: place.sequence, chain };
         let count = if self == Self::RecordRechained { 1 } else { records.len() };
         for place in records[nth..].iter().take(count) {
-            mend_record(&mut segment[place.at..place.at + place.len], number, &mut end);
+            mend_record(&mut segment[place.range()], number, &mut end);
         }
         match self {
             Self::SegmentReindexed => reindex(files, number),
@@ -356,10 +354,6 @@ fn one_of<T: Copy>(of: &[T], rng: &mut Rng) -> Option<T> {
     (!of.is_empty()).then(|| of[rng.usize(..of.len())])
 }
 
-fn chain_at(segment: &[u8], place: &RecordPlace) -> [u8; 32] {
-    *segment[place.at + 56..].first_chunk().expect("a record is longer")
-}
-
 /// Writes some sectors of a batch after the last acknowledged record.
 fn tear_tail(segment: &mut [u8], number: usize, base: &Base, rng: &mut Rng) {
     let records = records_in(segment);
@@ -368,13 +362,14 @@ fn tear_tail(segment: &mut [u8], number: usize, base: &Base, rng: &mut Rng) {
     let Some(last) = records.iter().rfind(acknowledged).copied() else { return };
     let mut batches = base.places.iter().zip(&base.told).filter(|(_, told)| told.text.is_some());
     let Some(((from, place), _)) = batches.next_back() else { return };
-    let (at, until) = (last.at + last.len, last.at + last.len + place.len);
+    let at = last.range().end;
+    let until = at + place.len;
     let records_end = segment.len().min(SEGMENT_LEN);
     if until > records_end {
         return;
     }
-    let mut record = base.files[from][place.at..place.at + place.len].to_vec();
-    let mut end = End { sequence: last.sequence + 1, chain: chain_at(segment, &last) };
+    let mut record = base.files[from][place.range()].to_vec();
+    let mut end = End { sequence: last.sequence + 1, chain: chain_at(segment, Some(&last)) };
     record[16..24].copy_from_slice(&end.sequence.to_le_bytes());
     mend_record(&mut record, number, &mut end);
     segment[at..records_end].fill(0);
@@ -391,8 +386,8 @@ fn copy_record(files: &mut Files, number: usize, rng: &mut Rng) {
     let to = rng.usize(1..=used_segments(files));
     let to = file(files, to);
     let alike: Vec<_> = records_in(to).into_iter().filter(|place| place.len == one.len).collect();
-    if let (Some(other), Some(record)) = (one_of(&alike, rng), from.get(one.at..one.at + one.len)) {
-        to[other.at..other.at + other.len].copy_from_slice(record);
+    if let (Some(other), Some(record)) = (one_of(&alike, rng), from.get(one.range())) {
+        to[other.range()].copy_from_slice(record);
     }
 }
 
@@ -400,7 +395,7 @@ fn copy_record(files: &mut Files, number: usize, rng: &mut Rng) {
 fn continued(mut segment: Vec<u8>, number: usize, end: &mut End) -> Vec<u8> {
     segment[..SEGMENT_HEADER_LEN].copy_from_slice(&segment_header(number, end));
     for place in records_in(&segment) {
-        mend_record(&mut segment[place.at..place.at + place.len], number, end);
+        mend_record(&mut segment[place.range()], number, end);
     }
     segment
 }
@@ -421,8 +416,7 @@ fn reindex(files: &mut Files, number: usize) {
         return;
     }
     segment.truncate(SEGMENT_LEN);
-    let Some(last) = records_in(segment).last().copied() else { return };
-    let end = End { sequence: last.sequence + 1, chain: chain_at(segment, &last) };
+    let Some(end) = End::of(segment) else { return };
     // The ledger itself indexes all segments but the last two.
     let mut only: Files =
         files.range(..=name(number)).map(|(k, v)| (k.clone(), v.clone())).collect();

@@ -1,5 +1,5 @@
 //! The protocol's conversations, written once: what agencies send and what the central answers, to
-//! the byte. They are played by the session alone, by the server over sockets, and by the program.
+//! the byte. They are played over sockets, by the server and by the program.
 //!
 //! This reads and writes no message by the program's code: whoever plays checks that too.
 //!
@@ -21,7 +21,7 @@
 //!        (BYTES)*3                so many times; behind any of these
 //!        ... "words"              last, in what is received: any text that has these words in it
 //! ```
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each level uses its part")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "it is a module of each level's tests")]
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -52,31 +52,19 @@ enum Step {
 }
 
 /// A message that is expected.
-pub struct Message {
+struct Message {
     /// All of it, or what comes before the words that it ends in.
-    pub start: Vec<u8>,
+    start: Vec<u8>,
     /// What those words have in them.
     words: Option<String>,
 }
 
 /// A central that conversations are played with.
 pub trait Central {
-    type Connection: Connection;
-
-    fn connect(&mut self) -> Self::Connection;
+    fn connect(&mut self) -> TcpStream;
     fn restart(&mut self);
-    /// Ends it, and gives how many bets are stored, if anything stores them.
-    fn end(self) -> Option<u64>;
-}
-
-/// An agency's end of a connection.
-pub trait Connection {
-    fn send(&mut self, bytes: &[u8]);
-    /// As many bytes as there must be, if the next message is the expected one.
-    fn receive(&mut self, expected: &Message) -> Vec<u8>;
-    fn close_its_side(&mut self);
-    /// What comes before the end.
-    fn rest(&mut self) -> Vec<u8>;
+    /// Ends it, and gives how many bets are stored.
+    fn end(self) -> u64;
 }
 
 /// Every conversation, with none of its text left over.
@@ -88,27 +76,32 @@ pub fn all() -> Vec<Conversation> {
 
 impl Conversation {
     /// Plays it, what is sent coming in pieces of so many bytes.
-    pub fn play<C: Central>(&self, mut central: C, piece_len: usize) {
-        let mut connections: BTreeMap<&str, C::Connection> = BTreeMap::new();
+    pub fn play(&self, mut central: impl Central, piece_len: usize) {
+        let mut connections: BTreeMap<&str, TcpStream> = BTreeMap::new();
         for (place, who, step) in &self.steps {
             if let Step::Restarts = step {
                 connections.clear();
                 central.restart();
                 continue;
             }
-            let connection = connections.entry(who).or_insert_with(|| central.connect());
+            let connection = connections.entry(who).or_insert_with(|| {
+                let connection = central.connect();
+                connection.set_nodelay(true).unwrap();
+                connection.set_read_timeout(Some(PATIENCE)).unwrap();
+                connection
+            });
             match step {
                 Step::Sends(bytes) => {
-                    bytes.chunks(piece_len).for_each(|piece| connection.send(piece));
+                    bytes.chunks(piece_len).for_each(|piece| connection.write_all(piece).unwrap());
                 }
                 Step::Receives(message) => {
-                    let found = connection.receive(message);
+                    let found = message.received_by(connection);
                     let (shown, expected) = (found.escape_ascii(), message.start.escape_ascii());
                     assert!(message.is(&found), "{place}: '{shown}' and not '{expected}'");
                 }
-                Step::ClosesItsSide => connection.close_its_side(),
+                Step::ClosesItsSide => connection.shutdown(Shutdown::Write).unwrap(),
                 Step::IsClosed => {
-                    let rest = connection.rest();
+                    let rest = rest_of(connection);
                     assert!(rest.is_empty(), "{place}: then came '{}'", rest.escape_ascii());
                 }
                 Step::Restarts => unreachable!("that is no connection's"),
@@ -116,7 +109,7 @@ impl Conversation {
         }
         drop(connections);
         let stored = central.end();
-        assert!(stored.is_none() || stored == self.stored, "{}: {stored:?} stored", self.name);
+        assert_eq!(Some(stored), self.stored, "{}", self.name);
     }
 }
 
@@ -129,46 +122,28 @@ impl Message {
         is_start && str::from_utf8(&found[self.start.len()..]).is_ok_and(|it| it.contains(words))
     }
 
-    /// One that is as expected.
-    pub fn example(&self) -> Vec<u8> {
-        let Some(words) = &self.words else { return self.start.clone() };
-        let payload = [&self.start[4..], b"because ", words.as_bytes()].concat();
-        [&self.start[..2], &with_len(&payload)].concat()
-    }
-}
-
-impl Connection for TcpStream {
-    fn send(&mut self, bytes: &[u8]) {
-        self.set_nodelay(true).unwrap();
-        self.write_all(bytes).unwrap();
-    }
-
-    fn receive(&mut self, expected: &Message) -> Vec<u8> {
-        self.set_read_timeout(Some(PATIENCE)).unwrap();
-        let len = if expected.words.is_some() { 4 } else { expected.start.len() };
+    /// Receives as many bytes as there must be, if the next message is the expected one.
+    fn received_by(&self, connection: &mut TcpStream) -> Vec<u8> {
+        let len = if self.words.is_some() { 4 } else { self.start.len() };
         let mut found = vec![0; len];
-        self.read_exact(&mut found).unwrap();
-        if expected.words.is_some() {
+        connection.read_exact(&mut found).unwrap();
+        if self.words.is_some() {
             let mut rest = vec![0; usize::from(u16::from_be_bytes([found[2], found[3]]))];
-            self.read_exact(&mut rest).unwrap();
+            connection.read_exact(&mut rest).unwrap();
             found.extend(rest);
         }
         found
     }
+}
 
-    fn close_its_side(&mut self) {
-        self.shutdown(Shutdown::Write).unwrap();
+/// Receives what comes before the end.
+fn rest_of(connection: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    if let Err(error) = connection.read_to_end(&mut rest) {
+        // What was sent last came too late to be read.
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
-
-    fn rest(&mut self) -> Vec<u8> {
-        self.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut rest = Vec::new();
-        if let Err(error) = self.read_to_end(&mut rest) {
-            // What was sent last came too late to be read.
-            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-        }
-        rest
-    }
+    rest
 }
 
 fn read(file: &str, text: &str) -> Vec<Conversation> {

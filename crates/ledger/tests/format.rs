@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod support;
 mod workload;
 
 use std::fmt::Write as _;
@@ -14,17 +15,17 @@ use std::sync::Arc;
 
 use engine::conformance::{TestClock, wait};
 use ledger::disk::simulated::SimulatedDisk;
-use ledger::disk::{Disk as _, DiskFile};
 use lottery::{
     Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, DrawId, DrawName, DrawState,
     DrawTerms, Label, NumberRange, OperatorsChange, Reason, RecordedAct, Registration, Role,
     Schedule, Timestamp,
 };
 
-use workload::{DRAW, OPTIONS, WINNING_NUMBER, append, begin, check_contents, open, try_open_at};
+use support::{FIRST, SECOND, edit, operator, terms};
+use workload::{DRAW, OPTIONS, append, begin, check_contents, open, try_open_at};
 
 const ROW_LEN: usize = 32;
-const SEGMENTS: [&str; 2] = ["segment-0000000001.bol", "segment-0000000002.bol"];
+const SEGMENTS: [&str; 2] = [FIRST, SECOND];
 const GOLDEN: [&str; 2] =
     [include_str!("golden/format-2-segment-1.hex"), include_str!("golden/format-2-segment-2.hex")];
 const ACTS: &str = include_str!("golden/format-2-acts.hex");
@@ -70,7 +71,7 @@ fn acts_written_now() -> SimulatedDisk {
     let (name, place) = (label("La Ñata"), label("Goya"));
     let registration = Registration { agency: AgencyId(7), name, place, enabled: true };
     let the_clock = Actor::Clock;
-    let [ana, eva] = ["ana", "eva"].map(|name| Actor::Operator(label(name)));
+    let [ana, eva] = ["ana", "eva"].map(operator);
     let added = OperatorsChange::Add { name: label("luz"), role: Role::Auditor };
     let document = Some(label("30904465"));
     let agency = Some(AgencyId(7));
@@ -109,18 +110,13 @@ fn corrections_written_now() -> SimulatedDisk {
     let clock = Arc::new(TestClock::default());
     let ledger = try_open_at(&disk, OPTIONS, Arc::clone(&clock)).unwrap();
     let (draw, agency) = (DrawId(1), AgencyId(1));
-    let terms = |name: &str| DrawTerms {
-        name: DrawName::new(name).unwrap(),
-        agencies: Agencies::first(2).unwrap(),
-        numbers: NumberRange::default(),
-    };
+    let terms = |name: &str| terms(name, 2);
     let schedule = Schedule { opens_at: None, closes_at: Some(Timestamp(99)) };
     let mut at = 0;
     let mut act = |by: &str, act| {
         at += 1;
         clock.set(Timestamp(at));
-        let by = Actor::Operator(Label::new(by).unwrap());
-        let recorded = RecordedAct::new(by, Reason::new("error").unwrap(), act);
+        let recorded = RecordedAct::new(operator(by), Reason::new("error").unwrap(), act);
         wait(|done| ledger.act(recorded, lottery::always_allowed(), done)).unwrap();
     };
     act("ana", Act::Announce { terms: terms("mañna"), schedule: Schedule::default() });
@@ -180,6 +176,15 @@ fn the_same_acts_give_the_same_bytes() {
     assert!(written == ACTS, "{} differs from the golden file:\n{written}", SEGMENTS[0]);
 }
 
+/// Returns a disk with the segments of these golden files.
+fn written_before(golden: &[&str]) -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    for (name, golden) in SEGMENTS.iter().zip(golden) {
+        disk.put(name, &bytes(golden));
+    }
+    disk
+}
+
 #[test]
 fn the_same_corrections_give_the_same_bytes_in_a_segment_of_their_own() {
     let disk = corrections_written_now();
@@ -196,43 +201,28 @@ fn the_same_corrections_give_the_same_bytes_in_a_segment_of_their_own() {
 #[test]
 fn an_act_of_a_feature_that_the_header_does_not_name_is_damage() {
     let disk = corrections_written_now();
-    let mut segment = disk.contents(SEGMENTS[1]);
-    segment[96] = 0;
-    let sum = crc32c::crc32c(&segment[16..104]);
-    segment[12..16].copy_from_slice(&sum.to_le_bytes());
-    let forged = SimulatedDisk::new();
-    for (name, bytes) in SEGMENTS.iter().zip([disk.contents(SEGMENTS[0]), segment]) {
-        forged.create(name).unwrap().write_at(0, &bytes).unwrap();
-    }
-    forged.sync_names().unwrap();
-    let refused = try_open_at(&forged, OPTIONS, Arc::default()).err().unwrap().to_string();
+    edit(&disk, SECOND, |segment| {
+        segment[96] = 0;
+        let sum = crc32c::crc32c(&segment[16..104]);
+        segment[12..16].copy_from_slice(&sum.to_le_bytes());
+    });
+    let refused = try_open_at(&disk, OPTIONS, Arc::default()).err().unwrap().to_string();
     assert!(refused.contains("feature"), "{refused}");
 }
 
 #[test]
 fn acts_written_before_are_read() {
-    let disk = SimulatedDisk::new();
-    disk.create(SEGMENTS[0]).unwrap().write_at(0, &bytes(ACTS)).unwrap();
-    disk.sync_names().unwrap();
-    let ledger = open(&disk);
+    let ledger = open(&written_before(&[ACTS]));
     assert_eq!(ledger.report().records, 15);
-    let status = ledger.view().draw(DrawId(1)).unwrap();
+    let status = ledger.view().draw(DRAW).unwrap();
     assert_eq!(status.state, DrawState::Drawn { number: 7574 });
     assert!(status.is_published());
 }
 
 #[test]
 fn a_ledger_of_the_first_release_is_read() {
-    let disk = SimulatedDisk::new();
-    for (name, golden) in SEGMENTS.iter().zip(GOLDEN) {
-        let file: Box<dyn DiskFile> = disk.create(name).unwrap();
-        file.write_at(0, &bytes(golden)).unwrap();
-    }
-    disk.sync_names().unwrap();
-    let ledger = open(&disk);
+    let ledger = open(&written_before(&GOLDEN));
     assert_eq!((ledger.report().records, ledger.report().indexes_built), (1 + 4 + 3 + 3, 0));
     let (_, run) = written_now();
     check_contents(&ledger, &run, "the golden files");
-    let status = ledger.view().draw(DrawId(1)).unwrap();
-    assert_eq!(status.state, DrawState::Drawn { number: WINNING_NUMBER });
 }

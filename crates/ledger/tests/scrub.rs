@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod support;
 mod workload;
 
 use std::sync::Arc;
@@ -11,9 +12,8 @@ use std::time::Duration;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
 
+use support::FIRST;
 use workload::{OPTIONS, open, play};
-
-const FIRST: &str = "segment-0000000001.bol";
 
 #[derive(Debug, PartialEq, Eq)]
 enum News {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod support;
 mod workload;
 
 use engine::conformance::wait;
@@ -11,6 +12,7 @@ use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Operation, SimulatedDisk};
 use lottery::{AppendError, StoreFault};
 
+use support::FIRST;
 use workload::{OPTIONS, Opened, Run, append, begin, check_contents, open, try_open};
 
 const EIO: i32 = 5;
@@ -107,10 +109,7 @@ fn a_want_at_opening_is_told_with_what_to_do() {
     disk.refuse(Operation::Open, EMFILE, 1);
     let Err(Fault::Io { doing, error }) = try_open(&disk, OPTIONS) else { panic!("it was opened") };
     let message = Fault::Io { doing, error }.to_string();
-    assert!(
-        message.contains("segment-0000000001.bol") && message.contains("RLIMIT_NOFILE"),
-        "{message}"
-    );
+    assert!(message.contains(FIRST) && message.contains("RLIMIT_NOFILE"), "{message}");
 }
 
 #[test]
@@ -119,10 +118,10 @@ fn nothing_is_acknowledged_in_a_file_that_was_removed() {
     let ledger = open(&disk);
     let mut run = begin(&ledger);
     append(&ledger, &mut run, 1, 0, 3).unwrap();
-    disk.unlink("segment-0000000001.bol");
+    disk.unlink(FIRST);
     for chunk in 1..3 {
         let refused = append(&ledger, &mut run, 1, chunk, 3).unwrap_err().to_string();
-        assert!(refused.contains("segment-0000000001.bol is not in its place"), "{refused}");
+        assert!(refused.contains(&format!("{FIRST} is not in its place")), "{refused}");
     }
 }
 

@@ -5,15 +5,17 @@
 
 mod forged;
 mod setting;
+#[path = "../support/mod.rs"]
+mod support;
 
 use engine::{Chain, LedgerId};
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, SimulatedDisk};
 use lottery::{Act, AgencyId};
 
-use setting::{
-    ALONE, Ask, LED, Shown, act, ask, batch, begun, check, enter, fill, open, records_in, segments,
-};
+use setting::{ALONE, LED, act, ask, batch, begun, enter, fill, open, shown_by};
+use support::bytes::records_in;
+use support::{Ask, Shown, check, contents, segments};
 
 /// Up to so many sectors, every subset survives once; of more, random subsets are tried.
 const SECTORS_MAX: usize = 8;
@@ -63,10 +65,10 @@ impl Group {
         let whole = before.crash(&mut || true);
         let ledger = open(&whole).unwrap();
         let first = usize::try_from(ledger.report().records).unwrap() + at;
-        let mut shown = vec![Shown::by(&ledger)];
+        let mut shown = vec![shown_by(&ledger)];
         for asked in &asks {
             assert_eq!(ask(&ledger, std::slice::from_ref(asked)), 1, "{what}");
-            shown.push(Shown::by(&ledger));
+            shown.push(shown_by(&ledger));
         }
         drop(ledger);
         let end = check(&whole).unwrap().end;
@@ -104,13 +106,13 @@ impl Group {
         let torn_bytes = check(&read).unwrap_or_else(|fault| panic!("{what}: {fault}")).torn_bytes;
         let ledger = open(&read).unwrap_or_else(|fault| panic!("{what}: {fault}"));
         assert_eq!(ledger.report().cut_bytes, torn_bytes, "{what}");
-        let shown = Shown::by(&ledger);
+        let shown = shown_by(&ledger);
         let places = acknowledged..=self.asks.len();
         let place = places.clone().find(|place| self.shown[*place] == shown);
         let place = place.unwrap_or_else(|| panic!("{what}: {places:?} were told: {shown:#?}"));
         let rest = &self.asks[place..];
         assert_eq!(ask(&ledger, rest), rest.len(), "{what}: it goes on");
-        assert_eq!(Some(&Shown::by(&ledger)), self.shown.last(), "{what}");
+        assert_eq!(Some(&shown_by(&ledger)), self.shown.last(), "{what}");
         drop(ledger);
         let summary = check(&read).unwrap_or_else(|fault| panic!("{what}: {fault}"));
         assert_eq!((summary.torn_bytes, summary.end), (0, self.end), "{what}");
@@ -126,7 +128,7 @@ impl Group {
             let (written, crashed) = (written.contents(name), crashed.contents(name));
             for record in records_in(&written) {
                 if (first..first + count).contains(&place) {
-                    whole.push(crashed.get(record.clone()) == Some(&written[record]));
+                    whole.push(crashed.get(record.range()) == Some(&written[record.range()]));
                 }
                 place += 1;
             }
@@ -146,10 +148,6 @@ fn crashes(disk: &SimulatedDisk) -> Vec<(u64, SimulatedDisk)> {
         (asked, crashed)
     };
     let (asked, whole) = crash(&|_| true);
-    let contents = |disk: &SimulatedDisk| {
-        let names = disk.names().unwrap();
-        names.into_iter().map(|name| (disk.contents(&name), name)).collect::<Vec<_>>()
-    };
     let all = contents(&whole);
     // Sectors rewritten with the same content make no difference.
     let matters = |lost: &usize| contents(&crash(&|at| at != *lost).1) != all;

@@ -10,6 +10,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that fails should say so")]
 
 mod script;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +21,11 @@ use engine::conformance::TestClock;
 use fastrand::Rng;
 use ledger::disk::Disk as _;
 use ledger::disk::simulated::{Failure, Operation, SimulatedDisk};
-use ledger::{Archive, Fault, SimulatedEngine};
+use ledger::{Fault, SimulatedEngine};
 use lottery::{Acted, DrawState, DrawStatus};
 
-use script::{Script, Shown, fault_of};
+use script::Script;
+use support::{Shown, check, fault_of};
 
 /// So short that a script needs a second segment.
 const SEGMENT_LEN: u64 = 96 << 10;
@@ -201,17 +204,14 @@ impl<'a> Life<'a> {
         assert_eq!(self.torn_bytes(), Ok(0), "{}", self.what);
     }
 
-    /// Returns the result of [`Archive::check`]: the torn tail's length, or the damaged file.
+    /// Returns the result of a check: the torn tail's length, or the damaged file.
     fn torn_bytes(&self) -> Result<u64, String> {
-        let archive = match Archive::open_on(Arc::new(self.disk.clone())) {
-            Err(Fault::NoLedger) => return Ok(0),
-            archive => archive,
-        };
-        let checked = archive.and_then(|archive| archive.check(|_| Ok::<_, Fault>(())));
-        checked.map(|summary| summary.torn_bytes).map_err(|fault| match fault {
-            Fault::Damage(damage) => damage.file,
-            other => format!("not damage: {other}"),
-        })
+        match check(&self.disk) {
+            Ok(summary) => Ok(summary.torn_bytes),
+            Err(Fault::NoLedger) => Ok(0),
+            Err(Fault::Damage(damage)) => Err(damage.file),
+            Err(other) => Err(format!("not damage: {other}")),
+        }
     }
 
     /// Runs the life from its seed: all kinds of faults of a disk, in random order.

@@ -1,19 +1,18 @@
 //! Scripts: the lives of draws led by operators, as requests to an engine, and what an engine shows
 //! of them.
 
-use std::fmt::Debug;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 
 use engine::conformance::TestClock;
 use engine::{Engine, LedgerId, MemoryLog};
 use fastrand::Rng;
 use lottery::{
-    Act, Actor, Agencies, AgencyId, AgencyTotals, AuditedAction, Batch, Bets, ChunkId, DrawId,
-    DrawName, DrawStatus, DrawTerms, Label, NumberRange, ReadError, Reason, RecordedAct,
-    Registration, Schedule, SealedNumber, StoredEvent, Timestamp, Winners, always_allowed,
+    Act, Actor, AgencyId, AuditedAction, Batch, Bets, ChunkId, DrawId, Label, NumberRange, Reason,
+    RecordedAct, Registration, Schedule, SealedNumber, Timestamp,
 };
+
+use crate::support::{Ask, Shown, operator, terms};
 
 /// Enough for some bets to win, and for a script to fill a segment.
 const BETS: u32 = 400;
@@ -24,15 +23,6 @@ const TICK_MS: u64 = 100;
 /// How many requests have the same time.
 const ASKS_PER_TICK: u64 = 4;
 
-/// A request to an engine.
-#[derive(Clone)]
-pub(crate) enum Ask {
-    Act(RecordedAct),
-    OpenDraw(DrawTerms, SealedNumber),
-    Append(Batch),
-    Finish(DrawId, AgencyId),
-}
-
 /// Requests with their times, and what a correct engine answers and shows.
 pub(crate) struct Script {
     pub(crate) asks: Vec<(Timestamp, Ask)>,
@@ -42,50 +32,6 @@ pub(crate) struct Script {
     pub(crate) shown: Vec<Shown>,
     /// The state before each request, once everything due by then is done.
     pub(crate) due: Vec<Shown>,
-}
-
-/// Everything that an engine shows.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Shown {
-    statuses: Vec<DrawStatus>,
-    register: Vec<Arc<Registration>>,
-    audit_log: Vec<StoredEvent>,
-    draws: Vec<ShownDraw>,
-}
-
-#[derive(Debug, PartialEq)]
-struct ShownDraw {
-    standings: Vec<AgencyTotals>,
-    batches: Vec<(u32, u32, String)>,
-    winners: Result<Winners, ReadError>,
-}
-
-/// A request's place in the script, and its answer in debug format.
-pub(crate) type Answer = (usize, String);
-
-impl Ask {
-    /// Submits the request to an engine. The answer is sent with the request's place.
-    pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
-        match self {
-            Self::Act(recorded) => engine.act(recorded, always_allowed(), send_to(place, answers)),
-            Self::OpenDraw(terms, number) => {
-                engine.open_draw(terms, number, send_to(place, answers));
-            }
-            Self::Append(batch) => engine.append(batch, send_to(place, answers)),
-            Self::Finish(draw, agency) => engine.finish(draw, agency, send_to(place, answers)),
-        }
-    }
-}
-
-fn send_to<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
-    let answers = answers.clone();
-    Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
-}
-
-/// Returns the kind of the store's fault if the answer is one.
-pub(crate) fn fault_of(answer: &str) -> Option<&'static str> {
-    let fault = answer.strip_prefix("Err(Store(")?;
-    ["Failed", "Full", "Closed"].into_iter().find(|name| fault.starts_with(name))
 }
 
 impl Script {
@@ -187,7 +133,7 @@ impl Writer {
     }
 
     fn act(&mut self, by: &str, why: &str, act: Act) {
-        let (by, why) = (Actor::Operator(label(by)), Reason::new(why).unwrap());
+        let (by, why) = (operator(by), Reason::new(why).unwrap());
         self.ask(Ask::Act(RecordedAct::new(by, why, act)));
     }
 
@@ -243,47 +189,10 @@ fn noise(rng: &mut Rng) -> Ask {
     let names = ["ana", "eva", "luz"];
     let by = match rng.usize(..4) {
         3 => Actor::Clock,
-        name => Actor::Operator(label(names[name])),
+        name => operator(names[name]),
     };
     let why = Reason::new(if rng.u8(..4) == 0 { "porque sí" } else { "" }).unwrap();
     Ask::Act(RecordedAct::new(by, why, act))
-}
-
-impl Shown {
-    /// Returns what an engine shows; `None` if reading fails.
-    pub(crate) fn by(engine: &Engine) -> Option<Self> {
-        let statuses: Vec<_> = engine.view().all_draws().collect();
-        let register = engine.view().all_registrations().collect();
-        let mut audit_log = Vec::new();
-        let read = engine.audit_log(0, &mut |event| {
-            audit_log.push(event);
-            ControlFlow::Continue(())
-        });
-        read.ok()?;
-        let draws = statuses.iter().map(|status| ShownDraw::by(engine, status.id));
-        Some(Self { register, audit_log, draws: draws.collect::<Option<_>>()?, statuses })
-    }
-
-    pub(crate) fn statuses(&self) -> &[DrawStatus] {
-        &self.statuses
-    }
-}
-
-impl ShownDraw {
-    fn by(engine: &Engine, draw: DrawId) -> Option<Self> {
-        let standings = engine.view().all_agencies(draw).collect();
-        let mut batches = Vec::new();
-        let read = engine.scan(draw, &mut |batch| {
-            batches.push((batch.agency.0, batch.chunk.0, batch.text.to_owned()));
-            ControlFlow::Continue(())
-        });
-        read.ok()?;
-        let winners = match engine.winners(draw) {
-            Err(ReadError::Unreadable(_)) => return None,
-            winners => winners,
-        };
-        Some(Self { standings, batches, winners })
-    }
 }
 
 /// Returns a batch that depends only on the arguments. The last chunk that noise requests is empty.
@@ -303,14 +212,6 @@ fn batch(draw: DrawId, agency: u32, chunk: u32) -> Batch {
 fn registration(agency: u32, enabled: bool) -> Registration {
     Registration {
         agency: AgencyId(agency), name: label("La Ñata"), place: label("Goya"), enabled
-    }
-}
-
-fn terms(name: &str, agencies: u32) -> DrawTerms {
-    DrawTerms {
-        name: DrawName::new(name).unwrap(),
-        agencies: Agencies::first(agencies).unwrap(),
-        numbers: NumberRange::default(),
     }
 }
 

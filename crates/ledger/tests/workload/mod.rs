@@ -12,9 +12,11 @@ use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Fault, Ledger, Options, Report};
 
 use lottery::{
-    Agencies, AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawName, DrawState,
-    DrawTerms, NumberRange, SealedNumber, Timestamp,
+    AgencyId, AppendError, Appended, Batch, Bets, ChunkId, DrawId, DrawState, NumberRange,
+    SealedNumber, Timestamp,
 };
+
+use crate::support::terms;
 
 /// Segments so short that a short run fills several.
 pub const OPTIONS: Options = Options { id: LedgerId([7; 16]), segment_len: 96 << 10, spares: 1 };
@@ -77,7 +79,7 @@ pub fn try_open_at(
 
 /// Opens the draw of agencies 1 to 3.
 pub fn begin(ledger: &Opened) -> Run {
-    wait(|done| ledger.open_draw(terms(), NUMBER, done)).unwrap();
+    wait(|done| ledger.open_draw(terms("sorteo", 3), NUMBER, done)).unwrap();
     Run { complete: true, ..Run::default() }
 }
 
@@ -85,7 +87,7 @@ pub fn begin(ledger: &Opened) -> Run {
 /// ledger refuses.
 pub fn play(ledger: &Opened, seed: u64) -> Run {
     let mut run = Run::default();
-    if wait(|done| ledger.open_draw(terms(), NUMBER, done)).is_err() {
+    if wait(|done| ledger.open_draw(terms("sorteo", 3), NUMBER, done)).is_err() {
         return run;
     }
     let mut random = fastrand::Rng::with_seed(seed);
@@ -207,12 +209,4 @@ pub fn batch(agency: u32, chunk: u32, bets: u32) -> Batch {
 
 fn count(text: &str) -> u32 {
     u32::try_from(text.split('&').count()).unwrap()
-}
-
-fn terms() -> DrawTerms {
-    DrawTerms {
-        name: DrawName::new("sorteo").unwrap(),
-        agencies: Agencies::first(3).unwrap(),
-        numbers: NumberRange::default(),
-    }
 }

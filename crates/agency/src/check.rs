@@ -99,13 +99,6 @@ mod tests {
     const GOOD: &str = "Ana,Paz,7,2000-01-01,22\n";
 
     #[test]
-    fn a_good_file_is_counted() {
-        let checked = check_text(&GOOD.repeat(94), false).unwrap();
-        let expected = Totals { bets: 94, batches: 2, refused: 0 };
-        assert_eq!((checked.totals, checked.refused_rows), (expected, vec![]));
-    }
-
-    #[test]
     fn a_file_without_bets_is_refused_unless_it_may_be_empty() {
         for (text, refused) in [("", 0), ("\r\n\n", 0), ("Ana;Paz;7;2000-01-01;22\nx\n", 2)] {
             let allowed = |empty| Allowed { invalid: true, empty };

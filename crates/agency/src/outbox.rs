@@ -235,57 +235,10 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_sent_once_and_kept_until_acknowledged() {
-        let mut outbox = outbox_of(ROWS);
-        assert_eq!(outbox.acknowledge(), None);
-        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(0), Some(1)]);
-        assert_eq!(outbox.acknowledge().unwrap().chunk, 0);
-        assert_eq!((outbox.in_flight(), outbox.confirmed()), (1, prefix(1)));
-        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(2), None]);
-        assert_eq!(outbox.oldest().unwrap().chunk, 1);
-    }
-
-    #[test]
-    fn a_new_connection_sends_exactly_the_unacknowledged_again() {
-        let mut outbox = outbox_of(ROWS);
-        while send(&mut outbox).is_some() {}
-        outbox.acknowledge().unwrap();
-        outbox.reconnected();
-        assert_eq!(outbox.oldest(), None);
-        let again = [send(&mut outbox), send(&mut outbox), send(&mut outbox)];
-        assert_eq!(again, [Some(1), Some(2), None]);
-    }
-
-    #[test]
     fn what_an_earlier_run_stored_is_skipped() {
         let mut outbox = outbox_of(ROWS);
         assert_eq!(outbox.resume(prefix(2)).unwrap().unsent, 2);
         assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(2), None]);
-    }
-
-    #[test]
-    fn what_was_stored_without_a_word_is_found_on_the_next_connection() {
-        let mut outbox = outbox_of(ROWS);
-        assert_eq!([send(&mut outbox), send(&mut outbox)], [Some(0), Some(1)]);
-        let found = outbox.resume(prefix(1)).unwrap();
-        assert_eq!((found.sent[0].chunk, found.sent.len(), found.unsent), (0, 1, 0));
-        assert_eq!(send(&mut outbox), Some(1));
-    }
-
-    #[test]
-    fn what_is_stored_and_what_is_not_is_told_by_lines() {
-        let of = |first, last| Some(Lines { first, last, bets: last - first + 1 });
-        for (stored, taken) in [(0, 0), (1, 2), (1, 1), (3, 0)] {
-            let mut outbox = outbox_of(ROWS);
-            outbox.resume(prefix(stored)).unwrap();
-            for _ in 0..taken {
-                send(&mut outbox);
-            }
-            assert_eq!(outbox.confirmed_lines(), if stored > 0 { of(1, stored) } else { None });
-            let rest = outbox.drop_rest().unwrap();
-            assert_eq!(rest, if stored < 3 { of(stored + 1, 3) } else { None });
-            assert_eq!(send(&mut outbox), None);
-        }
     }
 
     #[test]
@@ -301,14 +254,6 @@ mod tests {
         assert!(other(|stored| stored.bets += 1));
         assert!(other(|stored| stored.chunks = 1));
         assert!(other(|stored| stored.chunks = 4));
-    }
-
-    #[test]
-    fn a_central_that_lost_what_it_acknowledged_is_noticed() {
-        let mut outbox = outbox_of(ROWS);
-        outbox.resume(prefix(2)).unwrap();
-        let lost = outbox.resume(prefix(1)).unwrap_err();
-        assert!(matches!(lost, OutboxError::LostByCentral { acknowledged: 2, stored: 1 }));
     }
 
     #[test]

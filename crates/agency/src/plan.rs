@@ -180,7 +180,6 @@ fn push(
 
 #[cfg(test)]
 mod tests {
-    use lottery::BetFault;
     use proptest::prelude::*;
     use wire::AgencyMessage;
 
@@ -219,26 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_the_bytes_of_the_field() {
-        let text = "Santiago Lionel,Lorca,30904465,1999-03-17,02201\n";
-        let (batches, ..) = plan(text, terms(93, 8192));
-        let expected = b"\x00\x0c\x00\x321&0&Santiago Lionel|Lorca|30904465|1999-03-17|2201";
-        assert_eq!(batches[0].frame, expected);
-    }
-
-    #[test]
-    fn rows_at_fault_are_told_and_left_out() {
-        let text = "a,b,1,2000-01-01,1\na,b,1,2000-01-01,x\na,b\n\na,b,1,2000-01-01,2\n";
-        let (batches, refused, totals) = plan(text, terms(2, 8192));
-        assert_eq!(text_of(&batches[0]), "a|b|1|2000-01-01|1&a|b|1|2000-01-01|2");
-        assert_eq!(batches[0].lines, [1, 5]);
-        let number = RowReason::Bet(BetFault::NumberFormat);
-        assert_eq!(refused, [(2, number), (3, RowReason::FieldCount(2))]);
-        let expected = Totals { bets: 2, batches: 1, refused: 2 };
-        assert_eq!(totals, expected);
-    }
-
-    #[test]
     fn the_same_bets_make_the_same_batches_however_the_file_is_written() {
         let text = "José,Ñandú,7,2000-01-01,22\n\"Paz, la\",Ana,8,2000-01-02,0023\n";
         let (expected, ..) = plan(text, terms(1, 8192));
@@ -261,12 +240,6 @@ mod tests {
             }
             assert_eq!(batches.len(), expected.len());
         }
-    }
-
-    #[test]
-    fn a_file_without_bets_makes_no_batch() {
-        assert_eq!(plan("", terms(93, 8192)), (vec![], vec![], Totals::default()));
-        assert_eq!(plan("x\n", terms(93, 8192)).0, []);
     }
 
     #[test]

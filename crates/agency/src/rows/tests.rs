@@ -46,18 +46,6 @@ const ANA: [&str; 5] = ["Ana", "Paz", "7", "2000-01-01", "22"];
 const JOSE: [&str; 5] = ["José", "Ñu", "8", "2000-01-02", "23"];
 
 #[test]
-fn every_line_end_and_byte_order_mark_reads_the_same() {
-    let expected = [good(1, ANA), good(2, JOSE)];
-    for end in ["\n", "\r\n", "\r"] {
-        for last_end in ["", end] {
-            let text = format!("Ana,Paz,7,2000-01-01,22{end}José,Ñu,8,2000-01-02,23{last_end}");
-            assert_eq!(read(&text), expected, "{text:?}");
-            assert_eq!(read(format!("\u{feff}{text}")), expected, "{text:?}");
-        }
-    }
-}
-
-#[test]
 fn fields_may_be_apart_by_another_character_and_follow_a_header() {
     let quoted = ["Ana; la", "Paz,", "7", "2000-01-01", "22"];
     for (delimiter, header) in [(';', "a;b;c;d;e\r\n"), ('\t', "\"a\nb\r\n"), ('|', "x\r\n")] {
@@ -79,19 +67,6 @@ fn fields_may_be_apart_by_another_character_and_follow_a_header() {
 }
 
 #[test]
-fn a_file_without_rows_has_none() {
-    for text in ["", "\n", "\r\n\r\n", "\u{feff}", "\u{feff}\n"] {
-        assert_eq!(read(text), [], "{text:?}");
-    }
-}
-
-#[test]
-fn blank_lines_are_skipped_and_counted() {
-    let text = "\n\r\nAna,Paz,7,2000-01-01,22\r\n\r\n\nJosé,Ñu,8,2000-01-02,23\r\r";
-    assert_eq!(read(text), [good(3, ANA), good(6, JOSE)]);
-}
-
-#[test]
 fn only_the_first_byte_order_mark_is_dropped() {
     let marked = ["\u{feff}Ana", "Paz", "7", "2000-01-01", "22"];
     let text = "\u{feff}\u{feff}Ana,Paz,7,2000-01-01,22\n\u{feff}Ana,Paz,7,2000-01-01,22";
@@ -107,23 +82,6 @@ fn quoted_fields_may_hold_anything() {
                 José,Ñu,8,2000-01-02,23";
     let quoted = ["Ana \"la, de\r\nallá\"", "", "7", "2000-01-01", "22"];
     assert_eq!(read(text), [good(1, quoted), good(3, JOSE)]);
-}
-
-#[test]
-fn rows_with_other_than_five_fields_say_how_many() {
-    let rows = read("a\na,b,c,d\na,b,c,d,e,f\n,,,,\n ");
-    let counts = [1, 4, 6].map(|count| Err(RowReason::FieldCount(count)));
-    let expected: Vec<_> = (1..).zip(counts).collect();
-    assert_eq!(rows[..3], expected);
-    assert_eq!(rows[3], good(4, [""; 5]));
-    assert_eq!(rows[4], (5, Err(RowReason::FieldCount(1))));
-}
-
-#[test]
-fn each_field_must_be_utf8_by_itself() {
-    for row in [&b"Jos\xe9,Paz,7,2000-01-01,22"[..], b"Jos\xc3,\xa9,7,2000-01-01,22"] {
-        assert_eq!(read(row), [(1, Err(RowReason::NotUtf8))]);
-    }
 }
 
 #[test]
@@ -246,15 +204,6 @@ proptest! {
         prop_assert_eq!(read_in_pieces(text.as_bytes(), piece_len), expected);
     }
 
-    #[test]
-    fn any_bytes_are_read_to_their_end(
-        bytes in prop::collection::vec(
-            prop_oneof![Just(b'"'), Just(b','), Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200,
-        ),
-    ) {
-        let rows = read(&bytes);
-        prop_assert!(rows.iter().map(|(line, _)| *line).is_sorted_by(|a, b| a < b));
-    }
 }
 
 fn lines_ended(text: &str) -> u64 {

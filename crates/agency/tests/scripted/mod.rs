@@ -291,12 +291,21 @@ pub(crate) async fn play<T>(
     }
 }
 
-/// As [`run`], with progress events and a shutdown token.
-pub(crate) async fn run_watched(
+/// Runs an agency with this file and a central that does what the script says.
+pub(crate) async fn serve(
+    text: &str,
+    script: impl AsyncFnOnce(&Central),
+) -> Result<Report, AgencyError> {
+    let (central, file) = (Central::bind().await, file(text));
+    play(run(options(&central, &file)), script(&central)).await
+}
+
+/// As [`run`], with progress events and a shutdown token. It can move between threads.
+pub(crate) fn run_watched(
     options: Options,
     progress: &mut (dyn FnMut(Progress) + Send),
     shutdown: CancellationToken,
-) -> Result<Report, AgencyError> {
+) -> impl Future<Output = Result<Report, AgencyError>> + Send {
     let run = agency::run(options, progress, shutdown);
-    timeout(DAY, run).await.expect("the agency hangs")
+    async { timeout(DAY, run).await.expect("the agency hangs") }
 }

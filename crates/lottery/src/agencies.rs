@@ -170,15 +170,6 @@ mod tests {
     }
 
     #[test]
-    fn agencies_are_numbered_from_one_to_the_count() {
-        let agencies = Agencies::first(5).unwrap();
-        assert_eq!(agencies.iter().map(|a| a.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-        assert!(!agencies.contains(AgencyId(0)));
-        assert!(!agencies.contains(AgencyId(6)));
-        assert_eq!(agencies.to_string(), "1-5");
-    }
-
-    #[test]
     fn ranges_must_be_canonical() {
         let cases: [(&[(u32, u32)], Result<u64, AgenciesError>); 7] = [
             (&[], Err(AgenciesError::Empty)),

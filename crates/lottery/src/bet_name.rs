@@ -93,12 +93,5 @@ mod tests {
             let name = BetName { draw, agency, chunk, position };
             prop_assert_eq!(name.to_string().parse(), Ok(name));
         }
-
-        #[test]
-        fn a_parsed_name_prints_the_same(text in "[0-9+-]{0,14}") {
-            if let Ok(name) = text.parse::<BetName>() {
-                prop_assert_eq!(name.to_string(), text);
-            }
-        }
     }
 }

@@ -225,28 +225,12 @@ fn describe(faults: &[BetAt], count: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const LORCA: &str = "Santiago Lionel|Lorca|30904465|1999-03-17|2201";
 
     fn parse(text: &str) -> Result<Bets, BetsFault> {
         Bets::parse(text, NumberRange::default())
-    }
-
-    #[test]
-    fn a_batch_keeps_its_canonical_text_and_numbers() {
-        let bets = parse(&format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|0007")).unwrap();
-        assert_eq!(bets.text(), format!("{LORCA}&Ñandú|Fornerón|23772524|1980-02-10|7"));
-        assert_eq!(bets.numbers(), [2201, 7]);
-        assert_eq!(*bets.digest(), ChunkDigest::of(bets.text()));
-    }
-
-    #[test]
-    fn leading_zeros_do_not_change_the_content() {
-        let short = parse("A|B|1|2000-01-01|0").unwrap();
-        assert_eq!(parse("A|B|1|2000-01-01|0000").unwrap(), short);
     }
 
     #[test]
@@ -287,41 +271,5 @@ mod tests {
         };
         assert_eq!((faults.len(), count), (FAULTS_MAX, 5_001));
         assert_eq!(parse(&"&".repeat(BATCH_TEXT_LEN_MAX + 1)), Err(BetsFault::TooLong));
-    }
-
-    #[test]
-    fn a_prefix_digest_depends_on_contents_and_order() {
-        let (a, b) = (ChunkDigest::of("a"), ChunkDigest::of("b"));
-        assert_ne!(PrefixDigest::EMPTY.then(&a).then(&b), PrefixDigest::EMPTY.then(&b).then(&a));
-        let expected = Sha256::digest([[0_u8; 32], a.0].concat());
-        assert_eq!(PrefixDigest::EMPTY.then(&a).0, <[u8; 32]>::from(expected));
-    }
-
-    proptest! {
-        #[test]
-        fn stored_bets_read_back_as_they_were_sent(
-            bets in prop::collection::vec(
-                ("[A-Za-zÑñá' ]{1,20}", "[A-Zé]{1,10}", "[0-9]{1,15}", 0_u32..=9_999), 1..20,
-            ),
-        ) {
-            let texts: Vec<_> =
-                bets.iter().map(|(f, l, d, n)| format!("{f}|{l}|{d}|1990-05-06|{n:05}")).collect();
-            let parsed = parse(&texts.join("&")).unwrap();
-            let read: Vec<_> = bets_in(parsed.text()).map(Result::unwrap).collect();
-            prop_assert_eq!(read.len(), bets.len());
-            for (read, (first, last, document, number)) in read.iter().zip(&bets) {
-                prop_assert_eq!(read.first_name(), first);
-                prop_assert_eq!(read.last_name(), last);
-                prop_assert_eq!(read.document(), document);
-                prop_assert_eq!(read.number(), *number);
-            }
-            prop_assert_eq!(parse(parsed.text()).unwrap(), parsed);
-        }
-
-        #[test]
-        fn arbitrary_text_never_panics(text in ".*") {
-            let _ = parse(&text);
-            bets_in(&text).for_each(drop);
-        }
     }
 }

@@ -138,20 +138,3 @@ impl Documents {
         self.count += 1;
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn winners_are_stored_by_agency_in_order_and_with_repetition() {
-        let mut winners = Winners::default();
-        for (agency, document) in [(2, "9"), (1, "7"), (2, "8"), (2, "9")] {
-            winners.add(AgencyId(agency), document);
-        }
-        let of_two = winners.of(AgencyId(2)).unwrap();
-        assert_eq!(of_two.iter().collect::<Vec<_>>(), ["9", "8", "9"]);
-        assert_eq!(winners.of(AgencyId(3)), None);
-        assert_eq!(winners.count(), 4);
-    }
-}

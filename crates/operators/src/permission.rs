@@ -101,23 +101,4 @@ mod tests {
             );
         }
     }
-
-    #[test]
-    fn roles_that_run_draws_see_no_bets_before_publication() {
-        let both = |role: &Role| {
-            Permission::RunDraws.is_held_by(*role)
-                && Permission::SearchBetsBeforePublication.is_held_by(*role)
-        };
-        assert_eq!(Role::ALL.iter().find(|role| both(role)), None);
-    }
-
-    #[test]
-    fn a_role_covers_itself_and_what_is_below_it() {
-        for role in Role::ALL {
-            assert!(covers(role, role) && covers(role, Role::Viewer));
-        }
-        assert!(covers(Role::Admin, Role::Operator));
-        assert!(!covers(Role::Admin, Role::Auditor));
-        assert!(!covers(Role::Auditor, Role::Operator) && !covers(Role::Operator, Role::Auditor));
-    }
 }

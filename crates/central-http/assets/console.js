@@ -42,6 +42,17 @@ if (live && window.EventSource) {
     if (now - Math.max(heard, asked) > RETRY_MS) ask();
   }, 1000);
 }
+// A page that waits for another operator is loaded again once there is another act on its draw.
+const waits = document.querySelector("[data-waits]");
+if (waits && window.EventSource) {
+  const events = new EventSource(waits.dataset.events);
+  const again = () => location.replace(location.pathname);
+  events.addEventListener("board", (event) => {
+    // A board may be a second behind the page.
+    if (Number(event.lastEventId) > Number(waits.dataset.waits)) again();
+  });
+  events.addEventListener("over", again);
+}
 for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => window.print());
 }

@@ -2,7 +2,7 @@
 //! each with its own router.
 //!
 //! ```text
-//! login, board, draws, winners, agencies, search, audit, operators, account
+//! login, board, draws, draw, acta, winners, agencies, search, audit, operators, account
 //!               the pages
 //! refusal       refusals in the user's language, and as a page
 //! form          submitted forms and their outcome
@@ -10,6 +10,7 @@
 //! visitor       the user of a page, and their language
 //! view          a draw as pages show it
 //! chart         bets per minute
+//! terms         the form of a draw's terms and schedule
 //! pagination    long lists in pages
 //! text          domain values in both languages
 //! language      texts, numbers and times
@@ -23,11 +24,13 @@
 //! Deliberately absent: business rules. The domain and the roles define what is allowed, and when.
 
 mod account;
+mod acta;
 mod agencies;
 mod assets;
 mod audit;
 mod board;
 mod chart;
+mod draw;
 mod draws;
 mod form;
 mod language;
@@ -37,6 +40,7 @@ mod pagination;
 pub(crate) mod refusal;
 mod search;
 mod shell;
+mod terms;
 mod text;
 mod view;
 pub(crate) mod visitor;
@@ -54,6 +58,8 @@ pub(crate) fn router() -> Router<App> {
         .merge(board::router())
         .merge(login::router())
         .merge(draws::router())
+        .merge(draw::router())
+        .merge(acta::router())
         .merge(winners::router())
         .merge(agencies::router())
         .merge(audit::router())

@@ -72,6 +72,9 @@ pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 /// Maximum length of the body of an HTTP request, in bytes.
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 
+/// Maximum length of the path that a login returns to, with what was typed there, in bytes.
+pub(crate) const BACK_LEN_MAX: usize = 4096;
+
 /// How long a shutdown waits for clients to receive the answers being sent.
 pub(crate) const HTTP_TAKING_TIME_MAX: Duration = Duration::from_millis(500);
 

@@ -80,6 +80,12 @@ impl Zone {
         Some(format!("{} {}", zoned.strftime(format), offset_text(zoned.offset())))
     }
 
+    /// Returns what the zone's clock shows at a moment. None outside the calendar.
+    #[must_use]
+    pub fn shown(self, at: Timestamp) -> Option<DateTime> {
+        moment(at).map(|at| at.to_zoned(self.rules()).datetime())
+    }
+
     /// Returns the offset from UTC at a moment: `UTC-3`.
     #[must_use]
     pub fn offset(self, at: Timestamp) -> String {

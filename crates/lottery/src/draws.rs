@@ -272,8 +272,8 @@ impl Draws {
                 draw.set_finished(*agency, true);
                 self.undo.push(Undo::Finish { draw: id, agency: *agency, is_new });
             }
-            Event::DrawClosed { draw, .. } => self.change_life(*draw, |draw| {
-                draw.life.close(at);
+            Event::DrawClosed { draw, set, .. } => self.change_life(*draw, |draw| {
+                draw.life.close(*set, at);
                 draw.state = DrawState::Closed;
             }),
             Event::DrawMade { draw, attempt, number } => self.change_life(*draw, |draw| {

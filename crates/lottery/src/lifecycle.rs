@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::act::{Act, ActError, Acted, Actor, Label, Reason, RecordedAct, Schedule, Unfinished};
 use crate::agencies::AgencyId;
 use crate::bet::NumberRange;
+use crate::bets::SetDigest;
 use crate::draw::{DrawState, SealedNumber, Timestamp};
 
 /// A draw's history.
@@ -31,6 +32,8 @@ pub struct Lifecycle {
     pub opened_at: Option<Timestamp>,
     /// When, by whom and why it was closed.
     pub closed: Option<Closing>,
+    /// The digest of its set of bets, once it is closed.
+    pub set: Option<SetDigest>,
     /// The operator who entered the number first. The number stays secret.
     pub entered_by: Option<Label>,
     /// The number of results: 1 once it is made, one more for each that was voided.
@@ -110,6 +113,7 @@ impl Lifecycle {
             announced_at: at,
             opened_at: None,
             closed: None,
+            set: None,
             entered_by: None,
             attempt: 0,
             drawn_at: None,
@@ -360,10 +364,11 @@ impl DrawLife {
         Arc::make_mut(&mut self.shown.history).push(entry);
     }
 
-    /// Notes the close, unless an act did.
-    pub(crate) fn close(&mut self, at: Timestamp) {
+    /// Notes the close, unless an act did, and the bets that take part.
+    pub(crate) fn close(&mut self, set: SetDigest, at: Timestamp) {
         let automatic = || Closing { at, by: None, why: Reason::default() };
         self.shown.closed.get_or_insert_with(automatic);
+        self.shown.set = Some(set);
     }
 
     pub(crate) fn make(&mut self, attempt: u32, at: Timestamp) {

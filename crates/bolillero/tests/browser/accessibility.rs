@@ -21,6 +21,10 @@ const FULL: &[&str] = &[
     "/draws/3",
     "/draws/4",
     "/draws/5",
+    "/draws/6",
+    "/draws/2?step=void",
+    "/draws/4?step=edit",
+    "/draws/6?step=correct",
     "/draws/1/winners",
     "/draws/1/winners/1",
     "/draws/2/winners/9",
@@ -111,13 +115,15 @@ async fn make_draws(console: &Console, setting: &Setting) {
     let address = &setting.central.address;
     let agencies = [1, 2].map(|id| agency(id, address, setting.bets.file(id), &[]));
     while console.api("GET", "/draws/1", &json!(null)).await["agencies_finished"] != 2 {}
-    for (draw, name) in [(2, "Vespertina"), (3, "Matutina"), (4, "Anunciada"), (5, "Primera")] {
+    for (draw, name) in
+        [(2, "Vespertina"), (3, "Matutina"), (4, "Anunciada"), (5, "Primera"), (6, "Última")]
+    {
         announce(name).await;
         if draw != 4 {
             step(draw, "open").await;
         }
     }
-    for draw in [1, 2, 5] {
+    for draw in [1, 2, 5, 6] {
         step(draw, "close").await;
     }
     let winning: u32 = setting.bets.winning_number.parse().unwrap();
@@ -130,6 +136,9 @@ async fn make_draws(console: &Console, setting: &Setting) {
             console.api("POST", &path, &entry).await;
         }
     }
+    let entry = json!({ "number": 7, "allow_empty": true });
+    console.api("POST", "/draws/6/number", &entry).await;
+    step(2, "void").await;
     step(1, "publish").await;
     agencies.into_iter().for_each(|it| assert_eq!(it.ended().code, Some(0)));
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
-use fantoccini::wd::TimeoutConfiguration;
+use fantoccini::wd::{PrintConfiguration, TimeoutConfiguration};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -111,10 +111,46 @@ impl Console {
         self.client.find(link).await.unwrap().click().await.unwrap();
     }
 
+    /// Types the winning number, and confirms it.
     pub(crate) async fn enter_number(&self, number: &str) {
         self.fill("number", number).await;
+        self.press_first().await;
+        self.confirm_number(number).await;
+    }
+
+    /// Confirms the number that is shown digit by digit.
+    pub(crate) async fn confirm_number(&self, number: &str) {
+        let shown = self.text_of(".digits").await.replace(' ', "");
+        assert_eq!(shown.trim_start_matches('0'), number.trim_start_matches('0'));
         self.tick("sure").await;
+        self.press_first().await;
+    }
+
+    async fn press_first(&self) {
         self.client.find(Locator::Css("main form button")).await.unwrap().click().await.unwrap();
+    }
+
+    /// Opens what is folded under this title.
+    pub(crate) async fn unfold(&self, title: &str) {
+        let title = format!("//summary[normalize-space()='{title}']");
+        let title = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&title));
+        title.await.unwrap().click().await.unwrap();
+    }
+
+    /// Fills in a field of the form of a draw's step.
+    pub(crate) async fn fill_for(&self, step: &str, field: &str, value: &str) {
+        let field = format!("main form[action$='/{step}'] [name={field}]");
+        let field = self.client.find(Locator::Css(&field)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    /// Returns the number of sheets that the page takes when it is printed on A4.
+    pub(crate) async fn sheets(&self) -> usize {
+        let pdf = self.client.print(PrintConfiguration::default()).await.unwrap();
+        let pdf = String::from_utf8_lossy(&pdf);
+        let pages = pdf.split("/Type /Page").skip(1).filter(|rest| !rest.starts_with('s'));
+        pages.count()
     }
 
     /// Waits until the page shows a text.
@@ -231,6 +267,15 @@ impl Console {
         let got = self.client.execute_async(script, arguments).await.unwrap();
         assert!([200, 201].map(Value::from).contains(&got[0]), "{method} {path}: {got}");
         got[1].clone()
+    }
+
+    /// Ends the session as a restart of the central does: the browser keeps its cookie.
+    pub(crate) async fn ends_the_session(&self) {
+        let cookies = self.client.get_all_cookies().await.unwrap();
+        let is_session = |name: &str| name.starts_with("bolillero_session_");
+        let session = cookies.into_iter().find(|it| is_session(it.name())).unwrap();
+        let ended = fantoccini::cookies::Cookie::build((session.name().to_owned(), "0".repeat(64)));
+        self.client.add_cookie(ended.build()).await.unwrap();
     }
 
     /// Loads a script into the page.

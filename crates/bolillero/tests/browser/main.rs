@@ -81,7 +81,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     eva.log_in("eva", PASSWORD).await;
     let wrong = if bets.winning_number == "1" { "2" } else { "1" };
     ana.enter_number(wrong).await;
-    ana.sees("Falta que lo ingrese otro operador").await;
+    ana.sees("Usted ingresó un número; falta otro operador").await;
     eva.go("/draws/1").await;
     eva.sees("ana has entered the number").await;
     assert!(
@@ -89,13 +89,16 @@ async fn a_day_of_the_lottery_by_the_console() {
         "the number is shown to the second operator"
     );
     eva.enter_number(&bets.winning_number).await;
-    eva.sees("The numbers differ. Both operators must enter it again.").await;
+    eva.sees("entered different numbers").await;
     eva.shoot("numbers-differ-english").await;
+    // The page of the one who waits follows.
+    ana.sees("ingresaron números distintos").await;
     eva.enter_number(&bets.winning_number).await;
-    eva.sees("Another operator must enter it now").await;
+    eva.sees("You entered a number; another operator is missing").await;
     ana.go("/draws/1").await;
     ana.enter_number(&bets.winning_number).await;
-    ana.sees("Los dos números coinciden").await;
+    ana.sees("Los dos números coinciden: el sorteo está hecho.").await;
+    eva.sees("Publish the winners").await;
 
     // The winners are viewed, published, and sent to the agencies.
     for id in 1..=5 {
@@ -115,6 +118,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.go("/draws/1/acta").await;
     ana.sees("Acta del sorteo").await;
     ana.shoot("record").await;
+    assert_eq!(ana.sheets().await, 1, "the record of five agencies is on one sheet");
 
     // The audit log, in both languages.
     ana.go("/audit").await;
@@ -131,6 +135,113 @@ async fn a_day_of_the_lottery_by_the_console() {
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     let audit = run_well(&["audit", "--data", str(&data)]);
     assert!(audit.contains("eva: entered a number of draw 1"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: cargo xtask browser"]
+async fn mistakes_are_mended_by_the_console() {
+    let Setting { central, http, bets, folder: _folder, .. } = Setting::start(50);
+    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
+    ana.log_in("ana", PASSWORD).await;
+    ana.sees("Todavía no hay ningún sorteo").await;
+
+    // A draw for too many agencies is not announced, and what was typed stays.
+    ana.go("/draws").await;
+    ana.fill("name", "Quiniela noctrna").await;
+    ana.fill("agencies", "1-200000").await;
+    ana.press("Anunciar").await;
+    ana.sees("Un sorteo tiene hasta 100.000 agencias.").await;
+    ana.fill("agencies", "1-5").await;
+    ana.press("Anunciar").await;
+    ana.sees("Sorteo programado.").await;
+
+    // Its name is corrected, and a second draw cancelled.
+    ana.unfold("Cambiar lo programado").await;
+    ana.fill_for("edit", "name", "Quiniela nocturna").await;
+    ana.fill_for("edit", "why", "error de tipeo").await;
+    ana.press("Guardar los cambios").await;
+    ana.sees("Cambios en lo programado.").await;
+    ana.sees("Quiniela nocturna").await;
+    ana.go("/draws").await;
+    ana.unfold("Anunciar un sorteo").await;
+    ana.fill("name", "Quiniela de prueba").await;
+    ana.fill("agencies", "1-5").await;
+    ana.press("Anunciar").await;
+    ana.unfold("Cancelar el sorteo").await;
+    ana.fill_for("cancel", "why", "feriado").await;
+    ana.press("Cancelar definitivamente").await;
+    ana.sees("Sorteo cancelado.").await;
+    ana.shoot("draw-cancelled").await;
+
+    // An agency that finished is reopened.
+    ana.go("/draws/1").await;
+    ana.press("Abrir").await;
+    ana.sees("Sorteo abierto.").await;
+    let agency = agency(1, &central.address, bets.file(1), &[]);
+    ana.go("/").await;
+    ana.waits_for("#finished", "1 / 5").await;
+    ana.go("/draws/1").await;
+    ana.unfold("Reabrir una agencia que terminó por error").await;
+    ana.fill_for("reopen", "agency", "1").await;
+    ana.fill_for("reopen", "why", "faltaba un archivo").await;
+    ana.press("Reabrir la agencia").await;
+    ana.sees("Agencia 1 reabierta.").await;
+    ana.fill_for("close", "why", "fin de la prueba").await;
+    ana.tick("sure").await;
+    ana.press("Cerrar el sorteo").await;
+
+    // The number is corrected by who entered it, and the result voided by both.
+    let eva = Console::open(&http, "en-US", Look::DESKTOP).await;
+    eva.log_in("eva", PASSWORD).await;
+    ana.enter_number("8").await;
+    ana.unfold("Corregir mi número").await;
+    ana.fill_for("correct", "number", "7").await;
+    ana.press("Continuar").await;
+    ana.confirm_number("7").await;
+    ana.sees("Número corregido.").await;
+    ana.shoot("number-awaited").await;
+    eva.go("/draws/1").await;
+    eva.enter_number("7").await;
+    eva.sees("Both numbers match: the draw is made.").await;
+    ana.sees("Publicar los ganadores").await;
+    ana.unfold("Anular el resultado").await;
+    ana.fill_for("void", "why", "extracto equivocado").await;
+    ana.tells("document.querySelector('form[action$=\"/void\"] [name=sure]').click()").await;
+    ana.press("Anular").await;
+    ana.sees("Resultado en duda").await;
+    ana.shoot("result-in-doubt").await;
+    eva.go("/draws/1").await;
+    eva.sees("Reason to publish").await;
+    eva.unfold("Void the result").await;
+    eva.fill_for("void", "why", "wrong result").await;
+    eva.tells("document.querySelector('form[action$=\"/void\"] [name=sure]').click()").await;
+    eva.press("Void").await;
+    eva.sees("Result voided.").await;
+    eva.sees("Enter the official result").await;
+    for console in [ana, eva] {
+        console.close().await;
+    }
+    drop(agency);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: cargo xtask browser"]
+async fn a_form_survives_the_end_of_its_session() {
+    let Setting { http, folder: _folder, central: _central, .. } = Setting::start(5);
+    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
+    ana.log_in("ana", PASSWORD).await;
+    ana.sees("Todavía no hay ningún sorteo").await;
+    ana.go("/draws").await;
+    ana.fill("name", "Quiniela nocturna").await;
+    ana.fill("agencies", "1-5").await;
+    ana.ends_the_session().await;
+    ana.press("Anunciar").await;
+    ana.sees("Su sesión terminó.").await;
+    ana.log_in("ana", PASSWORD).await;
+    ana.press("Anunciar").await;
+    ana.sees("Abrir la venta").await;
+    ana.sees("Quiniela nocturna").await;
+    ana.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,7 +96,32 @@ pub(crate) fn set_cookie(
 ) -> HeaderValue {
     let value = secret.map_or_else(String::new, Secret::text);
     let age = age_seconds.map_or_else(String::new, |age| format!("; Max-Age={age}"));
-    let (name, secure) = (&access.cookie_name, if access.is_encrypted() { "; Secure" } else { "" });
+    cookie_text(access, &access.cookie_name, &value, &age)
+}
+
+/// Returns the `Set-Cookie` value that says that a form was done, to the page that it leads to, or
+/// the one that deletes the cookie.
+pub(crate) fn set_done_cookie(access: &Access, is_done: bool) -> HeaderValue {
+    let (value, age) = if is_done { ("1", "; Max-Age=60") } else { ("", "; Max-Age=0") };
+    cookie_text(access, &done_cookie(access), value, age)
+}
+
+/// Returns whether a form was done just before.
+pub(crate) fn is_done(access: &Access, headers: &HeaderMap) -> bool {
+    cookie_value(headers, &done_cookie(access)) == Some("1")
+}
+
+/// Returns whether the request names a session, which may have ended.
+pub(crate) fn has_session(access: &Access, headers: &HeaderMap) -> bool {
+    cookie(access, headers).is_ok()
+}
+
+fn done_cookie(access: &Access) -> String {
+    format!("{}_done", access.cookie_name)
+}
+
+fn cookie_text(access: &Access, name: &str, value: &str, age: &str) -> HeaderValue {
+    let secure = if access.is_encrypted() { "; Secure" } else { "" };
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::from_str(&cookie).expect("it is made of visible characters")
 }
@@ -144,12 +169,15 @@ async fn by_session(
 }
 
 fn cookie(access: &Access, headers: &HeaderMap) -> Result<Secret, Refusal> {
+    cookie_value(headers, &access.cookie_name)
+        .and_then(Secret::parse)
+        .ok_or_else(|| Refusal::not_authenticated("the request has neither a session nor a token"))
+}
+
+fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
-    let found = pairs.find(|(name, _)| name.trim() == access.cookie_name);
-    found
-        .and_then(|(_, secret)| Secret::parse(secret.trim()))
-        .ok_or_else(|| Refusal::not_authenticated("the request has neither a session nor a token"))
+    pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
 }
 
 fn proves_origin(headers: &HeaderMap, session: &Secret) -> bool {

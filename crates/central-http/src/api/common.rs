@@ -19,9 +19,19 @@ pub(super) struct Refusals;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Why {
-    /// Required to close early, or before all agencies have finished.
+    /// Required to close early or before all agencies have finished, and to publish a result that
+    /// one operator has voided.
     #[serde(default)]
     #[schema(max_length = 500)]
+    pub(super) why: String,
+}
+
+/// A reason for an act that always needs one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NeededWhy {
+    /// The reason, for the audit log: at most 500 bytes, and not empty.
+    #[schema(min_length = 1, max_length = 500)]
     pub(super) why: String,
 }
 

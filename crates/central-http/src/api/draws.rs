@@ -7,10 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use lottery::{
-    Act, Acted, Agencies, Closing, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, NumberRange,
-    Reason, Schedule,
+    Act, Acted, Agencies, AgencyId, Closing, DrawId, DrawName, DrawState, DrawStatus, DrawTerms,
+    HistoryEntry, HistoryStep, NumberRange, Reason, Schedule,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,10 +18,10 @@ use utoipa_axum::routes;
 use crate::access::allowed::{Allowed, RunDraws, ViewBoard};
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::api::common::{Refusals, Why, part, reason};
+use crate::api::common::{NeededWhy, Refusals, Why, part, reason};
 use crate::usecases::app::{App, State as AppState};
 use crate::usecases::draws::{self, LifeState};
-use crate::web::input::{Body, InPath, InQuery};
+use crate::web::input::{At, Body, InPath, InQuery};
 use crate::web::paging::{Page, PageParams};
 use crate::web::time::Time;
 
@@ -61,12 +61,18 @@ struct DrawView {
     closed: Option<ClosingView>,
     /// The operator who entered the number first, until a second one enters it.
     number_entered_by: Option<String>,
+    /// The number of results so far: 1 once it is made, one more for each that was voided.
+    attempt: u32,
     /// When it was made.
     drawn_at: Option<Time>,
     /// The winning number, once it is made.
     winning_number: Option<u32>,
+    /// The operator who voided the result first, until a second one voids it.
+    void_by: Option<String>,
     /// When its winners were published.
     published_at: Option<Time>,
+    /// The acts on it, oldest first.
+    history: Vec<HistoryView>,
 }
 
 /// An inclusive range of numbers.
@@ -100,6 +106,47 @@ struct ClosingView {
     why: String,
 }
 
+/// An act on a draw. No number that was entered is shown.
+#[derive(Serialize, ToSchema)]
+struct HistoryView {
+    /// The time.
+    at: Time,
+    /// The actor: an operator, the clock, or a program with a token.
+    by: String,
+    /// The reason that was given.
+    why: String,
+    /// What was done.
+    step: StepView,
+    /// The agency that was reopened.
+    agency: Option<u32>,
+}
+
+/// What was done to a draw.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum StepView {
+    Announced,
+    Edited,
+    Cancelled,
+    Opened,
+    /// An agency that had finished may send bets again.
+    AgencyReopened,
+    Closed,
+    /// The first of two entries of the winning number.
+    NumberEntered,
+    /// The first operator replaced their entry.
+    NumberCorrected,
+    /// The second entry matched the first.
+    NumberConfirmed,
+    /// The second entry differed from the first.
+    NumberDiffered,
+    /// The first of two operators voided the result.
+    VoidAsked,
+    /// The second operator voided the result.
+    Voided,
+    Published,
+}
+
 /// A new draw.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +166,55 @@ struct NewDraw {
     /// The reason, for the audit log.
     #[serde(default)]
     why: String,
+}
+
+/// Changes of an announced draw; what is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DrawChanges {
+    /// Its new name, by the rules of a new draw's.
+    #[schema(min_length = 1, max_length = 64)]
+    name: Option<String>,
+    /// The new range of numbers to bet on.
+    numbers: Option<Range>,
+    /// The new set of agencies that may bet in it, as ascending, separate ranges.
+    agencies: Option<Vec<Span>>,
+    /// The new scheduled time of opening; null removes it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Time>)]
+    opens_at: Option<Option<Time>>,
+    /// The new scheduled time of closing; null removes it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Time>)]
+    closes_at: Option<Option<Time>>,
+    /// The reason, for the audit log: at most 500 bytes, and not empty.
+    #[schema(min_length = 1, max_length = 500)]
+    why: String,
+}
+
+/// An operator's own entry, corrected.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Correction {
+    /// The number that replaces the one entered before.
+    number: u32,
+}
+
+/// The answer to an act that voids a result.
+#[derive(Serialize, ToSchema)]
+struct Voided {
+    /// The result.
+    outcome: VoidOutcome,
+}
+
+/// The result of an act that voids a draw's result.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum VoidOutcome {
+    /// Another operator must void the result too.
+    Awaited,
+    /// Both operators voided it: the draw is closed again, and its number is entered anew.
+    Voided,
 }
 
 /// The winning number, as entered by one operator.
@@ -149,17 +245,20 @@ enum EntryOutcome {
     Agree,
     /// They differ: both must enter it again.
     Differ,
-    /// The numbers matched before; nothing changed.
+    /// The number was entered before; nothing changed.
     Repeated,
 }
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(draws, announce))
-        .routes(routes!(draw))
+        .routes(routes!(draw, edit))
+        .routes(routes!(cancel))
         .routes(routes!(open))
+        .routes(routes!(reopen))
         .routes(routes!(close))
-        .routes(routes!(enter_number))
+        .routes(routes!(enter_number, correct_number))
+        .routes(routes!(void))
         .routes(routes!(publish))
 }
 
@@ -203,17 +302,16 @@ async fn announce(
 ) -> Result<(StatusCode, Json<DrawView>), Refusal> {
     let why = reason(&new.why)?;
     let agencies = match new.agencies {
-        Some(spans) => spans.into_iter().map(|Span { first, last }| (first, last)).collect(),
-        None => draws::enabled_agencies(&app),
-    };
-    let numbers = match new.numbers {
-        Some(Range { min, max }) => NumberRange::new(min, max).map_err(Refusal::bad_request)?,
-        None => NumberRange::default(),
+        Some(spans) => agencies_of(spans)?,
+        None => {
+            let enabled = draws::enabled_agencies(&app);
+            Agencies::from_ranges(enabled).map_err(Refusal::bad_request)?
+        }
     };
     let terms = DrawTerms {
         name: DrawName::new(new.name).map_err(Refusal::bad_request)?,
-        agencies: Agencies::from_ranges(agencies).map_err(Refusal::bad_request)?,
-        numbers,
+        agencies,
+        numbers: new.numbers.map(numbers_of).transpose()?.unwrap_or_default(),
     };
     let schedule = Schedule {
         opens_at: new.opens_at.map(|Time(at)| at),
@@ -221,6 +319,57 @@ async fn announce(
     };
     let id = draws::announce(&app, &who, why, terms, schedule).await?;
     Ok((StatusCode::CREATED, view(&app, id)?))
+}
+
+/// Edit an announced draw
+///
+/// Possible until it is opened.
+#[utoipa::path(
+    patch, path = "/api/v1/draws/{id}", tag = "draws", request_body = DrawChanges,
+    params(("id" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "The edited draw", body = DrawView), Refusals)
+)]
+async fn edit(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<RunDraws>,
+    InPath(id): InPath<u32>,
+    Body(changes): Body<DrawChanges>,
+) -> Result<Json<DrawView>, Refusal> {
+    let why = reason(&changes.why)?;
+    let DrawStatus { mut terms, life, .. } = draws::status(&app, DrawId(id))?;
+    if let Some(name) = changes.name {
+        terms.name = DrawName::new(name).map_err(Refusal::bad_request)?;
+    }
+    if let Some(numbers) = changes.numbers {
+        terms.numbers = numbers_of(numbers)?;
+    }
+    if let Some(spans) = changes.agencies {
+        terms.agencies = agencies_of(spans)?;
+    }
+    let time = |new: Option<Option<Time>>, now| new.map_or(now, |new| new.map(|Time(at)| at));
+    let schedule = Schedule {
+        opens_at: time(changes.opens_at, life.schedule.opens_at),
+        closes_at: time(changes.closes_at, life.schedule.closes_at),
+    };
+    app.act(&who, why, Act::Edit { draw: DrawId(id), terms, schedule }).await?;
+    view(&app, DrawId(id))
+}
+
+/// Cancel an announced draw
+///
+/// Possible until it is opened. Its name is free again.
+#[utoipa::path(
+    post, path = "/api/v1/draws/{id}/cancel", tag = "draws", request_body = NeededWhy,
+    params(("id" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "The cancelled draw", body = DrawView), Refusals)
+)]
+async fn cancel(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<RunDraws>,
+    InPath(id): InPath<u32>,
+    Body(NeededWhy { why }): Body<NeededWhy>,
+) -> Result<Json<DrawView>, Refusal> {
+    step(&app, &who, &why, DrawId(id), Act::Cancel).await
 }
 
 /// Open a draw
@@ -236,6 +385,28 @@ async fn open(
     Body(Why { why }): Body<Why>,
 ) -> Result<Json<DrawView>, Refusal> {
     step(&app, &who, &why, DrawId(id), Act::Open).await
+}
+
+/// Reopen an agency
+///
+/// Lets an agency that finished by mistake send bets again, while the draw is open.
+#[utoipa::path(
+    post, path = "/api/v1/draws/{id}/agencies/{agency}/reopen", tag = "draws",
+    request_body = NeededWhy,
+    params(
+        ("id" = u32, Path, description = "The draw's number"),
+        ("agency" = u32, Path, description = "The agency's number"),
+    ),
+    responses((status = 200, description = "The open draw", body = DrawView), Refusals)
+)]
+async fn reopen(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<RunDraws>,
+    At((id, agency)): At<(u32, u32)>,
+    Body(NeededWhy { why }): Body<NeededWhy>,
+) -> Result<Json<DrawView>, Refusal> {
+    let agency = AgencyId(agency);
+    step(&app, &who, &why, DrawId(id), |draw| Act::Reopen { draw, agency }).await
 }
 
 /// Close a draw
@@ -274,18 +445,48 @@ async fn enter_number(
     // Two people, and not one with a token of another's.
     who.session()?;
     draws::expect_bets(&app, DrawId(id), allow_empty)?;
-    let act = Act::EnterNumber { draw: DrawId(id), number };
-    let outcome = match app.act(&who, Reason::default(), act).await? {
-        Acted::NumberAwaited => EntryOutcome::Awaited,
-        Acted::NumbersAgree(_) => EntryOutcome::Agree,
-        Acted::NumbersDiffer => EntryOutcome::Differ,
-        Acted::Repeated
-        | Acted::Done
-        | Acted::Announced(_)
-        | Acted::VoidAwaited
-        | Acted::Voided => EntryOutcome::Repeated,
+    entered(&app, &who, Act::EnterNumber { draw: DrawId(id), number }).await
+}
+
+/// Correct your own entry
+///
+/// Replaces the number that the same operator entered, until a second operator enters it.
+#[utoipa::path(
+    put, path = "/api/v1/draws/{id}/number", tag = "draws", request_body = Correction,
+    params(("id" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "The result of the correction", body = Entered), Refusals)
+)]
+async fn correct_number(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<RunDraws>,
+    InPath(id): InPath<u32>,
+    Body(Correction { number }): Body<Correction>,
+) -> Result<Json<Entered>, Refusal> {
+    who.session()?;
+    entered(&app, &who, Act::CorrectNumber { draw: DrawId(id), number }).await
+}
+
+/// Void the result of a draw
+///
+/// Possible until it is published. Two operators void it, each in their own session; the number is
+/// then entered anew.
+#[utoipa::path(
+    post, path = "/api/v1/draws/{id}/void", tag = "draws", request_body = NeededWhy,
+    params(("id" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "The result of the act", body = Voided), Refusals)
+)]
+async fn void(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<RunDraws>,
+    InPath(id): InPath<u32>,
+    Body(NeededWhy { why }): Body<NeededWhy>,
+) -> Result<Json<Voided>, Refusal> {
+    who.session()?;
+    let outcome = match app.act(&who, reason(&why)?, Act::Void(DrawId(id))).await? {
+        Acted::Voided => VoidOutcome::Voided,
+        _ => VoidOutcome::Awaited,
     };
-    Ok(Json(Entered { outcome }))
+    Ok(Json(Voided { outcome }))
 }
 
 /// Publish a draw's winners
@@ -310,10 +511,38 @@ async fn step(
     who: &Caller,
     why: &str,
     draw: DrawId,
-    act: fn(DrawId) -> Act,
+    act: impl FnOnce(DrawId) -> Act,
 ) -> Result<Json<DrawView>, Refusal> {
     app.act(who, reason(why)?, act(draw)).await?;
     view(app, draw)
+}
+
+async fn entered(app: &AppState, who: &Caller, act: Act) -> Result<Json<Entered>, Refusal> {
+    let outcome = match app.act(who, Reason::default(), act).await? {
+        Acted::NumberAwaited => EntryOutcome::Awaited,
+        Acted::NumbersAgree(_) => EntryOutcome::Agree,
+        Acted::NumbersDiffer => EntryOutcome::Differ,
+        Acted::Repeated
+        | Acted::Done
+        | Acted::Announced(_)
+        | Acted::VoidAwaited
+        | Acted::Voided => EntryOutcome::Repeated,
+    };
+    Ok(Json(Entered { outcome }))
+}
+
+fn agencies_of(spans: Vec<Span>) -> Result<Agencies, Refusal> {
+    let ranges = spans.into_iter().map(|Span { first, last }| (first, last)).collect();
+    Agencies::from_ranges(ranges).map_err(Refusal::bad_request)
+}
+
+fn numbers_of(Range { min, max }: Range) -> Result<NumberRange, Refusal> {
+    NumberRange::new(min, max).map_err(Refusal::bad_request)
+}
+
+/// Tells a field that is null from an absent one.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<Time>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 fn view(app: &AppState, id: DrawId) -> Result<Json<DrawView>, Refusal> {
@@ -341,12 +570,46 @@ impl DrawView {
             opened_at: life.opened_at.map(Time),
             closed: life.closed.as_ref().map(ClosingView::of),
             number_entered_by: life.entered_by.as_ref().map(ToString::to_string),
+            attempt: life.attempt,
             drawn_at: life.drawn_at.map(Time),
             winning_number: match status.state {
                 DrawState::Drawn { number } => Some(number),
                 _ => None,
             },
+            void_by: life.void_by.as_ref().map(ToString::to_string),
             published_at: life.published_at.map(Time),
+            history: life.history.iter().map(HistoryView::of).collect(),
+        }
+    }
+}
+
+impl HistoryView {
+    fn of(HistoryEntry { at, by, why, step }: &HistoryEntry) -> Self {
+        let agency = match step {
+            HistoryStep::Reopened(agency) => Some(agency.0),
+            _ => None,
+        };
+        let step = StepView::of(*step);
+        Self { at: Time(*at), by: by.to_string(), why: why.to_string(), step, agency }
+    }
+}
+
+impl StepView {
+    fn of(step: HistoryStep) -> Self {
+        match step {
+            HistoryStep::Announced => Self::Announced,
+            HistoryStep::Edited => Self::Edited,
+            HistoryStep::Cancelled => Self::Cancelled,
+            HistoryStep::Opened => Self::Opened,
+            HistoryStep::Reopened(_) => Self::AgencyReopened,
+            HistoryStep::Closed => Self::Closed,
+            HistoryStep::NumberEntered => Self::NumberEntered,
+            HistoryStep::NumberCorrected => Self::NumberCorrected,
+            HistoryStep::NumberConfirmed => Self::NumberConfirmed,
+            HistoryStep::NumberDiffered => Self::NumberDiffered,
+            HistoryStep::VoidAsked => Self::VoidAsked,
+            HistoryStep::Voided => Self::Voided,
+            HistoryStep::Published => Self::Published,
         }
     }
 }

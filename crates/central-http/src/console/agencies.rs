@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use central::Change;
-use lottery::{Act, AgencyId, Label, Reason, TextError};
+use lottery::{AgencyId, Label, Reason, TextError};
 use operators::Permission;
 
 use super::form::{Form, FormOutcome, Posted};
@@ -62,9 +62,7 @@ async fn register(
     let outcome = match change(&form, user.language) {
         Ok((agency, change, why)) => {
             let changed = agencies::change(&app, &user.who, why, agency, change).await;
-            let saved = |(registration, acted)| {
-                text::acted(&Act::Register(registration), acted, user.language)
-            };
+            let saved = |(_, acted)| text::registered(acted, user.language);
             FormOutcome::of(changed.map(saved), form, user.language)?
         }
         Err(why) => FormOutcome::wrong(&why, form),

@@ -174,7 +174,9 @@ async fn events(
         }
         let board = std::sync::Arc::clone(&seen.borrow_and_update());
         let text = live(&app, &board, &user, asked);
-        let event = Event::default().event("board").data(text);
+        // The number of acts on the draw: a page that waits for another one is loaded again.
+        let acts = shown_of(&board, asked.draw).map_or(0, |it| it.status.life.history.len());
+        let event = Event::default().event("board").id(acts.to_string()).data(text);
         Some((Ok(event), (app, user, seen, stopping, false)))
     });
     let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);

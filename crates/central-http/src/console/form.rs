@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::language::Locale;
+use super::login;
 use super::refusal;
 use super::shell::Notice;
-use super::visitor::CurrentUser;
-use crate::access::identify::is_csrf_token;
+use super::visitor::{CurrentUser, turned_away};
+use crate::access::identify::{has_session, is_csrf_token, set_done_cookie};
 use crate::access::refusal::Refusal;
 use crate::usecases::app::App;
 use crate::web::input::read;
@@ -20,9 +21,29 @@ use crate::web::problem::Problem;
 /// A submitted form whose CSRF token is valid for the user's session.
 pub(super) struct Posted(pub(super) CurrentUser, pub(super) Form);
 
-/// The fields of a form.
-#[derive(Default)]
-pub(super) struct Form(BTreeMap<String, String>);
+/// The fields of a form, and what is wrong with them.
+#[derive(Clone, Default)]
+pub(super) struct Form {
+    fields: BTreeMap<String, String>,
+    errors: BTreeMap<&'static str, String>,
+}
+
+/// The fields that a form still has after the session ended: no passwords, no numbers that were
+/// entered, no confirmations.
+const KEPT_FIELDS: [&str; 12] = [
+    "step",
+    "name",
+    "place",
+    "role",
+    "agency",
+    "agencies",
+    "number_min",
+    "number_max",
+    "opens_at",
+    "closes_at",
+    "label",
+    "why",
+];
 
 /// The outcome of a form, for the page that it was on.
 #[derive(Default)]
@@ -36,22 +57,61 @@ pub(super) struct FormOutcome {
 impl Form {
     /// Parses the fields of a body.
     pub(super) async fn read(body: Body) -> Result<Self, Problem> {
-        Ok(Self(form_urlencoded::parse(&read(body).await?).into_owned().collect()))
+        Ok(Self::parsed(&read(body).await?))
+    }
+
+    /// Parses what the user typed before their session ended.
+    pub(super) fn of_query(uri: &Uri) -> Self {
+        let mut form = Self::parsed(uri.query().unwrap_or_default().as_bytes());
+        form.fields.retain(|name, _| KEPT_FIELDS.contains(&name.as_str()));
+        form
+    }
+
+    fn parsed(text: &[u8]) -> Self {
+        let fields = form_urlencoded::parse(text).into_owned().collect();
+        Self { fields, errors: BTreeMap::new() }
+    }
+
+    /// Returns what the user typed, as the query of a path.
+    pub(super) fn kept(&self) -> String {
+        let kept = KEPT_FIELDS.map(|name| (name, self.get(name)));
+        let kept = kept.into_iter().filter(|(_, value)| !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+    }
+
+    /// Returns whether it has no fields.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Sets a field.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.fields.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Sets a field that is missing.
+    pub(super) fn or_set(&mut self, name: &str, value: impl Into<String>) {
+        self.fields.entry(name.to_owned()).or_insert_with(|| value.into());
+    }
+
+    /// Says what is wrong with a field.
+    pub(super) fn mark(&mut self, name: &'static str, why: impl Into<String>) {
+        self.errors.insert(name, why.into());
+    }
+
+    /// Returns what is wrong with a field; empty if nothing is.
+    pub(super) fn error(&self, name: &str) -> &str {
+        self.errors.get(name).map_or("", String::as_str)
     }
 
     /// Returns a field without surrounding white space; empty if it is missing.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", |value| value.trim())
-    }
-
-    /// Returns a field, or `first` if it is missing.
-    pub(super) fn or<'a>(&'a self, name: &str, first: &'a str) -> &'a str {
-        if self.0.contains_key(name) { self.get(name) } else { first }
+        self.fields.get(name).map_or("", |value| value.trim())
     }
 
     /// Returns a field exactly as it was typed; empty if it is missing.
     pub(super) fn secret(&self, name: &str) -> String {
-        self.0.get(name).cloned().unwrap_or_default()
+        self.fields.get(name).cloned().unwrap_or_default()
     }
 }
 
@@ -80,15 +140,52 @@ impl FormOutcome {
     pub(super) fn wrong(text: &str, form: Form) -> Self {
         Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
     }
+
+    /// Returns the outcome of a form that says beside its fields what is wrong with them.
+    pub(super) fn marked(form: Form, l: Locale) -> Self {
+        let text = l.t(
+            "No se hizo. Revise los campos marcados.",
+            "It was not done. Check the marked fields.",
+        );
+        Self::wrong(text, form)
+    }
+}
+
+/// Redirects to a page that says once what was done.
+pub(super) fn done(app: &App, path: &str) -> Response {
+    let cookie = set_done_cookie(&app.access, true);
+    ([(header::SET_COOKIE, cookie)], Redirect::to(path)).into_response()
+}
+
+/// Returns the page that said what was done: it does not say so again.
+pub(super) fn told(app: &App, user: &CurrentUser, mut page: Response) -> Response {
+    if user.is_done {
+        let cookie = set_done_cookie(&app.access, false);
+        page.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    page
 }
 
 impl FromRequest<App> for Posted {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let user = CurrentUser::from_request_parts(&mut parts, app).await?;
-        let form = Form::read(body).await.map_err(IntoResponse::into_response)?;
+        let (parts, body) = request.into_parts();
+        let user = CurrentUser::of(&parts, app).await;
+        let form = Form::read(body).await.map_err(IntoResponse::into_response);
+        let user = match user {
+            Ok(user) => user,
+            Err(refusal) if refusal.status() != StatusCode::UNAUTHORIZED => {
+                return Err(refusal.into_response());
+            }
+            Err(refusal) if !has_session(&app.access, &parts.headers) => {
+                return Err(turned_away(refusal));
+            }
+            Err(_) => {
+                return Err(login::form_again(app, &parts.headers, &form.unwrap_or_default()));
+            }
+        };
+        let form = form?;
         let secret = user.who.session().map_err(IntoResponse::into_response)?;
         if !is_csrf_token(form.get("csrf"), secret) {
             return Err(Refusal::Csrf.into_response());

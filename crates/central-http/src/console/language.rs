@@ -141,6 +141,12 @@ impl Locale {
         }
     }
 
+    /// Formats a date and time as a form's field has it, without fractions of a second.
+    pub(super) fn typed(self, at: Timestamp) -> String {
+        let shown = self.zone.shown(Timestamp(at.0 - at.0 % 1000));
+        shown.map_or_else(String::new, |shown| shown.to_string())
+    }
+
     /// Returns the moments to choose from, if a field's local time occurs twice.
     pub(super) fn choices(self, text: &str) -> Vec<Choice> {
         let read = text.parse().map(|shown| self.zone.read(shown));
@@ -212,6 +218,8 @@ pub(super) mod tests {
         assert_eq!(at.to_string(), "2026-11-25T00:00:00.000Z");
         assert_eq!(spanish().time(at), "24/11/2026 21:00:00 UTC-3");
         assert_eq!(english("Europe/Madrid").time(at), "2026-11-25 01:00:00 UTC+1");
+        assert_eq!(spanish().typed(at), "2026-11-24T21:00:00");
+        assert_eq!(spanish().read_time(&spanish().typed(at), ""), Ok(Some(at)));
         assert!(spanish().read_time("mañana", "").is_err());
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use operators::{Name, Password, Secret};
@@ -17,6 +17,7 @@ use super::refusal;
 use super::shell::{Notice, Shell, show, show_as};
 use crate::access::identify::set_cookie;
 use crate::access::refusal::Refusal;
+use crate::limits::BACK_LEN_MAX;
 use crate::usecases::app::App;
 use crate::usecases::session;
 use crate::web::input::{At, InQuery};
@@ -28,6 +29,8 @@ use crate::web::problem::Problem;
 struct Login {
     p: Shell,
     name: String,
+    /// The path to go to then; empty: the board.
+    back: String,
 }
 
 /// The path to return to.
@@ -43,10 +46,52 @@ pub(super) fn router() -> Router<App> {
         .route("/language/{code}", get(choose_language))
 }
 
-async fn form(State(app): State<App>, headers: HeaderMap) -> Response {
-    let l = Locale::of(&headers, app.service.zone());
-    let p = Shell::of_nobody(l, "/login", None);
-    show(&Login { p, name: String::new() })
+async fn form(
+    State(app): State<App>,
+    headers: HeaderMap,
+    InQuery(Back { back }): InQuery<Back>,
+) -> Response {
+    let back = back.filter(|back| is_path_here(back)).unwrap_or_default();
+    show(&Login::of(&app, &headers, back))
+}
+
+/// Redirects to the login page, and from there to a path.
+pub(super) fn redirect_back_to(path: &str) -> Response {
+    Redirect::to(&path_back_to(path)).into_response()
+}
+
+fn path_back_to(path: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("back", path).finish();
+    format!("/login?{query}")
+}
+
+/// Shows the login page after the session ended while the user filled in a form. From there they
+/// return to the form's page, with what they typed.
+pub(super) fn form_again(app: &App, headers: &HeaderMap, form: &Form) -> Response {
+    let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
+    let page = referer.and_then(|referer| referer.parse::<Uri>().ok());
+    let back = page.map(|page| match form.kept() {
+        kept if kept.is_empty() => page.path().to_owned(),
+        kept => format!("{}?{kept}", page.path()),
+    });
+    let back = back.filter(|back| is_path_here(back) && back.len() <= BACK_LEN_MAX);
+    show_as(StatusCode::UNAUTHORIZED, &Login::of(app, headers, back.unwrap_or("/".to_owned())))
+}
+
+impl Login {
+    fn of(app: &App, headers: &HeaderMap, back: String) -> Self {
+        let l = Locale::of(headers, app.service.zone());
+        let (path, notice) = if back.is_empty() {
+            ("/login".to_owned(), None)
+        } else {
+            let text = l.t(
+                "Su sesión terminó. Ingrese de nuevo para seguir donde estaba.",
+                "Your session ended. Log in again to continue where you were.",
+            );
+            (path_back_to(&back), Some(Notice::warn(text)))
+        };
+        Self { p: Shell::of_nobody(l, &path, notice), name: String::new(), back }
+    }
 }
 
 async fn log_in(
@@ -62,14 +107,17 @@ async fn log_in(
         }
         Err(problem) => (Form::default(), Err(problem.into())),
     };
+    let back = Some(form.get("back")).filter(|back| is_path_here(back));
     match begun {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+        Ok(cookie) => {
+            let path = back.unwrap_or("/");
+            ([(header::SET_COOKIE, cookie)], Redirect::to(path)).into_response()
+        }
         Err(refusal) => {
-            let l = Locale::of(&headers, app.service.zone());
-            let name = form.get("name").to_owned();
-            let notice = Some(Notice::bad(refusal::why(&refusal, l)));
-            let p = Shell::of_nobody(l, "/login", notice);
-            show_as(refusal.status(), &Login { p, name })
+            let mut page = Login::of(&app, &headers, back.unwrap_or_default().to_owned());
+            page.p.notice = Some(Notice::bad(refusal::why(&refusal, page.p.l)));
+            page.name = form.get("name").to_owned();
+            show_as(refusal.status(), &page)
         }
     }
 }

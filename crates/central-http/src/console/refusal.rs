@@ -2,9 +2,11 @@
 
 use askama::Template;
 use axum::http::StatusCode;
-use lottery::limits::{DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
+use lottery::limits::{
+    AGENCIES_MAX, AGENCY_RANGES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
+};
 use lottery::text::TextFault;
-use lottery::{ActError, NotInDraw, ReadError, TextError};
+use lottery::{ActError, AgenciesError, NotInDraw, ReadError, TextError};
 use operators::{PasswordError, PeopleError, Permission, Role};
 
 use super::language::Locale;
@@ -218,7 +220,7 @@ fn people(error: &PeopleError, l: Locale) -> String {
     }
 }
 
-fn act(error: &ActError, l: Locale) -> String {
+pub(super) fn act(error: &ActError, l: Locale) -> String {
     if !l.is_spanish() {
         return sentence(error);
     }
@@ -288,6 +290,44 @@ fn act(error: &ActError, l: Locale) -> String {
         }
         ActError::NotAllowed => over(l).to_owned(),
         ActError::Store(_) => unavailable(l).to_owned(),
+    }
+}
+
+/// Returns the field of a draw's form that a refusal is about.
+pub(super) fn field(refusal: &Refusal) -> Option<&'static str> {
+    let Refusal::Act(error) = refusal else { return None };
+    match error {
+        ActError::NameTaken | ActError::DrawLooksLike { .. } => Some("name"),
+        ActError::AgencyZero => Some("agencies"),
+        ActError::Schedule => Some("closes_at"),
+        ActError::NumberRange { .. } => Some("number"),
+        ActError::ReasonNeeded(_) | ActError::NoReason(_) => Some("why"),
+        ActError::NotFinished(_) => Some("agency"),
+        _ => None,
+    }
+}
+
+/// Returns why a set of agencies that the user typed is rejected.
+pub(super) fn agencies(error: &AgenciesError, l: Locale) -> String {
+    if !l.is_spanish() {
+        return sentence(error);
+    }
+    match error {
+        AgenciesError::Text => {
+            "Escriba las agencias como números y rangos separados por comas: 1-5, 7.".to_owned()
+        }
+        AgenciesError::Empty => "Un sorteo tiene al menos una agencia.".to_owned(),
+        AgenciesError::NotCanonical => {
+            "Escriba los números y rangos en orden, del menor al mayor, \
+                                        sin repetir y sin partir los seguidos: 1-5, 7."
+                .to_owned()
+        }
+        AgenciesError::TooManyRanges => {
+            format!("Puede haber hasta {} rangos de agencias.", l.n(AGENCY_RANGES_MAX as u64))
+        }
+        AgenciesError::TooMany => {
+            format!("Un sorteo tiene hasta {} agencias.", l.n(AGENCIES_MAX))
+        }
     }
 }
 

@@ -111,6 +111,10 @@ impl Notice {
         Self { kind: "good", text: text.into() }
     }
 
+    pub(super) fn warn(text: impl Into<String>) -> Self {
+        Self { kind: "warn", text: text.into() }
+    }
+
     pub(super) fn bad(text: impl Into<String>) -> Self {
         Self { kind: "bad", text: text.into() }
     }

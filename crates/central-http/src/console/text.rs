@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lottery::{Act, Acted, Actor, AuditedAction, BetsSearch, Event, OperatorsChange};
+use lottery::{Act, Acted, Actor, AuditedAction, BetsSearch, Event, HistoryStep, OperatorsChange};
 
 use super::language::Locale;
 use super::shell::role_name;
@@ -20,44 +20,41 @@ pub(super) fn state(state: LifeState, l: Locale) -> &'static str {
     }
 }
 
-/// Returns the outcome of an act, as a sentence.
-pub(super) fn acted(act: &Act, acted: Acted, l: Locale) -> &'static str {
-    match (act, acted) {
-        (_, Acted::Repeated) => l.t("Ya estaba hecho.", "It was done already."),
-        (_, Acted::NumberAwaited) => l.t(
-            "Número ingresado. Falta que lo ingrese otro operador, sin ver el suyo.",
-            "Number entered. Another operator must enter it now, without seeing yours.",
-        ),
-        (_, Acted::NumbersAgree(_)) => l.t(
-            "Los dos números coinciden: el sorteo está hecho.",
-            "Both numbers match: the draw is made.",
-        ),
-        (_, Acted::VoidAwaited) => l.t(
-            "Falta que otro operador anule también el resultado.",
-            "Another operator must void the result too.",
-        ),
-        (_, Acted::Voided) => l.t(
-            "Resultado anulado: dos operadores deben ingresar el número de nuevo.",
-            "Result voided: two operators must enter the number again.",
-        ),
-        (Act::Edit { .. }, _) => l.t("Cambios guardados.", "Changes saved."),
-        (Act::Cancel(_), _) => l.t("Sorteo cancelado.", "Draw cancelled."),
-        (Act::Reopen { .. }, _) => {
-            l.t("La agencia puede enviar apuestas otra vez.", "The agency can send bets again.")
+/// Returns what was done to a draw.
+pub(super) fn step(step: HistoryStep, l: Locale) -> String {
+    let text = match step {
+        HistoryStep::Announced => l.t("Sorteo programado", "Draw announced"),
+        HistoryStep::Edited => l.t("Cambios en lo programado", "Announcement edited"),
+        HistoryStep::Cancelled => l.t("Sorteo cancelado", "Draw cancelled"),
+        HistoryStep::Opened => l.t("Sorteo abierto", "Draw opened"),
+        HistoryStep::Reopened(agency) => {
+            let (what, it) = (l.t("Agencia", "Agency"), l.t("reabierta", "reopened"));
+            return format!("{what} {agency} {it}");
         }
-        (_, Acted::NumbersDiffer) => l.t(
-            "Los números no coinciden. Los dos operadores deben ingresarlo de nuevo.",
-            "The numbers differ. Both operators must enter it again.",
+        HistoryStep::Closed => l.t("Sorteo cerrado", "Draw closed"),
+        HistoryStep::NumberEntered => {
+            l.t("Número ingresado por primera vez", "Number entered by the first operator")
+        }
+        HistoryStep::NumberCorrected => l.t("Número corregido", "Number corrected"),
+        HistoryStep::NumberConfirmed => l.t(
+            "Los dos números coinciden: el sorteo está hecho",
+            "Both numbers match: the draw is made",
         ),
-        (Act::Announce { .. }, _) => l.t("Sorteo anunciado.", "Draw announced."),
-        (Act::Open(_), _) => l.t("Sorteo abierto.", "Draw opened."),
-        (Act::Close(_), _) => l.t("Sorteo cerrado.", "Draw closed."),
-        (Act::Publish(_), _) => l.t("Ganadores publicados.", "Winners published."),
-        (Act::Register(_), _) => l.t("Agencia guardada.", "Agency saved."),
-        (
-            Act::EnterNumber { .. } | Act::CorrectNumber { .. } | Act::Void(_) | Act::Audited(_),
-            _,
-        ) => l.t("Hecho.", "Done."),
+        HistoryStep::NumberDiffered => l.t("Los números no coinciden", "The numbers differ"),
+        HistoryStep::VoidAsked => {
+            l.t("Pedido de anular el resultado", "Result voided by the first operator")
+        }
+        HistoryStep::Voided => l.t("Resultado anulado", "Result voided"),
+        HistoryStep::Published => l.t("Ganadores publicados", "Winners published"),
+    };
+    text.to_owned()
+}
+
+/// Returns the outcome of a change of a registered agency.
+pub(super) fn registered(acted: Acted, l: Locale) -> &'static str {
+    match acted {
+        Acted::Repeated => l.t("Ya estaba hecho.", "It was done already."),
+        _ => l.t("Agencia guardada.", "Agency saved."),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A draw as pages show it.
 
-use lottery::{DrawState, DrawStatus, Timestamp, Winners};
+use lottery::{DrawState, DrawStatus, DrawTerms, Timestamp, Winners};
 
 use super::language::Locale;
 use super::text;
@@ -18,12 +18,28 @@ pub(super) struct DrawView {
     pub(super) agencies: String,
     pub(super) finished: String,
     pub(super) numbers: String,
-    pub(super) opens: String,
-    pub(super) closes: String,
+    /// When it was opened, or else is to be.
+    pub(super) opens: Moment,
+    /// When it was closed, or else is to be.
+    pub(super) closes: Moment,
     pub(super) closed_by: String,
     /// The winning number, once the draw was made.
     pub(super) number: String,
-    pub(super) was_drawn: bool,
+}
+
+/// A moment of a draw.
+pub(super) struct Moment {
+    pub(super) at: String,
+    /// Whether it is scheduled, and has not come.
+    pub(super) is_planned: bool,
+}
+
+/// An act on a draw.
+pub(super) struct Movement {
+    pub(super) at: String,
+    pub(super) by: String,
+    pub(super) what: String,
+    pub(super) why: String,
 }
 
 /// One of the steps of a draw's life cycle.
@@ -56,9 +72,8 @@ pub(super) struct AgencyWinners {
 impl DrawView {
     pub(super) fn of(status: &DrawStatus, l: Locale) -> Self {
         let (life, state) = (&status.life, LifeState::of(status));
-        let width = status.terms.numbers.max().to_string().len();
         let number = match status.state {
-            DrawState::Drawn { number } => format!("{number:0width$}"),
+            DrawState::Drawn { number } => digits(number, &status.terms),
             _ => String::new(),
         };
         Self {
@@ -72,8 +87,8 @@ impl DrawView {
             agencies: format!("{} ({})", l.n(status.terms.agencies.count()), status.terms.agencies),
             finished: l.n(status.agencies_finished),
             numbers: status.terms.numbers.to_string(),
-            opens: l.time_or_dash(life.schedule.opens_at),
-            closes: l.time_or_dash(life.schedule.closes_at),
+            opens: Moment::of(life.opened_at, life.schedule.opens_at, l),
+            closes: Moment::of(life.closed.as_ref().map(|it| it.at), life.schedule.closes_at, l),
             closed_by: life.closed.as_ref().map_or_else(String::new, |closing| {
                 let by = match &closing.by {
                     Some(by) => text::actor(by, l),
@@ -82,34 +97,61 @@ impl DrawView {
                 let why = &closing.why;
                 if why.is_empty() { by } else { format!("{by}: {why}") }
             }),
-            was_drawn: !number.is_empty(),
             number,
         }
+    }
+}
+
+/// Formats a number of a draw, with as many digits as its largest.
+pub(super) fn digits(number: u32, terms: &DrawTerms) -> String {
+    let width = terms.numbers.max().to_string().len();
+    format!("{number:0width$}")
+}
+
+impl Moment {
+    fn of(real: Option<Timestamp>, planned: Option<Timestamp>, l: Locale) -> Self {
+        let is_planned = real.is_none() && planned.is_some();
+        Self { at: l.time_or_dash(real.or(planned)), is_planned }
+    }
+}
+
+impl Movement {
+    /// Returns the acts on a draw, oldest first.
+    pub(super) fn all(status: &DrawStatus, l: Locale) -> Vec<Self> {
+        let acts = status.life.history.iter().map(|it| Self {
+            at: l.time(it.at),
+            by: text::actor(&it.by, l),
+            what: text::step(it.step, l),
+            why: it.why.to_string(),
+        });
+        acts.collect()
     }
 }
 
 /// Returns the steps of a draw's life cycle: done, current, or to come.
 pub(super) fn steps(status: &DrawStatus, l: Locale) -> Vec<Step> {
     let life = &status.life;
-    let times = [
-        (LifeState::Announced, Some(life.announced_at)),
-        (LifeState::Open, life.opened_at),
-        (LifeState::Closed, life.closed.as_ref().map(|closing| closing.at)),
-        (LifeState::Drawn, life.drawn_at),
-        (LifeState::Published, life.published_at),
-    ];
-    // A draw that was never opened can be closed, so steps before the last are done as well.
-    let done = times.iter().rposition(|(_, at)| at.is_some()).map_or(0, |last| last + 1);
+    let (cancelled, mut times) = (status.state == DrawState::Cancelled, Vec::new());
+    times.push((LifeState::Announced, Some(life.announced_at)));
+    if cancelled {
+        times.push((LifeState::Cancelled, life.history.last().map(|it| it.at)));
+    } else {
+        times.push((LifeState::Open, life.opened_at));
+        times.push((LifeState::Closed, life.closed.as_ref().map(|closing| closing.at)));
+        times.push((LifeState::Drawn, life.drawn_at));
+        times.push((LifeState::Published, life.published_at));
+    }
+    let now = times.iter().position(|(state, _)| *state == LifeState::of(status)).unwrap_or(0);
     let steps = times.into_iter().enumerate().map(|(at, (state, time))| Step {
         name: text::state(state, l),
-        class: class_of(at, done),
+        class: class_of(at, now),
         when: time.map_or_else(String::new, |time: Timestamp| l.time(time)),
     });
     steps.collect()
 }
 
-fn class_of(at: usize, done: usize) -> &'static str {
-    match at.cmp(&done) {
+fn class_of(at: usize, now: usize) -> &'static str {
+    match at.cmp(&now) {
         std::cmp::Ordering::Less => "done",
         std::cmp::Ordering::Equal => "now",
         std::cmp::Ordering::Greater => "",

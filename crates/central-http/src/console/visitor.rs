@@ -10,8 +10,11 @@ use central::Zone;
 use operators::Permission;
 
 use super::language::Locale;
+use super::login;
 use crate::access::caller::Caller;
-use crate::access::identify::{csrf_token, identify, identify_passively, identify_screen};
+use crate::access::identify::{
+    csrf_token, has_session, identify, identify_passively, identify_screen, is_done,
+};
 use crate::access::refusal::Refusal;
 use crate::usecases::app::App;
 
@@ -34,6 +37,8 @@ pub(crate) struct CurrentUser {
     /// The path and query of the request.
     pub(super) path: String,
     pub(super) csrf: String,
+    /// Whether a form of theirs was done and led to this page.
+    pub(super) is_done: bool,
 }
 
 /// Who looks at the board: a logged-in user, or a wall screen, which has no CSRF token.
@@ -63,7 +68,15 @@ impl Visitor {
 impl CurrentUser {
     fn new(who: Caller, language: Locale, path: String) -> Result<Self, Refusal> {
         let csrf = csrf_token(who.session()?).text();
-        Ok(Self { who, language, path, csrf })
+        Ok(Self { who, language, path, csrf, is_done: false })
+    }
+
+    /// Returns the user of a request.
+    pub(super) async fn of(parts: &Parts, app: &App) -> Result<Self, Refusal> {
+        // `GET` skips the check of the CSRF header; forms are checked by their own CSRF field.
+        let who = identify(&app.access, &parts.headers, &Method::GET).await;
+        let user = Self::found(who, parts, app)?;
+        Ok(Self { is_done: is_done(&app.access, &parts.headers), ..user })
     }
 
     /// Rejects users who lack the permission.
@@ -86,9 +99,12 @@ impl FromRequestParts<App> for CurrentUser {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        // `GET` skips the check of the CSRF header; forms are checked by their own CSRF field.
-        let who = identify(&app.access, &parts.headers, &Method::GET).await;
-        Self::found(who, parts, app).map_err(turned_away)
+        Self::of(parts, app).await.map_err(|refusal| match refusal.status() {
+            StatusCode::UNAUTHORIZED if has_session(&app.access, &parts.headers) => {
+                login::redirect_back_to(&path_of(&parts.uri))
+            }
+            _ => turned_away(refusal),
+        })
     }
 }
 
@@ -123,11 +139,11 @@ async fn watcher(
     let who = identify_screen(&app.access, &parts.headers).await;
     let who = who.map_err(|_| turned_away(refusal))?;
     let (language, path) = (Locale::of(&parts.headers, app.service.zone()), path_of(&parts.uri));
-    Ok(CurrentUser { who, language, path, csrf: String::new() })
+    Ok(CurrentUser { who, language, path, csrf: String::new(), is_done: false })
 }
 
 /// Redirects users who are not logged in to the login page.
-fn turned_away(refusal: Refusal) -> Response {
+pub(super) fn turned_away(refusal: Refusal) -> Response {
     match refusal.status() {
         StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
         _ => refusal.into_response(),

@@ -58,6 +58,28 @@ pub(crate) fn status(app: &State, id: DrawId) -> Result<DrawStatus, Refusal> {
     app.service.view().draw(id).ok_or_else(|| ReadError::UnknownDraw(id).into())
 }
 
+/// Returns the draws that somebody still has to act on, the most urgent first: open, closed, drawn
+/// and not published, announced.
+pub(crate) fn pending(app: &State) -> Vec<DrawStatus> {
+    let mut pending = app.service.view().find_draws(|draw| urgency(draw).is_some());
+    pending.sort_by_key(urgency);
+    pending
+}
+
+/// Returns the place of a draw among those that are not over: its step, then its next moment, then
+/// its number.
+fn urgency(draw: &DrawStatus) -> Option<(u8, u64, u32)> {
+    let (life, last) = (&draw.life, u64::MAX);
+    let (step, at) = match LifeState::of(draw) {
+        LifeState::Open => (0, life.schedule.closes_at),
+        LifeState::Closed => (1, life.closed.as_ref().map(|closing| closing.at)),
+        LifeState::Drawn => (2, life.drawn_at),
+        LifeState::Announced => (3, life.schedule.opens_at),
+        LifeState::Cancelled | LifeState::Published => return None,
+    };
+    Some((step, at.map_or(last, |at| at.0), draw.id.0))
+}
+
 /// Announces a draw.
 pub(crate) async fn announce(
     app: &State,

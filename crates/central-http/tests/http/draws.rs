@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{As, ask};
-use crate::languages::filled;
+use crate::languages::{done, filled};
 use crate::setting::Running;
 
 /// No other value in these tests contains these digits.
@@ -100,6 +100,21 @@ impl Day {
         assert_eq!(self.enter(&self.admin, WINNING_NUMBER).await["outcome"], "agree");
     }
 
+    /// Lets an agency finish draw 1.
+    pub(crate) fn finish(&self, agency: u32) {
+        let (answer, answered) = mpsc::channel();
+        let done = move |it| answer.send(it).unwrap();
+        self.central.store.finish(DrawId(1), AgencyId(agency), done);
+        answered.recv().unwrap().unwrap();
+    }
+
+    /// Returns a program with an operator's rights.
+    pub(crate) async fn robot(&self) -> As {
+        let new = json!({ "label": "robot", "role": "operator", "days": 1 });
+        let token = self.central.post(&self.admin, "/api/v1/tokens", &new).await.json();
+        As { token: token["secret"].as_str().map(str::to_owned), ..As::default() }
+    }
+
     /// Returns the status for each role.
     async fn statuses(&self, path: &str) -> [u16; 4] {
         let mut statuses = [0; 4];
@@ -174,7 +189,7 @@ async fn a_draw_without_bets_is_made_only_by_who_says_so() {
     }
     let entry = json!({ "number": 7, "allow_empty": true });
     assert_eq!(enter(day.operator(), entry).await.json()["outcome"], "awaited");
-    let page = filled(&day.central, &day.admin, "/draws/2/number", "number=7&allow_empty=on").await;
+    let page = done(&day.central, &day.admin, "/draws/2/number", "number=7&allow_empty=on").await;
     assert!(page.status == 200 && page.body.contains("Número ganador"), "{page:?}");
     let draw = day.central.get(day.operator(), "/api/v1/draws/2").await.json();
     assert_eq!(draw["state"], "drawn");
@@ -261,9 +276,7 @@ async fn two_people_enter_the_number_and_one_person_is_not_two() {
     assert_eq!(day.enter(day.operator(), WINNING_NUMBER).await["outcome"], "awaited");
     let again = day.enter(day.operator(), WINNING_NUMBER).await;
     assert_eq!(again["type"], "urn:bolillero:problem:entered-before", "{again}");
-    let new = json!({ "label": "robot", "role": "operator", "days": 1 });
-    let token = day.central.post(&day.admin, "/api/v1/tokens", &new).await.json();
-    let robot = As { token: token["secret"].as_str().map(str::to_owned), ..As::default() };
+    let robot = day.robot().await;
     let by_token = day.enter(&robot, WINNING_NUMBER).await;
     assert_eq!(by_token["type"], "urn:bolillero:problem:session-needed");
     let outside = day.enter(&day.admin, 10_000).await;

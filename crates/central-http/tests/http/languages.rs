@@ -42,7 +42,7 @@ fn words_of(page: &str) -> String {
 }
 
 /// Checks the status and that the page is in Spanish and contains this text.
-fn is_spanish(answer: &Answer, status: u16, says: &str) {
+pub(crate) fn is_spanish(answer: &Answer, status: u16, says: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{answer:?}");
     let said = words_of(&answer.body);
@@ -58,6 +58,16 @@ pub(crate) async fn filled(central: &Running, who: &As, path: &str, fields: &str
     fill(central.port, who, path, &format!("csrf={csrf}&sure=yes&{fields}")).await
 }
 
+/// Submits a form that is done, and returns the page that it leads to.
+pub(crate) async fn done(central: &Running, who: &As, path: &str, fields: &str) -> Answer {
+    let sent_on = filled(central, who, path, fields).await;
+    assert_eq!(sent_on.status, 303, "{path}: {sent_on:?}");
+    let cookie = sent_on.header("set-cookie").and_then(|it| it.split(';').next());
+    let cookies = [who.cookie.as_deref(), cookie].into_iter().flatten().collect::<Vec<_>>();
+    let who = As { cookie: Some(cookies.join("; ")), ..who.clone() };
+    look(central.port, &who, sent_on.header("location").unwrap()).await
+}
+
 #[tokio::test]
 async fn what_is_refused_on_any_page_is_said_in_spanish() {
     let central = Running::start().await;
@@ -68,7 +78,8 @@ async fn what_is_refused_on_any_page_is_said_in_spanish() {
         (&As::default(), "/nothing", 404, "No hay nada en esta dirección."),
         (&viewer, "/draws/x", 404, "No hay nada en esta dirección."),
         (&viewer, "/draws/9", 404, "No hay un sorteo 9."),
-        (&viewer, "/draws/9/acta", 404, "No hay un sorteo 9."),
+        (&viewer, "/draws/9/acta", 403, "operador, auditor o administrador."),
+        (&admin, "/draws/9/acta", 404, "No hay un sorteo 9."),
         (&viewer, "/draws/9/winners", 403, "operador, auditor o administrador."),
         (&admin, "/draws/9/winners/1", 404, "No hay un sorteo 9."),
         (&viewer, "/?draw=x", 400, "El pedido no se entiende."),
@@ -138,7 +149,7 @@ async fn what_is_refused_of_a_draw_is_said_in_spanish() {
     let early = "opens_at=2001-01-01T10:00&closes_at=2001-01-01T09:00";
     for (path, fields, status, says) in [
         ("/draws", "name=", 400, "El nombre no puede estar en blanco."),
-        ("/draws", "name=otra&agencies=x", 400, "números y rangos en orden"),
+        ("/draws", "name=otra&agencies=x", 400, "números y rangos separados por comas"),
         ("/draws", "name=otra&agencies=1&number_min=9&number_max=1", 400, "El número menor"),
         ("/draws", &format!("{announced}&opens_at=x"), 400, "Un horario no se entiende."),
         ("/draws", &format!("{announced}&{early}"), 400, "revise los horarios"),
@@ -147,13 +158,16 @@ async fn what_is_refused_of_a_draw_is_said_in_spanish() {
         ("/draws/1/nada", "", 404, "No hay nada en esta dirección."),
         ("/draws/1/publish", "", 409, "El sorteo ya no está en ese paso"),
         ("/draws/1/close", "", 409, "Para cerrar ahora hay que decir el motivo."),
-        ("/draws/1/number", "number=x", 400, "Escriba el número con cifras."),
     ] {
         is_spanish(&filled(central, operator, path, fields).await, status, says);
     }
     let unsure = format!("csrf={}", operator.csrf.as_deref().unwrap());
     let unsure = fill(central.port, operator, "/draws/1/close", &unsure).await;
     is_spanish(&unsure, 400, "Falta confirmar.");
+    let close = "why=corte+de+luz&sure=on";
+    assert_eq!(filled(central, operator, "/draws/1/close", close).await.status, 303);
+    let number = filled(central, operator, "/draws/1/number", "number=x").await;
+    is_spanish(&number, 400, "Escriba el número con cifras.");
     let search = "/search?draw=1&by=number&value=7";
     let early = look(central.port, operator, search).await;
     is_spanish(&early, 403, "Pídaselo a alguien que sea auditor.");
@@ -164,7 +178,8 @@ async fn what_is_refused_of_a_draw_is_said_in_spanish() {
         filled(central, operator, "/draws/1/number", &format!("number={number}")).await
     };
     is_spanish(&number(123_456).await, 400, "está fuera del rango");
-    is_spanish(&number(1).await, 200, "Falta que lo ingrese otro operador");
+    let entered = done(central, operator, "/draws/1/number", "number=1").await;
+    is_spanish(&entered, 200, "Usted ingresó un número; falta otro operador");
     is_spanish(&number(1).await, 409, "operator ya ingresó el número");
 }
 
@@ -251,11 +266,11 @@ async fn one_draw_more_than_may_wait_is_refused_with_what_to_do() {
     central.clock.advance(24 * 60 * 60 * 1000);
     let page = look(central.port, operator, "/draws/256").await;
     is_spanish(&page, 200, "No se abrió a tiempo y ya no se puede abrir.");
-    let closed = filled(central, operator, "/draws/256/close", "why=nadie+la+abrió").await;
+    let closed = done(central, operator, "/draws/256/close", "why=nadie+la+abrió").await;
     is_spanish(&closed, 200, "nadie la abrió");
     let number = "number=1&allow_empty=yes";
     for who in [operator, &day.admin] {
-        assert_eq!(filled(central, who, "/draws/256/number", number).await.status, 200);
+        assert_eq!(done(central, who, "/draws/256/number", number).await.status, 200);
     }
     day.post("/api/v1/draws", &json!({ "name": "otra" })).await;
 }

@@ -6,6 +6,8 @@ mod access;
 mod accounts;
 mod board;
 mod client;
+mod corrections;
+mod draw_pages;
 mod draws;
 mod hostile;
 mod languages;

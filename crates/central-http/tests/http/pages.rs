@@ -11,6 +11,7 @@ type Row = (&'static str, &'static str, [u16; 5]);
 fn table() -> Vec<Row> {
     let open = [200; 5];
     let all = [303, 200, 200, 200, 200];
+    let all_to_draw = [303; 5];
     let missing = [303, 404, 404, 404, 404];
     let runners = |status| [303, 403, status, 403, status];
     let admins = |status| [303, 403, 403, 403, status];
@@ -25,12 +26,18 @@ fn table() -> Vec<Row> {
         ("GET", "/draws", all),
         ("POST", "/draws", runners(400)),
         ("GET", "/draws/9", missing),
-        ("GET", "/draws/9/acta", missing),
+        ("GET", "/draws/9/acta", [303, 403, 404, 404, 404]),
         ("GET", "/draws/9/winners", [303, 403, 404, 404, 404]),
         ("GET", "/draws/9/winners/1", [303, 403, 404, 404, 404]),
+        ("GET", "/draws/9/open", all_to_draw),
+        ("POST", "/draws/9/edit", runners(404)),
+        ("POST", "/draws/9/cancel", runners(404)),
         ("POST", "/draws/9/open", runners(404)),
+        ("POST", "/draws/9/reopen", runners(404)),
         ("POST", "/draws/9/close", runners(404)),
         ("POST", "/draws/9/number", runners(404)),
+        ("POST", "/draws/9/correct", runners(404)),
+        ("POST", "/draws/9/void", runners(404)),
         ("POST", "/draws/9/publish", runners(404)),
         ("GET", "/agencies", all),
         ("POST", "/agencies", runners(400)),
@@ -103,6 +110,8 @@ fn every_page_is_in_the_table() {
         include_str!("../../src/console/board.rs"),
         include_str!("../../src/console/login.rs"),
         include_str!("../../src/console/draws.rs"),
+        include_str!("../../src/console/draw.rs"),
+        include_str!("../../src/console/acta.rs"),
         include_str!("../../src/console/winners.rs"),
         include_str!("../../src/console/agencies.rs"),
         include_str!("../../src/console/audit.rs"),

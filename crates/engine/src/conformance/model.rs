@@ -3,7 +3,7 @@
 //! The model searches a list of batches. It deliberately shares no code with
 //! [`Draws`](lottery::Draws).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ use lottery::{
     ReadError,
 };
 use lottery::{Closing, HistoryEntry, HistoryStep, Lifecycle};
-use lottery::{DrawId, DrawState, DrawStatus, DrawTerms};
+use lottery::{DrawId, DrawState, DrawStatus, DrawTerms, SetDigest};
+use sha2::{Digest as _, Sha256};
 
 const BURSTS: u32 = 80;
 const BURST_MAX: u32 = 24;
@@ -252,6 +253,7 @@ impl ModelDraw {
             announced_at: AT,
             opened_at: Some(AT),
             closed: drawn_at.map(closing),
+            set: drawn_at.map(|_| self.set()),
             entered_by: None,
             attempt: u32::from(drawn_at.is_some()),
             drawn_at,
@@ -259,6 +261,31 @@ impl ModelDraw {
             published_at: drawn_at,
             history: Arc::new(self.closed_by.iter().map(closed).collect()),
         }
+    }
+
+    /// Returns the digest of the set of bets, by its definition in docs/ledger.md.
+    fn set(&self) -> SetDigest {
+        let mut bytes = Vec::new();
+        for agency in self.terms.agencies.iter() {
+            let batches = self.batches.iter().filter(|batch| batch.agency == agency);
+            let by_chunk: BTreeMap<u32, &str> =
+                batches.map(|batch| (batch.chunk.0, batch.bets.text())).collect();
+            if by_chunk.is_empty() {
+                continue;
+            }
+            let prefix: Vec<_> = (0..).map_while(|chunk| by_chunk.get(&chunk).copied()).collect();
+            let next = u32::try_from(prefix.len()).unwrap();
+            let ahead = by_chunk.range(next..);
+            bytes.extend(agency.0.to_le_bytes());
+            bytes.extend(next.to_le_bytes());
+            bytes.extend(prefix_digest(prefix).0);
+            bytes.extend(u32::try_from(ahead.clone().count()).unwrap().to_le_bytes());
+            for (chunk, text) in ahead {
+                bytes.extend(chunk.to_le_bytes());
+                bytes.extend(Sha256::digest(text));
+            }
+        }
+        SetDigest(Sha256::digest(bytes).into())
     }
 
     fn stored(&self, agency: AgencyId, chunk: ChunkId) -> Option<&Batch> {

@@ -14,7 +14,7 @@ use support::{Central, run, run_well, str, text};
 
 /// Short segments, so that the central starts and indexes many of them meanwhile.
 const SEGMENTS: [&str; 4] = ["--agencies", "1", "--segment-len", "98304"];
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 3;
 const BETS_OF_BATCH: u32 = 20;
 
 fn start(data: &Path, draw: &str) -> Central {

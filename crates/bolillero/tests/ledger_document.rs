@@ -99,7 +99,8 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
     }
 
     let segment = |number: u32| data.join(format!("segment-000000000{number}.bol"));
-    for segment in [segment(1), segment(2)] {
+    // The third begins with the first act of feature 1.
+    for segment in [segment(1), segment(2), segment(3)] {
         let whole = std::fs::read(&segment).unwrap();
         let records = &whole[..98_304];
         let end = records.iter().rposition(|&byte| byte != 0).unwrap() + 1;
@@ -116,7 +117,7 @@ fn the_script_of_the_document_reads_a_ledger_and_complains_of_any_change() {
         }
         std::fs::write(&segment, &whole).unwrap();
     }
-    let last = segment(2);
+    let last = segment(3);
     let whole = std::fs::read(&last).unwrap();
     // The last decision is the publication of draw 2: the act and its consequence.
     let behind = whole.windows(4).rposition(|bytes| bytes == b"BLR2").unwrap();

@@ -273,9 +273,9 @@ impl Console {
     pub(crate) async fn ends_the_session(&self) {
         let cookies = self.client.get_all_cookies().await.unwrap();
         let is_session = |name: &str| name.starts_with("bolillero_session_");
-        let session = cookies.into_iter().find(|it| is_session(it.name())).unwrap();
-        let ended = fantoccini::cookies::Cookie::build((session.name().to_owned(), "0".repeat(64)));
-        self.client.add_cookie(ended.build()).await.unwrap();
+        let mut session = cookies.into_iter().find(|it| is_session(it.name())).unwrap();
+        session.set_value("0".repeat(64));
+        self.client.add_cookie(session).await.unwrap();
     }
 
     /// Loads a script into the page.

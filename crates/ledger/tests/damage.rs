@@ -8,11 +8,10 @@ mod workload;
 
 use std::fmt::Debug;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Claim, Disk as _};
-use ledger::{Archive, Damage, Fault};
+use ledger::{Damage, Fault};
 use lottery::ReadError;
 
 use support::bytes::{RecordPlace, SEGMENT_LEN, mend_index, mend_sums, records_in};

@@ -186,7 +186,8 @@ async fn events(
 
 /// Returns the event that says that the session has ended.
 fn over() -> Event {
-    Event::default().event("over").data("")
+    // Browsers drop an event without data.
+    Event::default().event("over").data("session")
 }
 
 fn live(app: &Central, board: &Board, user: &CurrentUser, asked: BoardQuery) -> String {

@@ -11,7 +11,7 @@ use engine::conformance::TestClock;
 use engine::sync::{mpsc, thread};
 
 /// Takes turns while requests are pending and no other thread takes one.
-fn commit_group(ledger: &SimulatedEngine) {
+fn commit_all(ledger: &SimulatedEngine) {
     while ledger.pending_count() > 0 && ledger.commit_group() {}
 }
 
@@ -27,7 +27,7 @@ fn opened() -> Arc<SimulatedEngine> {
     };
     let number = lottery::SealedNumber(7);
     ledger.open_draw(terms, number, |opened| assert_eq!(opened, Ok(DrawId(1))));
-    turn(&ledger);
+    commit_all(&ledger);
     Arc::new(ledger)
 }
 
@@ -45,7 +45,7 @@ fn callers_take_turns() {
             ledger.append(batch, stored);
             let finished = move |outcome: Result<_, _>| finished.send(outcome.is_ok()).unwrap();
             ledger.finish(draw, agency, finished);
-            turn(&ledger);
+            commit_all(&ledger);
         })
     });
     callers.into_iter().for_each(|caller| caller.join().unwrap());

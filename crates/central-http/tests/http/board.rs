@@ -113,7 +113,10 @@ async fn a_board_is_told_that_its_session_has_ended() {
     let central = Running::start().await;
     let told = central.get(&As::default(), "/board/events").await;
     assert_eq!((told.status, told.header("content-type")), (200, Some("text/event-stream")));
-    assert!(told.body.contains("event: over\ndata: session") && !told.body.contains("event: board"), "{told:?}");
+    assert!(
+        told.body.contains("event: over\ndata: session") && !told.body.contains("event: board"),
+        "{told:?}"
+    );
     let who = central.logged_in("viewer").await;
     let mut board = watched(central.port, &who).await;
     assert_eq!(ask(central.port, &who, "DELETE", "/api/v1/session", None).await.status, 204);

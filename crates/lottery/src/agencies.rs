@@ -96,8 +96,10 @@ impl Agencies {
     /// # Errors
     /// [`NotInDraw::UnknownAgency`] when it is not.
     pub fn must_have(&self, agency: AgencyId) -> Result<(), NotInDraw> {
-        let unknown = || NotInDraw::UnknownAgency { agency, registered: self.clone() };
-        self.contains(agency).then_some(()).ok_or_else(unknown)
+        if self.contains(agency) {
+            return Ok(());
+        }
+        Err(NotInDraw::UnknownAgency { agency, registered: self.clone() })
     }
 
     /// Returns the number of agencies.

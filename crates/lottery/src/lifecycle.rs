@@ -164,43 +164,6 @@ impl DrawLife {
         self.shown.closed.as_ref().map(|closing| closing.at).or(due)
     }
 
-    pub(crate) fn decide_edit(
-        &self,
-        state: DrawState,
-        by: &Actor,
-        why: &Reason,
-    ) -> Result<Acted, ActError> {
-        if state != DrawState::Announced {
-            return Err(not_now(state, "edited"));
-        }
-        expect_reason(by, why, "edit a draw")
-    }
-
-    pub(crate) fn decide_cancel(
-        &self,
-        state: DrawState,
-        by: &Actor,
-        why: &Reason,
-    ) -> Result<Acted, ActError> {
-        match state {
-            DrawState::Announced => expect_reason(by, why, "cancel a draw"),
-            DrawState::Cancelled => Ok(Acted::Repeated),
-            _ => Err(not_now(state, "cancelled")),
-        }
-    }
-
-    pub(crate) fn decide_reopen(
-        &self,
-        state: DrawState,
-        by: &Actor,
-        why: &Reason,
-    ) -> Result<Acted, ActError> {
-        if state != DrawState::Open {
-            return Err(not_now(state, "reopened to an agency"));
-        }
-        expect_reason(by, why, "reopen an agency")
-    }
-
     pub(crate) fn decide_open(
         &self,
         state: DrawState,
@@ -411,9 +374,7 @@ fn expect_entry(
     by: &Actor,
     number: u32,
 ) -> Result<&Label, ActError> {
-    if state != DrawState::Closed {
-        return Err(not_now(state, "given a number"));
-    }
+    expect_state(state, DrawState::Closed, "given a number")?;
     let by = in_person(by)?;
     if range.contains(number) { Ok(by) } else { Err(ActError::NumberRange { number, range }) }
 }
@@ -427,7 +388,21 @@ fn in_person(by: &Actor) -> Result<&Label, ActError> {
     }
 }
 
-fn expect_reason(by: &Actor, why: &Reason, what: &'static str) -> Result<Acted, ActError> {
+/// Checks that a draw is in the state that an act needs.
+pub(crate) fn expect_state(
+    state: DrawState,
+    needed: DrawState,
+    wanted: &'static str,
+) -> Result<(), ActError> {
+    if state == needed { Ok(()) } else { Err(not_now(state, wanted)) }
+}
+
+/// Checks that an operator or a program gives a reason for what they do.
+pub(crate) fn expect_reason(
+    by: &Actor,
+    why: &Reason,
+    what: &'static str,
+) -> Result<Acted, ActError> {
     match by {
         Actor::Clock => Err(ActError::NotForTheClock),
         _ if why.is_empty() => Err(ActError::NoReason(what)),

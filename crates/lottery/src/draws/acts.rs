@@ -6,7 +6,7 @@ use crate::act::{Act, ActError, Acted, Judge, RecordedAct, Registration, Schedul
 use crate::agencies::AgencyId;
 use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
 use crate::event::Event;
-use crate::lifecycle::DrawLife;
+use crate::lifecycle::{DrawLife, expect_reason, expect_state};
 use crate::limits::{DRAW_ACTS_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
 use crate::text::Look;
 
@@ -128,17 +128,26 @@ impl Draws {
         match act {
             Act::Edit { draw: id, terms, schedule } => {
                 let draw = find(id)?;
-                let acted = draw.life.decide_edit(draw.state, by, why)?;
+                expect_state(draw.state, DrawState::Announced, "edited")?;
+                let acted = expect_reason(by, why, "edit a draw")?;
                 if draw.terms == *terms && draw.life.shown().schedule == *schedule {
                     return Ok(Acted::Repeated);
                 }
                 self.check_announcement(Some(*id), terms, *schedule, now)?;
                 Ok(acted)
             }
-            Act::Cancel(id) => find(id).and_then(|it| it.life.decide_cancel(it.state, by, why)),
+            Act::Cancel(id) => {
+                let state = find(id)?.state;
+                if state == DrawState::Cancelled {
+                    return Ok(Acted::Repeated);
+                }
+                expect_state(state, DrawState::Announced, "cancelled")?;
+                expect_reason(by, why, "cancel a draw")
+            }
             Act::Reopen { draw, agency } => {
                 let draw = find(draw)?;
-                let acted = draw.life.decide_reopen(draw.state, by, why)?;
+                expect_state(draw.state, DrawState::Open, "reopened to an agency")?;
+                let acted = expect_reason(by, why, "reopen an agency")?;
                 match draw.agencies.get(agency) {
                     Some(known) if known.finished => Ok(acted),
                     _ => Err(ActError::NotFinished(*agency)),

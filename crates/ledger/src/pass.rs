@@ -93,11 +93,17 @@ pub(crate) struct Pass {
     sealed_before: Option<String>,
 }
 
-/// Returns the segments in use in a folder, in order. Files are closed again: there may be many.
-pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHeader>, Fault> {
+/// Returns the numbers of the segments in a folder, in use or not, in order.
+pub(crate) fn segment_numbers(disk: &dyn Disk) -> Result<Vec<u64>, Fault> {
     let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
     numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Returns the segments in use in a folder, in order. Files are closed again: there may be many.
+pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHeader>, Fault> {
+    let numbers = segment_numbers(disk)?;
     let mut used = Vec::new();
     let mut unused: Option<String> = None;
     for (expected, number) in (1..).zip(&numbers) {
@@ -125,9 +131,7 @@ pub(crate) fn segments_in(disk: &dyn Disk, claim: Claim) -> Result<Vec<SegmentHe
 /// The last one is looked at first: one that is in use shows that those before it are, however far
 /// the central has come meanwhile.
 pub(crate) fn segments_growing(disk: &dyn Disk) -> Result<Vec<SegmentHeader>, Fault> {
-    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
-    let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number_in(n)).collect();
-    numbers.sort_unstable();
+    let mut numbers = segment_numbers(disk)?;
     let mut used = Vec::new();
     while let Some(number) = numbers.pop() {
         if let Some(last) = header_now(disk, number)? {

@@ -21,7 +21,7 @@ use crate::contents::Contents;
 use crate::disk::{Claim, Disk, DiskFile};
 use crate::error::Fault;
 use crate::limits::{BLOCK_LEN, GROUP_LEN_MAX, RECORDS_OFFSET};
-use crate::pass::{Content, IndexState, Judged, Pass, Reads, opened, segments_in};
+use crate::pass::{Content, IndexState, Judged, Pass, Reads, opened, segment_numbers, segments_in};
 use crate::segment::{self, Image, Tail};
 use crate::segments::{Segment, Segments};
 
@@ -91,11 +91,8 @@ pub(crate) fn recover(disk: &dyn Disk) -> Result<Recovered, Fault> {
 /// Removes the segments after the last one in use, whose state is unknown; they are created again.
 /// The highest number goes first, so that a crash leaves no gap.
 fn remove_unused(disk: &dyn Disk, last_used: u64) -> Result<(), Fault> {
-    let names = disk.names().map_err(|error| Fault::io("listing", "the data folder", error))?;
-    let numbers = names.iter().filter_map(|name| segment::number_in(name));
-    let mut unused: Vec<_> = numbers.filter(|number| *number > last_used).collect();
-    unused.sort_unstable();
-    for number in unused.into_iter().rev() {
+    let unused = segment_numbers(disk)?.into_iter().filter(|number| *number > last_used);
+    for number in unused.rev() {
         let name = segment::name(number);
         let removed = disk.remove(&name).and_then(|()| disk.sync_names());
         removed.map_err(|error| Fault::io("removing the unused", &name, error))?;

@@ -228,7 +228,7 @@ impl BoardView {
             agencies: l.n(shown.agencies_count() as u64),
             finished: view.finished,
             number: view.number,
-            chart: Chart::of(&app.poller.intake.of(&shown.status, now), l),
+            chart: Chart::of(&shown.samples, l),
             rows,
             part,
         }

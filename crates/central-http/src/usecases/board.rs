@@ -20,7 +20,8 @@ use crate::host::Host;
 use crate::limits::{
     BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, INTAKE_SAMPLE_TIME, SILENCE_MS,
 };
-use crate::usecases::intake::Intake;
+use crate::usecases::draws::urgency;
+use crate::usecases::intake::{Intake, Sample};
 
 /// The state of the central at one moment.
 #[derive(Debug, Default)]
@@ -48,6 +49,8 @@ pub(crate) struct DrawBoard {
     pub(crate) agencies: BTreeMap<AgencyId, AgencyBoard>,
     /// Its batches that were refused since the central was started.
     pub(crate) refused: RefusedBatches,
+    /// How many bets it had at which time.
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// The state of an agency in a draw at one moment.
@@ -73,7 +76,7 @@ pub(crate) struct BoardPoller {
     host: Arc<dyn Host>,
     seen: watch::Sender<Arc<Board>>,
     /// The bets of open draws over time, whether or not somebody watches.
-    pub(crate) intake: Intake,
+    intake: Intake,
     /// Notified when somebody starts to watch.
     watched: Notify,
     /// Cancelled on shutdown: there are no more refreshes.
@@ -166,8 +169,9 @@ impl BoardPoller {
             }
             let begun = view.all_begun(status.id);
             let refused = service.metrics().refused_batches(status.id);
-            let draw_before = draw_before.map(|it| &**it);
-            draws.push(Arc::new(look.at(status, begun, refused, draw_before)));
+            let samples = self.intake.of(&status, now);
+            let board = look.at(status, begun, draw_before.map(|it| &**it));
+            draws.push(Arc::new(DrawBoard { refused, samples, ..board }));
         }
         draws.sort_by_key(|it| urgency(&it.status));
         let host = Arc::clone(&self.host);
@@ -197,22 +201,6 @@ impl Board {
     }
 }
 
-/// Returns the place of a draw on the board, the most urgent first: open draws by closing time, then
-/// closed ones, drawn ones, announced ones by opening time, and published ones from the last.
-fn urgency(status: &DrawStatus) -> (u8, u64, u32) {
-    let (life, number) = (&status.life, status.id.0);
-    let due = |at: Option<Timestamp>| at.map_or(u64::MAX, |at| at.0);
-    match status.state {
-        DrawState::Open => (0, due(life.schedule.closes_at), number),
-        DrawState::Closed => (1, due(life.closed.as_ref().map(|closing| closing.at)), number),
-        DrawState::Drawn { .. } if !status.is_published() => (2, due(life.drawn_at), number),
-        DrawState::Announced => (3, due(life.schedule.opens_at), number),
-        DrawState::Drawn { .. } | DrawState::Cancelled => {
-            (4, u64::MAX - due(life.published_at), u32::MAX - number)
-        }
-    }
-}
-
 /// Data of one refresh that all draws share.
 struct Look<'a> {
     present: &'a Present,
@@ -226,7 +214,6 @@ impl Look<'_> {
         &self,
         status: DrawStatus,
         begun: impl Iterator<Item = AgencyTotals>,
-        refused: RefusedBatches,
         before: Option<&DrawBoard>,
     ) -> DrawBoard {
         let more = before.map_or(0, |before| status.bets - before.status.bets);
@@ -250,7 +237,8 @@ impl Look<'_> {
         let agencies = standings.into_iter().map(|(agency, totals)| (agency, row(totals)));
         let agencies = agencies.collect();
         let bets_per_second = self.per_second(more);
-        DrawBoard { status, bets_per_second, agencies, refused }
+        let (refused, samples) = (RefusedBatches::default(), Vec::new());
+        DrawBoard { status, bets_per_second, agencies, refused, samples }
     }
 
     fn row(
@@ -411,7 +399,7 @@ mod tests {
             bets: 3,
             ..AgencyTotals::nothing_of(AgencyId(*agency))
         });
-        look.at(status(agencies), begun, RefusedBatches::default(), None)
+        look.at(status(agencies), begun, None)
     }
 
     fn numbers(rows: &[AgencyBoard]) -> Vec<u32> {

@@ -2,6 +2,7 @@
 
 use lottery::{
     Act, Acted, AgencyId, DrawId, DrawState, DrawStatus, DrawTerms, ReadError, Reason, Schedule,
+    Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,23 +62,26 @@ pub(crate) fn status(app: &State, id: DrawId) -> Result<DrawStatus, Refusal> {
 /// Returns the draws that somebody still has to act on, the most urgent first: open, closed, drawn
 /// and not published, announced.
 pub(crate) fn pending(app: &State) -> Vec<DrawStatus> {
-    let mut pending = app.service.view().find_draws(|draw| urgency(draw).is_some());
+    let is_over = |draw: &DrawStatus| draw.is_published() || draw.state == DrawState::Cancelled;
+    let mut pending = app.service.view().find_draws(|draw| !is_over(draw));
     pending.sort_by_key(urgency);
     pending
 }
 
-/// Returns the place of a draw among those that are not over: its step, then its next moment, then
-/// its number.
-fn urgency(draw: &DrawStatus) -> Option<(u8, u64, u32)> {
-    let (life, last) = (&draw.life, u64::MAX);
-    let (step, at) = match LifeState::of(draw) {
-        LifeState::Open => (0, life.schedule.closes_at),
-        LifeState::Closed => (1, life.closed.as_ref().map(|closing| closing.at)),
-        LifeState::Drawn => (2, life.drawn_at),
-        LifeState::Announced => (3, life.schedule.opens_at),
-        LifeState::Cancelled | LifeState::Published => return None,
-    };
-    Some((step, at.map_or(last, |at| at.0), draw.id.0))
+/// Returns the place of a draw among others, the most urgent first: open draws by closing time, then
+/// closed ones, drawn ones, announced ones by opening time, and published ones from the last.
+pub(crate) fn urgency(draw: &DrawStatus) -> (u8, u64, u32) {
+    let (life, number) = (&draw.life, draw.id.0);
+    let due = |at: Option<Timestamp>| at.map_or(u64::MAX, |at| at.0);
+    match LifeState::of(draw) {
+        LifeState::Open => (0, due(life.schedule.closes_at), number),
+        LifeState::Closed => (1, due(life.closed.as_ref().map(|closing| closing.at)), number),
+        LifeState::Drawn => (2, due(life.drawn_at), number),
+        LifeState::Announced => (3, due(life.schedule.opens_at), number),
+        LifeState::Published | LifeState::Cancelled => {
+            (4, u64::MAX - due(life.published_at), u32::MAX - number)
+        }
+    }
 }
 
 /// Announces a draw.

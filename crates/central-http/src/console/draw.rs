@@ -7,7 +7,7 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use lottery::{
-    Act, ActError, AgencyId, DrawId, DrawState, DrawStatus, HistoryStep, Reason, Winners,
+    Act, ActError, AgencyId, DrawId, DrawState, DrawStatus, HistoryStep, Label, Reason, Winners,
 };
 use operators::Permission;
 
@@ -126,8 +126,7 @@ async fn step(
         return page_with(&app, &user, draw.id, FormOutcome::default(), confirm).await;
     }
     if !is_sure && matches!(act, Act::Close(_) | Act::Void(_) | Act::Publish(_)) {
-        let text = l.t("Falta confirmar.", "It was not confirmed.");
-        return page_with(&app, &user, draw.id, FormOutcome::wrong(text, form), None).await;
+        return page_with(&app, &user, draw.id, FormOutcome::unconfirmed(form, l), None).await;
     }
     let has_bets = match act {
         Act::EnterNumber { .. } => expect_bets(&app, draw.id, !form.get("allow_empty").is_empty()),
@@ -287,7 +286,7 @@ impl EntryView {
         };
         Self {
             by: entered.map_or_else(String::new, ToString::to_string),
-            is_own: entered.is_some_and(|by| by.as_str() == user.who.name.as_str()),
+            is_own: entered.is_some_and(|by| is_user(by, user)),
             differed,
             confirm,
         }
@@ -299,9 +298,12 @@ impl VoidView {
         let by = status.life.void_by.as_ref().filter(|_| !status.is_published())?;
         let mut acts = status.life.history.iter().rev();
         let asked = acts.find(|it| it.step == HistoryStep::VoidAsked)?;
-        let is_own = by.as_str() == user.who.name.as_str();
-        Some(Self { by: by.to_string(), why: asked.why.to_string(), is_own })
+        Some(Self { by: by.to_string(), why: asked.why.to_string(), is_own: is_user(by, user) })
     }
+}
+
+fn is_user(by: &Label, user: &CurrentUser) -> bool {
+    by.as_str() == user.who.name.as_str()
 }
 
 /// Returns a draw, its unfinished agencies, and its winners if the user may see them.

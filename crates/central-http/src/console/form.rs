@@ -141,6 +141,11 @@ impl FormOutcome {
         Self { status: StatusCode::BAD_REQUEST, notice: Some(Notice::bad(text)), form }
     }
 
+    /// Returns the outcome of a form that the user did not confirm.
+    pub(super) fn unconfirmed(form: Form, l: Locale) -> Self {
+        Self::wrong(l.t("Falta confirmar.", "It was not confirmed."), form)
+    }
+
     /// Returns the outcome of a form that says beside its fields what is wrong with them.
     pub(super) fn marked(form: Form, l: Locale) -> Self {
         let text = l.t(

@@ -85,8 +85,7 @@ async fn change(
     };
     let changed = match change.as_str() {
         "disable" if form.get("sure").is_empty() => {
-            let text = l.t("Falta confirmar.", "It was not confirmed.");
-            return page_with(&app, &user, FormOutcome::wrong(text, form)).await;
+            return page_with(&app, &user, FormOutcome::unconfirmed(form, l)).await;
         }
         "disable" => operators::disable(&app, &user.who, name, why).await,
         "enable" => operators::enable(&app, &user.who, name).await,

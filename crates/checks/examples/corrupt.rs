@@ -16,8 +16,9 @@ fn main() -> ExitCode {
     let mut counts = Counts::default();
     for seed in (0..count).map(|at| first.wrapping_add(at)) {
         let Ok(outcome) = catch_unwind(|| corrupt(seed)) else {
-            eprintln!("what was done to it: {:?}", harms_of(seed));
             eprintln!("again: cargo xtask corrupt --seed {seed} --folders 1");
+            // Last: it panics too if the sound folder can't be made.
+            eprintln!("what was done to it: {:?}", harms_of(seed));
             return ExitCode::FAILURE;
         };
         counts.add(&outcome);

@@ -44,6 +44,23 @@ fn merge<T: Serialize + DeserializeOwned>(given: T, text: &str) -> anyhow::Resul
     Ok(table.try_into()?)
 }
 
+/// Returns a required setting, or an error that names it.
+pub(crate) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
+    let upper = name.to_uppercase().replace('-', "_");
+    given.ok_or_else(|| {
+        Ending::wrong(format!(
+            "--{name} is required: set it as a flag, as BOLILLERO_{upper}, or in the configuration \
+             file"
+        ))
+    })
+}
+
+/// Whether a flag was not given, so that it is not written either.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// The parsed contents of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadSettings {

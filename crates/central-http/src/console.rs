@@ -5,7 +5,8 @@
 //! login, board, draws, draw, acta, winners, agencies, search, audit, operators, account
 //!               the pages
 //! refusal       refusals in the user's language, and as a page
-//! form          submitted forms and their outcome
+//! posted        forms that a logged-in user submits
+//! form          the fields of a form, and its outcome
 //! shell         what all pages have in common
 //! visitor       the user of a page, and their language
 //! view          a draw as pages show it
@@ -37,6 +38,7 @@ mod language;
 mod login;
 mod operators;
 mod pagination;
+mod posted;
 pub(crate) mod refusal;
 mod search;
 mod shell;

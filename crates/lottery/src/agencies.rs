@@ -7,7 +7,6 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX};
-use crate::requests::NotInDraw;
 
 /// An agency's number, as sent on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,17 +88,6 @@ impl Agencies {
     pub fn contains(&self, agency: AgencyId) -> bool {
         let before = self.ranges.partition_point(|&(_, last)| last < agency.0);
         self.ranges.get(before).is_some_and(|&(first, _)| first <= agency.0)
-    }
-
-    /// Checks that `agency` is in the set of its draw.
-    ///
-    /// # Errors
-    /// [`NotInDraw::UnknownAgency`] when it is not.
-    pub fn must_have(&self, agency: AgencyId) -> Result<(), NotInDraw> {
-        if self.contains(agency) {
-            return Ok(());
-        }
-        Err(NotInDraw::UnknownAgency { agency, registered: self.clone() })
     }
 
     /// Returns the number of agencies.

@@ -1,8 +1,8 @@
 //! Audited actions of operators that change no draw. Each is stored before it takes effect.
 
-use crate::act::Label;
 use crate::agencies::AgencyId;
 use crate::draw::DrawId;
+use crate::label::Label;
 use crate::role::Role;
 
 /// An audited action that changes no draw.

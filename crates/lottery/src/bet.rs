@@ -19,6 +19,10 @@ pub struct Bet<'a> {
     number: u32,
 }
 
+/// The key of a bet in an index: opaque, compared for equality only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BetKey(pub u32);
+
 /// A real day of the Gregorian calendar, years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Birthdate {
@@ -126,6 +130,18 @@ impl<'a> Bet<'a> {
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
+    }
+}
+
+impl BetKey {
+    /// Returns a bet's key.
+    #[must_use]
+    pub fn of(bet: &Bet<'_>) -> Self {
+        Self::of_number(bet.number())
+    }
+
+    pub(crate) fn of_number(number: u32) -> Self {
+        Self(number)
     }
 }
 

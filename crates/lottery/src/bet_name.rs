@@ -8,7 +8,16 @@ use thiserror::Error;
 use crate::agencies::AgencyId;
 use crate::bet::BetFault;
 use crate::draw::DrawId;
-use crate::requests::ChunkId;
+
+/// An agency's id for one of its batches in a draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkId(pub u32);
+
+impl fmt::Display for ChunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A bet's position, written `draw-agency-chunk-position` in decimal, such as `3-17-204-12`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,10 +8,9 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::bet::{Bet, BetFault, NumberRange, has_control};
+use crate::bet::{Bet, BetFault, BetKey, NumberRange, has_control};
 use crate::limits::{BATCH_TEXT_LEN_MAX, FAULTS_MAX};
 use crate::split::Split;
-use crate::winners::BetKey;
 
 /// The validated content of a batch. Its canonical text has at most [`BATCH_TEXT_LEN_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

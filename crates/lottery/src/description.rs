@@ -5,11 +5,12 @@
 
 use std::fmt;
 
-use crate::act::{Act, Actor, Label, RecordedAct, Registration, Schedule};
+use crate::act::{Act, Actor, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
 use crate::audited::{AuditedAction, BetsSearch, OperatorsChange};
 use crate::draw::{DrawId, DrawTerms, Timestamp};
 use crate::event::Event;
+use crate::label::Label;
 use crate::role::Role;
 
 /// A description of an event.

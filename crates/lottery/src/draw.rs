@@ -6,7 +6,6 @@ use thiserror::Error;
 
 use crate::agencies::Agencies;
 use crate::bet::NumberRange;
-use crate::lifecycle::Lifecycle;
 use crate::limits::DRAW_NAME_LEN_MAX;
 use crate::text::{self, TextFault};
 
@@ -146,34 +145,6 @@ pub enum DrawState {
     },
     /// Was cancelled before it was opened; its name is free.
     Cancelled,
-}
-
-/// The published status of a draw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct DrawStatus {
-    pub id: DrawId,
-    pub terms: DrawTerms,
-    pub state: DrawState,
-    pub agencies_finished: u64,
-    pub batches: u64,
-    pub bets: u64,
-    /// Its history.
-    pub life: Lifecycle,
-}
-
-impl DrawStatus {
-    /// Whether every agency of the draw has finished.
-    #[must_use]
-    pub fn all_finished(&self) -> bool {
-        self.agencies_finished == self.terms.agencies.count()
-    }
-
-    /// Whether its winners are published.
-    #[must_use]
-    pub fn is_published(&self) -> bool {
-        self.life.published_at.is_some()
-    }
 }
 
 #[cfg(test)]

@@ -27,14 +27,15 @@ use self::plan::Plan;
 use self::undo::{Undo, UndoBatch};
 use crate::act::{Act, Acted, Registration};
 use crate::agencies::{Agencies, AgencyId};
+use crate::batch::Batch;
+use crate::bet_name::ChunkId;
 use crate::bets::{ChunkDigest, PrefixDigest, SetDigest};
-use crate::draw::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp};
+use crate::draw::{DrawId, DrawName, DrawState, DrawTerms, SealedNumber, Timestamp};
 use crate::event::{BatchSummary, Event};
-use crate::lifecycle::DrawLife;
+use crate::lifecycle::{DrawLife, DrawStatus};
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
 use crate::requests::{
-    AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
-    ProgressError,
+    AppendError, Appended, FinishError, Finished, NoPart, NotInDraw, OpenDrawError, ProgressError,
 };
 use crate::text::Look;
 

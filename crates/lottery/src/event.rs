@@ -8,9 +8,10 @@
 
 use crate::act::RecordedAct;
 use crate::agencies::AgencyId;
+use crate::batch::Batch;
+use crate::bet_name::ChunkId;
 use crate::bets::{ChunkDigest, SetDigest};
-use crate::draw::{DrawId, DrawTerms, SealedNumber};
-use crate::requests::{Batch, ChunkId};
+use crate::draw::{DrawId, DrawTerms, SealedNumber, Timestamp};
 
 /// A decision, never undone once stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,17 @@ pub enum Event {
     DrawPublished { draw: DrawId },
     /// An operator, a program or the clock acted.
     Acted(Box<RecordedAct>),
+}
+
+/// An event read from a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The number of events stored before it.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The event.
+    pub event: Event,
 }
 
 /// The part of an accepted batch that the rules need.

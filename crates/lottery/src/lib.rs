@@ -8,6 +8,7 @@
 mod act;
 mod agencies;
 mod audited;
+mod batch;
 mod bet;
 mod bet_name;
 mod bets;
@@ -15,35 +16,37 @@ mod description;
 mod draw;
 mod draws;
 mod event;
+mod label;
 mod lifecycle;
 pub mod limits;
 mod requests;
 mod role;
 mod split;
+mod store;
 pub mod text;
 mod view;
 mod winners;
 
 pub use act::{
-    Act, ActError, Acted, Actor, Judge, Label, Reason, RecordedAct, Registration, Schedule,
-    TextError, Unfinished, always_allowed,
+    Act, ActError, Acted, Actor, Judge, RecordedAct, Registration, Schedule, Unfinished,
+    always_allowed,
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use audited::{AuditedAction, BetsSearch, OperatorsChange};
-pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
-pub use bet_name::{BetName, BetNameError, UnsoundBet};
+pub use batch::{Batch, StoredBatch};
+pub use bet::{Bet, BetFault, BetKey, Birthdate, NumberRange, NumberRangeError};
+pub use bet_name::{BetName, BetNameError, ChunkId, UnsoundBet};
 pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest, SetDigest};
 pub use description::{Argument, Description, Doer};
-pub use draw::{
-    DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp,
-};
+pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawTerms, SealedNumber, Timestamp};
 pub use draws::{AgencyProgress, AgencyTotals, Draws, Ruling};
-pub use event::{BatchSummary, Event};
-pub use lifecycle::{Closing, HistoryEntry, HistoryStep, Lifecycle};
+pub use event::{BatchSummary, Event, StoredEvent};
+pub use label::{Label, Reason, TextError};
+pub use lifecycle::{Closing, DrawStatus, HistoryEntry, HistoryStep, Lifecycle};
 pub use requests::{
-    AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
-    ProgressError, ReadError, StoreFault, StoredBatch, StoredEvent,
+    AppendError, Appended, FinishError, Finished, NoPart, NotInDraw, OpenDrawError, ProgressError,
 };
 pub use role::{Role, UnknownRole};
+pub use store::{ReadError, StoreFault};
 pub use view::{News, Publisher, Totals, View};
-pub use winners::{BetKey, Documents, Winners, WinningResult};
+pub use winners::{Documents, Winners, WinningResult};

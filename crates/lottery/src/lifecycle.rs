@@ -13,11 +13,26 @@
 
 use std::sync::Arc;
 
-use crate::act::{Act, ActError, Acted, Actor, Label, Reason, RecordedAct, Schedule, Unfinished};
+use crate::act::{Act, ActError, Acted, Actor, RecordedAct, Schedule, Unfinished};
 use crate::agencies::AgencyId;
 use crate::bet::NumberRange;
 use crate::bets::SetDigest;
-use crate::draw::{DrawState, SealedNumber, Timestamp};
+use crate::draw::{DrawId, DrawState, DrawTerms, SealedNumber, Timestamp};
+use crate::label::{Label, Reason};
+
+/// The published status of a draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct DrawStatus {
+    pub id: DrawId,
+    pub terms: DrawTerms,
+    pub state: DrawState,
+    pub agencies_finished: u64,
+    pub batches: u64,
+    pub bets: u64,
+    /// Its history.
+    pub life: Lifecycle,
+}
 
 /// A draw's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +116,20 @@ pub(crate) struct DrawLife {
     sealed: Option<SealedNumber>,
     entry: Option<u32>,
     agreed: Option<u32>,
+}
+
+impl DrawStatus {
+    /// Whether every agency of the draw has finished.
+    #[must_use]
+    pub fn all_finished(&self) -> bool {
+        self.agencies_finished == self.terms.agencies.count()
+    }
+
+    /// Whether its winners are published.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        self.life.published_at.is_some()
+    }
 }
 
 impl Lifecycle {

@@ -1,79 +1,13 @@
-//! The requests about bets and draws, their outcomes and errors.
+//! The outcomes and errors of requests about bets and draws.
 
 use thiserror::Error;
 
 use crate::agencies::{Agencies, AgencyId};
-use crate::bet::{Bet, NumberRange};
-use crate::bet_name::{BetName, UnsoundBet};
-use crate::bets::{Bets, bets_in};
+use crate::bet::NumberRange;
+use crate::bet_name::ChunkId;
 use crate::draw::{DrawId, DrawName, DrawTerms, Timestamp};
-use crate::event::Event;
 use crate::limits::{AGENCY_BATCHES_MAX, DRAWS_MAX};
-
-/// An agency's id for one of its batches in a draw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChunkId(pub u32);
-
-impl std::fmt::Display for ChunkId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Bets sent together, to be stored all or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Batch {
-    pub draw: DrawId,
-    pub agency: AgencyId,
-    /// The agency's id for it.
-    pub chunk: ChunkId,
-    /// The validated bets.
-    pub bets: Bets,
-}
-
-/// A batch read from a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct StoredBatch<'a> {
-    pub draw: DrawId,
-    pub agency: AgencyId,
-    /// The agency's id for it.
-    pub chunk: ChunkId,
-    /// The bets' canonical text.
-    pub text: &'a str,
-}
-
-impl Batch {
-    /// Returns the batch as a store would return it.
-    #[must_use]
-    pub fn stored(&self) -> StoredBatch<'_> {
-        let Self { draw, agency, chunk, ref bets } = *self;
-        StoredBatch { draw, agency, chunk, text: bets.text() }
-    }
-}
-
-impl<'a> StoredBatch<'a> {
-    /// Iterates over the bets with their names, in order. Validates all but the range of numbers.
-    pub fn bets(&self) -> impl Iterator<Item = Result<(BetName, Bet<'a>), UnsoundBet>> + use<'a> {
-        let Self { draw, agency, chunk, text } = *self;
-        (0..).zip(bets_in(text)).map(move |(position, bet)| {
-            let name = BetName { draw, agency, chunk, position };
-            bet.map(|bet| (name, bet)).map_err(|fault| UnsoundBet { name, fault })
-        })
-    }
-}
-
-/// An event read from a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredEvent {
-    /// The number of events stored before it.
-    pub sequence: u64,
-    /// When it was decided.
-    pub at: Timestamp,
-    /// The event.
-    pub event: Event,
-}
+use crate::store::StoreFault;
 
 /// The outcome of storing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,28 +27,6 @@ pub struct Finished {
     pub agencies_finished: u64,
     /// Whether these are all agencies of the draw.
     pub all: bool,
-}
-
-/// A failure of the store itself.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum StoreFault {
-    /// A permanent failure: nothing more is acknowledged.
-    #[error("the store failed and takes nothing more: {0}")]
-    Failed(String),
-    /// There is no space now; a retry may succeed.
-    #[error("the store is full: {0}")]
-    Full(String),
-    /// The store is being closed.
-    #[error("the store is closed")]
-    Closed,
-}
-
-impl StoreFault {
-    /// Whether a retry may succeed.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Full(_))
-    }
 }
 
 /// Why a draw was not opened.
@@ -155,6 +67,19 @@ pub enum NotInDraw {
     UnknownDraw(DrawId),
     #[error("agency {agency} is not registered in this draw; its agencies are {registered}")]
     UnknownAgency { agency: AgencyId, registered: Agencies },
+}
+
+impl Agencies {
+    /// Checks that `agency` is in the set of its draw.
+    ///
+    /// # Errors
+    /// [`NotInDraw::UnknownAgency`] when it is not.
+    pub fn must_have(&self, agency: AgencyId) -> Result<(), NotInDraw> {
+        if self.contains(agency) {
+            return Ok(());
+        }
+        Err(NotInDraw::UnknownAgency { agency, registered: self.clone() })
+    }
 }
 
 /// Why an agency can't take part in a draw.
@@ -214,18 +139,4 @@ pub enum ProgressError {
     NotInDraw(#[from] NotInDraw),
     #[error(transparent)]
     Store(#[from] StoreFault),
-}
-
-/// Why stored data could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ReadError {
-    /// There is no such draw.
-    #[error("there is no draw {0}")]
-    UnknownDraw(DrawId),
-    /// The draw has no winners yet.
-    #[error("the draw has not been made")]
-    NotDrawn,
-    /// The data is unreadable or damaged; the text says where.
-    #[error("{0}")]
-    Unreadable(String),
 }

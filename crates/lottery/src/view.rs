@@ -23,9 +23,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::act::{Act, Actor, Registration};
 use crate::agencies::AgencyId;
-use crate::draw::{DrawId, DrawName, DrawState, DrawStatus};
+use crate::draw::{DrawId, DrawName, DrawState};
 use crate::draws::{AgencyTotals, Draws};
 use crate::event::Event;
+use crate::lifecycle::DrawStatus;
 use crate::limits::VIEW_PAGE_MAX;
 use crate::text;
 

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::agencies::AgencyId;
-use crate::bet::Bet;
+use crate::batch::StoredBatch;
+use crate::bet::{Bet, BetKey};
 use crate::bet_name::{BetName, UnsoundBet};
-use crate::requests::StoredBatch;
 
 /// A draw's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +16,6 @@ pub struct WinningResult {
     /// The winning number.
     pub number: u32,
 }
-
-/// The key of a bet in an index: opaque, compared for equality only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BetKey(pub u32);
 
 /// The winners of a draw, by agency. Agencies without winners are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,18 +43,6 @@ impl WinningResult {
     #[must_use]
     pub fn keys(self) -> [BetKey; 1] {
         [BetKey::of_number(self.number)]
-    }
-}
-
-impl BetKey {
-    /// Returns a bet's key.
-    #[must_use]
-    pub fn of(bet: &Bet<'_>) -> Self {
-        Self::of_number(bet.number())
-    }
-
-    pub(crate) fn of_number(number: u32) -> Self {
-        Self(number)
     }
 }
 

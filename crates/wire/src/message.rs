@@ -35,6 +35,7 @@ pub use bets_encoder::{BetsEncoder, PushError};
 pub use documents::{Documents, DocumentsError};
 pub use draw_name::{DrawName, DrawNameTooLong};
 pub use error::{ErrorMessage, Fault};
+pub use fields::PayloadError;
 pub use hello::Hello;
 pub use welcome::{DrawState, Welcome};
 pub use winners_parts::winners_part;
@@ -87,17 +88,6 @@ pub enum CentralMessage<'a> {
         /// At most 65,534 bytes of documents.
         documents: Documents<'a>,
     },
-}
-
-/// A whole frame has an invalid payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum PayloadError {
-    /// It does not match the message's layout.
-    #[error("malformed {0}")]
-    Malformed(&'static str),
-    /// A text is not UTF-8.
-    #[error("{0} is not UTF-8")]
-    NotUtf8(&'static str),
 }
 
 /// Bytes that are not exactly one message.

@@ -14,11 +14,10 @@ use rustls::pki_types::{ServerName, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use super::progress;
-use super::serve::needed;
 use crate::arg_types::{Delimiter, Encoding, Name, Numbers, Span};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
-use crate::settings::ReadSettings;
+use crate::settings::{ReadSettings, is_false, needed};
 use crate::{settings, signals};
 
 const EXAMPLES: &str = "\
@@ -324,9 +323,4 @@ fn print(winners: &[String]) -> Result<(), Ending> {
     }
     out.flush().context("can't write the winners")?;
     Ok(())
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-pub(super) fn is_false(value: &bool) -> bool {
-    !value
 }

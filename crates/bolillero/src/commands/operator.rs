@@ -118,7 +118,7 @@ struct PasswordArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
-    let data = super::serve::needed(args.data, "data")?;
+    let data = crate::settings::needed(args.data, "data")?;
     if !matches!(args.change, Change::Add { .. }) {
         expect_folder(&data)?;
     }

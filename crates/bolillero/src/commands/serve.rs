@@ -20,14 +20,13 @@ use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use super::agency::is_false;
 use super::bind::Addresses;
 use super::http;
 use crate::arg_types::{Listen, Name, Numbers, Span, one_or_more};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::random::secret_bytes;
-use crate::settings::ReadSettings;
+use crate::settings::{ReadSettings, is_false, needed};
 use crate::{descriptors, settings, signals};
 
 const EXAMPLES: &str = "\
@@ -571,17 +570,6 @@ impl ServeArgs {
             ..default
         }
     }
-}
-
-/// Returns a required setting, or an error that names it.
-pub(super) fn needed<T>(given: Option<T>, name: &str) -> Result<T, Ending> {
-    let upper = name.to_uppercase().replace('-', "_");
-    given.ok_or_else(|| {
-        Ending::wrong(format!(
-            "--{name} is required: set it as a flag, as BOLILLERO_{upper}, or in the configuration \
-             file"
-        ))
-    })
 }
 
 #[cfg(test)]

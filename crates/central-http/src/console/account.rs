@@ -1,4 +1,4 @@
-//! The page of a user's own account: password and tokens.
+//! The page of a user's own account: password, tokens, log out.
 
 use std::net::IpAddr;
 
@@ -7,18 +7,19 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use lottery::Timestamp;
 
-use super::form::{Form, FormOutcome, Posted};
+use super::form::{Form, FormOutcome};
 use super::operators::RoleChoice;
+use super::posted::Posted;
 use super::shell::{Shell, role_name, show, show_as};
 use super::visitor::CurrentUser;
 use crate::access::identify::set_cookie;
 use crate::access::refusal::Refusal;
 use crate::usecases::app::App;
-use crate::usecases::operators;
+use crate::usecases::{operators, session};
 use crate::web::input::At;
 use crate::web::peer::Peer;
 
@@ -62,6 +63,13 @@ pub(super) fn router() -> Router<App> {
         .route("/account/password", post(change_password))
         .route("/account/tokens", post(give_token))
         .route("/account/tokens/{id}/revoke", post(revoke_token))
+        .route("/logout", post(log_out))
+}
+
+async fn log_out(State(app): State<App>, Posted(user, _): Posted) -> Result<Response, Refusal> {
+    session::end(&app, &user.who).await?;
+    let cookie = set_cookie(&app.access, None, Some(0));
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 
 async fn page(State(app): State<App>, user: CurrentUser) -> Result<Response, Refusal> {

@@ -9,9 +9,10 @@ use central::Change;
 use lottery::{AgencyId, Label, Reason, TextError};
 use operators::Permission;
 
-use super::form::{Form, FormOutcome, Posted};
+use super::form::{Form, FormOutcome};
 use super::language::Locale;
 use super::pagination::{PageQuery, Pagination};
+use super::posted::Posted;
 use super::refusal;
 use super::shell::{Shell, show_as};
 use super::text;

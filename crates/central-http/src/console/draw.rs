@@ -11,8 +11,9 @@ use lottery::{
 };
 use operators::Permission;
 
-use super::form::{Form, FormOutcome, Posted, done, told};
+use super::form::{Form, FormOutcome, done, told};
 use super::language::Locale;
+use super::posted::Posted;
 use super::refusal;
 use super::shell::{Notice, Shell, show_as};
 use super::terms::{self, TermsForm, marked, number};

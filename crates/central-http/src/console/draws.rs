@@ -10,8 +10,9 @@ use lottery::{DrawId, Reason};
 use operators::Permission;
 
 use super::draw;
-use super::form::{Form, FormOutcome, Posted, done};
+use super::form::{Form, FormOutcome, done};
 use super::pagination::{PageQuery, Pagination};
+use super::posted::Posted;
 use super::shell::{Shell, show_as};
 use super::terms::{self, TermsForm};
 use super::view::DrawView;

@@ -1,25 +1,20 @@
-//! Submitted forms and their outcome.
+//! The fields of a form, and its outcome.
 
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::language::Locale;
-use super::login;
 use super::refusal;
 use super::shell::Notice;
-use super::visitor::{CurrentUser, turned_away};
-use crate::access::identify::{has_session, is_csrf_token, set_done_cookie};
+use super::visitor::CurrentUser;
+use crate::access::identify::set_done_cookie;
 use crate::access::refusal::Refusal;
 use crate::usecases::app::App;
 use crate::web::input::read;
 use crate::web::problem::Problem;
-
-/// A submitted form whose CSRF token is valid for the user's session.
-pub(super) struct Posted(pub(super) CurrentUser, pub(super) Form);
 
 /// The fields of a form, and what is wrong with them.
 #[derive(Clone, Default)]
@@ -169,32 +164,4 @@ pub(super) fn told(app: &App, user: &CurrentUser, mut page: Response) -> Respons
         page.headers_mut().append(header::SET_COOKIE, cookie);
     }
     page
-}
-
-impl FromRequest<App> for Posted {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let (parts, body) = request.into_parts();
-        let user = CurrentUser::of(&parts, app).await;
-        let form = Form::read(body).await.map_err(IntoResponse::into_response);
-        let user = match user {
-            Ok(user) => user,
-            Err(refusal) if refusal.status() != StatusCode::UNAUTHORIZED => {
-                return Err(refusal.into_response());
-            }
-            Err(refusal) if !has_session(&app.access, &parts.headers) => {
-                return Err(turned_away(refusal));
-            }
-            Err(_) => {
-                return Err(login::form_again(app, &parts.headers, &form.unwrap_or_default()));
-            }
-        };
-        let form = form?;
-        let secret = user.who.session().map_err(IntoResponse::into_response)?;
-        if !is_csrf_token(form.get("csrf"), secret) {
-            return Err(Refusal::Csrf.into_response());
-        }
-        Ok(Self(user, form))
-    }
 }

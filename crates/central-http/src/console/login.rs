@@ -1,4 +1,4 @@
-//! Log in, log out, and the choice of language.
+//! Log in, and the choice of language.
 
 use std::net::IpAddr;
 
@@ -7,14 +7,15 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use operators::{Name, Password, Secret};
 use serde::Deserialize;
 
-use super::form::{Form, Posted};
+use super::form::Form;
 use super::language::{COOKIE, Language, Locale};
 use super::refusal;
 use super::shell::{Notice, Shell, show, show_as};
+use super::visitor::login_path;
 use crate::access::identify::set_cookie;
 use crate::access::refusal::Refusal;
 use crate::limits::BACK_LEN_MAX;
@@ -42,7 +43,6 @@ pub(super) struct Back {
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/login", get(form).post(log_in))
-        .route("/logout", post(log_out))
         .route("/language/{code}", get(choose_language))
 }
 
@@ -53,16 +53,6 @@ async fn form(
 ) -> Response {
     let back = back.filter(|back| is_path_here(back)).unwrap_or_default();
     show(&Login::of(&app, &headers, back))
-}
-
-/// Redirects to the login page, and from there to a path.
-pub(super) fn redirect_back_to(path: &str) -> Response {
-    Redirect::to(&path_back_to(path)).into_response()
-}
-
-fn path_back_to(path: &str) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("back", path).finish();
-    format!("/login?{query}")
 }
 
 /// Shows the login page after the session ended while the user filled in a form. From there they
@@ -88,7 +78,7 @@ impl Login {
                 "Su sesión terminó. Ingrese de nuevo para seguir donde estaba.",
                 "Your session ended. Log in again to continue where you were.",
             );
-            (path_back_to(&back), Some(Notice::warn(text)))
+            (login_path(&back), Some(Notice::warn(text)))
         };
         Self { p: Shell::of_nobody(l, &path, notice), name: String::new(), back }
     }
@@ -132,12 +122,6 @@ async fn begun(app: &App, peer: IpAddr, form: &Form) -> Result<HeaderValue, Refu
     let password = Password::given(form.secret("password"));
     let (_, secret) = session::begin(app, peer, name, password).await?;
     Ok(set_cookie(&app.access, Some(&secret), None))
-}
-
-async fn log_out(State(app): State<App>, Posted(user, _): Posted) -> Result<Response, Refusal> {
-    session::end(&app, &user.who).await?;
-    let cookie = set_cookie(&app.access, None, Some(0));
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 
 async fn choose_language(

@@ -8,8 +8,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use lottery::Reason;
 
-use super::form::{Form, FormOutcome, Posted};
+use super::form::{Form, FormOutcome};
 use super::language::Locale;
+use super::posted::Posted;
 use super::refusal;
 use super::shell::{Shell, role_name, show_as};
 use super::visitor::CurrentUser;

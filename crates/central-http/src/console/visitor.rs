@@ -10,7 +10,6 @@ use central::Zone;
 use operators::Permission;
 
 use super::language::Locale;
-use super::login;
 use crate::access::caller::Caller;
 use crate::access::identify::{
     csrf_token, has_session, identify, identify_passively, identify_screen, is_done,
@@ -101,7 +100,7 @@ impl FromRequestParts<App> for CurrentUser {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         Self::of(parts, app).await.map_err(|refusal| match refusal.status() {
             StatusCode::UNAUTHORIZED if has_session(&app.access, &parts.headers) => {
-                login::redirect_back_to(&path_of(&parts.uri))
+                Redirect::to(&login_path(&path_of(&parts.uri))).into_response()
             }
             _ => turned_away(refusal),
         })
@@ -148,6 +147,12 @@ pub(super) fn turned_away(refusal: Refusal) -> Response {
         StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
         _ => refusal.into_response(),
     }
+}
+
+/// Returns the path of the login page, which leads on to a path.
+pub(super) fn login_path(back: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("back", back).finish();
+    format!("/login?{query}")
 }
 
 fn path_of(uri: &Uri) -> String {

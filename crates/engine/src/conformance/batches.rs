@@ -1,7 +1,8 @@
 //! Conformance checks of batches.
 
 use super::fixture::{AT, OwnedBatch, batch, bet, bets, parse, small_batch, terms};
-use super::{Pending, Subject};
+use super::pending::Pending;
+use super::subject::Subject;
 use lottery::AgencyId;
 use lottery::Bets;
 use lottery::NumberRange;

@@ -7,8 +7,8 @@ use lottery::{
     Schedule, Timestamp,
 };
 
-use super::Subject;
 use super::fixture::{AT, recorded, small_batch, terms};
+use super::subject::Subject;
 
 pub fn an_announced_draw_is_edited_and_cancelled_until_it_opens(subject: &mut dyn Subject) {
     let draw = subject.announce(&terms("mañna", 1), Schedule::default());

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::fixture::{AT, batch, bets, prefix_digest, recorded, small_batch, terms};
-use super::{Pending, Subject, submit};
+use super::pending::{Pending, submit};
+use super::subject::Subject;
 use lottery::Event;
 use lottery::NumberRange;
 use lottery::limits::{AGENCIES_MAX, AGENCY_RANGES_MAX, DRAW_NAME_LEN_MAX};

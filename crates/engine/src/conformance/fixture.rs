@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use sha2::{Digest, Sha256};
 
-use super::{Pending, Subject, submit, wait};
+use super::pending::{Pending, submit, wait};
+use super::subject::Subject;
 use crate::engine::Engine;
 use lottery::AgencyProgress;
 use lottery::NumberRange;

@@ -11,7 +11,8 @@ use super::fixture::{
     AT, DrawSnapshot, OwnedBatch, Rng, Snapshot, batch, prefix_digest, recorded, recount, seeds,
     terms,
 };
-use super::{Pending, Subject, submit};
+use super::pending::{Pending, submit};
+use super::subject::Subject;
 use lottery::AgencyId;
 use lottery::AgencyProgress;
 use lottery::Bets;

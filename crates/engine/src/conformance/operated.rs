@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use super::fixture::{AT, recorded, small_batch, terms};
-use super::{Pending, Subject, submit, wait};
+use super::pending::{Pending, submit, wait};
+use super::subject::Subject;
 use lottery::AgencyTotals;
 use lottery::AuditedAction;
 use lottery::Event;

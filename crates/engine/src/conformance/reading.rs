@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::Subject;
 use super::fixture::{
     OwnedBatch, Rng, WinnersByAgency, batch, bets, prefix_digest, recount, seeds, small_batch,
 };
+use super::subject::Subject;
 use lottery::AgencyProgress;
 use lottery::{Appended, Batch, ReadError};
 use lottery::{Bets, PrefixDigest};

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Barrier;
 
 use super::fixture::{OwnedBatch, batch, bets, scan, small_batch, terms};
-use super::{Pending, Subject, submit, wait};
+use super::pending::{Pending, submit, wait};
+use super::subject::Subject;
 use crate::engine::Engine;
 use lottery::AgencyId;
 use lottery::{AppendError, Appended, Batch, StoreFault};

@@ -126,8 +126,8 @@ mod tests {
 
     use super::*;
     use crate::agencies::AgencyId;
+    use crate::bet_name::ChunkId;
     use crate::draw::DrawId;
-    use crate::requests::ChunkId;
 
     fn batch(chunk: u32) -> BatchSummary {
         let digest = ChunkDigest::of(&chunk.to_string());

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Draw, Draws};
-use crate::act::{Act, Actor, Reason, RecordedAct};
-use crate::draw::{DrawId, DrawState, DrawStatus, Timestamp};
+use crate::act::{Act, Actor, RecordedAct};
+use crate::draw::{DrawId, DrawState, Timestamp};
 use crate::event::Event;
-use crate::lifecycle::Lifecycle;
+use crate::label::Reason;
+use crate::lifecycle::{DrawStatus, Lifecycle};
 
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone, PartialEq))]

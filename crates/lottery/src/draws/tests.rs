@@ -4,8 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::act::{Act, ActError, Actor, Label, Reason, RecordedAct, Schedule, always_allowed};
+use crate::act::{Act, ActError, Actor, RecordedAct, Schedule, always_allowed};
 use crate::bets::Bets;
+use crate::label::{Label, Reason};
 use crate::limits::{
     AGENCIES_MAX, AGENCY_BATCHES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
 };

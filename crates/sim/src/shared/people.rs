@@ -9,10 +9,10 @@ use lottery::{
     Schedule, SealedNumber, Timestamp,
 };
 
-use super::World;
 use super::rights::OPERATORS;
 use super::shown::Shown;
 use super::site::{Ask, Outcome};
+use super::world::World;
 use crate::limits::{
     SHARED_AGENCIES, SHARED_CHUNKS, SHARED_CLOSES_AFTER_MS, SHARED_DRAWS, SHARED_OPENS_AFTER_MS,
 };

@@ -13,7 +13,6 @@ use lottery::{Actor, Judge, Label, Role, Timestamp};
 use operators::{Name, Password, PasswordHash, People, Secret, TokenGrant, TokenId};
 use parking_lot::Mutex;
 
-use super::World;
 use crate::setting::pick;
 
 /// The operators of a shared run.
@@ -59,34 +58,35 @@ impl Rights {
         Self(Arc::new(Mutex::new(State { versions: vec![people], sessions, token: None })))
     }
 
-    /// Revokes and restores rights.
-    pub(super) fn step(world: &mut World) {
-        let rights = world.rights.clone();
-        let mut state = rights.0.lock();
-        let (at, now) = (world.rng.usize(..OPERATORS.len()), world.clock(0));
+    /// Revokes and restores rights; returns whether some ended.
+    pub(super) fn change(&self, rng: &mut Rng, is_faulty: bool, now: Timestamp) -> bool {
+        let mut state = self.0.lock();
+        let at = rng.usize(..OPERATORS.len());
         let operator = name(OPERATORS[at]);
         let mut people = state.now().clone();
         let known = people.operator(&operator).expect("it was added").clone();
+        let mut has_ended = false;
         if known.disabled {
-            if world.is_faulty && world.rng.u8(..6) > 0 {
-                return;
+            if is_faulty && rng.u8(..6) > 0 {
+                return false;
             }
             people.enable(&operator).expect("it is known");
             state.sessions[at] = known.generation;
-        } else if world.strikes(40) && people.disable(&operator).is_ok() {
-            world.events.rights_ended += 1;
-        } else if operator.as_str() == OWNER && world.rng.u8(..8) == 0 {
+        } else if is_faulty && rng.u64(..40) == 0 && people.disable(&operator).is_ok() {
+            has_ended = true;
+        } else if operator.as_str() == OWNER && rng.u8(..8) == 0 {
             match state.token.filter(|token| people.bearer_of(*token, now.0).is_some()) {
                 Some(token) => {
                     people.revoke(token).expect("it was granted");
-                    world.events.rights_ended += 1;
+                    has_ended = true;
                 }
-                None => state.token = Some(grant(&mut people, &mut world.rng, now)),
+                None => state.token = Some(grant(&mut people, rng, now)),
             }
         } else {
-            return;
+            return false;
         }
         state.versions.push(people);
+        has_ended
     }
 
     /// Returns the actor and credential used for an operator: their session or, sometimes, the

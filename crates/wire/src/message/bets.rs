@@ -9,7 +9,7 @@
 //!
 //! 2&7" is an empty batch; "2&7&" is a batch of one empty, invalid bet. Decoding parses the two numbers only: [`BetsFrame::text`] checks for UTF-8, and the store validates the bets. [`RawBets`] splits them, for agencies and tests.
 
-use super::PayloadError;
+use super::fields::PayloadError;
 use crate::limits::BET_FIELDS;
 use std::str::Split;
 use thiserror::Error;

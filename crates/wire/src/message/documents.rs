@@ -9,8 +9,7 @@
 //! WINNERS holds at most 65,535 bytes of them. More are sent in parts, which requires HELLO: see
 //! [`super::winners_part`].
 
-use super::PayloadError;
-use super::fields::Fields;
+use super::fields::{Fields, PayloadError};
 use crate::limits::DOCUMENTS_LEN_MAX;
 use std::borrow::Cow;
 use thiserror::Error;

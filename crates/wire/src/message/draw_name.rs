@@ -1,8 +1,7 @@
 //! A draw's name in HELLO and WELCOME: UTF-8, at most 64 bytes. In HELLO it may be empty, for no
 //! name.
 
-use super::PayloadError;
-use super::fields::Fields;
+use super::fields::{Fields, PayloadError};
 use crate::limits::DRAW_NAME_LEN_MAX;
 use std::borrow::Cow;
 use thiserror::Error;

@@ -13,8 +13,7 @@
 //! Unknown codes are preserved. ERROR ignores `frame_len_max`: with all faults it takes up to 4,621
 //! bytes.
 
-use super::PayloadError;
-use super::fields::Fields;
+use super::fields::{Fields, PayloadError};
 use crate::codes::{ErrorCode, FaultCode};
 use crate::limits::{FAULTS_MAX, REASON_LEN_MAX};
 

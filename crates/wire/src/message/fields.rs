@@ -1,6 +1,17 @@
 //! A parser for a payload's fields.
 
-use super::PayloadError;
+use thiserror::Error;
+
+/// A whole frame has an invalid payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PayloadError {
+    /// It does not match the message's layout.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
+    /// A text is not UTF-8.
+    #[error("{0} is not UTF-8")]
+    NotUtf8(&'static str),
+}
 
 /// The rest of a payload, with its message's name for errors.
 #[derive(Debug)]

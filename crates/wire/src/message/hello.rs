@@ -7,8 +7,8 @@
 //! [0..=64] name      of the draw, UTF-8; empty = none is named
 //! ```
 
-use super::fields::Fields;
-use super::{DrawName, PayloadError};
+use super::draw_name::DrawName;
+use super::fields::{Fields, PayloadError};
 
 /// The payload of HELLO.
 #[derive(Clone, Debug, PartialEq, Eq)]

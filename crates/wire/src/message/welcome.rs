@@ -15,8 +15,8 @@
 //! [0..=64] name        of the draw, UTF-8
 //! ```
 
-use super::fields::Fields;
-use super::{DrawName, PayloadError};
+use super::draw_name::DrawName;
+use super::fields::{Fields, PayloadError};
 
 /// The payload of WELCOME.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! Every message fits the frame limit and is as full as the next document allows. Exactly one, the
 //! last, is marked as such; no winners make one empty part. Nothing is copied.
 
-use super::{CentralMessage, Documents};
+use super::CentralMessage;
+use super::documents::Documents;
 use crate::limits::{HEADER_LEN, assert_frame_len_max};
 
 /// Returns a part with the winners from byte `at` of `joined` on, at most `frame_len_max` bytes

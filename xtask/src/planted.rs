@@ -13,14 +13,14 @@ use anyhow::{Context as _, ensure};
 use fastrand::Rng;
 
 use crate::program::{self, now};
-use crate::steps::{cargo_command, files, root, target};
+use crate::runs;
+use crate::steps::{Program, files, root, target};
 
 const FOLDER: &str = "xtask/planted/";
 /// Begins the line of a patch that tells who must find the bug.
 const FOUND_BY: &str = "Found by: ";
 const MEND: &str = "make the mistake in the code as it is now, and replace the patch's diff by what \
                     `git diff -U1` prints";
-const PROFILE: &str = "planted";
 /// Seeds that are tried for each bug.
 const SEEDS: &str = "1000";
 /// Bugs that the gate plants.
@@ -31,13 +31,12 @@ const FEW: usize = 3;
 struct Driver {
     /// The command of xtask that runs it.
     name: &'static str,
-    build: &'static str,
-    program: &'static str,
+    program: Program,
 }
 
 const DRIVERS: [Driver; 2] = [
-    Driver { name: "sim", build: "-p sim", program: "sim" },
-    Driver { name: "corrupt", build: "-p checks --example corrupt", program: "examples/corrupt" },
+    Driver { name: "sim", program: runs::SIM },
+    Driver { name: "corrupt", program: runs::CORRUPT },
 ];
 
 /// A deliberate bug.
@@ -59,7 +58,7 @@ pub(crate) fn run(names: &[String], few: bool) -> anyhow::Result<()> {
     if few {
         patches = few_of(patches, &commit()?);
     }
-    let (tree, build) = (target().join("planted/tree"), target().join("planted/target"));
+    let tree = target().join("planted");
     let mut missed = Vec::new();
     for patch in &patches {
         copy(&root(), &tree)?;
@@ -68,10 +67,10 @@ pub(crate) fn run(names: &[String], few: bool) -> anyhow::Result<()> {
             let who = format!("{}: {}", patch.name(), driver.name);
             let started = now();
             driver
-                .build(&tree, &build)
+                .build(&tree)
                 .with_context(|| format!("{}: can't be built; {MEND}", patch.path))?;
             let built = started.elapsed().as_secs_f64();
-            let seed = driver.find(&build)?;
+            let seed = driver.find()?;
             let found = started.elapsed().as_secs_f64() - built;
             let times = format!("{built:.1} s to build, {found:.1} s to run");
             match seed {
@@ -140,17 +139,17 @@ impl Patch {
 }
 
 impl Driver {
-    fn build(&self, tree: &Path, target: &Path) -> anyhow::Result<()> {
-        let build = format!("build --locked --profile {PROFILE} {}", self.build);
-        let mut cargo = cargo_command(&build);
-        cargo.arg("--target-dir").arg(target).current_dir(tree);
+    /// Builds it in a copy of the tree. Packages of others are not built again: the target folder is
+    /// that of all builds.
+    fn build(&self, tree: &Path) -> anyhow::Result<()> {
+        let mut cargo = self.program.build();
+        cargo.arg("--target-dir").arg(target()).current_dir(tree);
         program::run(cargo).map(|_| ())
     }
 
     /// Returns the seed that finds a bug, if one does.
-    fn find(&self, target: &Path) -> anyhow::Result<Option<String>> {
-        let output =
-            Command::new(target.join(PROFILE).join(self.program)).args(["0", SEEDS]).output()?;
+    fn find(&self) -> anyhow::Result<Option<String>> {
+        let output = Command::new(self.program.path()).args(["0", SEEDS]).output()?;
         let told = String::from_utf8_lossy(&output.stderr);
         let again = format!("again: cargo xtask {} --seed ", self.name);
         let seed = told.lines().find_map(|line| line.strip_prefix(&again)?.split(' ').next());

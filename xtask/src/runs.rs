@@ -3,19 +3,28 @@
 
 use std::path::Path;
 
-use crate::steps::cargo;
+use crate::steps::{Program, cargo};
+
+/// The simulation.
+pub(crate) const SIM: Program = Program::Binary("sim");
+/// The corruptor.
+pub(crate) const CORRUPT: Program = Program::Example("corrupt");
 
 pub(crate) fn test() -> anyhow::Result<()> {
     cargo("test --workspace --locked", None)
 }
 
 pub(crate) fn sim(first_seed: u64, seeds: u64) -> anyhow::Result<()> {
-    cargo(&format!("run --quiet --release --locked -p sim -- {first_seed} {seeds}"), None)
+    SIM.run(&[&first_seed.to_string(), &seeds.to_string()])
 }
 
 pub(crate) fn corrupt(first_seed: u64, folders: u64) -> anyhow::Result<()> {
-    let program = "run --quiet --locked -p checks --example corrupt";
-    cargo(&format!("{program} -- {first_seed} {folders}"), None)
+    CORRUPT.run(&[&first_seed.to_string(), &folders.to_string()])
+}
+
+/// Writes the seeds of the fuzzer anew.
+pub(crate) fn seeds() -> anyhow::Result<()> {
+    Program::Example("seeds").run(&[])
 }
 
 /// Runs the attacks at full size. The ledger is in memory where the system has a folder for that:

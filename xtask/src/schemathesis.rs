@@ -13,10 +13,10 @@ use anyhow::{Context as _, ensure};
 
 use crate::program::{self, Process};
 use crate::python;
-use crate::steps::{cargo, target};
+use crate::steps::{Program, succeed, target};
 
 const VERSION: &str = "schemathesis==4.32.5";
-const BUILD: &str = "build --locked -p bolillero";
+const BOLILLERO: Program = Program::Binary("bolillero");
 /// What is checked of each answer. Which status is right is for our own tests.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,unsupported_method";
@@ -25,10 +25,10 @@ const NOT_ASKED: &str = "/api/v1/tokens/{id}";
 
 pub(crate) fn run(examples: u32, seed: u32) -> anyhow::Result<()> {
     let schemathesis = python::installed("schemathesis", VERSION, &[])?.join("bin/schemathesis");
-    cargo(BUILD, None)?;
+    succeed(BOLILLERO.build())?;
     let folder = new_folder()?;
     let bolillero = |arguments: &[&str]| {
-        let mut command = program::command(&target().join("debug/bolillero"), arguments);
+        let mut command = program::command(&BOLILLERO.path(), arguments);
         command.arg("--data").arg(folder.join("data"));
         command
     };

@@ -27,6 +27,53 @@ pub(crate) fn cargo(line: &str, variable: Option<(&str, &str)>) -> anyhow::Resul
     Ok(())
 }
 
+/// What the tests of the workspace are built with. A program that is built so needs no other build
+/// of what it depends on: the features are those of the whole workspace.
+const BUILD: &str = "build --quiet --workspace --locked";
+
+/// A program of the workspace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program {
+    Binary(&'static str),
+    Example(&'static str),
+}
+
+impl Program {
+    /// The command of cargo that builds it as the tests are built.
+    pub(crate) fn build(self) -> Command {
+        let (kind, name) = match self {
+            Self::Binary(name) => ("--bin", name),
+            Self::Example(name) => ("--example", name),
+        };
+        let mut cargo = cargo_command(BUILD);
+        cargo.args([kind, name]);
+        cargo
+    }
+
+    /// Where it is once it is built.
+    pub(crate) fn path(self) -> PathBuf {
+        match self {
+            Self::Binary(name) => target().join("debug").join(name),
+            Self::Example(name) => target().join("debug/examples").join(name),
+        }
+    }
+
+    /// Builds and runs it.
+    pub(crate) fn run(self, arguments: &[&str]) -> anyhow::Result<()> {
+        succeed(self.build())?;
+        let mut program = Command::new(self.path());
+        program.args(arguments).current_dir(root());
+        succeed(program)
+    }
+}
+
+/// Runs a command, whose output is seen.
+pub(crate) fn succeed(mut command: Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("can't start {command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
 /// The cargo that runs this program, at the root of the workspace. The words of the line have no
 /// spaces in them.
 pub(crate) fn cargo_command(line: &str) -> Command {

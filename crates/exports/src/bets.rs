@@ -18,10 +18,6 @@ pub enum Format {
     Parquet,
 }
 
-/// The columns of both formats. The first three are a bet's name without the draw.
-pub(crate) const COLUMNS: [&str; 8] =
-    ["agency", "chunk", "position", "first_name", "last_name", "document", "birthdate", "number"];
-
 /// A writer for a file of bets.
 pub struct BetsWriter<W: Write + Send> {
     file: File<W>,

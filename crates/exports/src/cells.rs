@@ -10,6 +10,10 @@
 
 use std::borrow::Cow;
 
+/// The columns of a file of bets, in every format. The first three are a bet's name without the draw.
+pub(crate) const COLUMNS: [&str; 8] =
+    ["agency", "chunk", "position", "first_name", "last_name", "document", "birthdate", "number"];
+
 /// How to write cells of CSV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cells {

@@ -4,8 +4,7 @@ use std::io::Write;
 
 use lottery::{Bet, BetName};
 
-use crate::bets::COLUMNS;
-use crate::cells::Cells;
+use crate::cells::{COLUMNS, Cells};
 use crate::error::ExportError;
 
 pub(crate) struct CsvBets<W: Write> {

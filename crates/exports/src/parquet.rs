@@ -15,7 +15,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use crate::bets::COLUMNS;
+use crate::cells::COLUMNS;
 use crate::error::ExportError;
 use crate::limits::ROW_GROUP_BETS_MAX;
 

@@ -29,7 +29,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::ca_key::{self, Passphrase};
+use crate::ca_key::{self, KEY_FILE, Passphrase};
 use crate::error::PkiError;
 use crate::files::{self, Readers};
 use crate::limits::EARLIER_SECS;
@@ -37,7 +37,6 @@ use crate::provider;
 use crate::text::UtcTime;
 use crate::urn::{AGENCY_URN, agency_in};
 
-pub(crate) const KEY_FILE: &str = "ca.key";
 const CERTIFICATE_FILE: &str = "ca.crt";
 const REVOKED_FILE: &str = "crl.pem";
 const ISSUED_FOLDER: &str = "issued";

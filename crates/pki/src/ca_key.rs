@@ -16,6 +16,9 @@ use crate::files;
 use crate::limits::{PASSPHRASE_LEN_MIN, SCRYPT_LOG_N, SCRYPT_P, SCRYPT_R};
 use crate::provider;
 
+/// The file of the key, in the authority's folder.
+pub(crate) const KEY_FILE: &str = "ca.key";
+
 /// The passphrase of the authority's key. Hidden from `Debug`, wiped from memory on drop.
 pub struct Passphrase(Zeroizing<String>);
 
@@ -48,7 +51,7 @@ impl fmt::Debug for Passphrase {
 /// # Errors
 /// When there is no authority, or it can't be read.
 pub fn is_encrypted(folder: &Path) -> Result<bool, PkiError> {
-    let path = folder.join(crate::authority::KEY_FILE);
+    let path = folder.join(KEY_FILE);
     if !path.exists() {
         return Err(PkiError::NoAuthority { path: folder.to_owned() });
     }

@@ -18,7 +18,7 @@ use crate::error::PkiError;
 use crate::files;
 use crate::peer_certificate::PeerCertificate;
 use crate::provider;
-use crate::revoked::{Revocations, newest};
+use crate::revoked::{Revocations, name_of, newest};
 use crate::text::UtcTime;
 use crate::urn::{AgencyFault, agency_in, agency_of};
 
@@ -195,10 +195,6 @@ fn names_a_host(certificate: &X509Certificate<'_>) -> bool {
         let names = &names.value.general_names;
         names.iter().any(|it| matches!(it, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
     })
-}
-
-pub(crate) fn name_of(authority: &X509Certificate<'_>) -> String {
-    authority.subject().to_string()
 }
 
 pub(crate) fn roots_of(

@@ -10,7 +10,6 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::central::name_of;
 use crate::error::PkiError;
 use crate::files;
 use crate::text::UtcTime;
@@ -138,4 +137,9 @@ pub(crate) fn newest(
 
 fn authority_id(authority: &X509Certificate<'_>) -> Vec<u8> {
     [authority.subject().as_raw(), authority.public_key().raw].concat()
+}
+
+/// Returns the name of an authority.
+pub(crate) fn name_of(authority: &X509Certificate<'_>) -> String {
+    authority.subject().to_string()
 }

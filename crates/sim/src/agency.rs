@@ -9,7 +9,8 @@ use wire::{AgencyEvent, AgencySession, DrawName, DrawState, ErrorCode, Mode, Wel
 use crate::limits::{AWAY_TIME, PAUSE_TIME};
 use crate::network::{End, Link, Read};
 use crate::setting::{DRAW_NAMES, File};
-use crate::world::{World, Wrong, wrong};
+use crate::world::World;
+use crate::wrong::{Wrong, wrong};
 
 /// The state of one agency; see the module documentation.
 pub(crate) struct Agency<'a> {

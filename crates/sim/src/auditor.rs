@@ -14,7 +14,7 @@ use ledger::{Archive, Entry, Fault};
 use lottery::{DrawId, DrawState, Event, View};
 
 use crate::setting::{DRAW_NAMES, Key, Setting};
-use crate::world::{Wrong, wrong};
+use crate::wrong::{Wrong, wrong};
 
 /// The state of the auditor; see the module documentation.
 #[derive(Debug)]

@@ -24,7 +24,8 @@ use crate::damage;
 use crate::limits::{AWAY_TIME, DECISION_CRASH_RATE, FULL_TIME, SEGMENT_LEN};
 use crate::process::{Process, StartError};
 use crate::setting::{Setting, pick};
-use crate::world::{World, Wrong, wrong};
+use crate::world::World;
+use crate::wrong::{Wrong, wrong};
 
 /// The state of the central; see the module documentation.
 pub(crate) struct Central<'a> {

@@ -15,7 +15,7 @@ use lottery::{DrawId, ReadError};
 use crate::faults::Faults;
 use crate::limits::SEGMENT_LEN;
 use crate::setting::Setting;
-use crate::world::{Wrong, wrong};
+use crate::wrong::{Wrong, wrong};
 
 const RECORDS_AT: usize = 4096;
 const RECORD_HEADER_LEN: usize = 88;

@@ -39,6 +39,7 @@ mod setting;
 mod shared;
 mod trace;
 mod world;
+mod wrong;
 
 pub use faults::Faults;
 pub use run::{Failure, Outcome, run};

@@ -27,7 +27,8 @@ use wire::SessionLimits;
 use crate::limits::{MESSAGE_TIME_MAX, SEGMENT_LEN};
 use crate::network::{End, Link, Read};
 use crate::setting::{DRAW_NAMES, Setting};
-use crate::world::{World, Wrong, wrong};
+use crate::world::World;
+use crate::wrong::{Wrong, wrong};
 
 /// The state of the program; see the module documentation.
 pub(crate) struct Process<'a> {

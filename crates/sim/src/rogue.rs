@@ -13,7 +13,8 @@ use crate::agency::may_pass;
 use crate::limits::VISIT_TIME;
 use crate::network::{End, Link, Read};
 use crate::setting::{Setting, pick};
-use crate::world::{World, Wrong, wrong};
+use crate::world::World;
+use crate::wrong::{Wrong, wrong};
 
 /// The state of the client; see the module documentation.
 #[derive(Default)]

@@ -16,7 +16,8 @@ use crate::network::Network;
 use crate::rogue::Rogue;
 use crate::setting::Setting;
 use crate::trace::Trace;
-use crate::world::{World, Wrong, wrong};
+use crate::world::World;
+use crate::wrong::{Wrong, wrong};
 
 /// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ use self::site::{Answer, Ask};
 use self::world::{Asked, World};
 use crate::limits::{SHARED_END_TIME_MAX, SHARED_FAULTS_TIME};
 use crate::run::{Failure, played};
-use crate::world::{Wrong, wrong};
+use crate::wrong::{Wrong, wrong};
 
 /// Runs two engines that share a log once. The seed determines everything.
 ///

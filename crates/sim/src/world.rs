@@ -32,10 +32,6 @@ pub(crate) struct World {
     pub(crate) clock_error_ms: i64,
 }
 
-/// A violated guarantee, described in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong(pub(crate) String);
-
 impl World {
     pub(crate) fn note(&mut self, what: &'static str, about: [u64; 2]) {
         self.trace.note(self.now, what, about);
@@ -58,16 +54,5 @@ impl World {
     /// Returns whether a fault that happens once in `rate` ticks happens now.
     pub(crate) fn strikes(&mut self, rate: u64) -> bool {
         self.faulty && self.rng.u64(..rate) == 0
-    }
-}
-
-/// Returns an error with this description.
-pub(crate) fn wrong<T>(what: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong(what.into()))
-}
-
-impl From<ledger::Fault> for Wrong {
-    fn from(fault: ledger::Fault) -> Self {
-        Self(format!("reading the ledger: {fault}"))
     }
 }

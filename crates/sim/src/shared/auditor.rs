@@ -12,7 +12,7 @@ use lottery::{
 use super::rights::{Credential, Rights};
 use super::shown::Shown;
 use super::site::{Answer, Ask, Outcome, Told};
-use crate::world::{Wrong, wrong};
+use crate::wrong::{Wrong, wrong};
 
 /// The state of the auditor; see the module documentation.
 #[derive(Default)]

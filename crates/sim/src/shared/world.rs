@@ -17,7 +17,7 @@ use super::site::{Ask, Book, Site};
 use crate::limits::SKEW_MS_MAX;
 use crate::setting::pick;
 use crate::trace::Trace;
-use crate::world::{Wrong, wrong};
+use crate::wrong::{Wrong, wrong};
 
 /// The shared state of a run.
 pub(super) struct World {

@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::steps::{Program, cargo};
 
 /// The simulation.
-pub(crate) const SIM: Program = Program::Binary("sim");
+pub(crate) const SIM: Program = Program::example("sim");
 /// The corruptor.
-pub(crate) const CORRUPT: Program = Program::Example("corrupt");
+pub(crate) const CORRUPT: Program = Program::example("corrupt");
 
 pub(crate) fn test() -> anyhow::Result<()> {
     cargo("test --workspace --locked", None)
@@ -24,7 +24,7 @@ pub(crate) fn corrupt(first_seed: u64, folders: u64) -> anyhow::Result<()> {
 
 /// Writes the seeds of the fuzzer anew.
 pub(crate) fn seeds() -> anyhow::Result<()> {
-    Program::Example("seeds").run(&[])
+    Program::example("seeds").run(&[])
 }
 
 /// Runs the attacks at full size. The ledger is in memory where the system has a folder for that:

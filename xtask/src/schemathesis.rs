@@ -16,7 +16,7 @@ use crate::python;
 use crate::steps::{Program, succeed, target};
 
 const VERSION: &str = "schemathesis==4.32.5";
-const BOLILLERO: Program = Program::Binary("bolillero");
+const BOLILLERO: Program = Program { example: "seeds", binary: Some("bolillero") };
 /// What is checked of each answer. Which status is right is for our own tests.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,unsupported_method";

@@ -27,34 +27,35 @@ pub(crate) fn cargo(line: &str, variable: Option<(&str, &str)>) -> anyhow::Resul
     Ok(())
 }
 
-/// What the tests of the workspace are built with. A program that is built so needs no other build
-/// of what it depends on: the features are those of the whole workspace.
-const BUILD: &str = "build --quiet --workspace --locked";
+/// Examples have the features of the tests: what the tests built of other packages is not built again.
+const BUILD: &str = "build --quiet --workspace --locked --example";
 
-/// A program of the workspace.
+/// A program of the workspace that is run in the gate: an example, or the product's binary.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Program {
-    Binary(&'static str),
-    Example(&'static str),
+pub(crate) struct Program {
+    /// The example.
+    pub(crate) example: &'static str,
+    /// The binary that is built with the example and run instead of it.
+    pub(crate) binary: Option<&'static str>,
 }
 
 impl Program {
-    /// The command of cargo that builds it as the tests are built.
+    pub(crate) const fn example(example: &'static str) -> Self {
+        Self { example, binary: None }
+    }
+
+    /// The command of cargo that builds it.
     pub(crate) fn build(self) -> Command {
-        let (kind, name) = match self {
-            Self::Binary(name) => ("--bin", name),
-            Self::Example(name) => ("--example", name),
-        };
         let mut cargo = cargo_command(BUILD);
-        cargo.args([kind, name]);
+        cargo.arg(self.example).args(self.binary.map(|binary| ["--bin", binary]).iter().flatten());
         cargo
     }
 
     /// Where it is once it is built.
     pub(crate) fn path(self) -> PathBuf {
-        match self {
-            Self::Binary(name) => target().join("debug").join(name),
-            Self::Example(name) => target().join("debug/examples").join(name),
+        match self.binary {
+            Some(binary) => target().join("debug").join(binary),
+            None => target().join("debug/examples").join(self.example),
         }
     }
 

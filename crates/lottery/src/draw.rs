@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::agencies::Agencies;
 use crate::bet::NumberRange;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{HistoryEntry, HistoryStep, Lifecycle};
 use crate::limits::DRAW_NAME_LEN_MAX;
 use crate::text::{self, TextFault};
 
@@ -167,6 +167,17 @@ impl DrawStatus {
     #[must_use]
     pub fn all_finished(&self) -> bool {
         self.agencies_finished == self.terms.agencies.count()
+    }
+
+    /// Whether the numbers that operators entered at this time may be told: before its result was
+    /// made, or before one that was voided.
+    #[must_use]
+    pub fn tells_entries_of(&self, at: Timestamp) -> bool {
+        let is_void = |it: &&HistoryEntry| it.step == HistoryStep::Voided;
+        match self.life.drawn_at {
+            Some(made) => at <= made,
+            None => self.life.history.iter().rfind(is_void).is_some_and(|void| at < void.at),
+        }
     }
 
     /// Whether its winners are published.

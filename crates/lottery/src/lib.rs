@@ -7,6 +7,7 @@
 
 mod act;
 mod agencies;
+mod audit_filter;
 mod audited;
 mod bet;
 mod bet_name;
@@ -29,11 +30,12 @@ pub use act::{
     TextError, Unfinished, always_allowed,
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
-pub use audited::{AuditedAction, BetsSearch, OperatorsChange};
+pub use audit_filter::AuditFilter;
+pub use audited::{AuditedAction, BetsSearch, LogInFailed, OperatorsChange};
 pub use bet::{Bet, BetFault, Birthdate, NumberRange, NumberRangeError};
 pub use bet_name::{BetName, BetNameError, UnsoundBet};
 pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest, SetDigest};
-pub use description::{Argument, Description, Doer};
+pub use description::{ACTIONS, Argument, Description, Doer, action_named};
 pub use draw::{
     DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp,
 };
@@ -41,8 +43,8 @@ pub use draws::{AgencyProgress, AgencyTotals, Draws, Ruling};
 pub use event::{BatchSummary, Event};
 pub use lifecycle::{Closing, HistoryEntry, HistoryStep, Lifecycle};
 pub use requests::{
-    AppendError, Appended, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw, OpenDrawError,
-    ProgressError, ReadError, StoreFault, StoredBatch, StoredEvent,
+    AppendError, Appended, AuditSpan, Batch, ChunkId, FinishError, Finished, NoPart, NotInDraw,
+    OpenDrawError, ProgressError, ReadError, StoreFault, StoredBatch, StoredEvent,
 };
 pub use role::{Role, UnknownRole};
 pub use view::{News, Publisher, Totals, View};

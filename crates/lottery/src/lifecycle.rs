@@ -47,7 +47,7 @@ pub struct Lifecycle {
     pub history: Arc<Vec<HistoryEntry>>,
 }
 
-/// An act on a draw, as its record shows it: without any number that was entered.
+/// An act on a draw, as its record shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct HistoryEntry {
@@ -55,6 +55,8 @@ pub struct HistoryEntry {
     pub by: Actor,
     pub why: Reason,
     pub step: HistoryStep,
+    /// The number that was entered, once the draw is made; secret before.
+    pub number: Option<u32>,
 }
 
 /// What was done to a draw.
@@ -101,6 +103,8 @@ pub(crate) struct DrawLife {
     sealed: Option<SealedNumber>,
     entry: Option<u32>,
     agreed: Option<u32>,
+    /// The numbers that were entered since the last result, with their places in the history.
+    untold: Vec<(usize, u32)>,
 }
 
 impl Lifecycle {
@@ -133,7 +137,7 @@ impl Lifecycle {
 impl DrawLife {
     pub(crate) fn announced(schedule: Schedule, at: Timestamp) -> Self {
         let shown = Lifecycle::announced(schedule, at);
-        Self { shown, sealed: None, entry: None, agreed: None }
+        Self { shown, sealed: None, entry: None, agreed: None, untold: Vec::new() }
     }
 
     /// The history of an automatic draw.
@@ -322,8 +326,11 @@ impl DrawLife {
     /// Adds an act to the draw's record.
     pub(crate) fn note(&mut self, recorded: &RecordedAct, acted: Acted, at: Timestamp) {
         let Some(step) = HistoryStep::of(&recorded.act, acted) else { return };
-        let RecordedAct { by, why, .. } = recorded;
-        let entry = HistoryEntry { at, by: by.clone(), why: why.clone(), step };
+        let RecordedAct { by, why, act, .. } = recorded;
+        if let Act::EnterNumber { number, .. } | Act::CorrectNumber { number, .. } = act {
+            self.untold.push((self.shown.history.len(), *number));
+        }
+        let entry = HistoryEntry { at, by: by.clone(), why: why.clone(), step, number: None };
         Arc::make_mut(&mut self.shown.history).push(entry);
     }
 
@@ -335,6 +342,10 @@ impl DrawLife {
     }
 
     pub(crate) fn make(&mut self, attempt: u32, at: Timestamp) {
+        if !self.untold.is_empty() {
+            let history = Arc::make_mut(&mut self.shown.history);
+            self.untold.drain(..).for_each(|(place, number)| history[place].number = Some(number));
+        }
         self.shown.attempt = attempt;
         self.shown.drawn_at = Some(at);
     }

@@ -75,6 +75,15 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
+/// The part of the audit log that is read, and its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditSpan {
+    /// From this sequence on, oldest first.
+    From(u64),
+    /// Before this sequence, newest first.
+    Before(u64),
+}
+
 /// The outcome of storing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {

@@ -246,6 +246,7 @@ impl ModelDraw {
             by: by.clone(),
             why: Reason::new(why).unwrap(),
             step: HistoryStep::Closed,
+            number: None,
         };
         Lifecycle {
             automatic: true,

@@ -38,8 +38,8 @@ pub(crate) const SILENCE_MS: u64 = 60_000;
 /// The board shows a warning when the ledger's disk has less free space than this, in bytes.
 pub(crate) const DISK_FREE_LEN_LOW: u64 = 2 << 30;
 
-/// Maximum number of events in the console's audit log.
-pub(crate) const TRAIL_SHOWN_MAX: usize = 300;
+/// Events on one page of the audit log.
+pub(crate) const AUDIT_SHOWN_MAX: usize = 100;
 
 /// Draws or agencies on one page of a list.
 pub(crate) const ITEMS_SHOWN_MAX: usize = 200;
@@ -96,6 +96,10 @@ pub(crate) const EXPORTS_MAX: usize = 2;
 /// Maximum number of bets that one search examines before it answers with what it found and a
 /// cursor.
 pub(crate) const SEARCHED_BETS_MAX: u64 = 2_000_000;
+
+/// Maximum number of events that one request for the audit log examines before it answers with what
+/// it found and a cursor.
+pub(crate) const AUDITED_EVENTS_MAX: u32 = 100_000;
 
 /// Size of the parts in which an export is sent, in bytes.
 pub(crate) const EXPORT_PART_LEN: usize = 64 * 1024;

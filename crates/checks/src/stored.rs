@@ -9,9 +9,10 @@ use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Entry, Fault, SimulatedEngine, Summary};
 use lottery::{
-    Act, Acted, Actor, Agencies, AgencyId, Appended, AuditedAction, Batch, Bets, ChunkId, DrawId,
-    DrawName, DrawState, DrawStatus, DrawTerms, Draws, Event, Label, NumberRange, ReadError,
-    Reason, RecordedAct, Registration, Schedule, SealedNumber, StoredEvent, Timestamp, Winners,
+    Act, Acted, Actor, Agencies, AgencyId, Appended, AuditSpan, AuditedAction, Batch, Bets,
+    ChunkId, DrawId, DrawName, DrawState, DrawStatus, DrawTerms, Draws, Event, Label, NumberRange,
+    ReadError, Reason, RecordedAct, Registration, Schedule, SealedNumber, StoredEvent, Timestamp,
+    Winners,
 };
 
 use crate::ledger_bytes::{End, SEGMENT_LEN, file_of, name, segment_header};
@@ -103,7 +104,7 @@ pub(crate) fn batches_in(told: &[Told], draw: DrawId) -> Vec<(AgencyId, ChunkId,
 /// Returns the audit log of a store.
 pub(crate) fn audit_log(ledger: &SimulatedEngine) -> Result<Vec<StoredEvent>, ReadError> {
     let mut audit_log = Vec::new();
-    ledger.audit_log(0, &mut |event| {
+    ledger.audit_log(AuditSpan::From(0), &mut |event, _| {
         audit_log.push(event);
         ControlFlow::Continue(())
     })?;

@@ -19,8 +19,8 @@ mod act;
 mod audited;
 
 use lottery::{
-    Act, Agencies, AgencyId, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId, DrawName,
-    DrawTerms, Event, NumberRange, SealedNumber, SetDigest,
+    Act, Agencies, AgencyId, AuditedAction, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId,
+    DrawName, DrawTerms, Event, NumberRange, SealedNumber, SetDigest,
 };
 
 const DRAW_OPENED: u16 = 1;
@@ -150,7 +150,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Returns the feature that a program needs to read an event: 0, or 1 for acts 18 to 22.
+/// Returns the feature that a program needs to read an event: 0, 1 for acts 18 to 22, 2 for act 23.
 #[must_use]
 pub fn feature_of(event: &Event) -> u32 {
     match event {
@@ -160,6 +160,7 @@ pub fn feature_of(event: &Event) -> u32 {
             | Act::Reopen { .. }
             | Act::CorrectNumber { .. }
             | Act::Void(_) => 1,
+            Act::Audited(AuditedAction::LogInFailed(_)) => 2,
             _ => 0,
         },
         _ => 0,
@@ -275,6 +276,8 @@ fn digest_of(bytes: &[u8]) -> ChunkDigest {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use lottery::Bets;
 
     use super::*;
@@ -320,6 +323,13 @@ mod tests {
             }
         }
         assert!(decode(99, &[0; 16], &[]).is_err());
+    }
+
+    #[test]
+    fn every_event_but_a_batch_is_of_a_kind_that_readers_of_the_audit_log_may_choose() {
+        let kinds: BTreeSet<_> = events().iter().map(|(it, _)| it.describe().action).collect();
+        let chosen = lottery::ACTIONS.into_iter().chain(["batch-accepted"]).collect();
+        assert_eq!(kinds, chosen);
     }
 
     #[test]

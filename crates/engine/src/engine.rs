@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lottery::{
-    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, Batch, DrawId, DrawState,
-    DrawStatus, DrawTerms, Draws, FinishError, Finished, Judge, OpenDrawError, ProgressError,
-    ReadError, RecordedAct, SealedNumber, StoreFault, StoredBatch, StoredEvent, View, Winners,
-    WinningResult,
+    ActError, Acted, AgencyId, AgencyProgress, AppendError, Appended, AuditSpan, Batch, Bet,
+    BetName, DrawId, DrawState, DrawStatus, DrawTerms, Draws, FinishError, Finished, Judge,
+    OpenDrawError, ProgressError, ReadError, RecordedAct, SealedNumber, StoreFault, StoredBatch,
+    StoredEvent, View, Winners, WinningResult,
 };
 
+use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::groups::Groups;
@@ -176,18 +177,36 @@ impl Engine {
     /// # Errors
     /// When the draw is unknown or not made, or the log can't be read.
     pub fn winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
+        let mut winners = Winners::default();
+        self.winning_bets(draw, &mut |name, bet| {
+            winners.add(name.agency, bet.document());
+            ControlFlow::Continue(())
+        })?;
+        Ok(winners)
+    }
+
+    /// Calls `visit` with the winning bets of a draw that was made, in the order of acceptance,
+    /// until it breaks. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the draw is unknown or not made, or the log can't be read.
+    pub fn winning_bets(
+        &self,
+        draw: DrawId,
+        visit: &mut dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
         let DrawState::Drawn { number } = self.status(draw)?.state else {
             return Err(ReadError::NotDrawn);
         };
-        let winners = self.reader.winners(draw, WinningResult { number });
-        winners.map_err(ReadError::Unreadable)
+        let read = self.reader.winning_bets(draw, WinningResult { number }, visit);
+        read.map_err(ReadError::Unreadable)
     }
 
     /// Calls `visit` with the batches of a draw in the order of acceptance, until it breaks. Covers
     /// at least what was acknowledged before the call. Blocks while it reads.
     ///
+    /// # Errors
     /// When the draw is unknown, or the log can't be read.
-    /// When the draw is not known, or what is stored can't be read.
     pub fn scan(
         &self,
         draw: DrawId,
@@ -197,17 +216,17 @@ impl Engine {
         self.reader.scan(draw, visit).map_err(ReadError::Unreadable)
     }
 
-    /// Calls `visit` with the events that are not batches, from sequence `from` on, in order, until
+    /// Calls `visit` with the events of `span` that are not batches, and the chain up to each, until
     /// it breaks. Covers at least what was acknowledged before the call. Blocks while it reads.
     ///
     /// # Errors
     /// When the log can't be read.
     pub fn audit_log(
         &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+        span: AuditSpan,
+        visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.reader.audit_log(from, visit).map_err(ReadError::Unreadable)
+        self.reader.audit_log(span, visit).map_err(ReadError::Unreadable)
     }
 
     fn status(&self, draw: DrawId) -> Result<DrawStatus, ReadError> {

@@ -16,7 +16,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lottery::{
-    Batch, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
+    AuditSpan, Batch, Bet, BetName, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp,
+    WinningResult,
 };
 
 use thiserror::Error;
@@ -66,11 +67,17 @@ pub trait Log: Send {
 /// Reads durable events. Every call blocks and covers at least what was committed before it. Errors
 /// are descriptions of unreadable data.
 pub trait Reader: Send + Sync {
-    /// Returns the winners of a draw with this result.
+    /// Calls `visit` with the winning bets of a draw with this result, in the order of acceptance,
+    /// until it breaks.
     ///
     /// # Errors
     /// When the log can't be read.
-    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String>;
+    fn winning_bets(
+        &self,
+        draw: DrawId,
+        result: WinningResult,
+        visit: &mut dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String>;
 
     /// Calls `visit` with the batches of a draw in the order of acceptance, until it breaks.
     ///
@@ -82,15 +89,15 @@ pub trait Reader: Send + Sync {
         visit: &mut dyn FnMut(StoredBatch<'_>) -> ControlFlow<()>,
     ) -> Result<(), String>;
 
-    /// Calls `visit` with the events that are not batches, from sequence `from` on, in order, until
+    /// Calls `visit` with the events of `span` that are not batches, and the chain up to each, until
     /// it breaks.
     ///
     /// # Errors
     /// When the log can't be read.
     fn audit_log(
         &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+        span: AuditSpan,
+        visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String>;
 }
 

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lottery::{
-    Batch, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
+    AuditSpan, Batch, Bet, BetName, DrawId, Draws, Event, StoredBatch, StoredEvent, Timestamp,
+    WinningResult,
 };
 
 use crate::chain::{Chain, LedgerId};
@@ -80,12 +81,19 @@ impl Entries {
 }
 
 impl<Read: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Read> {
-    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
-        let mut winners = Winners::default();
+    fn winning_bets(
+        &self,
+        draw: DrawId,
+        result: WinningResult,
+        visit: &mut dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
         for batch in batches_of(&self.0(), draw) {
-            winners.add_batch(result, &batch.stored()).map_err(|unsound| unsound.to_string())?;
+            let visited = result.visit(&batch.stored(), visit);
+            if visited.map_err(|unsound| unsound.to_string())?.is_break() {
+                break;
+            }
         }
-        Ok(winners)
+        Ok(())
     }
 
     fn scan(
@@ -99,17 +107,23 @@ impl<Read: Fn() -> Vec<Entry> + Send + Sync> Reader for MemoryReader<Read> {
 
     fn audit_log(
         &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+        span: AuditSpan,
+        visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
         let entries = self.0();
-        let others = entries.iter().filter(|entry| entry.batch.is_none() && entry.sequence >= from);
-        let mut events = others.map(|entry| StoredEvent {
-            sequence: entry.sequence,
-            at: entry.at,
-            event: entry.event.clone(),
-        });
-        let _ = events.try_for_each(visit);
+        let mut visit = |entry: &Entry| {
+            let Entry { sequence, at, chain, .. } = *entry;
+            visit(StoredEvent { sequence, at, event: entry.event.clone() }, chain)
+        };
+        let others = entries.iter().filter(|entry| entry.batch.is_none());
+        let _ = match span {
+            AuditSpan::From(from) => {
+                others.filter(|it| it.sequence >= from).try_for_each(&mut visit)
+            }
+            AuditSpan::Before(end) => {
+                others.rev().filter(|it| it.sequence < end).try_for_each(&mut visit)
+            }
+        };
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
-//! Exports of a draw: bets as CSV or Parquet, winners as CSV or JSON, and a manifest of the files.
+//! Exports of a draw: bets as CSV or Parquet, winners as CSV or JSON, and a manifest of the files;
+//! and of the audit log.
 //!
 //! ```text
 //! bets        writes a draw's bets, batch by batch
 //! csv         bets as CSV
+//! audit       the audit log as CSV
 //! cells       CSV cells that no spreadsheet evaluates as a formula
 //! parquet     bets as Parquet
-//! winners     winners by agency
+//! winners     winners by agency, or bet by bet
 //! manifest    names, lengths and digests of the files
 //! digested    a writer that counts and hashes
 //! ```
@@ -16,6 +18,7 @@
 //!
 //! Deliberately absent: the source of batches and the destination of bytes, which is any `Write`.
 
+mod audit;
 mod bets;
 mod cells;
 mod csv;
@@ -26,9 +29,10 @@ mod manifest;
 mod parquet;
 mod winners;
 
+pub use audit::AuditWriter;
 pub use bets::{BetsWriter, Format};
 pub use cells::Cells;
 pub use digested::{Digested, Summary};
 pub use error::ExportError;
 pub use manifest::Manifest;
-pub use winners::{winners_csv, winners_json};
+pub use winners::{WinningBetsWriter, winners_csv, winners_json};

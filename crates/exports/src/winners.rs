@@ -1,8 +1,8 @@
-//! The winners of a draw by agency, including agencies without any.
+//! The winners of a draw: as counted, by agency, including agencies without any; or bet by bet.
 
 use std::io::Write;
 
-use lottery::{Documents, DrawStatus, Winners};
+use lottery::{Bet, BetName, Documents, DrawStatus, Winners};
 use serde::Serialize;
 
 use crate::cells::Cells;
@@ -47,6 +47,63 @@ pub fn winners_json(
     };
     serde_json::to_writer_pretty(&mut out, &object).map_err(std::io::Error::from)?;
     Ok(out.write_all(b"\n")?)
+}
+
+/// A writer for a CSV file of winning bets, with the names of bettors and agencies.
+pub struct WinningBetsWriter<W: Write> {
+    out: csv::Writer<W>,
+    cells: Cells,
+}
+
+impl<W: Write> WinningBetsWriter<W> {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn new(out: W, cells: Cells) -> Result<Self, ExportError> {
+        let mut out = csv::Writer::from_writer(out);
+        out.write_record([
+            "agency",
+            "agency_name",
+            "chunk",
+            "position",
+            "first_name",
+            "last_name",
+            "document",
+            "number",
+        ])?;
+        Ok(Self { out, cells })
+    }
+
+    /// Adds a bet of an agency with this registered name, which may be empty.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn add(
+        &mut self,
+        agency_name: &str,
+        name: BetName,
+        bet: &Bet<'_>,
+    ) -> Result<(), ExportError> {
+        let BetName { draw: _, agency, chunk, position } = name;
+        let [agency, chunk, position, number] =
+            [agency.0, chunk.0, position, bet.number()].map(|integer| integer.to_string());
+        let [agency_name, first, last, document] =
+            [agency_name, bet.first_name(), bet.last_name(), bet.document()]
+                .map(|text| self.cells.write(text));
+        let row: [&str; 8] =
+            [&agency, &agency_name, &chunk, &position, &first, &last, &document, &number];
+        Ok(self.out.write_record(row)?)
+    }
+
+    /// Completes the file; returns the inner writer.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn finish(mut self) -> Result<W, ExportError> {
+        self.out.flush()?;
+        self.out.into_inner().map_err(|error| ExportError::Write(error.into_error()))
+    }
 }
 
 #[derive(Serialize)]

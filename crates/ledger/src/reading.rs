@@ -9,20 +9,32 @@
 
 use std::ops::ControlFlow;
 
-use engine::Reader;
-use lottery::{BetKey, DrawId, Event, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult};
+use engine::{Chain, Reader};
+use lottery::{
+    AuditSpan, Bet, BetKey, BetName, DrawId, Event, StoredBatch, StoredEvent, Timestamp,
+    WinningResult,
+};
 
+use crate::contents::EventAt;
 use crate::error::Fault;
 use crate::index::{self, BatchHits};
 use crate::segment;
 use crate::segments::{Segment, Segments};
 
+/// Takes winning bets, until it breaks.
+type Visit<'a> = dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()> + 'a;
+
 /// Reads the segments of an open ledger.
 pub(crate) struct SegmentsReader(pub(crate) Segments);
 
 impl Reader for SegmentsReader {
-    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
-        winners(&self.0, draw, result).map_err(|fault| fault.to_string())
+    fn winning_bets(
+        &self,
+        draw: DrawId,
+        result: WinningResult,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), String> {
+        winning_bets(&self.0, draw, result, visit).map_err(|fault| fault.to_string())
     }
 
     fn scan(
@@ -35,10 +47,10 @@ impl Reader for SegmentsReader {
 
     fn audit_log(
         &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+        span: AuditSpan,
+        visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        audit_log(&self.0, from, visit).map_err(|fault| fault.to_string())
+        audit_log(&self.0, span, visit).map_err(|fault| fault.to_string())
     }
 }
 
@@ -56,55 +68,71 @@ fn scan(
     Ok(())
 }
 
-/// Calls `visit` with the events other than batches, from sequence `from` on, until it breaks.
+/// Calls `visit` with the events of `span` other than batches, until it breaks.
 fn audit_log(
     segments: &Segments,
-    from: u64,
-    visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+    span: AuditSpan,
+    visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
     let segments = segments.snapshot();
     let next_starts = segments.iter().skip(1).map(|next| next.header.first_sequence);
-    let ends = next_starts.chain([u64::MAX]);
-    for (segment, _) in segments.iter().zip(ends).filter(|(_, end)| *end > from) {
-        if audit_log_in(segment, from, visit)?.is_break() {
+    let mut wanted: Vec<_> = segments.iter().zip(next_starts.chain([u64::MAX])).collect();
+    match span {
+        AuditSpan::From(from) => wanted.retain(|(_, end)| *end > from),
+        AuditSpan::Before(end) => {
+            wanted.retain(|(segment, _)| segment.header.first_sequence < end);
+            wanted.reverse();
+        }
+    }
+    for (segment, _) in wanted {
+        if audit_log_in(segment, span, visit)?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// Returns the winners of a draw, reading only the batches that have some.
-fn winners(segments: &Segments, draw: DrawId, result: WinningResult) -> Result<Winners, Fault> {
-    let mut winners = Winners::default();
+/// Calls `visit` with the winning bets of a draw, in order, until it breaks; reads only the batches
+/// that have some.
+fn winning_bets(
+    segments: &Segments,
+    draw: DrawId,
+    result: WinningResult,
+    visit: &mut Visit<'_>,
+) -> Result<(), Fault> {
     for segment in segments.snapshot() {
-        if segment.may_have_batches_of(draw) {
-            winners_in(&segment, draw, result, &mut winners)?;
+        if segment.may_have_batches_of(draw)
+            && winning_bets_in(&segment, draw, result, visit)?.is_break()
+        {
+            break;
         }
     }
-    Ok(winners)
+    Ok(())
 }
 
 fn audit_log_in(
     segment: &Segment,
-    from: u64,
-    visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+    span: AuditSpan,
+    visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
-    let Some(events) = segment.events() else {
+    let Some(mut events) = segment.events() else {
         // The index is derived: if it is unsound, the records are read instead.
-        return trail_by_reading(segment, from, visit);
+        return trail_by_reading(segment, span, visit);
     };
+    let sequence_of = |at: &EventAt| segment.header.first_sequence + u64::from(at.position);
+    events.retain(|at| is_in(span, sequence_of(at)));
+    if let AuditSpan::Before(_) = span {
+        events.reverse();
+    }
     for at in events {
-        let sequence = segment.header.first_sequence + u64::from(at.position);
-        if sequence < from {
-            continue;
-        }
+        let sequence = sequence_of(&at);
         let offset = index::index_usize(at.offset);
         let record = segment::read_record(&*segment.file, &segment.header, offset)?;
         if record.sequence() != sequence || record.fingerprint() != at.fingerprint {
             return Err(record.damage("another record than was acknowledged"));
         }
-        let event = record.decode()?.event;
-        if visit(StoredEvent { sequence, at: record.at(), event }).is_break() {
+        let event = StoredEvent { sequence, at: record.at(), event: record.decode()?.event };
+        if visit(event, record.chain()).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -113,41 +141,59 @@ fn audit_log_in(
 
 fn trail_by_reading(
     segment: &Segment,
-    from: u64,
-    visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+    span: AuditSpan,
+    visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
     let (image, expected) = segment.image()?;
-    for record in expected.records(&image)? {
+    let mut records = expected.records(&image)?;
+    if let AuditSpan::Before(_) = span {
+        records.reverse();
+    }
+    for record in records {
         let (sequence, at) = (record.header.sequence, Timestamp(record.header.at_ms));
-        if sequence < from || matches!(record.event, Event::BatchAccepted(_)) {
+        if !is_in(span, sequence) || matches!(record.event, Event::BatchAccepted(_)) {
             continue;
         }
-        if visit(StoredEvent { sequence, at, event: record.event }).is_break() {
+        let (event, chain) = (record.event, record.header.chain);
+        if visit(StoredEvent { sequence, at, event }, chain).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
     Ok(ControlFlow::Continue(()))
 }
 
-fn winners_in(
+fn is_in(span: AuditSpan, sequence: u64) -> bool {
+    match span {
+        AuditSpan::From(from) => sequence >= from,
+        AuditSpan::Before(end) => sequence < end,
+    }
+}
+
+fn winning_bets_in(
     segment: &Segment,
     draw: DrawId,
     result: WinningResult,
-    winners: &mut Winners,
-) -> Result<(), Fault> {
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, Fault> {
     let Some(hits) = segment.find(draw, &result.keys())? else {
         // The index is derived: if it is unsound, the records are read instead.
-        return winners_by_reading(segment, draw, result, winners);
+        return winning_bets_by_reading(segment, draw, result, visit);
     };
-    hits.iter().try_for_each(|hits| winners_in_batch(segment, hits, result, winners))
+    for hits in &hits {
+        if winning_bets_in_batch(segment, hits, result, visit)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
-fn winners_in_batch(
+/// Calls `visit` with the winning bets of a batch, once all of the batch is verified.
+fn winning_bets_in_batch(
     segment: &Segment,
     hits: &BatchHits,
     result: WinningResult,
-    winners: &mut Winners,
-) -> Result<(), Fault> {
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, Fault> {
     let offset = index::index_usize(hits.batch.offset);
     let record = segment::read_record(&*segment.file, &segment.header, offset)?;
     let decoded = record.decode()?;
@@ -158,7 +204,7 @@ fn winners_in_batch(
         return Err(record.damage("another batch than was acknowledged"));
     }
     let astray = || record.damage("the index finds other bets here than the batch holds");
-    let keys = result.keys();
+    let (keys, mut winning) = (result.keys(), Vec::new());
     let mut found = hits.positions.iter().peekable();
     for bet in index::stored(&batch, decoded.text).bets() {
         let (name, bet) = bet.map_err(|unsound| record.damage(&unsound.to_string()))?;
@@ -166,27 +212,32 @@ fn winners_in_batch(
         if is_found != keys.contains(&BetKey::of(&bet)) {
             return Err(astray());
         }
-        if is_found {
-            winners.add_if_wins(result, name, &bet);
+        if result.wins(&bet) {
+            winning.push((name, bet));
         }
     }
-    if found.next().is_some() { Err(astray()) } else { Ok(()) }
+    if found.next().is_some() {
+        return Err(astray());
+    }
+    Ok(winning.iter().try_for_each(|(name, bet)| visit(*name, bet)))
 }
 
-fn winners_by_reading(
+fn winning_bets_by_reading(
     segment: &Segment,
     draw: DrawId,
     result: WinningResult,
-    winners: &mut Winners,
-) -> Result<(), Fault> {
-    let mut added = Ok(0);
-    let _ = batches_in(segment, draw, &mut |batch| {
-        added = winners.add_batch(result, &batch);
-        if added.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, Fault> {
+    let mut unsound = None;
+    let flow = batches_in(segment, draw, &mut |batch| {
+        result.visit(&batch, visit).unwrap_or_else(|bet| {
+            unsound = Some(bet);
+            ControlFlow::Break(())
+        })
     })?;
-    match added {
-        Ok(_) => Ok(()),
-        Err(unsound) => Err(segment.damage(0, &unsound.to_string())),
+    match unsound {
+        None => Ok(flow),
+        Some(unsound) => Err(segment.damage(0, &unsound.to_string())),
     }
 }
 

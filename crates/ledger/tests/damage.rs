@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::disk::{Claim, Disk as _};
 use ledger::{Damage, Fault};
-use lottery::ReadError;
+use lottery::{AuditSpan, ReadError};
 
 use support::bytes::{RecordPlace, SEGMENT_LEN, mend_index, mend_sums, records_in};
 use support::{FIRST, check, contents, edit, segments};
@@ -104,13 +104,13 @@ fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
     // A newer program wrote events unknown to this one: the segment's header says so.
     let header = disk.contents(FIRST)[..104].to_vec();
     let mut newer = header.clone();
-    newer[96] = 2;
+    newer[96] = 3;
     let sum = crc32c::crc32c(&newer[16..]);
     newer[12..16].copy_from_slice(&sum.to_le_bytes());
     let put = |header: &[u8]| edit(&disk, FIRST, |file| file[..104].copy_from_slice(header));
     put(&newer);
     let opened = try_open(&disk, OPTIONS).map(drop);
-    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 2, known: 1, .. })));
+    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 3, known: 2, .. })));
     put(&header);
 
     let ledger = open(&disk);
@@ -147,7 +147,7 @@ fn told<T: Debug>(what: Result<T, ReadError>) -> String {
 
 fn audit_log(ledger: &Opened) -> Result<usize, ReadError> {
     let mut events = 0;
-    ledger.audit_log(0, &mut |_| {
+    ledger.audit_log(AuditSpan::From(0), &mut |_, _| {
         events += 1;
         ControlFlow::Continue(())
     })?;

@@ -11,14 +11,15 @@ mod support;
 mod workload;
 
 use std::fmt::Write as _;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use engine::conformance::{TestClock, wait};
 use ledger::disk::simulated::SimulatedDisk;
 use lottery::{
     Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, DrawId, DrawName, DrawState,
-    DrawTerms, Label, NumberRange, OperatorsChange, Reason, RecordedAct, Registration, Role,
-    Schedule, Timestamp,
+    DrawTerms, Label, LogInFailed, NumberRange, OperatorsChange, Reason, RecordedAct, Registration,
+    Role, Schedule, Timestamp,
 };
 
 use support::{FIRST, SECOND, edit, operator, terms};
@@ -31,6 +32,8 @@ const GOLDEN: [&str; 2] =
 const ACTS: &str = include_str!("golden/format-2-acts.hex");
 /// The segment that the first act of feature 1 begins.
 const FEATURE_1: &str = include_str!("golden/format-2-feature-1.hex");
+/// The segment that the first act of feature 2 begins.
+const FEATURE_2: &str = include_str!("golden/format-2-feature-2.hex");
 
 /// Writes the events of a draw without operators: two segments, the first with its index, each
 /// event in its own group.
@@ -135,6 +138,26 @@ fn corrections_written_now() -> SimulatedDisk {
     disk
 }
 
+/// Writes the acts of feature 2: the first one begins a segment.
+fn failed_log_ins_written_now() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let clock = Arc::new(TestClock::default());
+    let ledger = try_open_at(&disk, OPTIONS, Arc::clone(&clock)).unwrap();
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let failed = |attempts, address| LogInFailed { attempts, address };
+    let actions = [
+        AuditedAction::LogIn,
+        AuditedAction::LogInFailed(failed(1, [10, 0, 0, 7].into())),
+        AuditedAction::LogInFailed(failed(258, v6.into())),
+    ];
+    for (at, action) in (1..).zip(actions) {
+        clock.set(Timestamp(at));
+        let recorded = RecordedAct::new(operator("ana"), Reason::default(), Act::Audited(action));
+        wait(|done| ledger.act(recorded, lottery::always_allowed(), done)).unwrap();
+    }
+    disk
+}
+
 fn rows(bytes: &[u8]) -> String {
     let mut text = format!("length {}\n", bytes.len());
     for (at, row) in bytes.chunks(ROW_LEN).enumerate() {
@@ -196,6 +219,16 @@ fn the_same_corrections_give_the_same_bytes_in_a_segment_of_their_own() {
     let found = |id| ledger.view().draw(DrawId(id)).unwrap();
     assert_eq!([1, 2].map(|id| found(id).state), [DrawState::Closed, DrawState::Cancelled]);
     assert_eq!((found(1).terms.name.as_str(), found(1).agencies_finished), ("mañana", 0));
+}
+
+#[test]
+fn the_same_failed_log_ins_give_the_same_bytes_in_a_segment_of_their_own() {
+    let disk = failed_log_ins_written_now();
+    let written = rows(&disk.contents(SEGMENTS[1]));
+    assert!(written == FEATURE_2, "{} differs from the golden file:\n{written}", SEGMENTS[1]);
+    let feature = |name| disk.contents(name)[96];
+    assert_eq!(SEGMENTS.map(feature), [0, 2]);
+    assert_eq!(open(&disk).report().records, 3);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Audited actions of operators that change no draw. Each is stored before it takes effect.
 
+use std::net::IpAddr;
+
 use crate::agencies::AgencyId;
 use crate::draw::DrawId;
 use crate::label::Label;
@@ -12,6 +14,8 @@ pub enum AuditedAction {
     LogIn,
     /// Ends a session.
     LogOut,
+    /// Log-ins in the name of the actor failed. It tells nothing of who tried.
+    LogInFailed(LogInFailed),
     /// Changes the operators' file.
     ChangeOperators(OperatorsChange),
     /// Notes that a recorded change did not happen: the operators' file could not be written.
@@ -22,6 +26,15 @@ pub enum AuditedAction {
     ReadWinners(DrawId),
     /// Exports all bets of a draw.
     ExportBets(DrawId),
+}
+
+/// Log-ins that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogInFailed {
+    /// How many, since the last ones of the same operator that are on record.
+    pub attempts: u32,
+    /// Where the last one came from.
+    pub address: IpAddr,
 }
 
 /// A change of the operators' file. Operators are identified by name, tokens by number.

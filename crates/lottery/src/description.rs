@@ -1,14 +1,15 @@
 //! The description of an event: author, action, draw, arguments and reason. The API, the command
 //! line and the log render it; the console has its own sentences in two languages.
 //!
-//! It never contains a number that an operator entered: the second operator must not see it.
+//! A number that an operator entered is in it only once the draw was made: the second operator must
+//! not see it.
 
 use std::fmt;
 
 use crate::act::{Act, Actor, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
-use crate::audited::{AuditedAction, BetsSearch, OperatorsChange};
-use crate::draw::{DrawId, DrawTerms, Timestamp};
+use crate::audited::{AuditedAction, BetsSearch, LogInFailed, OperatorsChange};
+use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::label::Label;
 use crate::role::Role;
@@ -39,6 +40,8 @@ pub enum Doer<'a> {
     Agency(AgencyId),
     /// An operator, a program or the clock.
     Actor(&'a Actor),
+    /// Somebody unknown, in the name of an operator.
+    Unknown,
 }
 
 /// An argument of an event.
@@ -54,6 +57,44 @@ pub enum Argument<'a> {
     Flag(bool),
     /// A moment.
     Time(Timestamp),
+}
+
+/// The kinds of events in the audit log, as [`Description::action`] names them.
+pub const ACTIONS: [&str; 28] = [
+    "draw-announced",
+    "draw-edited",
+    "draw-cancelled",
+    "draw-opened",
+    "agency-reopened",
+    "agency-finished",
+    "draw-closed",
+    "bets-closed",
+    "number-entered",
+    "number-corrected",
+    "draw-made",
+    "result-voided",
+    "draw-published",
+    "winners-published",
+    "agency-registered",
+    "logged-in",
+    "logged-out",
+    "log-in-failed",
+    "operator-added",
+    "operator-disabled",
+    "operator-enabled",
+    "password-changed",
+    "token-given",
+    "token-revoked",
+    "operators-not-changed",
+    "bets-searched",
+    "winners-read",
+    "bets-exported",
+];
+
+/// Returns the kind of this name.
+#[must_use]
+pub fn action_named(name: &str) -> Option<&'static str> {
+    ACTIONS.into_iter().find(|action| *action == name)
 }
 
 type What<'a> = (&'static str, &'static str, Option<DrawId>, Vec<(&'static str, Argument<'a>)>);
@@ -100,15 +141,57 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Describes the event to those who read the audit log: with the number that an operator
+    /// entered, once its draw was made. `draw` is the draw as it is now, read after the event.
+    #[must_use]
+    pub fn describe_to_readers(&self, at: Timestamp, draw: Option<&DrawStatus>) -> Description<'_> {
+        let mut it = self.describe();
+        if let Some((_, number)) = self.entered()
+            && draw.is_some_and(|draw| draw.tells_entries_of(at))
+        {
+            it.arguments.push(("number", Argument::Number(number.into())));
+        }
+        it
+    }
+
+    /// Returns the draw and the number, if an operator entered one.
+    #[must_use]
+    pub fn entered(&self) -> Option<(DrawId, u32)> {
+        let Self::Acted(recorded) = self else { return None };
+        match recorded.act {
+            Act::EnterNumber { draw, number } | Act::CorrectNumber { draw, number } => {
+                Some((draw, number))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl RecordedAct {
     /// Describes the act.
     #[must_use]
     pub fn describe(&self) -> Description<'_> {
-        Description::of(self.act.what(), Doer::Actor(&self.by), self.why.as_str())
+        let mut it = Description::of(self.act.what(), Doer::Actor(&self.by), self.why.as_str());
+        if let Act::Audited(AuditedAction::LogInFailed(_)) = self.act
+            && let Actor::Operator(name) = &self.by
+        {
+            it.by = Doer::Unknown;
+            it.arguments.insert(0, named(name));
+        }
+        it
     }
 }
 
 impl<'a> Description<'a> {
+    /// Returns the arguments on one line.
+    #[must_use]
+    pub fn arguments_text(&self) -> String {
+        let arguments = self.arguments.iter();
+        let arguments = arguments.map(|(name, it)| format!("{} {it}", name.replace('_', " ")));
+        arguments.collect::<Vec<_>>().join(", ")
+    }
+
     fn of((action, verb, draw, arguments): What<'a>, by: Doer<'a>, why: &'a str) -> Self {
         Self { action, verb, by, draw, arguments, why }
     }
@@ -158,6 +241,13 @@ impl AuditedAction {
         match self {
             Self::LogIn => ("logged-in", "logged in", None, Vec::new()),
             Self::LogOut => ("logged-out", "logged out", None, Vec::new()),
+            Self::LogInFailed(LogInFailed { attempts, address }) => {
+                let arguments = vec![
+                    ("address", Argument::Word(address.to_string())),
+                    ("attempts", Argument::Number((*attempts).into())),
+                ];
+                ("log-in-failed", "failed to log in as an operator", None, arguments)
+            }
             Self::ChangeOperators(change) => change.what(),
             Self::OperatorsNotChanged(change) => {
                 let (action, _, _, mut arguments) = change.what();
@@ -237,6 +327,7 @@ impl fmt::Display for Doer<'_> {
             Self::Central => f.write_str("the central"),
             Self::Agency(agency) => write!(f, "agency {agency}"),
             Self::Actor(actor) => actor.fmt(f),
+            Self::Unknown => f.write_str("somebody"),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod act;
 mod agencies;
+mod audit_filter;
 mod audited;
 mod batch;
 mod bet;
@@ -32,12 +33,13 @@ pub use act::{
     always_allowed,
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
-pub use audited::{AuditedAction, BetsSearch, OperatorsChange};
+pub use audit_filter::{AuditFilter, AuditSpan};
+pub use audited::{AuditedAction, BetsSearch, LogInFailed, OperatorsChange};
 pub use batch::{Batch, StoredBatch};
 pub use bet::{Bet, BetFault, BetKey, Birthdate, NumberRange, NumberRangeError};
 pub use bet_name::{BetName, BetNameError, ChunkId, UnsoundBet};
 pub use bets::{BetAt, Bets, BetsFault, ChunkDigest, PrefixDigest, SetDigest};
-pub use description::{Argument, Description, Doer};
+pub use description::{ACTIONS, Argument, Description, Doer, action_named};
 pub use draw::{DrawId, DrawName, DrawNameError, DrawState, DrawTerms, SealedNumber, Timestamp};
 pub use draws::{AgencyProgress, AgencyTotals, Draws, Ruling};
 pub use event::{BatchSummary, Event, StoredEvent};

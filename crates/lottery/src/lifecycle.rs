@@ -62,7 +62,7 @@ pub struct Lifecycle {
     pub history: Arc<Vec<HistoryEntry>>,
 }
 
-/// An act on a draw, as its record shows it: without any number that was entered.
+/// An act on a draw, as its record shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct HistoryEntry {
@@ -70,6 +70,8 @@ pub struct HistoryEntry {
     pub by: Actor,
     pub why: Reason,
     pub step: HistoryStep,
+    /// The number that was entered, once the draw is made; secret before.
+    pub number: Option<u32>,
 }
 
 /// What was done to a draw.
@@ -116,6 +118,8 @@ pub(crate) struct DrawLife {
     sealed: Option<SealedNumber>,
     entry: Option<u32>,
     agreed: Option<u32>,
+    /// The numbers that were entered since the last result, with their places in the history.
+    untold: Vec<(usize, u32)>,
 }
 
 impl DrawStatus {
@@ -123,6 +127,17 @@ impl DrawStatus {
     #[must_use]
     pub fn all_finished(&self) -> bool {
         self.agencies_finished == self.terms.agencies.count()
+    }
+
+    /// Whether the numbers that operators entered at this time may be told: before its result was
+    /// made, or before one that was voided.
+    #[must_use]
+    pub fn tells_entries_of(&self, at: Timestamp) -> bool {
+        let is_void = |it: &&HistoryEntry| it.step == HistoryStep::Voided;
+        match self.life.drawn_at {
+            Some(made) => at <= made,
+            None => self.life.history.iter().rfind(is_void).is_some_and(|void| at < void.at),
+        }
     }
 
     /// Whether its winners are published.
@@ -162,7 +177,7 @@ impl Lifecycle {
 impl DrawLife {
     pub(crate) fn announced(schedule: Schedule, at: Timestamp) -> Self {
         let shown = Lifecycle::announced(schedule, at);
-        Self { shown, sealed: None, entry: None, agreed: None }
+        Self { shown, sealed: None, entry: None, agreed: None, untold: Vec::new() }
     }
 
     /// The history of an automatic draw.
@@ -351,8 +366,11 @@ impl DrawLife {
     /// Adds an act to the draw's record.
     pub(crate) fn note(&mut self, recorded: &RecordedAct, acted: Acted, at: Timestamp) {
         let Some(step) = HistoryStep::of(&recorded.act, acted) else { return };
-        let RecordedAct { by, why, .. } = recorded;
-        let entry = HistoryEntry { at, by: by.clone(), why: why.clone(), step };
+        let RecordedAct { by, why, act, .. } = recorded;
+        if let Act::EnterNumber { number, .. } | Act::CorrectNumber { number, .. } = act {
+            self.untold.push((self.shown.history.len(), *number));
+        }
+        let entry = HistoryEntry { at, by: by.clone(), why: why.clone(), step, number: None };
         Arc::make_mut(&mut self.shown.history).push(entry);
     }
 
@@ -364,6 +382,10 @@ impl DrawLife {
     }
 
     pub(crate) fn make(&mut self, attempt: u32, at: Timestamp) {
+        if !self.untold.is_empty() {
+            let history = Arc::make_mut(&mut self.shown.history);
+            self.untold.drain(..).for_each(|(place, number)| history[place].number = Some(number));
+        }
         self.shown.attempt = attempt;
         self.shown.drawn_at = Some(at);
     }

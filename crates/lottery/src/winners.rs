@@ -4,6 +4,7 @@
 //! judged like any other bet.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::agencies::AgencyId;
 use crate::batch::StoredBatch;
@@ -37,6 +38,24 @@ impl WinningResult {
     #[must_use]
     pub fn wins(self, bet: &Bet<'_>) -> bool {
         bet.number() == self.number
+    }
+
+    /// Calls `visit` with the winning bets of a batch, in order, until it breaks.
+    ///
+    /// # Errors
+    /// The first invalid bet.
+    pub fn visit(
+        self,
+        batch: &StoredBatch<'_>,
+        visit: &mut dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, UnsoundBet> {
+        for bet in batch.bets() {
+            let (name, bet) = bet?;
+            if self.wins(&bet) && visit(name, &bet).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Returns the keys of all bets that may win.

@@ -3,6 +3,9 @@
 //! Someone who guesses passwords from one address locks a name for that address only. Many
 //! addresses together are stopped by the limit per name, which is higher.
 //!
+//! Failed logins of operators are recorded one by one only up to a limit per name; records of those
+//! beyond it count several, so that a flood of them fills no disk.
+//!
 //! Each key stores one time: when all its attempts are paid off, at a fixed price in time per
 //! attempt. The allowance bounds how many may be unpaid at once.
 
@@ -13,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{
     ATTEMPT_OF_ADDRESS_TIME, ATTEMPT_OF_NAME_TIME, ATTEMPT_OF_PAIR_TIME, ATTEMPTS_OF_ADDRESS_MAX,
-    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_OF_PAIR_MAX, ATTEMPTS_REMEMBERED_MAX,
+    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_OF_PAIR_MAX, ATTEMPTS_REMEMBERED_MAX, FAILURE_RECORDED_TIME,
+    FAILURES_RECORDED_MAX,
 };
 
 /// The recent login attempts.
@@ -22,6 +26,9 @@ pub struct Attempts {
     of_pairs: Limiter<(String, IpAddr)>,
     of_addresses: Limiter<IpAddr>,
     of_names: Limiter<String>,
+    records: Limiter<String>,
+    /// How many failed logins of each operator are not recorded yet.
+    unrecorded: HashMap<String, u32>,
 }
 
 impl Attempts {
@@ -47,6 +54,18 @@ impl Attempts {
         }
     }
 
+    /// Counts a failed login of an existing operator; returns how many a record is to tell now, if
+    /// there is to be one.
+    pub fn failed(&mut self, name: &str, now: Instant) -> Option<u32> {
+        let unrecorded = self.unrecorded.entry(name.to_owned()).or_default();
+        *unrecorded = unrecorded.saturating_add(1);
+        if self.records.wait(&name.to_owned(), now).is_some() {
+            return None;
+        }
+        self.records.count(name.to_owned(), now);
+        self.unrecorded.remove(name)
+    }
+
     /// Resets the attempts for this name and address after a login.
     pub fn succeeded(&mut self, name: &str, address: IpAddr) {
         self.of_pairs.paid.remove(&(name.to_owned(), address));
@@ -59,6 +78,8 @@ impl Default for Attempts {
             of_pairs: Limiter::new(ATTEMPTS_OF_PAIR_MAX, ATTEMPT_OF_PAIR_TIME),
             of_addresses: Limiter::new(ATTEMPTS_OF_ADDRESS_MAX, ATTEMPT_OF_ADDRESS_TIME),
             of_names: Limiter::new(ATTEMPTS_OF_NAME_MAX, ATTEMPT_OF_NAME_TIME),
+            records: Limiter::new(FAILURES_RECORDED_MAX, FAILURE_RECORDED_TIME),
+            unrecorded: HashMap::new(),
         }
     }
 }
@@ -173,6 +194,23 @@ mod tests {
         }
         assert_eq!(attempts.begin("ana", address(1), now), Err(ATTEMPT_OF_ADDRESS_TIME));
         assert_eq!(attempts.begin("ana", address(2), now), Ok(()));
+    }
+
+    #[test]
+    fn failed_logins_are_recorded_one_by_one_and_those_of_a_flood_together() {
+        let (mut attempts, now) = (Attempts::default(), some_moment());
+        let soon = now + Duration::from_secs(1);
+        for _ in 0..FAILURES_RECORDED_MAX {
+            assert_eq!(attempts.failed("ana", now), Some(1));
+        }
+        for _ in 0..99 {
+            assert_eq!(attempts.failed("ana", soon), None);
+        }
+        assert_eq!(attempts.failed("bea", soon), Some(1), "others have records of their own");
+        let later = now + FAILURE_RECORDED_TIME;
+        assert_eq!(attempts.failed("ana", later), Some(100));
+        assert_eq!(attempts.failed("ana", later), None);
+        assert_eq!(attempts.failed("ana", later + FAILURE_RECORDED_TIME), Some(2));
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub const ATTEMPT_OF_ADDRESS_TIME: Duration = Duration::from_secs(6);
 pub const ATTEMPTS_OF_NAME_MAX: u32 = 10 * ATTEMPTS_OF_PAIR_MAX;
 /// Time between further attempts.
 pub const ATTEMPT_OF_NAME_TIME: Duration = Duration::from_secs(3);
+/// Failed logins of one operator that are recorded in a burst, each on its own; after that, one
+/// record per [`FAILURE_RECORDED_TIME`] tells how many there were.
+pub const FAILURES_RECORDED_MAX: u32 = 10;
+/// Time between further records.
+pub const FAILURE_RECORDED_TIME: Duration = Duration::from_secs(10 * 60);
 /// Most names, addresses and pairs tracked, each. When full, new ones must wait until one expires.
 pub const ATTEMPTS_REMEMBERED_MAX: usize = 10_000;
 

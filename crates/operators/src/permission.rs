@@ -1,5 +1,7 @@
 //! The permissions of each role.
 
+use std::fmt;
+
 use lottery::Role;
 
 /// A permission that some roles have.
@@ -58,11 +60,39 @@ impl Permission {
         }
     }
 
+    /// Returns the permission that is enough once the draw is published.
+    #[must_use]
+    pub fn once_published(self) -> Option<Self> {
+        match self {
+            Self::SearchBetsBeforePublication => Some(Self::SearchBets),
+            Self::ExportBeforePublication => Some(Self::Export),
+            _ => None,
+        }
+    }
+
     /// Returns the names of the roles with this permission.
     #[must_use]
     pub fn holders(self) -> String {
         let holders = Role::ALL.into_iter().filter(|role| self.is_held_by(*role)).map(Role::as_str);
         holders.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What a permission allows, in words.
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ViewBoard => "look at draws and agencies",
+            Self::RunDraws => "run draws",
+            Self::ManageAgencies => "manage agencies",
+            Self::SearchBets => "search bets",
+            Self::SearchBetsBeforePublication => "search bets of a draw that is not published",
+            Self::ReadWinners => "read winners",
+            Self::Export => "export bets",
+            Self::ExportBeforePublication => "export bets of a draw that is not published",
+            Self::ReadAudit => "read the audit log",
+            Self::ManageOperators => "manage operators",
+        })
     }
 }
 

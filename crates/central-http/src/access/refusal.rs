@@ -118,12 +118,7 @@ impl Refusal {
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Self::Plain(problem) => problem.clone(),
-            Self::Permission(permission) => {
-                let remedy =
-                    format_args!("ask somebody with one of these roles: {}", permission.holders());
-                NOT_PERMITTED
-                    .problem(format_args!("your role lacks the permission {permission:?}"), remedy)
-            }
+            Self::Permission(permission) => not_permitted(*permission),
             Self::Csrf => CSRF.problem(
                 "X-CSRF-Token is missing or is not this session's",
                 "send the csrf_token of GET /api/v1/session",
@@ -159,6 +154,15 @@ impl Refusal {
 fn not_authenticated(detail: impl Display) -> Problem {
     let remedy = "log in at POST /api/v1/session, or send a token as `Authorization: Bearer`";
     NOT_AUTHENTICATED.problem(detail, remedy)
+}
+
+fn not_permitted(permission: Permission) -> Problem {
+    let wait = match permission.once_published() {
+        Some(later) => format!("; once the draw is published: {}", later.holders()),
+        None => String::new(),
+    };
+    let remedy = format!("ask somebody with one of these roles: {}{wait}", permission.holders());
+    NOT_PERMITTED.problem(format_args!("your role may not {permission}"), remedy)
 }
 
 fn sent_from_elsewhere(origin: Option<&Origin>) -> Problem {

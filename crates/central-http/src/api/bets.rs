@@ -44,7 +44,7 @@ struct BetView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct SearchParams {
-    /// Only bets with this document. Required before the draw is made.
+    /// Only bets with this document; dots and spaces are ignored. Required before the draw is made.
     document: Option<String>,
     /// Only bets on this number. Not allowed before the draw is made.
     number: Option<u32>,

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use axum::Json;
+use axum::body::Body;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use exports::Cells;
 use lottery::Reason;
 use serde::Deserialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
@@ -11,9 +15,22 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::access::refusal::Refusal;
 use crate::web::paging::{Page, PageParams};
+use crate::web::stream_body::{StreamBody, UNBUFFERED};
 
 /// The errors of any request of the API.
 pub(super) struct Refusals;
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Order {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+/// The content type of CSV files.
+pub(super) const CSV: &str = "text/csv; charset=utf-8";
 
 /// A reason for the audit log: at most 500 bytes.
 #[derive(Deserialize, ToSchema)]
@@ -46,6 +63,19 @@ pub(super) fn part<K: FromStr + ToString + Ord, T: ToSchema>(
     page: &PageParams,
 ) -> Result<Json<Page<T>>, Refusal> {
     Ok(Json(Page::of(all, page)?))
+}
+
+/// How to write the cells of a CSV file.
+pub(super) fn cells(raw: bool) -> Cells {
+    if raw { Cells::Raw } else { Cells::Inert }
+}
+
+/// Returns the answer that a browser stores as a file of this name.
+pub(super) fn file(lines: StreamBody, kind: &'static str, name: &str) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers =
+        [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    (headers, UNBUFFERED, Body::new(lines)).into_response()
 }
 
 impl IntoResponses for Refusals {

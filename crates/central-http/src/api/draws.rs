@@ -119,6 +119,8 @@ struct HistoryView {
     step: StepView,
     /// The agency that was reopened.
     agency: Option<u32>,
+    /// The number that was entered; absent until the draw is made.
+    number: Option<u32>,
 }
 
 /// What was done to a draw.
@@ -584,13 +586,14 @@ impl DrawView {
 }
 
 impl HistoryView {
-    fn of(HistoryEntry { at, by, why, step }: &HistoryEntry) -> Self {
+    fn of(HistoryEntry { at, by, why, step, number }: &HistoryEntry) -> Self {
         let agency = match step {
             HistoryStep::Reopened(agency) => Some(agency.0),
             _ => None,
         };
         let step = StepView::of(*step);
-        Self { at: Time(*at), by: by.to_string(), why: why.to_string(), step, agency }
+        let (by, why, number) = (by.to_string(), why.to_string(), *number);
+        Self { at: Time(*at), by, why, step, agency, number }
     }
 }
 

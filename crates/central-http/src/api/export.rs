@@ -1,23 +1,21 @@
-//! The bets of a draw, taken as a whole.
+//! The bets of a draw, or its winners, as files.
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use exports::{Cells, Format};
-use lottery::DrawId;
+use axum::response::Response;
+use exports::Format;
+use lottery::{AgencyId, DrawId};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::allowed::{Allowed, ReadWinners};
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::api::common::Refusals;
+use crate::api::common::{CSV, Refusals, cells, file};
 use crate::usecases::app::App;
-use crate::usecases::export::begin;
+use crate::usecases::export::{self, Recipient};
 use crate::web::input::{InPath, InQuery};
 use crate::web::peer::Ending;
-use crate::web::stream_body::UNBUFFERED;
 
 /// Options for CSV.
 #[derive(Default, Deserialize, utoipa::IntoParams)]
@@ -29,8 +27,20 @@ struct CsvParams {
     raw: bool,
 }
 
+/// Which winners, and options for CSV.
+#[derive(Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WinnersParams {
+    /// Only those of this agency.
+    agency: Option<u32>,
+    /// Write cells exactly as they are stored, for programs.
+    #[param(required = false)]
+    raw: bool,
+}
+
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(csv)).routes(routes!(parquet))
+    OpenApiRouter::new().routes(routes!(csv)).routes(routes!(parquet)).routes(routes!(winners))
 }
 
 /// Export the bets of a draw as CSV
@@ -53,8 +63,9 @@ async fn csv(
     InPath(id): InPath<u32>,
     InQuery(CsvParams { raw }): InQuery<CsvParams>,
 ) -> Result<Response, Refusal> {
-    let cells = if raw { Cells::Raw } else { Cells::Inert };
-    export(app, (who, ending), DrawId(id), Format::Csv(cells), "text/csv; charset=utf-8").await
+    let to = Recipient { who, connection: ending.0 };
+    let lines = export::bets(&app, to, DrawId(id), Format::Csv(cells(raw))).await?;
+    Ok(file(lines, CSV, &format!("draw-{id}.csv")))
 }
 
 /// Export the bets of a draw as Parquet
@@ -74,18 +85,33 @@ async fn parquet(
     ending: Ending,
     InPath(id): InPath<u32>,
 ) -> Result<Response, Refusal> {
-    export(app, (who, ending), DrawId(id), Format::Parquet, "application/vnd.apache.parquet").await
+    let to = Recipient { who, connection: ending.0 };
+    let lines = export::bets(&app, to, DrawId(id), Format::Parquet).await?;
+    Ok(file(lines, "application/vnd.apache.parquet", &format!("draw-{id}.parquet")))
 }
 
-async fn export(
-    app: App,
-    (who, Ending(ending)): (Caller, Ending),
-    draw: DrawId,
-    format: Format,
-    kind: &'static str,
+/// Export the winners of a draw as CSV
+///
+/// Of all agencies, or of one; with the names of agencies and bettors, in the order in which the
+/// bets were stored. Available once the draw is made; before publication, the audit log records the
+/// request.
+#[utoipa::path(
+    get, path = "/api/v1/draws/{id}/winners.csv", tag = "winners",
+    params(("id" = u32, Path, description = "The draw's number"), WinnersParams),
+    responses(
+        (status = 200, description = "Winners", body = String, content_type = "text/csv"),
+        Refusals
+    )
+)]
+async fn winners(
+    State(app): State<App>,
+    Allowed(who, ..): Allowed<ReadWinners>,
+    ending: Ending,
+    InPath(id): InPath<u32>,
+    InQuery(WinnersParams { agency, raw }): InQuery<WinnersParams>,
 ) -> Result<Response, Refusal> {
-    let lines = begin(&app, who, ending, draw, format).await?;
-    let name = format!("attachment; filename=\"draw-{draw}.{}\"", format.extension());
-    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, UNBUFFERED, Body::new(lines)).into_response())
+    let to = Recipient { who, connection: ending.0 };
+    let of = agency.map_or_else(String::new, |agency| format!("-agency-{agency}"));
+    let lines = export::winners(&app, to, DrawId(id), agency.map(AgencyId), cells(raw)).await?;
+    Ok(file(lines, CSV, &format!("draw-{id}{of}-winners.csv")))
 }

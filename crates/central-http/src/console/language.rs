@@ -2,6 +2,7 @@
 //! times.
 
 use axum::http::{HeaderMap, header};
+use jiff::civil::Date;
 use lottery::Timestamp;
 
 use central::{LocalTime, Zone};
@@ -30,6 +31,14 @@ pub(super) struct Choice {
     pub(super) value: String,
     /// The text that the user sees.
     pub(super) text: String,
+}
+
+/// A day in the lottery's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Day {
+    pub(super) start: Timestamp,
+    /// The start of the next day.
+    pub(super) end: Timestamp,
 }
 
 impl Language {
@@ -141,6 +150,17 @@ impl Locale {
         }
     }
 
+    /// Returns the day that a form's field holds; `None` if it holds none.
+    pub(super) fn day(self, text: &str) -> Option<Day> {
+        let rules = self.zone.rules();
+        let start_of = |date: Date| {
+            let start = date.to_zoned(rules.clone()).ok()?.timestamp().as_millisecond();
+            u64::try_from(start).ok().map(Timestamp)
+        };
+        let date: Date = text.parse().ok()?;
+        Some(Day { start: start_of(date)?, end: start_of(date.tomorrow().ok()?)? })
+    }
+
     /// Formats a date and time as a form's field has it, without fractions of a second.
     pub(super) fn typed(self, at: Timestamp) -> String {
         let shown = self.zone.shown(Timestamp(at.0 - at.0 % 1000));
@@ -221,6 +241,20 @@ pub(super) mod tests {
         assert_eq!(spanish().typed(at), "2026-11-24T21:00:00");
         assert_eq!(spanish().read_time(&spanish().typed(at), ""), Ok(Some(at)));
         assert!(spanish().read_time("mañana", "").is_err());
+    }
+
+    #[test]
+    fn a_day_begins_and_ends_in_the_lotterys_zone() {
+        let day = spanish().day("2026-11-24").unwrap();
+        assert_eq!(day.start.to_string(), "2026-11-24T03:00:00.000Z");
+        assert_eq!(day.end.to_string(), "2026-11-25T03:00:00.000Z");
+        // Clocks are set forward at midnight.
+        let day = english("America/Santiago").day("2026-09-06").unwrap();
+        assert_eq!(day.start.to_string(), "2026-09-06T04:00:00.000Z");
+        assert_eq!(day.end.0 - day.start.0, 23 * 60 * 60 * 1000);
+        for wrong in ["", "24/11/2026", "2026-02-30", "1969-12-31", "9999-12-31"] {
+            assert_eq!(spanish().day(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -160,6 +160,13 @@ fn unavailable(l: Locale) -> &'static str {
 fn not_permitted(permission: Permission, l: Locale) -> String {
     let roles = Role::ALL.into_iter().filter(|role| permission.is_held_by(*role));
     let roles: Vec<_> = roles.map(|role| role_name(role, l)).collect();
+    if permission.once_published().is_some() {
+        let who = l.t(
+            "Hasta que el sorteo se publique, esto sólo puede hacerlo quien sea",
+            "Until the draw is published, only this role can do this:",
+        );
+        return format!("{who} {}.", roles.join(", "));
+    }
     let may = l.t(
         "Su rol no alcanza para esto. Pídaselo a alguien que sea",
         "Your role is not enough for this. Ask somebody who is",

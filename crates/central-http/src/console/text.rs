@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use lottery::{Act, Acted, Actor, AuditedAction, BetsSearch, Event, HistoryStep, OperatorsChange};
+use lottery::{
+    Act, Acted, Actor, AuditedAction, BetsSearch, Event, HistoryStep, LogInFailed, OperatorsChange,
+    RecordedAct,
+};
 
 use super::language::Locale;
 use super::shell::role_name;
@@ -69,6 +72,14 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
     }
 }
 
+/// Returns the author of an act; nobody knows who fails to log in.
+fn author(recorded: &RecordedAct, l: Locale) -> String {
+    match recorded.act {
+        Act::Audited(AuditedAction::LogInFailed(_)) => l.t("alguien", "somebody").to_owned(),
+        _ => actor(&recorded.by, l),
+    }
+}
+
 /// Returns who did what in an audited event.
 pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
     let central = || l.t("la central", "the central").to_owned();
@@ -98,14 +109,51 @@ pub(super) fn event(event: &Event, l: Locale) -> (String, String) {
         Event::DrawPublished { draw } => {
             (central(), format!("{} {draw}", l.t("publicó el sorteo", "published draw")))
         }
-        Event::Acted(recorded) => (actor(&recorded.by, l), act(&recorded.act, l)),
+        Event::Acted(recorded) => (author(recorded, l), act(recorded, l)),
+    }
+}
+
+/// Returns the name of a kind of events, one of [`lottery::ACTIONS`].
+pub(super) fn action(action: &str, l: Locale) -> &'static str {
+    match action {
+        "draw-announced" => l.t("Sorteo programado", "Draw announced"),
+        "draw-edited" => l.t("Cambios en lo programado", "Draw edited"),
+        "draw-cancelled" => l.t("Sorteo cancelado", "Draw cancelled"),
+        "draw-opened" => l.t("Sorteo abierto", "Draw opened"),
+        "agency-reopened" => l.t("Agencia reabierta", "Agency reopened"),
+        "agency-finished" => l.t("Agencia que terminó", "Agency finished"),
+        "draw-closed" => l.t("Sorteo cerrado", "Draw closed"),
+        "bets-closed" => l.t("Conjunto de apuestas fijado", "Set of bets fixed"),
+        "number-entered" => l.t("Número ingresado", "Number entered"),
+        "number-corrected" => l.t("Número corregido", "Number corrected"),
+        "draw-made" => l.t("Sorteo hecho", "Draw made"),
+        "result-voided" => l.t("Resultado anulado", "Result voided"),
+        "draw-published" => l.t("Publicación del sorteo", "Publication of a draw"),
+        "winners-published" => l.t("Ganadores publicados", "Winners published"),
+        "agency-registered" => l.t("Agencia registrada", "Agency registered"),
+        "logged-in" => l.t("Ingreso", "Log-in"),
+        "logged-out" => l.t("Salida", "Log-out"),
+        "log-in-failed" => l.t("Ingreso fallido", "Failed log-in"),
+        "operator-added" => l.t("Operador agregado", "Operator added"),
+        "operator-disabled" => l.t("Operador deshabilitado", "Operator disabled"),
+        "operator-enabled" => l.t("Operador habilitado", "Operator enabled"),
+        "password-changed" => l.t("Contraseña cambiada", "Password changed"),
+        "token-given" => l.t("Token creado", "Token created"),
+        "token-revoked" => l.t("Token revocado", "Token revoked"),
+        "operators-not-changed" => l.t("Cambio no realizado", "Change not made"),
+        "bets-searched" => l.t("Búsqueda de apuestas", "Search for bets"),
+        "winners-read" => {
+            l.t("Ganadores vistos antes de publicar", "Winners read before publication")
+        }
+        "bets-exported" => l.t("Apuestas descargadas", "Bets exported"),
+        _ => "?",
     }
 }
 
 /// Describes an act, without the number that was entered.
-fn act(act: &Act, l: Locale) -> String {
+fn act(recorded: &RecordedAct, l: Locale) -> String {
     let of_draw = |what: &str, draw: &lottery::DrawId| format!("{what} {draw}");
-    match act {
+    match &recorded.act {
         Act::Announce { terms, .. } => {
             format!("{} «{}»", l.t("anunció el sorteo", "announced the draw"), terms.name)
         }
@@ -140,12 +188,23 @@ fn act(act: &Act, l: Locale) -> String {
             let what = l.t("registró la agencia", "registered agency");
             format!("{what} {} «{}», {}, {state}", it.agency, it.name, it.place)
         }
-        Act::Audited(action) => audited(action, l),
+        Act::Audited(action) => audited(action, &recorded.by, l),
     }
 }
 
-fn audited(action: &AuditedAction, l: Locale) -> String {
+fn log_in_failed(failed: LogInFailed, name: &Actor, l: Locale) -> String {
+    let what = l.t("no pudo ingresar como", "failed to log in as");
+    let from = l.t("desde", "from");
+    let times = match failed.attempts {
+        1 => String::new(),
+        many => format!(" ({} {})", l.n(many), l.t("intentos", "attempts")),
+    };
+    format!("{what} {}, {from} {}{times}", actor(name, l), failed.address)
+}
+
+fn audited(action: &AuditedAction, by: &Actor, l: Locale) -> String {
     match action {
+        AuditedAction::LogInFailed(failed) => log_in_failed(*failed, by, l),
         AuditedAction::LogIn => l.t("ingresó", "logged in").to_owned(),
         AuditedAction::LogOut => l.t("salió", "logged out").to_owned(),
         AuditedAction::ChangeOperators(change) => operators_change(change, l),
@@ -202,4 +261,18 @@ fn bets_search(search: &BetsSearch, l: Locale) -> String {
     let after = after.map(|it| of(l.t("después de la apuesta", "after bet"), it));
     let parts: String = [document, number, agency, after].into_iter().flatten().collect();
     format!("{what} {draw}{parts}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::console::language::tests::spanish;
+
+    #[test]
+    fn each_kind_of_events_has_its_own_name() {
+        let names: BTreeSet<_> = lottery::ACTIONS.map(|it| action(it, spanish())).into();
+        assert!(names.len() == lottery::ACTIONS.len() && !names.contains("?"), "{names:?}");
+    }
 }

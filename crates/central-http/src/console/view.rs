@@ -118,11 +118,13 @@ impl Moment {
 impl Movement {
     /// Returns the acts on a draw, oldest first.
     pub(super) fn all(status: &DrawStatus, l: Locale) -> Vec<Self> {
-        let acts = status.life.history.iter().map(|it| Self {
-            at: l.time(it.at),
-            by: text::actor(&it.by, l),
-            what: text::step(it.step, l),
-            why: it.why.to_string(),
+        let acts = status.life.history.iter().map(|it| {
+            let (at, by, why) = (l.time(it.at), text::actor(&it.by, l), it.why.to_string());
+            let mut what = text::step(it.step, l);
+            if let Some(number) = it.number {
+                what = format!("{what}: {}", digits(number, &status.terms));
+            }
+            Self { at, by, what, why }
         });
         acts.collect()
     }

@@ -1,43 +1,94 @@
 //! Reads the audit log from the ledger.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use lottery::StoredEvent;
+use central::Service;
+use lottery::{
+    AuditFilter, AuditSpan, Description, DrawId, Event, HistoryStep, StoredEvent, Timestamp, View,
+};
 use operators::Permission;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
+use crate::limits::AUDITED_EVENTS_MAX;
 use crate::usecases::app::State;
 
-/// Returns up to `limit` audited events from `first` on, plus one if there are more.
-pub(crate) async fn from(
-    app: &State,
-    who: &Caller,
-    first: u64,
-    limit: usize,
-) -> Result<Vec<StoredEvent>, Refusal> {
-    let _turn = app.reading(who, Permission::ReadAudit).await?;
-    let events = app.service.audit_log(first, Vec::new(), move |events, event| {
-        events.push(event);
-        if events.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    Ok(events.await?)
+/// A part of the audit log.
+pub(crate) struct Found {
+    pub(crate) events: Vec<StoredEvent>,
+    /// The sequence of the last event that was examined, if there are more.
+    pub(crate) next: Option<u64>,
 }
 
-/// Returns the latest `most` audited events, in order.
-pub(crate) async fn latest(
+/// Returns at most `limit` events that the filter takes.
+pub(crate) async fn find(
     app: &State,
     who: &Caller,
-    most: usize,
-) -> Result<VecDeque<StoredEvent>, Refusal> {
+    filter: AuditFilter,
+    span: AuditSpan,
+    limit: usize,
+) -> Result<Found, Refusal> {
     let _turn = app.reading(who, Permission::ReadAudit).await?;
-    let latest = app.service.audit_log(0, VecDeque::new(), move |latest, event| {
-        if latest.len() == most {
-            latest.pop_front();
+    let service = Arc::clone(&app.service);
+    let begun = (Found { events: Vec::new(), next: None }, 0);
+    let read = app.service.audit_log(span, begun, move |(found, examined), event, _| {
+        if is_over(&filter, span, event.at) {
+            found.next = None;
+            return ControlFlow::Break(());
         }
-        latest.push_back(event);
+        let Found { events, next } = found;
+        if takes(&service, &filter, &event) {
+            // One more than asked for shows that there is another part.
+            if events.len() == limit {
+                *next = events.last().map(|last| last.sequence);
+                return ControlFlow::Break(());
+            }
+            events.push(event.clone());
+        }
+        *examined += 1;
+        if *examined == AUDITED_EVENTS_MAX {
+            *next = Some(event.sequence);
+            return ControlFlow::Break(());
+        }
         ControlFlow::Continue(())
     });
-    Ok(latest.await?)
+    Ok(read.await?.0)
+}
+
+/// Whether the filter takes an event.
+pub(crate) fn takes(service: &Service, filter: &AuditFilter, stored: &StoredEvent) -> bool {
+    let of_draw = || filter.draw.is_some_and(|draw| is_of(service.view(), stored, draw));
+    let draw = filter.draw.filter(|_| of_draw());
+    filter.takes(stored.at, &stored.event, draw)
+}
+
+/// Whether the filter takes no event after this time, in the order of the span.
+pub(crate) fn is_over(filter: &AuditFilter, span: AuditSpan, at: Timestamp) -> bool {
+    match span {
+        AuditSpan::Before(_) => filter.is_past(at),
+        AuditSpan::From(_) => filter.until.is_some_and(|until| at >= until),
+    }
+}
+
+/// Describes an event, as far as it may be told now.
+pub(crate) fn described<'a>(view: &View, stored: &'a StoredEvent) -> Description<'a> {
+    let draw = stored.event.entered().and_then(|(draw, _)| view.draw(draw));
+    stored.event.describe_to_readers(stored.at, draw.as_ref())
+}
+
+/// Returns whether an event is of this draw. Announcements do not hold its number: they are found
+/// by the draw's history.
+fn is_of(view: &View, stored: &StoredEvent, draw: DrawId) -> bool {
+    let Event::Acted(recorded) = &stored.event else {
+        return stored.event.describe().draw == Some(draw);
+    };
+    if !stored.event.announces() {
+        return recorded.describe().draw == Some(draw);
+    }
+    let status = view.draw(draw);
+    let first = status.as_ref().and_then(|status| status.life.history.first());
+    first.is_some_and(|first| {
+        first.step == HistoryStep::Announced && first.at == stored.at && first.by == recorded.by
+    })
 }

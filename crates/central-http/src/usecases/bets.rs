@@ -132,10 +132,15 @@ impl Sought {
 
     fn fits(&self, agency: AgencyId, bet: &Bet<'_>) -> bool {
         let Self { document, number, agency: of } = self;
-        document.as_ref().is_none_or(|document| document == bet.document())
+        document.as_ref().is_none_or(|document| plain(document).eq(plain(bet.document())))
             && number.is_none_or(|number| number == bet.number())
             && of.is_none_or(|of| of == agency)
     }
+}
+
+/// Returns a document without what only separates its digits: `30.876.370` is `30876370`.
+fn plain(document: &str) -> impl Iterator<Item = char> {
+    document.chars().filter(|c| *c != '.' && !c.is_whitespace())
 }
 
 impl FoundBet {

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use central::counted_as;
-use lottery::{AuditedAction, always_allowed};
+use lottery::{Act, Actor, AuditedAction, LogInFailed, Reason, RecordedAct, always_allowed};
 use operators::{Name, Password, Role, Secret, SessionUser};
 use tokio::time::Instant;
 
-use crate::access::caller::{Caller, Credential};
+use crate::access::caller::{Caller, Credential, label_of};
 use crate::access::identify::screen_of;
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, moment};
@@ -98,9 +98,24 @@ async fn verified(
         let generation = operator.generation;
         return Ok((SessionUser { name: name.clone(), generation }, operator.role));
     }
+    if let Some(name) = name.as_ref().filter(|_| operator.is_some()) {
+        note_failure(app, name, peer);
+    }
     let error = "wrong name or password";
     tracing::warn!(action = "log_in", result = "fail", operator = counted, ip = %peer, error);
     Err(Refusal::Login)
+}
+
+/// Records a failed log-in of an existing operator: unknown names may be passwords that were typed
+/// into the wrong field. The answer does not wait for the record, so that it takes as long as for an
+/// unknown name.
+fn note_failure(app: &State, name: &Name, peer: IpAddr) {
+    let due = app.access.attempts.lock().failed(name.as_str(), moment());
+    if let Some(attempts) = due {
+        let action = AuditedAction::LogInFailed(LogInFailed { attempts, address: peer });
+        let by = Actor::Operator(label_of(name));
+        app.service.note(RecordedAct::new(by, Reason::default(), Act::Audited(action)));
+    }
 }
 
 /// Counts a log-in attempt, or rejects it if there were too many.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::{As, ask};
+use crate::client::{Answer, As, ask, look};
 use crate::languages::{done, filled};
 use crate::setting::Running;
 
@@ -307,10 +307,47 @@ async fn what_is_told_of_bets_depends_on_who_asks_and_on_the_draws_life() {
     assert_eq!(day.statuses(csv).await, auditors);
     assert_eq!(day.statuses(parquet).await, auditors);
     assert_eq!(day.statuses(winners).await, but_viewers);
+    assert_eq!(day.statuses("/api/v1/draws/1/winners.csv").await, but_viewers);
     assert_eq!(day.statuses("/api/v1/draws/1/settlement").await, but_viewers);
     assert_eq!(day.post("/api/v1/draws/1/publish", &json!({})).await["state"], "published");
     assert_eq!(day.statuses("/api/v1/draws/1/bets").await, but_viewers);
     assert_eq!(day.statuses(csv).await, but_viewers);
+}
+
+#[tokio::test]
+async fn a_document_is_found_however_people_write_it() {
+    let day = Day::with_bets().await;
+    day.bet(2, "Rosa|Paz|1.234.567|1950-05-05|3");
+    for (document, stored) in [
+        ("30.904.465", WINNER),
+        ("%2030%20904%20465", WINNER),
+        ("30.904%C2%A0465", WINNER),
+        ("1234567", "1.234.567"),
+    ] {
+        let search = format!("/api/v1/draws/1/bets?document={document}");
+        let found = day.central.get(day.auditor(), &search).await.json();
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{document}: {found}");
+        assert_eq!(found["items"][0]["document"], stored, "{document}");
+    }
+    let page = look(day.central.port, day.auditor(), "/search?draw=1&value=30.904.465").await;
+    assert!(page.body.contains("Lorca"), "{page:?}");
+}
+
+#[tokio::test]
+async fn who_may_not_search_yet_is_told_who_may_and_since_when() {
+    let day = Day::with_bets().await;
+    let search = format!("/api/v1/draws/1/bets?document={WINNER}");
+    let refused = day.central.get(day.operator(), &search).await;
+    refused.is_problem(403, "not-permitted");
+    let (detail, remedy) = (refused.json()["detail"].clone(), refused.json()["remedy"].clone());
+    assert_eq!(detail, "your role may not search bets of a draw that is not published");
+    let who = "ask somebody with one of these roles: auditor; once the draw is published: operator, \
+               auditor, admin";
+    assert_eq!(remedy, who);
+    let search = format!("/search?draw=1&value={WINNER}");
+    let page = look(day.central.port, day.operator(), &search).await;
+    let why = "Hasta que el sorteo se publique, esto sólo puede hacerlo quien sea auditor.";
+    assert!(page.status == 403 && page.body.contains(why), "{page:?}");
 }
 
 #[tokio::test]
@@ -351,6 +388,39 @@ async fn a_draw_that_was_made_is_told_whole() {
 }
 
 #[tokio::test]
+async fn winners_are_exported_with_the_names_of_agencies_and_bettors() {
+    let day = Day::with_bets().await;
+    let more = format!("=Ana|Paz|23456789|1980-01-02|{WINNING_NUMBER}&Eva|Ríos|7|1980-01-02|8");
+    day.bets((1, 2), 0, &more);
+    day.close().await;
+    day.draw().await;
+    let get = async |path: &str| day.central.get(day.auditor(), path).await;
+    let csv = get("/api/v1/draws/1/winners.csv").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    let lines = [
+        "agency,agency_name,chunk,position,first_name,last_name,document,number",
+        "1,La Suerte,0,0,Santiago,Lorca,30904465,7574",
+        "2,El Trébol,0,0,'=Ana,Paz,23456789,7574",
+    ];
+    let told = |csv: &Answer| {
+        let rows = csv.body.lines().filter(|line| line.contains(','));
+        rows.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&csv), lines);
+    let of_one = get("/api/v1/draws/1/winners.csv?agency=2&raw=true").await;
+    assert_eq!(told(&of_one), [lines[0], &lines[2].replace('\'', "")]);
+    let name = "attachment; filename=\"draw-1-agency-2-winners.csv\"";
+    assert_eq!(of_one.header("content-disposition"), Some(name));
+    get("/api/v1/draws/1/winners.csv?agency=3").await.is_problem(404, "not-found");
+    let audited = get("/api/v1/audit?limit=500").await.body;
+    assert_eq!(audited.matches("winners-read").count(), 2, "{audited}");
+    for path in ["/draws/1/winners", "/draws/1/winners/2"] {
+        let page = look(day.central.port, day.auditor(), path).await.body;
+        assert!(page.contains("href=\"/api/v1/draws/1/winners.csv"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn every_act_is_on_record_with_who_did_it_and_why() {
     let day = Day::with_bets().await;
     day.close().await;
@@ -382,6 +452,48 @@ async fn every_act_is_on_record_with_who_did_it_and_why() {
 }
 
 #[tokio::test]
+async fn numbers_that_operators_entered_are_on_record_once_the_draw_is_made_and_not_before() {
+    let day = Day::with_bets().await;
+    day.close().await;
+    assert_eq!(day.enter(day.operator(), 4321).await["outcome"], "awaited");
+    let correction = json!({ "number": WINNING_NUMBER });
+    let number = "/api/v1/draws/1/number";
+    ask(day.central.port, day.operator(), "PUT", number, Some(&correction)).await.json();
+    assert_eq!(day.enter(&day.admin, 1).await["outcome"], "differ");
+    day.tells_nothing().await;
+    day.draw().await;
+    day.central.clock.advance(1);
+    let why = json!({ "why": "error" });
+    for who in [day.operator(), &day.admin] {
+        assert_eq!(day.central.post(who, "/api/v1/draws/1/void", &why).await.status, 200);
+    }
+    let entered = async |number_of_next: Option<u32>| {
+        let draw = day.central.get(day.operator(), "/api/v1/draws/1").await.json();
+        let history = draw["history"].as_array().unwrap().iter();
+        let history = history.filter(|it| it["step"].as_str().unwrap().starts_with("number-"));
+        let of_draw: Vec<_> = history.map(|it| it["number"].clone()).collect();
+        let audit = "/api/v1/audit?draw=1&order=oldest&limit=500";
+        let audit = day.central.get(day.auditor(), audit).await.json();
+        let audited = audit["items"].as_array().unwrap().iter();
+        let audited = audited.filter(|it| it["action"].as_str().unwrap().starts_with("number-"));
+        let audited: Vec<_> = audited.map(|it| it["arguments"]["number"].clone()).collect();
+        let told = [4321, 7574, 1, 7574, 7574].map(Value::from).to_vec();
+        let told = [told, vec![json!(number_of_next)]].concat();
+        assert_eq!((of_draw, audited), (told.clone(), told));
+    };
+    assert_eq!(day.enter(&day.admin, 5656).await["outcome"], "awaited");
+    entered(None).await;
+    for path in ["/draws/1", "/audit?draw=1", "/draws/1/acta"] {
+        let page = look(day.central.port, day.auditor(), path).await.body;
+        let told = if path.starts_with("/audit") { "del sorteo 1: 4321" } else { "vez: 4321" };
+        assert!(page.contains(told) && !page.contains("5656"), "{path}: {page}");
+    }
+    assert_eq!(day.enter(day.operator(), 5656).await["outcome"], "agree");
+    let draw = day.central.get(day.operator(), "/api/v1/draws/1").await.json();
+    assert_eq!(draw["history"][10]["number"], 5656, "{draw}");
+}
+
+#[tokio::test]
 async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
     let day = Day::with_bets().await;
     // "c31" is the position after the first bet, as the previous response would return it.
@@ -393,7 +505,7 @@ async fn every_part_of_a_search_is_on_record_with_what_was_sought() {
         let found = day.central.get(day.auditor(), &path).await;
         assert!(found.body.contains(LOSER), "{path}: {found:?}");
     }
-    let audit_log = day.central.get(day.auditor(), "/api/v1/audit").await.json();
+    let audit_log = day.central.get(day.auditor(), "/api/v1/audit?order=oldest").await.json();
     let entries = audit_log["items"].as_array().unwrap().iter();
     let searches = entries.filter(|it| it["action"] == "bets-searched" && it["draw"] == 1);
     let sought: Vec<_> = searches.map(|it| &it["arguments"]).collect();

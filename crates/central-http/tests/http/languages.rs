@@ -170,7 +170,7 @@ async fn what_is_refused_of_a_draw_is_said_in_spanish() {
     is_spanish(&number, 400, "Escriba el número con cifras.");
     let search = "/search?draw=1&by=number&value=7";
     let early = look(central.port, operator, search).await;
-    is_spanish(&early, 403, "Pídaselo a alguien que sea auditor.");
+    is_spanish(&early, 403, "Hasta que el sorteo se publique, esto sólo puede hacerlo");
     let early = look(central.port, day.auditor(), search).await;
     is_spanish(&early, 409, "Antes del sorteo las apuestas se buscan sólo por documento.");
     day.close().await;

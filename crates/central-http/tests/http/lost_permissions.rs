@@ -189,11 +189,11 @@ fn is_refused(answer: &Answer, loss: Loss, asked: &str) {
 /// Returns the number of recorded events, except batches and logouts.
 fn recorded(central: &Running) -> usize {
     let mut count = 0;
-    let mut add = |event: lottery::StoredEvent| {
+    let mut add = |event: lottery::StoredEvent, _| {
         count += usize::from(event.event.describe().action != "logged-out");
         std::ops::ControlFlow::Continue(())
     };
-    central.store.audit_log(0, &mut add).unwrap();
+    central.store.audit_log(lottery::AuditSpan::From(0), &mut add).unwrap();
     count
 }
 

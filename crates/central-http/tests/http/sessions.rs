@@ -275,7 +275,7 @@ async fn a_change_of_operators_that_could_not_be_written_is_on_record_as_not_don
     central.logged_in("viewer").await;
     std::fs::remove_dir(in_the_way).unwrap();
     assert_eq!(central.post(&admin, disable, &why).await.status, 204);
-    let audit_log = central.get(&auditor, "/api/v1/audit").await.json();
+    let audit_log = central.get(&auditor, "/api/v1/audit?order=oldest").await.json();
     let entries = audit_log["items"].as_array().unwrap().iter();
     let entries = entries.filter(|it| it["arguments"]["name"] == "viewer");
     let entries: Vec<_> = entries.map(|it| (&it["action"], &it["arguments"]["change"])).collect();

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use engine::conformance::{TestClock, eager};
 use engine::{
-    Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
+    Chain, Engine, Entry, Gone, LedgerId, Log, MemoryLog, News, Queue, Reader, Recovered, Request,
 };
 use lottery::{
-    DrawId, Event, StoreFault, StoredBatch, StoredEvent, Timestamp, Winners, WinningResult,
+    AuditSpan, Bet, BetName, DrawId, Event, StoreFault, StoredBatch, StoredEvent, Timestamp,
+    WinningResult,
 };
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
@@ -244,12 +245,17 @@ impl Log for CheckedLog {
 }
 
 impl Reader for CountedReader {
-    fn winners(&self, draw: DrawId, result: WinningResult) -> Result<Winners, String> {
+    fn winning_bets(
+        &self,
+        draw: DrawId,
+        result: WinningResult,
+        visit: &mut dyn FnMut(BetName, &Bet<'_>) -> ControlFlow<()>,
+    ) -> Result<(), String> {
         self.1.winners_read.fetch_add(1, Ordering::Relaxed);
         if self.1.unreadable.load(Ordering::Relaxed) {
             return Err("damaged at byte 7".to_owned());
         }
-        self.0.winners(draw, result)
+        self.0.winning_bets(draw, result, visit)
     }
 
     fn scan(
@@ -262,9 +268,9 @@ impl Reader for CountedReader {
 
     fn audit_log(
         &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEvent) -> ControlFlow<()>,
+        span: AuditSpan,
+        visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        self.0.audit_log(from, visit)
+        self.0.audit_log(span, visit)
     }
 }

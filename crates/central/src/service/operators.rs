@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::Chain;
 use lottery::{
-    Act, ActError, Acted, Actor, AgencyId, DrawId, DrawStatus, Judge, Label, ReadError, Reason,
-    RecordedAct, Registration, StoreFault, StoredBatch, StoredEvent, Timestamp, Winners,
+    Act, ActError, Acted, Actor, AgencyId, AuditSpan, Bet, BetName, DrawId, DrawStatus, Judge,
+    Label, ReadError, Reason, RecordedAct, Registration, StoreFault, StoredBatch, StoredEvent,
+    Timestamp, Winners, always_allowed,
 };
 
-use super::{Service, ask};
+use super::{Service, ask, watched};
 use crate::limits::{CLOCK_SLEEP_TIME_MAX, DRAW_RETRY_TIME};
 
 /// A change of an agency's registration. The rest of it stays.
@@ -44,6 +46,16 @@ impl Service {
             service.act_to_the_end(recorded, judge).await
         })
         .await
+    }
+
+    /// Stores an act that needs no permission, without waiting until it is stored.
+    pub fn note(&self, recorded: RecordedAct) {
+        let noted = |outcome: Result<Acted, ActError>| {
+            if let Err(error) = outcome {
+                tracing::error!(action = "audit", result = "fail", error = %error);
+            }
+        };
+        self.engine.act(recorded, always_allowed(), watched(&self.failure, noted));
     }
 
     /// Changes an agency's registration, and returns the new one. `None`: it is not registered.
@@ -139,14 +151,15 @@ impl Service {
     /// When what is stored can't be read.
     pub async fn audit_log<T: Send + 'static>(
         &self,
-        from: u64,
+        span: AuditSpan,
         collected: T,
-        mut visit: impl FnMut(&mut T, StoredEvent) -> ControlFlow<()> + Send + 'static,
+        mut visit: impl FnMut(&mut T, StoredEvent, Chain) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
         let engine = Arc::clone(&self.engine);
         self.read(move || {
             let mut collected = collected;
-            engine.audit_log(from, &mut |event| visit(&mut collected, event)).map(|()| collected)
+            let mut visit = |event, chain| visit(&mut collected, event, chain);
+            engine.audit_log(span, &mut visit).map(|()| collected)
         })
         .await
     }
@@ -165,6 +178,25 @@ impl Service {
         self.read(move || {
             let mut collected = collected;
             engine.scan(draw, &mut |batch| visit(&mut collected, batch)).map(|()| collected)
+        })
+        .await
+    }
+
+    /// As [`engine::Engine::winning_bets`], on the blocking pool.
+    ///
+    /// # Errors
+    /// When the draw is not known or not made, or what is stored can't be read.
+    pub async fn winning_bets<T: Send + 'static>(
+        &self,
+        draw: DrawId,
+        collected: T,
+        mut visit: impl FnMut(&mut T, BetName, &Bet<'_>) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let engine = Arc::clone(&self.engine);
+        self.read(move || {
+            let mut collected = collected;
+            let mut visit = |name, bet: &Bet<'_>| visit(&mut collected, name, bet);
+            engine.winning_bets(draw, &mut visit).map(|()| collected)
         })
         .await
     }

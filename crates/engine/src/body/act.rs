@@ -20,9 +20,10 @@
 //! | 20 | an agency that finished is reopened in it | |
 //! | 21 | an operator corrected the number that they entered | |
 //! | 22 | an operator voided its result | |
+//! | 23 | log-ins as an operator failed | see [`audited`] |
 //!
 //! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers, and a
-//! feature: 18 to 22 have feature 1.
+//! feature: 18 to 22 have feature 1, 23 has feature 2.
 
 use std::borrow::Cow;
 

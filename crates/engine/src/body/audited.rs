@@ -1,4 +1,4 @@
-//! Acts 7 to 17 of [`super::act`]: audited actions that change no draw.
+//! Acts 7 to 17 and 23 of [`super::act`]: audited actions that change no draw.
 //!
 //! The head holds the draw, if any, and 1 in place of "enabled" when a recorded change of operators
 //! failed. The rest is in the tail, after author and reason.
@@ -16,11 +16,16 @@
 //! | 15 | bets are searched | yes | | u32 by what, u32 number, u32 agency, u64 after; document |
 //! | 16 | winners are read before their publication | yes | | |
 //! | 17 | the bets of a draw are exported | yes | | |
+//! | 23 | log-ins as the author failed | | | u32 attempts; address |
 //!
 //! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin. "By what" is the sum of 1 document, 2
 //! number, 4 agency; filters that are not used are 0 or empty.
 
-use lottery::{AgencyId, AuditedAction, BetsSearch, DrawId, Label, OperatorsChange, Role};
+use std::net::IpAddr;
+
+use lottery::{
+    AgencyId, AuditedAction, BetsSearch, DrawId, Label, LogInFailed, OperatorsChange, Role,
+};
 
 use super::act::{Tail, label, put_text};
 
@@ -35,6 +40,7 @@ const REVOKE_TOKEN: u32 = 14;
 const SEARCH_BETS: u32 = 15;
 const READ_WINNERS: u32 = 16;
 const EXPORT_BETS: u32 = 17;
+const LOG_IN_FAILED: u32 = 23;
 
 const BY_DOCUMENT: u32 = 1;
 const BY_NUMBER: u32 = 2;
@@ -45,6 +51,11 @@ pub(super) fn encode(action: &AuditedAction, tail: &mut Vec<u8>) -> [u32; 4] {
     match action {
         AuditedAction::LogIn => [0, LOG_IN, 0, 0],
         AuditedAction::LogOut => [0, LOG_OUT, 0, 0],
+        AuditedAction::LogInFailed(LogInFailed { attempts, address }) => {
+            put_integers(tail, &[*attempts]);
+            put_text(tail, &address.to_string());
+            [0, LOG_IN_FAILED, 0, 0]
+        }
         AuditedAction::ChangeOperators(change) => [0, put_change(change, tail), 0, 0],
         AuditedAction::OperatorsNotChanged(change) => [0, put_change(change, tail), 0, 1],
         AuditedAction::SearchBets(search) => {
@@ -67,6 +78,7 @@ pub(super) fn decode(
     let change = match act {
         LOG_IN => return Ok(AuditedAction::LogIn),
         LOG_OUT => return Ok(AuditedAction::LogOut),
+        LOG_IN_FAILED => return log_in_failed(tail).map(AuditedAction::LogInFailed),
         SEARCH_BETS => return search(draw, tail).map(AuditedAction::SearchBets),
         READ_WINNERS => return Ok(AuditedAction::ReadWinners(draw)),
         EXPORT_BETS => return Ok(AuditedAction::ExportBets(draw)),
@@ -153,6 +165,15 @@ fn search(draw: DrawId, tail: &mut Tail<'_>) -> Result<BetsSearch, &'static str>
     Ok(BetsSearch { draw, document, number, agency, after })
 }
 
+fn log_in_failed(tail: &mut Tail<'_>) -> Result<LogInFailed, &'static str> {
+    let (attempts, text) = (tail.integer()?, tail.text()?);
+    let address: IpAddr = text.parse().map_err(|_| "an address that is not one")?;
+    if address.to_string() != text {
+        return Err("an address that is written in another way");
+    }
+    Ok(LogInFailed { attempts, address })
+}
+
 fn number_of(role: Role) -> u32 {
     match role {
         Role::Viewer => 1,
@@ -173,6 +194,8 @@ fn put_integers(tail: &mut Vec<u8>, integers: &[u32]) {
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<AuditedAction> {
+    use std::net::Ipv6Addr;
+
     let (draw, label) = (DrawId(3), |text: &str| Label::new(text).unwrap());
     let mut changes = vec![
         OperatorsChange::Disable(label("eva")),
@@ -197,6 +220,11 @@ pub(super) fn examples() -> Vec<AuditedAction> {
         AuditedAction::SearchBets(none),
         AuditedAction::ReadWinners(draw),
         AuditedAction::ExportBets(draw),
+        AuditedAction::LogInFailed(LogInFailed { attempts: 3, address: [10, 0, 0, 7].into() }),
+        AuditedAction::LogInFailed(LogInFailed {
+            attempts: 1,
+            address: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        }),
     ];
     let made = changes.iter().cloned().map(AuditedAction::ChangeOperators);
     let not_made = changes.iter().cloned().map(AuditedAction::OperatorsNotChanged);
@@ -240,6 +268,7 @@ mod tests {
         let given = OperatorsChange::GiveToken { role: Role::Admin, days: 9, label: name.clone() };
         let added = OperatorsChange::Add { name: name.clone(), role: Role::Auditor };
         let revoked = OperatorsChange::RevokeToken(12);
+        let failed = LogInFailed { attempts: 3, address: [10, 0, 0, 7].into() };
         let made = AuditedAction::ChangeOperators;
         for (action, head, tail) in [
             (AuditedAction::LogIn, [0, 7, 0, 0], &b""[..]),
@@ -257,13 +286,14 @@ mod tests {
             ),
             (AuditedAction::ReadWinners(draw), [3, 16, 0, 0], b""),
             (AuditedAction::ExportBets(draw), [3, 17, 0, 0], b""),
+            (AuditedAction::LogInFailed(failed), [0, 23, 0, 0], b"\x03\0\0\0\x08\x0010.0.0.7"),
         ] {
             assert_eq!(encoded(&action), (head, tail.to_vec()), "{action:?}");
         }
     }
 
     #[test]
-    fn unused_search_fields_and_unknown_roles_are_refused() {
+    fn unused_search_fields_unknown_roles_and_odd_addresses_are_refused() {
         let bytes = |by: u32, number: u32, agency: u32, document: &str| {
             let mut tail = Vec::new();
             put_integers(&mut tail, &[by, number, agency, 0, 0]);
@@ -279,6 +309,12 @@ mod tests {
             bytes(1, 0, 0, ""),
         ] {
             assert!(decoded([3, SEARCH_BETS, 0, 0], &wrong).is_err(), "{wrong:?}");
+        }
+        for address in ["", "10.0.0", "10.0.0.07", "2001:db8:0:0:0:0:0:1", "::A"] {
+            let mut tail = Vec::new();
+            put_integers(&mut tail, &[1]);
+            put_text(&mut tail, address);
+            assert!(decoded([0, LOG_IN_FAILED, 0, 0], &tail).is_err(), "{address}");
         }
         for role in [0, 5] {
             let mut tail = Vec::new();

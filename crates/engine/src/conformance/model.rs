@@ -247,6 +247,7 @@ impl ModelDraw {
             by: by.clone(),
             why: Reason::new(why).unwrap(),
             step: HistoryStep::Closed,
+            number: None,
         };
         Lifecycle {
             automatic: true,

@@ -7,7 +7,6 @@ use super::fixture::{AT, recorded, small_batch, terms};
 use super::pending::{Pending, submit, wait};
 use super::subject::Subject;
 use lottery::AgencyTotals;
-use lottery::AuditedAction;
 use lottery::Event;
 use lottery::NumberRange;
 use lottery::limits::{AGENCIES_MAX, DRAWS_UNMADE_MAX};
@@ -17,6 +16,7 @@ use lottery::{
 };
 use lottery::{Agencies, AgencyId};
 use lottery::{AppendError, Appended, Finished, NoPart, OpenDrawError, StoredEvent};
+use lottery::{AuditSpan, AuditedAction};
 use lottery::{Closing, Lifecycle};
 use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
@@ -49,8 +49,12 @@ impl dyn Subject + '_ {
     }
 
     pub(super) fn audit_log_from(&self, from: u64) -> Vec<StoredEvent> {
+        self.audit_log(AuditSpan::From(from))
+    }
+
+    fn audit_log(&self, span: AuditSpan) -> Vec<StoredEvent> {
         let mut audit_log = Vec::new();
-        let read = self.engine().audit_log(from, &mut |event| {
+        let read = self.engine().audit_log(span, &mut |event, _| {
             audit_log.push(event);
             ControlFlow::Continue(())
         });
@@ -367,8 +371,13 @@ pub fn the_audit_log_lists_all_events_but_batches_in_order(subject: &mut dyn Sub
         StoredEvent { sequence: 4, at: later(5), event: logged_in },
     ];
     assert_eq!(subject.audit_log_from(2), expected);
-    assert_eq!(subject.audit_log_from(0).len(), 4);
+    let all = subject.audit_log_from(0);
+    assert_eq!(all.len(), 4);
     subject.reopen();
     assert_eq!(subject.audit_log_from(4), expected[1..]);
     assert_eq!(subject.audit_log_from(5), []);
+    let newest_first: Vec<_> = all.into_iter().rev().collect();
+    for (end, later) in [(u64::MAX, 0), (4, 1), (3, 2), (0, 4)] {
+        assert_eq!(subject.audit_log(AuditSpan::Before(end)), newest_first[later..]);
+    }
 }

@@ -8,7 +8,7 @@ use super::fixture::{OwnedBatch, batch, bets, scan, small_batch, terms};
 use super::pending::{Pending, submit, wait};
 use super::subject::Subject;
 use crate::engine::Engine;
-use lottery::AgencyId;
+use lottery::{AgencyId, AuditSpan};
 use lottery::{AppendError, Appended, Batch, StoreFault};
 use lottery::{DrawId, DrawState, DrawStatus, SealedNumber};
 
@@ -183,7 +183,7 @@ pub fn a_slow_reader_does_not_block_intake(subject: &mut dyn Subject) {
         assert_eq!(append(1), Ok(Appended::New));
         ControlFlow::Break(())
     });
-    let read = engine.audit_log(0, &mut |_| {
+    let read = engine.audit_log(AuditSpan::From(0), &mut |_, _| {
         assert_eq!(append(2), Ok(Appended::New));
         ControlFlow::Break(())
     });

@@ -15,9 +15,9 @@ use ledger::disk::Disk as _;
 use ledger::disk::simulated::SimulatedDisk;
 use ledger::{Archive, Fault, Summary};
 use lottery::{
-    Actor, Agencies, AgencyId, AgencyTotals, Batch, DrawId, DrawName, DrawStatus, DrawTerms, Label,
-    NumberRange, ReadError, RecordedAct, Registration, SealedNumber, StoredEvent, Winners,
-    always_allowed,
+    Actor, Agencies, AgencyId, AgencyTotals, AuditSpan, Batch, DrawId, DrawName, DrawStatus,
+    DrawTerms, Label, NumberRange, ReadError, RecordedAct, Registration, SealedNumber, StoredEvent,
+    Winners, always_allowed,
 };
 
 pub const FIRST: &str = "segment-0000000001.bol";
@@ -82,7 +82,7 @@ impl Shown {
         let statuses: Vec<_> = engine.view().all_draws().collect();
         let register = engine.view().all_registrations().collect();
         let mut audit_log = Vec::new();
-        let read = engine.audit_log(0, &mut |event| {
+        let read = engine.audit_log(AuditSpan::From(0), &mut |event, _| {
             audit_log.push(event);
             ControlFlow::Continue(())
         });

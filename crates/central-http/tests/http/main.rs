@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod agencies;
 mod board;
 mod client;
 mod corrections;

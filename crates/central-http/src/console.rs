@@ -2,8 +2,8 @@
 //! each with its own router.
 //!
 //! ```text
-//! login, board, draws, draw, acta, winners, agencies, search, audit, operators, account
-//!               the pages
+//! login, start, board, draws, draw, acta, winners, agencies, search, audit, operators,
+//! account       the pages
 //! refusal       refusals in the user's language, and as a page
 //! form          submitted forms and their outcome
 //! shell         what all pages have in common
@@ -40,6 +40,7 @@ mod pagination;
 pub(crate) mod refusal;
 mod search;
 mod shell;
+mod start;
 mod terms;
 mod text;
 mod view;
@@ -57,6 +58,7 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .merge(board::router())
         .merge(login::router())
+        .merge(start::router())
         .merge(draws::router())
         .merge(draw::router())
         .merge(acta::router())

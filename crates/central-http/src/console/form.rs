@@ -30,7 +30,7 @@ pub(super) struct Form {
 
 /// The fields that a form still has after the session ended: no passwords, no numbers that were
 /// entered, no confirmations.
-const KEPT_FIELDS: [&str; 12] = [
+const KEPT_FIELDS: [&str; 15] = [
     "step",
     "name",
     "place",
@@ -41,6 +41,9 @@ const KEPT_FIELDS: [&str; 12] = [
     "number_max",
     "opens_at",
     "closes_at",
+    "day",
+    "first",
+    "last",
     "label",
     "why",
 ];
@@ -187,7 +190,7 @@ impl FromRequest<App> for Posted {
                 return Err(turned_away(refusal));
             }
             Err(_) => {
-                return Err(login::form_again(app, &parts.headers, &form.unwrap_or_default()));
+                return Err(login::form_again(app, &parts.headers, &form.unwrap_or_default()).await);
             }
         };
         let form = form?;

@@ -17,6 +17,7 @@ mod many;
 mod pages;
 mod sessions;
 mod setting;
+mod start;
 #[path = "../../../central-tcp/tests/tcp/store.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod store;

@@ -2,7 +2,7 @@
 //! each with its own router.
 //!
 //! ```text
-//! login, start, board, draws, draw, acta, winners, agencies, search, audit, operators,
+//! login, start, board, draws, repeat, draw, acta, winners, agencies, search, audit, operators,
 //! account       the pages
 //! refusal       refusals in the user's language, and as a page
 //! form          submitted forms and their outcome
@@ -38,6 +38,7 @@ mod login;
 mod operators;
 mod pagination;
 pub(crate) mod refusal;
+mod repeat;
 mod search;
 mod shell;
 mod start;
@@ -60,6 +61,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(login::router())
         .merge(start::router())
         .merge(draws::router())
+        .merge(repeat::router())
         .merge(draw::router())
         .merge(acta::router())
         .merge(winners::router())

@@ -2,6 +2,7 @@
 //! times.
 
 use axum::http::{HeaderMap, header};
+use jiff::civil::Date;
 use lottery::Timestamp;
 
 use central::{LocalTime, Zone};
@@ -107,14 +108,26 @@ impl Locale {
         self.format(at, self.t("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"))
     }
 
+    /// Formats a date, with the day of the week.
+    pub(super) fn day(self, day: Date) -> String {
+        let spanish = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
+        let at = day.weekday().to_monday_zero_offset();
+        let weekday = usize::try_from(at).ok().and_then(|at| spanish.get(at)).copied();
+        match weekday.filter(|_| self.is_spanish()) {
+            Some(weekday) => format!("{weekday} {}", day.strftime("%d/%m/%Y")),
+            None => day.strftime("%A %Y-%m-%d").to_string(),
+        }
+    }
+
+    /// Formats a time: without its date, if that is this day.
+    pub(super) fn time_of(self, at: Timestamp, day: Option<Date>) -> String {
+        let is_of_day = day.is_some() && self.zone.shown(at).map(|it| it.date()) == day;
+        if is_of_day { self.hour(at) } else { self.time(at) }
+    }
+
     /// Formats a time of day, with its offset from UTC.
     pub(super) fn hour(self, at: Timestamp) -> String {
         self.format(at, "%H:%M:%S")
-    }
-
-    /// Formats a date and time, or a dash.
-    pub(super) fn time_or_dash(self, at: Option<Timestamp>) -> String {
-        at.map_or_else(|| "—".to_owned(), |at| self.time(at))
     }
 
     fn format(self, at: Timestamp, format: &str) -> String {

@@ -15,6 +15,7 @@ mod languages;
 mod lost_permissions;
 mod many;
 mod pages;
+mod programme;
 mod sessions;
 mod setting;
 mod start;

@@ -2,8 +2,8 @@
 //! each with its own router.
 //!
 //! ```text
-//! login, board, draws, draw, acta, winners, agencies, search, audit, operators, account
-//!               the pages
+//! login, start, board, draws, repeat, draw, acta, winners, agencies, search, audit, operators,
+//! account       the pages
 //! refusal       refusals in the user's language, and as a page
 //! posted        forms that a logged-in user submits
 //! form          the fields of a form, and its outcome
@@ -40,8 +40,10 @@ mod operators;
 mod pagination;
 mod posted;
 pub(crate) mod refusal;
+mod repeat;
 mod search;
 mod shell;
+mod start;
 mod terms;
 mod text;
 mod view;
@@ -59,7 +61,9 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .merge(board::router())
         .merge(login::router())
+        .merge(start::router())
         .merge(draws::router())
+        .merge(repeat::router())
         .merge(draw::router())
         .merge(acta::router())
         .merge(winners::router())

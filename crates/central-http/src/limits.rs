@@ -44,6 +44,15 @@ pub(crate) const AUDIT_SHOWN_MAX: usize = 100;
 /// Draws or agencies on one page of a list.
 pub(crate) const ITEMS_SHOWN_MAX: usize = 200;
 
+/// Maximum number of days on which draws are repeated at once.
+pub(crate) const REPEATED_DAYS_MAX: usize = 31;
+
+/// Maximum number of draws that are repeated at once.
+pub(crate) const REPEATED_DRAWS_MAX: usize = 200;
+
+/// Days with draws to choose from, the newest ones, to repeat them.
+pub(crate) const REPEATABLE_DAYS_MAX: usize = 60;
+
 /// Agencies with winners on the page of a draw; a separate page lists the others.
 pub(crate) const DRAW_AGENCIES_MAX: usize = 50;
 

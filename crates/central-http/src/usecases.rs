@@ -6,6 +6,7 @@
 //! session       log in, log out
 //! operators     operators and their tokens
 //! draws         the life cycle of draws
+//! programme     the draws by day, and their repetition on other days
 //! agencies      changes to registered agencies
 //! bets          search
 //! export        streams all bets of a draw
@@ -24,5 +25,6 @@ pub(crate) mod draws;
 pub(crate) mod export;
 pub(crate) mod intake;
 pub(crate) mod operators;
+pub(crate) mod programme;
 pub(crate) mod session;
 pub(crate) mod winners;

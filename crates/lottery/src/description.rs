@@ -9,9 +9,10 @@ use std::fmt;
 use crate::act::{Act, Actor, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
 use crate::audited::{AuditedAction, BetsSearch, LogInFailed, OperatorsChange};
-use crate::draw::{DrawId, DrawStatus, DrawTerms, Timestamp};
+use crate::draw::{DrawId, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::label::Label;
+use crate::lifecycle::DrawStatus;
 use crate::role::Role;
 
 /// A description of an event.

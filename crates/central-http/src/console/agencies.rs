@@ -1,21 +1,23 @@
 //! The agencies page: registration, permission to bet, and connections.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use central::Change;
-use lottery::{AgencyId, Label, Reason, TextError};
+use lottery::{AgencyId, Label, Reason, Registration, TextError};
 use operators::Permission;
 
-use super::form::{Form, FormOutcome};
+use super::form::{Form, FormOutcome, done, told};
 use super::language::Locale;
 use super::pagination::{PageQuery, Pagination};
 use super::posted::Posted;
 use super::refusal;
-use super::shell::{Shell, show_as};
-use super::text;
+use super::shell::{Notice, Shell, show_as};
 use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
 use crate::limits::ITEMS_SHOWN_MAX;
@@ -32,6 +34,8 @@ struct AgenciesPage {
     /// The path that its forms are sent to.
     here: String,
     form: Form,
+    /// The registered agency that the form changes; none: it registers a new one.
+    changed: Option<Arc<Registration>>,
 }
 
 struct AgenciesRow {
@@ -50,8 +54,13 @@ async fn page(
     State(app): State<App>,
     user: CurrentUser,
     InQuery(asked): InQuery<PageQuery>,
+    uri: Uri,
 ) -> Result<Response, Refusal> {
-    page_with(&app, &user, &asked, FormOutcome::default()).await
+    let notice =
+        user.is_done.then(|| Notice::good(user.language.t("Agencia guardada.", "Agency saved.")));
+    let outcome = FormOutcome { form: Form::of_query(&uri), notice, ..FormOutcome::default() };
+    let page = page_with(&app, &user, &asked, outcome);
+    Ok(told(&app, &user, page))
 }
 
 async fn register(
@@ -60,15 +69,39 @@ async fn register(
     Posted(user, form): Posted,
 ) -> Result<Response, Refusal> {
     user.must(Permission::ManageAgencies)?;
-    let outcome = match change(&form, user.language) {
-        Ok((agency, change, why)) => {
-            let changed = agencies::change(&app, &user.who, why, agency, change).await;
-            let saved = |(_, acted)| text::registered(acted, user.language);
-            FormOutcome::of(changed.map(saved), form, user.language)?
-        }
+    let l = user.language;
+    let outcome = match change(&form, l) {
+        Ok((agency, change, why)) => match question(&app, agency, &change, &form, l) {
+            Some(question) => {
+                let notice = Some(Notice::warn(question));
+                FormOutcome { status: StatusCode::CONFLICT, notice, form }
+            }
+            None => match agencies::change(&app, &user.who, why, agency, change).await {
+                Ok(_) => return Ok(done(&app, &here(&asked))),
+                Err(refusal) => FormOutcome::of(Err(refusal), form, l)?,
+            },
+        },
         Err(why) => FormOutcome::wrong(&why, form),
     };
-    page_with(&app, &user, &asked, outcome).await
+    Ok(page_with(&app, &user, &asked, outcome))
+}
+
+/// Returns the question to be confirmed before a registered agency gets another name or place.
+fn question(
+    app: &App,
+    agency: AgencyId,
+    change: &Change,
+    form: &Form,
+    l: Locale,
+) -> Option<String> {
+    let Change::Describe { name, place } = change else { return None };
+    let known = app.service.view().registration(agency)?;
+    let is_same = known.name == *name && known.place == *place;
+    (!is_same && form.get("sure").is_empty()).then(|| {
+        let (exists, change) = (l.t("ya existe", "exists"), l.t("¿Cambiarla?", "Change it?"));
+        let it = l.t("La agencia", "Agency");
+        format!("{it} {agency} {exists}: {}, {}. {change}", known.name, known.place)
+    })
 }
 
 /// Parses the change that a form asks for; returns an error message if it is invalid.
@@ -81,7 +114,7 @@ fn change(form: &Form, l: Locale) -> Result<(AgencyId, Change, Reason), String> 
         };
         Label::new(form.get(name)).map_err(wrong)
     };
-    let number = form.get("number").parse().map_err(|_| {
+    let number = form.get("agency").parse().map_err(|_| {
         l.t("El número de la agencia no se entiende.", "The agency's number can't be understood.")
     })?;
     let change = match form.get("enabled") {
@@ -96,13 +129,12 @@ fn change(form: &Form, l: Locale) -> Result<(AgencyId, Change, Reason), String> 
     Ok((AgencyId(number), change, why))
 }
 
-async fn page_with(
-    app: &App,
-    user: &CurrentUser,
-    asked: &PageQuery,
-    outcome: FormOutcome,
-) -> Result<Response, Refusal> {
-    let FormOutcome { status, notice, form } = outcome;
+fn here(asked: &PageQuery) -> String {
+    asked.page.map_or_else(|| "/agencies".to_owned(), |it| format!("/agencies?page={it}"))
+}
+
+fn page_with(app: &App, user: &CurrentUser, asked: &PageQuery, outcome: FormOutcome) -> Response {
+    let FormOutcome { status, notice, mut form } = outcome;
     let (view, l) = (app.service.view(), user.language);
     let count = view.registered_count();
     let (places, part) = Pagination::of(count, asked.page, ITEMS_SHOWN_MAX, "/agencies?page=", l);
@@ -119,6 +151,12 @@ async fn page_with(
         }
     });
     let agencies = rows.collect();
-    let here = asked.page.map_or_else(|| "/agencies".into(), |it| format!("/agencies?page={it}"));
-    Ok(show_as(status, &AgenciesPage { p: Shell::of(user, notice), agencies, part, here, form }))
+    let described = form.get("agency").parse().ok().filter(|_| form.get("enabled").is_empty());
+    let changed = described.and_then(|agency| view.registration(AgencyId(agency)));
+    if let Some(known) = &changed {
+        form.or_set("name", known.name.as_str());
+        form.or_set("place", known.place.as_str());
+    }
+    let (p, here) = (Shell::of(user, notice), here(asked));
+    show_as(status, &AgenciesPage { p, agencies, part, here, form, changed })
 }

@@ -116,7 +116,8 @@ impl AuditQuery {
         let by = given(&self.by).map(Label::new).transpose().map_err(|_| wrong_name())?;
         let action = given(&self.action).map(|it| action_named(&it).ok_or_else(wrong_kind));
         let draw = given(&self.draw).map(|it| it.parse().map(DrawId));
-        let day = |text: &str| given(text).map(|it| l.day(&it).ok_or_else(wrong_day)).transpose();
+        let day =
+            |text: &str| given(text).map(|it| l.read_day(&it).ok_or_else(wrong_day)).transpose();
         Ok(AuditFilter {
             by,
             action: action.transpose()?,

@@ -47,6 +47,8 @@ struct BoardPage {
     p: Shell,
     board: Option<BoardView>,
     events: String,
+    /// Whether no draw has been published yet.
+    is_first: bool,
 }
 
 #[derive(Template)]
@@ -136,7 +138,8 @@ async fn page(
     let events = format!("{EVENTS_PATH}?{}", part.join("&"));
     let l = user.language;
     let view = shown.map(|shown| BoardView::of(&app, &board, shown, asked.page, l));
-    show(&BoardPage { p: Shell::of(&user, None), board: view, events })
+    let is_first = !board.draws.iter().any(|it| it.status.is_published());
+    show(&BoardPage { p: Shell::of(&user, None), board: view, events, is_first })
 }
 
 /// Streams the board: once at the start and after every refresh, until the central stops or the

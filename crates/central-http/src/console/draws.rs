@@ -1,37 +1,60 @@
 //! The page of all draws, and the form to announce one.
 
+use std::cmp::Reverse;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::get;
-use lottery::{DrawId, Reason};
+use jiff::civil::Date;
+use lottery::{DrawId, DrawStatus, Reason};
 use operators::Permission;
 
 use super::draw;
-use super::form::{Form, FormOutcome, done};
+use super::form::{Form, FormOutcome, done, told};
+use super::language::Locale;
 use super::pagination::{PageQuery, Pagination};
 use super::posted::Posted;
-use super::shell::{Shell, show_as};
+use super::shell::{Notice, Shell, show_as};
 use super::terms::{self, TermsForm};
 use super::view::DrawView;
 use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
 use crate::limits::ITEMS_SHOWN_MAX;
 use crate::usecases::app::App;
-use crate::usecases::draws::{announce, pending};
+use crate::usecases::draws::{LifeState, announce, pending};
+use crate::usecases::programme::day_of;
 use crate::web::input::InQuery;
 
 #[derive(Template)]
 #[template(path = "draws.html")]
 struct List {
     p: Shell,
-    draws: Vec<DrawView>,
+    sections: Vec<SectionView>,
     part: Option<Pagination>,
     terms: TermsForm,
     /// Whether the form was filled in before.
     is_typed: bool,
+}
+
+/// A part of the list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Section {
+    /// Open, closed or drawn.
+    UnderWay,
+    /// Announced for a day.
+    Announced(Option<Date>),
+    /// Published or cancelled, of a day.
+    Over(Reverse<Option<Date>>),
+}
+
+struct SectionView {
+    title: String,
+    /// The day that can be repeated; empty if it can't.
+    day: String,
+    draws: Vec<DrawView>,
 }
 
 pub(super) fn router() -> Router<App> {
@@ -44,8 +67,11 @@ async fn list(
     InQuery(PageQuery { page }): InQuery<PageQuery>,
     uri: Uri,
 ) -> Response {
-    let outcome = FormOutcome { form: Form::of_query(&uri), ..FormOutcome::default() };
-    list_with(&app, &user, page, outcome)
+    let l = user.language;
+    let notice =
+        user.is_done.then(|| Notice::good(l.t("Sorteos programados.", "Draws announced.")));
+    let outcome = FormOutcome { form: Form::of_query(&uri), notice, ..FormOutcome::default() };
+    told(&app, &user, list_with(&app, &user, page, outcome))
 }
 
 /// Announces a draw.
@@ -81,8 +107,57 @@ fn list_with(app: &App, user: &CurrentUser, page: Option<usize>, outcome: FormOu
     let over = over.skip(places.start.saturating_sub(pending.len()));
     let over = over.filter_map(|id| view.draw(id));
     let shown = pending.iter().skip(places.start).cloned().chain(over).take(places.len());
-    let draws = shown.map(|draw| DrawView::of(&draw, l)).collect();
+    let today = l.zone.shown(app.service.now()).map(|now| now.date());
+    let sections = SectionView::all(shown.collect(), today, l);
     let (p, is_typed) = (Shell::of(user, notice), !form.is_empty());
     let terms = TermsForm::new(form, l);
-    show_as(status, &List { p, draws, part, terms, is_typed })
+    show_as(status, &List { p, sections, part, terms, is_typed })
+}
+
+impl Section {
+    fn of(draw: &DrawStatus, l: Locale) -> Self {
+        let day = day_of(draw, l.zone);
+        match LifeState::of(draw) {
+            LifeState::Open | LifeState::Closed | LifeState::Drawn => Self::UnderWay,
+            LifeState::Announced => Self::Announced(day),
+            LifeState::Published | LifeState::Cancelled => Self::Over(Reverse(day)),
+        }
+    }
+
+    fn day(self) -> Option<Date> {
+        match self {
+            Self::UnderWay => None,
+            Self::Announced(day) | Self::Over(Reverse(day)) => day,
+        }
+    }
+
+    fn title(self, today: Option<Date>, l: Locale) -> String {
+        let day = self.day().map_or_else(String::new, |day| l.day(day));
+        let is_today = self.day().is_some() && self.day() == today;
+        let day = if is_today { format!("{}, {day}", l.t("hoy", "today")) } else { day };
+        match self {
+            Self::UnderWay => l.t("En curso", "Under way").to_owned(),
+            Self::Announced(_) => format!("{} {day}", l.t("Programados:", "Announced:")),
+            Self::Over(_) => format!("{} {day}", l.t("Terminados:", "Over:")),
+        }
+    }
+}
+
+impl SectionView {
+    /// Returns the sections of these draws, which are in order of urgency.
+    fn all(mut draws: Vec<DrawStatus>, today: Option<Date>, l: Locale) -> Vec<Self> {
+        draws.sort_by_key(|draw| Section::of(draw, l));
+        let sections = draws.chunk_by(|one, next| Section::of(one, l) == Section::of(next, l));
+        let sections = sections.filter_map(|draws| {
+            let section = Section::of(draws.first()?, l);
+            // Times of draws under way have no date if it is today.
+            let shown_day = section.day().or(today);
+            Some(Self {
+                title: section.title(today, l),
+                day: section.day().map_or_else(String::new, |day| day.to_string()),
+                draws: draws.iter().map(|it| DrawView::of_day(it, shown_day, l)).collect(),
+            })
+        });
+        sections.collect()
+    }
 }

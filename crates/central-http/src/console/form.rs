@@ -25,7 +25,7 @@ pub(super) struct Form {
 
 /// The fields that a form still has after the session ended: no passwords, no numbers that were
 /// entered, no confirmations.
-const KEPT_FIELDS: [&str; 12] = [
+const KEPT_FIELDS: [&str; 15] = [
     "step",
     "name",
     "place",
@@ -36,6 +36,9 @@ const KEPT_FIELDS: [&str; 12] = [
     "number_max",
     "opens_at",
     "closes_at",
+    "day",
+    "first",
+    "last",
     "label",
     "why",
 ];

@@ -116,14 +116,26 @@ impl Locale {
         self.format(at, self.t("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"))
     }
 
+    /// Formats a date, with the day of the week.
+    pub(super) fn day(self, day: Date) -> String {
+        let spanish = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
+        let at = day.weekday().to_monday_zero_offset();
+        let weekday = usize::try_from(at).ok().and_then(|at| spanish.get(at)).copied();
+        match weekday.filter(|_| self.is_spanish()) {
+            Some(weekday) => format!("{weekday} {}", day.strftime("%d/%m/%Y")),
+            None => day.strftime("%A %Y-%m-%d").to_string(),
+        }
+    }
+
+    /// Formats a time: without its date, if that is this day.
+    pub(super) fn time_of(self, at: Timestamp, day: Option<Date>) -> String {
+        let is_of_day = day.is_some() && self.zone.shown(at).map(|it| it.date()) == day;
+        if is_of_day { self.hour(at) } else { self.time(at) }
+    }
+
     /// Formats a time of day, with its offset from UTC.
     pub(super) fn hour(self, at: Timestamp) -> String {
         self.format(at, "%H:%M:%S")
-    }
-
-    /// Formats a date and time, or a dash.
-    pub(super) fn time_or_dash(self, at: Option<Timestamp>) -> String {
-        at.map_or_else(|| "—".to_owned(), |at| self.time(at))
     }
 
     fn format(self, at: Timestamp, format: &str) -> String {
@@ -151,7 +163,7 @@ impl Locale {
     }
 
     /// Returns the day that a form's field holds; `None` if it holds none.
-    pub(super) fn day(self, text: &str) -> Option<Day> {
+    pub(super) fn read_day(self, text: &str) -> Option<Day> {
         let rules = self.zone.rules();
         let start_of = |date: Date| {
             let start = date.to_zoned(rules.clone()).ok()?.timestamp().as_millisecond();
@@ -245,15 +257,15 @@ pub(super) mod tests {
 
     #[test]
     fn a_day_begins_and_ends_in_the_lotterys_zone() {
-        let day = spanish().day("2026-11-24").unwrap();
+        let day = spanish().read_day("2026-11-24").unwrap();
         assert_eq!(day.start.to_string(), "2026-11-24T03:00:00.000Z");
         assert_eq!(day.end.to_string(), "2026-11-25T03:00:00.000Z");
         // Clocks are set forward at midnight.
-        let day = english("America/Santiago").day("2026-09-06").unwrap();
+        let day = english("America/Santiago").read_day("2026-09-06").unwrap();
         assert_eq!(day.start.to_string(), "2026-09-06T04:00:00.000Z");
         assert_eq!(day.end.0 - day.start.0, 23 * 60 * 60 * 1000);
         for wrong in ["", "24/11/2026", "2026-02-30", "1969-12-31", "9999-12-31"] {
-            assert_eq!(spanish().day(wrong), None, "{wrong}");
+            assert_eq!(spanish().read_day(wrong), None, "{wrong}");
         }
     }
 

@@ -32,6 +32,8 @@ struct Login {
     name: String,
     /// The path to go to then; empty: the board.
     back: String,
+    /// Whether there is no operator who could log in.
+    is_new: bool,
 }
 
 /// The path to return to.
@@ -52,12 +54,12 @@ async fn form(
     InQuery(Back { back }): InQuery<Back>,
 ) -> Response {
     let back = back.filter(|back| is_path_here(back)).unwrap_or_default();
-    show(&Login::of(&app, &headers, back))
+    show(&Login::of(&app, &headers, back).await)
 }
 
 /// Shows the login page after the session ended while the user filled in a form. From there they
 /// return to the form's page, with what they typed.
-pub(super) fn form_again(app: &App, headers: &HeaderMap, form: &Form) -> Response {
+pub(super) async fn form_again(app: &App, headers: &HeaderMap, form: &Form) -> Response {
     let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
     let page = referer.and_then(|referer| referer.parse::<Uri>().ok());
     let back = page.map(|page| match form.kept() {
@@ -65,11 +67,12 @@ pub(super) fn form_again(app: &App, headers: &HeaderMap, form: &Form) -> Respons
         kept => format!("{}?{kept}", page.path()),
     });
     let back = back.filter(|back| is_path_here(back) && back.len() <= BACK_LEN_MAX);
-    show_as(StatusCode::UNAUTHORIZED, &Login::of(app, headers, back.unwrap_or("/".to_owned())))
+    let back = back.unwrap_or_else(|| "/".to_owned());
+    show_as(StatusCode::UNAUTHORIZED, &Login::of(app, headers, back).await)
 }
 
 impl Login {
-    fn of(app: &App, headers: &HeaderMap, back: String) -> Self {
+    async fn of(app: &App, headers: &HeaderMap, back: String) -> Self {
         let l = Locale::of(headers, app.service.zone());
         let (path, notice) = if back.is_empty() {
             ("/login".to_owned(), None)
@@ -80,7 +83,9 @@ impl Login {
             );
             (login_path(&back), Some(Notice::warn(text)))
         };
-        Self { p: Shell::of_nobody(l, &path, notice), name: String::new(), back }
+        let people = app.access.people().await;
+        let is_new = people.is_ok_and(|people| people.operators().next().is_none());
+        Self { p: Shell::of_nobody(l, &path, notice), name: String::new(), back, is_new }
     }
 }
 
@@ -104,7 +109,7 @@ async fn log_in(
             ([(header::SET_COOKIE, cookie)], Redirect::to(path)).into_response()
         }
         Err(refusal) => {
-            let mut page = Login::of(&app, &headers, back.unwrap_or_default().to_owned());
+            let mut page = Login::of(&app, &headers, back.unwrap_or_default().to_owned()).await;
             page.p.notice = Some(Notice::bad(refusal::why(&refusal, page.p.l)));
             page.name = form.get("name").to_owned();
             show_as(refusal.status(), &page)

@@ -30,7 +30,7 @@ impl FromRequest<App> for Posted {
                 return Err(turned_away(refusal));
             }
             Err(_) => {
-                return Err(login::form_again(app, &parts.headers, &form.unwrap_or_default()));
+                return Err(login::form_again(app, &parts.headers, &form.unwrap_or_default()).await);
             }
         };
         let form = form?;

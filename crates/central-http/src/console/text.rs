@@ -3,7 +3,7 @@
 use std::fmt;
 
 use lottery::{
-    Act, Acted, Actor, AuditedAction, BetsSearch, Event, HistoryStep, LogInFailed, OperatorsChange,
+    Act, Actor, AuditedAction, BetsSearch, Event, HistoryStep, LogInFailed, OperatorsChange,
     RecordedAct,
 };
 
@@ -51,14 +51,6 @@ pub(super) fn step(step: HistoryStep, l: Locale) -> String {
         HistoryStep::Published => l.t("Ganadores publicados", "Winners published"),
     };
     text.to_owned()
-}
-
-/// Returns the outcome of a change of a registered agency.
-pub(super) fn registered(acted: Acted, l: Locale) -> &'static str {
-    match acted {
-        Acted::Repeated => l.t("Ya estaba hecho.", "It was done already."),
-        _ => l.t("Agencia guardada.", "Agency saved."),
-    }
 }
 
 /// Returns the name of an actor.

@@ -1,5 +1,6 @@
 //! A draw as pages show it.
 
+use jiff::civil::Date;
 use lottery::{DrawState, DrawStatus, DrawTerms, Timestamp, Winners};
 
 use super::language::Locale;
@@ -23,6 +24,8 @@ pub(super) struct DrawView {
     /// When it was closed, or else is to be.
     pub(super) closes: Moment,
     pub(super) closed_by: String,
+    /// When its winners were published.
+    pub(super) published: Moment,
     /// The winning number, once the draw was made.
     pub(super) number: String,
 }
@@ -71,6 +74,11 @@ pub(super) struct AgencyWinners {
 
 impl DrawView {
     pub(super) fn of(status: &DrawStatus, l: Locale) -> Self {
+        Self::of_day(status, None, l)
+    }
+
+    /// Returns a draw whose times have no date if it is this day.
+    pub(super) fn of_day(status: &DrawStatus, day: Option<Date>, l: Locale) -> Self {
         let (life, state) = (&status.life, LifeState::of(status));
         let number = match status.state {
             DrawState::Drawn { number } => digits(number, &status.terms),
@@ -87,8 +95,14 @@ impl DrawView {
             agencies: format!("{} ({})", l.n(status.terms.agencies.count()), status.terms.agencies),
             finished: l.n(status.agencies_finished),
             numbers: status.terms.numbers.to_string(),
-            opens: Moment::of(life.opened_at, life.schedule.opens_at, l),
-            closes: Moment::of(life.closed.as_ref().map(|it| it.at), life.schedule.closes_at, l),
+            opens: Moment::of(life.opened_at, life.schedule.opens_at, day, l),
+            closes: Moment::of(
+                life.closed.as_ref().map(|it| it.at),
+                life.schedule.closes_at,
+                day,
+                l,
+            ),
+            published: Moment::of(life.published_at, None, day, l),
             closed_by: life.closed.as_ref().map_or_else(String::new, |closing| {
                 let by = match &closing.by {
                     Some(by) => text::actor(by, l),
@@ -109,9 +123,15 @@ pub(super) fn digits(number: u32, terms: &DrawTerms) -> String {
 }
 
 impl Moment {
-    fn of(real: Option<Timestamp>, planned: Option<Timestamp>, l: Locale) -> Self {
+    fn of(
+        real: Option<Timestamp>,
+        planned: Option<Timestamp>,
+        day: Option<Date>,
+        l: Locale,
+    ) -> Self {
         let is_planned = real.is_none() && planned.is_some();
-        Self { at: l.time_or_dash(real.or(planned)), is_planned }
+        let at = real.or(planned);
+        Self { at: at.map_or_else(|| "—".to_owned(), |at| l.time_of(at, day)), is_planned }
     }
 }
 

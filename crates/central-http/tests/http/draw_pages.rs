@@ -15,7 +15,7 @@ impl Day {
 }
 
 /// Checks that these texts are on the page, in this order.
-fn are_in_order(page: &str, texts: &[&str]) {
+pub(crate) fn are_in_order(page: &str, texts: &[&str]) {
     let places: Vec<_> = texts.iter().map(|text| page.find(text)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}: {page}");
 }

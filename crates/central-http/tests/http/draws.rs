@@ -579,10 +579,10 @@ async fn a_new_name_enables_nobody_however_it_comes() {
         assert_eq!((renamed.status, &disabled["enabled"]), (200, &json!(false)));
         assert!(!enabled().await, "round {round}: disabling it was answered, and lost");
     }
-    let form = "number=2&name=La+Otra&place=Funes";
-    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 200);
+    let form = "agency=2&name=La+Otra&place=Funes";
+    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 303);
     assert!(!enabled().await, "the page for registering enables it");
-    let form = "number=2&enabled=yes";
-    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 200);
+    let form = "agency=2&enabled=yes";
+    assert_eq!(filled(&day.central, day.operator(), "/agencies", form).await.status, 303);
     assert!(enabled().await);
 }

@@ -119,7 +119,7 @@ async fn what_is_refused_of_operators_is_said_in_spanish() {
         ("/operators/nadie/disable", "why=prueba", 404, "No hay un operador «nadie»."),
         ("/operators/nadie/borrar", "", 404, "No hay nada en esta dirección."),
         ("/operators/%21/disable", "", 404, "No hay nada en esta dirección."),
-        ("/agencies", "number=x", 400, "El número de la agencia no se entiende."),
+        ("/agencies", "agency=x", 400, "El número de la agencia no se entiende."),
     ] {
         is_spanish(&filled(&central, &admin, path, fields).await, status, says);
     }

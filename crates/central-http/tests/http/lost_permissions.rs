@@ -116,8 +116,8 @@ fn acts() -> Vec<Asked> {
         form("operator", "/draws/2/close", "why=prueba&sure=yes"),
         form("operator", "/draws/1/number", "number=7&sure=yes"),
         form("operator", "/draws/4/publish", "sure=yes"),
-        form("operator", "/agencies", "number=9&name=Otra&place=Salta"),
-        form("operator", "/agencies", "number=1&enabled=no"),
+        form("operator", "/agencies", "agency=9&name=Otra&place=Salta"),
+        form("operator", "/agencies", "agency=1&enabled=no"),
     ]
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod agencies;
 mod audit;
 mod board;
 mod client;
@@ -15,8 +16,10 @@ mod languages;
 mod lost_permissions;
 mod many;
 mod pages;
+mod programme;
 mod sessions;
 mod setting;
+mod start;
 #[path = "../../../central-tcp/tests/tcp/store.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod store;

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::client::{PATIENCE, ask, fill, look, watched};
+use crate::client::{PATIENCE, ask, look, watched};
 use crate::draws::{Day, WINNING_NUMBER};
+use crate::languages::done;
 
 /// Returns winning bets of these documents.
 fn winning(documents: std::ops::Range<u32>) -> String {
@@ -132,14 +133,13 @@ async fn draws_and_agencies_are_listed_in_parts_too() {
     let agencies = day.page("/agencies").await;
     assert!(agencies.contains("1 a 200 de 203") && !agencies.contains("Agencia 203"), "{agencies}");
     // Changes made on a page are shown there.
-    let csrf = day.admin.csrf.as_deref().unwrap();
-    let disable = format!("csrf={csrf}&number=203&enabled=no&why=prueba");
-    let changed = fill(day.central.port, &day.admin, "/agencies?page=2", &disable).await;
-    assert!(changed.body.contains("action=\"/agencies?page=2\""), "{changed:?}");
-    assert!(changed.body.contains("Habilitar la agencia 203"), "{changed:?}");
+    let disable = "agency=203&enabled=no&why=prueba";
+    let changed = done(&day.central, &day.admin, "/agencies?page=2", disable).await.body;
+    assert!(changed.contains("action=\"/agencies?page=2\""), "{changed}");
+    assert!(changed.contains("Habilitar la agencia 203"), "{changed}");
     // Renaming the agency does not enable it.
-    let renamed = format!("csrf={csrf}&number=203&name=Nueva&place=Rosario");
-    let renamed = fill(day.central.port, &day.admin, "/agencies?page=2", &renamed).await.body;
+    let renamed = "agency=203&name=Nueva&place=Rosario";
+    let renamed = done(&day.central, &day.admin, "/agencies?page=2", renamed).await.body;
     assert!(renamed.contains("Nueva") && renamed.contains("Habilitar la agencia 203"), "{renamed}");
 }
 

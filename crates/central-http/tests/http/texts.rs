@@ -20,19 +20,19 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("/draws", "name=%C2%A0%E3%80%80", "El nombre no puede estar en blanco.", "is not blank"),
     (
         "/agencies",
-        "number=1&name=La%E2%80%8BSuerte&place=Goya",
+        "agency=1&name=La%E2%80%8BSuerte&place=Goya",
         "El nombre tiene un carácter que no se ve, U+200B",
         "The name has no characters that can&#39;t be seen, such as U+200B",
     ),
     (
         "/agencies",
-        "number=1&name=La+Suerte&place=%E2%A0%80",
+        "agency=1&name=La+Suerte&place=%E2%A0%80",
         "El lugar tiene un carácter que no se ve, U+2800",
         "The place has no characters",
     ),
     (
         "/agencies",
-        "number=1&enabled=no&why=corte%E2%80%A8de+luz",
+        "agency=1&enabled=no&why=corte%E2%80%A8de+luz",
         "El motivo tiene un carácter que no se ve, U+2028",
         "The reason has no characters",
     ),
@@ -66,7 +66,7 @@ async fn names_that_look_like_anothers_are_refused_in_both_languages_and_the_oth
     let english = in_english(&admin);
     for (path, first) in [
         ("/draws", format!("name=Sorteo+1&{ANNOUNCED}")),
-        ("/agencies", "number=7&name=La+Suerte&place=Goya".to_owned()),
+        ("/agencies", "agency=7&name=La+Suerte&place=Goya".to_owned()),
     ] {
         let done = filled(&central, &admin, path, &first).await;
         assert!([200, 303].contains(&done.status), "{done:?}");
@@ -81,7 +81,7 @@ async fn names_that_look_like_anothers_are_refused_in_both_languages_and_the_oth
         ),
         (
             "/agencies",
-            "number=8&name=La++Su%D0%B5rte&place=Goya".to_owned(),
+            "agency=8&name=La++Su%D0%B5rte&place=Goya".to_owned(),
             "se confunde con el de la agencia 7, «La Suerte»",
             "looks the same as that of agency 7",
         ),

@@ -1,0 +1,210 @@
+//! The draws by day, and their repetition on other days.
+//!
+//! A repeated draw has the agencies and numbers of the first one, its name with the other day's
+//! date, and its hours as the lottery's clocks show them.
+
+use central::{LocalTime, Zone};
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime};
+use lottery::{
+    DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, HistoryStep, Schedule,
+    Timestamp,
+};
+
+use crate::limits::{REPEATED_DAYS_MAX, REPEATED_DRAWS_MAX};
+use crate::usecases::app::State;
+
+/// How names write a date: the first of these that occurs in a name is changed.
+const DATES: [&str; 9] = [
+    "%Y-%m-%d",
+    "%d/%m/%Y",
+    "%d-%m-%Y",
+    "%d/%m/%y",
+    "%d-%m-%y",
+    "%-d/%-m/%Y",
+    "%d/%m",
+    "%d-%m",
+    "%-d/%-m",
+];
+
+/// How a date is added to a name without one.
+const DATE_ADDED: &str = "%d/%m";
+
+/// The draws of a day, to be repeated on each day from the first to the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Repetition {
+    pub(crate) day: Date,
+    pub(crate) first: Date,
+    pub(crate) last: Date,
+}
+
+/// A draw that repeats another one on a day.
+pub(crate) struct Planned {
+    pub(crate) source: DrawId,
+    /// How often the source was edited: its terms are those that a preview showed if it still is.
+    pub(crate) edits: usize,
+    pub(crate) day: Date,
+    pub(crate) name: String,
+    /// What is to be announced, or why it can't be.
+    pub(crate) draw: Result<(DrawTerms, Schedule), Obstacle>,
+}
+
+/// Why a draw is not repeated on a day.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// There is a draw of that name.
+    Announced(DrawId),
+    /// The name with the date is invalid.
+    Name(DrawNameError),
+    /// It would close in the past.
+    Over,
+    /// The lottery's clocks show this time twice, or never.
+    Hour(DateTime),
+}
+
+/// The repetition has more days or more draws than are announced at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooMuch;
+
+/// Returns the day of a draw: the one of its close, or else of its opening, or of its announcement.
+pub(crate) fn day_of(draw: &DrawStatus, zone: Zone) -> Option<Date> {
+    let life = &draw.life;
+    let closes_at = life.schedule.closes_at.or(life.closed.as_ref().map(|it| it.at));
+    let opens_at = life.schedule.opens_at.or(life.opened_at);
+    zone.shown(closes_at.or(opens_at).unwrap_or(life.announced_at)).map(DateTime::date)
+}
+
+/// Returns what a repetition announces, day by day.
+pub(crate) fn plan(app: &State, repetition: Repetition) -> Result<Vec<Planned>, TooMuch> {
+    let Repetition { day, first, last } = repetition;
+    let (view, zone) = (app.service.view(), app.service.zone());
+    let is_of_day = |it: &DrawStatus| {
+        it.state != DrawState::Cancelled && day_of(it, zone).is_some_and(|of| of == day)
+    };
+    let mut sources = view.find_draws(is_of_day);
+    sources.sort_by_key(|it| (it.life.schedule.closes_at, it.life.schedule.opens_at, it.id));
+    let days: Vec<_> = first.series(1.day()).take_while(|it| *it <= last).take(DAYS).collect();
+    if days.len() > REPEATED_DAYS_MAX || days.len() * sources.len() > REPEATED_DRAWS_MAX {
+        return Err(TooMuch);
+    }
+    let planned = days.into_iter().flat_map(|on| sources.iter().map(move |source| (source, on)));
+    Ok(planned.map(|(source, on)| Planned::of(app, source, day, on)).collect())
+}
+
+/// One more than is allowed shows that there are too many.
+const DAYS: usize = REPEATED_DAYS_MAX + 1;
+
+impl Planned {
+    fn of(app: &State, source: &DrawStatus, day: Date, on: Date) -> Self {
+        let name = dated(source.terms.name.as_str(), day, on);
+        let is_edit = |it: &&lottery::HistoryEntry| it.step == HistoryStep::Edited;
+        Self {
+            source: source.id,
+            edits: source.life.history.iter().filter(is_edit).count(),
+            day: on,
+            draw: draw(app, source, &name, day, on),
+            name,
+        }
+    }
+}
+
+fn draw(
+    app: &State,
+    source: &DrawStatus,
+    name: &str,
+    day: Date,
+    on: Date,
+) -> Result<(DrawTerms, Schedule), Obstacle> {
+    let named = app.service.view().draw_named(name);
+    if let Some(known) = named.filter(|it| it.state != DrawState::Cancelled) {
+        return Err(Obstacle::Announced(known.id));
+    }
+    let name = DrawName::new(name).map_err(Obstacle::Name)?;
+    let zone = app.service.zone();
+    let Schedule { opens_at, closes_at } = source.life.schedule;
+    let moved = |at: Option<Timestamp>| at.map(|at| moved(at, zone, day, on)).transpose();
+    let schedule = Schedule { opens_at: moved(opens_at)?, closes_at: moved(closes_at)? };
+    if schedule.closes_at.is_some_and(|at| at <= app.service.now()) {
+        return Err(Obstacle::Over);
+    }
+    let terms = DrawTerms { name, ..source.terms.clone() };
+    Ok((terms, schedule))
+}
+
+/// Returns the moment that is as many days later as one day is after another, at the same hour of
+/// the lottery's clocks.
+fn moved(at: Timestamp, zone: Zone, from: Date, to: Date) -> Result<Timestamp, Obstacle> {
+    let Some(shown) = zone.shown(at) else { return Err(Obstacle::Over) };
+    let later = from.until(to).and_then(|days| shown.checked_add(days));
+    let Ok(later) = later else { return Err(Obstacle::Hour(shown)) };
+    match zone.read(later) {
+        LocalTime::Once(at) => Ok(at),
+        LocalTime::Twice(_) | LocalTime::Never => Err(Obstacle::Hour(later)),
+    }
+}
+
+/// Returns a name with the date of another day instead of its own, or with it at the end.
+fn dated(name: &str, from: Date, to: Date) -> String {
+    let written = |date: Date, format: &str| date.strftime(format).to_string();
+    for format in DATES {
+        let (old, new) = (written(from, format), written(to, format));
+        if let Some(at) = place_of(&old, name) {
+            return format!("{}{new}{}", &name[..at], &name[at + old.len()..]);
+        }
+    }
+    format!("{name} {}", written(to, DATE_ADDED))
+}
+
+/// Returns where a date is in a name, unless it is a part of a longer number.
+fn place_of(date: &str, name: &str) -> Option<usize> {
+    let is_digit = |it: Option<char>| it.is_some_and(|it| it.is_ascii_digit());
+    let mut places = name.match_indices(date);
+    let found = places.find(|(at, _)| {
+        let (before, after) = (&name[..*at], &name[at + date.len()..]);
+        !is_digit(before.chars().next_back()) && !is_digit(after.chars().next())
+    });
+    found.map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn the_date_in_a_name_is_changed_as_it_is_written_or_added() {
+        for (name, expected) in [
+            ("Quiniela nocturna 05/11", "Quiniela nocturna 12/11"),
+            ("nocturna 2026-11-05", "nocturna 2026-11-12"),
+            ("05/11/2026 nocturna", "12/11/2026 nocturna"),
+            ("nocturna 5/11", "nocturna 12/11"),
+            ("nocturna 05-11", "nocturna 12-11"),
+            ("nocturna 1105/112", "nocturna 1105/112 12/11"),
+            ("La Ñata", "La Ñata 12/11"),
+        ] {
+            assert_eq!(dated(name, date(2026, 11, 5), date(2026, 11, 12)), expected);
+        }
+        assert_eq!(dated("fin 31/12/2026", date(2026, 12, 31), date(2027, 1, 1)), "fin 01/01/2027");
+    }
+
+    #[test]
+    fn a_local_hour_stays_the_same_when_clocks_change() {
+        // Clocks of Chile are set forward in the night to 6 September 2026, and back in April.
+        let zone = Zone::named("America/Santiago").unwrap();
+        let at = |text: &str| {
+            let at: jiff::Timestamp = text.parse().unwrap();
+            Timestamp(at.as_millisecond().try_into().unwrap())
+        };
+        let moved = |text: &str, to: Date| moved(at(text), zone, date(2026, 9, 5), to);
+        let evening = "2026-09-05T21:00:00-04:00";
+        assert_eq!(moved(evening, date(2026, 9, 6)), Ok(at("2026-09-06T21:00:00-03:00")));
+        let night = "2026-09-05T00:30:00-04:00";
+        let never = date(2026, 9, 6).at(0, 30, 0, 0);
+        assert_eq!(moved(night, date(2026, 9, 6)), Err(Obstacle::Hour(never)));
+        assert_eq!(moved(night, date(2026, 9, 7)), Ok(at("2026-09-07T00:30:00-03:00")));
+        // A draw that opens on the day before does so too.
+        let before = "2026-09-04T20:00:00-04:00";
+        assert_eq!(moved(before, date(2026, 9, 8)), Ok(at("2026-09-07T20:00:00-03:00")));
+    }
+}

@@ -1,0 +1,118 @@
+//! Draws repeated on other days, and the list by day.
+
+use serde_json::json;
+
+use crate::client::{As, look};
+use crate::draw_pages::are_in_order;
+use crate::languages::{done, filled};
+use crate::setting::Running;
+
+/// Announces two draws on 10 January 2030, a Thursday.
+async fn thursday(central: &Running, who: &As) {
+    for (name, closes_at) in [("nocturna 10/01", "21:00"), ("matutina", "14:00")] {
+        let times = format!("opens_at=2030-01-10T08:00&closes_at=2030-01-10T{closes_at}");
+        let fields = format!("name={name}&agencies=1-2&number_min=0&number_max=99&{times}");
+        done(central, who, "/draws", &fields).await;
+    }
+}
+
+const FRIDAY_AND_SATURDAY: &str = "day=2030-01-10&first=2030-01-11&last=2030-01-12";
+
+#[tokio::test]
+async fn draws_of_a_day_are_repeated_on_other_days_after_a_preview() {
+    let central = Running::start().await;
+    let who = central.logged_in("operator").await;
+    thursday(&central, &who).await;
+    let path = format!("/draws/repeat?{FRIDAY_AND_SATURDAY}");
+    let preview = look(central.port, &who, &path).await.body;
+    let expected = [
+        "viernes 11/01/2030",
+        "name=\"tick-2-2030-01-11\" value=\"0\" checked> matutina 11/01<",
+        ">08:00:00 UTC-3<",
+        ">14:00:00 UTC-3<",
+        "> nocturna 11/01<",
+        "sábado 12/01/2030",
+        "> matutina 12/01<",
+        "name=\"tick-1-2030-01-12\" value=\"0\" checked> nocturna 12/01<",
+    ];
+    are_in_order(&preview, &expected);
+    let count = async || {
+        let draws = central.get(&who, "/api/v1/draws").await.json();
+        draws["items"].as_array().unwrap().clone()
+    };
+    assert_eq!(count().await.len(), 2, "a preview announces nothing");
+
+    let ticks = "tick-2-2030-01-11=0&tick-1-2030-01-11=0&tick-1-2030-01-12=0";
+    let fields = format!("{FRIDAY_AND_SATURDAY}&{ticks}");
+    let list = done(&central, &who, "/draws/repeat", &fields).await.body;
+    let days = [
+        "Sorteos programados.",
+        "Programados: jueves 10/01/2030 <a href=\"/draws/repeat?day=2030-01-10\"",
+        "Programados: viernes 11/01/2030",
+        ">matutina 11/01</a>",
+        ">nocturna 11/01</a>",
+        "Programados: sábado 12/01/2030",
+        ">nocturna 12/01</a>",
+    ];
+    are_in_order(&list, &days);
+    assert!(!list.contains("matutina 12/01"), "it was not ticked: {list}");
+    let friday = count().await.into_iter().find(|it| it["name"] == "nocturna 11/01").unwrap();
+    assert_eq!(friday["opens_at"], "2030-01-11T11:00:00.000Z");
+    assert_eq!(friday["closes_at"], "2030-01-12T00:00:00.000Z");
+    assert_eq!(friday["numbers"], json!({ "min": 0, "max": 99 }));
+    assert_eq!(friday["history"][0]["by"], "operator");
+    let again = look(central.port, &who, &path).await.body;
+    are_in_order(&again, &["/draws/3\">matutina 11/01</a>", "Ya está programado.", "checked"]);
+    assert_eq!(again.matches("checked").count(), 1, "{again}");
+}
+
+#[tokio::test]
+async fn each_draw_that_is_not_repeated_says_why_and_the_others_are() {
+    let central = Running::start().await;
+    let who = central.logged_in("operator").await;
+    thursday(&central, &who).await;
+    let alike = "name=matutina+1l/01&agencies=1&number_min=0&number_max=9";
+    done(&central, &who, "/draws", alike).await;
+    let edit = "name=nocturna+10/01&agencies=1&number_min=0&number_max=9&why=error";
+    done(&central, &who, "/draws/1/edit", edit).await;
+    let times = "opens_at=2030-01-10T08:00&closes_at=2030-01-10T21:00";
+    done(&central, &who, "/draws/1/edit", &format!("{edit}&{times}")).await;
+    let ticks = "tick-2-2030-01-11=0&tick-2-2030-01-12=0&tick-1-2030-01-12=0";
+    let fields = format!("{FRIDAY_AND_SATURDAY}&{ticks}");
+    let page = filled(&central, &who, "/draws/repeat", &fields).await;
+    assert_eq!(page.status, 409, "{page:?}");
+    let said = [
+        "Algunos sorteos no se programaron",
+        "scope=\"rowgroup\">viernes 11/01/2030",
+        "value=\"0\" checked> matutina 11/01<",
+        "se confunde con el del sorteo 3",
+        "value=\"2\"> nocturna 11/01<",
+        "scope=\"rowgroup\">sábado 12/01/2030",
+        "matutina 12/01</a>",
+        "Ya está programado.",
+        "value=\"2\" checked> nocturna 12/01<",
+        "El sorteo que se repite cambió",
+    ];
+    are_in_order(&page.body, &said);
+
+    let without = filled(&central, &who, "/draws/repeat", FRIDAY_AND_SATURDAY).await;
+    assert!(without.status == 400 && without.body.contains("Marque al menos un sorteo."));
+    for (days, error) in [
+        ("day=2030-01-10&first=2030-01-11&last=2030-02-11", "Hasta 31 días y 200 sorteos por vez."),
+        ("day=2030-01-10&first=2030-01-11&last=9999-12-31", "Hasta 31 días y 200 sorteos por vez."),
+        (
+            "day=2030-01-10&first=2030-01-11&last=2030-01-10",
+            "El último día es anterior al primero.",
+        ),
+        ("day=2030-01-10&first=x&last=2030-01-10", "Elija una fecha."),
+    ] {
+        let page = look(central.port, &who, &format!("/draws/repeat?{days}")).await.body;
+        assert!(page.contains(error), "{days}: {page}");
+        let page = filled(&central, &who, "/draws/repeat", days).await;
+        assert!(page.status == 400 && page.body.contains(error), "{days}: {page:?}");
+    }
+    // What is over, or has no draws, is not announced.
+    let past =
+        look(central.port, &who, "/draws/repeat?day=2030-01-10&first=2001-01-01&last=2001-01-01");
+    are_in_order(&past.await.body, &["Su cierre ya pasó.", "No hay nada que programar"]);
+}

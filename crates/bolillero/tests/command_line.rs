@@ -328,7 +328,7 @@ fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
     let refused = agency(1, &central.address, Path::new(&other), &[]).ended();
     assert_eq!(refused.code, Some(1));
     let last = refused.log.last().unwrap();
-    assert!(last.contains("has other bets for the first 1 batches of agency 1"), "{last}");
+    assert!(last.contains("has other bets of agency 1 (1) than the first"), "{last}");
 }
 
 #[test]
@@ -375,9 +375,9 @@ fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     assert_eq!(other.code, Some(1));
     let message = other.log.last().unwrap();
     assert!(message.contains("--batch-max-bets"), "{message}");
-    let (_, first) = message.split_once("other bets for the first ").unwrap();
-    let batches: u32 = first.split_once(" batches").unwrap().0.parse().unwrap();
-    assert!((4..4_000).contains(&batches), "what was acknowledged, and not all: {message}");
+    let (_, first) = message.split_once("other bets of agency 1 (").unwrap();
+    let bets: u32 = first.split_once(')').unwrap().0.parse().unwrap();
+    assert!((40..40_000).contains(&bets), "what was acknowledged, and not all: {message}");
 }
 
 /// Runs each command to each of its exit codes that is cheap to reach. `serve` and `agency` are

@@ -15,14 +15,14 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "/draws",
         "name=noct%E2%80%AEurna",
         "El nombre tiene un carácter que no se ve, U+202E; escríbalo de nuevo, sin pegarlo.",
-        "The name has no characters that can&#39;t be seen, such as U+202E",
+        "The name must not have invisible characters such as U+202E",
     ),
-    ("/draws", "name=%C2%A0%E3%80%80", "El nombre no puede estar en blanco.", "is not blank"),
+    ("/draws", "name=%C2%A0%E3%80%80", "El nombre no puede estar en blanco.", "must not be blank"),
     (
         "/agencies",
         "number=1&name=La%E2%80%8BSuerte&place=Goya",
         "El nombre tiene un carácter que no se ve, U+200B",
-        "The name has no characters that can&#39;t be seen, such as U+200B",
+        "The name must not have invisible characters such as U+200B",
     ),
     (
         "/agencies",

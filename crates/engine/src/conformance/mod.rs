@@ -56,7 +56,7 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A pending answer.
 #[derive(Debug)]
-#[must_use = "an answer nobody looks at checks nothing"]
+#[must_use = "an ignored answer checks nothing"]
 pub struct Pending<T>(Receiver<T>);
 
 /// Makes a call without waiting: `submit(|done| engine.append(batch, done))`.
@@ -170,7 +170,7 @@ macro_rules! conformance_suite {
             the_audit_log_lists_all_events_but_batches_in_order,
             the_view_has_a_change_before_it_is_answered,
             a_page_of_the_view_starts_after_its_cursor,
-            a_reader_with_a_page_blocks_nobody,
+            a_reader_with_a_page_blocks_no_writer,
             reading_a_draw_returns_one_snapshot,
             the_view_agrees_with_the_stored_bets,
             random_histories_agree_with_a_naive_model,

@@ -161,7 +161,7 @@ fn a_folder_on_a_read_only_file_system_is_only_read() {
         return;
     };
     assert!(text(&checked.stdout).starts_with("intact\n"));
-    check_error(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "give a"]);
+    check_error(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "choose a folder"]);
     assert!(content(&data) == before, "something changed");
 }
 

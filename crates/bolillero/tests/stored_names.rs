@@ -63,7 +63,7 @@ fn a_new_draw_gets_no_such_name_automatically_or_from_an_address() {
             output.contains(r"there is no draw 'a\u{fe0f}', and it is not a valid name"),
             "{output}"
         );
-        assert!(output.contains("such as U+FE0F: type it anew"), "{output}");
+        assert!(output.contains("such as U+FE0F: type it instead"), "{output}");
     }
     let bound = format!("127.0.0.1:0={KEPT}");
     let central = Central::start(&data, &bound, &["--http", "127.0.0.1:0"]);

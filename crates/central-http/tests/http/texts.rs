@@ -28,13 +28,13 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "/agencies",
         "number=1&name=La+Suerte&place=%E2%A0%80",
         "El lugar tiene un carácter que no se ve, U+2800",
-        "The place has no characters",
+        "The place must not have invisible characters",
     ),
     (
         "/agencies",
         "number=1&enabled=no&why=corte%E2%80%A8de+luz",
         "El motivo tiene un carácter que no se ve, U+2028",
-        "The reason has no characters",
+        "The reason must not have invisible characters",
     ),
 ];
 

@@ -13,11 +13,12 @@ use wire::session::Mode;
 use wire::{AgencyEvent, AgencySession, ErrorCode, ErrorMessage, Welcome};
 
 use crate::connection::Connection;
-use crate::error::{AgencyError, Loss, RowFault, RowReason};
+use crate::error::{AgencyError, BetsOver, Lines, Loss, RowFault, RowReason};
 use crate::limits::{ASK_AGAIN_TIME, FRAME_LEN_MAX, REPLY_TIME_MAX, WINNERS_LEN_MAX};
 use crate::options::Progress;
 use crate::outbox::Outbox;
 use crate::plan::{Batch, Prefix, Terms};
+use crate::reread::CheckedFile;
 use crate::run::Run;
 use crate::transport::is_for_good;
 
@@ -121,9 +122,9 @@ impl Run<'_> {
         };
         let over = match welcome.state {
             DrawState::Open => None,
-            DrawState::AgencyFinished => Some("this agency has finished in the draw"),
-            DrawState::Closed => Some("the draw is closed"),
-            DrawState::Drawn => Some("the draw has been made"),
+            DrawState::AgencyFinished => Some(BetsOver::AgencyFinished),
+            DrawState::Closed => Some(BetsOver::Closed),
+            DrawState::Drawn => Some(BetsOver::Drawn),
         };
         let found = match self.with_outbox(move |outbox| outbox.resume(stored)).await {
             // The stored bets take part in the draw anyway: their winners must be reported.
@@ -141,7 +142,7 @@ impl Run<'_> {
             self.note_progress();
         }
         match over {
-            Some(state) => self.send_no_more(state).await?,
+            Some(over) => self.send_no_more(over).await?,
             // A finished agency or closed draw never reopens, so here the central has lost data.
             None => match self.report.incomplete.take() {
                 Some(error) => return Err(Setback::Failed(error)),
@@ -151,13 +152,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Handles a central that takes no more bets because of `state`: only the winners remain.
-    async fn send_no_more(&mut self, state: &'static str) -> Result<(), AgencyError> {
+    /// Handles a central that takes no more bets because of `over`: only the winners remain.
+    async fn send_no_more(&mut self, over: BetsOver) -> Result<(), AgencyError> {
         match self.with_outbox(Outbox::drop_rest).await? {
             Some(left) => {
                 let stored = self.outbox().confirmed_lines();
                 let file = self.file().path().to_owned();
-                self.note_incomplete(AgencyError::NoMoreBets { file, state, stored, left });
+                self.note_incomplete(AgencyError::NoMoreBets { file, over, stored, left });
             }
             None => self.note_finished(),
         }
@@ -197,7 +198,7 @@ impl Run<'_> {
                 AgencyEvent::Refused { error, .. }
                     if self.options.legacy && verdict(error.code()) == Verdict::AskWhatIsStored =>
                 {
-                    return Ok(self.send_no_more("the central accepts no more bets").await?);
+                    return Ok(self.send_no_more(BetsOver::Unknown).await?);
                 }
                 AgencyEvent::Acknowledged { chunk } => {
                     let batch = self.outbox().acknowledge();
@@ -275,7 +276,7 @@ impl Run<'_> {
 
     fn note_acknowledged(&mut self, batch: &Batch) {
         self.report.bytes += batch.frame.len() as u64;
-        tracing::info!(
+        tracing::debug!(
             action = "apuesta_enviada",
             result = "success",
             cantidad = batch.bets(),
@@ -319,11 +320,13 @@ impl Run<'_> {
         let batch = self.outbox().oldest().cloned();
         let batch = batch.filter(|batch| error.chunk().is_none_or(|chunk| chunk == batch.chunk));
         let rows = batch.as_ref().map_or_else(Vec::new, |batch| self.rows_at_fault(batch, error));
+        let terms = self.outbox().terms();
         let refusal = AgencyError::Refused {
             code: error.code(),
             reason: error.reason().to_owned(),
-            chunk: error.chunk(),
+            lines: batch.as_ref().and_then(|batch| Lines::with(None, &batch.lines)),
             rows,
+            checked: Box::new(CheckedFile::new(self.file(), terms)),
         };
         if let Some(batch) = batch {
             tracing::error!(
@@ -339,12 +342,13 @@ impl Run<'_> {
 
     fn rows_at_fault(&self, batch: &Batch, error: &ErrorMessage) -> Vec<RowFault> {
         let faults = error.faults().iter();
-        faults
-            .filter_map(|fault| {
-                let line = batch.lines.get(usize::from(fault.position))?;
-                Some(self.file().row_fault(*line, RowReason::Central(fault.code)))
-            })
-            .collect()
+        let rows = faults.filter_map(|fault| {
+            let line = batch.lines.get(usize::from(fault.position))?;
+            Some(self.file().row_fault(*line, RowReason::Central(fault.code)))
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by_key(|row| row.line);
+        rows
     }
 }
 

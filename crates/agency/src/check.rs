@@ -4,6 +4,7 @@ use crate::error::{AgencyError, RowFault};
 use crate::file::BetsFile;
 use crate::limits::FAULTS_MAX;
 use crate::plan::{Plan, PlanError, Terms, Totals};
+use crate::reread::CheckedFile;
 use crate::rows::Rows;
 
 /// The result of validating a file.
@@ -39,12 +40,11 @@ pub(crate) fn check(
     {
         return Err(AgencyError::HeaderIsABet { file: file.path().to_owned(), line: row.line });
     }
-    let rows = file.rows().map_err(|error| file.read_error(error))?;
-    let mut plan = Plan::new(rows, terms);
+    let mut plan = Plan::new(file.rows(), terms);
     let mut refused_rows = Vec::new();
-    let mut refuse = |line, reason| {
+    let mut refuse = |rows: &Rows<_>, reason| {
         if refused_rows.len() < FAULTS_MAX {
-            refused_rows.push(file.row_fault(line, reason));
+            refused_rows.push(file.row_fault(rows.line(), reason));
         }
     };
     loop {
@@ -56,14 +56,15 @@ pub(crate) fn check(
         }
     }
     let totals = plan.totals();
+    let checked = || Box::new(CheckedFile::new(file, terms));
     if totals.refused > 0 && !allowed.invalid {
         let (count, looks) = (totals.refused, file.looks());
-        return Err(AgencyError::BadRows { rows: refused_rows, count, looks });
+        return Err(AgencyError::BadRows { rows: refused_rows, count, looks, checked: checked() });
     }
     if totals.bets == 0 && !allowed.empty {
-        let file_name = file.path().to_owned();
-        let refused = totals.refused;
-        return Err(AgencyError::NoBets { file: file_name, refused, looks: file.looks() });
+        let (refused, looks, checked) = (totals.refused, file.looks(), checked());
+        let (file, rows) = (file.path().to_owned(), refused_rows);
+        return Err(AgencyError::NoBets { file, refused, rows, looks, checked });
     }
     Ok(Checked { totals, refused_rows })
 }

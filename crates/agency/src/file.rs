@@ -1,11 +1,12 @@
 //! The file of bets, guaranteed to be unchanged each time it is read.
 //!
-//! The file is opened once and read from the beginning as often as needed. Its length and
+//! The file is opened once and read from the beginning as often as needed, by any number of
+//! readers. Its length and
 //! modification time are checked after every read; if either changed, reading fails.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +32,11 @@ pub(crate) struct BetsFile {
 
 /// A reader that fails once the file has changed or the run is stopped.
 #[derive(Debug)]
-pub(crate) struct Unchanged(BetsFile);
+pub(crate) struct Unchanged {
+    file: BetsFile,
+    /// The position of the next read.
+    at: u64,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -69,17 +74,13 @@ impl BetsFile {
         })
     }
 
-    /// Returns the rows from the first one on. All readers share one file position, so rows
-    /// returned earlier must not be read any more.
-    ///
-    /// # Errors
-    /// When seeking in the file fails.
-    pub(crate) fn rows(&self) -> io::Result<Rows<Unchanged>> {
+    /// Returns the rows from the first one on.
+    pub(crate) fn rows(&self) -> Rows<Unchanged> {
         self.rows_in(self.form)
     }
 
     /// Returns the header row, parsed like any other row; `None` if the form has no header or the
-    /// file has no row. Moves the file position as [`Self::rows`] does.
+    /// file has no row.
     ///
     /// # Errors
     /// When the file can't be read.
@@ -87,7 +88,7 @@ impl BetsFile {
         if !self.form.header {
             return Ok(None);
         }
-        let mut rows = self.rows_in(Form { header: false, ..self.form })?;
+        let mut rows = self.rows_in(Form { header: false, ..self.form });
         Ok(rows.advance()?.then_some(rows))
     }
 
@@ -103,9 +104,17 @@ impl BetsFile {
         &self.path
     }
 
-    fn rows_in(&self, form: Form) -> io::Result<Rows<Unchanged>> {
-        (&*self.file).seek(SeekFrom::Start(0))?;
-        Ok(Rows::new(Unchanged(self.clone()), form))
+    fn rows_in(&self, form: Form) -> Rows<Unchanged> {
+        Rows::new(Unchanged { file: self.clone(), at: 0 }, form)
+    }
+
+    /// Returns the same file for readers that do not stop with the others.
+    pub(crate) fn unstoppable(&self) -> Self {
+        Self { stop: CancellationToken::new(), ..self.clone() }
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// Returns the fault of a row of this file.
@@ -132,11 +141,12 @@ impl BetsFile {
 
 impl Read for Unchanged {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Self(BetsFile { file, stamp, stop, .. }) = self;
+        let Self { file: BetsFile { file, stamp, stop, .. }, at } = self;
         if stop.is_cancelled() {
             return Err(io::Error::other("stopped"));
         }
-        let len = (&**file).read(buffer)?;
+        let len = file.read_at(buffer, *at)?;
+        *at += len as u64;
         if Stamp::of(&file.metadata()?)? != *stamp {
             return Err(io::Error::other(FileChanged));
         }
@@ -183,9 +193,9 @@ mod tests {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         written.write_all(ROW.repeat(3).as_bytes()).unwrap();
         let file = open(written.path()).unwrap();
-        assert!(file.rows().unwrap().advance().unwrap());
-        assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 3);
-        assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 3);
+        assert!(file.rows().advance().unwrap());
+        assert_eq!(count(&mut file.rows()).unwrap(), 3);
+        assert_eq!(count(&mut file.rows()).unwrap(), 3);
     }
 
     #[test]
@@ -193,12 +203,12 @@ mod tests {
         let mut written = tempfile::NamedTempFile::new().unwrap();
         written.write_all(ROW.as_bytes()).unwrap();
         let file = open(written.path()).unwrap();
-        assert_eq!(count(&mut file.rows().unwrap()).unwrap(), 1);
+        assert_eq!(count(&mut file.rows()).unwrap(), 1);
         let before = written.as_file().metadata().unwrap().modified().unwrap();
         written.write_all(ROW.as_bytes()).unwrap();
         // Simulates a file system with coarse timestamps.
         written.as_file().set_modified(before).unwrap();
-        let error = count(&mut file.rows().unwrap()).unwrap_err();
+        let error = count(&mut file.rows()).unwrap_err();
         assert!(matches!(file.read_error(error), AgencyError::Changed { .. }));
     }
 
@@ -209,7 +219,7 @@ mod tests {
         let file = open(written.path()).unwrap();
         let later = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
         written.as_file().set_modified(later).unwrap();
-        let error = count(&mut file.rows().unwrap()).unwrap_err();
+        let error = count(&mut file.rows()).unwrap_err();
         assert!(matches!(file.read_error(error), AgencyError::Changed { .. }));
     }
 
@@ -229,6 +239,6 @@ mod tests {
         let stop = CancellationToken::new();
         let file = BetsFile::open(written.path(), Form::default(), stop.clone()).unwrap();
         stop.cancel();
-        assert!(count(&mut file.rows().unwrap()).is_err());
+        assert!(count(&mut file.rows()).is_err());
     }
 }

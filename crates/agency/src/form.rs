@@ -40,7 +40,9 @@ pub enum FormError {
 }
 
 impl Delimiter {
-    pub(crate) fn byte(self) -> u8 {
+    /// Returns the character, which is ASCII.
+    #[must_use]
+    pub fn byte(self) -> u8 {
         self.0
     }
 }

@@ -10,11 +10,14 @@
 //! form         how the file is written: delimiter, header, encoding
 //! looks        guesses how an unexpected file is written
 //! check        validates the whole file and finds every invalid row
+//! reread       reads the file again for reports: rejected rows, winning bets
 //! outbox       batches sent and not acknowledged; what to skip and what to send next
 //! transport    a socket's bytes, in plain text or over TLS
 //! connection   connects a socket with a wire session
 //! attempt      one connection's conversation, from HELLO to the winners
 //! run          repeats attempts until the winners are received
+//! language     the languages of what people read
+//! texts        every message to people, in both languages
 //! preview      the batches that a file would make (feature `preview`)
 //! ```
 //!
@@ -33,6 +36,7 @@ mod connection;
 mod error;
 mod file;
 mod form;
+mod language;
 pub mod limits;
 mod looks;
 mod options;
@@ -40,13 +44,18 @@ mod outbox;
 mod plan;
 #[cfg(feature = "preview")]
 pub mod preview;
+mod reread;
 mod rows;
 mod run;
+mod texts;
 mod transport;
 
-pub use error::{AgencyError, Lines, Loss, RowFault, RowReason, Speaks};
+pub use error::{AgencyError, BetsOver, Lines, Loss, OptionFault, RowFault, RowReason, Speaks};
 pub use form::{Delimiter, Encoding, Form, FormError};
+pub use language::Language;
 pub use looks::Looks;
 pub use options::{Options, Progress, Report};
+pub use reread::{CheckedFile, Rejected, WinningBet, WinningBets};
 pub use run::run;
+pub use texts::certificate_text;
 pub use transport::Tls;

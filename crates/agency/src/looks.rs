@@ -1,8 +1,6 @@
-//! Guesses how an unexpected file is written and suggests what to do about it.
+//! Guesses how an unexpected file is written. `texts` suggests what to do about it.
 //!
 //! The guess is only shown to people: the file is never read in a form that was not requested.
-
-use std::fmt;
 
 use crate::form::{Delimiter, Encoding, Form};
 
@@ -12,20 +10,28 @@ const FIELDS: usize = 5;
 const BIRTHDATE: usize = 3;
 const DELIMITERS: [&str; 4] = [",", ";", "tab", "|"];
 
-/// How the beginning of a file differs from the expected form. Its `Display` text is appended to
-/// an error message and is empty when there is nothing to report.
+/// How the beginning of a file differs from the expected form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looks(Vec<Look>);
+pub struct Looks(pub(crate) Vec<Look>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    /// A file of another kind: its name and the suggestion.
-    Other(&'static str, &'static str),
+pub(crate) enum Look {
+    Other(Other),
     Encoding(Encoding),
     Delimiter(Delimiter),
     Header,
     /// Dates with the year last.
     Dates,
+}
+
+/// A file that is not plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    /// Compressed by this program.
+    Compressed(&'static str),
+    /// A spreadsheet, or another file in the same container.
+    Sheet(&'static str),
+    Pdf,
 }
 
 impl Looks {
@@ -63,45 +69,19 @@ impl Looks {
     }
 }
 
-impl fmt::Display for Looks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, look) in self.0.iter().enumerate() {
-            f.write_str(if index == 0 { "; the file looks like one " } else { ", " })?;
-            look.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Look {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Other(what, remedy) => write!(f, "{what}: {remedy}"),
-            Self::Encoding(encoding) => write!(f, "in {encoding} (use --encoding {encoding})"),
-            Self::Delimiter(delimiter) => {
-                write!(f, "with fields separated by '{delimiter}' (use --delimiter '{delimiter}')")
-            }
-            Self::Header => f.write_str("with a header line (use --header)"),
-            Self::Dates => f.write_str("with the year last in dates (write them as YYYY-MM-DD)"),
-        }
-    }
-}
-
 /// Recognizes a file that is not plain text by its first bytes.
 fn other_kind(head: &[u8]) -> Option<Look> {
-    const COMPRESSED: &str = "uncompress it first";
-    const SHEET: &str = "save the sheet as CSV in UTF-8";
-    let kinds: [(&[u8], &str, &str); 7] = [
-        (b"\x1f\x8b", "compressed by gzip", COMPRESSED),
-        (b"BZh", "compressed by bzip2", COMPRESSED),
-        (b"\xfd7zXZ\0", "compressed by xz", COMPRESSED),
-        (b"\x28\xb5\x2f\xfd", "compressed by zstd", COMPRESSED),
-        (b"PK\x03\x04", "of a spreadsheet (xlsx, ods) or a zip archive", SHEET),
-        (b"\xd0\xcf\x11\xe0", "of a spreadsheet (xls)", SHEET),
-        (b"%PDF", "in PDF", "ask for the bets as CSV"),
+    let kinds: [(&[u8], Other); 7] = [
+        (b"\x1f\x8b", Other::Compressed("gzip")),
+        (b"BZh", Other::Compressed("bzip2")),
+        (b"\xfd7zXZ\0", Other::Compressed("xz")),
+        (b"\x28\xb5\x2f\xfd", Other::Compressed("zstd")),
+        (b"PK\x03\x04", Other::Sheet("xlsx, ods, zip")),
+        (b"\xd0\xcf\x11\xe0", Other::Sheet("xls")),
+        (b"%PDF", Other::Pdf),
     ];
-    let found = kinds.into_iter().find(|(magic, ..)| head.starts_with(magic));
-    found.map(|(_, what, remedy)| Look::Other(what, remedy))
+    let found = kinds.into_iter().find(|(magic, _)| head.starts_with(magic));
+    found.map(|(_, other)| Look::Other(other))
 }
 
 fn likely_encoding(head: &[u8], expected: Encoding) -> Encoding {
@@ -164,9 +144,10 @@ fn ends_in_year(field: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
 
     fn said(head: &[u8], form: Form) -> String {
-        Looks::of(head, form).to_string()
+        Looks::of(head, form).text(Language::English)
     }
 
     fn of(head: impl AsRef<[u8]>) -> String {
@@ -185,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn files_of_another_kind_are_told() {
+    fn files_of_another_kind_are_recognized() {
         let gzip = "; the file looks like one compressed by gzip: uncompress it first";
         assert_eq!(of(b"\x1f\x8b\x08\0"), gzip);
         assert!(of(b"PK\x03\x04\x14\0").contains("save the sheet as CSV"));
     }
 
     #[test]
-    fn encodings_are_told() {
+    fn encodings_are_recognized() {
         let latin: Vec<_> =
             GOOD.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
         let expected = "; the file looks like one in windows-1252 (use --encoding windows-1252)";
@@ -209,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spreadsheets_write_is_told_all_at_once() {
+    fn everything_about_a_spreadsheets_file_is_recognized_at_once() {
         let text = b"Nombre;Apellido;Documento;Nacimiento;N\xfamero\r\n\
                      Jos\xe9;Paz;7;17/03/1999;22\r\nAna;Paz;8;1/2/2000;23\r\n";
         let expected = "; the file looks like one in windows-1252 (use --encoding windows-1252), \

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use lottery::{AgencyId, DrawName, NumberRange};
 
-use crate::error::{AgencyError, RowFault};
+use crate::error::{AgencyError, OptionFault, RowFault};
 use crate::form::Form;
+use crate::language::Language;
+use crate::reread::{CheckedFile, Rejected};
 use crate::transport::Tls;
 
 /// The options of a run.
@@ -42,6 +44,8 @@ pub struct Options {
     pub connect_time_max: Duration,
     /// The range of numbers to validate the file against before the draw's range is known.
     pub numbers: NumberRange,
+    /// The language of the texts in [`Progress`].
+    pub language: Language,
     /// The seed of the backoff's jitter.
     pub seed: u64,
 }
@@ -109,8 +113,20 @@ pub struct Report {
     pub winners: Vec<String>,
     /// The first [`crate::limits::FAULTS_MAX`] rows that were not sent.
     pub refused_rows: Vec<RowFault>,
+    /// Total number of rows that were not sent.
+    pub refused: u64,
+    /// The file as it was validated; `None` if it was not read completely.
+    pub(crate) checked: Option<CheckedFile>,
     /// Whether the run was stopped early.
     pub stopped: bool,
+}
+
+impl Report {
+    /// Returns the rejected rows of the file; `None` if it was not read completely.
+    #[must_use]
+    pub fn rejected(&self) -> Option<Rejected<'_>> {
+        self.checked.as_ref().map(|checked| checked.rejected(&[]))
+    }
 }
 
 impl Options {
@@ -119,25 +135,20 @@ impl Options {
     /// # Errors
     /// When an option is invalid; names the first one.
     pub(crate) fn check(&self) -> Result<(), AgencyError> {
-        if self.batch_bets_max == 0 {
-            let why = "a batch must hold at least one bet: raise --batch-max-bets";
-            return Err(AgencyError::Options(why.to_owned()));
-        }
-        if self.legacy && self.draw.is_some() {
-            let why = "the original protocol can't name a draw: remove --legacy or --draw";
-            return Err(AgencyError::Options(why.to_owned()));
-        }
-        if self.agency == AgencyId(0) {
-            let why = "there is no agency 0: agencies are numbered from 1";
-            return Err(AgencyError::Options(why.to_owned()));
-        }
-        wire::limits::check_window(self.window)
-            .map_err(|error| AgencyError::Options(error.to_string()))?;
         let port = self.central.rsplit_once(':').map(|(_, port)| port);
-        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
-            let why = format!("'{}' is not an address: use HOST:PORT", self.central);
-            return Err(AgencyError::Options(why));
-        }
-        Ok(())
+        let fault = if self.batch_bets_max == 0 {
+            OptionFault::EmptyBatch
+        } else if self.legacy && self.draw.is_some() {
+            OptionFault::LegacyDraw
+        } else if self.agency == AgencyId(0) {
+            OptionFault::AgencyZero
+        } else if wire::limits::check_window(self.window).is_err() {
+            OptionFault::Window(wire::limits::WINDOW_MAX)
+        } else if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+            OptionFault::Address(self.central.clone())
+        } else {
+            return Ok(());
+        };
+        Err(AgencyError::Options(fault))
     }
 }

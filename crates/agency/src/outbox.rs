@@ -37,11 +37,11 @@ pub(crate) enum OutboxError {
     Plan(PlanError),
     /// The file is not the one that was checked.
     Changed,
-    /// The central holds other bets in the batches `0..chunks`.
+    /// The central holds so many bets, and they are not the first ones of this file.
     OtherBets {
-        chunks: u64,
+        bets: u64,
     },
-    /// The central holds fewer batches than it acknowledged.
+    /// The central holds fewer bets than it acknowledged.
     LostByCentral {
         acknowledged: u64,
         stored: u64,
@@ -167,11 +167,11 @@ impl<R: Read> Outbox<R> {
         self.reconnected();
         if stored.chunks < self.confirmed.chunks {
             return Err(OutboxError::LostByCentral {
-                acknowledged: self.confirmed.chunks,
-                stored: stored.chunks,
+                acknowledged: self.confirmed.bets,
+                stored: stored.bets,
             });
         }
-        let other_bets = OutboxError::OtherBets { chunks: stored.chunks };
+        let other_bets = OutboxError::OtherBets { bets: stored.bets };
         let mut found = Found::default();
         while self.confirmed.chunks < stored.chunks {
             if let Some(batch) = self.pending.pop_front() {

@@ -89,13 +89,13 @@ impl<R: Read> Plan<R> {
         }
     }
 
-    /// Returns the next batch; `None` after the last. Passes each invalid row to `refuse`.
+    /// Returns the next batch; `None` after the last. Calls `refuse` at each invalid row.
     ///
     /// # Errors
     /// When the rows can't be read, or there are more batches than chunk ids.
     pub(crate) fn next_batch(
         &mut self,
-        refuse: &mut dyn FnMut(u64, RowReason),
+        refuse: &mut dyn FnMut(&Rows<R>, RowReason),
     ) -> Result<Option<Batch>, PlanError> {
         let Terms { agency, bets_max, frame_len_max, numbers } = self.terms;
         let chunk_wanted = self.totals.batches;
@@ -121,7 +121,7 @@ impl<R: Read> Plan<R> {
                 }
                 Err(reason) => {
                     self.totals.refused += 1;
-                    refuse(row.line, reason);
+                    refuse(&self.rows, reason);
                 }
             }
         }
@@ -202,7 +202,7 @@ mod tests {
         let mut plan = Plan::new(Rows::new(text, form), terms);
         let (mut batches, mut refused) = (Vec::new(), Vec::new());
         while let Some(batch) =
-            plan.next_batch(&mut |line, reason| refused.push((line, reason))).unwrap()
+            plan.next_batch(&mut |rows, reason| refused.push((rows.line(), reason))).unwrap()
         {
             batches.push(batch);
         }

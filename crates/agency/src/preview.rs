@@ -44,7 +44,7 @@ pub fn preview(
     let mut plan = Plan::new(Rows::new(input, Form::default()), terms);
     let (mut batches, mut refused) = (Vec::new(), Vec::new());
     loop {
-        match plan.next_batch(&mut |line, reason| refused.push((line, reason))) {
+        match plan.next_batch(&mut |rows, reason| refused.push((rows.line(), reason))) {
             Ok(Some(batch)) => batches.push(Batch { frame: batch.frame, lines: batch.lines }),
             Ok(None) => return Ok(Preview { batches, refused }),
             Err(PlanError::Read(error)) => return Err(error),

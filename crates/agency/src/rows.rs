@@ -17,6 +17,7 @@
 //!
 //! `csv_core` accepts any bytes as CSV; what RFC 4180 does not allow is refused here.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read};
 
 use csv_core::ReadRecordResult;
@@ -45,7 +46,7 @@ pub(crate) struct Rows<R> {
     /// Whether the byte before `buffer[start]` is a CR; an LF then ends the same line.
     after_cr: bool,
     parser: csv_core::Reader,
-    /// The unquoted fields of the current row, concatenated.
+    /// The unquoted fields of the current row, concatenated; its first line if it is not valid CSV.
     text: Vec<u8>,
     /// The end of each field in `text`.
     ends: Vec<usize>,
@@ -69,6 +70,8 @@ struct Current {
     last_line: u64,
     /// The number of fields, or why the row is not valid CSV.
     fields: Result<usize, RowReason>,
+    /// The number of ends in `ends`.
+    cells: usize,
 }
 
 impl<R: Read> Rows<R> {
@@ -88,7 +91,7 @@ impl<R: Read> Rows<R> {
             // Large enough for the longest row, so that neither buffer is ever full.
             text: vec![0; ROW_LEN_MAX + 2],
             ends: vec![0; ROW_LEN_MAX + 2],
-            current: Current { line: 0, last_line: 0, fields: Ok(0) },
+            current: Current { line: 0, last_line: 0, fields: Ok(0), cells: 0 },
         }
     }
 
@@ -112,15 +115,19 @@ impl<R: Read> Rows<R> {
         }
         let line = self.line;
         let fields = self.parse()?;
-        match fields {
-            Ok((row_len, _)) => self.take(row_len),
+        let cells = match fields {
+            Ok((row_len, count)) => {
+                self.take(row_len);
+                count
+            }
             Err(_) => {
                 self.parser = fresh_parser(self.delimiter);
-                self.skip_line()?;
+                self.ends[0] = self.skip_line()?;
+                1
             }
-        }
-        self.current =
-            Current { line, last_line: self.line, fields: fields.map(|(_, count)| count) };
+        };
+        let fields = fields.map(|(_, count)| count);
+        self.current = Current { line, last_line: self.line, fields, cells };
         Ok(true)
     }
 
@@ -140,6 +147,19 @@ impl<R: Read> Rows<R> {
             Ok(fields)
         });
         Row { line: self.current.line, last_line: self.current.last_line, fields }
+    }
+
+    /// Returns the line that the current row starts on.
+    pub(crate) fn line(&self) -> u64 {
+        self.current.line
+    }
+
+    /// Returns the cells of the current row, for people: its fields, or its first line if it is not
+    /// valid CSV. Malformed text is replaced.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let ends = &self.ends[..self.current.cells];
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        starts.zip(ends).map(|(start, &end)| String::from_utf8_lossy(&self.text[start..end]))
     }
 
     /// Parses the row that begins at `start` into `text` and `ends` without consuming it. Returns
@@ -201,17 +221,20 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Consumes everything up to the next line end.
-    fn skip_line(&mut self) -> io::Result<()> {
+    /// Consumes everything up to the next line end. Copies the first [`ROW_LEN_MAX`] bytes to `text`
+    /// and returns how many there are.
+    fn skip_line(&mut self) -> io::Result<usize> {
+        let mut kept_len = 0;
         loop {
             let unread = &self.buffer[self.start..self.end];
-            if let Some(at) = unread.iter().position(|&byte| is_line_end(byte)) {
-                self.take(at);
-                return Ok(());
-            }
-            self.take(unread.len());
-            if !self.fill()? {
-                return Ok(());
+            let at = unread.iter().position(|&byte| is_line_end(byte));
+            let len = at.unwrap_or(unread.len());
+            let keep_len = len.min(ROW_LEN_MAX - kept_len);
+            self.text[kept_len..kept_len + keep_len].copy_from_slice(&unread[..keep_len]);
+            kept_len += keep_len;
+            self.take(len);
+            if at.is_some() || !self.fill()? {
+                return Ok(kept_len);
             }
         }
     }

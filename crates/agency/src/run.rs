@@ -14,6 +14,7 @@ use crate::limits::{FRAME_LEN_MAX, OPENING_ASK_TIME_MAX, STALL_TIME_MAX};
 use crate::options::{Options, Progress, Report};
 use crate::outbox::{Outbox, OutboxError};
 use crate::plan::{Plan, PlanError, Terms};
+use crate::reread::CheckedFile;
 
 /// Sends the bets of a file and waits for the winners, reporting events to `progress`. Cancelling
 /// `shutdown` ends the run at once: acknowledged batches stay stored and another run resumes there.
@@ -113,12 +114,13 @@ impl Run<'_> {
             Allowed { invalid: self.options.skip_invalid, empty: self.options.allow_empty };
         let checking = off_thread(move || {
             let checked = check(&file, terms, allowed)?;
-            let rows = file.rows().map_err(|error| file.read_error(error))?;
-            Ok((checked, Plan::new(rows, terms)))
+            Ok((checked, Plan::new(file.rows(), terms)))
         });
         let (checked, plan) = checking.await?;
         let Checked { totals, refused_rows } = checked;
         self.report.refused_rows = refused_rows;
+        self.report.refused = totals.refused;
+        self.report.checked = Some(CheckedFile::new(&self.file, terms));
         self.report.bets_in_file = Some(totals.bets);
         self.outbox = Some(Outbox::new(plan, totals));
         (self.progress)(Progress::Checked {
@@ -157,7 +159,7 @@ impl Run<'_> {
             OutboxError::Plan(PlanError::Read(error)) => self.file.read_error(error),
             OutboxError::Plan(PlanError::TooManyBatches) => AgencyError::TooManyBatches,
             OutboxError::Changed => self.file.changed(),
-            OutboxError::OtherBets { chunks } => AgencyError::OtherBets { agency, chunks },
+            OutboxError::OtherBets { bets } => AgencyError::OtherBets { agency, bets },
             OutboxError::LostByCentral { acknowledged, stored } => {
                 AgencyError::LostByCentral { acknowledged, stored }
             }
@@ -214,13 +216,13 @@ impl Run<'_> {
             return Err(AgencyError::NeverReached { central, after, last: loss });
         }
         let retry_in = self.backoff.pause().min(time_max - stalled_for);
-        let reason = loss.to_string();
         tracing::warn!(
             action = "connect",
             result = "fail",
-            error = %reason,
+            error = %loss,
             retry_ms = retry_in.as_millis(),
         );
+        let reason = loss.text(self.options.language);
         (self.progress)(Progress::Lost { reason, retry_in });
         sleep(retry_in).await;
         Ok(())

@@ -35,7 +35,7 @@ async fn is_silent(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn the_first_central_is_served_as_the_field_does_it() {
+async fn the_first_central_is_served_as_original_agencies_do() {
     let central = Central::bind().await;
     let file = file(&rows(5));
     let script = async {
@@ -96,7 +96,7 @@ async fn a_batch_without_acknowledgement_is_sent_again_with_its_id() {
 }
 
 #[tokio::test]
-async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
+async fn winners_among_the_stored_bets_arrive_though_the_rest_came_too_late() {
     let central = Central::bind().await;
     let file = file(&rows(5));
     let script = async {

@@ -1,4 +1,4 @@
-//! Tests the log events that other programs read: their fields, in order.
+//! Tests the log events: their levels and fields, in order.
 
 mod scripted;
 
@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use wire::{ErrorCode, ErrorMessage};
 
-/// Collects every event at INFO or above as `LEVEL name: value | name: value`.
+/// Collects every event at DEBUG or above as `LEVEL name: value | name: value`.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -18,7 +18,7 @@ struct Fields(String);
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("agency") && *metadata.level() <= Level::INFO
+        metadata.target().starts_with("agency") && *metadata.level() <= Level::DEBUG
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -59,7 +59,7 @@ async fn lines_of(script: impl Future<Output = ()>, agency: agency::Options) -> 
 }
 
 #[tokio::test]
-async fn a_run_logs_the_lines_of_the_course() {
+async fn a_run_logs_each_batch_for_troubleshooting_and_the_winners_for_everybody() {
     let central = Central::bind().await;
     let file = file(&rows(3));
     let script = async {
@@ -70,8 +70,8 @@ async fn a_run_logs_the_lines_of_the_course() {
     let lost = "WARN action: connect | result: fail | error: the central closed the connection";
     assert!(lines[0].starts_with(lost), "{}", lines[0]);
     let expected = [
-        "INFO action: apuesta_enviada | result: success | cantidad: 2 | chunk_id: 0",
-        "INFO action: apuesta_enviada | result: success | cantidad: 1 | chunk_id: 1",
+        "DEBUG action: apuesta_enviada | result: success | cantidad: 2 | chunk_id: 0",
+        "DEBUG action: apuesta_enviada | result: success | cantidad: 1 | chunk_id: 1",
         "INFO action: consulta_ganadores | result: success | cant_ganadores: 1",
     ];
     assert_eq!(lines[1..], expected);
@@ -90,7 +90,7 @@ async fn a_refused_batch_is_logged_with_its_error() {
     };
     let lines = lines_of(script, options(&central, &file)).await;
     let expected = "ERROR action: apuesta_enviada | result: fail | cantidad: 2 | chunk_id: 0 | \
-                    error: the central rejected batch 0: this chunk was already stored with other \
-                    content";
+                    error: the central rejected lines 1 to 2 (2 bets): this chunk was already stored \
+                    with other content";
     assert_eq!(lines, [expected]);
 }

@@ -142,13 +142,13 @@ async fn other_bets_at_the_central_are_never_sent_on() {
     assert!(!error.is_wrong_input());
     assert_eq!(
         error.to_string(),
-        "the central has other bets for the first 2 batches of agency 1: to continue, use the \
-         same file and the same batch limit (--batch-max-bets)"
+        "the central has other bets of agency 1 (6) than the first ones of this file: to \
+         continue, use the same file and the same --batch-max-bets"
     );
 }
 
 #[tokio::test]
-async fn a_central_that_lost_acknowledged_batches_is_told_from_a_lost_connection() {
+async fn a_central_that_lost_acknowledged_batches_is_reported() {
     let failed = serve(&rows(9), async |central| {
         let mut line = central.greet(welcome()).await;
         let (ticket, _) = line.bets(0).await;
@@ -161,7 +161,7 @@ async fn a_central_that_lost_acknowledged_batches_is_told_from_a_lost_connection
         assert_eq!(line.request().await, None);
     })
     .await;
-    let lost = matches!(failed, Err(AgencyError::LostByCentral { acknowledged: 1, stored: 0 }));
+    let lost = matches!(failed, Err(AgencyError::LostByCentral { acknowledged: 2, stored: 0 }));
     assert!(lost, "{failed:?}");
 }
 
@@ -185,14 +185,14 @@ async fn bets_refused_by_the_central_are_named_by_file_and_line() {
     assert!(error.is_wrong_input());
     let path = file.path().display();
     let expected = format!(
-        "the central rejected batch 1: the batch holds bets that cannot be accepted: no \
+        "the central rejected lines 5 to 6 (2 bets): the batch holds bets that cannot be accepted: no \
          ({path}:5: rejected by the central: bad document; 1 other row is invalid too)"
     );
     assert_eq!(error.to_string(), expected);
-    let AgencyError::Refused { chunk, rows, .. } = error else {
+    let AgencyError::Refused { lines: Some(lines), rows, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!((chunk, rows.len()), (Some(1), 2));
+    assert_eq!((lines.first, rows.len()), (5, 2));
     let range = RowReason::Central(FaultCode::NumberRange);
     assert_eq!((rows[1].line, rows[1].reason), (6, range));
 }
@@ -344,7 +344,7 @@ async fn send_winners(line: &mut Line, winners: &[&str]) {
 }
 
 #[tokio::test]
-async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
+async fn winners_among_the_stored_bets_arrive_though_the_rest_came_too_late() {
     for (state, stored, lines) in [
         (
             DrawState::AgencyFinished,
@@ -377,7 +377,7 @@ async fn winners_of_what_is_stored_are_told_though_the_rest_came_too_late() {
 }
 
 #[tokio::test]
-async fn winners_are_told_of_other_bets_too_once_the_draw_is_over() {
+async fn winners_of_other_bets_arrive_too_once_the_draw_is_over() {
     let report = serve(&rows(9), async |central| {
         for _ in 0..2 {
             let state = DrawState::Closed;
@@ -394,7 +394,7 @@ async fn winners_are_told_of_other_bets_too_once_the_draw_is_over() {
     .unwrap();
     assert_eq!(report.winners, ["30000004"]);
     let incomplete = report.incomplete.unwrap();
-    assert!(matches!(incomplete, AgencyError::OtherBets { chunks: 2, .. }), "{incomplete:?}");
+    assert!(matches!(incomplete, AgencyError::OtherBets { bets: 6, .. }), "{incomplete:?}");
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn a_central_that_stays_away_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_listens_there_and_is_no_central_is_told_at_once() {
+async fn a_server_that_is_not_a_central_is_reported_at_once() {
     let file = file(&rows(3));
     let answers: [(&[u8], &str); 2] = [
         // The alert that a TLS server sends to a client that does not speak TLS.
@@ -284,7 +284,7 @@ async fn more_winners_than_fit_the_limit_are_refused() {
 }
 
 #[tokio::test]
-async fn a_central_that_does_not_know_hello_is_told_from_others() {
+async fn a_central_without_hello_is_distinguished_from_others() {
     let central = Central::bind().await;
     let file = file(&rows(1));
     let stop = CancellationToken::new();

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use jiff::SignedDuration;
 use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,6 +27,16 @@ pub(crate) struct Delimiter(pub(crate) agency::Delimiter);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoding(pub(crate) agency::Encoding);
 
+/// A language of messages to people: `es`, `en`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Lang {
+    /// Spanish.
+    Es,
+    /// English.
+    En,
+}
+
 /// The name of an existing or a new draw. Whether a draw of that name exists, or may be created, is
 /// checked where the draws are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +48,15 @@ pub(crate) struct Name(pub(crate) lottery::DrawName);
 pub(crate) struct Listen {
     pub(crate) address: String,
     pub(crate) draw: Option<lottery::DrawName>,
+}
+
+impl From<Lang> for agency::Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Es => Self::Spanish,
+            Lang::En => Self::English,
+        }
+    }
 }
 
 impl FromStr for Span {

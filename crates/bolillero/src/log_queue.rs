@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_is_bounded_and_holds_up_neither_writers_nor_the_end() {
+    fn unread_lines_are_bounded_and_delay_neither_writers_nor_the_end() {
         let (_stuck, receiver) = mpsc::channel();
         let (mut queue, written) = LogQueue::start(Stuck(receiver), drop).unwrap();
         let line = [b'x'; 1 << 10];
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_were_dropped_are_counted_and_told_of_once_there_is_room() {
+    fn dropped_lines_are_counted_and_reported_once_there_is_room() {
         let (stuck, receiver) = mpsc::channel();
         let (reports, dropped) = mpsc::channel();
         let tell = move |count| reports.send(count).unwrap();

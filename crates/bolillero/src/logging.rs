@@ -1,4 +1,4 @@
-//! Log lines: the course's text form, or JSON lines.
+//! Log lines: the text form of the original system (see docs/glossary.md), or JSON lines.
 //!
 //! `2024-08-21 22:11:15-03:00 INFO     action: apuesta_recibida | result: success | cantidad: 93`:
 //! the time with its offset from UTC (in the lottery's zone for the central, in the machine's for
@@ -81,7 +81,7 @@ where
 {
     let builder = tracing_subscriber::fmt().with_max_level(level.as_level()).with_writer(writer);
     match format {
-        LogFormat::Text => builder.event_format(CourseLines { zone }).init(),
+        LogFormat::Text => builder.event_format(TextLines { zone }).init(),
         LogFormat::Json => builder.event_format(JsonLines).init(),
     }
 }
@@ -110,13 +110,13 @@ impl Write for AboveBars {
     }
 }
 
-struct CourseLines {
+struct TextLines {
     zone: TimeZone,
 }
 
 struct JsonLines;
 
-impl<S, N> FormatEvent<S, N> for CourseLines
+impl<S, N> FormatEvent<S, N> for TextLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -260,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_line_is_the_courses() {
-        let line = logged(CourseLines { zone: TimeZone::UTC }, bets_received);
+    fn a_text_line_has_the_original_form() {
+        let line = logged(TextLines { zone: TimeZone::UTC }, bets_received);
         let (time, rest) = line.split_at(25);
         assert!(time.parse::<Timestamp>().is_ok() && time.ends_with("+00:00"), "{line}");
         assert_eq!(rest, " INFO     action: apuesta_recibida | result: success | cantidad: 93\n");
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_an_agency_sends_can_not_forge_a_line() {
-        let line = logged(CourseLines { zone: TimeZone::UTC }, || {
+        let line = logged(TextLines { zone: TimeZone::UTC }, || {
             tracing::warn!(action = "exit", error = "a\nb\u{1b}[0m ñ 'D\"");
         });
         assert!(
@@ -283,7 +283,7 @@ mod tests {
     fn what_is_logged_can_be_seen_and_is_one_value() {
         let forged = "x\u{202e} | result: success";
         let event = || tracing::warn!(action = "exit", result = "fail", error = forged);
-        let line = logged(CourseLines { zone: TimeZone::UTC }, event);
+        let line = logged(TextLines { zone: TimeZone::UTC }, event);
         let expected = r#"action: exit | result: fail | error: "x\u{202e} | result: success""#;
         assert!(line.trim_end().ends_with(expected), "{line:?}");
         let line = logged(JsonLines, event);

@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use agency::Language;
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
@@ -51,6 +52,15 @@ pub(crate) struct Output {
     place: Place,
 }
 
+/// Why an output can't be opened.
+pub(crate) enum Unopened {
+    /// A folder is at the path.
+    Folder,
+    /// A file is at the path, and must not be overwritten.
+    Exists,
+    Io(io::Error),
+}
+
 enum Place {
     /// A temporary file that is renamed when complete.
     Beside { file: BufWriter<NamedTempFile>, to: PathBuf, how: How },
@@ -59,34 +69,63 @@ enum Place {
 }
 
 impl Output {
-    /// Opens the output at the path the user gave.
+    /// Opens the output at the path the user gave. Errors are in English.
     pub(crate) fn create(path: &Path, how: How) -> Result<Self, Ending> {
-        let cant = || cant_write(path);
-        let to = followed(path).with_context(cant)?;
-        let place = match Target::of(&to).with_context(cant)? {
-            Target::Folder => {
-                let path = path.display();
-                return Err(Ending::wrong(format!("{path} is a folder: name a file in it")));
-            }
-            Target::File | Target::Disk if !how.force => {
-                return Err(Ending::wrong(format!(
-                    "{} already exists and was not changed: --force overwrites it",
-                    path.display()
-                )));
-            }
+        Self::open(path, how).map_err(|unopened| unopened.ending(path, Language::English))
+    }
+
+    /// Opens the output at the path the user gave.
+    pub(crate) fn open(path: &Path, how: How) -> Result<Self, Unopened> {
+        let to = followed(path)?;
+        let place = match Target::of(&to)? {
+            Target::Folder => return Err(Unopened::Folder),
+            Target::File | Target::Disk if !how.force => return Err(Unopened::Exists),
             Target::Nothing | Target::File => beside(to, how),
             Target::Disk => OpenOptions::new().write(true).open(to).map(into),
             // Appends, so that a file opened by a shell with `>>` is kept.
             Target::Open => OpenOptions::new().append(true).open(to).map(into),
             Target::Socket => UnixStream::connect(to).map(|it| into(File::from(OwnedFd::from(it)))),
         };
-        Ok(Self { path: path.to_owned(), len: 0, place: place.with_context(cant)? })
+        Ok(Self { path: path.to_owned(), len: 0, place: place? })
     }
 
     /// Completes the file and returns its length in bytes.
     pub(crate) fn finish(self) -> anyhow::Result<u64> {
         kept(self.place).with_context(|| cant_write(&self.path))?;
         Ok(self.len)
+    }
+}
+
+impl Unopened {
+    /// Returns the ending of a command that can't write to `path`.
+    pub(crate) fn ending(self, path: &Path, language: Language) -> Ending {
+        let path = path.display();
+        match self {
+            Self::Folder => Ending::wrong(format!(
+                "{path} {}",
+                language.t(
+                    "es una carpeta: nombre un archivo en ella",
+                    "is a folder: name a file in it"
+                )
+            )),
+            Self::Exists => Ending::wrong(format!(
+                "{path} {}",
+                language.t(
+                    "ya existe y no se modificó: --force lo reemplaza",
+                    "already exists and was not changed: --force overwrites it"
+                )
+            )),
+            Self::Io(error) => {
+                let cant = language.t("no se puede escribir", "can't write");
+                anyhow::Error::new(error).context(format!("{cant} {path}")).into()
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Unopened {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 

@@ -23,7 +23,7 @@ fn abandon(http: &Http, method: &str, path: &str, body: &str) {
 }
 
 #[test]
-fn what_is_on_record_has_taken_effect_whoever_left() {
+fn a_recorded_act_takes_effect_even_if_the_client_leaves() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     add_operator(data, "ana", "operator");

@@ -7,6 +7,7 @@ mod support;
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use rustix::fs::{Mode, OFlags, open};
@@ -23,7 +24,7 @@ fn last(log: &[String]) -> &str {
 }
 
 #[test]
-fn winners_of_what_is_stored_are_told_after_a_draw_that_was_made_without_the_rest() {
+fn winners_among_the_stored_bets_are_printed_after_a_draw_without_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let bets = Bets::generated(folder.path(), 4_000);
     let central = Central::start(
@@ -81,7 +82,7 @@ fn an_agency_that_is_stopped_says_what_is_left_to_do() {
 }
 
 #[test]
-fn a_terminal_shows_all_batches_and_that_the_draw_is_waited_for() {
+fn a_terminal_shows_all_bets_and_that_the_draw_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let bets = folder.path().join("bets.csv");
     std::fs::write(&bets, ROW.repeat(290 * 4)).unwrap();
@@ -94,7 +95,7 @@ fn a_terminal_shows_all_batches_and_that_the_draw_is_waited_for() {
     let theirs = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
     let mut command = bolillero();
     command.args(["agency", "--id", "1", "--central", &central.address, "--bets", str(&bets)]);
-    command.args(["--batch-max-bets", "4", "--log-level", "warn"]).env("TERM", "xterm");
+    command.args(["--batch-max-bets", "4"]).env("TERM", "xterm");
     command.stdout(Stdio::null()).stderr(File::from(theirs));
     let mut child = command.spawn().unwrap();
     // The child then holds the only copy of that end: once it has ended, reading fails.
@@ -112,12 +113,12 @@ fn a_terminal_shows_all_batches_and_that_the_draw_is_waited_for() {
     }
     assert!(child.wait().unwrap().success());
     let waiting: Vec<_> = shown.split('\r').filter(|it| it.contains("waiting for")).collect();
-    assert!(waiting.iter().any(|it| it.contains("290/290 batches")), "{waiting:#?}");
+    assert!(waiting.iter().any(|it| it.contains("1160/1160 bets")), "{waiting:#?}");
     assert!(!waiting.last().unwrap().contains("left"), "{waiting:#?}");
 }
 
 #[test]
-fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
+fn a_server_that_is_not_a_central_for_agencies_is_reported_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let bets = folder.path().join("bets.csv");
     std::fs::write(&bets, ROW).unwrap();
@@ -145,7 +146,7 @@ fn what_listens_there_and_is_no_central_for_agencies_is_told_at_once() {
 }
 
 #[test]
-fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
+fn the_client_waits_for_an_announced_draw_and_asks_for_a_name_among_several() {
     let folder = tempfile::tempdir().unwrap();
     let bets = folder.path().join("bets.csv");
     std::fs::write(&bets, ROW).unwrap();
@@ -184,7 +185,7 @@ fn a_draw_that_is_not_open_is_waited_for_and_one_of_several_has_to_be_named() {
 }
 
 #[test]
-fn a_spreadsheets_file_is_told_what_it_looks_like_and_is_sent_as_such() {
+fn a_spreadsheets_file_is_recognized_and_can_be_sent() {
     let folder = tempfile::tempdir().unwrap();
     let sheet = "Nombre;Apellido;Documento;Nacimiento;Número\r\n\
                  José;Ñandú;1;2000-01-01;7574\r\n\"Paz; la\";O'Connor;2;2000-01-02;22\r\n";
@@ -250,4 +251,92 @@ fn there_is_no_agency_zero() {
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("agencies are numbered from 1"), "{message}");
+}
+
+#[test]
+fn rejected_rows_are_written_to_a_private_file_for_a_spreadsheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "1"]);
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, "Ana;Paz;1;2000-02-30;7574\n=A1;Paz\nEva;Paz;2;2000-01-01;22\n").unwrap();
+    let rejected = folder.path().join("rejected.csv");
+    let more = ["--delimiter", ";", "--rejected", str(&rejected)];
+    let spanish = [&more[..], &["--lang", "es"]].concat();
+    let refused = agency(1, &central.address, &bets, &spanish).ended();
+    assert_eq!(refused.code, Some(2), "{:#?}", refused.log);
+    let bets_text = str(&bets);
+    let date = "la fecha de nacimiento debe ser una fecha real escrita AAAA-MM-DD";
+    let fields = "una apuesta tiene cinco campos (nombre, apellido, documento, fecha de \
+                  nacimiento, número), no 2";
+    let expected = format!(
+        "\u{feff}archivo;línea;motivo;nombre;apellido;documento;fecha de nacimiento;número\n\
+         {bets_text};1;{date};Ana;Paz;1;2000-02-30;7574\n{bets_text};2;{fields};'=A1;Paz\n"
+    );
+    assert_eq!(std::fs::read_to_string(&rejected).unwrap(), expected);
+    let mode = std::fs::metadata(&rejected).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let listed = format!("{bets_text}:1: {date}");
+    assert!(refused.log.contains(&listed), "{:#?}", refused.log);
+    // What is there is kept, and nothing is sent.
+    let kept = agency(1, &central.address, &bets, &[&more[..], &["--skip-invalid"]].concat());
+    let kept = kept.ended();
+    assert_eq!(kept.code, Some(2));
+    assert!(last(&kept.log).contains("--force overwrites it"), "{:#?}", kept.log);
+    let skipped = [&more[..], &["--skip-invalid", "--force"]].concat();
+    let sent = agency(1, &central.address, &bets, &skipped).ended();
+    assert_eq!(sent.code, Some(0), "{:#?}", sent.log);
+    let written = std::fs::read_to_string(&rejected).unwrap();
+    assert!(written.contains("file;line;reason") && written.lines().count() == 3, "{written}");
+}
+
+#[test]
+fn winners_are_printed_as_bets_and_their_absence_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, format!("{ROW}Eva,=1+1,2,2000-01-02,7574\nEva,Sol,2,2000-01-02,5\n"))
+        .unwrap();
+    let of = |number: &str, more: &[&str]| {
+        let data = folder.path().join(number);
+        let options = ["--agencies", "1", "--winning-number", number];
+        let central = Central::start(&data, "127.0.0.1:0", &options);
+        let ended = agency(1, &central.address, &bets, more).ended();
+        assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+        (ended.stdout, ended.log)
+    };
+    let header = "first_name,last_name,document,birthdate,number\n";
+    let (printed, log) = of("7574", &["--format", "csv"]);
+    let rows = "Ana,Paz,1,2000-01-01,7574\nEva,'=1+1,2,2000-01-02,7574\n";
+    assert_eq!(printed, format!("{header}{rows}"));
+    assert_eq!(last(&log), "Bets in the draw: 3. Winners: 2.");
+    let (printed, log) = of("8", &["--lang", "es"]);
+    assert_eq!((printed.as_str(), last(&log)), ("", "Apuestas en el sorteo: 3. Sin ganadores."));
+    let (_, log) = of("9", &["--quiet"]);
+    assert!(!log.iter().any(|line| line.contains("No winners")), "{log:#?}");
+}
+
+#[test]
+fn the_locale_chooses_the_language_of_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.csv");
+    let first_line = |variables: &[(&str, &str)], more: &[&str]| {
+        let mut command = bolillero();
+        command.args(["agency", "--id", "1", "--central", "127.0.0.1:1", "--bets", str(&missing)]);
+        let output = command.args(more).envs(variables.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    let spanish = format!("error: no se puede abrir '{}': no existe\n", missing.display());
+    for variables in [
+        &[("LANG", "es_AR.UTF-8")][..],
+        &[("LC_MESSAGES", "es_AR.UTF-8"), ("LANG", "en_US.UTF-8")],
+        &[("LC_ALL", "es"), ("LC_MESSAGES", "en_US.UTF-8")],
+        &[("LC_ALL", ""), ("LANG", "es")],
+    ] {
+        assert_eq!(first_line(variables, &[]), spanish, "{variables:?}");
+    }
+    assert_eq!(first_line(&[("LC_ALL", "en_US.UTF-8")], &["--lang", "es"]), spanish);
+    for variables in [&[][..], &[("LC_ALL", "C"), ("LANG", "es_AR.UTF-8")]] {
+        assert!(first_line(variables, &[]).starts_with("error: can't open"), "{variables:?}");
+    }
 }

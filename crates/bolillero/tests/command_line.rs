@@ -48,7 +48,7 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
-fn wrong_usage_is_told_apart_from_failure() {
+fn wrong_usage_and_failure_have_different_exit_codes() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let (data, missing) = (str(&data), folder.path().join("missing"));
@@ -80,7 +80,7 @@ fn wrong_usage_is_told_apart_from_failure() {
 }
 
 #[test]
-fn what_a_central_can_not_work_with_is_told_before_its_folder_is_made() {
+fn invalid_settings_are_refused_before_the_folder_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = ["serve", "--agencies", "1", "--data", str(&data), "--listen"];
@@ -172,8 +172,8 @@ fn settings_come_from_flags_then_environment_then_file() {
     let file = write(folder.path(), "unknown.toml", "agencies = 1\nagency = 2\n");
     refused(&["serve", "--config", &file], 2, &[&file, "line 2", "agency"]);
     for (line, parts) in [
-        ("listen = 'a:1= x'", ["listen", "a draw's name has no spaces at its ends"]),
-        ("listen = ['127.0.0.1:0', 'a:1=']", ["listen", "a draw's name is not blank"]),
+        ("listen = 'a:1= x'", ["listen", "a draw's name must not begin or end with spaces"]),
+        ("listen = ['127.0.0.1:0', 'a:1=']", ["listen", "a draw's name must not be blank"]),
         ("listen = 'nowhere'", ["listen", "can't listen on nowhere: give a host and a port"]),
         ("listen = 12345", ["listen", "expected a text in quotes, or a list of such"]),
         ("tls_listen = ['a:1', 2]", ["tls_listen", "expected a string"]),
@@ -189,7 +189,7 @@ fn settings_come_from_flags_then_environment_then_file() {
 }
 
 #[test]
-fn the_lotterys_time_zone_is_told_at_the_start_whatever_the_machine_says() {
+fn the_lotterys_time_zone_is_logged_at_the_start_whatever_the_machines_zone() {
     let folder = tempfile::tempdir().unwrap();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--agencies", "1"];
     for (machine, given, expected) in [
@@ -306,7 +306,7 @@ fn log_lines_may_be_objects() {
 }
 
 #[test]
-fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
+fn a_refusal_to_an_agency_has_the_centrals_reason() {
     let folder = tempfile::tempdir().unwrap();
     let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,5\n");
     let central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &["--agencies", "1"]);
@@ -328,7 +328,7 @@ fn what_an_agency_may_not_do_is_told_with_the_centrals_reason() {
     let refused = agency(1, &central.address, Path::new(&other), &[]).ended();
     assert_eq!(refused.code, Some(1));
     let last = refused.log.last().unwrap();
-    assert!(last.contains("has other bets for the first 1 batches of agency 1"), "{last}");
+    assert!(last.contains("has other bets of agency 1 (1) than the first"), "{last}");
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn rows_at_fault_are_all_named_and_nothing_is_sent_unless_asked() {
 }
 
 #[test]
-fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
+fn another_batch_size_after_a_restart_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let row = "Ana,Paz,1,2000-01-01,5\n";
     let file = write(folder.path(), "bets.csv", &row.repeat(40_000));
@@ -375,9 +375,9 @@ fn an_agency_that_batches_otherwise_after_a_restart_is_told() {
     assert_eq!(other.code, Some(1));
     let message = other.log.last().unwrap();
     assert!(message.contains("--batch-max-bets"), "{message}");
-    let (_, first) = message.split_once("other bets for the first ").unwrap();
-    let batches: u32 = first.split_once(" batches").unwrap().0.parse().unwrap();
-    assert!((4..4_000).contains(&batches), "what was acknowledged, and not all: {message}");
+    let (_, first) = message.split_once("other bets of agency 1 (").unwrap();
+    let bets: u32 = first.split_once(')').unwrap().0.parse().unwrap();
+    assert!((40..40_000).contains(&bets), "what was acknowledged, and not all: {message}");
 }
 
 /// Runs each command to each of its exit codes that is cheap to reach. `serve` and `agency` are
@@ -479,7 +479,7 @@ fn an_empty_variable_is_as_if_unset() {
 }
 
 #[test]
-fn several_draws_of_a_ledger_are_told_apart() {
+fn several_draws_of_a_ledger_are_selected_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     ledger_of(&data, "lunes", &["Ana|Paz|1|2000-01-01|7"]);
@@ -529,7 +529,7 @@ fn a_damaged_ledger_is_refused_with_the_place() {
 }
 
 #[test]
-fn an_address_in_use_is_told() {
+fn an_address_in_use_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let central = Central::start(&folder.path().join("a"), "127.0.0.1:0", &["--agencies", "1"]);
     let other = folder.path().join("b");

@@ -128,7 +128,7 @@ fn without_room_bets_are_refused_with_the_reason_and_taken_again_once_there_is()
 }
 
 #[test]
-fn that_there_is_room_again_is_told_though_nobody_stores_anything() {
+fn free_space_is_noticed_without_any_request() {
     check_room_is_reported(FILE_LEN_MAX, "making segment-");
 }
 

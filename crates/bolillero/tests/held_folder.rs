@@ -124,7 +124,7 @@ fn nothing_is_acknowledged_into_a_folder_that_was_removed() {
 }
 
 #[test]
-fn a_central_whose_folder_is_removed_stops_though_nobody_asks_it_for_anything() {
+fn a_central_whose_folder_is_removed_stops_without_any_request() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let central = start(&data);

@@ -90,7 +90,7 @@ fn comes_to_sleep(process: Pid) {
 }
 
 #[test]
-fn a_central_that_nobody_asks_for_anything_sleeps() {
+fn an_idle_central_sleeps() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let more = ["--agencies", "5", "--winning-number", "7", "--segment-len", "98304"];
@@ -100,7 +100,7 @@ fn a_central_that_nobody_asks_for_anything_sleeps() {
 }
 
 #[test]
-fn a_central_whose_board_nobody_watches_sleeps() {
+fn a_central_without_watched_boards_sleeps() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     add_operator(&data, "eva", "viewer");

@@ -105,7 +105,7 @@ fn an_authority_has_a_name_that_can_be_seen() {
     let dir = folder.path().join("pki");
     let init = |name: &str| run(&["pki", "--dir", str(&dir), "init", "--name", name]);
     for (name, why) in
-        [("\u{a0}", "is not blank"), ("L\u{200b}", "U+200B"), (&"ñ".repeat(28), "55")]
+        [("\u{a0}", "must not be blank"), ("L\u{200b}", "U+200B"), (&"ñ".repeat(28), "55")]
     {
         let output = init(name);
         assert_eq!(output.status.code(), Some(2));

@@ -70,7 +70,7 @@ impl Nginx {
         nginx
     }
 
-    #[expect(clippy::disallowed_methods, reason = "nginx tells nobody when it listens")]
+    #[expect(clippy::disallowed_methods, reason = "nginx does not report when it listens")]
     fn listens(&self) {
         let start = Instant::now();
         while self.asked("127.0.0.9", &["/login"]).is_none() {

@@ -34,8 +34,8 @@ fn a_label_is_refused_or_shown_when_something_in_it_can_not_be_seen() {
         let args = ["operator", "token", "ana", "--days", "9", "--data", str(&data), "--label"];
         run(&[&args[..], &[label]].concat())
     };
-    refused(&token("ha\u{202e}ll"), 2, "a token's label has no characters that can't be seen");
-    refused(&token("\u{a0}"), 2, "is not blank");
+    refused(&token("ha\u{202e}ll"), 2, "a token's label must not have invisible characters");
+    refused(&token("\u{a0}"), 2, "must not be blank");
     assert!(token("hall").status.success());
     // A label stored before the rule for texts.
     let file = data.join("operators.json");
@@ -76,7 +76,7 @@ fn operators_are_added_disabled_and_enabled() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_told_and_made_for_the_first_operator_only() {
+fn a_missing_folder_is_reported_and_created_for_the_first_operator_only() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let file = folder.path().join("file");
@@ -92,19 +92,19 @@ fn a_folder_that_is_not_there_is_told_and_made_for_the_first_operator_only() {
         let of = |data| run(&[&["operator"], change, &["--data", str(data)]].concat());
         refused(&of(&data), 2, "bolillero operator add");
         refused(&of(&data), 2, str(&data));
-        refused(&of(&file), 2, "give a folder");
+        refused(&of(&file), 2, "choose a folder");
     }
     let password = ["operator", "password", "ana", "--data", str(&data)];
     refused(&with_password(&password, "a long password\n"), 2, "bolillero operator add");
     let add_ana = ["operator", "add", "ana", "--role", "admin", "--data", str(&data)];
     refused(&with_password(&add_ana, "short\n"), 2, "at least 12 characters");
     assert!(!data.exists(), "nothing was made");
-    refused(&add(&file, "ana", "admin"), 2, "give a folder");
+    refused(&add(&file, "ana", "admin"), 2, "choose a folder");
     assert!(add(&data, "ana", "admin").status.success());
 }
 
 #[test]
-fn a_token_is_told_once_and_listed_without_its_secret() {
+fn a_token_is_printed_once_and_listed_without_its_secret() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     assert!(add(data, "ana", "admin").status.success());
@@ -122,7 +122,7 @@ fn a_token_is_told_once_and_listed_without_its_secret() {
 }
 
 #[test]
-fn what_can_not_be_done_is_told_with_what_to_do() {
+fn refusals_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     assert!(add(data, "ana", "admin").status.success());

@@ -89,7 +89,7 @@ fn a_folder_that_others_may_look_into_is_warned_of_and_left_as_it_is() {
 }
 
 #[test]
-fn what_is_exported_is_for_whoever_exports_it_alone() {
+fn exports_are_readable_by_their_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     day(&data);

@@ -40,7 +40,7 @@ fn has_prometheus() -> bool {
 }
 
 /// Repeats a question until it has an answer.
-#[expect(clippy::disallowed_methods, reason = "Prometheus tells nobody when it has looked")]
+#[expect(clippy::disallowed_methods, reason = "Prometheus does not report when it has scraped")]
 fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

@@ -89,7 +89,7 @@ fn give_to_who_is_bound(data: &Path) {
 }
 
 #[test]
-fn a_lock_that_a_killed_command_of_root_left_is_told_with_what_to_do_and_mended_by_the_next() {
+fn a_lock_left_by_a_killed_command_of_root_is_reported_and_repaired_by_the_next() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -161,7 +161,7 @@ fn a_folder_on_a_read_only_file_system_is_only_read() {
         return;
     };
     assert!(text(&checked.stdout).starts_with("intact\n"));
-    check_error(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "give a"]);
+    check_error(&run(&serve(&data)), 1, &[str(&data), "Read-only file system", "choose a folder"]);
     assert!(content(&data) == before, "something changed");
 }
 
@@ -174,7 +174,7 @@ fn a_file_is_no_folder() {
     for data in [&file, &beneath] {
         for command in [&serve(data)[..], &["check", "--data", str(data)]] {
             let output = output_of(bolillero().args(command));
-            check_error(&output, 2, &[str(data), "ot a directory", "give a folder"]);
+            check_error(&output, 2, &[str(data), "ot a directory", "choose a folder"]);
         }
     }
     assert_eq!(fs::read(&file).unwrap(), b"mine");

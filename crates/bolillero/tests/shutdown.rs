@@ -23,7 +23,7 @@ fn begun(address: &str, bytes: &[u8]) -> TcpStream {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is promised")]
-fn nothing_that_is_half_sent_and_nobody_who_is_slow_holds_up_the_end() {
+fn incomplete_requests_and_slow_clients_do_not_delay_the_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     // More bytes than the system buffers for a socket that is not read.
     let (data, _) = drawn(folder.path(), 300_000);

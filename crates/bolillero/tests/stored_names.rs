@@ -29,7 +29,7 @@ fn kept_before(data: &Path) {
 }
 
 #[test]
-fn a_draw_that_goes_by_itself_goes_on_under_a_name_from_before_the_rule() {
+fn an_automatic_draw_continues_under_a_name_from_before_the_rule() {
     let folder = tempfile::tempdir().unwrap();
     let (data, bets) = (folder.path().join("data"), folder.path().join("bets.csv"));
     kept_before(&data);
@@ -45,7 +45,7 @@ fn a_draw_that_goes_by_itself_goes_on_under_a_name_from_before_the_rule() {
 }
 
 #[test]
-fn a_new_draw_gets_no_such_name_by_itself_or_from_an_address() {
+fn a_new_draw_gets_no_such_name_automatically_or_from_an_address() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     kept_before(&data);
@@ -63,7 +63,7 @@ fn a_new_draw_gets_no_such_name_by_itself_or_from_an_address() {
             output.contains(r"there is no draw 'a\u{fe0f}', and it is not a valid name"),
             "{output}"
         );
-        assert!(output.contains("such as U+FE0F: type it anew"), "{output}");
+        assert!(output.contains("such as U+FE0F: type it instead"), "{output}");
     }
     let bound = format!("127.0.0.1:0={KEPT}");
     let central = Central::start(&data, &bound, &["--http", "127.0.0.1:0"]);

@@ -1,6 +1,6 @@
 //! Where the service's answers meet the connection's task.
 //!
-//! They are put by whoever runs the service's completions, and taken by the task: those that arrive
+//! The service's completions put them, and the task takes them: those that arrive
 //! while it does something else are taken at one waking.
 
 use parking_lot::Mutex;

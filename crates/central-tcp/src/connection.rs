@@ -200,7 +200,7 @@ impl Connection {
         &self.session
     }
 
-    /// The next call that what was received leads to, if there is one now.
+    /// The next call that the received messages require, if there is one now.
     pub fn next_call(&mut self, draws: AgencyDraws<'_>, now: Instant) -> Option<Call> {
         while !self.stopping && self.handled_len < YIELD_LEN {
             let call = match self.session.next_request() {
@@ -350,7 +350,7 @@ impl Connection {
     /// Refuses what the agency is too slow with.
     ///
     /// # Errors
-    /// When it takes no replies: then it can't be told, and its connection is to be dropped.
+    /// When it takes no replies: the refusal can't be sent, and its connection must be dropped.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TakesNoReplies> {
         let over = |since: Option<Instant>, time_max| {
             since.and_then(|at| at.checked_add(time_max)).is_some_and(|end| end <= now)
@@ -414,7 +414,7 @@ impl Connection {
         self.presence.peer().ip()
     }
 
-    /// The call that a request leads to, unless it is refused here.
+    /// The call that a request requires, unless it is refused here.
     fn take(
         &mut self,
         ticket: Ticket,

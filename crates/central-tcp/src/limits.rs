@@ -24,7 +24,7 @@ pub(crate) const ACCEPT_RETRY_TIME_MIN: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_RETRY_TIME_MIN`].
 pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes of requests after which a connection's task yields: one of the longest batches of the field,
+/// Bytes of requests after which a connection's task yields: one of the longest original batches,
 /// less than a tenth of a millisecond.
 pub(crate) const YIELD_LEN: usize = 8 * 1024;
 
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_would_serve_nobody_are_refused() {
+    fn limits_without_any_connection_are_refused() {
         let refused = |change: fn(&mut Limits)| {
             let mut limits = Limits::default();
             change(&mut limits);

@@ -309,7 +309,7 @@ impl Socket {
     async fn close(&mut self) {
         self.transport.end();
         if self.connection.lingers() {
-            // If something arrived that nobody reads, closing would drop the replies on their way.
+            // If something arrived that is never read, closing would drop the replies on their way.
             let gone = discard(self.transport.socket(), usize::MAX);
             let _ = tokio::time::timeout(self.shared.limits.linger_time_max, gone).await;
         }

@@ -91,10 +91,12 @@ pub enum Refusal {
     #[error("the winners can't be read now")]
     WinnersUnreadable,
     /// More winners than fit the one message of an agency without HELLO.
-    #[error("the winners take {0} bytes, more than one message holds: say HELLO to get them")]
+    #[error(
+        "the winners take {0} bytes, more than one message holds: send HELLO to get them in parts"
+    )]
     WinnersTooLong(usize),
     /// A message came too slowly.
-    #[error("the message was begun and not ended in time")]
+    #[error("the message was not completed in time")]
     TimedOut,
     /// A connection over a limit.
     #[error("the central has {0}: try again later")]
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_as_the_lotterys_clocks_show_them() {
+    fn times_in_refusals_are_in_the_lotterys_zone() {
         let at = Timestamp(1_724_278_275_000);
         let name = lottery::DrawName::new("at 2024-08-21T22:11:15.000Z").unwrap();
         let not_open = |opens_at| NoDraw::NotOpenYet { name: name.clone(), opens_at };
@@ -370,7 +372,7 @@ mod tests {
         for (refusal, zone, told) in [
             (closed(Some(at)), Zone::default(), "bets since 2024-08-21 19:11:15 UTC-3"),
             (closed(Some(at)), Zone::named("UTC").unwrap(), "bets since 2024-08-21 22:11:15 UTC"),
-            (closed(None), Zone::default(), "takes no more bets"),
+            (closed(None), Zone::default(), "accepts no more bets"),
             (
                 Refusal::from(not_open(Some(at))),
                 Zone::default(),

@@ -1,4 +1,5 @@
-//! The service of a central: what is asked of the engine, and what follows from it, whoever asks.
+//! The service of a central: requests to the engine and what follows from them, for every kind of
+//! client.
 //!
 //! ```text
 //! central     Central: open, serve, shut down; what a server is

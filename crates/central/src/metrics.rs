@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_is_told() {
+    fn counters_are_exported() {
         let metrics = Metrics::default();
         metrics.stored(93, Appended::New, Duration::from_micros(250));
         metrics.stored(7, Appended::New, Duration::from_micros(251));

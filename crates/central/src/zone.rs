@@ -26,7 +26,7 @@ pub struct Zone {
 /// There is no time zone of this name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "there is no time zone '{name}'{}; give a name of the tz database such as {DEFAULT}",
+    "there is no time zone '{name}'{}; use a name of the tz database such as {DEFAULT}",
     offered(.near)
 )]
 pub struct UnknownZone {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_read_where_clocks_show_it_and_told_apart_where_they_show_it_twice_or_never() {
+    fn local_times_that_occur_twice_or_never_are_recognized() {
         let closes = LocalTime::Once(utc("2026-11-24T00:00:00Z"));
         assert_eq!(read(DEFAULT, "2026-11-23T21:00"), closes);
         // Clocks of Santiago go from 24:00 back to 23:00, and from 24:00 to 01:00.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_zone_is_told_with_those_near_it() {
+    fn an_unknown_zone_is_reported_with_similar_names() {
         let message = |name| Zone::named(name).unwrap_err().to_string();
         let near = message("America/Buenos Aires");
         assert!(near.contains("America/Argentina/Buenos_Aires"), "{near}");
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_are_told_as_people_write_them() {
+    fn offsets_are_printed_as_people_write_them() {
         for (seconds, text) in
             [(0, "UTC"), (-10_800, "UTC-3"), (19_800, "UTC+5:30"), (-9_000, "UTC-2:30")]
         {

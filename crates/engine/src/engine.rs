@@ -45,7 +45,7 @@ impl Queue for Sender<Request> {
     fn put(&self, request: Request) {
         if let Err(unsent) = self.send(request) {
             // The commit thread has panicked.
-            unsent.0.refuse(StoreFault::Failed("nobody decides any more".to_owned()));
+            unsent.0.refuse(StoreFault::Failed("the committing thread has ended".to_owned()));
         }
     }
 }

@@ -26,7 +26,7 @@ struct Entries {
     entries: Arc<Mutex<Vec<Entry>>>,
 }
 
-/// Reads a copy of the durable entries, so that visitors block nobody.
+/// Reads a copy of the durable entries, so that visitors do not block writers.
 pub(crate) struct MemoryReader<Read>(pub(crate) Read);
 
 impl MemoryLog {

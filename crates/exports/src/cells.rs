@@ -25,7 +25,9 @@ pub enum Cells {
 }
 
 impl Cells {
-    pub(crate) fn write(self, text: &str) -> Cow<'_, str> {
+    /// Returns the text as it is written in a cell.
+    #[must_use]
+    pub fn write(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Inert => inert(text),
             Self::Raw => Cow::Borrowed(text),

@@ -64,7 +64,7 @@ pub trait Disk: Send + Sync {
     fn write_mode(&self) -> &'static str;
 }
 
-/// The access a process wants to a folder or file.
+/// The access that a process needs to a folder or file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// Exclusive access, for reading and writing.

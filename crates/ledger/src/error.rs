@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Fault {
     /// Another process is using the folder.
-    #[error("another process is using the data folder; stop it first, or give another folder")]
+    #[error("another process is using the data folder; stop it first, or use another folder")]
     InUse,
     /// The folder does not exist.
     #[error("there is no such folder; check the path")]
@@ -20,8 +20,8 @@ pub enum Fault {
     NoLedger,
     /// Data on disk differs from what was written.
     #[error(
-        "the ledger is damaged: {0}; keep a copy of the folder as it is, and go on with a good \
-         copy of the file"
+        "the ledger is damaged: {0}; keep a copy of the folder, and restore the file from a \
+         good copy"
     )]
     Damage(Damage),
     /// The file has a newer format version.
@@ -106,12 +106,12 @@ fn remedy(error: &io::Error) -> String {
     }
     let what = match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "; give the user that runs this access to the folder and its files, or another folder"
+            "; give the user that runs this access to the folder and its files, or use another folder"
         }
-        io::ErrorKind::ReadOnlyFilesystem => "; give a folder that can be written to",
-        io::ErrorKind::NotADirectory => "; give a folder",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose a folder that can be written to",
+        io::ErrorKind::NotADirectory => "; choose a folder",
         io::ErrorKind::Unsupported => {
-            "; give a folder on a disk of this machine: network file systems can't be locked so \
+            "; choose a folder on a disk of this machine: network file systems can't be locked so \
              that no other central uses them"
         }
         _ => "",

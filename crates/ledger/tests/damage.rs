@@ -89,7 +89,7 @@ fn any_flipped_bit_is_found_by_a_check_and_nothing_wrong_is_served() {
 }
 
 #[test]
-fn a_newer_format_and_a_folder_in_use_are_told_as_such() {
+fn a_newer_format_and_a_folder_in_use_have_their_own_errors() {
     let disk = played();
     for version in [3, 1] {
         disk.flip(FIRST, 8, 2 ^ version);
@@ -292,7 +292,7 @@ fn opening_finds_a_forged_batch_of_a_closed_draw_though_its_digest_in_the_index_
 }
 
 #[test]
-fn what_is_forged_beside_an_open_ledger_is_not_told() {
+fn records_forged_beside_an_open_ledger_are_not_returned() {
     let disk = played();
     let last = segments(&disk).pop().unwrap();
     let ledger = open(&disk);

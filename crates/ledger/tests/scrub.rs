@@ -1,4 +1,4 @@
-//! The scrub finds damage that nobody reads, reports it, and leaves intake and readers undisturbed.
+//! The scrub finds damage that no reader meets, reports it, and delays neither intake nor readers.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -40,7 +40,7 @@ fn played() -> SimulatedDisk {
 }
 
 #[test]
-fn a_changed_bet_is_found_and_told_until_it_is_as_it_was() {
+fn a_changed_bet_is_reported_until_it_is_restored() {
     let disk = played();
     let ledger = Ledger::open_on(Arc::new(disk.clone()), OPTIONS).unwrap();
     let pace = ScrubPace { pause_time: Duration::ZERO, interval_time: Duration::ZERO };

@@ -103,7 +103,7 @@ fn any_other_error_and_any_error_of_a_sync_or_of_a_records_write_is_the_last() {
 }
 
 #[test]
-fn a_want_at_opening_is_told_with_what_to_do() {
+fn a_shortage_at_opening_is_reported_with_what_to_do() {
     let disk = SimulatedDisk::new();
     drop(open(&disk));
     disk.refuse(Operation::Open, EMFILE, 1);

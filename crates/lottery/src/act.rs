@@ -128,31 +128,33 @@ pub enum Acted {
 pub enum ActError {
     #[error("there is no draw {0}")]
     UnknownDraw(DrawId),
-    #[error("there is a draw of this name already; give another name")]
+    #[error("a draw of this name already exists; choose another name")]
     NameTaken,
-    #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
+    #[error("the name looks the same as that of draw {draw}, '{name}'; choose another name")]
     DrawLooksLike { draw: DrawId, name: DrawName },
     #[error(
-        "the name looks the same as that of agency {agency}, '{name}'; give another name, such as \
+        "the name looks the same as that of agency {agency}, '{name}'; choose another name, such as \
          one with its place"
     )]
     AgencyLooksLike { agency: AgencyId, name: Label },
     #[error(
-        "{DRAWS_UNMADE_MAX} draws are not made yet, which is the most at once; make one of them \
-         first (one that was never opened is closed, with a reason, once its closing time is over)"
+        "{DRAWS_UNMADE_MAX} draws have not been made yet, which is the limit; make one of them \
+         first (one that was never opened can be closed, with a reason, after its closing time)"
     )]
     TooManyUnmade,
     #[error(
-        "this ledger has {DRAWS_MAX} draws, which is the most; start a central on a new folder"
+        "this ledger has {DRAWS_MAX} draws, which is the limit; start a central on a new folder"
     )]
     TooManyDraws,
-    #[error("{REGISTERED_MAX} agencies are registered, which is the most; change one of them")]
+    #[error(
+        "{REGISTERED_MAX} agencies are registered, which is the limit; reuse the number of one of them"
+    )]
     TooManyRegistered,
     #[error("there is no agency 0: agencies are numbered from 1")]
     AgencyZero,
-    #[error("a draw opens before it closes, and closes in the future")]
+    #[error("a draw must open before it closes, and close in the future")]
     Schedule,
-    #[error("it was to be closed at {0}, which is over: announce another draw, under another name")]
+    #[error("its closing time, {0}, has passed: announce another draw with another name")]
     Expired(Timestamp),
     #[error("the draw {now}, so it can't be {wanted} now")]
     State { now: &'static str, wanted: &'static str },
@@ -164,25 +166,25 @@ pub enum ActError {
     NotFinished(AgencyId),
     #[error("there is no entry of yours to correct")]
     NoEntry,
-    #[error("{0} voided the result before; another operator must now")]
+    #[error("{0} already voided the result; another operator must do it too")]
     VoidedBefore(Label),
-    #[error("the result is published, and final")]
+    #[error("the result is published and can't be changed")]
     Published,
-    #[error("{DRAW_ACTS_MAX} acts on this draw are on record, which is the most")]
+    #[error("{DRAW_ACTS_MAX} acts on this draw are on record, which is the limit")]
     TooManyActs,
     #[error("it is not time yet")]
     NotTime,
     #[error("the number {number} is outside the range {range} of this draw")]
     NumberRange { number: u32, range: crate::bet::NumberRange },
     #[error(
-        "{0} entered the number before, and may correct it; another operator must enter it now"
+        "{0} already entered the number and may correct it; another operator must enter it too"
     )]
     EnteredBefore(Label),
     #[error("the clock can't do this")]
     NotForTheClock,
     #[error("a program can't do this; an operator must, in a session")]
     NotForPrograms,
-    #[error("whoever asked may not do this any more")]
+    #[error("this account may no longer do this")]
     NotAllowed,
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -213,7 +215,7 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.agencies, self.closes_at) {
             (0, None) => f.write_str("say which"),
-            (0, Some(at)) => write!(f, "it would close by itself at {at}"),
+            (0, Some(at)) => write!(f, "it would close automatically at {at}"),
             (missing, None) => write!(f, "{missing} agencies have not finished"),
             (missing, Some(at)) => {
                 write!(f, "{missing} agencies have not finished, and it would close at {at}")

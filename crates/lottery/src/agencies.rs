@@ -29,11 +29,11 @@ pub struct Agencies {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum AgenciesError {
-    #[error("agencies are written as numbers and ranges apart by commas, such as 1-5, 7")]
+    #[error("write agencies as numbers and ranges separated by commas, such as 1-5, 7")]
     Text,
     #[error("a draw needs at least one agency")]
     Empty,
-    #[error("agency ranges must be ascending and apart from each other")]
+    #[error("agency ranges must be ascending and must not overlap")]
     NotCanonical,
     #[error("a set of agencies has at most {AGENCY_RANGES_MAX} ranges")]
     TooManyRanges,

@@ -14,7 +14,7 @@ pub const REASON_LEN_MAX: usize = 500;
 pub const AGENCIES_MAX: u64 = 100_000;
 /// Most contiguous ranges a set of agencies may be made of.
 pub const AGENCY_RANGES_MAX: usize = 1024;
-/// Most batches of one agency in one draw: at the field's 93 bets each, 93 million bets. The state
+/// Most batches of one agency in one draw: at the original 93 bets each, 93 million bets. The state
 /// holds some bytes of each, even empty ones, to recognise repeats.
 pub const AGENCY_BATCHES_MAX: usize = 1_000_000;
 /// Most draws of operators that are not made yet. Far above a lottery's needs; stops a program that

@@ -35,25 +35,25 @@ pub struct Finished {
 pub enum OpenDrawError {
     #[error(
         "the draw '{name}' was opened for agencies {agencies} and numbers {numbers}; open it with \
-         the same, or give another draw's name",
+         the same ones, or use another name",
         name = .0.name, agencies = .0.agencies, numbers = .0.numbers
     )]
     OtherTerms(Box<DrawTerms>),
     #[error(
-        "operators lead the draw '{0}'; give another name, or start without --agencies to serve \
-         all that they announce"
+        "operators run the draw '{0}'; use another name, or start without --agencies to serve \
+         every draw that they announce"
     )]
     LedByOperators(DrawName),
     #[error(
-        "the draw '{0}' was opened to be made with another winning number; give that one, or \
-         another draw's name"
+        "the draw '{0}' was opened with another winning number; use that one, or another \
+         draw's name"
     )]
     OtherNumber(DrawName),
     #[error("the winning number {number} is outside the range {range} of the draw")]
     NumberRange { number: u32, range: NumberRange },
-    #[error("the name looks the same as that of draw {draw}, '{name}'; give another name")]
+    #[error("the name looks the same as that of draw {draw}, '{name}'; choose another name")]
     LooksLike { draw: DrawId, name: DrawName },
-    #[error("this ledger has {DRAWS_MAX} draws, which is the most; give the --data of a new one")]
+    #[error("this ledger has {DRAWS_MAX} draws, which is the limit; set --data to a new folder")]
     TooManyDraws,
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -107,11 +107,11 @@ pub enum AppendError {
     #[error("agency {0} has finished and can't send more bets to this draw")]
     AgencyFinished(AgencyId),
     #[error(
-        "agency {0} has {AGENCY_BATCHES_MAX} batches in this draw, which is the most; they take \
-         part once it says FINISH, and with more bets in each it needs fewer"
+        "agency {0} has {AGENCY_BATCHES_MAX} batches in this draw, which is the limit; they take \
+         part once it sends FINISH; larger batches need fewer of them"
     )]
     TooManyBatches(AgencyId),
-    #[error("the draw is closed and takes no more bets{}", since(.0))]
+    #[error("the draw is closed and accepts no more bets{}", since(.0))]
     DrawClosed(Option<Timestamp>),
     #[error(transparent)]
     Store(#[from] StoreFault),

@@ -8,7 +8,7 @@ use crate::draw::DrawId;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreFault {
     /// A permanent failure: nothing more is acknowledged.
-    #[error("the store failed and takes nothing more: {0}")]
+    #[error("the store failed and accepts nothing more: {0}")]
     Failed(String),
     /// There is no space now; a retry may succeed.
     #[error("the store is full: {0}")]

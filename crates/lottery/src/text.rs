@@ -5,7 +5,7 @@
 //!   bounded length.
 //! - A name's [`Look`] finds others that look like it.
 //!
-//! The rules apply to new input. Older stored texts are read as they are; [`shown`] escapes what is
+//! The rules apply to new input. Older stored texts are read unchanged; [`shown`] escapes what is
 //! invisible in them.
 
 use std::borrow::Cow;
@@ -20,15 +20,15 @@ use unicode_security::confusable_detection::skeleton;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum TextFault {
-    #[error("is not blank: type something that can be seen")]
+    #[error("must not be blank: type visible characters")]
     Blank,
-    #[error("has at most {0} bytes: type a shorter one")]
+    #[error("must have at most {0} bytes: shorten it")]
     TooLong(usize),
-    #[error("has no spaces at its ends: leave them out")]
+    #[error("must not begin or end with spaces: remove them")]
     Padded,
     #[error(
-        "has no characters that can't be seen, such as U+{code:04X}: type it anew, without \
-         pasting",
+        "must not have invisible characters such as U+{code:04X}: type it instead of \
+         pasting it",
         code = u32::from(*.0)
     )]
     Hidden(char),

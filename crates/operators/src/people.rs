@@ -93,7 +93,7 @@ pub struct Bearer {
 pub enum PeopleError {
     #[error("there is already an operator '{0}'")]
     Exists(Name),
-    #[error("the name looks the same as that of the operator '{0}'; give another name")]
+    #[error("the name looks the same as that of the operator '{0}'; choose another name")]
     LooksLike(Name),
     #[error("there is no operator '{0}'")]
     Unknown(Name),

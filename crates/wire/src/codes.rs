@@ -74,14 +74,14 @@ codes! {
         12 ChunkConflict "this chunk was already stored with other content",
         13 AgencyFinished "the agency has already finished",
         14 DrawClosed "the draw is closed",
-        15 WinnersTooMany "too many winners for one message: say HELLO to get them in parts",
+        15 WinnersTooMany "too many winners for one message: send HELLO to get them in parts",
         16 Busy "too many connections",
         17 TimedOut "a started message was not completed in time",
         18 StorageFailed "the bets could not be stored",
         19 StorageFull "the storage is full",
         20 ShuttingDown "the central is shutting down",
         21 NotOpenYet "the draw is not open yet",
-        22 TooManyBatches "the agency has as many batches in this draw as it may",
+        22 TooManyBatches "the agency has reached the limit of batches in this draw",
     }
 }
 

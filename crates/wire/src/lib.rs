@@ -1,6 +1,6 @@
 //! The agencies' protocol: encoding, decoding and the state of a connection.
 //!
-//! It has the field's messages (ids 12 to 17, fixed years ago) and, for connections that start with
+//! It has the original messages (ids 12 to 17, long fixed) and, for connections that start with
 //! HELLO, additional ones (ids 18 to 21).
 //! ```text
 //! limits      every named limit
@@ -16,7 +16,7 @@
 //!   caller brings sockets, clock, async and logging.
 //! - No input can panic or grow memory past the bounds of [`limits`]. Only a caller that breaks a
 //!   documented contract, such as a reply to the wrong request, hits an assertion.
-//! - A connection without HELLO is sent the field's messages or one ERROR, nothing else.
+//! - A connection without HELLO is sent original messages or one ERROR, nothing else.
 //!
 //! Deliberately absent: the meaning of bets (text here), the existence of agencies and draws, and
 //! the digests of resuming (32 opaque bytes here).

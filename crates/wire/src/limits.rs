@@ -14,7 +14,7 @@ pub const PAYLOAD_LEN_MAX: u32 = u16::MAX as u32;
 /// The longest possible message with its header; also the highest `frame_len_max`.
 pub const MESSAGE_LEN_MAX: u32 = HEADER_LEN + PAYLOAD_LEN_MAX;
 
-/// The default `frame_len_max`, fixed by the field's agencies: 8 kB with the header.
+/// The default `frame_len_max`, fixed by the original agencies: 8 kB with the header.
 pub const FRAME_LEN_MAX: u32 = 8192;
 
 /// The lowest `frame_len_max` that can be configured: it fits HELLO and more than one bet.

@@ -224,7 +224,7 @@ impl<'a> CentralMessage<'a> {
         }
     }
 
-    /// Whether the field's agencies know this message. Without HELLO, only these are sent, and
+    /// Whether original agencies know this message. Without HELLO, only these are sent, and
     /// possibly one ERROR before closing.
     pub fn is_of_the_field(&self) -> bool {
         match self {

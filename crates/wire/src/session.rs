@@ -12,7 +12,7 @@
 //!                                 <-    NO_WINNERS, or WINNERS_PART until the last
 //! ```
 //!
-//! Without HELLO the field's protocol applies: the agency waits for each reply, winners come in one
+//! Without HELLO, as originally, the agency waits for each reply, winners come in one
 //! WINNERS, and any ERROR is the last message. The central may send an ERROR without a chunk and
 //! close at any time.
 //!

@@ -176,7 +176,8 @@ impl<'a> Round<'a> {
         let id = (at + 1).to_string();
         let (window, batch_bets) = (plan.window.to_string(), plan.batch_bets.to_string());
         let mut command = program::command(self.program, &["agency", "--id", &id]);
-        command.args(["--central", &self.address]);
+        // Each acknowledged batch is a line of its log.
+        command.args(["--log-level", "debug", "--central", &self.address]);
         command.arg("--bets").arg(file_of(self.folder, at + 1));
         command.args(["--window", &window, "--batch-max-bets", &batch_bets]);
         command.args(plan.legacy.then_some("--legacy"));

@@ -263,6 +263,7 @@ pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
         wait: false,
         connect_time_max: CONNECT_TIME_MAX_DEFAULT,
         numbers: NumberRange::default(),
+        language: agency::Language::English,
         seed: 7,
     }
 }

@@ -1,20 +1,22 @@
 //! `bolillero agency`: runs one agency, from its file of bets to its winners.
 
-use std::io::Write as _;
+mod files;
+mod screen;
+
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use agency::{AgencyError, Form, Options, Progress, Report, RowFault, Tls};
-use anyhow::{Context as _, anyhow};
-use clap::Args;
-use indicatif::MultiProgress;
+use agency::{AgencyError, Form, Language, Options, Report, RowFault, Tls, certificate_text};
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
 use lottery::AgencyId;
-use lottery::text::shown;
 use pki::{AgencyFiles, PkiError};
 use rustls::pki_types::{ServerName, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use super::progress;
-use crate::arg_types::{Delimiter, Encoding, Name, Numbers, Span};
+use self::files::RejectedFile;
+use self::screen::Screen;
+use crate::arg_types::{Delimiter, Encoding, Lang, Name, Numbers, Span};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::{ReadSettings, is_false, needed};
@@ -28,10 +30,12 @@ Examples:
     --tls-ca ca.crt --tls-cert agency-1.crt --tls-key agency-1.key
 
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets sheet.csv \
-    --delimiter=';' --header --encoding windows-1252
+    --delimiter=';' --header --encoding windows-1252 --rejected mend.csv --lang es
 
 The file has one bet per line: first name, last name, document, birthdate (YYYY-MM-DD), number. All
-of it is validated before anything is sent. The documents of the winners are printed, one per line.
+of it is validated before anything is sent. The documents of the winners are printed, one per line;
+with --format csv, as bets with names and number. Messages are in Spanish if the locale is (LC_ALL,
+LC_MESSAGES or LANG), or else in English; log lines are always in English.
 Run it again with the same file after an interruption, and it continues where it stopped. SIGTERM or
 SIGINT shuts it down cleanly; a second one stops it at once.";
 
@@ -123,11 +127,35 @@ pub(crate) struct AgencyArgs {
     #[arg(long, env = "BOLILLERO_CONNECT_TIME_MAX", value_name = "TIME")]
     connect_time_max: Option<Span>,
 
+    /// Format of the winners [default: documents].
+    #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// Write every rejected row to a CSV file with its line and the reason, to correct it in a
+    /// spreadsheet. Only this user can read the file.
+    #[arg(long, env = "BOLILLERO_REJECTED", value_name = "FILE")]
+    rejected: Option<PathBuf>,
+
+    /// Overwrite an existing --rejected file.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "is_false")]
+    force: bool,
+
+    /// Print winners and errors only.
+    #[arg(long, env = "BOLILLERO_QUIET")]
+    #[serde(skip_serializing_if = "is_false")]
+    quiet: bool,
+
+    /// Language of messages [default: that of the locale].
+    #[arg(long, env = "BOLILLERO_LANG", value_name = "LANG")]
+    lang: Option<Lang>,
+
     /// Format of log lines [default: text].
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 
-    /// Lowest level that is logged [default: info].
+    /// Lowest level that is logged: debug includes every batch and every rejected row [default:
+    /// info; error with --quiet or on a terminal, which shows the progress instead].
     #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<LogLevel>,
 
@@ -137,75 +165,56 @@ pub(crate) struct AgencyArgs {
     config: Option<PathBuf>,
 }
 
+/// The format of the winners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// The document of each winning bet, one per line.
+    #[default]
+    Documents,
+    /// A header line, then one winning bet per line.
+    Csv,
+}
+
 /// Runs the agency until it has its winners or a signal stops it.
 pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
+    let language = settings.language();
     let mut options = settings.options()?;
     options.tls = settings.tls(&options)?;
-    let bars = MultiProgress::new();
-    let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
-    logging::start_above(bars.clone(), format, level.unwrap_or_default());
+    let rejected = settings.rejected_file()?;
+    let screen = Screen::new(language, settings.is_silent());
+    let format = settings.log_format.unwrap_or_default();
+    logging::start_above(screen.bars(), format, settings.log_level());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("can't start the runtime")?;
-    let bar = progress::of_batches(&bars);
+    let mut progress = screen.progress();
     let ended = runtime.block_on(async {
         let shutdown = signals::shutdown_token()?;
-        let mut waits = false;
-        let mut show = |progress: Progress| match progress {
-            Progress::Checked { batches, .. } => bar.set_length(batches),
-            Progress::Acknowledged { batches, .. } => bar.set_position(batches),
-            Progress::Connected if waits => {}
-            Progress::Connected => bar.set_message("sending"),
-            Progress::Lost { reason, .. } => bar.set_message(reason),
-            Progress::NotOpen { reason } => bar.set_message(shown(&reason).into_owned()),
-            Progress::Finished => bar.set_message("finished"),
-            Progress::Waiting => {
-                if !std::mem::replace(&mut waits, true) {
-                    progress::waits_from_now(&bar);
-                }
-                bar.set_message("waiting for the draw");
-            }
-        };
+        let mut show = |event| progress.show(&event);
         anyhow::Ok(agency::run(options, &mut show, shutdown).await)
     })?;
-    bar.finish_and_clear();
-    let report = ended.map_err(explain)?;
-    print(&report.winners)?;
-    log_end(&report);
-    match left_undone(report) {
-        Some(error) => Err(Ending::Failed(error)),
-        None => Ok(()),
+    progress.clear();
+    let report = match ended {
+        Ok(report) => report,
+        Err(error) => return Err(explain(&error, &screen, rejected)),
+    };
+    screen.list(&report.refused_rows, report.refused);
+    log_rows(&report.refused_rows, report.refused);
+    if let (Some(file), Some(rows)) = (rejected, report.rejected()) {
+        file.write(rows, &screen)?;
     }
-}
-
-/// Returns an error that describes what was not completed: bets that do not take part, or winners
-/// that were not printed.
-fn left_undone(report: Report) -> Option<anyhow::Error> {
-    let stopped = report.stopped.then(|| {
-        let again = "run it again with the same file";
-        match (report.finished, report.bets_in_file) {
-            (true, _) => anyhow!(
-                "stopped before the winners arrived; {} bets are stored: {again} to get them",
-                report.bets
-            ),
-            (false, Some(bets)) => anyhow!(
-                "stopped before all bets were sent; at least {} of {bets} are stored: {again} to \
-                 send the rest",
-                report.bets
-            ),
-            (false, None) => anyhow!("stopped before anything was sent: {again}"),
-        }
-    });
-    match (report.incomplete, stopped) {
-        (None, stopped) => stopped,
-        (Some(error), None) => Some(anyhow::Error::new(error).context(
-            "not all bets of the file take part in the draw; the printed winners are those of the \
-             bets that do",
-        )),
-        (Some(error), Some(stopped)) => Some(anyhow::Error::new(error).context(stopped)),
+    files::print(&report, settings.format.unwrap_or_default(), &screen)?;
+    log_end(&report);
+    if !report.stopped {
+        screen.say(&report.summary(language));
+    }
+    match report.undone(language) {
+        Some(undone) => Err(Ending::Failed(anyhow::Error::msg(undone))),
+        None => Ok(()),
     }
 }
 
@@ -241,6 +250,7 @@ impl AgencyArgs {
                 .connect_time_max
                 .map_or(agency::limits::CONNECT_TIME_MAX_DEFAULT, |Span(time)| time),
             numbers: self.numbers.map_or_else(Default::default, |Numbers(range)| range),
+            language: self.language(),
             // Gives each agency a different seed, so that agencies that lost the central together
             // do not all reconnect at the same time.
             seed: u64::from(id) << 32 | u64::from(std::process::id()),
@@ -249,6 +259,38 @@ impl AgencyArgs {
 }
 
 impl AgencyArgs {
+    /// Returns the requested language, or that of the locale.
+    fn language(&self) -> Language {
+        self.lang.map_or_else(
+            || {
+                let variables = ["LC_ALL", "LC_MESSAGES", "LANG"];
+                let mut locale = variables.iter().filter_map(std::env::var_os);
+                let locale = locale.find(|locale| !locale.is_empty());
+                Language::of_locale(&locale.unwrap_or_default().to_string_lossy())
+            },
+            Language::from,
+        )
+    }
+
+    /// Returns whether nothing but winners, errors and log lines is printed.
+    fn is_silent(&self) -> bool {
+        self.quiet || self.log_format == Some(LogFormat::Json)
+    }
+
+    fn log_level(&self) -> LogLevel {
+        let default = if self.quiet || std::io::stderr().is_terminal() {
+            LogLevel::Error
+        } else {
+            LogLevel::Info
+        };
+        self.log_level.unwrap_or(default)
+    }
+
+    fn rejected_file(&self) -> Result<Option<RejectedFile>, Ending> {
+        let file = self.rejected.as_ref();
+        file.map(|path| RejectedFile::create(path, self.force, self.language())).transpose()
+    }
+
     /// Returns the TLS settings, or `None` when no TLS option was given.
     fn tls(&self, options: &Options) -> Result<Option<Tls>, Ending> {
         let given = [&self.tls_ca, &self.tls_cert, &self.tls_key];
@@ -262,35 +304,46 @@ impl AgencyArgs {
         };
         let host = options.central.rsplit_once(':').map_or(&*options.central, |(host, _)| host);
         let host = self.tls_name.as_deref().unwrap_or(host).trim_matches(['[', ']']);
+        let unusable = |error: PkiError| Ending::wrong(certificate_text(&error, self.language()));
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Ending::wrong(PkiError::NotAHost(host.to_owned())))?;
-        let config = pki::agency_config(&files, options.agency.0, UnixTime::now())
-            .context("can't use TLS")
-            .map_err(Ending::Wrong)?;
+            .map_err(|_| unusable(PkiError::NotAHost(host.to_owned())))?;
+        let config =
+            pki::agency_config(&files, options.agency.0, UnixTime::now()).map_err(unusable)?;
         Ok(Some(Tls { config, name }))
     }
 }
 
-/// Maps an agency error to an [`Ending`], and logs the rows at fault.
-fn explain(error: AgencyError) -> Ending {
-    if let AgencyError::BadRows { rows, count, .. } = &error {
-        log_rows(rows);
-        let unnamed = count - rows.len() as u64;
-        if unnamed > 0 {
-            tracing::error!(action = "check_bets", result = "fail", unnamed);
+/// Maps an agency error to an [`Ending`], and reports the rejected rows.
+fn explain(error: &AgencyError, screen: &Screen, rejected: Option<RejectedFile>) -> Ending {
+    match error {
+        AgencyError::BadRows { rows, count, .. }
+        | AgencyError::NoBets { rows, refused: count, .. } => {
+            screen.list(rows, *count);
+            log_rows(rows, *count);
         }
+        AgencyError::Refused { rows, .. } => screen.list(rows, rows.len() as u64),
+        _ => {}
     }
-    if error.is_wrong_input() { Ending::Wrong(error.into()) } else { error.into() }
+    if let (Some(file), Some(rows)) = (rejected, error.rejected())
+        && let Err(ending) = file.write(rows, screen)
+    {
+        return ending;
+    }
+    let text = anyhow::Error::msg(error.text(screen.language()));
+    if error.is_wrong_input() { Ending::Wrong(text) } else { Ending::Failed(text) }
 }
 
-fn log_rows(rows: &[RowFault]) {
+fn log_rows(rows: &[RowFault], count: u64) {
     for row in rows {
-        tracing::error!(action = "check_bets", result = "fail", error = %row);
+        tracing::debug!(action = "check_bets", result = "fail", error = %row);
+    }
+    if count > 0 {
+        let error = "rows are not valid: --rejected FILE lists them";
+        tracing::warn!(action = "check_bets", result = "fail", rows = count, error);
     }
 }
 
 fn log_end(report: &Report) {
-    log_rows(&report.refused_rows);
     let seconds = report.elapsed.as_secs_f64();
     tracing::info!(
         action = "summary",
@@ -314,13 +367,4 @@ fn log_end(report: &Report) {
 #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
 fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
-}
-
-fn print(winners: &[String]) -> Result<(), Ending> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for document in winners {
-        writeln!(out, "{}", shown(document)).context("can't write the winners")?;
-    }
-    out.flush().context("can't write the winners")?;
-    Ok(())
 }

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use central::Zone;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use engine::Clock as _;
@@ -171,7 +172,7 @@ fn of_folder(data: &Path, error: io::Error) -> Ending {
         ErrorKind::NotFound => {
             "check the path, or add the first operator with `bolillero operator add`"
         }
-        ErrorKind::NotADirectory => "give a folder",
+        ErrorKind::NotADirectory => "choose a folder",
         _ => {
             let context = format!("can't use the data folder {}", data.display());
             return Ending::Failed(anyhow::Error::new(error).context(context));
@@ -225,8 +226,8 @@ fn list(people: &People) -> String {
             token if !token.is_live(now) => "expired",
             _ => "valid",
         };
-        let expires = Timestamp(token.expires_ms).to_string();
-        let expires = expires.split('T').take(1).collect();
+        let expires = Timestamp(token.expires_ms);
+        let expires = Zone::default().format(expires, "%Y-%m-%d %H:%M:%S").unwrap_or_default();
         let (owner, role) = (token.owner.to_string(), token.role.to_string());
         vec![id.to_string(), owner, token.label.clone(), role, expires, state.to_owned()]
     });

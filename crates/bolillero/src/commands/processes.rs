@@ -84,7 +84,7 @@ impl Agencies {
     pub(super) fn start(files: &[PathBuf], central: &str) -> anyhow::Result<Self> {
         let start = |(id, file): (u32, &PathBuf)| {
             let mut command = this_program()?;
-            command.args(["agency", "--log-level", "warn", "--central", central]);
+            command.args(["agency", "--quiet", "--central", central]);
             // A generated file may have no bets; the ledger is a temporary one.
             command.arg("--allow-empty");
             command.args(["--id", &id.to_string()]).arg("--bets").arg(file);

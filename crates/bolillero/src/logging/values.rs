@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_values_stay_as_they_are_and_others_are_quoted() {
+    fn plain_values_are_unchanged_and_others_are_quoted() {
         for plain in
             ["success", "93", "127.0.0.1:12345", "ñandú 'x' \\", "2024-08-21T22:11:15Z", ""]
         {

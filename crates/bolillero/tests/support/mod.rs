@@ -28,6 +28,9 @@ pub fn bolillero() -> Command {
             command.env_remove(name);
         }
     }
+    for name in ["LC_ALL", "LC_MESSAGES", "LANG"] {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null());
     command
 }
@@ -238,10 +241,11 @@ pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// Starts an agency.
+/// Starts an agency that logs each batch.
 pub fn agency(id: u32, central: &str, bets: &Path, more: &[&str]) -> Process {
     let id = id.to_string();
     let mut args = vec!["agency", "--id", &id, "--central", central, "--bets", str(bets)];
+    args.extend(["--log-level", "debug"]);
     args.extend(more);
     Process::start(&args)
 }

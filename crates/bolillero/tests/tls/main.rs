@@ -162,7 +162,7 @@ fn refusals(folder: &Folder) -> Vec<(&'static str, Client, &'static str, &'stati
 }
 
 #[test]
-fn who_shows_another_certificate_than_a_valid_agencys_is_told_and_stores_nothing() {
+fn a_connection_without_a_valid_agency_certificate_is_refused_with_a_reason() {
     let mut served = Served::start(&[]);
     let mut other = served.connect(&served.folder.issued(2));
     other.stores(2, 0);
@@ -355,7 +355,7 @@ fn certificates_are_read_again_at_sighup_and_bad_files_keep_those_before() {
 }
 
 #[test]
-fn an_older_list_at_sighup_is_told_and_the_newer_one_holds() {
+fn an_older_revocation_list_at_sighup_is_reported_and_not_used() {
     let mut served = Served::start(&["--http", "127.0.0.1:0"]);
     let list = served.folder.path.join("pki/crl.pem");
     let older = std::fs::read(&list).unwrap();
@@ -422,7 +422,7 @@ fn a_hangup_while_the_ledger_is_opened_has_certificates_read_once_more() {
 }
 
 #[test]
-fn handshakes_that_come_to_no_end_delay_nobody_and_are_cut() {
+fn unfinished_handshakes_delay_no_other_connection_and_are_cut() {
     let more = ["--handshake-time-max", "1s", "--connections-max", "60"];
     let mut served = Served::start(&more);
     let second = served.folder.issued(2);

@@ -211,7 +211,7 @@ async fn browsers_are_told_to_keep_frame_and_run_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_counted_is_told() {
+async fn counters_are_exported() {
     let central = Running::start().await;
     let metrics = central.get(&As::default(), "/metrics").await;
     assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));

@@ -15,26 +15,26 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "/draws",
         "name=noct%E2%80%AEurna",
         "El nombre tiene un carácter que no se ve, U+202E; escríbalo de nuevo, sin pegarlo.",
-        "The name has no characters that can&#39;t be seen, such as U+202E",
+        "The name must not have invisible characters such as U+202E",
     ),
-    ("/draws", "name=%C2%A0%E3%80%80", "El nombre no puede estar en blanco.", "is not blank"),
+    ("/draws", "name=%C2%A0%E3%80%80", "El nombre no puede estar en blanco.", "must not be blank"),
     (
         "/agencies",
         "agency=1&name=La%E2%80%8BSuerte&place=Goya",
         "El nombre tiene un carácter que no se ve, U+200B",
-        "The name has no characters that can&#39;t be seen, such as U+200B",
+        "The name must not have invisible characters such as U+200B",
     ),
     (
         "/agencies",
         "agency=1&name=La+Suerte&place=%E2%A0%80",
         "El lugar tiene un carácter que no se ve, U+2800",
-        "The place has no characters",
+        "The place must not have invisible characters",
     ),
     (
         "/agencies",
         "agency=1&enabled=no&why=corte%E2%80%A8de+luz",
         "El motivo tiene un carácter que no se ve, U+2028",
-        "The reason has no characters",
+        "The reason must not have invisible characters",
     ),
 ];
 

@@ -90,7 +90,7 @@ async fn the_draw_is_made_once_however_many_finish_at_once() {
 }
 
 #[tokio::test]
-async fn a_draw_that_is_found_made_is_told_and_not_logged_again() {
+async fn a_draw_made_before_the_start_is_served_and_not_logged_again() {
     let log = Log::keep();
     let store: Arc<TestStore> = Arc::default();
     made_before(&store, WINNER);
@@ -154,7 +154,7 @@ async fn a_draw_of_the_same_name_with_other_agencies_does_not_open() {
 }
 
 #[tokio::test]
-async fn the_number_recorded_counts_and_the_operator_is_told() {
+async fn the_recorded_number_counts_and_another_one_is_logged() {
     let log = Log::keep();
     let store: Arc<TestStore> = Arc::default();
     made_before(&store, 9);

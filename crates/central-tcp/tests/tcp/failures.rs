@@ -51,7 +51,7 @@ async fn a_failed_store_ends_the_central_and_nothing_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_though_nobody_asks_it_for_anything_ends_the_central() {
+async fn a_store_that_fails_without_any_request_ends_the_central() {
     let central = Setting::default().start().await;
     let mut idle = central.connect().await;
     central.store.set_checked(Err(Gone::Failed(WHY.to_owned())));

@@ -10,7 +10,7 @@ use crate::setting::Setting;
 use crate::store::{Mode, TestStore};
 
 #[tokio::test]
-async fn an_agency_is_told_that_operators_closed_the_draw() {
+async fn an_agency_learns_that_operators_closed_the_draw() {
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
     central.act("ana", Act::Close(draw)).await;

@@ -1,4 +1,4 @@
-//! Slow, silent, greedy or too many agencies cost little and delay nobody.
+//! Slow, silent, greedy or too many agencies cost little and delay no others.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ async fn each_message_has_its_own_time() {
 }
 
 #[tokio::test]
-async fn an_agency_that_takes_no_replies_is_cut_and_delays_nobody() {
+async fn an_agency_that_reads_no_replies_is_cut_and_delays_no_other() {
     let log = Log::keep();
     let central = Setting::limits(|limits| limits.write_time_max = SHORT).start().await;
     let mut greedy = central.connect().await;
@@ -129,7 +129,7 @@ async fn an_agency_that_takes_its_replies_slowly_is_not_cut() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_told_so_and_closed() {
+async fn one_connection_too_many_is_refused_and_closed() {
     let log = Log::keep();
     let central = Setting::limits(|limits| limits.connections_max = 2).start().await;
     let first = central.greeted(1).await;

@@ -70,7 +70,7 @@ async fn state_of(service: &Service, draw: DrawId) -> DrawState {
 }
 
 #[tokio::test]
-async fn winners_are_told_when_they_are_published_and_not_before() {
+async fn winners_are_sent_when_they_are_published_and_not_before() {
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
     let mut agency = central.greeted(1).await;
@@ -104,7 +104,7 @@ async fn before_any_draw_there_is_none_to_bet_in() {
 }
 
 #[tokio::test]
-async fn who_comes_before_a_draw_is_open_is_told_when_it_opens() {
+async fn an_agency_before_the_opening_learns_when_the_draw_opens() {
     let central = Setting::operated().start().await;
     let opens_at = Some(Timestamp(NOW + 3_600_000));
     let schedule = Schedule { opens_at, closes_at: None };
@@ -125,7 +125,7 @@ async fn who_comes_before_a_draw_is_open_is_told_when_it_opens() {
 }
 
 #[tokio::test]
-async fn a_draw_that_does_not_exist_is_told_with_those_that_are_open() {
+async fn an_unknown_draw_is_refused_with_the_open_ones() {
     let central = Setting::operated().start().await;
     let closed = central.opened("matutina").await;
     central.act("ana", Act::Close(closed)).await;
@@ -147,7 +147,7 @@ async fn a_legacy_agencys_first_bets_are_checked_against_the_open_draws_numbers(
 }
 
 #[tokio::test]
-async fn the_clock_opens_and_closes_and_what_comes_later_is_told_the_time() {
+async fn the_clock_opens_and_closes_and_late_bets_are_refused_with_the_time() {
     let central = Setting::operated().start().await;
     let at = |seconds: u64| Timestamp(NOW + seconds * 1000);
     let schedule = Schedule { opens_at: Some(at(10)), closes_at: Some(at(20)) };
@@ -234,7 +234,7 @@ async fn a_disabled_agency_is_cut_off_at_once_and_refused_until_it_is_enabled() 
 }
 
 #[tokio::test]
-async fn who_is_disabled_while_its_winners_are_waited_for_is_not_told_them() {
+async fn an_agency_disabled_while_it_waits_gets_no_winners() {
     let central = Setting::operated().start().await;
     let draw = central.opened("nocturna").await;
     // A connection that acts for two agencies is not ended because of the one that it named before.
@@ -301,7 +301,7 @@ async fn who_is_connected_before_a_draw_is_opened_takes_part_in_it() {
 }
 
 #[tokio::test]
-async fn a_draw_that_another_central_was_started_for_goes_on_by_itself() {
+async fn an_automatic_draw_of_another_central_continues() {
     let automatic = Setting::agencies(2).start().await;
     automatic.greeted(1).await.store(1, 0, LORCA).await;
     let store = Arc::clone(&automatic.store);

@@ -46,7 +46,7 @@ async fn turned_away(central: &Running, address: [u8; 4]) -> (Client, bool) {
 }
 
 #[tokio::test]
-async fn an_address_with_too_many_connections_is_told_so_while_others_are_served() {
+async fn an_address_with_too_many_connections_is_refused_while_others_are_served() {
     let log = Log::keep();
     let central = per_address(2).await;
     let first = welcomed(&central, ONE).await;
@@ -73,7 +73,7 @@ async fn an_address_with_too_many_connections_is_told_so_while_others_are_served
 }
 
 #[tokio::test]
-async fn the_limit_of_all_connections_is_told_as_such() {
+async fn the_limit_of_all_connections_has_its_own_reason() {
     let central = Setting::limits(|limits| limits.connections_max = 1).start().await;
     let _first = welcomed(&central, ONE).await;
     let refused = Client::connect_from(OTHER, central.port, HELLO).error().await;

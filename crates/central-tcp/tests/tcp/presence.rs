@@ -25,7 +25,7 @@ fn draw_of(connected: &Connected) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn whoever_is_connected_is_listed_with_what_is_known_of_it() {
+async fn every_connection_is_listed_with_what_is_known_of_it() {
     let central = Setting::agencies(2).start().await;
     let silent = central.connect().await;
     let greeted = central.greeted(2).await;

@@ -47,7 +47,7 @@ async fn idle_connections_are_closed_at_once_and_no_more_are_taken() {
 }
 
 #[tokio::test]
-async fn those_who_wait_for_the_draw_are_told_that_there_is_none() {
+async fn agencies_that_wait_for_the_draw_get_no_winners_at_shutdown() {
     let central = Setting::agencies(2).start().await;
     // Sent together, so that the reply to the first shows that the others were read.
     let mut field = central.connect().await;

@@ -226,7 +226,7 @@ impl Log for CheckedLog {
     }
 
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
-        // Changes due by the clock were requested by nobody.
+        // Changes due by the clock were not requested by a connection.
         match &*self.1.mode.lock() {
             Mode::Refuses(StoreFault::Full(why)) if !group.is_empty() => {
                 Err(Gone::Full(why.clone()))

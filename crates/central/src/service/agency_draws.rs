@@ -1,9 +1,9 @@
 //! Which draw an agency's message is for.
 //!
-//! An agency of the field can't name a draw, and sends all its batches again after a lost
+//! An original agency can't name a draw, and sends all its batches again after a lost
 //! connection. A guess would then store them in another draw than the one they were made for. So
 //! nothing is guessed: a draw is meant without its name only while it is the only one of the agency
-//! that ever took bets. One that was announced and not opened yet does not count: nobody can have
+//! that ever took bets. One that was announced and not opened yet does not count: none can have
 //! sent anything for it.
 //!
 //! Reads the view and nothing else, so that the simulation decides by the same code.
@@ -189,7 +189,7 @@ impl<'a> Candidate<'a> {
         Self { id: *id, terms, state: *state, opens_at: life.schedule.opens_at }
     }
 
-    /// What is said to who wants to bet in it before it is open.
+    /// The refusal of bets in it before it is open.
     pub(super) fn not_open_yet(&self) -> NoDraw {
         NoDraw::NotOpenYet { name: self.terms.name.clone(), opens_at: self.opens_at }
     }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_guessed_among_several_and_the_open_ones_are_told_first() {
+    fn several_draws_are_ambiguous_and_open_ones_are_listed_first() {
         for states in [[OPEN, OPEN], [CLOSED, OPEN], [MADE, OPEN], [OPEN, CLOSED], [MADE, CLOSED]] {
             assert!(matches!(meant(&states), Err(NoDraw::Several { .. })), "{states:?}");
         }
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_of_others_is_nobody_elses() {
+    fn a_draw_belongs_to_its_agencies_only() {
         let (own, others) = (terms("own", (1, 1)), terms("others", (2, 9)));
         let draw = |id, terms| Candidate { id: DrawId(id), terms, state: OPEN, opens_at: None };
         let draws = [draw(1, &others), draw(2, &own)];
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_too_early_is_told_which_opens_first_and_when() {
+    fn an_early_agency_learns_which_draw_opens_first_and_when() {
         let (one, other) = (terms("one", (1, 1)), terms("other", (1, 1)));
         let draw =
             |id, terms, opens_at| Candidate { id: DrawId(id), terms, state: ANNOUNCED, opens_at };

@@ -122,7 +122,7 @@ macro_rules! conformance_suite {
             the_audit_log_lists_all_events_but_batches_in_order,
             the_view_has_a_change_before_it_is_answered,
             a_page_of_the_view_starts_after_its_cursor,
-            a_reader_with_a_page_blocks_nobody,
+            a_reader_with_a_page_blocks_no_writer,
             reading_a_draw_returns_one_snapshot,
             the_view_agrees_with_the_stored_bets,
             random_histories_agree_with_a_naive_model,

@@ -10,7 +10,7 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A pending answer.
 #[derive(Debug)]
-#[must_use = "an answer nobody looks at checks nothing"]
+#[must_use = "an ignored answer checks nothing"]
 pub struct Pending<T>(Receiver<T>);
 
 /// Makes a call without waiting: `submit(|done| engine.append(batch, done))`.

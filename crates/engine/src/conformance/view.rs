@@ -113,7 +113,7 @@ pub fn a_page_of_the_view_starts_after_its_cursor(subject: &mut dyn Subject) {
     }
 }
 
-pub fn a_reader_with_a_page_blocks_nobody(subject: &mut dyn Subject) {
+pub fn a_reader_with_a_page_blocks_no_writer(subject: &mut dyn Subject) {
     let draw = subject.open("solo", 3_000);
     let engine = subject.engine();
     let view = engine.view();

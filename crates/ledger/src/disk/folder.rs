@@ -105,7 +105,7 @@ impl Folder {
         if let Some(direct) = &direct
             && FileId::of(&fstat(direct)?) != id
         {
-            return Err(io::Error::other("another file was put in its place meanwhile"));
+            return Err(io::Error::other("another file replaced it meanwhile"));
         }
         Ok(Box::new(FolderFile {
             folder: Arc::clone(&self.opened),
@@ -386,10 +386,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_that_can_not_lock_is_told_from_a_folder_in_use() {
+    fn a_file_system_without_locks_is_distinguished_from_a_folder_in_use() {
         for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::BADF, Errno::NOSYS] {
             let message = Fault::io("locking", "the data folder", lock_error(errno)).to_string();
-            assert!(message.contains("give a folder on a disk of this machine"), "{message}");
+            assert!(message.contains("choose a folder on a disk of this machine"), "{message}");
         }
         assert_eq!(lock_error(Errno::WOULDBLOCK).kind(), io::ErrorKind::WouldBlock);
     }
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_counts_as_long_as_its_name_leads_to_it() {
+    fn a_file_counts_while_its_name_refers_to_it() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::create(dir.path()).unwrap();
         let (file, path) = (folder.create("a").unwrap(), dir.path().join("a"));

@@ -269,7 +269,7 @@ fn the_disk_fails() {
     told.check(&disk);
 }
 
-/// Both agencies finish; whichever is told that all have makes the draw and asks for winners.
+/// Both agencies finish; the one that learns that all have makes the draw and asks for winners.
 fn the_last_to_finish_makes_the_draw() {
     let run = Run::begin(HeldDisk::new(), 2);
     let callers = [1, 2].map(|agency| {
@@ -314,7 +314,7 @@ fn segments_are_changed_and_sealed_beside_callers_and_readers() {
 }
 
 #[test]
-fn the_folder_is_given_back_after_the_last_write_whoever_lets_go_last() {
+fn the_folder_is_released_after_the_last_write() {
     every_schedule(1, the_last_to_let_go_may_be_a_completion);
     sampled(4_000, the_last_to_let_go_may_be_a_completion);
 }
@@ -325,7 +325,7 @@ fn want_of_room_is_answered_and_passes() {
 }
 
 #[test]
-fn a_disk_that_fails_leaves_nobody_without_an_answer() {
+fn every_request_is_answered_when_the_disk_fails() {
     sampled(4_000, the_disk_fails);
 }
 

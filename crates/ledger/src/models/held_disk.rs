@@ -1,4 +1,4 @@
-//! A simulated disk that checks that nobody writes without holding the folder's lock.
+//! A simulated disk that checks that every write is made while holding the folder's lock.
 
 use std::io;
 use std::sync::Arc;

@@ -217,12 +217,12 @@ fn a_pool_at_work_can_be_closed_at_any_moment() {
 }
 
 #[test]
-fn a_writer_is_told_of_want_of_room_and_served_once_it_has_passed() {
+fn a_writer_gets_an_error_without_room_and_succeeds_once_there_is_some() {
     every_schedule(5, room_is_short_for_a_while);
 }
 
 #[test]
-fn what_sealing_finds_is_told_unless_it_is_left_for_the_next_opening() {
+fn damage_found_while_sealing_is_reported_unless_left_for_the_next_opening() {
     every_schedule(5, hands_over_full_ones);
 }
 
@@ -232,18 +232,18 @@ fn a_writer_waits_for_a_pool_that_has_fallen_behind() {
 }
 
 #[test]
-fn a_writer_is_told_of_want_of_room_for_indexes() {
+fn a_writer_gets_an_error_without_room_for_indexes() {
     every_schedule(3, has_no_room_for_indexes);
 }
 
 #[test]
-fn nobody_waits_for_a_pool_that_has_ended() {
+fn no_writer_waits_for_a_pool_that_has_ended() {
     // The same end as by a panic, after which the checker can't continue.
     every_schedule(UNBOUNDED, || asks_who_ends(with_thread(|shared| drop(Ends(shared)))));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn a_pool_that_ended_and_woke_nobody_would_be_found() {
+fn a_pool_that_ended_without_waking_waiters_would_be_found() {
     planted(1, || asks_who_ends(with_thread(|shared| lock(&shared.state).ended = true)));
 }

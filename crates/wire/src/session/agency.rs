@@ -87,13 +87,13 @@ pub enum ProtocolViolation {
     Frame(#[from] FrameError),
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    #[error("{0}, which answers nothing that was asked")]
+    #[error("{0}, which answers no request")]
     Unasked(&'static str),
     #[error("{message} of chunk {chunk}, which is not the oldest in flight")]
     OtherChunk { message: &'static str, chunk: u32 },
     #[error("{message} for agency {agency}")]
     OtherAgency { message: &'static str, agency: u32 },
-    #[error("WELCOME with an impossible {0}")]
+    #[error("WELCOME with an invalid {0}")]
     BadWelcome(&'static str),
 }
 
@@ -101,7 +101,7 @@ pub enum ProtocolViolation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the messages describe the variants")]
 pub enum SendError {
-    #[error("not now: a reply is awaited, or the session is over")]
+    #[error("not now: a reply is pending, or the session is over")]
     NotNow,
     #[error("chunk {0} is already in flight")]
     InFlight(u32),

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Replies leave in the order of the requests, in whatever order they are given.
-//! - Without HELLO, a connection is sent the field's messages, or one ERROR as the last. This is
+//! - Without HELLO, a connection is sent original messages, or one ERROR as the last. This is
 //!   asserted, in release builds too.
 //! - After a refusal that closes, no request is returned and nothing else is sent.
 //! - Memory: at most `window` slots, `frame_len_max + READ_LEN_MAX` bytes received, and
@@ -80,7 +80,7 @@ pub enum RequestError {
     #[error(transparent)]
     Payload(#[from] PayloadError),
     /// HELLO has an unsupported version.
-    #[error("protocol version {0} is not spoken here")]
+    #[error("protocol version {0} is not supported")]
     UnsupportedVersion(u16),
     /// HELLO is not the first message.
     #[error("HELLO is only allowed as the first message")]

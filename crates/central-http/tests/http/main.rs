@@ -10,6 +10,7 @@ mod client;
 mod corrections;
 mod draw_pages;
 mod draws;
+mod events;
 mod hostile;
 mod languages;
 mod lost_permissions;

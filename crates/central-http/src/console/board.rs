@@ -163,14 +163,17 @@ async fn events(
     let place = app.boards.take(client);
     let place = place.map_err(|why| Refusal::TooMuchAtOnce("boards and event streams", why))?;
     let followed = follow(&app, user.who.clone()).await;
+    let mut shown = String::new();
     let boards = followed.map(move |followed| {
         let event = match followed {
             Followed::Board(board) => {
                 let text = live(&app, &board, &user, asked);
+                let event = renewal(&shown, &text);
+                shown = text;
                 // The number of acts on the draw: a page that waits for another one is loaded again.
                 let acts = shown_of(&board, asked.draw);
                 let acts = acts.map_or(0, |it| it.status.life.history.len());
-                Event::default().event("board").id(acts.to_string()).data(text)
+                event.id(acts.to_string())
             }
             Followed::Over => over(),
         };
@@ -179,6 +182,19 @@ async fn events(
     let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);
     let answer = (UNBUFFERED, Sse::new(boards).keep_alive(alive)).into_response();
     Ok(answer.map(|body| Held::by(body, place)))
+}
+
+/// Returns the event that brings a board up to date: the lines that have changed, with their
+/// numbers, or the whole board if it has more or fewer lines.
+fn renewal(before: &str, now: &str) -> Event {
+    if before.split('\n').count() != now.split('\n').count() {
+        return Event::default().event("board").data(now);
+    }
+    let lines = before.split('\n').zip(now.split('\n')).enumerate();
+    let changed = lines.filter(|(_, (before, now))| before != now);
+    let changed: Vec<_> = changed.map(|(at, (_, now))| (at, now)).collect();
+    let text = serde_json::to_string(&changed).expect("numbers and texts are JSON");
+    Event::default().event("lines").data(text)
 }
 
 /// Returns the event that says that the session has ended.

@@ -1,4 +1,4 @@
-//! `cargo xtask browser`: the console in a real browser.
+//! `cargo xtask browser`: the console in a real browser; `cargo xtask screenshots`: its pictures.
 //!
 //! axe-core, which checks that a screen reader can read the pages, comes in a Python package.
 
@@ -10,7 +10,11 @@ use anyhow::{Context as _, ensure};
 use crate::python;
 use crate::steps::cargo;
 
-const TEST: &str = "test --workspace --locked --test browser -- --ignored";
+const TESTS: &str = "test --workspace --locked --test browser -- --ignored";
+
+/// The test that looks at every page, and leaves a picture of each.
+const PICTURES: &str =
+    "test --workspace --locked --test browser -- --ignored every_page_is_accessible";
 
 const INSTALL: &str = "the console is tested in a browser; install it: apt-get install chromium \
                        chromium-driver";
@@ -19,11 +23,21 @@ const INSTALL: &str = "the console is tested in a browser; install it: apt-get i
 const AXE: &str = "axe-playwright-python==0.1.8 \
     --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8\n";
 
+/// Runs all tests in a browser.
 pub(crate) fn run() -> anyhow::Result<()> {
+    tested(TESTS)
+}
+
+/// Takes a picture of every page.
+pub(crate) fn screenshots() -> anyhow::Result<()> {
+    tested(PICTURES)
+}
+
+fn tested(tests: &str) -> anyhow::Result<()> {
     let driver = Command::new("chromedriver").arg("--version").output();
     ensure!(driver.is_ok_and(|it| it.status.success()), INSTALL);
     let axe = axe()?;
-    cargo(TEST, Some(("AXE", axe.to_str().context("the folder's name is text")?)))
+    cargo(tests, Some(("AXE", axe.to_str().context("the folder's name is text")?)))
 }
 
 /// Where axe-core is.

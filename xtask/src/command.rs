@@ -155,6 +155,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cargo xtask browser")]
     Browser,
 
+    /// Take a picture of every page of the console
+    ///
+    /// Writes each page, on a desktop and a phone, light and dark, in both languages, to
+    /// target/screenshots. Requires Debian's chromium and chromium-driver.
+    #[command(after_help = "Example:\n  cargo xtask screenshots")]
+    Screenshots,
+
     /// Send generated requests to every path of the API
     ///
     /// Sends a central requests that its API description allows, and many that it does not. Fails

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
         Command::Browser => browser::run(),
+        Command::Screenshots => browser::screenshots(),
         Command::Hostile => runs::hostile(),
         Command::Bench { arguments } => bench::run(&arguments),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),

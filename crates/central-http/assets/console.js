@@ -1,11 +1,11 @@
-// The live board: the server sends it whole, in words, once a second. When the session has ended, or
+// The live board: the server sends it in words, then once a second the lines that changed. When the session has ended, or
 // nothing comes, the page says so, marks what it shows as old, and asks again from time to time.
 const STALE_MS = 5000;
 const RETRY_MS = 10000;
 const live = document.getElementById("live");
 if (live && window.EventSource) {
   const [ended, stale] = ["ended", "stale"].map((id) => document.getElementById(id));
-  let events, asked, heard = Date.now();
+  let events, asked, heard = Date.now(), lines = [];
   const tell = (notice) => {
     live.classList.toggle("old", notice !== null);
     for (const it of [ended, stale]) it.hidden = it !== notice;
@@ -22,12 +22,20 @@ if (live && window.EventSource) {
     events?.close();
     asked = Date.now();
     events = new EventSource(live.dataset.events);
-    events.addEventListener("board", (event) => {
+    const show = () => {
       tell(null);
       const board = live.cloneNode(false);
-      board.innerHTML = event.data;
+      board.innerHTML = lines.join("\n");
       renew(live, board);
       heard = Date.now();
+    };
+    events.addEventListener("board", (event) => {
+      lines = event.data.split("\n");
+      show();
+    });
+    events.addEventListener("lines", (event) => {
+      for (const [at, line] of JSON.parse(event.data)) lines[at] = line;
+      show();
     });
     events.addEventListener("over", () => {
       events.close();
@@ -47,10 +55,11 @@ const waits = document.querySelector("[data-waits]");
 if (waits && window.EventSource) {
   const events = new EventSource(waits.dataset.events);
   const again = () => location.replace(location.pathname);
-  events.addEventListener("board", (event) => {
+  const look = (event) => {
     // A board may be a second behind the page.
     if (Number(event.lastEventId) > Number(waits.dataset.waits)) again();
-  });
+  };
+  for (const name of ["board", "lines"]) events.addEventListener(name, look);
   events.addEventListener("over", again);
 }
 for (const button of document.querySelectorAll("[data-print]")) {

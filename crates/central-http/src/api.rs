@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! health        liveness, readiness and metrics
-//! session, operators, draws, agencies, bets, export, winners, audit
+//! session, operators, draws, events, agencies, bets, export, winners, audit
 //!               JSON interface of the use case of the same name
 //! common        shared parts
 //! ```
@@ -13,6 +13,7 @@ mod audit;
 mod bets;
 mod common;
 mod draws;
+mod events;
 mod export;
 mod health;
 mod operators;
@@ -29,6 +30,8 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
+
+pub(crate) use events::EVENTS_PATH;
 
 use crate::access::identify::{authenticate, identify};
 use crate::access::refusal::Refusal;
@@ -113,6 +116,7 @@ fn authenticated() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::router())
         .merge(draws::router())
+        .merge(events::router())
         .merge(winners::router())
         .merge(bets::router())
         .merge(export::router())

@@ -30,7 +30,7 @@ pub(crate) const BOARD_OVER_DRAWS_MAX: usize = 20;
 pub(crate) const BOARD_TABS_MAX: usize = 8;
 
 /// Agencies on one page of a board.
-pub(crate) const BOARD_AGENCIES_MAX: usize = 500;
+pub(crate) const BOARD_AGENCIES_MAX: usize = 100;
 
 /// An agency that has begun and sends nothing for longer than this is silent, in milliseconds.
 pub(crate) const SILENCE_MS: u64 = 60_000;

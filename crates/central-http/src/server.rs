@@ -35,7 +35,8 @@ use crate::{api, console};
 
 /// Paths that do not count towards the limit of concurrent requests: health and metrics, which are
 /// quick and must always be answered, and boards, which have a limit of their own.
-const NOT_COUNTED: [&str; 4] = ["/healthz", "/readyz", "/metrics", console::EVENTS_PATH];
+const NOT_COUNTED: [&str; 5] =
+    ["/healthz", "/readyz", "/metrics", console::EVENTS_PATH, api::EVENTS_PATH];
 
 /// Options of the HTTP server.
 pub struct HttpOptions {

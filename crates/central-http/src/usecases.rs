@@ -13,6 +13,7 @@
 //! winners       winners, and the settlement of each agency
 //! audit         the audit log
 //! board         data of the live board, refreshed once a second
+//! following     follows the board, for open boards and event streams
 //! intake        bets of each draw over time, for the board's chart
 //! ```
 
@@ -23,6 +24,7 @@ pub(crate) mod bets;
 pub(crate) mod board;
 pub(crate) mod draws;
 pub(crate) mod export;
+pub(crate) mod following;
 pub(crate) mod intake;
 pub(crate) mod operators;
 pub(crate) mod programme;

@@ -1,21 +1,25 @@
 //! Accessibility of every page: axe-core finds no violation of WCAG 2.2 AA, in both languages,
-//! light and dark, on a desktop and a phone; and no page is wider than a phone.
+//! light and dark, on a desktop and a phone; and no page is wider than a phone. Leaves a picture of
+//! each in `target/screenshots/`.
 
 use serde_json::json;
 
 use crate::console::{Console, Look};
 use crate::setting::{PASSWORD, Setting};
-use crate::support::agency;
+use crate::support::{Process, agency};
 
 /// Pages checked while there is no draw.
-const EMPTY: &[&str] = &["/", "/draws", "/agencies", "/search", "/audit", "/account"];
+const EMPTY: &[&str] =
+    &["/", "/start", "/draws", "/draws/repeat", "/agencies", "/search", "/audit", "/account"];
 
 /// Pages checked once there is a draw in each state; the first one is published.
 const FULL: &[&str] = &[
     "/",
     "/?draw=1",
     "/?draw=3",
+    "/start",
     "/draws",
+    "/draws/repeat?day=2030-11-24&first=2030-11-23&last=2030-11-26",
     "/draws/1",
     "/draws/2",
     "/draws/3",
@@ -31,6 +35,7 @@ const FULL: &[&str] = &[
     "/draws/1/acta",
     "/draws/5/acta",
     "/agencies",
+    "/agencies?agency=1",
     "/search?draw=1&by=number&value=",
     "/search?draw=1&by=document&value=0",
     "/search?draw=1&by=number&value=x",
@@ -52,7 +57,7 @@ async fn every_page_is_accessible() {
     console.log_in("ana", PASSWORD).await;
     console.sees("Todavía no hay ningún sorteo").await;
     found.extend(looked_at(&console, &axe, "empty", EMPTY).await);
-    make_draws(&console, &setting).await;
+    let _connected = make_draws(&console, &setting).await;
     let winning = &setting.bets.winning_number;
     let full = FULL.iter().map(|path| match path.strip_suffix("value=") {
         Some(path) => format!("{path}value={winning}"),
@@ -81,10 +86,9 @@ async fn looked_at(console: &Console, axe: &str, group: &str, paths: &[&str]) ->
                 if !console.is_as_wide_as_the_window().await {
                     found.push(format!("{place}: wider than the window"));
                 }
-                if language == "es" {
-                    let name = path.replace(['/', '?', '='], "-");
-                    console.shoot(&format!("{group}{name}-{}", look.name)).await;
-                }
+                let page = path.split(['/', '?', '=', '&']).collect::<Vec<_>>().join("-");
+                let picture = format!("screenshots/{language}/{}/{group}{page}", look.name);
+                console.shoot_as(&picture).await;
             }
         }
     }
@@ -92,38 +96,52 @@ async fn looked_at(console: &Console, axe: &str, group: &str, paths: &[&str]) ->
     found
 }
 
-/// Makes a draw in each state by the API.
-async fn make_draws(console: &Console, setting: &Setting) {
-    for (number, name) in [(1, "La Suerte"), (2, "El Trébol de la Avenida San Martín")] {
-        let place = json!({ "name": name, "place": "Villa Carlos Paz" });
+/// Makes a draw in each state by the API; returns the agencies that are connected then.
+async fn make_draws(console: &Console, setting: &Setting) -> Vec<Process> {
+    for (number, name, place) in [
+        (1, "La Suerte", "Rosario"),
+        (2, "El Trébol de la Avenida San Martín", "Villa Carlos Paz"),
+        (3, "La Herradura", "Goya"),
+        (4, "Don Ernesto", "Salta"),
+        (5, "El Gato Negro", "Ushuaia"),
+    ] {
+        let place = json!({ "name": name, "place": place });
         console.api("PUT", &format!("/agencies/{number}"), &place).await;
     }
     console.api("POST", "/agencies/2/disable", &json!({ "why": "prueba" })).await;
     console.api("POST", "/agencies/2/enable", &json!({})).await;
-    let announce = async |name: &str| {
-        let agencies = json!([{ "first": 1, "last": 2 }]);
-        let times = json!("2030-11-24T21:00:00Z");
-        let draw = json!({ "name": name, "agencies": agencies, "closes_at": times });
+    let announce = async |name: &str, closes_at: &str| {
+        let agencies = json!([{ "first": 1, "last": 5 }]);
+        let closes_at = format!("2030-11-{closes_at}:00-03:00");
+        let draw = json!({ "name": name, "agencies": agencies, "closes_at": closes_at });
         console.api("POST", "/draws", &draw).await;
     };
     let step = async |draw: u32, step: &str| {
         let path = format!("/draws/{draw}/{step}");
         console.api("POST", &path, &json!({ "why": "prueba" })).await;
     };
-    announce("Quiniela nocturna").await;
+    let bet = async |draw: u32, name: &str, agencies: u32| {
+        let address = &setting.central.address;
+        let bets = |id| agency(id, address, setting.bets.file(id), &["--draw", name]);
+        let agencies: Vec<_> = (1..=agencies).map(bets).collect();
+        let path = format!("/draws/{draw}");
+        let finished = json!(agencies.len());
+        while console.api("GET", &path, &json!(null)).await["agencies_finished"] != finished {}
+        agencies
+    };
+    announce("Nocturna 24/11", "24T21:00").await;
     step(1, "open").await;
-    let address = &setting.central.address;
-    let agencies = [1, 2].map(|id| agency(id, address, setting.bets.file(id), &[]));
-    while console.api("GET", "/draws/1", &json!(null)).await["agencies_finished"] != 2 {}
-    for (draw, name) in
-        [(2, "Vespertina"), (3, "Matutina"), (4, "Anunciada"), (5, "Primera"), (6, "Última")]
-    {
-        announce(name).await;
-        if draw != 4 {
-            step(draw, "open").await;
-        }
-    }
-    for draw in [1, 2, 5, 6] {
+    let agencies = bet(1, "Nocturna 24/11", 5).await;
+    step(1, "close").await;
+    announce("Matutina 24/11", "24T14:00").await;
+    announce("Vespertina 24/11", "24T17:30").await;
+    step(3, "open").await;
+    let betting = bet(3, "Vespertina 24/11", 3).await;
+    announce("Previa 25/11", "25T10:15").await;
+    announce("Primera 24/11", "24T11:30").await;
+    announce("Turista 24/11", "24T19:15").await;
+    for draw in [2, 5, 6] {
+        step(draw, "open").await;
         step(draw, "close").await;
     }
     let winning: u32 = setting.bets.winning_number.parse().unwrap();
@@ -141,4 +159,5 @@ async fn make_draws(console: &Console, setting: &Setting) {
     step(2, "void").await;
     step(1, "publish").await;
     agencies.into_iter().for_each(|it| assert_eq!(it.ended().code, Some(0)));
+    betting
 }

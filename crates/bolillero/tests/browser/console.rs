@@ -25,7 +25,7 @@ pub(crate) struct Look {
 
 impl Look {
     pub(crate) const DESKTOP: Self =
-        Self { name: "desktop", scheme: "light", width: 1280, height: 900 };
+        Self { name: "desktop", scheme: "light", width: 1366, height: 900 };
     pub(crate) const PHONE: Self = Self { name: "phone", scheme: "light", width: 390, height: 844 };
     pub(crate) const ALL: [Self; 4] = [
         Self::DESKTOP,
@@ -88,7 +88,7 @@ impl Console {
     }
 
     pub(crate) async fn fill(&self, field: &str, value: &str) {
-        let field = format!("main form:not(.inline) [name={field}]");
+        let field = format!("main form [name={field}]:not([type=hidden])");
         let field = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(&field)).await;
         let field = field.unwrap();
         field.clear().await.unwrap();
@@ -311,12 +311,17 @@ impl Console {
         self.client.execute(script, vec![]).await.unwrap()
     }
 
-    /// Saves a screenshot of the window.
+    /// Saves a screenshot of the window in `target/browser/`.
     pub(crate) async fn shoot(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/browser");
-        std::fs::create_dir_all(&folder).unwrap();
-        let picture = self.client.screenshot().await.unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+        self.shoot_as(&format!("browser/{name}")).await;
+    }
+
+    /// Saves a screenshot of the window, under a path in `target/`.
+    pub(crate) async fn shoot_as(&self, path: &str) {
+        let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let path = target.join(path).with_added_extension("png");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, self.client.screenshot().await.unwrap()).unwrap();
     }
 
     pub(crate) async fn close(self) {

@@ -1,7 +1,7 @@
 //! The console as operators use it, with a real browser, a real central and real agencies.
 //!
 //! Needs Debian's chromium and chromium-driver: `cargo xtask browser`. Leaves screenshots in
-//! `target/browser/`.
+//! `target/browser/` and `target/screenshots/`.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 #[path = "../support/mod.rs"]
@@ -11,6 +11,7 @@ mod accessibility;
 mod console;
 mod driver;
 mod keyboard;
+mod mistakes;
 mod setting;
 
 use console::{Console, Look};
@@ -135,113 +136,6 @@ async fn a_day_of_the_lottery_by_the_console() {
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     let audit = run_well(&["audit", "--data", str(&data)]);
     assert!(audit.contains("eva: entered a number of draw 1"), "{audit}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a browser: cargo xtask browser"]
-async fn mistakes_are_mended_by_the_console() {
-    let Setting { central, http, bets, folder: _folder, .. } = Setting::start(50);
-    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
-    ana.log_in("ana", PASSWORD).await;
-    ana.sees("Todavía no hay ningún sorteo").await;
-
-    // A draw for too many agencies is not announced, and what was typed stays.
-    ana.go("/draws").await;
-    ana.fill("name", "Quiniela noctrna").await;
-    ana.fill("agencies", "1-200000").await;
-    ana.press("Anunciar").await;
-    ana.sees("Un sorteo tiene hasta 100.000 agencias.").await;
-    ana.fill("agencies", "1-5").await;
-    ana.press("Anunciar").await;
-    ana.sees("Sorteo programado.").await;
-
-    // Its name is corrected, and a second draw cancelled.
-    ana.unfold("Cambiar lo programado").await;
-    ana.fill_for("edit", "name", "Quiniela nocturna").await;
-    ana.fill_for("edit", "why", "error de tipeo").await;
-    ana.press("Guardar los cambios").await;
-    ana.sees("Cambios en lo programado.").await;
-    ana.sees("Quiniela nocturna").await;
-    ana.go("/draws").await;
-    ana.unfold("Anunciar un sorteo").await;
-    ana.fill("name", "Quiniela de prueba").await;
-    ana.fill("agencies", "1-5").await;
-    ana.press("Anunciar").await;
-    ana.unfold("Cancelar el sorteo").await;
-    ana.fill_for("cancel", "why", "feriado").await;
-    ana.press("Cancelar definitivamente").await;
-    ana.sees("Sorteo cancelado.").await;
-    ana.shoot("draw-cancelled").await;
-
-    // An agency that finished is reopened.
-    ana.go("/draws/1").await;
-    ana.press("Abrir").await;
-    ana.sees("Sorteo abierto.").await;
-    let agency = agency(1, &central.address, bets.file(1), &[]);
-    ana.go("/").await;
-    ana.waits_for("#finished", "1 / 5").await;
-    ana.go("/draws/1").await;
-    ana.unfold("Reabrir una agencia que terminó por error").await;
-    ana.fill_for("reopen", "agency", "1").await;
-    ana.fill_for("reopen", "why", "faltaba un archivo").await;
-    ana.press("Reabrir la agencia").await;
-    ana.sees("Agencia 1 reabierta.").await;
-    ana.fill_for("close", "why", "fin de la prueba").await;
-    ana.tick("sure").await;
-    ana.press("Cerrar el sorteo").await;
-
-    // The number is corrected by who entered it, and the result voided by both.
-    let eva = Console::open(&http, "en-US", Look::DESKTOP).await;
-    eva.log_in("eva", PASSWORD).await;
-    ana.enter_number("8").await;
-    ana.unfold("Corregir mi número").await;
-    ana.fill_for("correct", "number", "7").await;
-    ana.press("Continuar").await;
-    ana.confirm_number("7").await;
-    ana.sees("Número corregido.").await;
-    ana.shoot("number-awaited").await;
-    eva.go("/draws/1").await;
-    eva.enter_number("7").await;
-    eva.sees("Both numbers match: the draw is made.").await;
-    ana.sees("Publicar los ganadores").await;
-    ana.unfold("Anular el resultado").await;
-    ana.fill_for("void", "why", "extracto equivocado").await;
-    ana.tells("document.querySelector('form[action$=\"/void\"] [name=sure]').click()").await;
-    ana.press("Anular").await;
-    ana.sees("Resultado en duda").await;
-    ana.shoot("result-in-doubt").await;
-    eva.go("/draws/1").await;
-    eva.sees("Reason to publish").await;
-    eva.unfold("Void the result").await;
-    eva.fill_for("void", "why", "wrong result").await;
-    eva.tells("document.querySelector('form[action$=\"/void\"] [name=sure]').click()").await;
-    eva.press("Void").await;
-    eva.sees("Result voided.").await;
-    eva.sees("Enter the official result").await;
-    for console in [ana, eva] {
-        console.close().await;
-    }
-    drop(agency);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a browser: cargo xtask browser"]
-async fn a_form_survives_the_end_of_its_session() {
-    let Setting { http, folder: _folder, central: _central, .. } = Setting::start(5);
-    let ana = Console::open(&http, "es-AR", Look::DESKTOP).await;
-    ana.log_in("ana", PASSWORD).await;
-    ana.sees("Todavía no hay ningún sorteo").await;
-    ana.go("/draws").await;
-    ana.fill("name", "Quiniela nocturna").await;
-    ana.fill("agencies", "1-5").await;
-    ana.ends_the_session().await;
-    ana.press("Anunciar").await;
-    ana.sees("Su sesión terminó.").await;
-    ana.log_in("ana", PASSWORD).await;
-    ana.press("Anunciar").await;
-    ana.sees("Abrir la venta").await;
-    ana.sees("Quiniela nocturna").await;
-    ana.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use central::RefusedBatches;
-use futures_util::stream::{iter, unfold};
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
 use lottery::{DrawId, DrawState, Registration, Timestamp};
 use serde::Deserialize;
 
@@ -25,6 +26,7 @@ use crate::limits::{BOARD_AGENCIES_MAX, BOARD_KEEPALIVE_TIME, BOARD_TABS_MAX};
 use crate::usecases::app::{App, State as Central};
 use crate::usecases::board::{AgencyBoard, Board, DrawBoard};
 use crate::usecases::draws::LifeState;
+use crate::usecases::following::{Followed, follow};
 use crate::web::body::Held;
 use crate::web::input::InQuery;
 use crate::web::peer::Peer;
@@ -159,32 +161,40 @@ async fn events(
         Err(answer) => return Ok(answer),
     };
     let place = app.boards.take(client);
-    let place = place.map_err(|why| Refusal::TooMuchAtOnce("boards", why))?;
-    app.poller.now().await;
-    let (mut seen, stopping) = (app.poller.watch(), app.stopping.clone());
-    seen.mark_changed();
-    let start = (app, user, seen, stopping, false);
-    let boards = unfold(start, move |(app, user, mut seen, stopping, is_over)| async move {
-        if is_over {
-            return None;
-        }
-        let changed = stopping.run_until_cancelled(seen.changed()).await;
-        if !matches!(changed, Some(Ok(()))) {
-            return None;
-        }
-        if app.access.is_over(&user.who).await {
-            return Some((Ok::<_, Infallible>(over()), (app, user, seen, stopping, true)));
-        }
-        let board = std::sync::Arc::clone(&seen.borrow_and_update());
-        let text = live(&app, &board, &user, asked);
-        // The number of acts on the draw: a page that waits for another one is loaded again.
-        let acts = shown_of(&board, asked.draw).map_or(0, |it| it.status.life.history.len());
-        let event = Event::default().event("board").id(acts.to_string()).data(text);
-        Some((Ok(event), (app, user, seen, stopping, false)))
+    let place = place.map_err(|why| Refusal::TooMuchAtOnce("boards and event streams", why))?;
+    let followed = follow(&app, user.who.clone()).await;
+    let mut shown = String::new();
+    let boards = followed.map(move |followed| {
+        let event = match followed {
+            Followed::Board(board) => {
+                let text = live(&app, &board, &user, asked);
+                let event = renewal(&shown, &text);
+                shown = text;
+                // The number of acts on the draw: a page that waits for another one is loaded again.
+                let acts = shown_of(&board, asked.draw);
+                let acts = acts.map_or(0, |it| it.status.life.history.len());
+                event.id(acts.to_string())
+            }
+            Followed::Over => over(),
+        };
+        Ok::<_, Infallible>(event)
     });
     let alive = KeepAlive::new().interval(BOARD_KEEPALIVE_TIME);
     let answer = (UNBUFFERED, Sse::new(boards).keep_alive(alive)).into_response();
     Ok(answer.map(|body| Held::by(body, place)))
+}
+
+/// Returns the event that brings a board up to date: the lines that have changed, with their
+/// numbers, or the whole board if it has more or fewer lines.
+fn renewal(before: &str, now: &str) -> Event {
+    if before.split('\n').count() != now.split('\n').count() {
+        return Event::default().event("board").data(now);
+    }
+    let lines = before.split('\n').zip(now.split('\n')).enumerate();
+    let changed = lines.filter(|(_, (before, now))| before != now);
+    let changed: Vec<_> = changed.map(|(at, (_, now))| (at, now)).collect();
+    let text = serde_json::to_string(&changed).expect("numbers and texts are JSON");
+    Event::default().event("lines").data(text)
 }
 
 /// Returns the event that says that the session has ended.

@@ -107,7 +107,7 @@ fn list_with(app: &App, user: &CurrentUser, page: Option<usize>, outcome: FormOu
     let over = over.skip(places.start.saturating_sub(pending.len()));
     let over = over.filter_map(|id| view.draw(id));
     let shown = pending.iter().skip(places.start).cloned().chain(over).take(places.len());
-    let today = l.zone.shown(app.service.now()).map(|now| now.date());
+    let today = l.date(app.service.now());
     let sections = SectionView::all(shown.collect(), today, l);
     let (p, is_typed) = (Shell::of(user, notice), !form.is_empty());
     let terms = TermsForm::new(form, l);

@@ -2,7 +2,7 @@
 //! times.
 
 use axum::http::{HeaderMap, header};
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use lottery::Timestamp;
 
 use central::{LocalTime, Zone};
@@ -116,6 +116,11 @@ impl Locale {
         self.format(at, self.t("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"))
     }
 
+    /// Returns the date at a moment; `None` outside the calendar.
+    pub(super) fn date(self, at: Timestamp) -> Option<Date> {
+        self.zone.shown(at).map(DateTime::date)
+    }
+
     /// Formats a date, with the day of the week.
     pub(super) fn day(self, day: Date) -> String {
         let spanish = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
@@ -129,7 +134,7 @@ impl Locale {
 
     /// Formats a time: without its date, if that is this day.
     pub(super) fn time_of(self, at: Timestamp, day: Option<Date>) -> String {
-        let is_of_day = day.is_some() && self.zone.shown(at).map(|it| it.date()) == day;
+        let is_of_day = day.is_some() && self.date(at) == day;
         if is_of_day { self.hour(at) } else { self.time(at) }
     }
 

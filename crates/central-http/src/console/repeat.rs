@@ -189,7 +189,7 @@ fn page_with(
 ) -> Response {
     let FormOutcome { status, notice, mut form } = outcome;
     let l = user.language;
-    let today = l.zone.shown(app.service.now()).map(|now| now.date());
+    let today = l.date(app.service.now());
     let sources = sources(app, l);
     if let (Some(today), Some(newest)) = (today, sources.first()) {
         form.or_set("day", newest.value.as_str());
@@ -223,12 +223,9 @@ fn sources(app: &App, l: Locale) -> Vec<SourceDay> {
         *counts.entry(day).or_default() += 1;
     }
     let newest = counts.into_iter().rev().take(REPEATABLE_DAYS_MAX);
-    let newest = newest.map(|(day, count)| {
-        let draws = if count == 1 { l.t("sorteo", "draw") } else { l.t("sorteos", "draws") };
-        SourceDay {
-            value: day.to_string(),
-            text: format!("{}: {} {draws}", l.day(day), l.n(count)),
-        }
+    let newest = newest.map(|(day, count)| SourceDay {
+        value: day.to_string(),
+        text: format!("{} ({})", l.day(day), l.n(count)),
     });
     newest.collect()
 }

@@ -42,17 +42,21 @@ impl Intake {
         }
     }
 
-    /// Returns the samples of a draw, from its opening until it was closed, or until now.
+    /// Returns the samples of a draw, from its opening until it was closed. Until the first sample of
+    /// an open draw, its total is the last one.
     pub(crate) fn of(&self, status: &DrawStatus, now: Timestamp) -> Vec<Sample> {
         let Some(opened_at) = status.life.opened_at else { return Vec::new() };
-        let end = status.life.closed.as_ref().map_or(now, |closing| closing.at);
-        let sampled = self.0.lock().get(&status.id).cloned().unwrap_or_default();
-        // The rate of too short a time says nothing.
-        let last = Timestamp(end.0.saturating_sub(INTAKE_SAMPLE_TIME.as_secs() * 1000));
-        let between = sampled.into_iter().filter(|it| opened_at < it.at && it.at <= last);
         let first = Sample { at: opened_at, bets: 0 };
-        let end = Sample { at: end, bets: status.bets };
-        [first].into_iter().chain(between).chain([end]).collect()
+        let sampled = self.0.lock().get(&status.id).cloned().unwrap_or_default();
+        let closed_at = status.life.closed.as_ref().map(|closing| closing.at);
+        // While the draw is open its samples change only when it is sampled.
+        let end_at = closed_at.or_else(|| sampled.is_empty().then_some(now));
+        let end = end_at.map(|at| Sample { at, bets: status.bets });
+        // The rate of too short a time says nothing.
+        let step = INTAKE_SAMPLE_TIME.as_secs() * 1000;
+        let last = end_at.map_or(u64::MAX, |end| end.0.saturating_sub(step));
+        let between = sampled.into_iter().filter(|it| opened_at < it.at && it.at.0 <= last);
+        [first].into_iter().chain(between).chain(end).collect()
     }
 }
 
@@ -85,7 +89,7 @@ mod tests {
         intake.sample(&[status(1, 50)], Timestamp(11_000));
         intake.sample(&[status(1, 90)], Timestamp(21_000));
         let now = intake.of(&status(1, 99), Timestamp(22_000));
-        assert_eq!(now, samples(&[(1_000, 0), (11_000, 50), (22_000, 99)]));
+        assert_eq!(now, samples(&[(1_000, 0), (11_000, 50), (21_000, 90)]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The live board: which draw it shows, what it says of agencies, and when a session ends.
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use crate::client::{As, PATIENCE, answer, ask, look, watched};
@@ -106,6 +106,30 @@ async fn refused_batches_are_those_of_the_draw_with_agency_and_reason() {
     day.post("/api/v1/draws", &json!({ "name": "otra" })).await;
     let other = board_with(&day, "/?draw=2", "<h2><a href=\"/draws/2\">").await;
     assert!(!other.contains("Lotes rechazados"), "{other}");
+}
+
+#[tokio::test]
+async fn a_board_is_sent_whole_at_first_and_then_the_lines_that_change() {
+    let day = Day::with_bets().await;
+    let mut board = BufReader::new(watched(day.central.port, day.operator()).await);
+    day.bets((1, 1), 7, "Ana|Paz|1|1980-01-02|1");
+    let (mut line, mut name) = (String::new(), String::new());
+    let seen = async {
+        while !line.contains("interrumpida en 3 apuestas") {
+            line.clear();
+            board.read_line(&mut line).await.unwrap();
+            if let Some(named) = line.strip_prefix("event: ") {
+                named.trim().clone_into(&mut name);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, seen).await.unwrap();
+    assert_eq!(name, "lines");
+    let (_, changed) = line.split_once(": ").unwrap();
+    let changed: Vec<(usize, String)> = serde_json::from_str(changed).unwrap();
+    let texts: Vec<_> = changed.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(texts.contains(&"3"), "{changed:?}");
+    assert!(changed.is_sorted() && changed.len() < 20, "{changed:?}");
 }
 
 #[tokio::test]

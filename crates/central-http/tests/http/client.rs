@@ -85,18 +85,19 @@ pub(crate) async fn fill(port: u16, who: &As, path: &str, fields: &str) -> Answe
 
 /// Returns the beginning of a response that has no end.
 pub(crate) async fn begun(port: u16, who: &As, path: &str) -> Answer {
-    begin(port, who, path).await.0
+    begun_stream(port, who, path).await.0
 }
 
 /// Watches the board for as long as the connection is kept; the first event has been read.
 pub(crate) async fn watched(port: u16, who: &As) -> TcpStream {
-    let (begun, mut stream) = begin(port, who, "/board/events").await;
+    let (begun, mut stream) = begun_stream(port, who, "/board/events").await;
     assert_eq!(begun.status, 200, "{begun:?}");
     read_until(&mut stream, b"\n\n").await;
     stream
 }
 
-async fn begin(port: u16, who: &As, path: &str) -> (Answer, TcpStream) {
+/// Returns the head of a response that has no end, and the connection that the rest comes on.
+pub(crate) async fn begun_stream(port: u16, who: &As, path: &str) -> (Answer, TcpStream) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = head(who, "GET", path) + "\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -132,7 +132,10 @@ impl Day {
     async fn tells_nothing_of(&self, draw: u32) {
         let description: Value = serde_json::from_str(&central_http::openapi()).unwrap();
         let paths = description["paths"].as_object().unwrap().iter();
-        let paths = paths.filter(|(_, methods)| methods.get("get").is_some());
+        // The stream of events never ends.
+        let paths = paths.filter(|(path, methods)| {
+            methods.get("get").is_some() && path.as_str() != "/api/v1/events"
+        });
         let pages = [
             "/",
             "/draws",

@@ -11,6 +11,7 @@ mod client;
 mod corrections;
 mod draw_pages;
 mod draws;
+mod events;
 mod hostile;
 mod languages;
 mod lost_permissions;

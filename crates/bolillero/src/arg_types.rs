@@ -42,6 +42,10 @@ pub(crate) enum Lang {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) lottery::DrawName);
 
+/// A short text on one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line(pub(crate) lottery::Label);
+
 /// An address that agencies connect to, and the draw it is bound to: `HOST:PORT` or
 /// `HOST:PORT=DRAW`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +132,20 @@ macro_rules! as_its_own {
 
 as_its_own!(Delimiter of agency::Delimiter, Encoding of agency::Encoding);
 
+impl FromStr for Line {
+    type Err = lottery::TextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        lottery::Label::new(text).map(Self)
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -211,7 +229,7 @@ macro_rules! in_files_as_text {
     )*};
 }
 
-in_files_as_text!(Span, Numbers, Name, Listen, Delimiter, Encoding);
+in_files_as_text!(Span, Numbers, Name, Line, Listen, Delimiter, Encoding);
 
 #[cfg(test)]
 mod tests {

@@ -86,10 +86,12 @@ fn invalid_settings_are_refused_before_the_folder_is_created() {
     let serve = ["serve", "--agencies", "1", "--data", str(&data), "--listen"];
     let (http, header) = (["--http", "127.0.0.1:0"], "--http-client-header");
     let proxies = "--http-trusted-proxies";
-    let unusable: [(&[&str], &str); 16] = [
+    let unusable: [(&[&str], &str); 18] = [
         (&["--listen", "127.0.0.1:0=otro"], "remove =DRAW"),
         (&["--http-origin", "lottery.example"], "such as https://lottery.example"),
         (&["--http-origin", "https://lottery.example"], "--http-origin requires --http"),
+        (&["--lottery", "Lotería"], "--lottery and --place require --http"),
+        (&["--place", " "], "is not blank"),
         (&[http[0], http[1], proxies, "10.0.0.1/8"], "no bits set after the prefix"),
         (&[http[0], http[1], proxies, "0.0.0.0/0"], "the prefix must not be empty"),
         (&[http[0], http[1], proxies, "10.0.0.0/8,::1"], "require each other"),

@@ -95,9 +95,12 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
         ("ana", number, "agree"),
     ] {
         let body = json!({ "number": number });
-        let done = "entered a number of draw 1 \"nocturna\"";
-        let answer = day.act(who, "POST", "draws/1/number", &body, done);
+        let entered = format!(", number {number}");
+        let done = format!("entered a number of draw 1 \"nocturna\"{entered}");
+        let answer = day.act(who, "POST", "draws/1/number", &body, &done);
         assert_eq!(answer.json()["outcome"], outcome);
+        let is_told = on_record(&day.data).iter().any(|line| line.contains(&entered));
+        assert_eq!(is_told, outcome == "agree", "{number}");
     }
     let made = format!("winning number {number}, attempt 1");
     day.done.push(format!("the central: made draw 1 \"nocturna\", {made}"));
@@ -113,4 +116,12 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     assert_eq!(central.process.terminate().code, Some(0));
     bets.are_all_in(&exported_draw(&day.data, "nocturna"));
     assert_eq!(on_record(&day.data), day.done);
+    let filtered = |more: &[&str]| run_well(&[&["audit", "--data", str(&day.data)], more].concat());
+    let by_eva = ["--by", "eva", "--action", "number-entered", "--draw", "nocturna"];
+    let csv = filtered(&[&by_eva[..], &["--format", "csv"]].concat());
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.contains(&format!(",eva,number-entered,1,number {number},,")), "{csv}");
+    assert_eq!(filtered(&by_eva).lines().count(), 2);
+    assert_eq!(filtered(&["--until", "2020-01-01T00:00:00Z"]), "");
+    assert_eq!(filtered(&["--since", "2020-01-01T00:00:00Z"]), filtered(&[]));
 }

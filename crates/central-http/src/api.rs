@@ -144,8 +144,24 @@ fn text_of(mut description: utoipa::openapi::OpenApi) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
     /// The copy in the repository, for readers without a running central.
     const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own_and_a_summary() {
+        let description: Value = serde_json::from_str(&super::openapi()).unwrap();
+        let paths = description["paths"].as_object().unwrap().values();
+        let operations: Vec<_> = paths.flat_map(|it| it.as_object().unwrap().values()).collect();
+        let ids: BTreeSet<_> = operations.iter().map(|it| it["operationId"].as_str()).collect();
+        assert!(ids.len() == operations.len() && !ids.contains(&None), "{ids:?}");
+        for it in operations {
+            assert!(it["summary"].as_str().is_some_and(|text| !text.is_empty()), "{it}");
+        }
+    }
 
     #[test]
     fn the_copy_of_the_description_is_up_to_date() {

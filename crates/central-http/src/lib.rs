@@ -54,5 +54,6 @@ pub use api::openapi;
 pub use host::{GroupCounts, Host, Scrubbed};
 pub use limits::HttpLimits;
 pub use server::{HttpOptions, HttpServer};
+pub use usecases::app::Letterhead;
 pub use web::origin::{Origin, OriginError};
 pub use web::proxies::{ClientHeader, ClientHeaderError, Network, NetworkError, Proxies};

@@ -24,7 +24,7 @@ use crate::access::state::Access;
 use crate::answers::answer;
 use crate::host::Host;
 use crate::limits::{ACCEPT_RETRY_TIME_MAX, HttpLimits};
-use crate::usecases::app::{App, State};
+use crate::usecases::app::{App, Letterhead, State};
 use crate::web::connections::{Connection, Connections};
 use crate::web::http1::{Terms, converse};
 use crate::web::input::whole;
@@ -51,6 +51,8 @@ pub struct HttpOptions {
     pub host: Arc<dyn Host>,
     /// See [`HttpLimits`].
     pub limits: HttpLimits,
+    /// What the records of draws begin with.
+    pub letterhead: Letterhead,
 }
 
 /// The HTTP server for operators and programs.
@@ -77,12 +79,13 @@ impl HttpServer {
     ) -> io::Result<Self> {
         let connections = Connections::new(options.limits.connections_max);
         let port = listener.local_addr()?.port();
-        let HttpOptions { origin, proxies, data, host, limits } = options;
+        let HttpOptions { origin, proxies, data, host, limits, letterhead } = options;
         let guard = Guard::new(origin.clone(), &limits, &NOT_COUNTED);
         let roster = Roster::in_folder(&data);
         let access = Access::new(roster, clock, Arc::clone(&host), origin, port);
         let (head_time_max, stopping) = (limits.head_time_max, CancellationToken::new());
-        let app = State::new(Arc::clone(service), access, host, limits, stopping.clone());
+        let app =
+            State::new(Arc::clone(service), access, host, limits, letterhead, stopping.clone());
         let router = router(&app, guard);
         let terms = Arc::new(Terms { router, proxies, head_time_max, stopping });
         let (tasks, thread, cut) = (TaskTracker::new(), Thread::start()?, CancellationToken::new());

@@ -9,6 +9,7 @@
 //! proxies       trusted proxies, and the addresses of their clients
 //! origin        the origin under which browsers reach the central
 //! input         bodies and parameters of requests
+//! plain         what parsers found wrong, in words for people
 //! paging        lists in pages
 //! stream_body   answers that are streamed while they are produced
 //! problem       problem documents, for programs
@@ -22,6 +23,7 @@ pub(crate) mod input;
 pub(crate) mod origin;
 pub(crate) mod paging;
 pub(crate) mod peer;
+pub(crate) mod plain;
 pub(crate) mod problem;
 pub(crate) mod proxies;
 pub(crate) mod stream_body;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use central_http::{GroupCounts, Host, HttpLimits, HttpOptions, Origin, Proxies, Scrubbed};
+use central_http::{
+    GroupCounts, Host, HttpLimits, HttpOptions, Letterhead, Origin, Proxies, Scrubbed,
+};
 use engine::Groups;
 use ledger::ScrubFindings;
 use tokio::net::{TcpListener, TcpSocket};
@@ -25,6 +27,7 @@ pub(super) struct Bound {
     socket: TcpSocket,
     listen: String,
     reached: Reached,
+    letterhead: Letterhead,
     data: PathBuf,
 }
 
@@ -36,9 +39,14 @@ struct Machine {
 }
 
 /// Binds the address.
-pub(super) async fn bound(listen: &str, reached: Reached, data: &Path) -> Result<Bound, Ending> {
+pub(super) async fn bound(
+    listen: &str,
+    reached: Reached,
+    letterhead: Letterhead,
+    data: &Path,
+) -> Result<Bound, Ending> {
     let socket = bind::bound(listen).await?;
-    Ok(Bound { socket, listen: listen.to_owned(), reached, data: data.to_owned() })
+    Ok(Bound { socket, listen: listen.to_owned(), reached, letterhead, data: data.to_owned() })
 }
 
 impl Bound {
@@ -50,7 +58,7 @@ impl Bound {
         scrubbed: ScrubFindings,
         log_lines_dropped: Dropped,
     ) -> anyhow::Result<(TcpListener, HttpOptions)> {
-        let Self { socket, listen, reached: (origin, proxies), data } = self;
+        let Self { socket, listen, reached: (origin, proxies), letterhead, data } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| bind::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't get the listening address")?;
@@ -69,7 +77,7 @@ impl Bound {
         let groups = Arc::clone(groups);
         let host = Machine { data: data.clone(), groups, scrubbed, log_lines_dropped };
         let host = Arc::new(host);
-        let options = HttpOptions { origin, proxies, data, host, limits };
+        let options = HttpOptions { origin, proxies, data, host, limits, letterhead };
         Ok((listener, options))
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow};
 use central::limits::SHUTDOWN_TIME_MAX_DEFAULT;
 use central::{Central, Mode, OpenError, Options, Server, Zone};
-use central_http::{ClientHeader, HttpLimits, HttpServer, Network, Origin, Proxies};
+use central_http::{ClientHeader, HttpLimits, HttpServer, Letterhead, Network, Origin, Proxies};
 use central_tcp::limits::REJECTED_MAX;
 use central_tcp::{AgencyServer, Limits};
 use clap::Args;
@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 
 use super::bind::Addresses;
 use super::http;
-use crate::arg_types::{Listen, Name, Numbers, Span, one_or_more};
+use crate::arg_types::{Line, Listen, Name, Numbers, Span, one_or_more};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::random::secret_bytes;
@@ -127,6 +127,14 @@ pub(crate) struct ServeArgs {
     /// forwarded. They must set it in every request; otherwise clients can forge it.
     #[arg(long, env = "BOLILLERO_HTTP_CLIENT_HEADER", value_name = "HEADER")]
     http_client_header: Option<ClientHeader>,
+
+    /// The lottery's name, with which the printed records of draws begin.
+    #[arg(long, env = "BOLILLERO_LOTTERY", value_name = "NAME")]
+    lottery: Option<Line>,
+
+    /// The lottery's place, as printed records of draws state it.
+    #[arg(long, env = "BOLILLERO_PLACE", value_name = "PLACE")]
+    place: Option<Line>,
 
     /// Folder of the ledger; created if missing, accessible to its owner only.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
@@ -234,7 +242,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let http = match &settings.http {
         Some(http) => {
             let reached = (settings.http_origin.clone(), settings.proxies()?);
-            Some(runtime.block_on(http::bound(http, reached, &data))?)
+            Some(runtime.block_on(http::bound(http, reached, settings.letterhead(), &data))?)
         }
         None => None,
     };
@@ -469,6 +477,9 @@ impl ServeArgs {
         if self.http_origin.is_some() && self.http.is_none() {
             return Err(Ending::wrong("--http-origin requires --http"));
         }
+        if (self.lottery.is_some() || self.place.is_some()) && self.http.is_none() {
+            return Err(Ending::wrong("--lottery and --place require --http"));
+        }
         self.proxies()?;
         Ok(Options {
             mode: self.mode()?,
@@ -492,6 +503,11 @@ impl ServeArgs {
                  trusted proxies, and the header that they set",
             )),
         }
+    }
+
+    fn letterhead(&self) -> Letterhead {
+        let label = |line: &Option<Line>| line.as_ref().map(|Line(label)| label.clone());
+        Letterhead { lottery: label(&self.lottery), place: label(&self.place) }
     }
 
     fn zone(&self) -> Result<Zone, Ending> {

@@ -15,7 +15,7 @@ use crate::access::allowed::{Allowed, ManageAgencies, ViewBoard};
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
 use crate::api::common::{Refusals, Why, part, reason};
-use crate::usecases::agencies::change;
+use crate::usecases::agencies::{change, unknown};
 use crate::usecases::app::App;
 use crate::web::input::{Body, InPath, InQuery};
 use crate::web::paging::{Page, PageParams};
@@ -73,7 +73,7 @@ struct ConnectionView {
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(agencies))
-        .routes(routes!(register))
+        .routes(routes!(agency, register))
         .routes(routes!(enable))
         .routes(routes!(disable))
         .routes(routes!(connections))
@@ -97,6 +97,22 @@ async fn agencies(
         (it.agency.0, AgencyView::of(it, connections))
     };
     part(registered.iter().map(view), &page)
+}
+
+/// Get an agency
+#[utoipa::path(
+    get, path = "/api/v1/agencies/{number}", tag = "agencies",
+    params(("number" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "The agency", body = AgencyView), Refusals)
+)]
+async fn agency(
+    State(app): State<App>,
+    _: Allowed<ViewBoard>,
+    InPath(number): InPath<u32>,
+) -> Result<Json<AgencyView>, Refusal> {
+    let agency = AgencyId(number);
+    let registered = app.service.view().registration(agency).ok_or_else(|| unknown(agency))?;
+    Ok(Json(AgencyView::of(&registered, app.service.presence().count(agency))))
 }
 
 /// Register an agency, or change its data

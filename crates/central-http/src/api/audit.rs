@@ -109,7 +109,7 @@ struct AuditFileParams {
 }
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(csv))
+    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(audit_csv))
 }
 
 /// List the audit log
@@ -147,7 +147,7 @@ async fn audit(
         Refusals
     )
 )]
-async fn csv(
+async fn audit_csv(
     State(app): State<App>,
     Allowed(who, ..): Allowed<ReadAudit>,
     ending: Ending,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::header;
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use exports::Cells;
 use lottery::Reason;
@@ -14,6 +14,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, Respons
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::access::refusal::Refusal;
+use crate::api::BELOW_API;
 use crate::web::paging::{Page, PageParams};
 use crate::web::stream_body::{StreamBody, UNBUFFERED};
 
@@ -21,7 +22,7 @@ use crate::web::stream_body::{StreamBody, UNBUFFERED};
 pub(super) struct Refusals;
 
 /// The order of a list.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Order {
     #[default]
@@ -63,6 +64,11 @@ pub(super) fn part<K: FromStr + ToString + Ord, T: ToSchema>(
     page: &PageParams,
 ) -> Result<Json<Page<T>>, Refusal> {
     Ok(Json(Page::of(all, page)?))
+}
+
+/// Returns the answer about something new that is at this path.
+pub(super) fn created<T>(path: &str, view: T) -> (StatusCode, [(HeaderName, String); 1], Json<T>) {
+    (StatusCode::CREATED, [(header::LOCATION, format!("{BELOW_API}/{path}"))], Json(view))
 }
 
 /// How to write the cells of a CSV file.

@@ -3,22 +3,24 @@
 //! What is told of a draw never holds the number before it was made: neither the entry that awaits
 //! the second one, nor how much was betted on what.
 
+#![allow(unused_qualifications, reason = "in what utoipa makes of `DrawsParams`")]
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use lottery::{
     Act, Acted, Agencies, AgencyId, Closing, DrawId, DrawName, DrawState, DrawStatus, DrawTerms,
     HistoryEntry, HistoryStep, NumberRange, Reason, Schedule,
 };
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::allowed::{Allowed, RunDraws, ViewBoard};
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::api::common::{NeededWhy, Refusals, Why, part, reason};
+use crate::api::common::{NeededWhy, Order, Refusals, Why, created, reason};
 use crate::usecases::app::{App, State as AppState};
 use crate::usecases::draws::{self, LifeState};
 use crate::web::input::{At, Body, InPath, InQuery};
@@ -251,6 +253,26 @@ enum EntryOutcome {
     Repeated,
 }
 
+/// The draws that are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DrawsParams {
+    /// Only draws in this state.
+    state: Option<LifeState>,
+    /// Only draws that this agency may bet in.
+    agency: Option<u32>,
+    /// Only draws announced at this time or later.
+    since: Option<Time>,
+    /// The order; oldest first by default.
+    order: Option<Order>,
+    /// The `next` of the previous page; omitted for the first page.
+    cursor: Option<String>,
+    /// Most items per page, 1 to 500; 100 by default.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(draws, announce))
@@ -265,17 +287,25 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// List draws by number
+///
+/// The oldest first, unless requested otherwise.
 #[utoipa::path(
-    get, path = "/api/v1/draws", tag = "draws", params(PageParams),
+    get, path = "/api/v1/draws", tag = "draws", params(DrawsParams),
     responses((status = 200, description = "Draws", body = Page<DrawView>), Refusals)
 )]
 async fn draws(
     State(app): State<App>,
     _: Allowed<ViewBoard>,
-    InQuery(page): InQuery<PageParams>,
+    InQuery(asked): InQuery<DrawsParams>,
 ) -> Result<Json<Page<DrawView>>, Refusal> {
-    let draws = app.service.view().draws(page.after()?.map(DrawId), page.limit()? + 1);
-    part(draws.iter().map(|it| (it.id.0, DrawView::of(it))), &page)
+    let page = PageParams::new(asked.cursor.clone(), asked.limit);
+    let (limit, last) = (page.limit()?, page.after::<u32>()?);
+    let order = asked.order.unwrap_or(Order::Oldest);
+    let draws = draws::all_behind(app.service.view(), last.map(DrawId), order == Order::Newest);
+    let mut found = draws.filter(|draw| asked.takes(draw));
+    let items: Vec<_> = found.by_ref().take(limit).map(|it| DrawView::of(&it)).collect();
+    let next = items.last().map(|it| it.id.to_string()).filter(|_| found.next().is_some());
+    Ok(Json(Page::ending(items, next.as_deref())))
 }
 
 /// Get a draw
@@ -301,7 +331,7 @@ async fn announce(
     State(app): State<App>,
     Allowed(who, ..): Allowed<RunDraws>,
     Body(new): Body<NewDraw>,
-) -> Result<(StatusCode, Json<DrawView>), Refusal> {
+) -> Result<impl IntoResponse, Refusal> {
     let why = reason(&new.why)?;
     let agencies = match new.agencies {
         Some(spans) => agencies_of(spans)?,
@@ -320,7 +350,8 @@ async fn announce(
         closes_at: new.closes_at.map(|Time(at)| at),
     };
     let id = draws::announce(&app, &who, why, terms, schedule).await?;
-    Ok((StatusCode::CREATED, view(&app, id)?))
+    let Json(draw) = view(&app, id)?;
+    Ok(created(&format!("draws/{id}"), draw))
 }
 
 /// Edit an announced draw
@@ -582,6 +613,14 @@ impl DrawView {
             published_at: life.published_at.map(Time),
             history: life.history.iter().map(HistoryView::of).collect(),
         }
+    }
+}
+
+impl DrawsParams {
+    fn takes(&self, draw: &DrawStatus) -> bool {
+        self.state.is_none_or(|state| state == LifeState::of(draw))
+            && self.agency.is_none_or(|agency| draw.terms.agencies.contains(AgencyId(agency)))
+            && self.since.is_none_or(|Time(since)| draw.life.announced_at >= since)
     }
 }
 

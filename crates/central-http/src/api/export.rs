@@ -40,7 +40,10 @@ struct WinnersParams {
 }
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(csv)).routes(routes!(parquet)).routes(routes!(winners))
+    OpenApiRouter::new()
+        .routes(routes!(bets_csv))
+        .routes(routes!(bets_parquet))
+        .routes(routes!(winners_csv))
 }
 
 /// Export the bets of a draw as CSV
@@ -56,7 +59,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         Refusals
     )
 )]
-async fn csv(
+async fn bets_csv(
     State(app): State<App>,
     who: Caller,
     ending: Ending,
@@ -79,7 +82,7 @@ async fn csv(
         Refusals
     )
 )]
-async fn parquet(
+async fn bets_parquet(
     State(app): State<App>,
     who: Caller,
     ending: Ending,
@@ -103,7 +106,7 @@ async fn parquet(
         Refusals
     )
 )]
-async fn winners(
+async fn winners_csv(
     State(app): State<App>,
     Allowed(who, ..): Allowed<ReadWinners>,
     ending: Ending,

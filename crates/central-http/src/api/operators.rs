@@ -1,9 +1,10 @@
 //! Operators and their tokens.
 
-use ::operators::{Name, Operator, Password, Role, Token, TokenId, role_name};
+use ::operators::{Name, Operator, Password, PeopleError, Role, Token, TokenId, role_name};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +13,7 @@ use utoipa_axum::routes;
 use crate::access::allowed::{Allowed, ManageOperators};
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::api::common::{Refusals, part, reason};
+use crate::api::common::{Refusals, created, part, reason};
 use crate::usecases::app::App;
 use crate::usecases::operators;
 use crate::web::input::{Body, InPath, InQuery};
@@ -128,11 +129,12 @@ struct GivenToken {
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(operators, add_operator))
+        .routes(routes!(operator))
         .routes(routes!(disable_operator))
         .routes(routes!(enable_operator))
         .routes(routes!(change_password))
         .routes(routes!(tokens, give_token))
-        .routes(routes!(revoke_token))
+        .routes(routes!(token, revoke_token))
 }
 
 /// List operators by name
@@ -161,11 +163,27 @@ async fn add_operator(
     State(app): State<App>,
     Allowed(who, ..): Allowed<ManageOperators>,
     Body(new): Body<NewOperator>,
-) -> Result<(StatusCode, Json<OperatorView>), Refusal> {
+) -> Result<impl IntoResponse, Refusal> {
     let NewOperator { name, role, password } = new;
     operators::add(&app, &who, name.clone(), role, Password::given(password)).await?;
     let view = OperatorView { name: name.to_string(), role, disabled: false };
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok(created(&format!("operators/{name}"), view))
+}
+
+/// Get an operator
+#[utoipa::path(
+    get, path = "/api/v1/operators/{name}", tag = "operators",
+    params(("name" = String, Path, description = "Name of the operator")),
+    responses((status = 200, description = "The operator", body = OperatorView), Refusals)
+)]
+async fn operator(
+    State(app): State<App>,
+    _: Allowed<ManageOperators>,
+    InPath(name): InPath<Name>,
+) -> Result<Json<OperatorView>, Refusal> {
+    let people = app.access.people().await?;
+    let found = people.operator(&name).ok_or_else(|| PeopleError::Unknown(name.clone()))?;
+    Ok(Json(OperatorView::of(&name, found)))
 }
 
 /// Disable an operator
@@ -257,10 +275,28 @@ async fn give_token(
     State(app): State<App>,
     who: Caller,
     Body(new): Body<NewToken>,
-) -> Result<(StatusCode, Json<GivenToken>), Refusal> {
+) -> Result<impl IntoResponse, Refusal> {
     let NewToken { label, role, days } = new;
     let (TokenId(id), secret) = operators::give_token(&app, &who, label, role, days).await?;
-    Ok((StatusCode::CREATED, Json(GivenToken { id, secret: secret.text() })))
+    Ok(created(&format!("tokens/{id}"), GivenToken { id, secret: secret.text() }))
+}
+
+/// Get a token
+///
+/// The caller's own, or any if the caller may manage operators. Without its secret.
+#[utoipa::path(
+    get, path = "/api/v1/tokens/{id}", tag = "tokens",
+    params(("id" = u32, Path, description = "Its number")),
+    responses((status = 200, description = "The token", body = TokenView), Refusals)
+)]
+async fn token(
+    State(app): State<App>,
+    who: Caller,
+    InPath(id): InPath<u32>,
+) -> Result<Json<TokenView>, Refusal> {
+    let (people, id) = (app.access.people().await?, TokenId(id));
+    let seen = people.token(id).filter(|token| operators::sees(&who, token));
+    Ok(Json(TokenView::of(id, seen.ok_or(PeopleError::UnknownToken(id))?)))
 }
 
 /// Revoke a token

@@ -1,21 +1,27 @@
 //! The printable record of a draw, for a notary.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use lottery::{DrawId, DrawStatus, Winners};
+use lottery::{AgencyId, DrawId, DrawState, DrawStatus};
 use operators::Permission;
 
-use super::draw::found;
+use super::draw::unfinished;
 use super::language::Locale;
 use super::shell::{Shell, show};
-use super::view::{DrawView, Movement, Step, missing, steps};
+use super::view::{DrawView, Movement, Step, digits, missing, steps};
 use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
 use crate::limits::{RECORD_AGENCIES_MAX, RECORD_WINNERS_MAX};
-use crate::usecases::app::App;
+use crate::usecases::app::{App, Letterhead};
+use crate::usecases::audit::chain_of_publication;
+use crate::usecases::bets::FoundBet;
+use crate::usecases::draws::status;
+use crate::usecases::winners::list;
 use crate::web::input::At;
 
 #[derive(Template)]
@@ -36,17 +42,29 @@ struct Record {
     count: Option<String>,
     /// Whether the record lists every winner, and not only the counts.
     lists_all: bool,
+    winners: Vec<WinnerRow>,
+    /// The chain of the ledger up to the publication; empty before.
+    chain: String,
+    letterhead: Letterhead,
     now: String,
 }
 
-/// An agency's totals and winners.
+/// An agency's totals.
 struct AgencyRow {
     number: u32,
     name: String,
     bets: String,
     finished: bool,
     winners: String,
-    documents: String,
+}
+
+/// A winning bet.
+struct WinnerRow {
+    last_name: String,
+    first_name: String,
+    document: String,
+    agency: u32,
+    number: String,
 }
 
 pub(super) fn router() -> Router<App> {
@@ -60,10 +78,17 @@ async fn record(
 ) -> Result<Response, Refusal> {
     user.must(Permission::ReadWinners)?;
     let l = user.language;
-    let (status, unfinished, winners) = found(&app, &user, DrawId(id)).await?;
-    let count = winners.as_ref().map(Winners::count);
+    let status = status(&app, DrawId(id))?;
+    let listed = match status.state {
+        DrawState::Drawn { .. } => Some(list(&app, &user.who, &status, RECORD_WINNERS_MAX).await?),
+        _ => None,
+    };
+    let chain = chain_of_publication(&app, &user.who, &status).await?;
+    let count = listed.as_ref().map(|listed| listed.count);
     let lists_all = count.unwrap_or(0) <= RECORD_WINNERS_MAX;
-    let agencies = agencies(&app, &status, winners.unwrap_or_default(), lists_all, l);
+    let listed = listed.unwrap_or_default();
+    let agencies = agencies(&app, &status, &listed.of_agencies, l);
+    let winners = listed.bets.into_iter().map(|bet| WinnerRow::of(bet, &status));
     let more = status.terms.agencies.count() - agencies.len() as u64;
     Ok(show(&Record {
         p: Shell::of(&user, None),
@@ -72,11 +97,14 @@ async fn record(
         set: status.life.set.map_or_else(String::new, |set| set.to_string()),
         steps: steps(&status, l),
         movements: Movement::all(&status, l),
-        missing: missing(&status, &unfinished, l),
+        missing: missing(&status, &unfinished(&app, status.id), l),
         agencies,
         more: (more > 0).then(|| l.n(more)),
         count: count.map(|count| l.n(count)),
         lists_all,
+        winners: winners.collect(),
+        chain: chain.map_or_else(String::new, |chain| chain.to_string()),
+        letterhead: app.letterhead.clone(),
         now: l.time(app.service.now()),
     }))
 }
@@ -84,23 +112,27 @@ async fn record(
 fn agencies(
     app: &App,
     status: &DrawStatus,
-    winners: Winners,
-    lists_all: bool,
+    winners: &BTreeMap<AgencyId, u64>,
     l: Locale,
 ) -> Vec<AgencyRow> {
     let view = app.service.view();
     let rows = view.all_agencies(status.id).take(RECORD_AGENCIES_MAX).map(|totals| {
-        let won = winners.of(totals.agency).cloned().unwrap_or_default();
-        let documents: Vec<_> = won.iter().filter(|_| lists_all).collect();
         let known = view.registration(totals.agency);
         AgencyRow {
             number: totals.agency.0,
             name: known.map_or_else(String::new, |it| format!("{}, {}", it.name, it.place)),
             bets: l.n(totals.bets),
             finished: totals.finished,
-            winners: l.n(won.count()),
-            documents: documents.join(", "),
+            winners: l.n(winners.get(&totals.agency).copied().unwrap_or(0)),
         }
     });
     rows.collect()
+}
+
+impl WinnerRow {
+    fn of(bet: FoundBet, draw: &DrawStatus) -> Self {
+        let FoundBet { name, first_name, last_name, document, number, .. } = bet;
+        let number = digits(number, &draw.terms);
+        Self { last_name, first_name, document, agency: name.agency.0, number }
+    }
 }

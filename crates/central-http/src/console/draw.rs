@@ -307,15 +307,20 @@ fn is_user(by: &Label, user: &CurrentUser) -> bool {
     by.as_str() == user.who.name.as_str()
 }
 
+/// Returns the agencies of a draw that have not finished.
+pub(super) fn unfinished(app: &App, draw: DrawId) -> Vec<u32> {
+    let agencies = app.service.view().all_agencies(draw);
+    agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect()
+}
+
 /// Returns a draw, its unfinished agencies, and its winners if the user may see them.
-pub(super) async fn found(
+async fn found(
     app: &App,
     user: &CurrentUser,
     draw: DrawId,
 ) -> Result<(DrawStatus, Vec<u32>, Option<Winners>), Refusal> {
     let status = status(app, draw)?;
-    let agencies = app.service.view().all_agencies(draw);
-    let unfinished = agencies.filter(|it| !it.finished).map(|it| it.agency.0).collect();
+    let unfinished = unfinished(app, draw);
     let drawn = matches!(status.state, DrawState::Drawn { .. });
     let winners = if drawn && user.who.may(Permission::ReadWinners) {
         Some(read(app, &user.who, &status).await?)

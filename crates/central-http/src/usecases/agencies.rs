@@ -22,9 +22,12 @@ pub(crate) async fn change(
     let judge = app.access.judge_of(who, Some(needed));
     let changed = app.service.change_agency(who.actor(), why, agency, change, judge).await;
     match changed {
-        Ok(changed) => changed.ok_or_else(|| {
-            Problem::not_found(format_args!("there is no agency {} registered", agency.0)).into()
-        }),
+        Ok(changed) => changed.ok_or_else(|| unknown(agency)),
         Err(error) => Err(app.refused(error, who, needed).await),
     }
+}
+
+/// Returns the refusal for an agency that is not registered.
+pub(crate) fn unknown(agency: AgencyId) -> Refusal {
+    Problem::not_found(format_args!("there is no agency {agency} registered")).into()
 }

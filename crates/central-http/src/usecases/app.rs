@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use central::{ConnectionLimiter, Service};
-use lottery::{Act, ActError, Acted, AuditedAction, Judge, Reason, RecordedAct};
+use lottery::{Act, ActError, Acted, AuditedAction, Judge, Label, Reason, RecordedAct};
 use operators::Permission;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -19,12 +19,22 @@ use crate::usecases::board::BoardPoller;
 /// The state that every handler receives.
 pub(crate) type App = Arc<State>;
 
+/// What the records of draws begin with; what is not configured is left out.
+#[derive(Clone, Debug, Default)]
+pub struct Letterhead {
+    /// The lottery's name.
+    pub lottery: Option<Label>,
+    /// The lottery's place.
+    pub place: Option<Label>,
+}
+
 /// See [`App`].
 pub(crate) struct State {
     pub(crate) service: Arc<Service>,
     pub(crate) access: Arc<Access>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) limits: HttpLimits,
+    pub(crate) letterhead: Letterhead,
     /// Limits the boards that are watched.
     pub(crate) boards: Arc<ConnectionLimiter>,
     pub(crate) poller: BoardPoller,
@@ -40,6 +50,7 @@ impl State {
         access: Arc<Access>,
         host: Arc<dyn Host>,
         limits: HttpLimits,
+        letterhead: Letterhead,
         stopping: CancellationToken,
     ) -> App {
         Arc::new(Self {
@@ -49,6 +60,7 @@ impl State {
             host,
             boards: ConnectionLimiter::new(limits.boards_max, limits.boards_per_client_max),
             limits,
+            letterhead,
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             stopping,

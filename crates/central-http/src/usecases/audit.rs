@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use central::Service;
+use engine::Chain;
 use lottery::{
-    AuditFilter, AuditSpan, Description, DrawId, Event, HistoryStep, StoredEvent, Timestamp, View,
+    AuditFilter, AuditSpan, Description, DrawId, DrawStatus, Event, HistoryStep, StoredEvent,
+    Timestamp, View,
 };
 use operators::Permission;
 
@@ -54,6 +56,26 @@ pub(crate) async fn find(
         ControlFlow::Continue(())
     });
     Ok(read.await?.0)
+}
+
+/// Returns the chain of the ledger up to the publication of a draw, once it is published.
+pub(crate) async fn chain_of_publication(
+    app: &State,
+    who: &Caller,
+    status: &DrawStatus,
+) -> Result<Option<Chain>, Refusal> {
+    let Some(published_at) = status.life.published_at else { return Ok(None) };
+    let _turn = app.reading(who, Permission::ReadWinners).await?;
+    let published = Event::DrawPublished { draw: status.id };
+    let read =
+        app.service.audit_log(AuditSpan::Before(u64::MAX), None, move |found, event, chain| {
+            if event.event == published {
+                *found = Some(chain);
+            }
+            let is_over = found.is_some() || event.at < published_at;
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+    Ok(read.await?)
 }
 
 /// Whether the filter takes an event.

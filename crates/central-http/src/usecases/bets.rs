@@ -144,7 +144,7 @@ fn plain(document: &str) -> impl Iterator<Item = char> {
 }
 
 impl FoundBet {
-    fn of(name: BetName, bet: &Bet<'_>) -> Self {
+    pub(crate) fn of(name: BetName, bet: &Bet<'_>) -> Self {
         Self {
             name,
             first_name: bet.first_name().to_owned(),

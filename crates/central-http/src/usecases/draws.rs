@@ -2,9 +2,9 @@
 
 use lottery::{
     Act, Acted, AgencyId, DrawId, DrawState, DrawStatus, DrawTerms, ReadError, Reason, Schedule,
-    Timestamp,
+    Timestamp, View,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::caller::Caller;
@@ -12,7 +12,7 @@ use crate::access::refusal::Refusal;
 use crate::usecases::app::State;
 
 /// Where a draw is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LifeState {
     /// Takes no bets yet.
@@ -57,6 +57,23 @@ impl LifeState {
 /// Returns the status of a draw.
 pub(crate) fn status(app: &State, id: DrawId) -> Result<DrawStatus, Refusal> {
     app.service.view().draw(id).ok_or_else(|| ReadError::UnknownDraw(id).into())
+}
+
+/// Iterates over all draws by number, or from the newest to the oldest; behind one of them, or from
+/// the start.
+pub(crate) fn all_behind(
+    view: &View,
+    last: Option<DrawId>,
+    newest_first: bool,
+) -> impl Iterator<Item = DrawStatus> + '_ {
+    let end = u32::try_from(view.draw_count()).map_or(u32::MAX, |count| count.saturating_add(1));
+    let (start, end) = match last {
+        None => (1, end),
+        Some(DrawId(last)) if newest_first => (1, last.min(end)),
+        Some(DrawId(last)) => (last.saturating_add(1), end),
+    };
+    let number = move |at: u32| if newest_first { end - 1 - (at - start) } else { at };
+    (start..end).filter_map(move |at| view.draw(DrawId(number(at))))
 }
 
 /// Returns the draws that somebody still has to act on, the most urgent first: open, closed, drawn

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::body::{Bytes, to_bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -12,6 +13,7 @@ use axum::response::Response;
 use serde::de::DeserializeOwned;
 
 use crate::limits::HTTP_BODY_LEN_MAX;
+use crate::web::plain::plain;
 use crate::web::problem::Problem;
 
 /// Reads the whole body before anything else, so that the caller is authenticated when the request
@@ -50,7 +52,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Problem::not_json());
         }
         let bytes = read(request.into_body()).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(Problem::bad_request)
+        let body = serde_json::from_slice(&bytes);
+        body.map(Self).map_err(|error| Problem::bad_request(plain(&error.to_string())))
     }
 }
 
@@ -59,7 +62,10 @@ impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for InPath<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let At(text) = At::<String>::from_request_parts(parts, state).await?;
-        text.parse().map(Self).map_err(Problem::not_found)
+        let wrong = |error: T::Err| {
+            Problem::not_found(format_args!("'{text}' in the path: {}", plain(&error.to_string())))
+        };
+        text.parse().map(Self).map_err(wrong)
     }
 }
 
@@ -68,7 +74,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::try_from_uri(&parts.uri);
-        query.map(|Query(query)| Self(query)).map_err(|it| Problem::bad_request(it.body_text()))
+        let wrong = |error: QueryRejection| Problem::bad_request(plain(&error.body_text()));
+        query.map(|Query(query)| Self(query)).map_err(wrong)
     }
 }
 
@@ -77,6 +84,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let named = Path::<T>::from_request_parts(parts, state).await;
-        named.map(|Path(it)| Self(it)).map_err(|error| Problem::not_found(error.body_text()))
+        let wrong = |_| Problem::not_found("the path holds no such numbers as it needs");
+        named.map(|Path(it)| Self(it)).map_err(wrong)
     }
 }

@@ -44,6 +44,7 @@ fn table() -> Vec<Row> {
         ("GET", "/api/v1/draws/9/bets.csv", None, [401, 403, 404, 404, 404]),
         ("GET", "/api/v1/draws/9/bets.parquet", None, [401, 403, 404, 404, 404]),
         ("GET", "/api/v1/agencies", None, all),
+        ("GET", "/api/v1/agencies/7", None, [401, 404, 404, 404, 404]),
         ("PUT", "/api/v1/agencies/7", Some(json!({})), runners(400)),
         ("POST", "/api/v1/agencies/9/enable", Some(json!({})), runners(404)),
         ("POST", "/api/v1/agencies/9/disable", Some(json!({})), runners(404)),
@@ -52,6 +53,7 @@ fn table() -> Vec<Row> {
         ("GET", "/api/v1/audit.csv", None, [401, 403, 403, 200, 200]),
         ("GET", "/api/v1/operators", None, admins(200)),
         ("POST", "/api/v1/operators", Some(json!({})), admins(400)),
+        ("GET", "/api/v1/operators/nobody", None, admins(404)),
         ("POST", "/api/v1/operators/nobody/disable", Some(json!({ "why": "x" })), admins(404)),
         ("POST", "/api/v1/operators/nobody/enable", None, admins(404)),
         (
@@ -62,6 +64,7 @@ fn table() -> Vec<Row> {
         ),
         ("GET", "/api/v1/tokens", None, all),
         ("POST", "/api/v1/tokens", Some(json!({})), [401, 400, 400, 400, 400]),
+        ("GET", "/api/v1/tokens/9", None, [401, 404, 404, 404, 404]),
         ("DELETE", "/api/v1/tokens/9", None, [401, 404, 404, 404, 404]),
         ("GET", "/api/v1/nothing", None, [401, 404, 404, 404, 404]),
         ("DELETE", "/api/v1/operators", None, [401, 405, 405, 405, 405]),

@@ -1,6 +1,9 @@
 //! The pages of draws as operators lead them: outcomes, confirmations, errors beside their fields,
 //! sessions that end, the order of the list, and the record.
 
+use std::ops::ControlFlow;
+
+use lottery::{AuditSpan, DrawId, Event};
 use serde_json::json;
 
 use crate::client::{As, ask, fill, look};
@@ -262,9 +265,23 @@ async fn the_list_begins_with_what_is_urgent_and_the_state_that_is_current_is_ma
     }
 }
 
+/// Returns the chain up to the publication of draw 1, which is published.
+fn chain_of_publication(day: &Day) -> String {
+    let mut found = String::new();
+    let read = day.central.store.audit_log(AuditSpan::From(0), &mut |stored, chain| {
+        if stored.event == (Event::DrawPublished { draw: DrawId(1) }) {
+            found = chain.to_string();
+        }
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    found
+}
+
 #[tokio::test]
 async fn the_record_is_complete_and_only_for_those_who_may_read_winners() {
-    let day = Day::with_bets().await;
+    let lottery = Running::start_of("Lotería de Santa Fe", "Ciudad de Santa Fe").await;
+    let day = Day::with_bets_on(lottery).await;
     day.close().await;
     day.draw().await;
     let record = async |who: &As| look(day.central.port, who, "/draws/1/acta").await;
@@ -280,10 +297,18 @@ async fn the_record_is_complete_and_only_for_those_who_may_read_winners() {
     let closed = entries.find(|it| it["action"] == "bets-closed").unwrap();
     let set = closed["arguments"]["set"].as_str().unwrap();
     let number = WINNING_NUMBER.to_string();
+    let chain = chain_of_publication(&day);
+    assert!(!before.contains(&chain), "{before}");
+    let other = Day::with_bets().await;
+    let other = look(other.central.port, other.auditor(), "/draws/1/acta").await.body;
+    assert!(!other.contains("letterhead"), "{other}");
     for said in [
+        "<strong>Lotería de Santa Fe</strong> Ciudad de Santa Fe",
         "nocturna",
         &number,
         set,
+        &chain,
+        "\">Lorca</td><td data-label=\"Nombre\">Santiago</td>",
         "UTC-3",
         "Sorteo programado",
         "Sorteo abierto",

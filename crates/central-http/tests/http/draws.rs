@@ -539,6 +539,66 @@ async fn what_does_not_go_with_how_things_are_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn draws_are_filtered_and_listed_in_both_orders() {
+    let day = Day::with_bets().await;
+    day.central.clock.advance(1_000);
+    let agencies = json!([{ "first": 2, "last": 9 }]);
+    for name in ["matutina", "vespertina"] {
+        let draw = json!({ "name": name, "agencies": agencies });
+        day.post("/api/v1/draws", &draw).await;
+    }
+    let since = day.central.get(day.operator(), "/api/v1/draws/2").await.json();
+    let since = since["announced_at"].as_str().unwrap().to_owned();
+    let ids = async |query: &str| {
+        let mut ids = Vec::new();
+        let mut path = format!("/api/v1/draws?{query}");
+        loop {
+            let page = day.central.get(&day.roles[0], &path).await.json();
+            ids.extend(page["items"].as_array().unwrap().iter().map(|it| it["id"].clone()));
+            let Some(next) = page["next"].as_str() else { return Value::from(ids) };
+            path = format!("/api/v1/draws?{query}&cursor={next}");
+        }
+    };
+    for (query, expected) in [
+        ("limit=1", json!([1, 2, 3])),
+        ("limit=2&order=newest", json!([3, 2, 1])),
+        ("limit=1&order=newest", json!([3, 2, 1])),
+        ("state=open", json!([1])),
+        ("state=announced&order=newest", json!([3, 2])),
+        ("agency=1", json!([1])),
+        ("agency=2&limit=1", json!([1, 2, 3])),
+        (&format!("since={since}&agency=9"), json!([2, 3])),
+        ("state=published", json!([])),
+    ] {
+        assert_eq!(ids(query).await, expected, "{query}");
+    }
+    let wrong = day.central.get(&day.roles[0], "/api/v1/draws?state=won").await;
+    wrong.is_problem(400, "bad-request");
+    let wrong = wrong.json()["detail"].as_str().unwrap().to_owned();
+    assert!(wrong.contains("not one of the values: `won`, expected: `announced`"), "{wrong}");
+}
+
+#[tokio::test]
+async fn what_is_new_is_where_the_answer_says() {
+    let day = Day::with_bets().await;
+    let draw = json!({ "name": "matutina" });
+    let operator = json!({ "name": "eva", "role": "viewer", "password": "a long password" });
+    let token = json!({ "label": "hall", "role": "viewer", "days": 1 });
+    for (path, new, field) in [
+        ("/api/v1/draws", draw, "name"),
+        ("/api/v1/operators", operator, "name"),
+        ("/api/v1/tokens", token, "label"),
+    ] {
+        let created = day.central.post(&day.admin, path, &new).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        let found = day.central.get(&day.admin, created.header("location").unwrap()).await.json();
+        assert_eq!(found[field], new[field], "{found}");
+    }
+    let agency = day.central.get(&day.roles[0], "/api/v1/agencies/2").await.json();
+    assert_eq!((&agency["number"], &agency["name"]), (&json!(2), &json!("El Trébol")));
+}
+
+#[tokio::test]
 async fn an_agency_that_is_disabled_loses_its_connections() {
     let day = Day::with_bets().await;
     let mut agency = TcpStream::connect(("127.0.0.1", day.central.agencies_port)).await.unwrap();

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use central::limits::SHUTDOWN_TIME_MAX_DEFAULT;
 use central::{Central, Mode, Options, ServeError, Server, Zone};
 use central_http::{
-    ClientHeader, GroupCounts, Host, HttpLimits, HttpOptions, HttpServer, Origin, Proxies, Scrubbed,
+    ClientHeader, GroupCounts, Host, HttpLimits, HttpOptions, HttpServer, Letterhead, Origin,
+    Proxies, Scrubbed,
 };
 use central_tcp::{AgencyServer, Limits, Listeners};
 use engine::conformance::TestClock;
+use lottery::Label;
 use operators::{Name, OperatorsFile, Password, Role};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -91,6 +93,7 @@ struct Start {
     origin: Option<Origin>,
     proxies: Option<Proxies>,
     zone: Zone,
+    letterhead: Letterhead,
 }
 
 impl Running {
@@ -111,6 +114,13 @@ impl Running {
         Self::start_as(Start { zone: Zone::named(zone).unwrap(), ..Start::default() }).await
     }
 
+    /// Starts a central of a lottery of this name and place.
+    pub(crate) async fn start_of(lottery: &str, place: &str) -> Self {
+        let [lottery, place] = [lottery, place].map(|text| Some(Label::new(text).unwrap()));
+        let letterhead = Letterhead { lottery, place };
+        Self::start_as(Start { letterhead, ..Start::default() }).await
+    }
+
     /// Starts a central behind a proxy on this host, which names its clients in `X-Forwarded-For`.
     pub(crate) async fn start_behind_a_proxy(limits: HttpLimits) -> Self {
         let networks = ["127.0.0.1", "10.0.0.0/8"].map(|it| it.parse().unwrap()).to_vec();
@@ -119,7 +129,7 @@ impl Running {
     }
 
     async fn start_as(start: Start) -> Self {
-        let Start { limits, origin, proxies, zone } = start;
+        let Start { limits, origin, proxies, zone, letterhead } = start;
         let data = tempfile::tempdir().unwrap();
         for role in Role::ALL {
             add_operator(data.path(), role.as_str(), role);
@@ -142,6 +152,7 @@ impl Running {
             data: data.path().to_owned(),
             host: Arc::clone(&host) as Arc<dyn Host>,
             limits,
+            letterhead,
         };
         let central = central.await.unwrap();
         let operators = HttpServer::new(central.service(), clock.clone(), listener, http).unwrap();

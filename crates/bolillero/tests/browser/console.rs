@@ -145,9 +145,11 @@ impl Console {
         field.send_keys(value).await.unwrap();
     }
 
-    /// Returns the number of sheets that the page takes when it is printed on A4.
-    pub(crate) async fn sheets(&self) -> usize {
+    /// Prints the page on A4 into a file of this name beside the screenshots; returns the number of
+    /// sheets.
+    pub(crate) async fn sheets(&self, name: &str) -> usize {
         let pdf = self.client.print(PrintConfiguration::default()).await.unwrap();
+        std::fs::write(pictures().join(format!("{name}.pdf")), &pdf).unwrap();
         let pdf = String::from_utf8_lossy(&pdf);
         let pages = pdf.split("/Type /Page").skip(1).filter(|rest| !rest.starts_with('s'));
         pages.count()
@@ -313,13 +315,18 @@ impl Console {
 
     /// Saves a screenshot of the window.
     pub(crate) async fn shoot(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/browser");
-        std::fs::create_dir_all(&folder).unwrap();
         let picture = self.client.screenshot().await.unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+        std::fs::write(pictures().join(format!("{name}.png")), picture).unwrap();
     }
 
     pub(crate) async fn close(self) {
         self.client.close().await.unwrap();
     }
+}
+
+/// Returns the folder of screenshots.
+fn pictures() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/browser");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }

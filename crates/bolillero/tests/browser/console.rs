@@ -145,9 +145,11 @@ impl Console {
         field.send_keys(value).await.unwrap();
     }
 
-    /// Returns the number of sheets that the page takes when it is printed on A4.
-    pub(crate) async fn sheets(&self) -> usize {
+    /// Prints the page on A4 into a file of this name beside the screenshots; returns the number of
+    /// sheets.
+    pub(crate) async fn sheets(&self, name: &str) -> usize {
         let pdf = self.client.print(PrintConfiguration::default()).await.unwrap();
+        std::fs::write(file_of(&format!("browser/{name}"), "pdf"), &pdf).unwrap();
         let pdf = String::from_utf8_lossy(&pdf);
         let pages = pdf.split("/Type /Page").skip(1).filter(|rest| !rest.starts_with('s'));
         pages.count()
@@ -318,13 +320,19 @@ impl Console {
 
     /// Saves a screenshot of the window, under a path in `target/`.
     pub(crate) async fn shoot_as(&self, path: &str) {
-        let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
-        let path = target.join(path).with_added_extension("png");
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, self.client.screenshot().await.unwrap()).unwrap();
+        let picture = self.client.screenshot().await.unwrap();
+        std::fs::write(file_of(path, "png"), picture).unwrap();
     }
 
     pub(crate) async fn close(self) {
         self.client.close().await.unwrap();
     }
+}
+
+/// Returns the file of a path in `target/`, in a folder that exists.
+fn file_of(path: &str, extension: &str) -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let file = target.join(path).with_added_extension(extension);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    file
 }

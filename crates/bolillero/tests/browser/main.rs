@@ -119,7 +119,7 @@ async fn a_day_of_the_lottery_by_the_console() {
     ana.go("/draws/1/acta").await;
     ana.sees("Acta del sorteo").await;
     ana.shoot("record").await;
-    assert_eq!(ana.sheets().await, 1, "the record of five agencies is on one sheet");
+    assert_eq!(ana.sheets("record").await, 1, "the record of five agencies is on one sheet");
 
     // The audit log, in both languages.
     ana.go("/audit").await;

@@ -106,6 +106,7 @@ impl Console {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a browser: cargo xtask browser"]
+#[expect(clippy::too_many_lines, reason = "a day is told in its order")]
 async fn a_day_is_led_with_the_keyboard_alone_on_a_phone() {
     let Setting { central, http, bets, folder: _folder, .. } = Setting::start(100);
     let ana = Console::open(&http, "es-AR", Look::PHONE).await;

@@ -30,6 +30,9 @@ const DATES: [&str; 9] = [
 /// How a date is added to a name without one.
 const DATE_ADDED: &str = "%d/%m";
 
+/// One more than is allowed shows that there are too many.
+const DAYS: usize = REPEATED_DAYS_MAX + 1;
+
 /// The draws of a day, to be repeated on each day from the first to the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Repetition {
@@ -90,9 +93,6 @@ pub(crate) fn plan(app: &State, repetition: Repetition) -> Result<Vec<Planned>, 
     let planned = days.into_iter().flat_map(|on| sources.iter().map(move |source| (source, on)));
     Ok(planned.map(|(source, on)| Planned::of(app, source, day, on)).collect())
 }
-
-/// One more than is allowed shows that there are too many.
-const DAYS: usize = REPEATED_DAYS_MAX + 1;
 
 impl Planned {
     fn of(app: &State, source: &DrawStatus, day: Date, on: Date) -> Self {

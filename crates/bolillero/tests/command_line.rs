@@ -91,7 +91,7 @@ fn invalid_settings_are_refused_before_the_folder_is_created() {
         (&["--http-origin", "lottery.example"], "such as https://lottery.example"),
         (&["--http-origin", "https://lottery.example"], "--http-origin requires --http"),
         (&["--lottery", "Lotería"], "--lottery and --place require --http"),
-        (&["--place", " "], "is not blank"),
+        (&["--place", " "], "must not be blank"),
         (&[http[0], http[1], proxies, "10.0.0.1/8"], "no bits set after the prefix"),
         (&[http[0], http[1], proxies, "0.0.0.0/0"], "the prefix must not be empty"),
         (&[http[0], http[1], proxies, "10.0.0.0/8,::1"], "require each other"),

@@ -27,8 +27,8 @@ pub struct Attempts {
     of_addresses: Limiter<IpAddr>,
     of_names: Limiter<String>,
     records: Limiter<String>,
-    /// How many failed logins of each operator are not recorded yet.
-    unrecorded: HashMap<String, u32>,
+    /// How many failed logins of each operator are not recorded yet, and the address of the last.
+    unrecorded: HashMap<String, (u32, IpAddr)>,
 }
 
 impl Attempts {
@@ -54,15 +54,20 @@ impl Attempts {
         }
     }
 
-    /// Counts a failed login of an existing operator; returns how many a record is to tell now, if
-    /// there is to be one.
-    pub fn failed(&mut self, name: &str, now: Instant) -> Option<u32> {
-        let unrecorded = self.unrecorded.entry(name.to_owned()).or_default();
-        *unrecorded = unrecorded.saturating_add(1);
+    /// Counts a failed login of an existing operator; returns how many to record now, if any.
+    pub fn failed(&mut self, name: &str, address: IpAddr, now: Instant) -> Option<u32> {
+        let unrecorded = self.unrecorded.entry(name.to_owned()).or_insert((0, address));
+        *unrecorded = (unrecorded.0.saturating_add(1), address);
         if self.records.wait(&name.to_owned(), now).is_some() {
             return None;
         }
         self.records.count(name.to_owned(), now);
+        self.unrecorded.remove(name).map(|(count, _)| count)
+    }
+
+    /// Returns how many failed logins of an operator are not recorded yet, if any, and the address
+    /// of the last. To be recorded before the operator logs in.
+    pub fn take_unrecorded(&mut self, name: &str) -> Option<(u32, IpAddr)> {
         self.unrecorded.remove(name)
     }
 
@@ -201,16 +206,22 @@ mod tests {
         let (mut attempts, now) = (Attempts::default(), some_moment());
         let soon = now + Duration::from_secs(1);
         for _ in 0..FAILURES_RECORDED_MAX {
-            assert_eq!(attempts.failed("ana", now), Some(1));
+            assert_eq!(attempts.failed("ana", address(1), now), Some(1));
         }
         for _ in 0..99 {
-            assert_eq!(attempts.failed("ana", soon), None);
+            assert_eq!(attempts.failed("ana", address(1), soon), None);
         }
-        assert_eq!(attempts.failed("bea", soon), Some(1), "others have records of their own");
+        assert_eq!(
+            attempts.failed("bea", address(1), soon),
+            Some(1),
+            "others have records of their own"
+        );
         let later = now + FAILURE_RECORDED_TIME;
-        assert_eq!(attempts.failed("ana", later), Some(100));
-        assert_eq!(attempts.failed("ana", later), None);
-        assert_eq!(attempts.failed("ana", later + FAILURE_RECORDED_TIME), Some(2));
+        assert_eq!(attempts.failed("ana", address(1), later), Some(100));
+        assert_eq!(attempts.failed("ana", address(1), later), None);
+        assert_eq!(attempts.failed("ana", address(2), later), None);
+        assert_eq!(attempts.take_unrecorded("ana"), Some((2, address(2))), "before a login");
+        assert_eq!(attempts.take_unrecorded("ana"), None);
     }
 
     #[test]

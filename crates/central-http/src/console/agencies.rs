@@ -70,10 +70,12 @@ async fn register(
 ) -> Result<Response, Refusal> {
     user.must(Permission::ManageAgencies)?;
     let l = user.language;
+    let mut form = form;
     let outcome = match change(&form, l) {
         Ok((agency, change, why)) => match question(&app, agency, &change, &form, l) {
             Some(question) => {
                 let notice = Some(Notice::warn(question));
+                form.set("sure", "yes");
                 FormOutcome { status: StatusCode::CONFLICT, notice, form }
             }
             None => match agencies::change(&app, &user.who, why, agency, change).await {
@@ -154,6 +156,10 @@ fn page_with(app: &App, user: &CurrentUser, asked: &PageQuery, outcome: FormOutc
     let described = form.get("agency").parse().ok().filter(|_| form.get("enabled").is_empty());
     let changed = described.and_then(|agency| view.registration(AgencyId(agency)));
     if let Some(known) = &changed {
+        if form.get("name").is_empty() {
+            // The form shows what is registered, and so asks by itself.
+            form.set("sure", "yes");
+        }
         form.or_set("name", known.name.as_str());
         form.or_set("place", known.place.as_str());
     }

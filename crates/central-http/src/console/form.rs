@@ -107,6 +107,12 @@ impl Form {
         self.fields.get(name).map_or("", |value| value.trim())
     }
 
+    /// Returns the names of the fields that are filled in and begin with this prefix.
+    pub(super) fn filled(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let names = self.fields.keys().filter(|name| !self.get(name).is_empty());
+        names.map(String::as_str).filter(move |name| name.starts_with(prefix))
+    }
+
     /// Returns a field exactly as it was typed; empty if it is missing.
     pub(super) fn secret(&self, name: &str) -> String {
         self.fields.get(name).cloned().unwrap_or_default()

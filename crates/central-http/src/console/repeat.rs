@@ -68,6 +68,9 @@ struct PlannedRow {
     error: String,
 }
 
+/// Begins the names of ticks.
+const TICK: &str = "tick-";
+
 /// Why draws were refused, by the names of their ticks.
 type Errors = BTreeMap<String, String>;
 
@@ -98,6 +101,14 @@ async fn repeat(
         return Ok(page_with(&app, &user, FormOutcome::marked(form, l), &[], Errors::new()));
     };
     let ticked: Vec<_> = plan.iter().filter(|it| !form.get(&key(it)).is_empty()).collect();
+    if form.filled(TICK).count() > ticked.len() {
+        let text = l.t(
+            "Alguno de los sorteos marcados ya no es de ese día; revise la lista.",
+            "Some of the ticked draws are no longer of that day; check the list.",
+        );
+        let outcome = FormOutcome::wrong(text, form);
+        return Ok(page_with(&app, &user, outcome, &plan, Errors::new()));
+    }
     if ticked.is_empty() {
         let text = l.t("Marque al menos un sorteo.", "Tick at least one draw.");
         let outcome = FormOutcome::wrong(text, form);
@@ -177,7 +188,7 @@ fn planned(app: &App, form: &mut Form, l: Locale) -> Option<Vec<Planned>> {
 
 /// Returns the name of a draw's tick.
 fn key(draw: &Planned) -> String {
-    format!("tick-{}-{}", draw.source, draw.day)
+    format!("{TICK}{}-{}", draw.source, draw.day)
 }
 
 fn page_with(
@@ -272,7 +283,7 @@ fn obstacle_text(obstacle: &Obstacle, l: Locale) -> String {
     match obstacle {
         Obstacle::Announced(_) => l.t("Ya está programado.", "It is announced already.").to_owned(),
         Obstacle::Name(error) => refusal::text("el nombre", "the name", error.0, l),
-        Obstacle::Over => l.t("Su cierre ya pasó.", "Its closing time has passed.").to_owned(),
+        Obstacle::Over => l.t("Su hora ya pasó.", "Its time has passed.").to_owned(),
         Obstacle::Hour(hour) => {
             let text = l.t(
                 "ese día los relojes cambian a esa hora; prográmelo por separado",

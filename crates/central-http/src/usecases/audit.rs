@@ -10,6 +10,7 @@ use lottery::{
     Timestamp, View,
 };
 use operators::Permission;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
@@ -33,9 +34,12 @@ pub(crate) async fn find(
 ) -> Result<Found, Refusal> {
     let _turn = app.reading(who, Permission::ReadAudit).await?;
     let service = Arc::clone(&app.service);
+    // Stops the search if the client disconnects before the answer.
+    let asked = CancellationToken::new();
+    let _leaves = asked.clone().drop_guard();
     let begun = (Found { events: Vec::new(), next: None }, 0);
     let read = app.service.audit_log(span, begun, move |(found, examined), event, _| {
-        if is_over(&filter, span, event.at) {
+        if asked.is_cancelled() || is_over(&filter, span, event.at) {
             found.next = None;
             return ControlFlow::Break(());
         }
@@ -58,7 +62,8 @@ pub(crate) async fn find(
     Ok(read.await?.0)
 }
 
-/// Returns the chain of the ledger up to the publication of a draw, once it is published.
+/// Returns the chain of the ledger up to the publication of a draw, if it is among the newest
+/// events.
 pub(crate) async fn chain_of_publication(
     app: &State,
     who: &Caller,
@@ -67,15 +72,21 @@ pub(crate) async fn chain_of_publication(
     let Some(published_at) = status.life.published_at else { return Ok(None) };
     let _turn = app.reading(who, Permission::ReadWinners).await?;
     let published = Event::DrawPublished { draw: status.id };
-    let read =
-        app.service.audit_log(AuditSpan::Before(u64::MAX), None, move |found, event, chain| {
-            if event.event == published {
-                *found = Some(chain);
-            }
-            let is_over = found.is_some() || event.at < published_at;
-            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-    Ok(read.await?)
+    let asked = CancellationToken::new();
+    let _leaves = asked.clone().drop_guard();
+    let span = AuditSpan::Before(u64::MAX);
+    let read = app.service.audit_log(span, (None, 0), move |(found, examined), event, chain| {
+        if event.event == published {
+            *found = Some(chain);
+        }
+        *examined += 1;
+        let is_over = found.is_some() || event.at < published_at;
+        if is_over || *examined == AUDITED_EVENTS_MAX || asked.is_cancelled() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    Ok(read.await?.0)
 }
 
 /// Whether the filter takes an event.

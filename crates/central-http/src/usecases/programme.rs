@@ -59,7 +59,7 @@ pub(crate) enum Obstacle {
     Announced(DrawId),
     /// The name with the date is invalid.
     Name(DrawNameError),
-    /// It would close in the past.
+    /// It would open or close in the past.
     Over,
     /// The lottery's clocks show this time twice, or never.
     Hour(DateTime),
@@ -90,7 +90,9 @@ pub(crate) fn plan(app: &State, repetition: Repetition) -> Result<Vec<Planned>, 
     if days.len() > REPEATED_DAYS_MAX || days.len() * sources.len() > REPEATED_DRAWS_MAX {
         return Err(TooMuch);
     }
-    let planned = days.into_iter().flat_map(|on| sources.iter().map(move |source| (source, on)));
+    // On its own day a draw is announced already.
+    let days = days.into_iter().filter(|on| *on != day);
+    let planned = days.flat_map(|on| sources.iter().map(move |source| (source, on)));
     Ok(planned.map(|(source, on)| Planned::of(app, source, day, on)).collect())
 }
 
@@ -124,7 +126,11 @@ fn draw(
     let Schedule { opens_at, closes_at } = source.life.schedule;
     let moved = |at: Option<Timestamp>| at.map(|at| moved(at, zone, day, on)).transpose();
     let schedule = Schedule { opens_at: moved(opens_at)?, closes_at: moved(closes_at)? };
-    if schedule.closes_at.is_some_and(|at| at <= app.service.now()) {
+    let now = app.service.now();
+    let is_past = |at: Timestamp| at <= now;
+    let is_before_today = zone.shown(now).is_some_and(|now| on < now.date());
+    if is_before_today || [schedule.opens_at, schedule.closes_at].into_iter().flatten().any(is_past)
+    {
         return Err(Obstacle::Over);
     }
     let terms = DrawTerms { name, ..source.terms.clone() };

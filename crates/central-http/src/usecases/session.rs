@@ -95,6 +95,10 @@ async fn verified(
         && !operator.disabled
     {
         access.attempts.lock().succeeded(counted, address);
+        let left = access.attempts.lock().take_unrecorded(counted);
+        if let Some((attempts, address)) = left {
+            record_failures(app, name, attempts, address);
+        }
         let generation = operator.generation;
         return Ok((SessionUser { name: name.clone(), generation }, operator.role));
     }
@@ -110,12 +114,16 @@ async fn verified(
 /// into the wrong field. The answer does not wait for the record, so that it takes as long as for an
 /// unknown name.
 fn note_failure(app: &State, name: &Name, peer: IpAddr) {
-    let due = app.access.attempts.lock().failed(name.as_str(), moment());
+    let due = app.access.attempts.lock().failed(name.as_str(), peer, moment());
     if let Some(attempts) = due {
-        let action = AuditedAction::LogInFailed(LogInFailed { attempts, address: peer });
-        let by = Actor::Operator(label_of(name));
-        app.service.note(RecordedAct::new(by, Reason::default(), Act::Audited(action)));
+        record_failures(app, name, attempts, peer);
     }
+}
+
+fn record_failures(app: &State, name: &Name, attempts: u32, address: IpAddr) {
+    let action = AuditedAction::LogInFailed(LogInFailed { attempts, address });
+    let by = Actor::Operator(label_of(name));
+    app.service.note(RecordedAct::new(by, Reason::default(), Act::Audited(action)));
 }
 
 /// Counts a log-in attempt, or rejects it if there were too many.

@@ -16,7 +16,7 @@ use hyper::body::Frame;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::limits::{EXPORT_PACE_MIN, EXPORT_PARTS_MAX};
 
@@ -29,6 +29,8 @@ pub(crate) const UNBUFFERED: [(HeaderName, &str); 1] =
 pub(crate) struct StreamBody {
     parts: mpsc::Receiver<Part>,
     ended: bool,
+    /// Cancels the writer when the answer is dropped, so that it does not read on for nobody.
+    _over: DropGuard,
 }
 
 /// The side that writes the body.
@@ -50,8 +52,8 @@ enum Part {
 /// client for `patience_max` in all; data that is sent earns more time, up to the same maximum.
 pub(crate) fn channel(over: CancellationToken, patience_max: Duration) -> (Writer, StreamBody) {
     let (sender, receiver) = mpsc::channel(EXPORT_PARTS_MAX);
-    let writer = Writer { parts: sender, over, patience: patience_max, patience_max };
-    (writer, StreamBody { parts: receiver, ended: false })
+    let body = StreamBody { parts: receiver, ended: false, _over: over.clone().drop_guard() };
+    (Writer { parts: sender, over, patience: patience_max, patience_max }, body)
 }
 
 impl Writer {
@@ -78,7 +80,7 @@ impl Writer {
             }
             None => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "the caller lost the permission, or the central is shutting down",
+                "the client is gone or lost the permission, or the central is shutting down",
             )),
         }
     }

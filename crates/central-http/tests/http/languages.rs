@@ -257,7 +257,7 @@ async fn one_draw_more_than_may_wait_is_refused_with_what_to_do() {
     }
     let refused = central.post(operator, "/api/v1/draws", &json!({ "name": "otra" })).await;
     refused.is_problem(409, "limit-reached");
-    assert!(refused.body.contains("256 draws are not made yet"), "{refused:?}");
+    assert!(refused.body.contains("256 draws have not been made yet"), "{refused:?}");
     let form = "name=otra&agencies=1-2&number_min=0&number_max=9";
     let refused = filled(central, operator, "/draws", form).await;
     is_spanish(&refused, 409, "Ya hay 256 sorteos sin hacer, y no puede haber más;");

@@ -38,7 +38,7 @@ async fn a_message_that_trickles_in_is_cut_while_others_are_served() {
     };
     tokio::join!(served, cut, trickle);
     log.one(
-        "action: receive_message | result: fail | ip: 127.0.0.1 | error: the message was begun",
+        "action: receive_message | result: fail | ip: 127.0.0.1 | error: the message was not completed",
     );
     // An agency that has not begun a message may be silent for longer than that.
     silent.store(1, 1000, LORCA).await;

@@ -72,15 +72,15 @@ impl Writer {
         let sent = Handle::current().block_on(self.over.run_until_cancelled(sending));
         match sent {
             Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(_))) => {
-                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone"))
-            }
             Some(Err(_)) => {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly"))
             }
-            None => Err(io::Error::new(
+            Some(Ok(Err(_))) | None if self.parts.is_closed() => {
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone"))
+            }
+            Some(Ok(Err(_))) | None => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "the client is gone or lost the permission, or the central is shutting down",
+                "the caller lost the permission, or the central is shutting down",
             )),
         }
     }

@@ -111,8 +111,14 @@ async fn each_draw_that_is_not_repeated_says_why_and_the_others_are() {
         let page = filled(&central, &who, "/draws/repeat", days).await;
         assert!(page.status == 400 && page.body.contains(error), "{days}: {page:?}");
     }
+    let gone = format!("{FRIDAY_AND_SATURDAY}&tick-1-2030-01-11=2&tick-9-2030-01-11=0");
+    let page = filled(&central, &who, "/draws/repeat", &gone).await;
+    assert!(page.status == 400 && page.body.contains("ya no es de ese día"), "{page:?}");
+    let own =
+        look(central.port, &who, "/draws/repeat?day=2030-01-10&first=2030-01-10&last=2030-01-10");
+    assert!(!own.await.body.contains("tick-1"), "a draw is not repeated on its own day");
     // What is over, or has no draws, is not announced.
     let past =
         look(central.port, &who, "/draws/repeat?day=2030-01-10&first=2001-01-01&last=2001-01-01");
-    are_in_order(&past.await.body, &["Su cierre ya pasó.", "No hay nada que programar"]);
+    are_in_order(&past.await.body, &["Su hora ya pasó.", "No hay nada que programar"]);
 }

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Test => runs::test(),
         Command::Tidy => tidy::run(),
-        Command::Sim { first_seed, seeds } => runs::sim(first_seed, seeds),
+        Command::Sim { first_seed, seeds } => runs::long_sim(first_seed, seeds),
         Command::Corrupt { first_seed, folders } => runs::corrupt(first_seed, folders),
         Command::Planted { names, few } => planted::run(&names, few),
         Command::Models { replay } => models::run(&replay),

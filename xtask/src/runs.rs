@@ -14,8 +14,15 @@ pub(crate) fn test() -> anyhow::Result<()> {
     cargo("test --workspace --locked", None)
 }
 
+/// Runs few seeds, as the tests are built: nothing else is built for it.
 pub(crate) fn sim(first_seed: u64, seeds: u64) -> anyhow::Result<()> {
     SIM.run(&[&first_seed.to_string(), &seeds.to_string()])
+}
+
+/// Runs many seeds, ten times as fast once it is built.
+pub(crate) fn long_sim(first_seed: u64, seeds: u64) -> anyhow::Result<()> {
+    let program = "run --quiet --release --locked -p sim --example sim";
+    cargo(&format!("{program} -- {first_seed} {seeds}"), None)
 }
 
 pub(crate) fn corrupt(first_seed: u64, folders: u64) -> anyhow::Result<()> {

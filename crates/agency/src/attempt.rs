@@ -143,12 +143,25 @@ impl Run<'_> {
         }
         match over {
             Some(over) => self.send_no_more(over).await?,
-            // A finished agency or closed draw never reopens, so here the central has lost data.
-            None => match self.report.incomplete.take() {
-                Some(error) => return Err(Setback::Failed(error)),
-                None => self.finished = false,
-            },
+            None => self.send_on(stored).await?,
         }
+        Ok(())
+    }
+
+    /// Prepares to send what is not stored to an open draw. An operator may have reopened the
+    /// agency; a draw that was over never opens again, so there the central has lost data.
+    async fn send_on(&mut self, stored: Prefix) -> Result<(), Setback> {
+        match self.report.incomplete.take() {
+            Some(AgencyError::NoMoreBets { over: BetsOver::AgencyFinished, .. }) => {
+                // The outbox has dropped the rest of the file.
+                let terms = self.outbox().terms();
+                self.plan(terms).await?;
+                self.with_outbox(move |outbox| outbox.resume(stored)).await?;
+            }
+            Some(error) => return Err(Setback::Failed(error)),
+            None => {}
+        }
+        (self.finished, self.report.finished) = (false, false);
         Ok(())
     }
 

@@ -227,7 +227,7 @@ impl AgencyError {
             Self::BadRows { checked, .. } | Self::NoBets { checked, .. } => {
                 Some(checked.rejected(&[]))
             }
-            Self::Refused { checked, rows, .. } => Some(checked.rejected(rows)),
+            Self::Refused { checked, rows, .. } if !rows.is_empty() => Some(checked.rejected(rows)),
             _ => None,
         }
     }

@@ -148,9 +148,10 @@ impl Report {
                 }
             })?;
         }
-        // Of a number that fits, every bet won.
+        // Of a number that fits, every bet won, and every winner has one.
         let fits = |number: &str, bets: &ByDocument<'_>| {
             bets_on.get(number) == Some(&self.winners.len())
+                && bets.len() == wanted.len()
                 && bets.iter().all(|(document, bets)| wanted[document] == bets.len())
         };
         let fitting: Vec<_> = by_number.iter().filter(|(it, bets)| fits(it, bets)).collect();
@@ -223,7 +224,15 @@ mod tests {
                         Ana M,Paz,1,2000-01-01,6\nEva,Sol,2,2000-01-02,7\n";
 
     fn found(winners: &[&str], incomplete: Option<AgencyError>) -> (bool, Vec<String>) {
-        let (_written, checked) = checked(BETS);
+        found_in(BETS, winners, incomplete)
+    }
+
+    fn found_in(
+        bets: &str,
+        winners: &[&str],
+        incomplete: Option<AgencyError>,
+    ) -> (bool, Vec<String>) {
+        let (_written, checked) = checked(bets);
         let winners = winners.iter().map(|&document| document.to_owned()).collect();
         let report = Report { winners, incomplete, checked: Some(checked), ..Report::default() };
         let WinningBets { bets, known } = report.winning_bets().unwrap();
@@ -251,6 +260,12 @@ mod tests {
         assert_eq!(found(&["1"], Some(late)), (true, vec!["1=Ana,Paz,2000-01-01,5".to_owned()]));
         let other = AgencyError::OtherBets { agency: AgencyId(1), bets: 1 };
         assert_eq!(found(&["1"], Some(other)), (false, vec!["1=,,,".to_owned()]));
+    }
+
+    #[test]
+    fn a_number_with_a_bet_of_another_document_does_not_fit() {
+        let bets = "Ana,Paz,1,2000-01-01,5\nLea,Paz,3,2000-01-03,5\n";
+        assert!(!found_in(bets, &["1", "2"], None).0);
     }
 
     #[test]

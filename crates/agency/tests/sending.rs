@@ -431,6 +431,45 @@ async fn a_draw_that_opens_again_after_it_was_over_is_sent_nothing() {
 }
 
 #[tokio::test]
+async fn a_reopened_agency_sends_the_rest() {
+    let expected = batches(9, 2);
+    let report = serve(&rows(9), async |central| {
+        let stored = welcome_back(&expected[..2]);
+        let state = DrawState::AgencyFinished;
+        let mut line = central.greet(Welcome { state, ..stored.clone() }).await;
+        assert_eq!(line.request().await.unwrap().1, Request::GetWinners);
+        drop(line);
+        let mut line = central.greet(stored).await;
+        assert_eq!(line.serve(2, &["30000008"]).await, expected[2..]);
+    })
+    .await
+    .unwrap();
+    assert!(report.incomplete.is_none(), "{:?}", report.incomplete);
+    assert_eq!((report.bets, report.batches, report.resumed), (9, 5, 2));
+    assert_eq!(report.winners, ["30000008"]);
+}
+
+#[tokio::test]
+async fn a_reopened_agency_that_is_stopped_has_not_finished() {
+    let (central, file) = (Central::bind().await, file(&rows(9)));
+    let shutdown = CancellationToken::new();
+    let script = async {
+        let stored = welcome_back(&batches(9, 2)[..2]);
+        let state = DrawState::AgencyFinished;
+        let mut line = central.greet(Welcome { state, ..stored.clone() }).await;
+        line.request().await.unwrap();
+        drop(line);
+        let mut line = central.greet(stored).await;
+        line.bets(2).await;
+        shutdown.cancel();
+    };
+    let mut watch = |_| ();
+    let run = run_watched(options(&central, &file), &mut watch, shutdown.clone());
+    let report = play(run, script).await.unwrap();
+    assert!(report.stopped && !report.finished);
+}
+
+#[tokio::test]
 async fn a_file_that_the_draws_numbers_leave_no_bet_of_is_not_finished() {
     let central = Central::bind().await;
     let file = file(&rows(3));

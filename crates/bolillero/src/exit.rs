@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use lottery::text::shown_lines;
@@ -71,7 +72,7 @@ pub(crate) const CODES: [Codes; 11] = [
         [
             "printed, or the reader closed the pipe",
             "the ledger can't be read",
-            "wrong usage, or no ledger",
+            "wrong usage, no ledger, or no such draw in it",
         ],
     ),
     codes("check", ["intact", "damaged, or can't be read", "wrong usage, or no ledger"]),
@@ -104,23 +105,26 @@ impl Ending {
     }
 
     /// Prints the message and returns the exit code.
-    #[expect(clippy::print_stderr, reason = "the last words of the program")]
     pub(crate) fn report(self) -> ExitCode {
+        // If printing fails there is nowhere to report it.
+        let print = |error| {
+            let error = format!("error: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", shown_lines(&error));
+        };
         match self {
             Self::Failed(error) => {
-                eprintln!("{}", shown_lines(&format!("error: {error:#}")));
+                print(error);
                 ExitCode::from(1)
             }
             Self::Wrong(error) => {
-                eprintln!("{}", shown_lines(&format!("error: {error:#}")));
+                print(error);
                 ExitCode::from(2)
             }
             Self::Usage(error) => {
                 let code = if error.use_stderr() { 2 } else { 0 };
                 match shown_lines(&error.render().to_string()) {
-                    // If this fails there is nowhere to report it.
                     Cow::Borrowed(_) => drop(error.print()),
-                    Cow::Owned(shown) => eprint!("{shown}"),
+                    Cow::Owned(shown) => drop(write!(io::stderr(), "{shown}")),
                 }
                 ExitCode::from(code)
             }
@@ -138,9 +142,9 @@ pub(crate) fn printed(outcome: anyhow::Result<()>) -> anyhow::Result<()> {
 
 fn is_of_a_reader_gone(error: &anyhow::Error) -> bool {
     let of_io = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+        cause.downcast_ref::<io::Error>().map(io::Error::kind)
     };
-    error.chain().filter_map(of_io).any(|kind| kind == std::io::ErrorKind::BrokenPipe)
+    error.chain().filter_map(of_io).any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Ending {

@@ -291,6 +291,50 @@ fn rejected_rows_are_written_to_a_private_file_for_a_spreadsheet() {
 }
 
 #[test]
+fn winners_are_printed_even_if_the_file_of_bets_changed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let central = Central::start(&data, "127.0.0.1:0", &["--agencies", "2"]);
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, format!("{ROW}x\n")).unwrap();
+    let rejected = folder.path().join("rejected.csv");
+    let more = ["--skip-invalid", "--format", "csv", "--rejected", str(&rejected)];
+    let mut waiting = agency(1, &central.address, &bets, &more);
+    waiting.wait_for("apuesta_enviada | result: success");
+    std::fs::write(&bets, "").unwrap();
+    Raw::connect(&central.address).send(&finish(2)).expect(&finish(2));
+    let ended = waiting.ended();
+    let printed = "first_name,last_name,document,birthdate,number\n,,1,,\n";
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), printed), "{:#?}", ended.log);
+    assert!(last(&ended.log).contains("can't write the rejected rows"), "{:#?}", ended.log);
+    assert!(!rejected.exists());
+}
+
+#[test]
+fn a_failed_file_of_rejected_rows_is_told_after_the_error_of_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, "x\n").unwrap();
+    let full = ["--rejected", "/dev/full"];
+    let ended = agency(1, "127.0.0.1:1", &bets, &full).ended();
+    assert_eq!(ended.code, Some(2), "{:#?}", ended.log);
+    let message = ended.log.iter().rfind(|line| line.starts_with("error: ")).unwrap();
+    assert!(!message.starts_with("error: can't write"), "{message}");
+    assert!(ended.log.concat().contains("; can't write the rejected rows"), "{:#?}", ended.log);
+}
+
+#[test]
+fn the_file_of_bets_is_not_overwritten_by_its_rejected_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = folder.path().join("bets.csv");
+    std::fs::write(&bets, "x\n").unwrap();
+    let ended = agency(1, "127.0.0.1:1", &bets, &["--rejected", str(&bets), "--force"]).ended();
+    assert_eq!(ended.code, Some(2), "{:#?}", ended.log);
+    assert!(last(&ended.log).contains("is the file of bets"), "{:#?}", ended.log);
+    assert_eq!(std::fs::read_to_string(&bets).unwrap(), "x\n");
+}
+
+#[test]
 fn winners_are_printed_as_bets_and_their_absence_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let bets = folder.path().join("bets.csv");

@@ -280,6 +280,24 @@ fn winners_that_can_not_be_printed_are_a_failure_and_no_good_end() {
 }
 
 #[test]
+fn messages_that_can_not_be_printed_do_not_change_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "Ana,Paz,1,2000-01-01,7574\n";
+    let bets = write(folder.path(), "bets.csv", &format!("{row}x\n"));
+    let central = Central::start(&folder.path().join("data"), "127.0.0.1:0", &["--agencies", "1"]);
+    let ended = |more: &[&str]| {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = bolillero();
+        command.args(["agency", "--id", "1", "--central", &central.address, "--bets", &bets]);
+        command.args(["--log-level", "error"]).args(more);
+        let output = command.stderr(full).output().unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    assert_eq!(ended(&[]), (Some(2), String::new()));
+    assert_eq!(ended(&["--skip-invalid"]), (Some(0), "1\n".to_owned()));
+}
+
+#[test]
 fn log_lines_may_be_objects() {
     let folder = tempfile::tempdir().unwrap();
     let bets = write(folder.path(), "bets.csv", "Ana,Paz,1,2000-01-01,7574\n");
@@ -354,6 +372,10 @@ fn rows_at_fault_are_all_named_and_nothing_is_sent_unless_asked() {
     for fault in faults {
         assert!(sent.log.iter().any(|line| line.contains(fault)), "{fault}: {:#?}", sent.log);
     }
+    let quiet = ["--skip-invalid", "--quiet"];
+    let again = agency(1, &central.address, Path::new(&file), &quiet).ended();
+    let unsent = "Invalid rows that were not sent: 3";
+    assert!(again.log.iter().any(|line| line == unsent), "{:#?}", again.log);
     assert_eq!(central.process.terminate().code, Some(0));
     let out = folder.path().join("bets-out.csv");
     run_well(&["export", "--data", str(&data), "--out", str(&out)]);
@@ -401,7 +423,7 @@ fn exit_codes_are_those_of_the_table() {
     std::fs::write(path("damaged/segment-0000000001.bol"), "no segment").unwrap();
     std::fs::write(path("damaged/lock"), "").unwrap();
     let agency = ["agency", "--id", "1", "--central", "127.0.0.1:1", "--connect-time-max", "0"];
-    let rows: [(&[&str], i32); 29] = [
+    let rows: [(&[&str], i32); 30] = [
         (&[&["serve", "--data", &damaged], &serve[..]].concat(), 1),
         (&["serve", "--data", &data], 2),
         (&["generate", "--bets", "100", "--out", &bets], 0),
@@ -424,6 +446,7 @@ fn exit_codes_are_those_of_the_table() {
         (&["audit", "--data", &data], 0),
         (&["audit", "--data", &damaged], 1),
         (&["audit", "--data", &none], 2),
+        (&["audit", "--data", &data, "--draw", "martes"], 2),
         (&["check", "--data", &data], 0),
         (&["check", "--data", &damaged], 1),
         (&["check", "--data", &none], 2),

@@ -128,7 +128,7 @@ pub(crate) struct AgencyArgs {
     connect_time_max: Option<Span>,
 
     /// Format of the winners [default: documents].
-    #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT")]
+    #[arg(long, env = "BOLILLERO_WINNERS_FORMAT", value_name = "FORMAT")]
     format: Option<Format>,
 
     /// Write every rejected row to a CSV file with its line and the reason, to correct it in a
@@ -141,7 +141,7 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "is_false")]
     force: bool,
 
-    /// Print winners and errors only.
+    /// Print winners, errors and the number of skipped rows only.
     #[arg(long, env = "BOLILLERO_QUIET")]
     #[serde(skip_serializing_if = "is_false")]
     quiet: bool,
@@ -154,8 +154,8 @@ pub(crate) struct AgencyArgs {
     #[arg(long, env = "BOLILLERO_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 
-    /// Lowest level that is logged: debug includes every batch and every rejected row [default:
-    /// info; error with --quiet or on a terminal, which shows the progress instead].
+    /// Lowest level that is logged: debug includes every batch and the first 1,000 rejected rows
+    /// [default: info; error with --quiet or where a terminal shows the progress instead].
     #[arg(long, env = "BOLILLERO_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<LogLevel>,
 
@@ -204,18 +204,20 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     };
     screen.list(&report.refused_rows, report.refused);
     log_rows(&report.refused_rows, report.refused);
-    if let (Some(file), Some(rows)) = (rejected, report.rejected()) {
-        file.write(rows, &screen)?;
+    if settings.quiet && report.refused > 0 {
+        screen.say_unsent(report.refused);
     }
     files::print(&report, settings.format.unwrap_or_default(), &screen)?;
-    log_end(&report);
+    let written = files::write_rejected(rejected, report.rejected(), &screen);
+    let failed = match report.undone(language) {
+        Some(undone) => Some(joined(undone, written)),
+        None => written.err(),
+    };
+    log_end(&report, failed.is_some());
     if !report.stopped {
         screen.say(&report.summary(language));
     }
-    match report.undone(language) {
-        Some(undone) => Err(Ending::Failed(anyhow::Error::msg(undone))),
-        None => Ok(()),
-    }
+    failed.map_or(Ok(()), |error| Err(Ending::Failed(error)))
 }
 
 /// Parses the text of an `agency` configuration file, without acting on it.
@@ -278,17 +280,22 @@ impl AgencyArgs {
     }
 
     fn log_level(&self) -> LogLevel {
-        let default = if self.quiet || std::io::stderr().is_terminal() {
-            LogLevel::Error
-        } else {
-            LogLevel::Info
-        };
+        let shows_progress = std::io::stderr().is_terminal() && !self.is_silent();
+        let default = if self.quiet || shows_progress { LogLevel::Error } else { LogLevel::Info };
         self.log_level.unwrap_or(default)
     }
 
     fn rejected_file(&self) -> Result<Option<RejectedFile>, Ending> {
-        let file = self.rejected.as_ref();
-        file.map(|path| RejectedFile::create(path, self.force, self.language())).transpose()
+        let Some(path) = &self.rejected else { return Ok(None) };
+        let language = self.language();
+        if self.bets.as_deref().is_some_and(|bets| files::are_same(bets, path)) {
+            let same = language.t(
+                "es el archivo de las apuestas: nombre otro para --rejected",
+                "is the file of bets: name another one for --rejected",
+            );
+            return Err(Ending::wrong(format!("{} {same}", path.display())));
+        }
+        RejectedFile::create(path, self.force, language).map(Some)
     }
 
     /// Returns the TLS settings, or `None` when no TLS option was given.
@@ -324,13 +331,17 @@ fn explain(error: &AgencyError, screen: &Screen, rejected: Option<RejectedFile>)
         AgencyError::Refused { rows, .. } => screen.list(rows, rows.len() as u64),
         _ => {}
     }
-    if let (Some(file), Some(rows)) = (rejected, error.rejected())
-        && let Err(ending) = file.write(rows, screen)
-    {
-        return ending;
-    }
-    let text = anyhow::Error::msg(error.text(screen.language()));
+    let written = files::write_rejected(rejected, error.rejected(), screen);
+    let text = joined(error.text(screen.language()), written);
     if error.is_wrong_input() { Ending::Wrong(text) } else { Ending::Failed(text) }
+}
+
+/// Returns the error of a run, followed by that of its file of rejected rows, if it has one.
+fn joined(text: String, written: anyhow::Result<()>) -> anyhow::Error {
+    anyhow::Error::msg(match written {
+        Ok(()) => text,
+        Err(error) => format!("{text}; {error:#}"),
+    })
 }
 
 fn log_rows(rows: &[RowFault], count: u64) {
@@ -343,7 +354,7 @@ fn log_rows(rows: &[RowFault], count: u64) {
     }
 }
 
-fn log_end(report: &Report) {
+fn log_end(report: &Report, failed: bool) {
     let seconds = report.elapsed.as_secs_f64();
     tracing::info!(
         action = "summary",
@@ -356,10 +367,10 @@ fn log_end(report: &Report) {
         bytes_per_second = %format_args!("{:.0}", per_second(report.bytes, seconds)),
         bets_per_second = %format_args!("{:.0}", per_second(report.bets, seconds)),
     );
-    let result = match (report.stopped, &report.incomplete) {
+    let result = match (report.stopped, failed) {
         (true, _) => "interrupted",
-        (false, Some(_)) => "fail",
-        (false, None) => "success",
+        (false, true) => "fail",
+        (false, false) => "success",
     };
     tracing::info!(action = "exit", result);
 }

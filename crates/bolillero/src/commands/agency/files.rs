@@ -1,9 +1,11 @@
 //! What an agency's run writes: its winners, and the file of rejected rows.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use agency::{Language, Rejected, Report, RowFault, WinningBet};
+use agency::{Language, Rejected, Report, RowFault, WinningBet, WinningBets};
 use anyhow::Context as _;
 use exports::Cells;
 use lottery::text::shown;
@@ -34,7 +36,7 @@ impl RejectedFile {
 
     /// Writes a header line, then file, line, reason and cells of each row, in the file's own
     /// delimiter. No cell is a formula.
-    pub(super) fn write(self, rows: Rejected<'_>, screen: &Screen) -> Result<(), Ending> {
+    fn write(self, rows: Rejected<'_>, screen: &Screen) -> anyhow::Result<()> {
         let Self { path, mut output } = self;
         let language = screen.language();
         let count = write_rows(rows, language, &mut output)
@@ -50,6 +52,24 @@ impl RejectedFile {
         screen.say(&format!("{rejected} {count} ({})", path.display()));
         Ok(())
     }
+}
+
+/// Writes the file of rejected rows, if one is wanted and there can be such rows.
+pub(super) fn write_rejected(
+    file: Option<RejectedFile>,
+    rows: Option<Rejected<'_>>,
+    screen: &Screen,
+) -> anyhow::Result<()> {
+    match (file, rows) {
+        (Some(file), Some(rows)) => file.write(rows, screen),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether two paths are of the same existing file.
+pub(super) fn are_same(one: &Path, other: &Path) -> bool {
+    let of = |path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+    of(one).is_some_and(|one| Some(one) == of(other))
 }
 
 fn write_rows(rows: Rejected<'_>, language: Language, output: &mut Output) -> io::Result<u64> {
@@ -100,8 +120,21 @@ fn print_documents(winners: &[String]) -> io::Result<()> {
     out.flush()
 }
 
+fn documents_only(winners: &[String]) -> WinningBets {
+    let bet =
+        |document: &String| WinningBet { document: document.clone(), rest: <[_; 4]>::default() };
+    WinningBets { bets: winners.iter().map(bet).collect(), known: false }
+}
+
 fn print_bets(report: &Report, screen: &Screen) -> io::Result<()> {
-    let winning = report.winning_bets()?;
+    let winning = report.winning_bets().unwrap_or_else(|error| {
+        let cant = screen.language().t(
+            "No se puede leer de nuevo el archivo de apuestas:",
+            "Can't read the file of bets again:",
+        );
+        screen.say(&format!("{cant} {error}"));
+        documents_only(&report.winners)
+    });
     if !winning.known {
         screen.say(screen.language().t(
             "El archivo no alcanza para saber cuál apuesta de cada documento ganó: lo dudoso queda \

@@ -1,5 +1,7 @@
 //! Messages to the person who runs an agency, on standard error.
 
+use std::io::{self, Write as _};
+
 use agency::{Language, Progress, RowFault};
 use indicatif::{MultiProgress, ProgressBar};
 use lottery::text::{shown, shown_lines};
@@ -46,12 +48,19 @@ impl Screen {
         ShownProgress { bar, language: self.language, waits: false }
     }
 
-    /// Prints a line.
-    #[expect(clippy::print_stderr, reason = "standard output has the winners only")]
+    /// Prints a line, unless the screen is silent.
     pub(super) fn say(&self, line: &str) {
         if !self.silent {
-            eprintln!("{}", shown_lines(line));
+            print(line);
         }
+    }
+
+    /// Prints how many rows were not sent, even if the screen is silent: nothing else tells it.
+    pub(super) fn say_unsent(&self, rows: u64) {
+        let unsent = self
+            .language
+            .t("Filas no válidas que no se enviaron:", "Invalid rows that were not sent:");
+        print(&format!("{unsent} {rows}"));
     }
 
     /// Lists the first rejected rows of `count`.
@@ -70,6 +79,11 @@ impl Screen {
             ));
         }
     }
+}
+
+/// Prints a line. One that can't be printed is lost: the run goes on without it.
+fn print(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", shown_lines(line));
 }
 
 impl ShownProgress {

@@ -80,6 +80,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let builder = tracing_subscriber::fmt().with_max_level(level.as_level()).with_writer(writer);
+    // Standard error may be closed or full: a line that can't be written is lost.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Text => builder.event_format(TextLines { zone }).init(),
         LogFormat::Json => builder.event_format(JsonLines).init(),

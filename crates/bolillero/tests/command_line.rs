@@ -289,7 +289,7 @@ fn messages_that_can_not_be_printed_do_not_change_the_result() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = bolillero();
         command.args(["agency", "--id", "1", "--central", &central.address, "--bets", &bets]);
-        command.args(["--log-level", "error"]).args(more);
+        command.args(more);
         let output = command.stderr(full).output().unwrap();
         (output.status.code(), text(&output.stdout))
     };

@@ -88,12 +88,13 @@ async fn a_day_of_mistakes_ends_with_a_correct_record() {
     ana.press("Abrir").await;
     ana.sees("Sorteo abierto.").await;
     let address = &central.address;
+    let mut slow = agency(2, address, bets.file(2), SLOWLY);
+    slow.wait_for("apuesta_enviada | result: success");
+    slow.kill();
     let first = agency(1, address, bets.file(1), &[]);
-    let slow = agency(2, address, bets.file(2), SLOWLY);
     ana.go("/").await;
     ana.waits_for("#finished", "1 / 5").await;
     first.kill();
-    slow.kill();
     ana.sees("interrumpida en").await;
     ana.go("/draws/1").await;
     ana.unfold("Reabrir una agencia que terminó por error").await;

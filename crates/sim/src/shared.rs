@@ -6,9 +6,9 @@
 //!   meantime ([`rights`]).
 //! - The clock opens and closes draws; some draws are automatic.
 //! - Two requests made at the same moment are decided in either order ([`races`]).
-//! - The log ([`SharedLog`]) is unavailable or full, loses the answers of commits that were stored
-//!   or not, and loses entries that could be read. During its calls the other engine commits or the
-//!   standby is promoted.
+//! - The log ([`SharedLog`](engine::conformance::SharedLog)) is unavailable or full, loses the
+//!   answers of commits that were stored or not, and loses entries that could be read. During its
+//!   calls the other engine commits or the standby is promoted.
 //! - Engines end gracefully or in the middle of a commit.
 //!
 //! Faults stop after a while; then every draw must complete. The engines, the rules and the views

@@ -10,7 +10,6 @@ use lottery::{
     Timestamp, View,
 };
 use operators::Permission;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
@@ -34,12 +33,9 @@ pub(crate) async fn find(
 ) -> Result<Found, Refusal> {
     let _turn = app.reading(who, Permission::ReadAudit).await?;
     let service = Arc::clone(&app.service);
-    // Stops the search if the client disconnects before the answer.
-    let asked = CancellationToken::new();
-    let _leaves = asked.clone().drop_guard();
     let begun = (Found { events: Vec::new(), next: None }, 0);
     let read = app.service.audit_log(span, begun, move |(found, examined), event, _| {
-        if asked.is_cancelled() || is_over(&filter, span, event.at) {
+        if is_over(&filter, span, event.at) {
             found.next = None;
             return ControlFlow::Break(());
         }
@@ -72,8 +68,6 @@ pub(crate) async fn chain_of_publication(
     let Some(published_at) = status.life.published_at else { return Ok(None) };
     let _turn = app.reading(who, Permission::ReadWinners).await?;
     let published = Event::DrawPublished { draw: status.id };
-    let asked = CancellationToken::new();
-    let _leaves = asked.clone().drop_guard();
     let span = AuditSpan::Before(u64::MAX);
     let read = app.service.audit_log(span, (None, 0), move |(found, examined), event, chain| {
         if event.event == published {
@@ -81,7 +75,7 @@ pub(crate) async fn chain_of_publication(
         }
         *examined += 1;
         let is_over = found.is_some() || event.at < published_at;
-        if is_over || *examined == AUDITED_EVENTS_MAX || asked.is_cancelled() {
+        if is_over || *examined == AUDITED_EVENTS_MAX {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

@@ -9,7 +9,6 @@ use lottery::{
     AgencyId, AuditedAction, Bet, BetName, BetsSearch, DrawId, DrawStatus, Label, StoredBatch,
 };
 use operators::Permission;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
@@ -53,7 +52,6 @@ struct Search {
     after: u64,
     passed: u64,
     found: Vec<FoundBet>,
-    asked: CancellationToken,
 }
 
 /// Searches for bets, if the caller has the permission, and records the search in the audit log.
@@ -68,12 +66,9 @@ pub(crate) async fn find(
     let status = status(app, draw)?;
     let needed = may_search(who, &status, &sought)?;
     let (limit, after) = (part.limit()?, part.after()?.unwrap_or(0));
-    // Stops the search if the client disconnects before the answer.
-    let asked = CancellationToken::new();
-    let _leaves = asked.clone().drop_guard();
     // Records every page: a client could begin a search with a made-up cursor.
     app.record(who, needed, sought.recorded(draw, after)).await?;
-    let search = Search { sought, limit, after, passed: 0, found: Vec::new(), asked };
+    let search = Search { sought, limit, after, passed: 0, found: Vec::new() };
     let _turn = app.reading(who, needed).await?;
     let scanned = app.service.scan(draw, (search, false), |(search, broken), batch| {
         let flow = search.look_at(batch);
@@ -101,9 +96,6 @@ fn may_search(who: &Caller, status: &DrawStatus, sought: &Sought) -> Result<Perm
 
 impl Search {
     fn look_at(&mut self, batch: StoredBatch<'_>) -> ControlFlow<()> {
-        if self.asked.is_cancelled() {
-            return ControlFlow::Break(());
-        }
         for bet in batch.bets() {
             self.passed += 1;
             if self.passed <= self.after {

@@ -10,7 +10,6 @@ use lottery::{
 use operators::Permission;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
@@ -57,13 +56,7 @@ pub(crate) async fn list(
     most: u64,
 ) -> Result<Listed, Refusal> {
     let _turn = begin(app, who, status).await?;
-    // Stops reading if the client disconnects before the answer.
-    let asked = CancellationToken::new();
-    let _leaves = asked.clone().drop_guard();
     let found = app.service.winning_bets(status.id, Listed::default(), move |found, name, bet| {
-        if asked.is_cancelled() {
-            return ControlFlow::Break(());
-        }
         found.count += 1;
         *found.of_agencies.entry(name.agency).or_default() += 1;
         if found.count <= most {

@@ -1,11 +1,12 @@
 //! Draws led by operators, as agencies see them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use central::Service;
 use lottery::{
-    Act, Acted, Actor, Agencies, AgencyId, DrawId, DrawName, DrawState, DrawTerms, Label,
-    NumberRange, Reason, RecordedAct, Registration, Schedule, StoreFault, Timestamp,
+    Act, Acted, Actor, Agencies, AgencyId, AuditSpan, DrawId, DrawName, DrawState, DrawTerms,
+    Label, NumberRange, Reason, RecordedAct, Registration, Schedule, StoreFault, Timestamp,
     always_allowed,
 };
 use wire::ErrorCode;
@@ -93,6 +94,26 @@ async fn winners_are_sent_when_they_are_published_and_not_before() {
     let said = agency.message().await;
     assert!(format!("{said:?}").contains("Winners"), "{said:?}");
     late.message().await;
+}
+
+#[tokio::test]
+async fn reading_stops_when_the_caller_goes_away() {
+    let central = Setting::operated().start().await;
+    central.opened("nocturna").await;
+    let (seen, mut visits) = tokio::sync::mpsc::unbounded_channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let reading = central.service.audit_log(AuditSpan::From(0), (), move |(), _, _| {
+        seen.send(()).unwrap();
+        // Ends when `go` is dropped.
+        let _ = wait.recv();
+        ControlFlow::Continue(())
+    });
+    tokio::select! {
+        read = reading => panic!("it was read to its end: {read:?}"),
+        visit = visits.recv() => assert_eq!(visit, Some(())),
+    }
+    drop(go);
+    assert_eq!(visits.recv().await, None, "the second of two events is not visited");
 }
 
 #[tokio::test]

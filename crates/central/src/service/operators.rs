@@ -11,6 +11,7 @@ use lottery::{
     Label, ReadError, Reason, RecordedAct, Registration, StoreFault, StoredBatch, StoredEvent,
     Timestamp, Winners, always_allowed,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Service, ask, watched};
 use crate::limits::{CLOCK_SLEEP_TIME_MAX, DRAW_RETRY_TIME};
@@ -145,7 +146,7 @@ impl Service {
         self.clock.now()
     }
 
-    /// As [`engine::Engine::audit_log`], on the blocking pool.
+    /// As [`engine::Engine::audit_log`], on the blocking pool; stops when the caller goes away.
     ///
     /// # Errors
     /// When what is stored can't be read.
@@ -156,15 +157,15 @@ impl Service {
         mut visit: impl FnMut(&mut T, StoredEvent, Chain) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
         let engine = Arc::clone(&self.engine);
-        self.read(move || {
+        self.read(move |left| {
             let mut collected = collected;
-            let mut visit = |event, chain| visit(&mut collected, event, chain);
+            let mut visit = |event, chain| unless(&left, || visit(&mut collected, event, chain));
             engine.audit_log(span, &mut visit).map(|()| collected)
         })
         .await
     }
 
-    /// As [`engine::Engine::scan`], on the blocking pool.
+    /// As [`engine::Engine::scan`], on the blocking pool; stops when the caller goes away.
     ///
     /// # Errors
     /// When the draw is not known, or what is stored can't be read.
@@ -175,14 +176,15 @@ impl Service {
         mut visit: impl FnMut(&mut T, StoredBatch<'_>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
         let engine = Arc::clone(&self.engine);
-        self.read(move || {
+        self.read(move |left| {
             let mut collected = collected;
-            engine.scan(draw, &mut |batch| visit(&mut collected, batch)).map(|()| collected)
+            let mut visit = |batch: StoredBatch<'_>| unless(&left, || visit(&mut collected, batch));
+            engine.scan(draw, &mut visit).map(|()| collected)
         })
         .await
     }
 
-    /// As [`engine::Engine::winning_bets`], on the blocking pool.
+    /// As [`engine::Engine::winning_bets`], on the blocking pool; stops when the caller goes away.
     ///
     /// # Errors
     /// When the draw is not known or not made, or what is stored can't be read.
@@ -193,9 +195,10 @@ impl Service {
         mut visit: impl FnMut(&mut T, BetName, &Bet<'_>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T, ReadError> {
         let engine = Arc::clone(&self.engine);
-        self.read(move || {
+        self.read(move |left| {
             let mut collected = collected;
-            let mut visit = |name, bet: &Bet<'_>| visit(&mut collected, name, bet);
+            let mut visit =
+                |name, bet: &Bet<'_>| unless(&left, || visit(&mut collected, name, bet));
             engine.winning_bets(draw, &mut visit).map(|()| collected)
         })
         .await
@@ -206,17 +209,29 @@ impl Service {
     /// # Errors
     /// When the draw is not known or not made, or what is stored can't be read.
     pub async fn drawn_winners(&self, draw: DrawId) -> Result<Winners, ReadError> {
-        let engine = Arc::clone(&self.engine);
-        self.read(move || engine.winners(draw)).await
+        let found = self.winning_bets(draw, Winners::default(), |winners, name, bet| {
+            winners.add(name.agency, bet.document());
+            ControlFlow::Continue(())
+        });
+        found.await
     }
 
+    /// Reads on the blocking pool. `reading` gets a token that is cancelled when the caller goes
+    /// away.
     async fn read<T: Send + 'static>(
         &self,
-        reading: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+        reading: impl FnOnce(CancellationToken) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let read = self.runtime.spawn_blocking(reading).await;
+        let left = CancellationToken::new();
+        let _waits = left.clone().drop_guard();
+        let read = self.runtime.spawn_blocking(move || reading(left)).await;
         read.unwrap_or_else(|broken_off| Err(ReadError::Unreadable(broken_off.to_string())))
     }
+}
+
+/// Visits what was read, unless the caller has left.
+fn unless(left: &CancellationToken, visit: impl FnOnce() -> ControlFlow<()>) -> ControlFlow<()> {
+    if left.is_cancelled() { ControlFlow::Break(()) } else { visit() }
 }
 
 impl Change {

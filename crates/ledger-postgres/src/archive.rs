@@ -1,0 +1,160 @@
+//! Reads a store without a central, for audits that trust nothing but the rows.
+//!
+//! Reads up to the event that was the last one when the archive was opened, beside running
+//! centrals. Everything is verified: the chain, each batch's digest, count and keys, and the rules.
+
+use std::cell::RefCell;
+
+use engine::{Chain, LedgerId};
+use lottery::{
+    BatchSummary, ChunkDigest, DrawStatus, Draws, Event, StoredBatch, StoredEvent, Timestamp,
+};
+use tokio::runtime::Runtime;
+use tokio_postgres::Row;
+
+use crate::error::StoreError;
+use crate::limits::{BATCHES_PAGE_MAX, READING_TIME_MAX};
+use crate::log::runtime;
+use crate::primary::{self, Primary, Seen};
+use crate::rows::{self, EVENT_COLUMNS, ReadEvent, signed, unsigned};
+use crate::schema;
+use crate::session::Session;
+use crate::target::Target;
+
+/// A store opened for reading.
+pub struct Archive {
+    runtime: Runtime,
+    session: RefCell<Session>,
+    host: String,
+    id: LedgerId,
+    events: u64,
+    chain: Chain,
+}
+
+/// A summary of a store that was read and found sound.
+#[derive(Debug)]
+pub struct Summary {
+    /// How many events it holds, up to where it was read.
+    pub events: u64,
+    /// The ledger's id, and the chain of its last event.
+    pub end: (LedgerId, Chain),
+    /// When the last event was decided.
+    pub at: Timestamp,
+    /// The draws and their status.
+    pub draws: Vec<DrawStatus>,
+}
+
+impl Archive {
+    /// Opens a store for reading. Blocks, as all of it.
+    ///
+    /// # Errors
+    /// When no server can be read, or it has no ledger that this program knows.
+    pub fn open(target: &Target) -> Result<Self, StoreError> {
+        let runtime = runtime()?;
+        let (session, host, id, events, chain) = runtime.block_on(async {
+            let found = primary::find(target, &Seen::default(), false).await?;
+            let Primary { mut session, host, .. } = found;
+            let id = schema::check(&mut session, &host).await?;
+            let end = "SELECT events, chain FROM ledger";
+            let asked = session.ask(async |client| client.query_one(end, &[]).await);
+            let row = asked.await.map_err(|error| StoreError::Away(error.to_string()))?;
+            let (events, chain) = end_in(&row).map_err(StoreError::Damaged)?;
+            Ok((session, host, id, events, chain))
+        })?;
+        Ok(Self { runtime, session: RefCell::new(session), host, id, events, chain })
+    }
+
+    /// The server that is read.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Reads every event in order, and calls `visit` with it, and with its bets if it is a batch.
+    ///
+    /// # Errors
+    /// The first damage or failed reading, or an error that `visit` returns.
+    pub fn read<E: From<StoreError>>(
+        &self,
+        mut visit: impl FnMut(&StoredEvent, Option<StoredBatch<'_>>) -> Result<(), E>,
+    ) -> Result<Summary, E> {
+        let query = format!(
+            "SELECT {EVENT_COLUMNS}, CASE WHEN kind = 2 THEN body END, keys FROM event \
+             WHERE sequence >= $1 AND sequence < $2 ORDER BY sequence LIMIT {BATCHES_PAGE_MAX}"
+        );
+        let (mut draws, mut at) = (Draws::default(), Timestamp(0));
+        let (mut chain, mut next) = (Chain::first(self.id), 0);
+        while next < self.events {
+            let page = self.page(&query, next)?;
+            if page.is_empty() {
+                let missing = format!("event {next} is missing of {}", self.events);
+                return Err(StoreError::Damaged(missing).into());
+            }
+            for row in &page {
+                let read = checked(row, next, chain).map_err(StoreError::Damaged)?;
+                let StoredEvent { event, at: decided, .. } = &read.stored;
+                draws.replay(event, *decided).map_err(|why| {
+                    let why = format!("event {next} is one that the rules forbid: {why}");
+                    StoreError::Damaged(why)
+                })?;
+                let batch = match event {
+                    Event::BatchAccepted(batch) => Some(
+                        bets_in(row, batch)
+                            .map_err(|why| StoreError::Damaged(format!("event {next}: {why}")))?,
+                    ),
+                    _ => None,
+                };
+                visit(&read.stored, batch)?;
+                (chain, at, next) = (read.chain, *decided, next + 1);
+            }
+        }
+        if chain != self.chain {
+            let why = "the row of the ledger's end has another chain than its last event";
+            return Err(StoreError::Damaged(why.to_owned()).into());
+        }
+        Ok(Summary { events: next, end: (self.id, chain), at, draws: draws.statuses() })
+    }
+
+    fn page(&self, query: &str, from: u64) -> Result<Vec<Row>, StoreError> {
+        let (from, end) = (signed(from), signed(self.events));
+        let mut session = self.session.borrow_mut();
+        let asked = session
+            .ask_within(READING_TIME_MAX, async |client| client.query(query, &[&from, &end]).await);
+        let away = |error| StoreError::Away(format!("{}: {error}", self.host));
+        self.runtime.block_on(asked).map_err(away)
+    }
+}
+
+fn checked(row: &Row, expected: u64, chain: Chain) -> Result<ReadEvent, String> {
+    let read = ReadEvent::of(row)?;
+    if read.stored.sequence != expected {
+        return Err(format!("event {expected} is missing"));
+    }
+    read.continues(chain)?;
+    Ok(read)
+}
+
+/// Returns a batch with its bets, which must be those of its digest, its count and its keys.
+fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<StoredBatch<'a>, String> {
+    let text = |error: tokio_postgres::Error| error.to_string();
+    let bytes: &[u8] = row.try_get(12).map_err(text)?;
+    let keys: Vec<i32> = row.try_get(13).map_err(text)?;
+    let bets = std::str::from_utf8(bytes).map_err(|_| "bets that are not UTF-8")?;
+    if ChunkDigest::of(bets) != of.digest {
+        return Err("the bets are not those that were stored".to_owned());
+    }
+    let batch = StoredBatch { draw: of.draw, agency: of.agency, chunk: of.chunk, text: bets };
+    let expected = batch.bets().map(|bet| bet.map(|(_, bet)| rows::key_of(&bet)));
+    let expected: Result<Vec<_>, _> = expected.collect();
+    let expected = expected.map_err(|unsound| unsound.to_string())?;
+    if expected != keys || expected.len() as u64 != u64::from(of.bets) {
+        return Err("its columns are not those of its bets".to_owned());
+    }
+    Ok(batch)
+}
+
+fn end_in(row: &Row) -> Result<(u64, Chain), String> {
+    let text = |error: tokio_postgres::Error| error.to_string();
+    let events = unsigned(row.try_get(0).map_err(text)?)?;
+    Ok((events, Chain(rows::digest(row.try_get(1).map_err(text)?)?)))
+}

@@ -1,0 +1,538 @@
+//! The log of one central.
+//!
+//! A turn, [`Log::begin`] to [`Log::commit`], is one transaction that holds the row `ledger`. Every
+//! error ends the connection, and with it the transaction; connecting again is cheap.
+//!
+//! What a commit's answer means:
+//! - an error of the statement before it: nothing was stored;
+//! - success, without a remark: every server that must have it, has it;
+//! - anything else, or nothing in time: it is settled. On a new connection the end of the log is
+//!   locked, which waits for the old session; the event is looked for; and a write of this
+//!   central's own is committed, which returns only once everything before it is replicated.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use engine::{Chain, Clock, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
+use futures_util::future::{join, join4};
+use lottery::{Draws, Event, Timestamp};
+use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+use crate::error::StoreError;
+use crate::limits::{
+    CLOCK_SKEW_MAX, EVENTS_PAGE_MAX, GROUP_LEN_MAX, READING_TIME_MAX, SETTLE_RETRY_TIME,
+};
+use crate::primary::Primary;
+use crate::reader::PostgresReader;
+use crate::rows::{self, Columns, EVENT_COLUMNS, ReadEvent, signed, unsigned};
+use crate::session::{AskError, Session};
+use crate::status::Status;
+use crate::store::Store;
+use crate::target::Target;
+
+/// How a log is opened.
+pub struct Options {
+    /// The name of this central, as others and people see it.
+    pub name: String,
+    /// Whether a server without a synchronous standby is refused.
+    pub require_standby: bool,
+    /// The clock of decisions, compared with the database's. `None` where time is made up.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Where the store's state is told.
+    pub status: Status,
+}
+
+/// The log of one central in a store that others share.
+pub struct PostgresLog {
+    /// Shared only so that it can be run while the log is changed.
+    runtime: Arc<Runtime>,
+    store: Arc<Store>,
+    clock: Option<Arc<dyn Clock>>,
+    /// This run's number in the table `node`.
+    node: i32,
+    connected: Option<Connected>,
+    /// The last position that this central knows.
+    known: Tip,
+    /// How many events are durable as far as this central knows. Readers read these.
+    durable: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
+}
+
+/// Ends the waiting of a log whose central shuts down.
+#[derive(Clone)]
+pub struct Ending(Arc<AtomicBool>);
+
+/// What the thread that watches the store needs of a log.
+pub struct Watched {
+    pub(crate) store: Arc<Store>,
+    pub(crate) durable: Arc<AtomicU64>,
+    pub(crate) node: i32,
+}
+
+struct Connected {
+    session: Session,
+    end: Statement,
+    news: Statement,
+    store: Statement,
+    /// Whether a transaction holds the end of the log.
+    in_turn: bool,
+}
+
+/// The end of the log, as the row `ledger` has it.
+struct End {
+    events: u64,
+    chain: Chain,
+}
+
+/// Why a turn stored nothing, or may have stored something.
+enum Fault {
+    /// Nothing was stored.
+    NotStored(Gone),
+    /// It may be stored.
+    Unknown(String),
+}
+
+const END: &str = "SELECT events, chain FROM ledger FOR UPDATE";
+const END_AS_OF_NOW: &str = "SELECT events, chain FROM ledger";
+const TOUCH: &str = "UPDATE ledger SET touched = touched + 1";
+const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+fn news_query() -> String {
+    format!("SELECT {EVENT_COLUMNS} FROM event WHERE sequence >= $1 ORDER BY sequence LIMIT $2")
+}
+
+impl PostgresLog {
+    /// Opens the log of a store. Blocks.
+    ///
+    /// # Errors
+    /// When no server can be written to, or the store is not one that this program can use.
+    pub fn open(target: &Target, options: Options) -> Result<Self, StoreError> {
+        let Options { name, require_standby, clock, status } = options;
+        let runtime = runtime()?;
+        let (store, node) =
+            runtime.block_on(Store::open(target.clone(), require_standby, status, &name))?;
+        let known = Tip { sequence: 0, chain: Chain::first(store.id()), at: Timestamp(0) };
+        Ok(Self {
+            runtime: Arc::new(runtime),
+            store: Arc::new(store),
+            clock,
+            node,
+            connected: None,
+            known,
+            durable: Arc::default(),
+            ending: Arc::default(),
+        })
+    }
+
+    /// The ledger's id.
+    #[must_use]
+    pub fn id(&self) -> LedgerId {
+        self.store.id()
+    }
+
+    /// Returns what ends the log's waiting for an absent database, at a shutdown.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        Ending(Arc::clone(&self.ending))
+    }
+
+    /// Returns what a [`Watch`](crate::Watch) of this log needs.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        let (store, durable) = (Arc::clone(&self.store), Arc::clone(&self.durable));
+        Watched { store, durable, node: self.node }
+    }
+
+    /// Opens a turn, and returns the end of the log and the first page of events from `from` on.
+    async fn open_turn(&mut self, from: i64) -> Result<(End, Vec<Row>), Gone> {
+        let connected = self.connected().await?;
+        let (end, news) = (connected.end.clone(), connected.news.clone());
+        let asked = connected.session.ask(async |client| {
+            let page: [&(dyn ToSql + Sync); 2] = [&from, &EVENTS_PAGE_MAX];
+            let turn = join4(
+                client.batch_execute("BEGIN"),
+                client.query_one(&end, &[]),
+                client.query(&news, &page),
+                client.query_one(NOW, &[]),
+            );
+            let (begun, end, news, now) = turn.await;
+            begun?;
+            Ok((end?, news?, now?))
+        });
+        let (end, news, now) = asked.await.map_err(|error| gone(&error))?;
+        connected.in_turn = true;
+        self.compare_clocks(&now)?;
+        Ok((End::of(&end).map_err(Gone::Failed)?, news))
+    }
+
+    /// Refuses to go on while this central's clock and the database's differ.
+    fn compare_clocks(&self, now: &Row) -> Result<(), Gone> {
+        let Some(clock) = &self.clock else { return Ok(()) };
+        let theirs: i64 = now.try_get(0).map_err(|error| Gone::Failed(error.to_string()))?;
+        let ahead_ms = signed(clock.now().0) - theirs;
+        if u128::from(ahead_ms.unsigned_abs()) <= CLOCK_SKEW_MAX.as_millis() {
+            return Ok(());
+        }
+        self.store.is_away(format!(
+            "the clock of this central is {} ms {} the database's, and it decides nothing until \
+             they agree: set the clocks of both (NTP)",
+            ahead_ms.unsigned_abs(),
+            if ahead_ms > 0 { "ahead of" } else { "behind" },
+        ));
+        Err(Gone::Away)
+    }
+
+    async fn read_news(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        let (end, mut page) = self.open_turn(signed(self.known.sequence) - 1).await?;
+        if self.known.sequence > 0 {
+            if page.is_empty() || !self.is_last_known(&page[0])? {
+                return Ok(News::OtherHistory);
+            }
+            page.remove(0);
+        }
+        loop {
+            let is_last = self.known.sequence + page.len() as u64 >= end.events;
+            for row in &page {
+                let read = self.next_event(row)?;
+                news(&read.stored.event, read.stored.at);
+                self.known = tip_of(&read);
+            }
+            if is_last || page.is_empty() {
+                break;
+            }
+            page = self.page_from(signed(self.known.sequence)).await?;
+        }
+        if (self.known.sequence, self.known.chain) != (end.events, end.chain) {
+            return Err(Gone::Failed(format!(
+                "the ledger has {} events, and the row that counts them says {}",
+                self.known.sequence, end.events
+            )));
+        }
+        Ok(News::UpTo(self.known))
+    }
+
+    fn is_last_known(&self, row: &Row) -> Result<bool, Gone> {
+        let read = ReadEvent::of(row).map_err(Gone::Failed)?;
+        Ok((read.stored.sequence + 1, read.chain) == (self.known.sequence, self.known.chain))
+    }
+
+    fn next_event(&self, row: &Row) -> Result<ReadEvent, Gone> {
+        let read = ReadEvent::of(row).map_err(Gone::Failed)?;
+        if read.stored.sequence != self.known.sequence {
+            return Err(Gone::Failed(format!("event {} is missing", self.known.sequence)));
+        }
+        read.continues(self.known.chain).map_err(Gone::Failed)?;
+        Ok(read)
+    }
+
+    async fn page_from(&mut self, from: i64) -> Result<Vec<Row>, Gone> {
+        let connected = self.connected().await?;
+        let news = connected.news.clone();
+        let asked = connected.session.ask_within(READING_TIME_MAX, async |client| {
+            client.query(&news, &[&from, &EVENTS_PAGE_MAX]).await
+        });
+        asked.await.map_err(|error| gone(&error))
+    }
+
+    async fn replay_all(&mut self) -> Result<Recovered, Gone> {
+        self.connected = None;
+        let connected = self.connected().await?;
+        let asked = connected.session.ask(async |client| {
+            let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            let (begun, end) = join(begin, client.query_one(END_AS_OF_NOW, &[])).await;
+            begun?;
+            end
+        });
+        let end = asked.await.map_err(|error| gone(&error))?;
+        let end = End::of(&end).map_err(Gone::Failed)?;
+        self.known = Tip { sequence: 0, chain: Chain::first(self.store.id()), at: Timestamp(0) };
+        let mut draws = Draws::default();
+        while self.known.sequence < end.events {
+            let page = self.page_from(signed(self.known.sequence)).await?;
+            if page.is_empty() {
+                break;
+            }
+            for row in &page {
+                let read = self.next_event(row)?;
+                let replayed = draws.replay(&read.stored.event, read.stored.at);
+                replayed.map_err(|why| {
+                    let sequence = read.stored.sequence;
+                    Gone::Failed(format!("event {sequence} is one that the rules forbid: {why}"))
+                })?;
+                self.known = tip_of(&read);
+            }
+        }
+        if (self.known.sequence, self.known.chain) != (end.events, end.chain) {
+            return Err(Gone::Failed(format!(
+                "the ledger has {} events, and the row that counts them says {}",
+                self.known.sequence, end.events
+            )));
+        }
+        // The next turn begins its own transaction.
+        self.connected = None;
+        Ok(Recovered { draws, tip: self.known })
+    }
+
+    async fn store(&mut self, group: &[Entry]) -> Result<(), Fault> {
+        if !self.connected.as_ref().is_some_and(|it| it.in_turn) {
+            self.open_turn_at_known(group.is_empty()).await.map_err(Fault::NotStored)?;
+        }
+        let (known, node) = (self.known, self.node);
+        let connected = self.connected().await.map_err(Fault::NotStored)?;
+        let store = connected.store.clone();
+        connected.session.take_notices();
+        connected.in_turn = false;
+        let (stored, committed) = match group.last() {
+            None => {
+                let asked = connected.session.ask(async |client| {
+                    let touched = client.execute(TOUCH, &[]);
+                    Ok(join(touched, client.batch_execute("COMMIT")).await)
+                });
+                asked.await.map_err(unknown)?
+            }
+            Some(last) => {
+                let columns = Columns::of(group);
+                let (events, known_events) = (signed(last.sequence + 1), signed(known.sequence));
+                let (chain, known_chain) = (&last.chain.0[..], &known.chain.0[..]);
+                let is_heard = group.iter().any(|entry| entry.batch.is_none());
+                let asked = connected.session.ask(async |client| {
+                    let parameters: [&(dyn ToSql + Sync); 18] = [
+                        &events,
+                        &chain,
+                        &known_events,
+                        &known_chain,
+                        &node,
+                        &columns.sequence,
+                        &columns.at_ms,
+                        &columns.kind,
+                        &columns.events_left,
+                        &columns.draw,
+                        &columns.agency,
+                        &columns.chunk,
+                        &columns.bets,
+                        &columns.digest,
+                        &columns.keys,
+                        &columns.head,
+                        &columns.body,
+                        &columns.chain,
+                    ];
+                    let stored = client.execute(&store, &parameters);
+                    let end = if is_heard { "NOTIFY bolillero; COMMIT" } else { "COMMIT" };
+                    Ok(join(stored, client.batch_execute(end)).await)
+                });
+                asked.await.map_err(unknown)?
+            }
+        };
+        let count = stored.map_err(|error| match AskError::from(error) {
+            // The transaction was given up with the statement.
+            error @ AskError::Server(_) => Fault::NotStored(gone(&error)),
+            error => unknown(error),
+        })?;
+        if count != group.len().max(1) as u64 {
+            let why = format!("{count} of {} events were stored", group.len());
+            return Err(Fault::NotStored(Gone::Failed(why)));
+        }
+        committed.map_err(|error| unknown(AskError::from(error)))?;
+        match connected.session.take_notices().as_slice() {
+            [] => Ok(()),
+            [notice, ..] => Err(Fault::Unknown(notice.message().to_owned())),
+        }
+    }
+
+    /// Opens a turn without reading: what is known must be the end, or for an empty group a part.
+    async fn open_turn_at_known(&mut self, is_empty: bool) -> Result<(), Gone> {
+        let (end, page) = self.open_turn(signed(self.known.sequence) - 1).await?;
+        let is_end = (end.events, end.chain) == (self.known.sequence, self.known.chain);
+        let is_part = || match page.first() {
+            Some(row) if self.known.sequence > 0 => self.is_last_known(row),
+            _ => Ok(self.known.sequence == 0),
+        };
+        if is_end || (is_empty && is_part()?) { Ok(()) } else { Err(Gone::Away) }
+    }
+
+    /// Finds out whether this central stored everything up to `wanted`, and makes that outcome
+    /// durable.
+    async fn settled(&mut self, wanted: Tip, is_empty: bool) -> Result<bool, Gone> {
+        self.connected = None;
+        let (known_by, last) = (self.node, signed(wanted.sequence) - 1);
+        let connected = self.connected().await?;
+        let asked = connected.session.ask(async |client| {
+            let begin = client.batch_execute("BEGIN");
+            let (begun, end) = join(begin, client.query_one(END, &[])).await;
+            begun?;
+            end?;
+            let found = "SELECT chain, node FROM event WHERE sequence = $1";
+            let found = client.query_opt(found, &[&last]).await?;
+            client.execute(TOUCH, &[]).await?;
+            Ok(found)
+        });
+        let found = asked.await.map_err(|error| gone(&error))?;
+        let is_stored = match found {
+            None => wanted.sequence == 0,
+            Some(row) => {
+                let of = |error: tokio_postgres::Error| Gone::Failed(error.to_string());
+                let chain: &[u8] = row.try_get(0).map_err(of)?;
+                let node: i32 = row.try_get(1).map_err(of)?;
+                chain == wanted.chain.0 && (is_empty || node == known_by)
+            }
+        };
+        connected.session.take_notices();
+        let committed = connected.session.ask(async |client| client.batch_execute("COMMIT").await);
+        committed.await.map_err(|error| gone(&error))?;
+        match connected.session.take_notices().first() {
+            None => Ok(is_stored),
+            Some(notice) => {
+                self.store.is_away(notice.message().to_owned());
+                Err(Gone::Away)
+            }
+        }
+    }
+
+    /// Settles a commit, however long that takes, unless the central shuts down.
+    fn settle(&mut self, wanted: Tip, is_empty: bool, why: String) -> Result<(), Gone> {
+        self.store.is_away(why);
+        loop {
+            if self.ending.load(Ordering::Relaxed) {
+                let why = "it was away when the central ended, and what was being stored may be \
+                           stored or not";
+                return Err(Gone::Failed(why.to_owned()));
+            }
+            let runtime = Arc::clone(&self.runtime);
+            match runtime.block_on(self.settled(wanted, is_empty)) {
+                Ok(true) => {
+                    self.is_durable_up_to(wanted);
+                    return Ok(());
+                }
+                Ok(false) => return Err(Gone::Away),
+                Err(Gone::Away | Gone::Full(_)) => {
+                    runtime.block_on(tokio::time::sleep(SETTLE_RETRY_TIME));
+                }
+                Err(Gone::Failed(why)) => return Err(Gone::Failed(why)),
+            }
+        }
+    }
+
+    fn is_durable_up_to(&mut self, known: Tip) {
+        self.known = known;
+        self.durable.store(known.sequence, Ordering::Release);
+        self.store.is_back();
+    }
+
+    async fn connected(&mut self) -> Result<&mut Connected, Gone> {
+        if self.connected.is_none() {
+            let primary = self.store.connect().await.map_err(|error| match error {
+                StoreError::Away(_) | StoreError::Unsuitable(_) => Gone::Away,
+                StoreError::Damaged(why) => Gone::Failed(why),
+            })?;
+            self.connected = Some(Connected::prepared(primary).await.map_err(|it| gone(&it))?);
+        }
+        Ok(self.connected.as_mut().expect("it was just set"))
+    }
+
+    /// Runs a turn's part, and ends the connection if it failed.
+    fn run<T>(&mut self, part: impl AsyncFnOnce(&mut Self) -> Result<T, Gone>) -> Result<T, Gone> {
+        let runtime = Arc::clone(&self.runtime);
+        let done = runtime.block_on(part(self));
+        if let Err(error) = &done {
+            self.connected = None;
+            self.store.note(error);
+        }
+        done
+    }
+}
+
+impl Log for PostgresLog {
+    fn recover(&mut self) -> Result<Recovered, Gone> {
+        self.run(async |log| log.replay_all().await)
+    }
+
+    fn begin(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        self.run(async |log| log.read_news(news).await)
+    }
+
+    fn room_for(&self, first: usize) -> usize {
+        first.max(GROUP_LEN_MAX)
+    }
+
+    fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
+        let wanted = group.last().map_or(self.known, Entry::tip);
+        let runtime = Arc::clone(&self.runtime);
+        match runtime.block_on(self.store(group)) {
+            Ok(()) => {
+                self.is_durable_up_to(wanted);
+                Ok(())
+            }
+            Err(Fault::NotStored(error)) => {
+                self.connected = None;
+                self.store.note(&error);
+                Err(error)
+            }
+            Err(Fault::Unknown(why)) => self.settle(wanted, group.is_empty(), why),
+        }
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(PostgresReader::new(Arc::clone(&self.store), Arc::clone(&self.durable)))
+    }
+}
+
+impl Ending {
+    /// Lets a commit whose outcome is not known go unanswered.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connected {
+    async fn prepared(primary: Primary) -> Result<Self, AskError> {
+        let mut session = primary.session;
+        let news = news_query();
+        let asked = session.ask(async |client| {
+            let end = client.prepare(END).await?;
+            let news = client.prepare(&news).await?;
+            Ok((end, news, client.prepare(rows::STORE).await?))
+        });
+        let (end, news, store) = asked.await?;
+        Ok(Self { session, end, news, store, in_turn: false })
+    }
+}
+
+impl End {
+    fn of(row: &Row) -> Result<Self, String> {
+        let text = |error: tokio_postgres::Error| error.to_string();
+        let events = unsigned(row.try_get(0).map_err(text)?)?;
+        let chain = Chain(rows::digest(row.try_get(1).map_err(text)?)?);
+        Ok(Self { events, chain })
+    }
+}
+
+fn tip_of(read: &ReadEvent) -> Tip {
+    Tip { sequence: read.stored.sequence + 1, chain: read.chain, at: read.stored.at }
+}
+
+fn unknown(error: AskError) -> Fault {
+    Fault::Unknown(error.to_string())
+}
+
+/// What an error says of the log, where nothing was stored.
+fn gone(error: &AskError) -> Gone {
+    match error {
+        AskError::Lost(_) => Gone::Away,
+        AskError::Unexpected(why) => Gone::Failed(why.clone()),
+        AskError::Server(server) => match server.code().code() {
+            "53100" => Gone::Full(error.to_string()),
+            // Integrity, and what a program or a right is missing.
+            code if code.starts_with("23") || code.starts_with("42") || code.starts_with("XX") => {
+                Gone::Failed(error.to_string())
+            }
+            _ => Gone::Away,
+        },
+    }
+}
+
+pub(crate) fn runtime() -> Result<Runtime, StoreError> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| StoreError::Away(format!("can't start a runtime: {error}")))
+}

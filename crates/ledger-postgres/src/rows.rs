@@ -1,0 +1,201 @@
+//! Events as rows, and back. The columns are those of `schema/1.sql`.
+//!
+//! A batch is in columns, and its body is the text alone. Every other event is its body, in two
+//! parts, as every log has it.
+
+use std::borrow::Cow;
+
+use engine::{Body, Chain, Entry, Link, decode};
+use lottery::{
+    AgencyId, BatchSummary, Bet, BetKey, ChunkDigest, ChunkId, DrawId, Event, StoredEvent,
+    Timestamp, WinningResult,
+};
+use tokio_postgres::Row;
+
+/// The kind of a batch.
+const BATCH: i16 = 2;
+
+/// The columns of an event without the text of a batch.
+pub(crate) const EVENT_COLUMNS: &str = "\
+sequence, at_ms, kind, events_left, draw, agency, chunk, bets, digest, head, \
+CASE WHEN kind = 2 THEN NULL ELSE body END, chain";
+
+/// Stores a group directly after the event that its central knows as the last. A statement that
+/// arrives late finds another end of the log, and stores nothing.
+pub(crate) const STORE: &str = "\
+WITH moved AS ( \
+  UPDATE ledger SET events = $1, chain = $2 WHERE events = $3 AND chain = $4 RETURNING 1 \
+) \
+INSERT INTO event (sequence, at_ms, node, kind, events_left, draw, agency, chunk, bets, digest, \
+  keys, head, body, chain) \
+SELECT sequence, at_ms, $5, kind, events_left, draw, agency, chunk, bets, digest, \
+  keys::integer[], head, body, chain \
+FROM moved, unnest($6::bigint[], $7::bigint[], $8::smallint[], $9::integer[], $10::bigint[], \
+  $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::text[], $16::bytea[], \
+  $17::bytea[], $18::bytea[]) \
+  AS e(sequence, at_ms, kind, events_left, draw, agency, chunk, bets, digest, keys, head, body, \
+  chain)";
+
+/// The columns of a group, as [`STORE`] takes them.
+#[derive(Default)]
+pub(crate) struct Columns<'a> {
+    pub(crate) sequence: Vec<i64>,
+    pub(crate) at_ms: Vec<i64>,
+    pub(crate) kind: Vec<i16>,
+    pub(crate) events_left: Vec<i32>,
+    pub(crate) draw: Vec<Option<i64>>,
+    pub(crate) agency: Vec<Option<i64>>,
+    pub(crate) chunk: Vec<Option<i64>>,
+    pub(crate) bets: Vec<Option<i64>>,
+    pub(crate) digest: Vec<Option<&'a [u8]>>,
+    pub(crate) keys: Vec<Option<String>>,
+    pub(crate) head: Vec<Option<Vec<u8>>>,
+    pub(crate) body: Vec<Cow<'a, [u8]>>,
+    pub(crate) chain: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(group: &'a [Entry]) -> Self {
+        let mut columns = Self::default();
+        group.iter().for_each(|entry| columns.push(entry));
+        columns
+    }
+
+    fn push(&mut self, entry: &'a Entry) {
+        let body = entry.body();
+        self.sequence.push(signed(entry.sequence));
+        self.at_ms.push(signed(entry.at.0));
+        self.kind.push(i16::try_from(body.kind()).expect("kinds are small"));
+        self.events_left.push(entry.left.into());
+        self.chain.push(&entry.chain.0);
+        let batch = entry.batch.as_deref();
+        let of_batch = |of: &dyn Fn(&lottery::Batch) -> u32| batch.map(|it| of(it).into());
+        self.draw.push(of_batch(&|it| it.draw.0));
+        self.agency.push(of_batch(&|it| it.agency.0));
+        self.chunk.push(of_batch(&|it| it.chunk.0));
+        self.bets.push(of_batch(&|it| it.bets.count()));
+        self.digest.push(batch.map(|it| &it.bets.digest().0[..]));
+        self.keys.push(batch.map(|it| array_of(it.bets.keys().map(|key| signed_key(key.0)))));
+        match batch {
+            Some(batch) => {
+                self.head.push(None);
+                self.body.push(Cow::Borrowed(batch.bets.text().as_bytes()));
+            }
+            None => {
+                self.head.push(Some(body.head().to_vec()));
+                self.body.push(Cow::Owned(body.tail().to_vec()));
+            }
+        }
+    }
+}
+
+/// An array of integers as PostgreSQL writes it.
+fn array_of(keys: impl Iterator<Item = i32>) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("{");
+    for key in keys {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        write!(text, "{key}").expect("a string takes everything");
+    }
+    text.push('}');
+    text
+}
+
+/// The keys under which winning bets are found.
+pub(crate) fn keys_of(result: WinningResult) -> Vec<i32> {
+    result.keys().map(|key| signed_key(key.0)).to_vec()
+}
+
+/// The key under which a bet is found.
+pub(crate) fn key_of(bet: &Bet<'_>) -> i32 {
+    signed_key(BetKey::of(bet).0)
+}
+
+/// The database has no unsigned integers; keys are compared for equality only.
+fn signed_key(key: u32) -> i32 {
+    key.cast_signed()
+}
+
+/// Sequences and times fit: they count from 0, one by one and in milliseconds.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// An event read from its row.
+pub(crate) struct ReadEvent {
+    pub(crate) stored: StoredEvent,
+    pub(crate) chain: Chain,
+    link: Link,
+    head: Vec<u8>,
+    tail_digest: ChunkDigest,
+}
+
+impl ReadEvent {
+    /// Reads a row of [`EVENT_COLUMNS`].
+    pub(crate) fn of(row: &Row) -> Result<Self, String> {
+        let sequence = unsigned(column(row, 0)?)?;
+        let at_event = |why: &dyn std::fmt::Display| format!("event {sequence}: {why}");
+        Self::read(row, sequence).map_err(|why| at_event(&why))
+    }
+
+    fn read(row: &Row, sequence: u64) -> Result<Self, String> {
+        let at = Timestamp(unsigned(column(row, 1)?)?);
+        let kind: i16 = column(row, 2)?;
+        let left: i32 = column(row, 3)?;
+        let chain = Chain(digest(column(row, 11)?)?);
+        let (event, head, tail_digest) = if kind == BATCH {
+            let number = |at: usize| {
+                let wide: Option<i64> = column(row, at)?;
+                wide.and_then(|it| u32::try_from(it).ok())
+                    .ok_or("a batch without its columns")
+                    .map_err(str::to_owned)
+            };
+            let digest = ChunkDigest(digest(column(row, 8)?)?);
+            let summary = BatchSummary {
+                draw: DrawId(number(4)?),
+                agency: AgencyId(number(5)?),
+                chunk: ChunkId(number(6)?),
+                bets: number(7)?,
+                digest,
+            };
+            let head = Body::of_batch(&summary).head().to_vec();
+            (Event::BatchAccepted(summary), head, digest)
+        } else {
+            let head: Option<&[u8]> = column(row, 9)?;
+            let tail: Option<&[u8]> = column(row, 10)?;
+            let (Some(head), Some(tail)) = (head, tail) else {
+                return Err("an event without its body".to_owned());
+            };
+            let kind = u16::try_from(kind).map_err(|_| "a kind below 0".to_owned())?;
+            let decoded = decode(kind, head, tail).map_err(str::to_owned)?;
+            (decoded.event, head.to_vec(), decoded.tail_digest)
+        };
+        let narrow = |number: i64| u16::try_from(number).map_err(|_| "a count out of range");
+        let link = Link { sequence, at, kind: narrow(kind.into())?, left: narrow(left.into())? };
+        let stored = StoredEvent { sequence, at, event };
+        Ok(Self { stored, chain, link, head, tail_digest })
+    }
+
+    /// Checks that it continues the chain.
+    pub(crate) fn continues(&self, before: Chain) -> Result<(), String> {
+        if before.then(&self.link, &self.head, &self.tail_digest) == self.chain {
+            return Ok(());
+        }
+        let sequence = self.stored.sequence;
+        Err(format!("event {sequence} does not continue the chain of those before it"))
+    }
+}
+
+fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, String> {
+    row.try_get(at).map_err(|error| error.to_string())
+}
+
+pub(crate) fn unsigned(number: i64) -> Result<u64, String> {
+    u64::try_from(number).map_err(|_| format!("{number} where a count is expected"))
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> Result<[u8; 32], String> {
+    bytes.try_into().map_err(|_| "a digest of another length than 32 bytes".to_owned())
+}

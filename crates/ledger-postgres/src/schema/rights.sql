@@ -1,0 +1,17 @@
+-- Who may do what. Run at every initialisation, so that a migration's tables are in it.
+DO $$
+DECLARE role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['bolillero_central', 'bolillero_auditor'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        END IF;
+    END LOOP;
+END $$;
+REVOKE ALL ON ledger, event, node FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO bolillero_central, bolillero_auditor;
+GRANT SELECT ON ledger TO bolillero_central;
+GRANT UPDATE (events, chain, touched) ON ledger TO bolillero_central;
+GRANT SELECT, INSERT ON event TO bolillero_central;
+GRANT SELECT, INSERT ON node TO bolillero_central;
+GRANT UPDATE (beat_at, clock_ahead_ms, connections) ON node TO bolillero_central;

@@ -1,0 +1,84 @@
+//! Brings an idle central to a turn: a thread of its own hears of what others append, and asks now
+//! and then in case it does not hear. It also shows the others that this central lives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::error::StoreError;
+use crate::limits::{BEAT_TIME, WATCH_TIME};
+use crate::log::{Watched, runtime};
+use crate::rows::signed;
+use crate::session::{AskError, Session};
+
+/// Runs in a turn of the engine what others have appended.
+pub type Wake = Box<dyn Fn() + Send>;
+
+/// The thread that watches a store. Dropping it ends the thread.
+pub struct Watch {
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts watching; `wake` is called when others have appended, and must not block.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn start(watched: Watched, wake: Wake) -> Result<Self, StoreError> {
+        let ending = Arc::<AtomicBool>::default();
+        let ends = Arc::clone(&ending);
+        let runtime = runtime()?;
+        let watching = move || {
+            while !ends.load(Ordering::Relaxed) {
+                // Why it ended is told by the next turn, which finds the same.
+                let _ = runtime.block_on(watch(&watched, &wake, &ends));
+                // The turn tells its reader why nothing can be stored.
+                wake();
+                runtime.block_on(tokio::time::sleep(WATCH_TIME));
+            }
+        };
+        let thread = thread::Builder::new().name("store-watch".to_owned()).spawn(watching);
+        let thread = thread.map_err(|error| StoreError::Away(format!("starting: {error}")))?;
+        Ok(Self { ending, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn watch(watched: &Watched, wake: &Wake, ends: &AtomicBool) -> Result<(), AskError> {
+    let connected = watched.store.connect_to_read().await;
+    let mut session = connected.map_err(|error| AskError::Lost(error.to_string()))?;
+    // A beat that is lost is followed by another: nobody waits for a standby to have it.
+    let begin = "SET synchronous_commit = off; LISTEN bolillero";
+    session.ask(async |client| client.batch_execute(begin).await).await?;
+    let mut beats_due_in = 0;
+    while !ends.load(Ordering::Relaxed) {
+        let events = "SELECT events FROM ledger";
+        let row = session.ask(async |client| client.query_one(events, &[]).await).await?;
+        let events: i64 = row.try_get(0)?;
+        if events != signed(watched.durable.load(Ordering::Acquire)) {
+            wake();
+        }
+        if beats_due_in == 0 {
+            beat(&mut session, watched.node).await?;
+            beats_due_in = BEAT_TIME.as_millis() / WATCH_TIME.as_millis();
+        }
+        beats_due_in -= 1;
+        session.hear(WATCH_TIME).await?;
+    }
+    Ok(())
+}
+
+async fn beat(session: &mut Session, node: i32) -> Result<(), AskError> {
+    let beat = "UPDATE node SET beat_at = clock_timestamp() WHERE id = $1";
+    session.ask(async |client| client.execute(beat, &[&node]).await).await.map(drop)
+}

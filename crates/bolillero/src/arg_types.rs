@@ -1,5 +1,6 @@
 //! Types for values given on the command line, in the environment and in configuration files.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -7,8 +8,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::SignedDuration;
+use ledger_postgres::Target;
 use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::exit::Ending;
 
 /// A duration: `10m`, `1h 30m`, `250ms`; a bare number is in seconds. At most 136 years, so that
 /// every value read can be written again.
@@ -45,6 +49,11 @@ pub(crate) struct Name(pub(crate) lottery::DrawName);
 /// A short text on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line(pub(crate) lottery::Label);
+
+/// The URL of a store that several centrals share: `postgres://USER@HOST,HOST/DATABASE`. Its
+/// password is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoreUrl(String);
 
 /// An address that agencies connect to, and the draw it is bound to: `HOST:PORT` or
 /// `HOST:PORT=DRAW`.
@@ -131,6 +140,34 @@ macro_rules! as_its_own {
 }
 
 as_its_own!(Delimiter of agency::Delimiter, Encoding of agency::Encoding);
+
+impl StoreUrl {
+    /// Reads it, and the certificates that it names.
+    pub(crate) fn target(&self) -> Result<Target, Ending> {
+        self.0.parse().map_err(|error| Ending::wrong(format!("--store: {error}")))
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Whole, as settings are written to be read again.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreUrl(..)")
+    }
+}
 
 impl FromStr for Line {
     type Err = lottery::TextError;
@@ -229,7 +266,7 @@ macro_rules! in_files_as_text {
     )*};
 }
 
-in_files_as_text!(Span, Numbers, Name, Line, Listen, Delimiter, Encoding);
+in_files_as_text!(StoreUrl, Span, Numbers, Name, Line, Listen, Delimiter, Encoding);
 
 #[cfg(test)]
 mod tests {

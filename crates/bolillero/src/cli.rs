@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
-    PkiArgs, ServeArgs, WinnersArgs,
+    PkiArgs, ServeArgs, StoreArgs, WinnersArgs,
 };
 use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
+    /// Prepare and look at the database that several centrals share.
+    Store(StoreArgs),
     /// Measure how fast bets are acknowledged on this machine.
     Bench(BenchArgs),
 }

@@ -9,13 +9,16 @@ mod demo;
 mod export;
 mod generate;
 mod http;
-mod ledger_args;
+
 mod operator;
 mod pki;
+mod place;
 mod processes;
 mod progress;
 mod prompt;
 mod serve;
+mod store;
+mod stored;
 mod winners;
 
 pub(crate) use agency::AgencyArgs;
@@ -30,6 +33,7 @@ pub(crate) use operator::OperatorArgs;
 pub(crate) use pki::PkiArgs;
 pub(crate) use serve::ServeArgs;
 pub use serve::serve_settings;
+pub(crate) use store::StoreArgs;
 pub(crate) use winners::WinnersArgs;
 
 use crate::cli::Command;
@@ -48,6 +52,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Operator(args) => operator::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -20,7 +20,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command. docs/exit-codes.md has the same table.
-pub(crate) const CODES: [Codes; 11] = [
+pub(crate) const CODES: [Codes; 12] = [
     codes(
         "serve",
         [
@@ -76,6 +76,10 @@ pub(crate) const CODES: [Codes; 11] = [
         ],
     ),
     codes("check", ["intact", "damaged, or can't be read", "wrong usage, or no ledger"]),
+    codes(
+        "store",
+        ["done", "no server can be written to now", "wrong usage, or a store that can't be used"],
+    ),
     codes("bench", ["measured", "failed", "wrong usage"]),
 ];
 

@@ -20,6 +20,9 @@ pub trait Host: Send + Sync {
     /// Returns the results of the background check of the ledger.
     fn scrubbed(&self) -> Scrubbed;
 
+    /// Returns why nothing can be stored now, if the store that several centrals share is away.
+    fn store_away(&self) -> Option<String>;
+
     /// Returns how many log lines were dropped because the log was full.
     fn log_lines_dropped(&self) -> u64;
 }

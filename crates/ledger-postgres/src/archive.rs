@@ -13,10 +13,10 @@ use tokio::runtime::Runtime;
 use tokio_postgres::Row;
 
 use crate::error::StoreError;
-use crate::limits::{BATCHES_PAGE_MAX, READING_TIME_MAX};
+use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX};
 use crate::log::runtime;
 use crate::primary::{self, Primary, Seen};
-use crate::rows::{self, EVENT_COLUMNS, ReadEvent, signed, unsigned};
+use crate::rows::{self, EVENT_COLUMNS, ReadEvent, Told, signed, unsigned};
 use crate::schema;
 use crate::session::Session;
 use crate::target::Target;
@@ -30,6 +30,10 @@ pub struct Archive {
     events: u64,
     chain: Chain,
 }
+
+/// The columns that are read beside those of every event.
+const WITH_BETS: &str =
+    ", CASE WHEN kind = 2 THEN body END, keys, action, author, arguments::text, reason";
 
 /// A summary of a store that was read and found sound.
 #[derive(Debug)]
@@ -76,11 +80,31 @@ impl Archive {
     /// The first damage or failed reading, or an error that `visit` returns.
     pub fn read<E: From<StoreError>>(
         &self,
+        visit: impl FnMut(&StoredEvent, Option<StoredBatch<'_>>) -> Result<(), E>,
+    ) -> Result<Summary, E> {
+        self.pass(true, visit)
+    }
+
+    /// Reads every event but no bets.
+    ///
+    /// # Errors
+    /// The first damage or failed reading.
+    pub fn skim(&self) -> Result<Summary, StoreError> {
+        self.pass(false, |_, _| Ok(()))
+    }
+
+    fn pass<E: From<StoreError>>(
+        &self,
+        with_bets: bool,
         mut visit: impl FnMut(&StoredEvent, Option<StoredBatch<'_>>) -> Result<(), E>,
     ) -> Result<Summary, E> {
+        let (bets, page_max) = match with_bets {
+            true => (WITH_BETS, BATCHES_PAGE_MAX),
+            false => ("", EVENTS_PAGE_MAX),
+        };
         let query = format!(
-            "SELECT {EVENT_COLUMNS}, CASE WHEN kind = 2 THEN body END, keys FROM event \
-             WHERE sequence >= $1 AND sequence < $2 ORDER BY sequence LIMIT {BATCHES_PAGE_MAX}"
+            "SELECT {EVENT_COLUMNS}{bets} FROM event WHERE sequence >= $1 AND sequence < $2 \
+             ORDER BY sequence LIMIT {page_max}"
         );
         let (mut draws, mut at) = (Draws::default(), Timestamp(0));
         let (mut chain, mut next) = (Chain::first(self.id), 0);
@@ -97,12 +121,14 @@ impl Archive {
                     let why = format!("event {next} is one that the rules forbid: {why}");
                     StoreError::Damaged(why)
                 })?;
+                let damaged = |why| StoreError::Damaged(format!("event {next}: {why}"));
                 let batch = match event {
-                    Event::BatchAccepted(batch) => Some(
-                        bets_in(row, batch)
-                            .map_err(|why| StoreError::Damaged(format!("event {next}: {why}")))?,
-                    ),
-                    _ => None,
+                    _ if !with_bets => None,
+                    Event::BatchAccepted(batch) => Some(bets_in(row, batch).map_err(damaged)?),
+                    other => {
+                        expect_told(row, other).map_err(damaged)?;
+                        None
+                    }
                 };
                 visit(&read.stored, batch)?;
                 (chain, at, next) = (read.chain, *decided, next + 1);
@@ -151,6 +177,24 @@ fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<StoredBatch<'a>, Strin
         return Err("its columns are not those of its bets".to_owned());
     }
     Ok(batch)
+}
+
+/// Checks what readers of SQL are told of an event.
+fn expect_told(row: &Row, event: &Event) -> Result<(), String> {
+    let text = |error: tokio_postgres::Error| error.to_string();
+    let told = Told::of(event);
+    let arguments: Option<&str> = row.try_get(16).map_err(text)?;
+    let is_same = (told.draw, told.agency)
+        == (row.try_get(4).map_err(text)?, row.try_get(5).map_err(text)?)
+        && row.try_get::<_, Option<&str>>(14).map_err(text)? == Some(told.action)
+        && row.try_get::<_, Option<&str>>(15).map_err(text)? == Some(told.author.as_str())
+        && arguments.and_then(parsed) == parsed(&told.arguments)
+        && row.try_get::<_, Option<&str>>(17).map_err(text)? == Some(told.reason);
+    if is_same { Ok(()) } else { Err("the audit log does not say what it is".to_owned()) }
+}
+
+fn parsed(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
 }
 
 fn end_in(row: &Row) -> Result<(u64, Chain), String> {

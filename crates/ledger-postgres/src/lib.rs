@@ -12,6 +12,7 @@
 //! - [`reader`] reads durable events on connections of its own.
 //! - [`archive`] reads a store without a central.
 //! - [`watch`] brings an idle central to a turn when others have appended.
+//! - [`report`] says what the servers of a store are.
 //! - [`schema`] creates and migrates the tables.
 //!
 //! Invariants:
@@ -29,6 +30,7 @@ pub mod limits;
 mod log;
 mod primary;
 mod reader;
+pub mod report;
 mod rows;
 pub mod schema;
 mod session;
@@ -39,7 +41,7 @@ mod watch;
 
 pub use archive::{Archive, Summary};
 pub use error::StoreError;
-pub use log::{Ending, Options, PostgresLog, Watched};
+pub use log::{Options, PostgresLog, Watched};
 pub use status::{Status, StoreState};
 pub use target::{Target, TargetError};
 pub use watch::{Wake, Watch};

@@ -11,7 +11,7 @@
 //!   central's own is committed, which returns only once everything before it is replicated.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Chain, Clock, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
 use futures_util::future::{join, join4};
@@ -19,6 +19,7 @@ use lottery::{Draws, Event, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
 use crate::limits::{
@@ -57,18 +58,16 @@ pub struct PostgresLog {
     known: Tip,
     /// How many events are durable as far as this central knows. Readers read these.
     durable: Arc<AtomicU64>,
-    ending: Arc<AtomicBool>,
+    /// Cancelled when the central ends: nothing is waited for any more.
+    ending: CancellationToken,
 }
-
-/// Ends the waiting of a log whose central shuts down.
-#[derive(Clone)]
-pub struct Ending(Arc<AtomicBool>);
 
 /// What the thread that watches the store needs of a log.
 pub struct Watched {
     pub(crate) store: Arc<Store>,
     pub(crate) durable: Arc<AtomicU64>,
     pub(crate) node: i32,
+    pub(crate) ending: CancellationToken,
 }
 
 struct Connected {
@@ -122,7 +121,7 @@ impl PostgresLog {
             connected: None,
             known,
             durable: Arc::default(),
-            ending: Arc::default(),
+            ending: CancellationToken::new(),
         })
     }
 
@@ -132,17 +131,11 @@ impl PostgresLog {
         self.store.id()
     }
 
-    /// Returns what ends the log's waiting for an absent database, at a shutdown.
-    #[must_use]
-    pub fn ending(&self) -> Ending {
-        Ending(Arc::clone(&self.ending))
-    }
-
     /// Returns what a [`Watch`](crate::Watch) of this log needs.
     #[must_use]
     pub fn watched(&self) -> Watched {
         let (store, durable) = (Arc::clone(&self.store), Arc::clone(&self.durable));
-        Watched { store, durable, node: self.node }
+        Watched { store, durable, node: self.node, ending: self.ending.clone() }
     }
 
     /// Opens a turn, and returns the end of the log and the first page of events from `from` on.
@@ -298,7 +291,7 @@ impl PostgresLog {
                 let (chain, known_chain) = (&last.chain.0[..], &known.chain.0[..]);
                 let is_heard = group.iter().any(|entry| entry.batch.is_none());
                 let asked = connected.session.ask(async |client| {
-                    let parameters: [&(dyn ToSql + Sync); 18] = [
+                    let parameters: [&(dyn ToSql + Sync); 22] = [
                         &events,
                         &chain,
                         &known_events,
@@ -314,6 +307,10 @@ impl PostgresLog {
                         &columns.bets,
                         &columns.digest,
                         &columns.keys,
+                        &columns.action,
+                        &columns.author,
+                        &columns.arguments,
+                        &columns.reason,
                         &columns.head,
                         &columns.body,
                         &columns.chain,
@@ -394,13 +391,14 @@ impl PostgresLog {
     fn settle(&mut self, wanted: Tip, is_empty: bool, why: String) -> Result<(), Gone> {
         self.store.is_away(why);
         loop {
-            if self.ending.load(Ordering::Relaxed) {
+            let (runtime, ending) = (Arc::clone(&self.runtime), self.ending.clone());
+            let settled = ending.run_until_cancelled(self.settled(wanted, is_empty));
+            let Some(settled) = runtime.block_on(settled) else {
                 let why = "it was away when the central ended, and what was being stored may be \
                            stored or not";
                 return Err(Gone::Failed(why.to_owned()));
-            }
-            let runtime = Arc::clone(&self.runtime);
-            match runtime.block_on(self.settled(wanted, is_empty)) {
+            };
+            match settled {
                 Ok(true) => {
                     self.is_durable_up_to(wanted);
                     return Ok(());
@@ -433,8 +431,9 @@ impl PostgresLog {
 
     /// Runs a turn's part, and ends the connection if it failed.
     fn run<T>(&mut self, part: impl AsyncFnOnce(&mut Self) -> Result<T, Gone>) -> Result<T, Gone> {
-        let runtime = Arc::clone(&self.runtime);
-        let done = runtime.block_on(part(self));
+        let (runtime, ending) = (Arc::clone(&self.runtime), self.ending.clone());
+        let done = runtime.block_on(ending.run_until_cancelled(part(self)));
+        let done = done.unwrap_or(Err(Gone::Away));
         if let Err(error) = &done {
             self.connected = None;
             self.store.note(error);
@@ -458,8 +457,9 @@ impl Log for PostgresLog {
 
     fn commit(&mut self, group: &[Entry]) -> Result<(), Gone> {
         let wanted = group.last().map_or(self.known, Entry::tip);
-        let runtime = Arc::clone(&self.runtime);
-        match runtime.block_on(self.store(group)) {
+        let (runtime, ending) = (Arc::clone(&self.runtime), self.ending.clone());
+        let stored = runtime.block_on(ending.run_until_cancelled(self.store(group)));
+        match stored.unwrap_or_else(|| Err(Fault::Unknown("the central ends".to_owned()))) {
             Ok(()) => {
                 self.is_durable_up_to(wanted);
                 Ok(())
@@ -475,13 +475,6 @@ impl Log for PostgresLog {
 
     fn reader(&self) -> Arc<dyn Reader> {
         Arc::new(PostgresReader::new(Arc::clone(&self.store), Arc::clone(&self.durable)))
-    }
-}
-
-impl Ending {
-    /// Lets a commit whose outcome is not known go unanswered.
-    pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -73,6 +73,19 @@ pub(crate) async fn find(
     }
 }
 
+/// Says of each host what it is.
+pub(crate) async fn states(target: &Target) -> Vec<String> {
+    let asked = target.hosts.iter().map(|host| ask(host, target.tls.as_ref(), false));
+    let answers = target.hosts.iter().zip(join_all(asked).await);
+    let states = answers.map(|(HostTarget { name, .. }, answer)| match answer {
+        Ok(Answer::Primary(primary)) => format!("{name}: primary, timeline {}", primary.timeline),
+        Ok(Answer::Standby) => format!("{name}: standby"),
+        Err(StoreError::Away(why)) => format!("{name}: away, {why}"),
+        Err(StoreError::Unsuitable(why) | StoreError::Damaged(why)) => why,
+    });
+    states.collect()
+}
+
 enum Answer {
     Primary(Primary),
     Standby,

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use engine::{Body, Chain, Entry, Link, decode};
 use lottery::{
-    AgencyId, BatchSummary, Bet, BetKey, ChunkDigest, ChunkId, DrawId, Event, StoredEvent,
-    Timestamp, WinningResult,
+    Act, AgencyId, Argument, BatchSummary, Bet, BetKey, ChunkDigest, ChunkId, DrawId, Event,
+    StoredEvent, Timestamp, WinningResult,
 };
+use serde_json::Value;
 use tokio_postgres::Row;
 
 /// The kind of a batch.
@@ -27,14 +28,57 @@ WITH moved AS ( \
   UPDATE ledger SET events = $1, chain = $2 WHERE events = $3 AND chain = $4 RETURNING 1 \
 ) \
 INSERT INTO event (sequence, at_ms, node, kind, events_left, draw, agency, chunk, bets, digest, \
-  keys, head, body, chain) \
+  keys, action, author, arguments, reason, head, body, chain) \
 SELECT sequence, at_ms, $5, kind, events_left, draw, agency, chunk, bets, digest, \
-  keys::integer[], head, body, chain \
+  keys::integer[], action, author, arguments::jsonb, reason, head, body, chain \
 FROM moved, unnest($6::bigint[], $7::bigint[], $8::smallint[], $9::integer[], $10::bigint[], \
-  $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::text[], $16::bytea[], \
-  $17::bytea[], $18::bytea[]) \
-  AS e(sequence, at_ms, kind, events_left, draw, agency, chunk, bets, digest, keys, head, body, \
-  chain)";
+  $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::text[], $16::text[], \
+  $17::text[], $18::text[], $19::text[], $20::bytea[], $21::bytea[], $22::bytea[]) \
+  AS e(sequence, at_ms, kind, events_left, draw, agency, chunk, bets, digest, keys, action, \
+  author, arguments, reason, head, body, chain)";
+
+/// What readers of SQL are told of an event that is not a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told<'a> {
+    pub(crate) draw: Option<i64>,
+    pub(crate) agency: Option<i64>,
+    pub(crate) action: &'static str,
+    pub(crate) author: String,
+    pub(crate) arguments: String,
+    pub(crate) reason: &'a str,
+}
+
+impl<'a> Told<'a> {
+    pub(crate) fn of(event: &'a Event) -> Self {
+        let told = event.describe();
+        let arguments = told.arguments.iter().map(|(name, argument)| {
+            let value = match argument {
+                Argument::Text(text) => Value::from(*text),
+                Argument::Word(word) => Value::from(word.as_str()),
+                Argument::Number(number) => Value::from(*number),
+                Argument::Flag(flag) => Value::from(*flag),
+                Argument::Time(at) => Value::from(at.to_string()),
+            };
+            ((*name).to_owned(), value)
+        });
+        let agency = match event {
+            Event::AgencyFinished { agency, .. } => Some(*agency),
+            Event::Acted(recorded) => match &recorded.act {
+                Act::Reopen { agency, .. } => Some(*agency),
+                _ => None,
+            },
+            _ => None,
+        };
+        Self {
+            draw: told.draw.map(|draw| draw.0.into()),
+            agency: agency.map(|agency| agency.0.into()),
+            action: told.action,
+            author: told.by.to_string(),
+            arguments: Value::Object(arguments.collect()).to_string(),
+            reason: told.why,
+        }
+    }
+}
 
 /// The columns of a group, as [`STORE`] takes them.
 #[derive(Default)]
@@ -49,6 +93,10 @@ pub(crate) struct Columns<'a> {
     pub(crate) bets: Vec<Option<i64>>,
     pub(crate) digest: Vec<Option<&'a [u8]>>,
     pub(crate) keys: Vec<Option<String>>,
+    pub(crate) action: Vec<Option<&'static str>>,
+    pub(crate) author: Vec<Option<String>>,
+    pub(crate) arguments: Vec<Option<String>>,
+    pub(crate) reason: Vec<Option<&'a str>>,
     pub(crate) head: Vec<Option<Vec<u8>>>,
     pub(crate) body: Vec<Cow<'a, [u8]>>,
     pub(crate) chain: Vec<&'a [u8]>,
@@ -70,8 +118,15 @@ impl<'a> Columns<'a> {
         self.chain.push(&entry.chain.0);
         let batch = entry.batch.as_deref();
         let of_batch = |of: &dyn Fn(&lottery::Batch) -> u32| batch.map(|it| of(it).into());
-        self.draw.push(of_batch(&|it| it.draw.0));
-        self.agency.push(of_batch(&|it| it.agency.0));
+        let told = batch.is_none().then(|| Told::of(&entry.event));
+        let (of_draw, of_agency) = told.as_ref().map_or((None, None), |it| (it.draw, it.agency));
+        self.draw.push(of_batch(&|it| it.draw.0).or(of_draw));
+        self.agency.push(of_batch(&|it| it.agency.0).or(of_agency));
+        self.action.push(told.as_ref().map(|it| it.action));
+        self.reason.push(told.as_ref().map(|it| it.reason));
+        let (author, arguments) = told.map(|it| (it.author, it.arguments)).unzip();
+        self.author.push(author);
+        self.arguments.push(arguments);
         self.chunk.push(of_batch(&|it| it.chunk.0));
         self.bets.push(of_batch(&|it| it.bets.count()));
         self.digest.push(batch.map(|it| &it.bets.digest().0[..]));

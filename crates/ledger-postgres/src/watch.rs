@@ -1,9 +1,11 @@
 //! Brings an idle central to a turn: a thread of its own hears of what others append, and asks now
 //! and then in case it does not hear. It also shows the others that this central lives.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
 use crate::limits::{BEAT_TIME, WATCH_TIME};
@@ -12,11 +14,12 @@ use crate::rows::signed;
 use crate::session::{AskError, Session};
 
 /// Runs in a turn of the engine what others have appended.
-pub type Wake = Box<dyn Fn() + Send>;
+pub type Wake = Box<dyn Fn() + Send + Sync>;
 
-/// The thread that watches a store. Dropping it ends the thread.
+/// The thread that watches a store. Dropping it ends the thread, and lets the log end that waits for
+/// its database: what it was storing is then not known.
 pub struct Watch {
-    ending: Arc<AtomicBool>,
+    ending: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -26,19 +29,21 @@ impl Watch {
     /// # Errors
     /// When the thread can't be started.
     pub fn start(watched: Watched, wake: Wake) -> Result<Self, StoreError> {
-        let ending = Arc::<AtomicBool>::default();
-        let ends = Arc::clone(&ending);
+        let ending = watched.ending.clone();
         let runtime = runtime()?;
-        let watching = move || {
-            while !ends.load(Ordering::Relaxed) {
+        let watching = async move {
+            loop {
                 // Why it ended is told by the next turn, which finds the same.
-                let _ = runtime.block_on(watch(&watched, &wake, &ends));
-                // The turn tells its reader why nothing can be stored.
+                let _ = watch(&watched, &wake).await;
                 wake();
-                runtime.block_on(tokio::time::sleep(WATCH_TIME));
+                tokio::time::sleep(WATCH_TIME).await;
             }
         };
-        let thread = thread::Builder::new().name("store-watch".to_owned()).spawn(watching);
+        let ends = ending.clone();
+        let watching = move || runtime.block_on(ends.run_until_cancelled(watching));
+        let thread = thread::Builder::new().name("store-watch".to_owned()).spawn(move || {
+            watching();
+        });
         let thread = thread.map_err(|error| StoreError::Away(format!("starting: {error}")))?;
         Ok(Self { ending, thread: Some(thread) })
     }
@@ -46,7 +51,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
+        self.ending.cancel();
         if let Some(thread) = self.thread.take() {
             // It has nothing to tell.
             let _ = thread.join();
@@ -54,14 +59,14 @@ impl Drop for Watch {
     }
 }
 
-async fn watch(watched: &Watched, wake: &Wake, ends: &AtomicBool) -> Result<(), AskError> {
+async fn watch(watched: &Watched, wake: &Wake) -> Result<Infallible, AskError> {
     let connected = watched.store.connect_to_read().await;
     let mut session = connected.map_err(|error| AskError::Lost(error.to_string()))?;
     // A beat that is lost is followed by another: nobody waits for a standby to have it.
     let begin = "SET synchronous_commit = off; LISTEN bolillero";
     session.ask(async |client| client.batch_execute(begin).await).await?;
     let mut beats_due_in = 0;
-    while !ends.load(Ordering::Relaxed) {
+    loop {
         let events = "SELECT events FROM ledger";
         let row = session.ask(async |client| client.query_one(events, &[]).await).await?;
         let events: i64 = row.try_get(0)?;
@@ -75,7 +80,6 @@ async fn watch(watched: &Watched, wake: &Wake, ends: &AtomicBool) -> Result<(), 
         beats_due_in -= 1;
         session.hear(WATCH_TIME).await?;
     }
-    Ok(())
 }
 
 async fn beat(session: &mut Session, node: i32) -> Result<(), AskError> {

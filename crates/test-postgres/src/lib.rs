@@ -6,6 +6,8 @@
 //! Everything panics when it fails: this is test code.
 #![expect(clippy::unwrap_used, reason = "the whole crate is test code")]
 
+mod proxy;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+pub use proxy::Proxy;
+
 /// Where Debian keeps the programs, a folder a version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Who runs a server instead of root, who may not; Debian's package makes this user.
@@ -35,8 +39,9 @@ const PREFIX: &str = "bolillero-postgres-";
 
 /// A primary and its standbys.
 pub struct Cluster {
-    folder: TempDir,
+    // Dropped in this order: the servers are found by their folders.
     servers: Vec<Server>,
+    folder: TempDir,
 }
 
 /// A server.
@@ -100,24 +105,28 @@ impl Cluster {
         run(init.args(["--no-sync", "--pgdata"]).arg(&primary.data));
         primary.configure(&[&["wal_keep_size=256MB", "max_wal_size=256MB"], settings].concat());
         primary.start();
-        Self { folder, servers: vec![primary] }
+        Self { servers: vec![primary], folder }
     }
 
     /// Adds a standby of the server `of`; returns its number.
     pub fn add_standby(&mut self, name: &str, of: usize) -> usize {
         let mut standby = Server::in_folder(self.folder.path(), name);
-        let source = self.servers[of].port.to_string();
-        let mut copy = program("pg_basebackup");
-        copy.args(["--host", "127.0.0.1", "--port", &source, "--username", USER]);
-        copy.args(["--checkpoint", "fast", "--no-sync", "--write-recovery-conf"]);
-        run(copy.args(["--wal-method", "stream", "--pgdata"]).arg(&standby.data));
-        let primary = format!(
-            "primary_conninfo='host=127.0.0.1 port={source} user={USER} application_name={name}'"
-        );
-        standby.configure(&[&primary]);
-        standby.start();
+        standby.follow(self.servers[of].port);
         self.servers.push(standby);
         self.servers.len() - 1
+    }
+
+    /// Makes a server that was killed a standby of another one, from nothing.
+    pub fn rebuild(&mut self, number: usize, of: usize) {
+        let server = &mut self.servers[number];
+        assert!(server.process.is_none(), "{} runs", server.name);
+        fs::remove_dir_all(&server.data).unwrap();
+        let (name, port) = (server.name.clone(), server.port);
+        let mut fresh = Server::in_folder(self.folder.path(), &name);
+        fresh.port = port;
+        self.servers[number] = fresh;
+        let source = self.servers[of].port;
+        self.servers[number].follow(source);
     }
 
     /// Returns a server by its number; the primary is 0.
@@ -162,6 +171,21 @@ impl Server {
         let log = folder.join(format!("{name}.log"));
         let port = free_port();
         Self { name: name.to_owned(), data, log, port, process: None }
+    }
+
+    /// Becomes a standby of the server on a port, with a copy of its data.
+    fn follow(&mut self, port: u16) {
+        let source = port.to_string();
+        let mut copy = program("pg_basebackup");
+        copy.args(["--host", "127.0.0.1", "--port", &source, "--username", USER]);
+        copy.args(["--checkpoint", "fast", "--no-sync", "--write-recovery-conf"]);
+        run(copy.args(["--wal-method", "stream", "--pgdata"]).arg(&self.data));
+        let name = &self.name;
+        let primary = format!(
+            "primary_conninfo=host=127.0.0.1 port={source} user={USER} application_name={name}"
+        );
+        self.configure(&[&primary]);
+        self.start();
     }
 
     /// Sets settings in the server's file; they are read when it starts or is reloaded.

@@ -17,13 +17,16 @@ const MAY_DEPEND_ON: &[(&str, &str)] = &[
     ("exports", "lottery"),
     ("engine", "lottery"),
     ("ledger", "lottery engine"),
+    ("ledger-postgres", "lottery engine"),
+    ("test-postgres", ""),
     ("agency", "wire lottery pki"),
     ("central", "lottery engine pki"),
     ("central-tcp", "central wire lottery engine pki"),
     ("central-http", "central lottery engine operators exports pki"),
     (
         "bolillero",
-        "wire lottery engine operators pki exports ledger agency central central-tcp central-http",
+        "wire lottery engine operators pki exports ledger ledger-postgres agency central central-tcp \
+         central-http",
     ),
     (
         "sim",

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
@@ -19,7 +18,8 @@ use lottery::{
     Timestamp, action_named,
 };
 
-use super::{ledger_args, progress};
+use super::progress;
+use super::stored::StoredIn;
 use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
@@ -34,9 +34,8 @@ While the central runs, prints what is in the ledger up to its last whole decisi
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AuditArgs {
-    /// Folder of the ledger. Its central may be running.
-    #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    stored: StoredIn,
 
     /// Only acts of this operator, in person or by a token.
     #[arg(long, value_name = "NAME", value_parser = operator)]
@@ -79,22 +78,20 @@ enum Format {
 
 /// Prints the audit log.
 pub(crate) fn run(args: &AuditArgs) -> Result<(), Ending> {
-    let archive = ledger_args::open(&args.data)?;
-    let in_folder = || ledger_args::in_folder(&args.data);
-    let known = archive.skim().with_context(in_folder)?.draws;
-    let mut printer = Printer::new(args, known)?;
+    let stored = args.stored.open()?;
+    let mut printer = Printer::new(args, stored.draws()?)?;
     let bar = progress::counter("records verified");
-    let read = archive.read(|entry| {
+    let read = stored.read(|entry| {
         bar.inc(1);
         printer.print(&entry)
     });
     bar.finish_and_clear();
     let printed_all = match read {
         Ok(summary) => {
-            ledger_args::tell_reach(&summary);
+            summary.tell_reach();
             printer.end()
         }
-        Err(error) => Err(error.context(in_folder())),
+        Err(error) => Err(error),
     };
     Ok(printed(printed_all)?)
 }

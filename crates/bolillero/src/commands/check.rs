@@ -1,23 +1,23 @@
 //! `bolillero check`: verifies everything in a ledger.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use ledger::{Fault, Summary};
 use lottery::DrawState;
 use lottery::text::shown_lines;
 
-use super::{ledger_args, progress};
+use super::progress;
+use super::stored::{Files, StoredIn, Summary};
 use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
-Example:
+Examples:
   bolillero check --data ./data
+  bolillero check --store postgres://auditor@db1,db2/lottery?sslrootcert=ca.crt
 
 Verifies every record, the hash chain, the rules of the lottery, and every index. Changes nothing.
-While the central runs, verifies up to the last whole decision, and says which record that is.
+While a central runs, verifies up to the last whole decision, and says which record that is.
 Prints the end of the chain: store it elsewhere to detect later changes of anything before it. Exits
 with 1 at the first damage, and reports its place.";
 
@@ -25,21 +25,20 @@ with 1 at the first damage, and reports its place.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// Folder of the ledger. Its central may be running.
-    #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    stored: StoredIn,
 }
 
 /// Runs the check.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
-    let archive = ledger_args::open(&args.data)?;
+    let stored = args.stored.open()?;
     let bar = progress::counter("records verified");
-    let checked = archive.check(|_| {
+    let checked = stored.check(|_| {
         bar.inc(1);
-        Ok::<_, Fault>(())
+        Ok(())
     });
     bar.finish_and_clear();
-    let summary = checked.with_context(|| ledger_args::in_folder(&args.data))?;
+    let summary = checked?;
     let mut out = std::io::stdout().lock();
     let text = describe(&summary);
     let text = shown_lines(&text);
@@ -48,9 +47,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Ending> {
 }
 
 fn describe(summary: &Summary) -> String {
+    let segments = summary.files.as_ref().map(|files| format!(" in {} segments", files.segments));
     let mut lines = vec![
-        ledger_args::reach(summary).map_or("intact".to_owned(), |reach| format!("intact {reach}")),
-        format!("records   {} in {} segments", summary.records, summary.segments),
+        summary.reach().map_or("intact".to_owned(), |reach| format!("intact {reach}")),
+        format!("records   {}{}", summary.records, segments.unwrap_or_default()),
     ];
     if let Some((ledger, chain)) = summary.end {
         lines.push(format!("ledger    {ledger}"));
@@ -73,17 +73,16 @@ fn describe(summary: &Summary) -> String {
             draw.terms.agencies.count()
         ));
     }
-    if summary.torn_bytes > 0 {
+    let Files { torn_bytes, indexes_missing, .. } = summary.files.unwrap_or_default();
+    if torn_bytes > 0 {
         lines.push(format!(
-            "note      {} bytes at the end are an incomplete write; they were never acknowledged, \
-             and the central removes them at its next start",
-            summary.torn_bytes
+            "note      {torn_bytes} bytes at the end are an incomplete write; they were never \
+             acknowledged, and the central removes them at its next start"
         ));
     }
-    if summary.indexes_missing > 0 {
+    if indexes_missing > 0 {
         lines.push(format!(
-            "note      {} segments have no index yet; the central builds it",
-            summary.indexes_missing
+            "note      {indexes_missing} segments have no index yet; the central builds it"
         ));
     }
     lines.push(String::new());

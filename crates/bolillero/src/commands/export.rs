@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use exports::{BetsWriter, Cells, Digested, Manifest, winners_csv, winners_json};
-use ledger::Archive;
 use lottery::{DrawState, DrawStatus, Winners};
 
-use super::ledger_args::{self, FolderArgs};
+use super::stored::{DrawArgs, Stored};
 use crate::exit::{Ending, printed};
 use crate::output::{self, How, Output};
 
@@ -36,7 +35,7 @@ const NEW: How = How { force: false, mode: 0o600, durable: true };
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
-    folder: FolderArgs,
+    draw: DrawArgs,
 
     /// Format of the file.
     #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "csv")]
@@ -71,9 +70,9 @@ enum Format {
 
 /// Runs the export.
 pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
-    let (archive, draw) = args.folder.open()?;
+    let (stored, draw) = args.draw.open()?;
     let cells = if args.raw { Cells::Raw } else { Cells::Inert };
-    let source = Source { archive: &archive, data: &args.folder.data, draw: &draw };
+    let source = Source { stored: &stored, draw: &draw };
     let format = match args.format {
         Format::Csv => exports::Format::Csv(cells),
         Format::Parquet => exports::Format::Parquet,
@@ -92,8 +91,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Ending> {
 
 /// The ledger and the draw to export.
 struct Source<'a> {
-    archive: &'a Archive,
-    data: &'a Path,
+    stored: &'a Stored,
     draw: &'a DrawStatus,
 }
 
@@ -101,15 +99,12 @@ impl Source<'_> {
     /// Writes the bets and returns how many there are.
     fn bets<W: Write + Send>(&self, format: exports::Format, out: W) -> anyhow::Result<(u64, W)> {
         let mut writer = BetsWriter::new(format, out)?;
-        ledger_args::each_batch(self.archive, self.draw.id, |batch| {
-            let added = writer.add(batch);
-            added.with_context(|| ledger_args::in_folder(self.data))
-        })?;
+        self.stored.each_batch(self.draw.id, |batch| Ok(writer.add(batch)?))?;
         Ok(writer.finish()?)
     }
 
     fn winners(&self, number: u32) -> anyhow::Result<Winners> {
-        ledger_args::winners(self.archive, self.data, self.draw.id, number)
+        self.stored.winners(self.draw.id, number)
     }
 }
 

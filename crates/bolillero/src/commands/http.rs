@@ -9,10 +9,10 @@ use central_http::{
     GroupCounts, Host, HttpLimits, HttpOptions, Letterhead, Origin, Proxies, Scrubbed,
 };
 use engine::Groups;
-use ledger::ScrubFindings;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::bind;
+use super::place::Health;
 use crate::exit::Ending;
 use crate::log_queue::Dropped;
 
@@ -34,7 +34,7 @@ pub(super) struct Bound {
 struct Machine {
     data: PathBuf,
     groups: Arc<Groups>,
-    scrubbed: ScrubFindings,
+    health: Health,
     log_lines_dropped: Dropped,
 }
 
@@ -55,7 +55,7 @@ impl Bound {
         self,
         limits: HttpLimits,
         groups: &Arc<Groups>,
-        scrubbed: ScrubFindings,
+        health: Health,
         log_lines_dropped: Dropped,
     ) -> anyhow::Result<(TcpListener, HttpOptions)> {
         let Self { socket, listen, reached: (origin, proxies), letterhead, data } = self;
@@ -75,7 +75,7 @@ impl Bound {
             tracing::warn!(action = "listen_http", result = "in_progress", error = advice);
         }
         let groups = Arc::clone(groups);
-        let host = Machine { data: data.clone(), groups, scrubbed, log_lines_dropped };
+        let host = Machine { data: data.clone(), groups, health, log_lines_dropped };
         let host = Arc::new(host);
         let options = HttpOptions { origin, proxies, data, host, limits, letterhead };
         Ok((listener, options))
@@ -101,10 +101,15 @@ impl Host for Machine {
     }
 
     fn scrubbed(&self) -> Scrubbed {
+        let Some(found) = &self.health.scrubbed else { return Scrubbed::default() };
         Scrubbed {
-            passes: self.scrubbed.passes(),
-            damaged_segments: self.scrubbed.damaged_segments(),
-            damage: self.scrubbed.first_damage(),
+            passes: found.passes(),
+            damaged_segments: found.damaged_segments(),
+            damage: found.first_damage(),
         }
+    }
+
+    fn store_away(&self) -> Option<String> {
+        self.health.store.as_ref().and_then(|store| store.state().away)
     }
 }

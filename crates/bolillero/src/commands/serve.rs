@@ -1,8 +1,6 @@
-//! `bolillero serve`: runs the central on the embedded ledger.
+//! `bolillero serve`: runs the central, on the ledger in a folder or on a store that it shares.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,8 +11,7 @@ use central_http::{ClientHeader, HttpLimits, HttpServer, Letterhead, Network, Or
 use central_tcp::limits::REJECTED_MAX;
 use central_tcp::{AgencyServer, Limits};
 use clap::Args;
-use engine::{Clock, Engine, LedgerId};
-use ledger::{Ledger, Scrub, ScrubNews, ScrubPace};
+use engine::{Clock, LedgerId};
 use lottery::{Agencies, DrawName, DrawTerms, Timestamp};
 use pki::CentralFiles;
 use serde::{Deserialize, Serialize};
@@ -22,7 +19,8 @@ use tokio::runtime::Runtime;
 
 use super::bind::Addresses;
 use super::http;
-use crate::arg_types::{Line, Listen, Name, Numbers, Span, one_or_more};
+use super::place::{Opened, Place};
+use crate::arg_types::{Line, Listen, Name, Numbers, Span, StoreUrl, one_or_more};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::random::secret_bytes;
@@ -39,6 +37,9 @@ Examples:
 
   bolillero serve --listen 127.0.0.1:12345=matutina --listen 127.0.0.1:12346=nocturna \
     --data ./data --http 127.0.0.1:8080
+
+  bolillero serve --listen 127.0.0.1:12345 --agencies 5 \
+    --store postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt
 
 A configuration file holds the same settings with _ for -:
   listen = \"127.0.0.1:12345\"
@@ -136,9 +137,25 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "BOLILLERO_PLACE", value_name = "PLACE")]
     place: Option<Line>,
 
-    /// Folder of the ledger; created if missing, accessible to its owner only.
+    /// Folder of the ledger; created if missing, accessible to its owner only. With --store, the
+    /// folder of this central's operators, needed with --http only.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// PostgreSQL database that holds the ledger instead, shared by several centrals and prepared
+    /// by `store init`. Name all its servers: the one that can be written to is used. With a
+    /// password, set the variable or the configuration file: other users can see a flag.
+    #[arg(long, env = "BOLILLERO_STORE", value_name = "URL", hide_env_values = true)]
+    store: Option<StoreUrl>,
+
+    /// Refuse servers of --store that have no synchronous standby.
+    #[arg(long, env = "BOLILLERO_REQUIRE_STANDBY")]
+    #[serde(skip_serializing_if = "is_false")]
+    require_standby: bool,
+
+    /// The name of this central among those that share --store [default: the machine's name].
+    #[arg(long, env = "BOLILLERO_NODE", value_name = "NAME")]
+    node: Option<Line>,
 
     /// Number of agencies that take part: those numbered 1 to N. There is then one automatic draw,
     /// made when all of them have finished. Without it, operators run the draws (--http).
@@ -222,8 +239,8 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let file = args.config.clone();
     let settings = settings::layered(args, file.as_deref())?;
-    let (addresses, data) = (settings.addresses()?, settings.data()?);
-    let (options, ledger_options) = (settings.options()?, settings.ledger_options()?);
+    let (addresses, place) = (settings.addresses()?, settings.place()?);
+    let options = settings.options()?;
     let (format, level) = (settings.log_format.unwrap_or_default(), settings.log_level);
     let written_at_the_end =
         logging::start_queued(format, level.unwrap_or_default(), options.zone)?;
@@ -242,17 +259,13 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let http = match &settings.http {
         Some(http) => {
             let reached = (settings.http_origin.clone(), settings.proxies()?);
-            Some(runtime.block_on(http::bound(http, reached, settings.letterhead(), &data))?)
+            let data = place.data();
+            Some(runtime.block_on(http::bound(http, reached, settings.letterhead(), data))?)
         }
         None => None,
     };
-    let ledger = open_ledger(&data, ledger_options)?;
-    let scrub = scrub(&ledger)?;
-    let scrubbed = scrub.findings();
     let clock = Arc::new(SystemClock);
-    let engine =
-        Engine::start(Box::new(ledger), clock.clone()).context("can't start the engine")?;
-    let engine = Arc::new(engine);
+    let Opened { engine, health, keeping } = place.open(clock.clone())?;
     bound.check_draws(engine.view())?;
     let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
     let served = runtime.block_on(async move {
@@ -262,7 +275,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let mut servers: Vec<Box<dyn Server>> = Vec::new();
         if let Some(http) = http {
             let (listener, options) =
-                http.listen(http_limits, &groups, scrubbed, log_lines_dropped)?;
+                http.listen(http_limits, &groups, health, log_lines_dropped)?;
             let server = HttpServer::new(central.service(), clock, listener, options);
             servers.push(Box::new(server.context("can't start the HTTP thread")?));
         }
@@ -274,7 +287,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         Ok(())
     });
     runtime.shutdown_timeout(RUNTIME_END_TIME_MAX);
-    drop(scrub);
+    drop(keeping);
     // Dropped last: it finishes the pending work.
     drop(engine);
     served
@@ -290,67 +303,6 @@ fn not_opened(error: OpenError) -> Ending {
 fn tell_zone(zone: Zone) {
     let offset = zone.offset(SystemClock.now());
     tracing::info!(action = "time_zone", result = "success", %zone, offset);
-}
-
-fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
-    let ledger = Ledger::open(data, options).map_err(|fault| {
-        let wrong = fault.is_of_no_folder();
-        let context = format!("can't open the ledger in {}", data.display());
-        let error = anyhow::Error::new(fault).context(context);
-        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
-    })?;
-    let report = ledger.report();
-    tracing::info!(
-        action = "open_ledger",
-        result = "success",
-        data = %data.display(),
-        records = report.records,
-        cut_bytes = report.cut_bytes,
-        indexes_rebuilt = report.indexes_built,
-        write_mode = ledger.write_mode(),
-    );
-    if report.indexes_damaged > 0 {
-        tracing::warn!(
-            action = "open_ledger",
-            result = "success",
-            data = %data.display(),
-            indexes_damaged = report.indexes_damaged,
-            error = "indexes were damaged and are rebuilt from the records, which are intact: \
-                     check the disk",
-        );
-    }
-    warn_of_others(data)?;
-    Ok(ledger)
-}
-
-/// Starts the slow background read of what opening the ledger did not read.
-fn scrub(ledger: &Ledger) -> Result<Scrub, Ending> {
-    let scrub = ledger.scrub(ScrubPace::default(), |news| match news {
-        ScrubNews::Damaged(fault) => {
-            tracing::error!(action = "check_ledger", result = "fail", error = %fault);
-        }
-        ScrubNews::Passed { sound } => {
-            tracing::info!(action = "check_ledger", result = "success", segments = sound);
-        }
-    });
-    scrub.map_err(|fault| Ending::Failed(fault.into()))
-}
-
-/// Warns when others can access the folder; it may be shared on purpose, so its mode is kept.
-fn warn_of_others(data: &Path) -> anyhow::Result<()> {
-    let metadata = fs::metadata(data).with_context(|| data.display().to_string())?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        tracing::warn!(
-            action = "open_ledger",
-            result = "success",
-            data = %data.display(),
-            mode = %format_args!("{mode:o}"),
-            error = "other users of this machine can read or change the folder: run `chmod 700` on \
-                     it, and give them copies or exports",
-        );
-    }
-    Ok(())
 }
 
 /// Raises the limit of open files if needed, and lowers the connection limits to what the system
@@ -413,8 +365,39 @@ pub fn serve_settings(text: &str) -> Result<ReadSettings, String> {
 }
 
 impl ServeArgs {
-    fn data(&self) -> Result<PathBuf, Ending> {
-        needed(self.data.clone(), "data")
+    /// Returns where the ledger is.
+    fn place(&self) -> Result<Place, Ending> {
+        let Some(store) = &self.store else {
+            let unused = [("require-standby", self.require_standby), ("node", self.node.is_some())];
+            if let Some((name, _)) = unused.into_iter().find(|(_, given)| *given) {
+                return Err(Ending::wrong(format!("--{name} requires --store")));
+            }
+            let data = needed(self.data.clone(), "data")?;
+            return Ok(Place::Folder { data, options: self.ledger_options()? });
+        };
+        if self.segment_len.is_some() {
+            return Err(Ending::wrong("--segment-len has no effect with --store"));
+        }
+        let data = match (&self.data, self.http.is_some()) {
+            (Some(data), true) => Some(data.clone()),
+            (None, false) => None,
+            (Some(_), false) => {
+                return Err(Ending::wrong(
+                    "--data has no effect with --store, unless there are operators (--http)",
+                ));
+            }
+            (None, true) => {
+                return Err(Ending::wrong(
+                    "--http requires --data, the folder of this central's operators",
+                ));
+            }
+        };
+        let node = match &self.node {
+            Some(Line(node)) => node.to_string(),
+            None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        };
+        let (target, require_standby) = (store.target()?, self.require_standby);
+        Ok(Place::Shared { target, require_standby, node, data })
     }
 
     fn addresses(&self) -> Result<Addresses, Ending> {

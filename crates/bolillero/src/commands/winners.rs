@@ -9,7 +9,7 @@ use exports::{Cells, winners_csv, winners_json};
 use lottery::text::shown_lines;
 use lottery::{DrawState, DrawStatus, Winners};
 
-use super::ledger_args::{self, FolderArgs};
+use super::stored::DrawArgs;
 use crate::exit::{Ending, printed};
 
 const EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ Reads every bet of the ledger and uses no index. Works while the central runs, t
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WinnersArgs {
     #[command(flatten)]
-    folder: FolderArgs,
+    draw: DrawArgs,
 
     /// Output format.
     #[arg(long, env = "BOLILLERO_FORMAT", value_name = "FORMAT", default_value = "table")]
@@ -48,7 +48,7 @@ enum Format {
 
 /// Recounts and prints the winners.
 pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
-    let (archive, draw) = args.folder.open()?;
+    let (stored, draw) = args.draw.open()?;
     let DrawState::Drawn { number } = draw.state else {
         return Err(Ending::Failed(anyhow::anyhow!(
             "the draw '{}' has not been made: {} of {} agencies have finished",
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &WinnersArgs) -> Result<(), Ending> {
             draw.terms.agencies.count()
         )));
     };
-    let winners = ledger_args::winners(&archive, &args.folder.data, draw.id, number)?;
+    let winners = stored.winners(draw.id, number)?;
     let cells = if args.raw { Cells::Raw } else { Cells::Inert };
     let mut text = Vec::new();
     match args.format {

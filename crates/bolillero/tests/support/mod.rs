@@ -341,7 +341,7 @@ pub fn exported_draw(data: &Path, draw: &str) -> BTreeMap<u32, Vec<String>> {
     exported_by(&["export", "--data", str(data), "--draw", draw])
 }
 
-fn exported_by(export: &[&str]) -> BTreeMap<u32, Vec<String>> {
+pub fn exported_by(export: &[&str]) -> BTreeMap<u32, Vec<String>> {
     let printed = run_well(&[export, &["--format", "csv"]].concat());
     let mut lines = printed.lines();
     let header = "agency,chunk,position,first_name,last_name,document,birthdate,number";

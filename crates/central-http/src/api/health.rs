@@ -27,6 +27,9 @@ struct Readiness {
     ready: bool,
     /// The store accepts requests.
     store: bool,
+    /// Why the store is away, if several centrals share it: requests wait until it is back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_away: Option<String>,
     /// The store has room, or has not needed more yet.
     room: bool,
     /// The file of operators can be read.
@@ -62,7 +65,8 @@ async fn healthz() -> &'static str {
     )
 )]
 async fn readyz(State(app): State<App>) -> impl IntoResponse {
-    let store = app.service.failure().fault().is_none();
+    let store_away = app.host.store_away();
+    let store = app.service.failure().fault().is_none() && store_away.is_none();
     let room = !app.service.failure().is_full();
     let roster = Arc::clone(&app.access.roster);
     let people = blocking("reading the operators failed", move || roster.people()).await;
@@ -72,7 +76,10 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let ledger = ledger_damage.is_none();
     let ready = store && room && operators && draws && ledger;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, store, room, operators, draws, ledger, ledger_damage }))
+    (
+        status,
+        Json(Readiness { ready, store, store_away, room, operators, draws, ledger, ledger_damage }),
+    )
 }
 
 /// Get metrics for Prometheus
@@ -105,6 +112,12 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
         "1 while bets are rejected because the store has no room.",
     );
     exposition.value("bolillero_store_full", &[], u8::from(app.service.failure().is_full()));
+    exposition.about(
+        "bolillero_store_away",
+        "gauge",
+        "1 while requests wait for the store that several centrals share.",
+    );
+    exposition.value("bolillero_store_away", &[], u8::from(app.host.store_away().is_some()));
     tell_groups(&app.host.groups(), &mut exposition);
     tell_scrubbed(&app.host.scrubbed(), &mut exposition);
     if let Some(config) = app.service.presence().certificates() {

@@ -421,6 +421,10 @@ mod tests {
             GroupCounts::default()
         }
 
+        fn store_away(&self) -> Option<String> {
+            None
+        }
+
         fn scrubbed(&self) -> Scrubbed {
             Scrubbed::default()
         }

@@ -74,6 +74,10 @@ impl Host for TestHost {
         GroupCounts { counts: vec![(Some(1), 2), (None, 1)], events: 7 }
     }
 
+    fn store_away(&self) -> Option<String> {
+        None
+    }
+
     fn scrubbed(&self) -> Scrubbed {
         let damage = self.0.lock().clone();
         Scrubbed { passes: 1, damaged_segments: u64::from(damage.is_some()), damage }

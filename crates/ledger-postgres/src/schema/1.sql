@@ -23,22 +23,33 @@ CREATE TABLE event (
     kind smallint NOT NULL,
     -- How many events of the same decision follow.
     events_left integer NOT NULL,
-    -- Of a batch alone: whose it is, its number of bets, and the SHA-256 of its text.
+    -- The draw and the agency that it is about, if any; an announcement does not hold its number.
     draw bigint,
     agency bigint,
+    -- Of a batch alone: the agency's number for it, how many bets, and the SHA-256 of its text.
     chunk bigint,
     bets bigint,
     digest bytea,
     -- The numbers that its bets are on; above 2147483647 less 4294967296.
     keys integer[],
+    -- Of every other event, for readers: what, by whom, with what, and why. A number that an
+    -- operator entered is not in it: the second operator must not see it.
+    action text,
+    author text,
+    arguments jsonb,
+    reason text,
     -- Of every other event: the integers of its body.
     head bytea,
     -- The tail of its body: of a batch, the bets in canonical text, UTF-8.
     body bytea COMPRESSION lz4 NOT NULL,
     -- The chain up to and including it.
     chain bytea NOT NULL CHECK (length(chain) = 32),
-    CHECK ((kind = 2) = (draw IS NOT NULL AND agency IS NOT NULL AND chunk IS NOT NULL
-        AND bets IS NOT NULL AND digest IS NOT NULL AND keys IS NOT NULL AND head IS NULL))
+    CHECK (CASE WHEN kind = 2
+        THEN draw IS NOT NULL AND agency IS NOT NULL AND chunk IS NOT NULL AND bets IS NOT NULL
+            AND digest IS NOT NULL AND keys IS NOT NULL AND head IS NULL AND action IS NULL
+        ELSE chunk IS NULL AND bets IS NULL AND digest IS NULL AND keys IS NULL
+            AND head IS NOT NULL AND action IS NOT NULL AND author IS NOT NULL
+            AND arguments IS NOT NULL AND reason IS NOT NULL END)
 ) WITH (toast_tuple_target = 256);
 -- The text is kept apart, so that what is read without it is small.
 ALTER TABLE event ALTER keys SET STORAGE MAIN;
@@ -77,3 +88,77 @@ BEGIN
 END $$;
 CREATE TRIGGER only_grows BEFORE UPDATE OF events, id ON ledger
     FOR EACH ROW EXECUTE FUNCTION refuse_shorter();
+
+-- What auditors read.
+
+CREATE VIEW audit_log AS
+SELECT sequence, to_timestamp(at_ms / 1000.0) AS at, author, action, draw, agency, arguments, reason
+FROM event WHERE kind <> 2;
+
+-- One row a bet, in the order of the ledger; its name is draw-agency-chunk-position.
+CREATE VIEW bets AS
+SELECT event.draw, event.agency, event.chunk, bet.number - 1 AS position,
+    split_part(bet.text, '|', 1) AS first_name, split_part(bet.text, '|', 2) AS last_name,
+    split_part(bet.text, '|', 3) AS document, split_part(bet.text, '|', 4)::date AS birthdate,
+    split_part(bet.text, '|', 5)::bigint AS number,
+    event.sequence, to_timestamp(event.at_ms / 1000.0) AS at
+FROM event, LATERAL string_to_table(convert_from(event.body, 'UTF8'), '&')
+    WITH ORDINALITY AS bet (text, number)
+WHERE event.kind = 2 AND event.bets > 0;
+
+-- Draws are numbered in the order in which they were announced or, automatic ones, opened.
+CREATE VIEW draws AS
+WITH born AS (
+    SELECT row_number() OVER (ORDER BY sequence) AS draw, at_ms, kind,
+        arguments ->> 'name' AS name, arguments ->> 'agencies' AS agencies,
+        arguments ->> 'numbers' AS numbers
+    FROM event WHERE kind = 1 OR action = 'draw-announced'
+), last AS (
+    SELECT draw,
+        max(sequence) FILTER (WHERE action = 'draw-edited') AS edited,
+        max(sequence) FILTER (WHERE action = 'draw-cancelled') AS cancelled,
+        max(sequence) FILTER (WHERE action = 'draw-opened') AS opened,
+        max(sequence) FILTER (WHERE kind = 4) AS closed,
+        max(sequence) FILTER (WHERE kind = 5) AS made,
+        max(sequence) FILTER (WHERE kind = 7) AS published
+    FROM event WHERE kind <> 2 AND draw IS NOT NULL GROUP BY draw
+), sold AS (
+    SELECT draw, count(*) AS batches, sum(bets) AS bets FROM event WHERE kind = 2 GROUP BY draw
+), state AS (
+    SELECT last.*, made IS NOT NULL AND 2 > (
+        -- A second operator's voiding takes effect.
+        SELECT count(*) FROM event
+        WHERE event.draw = last.draw AND action = 'result-voided' AND sequence > last.made
+    ) AS is_made
+    FROM last
+)
+SELECT born.draw,
+    coalesce(edit.arguments ->> 'name', born.name) AS name,
+    coalesce(edit.arguments ->> 'agencies', born.agencies) AS agencies,
+    coalesce(edit.arguments ->> 'numbers', born.numbers) AS numbers,
+    CASE WHEN cancelled IS NOT NULL THEN 'cancelled' WHEN published IS NOT NULL THEN 'published'
+        WHEN is_made THEN 'made' WHEN closed IS NOT NULL THEN 'closed'
+        WHEN born.kind = 1 OR opened IS NOT NULL THEN 'open' ELSE 'announced' END AS state,
+    CASE WHEN is_made THEN (making.arguments ->> 'winning_number')::bigint END AS winning_number,
+    coalesce(sold.batches, 0) AS batches, coalesce(sold.bets, 0)::bigint AS bets,
+    to_timestamp(born.at_ms / 1000.0) AS announced_at,
+    to_timestamp(closing.at_ms / 1000.0) AS closed_at, closing.arguments ->> 'set' AS set_digest,
+    to_timestamp(publishing.at_ms / 1000.0) AS published_at
+FROM born
+LEFT JOIN state USING (draw)
+LEFT JOIN sold USING (draw)
+LEFT JOIN event AS edit ON edit.sequence = state.edited
+LEFT JOIN event AS closing ON closing.sequence = state.closed
+LEFT JOIN event AS making ON making.sequence = state.made
+LEFT JOIN event AS publishing ON publishing.sequence = state.published;
+
+-- One row an agency of a draw that sent bets or finished.
+CREATE VIEW agencies AS
+SELECT draw, agency, count(*) FILTER (WHERE kind = 2) AS batches,
+    coalesce(sum(bets), 0)::bigint AS bets,
+    to_timestamp(CASE WHEN max(sequence) FILTER (WHERE kind = 3)
+            > coalesce(max(sequence) FILTER (WHERE action = 'agency-reopened'), -1)
+        THEN max(at_ms) FILTER (WHERE kind = 3) END / 1000.0) AS finished_at
+FROM event
+WHERE kind IN (2, 3) OR action = 'agency-reopened'
+GROUP BY draw, agency;

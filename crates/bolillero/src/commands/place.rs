@@ -1,0 +1,193 @@
+//! Where a central's ledger is: in a folder of its own, or in a store that it shares.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use engine::{Clock, Engine, Log};
+use ledger::disk::make_folder;
+use ledger::{Ledger, Scrub, ScrubFindings, ScrubNews, ScrubPace};
+use ledger_postgres::{PostgresLog, Status, StoreError, StoreState, Target, Watch};
+
+use super::serve::SystemClock;
+use crate::exit::Ending;
+
+/// Where a central's ledger is.
+pub(super) enum Place {
+    Folder { data: PathBuf, options: ledger::Options },
+    Shared { target: Target, require_standby: bool, node: String, data: Option<PathBuf> },
+}
+
+/// An engine over the ledger.
+pub(super) struct Opened {
+    pub(super) engine: Arc<Engine>,
+    pub(super) health: Health,
+    pub(super) keeping: Keeping,
+}
+
+/// What is known of the ledger's state.
+#[derive(Clone, Default)]
+pub(super) struct Health {
+    pub(super) scrubbed: Option<ScrubFindings>,
+    pub(super) store: Option<Status>,
+}
+
+/// What looks after the ledger while the central runs. To be dropped before the engine.
+#[expect(dead_code, reason = "its parts act when they are dropped")]
+pub(super) enum Keeping {
+    Folder(Scrub),
+    Shared(Watch),
+}
+
+impl Place {
+    /// The folder of the operators.
+    pub(super) fn data(&self) -> &Path {
+        match self {
+            Self::Folder { data, .. } => data,
+            // Without operators no folder is used.
+            Self::Shared { data, .. } => data.as_deref().unwrap_or(Path::new("")),
+        }
+    }
+
+    /// Opens the ledger, and starts the engine and what looks after it.
+    pub(super) fn open(self, clock: Arc<SystemClock>) -> Result<Opened, Ending> {
+        match self {
+            Self::Folder { data, options } => {
+                let ledger = open_ledger(&data, options)?;
+                let scrub = scrub(&ledger)?;
+                let health = Health { scrubbed: Some(scrub.findings()), store: None };
+                let engine = started(Box::new(ledger), clock)?;
+                Ok(Opened { engine, health, keeping: Keeping::Folder(scrub) })
+            }
+            Self::Shared { target, require_standby, node, data } => {
+                if let Some(data) = &data {
+                    make_folder(data).with_context(|| data.display().to_string())?;
+                }
+                open_shared(&target, require_standby, node, clock)
+            }
+        }
+    }
+}
+
+fn started(log: Box<dyn Log>, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Engine>> {
+    Engine::start(log, clock).map(Arc::new).context("can't start the engine")
+}
+
+fn open_shared(
+    target: &Target,
+    require_standby: bool,
+    name: String,
+    clock: Arc<SystemClock>,
+) -> Result<Opened, Ending> {
+    let status = Status::new(log_state);
+    let options = ledger_postgres::Options {
+        name,
+        require_standby,
+        clock: Some(clock.clone()),
+        status: status.clone(),
+    };
+    let log = PostgresLog::open(target, options).map_err(|error| {
+        let wrong = matches!(error, StoreError::Unsuitable(_));
+        let error = anyhow::Error::new(error).context(format!("can't open the store {target}"));
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    })?;
+    let watched = log.watched();
+    let engine = started(Box::new(log), clock)?;
+    let watch = Watch::start(watched, Box::new(waking(&engine)));
+    let watch = watch.map_err(|error| Ending::Failed(error.into()))?;
+    let health = Health { scrubbed: None, store: Some(status) };
+    Ok(Opened { engine, health, keeping: Keeping::Shared(watch) })
+}
+
+/// Returns what has the engine take a turn, unless one is asked for already.
+fn waking(engine: &Arc<Engine>) -> impl Fn() + Send + Sync + use<> {
+    let (engine, is_asked) = (Arc::downgrade(engine), Arc::<AtomicBool>::default());
+    move || {
+        if let Some(engine) = engine.upgrade()
+            && !is_asked.swap(true, Ordering::Relaxed)
+        {
+            let asked = Arc::clone(&is_asked);
+            engine.keep_time(move |_| asked.store(false, Ordering::Relaxed));
+        }
+    }
+}
+
+/// Logs a change of the store's state.
+fn log_state(state: &StoreState) {
+    match &state.away {
+        Some(why) => tracing::warn!(action = "store", result = "fail", error = %why),
+        None => tracing::info!(
+            action = "store",
+            result = "success",
+            host = %state.host,
+            timeline = state.timeline,
+        ),
+    }
+    for warning in &state.warnings {
+        tracing::warn!(action = "store", result = "success", host = %state.host, error = %warning);
+    }
+}
+
+fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> {
+    let ledger = Ledger::open(data, options).map_err(|fault| {
+        let wrong = fault.is_of_no_folder();
+        let context = format!("can't open the ledger in {}", data.display());
+        let error = anyhow::Error::new(fault).context(context);
+        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    })?;
+    let report = ledger.report();
+    tracing::info!(
+        action = "open_ledger",
+        result = "success",
+        data = %data.display(),
+        records = report.records,
+        cut_bytes = report.cut_bytes,
+        indexes_rebuilt = report.indexes_built,
+        write_mode = ledger.write_mode(),
+    );
+    if report.indexes_damaged > 0 {
+        tracing::warn!(
+            action = "open_ledger",
+            result = "success",
+            data = %data.display(),
+            indexes_damaged = report.indexes_damaged,
+            error = "indexes were damaged and are rebuilt from the records, which are intact: \
+                     check the disk",
+        );
+    }
+    warn_of_others(data)?;
+    Ok(ledger)
+}
+
+/// Starts the slow background read of what opening the ledger did not read.
+fn scrub(ledger: &Ledger) -> Result<Scrub, Ending> {
+    let scrub = ledger.scrub(ScrubPace::default(), |news| match news {
+        ScrubNews::Damaged(fault) => {
+            tracing::error!(action = "check_ledger", result = "fail", error = %fault);
+        }
+        ScrubNews::Passed { sound } => {
+            tracing::info!(action = "check_ledger", result = "success", segments = sound);
+        }
+    });
+    scrub.map_err(|fault| Ending::Failed(fault.into()))
+}
+
+/// Warns when others can access the folder; it may be shared on purpose, so its mode is kept.
+fn warn_of_others(data: &Path) -> anyhow::Result<()> {
+    let metadata = fs::metadata(data).with_context(|| data.display().to_string())?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            action = "open_ledger",
+            result = "success",
+            data = %data.display(),
+            mode = %format_args!("{mode:o}"),
+            error = "other users of this machine can read or change the folder: run `chmod 700` on \
+                     it, and give them copies or exports",
+        );
+    }
+    Ok(())
+}

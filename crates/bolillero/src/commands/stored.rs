@@ -1,0 +1,261 @@
+//! Options that select where a lottery's events are stored, and functions that read them, beside
+//! running centrals too.
+//!
+//! A folder and a shared store are read alike: in order, with everything verified.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use central::Zone;
+use clap::Args;
+use engine::{Chain, LedgerId};
+use ledger::Entry;
+use lottery::{DrawId, DrawName, DrawStatus, StoredBatch, Timestamp, Winners, WinningResult};
+
+use super::progress;
+use crate::arg_types::StoreUrl;
+use crate::exit::Ending;
+
+/// Where the events are.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct StoredIn {
+    /// Folder of the ledger. Its central may be running.
+    #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Store that several centrals share, as `serve --store` has it. They may be running.
+    #[arg(long, env = "BOLILLERO_STORE", value_name = "URL", hide_env_values = true)]
+    store: Option<StoreUrl>,
+}
+
+/// A place of events, and one of its draws.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DrawArgs {
+    #[command(flatten)]
+    stored: StoredIn,
+
+    /// Name of the draw; required only if there are several.
+    #[arg(long, env = "BOLILLERO_DRAW", value_name = "NAME")]
+    draw: Option<String>,
+}
+
+/// The events, opened for reading.
+pub(super) struct Stored {
+    archive: Archive,
+    /// Where they are, for errors.
+    place: String,
+}
+
+enum Archive {
+    Folder(ledger::Archive),
+    Shared(Box<ledger_postgres::Archive>),
+}
+
+/// What was read and found sound.
+pub(super) struct Summary {
+    /// How many records there are.
+    pub(super) records: u64,
+    /// The ledger's id and the chain of its last record; `None` when nothing was ever written.
+    pub(super) end: Option<(LedgerId, Chain)>,
+    /// When the last record was decided.
+    at: Timestamp,
+    /// Whether more may have been written since: by whom.
+    beside: Option<&'static str>,
+    /// The draws and their status.
+    pub(super) draws: Vec<DrawStatus>,
+    /// What concerns the files of a folder.
+    pub(super) files: Option<Files>,
+}
+
+/// See [`ledger::Summary`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct Files {
+    pub(super) segments: u64,
+    pub(super) torn_bytes: u64,
+    pub(super) indexes_missing: u64,
+}
+
+impl StoredIn {
+    /// Opens the events for reading.
+    pub(super) fn open(&self) -> Result<Stored, Ending> {
+        let (opened, place) = match (&self.data, &self.store) {
+            (Some(data), _) => {
+                let place = format!("data folder {}", data.display());
+                let opened = ledger::Archive::open(data)
+                    .map_err(|fault| (fault.is_of_no_folder(), anyhow::Error::new(fault)));
+                (opened.map(Archive::Folder), place)
+            }
+            (None, Some(url)) => {
+                let target = url.target()?;
+                let opened = ledger_postgres::Archive::open(&target).map_err(|error| {
+                    let wrong = matches!(error, ledger_postgres::StoreError::Unsuitable(_));
+                    (wrong, anyhow::Error::new(error))
+                });
+                let shared = |it| Archive::Shared(Box::new(it));
+                (opened.map(shared), format!("store {target}"))
+            }
+            (None, None) => return Err(Ending::wrong("--data or --store is required")),
+        };
+        match opened {
+            Ok(archive) => Ok(Stored { archive, place }),
+            Err((wrong, error)) => {
+                let error = error.context(place);
+                Err(if wrong { Ending::Wrong(error) } else { Ending::Failed(error) })
+            }
+        }
+    }
+}
+
+impl DrawArgs {
+    /// Opens the events, reads them once, and finds the selected draw.
+    pub(super) fn open(&self) -> Result<(Stored, DrawStatus), Ending> {
+        let stored = self.stored.open()?;
+        let bar = progress::counter("records verified");
+        let read = stored.read(|_| {
+            bar.inc(1);
+            Ok(())
+        });
+        bar.finish_and_clear();
+        let summary = read?;
+        summary.tell_reach();
+        let draw = self.pick(&stored, &summary)?;
+        Ok((stored, draw))
+    }
+
+    fn pick(&self, stored: &Stored, summary: &Summary) -> Result<DrawStatus, Ending> {
+        let draws = &summary.draws;
+        let names: Vec<_> = draws.iter().map(|draw| draw.terms.name.as_str()).collect();
+        let names = names.join("', '");
+        match (&self.draw, draws.as_slice()) {
+            (_, []) => Err(Ending::wrong(format!("{} has no draw", stored.place))),
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => Err(Ending::wrong(format!(
+                "there are several draws: set --draw to one of '{names}'"
+            ))),
+            (Some(name), _) => {
+                DrawName::find(draws, name, |draw| &draw.terms.name).cloned().ok_or_else(|| {
+                    Ending::wrong(format!("there is no draw '{name}'; the draws are '{names}'"))
+                })
+            }
+        }
+    }
+}
+
+impl Stored {
+    /// Reads every record in order, verifies it, and calls `visit` with each event.
+    pub(super) fn read(
+        &self,
+        visit: impl FnMut(Entry<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Summary> {
+        let read = match &self.archive {
+            Archive::Folder(archive) => archive.read(visit).map(Summary::of_folder),
+            Archive::Shared(archive) => Self::read_shared(archive, visit),
+        };
+        read.with_context(|| self.place.clone())
+    }
+
+    /// As [`Stored::read`], and verifies the indexes of a folder too.
+    pub(super) fn check(
+        &self,
+        visit: impl FnMut(Entry<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Summary> {
+        let read = match &self.archive {
+            Archive::Folder(archive) => archive.check(visit).map(Summary::of_folder),
+            Archive::Shared(archive) => Self::read_shared(archive, visit),
+        };
+        read.with_context(|| self.place.clone())
+    }
+
+    /// Reads what is needed to know the draws.
+    pub(super) fn draws(&self) -> anyhow::Result<Vec<DrawStatus>> {
+        let read = match &self.archive {
+            Archive::Folder(archive) => {
+                archive.skim().map(|it| it.draws).map_err(anyhow::Error::from)
+            }
+            Archive::Shared(archive) => {
+                archive.skim().map(|it| it.draws).map_err(anyhow::Error::from)
+            }
+        };
+        read.with_context(|| self.place.clone())
+    }
+
+    fn read_shared(
+        archive: &ledger_postgres::Archive,
+        mut visit: impl FnMut(Entry<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Summary> {
+        let read = archive.read(|stored, batch| {
+            let (sequence, at) = (stored.sequence, stored.at);
+            visit(Entry { sequence, at, event: &stored.event, batch })
+        });
+        read.map(Summary::of_shared)
+    }
+
+    /// Calls `visit` with every batch of a draw, in the order of acceptance; it returns how many
+    /// bets it processed.
+    pub(super) fn each_batch(
+        &self,
+        draw: DrawId,
+        mut visit: impl FnMut(&StoredBatch<'_>) -> anyhow::Result<u64>,
+    ) -> anyhow::Result<()> {
+        let bar = progress::counter("bets");
+        self.read(|entry| {
+            if let Some(batch) = entry.batch.filter(|batch| batch.draw == draw) {
+                bar.inc(visit(&batch)?);
+            }
+            Ok(())
+        })?;
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// Counts the winners of a draw from its bets alone.
+    pub(super) fn winners(&self, draw: DrawId, number: u32) -> anyhow::Result<Winners> {
+        let mut winners = Winners::default();
+        let result = WinningResult { number };
+        self.each_batch(draw, |batch| Ok(winners.add_batch(result, batch)?))?;
+        Ok(winners)
+    }
+}
+
+impl Summary {
+    fn of_folder(read: ledger::Summary) -> Self {
+        let ledger::Summary { segments, torn_bytes, indexes_missing, .. } = read;
+        Self {
+            records: read.records,
+            end: read.end,
+            at: read.at,
+            beside: read.central_runs.then_some("the central is running"),
+            draws: read.draws,
+            files: Some(Files { segments, torn_bytes, indexes_missing }),
+        }
+    }
+
+    fn of_shared(read: ledger_postgres::Summary) -> Self {
+        Self {
+            records: read.events,
+            end: Some(read.end),
+            at: read.at,
+            beside: Some("centrals may be running"),
+            draws: read.draws,
+            files: None,
+        }
+    }
+
+    /// Returns up to which record was read, if more may have been written since.
+    pub(super) fn reach(&self) -> Option<String> {
+        let at = || Zone::default().format(self.at, "%Y-%m-%d %H:%M:%S").unwrap_or_default();
+        self.beside.map(|beside| match self.records.checked_sub(1) {
+            Some(last) => format!("up to record {last}, at {}; {beside}", at()),
+            None => format!("up to its start; {beside}"),
+        })
+    }
+
+    /// Prints up to which record was read, if more may have been written since.
+    #[expect(clippy::print_stderr, reason = "standard output has the result")]
+    pub(super) fn tell_reach(&self) {
+        if let Some(reach) = self.reach() {
+            eprintln!("read {reach}");
+        }
+    }
+}

@@ -13,8 +13,9 @@ fn events_are_appended_and_never_changed() {
     schema::init(&target, LedgerId([7; 16])).unwrap();
     let server = cluster.server(0);
     server.sql(&database, "CREATE ROLE member LOGIN IN ROLE bolillero_central");
-    let event = "INSERT INTO event (sequence, at_ms, node, kind, events_left, head, body, chain) \
-                 VALUES (0, 0, 1, 3, 0, '', '', decode(repeat('00', 32), 'hex'))";
+    let event = "INSERT INTO event (sequence, at_ms, node, kind, events_left, action, author, \
+                 arguments, reason, head, body, chain) \
+                 VALUES (0, 0, 1, 3, 0, '', '', '{}', '', '', '', decode(repeat('00', 32), 'hex'))";
     server.try_sql_as("member", &database, event).unwrap();
     let allowed = ["SELECT count(*) FROM event", "UPDATE ledger SET events = events + 1"];
     for statement in allowed {

@@ -21,10 +21,10 @@ fn start(data: &Path, draw: &str) -> Central {
 /// Runs a command beside the central; returns what it prints, and the last record that it read.
 fn beside(command: &[&str], data: &Path) -> (String, u64) {
     let output = run(&[command, &["--data", str(data)]].concat());
-    let (out, told) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {told}");
-    let reach = out.lines().chain(told.lines()).find(|line| line.contains("up to record "));
-    let reach = reach.unwrap_or_else(|| panic!("{command:?}: {out}{told}"));
+    let (out, message) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {message}");
+    let reach = out.lines().chain(message.lines()).find(|line| line.contains("up to record "));
+    let reach = reach.unwrap_or_else(|| panic!("{command:?}: {out}{message}"));
     assert!(reach.ends_with(" UTC-3; the central is running"), "{reach}");
     let record = reach.split("up to record ").nth(1).unwrap().split(',').next().unwrap();
     let record = record.parse().unwrap();

@@ -133,10 +133,10 @@ fn winning_record(segment: &[u8]) -> (usize, usize) {
     records_in(segment).into_iter().enumerate().skip(2).find_map(of_record).unwrap()
 }
 
-fn told<T: Debug>(what: Result<T, ReadError>) -> String {
+fn why_unreadable<T: Debug>(what: Result<T, ReadError>) -> String {
     match what {
         Err(ReadError::Unreadable(why)) => why,
-        other => panic!("it was told: {other:?}"),
+        other => panic!("it was read: {other:?}"),
     }
 }
 
@@ -302,8 +302,10 @@ fn records_forged_beside_an_open_ledger_are_not_returned() {
         let (mut forged, (nth, document)) = (whole.clone(), winning_record(&whole));
         forge(&mut forged, records_in(&whole)[nth], document);
         put(name, &forged);
-        assert!(told(ledger.winners(DRAW)).contains(name));
-        assert!(told(ledger.scan(DRAW, &mut |_| ControlFlow::Continue(()))).contains(name));
+        assert!(why_unreadable(ledger.winners(DRAW)).contains(name));
+        assert!(
+            why_unreadable(ledger.scan(DRAW, &mut |_| ControlFlow::Continue(()))).contains(name)
+        );
         put(name, &whole);
         assert_eq!(ledger.winners(DRAW).as_ref(), Ok(&sound), "{name} is as it was");
     }
@@ -312,7 +314,7 @@ fn records_forged_beside_an_open_ledger_are_not_returned() {
     // A byte of the draw's name.
     forge(&mut forged, opened, opened.at + 108);
     put(FIRST, &forged);
-    assert!(told(audit_log(&ledger)).contains(FIRST));
+    assert!(why_unreadable(audit_log(&ledger)).contains(FIRST));
     put(FIRST, &whole);
     assert_eq!(audit_log(&ledger), Ok(events));
 }

@@ -18,12 +18,12 @@ enum News {
 
 fn scrub(ledger: &Ledger, pace: ScrubPace) -> (Scrub, Receiver<News>) {
     let (sender, news) = channel();
-    let scrub = ledger.scrub(pace, move |told| {
-        let told = match told {
+    let scrub = ledger.scrub(pace, move |news| {
+        let news = match news {
             ScrubNews::Damaged(fault) => News::Damaged(fault.to_string()),
             ScrubNews::Passed { sound } => News::Passed(sound),
         };
-        drop(sender.send(told));
+        drop(sender.send(news));
     });
     (scrub.unwrap(), news)
 }

@@ -14,7 +14,7 @@ const EIO: i32 = 5;
 const EINTR: i32 = 4;
 const EMFILE: i32 = 24;
 /// EAGAIN, ENOMEM, ENFILE, EMFILE, EFBIG, ENOSPC and EDQUOT on Linux.
-const WANTS: [i32; 7] = [11, 12, 23, EMFILE, 27, 28, 122];
+const SHORTAGES: [i32; 7] = [11, 12, 23, EMFILE, 27, 28, 122];
 const FOREVER: u64 = u64::MAX;
 
 /// Appends batches until one is refused or a dozen segments are full.
@@ -42,9 +42,9 @@ fn filled(operation: Operation, errno: i32, times: u64) -> (SimulatedDisk, Opene
 }
 
 #[test]
-fn a_want_while_a_segment_is_prepared_refuses_and_passes() {
+fn a_shortage_while_a_segment_is_prepared_refuses_and_passes() {
     for operation in [Operation::Create, Operation::Allocate] {
-        for errno in WANTS {
+        for errno in SHORTAGES {
             let what = format!("{operation:?}, error {errno}");
             let (disk, ledger, mut run, refused) = filled(operation, errno, FOREVER);
             assert!(refused.starts_with("Full(\"making segment-"), "{what}: {refused}");
@@ -82,7 +82,7 @@ fn any_other_error_and_any_error_of_a_sync_or_of_a_records_write_is_the_last() {
     let prepared = [Operation::Create, Operation::Allocate].map(|operation| (operation, EIO));
     let made_durable = [Operation::Sync, Operation::SyncNames, Operation::Write];
     let made_durable = made_durable.into_iter().flat_map(|operation| {
-        let errors = WANTS.into_iter().chain([EIO]);
+        let errors = SHORTAGES.into_iter().chain([EIO]);
         errors.map(move |errno| (operation, errno))
     });
     for (operation, errno) in prepared.into_iter().chain(made_durable) {

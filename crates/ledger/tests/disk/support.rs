@@ -54,17 +54,19 @@ impl Ask {
     /// Submits the request to an engine. The answer is sent with the request's place.
     pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
-            Self::Act(recorded) => engine.act(recorded, always_allowed(), told(place, answers)),
-            Self::OpenDraw(terms, number) => {
-                engine.open_draw(terms, number, told(place, answers));
+            Self::Act(recorded) => {
+                engine.act(recorded, always_allowed(), completion(place, answers))
             }
-            Self::Append(batch) => engine.append(batch, told(place, answers)),
-            Self::Finish(draw, agency) => engine.finish(draw, agency, told(place, answers)),
+            Self::OpenDraw(terms, number) => {
+                engine.open_draw(terms, number, completion(place, answers));
+            }
+            Self::Append(batch) => engine.append(batch, completion(place, answers)),
+            Self::Finish(draw, agency) => engine.finish(draw, agency, completion(place, answers)),
         }
     }
 }
 
-fn told<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
+fn completion<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
     let answers = answers.clone();
     Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
 }

@@ -42,6 +42,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("fmt", || cargo(FMT, None))?;
     step("tidy", tidy::run)?;
     step("lock files", || all(&LOCKS))?;
+    // The steps until `torture` do not always use the whole machine.
+    let _release = torture::build_ahead()?;
     step("clippy", || cargo(CLIPPY, None))?;
     step("test", runs::test)?;
     step("fuzz targets", || cargo(FUZZ, None).and_then(|()| runs::seeds()))?;

@@ -150,12 +150,12 @@ impl Driver {
     /// Returns the seed that finds a bug, if one does.
     fn find(&self) -> anyhow::Result<Option<String>> {
         let output = Command::new(self.program.path()).args(["0", SEEDS]).output()?;
-        let told = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         let again = format!("again: cargo xtask {} --seed ", self.name);
-        let seed = told.lines().find_map(|line| line.strip_prefix(&again)?.split(' ').next());
+        let seed = errors.lines().find_map(|line| line.strip_prefix(&again)?.split(' ').next());
         ensure!(
             seed.is_some() || output.status.success(),
-            "{} ended without a finding, {}: {told}",
+            "{} ended without a finding, {}: {errors}",
             self.name,
             output.status
         );

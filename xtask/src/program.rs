@@ -9,8 +9,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
+/// The priority of a process that only gets the processor time that others leave.
+const LOWEST_PRIORITY: i32 = 19;
 /// How often a process that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
@@ -45,9 +47,17 @@ impl Process {
 
     /// Sends it SIGTERM.
     pub(crate) fn terminate(&self) -> anyhow::Result<()> {
+        Ok(kill_process(self.pid()?, Signal::TERM)?)
+    }
+
+    /// Gives it the lowest priority, and all processes that it starts from now on.
+    pub(crate) fn take_lowest_priority(&self) -> anyhow::Result<()> {
+        Ok(setpriority_process(Some(self.pid()?), LOWEST_PRIORITY)?)
+    }
+
+    fn pid(&self) -> anyhow::Result<Pid> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.context("a process without a number")?, Signal::TERM)?;
-        Ok(())
+        pid.context("a process without a number")
     }
 
     /// How it ended, if it has.

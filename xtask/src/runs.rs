@@ -2,6 +2,7 @@
 //! and `hostile`.
 
 use std::path::Path;
+use std::thread::available_parallelism;
 
 use crate::steps::{Program, cargo};
 
@@ -10,8 +11,11 @@ pub(crate) const SIM: Program = Program::example("sim");
 /// The corruptor.
 pub(crate) const CORRUPT: Program = Program::example("corrupt");
 
+/// Runs twice as many tests at a time as there are processors: most wait, for other processes or for
+/// the disk.
 pub(crate) fn test() -> anyhow::Result<()> {
-    cargo("test --workspace --locked", None)
+    let threads = 2 * available_parallelism()?.get();
+    cargo("test --workspace --locked", Some(("RUST_TEST_THREADS", &threads.to_string())))
 }
 
 /// Runs few seeds, as the tests are built: nothing else is built for it.

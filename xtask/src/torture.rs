@@ -21,10 +21,19 @@ pub(crate) use plan::Ending;
 use round::Round;
 use tally::Tally;
 
-use crate::program::now;
-use crate::steps::{cargo, target};
+use crate::program::{Process, now};
+use crate::steps::{cargo, cargo_command, target};
 
 const BUILD: &str = "build --quiet --release --locked -p bolillero";
+
+/// Starts the build in the background, at the lowest priority. A build that is asked for later waits
+/// for it, and reports what is wrong. Stopped when dropped.
+pub(crate) fn build_ahead() -> anyhow::Result<Process> {
+    fs::create_dir_all(target())?;
+    let build = Process::start(cargo_command(BUILD), &target(), "release-build")?;
+    build.take_lowest_priority()?;
+    Ok(build)
+}
 
 pub(crate) fn run(rounds: u64, first_seed: u64, ending: Ending) -> anyhow::Result<()> {
     cargo(BUILD, None)?;

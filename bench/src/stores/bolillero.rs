@@ -39,9 +39,9 @@ impl Store for Bolillero {
     /// Of what `check` tells: `... 7 bets in 3 batches; ...`.
     fn stored(mut self: Box<Self>) -> anyhow::Result<u64> {
         self.central.stop()?;
-        let told = said(&mut self.check)?;
+        let output = said(&mut self.check)?;
         let count =
-            told.split(" batches;").next().and_then(|it| it.rsplit(' ').next()?.parse().ok());
-        count.with_context(|| format!("no batches are told: {told}"))
+            output.split(" batches;").next().and_then(|it| it.rsplit(' ').next()?.parse().ok());
+        count.with_context(|| format!("no number of batches in: {output}"))
     }
 }

@@ -74,8 +74,8 @@ impl Store for Redis {
     }
 
     fn stored(self: Box<Self>) -> anyhow::Result<u64> {
-        let told = said(asking(&self.client, &self.address).args(["XLEN", STREAM]))?;
-        told.parse().with_context(|| format!("'{told}' is no number of entries"))
+        let output = said(asking(&self.client, &self.address).args(["XLEN", STREAM]))?;
+        output.parse().with_context(|| format!("'{output}' is no number of entries"))
     }
 }
 

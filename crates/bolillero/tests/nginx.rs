@@ -30,18 +30,18 @@ const UNTOLD: &str = "/untold";
 struct Nginx {
     process: Child,
     folder: PathBuf,
-    port: String,
+    address: String,
 }
 
 impl Nginx {
-    fn start(folder: &Path, port: &str, central: &str) -> Self {
+    fn start(folder: &Path, address: &str, central: &str) -> Self {
         let pki = folder.join("pki");
         run_well(&["pki", "--dir", str(&pki), "init"]);
         run_well(&["pki", "--dir", str(&pki), "central", NAME]);
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/nginx.conf");
         let mut server = fs::read_to_string(example).unwrap();
         for (there, here) in [
-            ("listen 443", &*format!("listen 127.0.0.1:{port}")),
+            ("listen 443", &*format!("listen {address}")),
             ("/etc/nginx/lottery.example.crt", str(&pki.join("central.crt"))),
             ("/etc/nginx/lottery.example.key", str(&pki.join("central.key"))),
             ("127.0.0.1:8080", central),
@@ -65,7 +65,7 @@ impl Nginx {
         command.args(["-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]);
         let log = fs::File::create(folder.join("nginx.log")).unwrap();
         let process = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
-        let nginx = Self { process, folder: folder.to_owned(), port: port.to_owned() };
+        let nginx = Self { process, folder: folder.to_owned(), address: address.to_owned() };
         nginx.listens();
         nginx
     }
@@ -84,10 +84,11 @@ impl Nginx {
     /// arguments.
     fn curl(&self, from: &str, asked: &[&str]) -> Command {
         let mut curl = Command::new("curl");
-        let resolve = format!("{NAME}:{}:127.0.0.1", self.port);
+        let (host, port) = self.address.rsplit_once(':').unwrap();
+        let resolve = format!("{NAME}:{port}:{host}");
         curl.args(["--silent", "--no-buffer", "--interface", from, "--resolve", &resolve]);
         curl.args(["--cacert", str(&self.folder.join("pki/ca.crt"))]);
-        curl.arg(format!("https://{NAME}:{}{}", self.port, asked[0])).args(&asked[1..]);
+        curl.arg(format!("https://{NAME}:{port}{}", asked[0])).args(&asked[1..]);
         curl
     }
 
@@ -121,7 +122,8 @@ fn the_example_of_nginx_serves_operators_as_if_it_was_not_there() {
     // More than nginx buffers in memory.
     let (data, _) = drawn(folder.path(), 100_000);
     add_operator(&data, "eva", "auditor");
-    let port = free_address().rsplit_once(':').unwrap().1.to_owned();
+    let address = free_address();
+    let (_, port) = address.rsplit_once(':').unwrap();
     let origin = format!("https://{NAME}:{port}");
     let reached = ["--http", "127.0.0.1:0", "--http-origin", &origin];
     let trusted = ["--http-trusted-proxies", "127.0.0.1"];
@@ -129,7 +131,7 @@ fn the_example_of_nginx_serves_operators_as_if_it_was_not_there() {
     let args = [&reached[..], &trusted, &header].concat();
     let mut central = Central::start(&data, "127.0.0.1:0", &args);
     let http = Http::of(&mut central);
-    let nginx = Nginx::start(folder.path(), &port, &http.address);
+    let nginx = Nginx::start(folder.path(), &address, &http.address);
     let jar = str(&folder.path().join("jar")).to_owned();
 
     tells_clients_apart(&nginx, &mut central);

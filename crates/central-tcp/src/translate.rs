@@ -369,7 +369,7 @@ mod tests {
         let name = lottery::DrawName::new("at 2024-08-21T22:11:15.000Z").unwrap();
         let not_open = |opens_at| NoDraw::NotOpenYet { name: name.clone(), opens_at };
         let closed = |at| Refusal::from(AppendError::DrawClosed(at));
-        for (refusal, zone, told) in [
+        for (refusal, zone, end) in [
             (closed(Some(at)), Zone::default(), "bets since 2024-08-21 19:11:15 UTC-3"),
             (closed(Some(at)), Zone::named("UTC").unwrap(), "bets since 2024-08-21 22:11:15 UTC"),
             (closed(None), Zone::default(), "accepts no more bets"),
@@ -382,7 +382,7 @@ mod tests {
             (Refusal::from(not_open(None)), Zone::default(), "the lottery's operators open it"),
         ] {
             let message = refusal.message(None, zone);
-            assert!(message.reason().ends_with(told), "'{told}' is not told: {}", message.reason());
+            assert!(message.reason().ends_with(end), "'{end}' does not end: {}", message.reason());
         }
     }
 

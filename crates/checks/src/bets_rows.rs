@@ -105,9 +105,12 @@ fn accepted_bets(
 fn told_once_and_in_order(found: &Preview, line_count: usize) {
     let accepted: Vec<u64> = found.batches.iter().flat_map(|it| it.lines.clone()).collect();
     let refused: Vec<u64> = found.refused.iter().map(|(line, _)| *line).collect();
-    for told in [&accepted, &refused] {
-        assert!(told.is_sorted_by(|a, b| a < b), "rows out of order");
-        assert!(told.iter().all(|line| line_index(*line) < line_count), "a line that is not there");
+    for lines in [&accepted, &refused] {
+        assert!(lines.is_sorted_by(|a, b| a < b), "rows out of order");
+        assert!(
+            lines.iter().all(|line| line_index(*line) < line_count),
+            "a line that is not there"
+        );
     }
     assert!(accepted.iter().all(|line| refused.binary_search(line).is_err()), "told twice");
     for (line, reason) in &found.refused {
@@ -177,7 +180,7 @@ fn every_line_is_a_row(
     let (mut accepted, mut refused) = (accepted.iter(), found.refused.iter());
     for (number, line) in (1..).zip(lines).filter(|(_, line)| !line.is_empty()) {
         let expected = row(line, numbers);
-        let told = match &expected {
+        let is_found = match &expected {
             Ok(bet) if accepted.as_slice().first() == Some(&(number, bet.clone())) => {
                 accepted.next().is_some()
             }
@@ -187,7 +190,7 @@ fn every_line_is_a_row(
             }
             Err(reason) => refused.next() == Some(&(number, *reason)),
         };
-        assert!(told, "line {number} should be {expected:?}");
+        assert!(is_found, "line {number} should be {expected:?}");
     }
     assert!(accepted.next().is_none() && refused.next().is_none(), "rows that are not there");
 }

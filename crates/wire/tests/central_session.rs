@@ -146,7 +146,7 @@ fn a_caller_that_breaks_a_promise_is_stopped() {
     for (expected, (it, to), breach) in breaches {
         let panic = catch_unwind(AssertUnwindSafe(|| breach(it, to))).expect_err(expected);
         let formatted = panic.downcast_ref::<String>().map(String::as_str);
-        let told = formatted.or(panic.downcast_ref::<&str>().copied()).expect("a text");
-        assert!(told.contains(expected), "{told}");
+        let message = formatted.or(panic.downcast_ref::<&str>().copied()).expect("a text");
+        assert!(message.contains(expected), "{message}");
     }
 }

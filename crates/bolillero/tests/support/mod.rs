@@ -8,9 +8,10 @@ pub mod tools;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -236,9 +237,12 @@ pub fn allow_descriptors(wanted: u64) {
     setrlimit(Resource::Nofile, limit).unwrap();
 }
 
-/// Returns an address that is free now, for a central that is restarted on it.
+/// Returns an address for a process that is restarted on it. No other test binds or connects from
+/// its host meanwhile, so its port stays free.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    static HOST: AtomicU8 = AtomicU8::new(1);
+    let host = [127, 0, 1, HOST.fetch_add(1, Ordering::Relaxed)];
+    TcpListener::bind(SocketAddr::from((host, 0))).unwrap().local_addr().unwrap().to_string()
 }
 
 /// Starts an agency that logs each batch.

@@ -162,11 +162,11 @@ fn file_path(filter: &AuditFilter) -> String {
 
 impl AuditRow {
     fn of(view: &View, stored: &StoredEvent, l: Locale) -> Self {
-        let told = |(draw, number)| {
+        let shown = |(draw, number)| {
             let status = view.draw(draw).filter(|status| status.tells_entries_of(stored.at))?;
             Some(super::view::digits(number, &status.terms))
         };
-        let number = stored.event.entered().and_then(told);
+        let number = stored.event.entered().and_then(shown);
         let (who, what) = text::event(&stored.event, l);
         let what = number.map_or_else(|| what.clone(), |number| format!("{what}: {number}"));
         let why = match &stored.event {

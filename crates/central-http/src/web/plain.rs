@@ -138,10 +138,10 @@ mod tests {
             (in_json("\"a map\""), "text \"a map\", expected an object"),
             (in_json("{\"number\":1}}"), "the JSON goes on behind its end"),
         ] {
-            let told = plain(&message);
-            assert!(told.contains(says), "{told:?} of {message:?}");
-            let internal = INTERNAL.iter().find(|word| told.contains(**word));
-            assert_eq!(internal, None, "{told:?} of {message:?}");
+            let reason = plain(&message);
+            assert!(reason.contains(says), "{reason:?} of {message:?}");
+            let internal = INTERNAL.iter().find(|word| reason.contains(**word));
+            assert_eq!(internal, None, "{reason:?} of {message:?}");
         }
         assert_eq!(plain("unknown field `a map`"), "not known here: `a map`");
         assert_eq!(plain("wrong \"a \\\" map\" map"), "wrong \"a \\\" map\" object");

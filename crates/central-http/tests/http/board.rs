@@ -101,8 +101,9 @@ async fn refused_batches_are_those_of_the_draw_with_agency_and_reason() {
     let bets = "2&7&Ana|Paz|1|1980-02-31|1";
     let head = [0, 12, 0, u8::try_from(bets.len()).unwrap()];
     agency.write_all(&[&head, bets.as_bytes()].concat()).await.unwrap();
-    let told = "Lotes rechazados en este sorteo: 1. Los últimos: agencia 2, apuestas con errores.";
-    board_with(&day, "/?draw=1", told).await;
+    let notice =
+        "Lotes rechazados en este sorteo: 1. Los últimos: agencia 2, apuestas con errores.";
+    board_with(&day, "/?draw=1", notice).await;
     day.post("/api/v1/draws", &json!({ "name": "otra" })).await;
     let other = board_with(&day, "/?draw=2", "<h2><a href=\"/draws/2\">").await;
     assert!(!other.contains("Lotes rechazados"), "{other}");
@@ -135,11 +136,11 @@ async fn a_board_is_sent_whole_at_first_and_then_the_lines_that_change() {
 #[tokio::test]
 async fn a_board_is_told_that_its_session_has_ended() {
     let central = Running::start().await;
-    let told = central.get(&As::default(), "/board/events").await;
-    assert_eq!((told.status, told.header("content-type")), (200, Some("text/event-stream")));
+    let ended = central.get(&As::default(), "/board/events").await;
+    assert_eq!((ended.status, ended.header("content-type")), (200, Some("text/event-stream")));
     assert!(
-        told.body.contains("event: over\ndata: session") && !told.body.contains("event: board"),
-        "{told:?}"
+        ended.body.contains("event: over\ndata: session") && !ended.body.contains("event: board"),
+        "{ended:?}"
     );
     let who = central.logged_in("viewer").await;
     let mut board = watched(central.port, &who).await;

@@ -405,13 +405,13 @@ async fn winners_are_exported_with_the_names_of_agencies_and_bettors() {
         "1,La Suerte,0,0,Santiago,Lorca,30904465,7574",
         "2,El Trébol,0,0,'=Ana,Paz,23456789,7574",
     ];
-    let told = |csv: &Answer| {
+    let rows_of = |csv: &Answer| {
         let rows = csv.body.lines().filter(|line| line.contains(','));
         rows.map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(told(&csv), lines);
+    assert_eq!(rows_of(&csv), lines);
     let of_one = get("/api/v1/draws/1/winners.csv?agency=2&raw=true").await;
-    assert_eq!(told(&of_one), [lines[0], &lines[2].replace('\'', "")]);
+    assert_eq!(rows_of(&of_one), [lines[0], &lines[2].replace('\'', "")]);
     let name = "attachment; filename=\"draw-1-agency-2-winners.csv\"";
     assert_eq!(of_one.header("content-disposition"), Some(name));
     get("/api/v1/draws/1/winners.csv?agency=3").await.is_problem(404, "not-found");
@@ -480,16 +480,16 @@ async fn numbers_that_operators_entered_are_on_record_once_the_draw_is_made_and_
         let audited = audit["items"].as_array().unwrap().iter();
         let audited = audited.filter(|it| it["action"].as_str().unwrap().starts_with("number-"));
         let audited: Vec<_> = audited.map(|it| it["arguments"]["number"].clone()).collect();
-        let told = [4321, 7574, 1, 7574, 7574].map(Value::from).to_vec();
-        let told = [told, vec![json!(number_of_next)]].concat();
-        assert_eq!((of_draw, audited), (told.clone(), told));
+        let expected = [4321, 7574, 1, 7574, 7574].map(Value::from).to_vec();
+        let expected = [expected, vec![json!(number_of_next)]].concat();
+        assert_eq!((of_draw, audited), (expected.clone(), expected));
     };
     assert_eq!(day.enter(&day.admin, 5656).await["outcome"], "awaited");
     entered(None).await;
     for path in ["/draws/1", "/audit?draw=1", "/draws/1/acta"] {
         let page = look(day.central.port, day.auditor(), path).await.body;
-        let told = if path.starts_with("/audit") { "del sorteo 1: 4321" } else { "vez: 4321" };
-        assert!(page.contains(told) && !page.contains("5656"), "{path}: {page}");
+        let expected = if path.starts_with("/audit") { "del sorteo 1: 4321" } else { "vez: 4321" };
+        assert!(page.contains(expected) && !page.contains("5656"), "{path}: {page}");
     }
     assert_eq!(day.enter(day.operator(), 5656).await["outcome"], "agree");
     let draw = day.central.get(day.operator(), "/api/v1/draws/1").await.json();

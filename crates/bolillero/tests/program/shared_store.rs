@@ -1,0 +1,147 @@
+//! Several centrals on a real PostgreSQL, set up as docs/many-centrals.md says. Left out without
+//! Debian's PostgreSQL.
+
+use rustix::process::Signal;
+use test_postgres::Cluster;
+
+use crate::support::{
+    Bets, Central, Process, agency, exported_by, free_address, run, run_well, text,
+};
+
+const DOCUMENT: &str = include_str!("../../../../docs/many-centrals.md");
+/// Small batches, one at a time, so that a day takes long enough to be interrupted.
+const SLOWLY: &[&str] = &["--batch-max-bets", "4", "--window", "1"];
+
+/// A database prepared by the commands of the document.
+struct Store {
+    cluster: Cluster,
+    /// The URLs of the owner and of a central.
+    owner: String,
+    central: String,
+}
+
+impl Store {
+    fn prepared() -> Self {
+        let cluster = Cluster::start();
+        let (_, sql) = DOCUMENT.split_once("```sql\n").unwrap();
+        let (sql, _) = sql.split_once("```").unwrap();
+        for statement in sql.split_inclusive(";\n") {
+            cluster.server(0).sql("postgres", statement.trim());
+        }
+        let port = cluster.server(0).port();
+        let url = |user: &str| format!("postgres://{user}:secret@127.0.0.1:{port}/lottery");
+        let store = Self { owner: url("owner"), central: url("central"), cluster };
+        let made = run_well(&["store", "init", "--store", &store.owner]);
+        assert!(made.starts_with("created the ledger "), "{made}");
+        store
+    }
+
+    fn serve(&self, listen: &str, bets: &Bets, more: &[&str]) -> Central {
+        let of_draw = ["--agencies", "5", "--winning-number", &bets.winning_number];
+        let serve = ["serve", "--listen", listen, "--store", &self.central];
+        Central::listening(Process::start(&[&serve[..], &of_draw, more].concat()))
+    }
+}
+
+#[test]
+fn agencies_use_any_central_and_one_that_dies_takes_nothing_with_it() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (store, bets) = (Store::prepared(), Bets::generated(folder.path(), 400));
+    let dying = free_address();
+    let first = store.serve(&dying, &bets, &["--node", "central-1"]);
+    let second = store.serve("127.0.0.1:0", &bets, &["--node", "central-2"]);
+    let at = |id: u32| if id <= 2 { &dying } else { &second.address };
+    let mut agencies: Vec<_> =
+        (1..=5).map(|id| agency(id, at(id), bets.file(id), SLOWLY)).collect();
+    // Mid-day at the central that dies.
+    agencies[0].wait_for_many("action: apuesta_enviada | result: success", 5);
+    first.process.kill();
+    let first = store.serve(&dying, &bets, &["--node", "central-1"]);
+    for (id, running) in (1..).zip(agencies) {
+        bets.are_printed_by(id, &running.ended());
+    }
+    // Any central has the winners of all.
+    let asks = agency(5, &first.address, bets.file(5), SLOWLY);
+    bets.are_printed_by(5, &asks.ended());
+
+    let from = ["--store", &store.central];
+    bets.are_all_in(&exported_by(&[&["export"], &from[..]].concat()));
+    let intact = run_well(&[&["check"], &from[..]].concat());
+    assert!(intact.starts_with("intact up to record "), "{intact}");
+    let won: usize = (1..=5).map(|id| bets.winners(id).len()).sum();
+    let table = run_well(&[&["winners"], &from[..]].concat());
+    assert!(table.contains(&format!("{won} winners among {} bets", bets.count())), "{table}");
+    let log = run_well(&[&["audit"], &from[..]].concat());
+    assert!(log.contains("made draw 1 \"sorteo\""), "{log}");
+    for central in [first, second] {
+        assert_eq!(central.process.terminate().code, Some(0));
+    }
+}
+
+#[test]
+fn while_the_database_is_away_agencies_wait_and_a_shutdown_ends() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, bets) = (Store::prepared(), Bets::generated(folder.path(), 200));
+    let mut waiting = store.serve("127.0.0.1:0", &bets, &[]);
+    let mut ending = store.serve("127.0.0.1:0", &bets, &[]);
+    let at = |id: u32| if id == 1 { &ending.address } else { &waiting.address };
+    let mut agencies: Vec<_> =
+        (1..=5).map(|id| agency(id, at(id), bets.file(id), SLOWLY)).collect();
+    agencies[1].wait_for_many("action: apuesta_enviada | result: success", 3);
+    store.cluster.server_mut(0).kill();
+    waiting.process.wait_for("action: store | result: fail");
+    ending.process.wait_for("action: store | result: fail");
+    assert_eq!(ending.process.terminate().code, Some(0));
+    store.cluster.server_mut(0).start();
+    waiting.process.wait_for("action: store | result: success");
+    agencies[0].signal(Signal::TERM);
+    agencies[0] = agency(1, &waiting.address, bets.file(1), SLOWLY);
+    for (id, running) in (1..).zip(agencies) {
+        bets.are_printed_by(id, &running.ended());
+    }
+    assert_eq!(waiting.process.terminate().code, Some(0));
+}
+
+#[test]
+fn a_store_that_can_not_be_used_is_refused_with_what_to_do() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let store = Store::prepared();
+    let server = store.cluster.server(0);
+    let port = server.port();
+    let again = run_well(&["store", "init", "--store", &store.owner]);
+    assert!(again.contains("has the tables of version 1 already"), "{again}");
+    let found = run_well(&["store", "check", "--store", &store.central]);
+    assert!(found.contains("warning   synchronous_standby_names is empty"), "{found}");
+
+    server.sql("postgres", "CREATE DATABASE other");
+    server.sql("postgres", "CREATE ROLE nobody LOGIN");
+    let of = |user: &str, database: &str| format!("postgres://{user}@127.0.0.1:{port}/{database}");
+    let serve =
+        |url: &str| run(&["serve", "--listen", "127.0.0.1:0", "--agencies", "5", "--store", url]);
+    let refused = |output: std::process::Output, code: i32, why: &str| {
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(why), "{why}: {error}");
+    };
+    refused(serve(&of("central", "other")), 2, "run `bolillero store init` as its owner");
+    refused(serve(&of("nobody", "lottery")), 2, "grant the user the role bolillero_central");
+    refused(serve(&of("central", "nowhere")), 2, "database \"nowhere\" does not exist");
+    refused(serve("postgres://central@127.0.0.1:1/lottery"), 1, "no server of the store");
+    refused(serve("postgres://central@10.0.0.1/lottery"), 2, "reached in plain text");
+    let init = run(&["store", "init", "--store", &of("nobody", "other")]);
+    refused(init, 2, "run this as the owner of the database");
+    let standby = ["--agencies", "5", "--store", &store.central, "--require-standby"];
+    let serve = run(&[&["serve", "--listen", "127.0.0.1:0"], &standby[..]].concat());
+    refused(serve, 2, "a synchronous standby is required");
+    server.sql("postgres", "ALTER ROLE central SET synchronous_commit = off");
+    let check = run(&["store", "check", "--store", &store.central]);
+    refused(check, 2, "synchronous_commit must be on");
+}

@@ -20,7 +20,6 @@ use crate::outbox::Outbox;
 use crate::plan::{Batch, Prefix, Terms};
 use crate::reread::CheckedFile;
 use crate::run::Run;
-use crate::transport::is_for_good;
 
 /// How a successful attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +47,7 @@ impl Run<'_> {
     /// Connects and proceeds as far as the connection allows.
     pub(crate) async fn attempt(&mut self) -> Result<AttemptOutcome, Setback> {
         self.outbox().reconnected();
-        let options = self.options;
-        let mut connection =
-            Connection::open(&options.central, options.tls.as_ref(), self.session()).await?;
+        let mut connection = Connection::open(self.centrals.current(), self.session()).await?;
         if self.options.legacy {
             (self.progress)(Progress::Connected);
             if self.finished {
@@ -103,7 +100,8 @@ impl Run<'_> {
         self.resume(&welcome).await
     }
 
-    /// Returns the next event from the central and notes that the central was reached.
+    /// Returns the next event from the central and notes that the central was reached. Logs the
+    /// central's address when it serves the run for the first time, and the first time after a loss.
     async fn hear(
         &mut self,
         connection: &mut Connection,
@@ -111,6 +109,10 @@ impl Run<'_> {
     ) -> Result<AgencyEvent, Loss> {
         let event = connection.next_event(time_max).await?;
         self.reached = true;
+        if !self.is_served && !matches!(event, AgencyEvent::Refused { .. }) {
+            self.is_served = true;
+            tracing::info!(action = "connect", result = "success", address = self.address());
+        }
         Ok(event)
     }
 
@@ -335,6 +337,7 @@ impl Run<'_> {
         let rows = batch.as_ref().map_or_else(Vec::new, |batch| self.rows_at_fault(batch, error));
         let terms = self.outbox().terms();
         let refusal = AgencyError::Refused {
+            central: self.address(),
             code: error.code(),
             reason: error.reason().to_owned(),
             lines: batch.as_ref().and_then(|batch| Lines::with(None, &batch.lines)),
@@ -406,10 +409,7 @@ fn verdict(code: ErrorCode) -> Verdict {
 
 impl From<Loss> for Setback {
     fn from(loss: Loss) -> Self {
-        match loss {
-            Loss::Tls(error) if is_for_good(&error) => Self::Failed(AgencyError::Tls(error)),
-            other => Self::Lost(other),
-        }
+        Self::Lost(loss)
     }
 }
 

@@ -13,7 +13,8 @@ use wire::{AgencyEvent, AgencySession};
 
 use crate::error::Loss;
 use crate::limits::{CONNECT_TIME_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIME};
-use crate::transport::{Tls, Transport};
+use crate::options::Central;
+use crate::transport::Transport;
 
 /// A connection to the central.
 #[derive(Debug)]
@@ -26,18 +27,15 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to the central; `session` must be a new one.
-    pub(crate) async fn open(
-        central: &str,
-        tls: Option<&Tls>,
-        session: AgencySession,
-    ) -> Result<Self, Loss> {
-        let connecting = timeout(CONNECT_TIME_MAX, connect(central)).await;
+    pub(crate) async fn open(central: &Central, session: AgencySession) -> Result<Self, Loss> {
+        let connecting = timeout(CONNECT_TIME_MAX, connect(&central.address)).await;
         let stream = connecting.unwrap_or(Err(Loss::ConnectTime(CONNECT_TIME_MAX)))?;
         stream.set_nodelay(true).map_err(Loss::Connect)?;
         let keepalive =
             TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
         SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(Loss::Connect)?;
-        let transport = timeout(CONNECT_TIME_MAX, Transport::over(stream, tls)).await;
+        let transport =
+            timeout(CONNECT_TIME_MAX, Transport::over(stream, central.tls.as_ref())).await;
         let transport = transport.unwrap_or(Err(Loss::TlsTime(CONNECT_TIME_MAX)))?;
         Ok(Self { session, transport, write_error: None })
     }
@@ -90,9 +88,9 @@ impl Connection {
     }
 }
 
-/// Connects to the first of the central's addresses that accepts a connection.
-async fn connect(central: &str) -> Result<TcpStream, Loss> {
-    let addresses: Vec<_> = lookup_host(central).await.map_err(Loss::Lookup)?.collect();
+/// Connects to the first of the host's addresses that accepts a connection.
+async fn connect(address: &str) -> Result<TcpStream, Loss> {
+    let addresses: Vec<_> = lookup_host(address).await.map_err(Loss::Lookup)?.collect();
     TcpStream::connect(&*addresses).await.map_err(Loss::Connect)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lottery::{AgencyId, BetFault};
+use rustls::{AlertDescription, InvalidMessage};
 use wire::{ErrorCode, FaultCode, ProtocolViolation};
 
 use crate::looks::Looks;
@@ -126,10 +127,10 @@ pub enum AgencyError {
     },
     /// The file makes more batches than there are chunk ids.
     TooManyBatches,
-    /// TLS can't be established: the certificates don't match, or the central does not speak TLS.
-    Tls(rustls::Error),
     /// The central refused permanently.
     Refused {
+        /// The central's address.
+        central: String,
         /// The central's error code.
         code: ErrorCode,
         /// The central's reason.
@@ -143,6 +144,8 @@ pub enum AgencyError {
     },
     /// The bets stored for this agency are not the beginning of the file.
     OtherBets {
+        /// The central's address.
+        central: String,
         /// The agency.
         agency: AgencyId,
         /// The number of stored bets.
@@ -161,6 +164,8 @@ pub enum AgencyError {
     },
     /// The central lost bets that it had acknowledged.
     LostByCentral {
+        /// The central's address.
+        central: String,
         /// The number of acknowledged bets.
         acknowledged: u64,
         /// The number of bets stored now.
@@ -168,26 +173,23 @@ pub enum AgencyError {
     },
     /// The winners exceed the size that this program keeps in memory.
     TooManyWinners,
-    /// What answers at the address is not a central for this agency.
-    WrongAddress {
-        /// The address.
-        central: String,
-        /// What answers there.
-        what: Speaks,
+    /// What answers at the addresses are no centrals for this agency, or TLS with them is not
+    /// possible.
+    NoCentral {
+        /// How the last attempt at each central ended.
+        round: Vec<Lost>,
     },
     /// No central ever answered.
     NeverReached {
-        /// The address that was tried.
-        central: String,
         /// How long it was tried.
         after: Duration,
-        /// How the last attempt ended.
-        last: Loss,
+        /// How the last attempt at each central ended.
+        round: Vec<Lost>,
     },
-    /// The central was unreachable, or there was no progress, for too long.
+    /// The centrals were unreachable, or there was no progress, for too long.
     Stalled {
-        /// How the last attempt ended.
-        last: Loss,
+        /// How the last attempt at each central ended.
+        round: Vec<Lost>,
     },
 }
 
@@ -202,6 +204,8 @@ pub enum OptionFault {
     LegacyDraw,
     /// The agency's number is 0.
     AgencyZero,
+    /// No central is given.
+    NoCentral,
     /// The text is not an address.
     Address(String),
 }
@@ -250,8 +254,7 @@ impl AgencyError {
             | Self::NoMoreBets { .. }
             | Self::LostByCentral { .. }
             | Self::TooManyWinners
-            | Self::Tls(_)
-            | Self::WrongAddress { .. }
+            | Self::NoCentral { .. }
             | Self::NeverReached { .. }
             | Self::Stalled { .. } => false,
         }
@@ -304,6 +307,50 @@ pub enum Loss {
         /// The central's reason.
         reason: String,
     },
+}
+
+impl Loss {
+    /// Returns whether a retry would fail the same way. Other software may take the place of a
+    /// central that was `reached` for as long as it is away.
+    pub(crate) fn is_for_good(&self, reached: bool) -> bool {
+        match self {
+            Self::Tls(error) => tls_fails_for_good(error),
+            Self::Other(_) => !reached,
+            _ => false,
+        }
+    }
+}
+
+/// Returns whether one side does not trust the other's certificate, or the central does not speak
+/// TLS.
+fn tls_fails_for_good(error: &rustls::Error) -> bool {
+    use AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => true,
+        rustls::Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::CertificateRequired
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::DecryptError
+        ),
+        _ => false,
+    }
+}
+
+/// How an attempt at one of the centrals ended.
+#[derive(Debug)]
+pub struct Lost {
+    /// The central's address.
+    pub address: String,
+    /// Why the connection ended or could not be made.
+    pub loss: Loss,
 }
 
 /// The protocol that answers at the address, when it is not the expected one.

@@ -1,7 +1,8 @@
 //! The agency: reads a file of bets, sends it in batches and asks for its winners.
 //!
 //! [`run()`] is the entry point. It validates the whole file before sending anything, keeps
-//! several batches in flight, reconnects after lost connections and resumes interrupted runs.
+//! several batches in flight, reconnects after lost connections, to another central if there are
+//! several, and resumes interrupted runs.
 //!
 //! ```text
 //! rows         parses CSV into rows with their line numbers, in constant memory
@@ -14,6 +15,7 @@
 //! outbox       batches sent and not acknowledged; what to skip and what to send next
 //! transport    a socket's bytes, in plain text or over TLS
 //! connection   connects a socket with a wire session
+//! centrals     which central is in use, and which one is next when it is lost
 //! attempt      one connection's conversation, from HELLO to the winners
 //! run          repeats attempts until the winners are received
 //! language     the languages of what people read
@@ -31,6 +33,7 @@
 
 mod attempt;
 mod backoff;
+mod centrals;
 mod check;
 mod connection;
 mod error;
@@ -50,11 +53,13 @@ mod run;
 mod texts;
 mod transport;
 
-pub use error::{AgencyError, BetsOver, Lines, Loss, OptionFault, RowFault, RowReason, Speaks};
+pub use error::{
+    AgencyError, BetsOver, Lines, Loss, Lost, OptionFault, RowFault, RowReason, Speaks,
+};
 pub use form::{Delimiter, Encoding, Form, FormError};
 pub use language::Language;
 pub use looks::Looks;
-pub use options::{Options, Progress, Report};
+pub use options::{Central, Options, Progress, Report};
 pub use reread::{CheckedFile, Rejected, WinningBet, WinningBets};
 pub use run::run;
 pub use texts::certificate_text;

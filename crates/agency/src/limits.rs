@@ -36,7 +36,7 @@ pub const CONNECT_TIME_MAX_DEFAULT: Duration = Duration::from_secs(60);
 pub const OPENING_ASK_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long a run may go without progress before it gives up. Waiting for the draw does not count.
 pub const STALL_TIME_MAX: Duration = Duration::from_secs(600);
-/// First pause before reconnecting; it doubles each time.
+/// First pause before reconnecting, after every central was lost; it doubles each time.
 pub const RETRY_TIME_MIN: Duration = Duration::from_millis(100);
 /// Maximum pause before reconnecting.
 pub const RETRY_TIME_MAX: Duration = Duration::from_secs(5);

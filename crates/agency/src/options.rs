@@ -11,15 +11,23 @@ use crate::language::Language;
 use crate::reread::{CheckedFile, Rejected};
 use crate::transport::Tls;
 
+/// A central, as agencies reach it.
+#[derive(Clone, Debug)]
+pub struct Central {
+    /// The address, as `HOST:PORT`.
+    pub address: String,
+    /// The TLS settings; `None` for plain text.
+    pub tls: Option<Tls>,
+}
+
 /// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The agency whose bets are sent.
     pub agency: AgencyId,
-    /// The address of the central, as `HOST:PORT`.
-    pub central: String,
-    /// The TLS settings; `None` for plain text.
-    pub tls: Option<Tls>,
+    /// The central, or several that share one log: any of them serves the agency, which moves on to
+    /// another when it loses one.
+    pub centrals: Vec<Central>,
     /// The file of bets. It is read twice, so it must be a regular file.
     pub bets: PathBuf,
     /// How the file is written.
@@ -39,7 +47,7 @@ pub struct Options {
     pub allow_empty: bool,
     /// Wait until the draw opens, if it is announced.
     pub wait: bool,
-    /// How long to try a central that has never answered; see
+    /// How long to try to reach a central that answers. Each is tried once at least; see
     /// [`crate::limits::CONNECT_TIME_MAX_DEFAULT`].
     pub connect_time_max: Duration,
     /// The range of numbers to validate the file against before the draw's range is known.
@@ -64,8 +72,11 @@ pub enum Progress {
     },
     /// The connection is established; unless in legacy mode, the central answered HELLO.
     Connected,
-    /// The connection was lost or could not be made. The run retries.
+    /// The connection was lost or could not be made. The run retries, at another central if there
+    /// are several.
     Lost {
+        /// The central's address.
+        address: String,
         /// The reason.
         reason: String,
         /// The pause before the next attempt.
@@ -129,13 +140,19 @@ impl Report {
     }
 }
 
+impl Central {
+    fn has_port(&self) -> bool {
+        let port = self.address.rsplit_once(':').map(|(_, port)| port);
+        port.is_some_and(|port| port.parse::<u16>().is_ok())
+    }
+}
+
 impl Options {
     /// Validates the options.
     ///
     /// # Errors
     /// When an option is invalid; names the first one.
     pub(crate) fn check(&self) -> Result<(), AgencyError> {
-        let port = self.central.rsplit_once(':').map(|(_, port)| port);
         let fault = if self.batch_bets_max == 0 {
             OptionFault::EmptyBatch
         } else if self.legacy && self.draw.is_some() {
@@ -144,8 +161,10 @@ impl Options {
             OptionFault::AgencyZero
         } else if wire::limits::check_window(self.window).is_err() {
             OptionFault::Window(wire::limits::WINDOW_MAX)
-        } else if port.is_none_or(|port| port.parse::<u16>().is_err()) {
-            OptionFault::Address(self.central.clone())
+        } else if self.centrals.is_empty() {
+            OptionFault::NoCentral
+        } else if let Some(central) = self.centrals.iter().find(|central| !central.has_port()) {
+            OptionFault::Address(central.address.clone())
         } else {
             return Ok(());
         };

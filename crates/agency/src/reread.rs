@@ -258,7 +258,11 @@ mod tests {
         let late =
             AgencyError::NoMoreBets { file: "x".into(), over: BetsOver::Closed, stored, left };
         assert_eq!(found(&["1"], Some(late)), (true, vec!["1=Ana,Paz,2000-01-01,5".to_owned()]));
-        let other = AgencyError::OtherBets { agency: AgencyId(1), bets: 1 };
+        let other = AgencyError::OtherBets {
+            central: "central:1".to_owned(),
+            agency: AgencyId(1),
+            bets: 1,
+        };
         assert_eq!(found(&["1"], Some(other)), (false, vec!["1=,,,".to_owned()]));
     }
 

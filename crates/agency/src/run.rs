@@ -1,5 +1,7 @@
 //! The main loop of the agency: checks the file, then retries until the winners are received.
 
+use std::time::Duration;
+
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -7,10 +9,11 @@ use wire::DrawName;
 
 use crate::attempt::{AttemptOutcome, Setback};
 use crate::backoff::Backoff;
+use crate::centrals::Centrals;
 use crate::check::{Allowed, Checked, check};
-use crate::error::{AgencyError, Loss};
+use crate::error::{AgencyError, Loss, Lost};
 use crate::file::{BetsFile, Unchanged};
-use crate::limits::{FRAME_LEN_MAX, OPENING_ASK_TIME_MAX, STALL_TIME_MAX};
+use crate::limits::{FRAME_LEN_MAX, OPENING_ASK_TIME_MAX, RETRY_TIME_MAX, STALL_TIME_MAX};
 use crate::options::{Options, Progress, Report};
 use crate::outbox::{Outbox, OutboxError};
 use crate::plan::{Plan, PlanError, Terms};
@@ -52,8 +55,11 @@ pub(crate) struct Run<'a> {
     outbox: Option<Outbox<Unchanged>>,
     /// Whether the central recorded that this agency has finished.
     pub(crate) finished: bool,
+    pub(crate) centrals: Centrals<'a>,
+    /// Whether a central served the run since the last loss.
+    pub(crate) is_served: bool,
     backoff: Backoff,
-    /// Whether the central ever answered.
+    /// Whether a central ever answered.
     pub(crate) reached: bool,
     /// The last reported reason why the draw is not open.
     not_open: String,
@@ -80,6 +86,8 @@ async fn live(
         draw,
         outbox: None,
         finished: false,
+        centrals: Centrals::of(options.agency, &options.centrals),
+        is_served: false,
         backoff: Backoff::with_seed(options.seed),
         reached: false,
         not_open: String::new(),
@@ -97,10 +105,10 @@ async fn live(
         match run.attempt().await {
             Ok(AttemptOutcome::Done) => return Ok(()),
             Ok(AttemptOutcome::AskNow) => {}
-            Ok(AttemptOutcome::AskLater) => sleep(run.backoff.pause()).await,
+            Ok(AttemptOutcome::AskLater) => run.pause_up_to(RETRY_TIME_MAX).await,
             Err(Setback::Failed(error)) => return Err(error),
             Err(Setback::NotOpen(reason)) => run.wait_for_opening(reason).await,
-            Err(Setback::Lost(loss)) => run.pause_after(loss).await?,
+            Err(Setback::Lost(loss)) => run.move_on(loss).await?,
         }
     }
 }
@@ -154,14 +162,14 @@ impl Run<'_> {
 
     /// Converts an outbox error into the error of the run.
     pub(crate) fn outbox_error(&self, error: OutboxError) -> AgencyError {
-        let agency = self.options.agency;
+        let (agency, central) = (self.options.agency, self.address());
         match error {
             OutboxError::Plan(PlanError::Read(error)) => self.file.read_error(error),
             OutboxError::Plan(PlanError::TooManyBatches) => AgencyError::TooManyBatches,
             OutboxError::Changed => self.file.changed(),
-            OutboxError::OtherBets { bets } => AgencyError::OtherBets { agency, bets },
+            OutboxError::OtherBets { bets } => AgencyError::OtherBets { central, agency, bets },
             OutboxError::LostByCentral { acknowledged, stored } => {
-                AgencyError::LostByCentral { acknowledged, stored }
+                AgencyError::LostByCentral { central, acknowledged, stored }
             }
         }
     }
@@ -194,38 +202,55 @@ impl Run<'_> {
             (self.progress)(Progress::NotOpen { reason: reason.clone() });
             self.not_open = reason;
         }
-        sleep(self.backoff.pause_up_to(OPENING_ASK_TIME_MAX)).await;
+        self.pause_up_to(OPENING_ASK_TIME_MAX).await;
         self.heard();
     }
 
-    async fn pause_after(&mut self, loss: Loss) -> Result<(), AgencyError> {
-        let stalled_for = self.moved_at.elapsed();
-        let central = || self.options.central.clone();
-        let time_max = match loss {
-            _ if self.reached => STALL_TIME_MAX,
-            Loss::Other(what) => {
-                return Err(AgencyError::WrongAddress { central: central(), what });
-            }
-            _ => self.options.connect_time_max,
+    /// Pauses before the next request to the same central.
+    async fn pause_up_to(&mut self, time_max: Duration) {
+        self.centrals.begin_round();
+        sleep(self.backoff.pause_up_to(time_max)).await;
+    }
+
+    /// Moves on to the next central, after a pause if a round is over.
+    async fn move_on(&mut self, loss: Loss) -> Result<(), AgencyError> {
+        self.is_served = false;
+        let (address, error) = (self.address(), loss.to_string());
+        let reason = loss.text(self.options.language);
+        let retry_in = match self.centrals.next(loss) {
+            Some(round) => self.pause_after(round)?,
+            None => Duration::ZERO,
         };
-        if stalled_for >= time_max && self.reached {
-            return Err(AgencyError::Stalled { last: loss });
-        }
-        if stalled_for >= time_max {
-            let (central, after) = (central(), stalled_for);
-            return Err(AgencyError::NeverReached { central, after, last: loss });
-        }
-        let retry_in = self.backoff.pause().min(time_max - stalled_for);
         tracing::warn!(
             action = "connect",
             result = "fail",
-            error = %loss,
+            address = %address,
+            error = %error,
             retry_ms = retry_in.as_millis(),
         );
-        let reason = loss.text(self.options.language);
-        (self.progress)(Progress::Lost { reason, retry_in });
+        (self.progress)(Progress::Lost { address, reason, retry_in });
         sleep(retry_in).await;
         Ok(())
+    }
+
+    /// Returns the pause after a round in which every central was lost, or the error if another
+    /// round can't help or the time is over.
+    fn pause_after(&mut self, round: Vec<Lost>) -> Result<Duration, AgencyError> {
+        if round.iter().all(|lost| lost.loss.is_for_good(self.reached)) {
+            return Err(AgencyError::NoCentral { round });
+        }
+        let stalled_for = self.moved_at.elapsed();
+        let time_max = if self.reached { STALL_TIME_MAX } else { self.options.connect_time_max };
+        match time_max.checked_sub(stalled_for) {
+            Some(left) if !left.is_zero() => Ok(self.backoff.pause().min(left)),
+            _ if self.reached => Err(AgencyError::Stalled { round }),
+            _ => Err(AgencyError::NeverReached { after: stalled_for, round }),
+        }
+    }
+
+    /// Returns the address of the central in use.
+    pub(crate) fn address(&self) -> String {
+        self.centrals.current().address.clone()
     }
 }
 

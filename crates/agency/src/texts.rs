@@ -11,7 +11,9 @@ use pki::PkiError;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use wire::{ErrorCode, FaultCode};
 
-use crate::error::{AgencyError, BetsOver, Lines, Loss, OptionFault, RowFault, RowReason, Speaks};
+use crate::error::{
+    AgencyError, BetsOver, Lines, Loss, Lost, OptionFault, RowFault, RowReason, Speaks,
+};
 use crate::language::{Language, say};
 use crate::limits::{ROW_LEN_MAX, STALL_TIME_MAX, WINNERS_LEN_MAX};
 use crate::looks::{Look, Looks, Other};
@@ -112,6 +114,11 @@ impl OptionFault {
                 "no existe la agencia 0: las agencias se numeran desde 1",
                 "there is no agency 0: agencies are numbered from 1",
             ),
+            Self::NoCentral => say!(
+                language,
+                "no se indicó ninguna central: use --central HOST:PUERTO",
+                "no central is given: use --central HOST:PORT",
+            ),
             Self::Address(text) => say!(
                 language,
                 "'{text}' no es una dirección: use HOST:PUERTO",
@@ -183,22 +190,14 @@ impl AgencyError {
                  --batch-max-bets",
                 "the file has more bets than can be sent; raise --batch-max-bets",
             ),
-            Self::Tls(error) => {
-                let why = tls(error, language);
-                say!(
-                    language,
-                    "no es posible usar TLS con la central: {why}",
-                    "TLS with the central is not possible: {why}",
-                )
+            Self::Refused { central, code, reason, lines, rows, .. } => {
+                refusal(central, *code, reason, *lines, rows, language)
             }
-            Self::Refused { code, reason, lines, rows, .. } => {
-                refusal(*code, reason, *lines, rows, language)
-            }
-            Self::OtherBets { agency, bets } => say!(
+            Self::OtherBets { central, agency, bets } => say!(
                 language,
-                "la central tiene otras apuestas de la agencia {agency} ({bets}) que las primeras \
+                "la central de {central} tiene otras apuestas de la agencia {agency} ({bets}) que las primeras \
                  de este archivo: para continuar, use el mismo archivo y el mismo --batch-max-bets",
-                "the central has other bets of agency {agency} ({bets}) than the first ones of \
+                "the central at {central} has other bets of agency {agency} ({bets}) than the first ones of \
                  this file: to continue, use the same file and the same --batch-max-bets",
             ),
             Self::NoMoreBets { file, over, stored, left } => {
@@ -218,11 +217,11 @@ impl AgencyError {
                     ),
                 }
             }
-            Self::LostByCentral { acknowledged, stored } => say!(
+            Self::LostByCentral { central, acknowledged, stored } => say!(
                 language,
-                "la central confirmó {acknowledged} apuestas y ahora solo tiene {stored}: avise a \
+                "la central de {central} confirmó {acknowledged} apuestas y ahora solo tiene {stored}: avise a \
                  la lotería",
-                "the central acknowledged {acknowledged} bets and now has only {stored}: tell the \
+                "the central at {central} acknowledged {acknowledged} bets and now has only {stored}: tell the \
                  lottery",
             ),
             Self::TooManyWinners => say!(
@@ -230,31 +229,31 @@ impl AgencyError {
                 "los ganadores ocupan más de {WINNERS_LEN_MAX} bytes",
                 "the winners exceed {WINNERS_LEN_MAX} bytes",
             ),
-            Self::WrongAddress { central, what } => {
-                let what = what.text(language);
+            Self::NoCentral { round } => {
+                let round = losses(round, language);
                 say!(
                     language,
-                    "en {central} no hay una central para esta agencia: {what}",
-                    "no central for this agency at {central}: {what}",
+                    "no hay una central para esta agencia {round}",
+                    "no central for this agency {round}",
                 )
             }
-            Self::NeverReached { central, after, last } => {
-                let (seconds, last) = (after.as_secs(), last.text(language));
+            Self::NeverReached { after, round } => {
+                let (seconds, round) = (after.as_secs(), losses(round, language));
                 say!(
                     language,
-                    "no se encontró una central en {central} en {seconds} s: {last}; revise \
-                     --central o aumente --connect-time-max",
-                    "no central found at {central} in {seconds} s: {last}; check --central, or \
-                     raise --connect-time-max",
+                    "no se encontró una central en {seconds} s {round}; revise --central o \
+                     aumente --connect-time-max",
+                    "no central found in {seconds} s {round}; check --central, or raise \
+                     --connect-time-max",
                 )
             }
-            Self::Stalled { last } => {
-                let (seconds, last) = (STALL_TIME_MAX.as_secs(), last.text(language));
+            Self::Stalled { round } => {
+                let (seconds, round) = (STALL_TIME_MAX.as_secs(), losses(round, language));
                 say!(
                     language,
-                    "sin avances durante {seconds} segundos; último error: {last}; ejecute de \
+                    "sin avances durante {seconds} segundos; último error {round}; ejecute de \
                      nuevo con el mismo archivo",
-                    "no progress for {seconds} seconds; last error: {last}; run it again with the \
+                    "no progress for {seconds} seconds; last error {round}; run it again with the \
                      same file",
                 )
             }
@@ -471,7 +470,8 @@ impl Progress {
         match self {
             Self::Checked { .. } | Self::Acknowledged { .. } => None,
             Self::Connected => Some(say!(language, "enviando", "sending")),
-            Self::Lost { reason, .. } | Self::NotOpen { reason } => Some(reason.clone()),
+            Self::Lost { address, reason, .. } => Some(format!("{address}: {reason}")),
+            Self::NotOpen { reason } => Some(reason.clone()),
             Self::Finished => Some(say!(language, "finalizado", "finished")),
             Self::Waiting => Some(say!(language, "esperando el sorteo", "waiting for the draw")),
         }
@@ -583,7 +583,17 @@ pub fn certificate_text(error: &PkiError, language: Language) -> String {
     say!(language, "no se puede usar TLS: {why}", "can't use TLS: {why}")
 }
 
+/// Returns what each central was lost by, with its address.
+fn losses(round: &[Lost], language: Language) -> String {
+    let loss = |Lost { address, loss }: &Lost| {
+        let why = loss.text(language);
+        say!(language, "en {address}: {why}", "at {address}: {why}")
+    };
+    round.iter().map(loss).collect::<Vec<_>>().join("; ")
+}
+
 fn refusal(
+    central: &str,
     code: ErrorCode,
     reason: &str,
     lines: Option<Lines>,
@@ -616,8 +626,8 @@ fn refusal(
     };
     say!(
         language,
-        "la central rechazó{what}: {why}{rows}{remedy}",
-        "the central rejected{what}: {why}{rows}{remedy}",
+        "la central de {central} rechazó{what}: {why}{rows}{remedy}",
+        "the central at {central} rejected{what}: {why}{rows}{remedy}",
     )
 }
 
@@ -880,7 +890,7 @@ mod tests {
         let faults = [CertificateError::UnknownIssuer, CertificateError::Revoked];
         let faults = faults.into_iter().map(rustls::Error::InvalidCertificate);
         for error in alerts.chain(faults) {
-            is_in_both(|language| AgencyError::Tls(error.clone()).text(language));
+            is_in_both(|language| Loss::Tls(error.clone()).text(language));
         }
     }
 
@@ -890,21 +900,29 @@ mod tests {
         let row = RowFault { file: path.into(), line: 3, reason: RowReason::Quotes };
         for code in [ErrorCode::NoOpenDraw, ErrorCode::NotOpenYet, ErrorCode::TooManyBatches] {
             let lines = Some(Lines { first: 2, last: 9, bets: 7 });
-            is_in_both(|language| refusal(code, "", lines, &[row.clone(), row.clone()], language));
+            let rows = [row.clone(), row.clone()];
+            is_in_both(|language| refusal("central:1", code, "", lines, &rows, language));
         }
-        let last = || Loss::ReplyTime(Duration::from_secs(30));
+        let lost = |loss| Lost { address: "central:1".to_owned(), loss };
+        let plain = || lost(Loss::Other(Speaks::Plain));
+        let silent = || lost(Loss::ReplyTime(Duration::from_secs(30)));
+        let wrong = || lost(Loss::Violation(ProtocolViolation::Unasked("WINNERS")));
         let left = Lines { first: 5, last: 9, bets: 5 };
         let file = path.to_owned();
         let incomplete =
             AgencyError::NoMoreBets { file, over: BetsOver::Closed, stored: None, left };
         for error in [
-            AgencyError::Stalled { last: last() },
+            AgencyError::NoCentral { round: vec![plain()] },
+            AgencyError::Stalled { round: vec![silent(), plain()] },
             AgencyError::NeverReached {
-                central: "central:1".to_owned(),
                 after: Duration::from_secs(60),
-                last: Loss::Violation(ProtocolViolation::Unasked("WINNERS")),
+                round: vec![wrong(), silent()],
             },
-            AgencyError::OtherBets { agency: AgencyId(1), bets: 6 },
+            AgencyError::OtherBets {
+                central: "central:1".to_owned(),
+                agency: AgencyId(1),
+                bets: 6,
+            },
         ] {
             // What the protocol's violation says is for those who know the protocol.
             let text = |language| {

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, ClientConnection, InvalidMessage};
+use rustls::{ClientConfig, ClientConnection};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -192,28 +192,5 @@ impl Write for Sink<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Returns whether a retry would fail the same way: one side does not trust the other's
-/// certificate, or the central does not speak TLS.
-pub(crate) fn is_for_good(error: &rustls::Error) -> bool {
-    use AlertDescription as Alert;
-    match error {
-        rustls::Error::InvalidCertificate(_)
-        | rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => true,
-        rustls::Error::AlertReceived(alert) => matches!(
-            alert,
-            Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::CertificateRequired
-                | Alert::UnknownCA
-                | Alert::AccessDenied
-                | Alert::DecryptError
-        ),
-        _ => false,
     }
 }

@@ -67,9 +67,15 @@ async fn a_run_logs_each_batch_for_troubleshooting_and_the_winners_for_everybody
         central.greet(welcome()).await.serve(0, &["30000001"]).await;
     };
     let lines = lines_of(script, options(&central, &file)).await;
-    let lost = "WARN action: connect | result: fail | error: the central closed the connection";
-    assert!(lines[0].starts_with(lost), "{}", lines[0]);
+    let address = central.address();
+    let lost = format!(
+        "WARN action: connect | result: fail | address: {address} | error: the central closed the \
+         connection"
+    );
+    assert!(lines[0].starts_with(&lost), "{}", lines[0]);
+    let connected = format!("INFO action: connect | result: success | address: {address}");
     let expected = [
+        &*connected,
         "DEBUG action: apuesta_enviada | result: success | cantidad: 2 | chunk_id: 0",
         "DEBUG action: apuesta_enviada | result: success | cantidad: 1 | chunk_id: 1",
         "INFO action: consulta_ganadores | result: success | cant_ganadores: 1",
@@ -89,8 +95,11 @@ async fn a_refused_batch_is_logged_with_its_error() {
         while line.request().await.is_some() {}
     };
     let lines = lines_of(script, options(&central, &file)).await;
-    let expected = "ERROR action: apuesta_enviada | result: fail | cantidad: 2 | chunk_id: 0 | \
-                    error: the central rejected lines 1 to 2 (2 bets): this chunk was already stored \
-                    with other content";
-    assert_eq!(lines, [expected]);
+    let address = central.address();
+    let expected = format!(
+        "ERROR action: apuesta_enviada | result: fail | cantidad: 2 | chunk_id: 0 | error: the \
+         central at {address} rejected lines 1 to 2 (2 bets): this chunk was already stored with \
+         other content"
+    );
+    assert_eq!(lines[1..], [expected]);
 }

@@ -140,11 +140,12 @@ async fn other_bets_at_the_central_are_never_sent_on() {
     let failed = play(run(options(&central, &file)), script).await;
     let error = failed.unwrap_err();
     assert!(!error.is_wrong_input());
-    assert_eq!(
-        error.to_string(),
-        "the central has other bets of agency 1 (6) than the first ones of this file: to \
-         continue, use the same file and the same --batch-max-bets"
+    let address = central.address();
+    let expected = format!(
+        "the central at {address} has other bets of agency 1 (6) than the first ones of this \
+         file: to continue, use the same file and the same --batch-max-bets"
     );
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]
@@ -161,7 +162,7 @@ async fn a_central_that_lost_acknowledged_batches_is_reported() {
         assert_eq!(line.request().await, None);
     })
     .await;
-    let lost = matches!(failed, Err(AgencyError::LostByCentral { acknowledged: 2, stored: 0 }));
+    let lost = matches!(failed, Err(AgencyError::LostByCentral { acknowledged: 2, stored: 0, .. }));
     assert!(lost, "{failed:?}");
 }
 
@@ -183,10 +184,11 @@ async fn bets_refused_by_the_central_are_named_by_file_and_line() {
     let failed = play(run(options(&central, &file)), script).await;
     let error = failed.unwrap_err();
     assert!(error.is_wrong_input());
-    let path = file.path().display();
+    let (path, address) = (file.path().display(), central.address());
     let expected = format!(
-        "the central rejected lines 5 to 6 (2 bets): the batch holds bets that cannot be accepted: no \
-         ({path}:5: rejected by the central: bad document; 1 other row is invalid too)"
+        "the central at {address} rejected lines 5 to 6 (2 bets): the batch holds bets that cannot \
+         be accepted: no ({path}:5: rejected by the central: bad document; 1 other row is invalid \
+         too)"
     );
     assert_eq!(error.to_string(), expected);
     let AgencyError::Refused { lines: Some(lines), rows, .. } = error else {

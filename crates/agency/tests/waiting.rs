@@ -375,12 +375,13 @@ async fn options_that_cannot_work_are_refused() {
     let central = Central::bind().await;
     let file = file("");
     let good = options(&central, &file);
-    let bad: [fn(&mut Options); 6] = [
+    let bad: [fn(&mut Options); 7] = [
         |options| options.batch_bets_max = 0,
         |options| options.window = 0,
         |options| options.window = 1025,
-        |options| options.central = "central".to_owned(),
-        |options| options.central = "central:99999".to_owned(),
+        |options| options.centrals.clear(),
+        |options| options.centrals[0].address = "central".to_owned(),
+        |options| options.centrals[0].address = "central:99999".to_owned(),
         |options| options.agency = lottery::AgencyId(0),
     ];
     for spoil in bad {

@@ -55,26 +55,32 @@ impl Central {
         self.listener.local_addr().expect("bound").to_string()
     }
 
+    pub(crate) fn as_option(&self) -> agency::Central {
+        agency::Central { address: self.address(), tls: None }
+    }
+
     pub(crate) async fn accept_raw(&self) -> TcpStream {
         self.listener.accept().await.expect("a connection").0
     }
 
     pub(crate) async fn accept(&self) -> Line {
-        let limits = SessionLimits::new(8192, 64).expect("good limits");
-        Line { stream: self.accept_raw().await, session: CentralSession::new(limits) }
+        Line::of(self.accept_raw().await)
     }
 
     /// Accepts a connection and answers its HELLO.
     pub(crate) async fn greet(&self, welcome: Welcome<'_>) -> Line {
         let mut line = self.accept().await;
-        let (ticket, request) = line.request().await.expect("HELLO");
-        assert!(matches!(request, Request::Hello { agency: 1, .. }), "{request:?}");
-        line.greet(ticket, welcome).await;
+        line.greet_next(welcome).await;
         line
     }
 }
 
 impl Line {
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        let limits = SessionLimits::new(8192, 64).expect("good limits");
+        Self { stream, session: CentralSession::new(limits) }
+    }
+
     /// Returns the next request; `None` when the agency closed the connection.
     pub(crate) async fn request(&mut self) -> Option<(Ticket, Request)> {
         loop {
@@ -106,6 +112,13 @@ impl Line {
     pub(crate) async fn is_silent(&mut self) -> bool {
         let next = self.request();
         timeout(Duration::from_millis(30), next).await.is_err()
+    }
+
+    /// Answers the next request, which must be HELLO.
+    pub(crate) async fn greet_next(&mut self, welcome: Welcome<'_>) {
+        let (ticket, request) = self.request().await.expect("HELLO");
+        assert!(matches!(request, Request::Hello { agency: 1, .. }), "{request:?}");
+        self.greet(ticket, welcome).await;
     }
 
     pub(crate) async fn greet(&mut self, ticket: Ticket, welcome: Welcome<'_>) {
@@ -250,8 +263,7 @@ pub(crate) fn file(text: &str) -> NamedTempFile {
 pub(crate) fn options(central: &Central, file: &NamedTempFile) -> Options {
     Options {
         agency: AgencyId(1),
-        central: central.address(),
-        tls: None,
+        centrals: vec![central.as_option()],
         bets: file.path().to_owned(),
         form: Form::default(),
         draw: None,

@@ -5,8 +5,11 @@ mod screen;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use agency::{AgencyError, Form, Language, Options, Report, RowFault, Tls, certificate_text};
+use agency::{
+    AgencyError, Central, Form, Language, Options, Report, RowFault, Tls, certificate_text,
+};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use lottery::AgencyId;
@@ -16,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::files::RejectedFile;
 use self::screen::Screen;
-use crate::arg_types::{Delimiter, Encoding, Lang, Name, Numbers, Span};
+use crate::arg_types::{Delimiter, Encoding, Lang, Name, Numbers, Span, one_or_more};
 use crate::exit::Ending;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::settings::{ReadSettings, is_false, needed};
@@ -31,6 +34,9 @@ Examples:
 
   bolillero agency --id 1 --central 127.0.0.1:12345 --bets sheet.csv \
     --delimiter=';' --header --encoding windows-1252 --rejected mend.csv --lang es
+
+  bolillero agency --id 1 --central one.example:12346,two.example:12346 --bets agency-1.csv \
+    --tls-ca ca.crt --tls-cert agency-1.crt --tls-key agency-1.key
 
 The file has one bet per line: first name, last name, document, birthdate (YYYY-MM-DD), number. All
 of it is validated before anything is sent. The documents of the winners are printed, one per line;
@@ -48,9 +54,11 @@ pub(crate) struct AgencyArgs {
     #[arg(long, env = "BOLILLERO_ID", value_name = "N")]
     id: Option<u32>,
 
-    /// Address of the central.
+    /// Address of the central. May be repeated, or several given with commas, if centrals share one
+    /// log: the agency uses any of them, and moves on to another when it loses one.
     #[arg(long, env = "BOLILLERO_CENTRAL", value_name = "HOST:PORT")]
-    central: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    central: Vec<String>,
 
     /// Use TLS, and trust central certificates of these authorities.
     #[arg(long, env = "BOLILLERO_TLS_CA", value_name = "FILE")]
@@ -64,7 +72,7 @@ pub(crate) struct AgencyArgs {
     #[arg(long, env = "BOLILLERO_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// The name or address in the central's certificate [default: --central's].
+    /// The name or address in the central's certificate [default: that of --central in use].
     #[arg(long, env = "BOLILLERO_TLS_NAME", value_name = "HOST")]
     tls_name: Option<String>,
 
@@ -122,7 +130,7 @@ pub(crate) struct AgencyArgs {
     #[serde(skip_serializing_if = "is_false")]
     wait: bool,
 
-    /// Longest time to try to reach the central for the first time. Once it has answered, retries
+    /// Longest time to try to reach a central for the first time. Once it has answered, retries
     /// last 10 minutes [default: 1m].
     #[arg(long, env = "BOLILLERO_CONNECT_TIME_MAX", value_name = "TIME")]
     connect_time_max: Option<Span>,
@@ -182,7 +190,7 @@ pub(crate) fn run(args: AgencyArgs) -> Result<(), Ending> {
     let settings = settings::layered(args, file.as_deref())?;
     let language = settings.language();
     let mut options = settings.options()?;
-    options.tls = settings.tls(&options)?;
+    settings.use_tls(&mut options)?;
     let rejected = settings.rejected_file()?;
     let screen = Screen::new(language, settings.is_silent());
     let format = settings.log_format.unwrap_or_default();
@@ -233,8 +241,7 @@ impl AgencyArgs {
         let id = needed(self.id, "id")?;
         Ok(Options {
             agency: AgencyId(id),
-            central: needed(self.central.clone(), "central")?,
-            tls: None,
+            centrals: self.centrals()?,
             bets: needed(self.bets.clone(), "bets")?,
             form: Form {
                 delimiter: self.delimiter.map_or_else(Default::default, |Delimiter(it)| it),
@@ -298,25 +305,36 @@ impl AgencyArgs {
         RejectedFile::create(path, self.force, language).map(Some)
     }
 
-    /// Returns the TLS settings, or `None` when no TLS option was given.
-    fn tls(&self, options: &Options) -> Result<Option<Tls>, Ending> {
+    /// Returns the given centrals, without TLS.
+    fn centrals(&self) -> Result<Vec<Central>, Ending> {
+        let given = Some(&self.central).filter(|given| !given.is_empty());
+        let addresses = needed(given, "central")?.iter().flat_map(|some| some.split(','));
+        let central = |address: &str| Central { address: address.trim().to_owned(), tls: None };
+        Ok(addresses.map(central).collect())
+    }
+
+    /// Adds the TLS settings to each central, if any TLS option was given.
+    fn use_tls(&self, options: &mut Options) -> Result<(), Ending> {
         let given = [&self.tls_ca, &self.tls_cert, &self.tls_key];
         if given.iter().all(|file| file.is_none()) && self.tls_name.is_none() {
-            return Ok(None);
+            return Ok(());
         }
         let files = AgencyFiles {
             ca: needed(self.tls_ca.clone(), "tls-ca")?,
             certificate: needed(self.tls_cert.clone(), "tls-cert")?,
             key: needed(self.tls_key.clone(), "tls-key")?,
         };
-        let host = options.central.rsplit_once(':').map_or(&*options.central, |(host, _)| host);
-        let host = self.tls_name.as_deref().unwrap_or(host).trim_matches(['[', ']']);
         let unusable = |error: PkiError| Ending::wrong(certificate_text(&error, self.language()));
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| unusable(PkiError::NotAHost(host.to_owned())))?;
         let config =
             pki::agency_config(&files, options.agency.0, UnixTime::now()).map_err(unusable)?;
-        Ok(Some(Tls { config, name }))
+        for Central { address, tls } in &mut options.centrals {
+            let host = address.rsplit_once(':').map_or(&**address, |(host, _)| host);
+            let host = self.tls_name.as_deref().unwrap_or(host).trim_matches(['[', ']']);
+            let name = ServerName::try_from(host.to_owned())
+                .map_err(|_| unusable(PkiError::NotAHost(host.to_owned())))?;
+            *tls = Some(Tls { config: Arc::clone(&config), name });
+        }
+        Ok(())
     }
 }
 
@@ -378,4 +396,24 @@ fn log_end(report: &Report, failed: bool) {
 #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
 fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_centrals_are_a_list_or_separated_by_commas() {
+        for (text, expected) in [
+            ("central = 'a:1'", &["a:1"][..]),
+            ("central = 'a:1,b:2, [::1]:3'", &["a:1", "b:2", "[::1]:3"]),
+            ("central = ['a:1', 'b:2']", &["a:1", "b:2"]),
+            ("central = ['a:1,b:2', 'c:3']", &["a:1", "b:2", "c:3"]),
+        ] {
+            let centrals = toml::from_str::<AgencyArgs>(text).unwrap().centrals().ok().unwrap();
+            let addresses: Vec<_> = centrals.iter().map(|central| &*central.address).collect();
+            assert_eq!(addresses, expected, "{text}");
+        }
+        assert!(AgencyArgs::default().centrals().is_err());
+    }
 }

@@ -336,7 +336,8 @@ fn a_refusal_to_an_agency_has_the_centrals_reason() {
         let ended = ended(id, more);
         assert_eq!(ended.code, Some(1), "{reason}: {:#?}", ended.log);
         let last = ended.log.last().unwrap();
-        assert!(last.starts_with("error: the central rejected") && last.contains(reason), "{last}");
+        let rejected = format!("error: the central at {} rejected", central.address);
+        assert!(last.starts_with(&rejected) && last.contains(reason), "{last}");
     }
     // Another file after the draw: nothing of it is stored, and the agency is told so.
     assert_eq!(ended(1, &[]).code, Some(0));

@@ -1,11 +1,16 @@
-//! Interrupted days: kills at the worst moments, and agencies that come early, twice, or leave
-//! while they wait.
+//! Interrupted days: kills at the worst moments, agencies that come early, twice, or leave while
+//! they wait, and agencies that know several addresses, of which one is dead.
 
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::Signal;
 
 use crate::support::raw::{Raw, finish, get_winners, hello};
 use crate::support::{Bets, Central, Process, agency, exported, free_address, run_well, str};
-use rustix::process::Signal;
 
 const STORED: &str = "apuesta_recibida | result: success";
 const DRAWN: &str = "action: sorteo | result: success";
@@ -126,10 +131,125 @@ fn agencies_that_come_before_their_central_wait_for_it() {
     let start = |(id, more): (u32, &&[&str])| (id, agency(id, &address, bets.file(id), more));
     let mut agencies: Vec<_> = (1..).zip(&modes).map(start).collect();
     for (_, process) in &mut agencies {
-        process.wait_for("action: connect | result: fail | error: \"can't connect");
+        let failed =
+            format!("action: connect | result: fail | address: {address} | error: \"can't");
+        process.wait_for(&failed);
     }
     let central = serve(&bets, &data, &address);
     check_winners(&bets, agencies);
+    check_ledger(&bets, &data_of(central, data));
+}
+
+/// Another way to a central, as if through a second one that shares its log, until it is cut.
+struct Proxy {
+    address: String,
+    /// `None` once it is cut.
+    streams: Arc<Mutex<Option<Vec<TcpStream>>>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    fn to(central: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let streams = Arc::new(Mutex::new(Some(Vec::new())));
+        let (central, open) = (central.to_owned(), Arc::clone(&streams));
+        let accepting = thread::spawn(move || {
+            for agency in listener.incoming() {
+                let agency = agency.unwrap();
+                let Some(open) = &mut *open.lock().unwrap() else { return };
+                let central = TcpStream::connect(&central).unwrap();
+                for (from, to) in [(&agency, &central), (&central, &agency)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    open.push(from.try_clone().unwrap());
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Self { address, streams, accepting }
+    }
+
+    /// Ends all connections; from now on they are refused. Returns the address.
+    fn cut(self) -> String {
+        let open = self.streams.lock().unwrap().take().unwrap();
+        open.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+        // It stops accepting at the next connection.
+        drop(TcpStream::connect(&self.address));
+        self.accepting.join().unwrap();
+        self.address
+    }
+}
+
+/// Runs a day of agencies that know a `dead` address besides the central's; each that tries it
+/// first must report `loss`, and all must get their winners.
+fn check_day_beside(dead: &str, loss: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 500);
+    let data = folder.path().join("data");
+    let central = serve(&bets, &data, "127.0.0.1:0");
+    let addresses = [dead, &central.address].join(",");
+    let modes: [&[&str]; 5] = [&[], &["--legacy"], &[], &["--legacy"], &[]];
+    let start = |(id, more): (u32, &&[&str])| (id, agency(id, &addresses, bets.file(id), more));
+    let agencies: Vec<_> = (1..).zip(&modes).map(start).collect();
+    let lost = format!("action: connect | result: fail | address: {dead} | error: {loss}");
+    let ended = agencies.into_iter().map(|(id, process)| {
+        let ended = process.ended();
+        bets.are_printed_by(id, &ended);
+        count(&ended.log, &lost)
+    });
+    let lost: Vec<_> = ended.collect();
+    assert!(lost.iter().all(|lost| *lost <= 1) && lost.contains(&1), "{lost:?}");
+    check_ledger(&bets, &data_of(central, data));
+}
+
+#[test]
+fn a_central_that_refuses_connections_is_passed_over() {
+    check_day_beside(&free_address(), "\"can't connect: nothing listens");
+}
+
+#[test]
+fn a_central_that_answers_nothing_is_left_for_another() {
+    // Connections are accepted by the system, and wait for the program forever.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    check_day_beside(&silent.local_addr().unwrap().to_string(), "no reply from the central after");
+}
+
+#[test]
+fn agencies_of_a_central_that_dies_in_mid_day_go_on_at_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let bets = Bets::generated(folder.path(), 3_000);
+    let data = folder.path().join("data");
+    let central = serve(&bets, &data, "127.0.0.1:0");
+    let proxy = Proxy::to(&central.address);
+    let addresses = [&*proxy.address, &central.address].join(",");
+    let start = |id| {
+        let legacy: &[&str] = if id % 2 == 0 { &["--legacy"] } else { &[] };
+        (id, agency(id, &addresses, bets.file(id), &[SLOWLY, legacy].concat()))
+    };
+    let mut agencies: Vec<_> = (1..=4).map(start).collect();
+    let mut through_proxy = Vec::new();
+    for (id, process) in &mut agencies {
+        let connected = process.wait_for("action: connect | result: success");
+        process.wait_for_many("apuesta_enviada | result: success", 5);
+        if connected.contains(&proxy.address) {
+            through_proxy.push(*id);
+        }
+    }
+    let dead = proxy.cut();
+    agencies.push(start(5));
+    let lost = format!("connect | result: fail | address: {dead} | ");
+    let moved = format!("connect | result: success | address: {}", central.address);
+    assert!(!through_proxy.is_empty());
+    for (id, process) in agencies {
+        let ended = process.ended();
+        bets.are_printed_by(id, &ended);
+        let expected = usize::from(through_proxy.contains(&id));
+        assert!(count(&ended.log, &lost) >= expected, "agency {id}: {:#?}", ended.log);
+        assert_eq!(count(&ended.log, &moved), 1, "agency {id}: {:#?}", ended.log);
+    }
     check_ledger(&bets, &data_of(central, data));
 }
 

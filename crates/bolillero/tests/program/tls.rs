@@ -241,6 +241,32 @@ fn tls_at_the_port_for_plain_text_is_refused_as_what_it_is() {
 }
 
 #[test]
+fn a_central_must_have_a_certificate_for_its_own_address() {
+    let mut served = Served::start(&["--tls-listen", "127.0.0.2:0"]);
+    let line = served.process.wait_for("address: 127.0.0.2:");
+    let other = line.split("address: ").nth(1).unwrap().split(' ').next().unwrap();
+    let bets = served.folder.path.join("bets.csv");
+    std::fs::write(&bets, "Ana,Paz,1,2000-01-01,5\n").unwrap();
+    let run = |id: u32, addresses: &[&str]| {
+        let files = served.folder.agency_args(id);
+        let files: Vec<_> = files.iter().map(String::as_str).collect();
+        agency(id, &addresses.join(","), &bets, &files)
+    };
+    let fault = "its certificate is not for 127.0.0.2";
+    let connected = format!("connect | result: success | address: {}", served.address);
+    let mut lost = 0;
+    for id in [1, 2] {
+        let mut agency = run(id, &[other, &served.address]);
+        agency.wait_for(&connected);
+        lost += agency.kill().iter().filter(|line| line.contains(fault)).count();
+    }
+    assert!(lost > 0, "no agency began at {other}");
+    let ended = run(1, &[other, other]).ended();
+    let last = ended.log.last().unwrap();
+    assert_eq!((ended.code, last.matches(fault).count()), (Some(1), 2), "{last}");
+}
+
+#[test]
 fn a_message_for_another_agency_than_the_certificates_is_refused_and_stored_nowhere() {
     let mut served = Served::start(&[]);
     let first = served.folder.issued(1);

@@ -5,6 +5,7 @@
 //! app           shared state; records acts and checks permissions again when they are decided
 //! session       log in, log out
 //! operators     operators and their tokens
+//! command_line  records what was changed on the command line
 //! draws         the life cycle of draws
 //! programme     the draws by day, and their repetition on other days
 //! agencies      changes to registered agencies
@@ -22,6 +23,7 @@ pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod bets;
 pub(crate) mod board;
+pub(crate) mod command_line;
 pub(crate) mod draws;
 pub(crate) mod export;
 pub(crate) mod following;

@@ -17,7 +17,7 @@ mod ahead;
 mod plan;
 mod undo;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::iter::successors;
 
 use sha2::{Digest, Sha256};
@@ -92,6 +92,9 @@ pub struct Draws {
     roster: BTreeMap<AgencyId, Registration>,
     /// How the registered names look. Older ledgers may have names that look alike.
     roster_looks: BTreeSet<(Look, AgencyId)>,
+    /// The latest changes of operators on the command line: their times and the versions that they
+    /// made. At most [`COMMAND_LINE_CHANGES_MAX`](crate::limits::COMMAND_LINE_CHANGES_MAX).
+    on_command_line: VecDeque<(Timestamp, u64)>,
     /// The event that must come next, as it follows from the last one.
     due: Option<Event>,
     plan: Plan,

@@ -85,7 +85,7 @@ pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 
 /// Maximum length of the path that a login returns to, with what was typed there, in bytes.
-pub(crate) const BACK_LEN_MAX: usize = 4096;
+pub(crate) const BACK_LEN_MAX: usize = 6 * 1024;
 
 /// How long a shutdown waits for clients to receive the answers being sent.
 pub(crate) const HTTP_TAKING_TIME_MAX: Duration = Duration::from_millis(500);
@@ -199,6 +199,9 @@ const _: () = {
     assert!(DRAW_AGENCIES_MAX <= WINNERS_AGENCIES_MAX && WINNERS_FIRST <= AGENCY_WINNERS_MAX);
     // hyper panics below.
     assert!(HTTP_HEAD_LEN_MAX >= 8 * 1024);
+    assert!(BACK_LEN_MAX < HTTP_HEAD_LEN_MAX / 2);
+    // The ticks of as many draws, such as `&tick-100000-2030-01-11=0`, and the rest of that form.
+    assert!(BACK_LEN_MAX >= 25 * REPEATED_DRAWS_MAX + 256);
     assert!(HTTP_TAKING_TIME_MAX.as_millis() < SHUTDOWN_TIME_MAX_DEFAULT.as_millis());
 };
 

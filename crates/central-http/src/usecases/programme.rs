@@ -5,7 +5,7 @@
 
 use central::{LocalTime, Zone};
 use jiff::ToSpan as _;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Weekday};
 use lottery::{
     DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, HistoryStep, Schedule,
     Timestamp,
@@ -33,12 +33,31 @@ const DATE_ADDED: &str = "%d/%m";
 /// One more than is allowed shows that there are too many.
 const DAYS: usize = REPEATED_DAYS_MAX + 1;
 
-/// The draws of a day, to be repeated on each day from the first to the last.
+/// The draws of a day, to be repeated on the days from the first to the last that are on these
+/// weekdays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Repetition {
     pub(crate) day: Date,
     pub(crate) first: Date,
     pub(crate) last: Date,
+    pub(crate) weekdays: Weekdays,
+}
+
+/// Some days of the week, from Monday on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weekdays(pub(crate) [bool; 7]);
+
+impl Weekdays {
+    /// Returns Monday to Saturday, and Sunday too if there is a draw on one of these days that is a
+    /// Sunday.
+    pub(crate) fn usual(mut days: impl Iterator<Item = Date>) -> Self {
+        Self([true, true, true, true, true, true, days.any(|day| day.weekday() == Weekday::Sunday)])
+    }
+
+    fn contain(self, day: Date) -> bool {
+        let at = usize::try_from(day.weekday().to_monday_zero_offset());
+        at.ok().and_then(|at| self.0.get(at)).is_some_and(|contained| *contained)
+    }
 }
 
 /// A draw that repeats another one on a day.
@@ -79,14 +98,15 @@ pub(crate) fn day_of(draw: &DrawStatus, zone: Zone) -> Option<Date> {
 
 /// Returns what a repetition announces, day by day.
 pub(crate) fn plan(app: &State, repetition: Repetition) -> Result<Vec<Planned>, TooMuch> {
-    let Repetition { day, first, last } = repetition;
+    let Repetition { day, first, last, weekdays } = repetition;
     let (view, zone) = (app.service.view(), app.service.zone());
     let is_of_day = |it: &DrawStatus| {
         it.state != DrawState::Cancelled && day_of(it, zone).is_some_and(|of| of == day)
     };
     let mut sources = view.find_draws(is_of_day);
     sources.sort_by_key(|it| (it.life.schedule.closes_at, it.life.schedule.opens_at, it.id));
-    let days: Vec<_> = first.series(1.day()).take_while(|it| *it <= last).take(DAYS).collect();
+    let days = first.series(1.day()).take_while(|it| *it <= last);
+    let days: Vec<_> = days.filter(|it| weekdays.contain(*it)).take(DAYS).collect();
     if days.len() > REPEATED_DAYS_MAX || days.len() * sources.len() > REPEATED_DRAWS_MAX {
         return Err(TooMuch);
     }
@@ -192,6 +212,15 @@ mod tests {
             assert_eq!(dated(name, date(2026, 11, 5), date(2026, 11, 12)), expected);
         }
         assert_eq!(dated("fin 31/12/2026", date(2026, 12, 31), date(2027, 1, 1)), "fin 01/01/2027");
+    }
+
+    #[test]
+    fn sunday_is_a_usual_day_of_those_who_draw_on_sundays() {
+        let week = date(2026, 11, 2).series(1.day()).take(7).collect::<Vec<_>>();
+        let usual = Weekdays::usual(week[..6].iter().copied());
+        let contained = week.iter().map(|day| usual.contain(*day)).collect::<Vec<_>>();
+        assert_eq!(contained, [true, true, true, true, true, true, false]);
+        assert_eq!(Weekdays::usual(week.into_iter()), Weekdays([true; 7]));
     }
 
     #[test]

@@ -98,6 +98,9 @@ pub struct Draws {
     /// The event that must come next, as it follows from the last one.
     due: Option<Event>,
     plan: Plan,
+    /// The number of events so far: the sequence of the next one.
+    events: u64,
+    events_settled: u64,
     /// The undo log of changes that are not settled, latest last.
     undo: Vec<Undo>,
 }
@@ -238,6 +241,7 @@ impl Draws {
 
     /// Marks all changes as stored: [`Draws::undo`] no longer reverts them.
     pub fn settle(&mut self) {
+        self.events_settled = self.events;
         self.undo.clear();
     }
 
@@ -289,6 +293,7 @@ impl Draws {
             }
             Event::Acted(signed) => self.apply_act(signed, at),
         }
+        self.events += 1;
         self.due = self.following(event);
     }
 
@@ -448,6 +453,7 @@ impl Draws {
 
     fn add_draw(&mut self, mut draw: Draw) {
         self.share(&mut draw.terms.agencies);
+        draw.life.set_announced_in(self.events);
         let id = draw_id(self.draws.len());
         self.draws.push(draw);
         self.add_name(id);

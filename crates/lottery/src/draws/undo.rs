@@ -65,6 +65,7 @@ pub(super) struct UndoBatch {
 impl Draws {
     /// Reverts all changes that are not settled.
     pub fn undo(&mut self) {
+        self.events = self.events_settled;
         while let Some(change) = self.undo.pop() {
             match change {
                 Undo::Batch(batch) => self.undo_batch(batch),

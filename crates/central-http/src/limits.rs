@@ -20,8 +20,21 @@ pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 /// How often the number of bets of each open draw is sampled for its chart.
 pub(crate) const INTAKE_SAMPLE_TIME: Duration = Duration::from_secs(10);
 
-/// Maximum number of samples of a draw: an hour at full resolution.
+/// Maximum number of samples of a draw: an hour at full resolution. Above it, half of them stay.
 pub(crate) const INTAKE_SAMPLES_MAX: usize = 360;
+
+/// Maximum number of samples of a draw's agencies.
+pub(crate) const INTAKE_AGENCY_SAMPLES_MAX: usize = 48;
+
+/// Number of open draws whose agencies are sampled, the newest ones.
+pub(crate) const INTAKE_AGENCY_DRAWS_MAX: usize = 8;
+
+/// Maximum number of totals of agencies in the samples of a draw, 8 bytes each: above it, there are
+/// fewer samples.
+pub(crate) const INTAKE_CELLS_MAX: usize = 500_000;
+
+/// Number of agencies whose bets over time are on the board, those with the most bets.
+pub(crate) const BOARD_STRIPS_MAX: usize = 12;
 
 /// Number of draws with samples, the newest ones: more than can be unmade and are on the board.
 pub(crate) const INTAKE_DRAWS_MAX: usize = 300;

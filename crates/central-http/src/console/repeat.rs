@@ -22,10 +22,9 @@ use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
 use crate::limits::{REPEATABLE_DAYS_MAX, REPEATED_DAYS_MAX, REPEATED_DRAWS_MAX};
 use crate::usecases::app::App;
+use crate::usecases::dated_name::day_of;
 use crate::usecases::draws::announce;
-use crate::usecases::programme::{
-    Obstacle, Planned, Repetition, TooMuch, Weekdays, day_of, plan,
-};
+use crate::usecases::programme::{Obstacle, Planned, Repetition, TooMuch, Weekdays, plan};
 
 #[derive(Template)]
 #[template(path = "repeat.html")]
@@ -184,7 +183,10 @@ fn planned(app: &App, form: &mut Form, l: Locale) -> Option<Vec<Planned>> {
     }
     let weekdays = weekdays(app, form, l);
     if weekdays == Weekdays([false; 7]) {
-        form.mark(WEEKDAY, l.t("Elija al menos un día de la semana.", "Choose at least one weekday."));
+        form.mark(
+            WEEKDAY,
+            l.t("Elija al menos un día de la semana.", "Choose at least one weekday."),
+        );
         return None;
     }
     match plan(app, Repetition { day, first, last, weekdays }) {

@@ -13,22 +13,7 @@ use lottery::{
 
 use crate::limits::{REPEATED_DAYS_MAX, REPEATED_DRAWS_MAX};
 use crate::usecases::app::State;
-
-/// How names write a date: the first of these that occurs in a name is changed.
-const DATES: [&str; 9] = [
-    "%Y-%m-%d",
-    "%d/%m/%Y",
-    "%d-%m-%Y",
-    "%d/%m/%y",
-    "%d-%m-%y",
-    "%-d/%-m/%Y",
-    "%d/%m",
-    "%d-%m",
-    "%-d/%-m",
-];
-
-/// How a date is added to a name without one.
-const DATE_ADDED: &str = "%d/%m";
+use crate::usecases::dated_name::{dated, day_of};
 
 /// One more than is allowed shows that there are too many.
 const DAYS: usize = REPEATED_DAYS_MAX + 1;
@@ -87,14 +72,6 @@ pub(crate) enum Obstacle {
 /// The repetition has more days or more draws than are announced at once.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMuch;
-
-/// Returns the day of a draw: the one of its close, or else of its opening, or of its announcement.
-pub(crate) fn day_of(draw: &DrawStatus, zone: Zone) -> Option<Date> {
-    let life = &draw.life;
-    let closes_at = life.schedule.closes_at.or(life.closed.as_ref().map(|it| it.at));
-    let opens_at = life.schedule.opens_at.or(life.opened_at);
-    zone.shown(closes_at.or(opens_at).unwrap_or(life.announced_at)).map(DateTime::date)
-}
 
 /// Returns what a repetition announces, day by day.
 pub(crate) fn plan(app: &State, repetition: Repetition) -> Result<Vec<Planned>, TooMuch> {
@@ -169,50 +146,11 @@ fn moved(at: Timestamp, zone: Zone, from: Date, to: Date) -> Result<Timestamp, O
     }
 }
 
-/// Returns a name with the date of another day instead of its own, or with it at the end.
-fn dated(name: &str, from: Date, to: Date) -> String {
-    let written = |date: Date, format: &str| date.strftime(format).to_string();
-    for format in DATES {
-        let (old, new) = (written(from, format), written(to, format));
-        if let Some(at) = place_of(&old, name) {
-            return format!("{}{new}{}", &name[..at], &name[at + old.len()..]);
-        }
-    }
-    format!("{name} {}", written(to, DATE_ADDED))
-}
-
-/// Returns where a date is in a name, unless it is a part of a longer number.
-fn place_of(date: &str, name: &str) -> Option<usize> {
-    let is_digit = |it: Option<char>| it.is_some_and(|it| it.is_ascii_digit());
-    let mut places = name.match_indices(date);
-    let found = places.find(|(at, _)| {
-        let (before, after) = (&name[..*at], &name[at + date.len()..]);
-        !is_digit(before.chars().next_back()) && !is_digit(after.chars().next())
-    });
-    found.map(|(at, _)| at)
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
 
     use super::*;
-
-    #[test]
-    fn the_date_in_a_name_is_changed_as_it_is_written_or_added() {
-        for (name, expected) in [
-            ("Quiniela nocturna 05/11", "Quiniela nocturna 12/11"),
-            ("nocturna 2026-11-05", "nocturna 2026-11-12"),
-            ("05/11/2026 nocturna", "12/11/2026 nocturna"),
-            ("nocturna 5/11", "nocturna 12/11"),
-            ("nocturna 05-11", "nocturna 12-11"),
-            ("nocturna 1105/112", "nocturna 1105/112 12/11"),
-            ("La Ñata", "La Ñata 12/11"),
-        ] {
-            assert_eq!(dated(name, date(2026, 11, 5), date(2026, 11, 12)), expected);
-        }
-        assert_eq!(dated("fin 31/12/2026", date(2026, 12, 31), date(2027, 1, 1)), "fin 01/01/2027");
-    }
 
     #[test]
     fn sunday_is_a_usual_day_of_those_who_draw_on_sundays() {

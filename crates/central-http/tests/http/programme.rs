@@ -62,8 +62,11 @@ async fn draws_of_a_day_are_repeated_on_other_days_after_a_preview() {
     assert_eq!(friday["numbers"], json!({ "min": 0, "max": 99 }));
     assert_eq!(friday["history"][0]["by"], "operator");
     let again = look(central.port, &who, &path).await.body;
-    are_in_order(&again, &["/draws/3\">matutina 11/01</a>", "Ya está programado.", "checked"]);
-    assert_eq!(again.matches("checked").count(), 1, "{again}");
+    are_in_order(
+        &again,
+        &["/draws/3\">matutina 11/01</a>", "Ya está programado.", "\"0\" checked"],
+    );
+    assert_eq!(again.matches("\"0\" checked").count(), 1, "{again}");
 }
 
 #[tokio::test]
@@ -133,9 +136,8 @@ async fn draws_are_repeated_on_the_weekdays_that_are_chosen() {
     let who = central.logged_in("operator").await;
     thursday(&central, &who).await;
     let week = "day=2030-01-10&first=2030-01-11&last=2030-01-17";
-    let page = async |query: &str| {
-        look(central.port, &who, &format!("/draws/repeat?{query}")).await.body
-    };
+    let page =
+        async |query: &str| look(central.port, &who, &format!("/draws/repeat?{query}")).await.body;
     let days = |page: &str| {
         let days = page.split("scope=\"rowgroup\">").skip(1);
         days.map(|day| day.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
@@ -171,7 +173,8 @@ async fn draws_stay_unticked_when_the_session_ends_before_they_are_announced() {
     let more = format!("Referer: http://localhost:{}/draws/repeat?{week}\r\n", central.port);
     let sender = As { more, ..who.clone() };
     let ticks = "tick-1-2030-01-13=0";
-    let asked = fill(central.port, &sender, "/draws/repeat", &format!("csrf=0&{week}&{ticks}")).await;
+    let asked =
+        fill(central.port, &sender, "/draws/repeat", &format!("csrf=0&{week}&{ticks}")).await;
     assert_eq!(asked.status, 401, "{asked:?}");
     let back = asked.body.split("name=\"back\" value=\"").nth(1).unwrap().split('"').next();
     let back = back.unwrap().replace("&#38;", "&");

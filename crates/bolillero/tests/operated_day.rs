@@ -13,6 +13,9 @@ use support::{Bets, Central, agency, exported_draw, free_address, run_well, str}
 /// Small batches, so that a day takes long enough to be interrupted.
 const SLOWLY: &[&str] = &["--batch-max-bets", "4"];
 
+/// What the audit log says of who changes operators beside the central.
+const BESIDE: &str = " on the command line: ";
+
 struct Day {
     data: PathBuf,
     address: String,
@@ -40,12 +43,16 @@ impl Day {
 }
 
 /// Returns the acts of operators except logging in, and the draw, as `audit` prints them without
-/// times.
+/// times, and without what was done on the command line.
 fn on_record(data: &Path) -> Vec<String> {
     let printed = run_well(&["audit", "--data", str(data)]);
     let acts = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
     let acts = acts.map(|words| words.join(" ").split(", set").next().unwrap().to_owned());
-    acts.filter(|it| !it.starts_with("agency") && !it.ends_with("logged in")).collect()
+    let is_of_the_day = |it: &String| {
+        let others = [it.starts_with("agency"), it.ends_with("logged in"), it.contains(BESIDE)];
+        !others.contains(&true)
+    };
+    acts.filter(is_of_the_day).collect()
 }
 
 #[test]
@@ -116,6 +123,8 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     assert_eq!(central.process.terminate().code, Some(0));
     bets.are_all_in(&exported_draw(&day.data, "nocturna"));
     assert_eq!(on_record(&day.data), day.done);
+    let printed = run_well(&["audit", "--data", str(&day.data)]);
+    assert_eq!(printed.matches(BESIDE).count(), 2, "each operator is added once: {printed}");
     let filtered = |more: &[&str]| run_well(&[&["audit", "--data", str(&day.data)], more].concat());
     let by_eva = ["--by", "eva", "--action", "number-entered", "--draw", "nocturna"];
     let csv = filtered(&[&by_eva[..], &["--format", "csv"]].concat());

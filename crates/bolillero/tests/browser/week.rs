@@ -83,7 +83,7 @@ async fn a_repeated_draw_is_compared_with_that_of_the_day_before() {
     assert_eq!(names, ["Nocturna 23/11", "Nocturna 25/11", "Nocturna 28/11"]);
 
     setting.bet(&ana, 2, "Nocturna 25/11").await;
-    ana.sees("Línea fina: Nocturna 23/11").await;
+    ana.sees("línea fina: Nocturna 23/11, máximo").await;
     let lines = "return document.querySelectorAll('.chart polyline').length";
     assert_eq!(ana.tells(lines).await, json!(2));
     let strips = "return [...document.querySelectorAll('.heat svg')].map(

@@ -70,7 +70,9 @@ pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subj
     assert_eq!(subject.append(&batch), Err(NoPart::NotOpened.into()));
     assert_eq!(subject.finish(draw, 1), Err(NoPart::NotOpened.into()));
     assert!(matches!(subject.enter("ana", draw, 7), Err(ActError::State { .. })));
+    assert_eq!(subject.engine().view().open_draws(), []);
     assert_eq!(subject.act("ana", Act::Open(draw)), Ok(Acted::Done));
+    assert_eq!(subject.engine().view().open_draws(), [subject.status(draw)]);
     assert_eq!(subject.act("eva", Act::Open(draw)), Ok(Acted::Repeated));
     assert_eq!(subject.append(&batch), Ok(Appended::New));
     assert_eq!(subject.life(draw).opened_at, Some(AT));

@@ -631,12 +631,31 @@ fn refusal(
     )
 }
 
-/// Returns the text of a refusal. The central gives its reason in English.
+/// Returns the text of a refusal, with the central's reason if it adds something. The central gives
+/// it in English.
 fn code_and_reason(code: ErrorCode, reason: &str, language: Language) -> String {
     let why = error_code(code, language);
-    match reason {
-        "" => why,
-        reason => say!(language, "{why}; la central indica: {reason}", "{why}: {reason}"),
+    if adds_to(code, reason) { say!(language, "{why} ({reason})", "{why}: {reason}") } else { why }
+}
+
+/// Returns whether a reason says more than its code: always, except that the reasons of some codes
+/// only do if they have a number, such as a time, or a name in quotes.
+fn adds_to(code: ErrorCode, reason: &str) -> bool {
+    let known = code.to_string();
+    let is_datum =
+        |word: &str| word.starts_with(['\'', '"']) || word.contains(|it: char| it.is_ascii_digit());
+    match code {
+        ErrorCode::NotUtf8
+        | ErrorCode::AgencyFinished
+        | ErrorCode::DrawClosed
+        | ErrorCode::TimedOut
+        | ErrorCode::StorageFailed
+        | ErrorCode::StorageFull
+        | ErrorCode::ShuttingDown
+        | ErrorCode::NotOpenYet => {
+            reason.split_whitespace().any(|word| is_datum(word) && !known.contains(word))
+        }
+        _ => !reason.is_empty() && reason != known,
     }
 }
 
@@ -753,7 +772,7 @@ fn error_code(code: ErrorCode, language: Language) -> String {
         }
         ErrorCode::Busy => "demasiadas conexiones",
         ErrorCode::TimedOut => "un mensaje iniciado no se completó a tiempo",
-        ErrorCode::StorageFailed => "no se pudieron guardar las apuestas",
+        ErrorCode::StorageFailed => "falló el almacenamiento de la central",
         ErrorCode::StorageFull => "el almacenamiento está lleno",
         ErrorCode::ShuttingDown => "la central se está apagando",
         ErrorCode::NotOpenYet => "el sorteo todavía no está abierto",
@@ -864,6 +883,46 @@ mod tests {
         for fault in faults {
             is_in_both(|language| RowReason::Bet(fault).text(language));
         }
+    }
+
+    #[test]
+    fn a_refusal_has_the_centrals_reason_only_if_it_says_more_than_the_code() {
+        use ErrorCode as E;
+        let text = |code, reason: &str| code_and_reason(code, reason, Language::Spanish);
+        for code in E::ALL.iter().copied().chain([E::Unknown(99)]) {
+            assert_eq!(text(code, ""), error_code(code, Language::Spanish));
+            assert_eq!(text(code, &code.to_string()), error_code(code, Language::Spanish));
+        }
+        for (code, reason, expected) in [
+            (
+                E::DrawClosed,
+                "the draw is closed and accepts no more bets",
+                "el sorteo está cerrado",
+            ),
+            (
+                E::DrawClosed,
+                "the draw is closed and accepts no more bets since 2026-11-23 21:00:00 UTC-3",
+                "el sorteo está cerrado (the draw is closed and accepts no more bets since \
+                 2026-11-23 21:00:00 UTC-3)",
+            ),
+            (E::NotUtf8, "the bets are not UTF-8", "el texto no está en UTF-8"),
+            (
+                E::NotOpenYet,
+                "the draw has not been opened yet",
+                "el sorteo todavía no está abierto",
+            ),
+            (
+                E::NotOpenYet,
+                "'nocturna' is not open yet",
+                "el sorteo todavía no está abierto ('nocturna' is not open yet)",
+            ),
+            (E::Malformed, "no agency", "mensaje mal formado (no agency)"),
+            (E::Unknown(99), "new", "código 99, que esta versión no conoce (new)"),
+        ] {
+            assert_eq!(text(code, reason), expected);
+        }
+        let english = code_and_reason(E::Malformed, "no agency", Language::English);
+        assert_eq!(english, "malformed message: no agency");
     }
 
     #[test]

@@ -452,6 +452,34 @@ async fn a_reopened_agency_sends_the_rest() {
 }
 
 #[tokio::test]
+async fn a_reopened_agency_sends_the_rest_of_a_longer_file() {
+    let report = serve(&rows(9), async |central| {
+        let before = batches(4, 2);
+        let mut line = central.greet(welcome_back(&before)).await;
+        assert_eq!(line.serve(2, &["30000008"]).await, batches(9, 2)[2..]);
+    })
+    .await
+    .unwrap();
+    assert_eq!((report.bets, report.batches, report.resumed), (9, 5, 2));
+    assert!(report.finished && report.incomplete.is_none());
+}
+
+#[tokio::test]
+async fn a_longer_or_corrected_file_that_makes_other_batches_is_refused() {
+    // The last batch before was not full, or a row in it was corrected.
+    let shorter = batches(3, 2);
+    let mut corrected = batches(4, 2);
+    corrected[1] = batches(6, 2)[2].clone();
+    for before in [shorter, corrected] {
+        let failed = serve(&rows(9), async |central| {
+            central.greet(welcome_back(&before)).await.request().await;
+        })
+        .await;
+        assert!(matches!(failed, Err(AgencyError::OtherBets { .. })), "{failed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_reopened_agency_that_is_stopped_has_not_finished() {
     let (central, file) = (Central::bind().await, file(&rows(9)));
     let shutdown = CancellationToken::new();

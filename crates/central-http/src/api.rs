@@ -33,7 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use events::EVENTS_PATH;
 
-use crate::access::identify::{authenticate, identify};
+use crate::access::identify::{authenticate, authenticate_passively, identify};
 use crate::access::refusal::Refusal;
 use crate::access::state::COOKIE;
 use crate::usecases::app::App;
@@ -59,7 +59,9 @@ struct Description;
 /// Builds the router of the API.
 pub(crate) fn router(app: &App) -> Router<App> {
     let authenticate = from_fn_with_state(Arc::clone(&app.access), authenticate);
-    let (routes, description) = open().merge(authenticated().layer(authenticate)).split_for_parts();
+    let passively = from_fn_with_state(Arc::clone(&app.access), authenticate_passively);
+    let routes = open().merge(authenticated().layer(authenticate));
+    let (routes, description) = routes.merge(followed().layer(passively)).split_for_parts();
     let answer = ([(header::CONTENT_TYPE, "application/json")], text_of(description));
     routes.route(DESCRIPTION_PATH, get(move || std::future::ready(answer.clone())))
 }
@@ -67,7 +69,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
 /// Returns the description of the API: OpenAPI 3.1, as JSON.
 #[must_use]
 pub fn openapi() -> String {
-    text_of(open().merge(authenticated()).into_openapi())
+    text_of(open().merge(authenticated()).merge(followed()).into_openapi())
 }
 
 /// Rejects unknown paths. Unauthenticated requests do not learn which paths the API has.
@@ -116,13 +118,17 @@ fn authenticated() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::router())
         .merge(draws::router())
-        .merge(events::router())
         .merge(winners::router())
         .merge(bets::router())
         .merge(export::router())
         .merge(agencies::router())
         .merge(audit::router())
         .merge(operators::router())
+}
+
+/// Returns the routes for authenticated callers who only follow what happens.
+fn followed() -> OpenApiRouter<App> {
+    events::router()
 }
 
 fn text_of(mut description: utoipa::openapi::OpenApi) -> String {

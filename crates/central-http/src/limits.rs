@@ -11,14 +11,30 @@ pub(crate) const ACCEPT_RETRY_TIME_MAX: Duration = Duration::from_secs(1);
 /// Number of draws in the metrics, the newest ones.
 pub(crate) const METRICS_DRAWS_MAX: usize = 20;
 
+/// How often the operators' file is looked at for changes made on the command line.
+pub(crate) const COMMAND_LINE_LOOK_TIME: Duration = Duration::from_secs(1);
+
 /// How often the board is refreshed.
 pub(crate) const BOARD_LOOK_TIME: Duration = Duration::from_secs(1);
 
 /// How often the number of bets of each open draw is sampled for its chart.
 pub(crate) const INTAKE_SAMPLE_TIME: Duration = Duration::from_secs(10);
 
-/// Maximum number of samples of a draw: an hour at full resolution.
+/// Maximum number of samples of a draw: an hour at full resolution. Above it, half of them stay.
 pub(crate) const INTAKE_SAMPLES_MAX: usize = 360;
+
+/// Maximum number of samples of a draw's agencies.
+pub(crate) const INTAKE_AGENCY_SAMPLES_MAX: usize = 48;
+
+/// Number of open draws whose agencies are sampled, the newest ones.
+pub(crate) const INTAKE_AGENCY_DRAWS_MAX: usize = 8;
+
+/// Maximum number of totals of agencies in the samples of a draw, 8 bytes each: above it, there are
+/// fewer samples.
+pub(crate) const INTAKE_CELLS_MAX: usize = 500_000;
+
+/// Number of agencies whose bets over time are on the board, those with the most bets.
+pub(crate) const BOARD_STRIPS_MAX: usize = 12;
 
 /// Number of draws with samples, the newest ones: more than can be unmade and are on the board.
 pub(crate) const INTAKE_DRAWS_MAX: usize = 300;
@@ -82,7 +98,7 @@ pub(crate) const HTTP_FIELDS_MAX: usize = 64;
 pub(crate) const HTTP_BODY_LEN_MAX: usize = 64 * 1024;
 
 /// Maximum length of the path that a login returns to, with what was typed there, in bytes.
-pub(crate) const BACK_LEN_MAX: usize = 4096;
+pub(crate) const BACK_LEN_MAX: usize = 6 * 1024;
 
 /// How long a shutdown waits for clients to receive the answers being sent.
 pub(crate) const HTTP_TAKING_TIME_MAX: Duration = Duration::from_millis(500);
@@ -196,6 +212,9 @@ const _: () = {
     assert!(DRAW_AGENCIES_MAX <= WINNERS_AGENCIES_MAX && WINNERS_FIRST <= AGENCY_WINNERS_MAX);
     // hyper panics below.
     assert!(HTTP_HEAD_LEN_MAX >= 8 * 1024);
+    assert!(BACK_LEN_MAX < HTTP_HEAD_LEN_MAX / 2);
+    // The ticks of as many draws, such as `&tick-100000-2030-01-11=0`, and the rest of that form.
+    assert!(BACK_LEN_MAX >= 25 * REPEATED_DRAWS_MAX + 256);
     assert!(HTTP_TAKING_TIME_MAX.as_millis() < SHUTDOWN_TIME_MAX_DEFAULT.as_millis());
 };
 

@@ -25,6 +25,7 @@ use crate::answers::answer;
 use crate::host::Host;
 use crate::limits::{ACCEPT_RETRY_TIME_MAX, HttpLimits};
 use crate::usecases::app::{App, Letterhead, State};
+use crate::usecases::command_line::Recorder;
 use crate::web::connections::{Connection, Connections};
 use crate::web::http1::{Terms, converse};
 use crate::web::input::whole;
@@ -131,9 +132,13 @@ impl HttpServer {
 
 impl Server for HttpServer {
     fn accept(&mut self) -> BoxFuture<'_, Infallible> {
-        // While it accepts connections, it also polls the central's state for the boards and charts.
+        // While it accepts connections, it also polls the central's state for the boards and charts,
+        // and records what is changed on the command line: first of all, what was changed before.
         async {
+            let mut recorder = Recorder::new(Arc::clone(&self.app));
+            recorder.record().await;
             tokio::select! {
+                never = recorder.keep_recording() => never,
                 never = self.app.poller.poll() => never,
                 never = self.app.poller.sample() => never,
                 never = self.take_connections() => never,

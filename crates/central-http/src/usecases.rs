@@ -5,8 +5,10 @@
 //! app           shared state; records acts and checks permissions again when they are decided
 //! session       log in, log out
 //! operators     operators and their tokens
+//! command_line  records what was changed on the command line
 //! draws         the life cycle of draws
 //! programme     the draws by day, and their repetition on other days
+//! dated_name    the day of a draw, and the date in its name
 //! agencies      changes to registered agencies
 //! bets          search
 //! export        streams all bets of a draw
@@ -14,7 +16,7 @@
 //! audit         the audit log
 //! board         data of the live board, refreshed once a second
 //! following     follows the board, for open boards and event streams
-//! intake        bets of each draw over time, for the board's chart
+//! intake        bets of each draw and agency over time, for the board's charts
 //! ```
 
 pub(crate) mod agencies;
@@ -22,6 +24,8 @@ pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod bets;
 pub(crate) mod board;
+pub(crate) mod command_line;
+pub(crate) mod dated_name;
 pub(crate) mod draws;
 pub(crate) mod export;
 pub(crate) mod following;

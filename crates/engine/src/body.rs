@@ -20,7 +20,7 @@ mod audited;
 
 use lottery::{
     Act, Agencies, AgencyId, AuditedAction, Batch, BatchSummary, ChunkDigest, ChunkId, DrawId,
-    DrawName, DrawTerms, Event, NumberRange, SealedNumber, SetDigest,
+    DrawName, DrawTerms, Event, NumberRange, OperatorsChange, SealedNumber, SetDigest,
 };
 
 const DRAW_OPENED: u16 = 1;
@@ -150,7 +150,8 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Returns the feature that a program needs to read an event: 0, 1 for acts 18 to 22, 2 for act 23.
+/// Returns the feature that a program needs to read an event: 0, 1 for acts 18 to 22, 2 for act 23,
+/// 3 for acts 24 and 25.
 #[must_use]
 pub fn feature_of(event: &Event) -> u32 {
     match event {
@@ -161,6 +162,11 @@ pub fn feature_of(event: &Event) -> u32 {
             | Act::CorrectNumber { .. }
             | Act::Void(_) => 1,
             Act::Audited(AuditedAction::LogInFailed(_)) => 2,
+            Act::Audited(
+                AuditedAction::OnCommandLine(_)
+                | AuditedAction::ChangeOperators(OperatorsChange::GiveTokenTo { .. })
+                | AuditedAction::OperatorsNotChanged(OperatorsChange::GiveTokenTo { .. }),
+            ) => 3,
             _ => 0,
         },
         _ => 0,

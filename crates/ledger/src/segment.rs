@@ -17,7 +17,7 @@
 //! | 40 | 32 | chain of the record before the first |
 //! | 72 | 16 | id of the ledger |
 //! | 88 | 8 | number of the ledger's first segment, 1 |
-//! | 96 | 4 | feature: the newest that its records need, 0 to 2 |
+//! | 96 | 4 | feature: the newest that its records need, 0 to 3 |
 //! | 100 | 4 | 0 |
 
 use std::ops::Range;
@@ -38,7 +38,7 @@ const FORMAT_VERSION: u32 = 2;
 /// The format version written before the first release; no longer readable.
 const BEFORE_RELEASE: u32 = 1;
 /// The newest feature this program supports. Increment it when adding a kind of event or act.
-const FEATURE: u32 = 2;
+const FEATURE: u32 = 3;
 const FIRST_SEGMENT: u64 = 1;
 const SEGMENT_HEADER_LEN: usize = 104;
 /// The length of the longest record, in bytes.

@@ -1,9 +1,10 @@
-//! Audited actions of operators that change no draw. Each is stored before it takes effect.
+//! Audited actions of operators that change no draw. Each is stored before it takes effect, but for what is done
+//! on the command line.
 
 use std::net::IpAddr;
 
 use crate::agencies::AgencyId;
-use crate::draw::DrawId;
+use crate::draw::{DrawId, Timestamp};
 use crate::label::Label;
 use crate::role::Role;
 
@@ -20,6 +21,8 @@ pub enum AuditedAction {
     ChangeOperators(OperatorsChange),
     /// Notes that a recorded change did not happen: the operators' file could not be written.
     OperatorsNotChanged(OperatorsChange),
+    /// Notes a change that was made on the command line, beside the central.
+    OnCommandLine(CommandLineChange),
     /// Searches the bets of a draw.
     SearchBets(BetsSearch),
     /// Reads the winners of a draw before they are published.
@@ -37,6 +40,18 @@ pub struct LogInFailed {
     pub address: IpAddr,
 }
 
+/// A change of the operators' file that was made on the command line. The central stores it later;
+/// its time and the version that it made, which the act holds, tell it from all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLineChange {
+    /// The user of the machine who made it.
+    pub user: Label,
+    /// When it was made.
+    pub at: Timestamp,
+    /// What was changed.
+    pub change: OperatorsChange,
+}
+
 /// A change of the operators' file. Operators are identified by name, tokens by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -50,6 +65,14 @@ pub enum OperatorsChange {
     ChangePassword(Label),
     /// Issues a token to the acting operator.
     GiveToken {
+        role: Role,
+        /// How long it is valid, in days.
+        days: u32,
+        label: Label,
+    },
+    /// Issues a token to an operator.
+    GiveTokenTo {
+        name: Label,
         role: Role,
         /// How long it is valid, in days.
         days: u32,

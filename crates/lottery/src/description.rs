@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::act::{Act, Actor, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
-use crate::audited::{AuditedAction, BetsSearch, LogInFailed, OperatorsChange};
+use crate::audited::{AuditedAction, BetsSearch, CommandLineChange, LogInFailed, OperatorsChange};
 use crate::draw::{DrawId, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::label::Label;
@@ -41,6 +41,8 @@ pub enum Doer<'a> {
     Agency(AgencyId),
     /// An operator, a program or the clock.
     Actor(&'a Actor),
+    /// A user of the central's machine, on the command line.
+    CommandLine(&'a Label),
     /// Somebody unknown, in the name of an operator.
     Unknown,
 }
@@ -180,6 +182,9 @@ impl RecordedAct {
             it.by = Doer::Unknown;
             it.arguments.insert(0, named(name));
         }
+        if let Act::Audited(AuditedAction::OnCommandLine(made)) = &self.act {
+            it.by = Doer::CommandLine(&made.user);
+        }
         it
     }
 }
@@ -256,6 +261,11 @@ impl AuditedAction {
                 let verb = "could not change the operators' file";
                 ("operators-not-changed", verb, None, arguments)
             }
+            Self::OnCommandLine(CommandLineChange { at, change, .. }) => {
+                let mut what = change.what();
+                what.3.push(("made_at", Argument::Time(*at)));
+                what
+            }
             Self::SearchBets(BetsSearch { draw, document, number, agency, after }) => {
                 let count = |count: u32| Argument::Number(count.into());
                 let mut arguments = Vec::new();
@@ -279,7 +289,6 @@ impl AuditedAction {
 
 impl OperatorsChange {
     fn what(&self) -> What<'_> {
-        let role_of = |role: Role| ("role", Argument::Word(role.as_str().to_owned()));
         let (action, verb, arguments) = match self {
             Self::Add { name, role } => {
                 ("operator-added", "added an operator", vec![named(name), role_of(*role)])
@@ -290,9 +299,12 @@ impl OperatorsChange {
                 ("password-changed", "changed a password", vec![named(name)])
             }
             Self::GiveToken { role, days, label } => {
-                let days = ("days", Argument::Number((*days).into()));
-                let label = ("label", Argument::Text(label.as_str()));
-                ("token-given", "got a token", vec![role_of(*role), days, label])
+                ("token-given", "got a token", token_of(*role, *days, label))
+            }
+            Self::GiveTokenTo { name, role, days, label } => {
+                let mut arguments = token_of(*role, *days, label);
+                arguments.insert(0, named(name));
+                ("token-given", "gave an operator a token", arguments)
             }
             Self::RevokeToken(number) => {
                 let number = ("token", Argument::Number((*number).into()));
@@ -301,6 +313,15 @@ impl OperatorsChange {
         };
         (action, verb, None, arguments)
     }
+}
+
+fn role_of(role: Role) -> (&'static str, Argument<'static>) {
+    ("role", Argument::Word(role.as_str().to_owned()))
+}
+
+fn token_of(role: Role, days: u32, label: &Label) -> Vec<(&'static str, Argument<'_>)> {
+    let days = ("days", Argument::Number(days.into()));
+    vec![role_of(role), days, ("label", Argument::Text(label.as_str()))]
 }
 
 fn named(name: &Label) -> (&'static str, Argument<'_>) {
@@ -328,6 +349,7 @@ impl fmt::Display for Doer<'_> {
             Self::Central => f.write_str("the central"),
             Self::Agency(agency) => write!(f, "agency {agency}"),
             Self::Actor(actor) => actor.fmt(f),
+            Self::CommandLine(user) => write!(f, "{user} on the command line"),
             Self::Unknown => f.write_str("somebody"),
         }
     }

@@ -17,7 +17,7 @@ mod ahead;
 mod plan;
 mod undo;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::iter::successors;
 
 use sha2::{Digest, Sha256};
@@ -92,9 +92,15 @@ pub struct Draws {
     roster: BTreeMap<AgencyId, Registration>,
     /// How the registered names look. Older ledgers may have names that look alike.
     roster_looks: BTreeSet<(Look, AgencyId)>,
+    /// The latest changes of operators on the command line: their times and the versions that they
+    /// made. At most [`COMMAND_LINE_CHANGES_MAX`](crate::limits::COMMAND_LINE_CHANGES_MAX).
+    on_command_line: VecDeque<(Timestamp, u64)>,
     /// The event that must come next, as it follows from the last one.
     due: Option<Event>,
     plan: Plan,
+    /// The number of events so far: the sequence of the next one.
+    events: u64,
+    events_settled: u64,
     /// The undo log of changes that are not settled, latest last.
     undo: Vec<Undo>,
 }
@@ -235,6 +241,7 @@ impl Draws {
 
     /// Marks all changes as stored: [`Draws::undo`] no longer reverts them.
     pub fn settle(&mut self) {
+        self.events_settled = self.events;
         self.undo.clear();
     }
 
@@ -286,6 +293,7 @@ impl Draws {
             }
             Event::Acted(signed) => self.apply_act(signed, at),
         }
+        self.events += 1;
         self.due = self.following(event);
     }
 
@@ -445,6 +453,7 @@ impl Draws {
 
     fn add_draw(&mut self, mut draw: Draw) {
         self.share(&mut draw.terms.agencies);
+        draw.life.set_announced_in(self.events);
         let id = draw_id(self.draws.len());
         self.draws.push(draw);
         self.add_name(id);

@@ -34,7 +34,7 @@ pub use act::{
 };
 pub use agencies::{Agencies, AgenciesError, AgencyId};
 pub use audit_filter::{AuditFilter, AuditSpan};
-pub use audited::{AuditedAction, BetsSearch, LogInFailed, OperatorsChange};
+pub use audited::{AuditedAction, BetsSearch, CommandLineChange, LogInFailed, OperatorsChange};
 pub use batch::{Batch, StoredBatch};
 pub use bet::{Bet, BetFault, BetKey, Birthdate, NumberRange, NumberRangeError};
 pub use bet_name::{BetName, BetNameError, ChunkId, UnsoundBet};

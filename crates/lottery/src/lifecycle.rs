@@ -44,6 +44,8 @@ pub struct Lifecycle {
     pub schedule: Schedule,
     /// When it was announced; for an automatic draw, opened.
     pub announced_at: Timestamp,
+    /// The sequence of the event by which it was.
+    pub announced_in: u64,
     pub opened_at: Option<Timestamp>,
     /// When, by whom and why it was closed.
     pub closed: Option<Closing>,
@@ -155,6 +157,7 @@ impl Lifecycle {
             automatic: false,
             schedule,
             announced_at: at,
+            announced_in: 0,
             opened_at: None,
             closed: None,
             set: None,
@@ -187,6 +190,11 @@ impl DrawLife {
         life.shown.opened_at = Some(at);
         life.sealed = Some(number);
         life
+    }
+
+    /// Stores the sequence of the event that announced or opened the draw.
+    pub(crate) fn set_announced_in(&mut self, sequence: u64) {
+        self.shown.announced_in = sequence;
     }
 
     pub(crate) fn shown(&self) -> &Lifecycle {

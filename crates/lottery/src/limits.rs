@@ -27,6 +27,9 @@ pub const DRAW_ACTS_MAX: usize = 256;
 pub const DRAWS_MAX: usize = 100_000;
 /// Most registered agencies: as many as in one draw. Each takes some 200 bytes.
 pub const REGISTERED_MAX: usize = 100_000;
+/// Most changes of operators on the command line that are remembered, to store none of them twice:
+/// as many as may wait to be stored.
+pub const COMMAND_LINE_CHANGES_MAX: usize = 1_000;
 /// Smallest number to bet on, unless the draw's terms differ.
 pub const NUMBER_MIN_DEFAULT: u32 = 0;
 /// Largest number to bet on, unless the draw's terms differ.

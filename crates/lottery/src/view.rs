@@ -16,7 +16,7 @@
 //! Deliberately absent: what only the rules need ([`Draws::progress`]), bets and winners.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::from_fn;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -50,6 +50,8 @@ struct DrawList {
     by_number: Vec<Arc<RwLock<DrawTotals>>>,
     /// By [`text::form`] of their names; older draws may share one.
     by_name: HashMap<String, Vec<DrawId>>,
+    /// Those that are open.
+    open: BTreeSet<DrawId>,
 }
 
 #[derive(Default)]
@@ -119,6 +121,14 @@ impl View {
         let ids = read(&self.published.draws).by_name.get(&*text::form(name)).cloned();
         let alike: Vec<_> = ids?.into_iter().filter_map(|id| self.draw(id)).collect();
         DrawName::find(&alike, name, |draw| &draw.terms.name).cloned()
+    }
+
+    /// Returns the open draws, in order of creation.
+    #[must_use]
+    pub fn open_draws(&self) -> Vec<DrawStatus> {
+        let open: Vec<_> = read(&self.published.draws).open.iter().copied().collect();
+        let draws = open.into_iter().filter_map(|id| self.draw(id));
+        draws.filter(|it| it.state == DrawState::Open).collect()
     }
 
     /// Returns the draws that `is_wanted`, in order of creation. It runs while a lock is held.
@@ -322,6 +332,9 @@ impl Publisher {
                     draws.by_name.entry(form).or_default().push(draw.status.id);
                 }
                 self.news.push(News::Draw(draw.status.id));
+                if draw.status.state == DrawState::Open {
+                    draws.open.insert(draw.status.id);
+                }
                 draws.by_number.push(Arc::new(RwLock::new(draw)));
             }
         }
@@ -355,6 +368,7 @@ impl Publisher {
         let Some(draw) = self.view.find(id) else { return };
         let mut draw = write(&draw);
         let before = listed_name(&draw.status).cloned();
+        let state_before = draw.status.state;
         draws.refresh(&mut draw.status);
         for change in changes {
             if let Change::Draw(_, agency) = change {
@@ -362,7 +376,16 @@ impl Publisher {
             }
         }
         let now = listed_name(&draw.status).cloned();
+        let state = draw.status.state;
         drop(draw);
+        if state != state_before {
+            let open = &mut write(&self.view.published.draws).open;
+            if state == DrawState::Open {
+                open.insert(id)
+            } else {
+                open.remove(&id)
+            };
+        }
         if before != now {
             self.rename(id, before.as_ref(), now.as_ref());
         }

@@ -13,12 +13,13 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use lottery::limits::COMMAND_LINE_CHANGES_MAX;
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 use thiserror::Error;
 
 use crate::limits::FILE_LEN_MAX;
-use crate::{People, json};
+use crate::{Change, People, PeopleError, Unrecorded, json};
 
 const NAME: &str = "operators.json";
 const NEW_NAME: &str = "operators.json.new";
@@ -62,6 +63,12 @@ pub enum FileError {
         path = .path.display()
     )]
     NotAFile { path: PathBuf },
+    #[error(
+        "{path} keeps {COMMAND_LINE_CHANGES_MAX} changes that no central has recorded, which is the \
+         most: start the central, which records them",
+        path = .path.display()
+    )]
+    TooManyUnrecorded { path: PathBuf },
 }
 
 /// Why a change was not made.
@@ -108,11 +115,68 @@ impl OperatorsFile {
         change: impl FnOnce(&mut People) -> Result<T, E>,
     ) -> Result<T, ChangeError<E>> {
         let _locked = self.lock()?;
-        let mut people = self.read()?;
+        self.change_locked(self.read()?, change)
+    }
+
+    fn change_locked<T, E: std::error::Error + 'static>(
+        &self,
+        mut people: People,
+        change: impl FnOnce(&mut People) -> Result<T, E>,
+    ) -> Result<T, ChangeError<E>> {
         let outcome = change(&mut people).map_err(ChangeError::Refused)?;
         people.version = people.version.saturating_add(1);
         self.write(&people)?;
         Ok(outcome)
+    }
+
+    /// Changes the operators on the command line of `user` at this time. The central records the
+    /// change, which `change` returns.
+    ///
+    /// # Errors
+    /// As for [`OperatorsFile::change`], and when too many changes wait to be recorded.
+    pub fn change_on_command_line(
+        &self,
+        user: &str,
+        at_ms: u64,
+        change: impl FnOnce(&mut People) -> Result<Change, PeopleError>,
+    ) -> Result<(), ChangeError<PeopleError>> {
+        let _locked = self.lock()?;
+        let people = self.read()?;
+        if people.unrecorded.len() >= COMMAND_LINE_CHANGES_MAX {
+            let path = self.folder.join(NAME);
+            return Err(FileError::TooManyUnrecorded { path }.into());
+        }
+        self.change_locked(people, |people| {
+            let made = change(people)?;
+            people.note(user, at_ms, made);
+            Ok(())
+        })
+    }
+
+    /// Has `record` record each change that was made on the command line, oldest first, until it
+    /// fails, and removes those that it recorded. A change may be passed to it again later.
+    ///
+    /// # Errors
+    /// When `record` fails, or the file can't be read or written.
+    pub(crate) fn record_changes<E: std::error::Error + 'static>(
+        &self,
+        mut record: impl FnMut(&Unrecorded) -> Result<(), E>,
+    ) -> Result<(), ChangeError<E>> {
+        let _locked = self.lock()?;
+        let mut people = self.read()?;
+        let (mut count, mut outcome) = (0, Ok(()));
+        for change in &people.unrecorded {
+            outcome = record(change);
+            if outcome.is_err() {
+                break;
+            }
+            count += 1;
+        }
+        if count > 0 {
+            people.unrecorded.drain(..count);
+            self.write(&people)?;
+        }
+        outcome.map_err(ChangeError::Refused)
     }
 
     pub(crate) fn read_stamped(&self) -> Result<(People, Option<Stamp>), FileError> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use lottery::limits::COMMAND_LINE_CHANGES_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX};
-use crate::{Name, Operator, People, PeopleError, Token, TokenId};
+use crate::{Name, Operator, People, PeopleError, Token, TokenId, Unrecorded};
 
 const FORMAT: u32 = 1;
 
@@ -18,6 +19,8 @@ struct Written {
     tokens: BTreeMap<TokenId, Token>,
     last_token: u32,
     version: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unrecorded: Vec<Unrecorded>,
 }
 
 #[derive(Deserialize)]
@@ -26,8 +29,8 @@ struct Beginning {
 }
 
 pub(crate) fn render(people: &People) -> String {
-    let People { operators, tokens, last_token, version } = people.clone();
-    let written = Written { format: FORMAT, operators, tokens, last_token, version };
+    let People { operators, tokens, last_token, version, unrecorded } = people.clone();
+    let written = Written { format: FORMAT, operators, tokens, last_token, version, unrecorded };
     let mut text = serde_json::to_string_pretty(&written).expect("all its keys are text");
     text.push('\n');
     text
@@ -41,9 +44,12 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
         return Err(format!("its format is {format}, and this version reads {FORMAT}"));
     }
     let written: Written = serde_json::from_str(text).map_err(message)?;
-    let Written { operators, tokens, last_token, version, .. } = written;
+    let Written { operators, tokens, last_token, version, unrecorded, .. } = written;
     if operators.len() > OPERATORS_MAX {
         return Err(PeopleError::TooMany.to_string());
+    }
+    if unrecorded.len() > COMMAND_LINE_CHANGES_MAX {
+        return Err(format!("it keeps more than {COMMAND_LINE_CHANGES_MAX} changes to record"));
     }
     for (id, token) in &tokens {
         let why = |why: &dyn Display| format!("token {id}: {why}");
@@ -55,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Result<People, String> {
             return Err(why(&format!("its number is above the last one, {last_token}")));
         }
     }
-    Ok(People { operators, tokens, last_token, version })
+    Ok(People { operators, tokens, last_token, version, unrecorded })
 }
 
 /// Checks a label leniently: it may predate the rules for texts.
@@ -71,7 +77,7 @@ fn check_label(label: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Password, Role, Secret, TokenGrant};
+    use crate::{Change, Password, Role, Secret, TokenGrant};
 
     fn people() -> People {
         let mut people = People::default();
@@ -81,6 +87,18 @@ mod tests {
         let label = "board".to_owned();
         let grant = TokenGrant { owner: name, label, role: Role::Viewer, days: 1 };
         people.grant(grant, Secret::from_random([2; 32]).digest(), 7).unwrap();
+        let name = || Name::new("ana").unwrap();
+        let (role, days, label) = (Role::Viewer, 1, "board".to_owned());
+        for change in [
+            Change::Add { name: name(), role: Role::Admin },
+            Change::Disable(name()),
+            Change::Enable(name()),
+            Change::ChangePassword(name()),
+            Change::GiveToken { name: name(), role, days, label },
+            Change::RevokeToken(TokenId(1)),
+        ] {
+            people.note("root", 1_700_000_000_123, change);
+        }
         people
     }
 
@@ -119,6 +137,7 @@ mod tests {
             (changed("\"last_token\": 1", "\"last_token\": 0"), "above the last one, 0"),
             (changed("m=19456", "m=99999"), "hash is not one that this program writes"),
             (changed("\"digest\": \"", "\"digest\": \"0"), "64 hexadecimal digits"),
+            (changed("\"add\": {", "\"remove\": {"), "unknown variant `remove`"),
             (good.clone() + "x", "trailing characters"),
         ];
         for (text, part) in cases {

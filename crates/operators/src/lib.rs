@@ -7,6 +7,7 @@
 //! secret         random secrets of sessions and tokens, stored as digests
 //! password       rules and argon2id hashes of passwords
 //! people         operators and tokens, and the rules for changing them
+//! command_line   changes made on the command line, until the central has recorded them
 //! json           the file format, validated when read
 //! file           the operators' file, replaced atomically
 //! roster         the file as a running central sees it, read again when changed
@@ -24,6 +25,7 @@
 //! Deliberately absent: HTTP, clocks, randomness (passed in), and the meaning of operations.
 
 pub mod attempts;
+mod command_line;
 pub mod file;
 mod json;
 pub mod limits;
@@ -37,6 +39,7 @@ mod secret;
 mod sessions;
 
 pub use attempts::Attempts;
+pub use command_line::{Change, Unrecorded};
 pub use file::{ChangeError, FileError, OperatorsFile};
 pub use lottery::{Role, UnknownRole};
 pub use name::{Name, NameError};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lottery::Label;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -40,6 +41,12 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the name as it is recorded.
+    #[must_use]
+    pub fn label(&self) -> Label {
+        Label::new(&self.0).expect("an operator's name is a short word")
     }
 }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX, TOKEN_DAYS_MAX, TOKENS_PER_OPERATOR_MAX};
 use crate::permission::covers;
-use crate::{Digest, Name, PasswordHash, Role, role_name};
+use crate::{Change, Digest, Name, PasswordHash, Role, Unrecorded, role_name};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -23,6 +23,8 @@ pub struct People {
     /// The highest token number ever issued.
     pub(crate) last_token: u32,
     pub(crate) version: u64,
+    /// Changes made on the command line, oldest first.
+    pub(crate) unrecorded: Vec<Unrecorded>,
 }
 
 /// An operator of the lottery.
@@ -122,6 +124,12 @@ impl People {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Returns the changes made on the command line that are not recorded yet, oldest first.
+    #[must_use]
+    pub fn unrecorded(&self) -> &[Unrecorded] {
+        &self.unrecorded
     }
 
     /// Returns an operator.
@@ -270,6 +278,12 @@ impl People {
     pub fn revoke(&mut self, id: TokenId) -> Result<(), PeopleError> {
         self.tokens.get_mut(&id).ok_or(PeopleError::UnknownToken(id))?.revoked = true;
         Ok(())
+    }
+
+    /// Notes a change that `user` made on the command line now, for the central to record.
+    pub(crate) fn note(&mut self, user: &str, at_ms: u64, change: Change) {
+        let version = self.version.saturating_add(1);
+        self.unrecorded.push(Unrecorded { user: user.to_owned(), at_ms, version, change });
     }
 
     /// Ends an operator's sessions, by a new generation, and revokes their tokens.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::Unrecorded;
 use crate::file::{ChangeError, FileError, OperatorsFile, Stamp};
 use crate::people::People;
 
@@ -83,6 +84,22 @@ impl Roster {
         let is_ours = |it: &Arc<People>| ours.as_ref().is_some_and(|ours| Arc::ptr_eq(it, ours));
         self.set_coming(|coming| coming.filter(|it| !is_ours(it)));
         changed
+    }
+
+    /// Has `record` record each change that was made on the command line, oldest first, unless all
+    /// are recorded. A change is passed to it again if the central ends, or the file can't be
+    /// written, before it is removed from the file. Blocks.
+    ///
+    /// # Errors
+    /// When `record` fails, or the file can't be read or written.
+    pub fn record_changes<E: std::error::Error + 'static>(
+        &self,
+        record: impl FnMut(&Unrecorded) -> Result<(), E>,
+    ) -> Result<(), ChangeError<E>> {
+        if self.people()?.unrecorded().is_empty() {
+            return Ok(());
+        }
+        self.file.record_changes(record)
     }
 
     fn set_coming(&self, next: impl FnOnce(Option<Arc<People>>) -> Option<Arc<People>>) {

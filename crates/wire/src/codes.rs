@@ -77,7 +77,7 @@ codes! {
         15 WinnersTooMany "too many winners for one message: send HELLO to get them in parts",
         16 Busy "too many connections",
         17 TimedOut "a started message was not completed in time",
-        18 StorageFailed "the bets could not be stored",
+        18 StorageFailed "the storage failed",
         19 StorageFull "the storage is full",
         20 ShuttingDown "the central is shutting down",
         21 NotOpenYet "the draw is not open yet",

@@ -1,7 +1,7 @@
 //! `bolillero operator`: manages the operators of a lottery, on the central's machine.
 //!
 //! The first admin can only be created here. A running central is not involved: it reads the
-//! changed file at the next request.
+//! changed file at the next request, and records the change, which the file keeps for it.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -17,9 +17,10 @@ use lottery::Timestamp;
 use lottery::text::shown_lines;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
-    ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role, Secret, TokenGrant,
-    TokenId,
+    Change as Changed, ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role,
+    Secret, TokenGrant, TokenId,
 };
+use rustix::process::getuid;
 
 use super::prompt;
 use super::serve::SystemClock;
@@ -34,7 +35,8 @@ Examples:
   echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
 
 Changes apply from the next request on, also in a running central. Disabling an operator or changing
-a password logs the operator out and revokes their tokens.";
+a password logs the operator out and revokes their tokens. The central records each change, with
+the user of this machine who made it and its time, within a second or when it starts.";
 
 /// The operators of a data folder, and what to do with them.
 #[derive(Args, Clone, Debug)]
@@ -129,20 +131,32 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
         Change::Add { name, role, password } => {
             let hash = hashed(&password, &name)?;
             make_folder(&data).map_err(|error| of_folder(&data, error))?;
-            change(&file, |people| people.add(name.clone(), role, hash))?;
+            change(&file, |people| {
+                people.add(name.clone(), role, hash)?;
+                Ok(Changed::Add { name: name.clone(), role })
+            })?;
             print(&format!("{name} has the role {role} now\n"))
         }
         Change::Password { name, password } => {
             let hash = hashed(&password, &name)?;
-            change(&file, |people| people.set_password(&name, hash))?;
+            change(&file, |people| {
+                people.set_password(&name, hash)?;
+                Ok(Changed::ChangePassword(name.clone()))
+            })?;
             print(&format!("{name} has a new password, and is logged out\n"))
         }
         Change::Disable { name } => {
-            change(&file, |people| people.disable(&name))?;
+            change(&file, |people| {
+                people.disable(&name)?;
+                Ok(Changed::Disable(name.clone()))
+            })?;
             print(&format!("{name} is disabled now, and logged out\n"))
         }
         Change::Enable { name } => {
-            change(&file, |people| people.enable(&name))?;
+            change(&file, |people| {
+                people.enable(&name)?;
+                Ok(Changed::Enable(name.clone()))
+            })?;
             print(&format!("{name} can log in again\n"))
         }
         Change::Token { name, label, role, days } => {
@@ -150,13 +164,18 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
             change(&file, |people| {
                 let owner = people.operator(&name).ok_or(PeopleError::Unknown(name.clone()))?;
                 let role = role.unwrap_or(owner.role);
-                let grant = TokenGrant { owner: name, label, role, days };
-                people.grant(grant, secret.digest(), SystemClock.now().0)
+                let owner = name.clone();
+                let grant = TokenGrant { owner, label: label.clone(), role, days };
+                people.grant(grant, secret.digest(), SystemClock.now().0)?;
+                Ok(Changed::GiveToken { name, role, days, label })
             })?;
             print(&format!("{}\n", secret.text()))
         }
         Change::Revoke { token } => {
-            change(&file, |people| people.revoke(TokenId(token)))?;
+            change(&file, |people| {
+                people.revoke(TokenId(token))?;
+                Ok(Changed::RevokeToken(TokenId(token)))
+            })?;
             print(&format!("token {token} is revoked\n"))
         }
     }
@@ -181,14 +200,27 @@ fn of_folder(data: &Path, error: io::Error) -> Ending {
     Ending::wrong(format!("data folder {}: {error}; {remedy}", data.display()))
 }
 
-fn change<T>(
+fn change(
     file: &OperatorsFile,
-    change: impl FnOnce(&mut People) -> Result<T, PeopleError>,
-) -> Result<T, Ending> {
-    file.change(change).map_err(|error| match error {
+    change: impl FnOnce(&mut People) -> Result<Changed, PeopleError>,
+) -> Result<(), Ending> {
+    let changed = file.change_on_command_line(&user(), SystemClock.now().0, change);
+    changed.map_err(|error| match error {
         ChangeError::Refused(why) => Ending::wrong(why),
         ChangeError::File(error) => Ending::from(error),
     })
+}
+
+/// Returns the name of the user who runs this, or the number of one that /etc/passwd does not list.
+fn user() -> String {
+    let id = getuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users = users.lines().map(|line| line.split(':'));
+    let name = users.find_map(|mut user| {
+        let (name, number) = (user.next()?, user.nth(1)?);
+        (number == id && !name.is_empty()).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("user {id}"))
 }
 
 fn hashed(from: &PasswordArgs, name: &Name) -> Result<operators::PasswordHash, Ending> {

@@ -13,6 +13,7 @@ mod driver;
 mod keyboard;
 mod mistakes;
 mod setting;
+mod week;
 
 use console::{Console, Look};
 use rustix::process::Signal;

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// Small batches, so that a day takes long enough to be interrupted.
 const SLOWLY: &[&str] = &["--batch-max-bets", "4"];
 
+/// What the audit log says of who changes operators beside the central.
+const BESIDE: &str = " on the command line: ";
+
 struct Day {
     data: PathBuf,
     address: String,
@@ -36,12 +39,16 @@ impl Day {
 }
 
 /// Returns the acts of operators except logging in, and the draw, as `audit` prints them without
-/// times.
+/// times, and without what was done on the command line.
 fn on_record(data: &Path) -> Vec<String> {
     let printed = run_well(&["audit", "--data", str(data)]);
     let acts = printed.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>());
     let acts = acts.map(|words| words.join(" ").split(", set").next().unwrap().to_owned());
-    acts.filter(|it| !it.starts_with("agency") && !it.ends_with("logged in")).collect()
+    let is_of_the_day = |it: &String| {
+        let others = [it.starts_with("agency"), it.ends_with("logged in"), it.contains(BESIDE)];
+        !others.contains(&true)
+    };
+    acts.filter(is_of_the_day).collect()
 }
 
 #[test]
@@ -112,6 +119,8 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     assert_eq!(central.process.terminate().code, Some(0));
     bets.are_all_in(&exported_draw(&day.data, "nocturna"));
     assert_eq!(on_record(&day.data), day.done);
+    let printed = run_well(&["audit", "--data", str(&day.data)]);
+    assert_eq!(printed.matches(BESIDE).count(), 2, "each operator is added once: {printed}");
     let filtered = |more: &[&str]| run_well(&[&["audit", "--data", str(&day.data)], more].concat());
     let by_eva = ["--by", "eva", "--action", "number-entered", "--draw", "nocturna"];
     let csv = filtered(&[&by_eva[..], &["--format", "csv"]].concat());
@@ -120,4 +129,51 @@ fn a_day_goes_on_where_it_was_though_the_central_is_killed_after_every_answer() 
     assert_eq!(filtered(&by_eva).lines().count(), 2);
     assert_eq!(filtered(&["--until", "2020-01-01T00:00:00Z"]), "");
     assert_eq!(filtered(&["--since", "2020-01-01T00:00:00Z"]), filtered(&[]));
+}
+
+#[test]
+fn a_reopened_agency_sends_a_longer_file_and_no_corrected_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    add_operator(&data, "ana", "operator");
+    let mut central = Central::start(&data, "127.0.0.1:0", &["--http", "127.0.0.1:0"]);
+    let ana = Http::of(&mut central).log_in("ana");
+    let post = |path: &str, body: &Value| {
+        let answer = ana.ask("POST", &format!("/api/v1/draws{path}"), &body.to_string());
+        assert!(answer.status < 300, "{path}: {answer:?}");
+    };
+    let announced = json!({ "name": "nocturna", "agencies": [{ "first": 1, "last": 1 }] });
+    post("", &announced);
+    post("/1/open", &json!({}));
+    let rows = |numbers: std::ops::Range<u32>| {
+        numbers.map(|it| format!("Ana,Paz,{},2000-01-01,{it}\n", 30_000_000 + it))
+    };
+    let file = |name: &str, rows: Vec<String>| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, rows.concat()).unwrap();
+        path
+    };
+    let send = |path: &Path| agency(1, &central.address, path, SLOWLY);
+    let bets_once_finished = || {
+        let draw = || ana.ask("GET", "/api/v1/draws/1", "").json();
+        let mut draws = std::iter::repeat_with(draw).take(50_000);
+        draws.find(|it| it["agencies_finished"] == 1).unwrap()["bets"].clone()
+    };
+    let first = send(&file("first.csv", rows(0..8).collect()));
+    assert_eq!(bets_once_finished(), 8);
+    first.kill();
+    post("/1/agencies/1/reopen", &json!({ "why": "faltaba un archivo" }));
+
+    // The third row is stored as it was; a file with another one there is not a longer one.
+    let mut corrected: Vec<_> = rows(0..13).collect();
+    corrected[2] = corrected[2].replace("Paz", "Díaz");
+    let refused = send(&file("corrected.csv", corrected)).ended();
+    assert_eq!(refused.code, Some(1), "{:#?}", refused.log);
+    let longer: Vec<_> = rows(0..13).collect();
+    let sending = send(&file("longer.csv", longer.clone()));
+    assert_eq!(bets_once_finished(), 13);
+    post("/1/close", &json!({}));
+    sending.kill();
+    let longer = longer.iter().map(|row| row.trim_end().to_owned()).collect::<Vec<_>>();
+    assert_eq!(exported_draw(&data, "nocturna"), [(1, longer)].into());
 }

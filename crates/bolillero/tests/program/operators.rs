@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::{run, run_well, str, text, with_input};
+use crate::support::{Central, run, run_well, str, text, with_input};
 
 /// Runs a command with a password on standard input.
 fn with_password(args: &[&str], password: &str) -> Output {
@@ -133,4 +133,84 @@ fn refusals_say_what_to_do() {
     refused(&run(&["operator", "list"]), 2, "--data");
     std::fs::write(data.join("operators.json"), "{").unwrap();
     refused(&run(&last), 1, "restore it from a copy");
+}
+
+const HTTP: [&str; 2] = ["--http", "127.0.0.1:0"];
+const PENDING: &str = "\"unrecorded\"";
+
+fn token_of_ana(data: &Path) {
+    run_well(&["operator", "token", "ana", "--label", "board", "--days", "9", "--data", str(data)]);
+}
+
+fn operators_file(data: &Path) -> String {
+    std::fs::read_to_string(data.join("operators.json")).unwrap()
+}
+
+/// The lines of the audit log that are about a kind of changes made on the command line.
+fn on_record(data: &Path, action: &str) -> Vec<String> {
+    let printed = run_well(&["audit", "--data", str(data), "--action", action]);
+    printed.lines().filter(|line| line.contains("on the command line")).map(str::to_owned).collect()
+}
+
+#[test]
+fn changes_on_the_command_line_are_recorded_with_user_and_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(add(&data, "ana", "admin").status.success());
+    token_of_ana(&data);
+    assert!(operators_file(&data).contains(PENDING));
+    let mut central = Central::start(&data, "127.0.0.1:0", &HTTP);
+    central.process.wait_for("event: token-given");
+
+    // Beside the central.
+    assert!(add(&data, "bea", "viewer").status.success());
+    central.process.wait_for("event: operator-added");
+    run_well(&["operator", "disable", "bea", "--data", str(&data)]);
+    run_well(&["operator", "enable", "bea", "--data", str(&data)]);
+    run_well(&["operator", "revoke", "1", "--data", str(&data)]);
+    let changed = ["operator", "password", "bea", "--data", str(&data)];
+    assert!(with_password(&changed, "another password\n").status.success());
+    central.process.wait_for("event: password-changed");
+    assert_eq!(central.process.terminate().code, Some(0));
+    assert!(!operators_file(&data).contains(PENDING));
+    let log = run_well(&["audit", "--data", str(&data), "--format", "csv"]);
+    let kinds = [
+        ("operator-added", "name \"\"ana\"\", role admin"),
+        ("token-given", "name \"\"ana\"\", role admin, days 9, label \"\"board\"\""),
+        ("operator-added", "name \"\"bea\"\", role viewer"),
+        ("operator-disabled", "name \"\"bea\"\""),
+        ("operator-enabled", "name \"\"bea\"\""),
+        ("token-revoked", "token 1"),
+        ("password-changed", "name \"\"bea\"\""),
+    ];
+    let lines: Vec<_> = log.lines().skip(1).collect();
+    assert_eq!(lines.len(), kinds.len(), "{log}");
+    for ((kind, what), line) in kinds.into_iter().zip(lines) {
+        assert!(line.contains(kind) && line.contains(what), "{kind}: {line}");
+        assert!(line.contains("on the command line") && line.contains("made at 20"), "{line}");
+    }
+}
+
+#[test]
+fn a_central_that_is_killed_records_each_change_on_the_command_line_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(add(&data, "ana", "admin").status.success());
+    let rounds = 6;
+    for _ in 0..rounds {
+        token_of_ana(&data);
+        let before = operators_file(&data);
+        let mut central = Central::start(&data, "127.0.0.1:0", &HTTP);
+        central.process.wait_for("event: token-given");
+        central.process.kill();
+        // As if it had been killed before it wrote the file.
+        std::fs::write(data.join("operators.json"), before).unwrap();
+    }
+    assert!(add(&data, "bea", "viewer").status.success());
+    let mut central = Central::start(&data, "127.0.0.1:0", &HTTP);
+    central.process.wait_for("event: operator-added");
+    assert_eq!(central.process.terminate().code, Some(0));
+    assert_eq!(on_record(&data, "token-given").len(), rounds);
+    assert_eq!(on_record(&data, "operator-added").len(), 2);
+    assert!(!operators_file(&data).contains(PENDING));
 }

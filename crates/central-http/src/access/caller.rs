@@ -58,7 +58,7 @@ impl Caller {
 
     /// Returns the caller as it is written to the audit log.
     pub(crate) fn actor(&self) -> Actor {
-        let owner = label_of(&self.name);
+        let owner = self.name.label();
         match &self.by {
             Credential::Session(_) => Actor::Operator(owner),
             Credential::Token { id, label } => {
@@ -76,11 +76,6 @@ pub(crate) fn known<'a>(people: &'a People, name: &Name, generation: u32) -> Opt
 /// Returns the refusal for a session or token that has ended.
 pub(crate) fn over() -> Refusal {
     Refusal::not_authenticated("the session or the token has ended")
-}
-
-/// Converts an operator's name to a label for the audit log.
-pub(crate) fn label_of(name: &Name) -> Label {
-    Label::new(name.as_str()).expect("an operator's name is a short word")
 }
 
 fn role_must(role: Role, permission: Permission) -> Result<(), Refusal> {

@@ -34,6 +34,17 @@ pub(crate) async fn authenticate(
     Ok(next.run(request).await)
 }
 
+/// As [`authenticate`], for passive requests, which do not keep the session alive.
+pub(crate) async fn authenticate_passively(
+    State(access): State<Arc<Access>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let who = identify_passively(&access, request.headers()).await?;
+    request.extensions_mut().insert(who);
+    Ok(next.run(request).await)
+}
+
 /// Authenticates the caller by these headers.
 pub(crate) async fn identify(
     access: &Access,
@@ -57,6 +68,9 @@ pub(crate) async fn identify_passively(
     access: &Access,
     headers: &HeaderMap,
 ) -> Result<Caller, Refusal> {
+    if let Some(given) = headers.get(header::AUTHORIZATION) {
+        return by_token(access, given.as_bytes()).await;
+    }
     let secret = cookie(access, headers)?;
     let user = access.sessions.lock().watcher(&secret, moment()).cloned();
     by_session(access, secret, user).await

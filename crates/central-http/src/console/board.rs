@@ -14,7 +14,7 @@ use futures_util::stream::iter;
 use lottery::{DrawId, DrawState, Registration, Timestamp};
 use serde::Deserialize;
 
-use super::chart::Chart;
+use super::chart::{Chart, Heat};
 use super::language::Locale;
 use super::pagination::Pagination;
 use super::shell::{Shell, rendered, show};
@@ -93,6 +93,7 @@ struct BoardView {
     finished: String,
     number: String,
     chart: Option<Chart>,
+    heat: Option<Heat>,
     rows: Vec<BoardRow>,
     part: Option<Pagination>,
 }
@@ -241,7 +242,8 @@ impl BoardView {
             agencies: l.n(shown.agencies_count() as u64),
             finished: view.finished,
             number: view.number,
-            chart: Chart::of(&shown.samples, l),
+            chart: Chart::of(shown, l),
+            heat: Heat::of(&shown.strips, app.service.view(), l),
             rows,
             part,
         }

@@ -24,8 +24,8 @@ use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
 use crate::limits::ITEMS_SHOWN_MAX;
 use crate::usecases::app::App;
+use crate::usecases::dated_name::day_of;
 use crate::usecases::draws::{LifeState, announce, pending};
-use crate::usecases::programme::day_of;
 use crate::web::input::InQuery;
 
 #[derive(Template)]

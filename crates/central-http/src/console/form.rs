@@ -43,6 +43,15 @@ const KEPT_FIELDS: [&str; 15] = [
     "why",
 ];
 
+/// How the names of more such fields begin: ticks of days and of draws.
+const KEPT_PREFIXES: [&str; 2] = [WEEKDAY, TICK];
+
+/// Begins the names of the ticks of weekdays, and is that of the field that a form with them has.
+pub(super) const WEEKDAY: &str = "weekday";
+
+/// Begins the names of the ticks of draws.
+pub(super) const TICK: &str = "tick-";
+
 /// The outcome of a form, for the page that it was on.
 #[derive(Default)]
 pub(super) struct FormOutcome {
@@ -61,7 +70,7 @@ impl Form {
     /// Parses what the user typed before their session ended.
     pub(super) fn of_query(uri: &Uri) -> Self {
         let mut form = Self::parsed(uri.query().unwrap_or_default().as_bytes());
-        form.fields.retain(|name, _| KEPT_FIELDS.contains(&name.as_str()));
+        form.fields.retain(|name, _| is_kept(name));
         form
     }
 
@@ -72,8 +81,7 @@ impl Form {
 
     /// Returns what the user typed, as the query of a path.
     pub(super) fn kept(&self) -> String {
-        let kept = KEPT_FIELDS.map(|name| (name, self.get(name)));
-        let kept = kept.into_iter().filter(|(_, value)| !value.is_empty());
+        let kept = self.filled("").filter(|name| is_kept(name)).map(|name| (name, self.get(name)));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
@@ -117,6 +125,10 @@ impl Form {
     pub(super) fn secret(&self, name: &str) -> String {
         self.fields.get(name).cloned().unwrap_or_default()
     }
+}
+
+fn is_kept(name: &str) -> bool {
+    KEPT_FIELDS.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 impl FormOutcome {

@@ -2,7 +2,7 @@
 //! times.
 
 use axum::http::{HeaderMap, header};
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Weekday};
 use lottery::Timestamp;
 
 use central::{LocalTime, Zone};
@@ -123,12 +123,20 @@ impl Locale {
 
     /// Formats a date, with the day of the week.
     pub(super) fn day(self, day: Date) -> String {
-        let spanish = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
-        let at = day.weekday().to_monday_zero_offset();
-        let weekday = usize::try_from(at).ok().and_then(|at| spanish.get(at)).copied();
-        match weekday.filter(|_| self.is_spanish()) {
-            Some(weekday) => format!("{weekday} {}", day.strftime("%d/%m/%Y")),
-            None => day.strftime("%A %Y-%m-%d").to_string(),
+        let date = day.strftime(self.t("%d/%m/%Y", "%Y-%m-%d"));
+        format!("{} {date}", self.weekday(day.weekday()))
+    }
+
+    /// Returns the name of a day of the week.
+    pub(super) fn weekday(self, weekday: Weekday) -> &'static str {
+        match weekday {
+            Weekday::Monday => self.t("lunes", "Monday"),
+            Weekday::Tuesday => self.t("martes", "Tuesday"),
+            Weekday::Wednesday => self.t("miércoles", "Wednesday"),
+            Weekday::Thursday => self.t("jueves", "Thursday"),
+            Weekday::Friday => self.t("viernes", "Friday"),
+            Weekday::Saturday => self.t("sábado", "Saturday"),
+            Weekday::Sunday => self.t("domingo", "Sunday"),
         }
     }
 

@@ -8,12 +8,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
-use jiff::civil::Date;
+use jiff::civil::{Date, Weekday};
 use jiff::{Span, ToSpan as _};
 use lottery::{DrawState, Reason};
 use operators::Permission;
 
-use super::form::{Form, FormOutcome, done};
+use super::form::{Form, FormOutcome, TICK, WEEKDAY, done};
 use super::language::Locale;
 use super::posted::Posted;
 use super::refusal;
@@ -22,8 +22,9 @@ use super::visitor::CurrentUser;
 use crate::access::refusal::Refusal;
 use crate::limits::{REPEATABLE_DAYS_MAX, REPEATED_DAYS_MAX, REPEATED_DRAWS_MAX};
 use crate::usecases::app::App;
+use crate::usecases::dated_name::day_of;
 use crate::usecases::draws::announce;
-use crate::usecases::programme::{Obstacle, Planned, Repetition, TooMuch, day_of, plan};
+use crate::usecases::programme::{Obstacle, Planned, Repetition, TooMuch, Weekdays, plan};
 
 #[derive(Template)]
 #[template(path = "repeat.html")]
@@ -32,6 +33,7 @@ struct Repeat {
     form: Form,
     /// The days with draws to choose from.
     sources: Vec<SourceDay>,
+    weekdays: Vec<WeekdayChoice>,
     /// What is to be announced, by day; empty until the days are chosen.
     days: Vec<PlannedDay>,
     /// Whether something can be announced.
@@ -42,6 +44,14 @@ struct Repeat {
 struct SourceDay {
     value: String,
     text: String,
+}
+
+/// A day of the week to choose.
+struct WeekdayChoice {
+    /// The name of its tick.
+    key: String,
+    text: &'static str,
+    is_ticked: bool,
 }
 
 struct PlannedDay {
@@ -67,9 +77,6 @@ struct PlannedRow {
     /// Why it was just refused; empty if it was not.
     error: String,
 }
-
-/// Begins the names of ticks.
-const TICK: &str = "tick-";
 
 /// Why draws were refused, by the names of their ticks.
 type Errors = BTreeMap<String, String>;
@@ -174,7 +181,15 @@ fn planned(app: &App, form: &mut Form, l: Locale) -> Option<Vec<Planned>> {
         form.mark("last", text);
         return None;
     }
-    match plan(app, Repetition { day, first, last }) {
+    let weekdays = weekdays(app, form, l);
+    if weekdays == Weekdays([false; 7]) {
+        form.mark(
+            WEEKDAY,
+            l.t("Elija al menos un día de la semana.", "Choose at least one weekday."),
+        );
+        return None;
+    }
+    match plan(app, Repetition { day, first, last, weekdays }) {
         Ok(planned) => Some(planned),
         Err(TooMuch) => {
             let (days, draws) = (l.n(REPEATED_DAYS_MAX as u64), l.n(REPEATED_DRAWS_MAX as u64));
@@ -184,6 +199,20 @@ fn planned(app: &App, form: &mut Form, l: Locale) -> Option<Vec<Planned>> {
             None
         }
     }
+}
+
+/// Returns the weekdays that are chosen, or the usual ones.
+fn weekdays(app: &App, form: &Form, l: Locale) -> Weekdays {
+    if form.get(WEEKDAY).is_empty() {
+        return Weekdays::usual(drawn_days(app, l).into_keys());
+    }
+    let is_ticked = |at: usize| !form.get(&weekday_key(at)).is_empty();
+    Weekdays(std::array::from_fn(is_ticked))
+}
+
+/// Returns the name of a weekday's tick.
+fn weekday_key(at: usize) -> String {
+    format!("{WEEKDAY}-{}", at + 1)
 }
 
 /// Returns the name of a draw's tick.
@@ -201,7 +230,15 @@ fn page_with(
     let FormOutcome { status, notice, mut form } = outcome;
     let l = user.language;
     let today = l.date(app.service.now());
-    let sources = sources(app, l);
+    let drawn = drawn_days(app, l);
+    let sources = sources(&drawn, l);
+    let chosen = Weekday::Monday.cycle_forward().zip(weekdays(app, &form, l).0).enumerate();
+    let weekdays = chosen.map(|(at, (weekday, is_ticked))| WeekdayChoice {
+        key: weekday_key(at),
+        text: l.weekday(weekday),
+        is_ticked,
+    });
+    let weekdays = weekdays.collect();
     if let (Some(today), Some(newest)) = (today, sources.first()) {
         form.or_set("day", newest.value.as_str());
         let first = form.get("day").parse().map_or(today, |day: Date| day.max(today));
@@ -223,20 +260,25 @@ fn page_with(
     }
     let is_possible = planned.iter().any(|it| it.draw.is_ok());
     let p = Shell::of(user, notice);
-    show_as(status, &Repeat { p, form, sources, days, is_possible })
+    show_as(status, &Repeat { p, form, sources, weekdays, days, is_possible })
 }
 
-/// Returns the newest days with draws.
-fn sources(app: &App, l: Locale) -> Vec<SourceDay> {
-    let mut counts: BTreeMap<Date, u64> = BTreeMap::new();
+/// Returns the days with draws, with their numbers of draws.
+fn drawn_days(app: &App, l: Locale) -> BTreeMap<Date, u64> {
+    let mut counts = BTreeMap::new();
     let draws = app.service.view().all_draws().filter(|it| it.state != DrawState::Cancelled);
     for day in draws.filter_map(|it| day_of(&it, l.zone)) {
         *counts.entry(day).or_default() += 1;
     }
-    let newest = counts.into_iter().rev().take(REPEATABLE_DAYS_MAX);
+    counts
+}
+
+/// Returns the newest days with draws.
+fn sources(drawn: &BTreeMap<Date, u64>, l: Locale) -> Vec<SourceDay> {
+    let newest = drawn.iter().rev().take(REPEATABLE_DAYS_MAX);
     let newest = newest.map(|(day, count)| SourceDay {
         value: day.to_string(),
-        text: format!("{} ({})", l.day(day), l.n(count)),
+        text: format!("{} ({})", l.day(*day), l.n(*count)),
     });
     newest.collect()
 }

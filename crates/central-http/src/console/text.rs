@@ -66,8 +66,11 @@ pub(super) fn actor(by: &Actor, l: Locale) -> String {
 
 /// Returns the author of an act; nobody knows who fails to log in.
 fn author(recorded: &RecordedAct, l: Locale) -> String {
-    match recorded.act {
+    match &recorded.act {
         Act::Audited(AuditedAction::LogInFailed(_)) => l.t("alguien", "somebody").to_owned(),
+        Act::Audited(AuditedAction::OnCommandLine(made)) => {
+            format!("{} {}", made.user, l.t("en la línea de comandos", "on the command line"))
+        }
         _ => actor(&recorded.by, l),
     }
 }
@@ -207,6 +210,9 @@ fn audited(action: &AuditedAction, by: &Actor, l: Locale) -> String {
             );
             format!("{what}: {}", operators_change(change, l))
         }
+        AuditedAction::OnCommandLine(made) => {
+            format!("{} ({})", operators_change(&made.change, l), l.time(made.at))
+        }
         AuditedAction::SearchBets(search) => bets_search(search, l),
         AuditedAction::ReadWinners(draw) => {
             let what = l.t("vio los ganadores del sorteo", "read the winners of draw");
@@ -235,6 +241,11 @@ fn operators_change(change: &OperatorsChange, l: Locale) -> String {
             let (given, role) =
                 (l.t("se dio un token de", "got a token of a"), role_name(*role, l));
             format!("{given} {role}, {days} {}: «{label}»", l.t("días", "days"))
+        }
+        OperatorsChange::GiveTokenTo { name, role, days, label } => {
+            let given = l.t("dio un token a", "gave a token to");
+            let (of, role) = (l.t("de", "of a"), role_name(*role, l));
+            format!("{given} {name}, {of} {role}, {days} {}: «{label}»", l.t("días", "days"))
         }
         OperatorsChange::RevokeToken(number) => {
             format!("{} {number}", l.t("revocó el token", "revoked token"))

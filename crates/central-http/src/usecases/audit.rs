@@ -6,8 +6,7 @@ use std::sync::Arc;
 use central::Service;
 use engine::Chain;
 use lottery::{
-    AuditFilter, AuditSpan, Description, DrawId, DrawStatus, Event, HistoryStep, StoredEvent,
-    Timestamp, View,
+    AuditFilter, AuditSpan, Description, DrawId, DrawStatus, Event, StoredEvent, Timestamp, View,
 };
 use operators::Permission;
 
@@ -104,18 +103,11 @@ pub(crate) fn described<'a>(view: &View, stored: &'a StoredEvent) -> Description
     stored.event.describe_to_readers(stored.at, draw.as_ref())
 }
 
-/// Returns whether an event is of this draw. Announcements do not hold its number: they are found
-/// by the draw's history.
+/// Returns whether an event is of this draw. Announcements do not hold its number: the draw knows
+/// the one that announced it.
 fn is_of(view: &View, stored: &StoredEvent, draw: DrawId) -> bool {
-    let Event::Acted(recorded) = &stored.event else {
-        return stored.event.describe().draw == Some(draw);
-    };
     if !stored.event.announces() {
-        return recorded.describe().draw == Some(draw);
+        return stored.event.describe().draw == Some(draw);
     }
-    let status = view.draw(draw);
-    let first = status.as_ref().and_then(|status| status.life.history.first());
-    first.is_some_and(|first| {
-        first.step == HistoryStep::Announced && first.at == stored.at && first.by == recorded.by
-    })
+    view.draw(draw).is_some_and(|status| status.life.announced_in == stored.sequence)
 }

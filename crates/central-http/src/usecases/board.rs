@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use central::{OfAgency, Presence, RefusedBatches, Service};
-use lottery::{AgencyId, AgencyTotals, DrawId, DrawState, DrawStatus, Timestamp};
+use lottery::{AgencyId, AgencyTotals, DrawId, DrawName, DrawState, DrawStatus, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use crate::limits::{
     BOARD_LOOK_TIME, BOARD_OVER_DRAWS_MAX, DISK_FREE_LEN_LOW, INTAKE_SAMPLE_TIME, SILENCE_MS,
 };
 use crate::usecases::draws::urgency;
-use crate::usecases::intake::{Intake, Sample};
+use crate::usecases::intake::{Intake, Sample, Strips};
 
 /// The state of the central at one moment.
 #[derive(Debug, Default)]
@@ -50,6 +50,17 @@ pub(crate) struct DrawBoard {
     /// Its batches that were refused since the central was started.
     pub(crate) refused: RefusedBatches,
     /// How many bets it had at which time.
+    pub(crate) samples: Vec<Sample>,
+    /// The same draw of an earlier day, if its samples are known.
+    pub(crate) earlier: Option<Earlier>,
+    /// The bets of its agencies over time.
+    pub(crate) strips: Arc<Strips>,
+}
+
+/// The intake of a draw's predecessor, whose name differs in the date only.
+#[derive(Clone, Debug)]
+pub(crate) struct Earlier {
+    pub(crate) name: DrawName,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -135,9 +146,16 @@ impl BoardPoller {
     pub(crate) async fn sample(&self) -> Infallible {
         loop {
             tokio::time::sleep(INTAKE_SAMPLE_TIME).await;
-            let open = self.service.view().find_draws(|draw| draw.state == DrawState::Open);
-            self.intake.sample(&open, self.service.now());
+            let service = &self.service;
+            self.intake.sample(service.view(), service.zone(), service.now());
         }
+    }
+
+    fn earlier(&self, status: &DrawStatus, now: Timestamp) -> Option<Earlier> {
+        let earlier = self.intake.before(status, self.service.zone())?;
+        let status = self.service.view().draw(earlier)?;
+        let samples = self.intake.of(&status, now);
+        Some(Earlier { name: status.terms.name, samples })
     }
 
     /// Reads the current state; `before` is the previous board, if it is recent.
@@ -170,8 +188,10 @@ impl BoardPoller {
             let begun = view.all_begun(status.id);
             let refused = service.metrics().refused_batches(status.id);
             let samples = self.intake.of(&status, now);
+            let earlier = self.earlier(&status, now);
+            let strips = self.intake.strips(status.id);
             let board = look.at(status, begun, draw_before.map(|it| &**it));
-            draws.push(Arc::new(DrawBoard { refused, samples, ..board }));
+            draws.push(Arc::new(DrawBoard { refused, samples, earlier, strips, ..board }));
         }
         draws.sort_by_key(|it| urgency(&it.status));
         let host = Arc::clone(&self.host);
@@ -238,7 +258,8 @@ impl Look<'_> {
         let agencies = agencies.collect();
         let bets_per_second = self.per_second(more);
         let (refused, samples) = (RefusedBatches::default(), Vec::new());
-        DrawBoard { status, bets_per_second, agencies, refused, samples }
+        let (earlier, strips) = (None, Arc::default());
+        DrawBoard { status, bets_per_second, agencies, refused, samples, earlier, strips }
     }
 
     fn row(
@@ -357,7 +378,7 @@ mod tests {
     use central::{Central, Mode, Options, Zone};
     use engine::conformance::{TestClock, in_memory};
     use lottery::limits::AGENCIES_MAX;
-    use lottery::{Agencies, DrawName, DrawTerms, Lifecycle, NumberRange, Schedule};
+    use lottery::{Agencies, DrawTerms, Lifecycle, NumberRange, Schedule};
     use tokio::time::timeout;
 
     use super::*;

@@ -12,7 +12,7 @@ use operators::{
 };
 use tokio::runtime::Handle;
 
-use crate::access::caller::{Caller, Credential, label_of};
+use crate::access::caller::{Caller, Credential};
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, blocking};
 use crate::usecases::app::App;
@@ -32,7 +32,7 @@ pub(crate) async fn add(
 ) -> Result<(), Refusal> {
     who.session()?;
     let hash = app.access.hash(password, name.clone()).await?;
-    let recorded = OperatorsChange::Add { name: label_of(&name), role };
+    let recorded = OperatorsChange::Add { name: name.label(), role };
     let add = move |people: &mut People| people.add(name, role, hash);
     change(app, who, MANAGES, Reason::default(), recorded, add).await
 }
@@ -47,7 +47,7 @@ pub(crate) async fn disable(
     if why.is_empty() {
         return Err(ActError::NoReason("disable an operator").into());
     }
-    let (recorded, whom) = (OperatorsChange::Disable(label_of(&name)), name.clone());
+    let (recorded, whom) = (OperatorsChange::Disable(name.label()), name.clone());
     change(app, who, MANAGES, why, recorded, move |people| people.disable(&whom)).await?;
     app.access.sessions.lock().end_all_of(&name);
     Ok(())
@@ -56,7 +56,7 @@ pub(crate) async fn disable(
 /// Enables an operator. Needs a session, like [`add`].
 pub(crate) async fn enable(app: &App, who: &Caller, name: Name) -> Result<(), Refusal> {
     who.session()?;
-    let recorded = OperatorsChange::Enable(label_of(&name));
+    let recorded = OperatorsChange::Enable(name.label());
     let enable = move |people: &mut People| people.enable(&name);
     change(app, who, MANAGES, Reason::default(), recorded, enable).await
 }
@@ -78,7 +78,7 @@ pub(crate) async fn change_password(
         None => verify_own_password(app, peer, who, current).await?,
     }
     let hash = app.access.hash(new, name.clone()).await?;
-    let (recorded, whose) = (OperatorsChange::ChangePassword(label_of(&name)), name.clone());
+    let (recorded, whose) = (OperatorsChange::ChangePassword(name.label()), name.clone());
     let set = move |people: &mut People| people.set_password(&whose, hash);
     change(app, who, needed, Reason::default(), recorded, set).await?;
     app.access.sessions.lock().end_all_of(&name);

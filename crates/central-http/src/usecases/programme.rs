@@ -5,7 +5,7 @@
 
 use central::{LocalTime, Zone};
 use jiff::ToSpan as _;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Weekday};
 use lottery::{
     DrawId, DrawName, DrawNameError, DrawState, DrawStatus, DrawTerms, HistoryStep, Schedule,
     Timestamp,
@@ -13,32 +13,36 @@ use lottery::{
 
 use crate::limits::{REPEATED_DAYS_MAX, REPEATED_DRAWS_MAX};
 use crate::usecases::app::State;
-
-/// How names write a date: the first of these that occurs in a name is changed.
-const DATES: [&str; 9] = [
-    "%Y-%m-%d",
-    "%d/%m/%Y",
-    "%d-%m-%Y",
-    "%d/%m/%y",
-    "%d-%m-%y",
-    "%-d/%-m/%Y",
-    "%d/%m",
-    "%d-%m",
-    "%-d/%-m",
-];
-
-/// How a date is added to a name without one.
-const DATE_ADDED: &str = "%d/%m";
+use crate::usecases::dated_name::{dated, day_of};
 
 /// One more than is allowed shows that there are too many.
 const DAYS: usize = REPEATED_DAYS_MAX + 1;
 
-/// The draws of a day, to be repeated on each day from the first to the last.
+/// The draws of a day, to be repeated on the days from the first to the last that are on these
+/// weekdays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Repetition {
     pub(crate) day: Date,
     pub(crate) first: Date,
     pub(crate) last: Date,
+    pub(crate) weekdays: Weekdays,
+}
+
+/// Some days of the week, from Monday on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weekdays(pub(crate) [bool; 7]);
+
+impl Weekdays {
+    /// Returns Monday to Saturday, and Sunday too if there is a draw on one of these days that is a
+    /// Sunday.
+    pub(crate) fn usual(mut days: impl Iterator<Item = Date>) -> Self {
+        Self([true, true, true, true, true, true, days.any(|day| day.weekday() == Weekday::Sunday)])
+    }
+
+    fn contain(self, day: Date) -> bool {
+        let at = usize::try_from(day.weekday().to_monday_zero_offset());
+        at.ok().and_then(|at| self.0.get(at)).is_some_and(|contained| *contained)
+    }
 }
 
 /// A draw that repeats another one on a day.
@@ -69,24 +73,17 @@ pub(crate) enum Obstacle {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMuch;
 
-/// Returns the day of a draw: the one of its close, or else of its opening, or of its announcement.
-pub(crate) fn day_of(draw: &DrawStatus, zone: Zone) -> Option<Date> {
-    let life = &draw.life;
-    let closes_at = life.schedule.closes_at.or(life.closed.as_ref().map(|it| it.at));
-    let opens_at = life.schedule.opens_at.or(life.opened_at);
-    zone.shown(closes_at.or(opens_at).unwrap_or(life.announced_at)).map(DateTime::date)
-}
-
 /// Returns what a repetition announces, day by day.
 pub(crate) fn plan(app: &State, repetition: Repetition) -> Result<Vec<Planned>, TooMuch> {
-    let Repetition { day, first, last } = repetition;
+    let Repetition { day, first, last, weekdays } = repetition;
     let (view, zone) = (app.service.view(), app.service.zone());
     let is_of_day = |it: &DrawStatus| {
         it.state != DrawState::Cancelled && day_of(it, zone).is_some_and(|of| of == day)
     };
     let mut sources = view.find_draws(is_of_day);
     sources.sort_by_key(|it| (it.life.schedule.closes_at, it.life.schedule.opens_at, it.id));
-    let days: Vec<_> = first.series(1.day()).take_while(|it| *it <= last).take(DAYS).collect();
+    let days = first.series(1.day()).take_while(|it| *it <= last);
+    let days: Vec<_> = days.filter(|it| weekdays.contain(*it)).take(DAYS).collect();
     if days.len() > REPEATED_DAYS_MAX || days.len() * sources.len() > REPEATED_DRAWS_MAX {
         return Err(TooMuch);
     }
@@ -149,29 +146,6 @@ fn moved(at: Timestamp, zone: Zone, from: Date, to: Date) -> Result<Timestamp, O
     }
 }
 
-/// Returns a name with the date of another day instead of its own, or with it at the end.
-fn dated(name: &str, from: Date, to: Date) -> String {
-    let written = |date: Date, format: &str| date.strftime(format).to_string();
-    for format in DATES {
-        let (old, new) = (written(from, format), written(to, format));
-        if let Some(at) = place_of(&old, name) {
-            return format!("{}{new}{}", &name[..at], &name[at + old.len()..]);
-        }
-    }
-    format!("{name} {}", written(to, DATE_ADDED))
-}
-
-/// Returns where a date is in a name, unless it is a part of a longer number.
-fn place_of(date: &str, name: &str) -> Option<usize> {
-    let is_digit = |it: Option<char>| it.is_some_and(|it| it.is_ascii_digit());
-    let mut places = name.match_indices(date);
-    let found = places.find(|(at, _)| {
-        let (before, after) = (&name[..*at], &name[at + date.len()..]);
-        !is_digit(before.chars().next_back()) && !is_digit(after.chars().next())
-    });
-    found.map(|(at, _)| at)
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
@@ -179,19 +153,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_date_in_a_name_is_changed_as_it_is_written_or_added() {
-        for (name, expected) in [
-            ("Quiniela nocturna 05/11", "Quiniela nocturna 12/11"),
-            ("nocturna 2026-11-05", "nocturna 2026-11-12"),
-            ("05/11/2026 nocturna", "12/11/2026 nocturna"),
-            ("nocturna 5/11", "nocturna 12/11"),
-            ("nocturna 05-11", "nocturna 12-11"),
-            ("nocturna 1105/112", "nocturna 1105/112 12/11"),
-            ("La Ñata", "La Ñata 12/11"),
-        ] {
-            assert_eq!(dated(name, date(2026, 11, 5), date(2026, 11, 12)), expected);
-        }
-        assert_eq!(dated("fin 31/12/2026", date(2026, 12, 31), date(2027, 1, 1)), "fin 01/01/2027");
+    fn sunday_is_a_usual_day_of_those_who_draw_on_sundays() {
+        let week = date(2026, 11, 2).series(1.day()).take(7).collect::<Vec<_>>();
+        let usual = Weekdays::usual(week[..6].iter().copied());
+        let contained = week.iter().map(|day| usual.contain(*day)).collect::<Vec<_>>();
+        assert_eq!(contained, [true, true, true, true, true, true, false]);
+        assert_eq!(Weekdays::usual(week.into_iter()), Weekdays([true; 7]));
     }
 
     #[test]

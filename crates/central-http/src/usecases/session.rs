@@ -8,7 +8,7 @@ use lottery::{Act, Actor, AuditedAction, LogInFailed, Reason, RecordedAct, alway
 use operators::{Name, Password, Role, Secret, SessionUser};
 use tokio::time::Instant;
 
-use crate::access::caller::{Caller, Credential, label_of};
+use crate::access::caller::{Caller, Credential};
 use crate::access::identify::screen_of;
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, moment};
@@ -122,7 +122,7 @@ fn note_failure(app: &State, name: &Name, peer: IpAddr) {
 
 fn record_failures(app: &State, name: &Name, attempts: u32, address: IpAddr) {
     let action = AuditedAction::LogInFailed(LogInFailed { attempts, address });
-    let by = Actor::Operator(label_of(name));
+    let by = Actor::Operator(name.label());
     app.service.note(RecordedAct::new(by, Reason::default(), Act::Audited(action)));
 }
 

@@ -48,6 +48,22 @@ async fn the_audit_log_is_filtered_by_person_kind_draw_and_time() {
 }
 
 #[tokio::test]
+async fn draws_announced_by_one_token_at_one_moment_are_told_apart() {
+    let day = Day::with_bets().await;
+    let robot = day.robot().await;
+    for name in ["matutina", "vespertina", "especial"] {
+        day.central.post(&robot, "/api/v1/draws", &json!({ "name": name })).await;
+    }
+    for (draw, name) in [(2, "matutina"), (3, "vespertina"), (4, "especial")] {
+        let path = format!("/api/v1/audit?draw={draw}");
+        let page = day.central.get(day.auditor(), &path).await.json();
+        let items = page["items"].as_array().unwrap();
+        let names: Vec<_> = items.iter().map(|it| it["arguments"]["name"].as_str()).collect();
+        assert_eq!(names, [Some(name)], "{page}");
+    }
+}
+
+#[tokio::test]
 async fn the_filtered_audit_log_is_a_file_too() {
     let day = Day::with_bets().await;
     day.close().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use central_http::HttpLimits;
+use operators::limits::SESSIONS_PER_OPERATOR_MAX;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -110,4 +111,21 @@ async fn streams_share_the_limit_of_boards_and_end_with_the_central() {
     central.shut_down().await;
     let ended = tokio::time::timeout(Duration::from_secs(60), events.next()).await.unwrap();
     assert_eq!(ended, None);
+}
+
+#[tokio::test]
+async fn following_draws_does_not_count_as_activity_of_the_session() {
+    let central = Running::start().await;
+    let first = central.logged_in("viewer").await;
+    let mut others = Vec::new();
+    for _ in 1..SESSIONS_PER_OPERATOR_MAX {
+        others.push(central.logged_in("viewer").await);
+    }
+    let _following = Events::open(central.port, &first, "/api/v1/events").await;
+    // One more session ends the least recently used one.
+    central.logged_in("viewer").await;
+    assert_eq!(ask(central.port, &first, "GET", "/api/v1/draws", None).await.status, 401);
+    for other in others {
+        assert_eq!(ask(central.port, &other, "GET", "/api/v1/draws", None).await.status, 200);
+    }
 }

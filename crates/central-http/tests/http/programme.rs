@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{As, look};
+use crate::client::{As, ask, fill, look};
 use crate::draw_pages::are_in_order;
 use crate::languages::{done, filled};
 use crate::setting::Running;
@@ -62,8 +62,11 @@ async fn draws_of_a_day_are_repeated_on_other_days_after_a_preview() {
     assert_eq!(friday["numbers"], json!({ "min": 0, "max": 99 }));
     assert_eq!(friday["history"][0]["by"], "operator");
     let again = look(central.port, &who, &path).await.body;
-    are_in_order(&again, &["/draws/3\">matutina 11/01</a>", "Ya está programado.", "checked"]);
-    assert_eq!(again.matches("checked").count(), 1, "{again}");
+    are_in_order(
+        &again,
+        &["/draws/3\">matutina 11/01</a>", "Ya está programado.", "\"0\" checked"],
+    );
+    assert_eq!(again.matches("\"0\" checked").count(), 1, "{again}");
 }
 
 #[tokio::test]
@@ -98,11 +101,15 @@ async fn each_draw_that_is_not_repeated_says_why_and_the_others_are() {
     let without = filled(&central, &who, "/draws/repeat", FRIDAY_AND_SATURDAY).await;
     assert!(without.status == 400 && without.body.contains("Marque al menos un sorteo."));
     for (days, error) in [
-        ("day=2030-01-10&first=2030-01-11&last=2030-02-11", "Hasta 31 días y 200 sorteos por vez."),
+        ("day=2030-01-10&first=2030-01-11&last=2030-02-16", "Hasta 31 días y 200 sorteos por vez."),
         ("day=2030-01-10&first=2030-01-11&last=9999-12-31", "Hasta 31 días y 200 sorteos por vez."),
         (
             "day=2030-01-10&first=2030-01-11&last=2030-01-10",
             "El último día es anterior al primero.",
+        ),
+        (
+            "day=2030-01-10&first=2030-01-11&last=2030-01-12&weekday=chosen",
+            "Elija al menos un día de la semana.",
         ),
         ("day=2030-01-10&first=x&last=2030-01-10", "Elija una fecha."),
     ] {
@@ -121,4 +128,62 @@ async fn each_draw_that_is_not_repeated_says_why_and_the_others_are() {
     let past =
         look(central.port, &who, "/draws/repeat?day=2030-01-10&first=2001-01-01&last=2001-01-01");
     are_in_order(&past.await.body, &["Su hora ya pasó.", "No hay nada que programar"]);
+}
+
+#[tokio::test]
+async fn draws_are_repeated_on_the_weekdays_that_are_chosen() {
+    let central = Running::start().await;
+    let who = central.logged_in("operator").await;
+    thursday(&central, &who).await;
+    let week = "day=2030-01-10&first=2030-01-11&last=2030-01-17";
+    let page =
+        async |query: &str| look(central.port, &who, &format!("/draws/repeat?{query}")).await.body;
+    let days = |page: &str| {
+        let days = page.split("scope=\"rowgroup\">").skip(1);
+        days.map(|day| day.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let is_ticked = |page: &str, weekday: u32| {
+        page.contains(&format!("type=\"checkbox\" name=\"weekday-{weekday}\" value=\"1\" checked>"))
+    };
+    let usual = page(week).await;
+    assert_eq!(days(&usual), ["viernes", "sábado", "lunes", "martes", "miércoles", "jueves"]);
+    assert!((1..=6).all(|weekday| is_ticked(&usual, weekday)) && !is_ticked(&usual, 7), "{usual}");
+    let chosen = page(&format!("{week}&weekday=chosen&weekday-1=1&weekday-7=1")).await;
+    assert_eq!(days(&chosen), ["domingo", "lunes"]);
+    assert!(is_ticked(&chosen, 7) && !is_ticked(&chosen, 2), "{chosen}");
+    // The form with the draws names the weekdays as well.
+    let hidden = "<input type=\"hidden\" name=\"weekday-7\" value=\"1\">";
+    assert!(chosen.contains(hidden) && !usual.contains(hidden), "{chosen}");
+
+    // A lottery with a draw on a Sunday.
+    let sunday = "name=domingo&agencies=1&number_min=0&number_max=9&closes_at=2030-01-13T21:00";
+    done(&central, &who, "/draws", sunday).await;
+    let usual = page(week).await;
+    assert!(is_ticked(&usual, 7), "{usual}");
+    assert_eq!(days(&usual).len(), 7);
+}
+
+#[tokio::test]
+async fn draws_stay_unticked_when_the_session_ends_before_they_are_announced() {
+    let central = Running::start().await;
+    let who = central.logged_in("operator").await;
+    thursday(&central, &who).await;
+    ask(central.port, &who, "DELETE", "/api/v1/session", None).await;
+    let week = "day=2030-01-10&first=2030-01-13&last=2030-01-14&weekday=chosen&weekday-7=1";
+    let more = format!("Referer: http://localhost:{}/draws/repeat?{week}\r\n", central.port);
+    let sender = As { more, ..who.clone() };
+    let ticks = "tick-1-2030-01-13=0";
+    let asked =
+        fill(central.port, &sender, "/draws/repeat", &format!("csrf=0&{week}&{ticks}")).await;
+    assert_eq!(asked.status, 401, "{asked:?}");
+    let back = asked.body.split("name=\"back\" value=\"").nth(1).unwrap().split('"').next();
+    let back = back.unwrap().replace("&#38;", "&");
+    let who = central.logged_in("operator").await;
+    let page = look(central.port, &who, &back).await.body;
+    let rows = [
+        "name=\"tick-2-2030-01-13\" value=\"0\"> matutina 13/01<",
+        "name=\"tick-1-2030-01-13\" value=\"0\" checked> nocturna 13/01<",
+    ];
+    are_in_order(&page, &rows);
+    assert!(!page.contains("lunes 14/01"), "{page}");
 }

@@ -21,9 +21,11 @@
 //! | 21 | an operator corrected the number that they entered | |
 //! | 22 | an operator voided its result | |
 //! | 23 | log-ins as an operator failed | see [`audited`] |
+//! | 24 | a token is given to an operator | see [`audited`] |
+//! | 25 | operators were changed on the command line | see [`audited`] |
 //!
 //! A range of agencies is u32 first, u32 last. Acts are frozen; new ones get new numbers, and a
-//! feature: 18 to 22 have feature 1, 23 has feature 2.
+//! feature: 18 to 22 have feature 1, 23 has feature 2, 24 and 25 have feature 3.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Acts 7 to 17 and 23 of [`super::act`]: audited actions that change no draw.
+//! Acts 7 to 17 and 23 to 25 of [`super::act`]: audited actions that change no draw.
 //!
 //! The head holds the draw, if any, and 1 in place of "enabled" when a recorded change of operators
 //! failed. The rest is in the tail, after author and reason.
@@ -17,6 +17,8 @@
 //! | 16 | winners are read before their publication | yes | | |
 //! | 17 | the bets of a draw are exported | yes | | |
 //! | 23 | log-ins as the author failed | | | u32 attempts; address |
+//! | 24 | a token is given to an operator | | may be | u32 role, u32 days; name; label |
+//! | 25 | operators were changed on the command line | | | u64 time, u32 act; user; as of the act |
 //!
 //! Roles are 1 viewer, 2 operator, 3 auditor, 4 admin. "By what" is the sum of 1 document, 2
 //! number, 4 agency; filters that are not used are 0 or empty.
@@ -24,7 +26,8 @@
 use std::net::IpAddr;
 
 use lottery::{
-    AgencyId, AuditedAction, BetsSearch, DrawId, Label, LogInFailed, OperatorsChange, Role,
+    AgencyId, AuditedAction, BetsSearch, CommandLineChange, DrawId, Label, LogInFailed,
+    OperatorsChange, Role, Timestamp,
 };
 
 use super::act::{Tail, label, put_text};
@@ -42,6 +45,9 @@ const READ_WINNERS: u32 = 16;
 const EXPORT_BETS: u32 = 17;
 const LOG_IN_FAILED: u32 = 23;
 
+const GIVE_TOKEN_TO: u32 = 24;
+const ON_COMMAND_LINE: u32 = 25;
+
 const BY_DOCUMENT: u32 = 1;
 const BY_NUMBER: u32 = 2;
 const BY_AGENCY: u32 = 4;
@@ -58,6 +64,15 @@ pub(super) fn encode(action: &AuditedAction, tail: &mut Vec<u8>) -> [u32; 4] {
         }
         AuditedAction::ChangeOperators(change) => [0, put_change(change, tail), 0, 0],
         AuditedAction::OperatorsNotChanged(change) => [0, put_change(change, tail), 0, 1],
+        AuditedAction::OnCommandLine(CommandLineChange { user, at, change }) => {
+            let mut changed = Vec::new();
+            let act = put_change(change, &mut changed);
+            tail.extend_from_slice(&at.0.to_le_bytes());
+            put_integers(tail, &[act]);
+            put_text(tail, user.as_str());
+            tail.append(&mut changed);
+            [0, ON_COMMAND_LINE, 0, 0]
+        }
         AuditedAction::SearchBets(search) => {
             put_search(search, tail);
             [search.draw.0, SEARCH_BETS, 0, 0]
@@ -75,13 +90,25 @@ pub(super) fn decode(
     is_not_made: bool,
     tail: &mut Tail<'_>,
 ) -> Result<AuditedAction, &'static str> {
-    let change = match act {
-        LOG_IN => return Ok(AuditedAction::LogIn),
-        LOG_OUT => return Ok(AuditedAction::LogOut),
-        LOG_IN_FAILED => return log_in_failed(tail).map(AuditedAction::LogInFailed),
-        SEARCH_BETS => return search(draw, tail).map(AuditedAction::SearchBets),
-        READ_WINNERS => return Ok(AuditedAction::ReadWinners(draw)),
-        EXPORT_BETS => return Ok(AuditedAction::ExportBets(draw)),
+    Ok(match act {
+        LOG_IN => AuditedAction::LogIn,
+        LOG_OUT => AuditedAction::LogOut,
+        LOG_IN_FAILED => AuditedAction::LogInFailed(log_in_failed(tail)?),
+        SEARCH_BETS => AuditedAction::SearchBets(search(draw, tail)?),
+        READ_WINNERS => AuditedAction::ReadWinners(draw),
+        EXPORT_BETS => AuditedAction::ExportBets(draw),
+        ON_COMMAND_LINE => {
+            let (at, act) = (Timestamp(tail.long()?), tail.integer()?);
+            let user = label(tail.text()?)?;
+            AuditedAction::OnCommandLine(CommandLineChange { user, at, change: change(act, tail)? })
+        }
+        _ if is_not_made => AuditedAction::OperatorsNotChanged(change(act, tail)?),
+        _ => AuditedAction::ChangeOperators(change(act, tail)?),
+    })
+}
+
+fn change(act: u32, tail: &mut Tail<'_>) -> Result<OperatorsChange, &'static str> {
+    Ok(match act {
         ADD_OPERATOR => {
             let role = role(tail.integer()?)?;
             OperatorsChange::Add { name: label(tail.text()?)?, role }
@@ -93,13 +120,13 @@ pub(super) fn decode(
             let (role, days) = (role(tail.integer()?)?, tail.integer()?);
             OperatorsChange::GiveToken { role, days, label: label(tail.text()?)? }
         }
+        GIVE_TOKEN_TO => {
+            let (role, days) = (role(tail.integer()?)?, tail.integer()?);
+            let (name, label) = (label(tail.text()?)?, label(tail.text()?)?);
+            OperatorsChange::GiveTokenTo { name, role, days, label }
+        }
         REVOKE_TOKEN => OperatorsChange::RevokeToken(tail.integer()?),
         _ => return Err("an act of a kind that this version does not know"),
-    };
-    Ok(if is_not_made {
-        AuditedAction::OperatorsNotChanged(change)
-    } else {
-        AuditedAction::ChangeOperators(change)
     })
 }
 
@@ -127,6 +154,12 @@ fn put_change(change: &OperatorsChange, tail: &mut Vec<u8>) -> u32 {
             put_integers(tail, &[number_of(*role), *days]);
             put_text(tail, label.as_str());
             GIVE_TOKEN
+        }
+        OperatorsChange::GiveTokenTo { name, role, days, label } => {
+            put_integers(tail, &[number_of(*role), *days]);
+            put_text(tail, name.as_str());
+            put_text(tail, label.as_str());
+            GIVE_TOKEN_TO
         }
         OperatorsChange::RevokeToken(number) => {
             put_integers(tail, &[*number]);
@@ -202,6 +235,12 @@ pub(super) fn examples() -> Vec<AuditedAction> {
         OperatorsChange::Enable(label("eva")),
         OperatorsChange::ChangePassword(label("eva")),
         OperatorsChange::GiveToken { role: Role::Viewer, days: 366, label: label("pasillo ñ") },
+        OperatorsChange::GiveTokenTo {
+            name: label("eva"),
+            role: Role::Viewer,
+            days: 366,
+            label: label("pasillo ñ"),
+        },
         OperatorsChange::RevokeToken(12),
     ];
     changes.extend(Role::ALL.map(|role| OperatorsChange::Add { name: label("eva"), role }));
@@ -228,7 +267,11 @@ pub(super) fn examples() -> Vec<AuditedAction> {
     ];
     let made = changes.iter().cloned().map(AuditedAction::ChangeOperators);
     let not_made = changes.iter().cloned().map(AuditedAction::OperatorsNotChanged);
-    others.into_iter().chain(made).chain(not_made).collect()
+    let on_command_line = changes.iter().cloned().map(|change| {
+        let (user, at) = (label("root"), Timestamp(1_700_000_000_123));
+        AuditedAction::OnCommandLine(CommandLineChange { user, at, change })
+    });
+    others.into_iter().chain(made).chain(not_made).chain(on_command_line).collect()
 }
 
 #[cfg(test)]
@@ -257,6 +300,7 @@ mod tests {
             assert!(decoded(head, &[&tail[..], &[0]].concat()).is_err(), "{action:?}");
         }
         assert!(decoded([0, EXPORT_BETS + 1, 0, 0], &[]).is_err());
+        assert!(decoded([0, ON_COMMAND_LINE + 1, 0, 0], &[]).is_err());
     }
 
     #[test]
@@ -267,7 +311,12 @@ mod tests {
         let search = BetsSearch { draw, document, number, agency, after: 258 };
         let given = OperatorsChange::GiveToken { role: Role::Admin, days: 9, label: name.clone() };
         let added = OperatorsChange::Add { name: name.clone(), role: Role::Auditor };
+        let (luz, role) = (Label::new("luz").unwrap(), Role::Viewer);
+        let given_to =
+            OperatorsChange::GiveTokenTo { name: luz, role, days: 9, label: name.clone() };
         let revoked = OperatorsChange::RevokeToken(12);
+        let (user, change) = (Label::new("root").unwrap(), revoked.clone());
+        let on_command_line = CommandLineChange { user, at: Timestamp(258), change };
         let failed = LogInFailed { attempts: 3, address: [10, 0, 0, 7].into() };
         let made = AuditedAction::ChangeOperators;
         for (action, head, tail) in [
@@ -286,6 +335,12 @@ mod tests {
             ),
             (AuditedAction::ReadWinners(draw), [3, 16, 0, 0], b""),
             (AuditedAction::ExportBets(draw), [3, 17, 0, 0], b""),
+            (made(given_to), [0, 24, 0, 0], b"\x01\0\0\0\x09\0\0\0\x03\0luz\x03\0eva"),
+            (
+                AuditedAction::OnCommandLine(on_command_line),
+                [0, 25, 0, 0],
+                b"\x02\x01\0\0\0\0\0\0\x0e\0\0\0\x04\0root\x0c\0\0\0",
+            ),
             (AuditedAction::LogInFailed(failed), [0, 23, 0, 0], b"\x03\0\0\0\x08\x0010.0.0.7"),
         ] {
             assert_eq!(encoded(&action), (head, tail.to_vec()), "{action:?}");

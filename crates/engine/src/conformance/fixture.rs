@@ -18,7 +18,7 @@ use lottery::{
     ReadError, StoredBatch,
 };
 use lottery::{Bets, PrefixDigest};
-use lottery::{DrawId, DrawName, DrawStatus, DrawTerms, SealedNumber, Timestamp};
+use lottery::{DrawId, DrawName, DrawState, DrawStatus, DrawTerms, SealedNumber, Timestamp};
 
 pub(super) const AT: Timestamp = Timestamp(1_724_278_275_000);
 
@@ -165,6 +165,9 @@ impl dyn Subject + '_ {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         let statuses = self.statuses();
+        let open = statuses.iter().filter(|status| status.state == DrawState::Open);
+        let open: Vec<_> = open.cloned().collect();
+        assert_eq!(self.engine().view().open_draws(), open);
         let draws = statuses.iter().map(|status| DrawSnapshot {
             batches: self.scan(status.id).unwrap(),
             progress: (status.terms.agencies.iter())

@@ -115,6 +115,7 @@ macro_rules! conformance_suite {
             two_operators_void_a_result_that_is_not_published,
             a_draw_keeps_the_record_of_its_acts,
             an_act_is_authorized_when_it_is_decided,
+            a_change_on_the_command_line_is_recorded_once,
             a_program_acts_by_token_but_enters_no_number,
             winners_are_published_once_after_the_draw,
             a_disabled_agency_is_refused_whatever_it_sends,

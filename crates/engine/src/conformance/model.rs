@@ -131,6 +131,8 @@ struct Model {
 struct ModelDraw {
     terms: DrawTerms,
     number: u32,
+    /// The number of events before its opening.
+    opened_in: u64,
     state: DrawState,
     finished: BTreeSet<AgencyId>,
     /// `None`: by the last agency.
@@ -159,6 +161,7 @@ impl Model {
         self.draws.push(ModelDraw {
             terms: terms.clone(),
             number,
+            opened_in: self.draws.iter().map(ModelDraw::events).sum(),
             state: DrawState::Open,
             finished: BTreeSet::new(),
             closed_by: None,
@@ -237,6 +240,14 @@ impl Model {
 }
 
 impl ModelDraw {
+    /// The number of its events: its opening, batches, finishes, and, once it is over, its close,
+    /// result and publication, with the act of who closed it.
+    fn events(&self) -> u64 {
+        let end = if self.state == DrawState::Open { 0 } else { 3 };
+        let acts = usize::from(self.closed_by.is_some());
+        (1 + self.batches.len() + self.finished.len() + end + acts) as u64
+    }
+
     fn life(&self) -> Lifecycle {
         let drawn_at = Some(AT).filter(|_| self.state != DrawState::Open);
         let why = if self.closed_by.is_some() { "corte de luz" } else { "" };
@@ -253,6 +264,7 @@ impl ModelDraw {
             automatic: true,
             schedule: Schedule::default(),
             announced_at: AT,
+            announced_in: self.opened_in,
             opened_at: Some(AT),
             closed: drawn_at.map(closing),
             set: drawn_at.map(|_| self.set()),

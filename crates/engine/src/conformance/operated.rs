@@ -16,7 +16,7 @@ use lottery::{
 };
 use lottery::{Agencies, AgencyId};
 use lottery::{AppendError, Appended, Finished, NoPart, OpenDrawError, StoredEvent};
-use lottery::{AuditSpan, AuditedAction};
+use lottery::{AuditSpan, AuditedAction, CommandLineChange, OperatorsChange};
 use lottery::{Closing, Lifecycle};
 use lottery::{DrawId, DrawName, DrawState, DrawTerms, Timestamp};
 
@@ -70,7 +70,9 @@ pub fn an_announced_draw_takes_nothing_until_it_is_opened(subject: &mut dyn Subj
     assert_eq!(subject.append(&batch), Err(NoPart::NotOpened.into()));
     assert_eq!(subject.finish(draw, 1), Err(NoPart::NotOpened.into()));
     assert!(matches!(subject.enter("ana", draw, 7), Err(ActError::State { .. })));
+    assert_eq!(subject.engine().view().open_draws(), []);
     assert_eq!(subject.act("ana", Act::Open(draw)), Ok(Acted::Done));
+    assert_eq!(subject.engine().view().open_draws(), [subject.status(draw)]);
     assert_eq!(subject.act("eva", Act::Open(draw)), Ok(Acted::Repeated));
     assert_eq!(subject.append(&batch), Ok(Appended::New));
     assert_eq!(subject.life(draw).opened_at, Some(AT));
@@ -286,6 +288,35 @@ pub fn an_act_is_authorized_when_it_is_decided(subject: &mut dyn Subject) {
     });
     assert_eq!(versions.collect::<Vec<_>>(), [0, 5], "announced by always_allowed(), opened");
     assert_eq!(subject.status(draw).state, DrawState::Open);
+}
+
+pub fn a_change_on_the_command_line_is_recorded_once(subject: &mut dyn Subject) {
+    let record = |subject: &dyn Subject, at, version: u64| {
+        let (user, at) = (Label::new("root").unwrap(), Timestamp(at));
+        let change = OperatorsChange::RevokeToken(1);
+        let made = CommandLineChange { user, at, change };
+        subject.act_if(
+            Box::new(move || Some(version)),
+            Act::Audited(AuditedAction::OnCommandLine(made)),
+        )
+    };
+    // A file that is restored from a copy gives older versions again, at another time.
+    let all = [(7, 1), (8, 2), (9, 1), (8, 3)];
+    for _ in 0..2 {
+        for (at, version) in all {
+            record(subject, at, version).unwrap();
+            assert_eq!(record(subject, at, version), Ok(Acted::Repeated));
+        }
+        subject.reopen();
+    }
+    let stored = subject.audit_log_from(0).into_iter().map(|stored| match stored.event {
+        Event::Acted(recorded) => match recorded.act {
+            Act::Audited(AuditedAction::OnCommandLine(made)) => (made.at.0, recorded.operators),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(stored.collect::<Vec<_>>(), all);
 }
 
 pub fn a_program_acts_by_token_but_enters_no_number(subject: &mut dyn Subject) {

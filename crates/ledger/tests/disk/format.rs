@@ -12,9 +12,9 @@ use std::sync::Arc;
 use engine::conformance::{TestClock, wait};
 use ledger::disk::simulated::SimulatedDisk;
 use lottery::{
-    Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, DrawId, DrawName, DrawState,
-    DrawTerms, Label, LogInFailed, NumberRange, OperatorsChange, Reason, RecordedAct, Registration,
-    Role, Schedule, Timestamp,
+    Act, Actor, Agencies, AgencyId, AuditedAction, BetsSearch, CommandLineChange, DrawId, DrawName,
+    DrawState, DrawTerms, Label, LogInFailed, NumberRange, OperatorsChange, Reason, RecordedAct,
+    Registration, Role, Schedule, Timestamp,
 };
 
 use crate::support::{FIRST, SECOND, edit, operator, terms};
@@ -29,6 +29,7 @@ const ACTS: &str = include_str!("golden/format-2-acts.hex");
 const FEATURE_1: &str = include_str!("golden/format-2-feature-1.hex");
 /// The segment that the first act of feature 2 begins.
 const FEATURE_2: &str = include_str!("golden/format-2-feature-2.hex");
+const FEATURE_3: &str = include_str!("golden/format-2-feature-3.hex");
 
 /// Writes the events of a draw without operators: two segments, the first with its index, each
 /// event in its own group.
@@ -153,6 +154,36 @@ fn failed_log_ins_written_now() -> SimulatedDisk {
     disk
 }
 
+/// Writes the acts of feature 3: the first one begins a segment.
+fn command_line_written_now() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let clock = Arc::new(TestClock::default());
+    let ledger = try_open_at(&disk, OPTIONS, Arc::clone(&clock)).unwrap();
+    let label = |text: &str| Label::new(text).unwrap();
+    let given = OperatorsChange::GiveTokenTo {
+        name: label("luz"),
+        role: Role::Viewer,
+        days: 90,
+        label: label("pasillo ñ"),
+    };
+    let by = |user: &str, change| {
+        let (user, at) = (label(user), Timestamp(1_700_000_000_123));
+        AuditedAction::OnCommandLine(CommandLineChange { user, at, change })
+    };
+    let actions = [
+        (operator("ana"), AuditedAction::LogIn),
+        (operator("ana"), AuditedAction::ChangeOperators(given.clone())),
+        (Actor::Clock, by("root", given)),
+        (Actor::Clock, by("ana", OperatorsChange::Disable(label("luz")))),
+    ];
+    for (at, (by, action)) in (1..).zip(actions) {
+        clock.set(Timestamp(at));
+        let recorded = RecordedAct::new(by, Reason::default(), Act::Audited(action));
+        wait(|done| ledger.act(recorded, Box::new(move || Some(at)), done)).unwrap();
+    }
+    disk
+}
+
 fn rows(bytes: &[u8]) -> String {
     let mut text = format!("length {}\n", bytes.len());
     for (at, row) in bytes.chunks(ROW_LEN).enumerate() {
@@ -224,6 +255,16 @@ fn the_same_failed_log_ins_give_the_same_bytes_in_a_segment_of_their_own() {
     let feature = |name| disk.contents(name)[96];
     assert_eq!(SEGMENTS.map(feature), [0, 2]);
     assert_eq!(open(&disk).report().records, 3);
+}
+
+#[test]
+fn the_same_changes_on_the_command_line_give_the_same_bytes_in_a_segment_of_their_own() {
+    let disk = command_line_written_now();
+    let written = rows(&disk.contents(SEGMENTS[1]));
+    assert!(written == FEATURE_3, "{} differs from the golden file:\n{written}", SEGMENTS[1]);
+    let feature = |name| disk.contents(name)[96];
+    assert_eq!(SEGMENTS.map(feature), [0, 3]);
+    assert_eq!(open(&disk).report().records, 4);
 }
 
 #[test]

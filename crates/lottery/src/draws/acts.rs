@@ -4,10 +4,13 @@ use super::undo::Undo;
 use super::{Draw, Draws, Ruling, draw_id};
 use crate::act::{Act, ActError, Acted, Judge, RecordedAct, Registration, Schedule};
 use crate::agencies::AgencyId;
+use crate::audited::{AuditedAction, CommandLineChange};
 use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
 use crate::event::Event;
 use crate::lifecycle::{DrawLife, expect_reason, expect_state};
-use crate::limits::{DRAW_ACTS_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX};
+use crate::limits::{
+    COMMAND_LINE_CHANGES_MAX, DRAW_ACTS_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
+};
 use crate::text::Look;
 
 impl Draws {
@@ -26,6 +29,10 @@ impl Draws {
         if names_agency_zero(&recorded.act) {
             return Err(ActError::AgencyZero);
         }
+        // Not in `outcome_of` either, as the remembered ones depend on the limit.
+        if self.is_known(&recorded.act, operators) {
+            return Ok(Ruling { outcome: Acted::Repeated, event: None });
+        }
         let acted = self.outcome_of(recorded, now)?;
         // These limits apply to new acts only; older ledgers may exceed them.
         self.check_limits(&recorded.act)?;
@@ -33,6 +40,23 @@ impl Draws {
         let recorded = || Event::Acted(Box::new(RecordedAct { operators, ..recorded.clone() }));
         let event = (acted != Acted::Repeated).then(recorded);
         Ok(Ruling { outcome: acted, event })
+    }
+
+    /// Whether this change on the command line, which made this version, is stored already.
+    fn is_known(&self, act: &Act, version: u64) -> bool {
+        match act {
+            Act::Audited(AuditedAction::OnCommandLine(made)) => {
+                self.on_command_line.contains(&(made.at, version))
+            }
+            _ => false,
+        }
+    }
+
+    fn remember(&mut self, made: &CommandLineChange, version: u64) {
+        let is_full = self.on_command_line.len() >= COMMAND_LINE_CHANGES_MAX;
+        let oldest = if is_full { self.on_command_line.pop_front() } else { None };
+        self.on_command_line.push_back((made.at, version));
+        self.undo.push(Undo::OnCommandLine(oldest));
     }
 
     fn check_limits(&self, act: &Act) -> Result<(), ActError> {
@@ -219,6 +243,9 @@ impl Draws {
             }
             Act::Register(registration) => {
                 self.set_registration(registration);
+            }
+            Act::Audited(AuditedAction::OnCommandLine(made)) => {
+                self.remember(made, recorded.operators);
             }
             act => {
                 let Some(id) = act.draw() else { return };

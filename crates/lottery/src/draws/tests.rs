@@ -4,11 +4,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::act::{Act, ActError, Actor, RecordedAct, Schedule, always_allowed};
+use crate::act::{Act, ActError, Actor, Judge, RecordedAct, Schedule, always_allowed};
+use crate::audited::{AuditedAction, CommandLineChange, OperatorsChange};
 use crate::bets::Bets;
 use crate::label::{Label, Reason};
 use crate::limits::{
-    AGENCIES_MAX, AGENCY_BATCHES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX, REGISTERED_MAX,
+    AGENCIES_MAX, AGENCY_BATCHES_MAX, COMMAND_LINE_CHANGES_MAX, DRAWS_MAX, DRAWS_UNMADE_MAX,
+    REGISTERED_MAX,
 };
 use crate::view::Publisher;
 
@@ -223,6 +225,31 @@ fn agencies_with_an_unnormalised_name_can_change_and_keep_it() {
     assert!(draws.decide_act(&moved, &always_allowed(), AT).is_ok());
 }
 
+#[test]
+fn the_latest_changes_on_the_command_line_are_remembered() {
+    let mut draws = Draws::default();
+    let most = COMMAND_LINE_CHANGES_MAX as u64;
+    let is_repeated = |draws: &Draws, at| {
+        let judge: Judge = Box::new(|| Some(1));
+        let ruling = draws.decide_act(&on_command_line(Timestamp(at)), &judge, AT).unwrap();
+        ruling.outcome == Acted::Repeated
+    };
+    for at in 0..=most {
+        assert!(!is_repeated(&draws, at));
+        draws.do_now(RecordedAct { operators: 1, ..on_command_line(Timestamp(at)) });
+    }
+    assert!((1..=most).all(|at| is_repeated(&draws, at)));
+    assert!(!is_repeated(&draws, 0), "the oldest one is forgotten");
+    draws.undo();
+    assert_eq!(draws, Draws::default());
+}
+
+fn on_command_line(at: Timestamp) -> RecordedAct {
+    let (user, change) = (Label::new("root").unwrap(), OperatorsChange::RevokeToken(1));
+    let made = CommandLineChange { user, at, change };
+    recorded(Act::Audited(AuditedAction::OnCommandLine(made)))
+}
+
 /// A request from a small range of values, so that many collide.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -233,7 +260,7 @@ struct Step {
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..14_u8, 1..=4_u32, 1..=3_u32, 0..7_u32);
+    let step = (0..15_u8, 1..=4_u32, 1..=3_u32, 0..7_u32);
     let step = step.prop_map(|(kind, draw, agency, chunk)| Step { kind, draw, agency, chunk });
     vec(step, 0..most)
 }
@@ -291,6 +318,7 @@ impl Step {
             (12, _) => Act::Reopen { draw, agency: AgencyId(agency) },
             (13, 0..=3) => Act::CorrectNumber { draw, number: 7 + u32::from(chunk == 0) },
             (13, _) => Act::Void(draw),
+            (14, _) => on_command_line(Timestamp(chunk.into())).act,
             _ => Act::EnterNumber { draw, number: 7 + u32::from(chunk == 6) },
         }
     }

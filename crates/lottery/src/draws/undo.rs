@@ -7,7 +7,7 @@ use super::{Draws, draw_id};
 use crate::act::Registration;
 use crate::agencies::AgencyId;
 use crate::bets::PrefixDigest;
-use crate::draw::{DrawId, DrawState, DrawTerms};
+use crate::draw::{DrawId, DrawState, DrawTerms, Timestamp};
 use crate::lifecycle::DrawLife;
 
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) enum Undo {
         life: Box<DrawLife>,
     },
     Added,
+    /// A change on the command line was remembered, in place of the oldest one.
+    OnCommandLine(Option<(Timestamp, u64)>),
     /// An agency's previous registration.
     Registration(AgencyId, Option<Box<Registration>>),
 }
@@ -63,6 +65,7 @@ pub(super) struct UndoBatch {
 impl Draws {
     /// Reverts all changes that are not settled.
     pub fn undo(&mut self) {
+        self.events = self.events_settled;
         while let Some(change) = self.undo.pop() {
             match change {
                 Undo::Batch(batch) => self.undo_batch(batch),
@@ -82,6 +85,12 @@ impl Draws {
                     self.reschedule(id);
                 }
                 Undo::Added => self.undo_added(),
+                Undo::OnCommandLine(oldest) => {
+                    self.on_command_line.pop_back();
+                    if let Some(oldest) = oldest {
+                        self.on_command_line.push_front(oldest);
+                    }
+                }
                 Undo::Registration(agency, before) => {
                     self.register_as(agency, before.map(|before| *before));
                 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use rustls::ClientConfig;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use crate::error::StoreError;
 use crate::limits::SERVER_VERSION_MIN;
@@ -53,15 +54,15 @@ pub(crate) async fn find(
     let mut best: Option<Primary> = None;
     for (host, answer) in target.hosts.iter().zip(join_all(asked).await) {
         match answer {
-            Ok(Answer::Primary(primary)) if !seen.allows(&primary) => {
+            Ok(Some(primary)) if !seen.allows(&primary) => {
                 why_not.push(format!("{}: {}", host.name, seen.why_not(&primary)));
             }
-            Ok(Answer::Primary(primary)) => {
+            Ok(Some(primary)) => {
                 if best.as_ref().is_none_or(|best| best.timeline < primary.timeline) {
                     best = Some(primary);
                 }
             }
-            Ok(Answer::Standby) => why_not.push(format!("{} is a standby", host.name)),
+            Ok(None) => why_not.push(format!("{} is a standby", host.name)),
             Err(StoreError::Away(why)) => why_not.push(format!("{}: {why}", host.name)),
             Err(error) => unsuitable = unsuitable.or(Some(error)),
         }
@@ -78,17 +79,12 @@ pub(crate) async fn states(target: &Target) -> Vec<String> {
     let asked = target.hosts.iter().map(|host| ask(host, target.tls.as_ref(), false));
     let answers = target.hosts.iter().zip(join_all(asked).await);
     let states = answers.map(|(HostTarget { name, .. }, answer)| match answer {
-        Ok(Answer::Primary(primary)) => format!("{name}: primary, timeline {}", primary.timeline),
-        Ok(Answer::Standby) => format!("{name}: standby"),
+        Ok(Some(primary)) => format!("{name}: primary, timeline {}", primary.timeline),
+        Ok(None) => format!("{name}: standby"),
         Err(StoreError::Away(why)) => format!("{name}: away, {why}"),
         Err(StoreError::Unsuitable(why) | StoreError::Damaged(why)) => why,
     });
     states.collect()
-}
-
-enum Answer {
-    Primary(Primary),
-    Standby,
 }
 
 impl Seen {
@@ -115,21 +111,22 @@ impl Seen {
     }
 }
 
+/// Asks a host what it is; `None` is a standby.
 async fn ask(
     host: &HostTarget,
     tls: Option<&Arc<ClientConfig>>,
     require_standby: bool,
-) -> Result<Answer, StoreError> {
+) -> Result<Option<Primary>, StoreError> {
     let mut session = Session::connect(host, tls).await.map_err(|error| failed(host, &error))?;
     let asked = session.ask(async |client| client.query_one(QUESTION, &[]).await).await;
     let row = asked.map_err(|error| failed(host, &error))?;
     let found = Found::of(&row).map_err(|error| failed(host, &error.into()))?;
-    let Some(wal_file) = found.check(host, require_standby)? else { return Ok(Answer::Standby) };
+    let Some(wal_file) = found.check(host, require_standby)? else { return Ok(None) };
     // The first eight of the hexadecimal digits are the timeline.
     let timeline = wal_file.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
     let unexpected =
         || StoreError::Unsuitable(format!("{}: no timeline in '{wal_file}'", host.name));
-    Ok(Answer::Primary(Primary {
+    Ok(Some(Primary {
         session,
         host: host.name.clone(),
         timeline: timeline.ok_or_else(unexpected)?,
@@ -141,7 +138,7 @@ async fn ask(
 /// Refusals that no later attempt changes are told apart from a server that is away.
 fn failed(host: &HostTarget, error: &AskError) -> StoreError {
     let name = &host.name;
-    match error.code().map(|code| code.code()) {
+    match error.code().map(SqlState::code) {
         // Wrong password or no right to log in; unknown database; no right to what was asked.
         Some("28000" | "28P01" | "3D000" | "42501") => {
             StoreError::Unsuitable(format!("{name}: {error}"))

@@ -150,7 +150,7 @@ impl Senders {
         for (number, count) in self.counts.iter().enumerate() {
             while count.load(Ordering::Relaxed) < before[number] + more {
                 assert!(start.elapsed() < PATIENCE, "engine {number} does not go on {after}");
-                thread::sleep(Duration::from_millis(5));
+                pause(Duration::from_millis(5));
             }
         }
     }
@@ -267,7 +267,7 @@ impl Setting {
             Fault::NetworkSwallows => {
                 self.proxies[old].swallow();
                 // Longer than the deadline of a statement.
-                thread::sleep(Duration::from_secs(6));
+                pause(Duration::from_secs(6));
                 self.proxies[old].heal();
             }
         }
@@ -315,6 +315,7 @@ fn check(setting: &Setting, senders: Senders, what: &str) -> usize {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a record of the rounds")]
 fn whatever_happens_each_acknowledged_batch_is_stored_once() {
     if !test_postgres::is_installed() {
         return;
@@ -341,4 +342,9 @@ fn whatever_happens_each_acknowledged_batch_is_stored_once() {
 #[expect(clippy::disallowed_methods, reason = "how long an engine takes to go on is bounded")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "an engine is looked at now and then; silence lasts")]
+fn pause(time: Duration) {
+    thread::sleep(time);
 }

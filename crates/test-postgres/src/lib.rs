@@ -213,10 +213,10 @@ impl Server {
                     break;
                 }
                 assert!(start.elapsed() < PATIENCE, "{}: {}", self.name, self.log_text());
-                thread::sleep(Duration::from_millis(20));
+                pause(Duration::from_millis(20));
             }
             assert!(start.elapsed() < PATIENCE, "{}: {}", self.name, self.log_text());
-            thread::sleep(Duration::from_millis(100));
+            pause(Duration::from_millis(100));
         }
     }
 
@@ -288,7 +288,7 @@ impl Server {
         let start = now();
         while self.try_sql(database, query).as_deref() != Ok("t") {
             assert!(start.elapsed() < PATIENCE, "{}: {query}: {}", self.name, self.log_text());
-            thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
     }
 
@@ -303,7 +303,7 @@ impl Server {
         let start = now();
         while !self.processes().is_empty() {
             assert!(start.elapsed() < PATIENCE, "{} does not end", self.name);
-            thread::sleep(Duration::from_millis(5));
+            pause(Duration::from_millis(5));
         }
     }
 
@@ -425,4 +425,9 @@ fn free_port() -> u16 {
 #[expect(clippy::disallowed_methods, reason = "how long a server takes is measured")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a server does not report what it has done")]
+fn pause(time: Duration) {
+    thread::sleep(time);
 }

@@ -55,7 +55,7 @@ impl Ask {
     pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
             Self::Act(recorded) => {
-                engine.act(recorded, always_allowed(), completion(place, answers))
+                engine.act(recorded, always_allowed(), completion(place, answers));
             }
             Self::OpenDraw(terms, number) => {
                 engine.open_draw(terms, number, completion(place, answers));

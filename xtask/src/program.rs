@@ -157,4 +157,18 @@ mod tests {
         assert_eq!(process.ended().unwrap().unwrap().code(), Some(3));
         fs::remove_dir_all(folder).unwrap();
     }
+
+    #[test]
+    fn a_process_of_the_lowest_priority_starts_others_of_it() {
+        let folder = target().join(format!("priority-test-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        // `nice` prints the priority that it was started with.
+        let script = "until [ $(nice) = 19 ]; do :; done";
+        let command = command(Path::new("sh"), &["-c", script]);
+        let mut process = Process::start(command, &folder, "shell").unwrap();
+        process.take_lowest_priority().unwrap();
+        let ended = wait_until(Duration::from_secs(10), || Ok(process.ended()?.is_some()));
+        assert!(ended.unwrap());
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -54,19 +54,17 @@ impl Ask {
     /// Submits the request to an engine. The answer is sent with the request's place.
     pub(crate) fn put_to(self, engine: &Engine, place: usize, answers: &Sender<Answer>) {
         match self {
-            Self::Act(recorded) => {
-                engine.act(recorded, always_allowed(), completion(place, answers));
-            }
+            Self::Act(recorded) => engine.act(recorded, always_allowed(), done(place, answers)),
             Self::OpenDraw(terms, number) => {
-                engine.open_draw(terms, number, completion(place, answers));
+                engine.open_draw(terms, number, done(place, answers));
             }
-            Self::Append(batch) => engine.append(batch, completion(place, answers)),
-            Self::Finish(draw, agency) => engine.finish(draw, agency, completion(place, answers)),
+            Self::Append(batch) => engine.append(batch, done(place, answers)),
+            Self::Finish(draw, agency) => engine.finish(draw, agency, done(place, answers)),
         }
     }
 }
 
-fn completion<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
+fn done<T: Debug>(place: usize, answers: &Sender<Answer>) -> Box<dyn FnOnce(T) + Send> {
     let answers = answers.clone();
     Box::new(move |outcome| answers.send((place, format!("{outcome:?}"))).unwrap())
 }

@@ -390,24 +390,26 @@ impl PostgresLog {
     /// Settles a commit, however long that takes, unless the central shuts down.
     fn settle(&mut self, wanted: Tip, is_empty: bool, why: String) -> Result<(), Gone> {
         self.store.is_away(why);
-        loop {
-            let (runtime, ending) = (Arc::clone(&self.runtime), self.ending.clone());
-            let settled = ending.run_until_cancelled(self.settled(wanted, is_empty));
-            let Some(settled) = runtime.block_on(settled) else {
+        let (runtime, ending) = (Arc::clone(&self.runtime), self.ending.clone());
+        let settling = async {
+            loop {
+                match self.settled(wanted, is_empty).await {
+                    Err(Gone::Away | Gone::Full(_)) => tokio::time::sleep(SETTLE_RETRY_TIME).await,
+                    settled => return settled,
+                }
+            }
+        };
+        match runtime.block_on(ending.run_until_cancelled(settling)) {
+            Some(Ok(true)) => {
+                self.is_durable_up_to(wanted);
+                Ok(())
+            }
+            Some(Ok(false)) => Err(Gone::Away),
+            Some(Err(error)) => Err(error),
+            None => {
                 let why = "it was away when the central ended, and what was being stored may be \
                            stored or not";
-                return Err(Gone::Failed(why.to_owned()));
-            };
-            match settled {
-                Ok(true) => {
-                    self.is_durable_up_to(wanted);
-                    return Ok(());
-                }
-                Ok(false) => return Err(Gone::Away),
-                Err(Gone::Away | Gone::Full(_)) => {
-                    runtime.block_on(tokio::time::sleep(SETTLE_RETRY_TIME));
-                }
-                Err(Gone::Failed(why)) => return Err(Gone::Failed(why)),
+                Err(Gone::Failed(why.to_owned()))
             }
         }
     }

@@ -76,8 +76,34 @@ fn agencies_use_any_central_and_one_that_dies_takes_nothing_with_it() {
     assert!(table.contains(&format!("{won} winners among {} bets", bets.count())), "{table}");
     let log = run_well(&[&["audit"], &from[..]].concat());
     assert!(log.contains("made draw 1 \"sorteo\""), "{log}");
+    auditors_read_the_same(&store, &bets, won);
     for central in [first, second] {
         assert_eq!(central.process.terminate().code, Some(0));
+    }
+}
+
+/// Checks the views, as an auditor, who sees nothing else.
+fn auditors_read_the_same(store: &Store, bets: &Bets, won: usize) {
+    let server = store.cluster.server(0);
+    server.sql("postgres", "CREATE ROLE ana LOGIN IN ROLE bolillero_auditor");
+    let number = &bets.winning_number;
+    let finished = "SELECT count(*), sum(bets) FROM agencies WHERE finished_at IS NOT NULL";
+    let actions = "SELECT string_agg(action, ' ' ORDER BY sequence) FROM audit_log";
+    let finishes = "agency-finished ".repeat(5);
+    for (question, answer) in [
+        ("SELECT name, state, winning_number, bets FROM draws", {
+            format!("sorteo|published|{number}|{}", bets.count())
+        }),
+        (&format!("SELECT count(*) FROM bets WHERE number = {number}"), won.to_string()),
+        (finished, format!("5|{}", bets.count())),
+        (actions, format!("draw-opened {finishes}bets-closed draw-made winners-published")),
+    ] {
+        assert_eq!(server.try_sql_as("ana", "lottery", question), Ok(answer), "{question}");
+    }
+    for table in ["event", "ledger", "node"] {
+        let question = format!("SELECT * FROM {table}");
+        let refused = server.try_sql_as("ana", "lottery", &question).expect_err(table);
+        assert!(refused.contains("permission denied"), "{refused}");
     }
 }
 

@@ -99,13 +99,13 @@ fn a_newer_format_and_a_folder_in_use_have_their_own_errors() {
     // A newer program wrote events unknown to this one: the segment's header says so.
     let header = disk.contents(FIRST)[..104].to_vec();
     let mut newer = header.clone();
-    newer[96] = 3;
+    newer[96] = 4;
     let sum = crc32c::crc32c(&newer[16..]);
     newer[12..16].copy_from_slice(&sum.to_le_bytes());
     let put = |header: &[u8]| edit(&disk, FIRST, |file| file[..104].copy_from_slice(header));
     put(&newer);
     let opened = try_open(&disk, OPTIONS).map(drop);
-    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 3, known: 2, .. })));
+    assert!(matches!(opened, Err(Fault::NewerFeature { feature: 4, known: 3, .. })));
     put(&header);
 
     let ledger = open(&disk);

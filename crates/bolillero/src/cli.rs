@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, DemoArgs, ExportArgs, GenerateArgs, OperatorArgs,
-    PkiArgs, ServeArgs, StoreArgs, WinnersArgs,
+    AgencyArgs, AuditArgs, BenchArgs, CheckArgs, CopyArgs, DemoArgs, ExportArgs, GenerateArgs,
+    OperatorArgs, PkiArgs, ServeArgs, StoreArgs, WinnersArgs,
 };
 use crate::exit::{CODES, Codes, Ending};
 use crate::settings;
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Verify every record, the chain and the indexes of a ledger.
     Check(CheckArgs),
+    /// Copy a ledger between a folder and a database that several centrals share.
+    Copy(CopyArgs),
     /// Prepare and look at the database that several centrals share.
     Store(StoreArgs),
     /// Measure how fast bets are acknowledged on this machine.

@@ -5,6 +5,7 @@ mod audit;
 mod bench;
 mod bind;
 mod check;
+mod copy;
 mod demo;
 mod export;
 mod generate;
@@ -26,6 +27,7 @@ pub use agency::agency_settings;
 pub(crate) use audit::AuditArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
+pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use generate::GenerateArgs;
@@ -52,6 +54,7 @@ pub(crate) fn run(command: Command) -> Result<(), Ending> {
         Command::Operator(args) => operator::run(args),
         Command::Pki(args) => pki::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Copy(args) => copy::run(&args),
         Command::Store(args) => store::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

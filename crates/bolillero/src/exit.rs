@@ -20,7 +20,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command. docs/exit-codes.md has the same table.
-pub(crate) const CODES: [Codes; 12] = [
+pub(crate) const CODES: [Codes; 13] = [
     codes(
         "serve",
         [
@@ -76,6 +76,14 @@ pub(crate) const CODES: [Codes; 12] = [
         ],
     ),
     codes("check", ["intact", "damaged, or can't be read", "wrong usage, or no ledger"]),
+    codes(
+        "copy",
+        [
+            "the copy is complete and the same",
+            "interrupted, or the copy is not the same; run it again",
+            "wrong usage, no ledger, or a store that can't be used",
+        ],
+    ),
     codes(
         "store",
         ["done", "no server can be written to now", "wrong usage, or a store that can't be used"],

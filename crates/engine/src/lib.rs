@@ -14,6 +14,8 @@
 //! folder (crate `ledger`), or a log shared by several engines. The module `conformance`, behind a
 //! feature, tests them all.
 //!
+//! [`Copier`] copies a history from one log to another.
+//!
 //! Invariants:
 //! - nothing is answered or published before it is durable, and an answered change is in the view;
 //! - a decision, an event and all that follows from it, is stored whole or not at all;
@@ -28,6 +30,7 @@ mod clock;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod copier;
 mod engine;
 mod groups;
 pub mod limits;
@@ -41,6 +44,7 @@ pub use body::{Body, Decoded, decode, feature_of};
 pub use chain::{Chain, LedgerId, Link};
 pub use clock::Clock;
 pub use committer::Committer;
+pub use copier::{Copier, CopyError};
 pub use engine::{Done, Engine, Queue};
 pub use groups::Groups;
 pub use log::{ENTRY_OVERHEAD_LEN, Entry, Gone, Log, News, Reader, Recovered, Tip};

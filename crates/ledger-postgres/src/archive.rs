@@ -14,11 +14,10 @@ use tokio_postgres::Row;
 
 use crate::error::StoreError;
 use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX};
-use crate::log::runtime;
 use crate::primary::{self, Primary, Seen};
-use crate::rows::{self, EVENT_COLUMNS, ReadEvent, Told, signed, unsigned};
+use crate::rows::{self, EVENT_COLUMNS, End, ReadEvent, Told, signed};
 use crate::schema;
-use crate::session::Session;
+use crate::session::{Session, runtime};
 use crate::target::Target;
 
 /// A store opened for reading.
@@ -62,16 +61,16 @@ impl Archive {
             let end = "SELECT events, chain FROM ledger";
             let asked = session.ask(async |client| client.query_one(end, &[]).await);
             let row = asked.await.map_err(|error| StoreError::Away(error.to_string()))?;
-            let (events, chain) = end_in(&row).map_err(StoreError::Damaged)?;
+            let End { events, chain } = End::of(&row).map_err(StoreError::Damaged)?;
             Ok((session, host, id, events, chain))
         })?;
         Ok(Self { runtime, session: RefCell::new(session), host, id, events, chain })
     }
 
-    /// The server that is read.
+    /// The ledger's id.
     #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
+    pub fn id(&self) -> LedgerId {
+        self.id
     }
 
     /// Reads every event in order, and calls `visit` with it, and with its bets if it is a batch.
@@ -195,10 +194,4 @@ fn expect_told(row: &Row, event: &Event) -> Result<(), String> {
 
 fn parsed(text: &str) -> Option<serde_json::Value> {
     serde_json::from_str(text).ok()
-}
-
-fn end_in(row: &Row) -> Result<(u64, Chain), String> {
-    let text = |error: tokio_postgres::Error| error.to_string();
-    let events = unsigned(row.try_get(0).map_err(text)?)?;
-    Ok((events, Chain(rows::digest(row.try_get(1).map_err(text)?)?)))
 }

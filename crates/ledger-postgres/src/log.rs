@@ -11,7 +11,6 @@
 //!   central's own is committed, which returns only once everything before it is replicated.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Chain, Clock, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
 use futures_util::future::{join, join4};
@@ -27,10 +26,10 @@ use crate::limits::{
 };
 use crate::primary::Primary;
 use crate::reader::PostgresReader;
-use crate::rows::{self, Columns, EVENT_COLUMNS, ReadEvent, signed, unsigned};
-use crate::session::{AskError, Session};
+use crate::rows::{self, Columns, EVENT_COLUMNS, End, ReadEvent, signed};
+use crate::session::{AskError, Session, runtime};
 use crate::status::Status;
-use crate::store::Store;
+use crate::store::{Durable, Store};
 use crate::target::Target;
 
 /// How a log is opened.
@@ -56,8 +55,8 @@ pub struct PostgresLog {
     connected: Option<Connected>,
     /// The last position that this central knows.
     known: Tip,
-    /// How many events are durable as far as this central knows. Readers read these.
-    durable: Arc<AtomicU64>,
+    /// The end of what is durable as far as this central knows. Readers read up to it.
+    durable: Durable,
     /// Cancelled when the central ends: nothing is waited for any more.
     ending: CancellationToken,
 }
@@ -65,7 +64,7 @@ pub struct PostgresLog {
 /// What the thread that watches the store needs of a log.
 pub struct Watched {
     pub(crate) store: Arc<Store>,
-    pub(crate) durable: Arc<AtomicU64>,
+    pub(crate) durable: Durable,
     pub(crate) node: i32,
     pub(crate) ending: CancellationToken,
 }
@@ -77,12 +76,6 @@ struct Connected {
     store: Statement,
     /// Whether a transaction holds the end of the log.
     in_turn: bool,
-}
-
-/// The end of the log, as the row `ledger` has it.
-struct End {
-    events: u64,
-    chain: Chain,
 }
 
 /// Why a turn stored nothing, or may have stored something.
@@ -120,7 +113,7 @@ impl PostgresLog {
             node,
             connected: None,
             known,
-            durable: Arc::default(),
+            durable: Durable::at(known),
             ending: CancellationToken::new(),
         })
     }
@@ -134,7 +127,7 @@ impl PostgresLog {
     /// Returns what a [`Watch`](crate::Watch) of this log needs.
     #[must_use]
     pub fn watched(&self) -> Watched {
-        let (store, durable) = (Arc::clone(&self.store), Arc::clone(&self.durable));
+        let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
         Watched { store, durable, node: self.node, ending: self.ending.clone() }
     }
 
@@ -416,7 +409,7 @@ impl PostgresLog {
 
     fn is_durable_up_to(&mut self, known: Tip) {
         self.known = known;
-        self.durable.store(known.sequence, Ordering::Release);
+        self.durable.set(known);
         self.store.is_back();
     }
 
@@ -476,7 +469,7 @@ impl Log for PostgresLog {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(PostgresReader::new(Arc::clone(&self.store), Arc::clone(&self.durable)))
+        Arc::new(PostgresReader::new(Arc::clone(&self.store), self.durable.clone()))
     }
 }
 
@@ -491,15 +484,6 @@ impl Connected {
         });
         let (end, news, store) = asked.await?;
         Ok(Self { session, end, news, store, in_turn: false })
-    }
-}
-
-impl End {
-    fn of(row: &Row) -> Result<Self, String> {
-        let text = |error: tokio_postgres::Error| error.to_string();
-        let events = unsigned(row.try_get(0).map_err(text)?)?;
-        let chain = Chain(rows::digest(row.try_get(1).map_err(text)?)?);
-        Ok(Self { events, chain })
     }
 }
 
@@ -525,9 +509,4 @@ fn gone(error: &AskError) -> Gone {
             _ => Gone::Away,
         },
     }
-}
-
-pub(crate) fn runtime() -> Result<Runtime, StoreError> {
-    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    built.map_err(|error| StoreError::Away(format!("can't start a runtime: {error}")))
 }

@@ -1,14 +1,16 @@
 //! Reads durable events, beside the writer.
 //!
+//! A server is read only if it has the last event that this central knows to be durable: one that was
+//! the primary before a promotion, and still answers, does not have it.
+//!
 //! Reads page by page, so that no transaction stays open for long; what was read up to is the last
 //! event that was durable at the beginning. Each batch's text is compared with its digest, and each
 //! other event with the chain as far as it is read.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{Chain, Reader};
+use engine::{Chain, Reader, Tip};
 use lottery::{
     AgencyId, AuditSpan, Bet, BetName, ChunkDigest, ChunkId, DrawId, StoredBatch, StoredEvent,
     WinningResult,
@@ -19,15 +21,14 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX, READINGS_MAX};
-use crate::log::runtime;
 use crate::rows::{self, EVENT_COLUMNS, ReadEvent, keys_of, signed};
-use crate::session::Session;
-use crate::store::Store;
+use crate::session::{Session, runtime};
+use crate::store::{Durable, Store};
 
 /// Reads durable events on connections of its own.
 pub(crate) struct PostgresReader {
     store: Arc<Store>,
-    durable: Arc<AtomicU64>,
+    durable: Durable,
     connections: Mutex<Connections>,
     returned: Condvar,
 }
@@ -46,13 +47,15 @@ struct Reading {
 const BATCH_COLUMNS: &str = "sequence, agency, chunk, digest, body";
 
 impl PostgresReader {
-    pub(crate) fn new(store: Arc<Store>, durable: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, durable: Durable) -> Self {
         Self { store, durable, connections: Mutex::default(), returned: Condvar::new() }
     }
 
-    /// Runs a reading on a connection, which is kept for the next one if it succeeds.
+    /// Runs a reading of what is before a position, on a connection that is kept for the next one if
+    /// it succeeds.
     fn reading<T>(
         &self,
+        end: Tip,
         read: impl FnOnce(&mut Reading) -> Result<T, String>,
     ) -> Result<T, String> {
         let idle = {
@@ -64,16 +67,18 @@ impl PostgresReader {
             connections.idle.pop()
         };
         let _place = Place(self);
-        // A connection that was idle may have ended meanwhile: one that is new is then tried.
+        // A connection that was idle may have ended, or its server been left behind.
         if let Some(mut reading) = idle
-            && reading.page("SELECT 1", &[]).is_ok()
+            && reading.has(end).is_ok()
         {
             return self.run(reading, read);
         }
         let runtime = runtime().map_err(|error| error.to_string())?;
         let session = runtime.block_on(self.store.connect_to_read());
         let session = session.map_err(|error| error.to_string())?;
-        self.run(Reading { runtime, session }, read)
+        let mut reading = Reading { runtime, session };
+        reading.has(end)?;
+        self.run(reading, read)
     }
 
     fn run<T>(
@@ -84,10 +89,6 @@ impl PostgresReader {
         let done = read(&mut reading)?;
         self.connections.lock().idle.push(reading);
         Ok(done)
-    }
-
-    fn durable(&self) -> i64 {
-        signed(self.durable.load(Ordering::Acquire))
     }
 
     /// Calls `visit` with the batches of a draw that `wanted`, a condition on `$4`, selects.
@@ -102,8 +103,9 @@ impl PostgresReader {
             "SELECT {BATCH_COLUMNS} FROM event WHERE kind = 2 AND draw = $1 AND sequence > $2 \
              AND sequence < $3 AND {wanted} ORDER BY sequence LIMIT {BATCHES_PAGE_MAX}"
         );
-        let (end, of) = (self.durable(), i64::from(draw.0));
-        self.reading(|reading| {
+        let (durable, of) = (self.durable.tip(), i64::from(draw.0));
+        let end = signed(durable.sequence);
+        self.reading(durable, |reading| {
             let mut last = -1_i64;
             loop {
                 let page = reading.page(&query, &[&of, &last, &end, parameter])?;
@@ -130,6 +132,19 @@ impl Drop for Place<'_> {
 }
 
 impl Reading {
+    /// Checks that the server has everything before a position.
+    fn has(&mut self, end: Tip) -> Result<(), String> {
+        let Some(last) = end.sequence.checked_sub(1) else { return Ok(()) };
+        let found = self.page("SELECT chain FROM event WHERE sequence = $1", &[&signed(last)])?;
+        let chain = found.first().map(|row| row.try_get::<_, &[u8]>(0));
+        match chain.transpose().map_err(|error| error.to_string())? {
+            Some(chain) if chain == end.chain.0 => Ok(()),
+            _ => {
+                Err(format!("the server that answers does not have event {last} as it was stored"))
+            }
+        }
+    }
+
     fn page(&mut self, query: &str, of: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, String> {
         let Self { runtime, session } = self;
         let asked =
@@ -181,7 +196,8 @@ impl Reader for PostgresReader {
         span: AuditSpan,
         visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        let durable = self.durable();
+        let tip = self.durable.tip();
+        let durable = signed(tip.sequence);
         let (mut from, mut before, order) = match span {
             AuditSpan::From(from) => (signed(from), durable, "ASC"),
             AuditSpan::Before(end) => (0, signed(end).min(durable), "DESC"),
@@ -190,7 +206,7 @@ impl Reader for PostgresReader {
             "SELECT {EVENT_COLUMNS} FROM event WHERE kind <> 2 AND sequence >= $1 \
              AND sequence < $2 ORDER BY sequence {order} LIMIT {EVENTS_PAGE_MAX}"
         );
-        self.reading(|reading| {
+        self.reading(tip, |reading| {
             loop {
                 let page = reading.page(&query, &[&from, &before])?;
                 if page.is_empty() {

@@ -5,9 +5,9 @@ use std::fmt;
 use engine::LedgerId;
 
 use crate::error::StoreError;
-use crate::log::runtime;
 use crate::primary::{self, Primary, Seen};
 use crate::schema;
+use crate::session::runtime;
 use crate::target::Target;
 
 /// What was found.

@@ -178,6 +178,18 @@ pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// The end of the log, as the row `ledger` has it: its columns `events` and `chain`.
+pub(crate) struct End {
+    pub(crate) events: u64,
+    pub(crate) chain: Chain,
+}
+
+impl End {
+    pub(crate) fn of(row: &Row) -> Result<Self, String> {
+        Ok(Self { events: unsigned(column(row, 0)?)?, chain: Chain(digest(column(row, 1)?)?) })
+    }
+}
+
 /// An event read from its row.
 pub(crate) struct ReadEvent {
     pub(crate) stored: StoredEvent,
@@ -247,7 +259,7 @@ fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, at: usize) ->
     row.try_get(at).map_err(|error| error.to_string())
 }
 
-pub(crate) fn unsigned(number: i64) -> Result<u64, String> {
+fn unsigned(number: i64) -> Result<u64, String> {
     u64::try_from(number).map_err(|_| format!("{number} where a count is expected"))
 }
 

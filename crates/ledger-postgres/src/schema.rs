@@ -8,9 +8,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::StoreError;
 use crate::limits::READING_TIME_MAX;
-use crate::log::runtime;
 use crate::primary::{self, Seen};
-use crate::session::{AskError, Session};
+use crate::session::{AskError, Session, runtime};
 use crate::target::Target;
 
 /// The version of the tables that this program reads and writes.

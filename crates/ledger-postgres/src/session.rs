@@ -10,11 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use tokio::runtime::Runtime;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::error::StoreError;
 use crate::limits::{
     CONNECT_TIME_MAX, IDLE_IN_TURN_TIME_MAX, LOCK_TIME_MAX, READING_TIME_MAX, STATEMENT_TIME_MAX,
 };
@@ -152,6 +154,12 @@ impl Session {
     pub(crate) fn take_notices(&mut self) -> Vec<DbError> {
         std::mem::take(&mut self.notices)
     }
+}
+
+/// Returns what drives a connection, while something is asked.
+pub(crate) fn runtime() -> Result<Runtime, StoreError> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| StoreError::Away(format!("can't start a runtime: {error}")))
 }
 
 impl AskError {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 #[derive(Clone)]
 pub struct Status {
     state: Arc<Mutex<StoreState>>,
-    changed: Arc<dyn Fn(&StoreState) + Send + Sync>,
+    changed: Arc<dyn Fn(&StoreState, &StoreState) + Send + Sync>,
 }
 
 /// The state of the store, as the last turn found it.
@@ -26,8 +26,9 @@ pub struct StoreState {
 }
 
 impl Status {
-    /// Creates a status that calls `changed` after each change. It must be short.
-    pub fn new(changed: impl Fn(&StoreState) + Send + Sync + 'static) -> Self {
+    /// Creates a status that calls `changed` after each change, with the state before and after. It
+    /// must be short.
+    pub fn new(changed: impl Fn(&StoreState, &StoreState) + Send + Sync + 'static) -> Self {
         Self { state: Arc::default(), changed: Arc::new(changed) }
     }
 
@@ -44,7 +45,7 @@ impl Status {
         if *state != before {
             let after = state.clone();
             drop(state);
-            (self.changed)(&after);
+            (self.changed)(&before, &after);
         }
     }
 }

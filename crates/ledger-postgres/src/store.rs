@@ -1,8 +1,8 @@
 //! What the parts of one central share of its store.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use engine::{Gone, LedgerId};
+use engine::{Gone, LedgerId, Tip};
 use parking_lot::Mutex;
 
 use crate::error::StoreError;
@@ -19,6 +19,24 @@ pub(crate) struct Store {
     seen: Mutex<Seen>,
     status: Status,
     id: OnceLock<LedgerId>,
+}
+
+/// The end of what is durable as far as a central knows. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Durable(Arc<Mutex<Tip>>);
+
+impl Durable {
+    pub(crate) fn at(tip: Tip) -> Self {
+        Self(Arc::new(Mutex::new(tip)))
+    }
+
+    pub(crate) fn tip(&self) -> Tip {
+        *self.0.lock()
+    }
+
+    pub(crate) fn set(&self, tip: Tip) {
+        *self.0.lock() = tip;
+    }
 }
 
 impl Store {

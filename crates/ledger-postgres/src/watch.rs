@@ -2,16 +2,15 @@
 //! and then in case it does not hear. It also shows the others that this central lives.
 
 use std::convert::Infallible;
-use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
 use crate::limits::{BEAT_TIME, WATCH_TIME};
-use crate::log::{Watched, runtime};
+use crate::log::Watched;
 use crate::rows::signed;
-use crate::session::{AskError, Session};
+use crate::session::{AskError, Session, runtime};
 
 /// Runs in a turn of the engine what others have appended.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
@@ -70,7 +69,7 @@ async fn watch(watched: &Watched, wake: &Wake) -> Result<Infallible, AskError> {
         let events = "SELECT events FROM ledger";
         let row = session.ask(async |client| client.query_one(events, &[]).await).await?;
         let events: i64 = row.try_get(0)?;
-        if events != signed(watched.durable.load(Ordering::Acquire)) {
+        if events != signed(watched.durable.tip().sequence) {
             wake();
         }
         if beats_due_in == 0 {

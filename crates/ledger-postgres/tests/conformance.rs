@@ -29,7 +29,7 @@ fn target(cluster: &Cluster, database: &str) -> Target {
 }
 
 fn engine(target: &Target, clock: Arc<TestClock>) -> Engine {
-    let status = Status::new(|_| {});
+    let status = Status::new(|_, _| {});
     let options = Options { name: "a".to_owned(), require_standby: false, clock: None, status };
     let log = PostgresLog::open(target, options).unwrap();
     Engine::start(Box::new(log), clock).unwrap()

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -95,7 +96,7 @@ impl Senders {
             counts: Arc::default(),
         };
         for number in 0..ENGINES {
-            let status = Status::new(|_| {});
+            let status = Status::new(|_, _| {});
             let name = format!("central-{number}");
             let options = Options { name, require_standby: true, clock: None, status };
             let log = PostgresLog::open(&target(url), options).unwrap();
@@ -152,6 +153,23 @@ impl Senders {
                 assert!(start.elapsed() < PATIENCE, "engine {number} does not go on {after}");
                 pause(Duration::from_millis(5));
             }
+        }
+    }
+
+    /// Checks that each engine's reader has what that engine has acknowledged.
+    fn read_all(&self, when: &str) {
+        for (engine, agency) in self.engines.iter().flatten().zip(1..) {
+            let acknowledged = self.acknowledged.lock().unwrap().clone();
+            let own = acknowledged.into_iter().filter(|(of, _)| *of == agency);
+            let mut missing: BTreeSet<_> = own.map(|(_, chunk)| chunk).collect();
+            let read = engine.scan(self.draw, &mut |batch| {
+                if batch.agency.0 == agency {
+                    missing.remove(&batch.chunk.0);
+                }
+                ControlFlow::Continue(())
+            });
+            assert_eq!(read, Ok(()), "engine {agency} {when}");
+            assert!(missing.is_empty(), "engine {agency} {when} does not read {missing:?}");
         }
     }
 
@@ -244,6 +262,7 @@ impl Setting {
                 senders.go_on(ENOUGH, "while the old primary is stopped");
                 self.cluster.server(old).resume();
                 senders.go_on(ENOUGH, "beside an old primary that came back");
+                senders.read_all("beside an old primary that came back");
                 self.cluster.server_mut(old).kill();
                 self.cluster.rebuild(old, self.primary);
             }
@@ -332,8 +351,10 @@ fn whatever_happens_each_acknowledged_batch_is_stored_once() {
         let mut setting = Setting::start();
         let senders = Senders::start(&setting.url());
         senders.go_on(ENOUGH, "before any fault");
+        senders.read_all("before any fault");
         setting.happen(fault, &senders);
         senders.go_on(ENOUGH, &format!("after {what}"));
+        senders.read_all(&format!("after {what}"));
         let acknowledged = check(&setting, senders, &what);
         println!("{what}: {acknowledged} batches, {:.1} s", start.elapsed().as_secs_f64());
     }

@@ -54,7 +54,7 @@ fn a_reading_finds_what_was_changed() {
 
 /// Stores a draw: opened, a batch, finished, closed, made, published.
 fn a_draw(target: &Target) {
-    let status = Status::new(|_| {});
+    let status = Status::new(|_, _| {});
     let options = Options { name: "a".to_owned(), require_standby: false, clock: None, status };
     let log = PostgresLog::open(target, options).unwrap();
     let engine = Engine::start(Box::new(log), Arc::<TestClock>::default()).unwrap();

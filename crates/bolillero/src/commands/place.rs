@@ -116,18 +116,21 @@ fn waking(engine: &Arc<Engine>) -> impl Fn() + Send + Sync + use<> {
 }
 
 /// Logs a change of the store's state.
-fn log_state(state: &StoreState) {
-    match &state.away {
-        Some(why) => tracing::warn!(action = "store", result = "fail", error = %why),
-        None => tracing::info!(
+fn log_state(before: &StoreState, now: &StoreState) {
+    match &now.away {
+        Some(why) if before.away.is_none() => {
+            tracing::warn!(action = "store", result = "fail", error = %why);
+        }
+        None if before.away.is_some() || before.host != now.host => tracing::info!(
             action = "store",
             result = "success",
-            host = %state.host,
-            timeline = state.timeline,
+            host = %now.host,
+            timeline = now.timeline,
         ),
+        _ => {}
     }
-    for warning in &state.warnings {
-        tracing::warn!(action = "store", result = "success", host = %state.host, error = %warning);
+    for warning in now.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+        tracing::warn!(action = "store", result = "success", host = %now.host, error = %warning);
     }
 }
 

@@ -22,11 +22,11 @@ use crate::exit::Ending;
 pub(crate) struct StoredIn {
     /// Folder of the ledger. Its central may be running.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
 
     /// Store that several centrals share, as `serve --store` has it. They may be running.
     #[arg(long, env = "BOLILLERO_STORE", value_name = "URL", hide_env_values = true)]
-    store: Option<StoreUrl>,
+    pub(super) store: Option<StoreUrl>,
 }
 
 /// A place of events, and one of its draws.
@@ -165,6 +165,15 @@ impl Stored {
             Archive::Shared(archive) => Self::read_shared(archive, visit),
         };
         read.with_context(|| self.place.clone())
+    }
+
+    /// Returns the ledger's id, if anything was ever written.
+    pub(super) fn id(&self) -> anyhow::Result<Option<LedgerId>> {
+        let id = match &self.archive {
+            Archive::Folder(archive) => archive.skim().map(|it| it.end.map(|(id, _)| id)),
+            Archive::Shared(archive) => return Ok(Some(archive.id())),
+        };
+        id.with_context(|| self.place.clone())
     }
 
     /// Reads what is needed to know the draws.

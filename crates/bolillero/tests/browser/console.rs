@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::wd::{PrintConfiguration, TimeoutConfiguration};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -84,31 +86,49 @@ impl Console {
     pub(crate) async fn log_in(&self, name: &str, password: &str) {
         self.fill("name", name).await;
         self.fill("password", password).await;
-        self.client.find(Locator::Css("main form button")).await.unwrap().click().await.unwrap();
+        self.press_first().await;
     }
 
     pub(crate) async fn fill(&self, field: &str, value: &str) {
-        let field = format!("main form [name={field}]:not([type=hidden])");
-        let field = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(&field)).await;
-        let field = field.unwrap();
-        field.clear().await.unwrap();
-        field.send_keys(value).await.unwrap();
+        self.fill_in(&format!("main form [name={field}]:not([type=hidden])"), value).await;
     }
 
     pub(crate) async fn tick(&self, field: &str) {
-        let field = format!("main [name={field}]");
-        self.client.find(Locator::Css(&field)).await.unwrap().click().await.unwrap();
+        self.click(Locator::Css(&format!("main [name={field}]"))).await;
     }
 
     pub(crate) async fn press(&self, name: &str) {
-        let button = format!("//button[normalize-space()='{name}']");
-        let button = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&button));
-        button.await.unwrap().click().await.unwrap();
+        self.click(Locator::XPath(&format!("//button[normalize-space()='{name}']"))).await;
     }
 
     pub(crate) async fn follow(&self, name: &str) {
-        let link = Locator::LinkText(name);
-        self.client.find(link).await.unwrap().click().await.unwrap();
+        self.click(Locator::LinkText(name)).await;
+    }
+
+    async fn click(&self, what: Locator<'_>) {
+        self.with(what, async |element| element.click().await).await;
+    }
+
+    async fn fill_in(&self, field: &str, value: &str) {
+        let fill = async |element: &Element| {
+            element.clear().await?;
+            element.send_keys(value).await
+        };
+        self.with(Locator::Css(field), fill).await;
+    }
+
+    /// Waits for an element and does something with it; again, if the page was replaced meanwhile.
+    async fn with(&self, what: Locator<'_>, act: impl AsyncFn(&Element) -> Result<(), CmdError>) {
+        let done = async {
+            loop {
+                let found = self.client.wait().at_most(PATIENCE).for_element(what).await.unwrap();
+                match act(&found).await {
+                    Err(error) if error.is_stale_element_reference() => {}
+                    done => return done.unwrap(),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, done).await.expect("a page that stays");
     }
 
     /// Types the winning number, and confirms it.
@@ -127,22 +147,17 @@ impl Console {
     }
 
     async fn press_first(&self) {
-        self.client.find(Locator::Css("main form button")).await.unwrap().click().await.unwrap();
+        self.click(Locator::Css("main form button")).await;
     }
 
     /// Opens what is folded under this title.
     pub(crate) async fn unfold(&self, title: &str) {
-        let title = format!("//summary[normalize-space()='{title}']");
-        let title = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&title));
-        title.await.unwrap().click().await.unwrap();
+        self.click(Locator::XPath(&format!("//summary[normalize-space()='{title}']"))).await;
     }
 
     /// Fills in a field of the form of a draw's step.
     pub(crate) async fn fill_for(&self, step: &str, field: &str, value: &str) {
-        let field = format!("main form[action$='/{step}'] [name={field}]");
-        let field = self.client.find(Locator::Css(&field)).await.unwrap();
-        field.clear().await.unwrap();
-        field.send_keys(value).await.unwrap();
+        self.fill_in(&format!("main form[action$='/{step}'] [name={field}]"), value).await;
     }
 
     /// Prints the page on A4 into a file of this name beside the screenshots; returns the number of

@@ -59,6 +59,11 @@ async fn a_day_of_mistakes_ends_with_a_correct_record() {
     ana.press("Anunciar").await;
     ana.sees("Un sorteo tiene hasta 100.000 agencias.").await;
     ana.fill("agencies", "1-5").await;
+    // A number with digits too many is named as what it is.
+    ana.fill("number_max", "99999999999").await;
+    ana.press("Anunciar").await;
+    ana.sees("El número es demasiado grande").await;
+    ana.fill("number_max", "9999").await;
     ana.press("Anunciar").await;
     ana.sees("Sorteo programado.").await;
     ana.sees("24/11/2030 09:00:00 UTC-3").await;
@@ -109,6 +114,13 @@ async fn a_day_of_mistakes_ends_with_a_correct_record() {
     ana.go("/").await;
     ana.waits_for("#finished", "5 / 5").await;
 
+    // An operator who searches the bets of an open draw is told who may, and since when all may.
+    let eva = Console::open(&http, "en-US", Look::DESKTOP).await;
+    eva.log_in("eva", PASSWORD).await;
+    eva.sees("Quiniela nocturna").await;
+    eva.go("/search?draw=1&by=number&value=7").await;
+    eva.sees("Until the draw is published, only this role can do this: auditor.").await;
+
     // The session ends in the middle of the form that closes the draw: the reason is still there.
     ana.go("/draws/1").await;
     ana.fill_for("close", "why", "terminaron todas").await;
@@ -122,9 +134,6 @@ async fn a_day_of_mistakes_ends_with_a_correct_record() {
     ana.press("Cerrar el sorteo").await;
 
     // A wrong number is corrected by who entered it; a wrong result is voided by both.
-    let eva = Console::open(&http, "en-US", Look::DESKTOP).await;
-    eva.log_in("eva", PASSWORD).await;
-    eva.sees("Quiniela nocturna").await;
     let wrong = if bets.winning_number == "7" { "8" } else { "7" };
     ana.enter_number("9").await;
     ana.unfold("Corregir mi número").await;
@@ -162,6 +171,15 @@ async fn a_day_of_mistakes_ends_with_a_correct_record() {
     for (id, agency) in (1..).zip(agencies) {
         bets.are_printed_by(id, &agency.ended());
     }
+
+    // A document is found as people write it, with dots.
+    let winner = (1..=5).find_map(|id| bets.winners(id).into_iter().next()).unwrap();
+    let dotted = format!("{}.{}", &winner[..winner.len() - 3], &winner[winner.len() - 3..]);
+    ana.go("/search").await;
+    ana.fill("value", &dotted).await;
+    ana.press("Buscar").await;
+    ana.sees(&winner).await;
+    ana.shoot("search-with-dots").await;
 
     // The record has the right number and winners, and what was mended.
     ana.go("/draws/1/acta").await;

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use test_postgres::Cluster;
 
 use crate::support::{
-    Bets, Central, Process, agency, exported_by, free_address, run, run_well, text,
+    Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text,
 };
 
 const DOCUMENT: &str = include_str!("../../../../docs/many-centrals.md");
@@ -170,4 +170,65 @@ fn a_store_that_can_not_be_used_is_refused_with_what_to_do() {
     server.sql("postgres", "ALTER ROLE central SET synchronous_commit = off");
     let check = run(&["store", "check", "--store", &store.central]);
     refused(check, 2, "synchronous_commit must be on");
+}
+
+#[test]
+fn a_ledger_moves_to_a_store_and_back_and_is_the_same() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (data, back) = (folder.path().join("data"), folder.path().join("back"));
+    let bets = Bets::generated(&folder.path().join("bets"), 100);
+    let mut cluster = Cluster::start();
+    let database = cluster.create_database(None);
+    let url = cluster.url(&database);
+    let copy = |from: &str, to: &str| run(&["copy", "--from", from, "--to", to]);
+    let of_draw = ["--agencies", "5", "--winning-number", &bets.winning_number];
+
+    // A first copy in mid-day is continued after its end.
+    let mut central = Central::start(&data, "127.0.0.1:0", &of_draw);
+    let early = [1, 2].map(|id| agency(id, &central.address, bets.file(id), &[]));
+    central.process.wait_for_many("action: agency_finished | result: success", early.len());
+    early.into_iter().for_each(|agency| drop(agency.kill()));
+    assert_eq!(central.process.terminate().code, Some(0));
+    assert_eq!(copy(str(&data), &url).status.code(), Some(0));
+    let central = Central::start(&data, "127.0.0.1:0", &of_draw);
+    let agencies = (1..=5).map(|id| agency(id, &central.address, bets.file(id), &[]));
+    for (id, running) in (1..).zip(agencies.collect::<Vec<_>>()) {
+        bets.are_printed_by(id, &running.ended());
+    }
+    assert_eq!(central.process.terminate().code, Some(0));
+    let copied = copy(str(&data), &url);
+    assert_eq!(copied.status.code(), Some(0), "{}", text(&copied.stderr));
+    assert!(text(&copied.stdout).starts_with("copied and compared "), "{copied:?}");
+    assert_eq!(copy(&url, str(&back)).status.code(), Some(0));
+
+    let places = [["--data", str(&data)], ["--store", &url], ["--data", str(&back)]];
+    for command in ["audit", "winners", "export"] {
+        let [original, shared, back] =
+            places.map(|place| run_well(&[&[command], &place[..]].concat()));
+        assert!(original == shared && original == back, "{command}");
+    }
+    let chain = |place: [&str; 2]| {
+        let checked = run_well(&[&["check"], &place[..]].concat());
+        let ends = |line: &&str| line.starts_with("ledger") || line.starts_with("chain");
+        checked.lines().filter(ends).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let [original, shared, returned] = places.map(chain);
+    assert!(original.len() == 2 && original == shared && original == returned, "{original:?}");
+
+    // A central goes on with the copy; and nothing is copied over another history.
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--store", &url];
+    let central = Central::listening(Process::start(&[&serve[..], &of_draw].concat()));
+    let asks = agency(3, &central.address, bets.file(3), &[]);
+    bets.are_printed_by(3, &asks.ended());
+    let (other, _) = crate::support::drawn(&folder.path().join("other"), 10);
+    let refused = copy(str(&other), &url);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("the target holds other events"), "{refused:?}");
+    drop(central);
+    cluster.server_mut(0).kill();
+    let away = copy(str(&data), &url);
+    assert_eq!(away.status.code(), Some(1));
 }

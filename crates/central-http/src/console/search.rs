@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use lottery::DrawId;
+use lottery::{DrawId, DrawState};
 use operators::Permission;
 use serde::Deserialize;
 
@@ -74,7 +74,8 @@ async fn page(
             }
         }
     }
-    let draws = app.service.view().all_draws();
+    // A cancelled draw has no bets.
+    let draws = app.service.view().all_draws().filter(|it| it.state != DrawState::Cancelled);
     let draws = draws.map(|it| (it.id.0, it.terms.name.to_string(), chosen == Some(it.id)));
     let mut draws: Vec<_> = draws.collect();
     draws.reverse();

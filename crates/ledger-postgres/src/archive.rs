@@ -15,7 +15,7 @@ use tokio_postgres::Row;
 use crate::error::StoreError;
 use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX};
 use crate::primary::{self, Primary, Seen};
-use crate::rows::{self, EVENT_COLUMNS, End, ReadEvent, Told, signed};
+use crate::rows::{self, AuditRow, EVENT_COLUMNS, End, ReadEvent, signed};
 use crate::schema;
 use crate::session::{Session, runtime};
 use crate::target::Target;
@@ -125,7 +125,7 @@ impl Archive {
                     _ if !with_bets => None,
                     Event::BatchAccepted(batch) => Some(bets_in(row, batch).map_err(damaged)?),
                     other => {
-                        expect_told(row, other).map_err(damaged)?;
+                        expect_audit_row(row, other).map_err(damaged)?;
                         None
                     }
                 };
@@ -178,17 +178,17 @@ fn bets_in<'a>(row: &'a Row, of: &BatchSummary) -> Result<StoredBatch<'a>, Strin
     Ok(batch)
 }
 
-/// Checks what readers of SQL are told of an event.
-fn expect_told(row: &Row, event: &Event) -> Result<(), String> {
+/// Checks the columns of an event for those who read SQL.
+fn expect_audit_row(row: &Row, event: &Event) -> Result<(), String> {
     let text = |error: tokio_postgres::Error| error.to_string();
-    let told = Told::of(event);
+    let audited = AuditRow::of(event);
     let arguments: Option<&str> = row.try_get(16).map_err(text)?;
-    let is_same = (told.draw, told.agency)
+    let is_same = (audited.draw, audited.agency)
         == (row.try_get(4).map_err(text)?, row.try_get(5).map_err(text)?)
-        && row.try_get::<_, Option<&str>>(14).map_err(text)? == Some(told.action)
-        && row.try_get::<_, Option<&str>>(15).map_err(text)? == Some(told.author.as_str())
-        && arguments.and_then(parsed) == parsed(&told.arguments)
-        && row.try_get::<_, Option<&str>>(17).map_err(text)? == Some(told.reason);
+        && row.try_get::<_, Option<&str>>(14).map_err(text)? == Some(audited.action)
+        && row.try_get::<_, Option<&str>>(15).map_err(text)? == Some(audited.author.as_str())
+        && arguments.and_then(parsed) == parsed(&audited.arguments)
+        && row.try_get::<_, Option<&str>>(17).map_err(text)? == Some(audited.reason);
     if is_same { Ok(()) } else { Err("the audit log does not say what it is".to_owned()) }
 }
 

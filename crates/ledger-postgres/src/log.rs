@@ -40,7 +40,7 @@ pub struct Options {
     pub require_standby: bool,
     /// The clock of decisions, compared with the database's. `None` where time is made up.
     pub clock: Option<Arc<dyn Clock>>,
-    /// Where the store's state is told.
+    /// Reports the store's state.
     pub status: Status,
 }
 

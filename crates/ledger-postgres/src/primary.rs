@@ -135,7 +135,7 @@ async fn ask(
     }))
 }
 
-/// Refusals that no later attempt changes are told apart from a server that is away.
+/// Distinguishes refusals that no later attempt changes from a server that is away.
 fn failed(host: &HostTarget, error: &AskError) -> StoreError {
     let name = &host.name;
     match error.code().map(SqlState::code) {

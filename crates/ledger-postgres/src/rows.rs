@@ -37,9 +37,9 @@ FROM moved, unnest($6::bigint[], $7::bigint[], $8::smallint[], $9::integer[], $1
   AS e(sequence, at_ms, kind, events_left, draw, agency, chunk, bets, digest, keys, action, \
   author, arguments, reason, head, body, chain)";
 
-/// What readers of SQL are told of an event that is not a batch.
+/// The columns of an event that is not a batch for those who read SQL.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Told<'a> {
+pub(crate) struct AuditRow<'a> {
     pub(crate) draw: Option<i64>,
     pub(crate) agency: Option<i64>,
     pub(crate) action: &'static str,
@@ -48,10 +48,10 @@ pub(crate) struct Told<'a> {
     pub(crate) reason: &'a str,
 }
 
-impl<'a> Told<'a> {
+impl<'a> AuditRow<'a> {
     pub(crate) fn of(event: &'a Event) -> Self {
-        let told = event.describe();
-        let arguments = told.arguments.iter().map(|(name, argument)| {
+        let audited = event.describe();
+        let arguments = audited.arguments.iter().map(|(name, argument)| {
             let value = match argument {
                 Argument::Text(text) => Value::from(*text),
                 Argument::Word(word) => Value::from(word.as_str()),
@@ -70,12 +70,12 @@ impl<'a> Told<'a> {
             _ => None,
         };
         Self {
-            draw: told.draw.map(|draw| draw.0.into()),
+            draw: audited.draw.map(|draw| draw.0.into()),
             agency: agency.map(|agency| agency.0.into()),
-            action: told.action,
-            author: told.by.to_string(),
+            action: audited.action,
+            author: audited.by.to_string(),
             arguments: Value::Object(arguments.collect()).to_string(),
-            reason: told.why,
+            reason: audited.why,
         }
     }
 }
@@ -118,13 +118,13 @@ impl<'a> Columns<'a> {
         self.chain.push(&entry.chain.0);
         let batch = entry.batch.as_deref();
         let of_batch = |of: &dyn Fn(&lottery::Batch) -> u32| batch.map(|it| of(it).into());
-        let told = batch.is_none().then(|| Told::of(&entry.event));
-        let (of_draw, of_agency) = told.as_ref().map_or((None, None), |it| (it.draw, it.agency));
+        let audited = batch.is_none().then(|| AuditRow::of(&entry.event));
+        let (of_draw, of_agency) = audited.as_ref().map_or((None, None), |it| (it.draw, it.agency));
         self.draw.push(of_batch(&|it| it.draw.0).or(of_draw));
         self.agency.push(of_batch(&|it| it.agency.0).or(of_agency));
-        self.action.push(told.as_ref().map(|it| it.action));
-        self.reason.push(told.as_ref().map(|it| it.reason));
-        let (author, arguments) = told.map(|it| (it.author, it.arguments)).unzip();
+        self.action.push(audited.as_ref().map(|it| it.action));
+        self.reason.push(audited.as_ref().map(|it| it.reason));
+        let (author, arguments) = audited.map(|it| (it.author, it.arguments)).unzip();
         self.author.push(author);
         self.arguments.push(arguments);
         self.chunk.push(of_batch(&|it| it.chunk.0));

@@ -117,7 +117,7 @@ impl Session {
                 match messages(cx) {
                     Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => notices.push(notice),
                     Poll::Ready(Some(Ok(_))) => {}
-                    // What was answered before the end is still told.
+                    // What was answered before the end is returned first.
                     Poll::Ready(Some(Err(_)) | None) => is_closed = true,
                     Poll::Pending => return Poll::Pending,
                 }

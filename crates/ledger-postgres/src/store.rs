@@ -99,17 +99,17 @@ impl Store {
         self.connect().await.map(|primary| primary.session)
     }
 
-    /// Tells why nothing can be stored now.
+    /// Reports why nothing can be stored now.
     pub(crate) fn is_away(&self, why: String) {
         self.status.update(|state| state.away = Some(why));
     }
 
-    /// Tells that something was stored.
+    /// Reports that something was stored.
     pub(crate) fn is_back(&self) {
         self.status.update(|state| state.away = None);
     }
 
-    /// Tells of an error that was not told yet.
+    /// Reports an error, unless the store is away already.
     pub(crate) fn note(&self, error: &Gone) {
         self.status.update(|state| {
             state.away.get_or_insert_with(|| error.to_string());

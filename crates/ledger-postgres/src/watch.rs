@@ -32,7 +32,7 @@ impl Watch {
         let runtime = runtime()?;
         let watching = async move {
             loop {
-                // Why it ended is told by the next turn, which finds the same.
+                // The next turn finds the same, and reports it.
                 let _ = watch(&watched, &wake).await;
                 wake();
                 tokio::time::sleep(WATCH_TIME).await;
@@ -52,7 +52,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.ending.cancel();
         if let Some(thread) = self.thread.take() {
-            // It has nothing to tell.
+            // It returns nothing.
             let _ = thread.join();
         }
     }

@@ -44,7 +44,8 @@ enum Fault {
     PrimaryRestarted,
     /// Both standbys end, so that nothing is durable; then they come back.
     StandbysKilled,
-    /// Sessions that wait for a standby, which is away, are ended: their rows become readable.
+    /// Sessions that wait for a standby, which is away, are ended: their rows become readable. Then the
+    /// primary is lost, and the rows with it.
     SessionsTerminated,
     /// The same, cancelled: the server answers with success and a warning.
     SessionsCancelled,
@@ -270,13 +271,11 @@ impl Setting {
                 self.cluster.server_mut(old).kill();
                 self.cluster.server_mut(old).start();
             }
-            Fault::StandbysKilled => self.without_standbys(|_| {}),
-            Fault::SessionsTerminated => self.without_standbys(|primary| {
-                primary.sql("postgres", &each_waiting("pg_terminate_backend"));
-            }),
-            Fault::SessionsCancelled => self.without_standbys(|primary| {
-                primary.sql("postgres", &each_waiting("pg_cancel_backend"));
-            }),
+            Fault::StandbysKilled => {
+                self.without_standbys(|_| {});
+            }
+            Fault::SessionsTerminated => self.lost_after("pg_terminate_backend"),
+            Fault::SessionsCancelled => self.lost_after("pg_cancel_backend"),
             Fault::NetworkCut => {
                 for _ in 0..5 {
                     self.proxies[old].cut();
@@ -293,18 +292,30 @@ impl Setting {
     }
 
     /// Has sessions wait for a standby, does something to them, and brings the standbys back.
-    fn without_standbys(&mut self, then: impl FnOnce(&test_postgres::Server)) {
+    fn without_standbys(&mut self, then: impl FnOnce(&mut test_postgres::Server)) {
         let standbys = self.standbys();
         standbys.iter().for_each(|number| self.cluster.server_mut(*number).kill());
-        let primary = self.cluster.server(self.primary);
-        primary.until(
-            "postgres",
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-        );
-        then(primary);
+        self.cluster.server(self.primary).until("postgres", SOMEBODY_WAITS);
+        then(self.cluster.server_mut(self.primary));
         standbys.iter().for_each(|number| self.cluster.server_mut(*number).start());
     }
+
+    /// Ends what waits for a standby, and then loses the primary: what only it had is gone.
+    fn lost_after(&mut self, function: &str) {
+        let old = self.primary;
+        self.without_standbys(|primary| {
+            primary.sql("postgres", &each_waiting(function));
+            // The engines have learned of it, and wait for a standby with a write of their own.
+            primary.until("postgres", SOMEBODY_WAITS);
+            primary.kill();
+        });
+        self.promote();
+        self.cluster.rebuild(old, self.primary);
+    }
 }
+
+const SOMEBODY_WAITS: &str =
+    "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 
 fn each_waiting(function: &str) -> String {
     format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")

@@ -140,10 +140,16 @@ impl Patch {
 
 impl Driver {
     /// Builds it in a copy of the tree. Packages of others are not built again: the target folder is
-    /// that of all builds.
+    /// that of all builds. The workspace's own have a profile of their own: cargo would take those of
+    /// the copy, with the bug, for the tree's.
     fn build(&self, tree: &Path) -> anyhow::Result<()> {
         let mut cargo = self.program.build();
         cargo.arg("--target-dir").arg(target()).current_dir(tree);
+        for entry in fs::read_dir(tree.join("crates"))? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            cargo.arg("--config").arg(format!("profile.dev.package.{name}.codegen-units=17"));
+        }
         program::run(cargo).map(|_| ())
     }
 

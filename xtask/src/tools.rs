@@ -46,7 +46,8 @@ const ALL: [Tool; 10] = [
     tool(
         &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
         &["postgresql"],
-        "PostgreSQL in the short measurement beside other stores",
+        "several centrals on a real PostgreSQL, PostgreSQL in the short measurement beside other \
+         stores",
     ),
     tool(
         &["redis-server", "--version"],

@@ -237,9 +237,10 @@ impl Setting {
     /// other one follow it.
     fn promote(&mut self) {
         let [first, second] = self.standbys();
-        let received = "SELECT pg_last_wal_receive_lsn() - '0/0'";
         let has = |number: usize| -> u64 {
-            self.cluster.server(number).sql("postgres", received).parse().unwrap()
+            let standby = self.cluster.server(number);
+            standby.until("postgres", ALL_IS_REPLAYED);
+            standby.sql("postgres", "SELECT pg_last_wal_replay_lsn() - '0/0'").parse().unwrap()
         };
         let (next, other) =
             if has(first) >= has(second) { (first, second) } else { (second, first) };
@@ -304,15 +305,22 @@ impl Setting {
     fn lost_after(&mut self, function: &str) {
         let old = self.primary;
         self.without_standbys(|primary| {
-            primary.sql("postgres", &each_waiting(function));
-            // The engines have learned of it, and wait for a standby with a write of their own.
-            primary.until("postgres", SOMEBODY_WAITS);
+            // Each engine learns of it, and waits for a standby with a write of its own.
+            for _ in 0..4 * ENGINES {
+                primary.sql("postgres", &each_waiting(function));
+                primary.until("postgres", SOMEBODY_WAITS);
+            }
             primary.kill();
         });
         self.promote();
         self.cluster.rebuild(old, self.primary);
     }
 }
+
+/// Whether a standby that lost its primary has replayed all that it has. What it says to have received
+/// does not count what was there before it was restarted.
+const ALL_IS_REPLAYED: &str = "SELECT wait_event IN ('RecoveryWalStream', \
+     'RecoveryRetrieveRetryInterval') FROM pg_stat_activity WHERE backend_type = 'startup'";
 
 const SOMEBODY_WAITS: &str =
     "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use ledger_postgres::StoreError;
 use lottery::text::shown_lines;
 
 /// What the exit codes 0, 1 and 2 of a command mean.
@@ -116,6 +118,17 @@ impl Ending {
         Self::Wrong(anyhow::anyhow!("{why}"))
     }
 
+    /// Creates the ending for an error that may be one of usage or input.
+    pub(crate) fn of(is_wrong: bool, error: anyhow::Error) -> Self {
+        if is_wrong { Self::Wrong(error) } else { Self::Failed(error) }
+    }
+
+    /// Creates the ending for a shared store that can't be used.
+    pub(crate) fn of_store(error: StoreError, context: String) -> Self {
+        let is_wrong = matches!(error, StoreError::Unsuitable(_));
+        Self::of(is_wrong, anyhow::Error::new(error).context(context))
+    }
+
     /// Prints the message and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         // If printing fails there is nowhere to report it.
@@ -142,6 +155,13 @@ impl Ending {
             }
         }
     }
+}
+
+/// Prints the text of a result to standard output.
+pub(crate) fn print(text: &str) -> Result<(), Ending> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(shown_lines(text).as_bytes()).and_then(|()| out.flush());
+    Ok(printed(written.context("can't write the result"))?)
 }
 
 /// Ignores the error of a closed pipe: a reader that stops early is no failure.

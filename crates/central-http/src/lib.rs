@@ -30,7 +30,7 @@
 //! - before a draw is made, no answer reveals what would win: no winners, no bets by number, no
 //!   number that one of two operators entered;
 //! - every refusal includes a remedy: `application/problem+json` for programs, a page for people;
-//! - nothing blocks the serving thread: reading the operators' file, disk access and password
+//! - nothing blocks the serving thread: asking the store of operators, disk access and password
 //!   hashing run on other threads;
 //! - HTTP load does not disturb agencies: connections, heads, bodies, durations and concurrent
 //!   password hashings are bounded, on a separate listener and thread;
@@ -50,6 +50,7 @@ mod server;
 mod usecases;
 mod web;
 
+pub use access::state::moment;
 pub use api::openapi;
 pub use host::{GroupCounts, Host, Scrubbed};
 pub use limits::HttpLimits;

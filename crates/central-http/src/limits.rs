@@ -163,6 +163,9 @@ pub struct HttpLimits {
     pub head_time_max: Duration,
     /// How long a request may take, its body included, until its answer begins.
     pub request_time_max: Duration,
+    /// How long a caller waits for the outcome of an act, before it is reported as not known: the
+    /// store may be away for long.
+    pub act_time_max: Duration,
     /// How long sent data may remain unacknowledged by the client.
     pub write_time_max: Duration,
     /// How far an export's client may fall behind the minimum rate.
@@ -197,6 +200,7 @@ impl Default for HttpLimits {
             boards_per_client_max: 64,
             head_time_max: Duration::from_secs(15),
             request_time_max: Duration::from_secs(30),
+            act_time_max: Duration::from_secs(8),
             write_time_max: Duration::from_secs(30),
             export_wait_max: Duration::from_secs(30),
         }

@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,7 +12,7 @@ use central::{Server, Service};
 use engine::Clock;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use operators::Roster;
+use operators::OperatorStore;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -46,8 +45,8 @@ pub struct HttpOptions {
     pub origin: Option<Origin>,
     /// Trusted reverse proxies, if any, that report their clients' addresses.
     pub proxies: Option<Proxies>,
-    /// The folder that contains the operators' file.
-    pub data: PathBuf,
+    /// Where operators are kept.
+    pub operators: Arc<dyn OperatorStore>,
     /// Services of the host machine.
     pub host: Arc<dyn Host>,
     /// See [`HttpLimits`].
@@ -80,10 +79,9 @@ impl HttpServer {
     ) -> io::Result<Self> {
         let connections = Connections::new(options.limits.connections_max);
         let port = listener.local_addr()?.port();
-        let HttpOptions { origin, proxies, data, host, limits, letterhead } = options;
+        let HttpOptions { origin, proxies, operators, host, limits, letterhead } = options;
         let guard = Guard::new(origin.clone(), &limits, &NOT_COUNTED);
-        let roster = Roster::in_folder(&data);
-        let access = Access::new(roster, clock, Arc::clone(&host), origin, port);
+        let access = Access::new(operators, clock, Arc::clone(&host), origin, port);
         let (head_time_max, stopping) = (limits.head_time_max, CancellationToken::new());
         let app =
             State::new(Arc::clone(service), access, host, limits, letterhead, stopping.clone());

@@ -58,10 +58,9 @@ impl Archive {
             let found = primary::find(target, &Seen::default(), false).await?;
             let Primary { mut session, host, .. } = found;
             let id = schema::check(&mut session, &host).await?;
-            let end = "SELECT events, chain FROM ledger";
-            let asked = session.ask(async |client| client.query_one(end, &[]).await);
+            let asked = session.ask(async |client| client.query_one(rows::END, &[]).await);
             let row = asked.await.map_err(|error| StoreError::Away(error.to_string()))?;
-            let End { events, chain } = End::of(&row).map_err(StoreError::Damaged)?;
+            let End { events, chain, .. } = End::of(&row).map_err(StoreError::Damaged)?;
             Ok((session, host, id, events, chain))
         })?;
         Ok(Self { runtime, session: RefCell::new(session), host, id, events, chain })

@@ -9,7 +9,9 @@
 //! - [`session`] is one connection, with a deadline for everything that is asked.
 //! - [`primary`] finds the server to write to among the hosts, and rejects unsafe settings.
 //! - [`rows`] converts events to rows and back.
-//! - [`reader`] reads durable events on connections of its own.
+//! - [`connections`] are those beside the one of the turns.
+//! - [`reader`] reads durable events on them.
+//! - [`operators`] keeps operators, sessions and attempts to log in for all centrals.
 //! - [`archive`] reads a store without a central.
 //! - [`watch`] brings an idle central to a turn when others have appended.
 //! - [`report`] says what the servers of a store are.
@@ -25,9 +27,11 @@
 //! which is the database's.
 
 mod archive;
+mod connections;
 mod error;
 pub mod limits;
 mod log;
+mod operators;
 mod primary;
 mod reader;
 pub mod report;
@@ -42,6 +46,7 @@ mod watch;
 pub use archive::{Archive, Summary};
 pub use error::StoreError;
 pub use log::{Options, PostgresLog, Watched};
+pub use operators::{OperatorsChangeError, OperatorsTable, SharedOperators};
 pub use status::{Status, StoreState};
 pub use target::{Target, TargetError};
 pub use watch::{Wake, Watch};

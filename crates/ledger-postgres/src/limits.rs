@@ -27,8 +27,12 @@ pub const GROUP_LEN_MAX: usize = 4 << 20;
 pub const EVENTS_PAGE_MAX: i64 = 5_000;
 /// Most batches with their text read at once: a page is at most this many times 64 KiB.
 pub const BATCHES_PAGE_MAX: i64 = 64;
-/// Most readings at once; others wait.
-pub const READINGS_MAX: usize = 2;
+/// Most connections for readings at once, and most for operators; others wait.
+pub const CONNECTIONS_MAX: usize = 2;
+/// For so long after no server could be used, nobody tries to connect.
+pub const AWAY_TIME: Duration = Duration::from_millis(500);
+/// How far the noted last use of a session may be behind: so much earlier it may end.
+pub const SESSION_USE_TIME: Duration = Duration::from_secs(30);
 /// Most that a central's clock may differ from the database's before the central stops.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(1);
 /// The oldest server: the first with compression by column and checked client connections.

@@ -13,17 +13,19 @@
 use std::sync::Arc;
 
 use engine::{Chain, Clock, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
-use futures_util::future::{join, join4};
+use futures_util::future::{join, join3, join4};
 use lottery::{Draws, Event, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::Connections;
 use crate::error::StoreError;
 use crate::limits::{
     CLOCK_SKEW_MAX, EVENTS_PAGE_MAX, GROUP_LEN_MAX, READING_TIME_MAX, SETTLE_RETRY_TIME,
 };
+use crate::operators::{self, DocumentDigest, OperatorsTurn, SharedOperators};
 use crate::primary::Primary;
 use crate::reader::PostgresReader;
 use crate::rows::{self, Columns, EVENT_COLUMNS, End, ReadEvent, signed};
@@ -44,6 +46,15 @@ pub struct Options {
     pub status: Status,
 }
 
+impl Options {
+    /// Those of a central whose time is made up, and whose store nobody watches.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let status = Status::new(|_, _| {});
+        Self { name: name.to_owned(), require_standby: false, clock: None, status }
+    }
+}
+
 /// The log of one central in a store that others share.
 pub struct PostgresLog {
     /// Shared only so that it can be run while the log is changed.
@@ -57,6 +68,8 @@ pub struct PostgresLog {
     known: Tip,
     /// The end of what is durable as far as this central knows. Readers read up to it.
     durable: Durable,
+    /// By which operators this turn's acts are judged.
+    operators: Arc<OperatorsTurn>,
     /// Cancelled when the central ends: nothing is waited for any more.
     ending: CancellationToken,
 }
@@ -74,6 +87,7 @@ struct Connected {
     end: Statement,
     news: Statement,
     store: Statement,
+    replace: Statement,
     /// Whether a transaction holds the end of the log.
     in_turn: bool,
 }
@@ -86,8 +100,7 @@ enum Fault {
     Unknown(String),
 }
 
-const END: &str = "SELECT events, chain FROM ledger FOR UPDATE";
-const END_AS_OF_NOW: &str = "SELECT events, chain FROM ledger";
+const END_LOCKED: &str = "SELECT events, chain, operators FROM ledger FOR UPDATE";
 const TOUCH: &str = "UPDATE ledger SET touched = touched + 1";
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
@@ -114,6 +127,7 @@ impl PostgresLog {
             connected: None,
             known,
             durable: Durable::at(known),
+            operators: Arc::default(),
             ending: CancellationToken::new(),
         })
     }
@@ -129,6 +143,17 @@ impl PostgresLog {
     pub fn watched(&self) -> Watched {
         let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
         Watched { store, durable, node: self.node, ending: self.ending.clone() }
+    }
+
+    /// Returns the operators of the store.
+    #[must_use]
+    pub fn operators(&self) -> SharedOperators {
+        SharedOperators::new(self.connections(), Arc::clone(&self.operators))
+    }
+
+    fn connections(&self) -> Connections {
+        let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
+        Connections::new(store, durable, self.ending.clone())
     }
 
     /// Opens a turn, and returns the end of the log and the first page of events from `from` on.
@@ -150,7 +175,9 @@ impl PostgresLog {
         let (end, news, now) = asked.await.map_err(|error| gone(&error))?;
         connected.in_turn = true;
         self.compare_clocks(&now)?;
-        Ok((End::of(&end).map_err(Gone::Failed)?, news))
+        let end = End::of(&end).map_err(Gone::Failed)?;
+        self.operators.begin(end.operators);
+        Ok((end, news))
     }
 
     /// Refuses to go on while this central's clock and the database's differ.
@@ -227,7 +254,7 @@ impl PostgresLog {
         let connected = self.connected().await?;
         let asked = connected.session.ask(async |client| {
             let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-            let (begun, end) = join(begin, client.query_one(END_AS_OF_NOW, &[])).await;
+            let (begun, end) = join(begin, client.query_one(rows::END, &[])).await;
             begun?;
             end
         });
@@ -262,19 +289,24 @@ impl PostgresLog {
     }
 
     async fn store(&mut self, group: &[Entry]) -> Result<(), Fault> {
+        let judged_by = self.operators.digest();
+        let operators = self.operators.take_changed_by(group);
+        let operators = operators.map_err(|why| Fault::NotStored(Gone::Failed(why)))?;
         if !self.connected.as_ref().is_some_and(|it| it.in_turn) {
-            self.open_turn_at_known(group.is_empty()).await.map_err(Fault::NotStored)?;
+            let opened = self.open_turn_at_known(group.is_empty(), judged_by);
+            opened.await.map_err(Fault::NotStored)?;
         }
         let (known, node) = (self.known, self.node);
         let connected = self.connected().await.map_err(Fault::NotStored)?;
-        let store = connected.store.clone();
+        let (store, replace) = (connected.store.clone(), connected.replace.clone());
         connected.session.take_notices();
         connected.in_turn = false;
-        let (stored, committed) = match group.last() {
+        let (stored, replaced, committed) = match group.last() {
             None => {
                 let asked = connected.session.ask(async |client| {
                     let touched = client.execute(TOUCH, &[]);
-                    Ok(join(touched, client.batch_execute("COMMIT")).await)
+                    let (touched, committed) = join(touched, client.batch_execute("COMMIT")).await;
+                    Ok((touched, Ok(1), committed))
                 });
                 asked.await.map_err(unknown)?
             }
@@ -284,42 +316,30 @@ impl PostgresLog {
                 let (chain, known_chain) = (&last.chain.0[..], &known.chain.0[..]);
                 let is_heard = group.iter().any(|entry| entry.batch.is_none());
                 let asked = connected.session.ask(async |client| {
-                    let parameters: [&(dyn ToSql + Sync); 22] = [
-                        &events,
-                        &chain,
-                        &known_events,
-                        &known_chain,
-                        &node,
-                        &columns.sequence,
-                        &columns.at_ms,
-                        &columns.kind,
-                        &columns.events_left,
-                        &columns.draw,
-                        &columns.agency,
-                        &columns.chunk,
-                        &columns.bets,
-                        &columns.digest,
-                        &columns.keys,
-                        &columns.action,
-                        &columns.author,
-                        &columns.arguments,
-                        &columns.reason,
-                        &columns.head,
-                        &columns.body,
-                        &columns.chain,
-                    ];
+                    let parameters =
+                        columns.parameters([&events, &chain, &known_events, &known_chain, &node]);
                     let stored = client.execute(&store, &parameters);
+                    let replaced = async {
+                        let Some(document) = &operators else { return Ok(1) };
+                        let (before, after) = (&judged_by[..], &document.digest[..]);
+                        client.execute(&replace, &[&before, &after, &document.text]).await
+                    };
                     let end = if is_heard { "NOTIFY bolillero; COMMIT" } else { "COMMIT" };
-                    Ok(join(stored, client.batch_execute(end)).await)
+                    Ok(join3(stored, replaced, client.batch_execute(end)).await)
                 });
                 asked.await.map_err(unknown)?
             }
         };
-        let count = stored.map_err(|error| match AskError::from(error) {
+        let failed = |error| match AskError::from(error) {
             // The transaction was given up with the statement.
             error @ AskError::Server(_) => Fault::NotStored(gone(&error)),
             error => unknown(error),
-        })?;
+        };
+        let (count, replaced) = (stored.map_err(failed)?, replaced.map_err(failed)?);
+        if replaced != 1 {
+            let why = "the operators changed while a turn held them";
+            return Err(Fault::NotStored(Gone::Failed(why.to_owned())));
+        }
         if count != group.len().max(1) as u64 {
             let why = format!("{count} of {} events were stored", group.len());
             return Err(Fault::NotStored(Gone::Failed(why)));
@@ -331,10 +351,16 @@ impl PostgresLog {
         }
     }
 
-    /// Opens a turn without reading: what is known must be the end, or for an empty group a part.
-    async fn open_turn_at_known(&mut self, is_empty: bool) -> Result<(), Gone> {
+    /// Opens a turn without reading: what is known must be the end, or for an empty group a part,
+    /// and the operators those by which acts were judged.
+    async fn open_turn_at_known(
+        &mut self,
+        is_empty: bool,
+        judged_by: DocumentDigest,
+    ) -> Result<(), Gone> {
         let (end, page) = self.open_turn(signed(self.known.sequence) - 1).await?;
-        let is_end = (end.events, end.chain) == (self.known.sequence, self.known.chain);
+        let is_end = (end.events, end.chain) == (self.known.sequence, self.known.chain)
+            && end.operators == judged_by;
         let is_part = || match page.first() {
             Some(row) if self.known.sequence > 0 => self.is_last_known(row),
             _ => Ok(self.known.sequence == 0),
@@ -350,7 +376,7 @@ impl PostgresLog {
         let connected = self.connected().await?;
         let asked = connected.session.ask(async |client| {
             let begin = client.batch_execute("BEGIN");
-            let (begun, end) = join(begin, client.query_one(END, &[])).await;
+            let (begun, end) = join(begin, client.query_one(END_LOCKED, &[])).await;
             begun?;
             end?;
             let found = "SELECT chain, node FROM event WHERE sequence = $1";
@@ -469,7 +495,7 @@ impl Log for PostgresLog {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(PostgresReader::new(Arc::clone(&self.store), self.durable.clone()))
+        Arc::new(PostgresReader::new(self.durable.clone(), self.connections()))
     }
 }
 
@@ -478,12 +504,13 @@ impl Connected {
         let mut session = primary.session;
         let news = news_query();
         let asked = session.ask(async |client| {
-            let end = client.prepare(END).await?;
+            let end = client.prepare(END_LOCKED).await?;
             let news = client.prepare(&news).await?;
-            Ok((end, news, client.prepare(rows::STORE).await?))
+            let store = client.prepare(rows::STORE).await?;
+            Ok((end, news, store, client.prepare(operators::REPLACE).await?))
         });
-        let (end, news, store) = asked.await?;
-        Ok(Self { session, end, news, store, in_turn: false })
+        let (end, news, store, replace) = asked.await?;
+        Ok(Self { session, end, news, store, replace, in_turn: false })
     }
 }
 

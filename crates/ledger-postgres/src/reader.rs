@@ -1,94 +1,35 @@
 //! Reads durable events, beside the writer.
 //!
-//! A server is read only if it has the last event that this central knows to be durable: one that was
-//! the primary before a promotion, and still answers, does not have it.
-//!
 //! Reads page by page, so that no transaction stays open for long; what was read up to is the last
 //! event that was durable at the beginning. Each batch's text is compared with its digest, and each
 //! other event with the chain as far as it is read.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use engine::{Chain, Reader, Tip};
+use engine::{Chain, Reader};
 use lottery::{
     AgencyId, AuditSpan, Bet, BetName, ChunkDigest, ChunkId, DrawId, StoredBatch, StoredEvent,
     WinningResult,
 };
-use parking_lot::{Condvar, Mutex};
-use tokio::runtime::Runtime;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX, READING_TIME_MAX, READINGS_MAX};
+use crate::connections::Connections;
+use crate::limits::{BATCHES_PAGE_MAX, EVENTS_PAGE_MAX};
 use crate::rows::{self, EVENT_COLUMNS, ReadEvent, keys_of, signed};
-use crate::session::{Session, runtime};
-use crate::store::{Durable, Store};
+use crate::store::Durable;
 
 /// Reads durable events on connections of its own.
 pub(crate) struct PostgresReader {
-    store: Arc<Store>,
     durable: Durable,
-    connections: Mutex<Connections>,
-    returned: Condvar,
-}
-
-#[derive(Default)]
-struct Connections {
-    idle: Vec<Reading>,
-    in_use: usize,
-}
-
-struct Reading {
-    runtime: Runtime,
-    session: Session,
+    connections: Connections,
 }
 
 const BATCH_COLUMNS: &str = "sequence, agency, chunk, digest, body";
 
 impl PostgresReader {
-    pub(crate) fn new(store: Arc<Store>, durable: Durable) -> Self {
-        Self { store, durable, connections: Mutex::default(), returned: Condvar::new() }
-    }
-
-    /// Runs a reading of what is before a position, on a connection that is kept for the next one if
-    /// it succeeds.
-    fn reading<T>(
-        &self,
-        end: Tip,
-        read: impl FnOnce(&mut Reading) -> Result<T, String>,
-    ) -> Result<T, String> {
-        let idle = {
-            let mut connections = self.connections.lock();
-            while connections.in_use >= READINGS_MAX {
-                self.returned.wait(&mut connections);
-            }
-            connections.in_use += 1;
-            connections.idle.pop()
-        };
-        let _place = Place(self);
-        // A connection that was idle may have ended, or its server been left behind.
-        if let Some(mut reading) = idle
-            && reading.has(end).is_ok()
-        {
-            return self.run(reading, read);
-        }
-        let runtime = runtime().map_err(|error| error.to_string())?;
-        let session = runtime.block_on(self.store.connect_to_read());
-        let session = session.map_err(|error| error.to_string())?;
-        let mut reading = Reading { runtime, session };
-        reading.has(end)?;
-        self.run(reading, read)
-    }
-
-    fn run<T>(
-        &self,
-        mut reading: Reading,
-        read: impl FnOnce(&mut Reading) -> Result<T, String>,
-    ) -> Result<T, String> {
-        let done = read(&mut reading)?;
-        self.connections.lock().idle.push(reading);
-        Ok(done)
+    pub(crate) fn new(durable: Durable, connections: Connections) -> Self {
+        Self { durable, connections }
     }
 
     /// Calls `visit` with the batches of a draw that `wanted`, a condition on `$4`, selects.
@@ -103,12 +44,11 @@ impl PostgresReader {
             "SELECT {BATCH_COLUMNS} FROM event WHERE kind = 2 AND draw = $1 AND sequence > $2 \
              AND sequence < $3 AND {wanted} ORDER BY sequence LIMIT {BATCHES_PAGE_MAX}"
         );
-        let (durable, of) = (self.durable.tip(), i64::from(draw.0));
-        let end = signed(durable.sequence);
-        self.reading(durable, |reading| {
+        let (end, of) = (signed(self.durable.tip().sequence), i64::from(draw.0));
+        self.connections.with(|connection| {
             let mut last = -1_i64;
             loop {
-                let page = reading.page(&query, &[&of, &last, &end, parameter])?;
+                let page = connection.page(&query, &[&of, &last, &end, parameter])?;
                 let Some(newest) = page.last() else { return Ok(()) };
                 last = newest.try_get(0).map_err(|error| error.to_string())?;
                 for row in &page {
@@ -118,38 +58,6 @@ impl PostgresReader {
                 }
             }
         })
-    }
-}
-
-/// A reading's place, free again when it ends.
-struct Place<'a>(&'a PostgresReader);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.connections.lock().in_use -= 1;
-        self.0.returned.notify_one();
-    }
-}
-
-impl Reading {
-    /// Checks that the server has everything before a position.
-    fn has(&mut self, end: Tip) -> Result<(), String> {
-        let Some(last) = end.sequence.checked_sub(1) else { return Ok(()) };
-        let found = self.page("SELECT chain FROM event WHERE sequence = $1", &[&signed(last)])?;
-        let chain = found.first().map(|row| row.try_get::<_, &[u8]>(0));
-        match chain.transpose().map_err(|error| error.to_string())? {
-            Some(chain) if chain == end.chain.0 => Ok(()),
-            _ => {
-                Err(format!("the server that answers does not have event {last} as it was stored"))
-            }
-        }
-    }
-
-    fn page(&mut self, query: &str, of: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, String> {
-        let Self { runtime, session } = self;
-        let asked =
-            session.ask_within(READING_TIME_MAX, async |client| client.query(query, of).await);
-        runtime.block_on(asked).map_err(|error| error.to_string())
     }
 }
 
@@ -196,8 +104,7 @@ impl Reader for PostgresReader {
         span: AuditSpan,
         visit: &mut dyn FnMut(StoredEvent, Chain) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        let tip = self.durable.tip();
-        let durable = signed(tip.sequence);
+        let durable = signed(self.durable.tip().sequence);
         let (mut from, mut before, order) = match span {
             AuditSpan::From(from) => (signed(from), durable, "ASC"),
             AuditSpan::Before(end) => (0, signed(end).min(durable), "DESC"),
@@ -206,9 +113,9 @@ impl Reader for PostgresReader {
             "SELECT {EVENT_COLUMNS} FROM event WHERE kind <> 2 AND sequence >= $1 \
              AND sequence < $2 ORDER BY sequence {order} LIMIT {EVENTS_PAGE_MAX}"
         );
-        self.reading(tip, |reading| {
+        self.connections.with(|connection| {
             loop {
-                let page = reading.page(&query, &[&from, &before])?;
+                let page = connection.page(&query, &[&from, &before])?;
                 if page.is_empty() {
                     return Ok(());
                 }

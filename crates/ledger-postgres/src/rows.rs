@@ -12,6 +12,9 @@ use lottery::{
 };
 use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::operators::DocumentDigest;
 
 /// The kind of a batch.
 const BATCH: i16 = 2;
@@ -83,23 +86,23 @@ impl<'a> AuditRow<'a> {
 /// The columns of a group, as [`STORE`] takes them.
 #[derive(Default)]
 pub(crate) struct Columns<'a> {
-    pub(crate) sequence: Vec<i64>,
-    pub(crate) at_ms: Vec<i64>,
-    pub(crate) kind: Vec<i16>,
-    pub(crate) events_left: Vec<i32>,
-    pub(crate) draw: Vec<Option<i64>>,
-    pub(crate) agency: Vec<Option<i64>>,
-    pub(crate) chunk: Vec<Option<i64>>,
-    pub(crate) bets: Vec<Option<i64>>,
-    pub(crate) digest: Vec<Option<&'a [u8]>>,
-    pub(crate) keys: Vec<Option<String>>,
-    pub(crate) action: Vec<Option<&'static str>>,
-    pub(crate) author: Vec<Option<String>>,
-    pub(crate) arguments: Vec<Option<String>>,
-    pub(crate) reason: Vec<Option<&'a str>>,
-    pub(crate) head: Vec<Option<Vec<u8>>>,
-    pub(crate) body: Vec<Cow<'a, [u8]>>,
-    pub(crate) chain: Vec<&'a [u8]>,
+    sequence: Vec<i64>,
+    at_ms: Vec<i64>,
+    kind: Vec<i16>,
+    events_left: Vec<i32>,
+    draw: Vec<Option<i64>>,
+    agency: Vec<Option<i64>>,
+    chunk: Vec<Option<i64>>,
+    bets: Vec<Option<i64>>,
+    digest: Vec<Option<&'a [u8]>>,
+    keys: Vec<Option<String>>,
+    action: Vec<Option<&'static str>>,
+    author: Vec<Option<String>>,
+    arguments: Vec<Option<String>>,
+    reason: Vec<Option<&'a str>>,
+    head: Vec<Option<Vec<u8>>>,
+    body: Vec<Cow<'a, [u8]>>,
+    chain: Vec<&'a [u8]>,
 }
 
 impl<'a> Columns<'a> {
@@ -107,6 +110,33 @@ impl<'a> Columns<'a> {
         let mut columns = Self::default();
         group.iter().for_each(|entry| columns.push(entry));
         columns
+    }
+
+    /// Returns the parameters of [`STORE`], which begin with those of the end of the log.
+    pub(crate) fn parameters<'p>(
+        &'p self,
+        end: [&'p (dyn ToSql + Sync); 5],
+    ) -> Vec<&'p (dyn ToSql + Sync)> {
+        let columns: [&'p (dyn ToSql + Sync); 17] = [
+            &self.sequence,
+            &self.at_ms,
+            &self.kind,
+            &self.events_left,
+            &self.draw,
+            &self.agency,
+            &self.chunk,
+            &self.bets,
+            &self.digest,
+            &self.keys,
+            &self.action,
+            &self.author,
+            &self.arguments,
+            &self.reason,
+            &self.head,
+            &self.body,
+            &self.chain,
+        ];
+        end.into_iter().chain(columns).collect()
     }
 
     fn push(&mut self, entry: &'a Entry) {
@@ -178,15 +208,24 @@ pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The end of the log, as the row `ledger` has it: its columns `events` and `chain`.
+/// The end of the log.
+pub(crate) const END: &str = "SELECT events, chain, operators FROM ledger";
+
+/// A row of [`END`].
 pub(crate) struct End {
     pub(crate) events: u64,
     pub(crate) chain: Chain,
+    /// The digest of the operators.
+    pub(crate) operators: DocumentDigest,
 }
 
 impl End {
     pub(crate) fn of(row: &Row) -> Result<Self, String> {
-        Ok(Self { events: unsigned(column(row, 0)?)?, chain: Chain(digest(column(row, 1)?)?) })
+        Ok(Self {
+            events: unsigned(column(row, 0)?)?,
+            chain: Chain(digest(column(row, 1)?)?),
+            operators: digest(column(row, 2)?)?,
+        })
     }
 }
 

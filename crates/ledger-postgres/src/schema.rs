@@ -2,12 +2,14 @@
 //!
 //! Several may do it at the same time: whoever has the lock goes on, and the others find it done.
 
+use ::operators::People;
 use engine::{Chain, LedgerId};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use crate::error::StoreError;
 use crate::limits::READING_TIME_MAX;
+use crate::operators::Document;
 use crate::primary::{self, Seen};
 use crate::session::{AskError, Session, runtime};
 use crate::target::Target;
@@ -79,9 +81,13 @@ async fn make(session: &mut Session, id: LedgerId) -> Result<Made, AskError> {
         }
         if from == 0 {
             let first = Chain::first(id);
-            let begin = "INSERT INTO ledger (id, schema_version, events, chain, touched) \
-                         VALUES ($1, $2, 0, $3, 0)";
-            client.execute(begin, &[&&id.0[..], &VERSION, &&first.0[..]]).await?;
+            let nobody = Document::of(People::default());
+            let begin = "INSERT INTO ledger (id, schema_version, events, chain, touched, operators) \
+                         VALUES ($1, $2, 0, $3, 0, $4)";
+            let (id, chain, digest) = (&id.0[..], &first.0[..], &nobody.digest[..]);
+            client.execute(begin, &[&id, &VERSION, &chain, &digest]).await?;
+            let begin = "INSERT INTO operators (document) VALUES ($1)";
+            client.execute(begin, &[&nobody.text]).await?;
         } else if from < VERSION {
             client.execute("UPDATE ledger SET schema_version = $1", &[&VERSION]).await?;
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use engine::conformance::{Reopening, Subject, TestClock, wait};
 use engine::{Engine, LedgerId};
-use ledger_postgres::{Options, PostgresLog, Status, Target, schema};
+use ledger_postgres::{Options, PostgresLog, Target, schema};
 use test_postgres::Cluster;
 
 /// An empty store in a database of its own.
@@ -29,9 +29,7 @@ fn target(cluster: &Cluster, database: &str) -> Target {
 }
 
 fn engine(target: &Target, clock: Arc<TestClock>) -> Engine {
-    let status = Status::new(|_, _| {});
-    let options = Options { name: "a".to_owned(), require_standby: false, clock: None, status };
-    let log = PostgresLog::open(target, options).unwrap();
+    let log = PostgresLog::open(target, Options::new("a")).unwrap();
     Engine::start(Box::new(log), clock).unwrap()
 }
 

@@ -3,9 +3,6 @@
 //! Someone who guesses passwords from one address locks a name for that address only. Many
 //! addresses together are stopped by the limit per name, which is higher.
 //!
-//! Failed logins of operators are recorded one by one only up to a limit per name; records of those
-//! beyond it count several, so that a flood of them fills no disk.
-//!
 //! Each key stores one time: when all its attempts are paid off, at a fixed price in time per
 //! attempt. The allowance bounds how many may be unpaid at once.
 
@@ -16,9 +13,36 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{
     ATTEMPT_OF_ADDRESS_TIME, ATTEMPT_OF_NAME_TIME, ATTEMPT_OF_PAIR_TIME, ATTEMPTS_OF_ADDRESS_MAX,
-    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_OF_PAIR_MAX, ATTEMPTS_REMEMBERED_MAX, FAILURE_RECORDED_TIME,
-    FAILURES_RECORDED_MAX,
+    ATTEMPTS_OF_NAME_MAX, ATTEMPTS_OF_PAIR_MAX, ATTEMPTS_REMEMBERED_MAX,
 };
+
+/// How many attempts are allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    allowance: Duration,
+    /// What an attempt adds to the time until all are paid off.
+    pub price: Duration,
+}
+
+/// For one name from one address.
+pub const RATE_OF_PAIR: Rate = Rate::new(ATTEMPTS_OF_PAIR_MAX, ATTEMPT_OF_PAIR_TIME);
+/// From one address.
+pub const RATE_OF_ADDRESS: Rate = Rate::new(ATTEMPTS_OF_ADDRESS_MAX, ATTEMPT_OF_ADDRESS_TIME);
+/// For one name.
+pub const RATE_OF_NAME: Rate = Rate::new(ATTEMPTS_OF_NAME_MAX, ATTEMPT_OF_NAME_TIME);
+
+impl Rate {
+    pub(crate) const fn new(attempts_max: u32, price: Duration) -> Self {
+        Self { allowance: price.saturating_mul(attempts_max - 1), price }
+    }
+
+    /// Returns how long to wait for another attempt when the former ones are paid off in this time;
+    /// `None` if it is allowed now.
+    #[must_use]
+    pub fn wait(self, unpaid: Duration) -> Option<Duration> {
+        unpaid.checked_sub(self.allowance).filter(|wait| !wait.is_zero())
+    }
+}
 
 /// The recent login attempts.
 #[derive(Debug)]
@@ -26,9 +50,6 @@ pub struct Attempts {
     of_pairs: Limiter<(String, IpAddr)>,
     of_addresses: Limiter<IpAddr>,
     of_names: Limiter<String>,
-    records: Limiter<String>,
-    /// How many failed logins of each operator are not recorded yet, and the address of the last.
-    unrecorded: HashMap<String, (u32, IpAddr)>,
 }
 
 impl Attempts {
@@ -54,23 +75,6 @@ impl Attempts {
         }
     }
 
-    /// Counts a failed login of an existing operator; returns how many to record now, if any.
-    pub fn failed(&mut self, name: &str, address: IpAddr, now: Instant) -> Option<u32> {
-        let unrecorded = self.unrecorded.entry(name.to_owned()).or_insert((0, address));
-        *unrecorded = (unrecorded.0.saturating_add(1), address);
-        if self.records.wait(&name.to_owned(), now).is_some() {
-            return None;
-        }
-        self.records.count(name.to_owned(), now);
-        self.unrecorded.remove(name).map(|(count, _)| count)
-    }
-
-    /// Returns how many failed logins of an operator are not recorded yet, if any, and the address
-    /// of the last. To be recorded before the operator logs in.
-    pub fn take_unrecorded(&mut self, name: &str) -> Option<(u32, IpAddr)> {
-        self.unrecorded.remove(name)
-    }
-
     /// Resets the attempts for this name and address after a login.
     pub fn succeeded(&mut self, name: &str, address: IpAddr) {
         self.of_pairs.paid.remove(&(name.to_owned(), address));
@@ -80,35 +84,32 @@ impl Attempts {
 impl Default for Attempts {
     fn default() -> Self {
         Self {
-            of_pairs: Limiter::new(ATTEMPTS_OF_PAIR_MAX, ATTEMPT_OF_PAIR_TIME),
-            of_addresses: Limiter::new(ATTEMPTS_OF_ADDRESS_MAX, ATTEMPT_OF_ADDRESS_TIME),
-            of_names: Limiter::new(ATTEMPTS_OF_NAME_MAX, ATTEMPT_OF_NAME_TIME),
-            records: Limiter::new(FAILURES_RECORDED_MAX, FAILURE_RECORDED_TIME),
-            unrecorded: HashMap::new(),
+            of_pairs: Limiter::new(RATE_OF_PAIR),
+            of_addresses: Limiter::new(RATE_OF_ADDRESS),
+            of_names: Limiter::new(RATE_OF_NAME),
         }
     }
 }
 
+/// Attempts by key, in memory.
 #[derive(Debug)]
-struct Limiter<K> {
-    allowance: Duration,
-    price: Duration,
+pub(crate) struct Limiter<K> {
+    rate: Rate,
     /// When all attempts of a key are paid off.
     paid: HashMap<K, Instant>,
 }
 
 impl<K: Eq + Hash> Limiter<K> {
-    fn new(attempts_max: u32, price: Duration) -> Self {
-        Self { allowance: price * (attempts_max - 1), price, paid: HashMap::new() }
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, paid: HashMap::new() }
     }
 
     /// Returns how long to wait for another attempt; `None` if it is allowed now.
-    fn wait(&mut self, key: &K, now: Instant) -> Option<Duration> {
-        let Some(paid) = self.paid.get(key) else {
-            return self.wait_for_room(now);
-        };
-        let unpaid = paid.saturating_duration_since(now);
-        unpaid.checked_sub(self.allowance).filter(|wait| !wait.is_zero())
+    pub(crate) fn wait(&mut self, key: &K, now: Instant) -> Option<Duration> {
+        match self.paid.get(key) {
+            Some(paid) => self.rate.wait(paid.saturating_duration_since(now)),
+            None => self.wait_for_room(now),
+        }
     }
 
     fn wait_for_room(&mut self, now: Instant) -> Option<Duration> {
@@ -122,9 +123,9 @@ impl<K: Eq + Hash> Limiter<K> {
         self.paid.values().min().map(|first| first.saturating_duration_since(now))
     }
 
-    fn count(&mut self, key: K, now: Instant) {
+    pub(crate) fn count(&mut self, key: K, now: Instant) {
         let paid = self.paid.entry(key).or_insert(now);
-        *paid = (*paid).max(now) + self.price;
+        *paid = (*paid).max(now) + self.rate.price;
     }
 }
 
@@ -202,31 +203,8 @@ mod tests {
     }
 
     #[test]
-    fn failed_logins_are_recorded_one_by_one_and_those_of_a_flood_together() {
-        let (mut attempts, now) = (Attempts::default(), some_moment());
-        let soon = now + Duration::from_secs(1);
-        for _ in 0..FAILURES_RECORDED_MAX {
-            assert_eq!(attempts.failed("ana", address(1), now), Some(1));
-        }
-        for _ in 0..99 {
-            assert_eq!(attempts.failed("ana", address(1), soon), None);
-        }
-        assert_eq!(
-            attempts.failed("bea", address(1), soon),
-            Some(1),
-            "others have records of their own"
-        );
-        let later = now + FAILURE_RECORDED_TIME;
-        assert_eq!(attempts.failed("ana", address(1), later), Some(100));
-        assert_eq!(attempts.failed("ana", address(1), later), None);
-        assert_eq!(attempts.failed("ana", address(2), later), None);
-        assert_eq!(attempts.take_unrecorded("ana"), Some((2, address(2))), "before a login");
-        assert_eq!(attempts.take_unrecorded("ana"), None);
-    }
-
-    #[test]
     fn memory_is_bounded_for_any_number_of_names() {
-        let mut limiter = Limiter::new(5, Duration::from_secs(30));
+        let mut limiter = Limiter::new(RATE_OF_PAIR);
         let now = some_moment();
         for key in 0..ATTEMPTS_REMEMBERED_MAX {
             assert_eq!(limiter.wait(&key, now), None);

@@ -1,9 +1,11 @@
 //! Changes that were made on the command line, which the central has not recorded yet.
 
+use lottery::limits::COMMAND_LINE_CHANGES_MAX;
 use lottery::{CommandLineChange, Label, OperatorsChange, Role, Timestamp};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use crate::{Name, TokenId, role_name};
+use crate::{Name, PeopleError, TokenId, role_name};
 
 /// A change as the operators' file keeps it until the central has recorded it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,20 @@ pub enum Change {
         label: String,
     },
     RevokeToken(TokenId),
+}
+
+/// Why a change on the command line was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CommandLineError {
+    /// The change is not allowed.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    /// Too many changes wait to be recorded.
+    #[error(
+        "there are {COMMAND_LINE_CHANGES_MAX} changes that no central has recorded, which is the \
+         most: start the central, which records them"
+    )]
+    TooManyUnrecorded,
 }
 
 impl Unrecorded {

@@ -13,13 +13,12 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use lottery::limits::COMMAND_LINE_CHANGES_MAX;
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 use thiserror::Error;
 
 use crate::limits::FILE_LEN_MAX;
-use crate::{Change, People, PeopleError, Unrecorded, json};
+use crate::{People, Unrecorded};
 
 const NAME: &str = "operators.json";
 const NEW_NAME: &str = "operators.json.new";
@@ -63,12 +62,6 @@ pub enum FileError {
         path = .path.display()
     )]
     NotAFile { path: PathBuf },
-    #[error(
-        "{path} keeps {COMMAND_LINE_CHANGES_MAX} changes that no central has recorded, which is the \
-         most: start the central, which records them",
-        path = .path.display()
-    )]
-    TooManyUnrecorded { path: PathBuf },
 }
 
 /// Why a change was not made.
@@ -114,69 +107,40 @@ impl OperatorsFile {
         &self,
         change: impl FnOnce(&mut People) -> Result<T, E>,
     ) -> Result<T, ChangeError<E>> {
-        let _locked = self.lock()?;
-        self.change_locked(self.read()?, change)
+        let mut outcome = None;
+        self.replace(|people| {
+            let (changed, made) = people.changed(change)?;
+            outcome = Some(made);
+            Ok(changed)
+        })?;
+        Ok(outcome.expect("a change that is made has an outcome"))
     }
 
-    fn change_locked<T, E: std::error::Error + 'static>(
-        &self,
-        mut people: People,
-        change: impl FnOnce(&mut People) -> Result<T, E>,
-    ) -> Result<T, ChangeError<E>> {
-        let outcome = change(&mut people).map_err(ChangeError::Refused)?;
-        people.version = people.version.saturating_add(1);
-        self.write(&people)?;
-        Ok(outcome)
-    }
-
-    /// Changes the operators on the command line of `user` at this time. The central records the
-    /// change, which `change` returns.
+    /// Replaces the operators by what `change` makes of them, unless it refuses.
     ///
     /// # Errors
-    /// As for [`OperatorsFile::change`], and when too many changes wait to be recorded.
-    pub fn change_on_command_line(
+    /// When `change` refuses, or the file can't be read or written.
+    pub fn replace<E: std::error::Error + 'static>(
         &self,
-        user: &str,
-        at_ms: u64,
-        change: impl FnOnce(&mut People) -> Result<Change, PeopleError>,
-    ) -> Result<(), ChangeError<PeopleError>> {
+        change: impl FnOnce(&People) -> Result<People, E>,
+    ) -> Result<(), ChangeError<E>> {
         let _locked = self.lock()?;
-        let people = self.read()?;
-        if people.unrecorded.len() >= COMMAND_LINE_CHANGES_MAX {
-            let path = self.folder.join(NAME);
-            return Err(FileError::TooManyUnrecorded { path }.into());
-        }
-        self.change_locked(people, |people| {
-            let made = change(people)?;
-            people.note(user, at_ms, made);
-            Ok(())
-        })
+        Ok(self.write(&change(&self.read()?).map_err(ChangeError::Refused)?)?)
     }
 
     /// Has `record` record each change that was made on the command line, oldest first, until it
-    /// fails, and removes those that it recorded. A change may be passed to it again later.
+    /// returns false, and removes those that it recorded. A change may be passed to it again later.
     ///
     /// # Errors
-    /// When `record` fails, or the file can't be read or written.
-    pub(crate) fn record_changes<E: std::error::Error + 'static>(
+    /// When the file can't be read or written.
+    pub(crate) fn record_changes(
         &self,
-        mut record: impl FnMut(&Unrecorded) -> Result<(), E>,
-    ) -> Result<(), ChangeError<E>> {
+        record: &mut dyn FnMut(&Unrecorded) -> bool,
+    ) -> Result<(), FileError> {
         let _locked = self.lock()?;
-        let mut people = self.read()?;
-        let (mut count, mut outcome) = (0, Ok(()));
-        for change in &people.unrecorded {
-            outcome = record(change);
-            if outcome.is_err() {
-                break;
-            }
-            count += 1;
-        }
-        if count > 0 {
-            people.unrecorded.drain(..count);
-            self.write(&people)?;
-        }
-        outcome.map_err(ChangeError::Refused)
+        let people = self.read()?;
+        let recorded: Vec<_> = people.unrecorded().iter().take_while(|it| record(it)).collect();
+        if recorded.is_empty() { Ok(()) } else { self.write(&people.without_recorded(&recorded)) }
     }
 
     pub(crate) fn read_stamped(&self) -> Result<(People, Option<Stamp>), FileError> {
@@ -205,7 +169,7 @@ impl OperatorsFile {
         }
         let mut text = String::new();
         file.take(FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
-        let people = json::parse(&text).map_err(unsound)?;
+        let people = People::of_document(&text).map_err(unsound)?;
         Ok((people, Some(Stamp::of(&metadata))))
     }
 
@@ -284,7 +248,7 @@ impl OperatorsFile {
 
     fn write(&self, people: &People) -> Result<(), FileError> {
         let (path, new) = (self.folder.join(NAME), self.folder.join(NEW_NAME));
-        let written = write_new(&new, &self.folder, &json::render(people)).and_then(|()| {
+        let written = write_new(&new, &self.folder, &people.document()).and_then(|()| {
             std::fs::rename(&new, &path)?;
             File::open(&self.folder)?.sync_all()
         });

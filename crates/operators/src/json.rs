@@ -97,7 +97,8 @@ mod tests {
             Change::GiveToken { name: name(), role, days, label },
             Change::RevokeToken(TokenId(1)),
         ] {
-            people.note("root", 1_700_000_000_123, change);
+            let at = 1_700_000_000_123;
+            people = people.changed_on_command_line("root", at, |_| Ok(change)).unwrap();
         }
         people
     }

@@ -10,9 +10,11 @@
 //! command_line   changes made on the command line, until the central has recorded them
 //! json           the file format, validated when read
 //! file           the operators' file, replaced atomically
-//! roster         the file as a running central sees it, read again when changed
 //! sessions       logged-in operators, in memory
 //! attempts       rate limits for logins
+//! failures       which failed logins are recorded together
+//! store          where a central keeps operators, sessions and attempts, as a trait
+//! folder         the store of one central: the file of its data folder, and memory
 //! limits         the limits of operators
 //! ```
 //!
@@ -22,11 +24,13 @@
 //!   as each request checks them against the operators;
 //! - an unknown name takes as long to reject as a wrong password.
 //!
-//! Deliberately absent: HTTP, clocks, randomness (passed in), and the meaning of operations.
+//! Deliberately absent: HTTP, databases, clocks, randomness (passed in), and the meaning of operations.
 
 pub mod attempts;
 mod command_line;
+mod failures;
 pub mod file;
+mod folder;
 mod json;
 pub mod limits;
 mod name;
@@ -34,18 +38,20 @@ mod password;
 mod people;
 mod permission;
 pub mod role_name;
-mod roster;
 mod secret;
 mod sessions;
+mod store;
 
 pub use attempts::Attempts;
-pub use command_line::{Change, Unrecorded};
+pub use command_line::{Change, CommandLineError, Unrecorded};
+pub use failures::LogInFailures;
 pub use file::{ChangeError, FileError, OperatorsFile};
+pub use folder::OperatorsFolder;
 pub use lottery::{Role, UnknownRole};
 pub use name::{Name, NameError};
 pub use password::{Password, PasswordError, PasswordHash};
 pub use people::{Bearer, Operator, People, PeopleError, Token, TokenGrant, TokenId};
 pub use permission::Permission;
-pub use roster::Roster;
 pub use secret::{Digest, Secret};
 pub use sessions::{SessionUser, Sessions};
+pub use store::{MakeChange, OperatorStore, OperatorsError};

@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lottery::limits::COMMAND_LINE_CHANGES_MAX;
 use lottery::text::{self, Look, TextFault};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::{LABEL_LEN_MAX, OPERATORS_MAX, TOKEN_DAYS_MAX, TOKENS_PER_OPERATOR_MAX};
 use crate::permission::covers;
-use crate::{Change, Digest, Name, PasswordHash, Role, Unrecorded, role_name};
+use crate::{
+    Change, CommandLineError, Digest, Name, PasswordHash, Role, Unrecorded, json, role_name,
+};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -115,11 +118,67 @@ pub enum PeopleError {
     TooManyTokens(Name),
     #[error("there is no token {0}")]
     UnknownToken(TokenId),
-    #[error("operators.json has no numbers left for tokens; restore it from a copy")]
+    #[error("there are no numbers left for tokens; restore the operators from a copy")]
     NoTokenNumber,
 }
 
 impl People {
+    /// Parses and validates a document, as a file or a store keeps it.
+    ///
+    /// # Errors
+    /// Why it is not valid.
+    pub fn of_document(text: &str) -> Result<Self, String> {
+        json::parse(text)
+    }
+
+    /// Returns the document that is kept.
+    #[must_use]
+    pub fn document(&self) -> String {
+        json::render(self)
+    }
+
+    /// Returns these operators after a change, as the next version, unless `change` refuses.
+    ///
+    /// # Errors
+    /// When `change` refuses.
+    pub fn changed<T, E>(
+        &self,
+        change: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        let mut changed = self.clone();
+        let outcome = change(&mut changed)?;
+        changed.version = self.version.saturating_add(1);
+        Ok((changed, outcome))
+    }
+
+    /// As [`People::changed`], on the command line of `user` at this time. A central records the
+    /// change, which `change` returns.
+    ///
+    /// # Errors
+    /// When `change` refuses, or too many changes wait to be recorded.
+    pub fn changed_on_command_line(
+        &self,
+        user: &str,
+        at_ms: u64,
+        change: impl FnOnce(&mut Self) -> Result<Change, PeopleError>,
+    ) -> Result<Self, CommandLineError> {
+        if self.unrecorded.len() >= COMMAND_LINE_CHANGES_MAX {
+            return Err(CommandLineError::TooManyUnrecorded);
+        }
+        let (mut changed, change) = self.changed(change)?;
+        let (user, version) = (user.to_owned(), changed.version);
+        changed.unrecorded.push(Unrecorded { user, at_ms, version, change });
+        Ok(changed)
+    }
+
+    /// Returns these operators without changes that are recorded now. It is the same version.
+    #[must_use]
+    pub fn without_recorded(&self, recorded: &[&Unrecorded]) -> Self {
+        let mut left = self.clone();
+        left.unrecorded.retain(|change| !recorded.contains(&change));
+        left
+    }
+
     /// Returns the version: the number of changes.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -278,12 +337,6 @@ impl People {
     pub fn revoke(&mut self, id: TokenId) -> Result<(), PeopleError> {
         self.tokens.get_mut(&id).ok_or(PeopleError::UnknownToken(id))?.revoked = true;
         Ok(())
-    }
-
-    /// Notes a change that `user` made on the command line now, for the central to record.
-    pub(crate) fn note(&mut self, user: &str, at_ms: u64, change: Change) {
-        let version = self.version.saturating_add(1);
-        self.unrecorded.push(Unrecorded { user: user.to_owned(), at_ms, version, change });
     }
 
     /// Ends an operator's sessions, by a new generation, and revokes their tokens.

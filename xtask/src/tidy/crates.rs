@@ -17,7 +17,7 @@ const MAY_DEPEND_ON: &[(&str, &str)] = &[
     ("exports", "lottery"),
     ("engine", "lottery"),
     ("ledger", "lottery engine"),
-    ("ledger-postgres", "lottery engine"),
+    ("ledger-postgres", "lottery engine operators"),
     ("test-postgres", ""),
     ("agency", "wire lottery pki"),
     ("central", "lottery engine pki"),

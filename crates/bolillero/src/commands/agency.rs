@@ -351,7 +351,7 @@ fn explain(error: &AgencyError, screen: &Screen, rejected: Option<RejectedFile>)
     }
     let written = files::write_rejected(rejected, error.rejected(), screen);
     let text = joined(error.text(screen.language()), written);
-    if error.is_wrong_input() { Ending::Wrong(text) } else { Ending::Failed(text) }
+    Ending::of(error.is_wrong_input(), text)
 }
 
 /// Returns the error of a run, followed by that of its file of rejected rows, if it has one.

@@ -116,8 +116,7 @@ fn load(
     let now = UnixTime::now();
     let config = pki::central_config(files, before, now).map_err(|error| {
         let wrong = error.is_wrong_input();
-        let error = anyhow::Error::new(error).context("can't use TLS");
-        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+        Ending::of(wrong, anyhow::Error::new(error).context("can't use TLS"))
     })?;
     let until = config.until;
     tracing::info!(
@@ -203,8 +202,7 @@ async fn all_bound(addresses: Vec<Listen>) -> Result<Vec<(TcpSocket, Listen)>, E
 pub(super) async fn bound(listen: &str) -> Result<TcpSocket, Ending> {
     let failed = |error: io::Error| {
         let wrong = error.kind() == io::ErrorKind::InvalidInput;
-        let error = anyhow::Error::new(error).context(cant_listen(listen));
-        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+        Ending::of(wrong, anyhow::Error::new(error).context(cant_listen(listen)))
     };
     let addresses = tokio::net::lookup_host(listen).await.map_err(failed)?;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);

@@ -1,18 +1,19 @@
 //! `bolillero copy`: copies a ledger to a folder or a shared store, event by event.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Args;
 use engine::{Copier, LedgerId, Log};
-use ledger_postgres::{PostgresLog, Status, StoreError, schema};
+use ledger_postgres::{PostgresLog, schema};
+use operators::OperatorsFile;
 
+use super::operator::Kept;
 use super::progress;
 use super::stored::StoredIn;
 use crate::arg_types::StoreUrl;
-use crate::exit::{Ending, printed};
+use crate::exit::{Ending, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +22,8 @@ Examples:
 
 Order, times, the audit log and the chain stay as they are; at the end the copy is read again and
 compared. An interrupted copy continues when it is run again. Stop the centrals first: what they
-write while it runs is copied by the next run. Operators are not in the ledger: copy operators.json.";
+write while it runs is copied by the next run. Operators and tokens are copied to where there are
+none yet.";
 
 /// What to copy, and to where.
 #[derive(Args, Clone, Debug)]
@@ -63,6 +65,13 @@ impl Location {
         }
     }
 
+    fn operators(&self) -> Result<Kept, Ending> {
+        match self {
+            Self::Folder(data) => Ok(Kept::Folder(OperatorsFile::in_folder(data))),
+            Self::Shared(store) => Kept::in_store(store),
+        }
+    }
+
     /// Opens it to be written to, as the ledger `id`.
     fn log(&self, id: LedgerId) -> Result<Box<dyn Log>, Ending> {
         match self {
@@ -74,16 +83,10 @@ impl Location {
                 let target = store.target()?;
                 let open = || {
                     schema::init(&target, id)?;
-                    let status = Status::new(|_, _| {});
-                    let (name, require_standby, clock) = ("copy".to_owned(), false, None);
-                    let options = ledger_postgres::Options { name, require_standby, clock, status };
-                    PostgresLog::open(&target, options)
+                    PostgresLog::open(&target, ledger_postgres::Options::new("copy"))
                 };
-                let log = open().map_err(|error| {
-                    let wrong = matches!(error, StoreError::Unsuitable(_));
-                    let error = anyhow::Error::new(error).context(format!("store {target}"));
-                    if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
-                })?;
+                let log =
+                    open().map_err(|error| Ending::of_store(error, format!("store {target}")))?;
                 Ok(Box::new(log))
             }
         }
@@ -111,11 +114,12 @@ pub(crate) fn run(args: &CopyArgs) -> Result<(), Ending> {
         let why = "the copy is not the same: others write to it, or its disk is damaged";
         return Err(Ending::Failed(anyhow::anyhow!(why)));
     }
-    let mut out = std::io::stdout().lock();
-    let text = format!(
-        "copied and compared {} events\nledger    {id}\nchain     {}\n",
+    let with_operators = match args.from.operators()?.copy_to(&mut args.to.operators()?)? {
+        true => ", and the operators",
+        false => "",
+    };
+    print(&format!(
+        "copied and compared {} events{with_operators}\nledger    {id}\nchain     {}\n",
         copied.records, end.chain
-    );
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    Ok(printed(written.context("can't write the result"))?)
+    ))
 }

@@ -1,7 +1,7 @@
 //! The HTTP side of `bolillero serve`: its address, and what it needs from this machine.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use engine::Groups;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::bind;
-use super::place::Health;
+use super::place::{Health, Kept};
 use crate::exit::Ending;
 use crate::log_queue::Dropped;
 
@@ -28,11 +28,11 @@ pub(super) struct Bound {
     listen: String,
     reached: Reached,
     letterhead: Letterhead,
-    data: PathBuf,
 }
 
 struct Machine {
-    data: PathBuf,
+    /// The folder of the ledger, if it is in one.
+    data: Option<PathBuf>,
     groups: Arc<Groups>,
     health: Health,
     log_lines_dropped: Dropped,
@@ -43,22 +43,21 @@ pub(super) async fn bound(
     listen: &str,
     reached: Reached,
     letterhead: Letterhead,
-    data: &Path,
 ) -> Result<Bound, Ending> {
     let socket = bind::bound(listen).await?;
-    Ok(Bound { socket, listen: listen.to_owned(), reached, letterhead, data: data.to_owned() })
+    Ok(Bound { socket, listen: listen.to_owned(), reached, letterhead })
 }
 
 impl Bound {
-    /// Starts listening. Must be called once the data folder exists.
+    /// Starts listening.
     pub(super) fn listen(
         self,
         limits: HttpLimits,
         groups: &Arc<Groups>,
-        health: Health,
+        kept: Kept,
         log_lines_dropped: Dropped,
     ) -> anyhow::Result<(TcpListener, HttpOptions)> {
-        let Self { socket, listen, reached: (origin, proxies), letterhead, data } = self;
+        let Self { socket, listen, reached: (origin, proxies), letterhead } = self;
         let listening = socket.listen(ACCEPT_QUEUE_MAX);
         let listener = listening.with_context(|| bind::cant_listen(&listen))?;
         let address = listener.local_addr().context("can't get the listening address")?;
@@ -75,9 +74,9 @@ impl Bound {
             tracing::warn!(action = "listen_http", result = "in_progress", error = advice);
         }
         let groups = Arc::clone(groups);
-        let host = Machine { data: data.clone(), groups, health, log_lines_dropped };
-        let host = Arc::new(host);
-        let options = HttpOptions { origin, proxies, data, host, limits, letterhead };
+        let Kept { data, operators, health } = kept;
+        let host = Arc::new(Machine { data, groups, health, log_lines_dropped });
+        let options = HttpOptions { origin, proxies, operators, host, limits, letterhead };
         Ok((listener, options))
     }
 }
@@ -88,7 +87,8 @@ impl Host for Machine {
     }
 
     fn disk_free_len(&self) -> io::Result<u64> {
-        let disk = rustix::fs::statvfs(&self.data)?;
+        let data = self.data.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let disk = rustix::fs::statvfs(data)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 

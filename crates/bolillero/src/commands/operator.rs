@@ -1,20 +1,21 @@
-//! `bolillero operator`: manages the operators of a lottery, on the central's machine.
+//! `bolillero operator`: manages the operators of a lottery, on the central's machine or in the store
+//! that several centrals share.
 //!
 //! The first admin can only be created here. A running central is not involved: it reads the
-//! changed file at the next request, and records the change, which the file keeps for it.
+//! changed operators at the next request, and records the change, which is kept for it.
 
+use std::convert::Infallible;
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use central::Zone;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use engine::Clock as _;
 use ledger::disk::make_folder;
+use ledger_postgres::{OperatorsChangeError, OperatorsTable};
 use lottery::Timestamp;
-use lottery::text::shown_lines;
 use operators::limits::PASSWORD_CHARS_MIN;
 use operators::{
     Change as Changed, ChangeError, Name, OperatorsFile, Password, People, PeopleError, Role,
@@ -24,8 +25,10 @@ use rustix::process::getuid;
 
 use super::prompt;
 use super::serve::SystemClock;
-use crate::exit::{Ending, printed};
+use crate::arg_types::StoreUrl;
+use crate::exit::{Ending, print};
 use crate::random::secret_bytes;
+use crate::settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,18 +36,29 @@ Examples:
   bolillero operator token ana --label board --role viewer --days 90 --data ./data
   bolillero operator list --data ./data
   echo 'a long password' | bolillero operator password ana --password-stdin --data ./data
+  bolillero operator list --store postgres://central@db1,db2,db3/lottery?sslrootcert=ca.crt
 
 Changes apply from the next request on, also in a running central. Disabling an operator or changing
 a password logs the operator out and revokes their tokens. The central records each change, with
 the user of this machine who made it and its time, within a second or when it starts.";
 
-/// The operators of a data folder, and what to do with them.
+/// Where the operators are, and what to do with them.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct OperatorArgs {
     /// The central's data folder; created if missing when the first operator is added.
     #[arg(long, env = "BOLILLERO_DATA", value_name = "DIR", global = true)]
     data: Option<PathBuf>,
+
+    /// The store that several centrals share, as `serve --store` has it, instead of a folder.
+    #[arg(
+        long,
+        env = "BOLILLERO_STORE",
+        value_name = "URL",
+        hide_env_values = true,
+        global = true
+    )]
+    store: Option<StoreUrl>,
 
     #[command(subcommand)]
     change: Change,
@@ -119,19 +133,23 @@ struct PasswordArgs {
     password_stdin: bool,
 }
 
+/// Where operators are kept.
+pub(super) enum Kept {
+    Folder(OperatorsFile),
+    Shared { table: Box<OperatorsTable>, place: String },
+}
+
 /// Runs the command.
 pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
-    let data = crate::settings::needed(args.data, "data")?;
-    if !matches!(args.change, Change::Add { .. }) {
-        expect_folder(&data)?;
-    }
-    let file = OperatorsFile::in_folder(&data);
+    let mut kept = Kept::open(&args)?;
     match args.change {
-        Change::List => print(&list(&file.read()?)),
+        Change::List => print(&list(&kept.read()?)),
         Change::Add { name, role, password } => {
             let hash = hashed(&password, &name)?;
-            make_folder(&data).map_err(|error| of_folder(&data, error))?;
-            change(&file, |people| {
+            if let (Some(data), None) = (&args.data, &args.store) {
+                make_folder(data).map_err(|error| of_folder(data, error))?;
+            }
+            kept.change(|people| {
                 people.add(name.clone(), role, hash)?;
                 Ok(Changed::Add { name: name.clone(), role })
             })?;
@@ -139,21 +157,21 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
         }
         Change::Password { name, password } => {
             let hash = hashed(&password, &name)?;
-            change(&file, |people| {
+            kept.change(|people| {
                 people.set_password(&name, hash)?;
                 Ok(Changed::ChangePassword(name.clone()))
             })?;
             print(&format!("{name} has a new password, and is logged out\n"))
         }
         Change::Disable { name } => {
-            change(&file, |people| {
+            kept.change(|people| {
                 people.disable(&name)?;
                 Ok(Changed::Disable(name.clone()))
             })?;
             print(&format!("{name} is disabled now, and logged out\n"))
         }
         Change::Enable { name } => {
-            change(&file, |people| {
+            kept.change(|people| {
                 people.enable(&name)?;
                 Ok(Changed::Enable(name.clone()))
             })?;
@@ -161,7 +179,7 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
         }
         Change::Token { name, label, role, days } => {
             let secret = Secret::from_random(secret_bytes()?);
-            change(&file, |people| {
+            kept.change(|people| {
                 let owner = people.operator(&name).ok_or(PeopleError::Unknown(name.clone()))?;
                 let role = role.unwrap_or(owner.role);
                 let owner = name.clone();
@@ -172,11 +190,81 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Ending> {
             print(&format!("{}\n", secret.text()))
         }
         Change::Revoke { token } => {
-            change(&file, |people| {
+            kept.change(|people| {
                 people.revoke(TokenId(token))?;
                 Ok(Changed::RevokeToken(TokenId(token)))
             })?;
             print(&format!("token {token} is revoked\n"))
+        }
+    }
+}
+
+impl Kept {
+    fn open(args: &OperatorArgs) -> Result<Self, Ending> {
+        match (&args.data, &args.store) {
+            (Some(_), Some(_)) => Err(Ending::wrong(
+                "operators are in a folder (--data) or in a store (--store): set one of them",
+            )),
+            (_, Some(url)) => Self::in_store(url),
+            (data, None) => {
+                let data = settings::needed(data.clone(), "data")?;
+                // The first operator makes the folder.
+                if !matches!(args.change, Change::Add { .. }) {
+                    expect_folder(&data)?;
+                }
+                Ok(Self::Folder(OperatorsFile::in_folder(&data)))
+            }
+        }
+    }
+
+    pub(super) fn in_store(url: &StoreUrl) -> Result<Self, Ending> {
+        let target = url.target()?;
+        let place = format!("store {target}");
+        let table = OperatorsTable::open(&target);
+        let table = table.map_err(|error| Ending::of_store(error, place.clone()))?;
+        Ok(Self::Shared { table: Box::new(table), place })
+    }
+
+    /// Copies these operators to where there are none yet; returns whether it did.
+    pub(super) fn copy_to(&mut self, target: &mut Self) -> Result<bool, Ending> {
+        let people = self.read()?;
+        let is_needed = people.version() > 0 && target.read()?.version() == 0;
+        if is_needed {
+            target.replace(|_| Ok::<_, Infallible>(people))?;
+        }
+        Ok(is_needed)
+    }
+
+    fn read(&mut self) -> Result<People, Ending> {
+        match self {
+            Self::Folder(file) => Ok(file.read()?),
+            Self::Shared { table, place } => {
+                table.read().map_err(|error| Ending::of_store(error, place.clone()))
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut People) -> Result<Changed, PeopleError>,
+    ) -> Result<(), Ending> {
+        let (user, now) = (user(), SystemClock.now().0);
+        self.replace(|people| people.changed_on_command_line(&user, now, change))
+    }
+
+    fn replace<E: std::error::Error + Send + Sync + 'static>(
+        &mut self,
+        change: impl FnOnce(&People) -> Result<People, E>,
+    ) -> Result<(), Ending> {
+        match self {
+            Self::Folder(file) => file.replace(change).map_err(|error| match error {
+                ChangeError::Refused(why) => Ending::wrong(why),
+                ChangeError::File(error) => Ending::from(error),
+            }),
+            Self::Shared { table, place } => table.change(change).map_err(|error| match error {
+                OperatorsChangeError::Refused(why) => Ending::wrong(why),
+                OperatorsChangeError::Store(error) => Ending::of_store(error, place.clone()),
+            }),
         }
     }
 }
@@ -198,17 +286,6 @@ fn of_folder(data: &Path, error: io::Error) -> Ending {
         }
     };
     Ending::wrong(format!("data folder {}: {error}; {remedy}", data.display()))
-}
-
-fn change(
-    file: &OperatorsFile,
-    change: impl FnOnce(&mut People) -> Result<Changed, PeopleError>,
-) -> Result<(), Ending> {
-    let changed = file.change_on_command_line(&user(), SystemClock.now().0, change);
-    changed.map_err(|error| match error {
-        ChangeError::Refused(why) => Ending::wrong(why),
-        ChangeError::File(error) => Ending::from(error),
-    })
 }
 
 /// Returns the name of the user who runs this, or the number of one that /etc/passwd does not list.
@@ -269,10 +346,4 @@ fn list(people: &People) -> String {
         text += &table(&["token", "of", "label", "role", "until", "state"], tokens);
     }
     text
-}
-
-fn print(text: &str) -> Result<(), Ending> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(shown_lines(text).as_bytes()).and_then(|()| out.flush());
-    Ok(printed(written.context("can't write the result"))?)
 }

@@ -219,5 +219,5 @@ fn in_the_environment() -> Result<Option<String>, Ending> {
 }
 
 fn ending(error: PkiError) -> Ending {
-    if error.is_wrong_input() { Ending::Wrong(error.into()) } else { Ending::Failed(error.into()) }
+    Ending::of(error.is_wrong_input(), error.into())
 }

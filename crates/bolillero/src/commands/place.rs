@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use engine::{Clock, Engine, Log};
-use ledger::disk::make_folder;
 use ledger::{Ledger, Scrub, ScrubFindings, ScrubNews, ScrubPace};
-use ledger_postgres::{PostgresLog, Status, StoreError, StoreState, Target, Watch};
+use ledger_postgres::{PostgresLog, Status, StoreState, Target, Watch};
+use operators::{OperatorStore, OperatorsFolder};
 
 use super::serve::SystemClock;
 use crate::exit::Ending;
@@ -18,14 +18,22 @@ use crate::exit::Ending;
 /// Where a central's ledger is.
 pub(super) enum Place {
     Folder { data: PathBuf, options: ledger::Options },
-    Shared { target: Target, require_standby: bool, node: String, data: Option<PathBuf> },
+    Shared { target: Target, require_standby: bool, node: String },
 }
 
 /// An engine over the ledger.
 pub(super) struct Opened {
     pub(super) engine: Arc<Engine>,
-    pub(super) health: Health,
+    pub(super) kept: Kept,
     pub(super) keeping: Keeping,
+}
+
+/// What is kept beside the events, and what is known of it.
+pub(super) struct Kept {
+    /// The folder of the ledger, if it is in one.
+    pub(super) data: Option<PathBuf>,
+    pub(super) operators: Arc<dyn OperatorStore>,
+    pub(super) health: Health,
 }
 
 /// What is known of the ledger's state.
@@ -43,15 +51,6 @@ pub(super) enum Keeping {
 }
 
 impl Place {
-    /// The folder of the operators.
-    pub(super) fn data(&self) -> &Path {
-        match self {
-            Self::Folder { data, .. } => data,
-            // Without operators no folder is used.
-            Self::Shared { data, .. } => data.as_deref().unwrap_or(Path::new("")),
-        }
-    }
-
     /// Opens the ledger, and starts the engine and what looks after it.
     pub(super) fn open(self, clock: Arc<SystemClock>) -> Result<Opened, Ending> {
         match self {
@@ -60,12 +59,11 @@ impl Place {
                 let scrub = scrub(&ledger)?;
                 let health = Health { scrubbed: Some(scrub.findings()), store: None };
                 let engine = started(Box::new(ledger), clock)?;
-                Ok(Opened { engine, health, keeping: Keeping::Folder(scrub) })
+                let operators = Arc::new(OperatorsFolder::new(&data, central_http::moment));
+                let kept = Kept { data: Some(data), operators, health };
+                Ok(Opened { engine, kept, keeping: Keeping::Folder(scrub) })
             }
-            Self::Shared { target, require_standby, node, data } => {
-                if let Some(data) = &data {
-                    make_folder(data).with_context(|| data.display().to_string())?;
-                }
+            Self::Shared { target, require_standby, node } => {
                 open_shared(&target, require_standby, node, clock)
             }
         }
@@ -89,17 +87,15 @@ fn open_shared(
         clock: Some(clock.clone()),
         status: status.clone(),
     };
-    let log = PostgresLog::open(target, options).map_err(|error| {
-        let wrong = matches!(error, StoreError::Unsuitable(_));
-        let error = anyhow::Error::new(error).context(format!("can't open the store {target}"));
-        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
-    })?;
-    let watched = log.watched();
+    let log = PostgresLog::open(target, options)
+        .map_err(|error| Ending::of_store(error, format!("can't open the store {target}")))?;
+    let (watched, operators) = (log.watched(), Arc::new(log.operators()));
     let engine = started(Box::new(log), clock)?;
     let watch = Watch::start(watched, Box::new(waking(&engine)));
     let watch = watch.map_err(|error| Ending::Failed(error.into()))?;
     let health = Health { scrubbed: None, store: Some(status) };
-    Ok(Opened { engine, health, keeping: Keeping::Shared(watch) })
+    let kept = Kept { data: None, operators, health };
+    Ok(Opened { engine, kept, keeping: Keeping::Shared(watch) })
 }
 
 /// Returns what has the engine take a turn, unless one is asked for already.
@@ -138,8 +134,7 @@ fn open_ledger(data: &Path, options: ledger::Options) -> Result<Ledger, Ending> 
     let ledger = Ledger::open(data, options).map_err(|fault| {
         let wrong = fault.is_of_no_folder();
         let context = format!("can't open the ledger in {}", data.display());
-        let error = anyhow::Error::new(fault).context(context);
-        if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+        Ending::of(wrong, anyhow::Error::new(fault).context(context))
     })?;
     let report = ledger.report();
     tracing::info!(

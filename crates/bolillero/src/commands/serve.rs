@@ -259,13 +259,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let http = match &settings.http {
         Some(http) => {
             let reached = (settings.http_origin.clone(), settings.proxies()?);
-            let data = place.data();
-            Some(runtime.block_on(http::bound(http, reached, settings.letterhead(), data))?)
+            Some(runtime.block_on(http::bound(http, reached, settings.letterhead()))?)
         }
         None => None,
     };
     let clock = Arc::new(SystemClock);
-    let Opened { engine, health, keeping } = place.open(clock.clone())?;
+    let Opened { engine, kept, keeping } = place.open(clock.clone())?;
     bound.check_draws(engine.view())?;
     let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
     let served = runtime.block_on(async move {
@@ -274,8 +273,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
         let central = central.await.map_err(not_opened)?;
         let mut servers: Vec<Box<dyn Server>> = Vec::new();
         if let Some(http) = http {
-            let (listener, options) =
-                http.listen(http_limits, &groups, health, log_lines_dropped)?;
+            let (listener, options) = http.listen(http_limits, &groups, kept, log_lines_dropped)?;
             let server = HttpServer::new(central.service(), clock, listener, options);
             servers.push(Box::new(server.context("can't start the HTTP thread")?));
         }
@@ -295,8 +293,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
 
 fn not_opened(error: OpenError) -> Ending {
     let wrong = matches!(error, OpenError::Name(_));
-    let error = anyhow::Error::new(error).context("can't open the draw");
-    if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    Ending::of(wrong, anyhow::Error::new(error).context("can't open the draw"))
 }
 
 /// Logs the time zone, so that closing times are no surprise.
@@ -378,26 +375,15 @@ impl ServeArgs {
         if self.segment_len.is_some() {
             return Err(Ending::wrong("--segment-len has no effect with --store"));
         }
-        let data = match (&self.data, self.http.is_some()) {
-            (Some(data), true) => Some(data.clone()),
-            (None, false) => None,
-            (Some(_), false) => {
-                return Err(Ending::wrong(
-                    "--data has no effect with --store, unless there are operators (--http)",
-                ));
-            }
-            (None, true) => {
-                return Err(Ending::wrong(
-                    "--http requires --data, the folder of this central's operators",
-                ));
-            }
-        };
+        if self.data.is_some() {
+            return Err(Ending::wrong("--data has no effect with --store"));
+        }
         let node = match &self.node {
             Some(Line(node)) => node.to_string(),
             None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         };
         let (target, require_standby) = (store.target()?, self.require_standby);
-        Ok(Place::Shared { target, require_standby, node, data })
+        Ok(Place::Shared { target, require_standby, node })
     }
 
     fn addresses(&self) -> Result<Addresses, Ending> {

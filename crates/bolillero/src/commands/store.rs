@@ -1,16 +1,12 @@
 //! `bolillero store`: prepares the PostgreSQL database that several centrals share.
 
-use std::io::Write as _;
-
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use engine::LedgerId;
+use ledger_postgres::report;
 use ledger_postgres::schema::{self, Made};
-use ledger_postgres::{StoreError, report};
-use lottery::text::shown_lines;
 
 use crate::arg_types::StoreUrl;
-use crate::exit::{Ending, printed};
+use crate::exit::{Ending, print};
 use crate::random::secret_bytes;
 
 const EXAMPLES: &str = "\
@@ -55,7 +51,9 @@ pub(crate) fn run(args: &StoreArgs) -> Result<(), Ending> {
         Action::Init(UrlArgs { store }) => {
             let target = store.target()?;
             let id = LedgerId(secret_bytes().map_err(Ending::Failed)?);
-            match schema::init(&target, id).map_err(|error| ending(error, &target))? {
+            match schema::init(&target, id)
+                .map_err(|error| Ending::of_store(error, format!("store {target}")))?
+            {
                 Made::Created(id) => format!("created the ledger {id} in {target}\n"),
                 Made::Migrated(from) => format!(
                     "brought the tables in {target} from version {from} to {}\n",
@@ -69,16 +67,10 @@ pub(crate) fn run(args: &StoreArgs) -> Result<(), Ending> {
         }
         Action::Check(UrlArgs { store }) => {
             let target = store.target()?;
-            report::of(&target).map_err(|error| ending(error, &target))?.to_string()
+            report::of(&target)
+                .map_err(|error| Ending::of_store(error, format!("store {target}")))?
+                .to_string()
         }
     };
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(shown_lines(&text).as_bytes()).and_then(|()| out.flush());
-    Ok(printed(written.context("can't write the result"))?)
-}
-
-fn ending(error: StoreError, target: &ledger_postgres::Target) -> Ending {
-    let wrong = matches!(error, StoreError::Unsuitable(_));
-    let error = anyhow::Error::new(error).context(format!("store {target}"));
-    if wrong { Ending::Wrong(error) } else { Ending::Failed(error) }
+    print(&text)
 }

@@ -79,30 +79,23 @@ pub(super) struct Files {
 impl StoredIn {
     /// Opens the events for reading.
     pub(super) fn open(&self) -> Result<Stored, Ending> {
-        let (opened, place) = match (&self.data, &self.store) {
+        match (&self.data, &self.store) {
             (Some(data), _) => {
                 let place = format!("data folder {}", data.display());
-                let opened = ledger::Archive::open(data)
-                    .map_err(|fault| (fault.is_of_no_folder(), anyhow::Error::new(fault)));
-                (opened.map(Archive::Folder), place)
+                let opened = ledger::Archive::open(data).map_err(|fault| {
+                    let is_wrong = fault.is_of_no_folder();
+                    Ending::of(is_wrong, anyhow::Error::new(fault).context(place.clone()))
+                });
+                Ok(Stored { archive: Archive::Folder(opened?), place })
             }
             (None, Some(url)) => {
                 let target = url.target()?;
-                let opened = ledger_postgres::Archive::open(&target).map_err(|error| {
-                    let wrong = matches!(error, ledger_postgres::StoreError::Unsuitable(_));
-                    (wrong, anyhow::Error::new(error))
-                });
-                let shared = |it| Archive::Shared(Box::new(it));
-                (opened.map(shared), format!("store {target}"))
+                let place = format!("store {target}");
+                let opened = ledger_postgres::Archive::open(&target)
+                    .map_err(|error| Ending::of_store(error, place.clone()))?;
+                Ok(Stored { archive: Archive::Shared(Box::new(opened)), place })
             }
-            (None, None) => return Err(Ending::wrong("--data or --store is required")),
-        };
-        match opened {
-            Ok(archive) => Ok(Stored { archive, place }),
-            Err((wrong, error)) => {
-                let error = error.context(place);
-                Err(if wrong { Ending::Wrong(error) } else { Ending::Failed(error) })
-            }
+            (None, None) => Err(Ending::wrong("--data or --store is required")),
         }
     }
 }

@@ -4,6 +4,7 @@
 use rustix::process::Signal;
 use test_postgres::Cluster;
 
+use crate::support::http::{Http, add_operator, add_operator_in};
 use crate::support::{
     Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text,
 };
@@ -135,6 +136,67 @@ fn while_the_database_is_away_agencies_wait_and_a_shutdown_ends() {
 }
 
 #[test]
+fn operators_their_sessions_and_attempts_are_those_of_all_centrals() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let store = Store::prepared();
+    let in_store = ["--store", &store.central];
+    for (name, role) in [("ana", "admin"), ("eva", "operator"), ("ada", "admin")] {
+        add_operator_in(in_store, name, role);
+    }
+    let origin = "https://lottery.example";
+    let http = ["--http", "127.0.0.1:0", "--http-origin", origin];
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let mut centrals = [(); 2].map(|()| Process::start(&[&serve[..], &in_store, &http].concat()));
+    let [first, second] = centrals.each_mut().map(Http::of_process);
+
+    // A session and a token are valid at each, and a permission that ends at one ends at all.
+    let (ana, eva) = (first.log_in("ana"), second.log_in("eva"));
+    assert_eq!(ana.at(&second).ask("GET", "/api/v1/operators", "").status, 200);
+    let granted = r#"{"label": "board", "role": "operator", "days": 1}"#;
+    let granted = eva.ask("POST", "/api/v1/tokens", granted);
+    assert_eq!(granted.status, 201, "{granted:?}");
+    let token = granted.json()["secret"].as_str().unwrap().to_owned();
+    let program = Http::of_process(&mut centrals[0]).by_token(&token);
+    assert_eq!(program.ask("GET", "/api/v1/draws", "").status, 200);
+    let why = r#"{"why": "prueba"}"#;
+    let disabled = ana.at(&second).ask("POST", "/api/v1/operators/eva/disable", why);
+    assert_eq!(disabled.status, 204, "{disabled:?}");
+    for central in [&first, &second] {
+        for client in [&eva, &program] {
+            assert_eq!(client.at(central).ask("GET", "/api/v1/draws", "").status, 401);
+        }
+    }
+    // What is logged out at one, is at all.
+    assert_eq!(ana.at(&second).ask("DELETE", "/api/v1/session", "").status, 204);
+    assert_eq!(ana.ask("GET", "/api/v1/session", "").status, 401);
+
+    // Attempts are counted together.
+    let guess = r#"{"name": "ada", "password": "not this one"}"#;
+    let guessed = [&first, &second].map(|central| {
+        (0..3).map(|_| central.ask("POST", "/api/v1/session", guess).status).collect::<Vec<_>>()
+    });
+    assert_eq!(guessed, [[401, 401, 401], [401, 401, 429]]);
+
+    // What the command line changes holds at each, and is recorded once.
+    run_well(&[&["operator", "enable", "eva"], &in_store[..]].concat());
+    let listed = run_well(&[&["operator", "list"], &in_store[..]].concat());
+    assert!(!listed.contains("disabled"), "{listed}");
+    assert_eq!(first.log_in("eva").ask("GET", "/api/v1/draws", "").status, 200);
+    for central in centrals {
+        assert_eq!(central.terminate().code, Some(0));
+    }
+    let log = run_well(&[&["audit"], &in_store[..]].concat());
+    for name in ["ana", "eva", "ada"] {
+        let added = format!("added an operator, name \"{name}\"");
+        assert_eq!(log.matches(&added).count(), 1, "{log}");
+    }
+    let both = [&["operator", "list", "--data", "."], &in_store[..]].concat();
+    assert_eq!(run(&both).status.code(), Some(2));
+}
+
+#[test]
 fn a_store_that_can_not_be_used_is_refused_with_what_to_do() {
     if !test_postgres::is_installed() {
         return;
@@ -186,6 +248,7 @@ fn a_ledger_moves_to_a_store_and_back_and_is_the_same() {
     let copy = |from: &str, to: &str| run(&["copy", "--from", from, "--to", to]);
     let of_draw = ["--agencies", "5", "--winning-number", &bets.winning_number];
 
+    add_operator(&data, "ana", "admin");
     // A first copy in mid-day is continued after its end.
     let mut central = Central::start(&data, "127.0.0.1:0", &of_draw);
     let early = [1, 2].map(|id| agency(id, &central.address, bets.file(id), &[]));
@@ -202,7 +265,9 @@ fn a_ledger_moves_to_a_store_and_back_and_is_the_same() {
     let copied = copy(str(&data), &url);
     assert_eq!(copied.status.code(), Some(0), "{}", text(&copied.stderr));
     assert!(text(&copied.stdout).starts_with("copied and compared "), "{copied:?}");
-    assert_eq!(copy(&url, str(&back)).status.code(), Some(0));
+    let returned = copy(&url, str(&back));
+    assert_eq!(returned.status.code(), Some(0));
+    assert!(text(&returned.stdout).contains(" events, and the operators\n"), "{returned:?}");
 
     let places = [["--data", str(&data)], ["--store", &url], ["--data", str(&back)]];
     for command in ["audit", "winners", "export"] {
@@ -210,6 +275,8 @@ fn a_ledger_moves_to_a_store_and_back_and_is_the_same() {
             places.map(|place| run_well(&[&[command], &place[..]].concat()));
         assert!(original == shared && original == back, "{command}");
     }
+    let operators = places.map(|place| run_well(&[&["operator", "list"], &place[..]].concat()));
+    assert!(operators.iter().all(|list| list.contains("ana")), "{operators:?}");
     let chain = |place: [&str; 2]| {
         let checked = run_well(&[&["check"], &place[..]].concat());
         let ends = |line: &&str| line.starts_with("ledger") || line.starts_with("chain");

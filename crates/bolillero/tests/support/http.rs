@@ -24,8 +24,13 @@ pub struct Answer {
 
 /// Adds an operator, whose password is derived from the name.
 pub fn add_operator(data: &Path, name: &str, role: &str) {
-    let args = ["operator", "add", name, "--role", role, "--data", str(data)];
-    let added = with_input(&[&args[..], &["--password-stdin"]].concat(), &password(name));
+    add_operator_in(["--data", str(data)], name, role);
+}
+
+/// As [`add_operator`], in a folder or a store.
+pub fn add_operator_in(place: [&str; 2], name: &str, role: &str) {
+    let args = ["operator", "add", name, "--role", role, "--password-stdin"];
+    let added = with_input(&[&args[..], &place].concat(), &password(name));
     assert!(added.status.success(), "{added:?}");
 }
 
@@ -69,6 +74,11 @@ impl Http {
         let secret = answer.json()["csrf_token"].as_str().unwrap().to_owned();
         let credentials = vec![format!("Cookie: {cookie}"), format!("X-CSRF-Token: {secret}")];
         Self { credentials, ..nobody }
+    }
+
+    /// Returns a client of another central with the same credentials.
+    pub fn at(&self, other: &Self) -> Self {
+        Self { address: other.address.clone(), credentials: self.credentials.clone() }
     }
 
     /// Returns the credentials as lines of a request's head.

@@ -17,7 +17,7 @@ use operators::{Bearer, Role, Secret, SessionUser};
 
 use crate::access::caller::{Caller, Credential, known};
 use crate::access::refusal::Refusal;
-use crate::access::state::{Access, moment};
+use crate::access::state::Access;
 
 /// The header that holds a session's CSRF token.
 const CSRF_HEADER: &str = "x-csrf-token";
@@ -55,8 +55,7 @@ pub(crate) async fn identify(
         return by_token(access, given.as_bytes()).await;
     }
     let secret = cookie(access, headers)?;
-    let user = access.sessions.lock().user(&secret, moment()).cloned();
-    let who = by_session(access, secret.clone(), user).await?;
+    let who = by_session(access, secret.clone(), true).await?;
     if !method.is_safe() && !proves_origin(headers, &secret) {
         return Err(Refusal::Csrf);
     }
@@ -72,8 +71,7 @@ pub(crate) async fn identify_passively(
         return by_token(access, given.as_bytes()).await;
     }
     let secret = cookie(access, headers)?;
-    let user = access.sessions.lock().watcher(&secret, moment()).cloned();
-    by_session(access, secret, user).await
+    by_session(access, secret, false).await
 }
 
 /// Authenticates a wall screen by these headers.
@@ -162,21 +160,18 @@ async fn bearer_of(access: &Access, token: &Secret) -> Result<Option<Caller>, Re
     }))
 }
 
-async fn by_session(
-    access: &Access,
-    secret: Secret,
-    user: Option<SessionUser>,
-) -> Result<Caller, Refusal> {
+async fn by_session(access: &Access, secret: Secret, is_use: bool) -> Result<Caller, Refusal> {
     let over = || Refusal::not_authenticated("the session has ended");
+    let (user, people) = access.session_user(&secret, is_use).await?;
     let SessionUser { name, generation } = user.ok_or_else(over)?;
-    let people = access.people().await?;
     match known(&people, &name, generation) {
         Some(operator) => {
             let by = Credential::Session(secret);
             Ok(Caller { name, generation, role: operator.role, by })
         }
         None => {
-            access.sessions.lock().end(&secret);
+            let session = secret.digest();
+            access.ask(move |operators| operators.end_session(session)).await?;
             Err(over())
         }
     }

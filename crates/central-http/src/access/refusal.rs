@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use central::ConnectionLimit;
 use lottery::{ActError, NotInDraw, ReadError, StoreFault};
-use operators::{ChangeError, FileError, PasswordError, PeopleError, Permission};
+use operators::{OperatorsError, PasswordError, PeopleError, Permission};
 
 use crate::limits::EXPORTS_MAX;
 use crate::web::origin::Origin;
@@ -38,6 +38,8 @@ pub(crate) enum Refusal {
     SearchedEarly,
     /// The draw to be made holds no bets.
     NoBets,
+    /// The store has not answered in time: the act may be done later, or not.
+    NotKnown,
     /// The maximum number of exports is under way.
     TooManyExports,
     /// The maximum number of these (requests, boards) is under way, in all or from one address.
@@ -70,6 +72,7 @@ const ENTERED_BEFORE: Kind = Kind(StatusCode::CONFLICT, "entered-before", "Alrea
 const TOO_MANY_EXPORTS: Kind =
     Kind(StatusCode::SERVICE_UNAVAILABLE, "too-many-exports", "Too many exports");
 const UNAVAILABLE: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable");
+const NOT_KNOWN: Kind = Kind(StatusCode::SERVICE_UNAVAILABLE, "not-known", "Outcome not known");
 
 impl Refusal {
     /// Returns the refusal for a caller who is not authenticated.
@@ -136,6 +139,10 @@ impl Refusal {
             Self::NoBets => NO_BETS.problem(
                 "the draw has no bets, and once it is made none can be added",
                 "send `\"allow_empty\": true` to make it without bets",
+            ),
+            Self::NotKnown => NOT_KNOWN.problem(
+                "the store does not answer now; whether this is done is not known",
+                "look again when GET /readyz answers 200, and send it again if it is not done",
             ),
             Self::TooManyExports => TOO_MANY_EXPORTS.problem(
                 format_args!("{EXPORTS_MAX} exports are running, which is the most"),
@@ -295,8 +302,8 @@ impl From<ReadError> for Refusal {
     }
 }
 
-impl From<FileError> for Refusal {
-    fn from(error: FileError) -> Self {
+impl From<OperatorsError> for Refusal {
+    fn from(error: OperatorsError) -> Self {
         tracing::error!(action = "read_operators", result = "fail", error = %error);
         Self::unavailable("the operators can't be read or written")
     }
@@ -305,15 +312,6 @@ impl From<FileError> for Refusal {
 impl From<PeopleError> for Refusal {
     fn from(error: PeopleError) -> Self {
         Self::People(error)
-    }
-}
-
-impl From<ChangeError<Self>> for Refusal {
-    fn from(error: ChangeError<Self>) -> Self {
-        match error {
-            ChangeError::Refused(refusal) => refusal,
-            ChangeError::File(error) => error.into(),
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! State that callers are authenticated against: operators, sessions and login attempts.
 //!
 //! Invariants:
-//! - `async` functions read the operators' file and hash passwords on the threads for blocking
+//! - `async` functions ask the store of operators and hash passwords on the threads for blocking
 //!   work;
-//! - other functions that read the file are documented as blocking.
+//! - other functions that ask it are documented as blocking.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,8 @@ use central::LogThrottle;
 use engine::Clock;
 use lottery::Judge;
 use operators::{
-    Attempts, Name, Password, PasswordHash, People, Permission, Roster, Secret, Sessions,
+    LogInFailures, Name, OperatorStore, OperatorsError, Password, PasswordHash, People, Permission,
+    Secret, SessionUser,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -32,14 +33,13 @@ const ENCRYPTED_COOKIE: &str = "__Host-bolillero_session_";
 /// State that callers are authenticated against.
 pub(crate) struct Access {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) roster: Arc<Roster>,
+    pub(crate) operators: Arc<dyn OperatorStore>,
     /// The origin under which browsers reach the central, if configured.
     pub(crate) origin: Option<Origin>,
     /// The name of the session cookie.
     pub(crate) cookie_name: String,
     host: Arc<dyn Host>,
-    pub(crate) sessions: Mutex<Sessions>,
-    pub(crate) attempts: Mutex<Attempts>,
+    pub(crate) failures: Mutex<LogInFailures>,
     /// Limits log lines about too many login attempts.
     pub(crate) too_many_attempts: Mutex<LogThrottle>,
     hashings: Semaphore,
@@ -47,7 +47,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(
-        roster: Roster,
+        operators: Arc<dyn OperatorStore>,
         clock: Arc<dyn Clock>,
         host: Arc<dyn Host>,
         origin: Option<Origin>,
@@ -55,12 +55,11 @@ impl Access {
     ) -> Arc<Self> {
         Arc::new(Self {
             clock,
-            roster: Arc::new(roster),
+            operators,
             cookie_name: cookie_name(origin.as_ref(), listening_at),
             origin,
             host,
-            sessions: Mutex::default(),
-            attempts: Mutex::default(),
+            failures: Mutex::default(),
             too_many_attempts: Mutex::default(),
             hashings: Semaphore::new(HASHINGS_MAX),
         })
@@ -73,9 +72,30 @@ impl Access {
 
     /// Returns the current operators.
     pub(crate) async fn people(&self) -> Result<Arc<People>, Refusal> {
-        let roster = Arc::clone(&self.roster);
-        let people = blocking("reading the operators failed", move || roster.people());
-        Ok(people.await??)
+        self.ask(|operators| operators.people()).await
+    }
+
+    /// Returns the operator of a valid session, and all operators.
+    pub(crate) async fn session_user(
+        &self,
+        session: &Secret,
+        is_use: bool,
+    ) -> Result<(Option<SessionUser>, Arc<People>), Refusal> {
+        let session = session.digest();
+        let user = move |operators: &dyn OperatorStore| {
+            Ok((operators.session_user(session, is_use)?, operators.people()?))
+        };
+        self.ask(user).await
+    }
+
+    /// Asks the store of operators.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn OperatorStore) -> Result<T, OperatorsError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let operators = Arc::clone(&self.operators);
+        let answer = blocking("reading the operators failed", move || ask(&*operators));
+        Ok(answer.await??)
     }
 
     /// Rejects callers who no longer have the permission: operators can change during a request.
@@ -85,7 +105,10 @@ impl Access {
         needed: Option<Permission>,
     ) -> Result<(), Refusal> {
         let (access, who) = (Arc::clone(self), who.clone());
-        let judged = move || access.judge(&who, needed).map(drop);
+        let judged = move || {
+            access.must_be_logged_in(&who)?;
+            who.must_be_among(&*access.operators.people()?, access.clock.now(), needed)
+        };
         blocking("checking the caller failed", judged).await?
     }
 
@@ -98,35 +121,35 @@ impl Access {
     /// the permission. It yields the version of the operators that it checked.
     pub(crate) fn judge_of(self: &Arc<Self>, who: &Caller, needed: Option<Permission>) -> Judge {
         let (access, who) = (Arc::clone(self), who.clone());
-        Box::new(move || access.judge(&who, needed).ok())
+        Box::new(move || {
+            access.must_be_logged_in(&who).ok()?;
+            access.judge(&who, needed).ok()
+        })
     }
 
-    /// Checks that the caller still has the permission; returns the version of the operators.
-    /// Blocks.
-    pub(crate) fn judge(&self, who: &Caller, needed: Option<Permission>) -> Result<u64, Refusal> {
-        if !self.is_logged_in(who) {
-            return Err(over());
-        }
-        self.judge_before_session(who, needed)
+    /// As [`judge_of`](Self::judge_of), for a session that has not begun yet.
+    pub(crate) fn judge_before_session(self: &Arc<Self>, who: &Caller) -> Judge {
+        let (access, who) = (Arc::clone(self), who.clone());
+        Box::new(move || access.judge(&who, None).ok())
     }
 
-    /// As [`judge`](Self::judge), for a session that has not begun yet. Blocks.
-    pub(crate) fn judge_before_session(
-        &self,
-        who: &Caller,
-        needed: Option<Permission>,
-    ) -> Result<u64, Refusal> {
-        let (judging, now) = (self.roster.judging()?, self.clock.now());
+    /// Checks, while an act is decided, that the caller has the permission; returns the version of
+    /// the operators. Blocks.
+    fn judge(&self, who: &Caller, needed: Option<Permission>) -> Result<u64, Refusal> {
+        let (judging, now) = (self.operators.judging()?, self.clock.now());
         judging.iter().try_for_each(|people| who.must_be_among(people, now, needed))?;
         Ok(judging.last().map_or(0, |people| people.version()))
     }
 
-    /// Returns whether the caller's session is still valid; always true for tokens.
-    pub(crate) fn is_logged_in(&self, who: &Caller) -> bool {
-        match &who.by {
-            Credential::Session(secret) => self.sessions.lock().watcher(secret, moment()).is_some(),
+    /// Rejects callers whose session has ended. Blocks.
+    pub(crate) fn must_be_logged_in(&self, who: &Caller) -> Result<(), Refusal> {
+        let is_logged_in = match &who.by {
+            Credential::Session(secret) => {
+                self.operators.session_user(secret.digest(), false)?.is_some()
+            }
             Credential::Token { .. } => true,
-        }
+        };
+        if is_logged_in { Ok(()) } else { Err(over()) }
     }
 
     /// Generates a new random secret.
@@ -182,7 +205,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// Returns the current monotonic time, from tokio's clock.
-pub(crate) fn moment() -> Instant {
+#[must_use]
+pub fn moment() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

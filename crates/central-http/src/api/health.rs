@@ -68,9 +68,7 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let store_away = app.host.store_away();
     let store = app.service.failure().fault().is_none() && store_away.is_none();
     let room = !app.service.failure().is_full();
-    let roster = Arc::clone(&app.access.roster);
-    let people = blocking("reading the operators failed", move || roster.people()).await;
-    let operators = matches!(people, Ok(Ok(_)));
+    let operators = app.access.people().await.is_ok();
     let draws = !app.service.has_unreadable();
     let ledger_damage = app.host.scrubbed().damage;
     let ledger = ledger_damage.is_none();

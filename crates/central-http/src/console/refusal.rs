@@ -85,6 +85,12 @@ pub(super) fn why(refusal: &Refusal, l: Locale) -> String {
         Refusal::Read(ReadError::NotDrawn) => {
             l.t("El sorteo todavía no se hizo.", "The draw has not been made yet.")
         }
+        Refusal::NotKnown => l.t(
+            "La base de datos no responde ahora, y no se sabe si esto quedó hecho. Mire de nuevo \
+             cuando responda, y repítalo si no quedó.",
+            "The database does not answer now, and whether this is done is not known. Look again \
+             when it answers, and repeat it if it is not done.",
+        ),
         Refusal::TooManyExports => l.t(
             "Otros están descargando; repítalo cuando uno haya terminado.",
             "Too many exports are running; try again when one has ended.",

@@ -6,7 +6,7 @@ use operators::Permission;
 
 use crate::access::caller::Caller;
 use crate::access::refusal::Refusal;
-use crate::usecases::app::State;
+use crate::usecases::app::{State, known_within};
 use crate::web::problem::Problem;
 
 /// Changes an agency's registration if the caller still has the permission when the change is
@@ -20,8 +20,9 @@ pub(crate) async fn change(
 ) -> Result<(Registration, Acted), Refusal> {
     let needed = Permission::ManageAgencies;
     let judge = app.access.judge_of(who, Some(needed));
-    let changed = app.service.change_agency(who.actor(), why, agency, change, judge).await;
-    match changed {
+    let changing = app.service.change_agency(who.actor(), why, agency, change, judge);
+    let changed = known_within(app.limits.act_time_max, async { Ok(changing.await) });
+    match changed.await? {
         Ok(changed) => changed.ok_or_else(|| unknown(agency)),
         Err(error) => Err(app.refused(error, who, needed).await),
     }

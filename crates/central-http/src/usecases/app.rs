@@ -2,6 +2,7 @@
 //! are checked again when the act is decided.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use central::{ConnectionLimiter, Service};
 use lottery::{Act, ActError, Acted, AuditedAction, Judge, Label, Reason, RecordedAct};
@@ -90,8 +91,8 @@ impl State {
         who: &Caller,
         judge: Judge,
         action: AuditedAction,
-    ) -> Result<(), ActError> {
-        self.service.act(recorded(who, action), judge).await.map(drop)
+    ) -> Result<(), Refusal> {
+        self.stored(recorded(who, action), judge).await?.map(drop).map_err(Refusal::from)
     }
 
     async fn act_as(
@@ -100,11 +101,19 @@ impl State {
         needed: Permission,
         act: RecordedAct,
     ) -> Result<Acted, Refusal> {
-        let acted = self.service.act(act, self.access.judge_of(who, Some(needed))).await;
-        match acted {
+        match self.stored(act, self.access.judge_of(who, Some(needed))).await? {
             Ok(acted) => Ok(acted),
             Err(error) => Err(self.refused(error, who, needed).await),
         }
+    }
+
+    async fn stored(
+        &self,
+        act: RecordedAct,
+        judge: Judge,
+    ) -> Result<Result<Acted, ActError>, Refusal> {
+        let acting = async { Ok(self.service.act(act, judge).await) };
+        known_within(self.limits.act_time_max, acting).await
     }
 
     /// Converts the error of an act to a refusal. If the judge rejected it, returns the judge's
@@ -142,6 +151,14 @@ impl State {
         let place = Arc::clone(&self.exports).try_acquire_owned();
         place.map_err(|_| Refusal::TooManyExports)
     }
+}
+
+/// Waits for the outcome of an act that goes on by itself; when it takes too long, it is not known.
+pub(crate) async fn known_within<T>(
+    time_max: Duration,
+    acting: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    tokio::time::timeout(time_max, acting).await.unwrap_or(Err(Refusal::NotKnown))
 }
 
 fn recorded(who: &Caller, action: AuditedAction) -> RecordedAct {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use lottery::{Act, ActError, Actor, AuditedAction, Reason, RecordedAct};
-use operators::{ChangeError, Unrecorded};
+use operators::Unrecorded;
 use tokio::runtime::Handle;
 
 use crate::access::state::blocking;
@@ -36,14 +36,15 @@ impl Recorder {
     pub(crate) async fn record(&mut self) {
         let (app, runtime) = (Arc::clone(&self.app), Handle::current());
         let recording = blocking("recording the changes broke off", move || {
-            let store = |made: &Unrecorded| runtime.block_on(store(&app, made));
-            app.access.roster.record_changes(store).map_err(|error| match error {
-                ChangeError::Refused(error) => error.to_string(),
-                ChangeError::File(error) => error.to_string(),
-            })
+            let mut failed = None;
+            let recorded = app.access.operators.record_changes(&mut |made| {
+                failed = runtime.block_on(store(&app, made)).err();
+                failed.is_none()
+            });
+            let failed = failed.map(|error| error.to_string());
+            recorded.err().map(|error| error.to_string()).or(failed)
         });
-        let recorded = recording.await.unwrap_or_else(|_| Err("it broke off".to_owned()));
-        let failed = recorded.err();
+        let failed = recording.await.unwrap_or_else(|_| Some("it broke off".to_owned()));
         if let Some(error) = failed.as_ref().filter(|it| self.failing.as_ref() != Some(it)) {
             tracing::error!(action = "record_command_line", result = "fail", error);
         }

@@ -8,14 +8,16 @@ use lottery::{
     always_allowed,
 };
 use operators::{
-    Name, Password, People, PeopleError, Permission, Role, Secret, Token, TokenGrant, TokenId,
+    MakeChange, Name, Password, People, PeopleError, Permission, Role, Secret, Token, TokenGrant,
+    TokenId,
 };
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::access::caller::{Caller, Credential};
+use crate::access::caller::{Caller, Credential, over};
 use crate::access::refusal::Refusal;
 use crate::access::state::{Access, blocking};
-use crate::usecases::app::App;
+use crate::usecases::app::{App, known_within};
 use crate::usecases::session::verify_own_password;
 
 /// The permission that is needed to change other operators.
@@ -33,7 +35,7 @@ pub(crate) async fn add(
     who.session()?;
     let hash = app.access.hash(password, name.clone()).await?;
     let recorded = OperatorsChange::Add { name: name.label(), role };
-    let add = move |people: &mut People| people.add(name, role, hash);
+    let add = move |people: &mut People| people.add(name.clone(), role, hash.clone());
     change(app, who, MANAGES, Reason::default(), recorded, add).await
 }
 
@@ -49,8 +51,7 @@ pub(crate) async fn disable(
     }
     let (recorded, whom) = (OperatorsChange::Disable(name.label()), name.clone());
     change(app, who, MANAGES, why, recorded, move |people| people.disable(&whom)).await?;
-    app.access.sessions.lock().end_all_of(&name);
-    Ok(())
+    app.access.ask(move |operators| operators.end_sessions_of(&name)).await
 }
 
 /// Enables an operator. Needs a session, like [`add`].
@@ -79,10 +80,9 @@ pub(crate) async fn change_password(
     }
     let hash = app.access.hash(new, name.clone()).await?;
     let (recorded, whose) = (OperatorsChange::ChangePassword(name.label()), name.clone());
-    let set = move |people: &mut People| people.set_password(&whose, hash);
+    let set = move |people: &mut People| people.set_password(&whose, hash.clone());
     change(app, who, needed, Reason::default(), recorded, set).await?;
-    app.access.sessions.lock().end_all_of(&name);
-    Ok(())
+    app.access.ask(move |operators| operators.end_sessions_of(&name)).await
 }
 
 /// Grants a token to the caller, who must have a session.
@@ -98,7 +98,7 @@ pub(crate) async fn give_token(
     let recorded = OperatorsChange::GiveToken { role, days, label: Label::nearest(&label) };
     let grant = TokenGrant { owner: who.name.clone(), label, role, days };
     let digest = secret.digest();
-    let grant = move |people: &mut People| people.grant(grant, digest, now_ms);
+    let grant = move |people: &mut People| people.grant(grant.clone(), digest, now_ms);
     let id = change(app, who, None, Reason::default(), recorded, grant).await?;
     Ok((id, secret))
 }
@@ -124,53 +124,67 @@ fn is_own(who: &Caller, token: &Token) -> bool {
     token.owner == who.name && matches!(who.by, Credential::Session(_))
 }
 
-/// Changes the operators, after recording the change in the audit log. The caller's permission is
-/// checked while the operators' file is locked. If the file can't be written in the end, that is
-/// recorded too.
-///
-/// The file stays locked while the change is recorded: it takes effect from its record on, and the
-/// next change is checked against its result.
+/// Changes the operators, and records the change in the audit log. The caller's permission is checked
+/// against the operators that are changed. If the change can't be made in the end although it is
+/// recorded, that is recorded too.
 async fn change<T: Send + 'static>(
     app: &App,
     who: &Caller,
     needed: Option<Permission>,
     why: Reason,
     recorded: OperatorsChange,
-    change: impl FnOnce(&mut People) -> Result<T, PeopleError> + Send + 'static,
+    change: impl Fn(&mut People) -> Result<T, PeopleError> + Send + Sync + 'static,
 ) -> Result<T, Refusal> {
     let (app, who, runtime) = (Arc::clone(app), who.clone(), Handle::current());
+    let time_max = app.limits.act_time_max;
     let changing = blocking("the change failed", move || {
-        let not_changed = AuditedAction::OperatorsNotChanged(recorded.clone());
-        let mut is_recorded = false;
-        let changed = app.access.roster.change(
-            |people| {
+        let outcome = Arc::<Mutex<Option<Result<T, Refusal>>>>::default();
+        let make: MakeChange = {
+            let (outcome, who, access) =
+                (Arc::clone(&outcome), who.clone(), Arc::clone(&app.access));
+            Arc::new(move |people| {
                 // A concurrent change, which this one waited for, may have affected the caller.
-                who.must_be_among(people, app.access.clock.now(), needed)?;
-                change(people).map_err(Refusal::from)
-            },
-            || {
-                // Checked against the previous operators: the change may affect the caller.
-                let act = Act::Audited(AuditedAction::ChangeOperators(recorded));
-                let act = RecordedAct::new(who.actor(), why, act);
-                runtime.block_on(app.service.act(act, goes_on(&app.access, &who)))?;
-                is_recorded = true;
-                Ok(())
-            },
-        );
-        if is_recorded && changed.is_err() {
-            runtime.block_on(app.record_if(&who, always_allowed(), not_changed))?;
+                let may = who.must_be_among(people, access.clock.now(), needed);
+                let changed = may.and_then(|()| change(people).map_err(Refusal::from));
+                let is_allowed = changed.is_ok();
+                *outcome.lock() = Some(changed);
+                is_allowed
+            })
+        };
+        let (mut stored, not_changed) =
+            (None, AuditedAction::OperatorsNotChanged(recorded.clone()));
+        let made = app.access.operators.change(make, &mut |judge| {
+            let act = Act::Audited(AuditedAction::ChangeOperators(recorded.clone()));
+            let act = RecordedAct::new(who.actor(), why.clone(), act);
+            let acted = runtime.block_on(app.service.act(act, goes_on(&app.access, &who, judge)));
+            stored.insert(acted).is_ok()
+        });
+        let refused = match made {
+            Ok(true) => None,
+            Ok(false) => stored.and_then(Result::err).map(Refusal::from),
+            Err(error) => {
+                if let Some(Ok(_)) = stored {
+                    runtime.block_on(app.record_if(&who, always_allowed(), not_changed))?;
+                }
+                Some(error.into())
+            }
+        };
+        // Why it was not allowed comes before what that made of the act.
+        match (outcome.lock().take(), refused) {
+            (Some(Err(refusal)), _) | (_, Some(refusal)) => Err(refusal),
+            (Some(Ok(changed)), None) => Ok(changed),
+            (None, None) => Err(over()),
         }
-        Ok(changed?)
     });
-    changing.await?
+    known_within(time_max, async { changing.await? }).await
 }
 
-/// Returns a judge that checks whether the caller is still logged in when the change is recorded:
-/// everything else was checked and can't change while the file is locked.
-fn goes_on(access: &Arc<Access>, who: &Caller) -> Judge {
+/// Returns a judge that checks, besides `judge`, whether the caller is still logged in when the change
+/// is recorded.
+fn goes_on(access: &Arc<Access>, who: &Caller, judge: Judge) -> Judge {
     let (access, who) = (Arc::clone(access), who.clone());
     Box::new(move || {
-        let people = access.roster.people().ok()?;
-        access.is_logged_in(&who).then(|| people.version())
+        access.must_be_logged_in(&who).ok()?;
+        judge()
     })
 }

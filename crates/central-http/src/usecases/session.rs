@@ -1,7 +1,6 @@
 //! Log in and log out; wall screens.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use central::counted_as;
 use lottery::{Act, Actor, AuditedAction, LogInFailed, Reason, RecordedAct, always_allowed};
@@ -26,10 +25,9 @@ pub(crate) async fn begin(
     let SessionUser { name, generation } = user.clone();
     let who = Caller { name, generation, role, by: Credential::Session(secret.clone()) };
     // The operator may have changed while the password was being checked.
-    let (access, known) = (Arc::clone(&app.access), who.clone());
-    let judge = Box::new(move || access.judge_before_session(&known, None).ok());
-    app.record_if(&who, judge, AuditedAction::LogIn).await?;
-    app.access.sessions.lock().begin(user, &secret, moment());
+    app.record_if(&who, app.access.judge_before_session(&who), AuditedAction::LogIn).await?;
+    let session = secret.digest();
+    app.access.ask(move |operators| operators.begin_session(user, session)).await?;
     Ok((who, secret))
 }
 
@@ -39,9 +37,9 @@ pub(crate) async fn begin_screen(
     peer: IpAddr,
     token: Option<Secret>,
 ) -> Result<(Secret, u64), Refusal> {
-    let (access, address) = (&app.access, counted_as(peer));
+    let access = &app.access;
     // Tokens share the counter of invalid names.
-    begin_attempt(access, "", peer)?;
+    begin_attempt(access, "", peer).await?;
     let screen = async {
         let token = token.ok_or(Refusal::Screen)?;
         screen_of(access, &token).await.map(|who| (who, token))
@@ -49,7 +47,7 @@ pub(crate) async fn begin_screen(
     let (who, token) = screen.await.inspect_err(|error| {
         tracing::warn!(action = "log_in", result = "fail", operator = "", ip = %peer, %error);
     })?;
-    access.attempts.lock().succeeded("", address);
+    attempt_succeeded(access, "", peer).await?;
     app.record_if(&who, access.judge_of(&who, None), AuditedAction::LogIn).await?;
     let Credential::Token { id, .. } = who.by else { return Err(Refusal::Screen) };
     let people = access.people().await?;
@@ -59,10 +57,11 @@ pub(crate) async fn begin_screen(
 
 /// Ends the caller's session.
 pub(crate) async fn end(app: &State, who: &Caller) -> Result<(), Refusal> {
-    if !app.access.sessions.lock().end(who.session()?) {
+    let session = who.session()?.digest();
+    if !app.access.ask(move |operators| operators.end_session(session)).await? {
         return Err(Refusal::not_authenticated("the session has ended"));
     }
-    Ok(app.record_if(who, always_allowed(), AuditedAction::LogOut).await?)
+    app.record_if(who, always_allowed(), AuditedAction::LogOut).await
 }
 
 /// Checks the caller's own password, with the same rate limit as logging in.
@@ -84,8 +83,8 @@ async fn verified(
 ) -> Result<(SessionUser, Role), Refusal> {
     let access = &app.access;
     // All invalid names share one counter.
-    let (counted, address) = (name.as_ref().map_or("", Name::as_str), counted_as(peer));
-    begin_attempt(access, counted, peer)?;
+    let counted = name.as_ref().map_or("", Name::as_str);
+    begin_attempt(access, counted, peer).await?;
     let people = access.people().await?;
     let operator = name.as_ref().and_then(|name| people.operator(name));
     let kept = operator.map(|operator| operator.password.clone());
@@ -94,8 +93,8 @@ async fn verified(
         && is_theirs
         && !operator.disabled
     {
-        access.attempts.lock().succeeded(counted, address);
-        let left = access.attempts.lock().take_unrecorded(counted);
+        attempt_succeeded(access, counted, peer).await?;
+        let left = access.failures.lock().take_unrecorded(counted);
         if let Some((attempts, address)) = left {
             record_failures(app, name, attempts, address);
         }
@@ -114,7 +113,7 @@ async fn verified(
 /// into the wrong field. The answer does not wait for the record, so that it takes as long as for an
 /// unknown name.
 fn note_failure(app: &State, name: &Name, peer: IpAddr) {
-    let due = app.access.attempts.lock().failed(name.as_str(), peer, moment());
+    let due = app.access.failures.lock().count(name.as_str(), peer, moment());
     if let Some(attempts) = due {
         record_failures(app, name, attempts, peer);
     }
@@ -127,12 +126,18 @@ fn record_failures(app: &State, name: &Name, attempts: u32, address: IpAddr) {
 }
 
 /// Counts a log-in attempt, or rejects it if there were too many.
-fn begin_attempt(access: &Access, counted: &str, peer: IpAddr) -> Result<(), Refusal> {
-    let begun = access.attempts.lock().begin(counted, counted_as(peer), moment());
-    begun.map_err(|wait| {
+async fn begin_attempt(access: &Access, counted: &str, peer: IpAddr) -> Result<(), Refusal> {
+    let (name, address) = (counted.to_owned(), counted_as(peer));
+    let wait = access.ask(move |operators| operators.begin_attempt(&name, address)).await?;
+    wait.map_or(Ok(()), |wait| {
         log_too_many(access, counted, peer);
-        Refusal::too_many_attempts(wait)
+        Err(Refusal::too_many_attempts(wait))
     })
+}
+
+async fn attempt_succeeded(access: &Access, counted: &str, peer: IpAddr) -> Result<(), Refusal> {
+    let (name, address) = (counted.to_owned(), counted_as(peer));
+    access.ask(move |operators| operators.attempt_succeeded(&name, address)).await
 }
 
 /// Logs rejected attempts; several share a line, because they are cheap to send in large numbers.

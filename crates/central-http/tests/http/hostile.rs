@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::client::{As, answer, begun, send, watched};
+use crate::client::{As, answer, ask, begun, send, watched};
 use crate::setting::{PASSWORD, Running};
 use crate::store::Mode;
 
@@ -268,4 +268,36 @@ async fn a_full_disk_is_told_to_who_logs_in_and_to_who_asks_how_things_are() {
     assert_eq!(ready().await.status, 503, "nobody knows before something is stored");
     central.logged_in("viewer").await;
     assert_eq!(ready().await.status, 200);
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_answer_in_time_is_not_known_and_goes_on() {
+    let act_time_max = Duration::from_millis(300);
+    let limits = HttpLimits { act_time_max, ..HttpLimits::default() };
+    let central = Running::start_with(limits).await;
+    let [admin, operator] = [central.logged_in("admin").await, central.logged_in("operator").await];
+    let enabled = || async { central.get(&admin, "/api/v1/operators").await.body };
+    let why = json!({ "why": "prueba" });
+    let place = json!({ "name": "Norte", "place": "Salta 1" });
+    central.store.set(Mode::Holds);
+    central.get(&operator, "/api/v1/agencies/9").await.is_problem(404, "not-found");
+    for (who, path, body) in [
+        (&operator, "/api/v1/agencies/9", &place),
+        (&admin, "/api/v1/operators/viewer/disable", &why),
+    ] {
+        let method = if path.contains("agencies") { "PUT" } else { "POST" };
+        let answer = ask(central.port, who, method, path, Some(body)).await;
+        answer.is_problem(503, "not-known");
+    }
+    central.log_in("auditor", PASSWORD).await.is_problem(503, "not-known");
+    central.store.set(Mode::Works);
+    central.store.release_all();
+    // It is done when the store is back, without being asked again.
+    while central.get(&operator, "/api/v1/agencies/9").await.status == 404 {
+        tokio::task::yield_now().await;
+    }
+    while !enabled().await.contains("\"disabled\":true") {
+        tokio::task::yield_now().await;
+    }
+    central.shut_down().await;
 }

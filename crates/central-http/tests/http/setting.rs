@@ -13,7 +13,7 @@ use central_http::{
 use central_tcp::{AgencyServer, Limits, Listeners};
 use engine::conformance::TestClock;
 use lottery::Label;
-use operators::{Name, OperatorsFile, Password, Role};
+use operators::{Name, OperatorsFile, OperatorsFolder, Password, Role};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -153,7 +153,7 @@ impl Running {
         let http = HttpOptions {
             origin,
             proxies,
-            data: data.path().to_owned(),
+            operators: Arc::new(OperatorsFolder::new(data.path(), central_http::moment)),
             host: Arc::clone(&host) as Arc<dyn Host>,
             limits,
             letterhead,

@@ -8,7 +8,9 @@ CREATE TABLE ledger (
     events bigint NOT NULL CHECK (events >= 0),
     chain bytea NOT NULL CHECK (length(chain) = 32),
     -- Counts the turns that stored no event: their own write shows that what they read is durable.
-    touched bigint NOT NULL
+    touched bigint NOT NULL,
+    -- The SHA-256 of the document of operators.
+    operators bytea NOT NULL CHECK (length(operators) = 32)
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- One row an event. A batch is one row with all its bets.
@@ -57,6 +59,29 @@ ALTER TABLE event ALTER keys SET STORAGE MAIN;
 CREATE UNIQUE INDEX event_batch ON event (draw, agency, chunk) WHERE kind = 2;
 CREATE INDEX event_of_draw ON event (draw, sequence) WHERE kind = 2;
 CREATE INDEX event_of_audit ON event (sequence) WHERE kind <> 2;
+
+-- Operators and tokens, as in docs/security.md: one document, changed by whoever holds the row
+-- `ledger`.
+CREATE TABLE operators (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    document text NOT NULL
+);
+
+-- One row a session of an operator, by the SHA-256 of its secret.
+CREATE TABLE session (
+    digest bytea PRIMARY KEY CHECK (length(digest) = 32),
+    name text NOT NULL,
+    generation bigint NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    used_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX session_of_name ON session (name, used_at);
+
+-- When the attempts to log in with a name, from an address, or both, are paid off.
+CREATE TABLE attempt (
+    key text PRIMARY KEY,
+    paid_at timestamptz NOT NULL
+);
 
 -- One row a run of a central.
 CREATE TABLE node (

@@ -8,11 +8,13 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-REVOKE ALL ON ledger, event, node, bets, draws, agencies, audit_log FROM PUBLIC;
+REVOKE ALL ON ledger, event, node, operators, session, attempt, bets, draws, agencies, audit_log FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO bolillero_central, bolillero_auditor;
 GRANT SELECT ON ledger TO bolillero_central;
-GRANT UPDATE (events, chain, touched) ON ledger TO bolillero_central;
+GRANT UPDATE (events, chain, touched, operators) ON ledger TO bolillero_central;
 GRANT SELECT, INSERT ON event TO bolillero_central;
+GRANT SELECT, UPDATE (document) ON operators TO bolillero_central;
+GRANT SELECT, INSERT, UPDATE, DELETE ON session, attempt TO bolillero_central;
 GRANT SELECT, INSERT ON node TO bolillero_central;
 GRANT UPDATE (beat_at, clock_ahead_ms, connections) ON node TO bolillero_central;
 -- Views alone: the table of events has the numbers that one operator entered.

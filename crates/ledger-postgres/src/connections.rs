@@ -1,0 +1,181 @@
+//! Connections beside that of the turns, each used by one thread at a time.
+//!
+//! A server is used only if it has the last event that this central knows to be durable: one that was
+//! the primary before a promotion, and still answers, does not have it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use engine::Tip;
+use parking_lot::{Condvar, Mutex};
+use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::{AWAY_TIME, CONNECTIONS_MAX, READING_TIME_MAX};
+use crate::rows::signed;
+use crate::session::{Session, runtime};
+use crate::store::{Durable, Store};
+
+/// At most [`CONNECTIONS_MAX`] connections, kept for later use.
+pub(crate) struct Connections {
+    store: Arc<Store>,
+    durable: Durable,
+    /// Cancelled when the central ends: nothing is waited for any more.
+    ending: CancellationToken,
+    kept: Mutex<Kept>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Kept {
+    idle: Vec<Connection>,
+    in_use: usize,
+    /// When no server could be used, and why: nobody tries again at once.
+    away: Option<(Instant, String)>,
+}
+
+/// A connection, and what drives it.
+pub(crate) struct Connection {
+    /// Taken when it is dropped.
+    runtime: Option<Runtime>,
+    session: Session,
+    ending: CancellationToken,
+}
+
+impl Connections {
+    pub(crate) fn new(store: Arc<Store>, durable: Durable, ending: CancellationToken) -> Self {
+        Self { store, durable, ending, kept: Mutex::default(), returned: Condvar::new() }
+    }
+
+    /// Uses a connection to a server that has all that was durable before; keeps it if `work`
+    /// succeeds. Waits for one if all are in use.
+    pub(crate) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let durable = self.durable.tip();
+        let (idle, _place) = self.enter()?;
+        // A connection that was idle may have ended, or its server been left behind.
+        let idle = idle.and_then(|mut connection| {
+            connection.expect_to_have(durable).ok().map(|()| connection)
+        });
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.connect(durable).inspect_err(|why| {
+                self.kept.lock().away = Some((now(), why.clone()));
+            })?,
+        };
+        let done = work(&mut connection)?;
+        let mut kept = self.kept.lock();
+        kept.away = None;
+        kept.idle.push(connection);
+        Ok(done)
+    }
+
+    fn enter(&self) -> Result<(Option<Connection>, Place<'_>), String> {
+        let mut kept = self.kept.lock();
+        loop {
+            if let Some((since, why)) = &kept.away
+                && now().saturating_duration_since(*since) < AWAY_TIME
+            {
+                return Err(why.clone());
+            }
+            if kept.in_use < CONNECTIONS_MAX {
+                break;
+            }
+            self.returned.wait(&mut kept);
+        }
+        kept.in_use += 1;
+        Ok((kept.idle.pop(), Place(self)))
+    }
+
+    fn connect(&self, durable: Tip) -> Result<Connection, String> {
+        let runtime = runtime().map_err(|error| error.to_string())?;
+        let connecting = self.ending.run_until_cancelled(self.store.connect_to_read());
+        let session = runtime.block_on(connecting).ok_or("the central ends")?;
+        let session = session.map_err(|error| error.to_string())?;
+        let (runtime, ending) = (Some(runtime), self.ending.clone());
+        let mut connection = Connection { runtime, session, ending };
+        connection.expect_to_have(durable)?;
+        Ok(connection)
+    }
+}
+
+/// A connection's place, free again when it is dropped.
+struct Place<'a>(&'a Connections);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.kept.lock().in_use -= 1;
+        self.0.returned.notify_one();
+    }
+}
+
+impl Connection {
+    /// Checks that the server has everything before a position.
+    fn expect_to_have(&mut self, end: Tip) -> Result<(), String> {
+        let Some(last) = end.sequence.checked_sub(1) else { return Ok(()) };
+        let found = self.page("SELECT chain FROM event WHERE sequence = $1", &[&signed(last)])?;
+        let chain = found.first().map(|row| row.try_get::<_, &[u8]>(0));
+        match chain.transpose().map_err(|error| error.to_string())? {
+            Some(chain) if chain == end.chain.0 => Ok(()),
+            _ => {
+                Err(format!("the server that answers does not have event {last} as it was stored"))
+            }
+        }
+    }
+
+    /// Runs a query.
+    pub(crate) fn page(
+        &mut self,
+        query: &str,
+        of: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, String> {
+        let asked = self.drive(async |session| {
+            session.ask_within(READING_TIME_MAX, async |client| client.query(query, of).await).await
+        });
+        asked?.map_err(|error| error.to_string())
+    }
+
+    /// Asks something of the server.
+    pub(crate) fn ask<T>(
+        &mut self,
+        asking: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, String> {
+        let asked = self.drive(async |session| {
+            session.take_notices();
+            let answer = session.ask(asking).await.map_err(|error| error.to_string())?;
+            // A warning with a commit: it may be lost.
+            let notices = session.take_notices();
+            notices.first().map_or(Ok(answer), |notice| Err(notice.message().to_owned()))
+        });
+        asked?
+    }
+
+    /// Drives something that uses the session.
+    pub(crate) fn drive<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Session) -> T,
+    ) -> Result<T, String> {
+        let Self { runtime, session, ending } = self;
+        let runtime = runtime.as_ref().expect("it is taken only when it is dropped");
+        let done = runtime.block_on(ending.run_until_cancelled(work(session)));
+        done.ok_or_else(|| "the central ends".to_owned())
+    }
+}
+
+impl Drop for Connection {
+    /// Whoever drops it last may be a task, which must not wait.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long ago a server was tried")]
+fn now() -> Instant {
+    Instant::now()
+}

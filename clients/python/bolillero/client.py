@@ -125,7 +125,9 @@ async def _run_async(steps: Steps[T], tls: Optional[ssl.SSLContext]) -> T:
             connection[1].transport.abort()
 
 
-def _tune(connection: socket.socket) -> None:
+def _tune(connection: Optional[socket.socket]) -> None:
+    if connection is None:  # asyncio's way to say that it is lost already: the next step fails
+        return
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE.items():

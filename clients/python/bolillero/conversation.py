@@ -212,6 +212,8 @@ class _Day:
         # The replies to so few requests fit in the system's buffers, so to send never waits for reading.
         self.window = min(welcome.window, wire.WINDOW)
         self.over = welcome.state != OPEN
+        if welcome.chunks_stored > self.stored:
+            self._progress()
         self.stored = welcome.chunks_stored
         ours = self.batches[: self.stored]
         self.other_bets = len(ours) < self.stored or prefix_digest(ours) != welcome.prefix_digest
@@ -228,8 +230,8 @@ class _Day:
             if ack.chunk != self.stored:
                 raise NotACentral(f"batch {ack.chunk} is acknowledged instead of {self.stored}")
             self.stored += 1
-            self.failures = 0
             self._progress()
+            self.failures = 0
 
     def _winners(self) -> Steps[List[str]]:
         while True:

@@ -216,7 +216,7 @@ class _Day:
             self._progress()
         self.stored = welcome.chunks_stored
         ours = self.batches[: self.stored]
-        self.other_bets = len(ours) < self.stored or prefix_digest(ours) != welcome.prefix_digest
+        self.other_bets = prefix_digest(ours) != welcome.prefix_digest
         if self.other_bets and welcome.state in (OPEN, FINISHED):
             raise OtherBets
 

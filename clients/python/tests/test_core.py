@@ -176,15 +176,17 @@ class Store:
         self.chunks: List[List[Bet]] = []
         self.finished = False
         self.repeated = 0
+        self.named: List[bytes] = []
+        """The draws that HELLOs named."""
 
     def answer(self, id: int, payload: bytes) -> bytes:
         if id == wire.HELLO:
-            version, agency = struct.unpack_from(">HI", payload)
+            self.named.append(payload[6:])
             texts = ["&".join(map(Bet.text, chunk)).encode() for chunk in self.chunks]
             digest = bets.prefix_digest(bets.Batch(0, b"", sha256(text).digest()) for text in texts)
             numbers = struct.pack(">HIII", self.window, self.frame_len_max, 0, 9999)
             stored = struct.pack(">QQ", len(self.chunks), sum(map(len, self.chunks)))
-            welcome = struct.pack(">HI", 1, agency) + numbers + stored + digest + bytes([self.finished]) + b"hoy"
+            welcome = b"\0\1" + payload[2:6] + numbers + stored + digest + bytes([self.finished]) + b"hoy"
             return struct.pack(">HH", wire.WELCOME, len(welcome)) + welcome
         if id == wire.BETS:
             _, chunk, its_bets = read_batch(payload)
@@ -267,7 +269,7 @@ class Conversations(unittest.TestCase):
 
     def test_each_bet_is_stored_once_and_in_order_whatever_is_lost(self) -> None:
         chance = random.Random(4)
-        lost_days = 0
+        lost_days, named = 0, 0
         for _ in range(300):
             some = made_up(chance, chance.randrange(200))
             store = Store(chance.randint(300, 2000), chance.randint(1, 40), chance.randrange(3))
@@ -285,7 +287,9 @@ class Conversations(unittest.TestCase):
                 self.assertTrue(all(a != b for a, b in zip(connected, connected[1:])) or len(centrals) == 1)
             if not legacy:
                 self.assertEqual(store.repeated, 0, "sent again although WELCOME says that it is stored")
-        self.assertGreater(lost_days, 100)
+            self.assertEqual(store.named, sorted(store.named), "not the draw of WELCOME on the next connection")
+            named += store.named.count(b"hoy")
+        self.assertTrue(lost_days > 100 and named > 100, (lost_days, named))
 
     def test_refusals_that_pass_are_tried_again_and_others_are_raised(self) -> None:
         chance = random.Random(5)
@@ -321,6 +325,13 @@ class Conversations(unittest.TestCase):
             with self.assertRaises(errors.OtherBets):
                 play(random.Random(7), Agency(1, ["a:1"]), [NICOLAS], store, 0.0)
 
+    def test_bets_out_of_the_range_of_the_draw_are_not_sent(self) -> None:
+        store = Store()
+        with self.assertRaises(errors.InvalidBets) as caught:
+            play(random.Random(7), Agency(1, ["a:1"]), [LORCA, LORCA._replace(number=10_000)], store, 0.0)
+        self.assertEqual(caught.exception.faults, [("bet 1", errors.NUMBER_RANGE)])
+        self.assertEqual(store.chunks, [])
+
     def test_pauses_double_and_it_gives_up_in_time(self) -> None:
         steps, now = day(Agency(2, ["a:1", "b:2"]), [], None, lambda: now[0]), [0.0]
         step, pauses, connects = next(steps), [], 0
@@ -343,6 +354,14 @@ class Conversations(unittest.TestCase):
         chance = random.Random(8)
         with self.assertRaises(errors.OutOfTime):
             play(chance, Agency(1, ["a:1"]), [], Store(wait=10**9), 0.0, time_max=100.0)
+        now = [0.0]
+        steps = day(Agency(1, ["a:1"]), [], 5.0, lambda: now[0])
+        step = next(steps)
+        with self.assertRaises(errors.OutOfTime):
+            while True:  # nothing answers in time
+                now[0] += step.seconds
+                step = steps.throw(TimeoutError()) if not isinstance(step, Pause) else steps.send(b"")
+        self.assertEqual(now[0], 5.0)
         _, seconds, _ = play(chance, Agency(1, ["a:1"]), [], Store(wait=50), 0.0)
         self.assertTrue(50 <= seconds <= 51, "asked again each second")
 

@@ -10,7 +10,7 @@ use crate::steps::files;
 const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions/"];
 /// A word of a document is a path when it begins with one of the first, or contains one of the
 /// second.
-const FOLDERS: [&str; 6] = ["bench/", "crates/", "deploy/", "docs/", "fuzz/", "xtask/"];
+const FOLDERS: [&str; 7] = ["bench/", "clients/", "crates/", "deploy/", "docs/", "fuzz/", "xtask/"];
 const SUBFOLDERS: [&str; 2] = ["/src/", "/tests/"];
 
 /// A document of the repository.

@@ -22,7 +22,7 @@ const fn codes(command: &'static str, meanings: [&'static str; 3]) -> Codes {
 }
 
 /// The exit codes of every command. docs/exit-codes.md has the same table.
-pub(crate) const CODES: [Codes; 13] = [
+pub(crate) const CODES: [Codes; 17] = [
     codes(
         "serve",
         [
@@ -90,6 +90,13 @@ pub(crate) const CODES: [Codes; 13] = [
         "store",
         ["done", "no server can be written to now", "wrong usage, or a store that can't be used"],
     ),
+    codes(
+        "config",
+        ["done, or valid", "could not be written", "wrong usage, or settings that are not valid"],
+    ),
+    codes("health", ["ready", "not ready, or it does not answer", "wrong usage"]),
+    codes("completions", ["printed", "could not be written", "wrong usage"]),
+    codes("man", ["written", "could not be written", "wrong usage, or no such folder"]),
     codes("bench", ["measured", "failed", "wrong usage"]),
 ];
 

@@ -39,7 +39,10 @@ pub(crate) const CODES: [Codes; 17] = [
             "wrong usage, invalid rows, or a file without bets; the agency has not finished",
         ],
     ),
-    codes("operator", ["done", "failed, and nothing was changed", "wrong usage, name or password"]),
+    codes(
+        "operator",
+        ["done", "failed; the error says if it is not known", "wrong usage, name or password"],
+    ),
     codes(
         "demo",
         [

@@ -66,7 +66,6 @@ pub struct Service {
     zone: Zone,
     waiting: WinnersStages,
     /// Held while an agency's registration is changed.
-    registering: tokio::sync::Mutex<()>,
     /// Notified when a draw changed: another one may be due next.
     plan_changed: tokio::sync::Notify,
     presence: Arc<Presence>,
@@ -112,7 +111,6 @@ impl Service {
                 winners_wait: options.winners_wait,
                 zone: options.zone,
                 waiting: WinnersStages::default(),
-                registering: tokio::sync::Mutex::default(),
                 plan_changed: tokio::sync::Notify::new(),
                 presence: Presence::new(Arc::clone(&clock)),
                 failure,

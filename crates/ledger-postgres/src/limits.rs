@@ -27,8 +27,13 @@ pub const GROUP_LEN_MAX: usize = 4 << 20;
 pub const EVENTS_PAGE_MAX: i64 = 5_000;
 /// Most batches with their text read at once: a page is at most this many times 64 KiB.
 pub const BATCHES_PAGE_MAX: i64 = 64;
-/// Most connections for readings at once, and most for operators; others wait.
-pub const CONNECTIONS_MAX: usize = 2;
+/// Most readings at once; others wait.
+pub const READINGS_MAX: usize = 2;
+/// Most connections for operators' requests at once; others wait.
+pub const OPERATORS_CONNECTIONS_MAX: usize = 2;
+/// Longest wait for the answer to a query that takes no time, such as those about operators, some
+/// of which are asked while a turn holds the end of the log.
+pub const QUERY_TIME_MAX: Duration = Duration::from_secs(2);
 /// For so long after no server could be used, nobody tries to connect.
 pub const AWAY_TIME: Duration = Duration::from_millis(500);
 /// How far the noted last use of a session may be behind: so much earlier it may end.
@@ -42,4 +47,5 @@ pub const SERVER_VERSION_MIN: i32 = 14;
 const _: () = {
     assert!(LOCK_TIME_MAX.as_millis() < STATEMENT_TIME_MAX.as_millis());
     assert!(IDLE_IN_TURN_TIME_MAX.as_millis() < STATEMENT_TIME_MAX.as_millis());
+    assert!(QUERY_TIME_MAX.as_millis() < IDLE_IN_TURN_TIME_MAX.as_millis());
 };

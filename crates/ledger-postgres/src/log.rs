@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::connections::Connections;
 use crate::error::StoreError;
 use crate::limits::{
-    CLOCK_SKEW_MAX, EVENTS_PAGE_MAX, GROUP_LEN_MAX, READING_TIME_MAX, SETTLE_RETRY_TIME,
+    CLOCK_SKEW_MAX, EVENTS_PAGE_MAX, GROUP_LEN_MAX, OPERATORS_CONNECTIONS_MAX, READING_TIME_MAX,
+    READINGS_MAX, SETTLE_RETRY_TIME,
 };
 use crate::operators::{self, DocumentDigest, OperatorsTurn, SharedOperators};
 use crate::primary::Primary;
@@ -148,12 +149,13 @@ impl PostgresLog {
     /// Returns the operators of the store.
     #[must_use]
     pub fn operators(&self) -> SharedOperators {
-        SharedOperators::new(self.connections(), Arc::clone(&self.operators))
+        let connections = self.connections(OPERATORS_CONNECTIONS_MAX);
+        SharedOperators::new(connections, self.connections(1), Arc::clone(&self.operators))
     }
 
-    fn connections(&self) -> Connections {
+    fn connections(&self, count_max: usize) -> Connections {
         let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
-        Connections::new(store, durable, self.ending.clone())
+        Connections::new(count_max, store, durable, self.ending.clone())
     }
 
     /// Opens a turn, and returns the end of the log and the first page of events from `from` on.
@@ -175,9 +177,7 @@ impl PostgresLog {
         let (end, news, now) = asked.await.map_err(|error| gone(&error))?;
         connected.in_turn = true;
         self.compare_clocks(&now)?;
-        let end = End::of(&end).map_err(Gone::Failed)?;
-        self.operators.begin(end.operators);
-        Ok((end, news))
+        Ok((End::of(&end).map_err(Gone::Failed)?, news))
     }
 
     /// Refuses to go on while this central's clock and the database's differ.
@@ -198,6 +198,7 @@ impl PostgresLog {
     }
 
     async fn read_news(&mut self, news: &mut dyn FnMut(&Event, Timestamp)) -> Result<News, Gone> {
+        self.operators.end();
         let (end, mut page) = self.open_turn(signed(self.known.sequence) - 1).await?;
         if self.known.sequence > 0 {
             if page.is_empty() || !self.is_last_known(&page[0])? {
@@ -223,6 +224,7 @@ impl PostgresLog {
                 self.known.sequence, end.events
             )));
         }
+        self.operators.begin(self.known, end.operators);
         Ok(News::UpTo(self.known))
     }
 
@@ -320,8 +322,10 @@ impl PostgresLog {
                         columns.parameters([&events, &chain, &known_events, &known_chain, &node]);
                     let stored = client.execute(&store, &parameters);
                     let replaced = async {
-                        let Some(document) = &operators else { return Ok(1) };
-                        let (before, after) = (&judged_by[..], &document.digest[..]);
+                        let (Some(document), Some(before)) = (&operators, &judged_by) else {
+                            return Ok(1);
+                        };
+                        let (before, after) = (&before[..], &document.digest[..]);
                         client.execute(&replace, &[&before, &after, &document.text]).await
                     };
                     let end = if is_heard { "NOTIFY bolillero; COMMIT" } else { "COMMIT" };
@@ -356,11 +360,11 @@ impl PostgresLog {
     async fn open_turn_at_known(
         &mut self,
         is_empty: bool,
-        judged_by: DocumentDigest,
+        judged_by: Option<DocumentDigest>,
     ) -> Result<(), Gone> {
         let (end, page) = self.open_turn(signed(self.known.sequence) - 1).await?;
         let is_end = (end.events, end.chain) == (self.known.sequence, self.known.chain)
-            && end.operators == judged_by;
+            && judged_by.is_none_or(|judged_by| end.operators == judged_by);
         let is_part = || match page.first() {
             Some(row) if self.known.sequence > 0 => self.is_last_known(row),
             _ => Ok(self.known.sequence == 0),
@@ -495,7 +499,7 @@ impl Log for PostgresLog {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(PostgresReader::new(self.durable.clone(), self.connections()))
+        Arc::new(PostgresReader::new(self.durable.clone(), self.connections(READINGS_MAX)))
     }
 }
 

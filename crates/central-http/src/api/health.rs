@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::access::state::blocking;
 use crate::host::{GroupCounts, Scrubbed};
-use crate::limits::METRICS_DRAWS_MAX;
+use crate::limits::{METRICS_DRAWS_MAX, READINESS_TIME_MAX};
 use crate::usecases::app::App;
 use crate::usecases::draws::LifeState;
 
@@ -68,7 +68,8 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
     let store_away = app.host.store_away();
     let store = app.service.failure().fault().is_none() && store_away.is_none();
     let room = !app.service.failure().is_full();
-    let operators = app.access.people().await.is_ok();
+    let people = tokio::time::timeout(READINESS_TIME_MAX, app.access.people());
+    let operators = store_away.is_none() && matches!(people.await, Ok(Ok(_)));
     let draws = !app.service.has_unreadable();
     let ledger_damage = app.host.scrubbed().damage;
     let ledger = ledger_damage.is_none();

@@ -82,6 +82,7 @@ CREATE TABLE attempt (
     key text PRIMARY KEY,
     paid_at timestamptz NOT NULL
 );
+CREATE INDEX attempt_by_time ON attempt (paid_at);
 
 -- One row a run of a central.
 CREATE TABLE node (

@@ -4,7 +4,12 @@ DECLARE role text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['bolillero_central', 'bolillero_auditor'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                -- Roles are those of all databases: another one is prepared at this moment.
+                NULL;
+            END;
         END IF;
     END LOOP;
 END $$;

@@ -61,18 +61,19 @@ enum Fault {
     AllKilled,
 }
 
+/// The first, made in every run, find the most of the planted bugs.
 const FAULTS: [Fault; 11] = [
-    Fault::PrimaryKilled,
     Fault::SessionsCancelled,
-    Fault::NetworkCut,
     Fault::PrimaryStopped,
+    Fault::NetworkCut,
+    Fault::PrimaryKilled,
     Fault::SessionsTerminated,
+    Fault::WalFull,
+    Fault::DataFull,
     Fault::NetworkSwallows,
+    Fault::AllKilled,
     Fault::StandbysKilled,
     Fault::PrimaryRestarted,
-    Fault::DataFull,
-    Fault::WalFull,
-    Fault::AllKilled,
 ];
 
 impl Fault {

@@ -175,16 +175,30 @@ impl Senders {
 
     /// Waits until each engine has acknowledged `more` batches from now on.
     fn go_on(&self, more: u64, after: &str) {
-        count_up(&self.counts, more, after);
+        self.count_up(&self.counts, more, after);
     }
 
     /// Waits until each engine refuses batches for want of room, and checks that it does the rest.
     fn lack_room(&self) {
-        count_up(&self.refusals, 1, "to lack room");
+        self.count_up(&self.refusals, 1, "to lack room");
         self.read_all("without room");
         for (engine, agency) in self.engines.iter().flatten().zip(1..) {
             let repeated = append(engine, self.draw, AgencyId(agency), ChunkId(0));
             assert_eq!(repeated.recv_timeout(PATIENCE).unwrap(), Ok(Appended::Repeated));
+        }
+    }
+
+    /// Waits until each count is `more` than now.
+    fn count_up(&self, counts: &[AtomicU64; ENGINES], more: u64, after: &str) {
+        let before = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let start = now();
+        for (number, count) in counts.iter().enumerate() {
+            while count.load(Ordering::Relaxed) < before[number] + more {
+                let has_failed = self.threads.iter().any(thread::JoinHandle::is_finished);
+                assert!(!has_failed, "an engine's answer is not as expected {after}");
+                assert!(start.elapsed() < PATIENCE, "engine {number} does not go on {after}");
+                pause(Duration::from_millis(5));
+            }
         }
     }
 
@@ -225,18 +239,6 @@ fn append(engine: &Engine, draw: DrawId, agency: AgencyId, chunk: ChunkId) -> An
     // The receiver is gone only when the test has failed.
     engine.append(batch, move |outcome| drop(answer.send(outcome)));
     answered
-}
-
-/// Waits until each count is `more` than now.
-fn count_up(counts: &[AtomicU64; ENGINES], more: u64, after: &str) {
-    let before = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-    let start = now();
-    for (number, count) in counts.iter().enumerate() {
-        while count.load(Ordering::Relaxed) < before[number] + more {
-            assert!(start.elapsed() < PATIENCE, "engine {number} does not go on {after}");
-            pause(Duration::from_millis(5));
-        }
-    }
 }
 
 fn bets(agency: AgencyId, chunk: ChunkId) -> Bets {

@@ -17,15 +17,18 @@ pub struct Disk {
     filling: PathBuf,
 }
 
-/// Returns whether small disks can be made, which only root may, and in a container only one with
-/// the capability SYS_ADMIN. If not, says so like [`is_installed`](crate::is_installed).
+/// Returns whether small disks can be made. If not, says so like
+/// [`is_installed`](crate::is_installed).
 #[must_use]
 pub fn has_disks() -> bool {
     let folder = TempDir::new().unwrap();
     let is_made = mount(folder.path()).stderr(Stdio::null()).status();
     let is_made = is_made.is_ok_and(|status| status.success());
     unmount_in(folder.path());
-    is_made || crate::leave_out("this system lets nobody mount a tmpfs: run as root")
+    is_made
+        || crate::leave_out(
+            "no tmpfs can be mounted here: it takes root with the capability SYS_ADMIN",
+        )
 }
 
 impl Server {

@@ -6,6 +6,7 @@
 //! Everything panics when it fails: this is test code.
 #![expect(clippy::unwrap_used, reason = "the whole crate is test code")]
 
+mod disk;
 mod proxy;
 
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
+pub use disk::{Disk, has_disks};
 pub use proxy::Proxy;
 
 /// Where Debian keeps the programs, a folder a version.
@@ -55,7 +57,6 @@ pub struct Server {
 
 /// Returns whether PostgreSQL is installed. If not, prints that the test is left out; where the
 /// variable CI is set, the test fails instead.
-#[expect(clippy::print_stderr, reason = "where tests say what they leave out")]
 #[must_use]
 pub fn is_installed() -> bool {
     // With what a server is started.
@@ -63,10 +64,14 @@ pub fn is_installed() -> bool {
     if newest().is_some() && setpriv.is_ok_and(|status| status.success()) {
         return true;
     }
-    let all_asked_for = std::env::var_os(NOTHING_LEFT_OUT).is_some_and(|value| !value.is_empty());
-    let missing = format!(
+    leave_out(&format!(
         "{VERSIONS} is empty, or there is no setpriv: apt-get install postgresql util-linux"
-    );
+    ))
+}
+
+#[expect(clippy::print_stderr, reason = "where tests say what they leave out")]
+fn leave_out(missing: &str) -> bool {
+    let all_asked_for = std::env::var_os(NOTHING_LEFT_OUT).is_some_and(|value| !value.is_empty());
     assert!(!all_asked_for, "{NOTHING_LEFT_OUT} is set, and {missing}");
     eprintln!("this test is left out, since {missing}");
     false
@@ -296,6 +301,11 @@ impl Server {
         }
     }
 
+    /// Whether it runs. It may end by itself.
+    pub fn runs(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().unwrap().is_none())
+    }
+
     /// Kills it, as a power cut does.
     pub fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
@@ -355,6 +365,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        disk::unmount_in(&self.data);
     }
 }
 
@@ -365,6 +376,7 @@ fn remove_left_over(parent: &Path) {
         let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
         let has_ended = |process| !Path::new("/proc").join(process).exists();
         if process.is_some_and(has_ended) {
+            disk::unmount_in(&entry.path());
             // Another test may do the same.
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use engine::{Chain, Clock, Entry, Gone, LedgerId, Log, News, Reader, Recovered, Tip};
-use futures_util::future::{join, join3, join4};
+use futures_util::future::{join, join3};
 use lottery::{Draws, Event, Timestamp};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
@@ -101,9 +101,11 @@ enum Fault {
     Unknown(String),
 }
 
-const END_LOCKED: &str = "SELECT events, chain, operators FROM ledger FOR UPDATE";
+/// With the time in milliseconds since 1970 UTC, taken once the row is locked.
+const END_LOCKED: &str = "\
+WITH last AS MATERIALIZED (SELECT events, chain, operators FROM ledger FOR UPDATE) \
+SELECT events, chain, operators, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM last";
 const TOUCH: &str = "UPDATE ledger SET touched = touched + 1";
-const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 fn news_query() -> String {
     format!("SELECT {EVENT_COLUMNS} FROM event WHERE sequence >= $1 ORDER BY sequence LIMIT $2")
@@ -160,31 +162,33 @@ impl PostgresLog {
 
     /// Opens a turn, and returns the end of the log and the first page of events from `from` on.
     async fn open_turn(&mut self, from: i64) -> Result<(End, Vec<Row>), Gone> {
+        let clock = self.clock.clone();
         let connected = self.connected().await?;
         let (end, news) = (connected.end.clone(), connected.news.clone());
         let asked = connected.session.ask(async |client| {
             let page: [&(dyn ToSql + Sync); 2] = [&from, &EVENTS_PAGE_MAX];
-            let turn = join4(
-                client.batch_execute("BEGIN"),
-                client.query_one(&end, &[]),
-                client.query(&news, &page),
-                client.query_one(NOW, &[]),
-            );
-            let (begun, end, news, now) = turn.await;
+            let end = async {
+                let row = client.query_one(&end, &[]).await;
+                // Not after the news, which may be many.
+                (row, clock.map(|clock| clock.now()))
+            };
+            let turn = join3(client.batch_execute("BEGIN"), end, client.query(&news, &page));
+            let (begun, (end, now), news) = turn.await;
             begun?;
-            Ok((end?, news?, now?))
+            Ok((end?, now, news?))
         });
-        let (end, news, now) = asked.await.map_err(|error| gone(&error))?;
+        let (end, now, news) = asked.await.map_err(|error| gone(&error))?;
         connected.in_turn = true;
-        self.compare_clocks(&now)?;
+        if let Some(now) = now {
+            self.compare_clocks(now, &end)?;
+        }
         Ok((End::of(&end).map_err(Gone::Failed)?, news))
     }
 
     /// Refuses to go on while this central's clock and the database's differ.
-    fn compare_clocks(&self, now: &Row) -> Result<(), Gone> {
-        let Some(clock) = &self.clock else { return Ok(()) };
-        let theirs: i64 = now.try_get(0).map_err(|error| Gone::Failed(error.to_string()))?;
-        let ahead_ms = signed(clock.now().0) - theirs;
+    fn compare_clocks(&self, ours: Timestamp, end: &Row) -> Result<(), Gone> {
+        let theirs: i64 = end.try_get(3).map_err(|error| Gone::Failed(error.to_string()))?;
+        let ahead_ms = signed(ours.0) - theirs;
         if u128::from(ahead_ms.unsigned_abs()) <= CLOCK_SKEW_MAX.as_millis() {
             return Ok(());
         }

@@ -10,7 +10,7 @@ mod demo;
 mod export;
 mod generate;
 mod http;
-
+mod nodes;
 mod operator;
 mod pki;
 mod place;

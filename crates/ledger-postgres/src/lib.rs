@@ -11,7 +11,9 @@
 //! - [`rows`] converts events to rows and back.
 //! - [`reader`] reads durable events on connections of its own.
 //! - [`archive`] reads a store without a central.
-//! - [`watch`] brings an idle central to a turn when others have appended.
+//! - [`watch`] brings an idle central to a turn when others have appended, and has centrals see each
+//!   other.
+//! - [`nodes`] are the centrals as they see each other.
 //! - [`report`] says what the servers of a store are.
 //! - [`schema`] creates and migrates the tables.
 //!
@@ -28,6 +30,7 @@ mod archive;
 mod error;
 pub mod limits;
 mod log;
+mod nodes;
 mod primary;
 mod reader;
 pub mod report;
@@ -42,6 +45,7 @@ mod watch;
 pub use archive::{Archive, Summary};
 pub use error::StoreError;
 pub use log::{Options, PostgresLog, Watched};
+pub use nodes::{Node, Shown};
 pub use status::{Status, StoreState};
 pub use target::{Target, TargetError};
-pub use watch::{Wake, Watch};
+pub use watch::{Watch, Watcher};

@@ -1,8 +1,27 @@
-//! The centrals that share this one's store, as it last saw them.
+//! What centrals that share a store know of each other, as plain values.
 
-use lottery::Timestamp;
+use std::net::SocketAddr;
 
-use super::presence::Connected;
+use lottery::{AgencyId, DrawName, Timestamp};
+
+/// A snapshot of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Its number in this run of its central; a later connection has a greater one.
+    pub id: u64,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Whether a certificate identifies its agency.
+    pub certified: bool,
+    /// The agency of its last message, or of its certificate.
+    pub agency: Option<AgencyId>,
+    /// The draw of its first message.
+    pub draw: Option<DrawName>,
+    /// When it was accepted.
+    pub since: Timestamp,
+    /// When its last whole message arrived, or it was accepted.
+    pub last_message: Timestamp,
+}
 
 /// The centrals that share a store, this one among them.
 #[derive(Clone, Debug, PartialEq, Eq)]

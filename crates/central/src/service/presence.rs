@@ -22,14 +22,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use engine::Clock;
-use lottery::{AgencyId, DrawName, Timestamp};
+use lottery::{AgencyId, Timestamp};
 use parking_lot::Mutex;
 use pki::{CentralConfig, PeerCertificate};
 use rustls::pki_types::UnixTime;
 use tokio::sync::{Notify, watch};
 
 use super::Draw;
-use super::nodes::{Node, Nodes};
+use super::nodes::{Connected, Node, Nodes};
 use crate::limits::EXPIRY_LOOK_TIME_MAX;
 
 /// The newest configuration of TLS.
@@ -47,25 +47,6 @@ pub enum Identity {
         /// The certificate.
         certificate: PeerCertificate,
     },
-}
-
-/// A snapshot of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connected {
-    /// Its number in this run of its central; a later connection has a greater one.
-    pub id: u64,
-    /// The peer's address.
-    pub peer: SocketAddr,
-    /// Whether a certificate identifies its agency.
-    pub certified: bool,
-    /// The agency of its last message, or of its certificate.
-    pub agency: Option<AgencyId>,
-    /// The draw of its first message.
-    pub draw: Option<DrawName>,
-    /// When it was accepted.
-    pub since: Timestamp,
-    /// When its last whole message arrived, or it was accepted.
-    pub last_message: Timestamp,
 }
 
 /// A snapshot of the connections of one agency.
@@ -521,6 +502,7 @@ mod tests {
     use std::slice::from_ref;
     use std::sync::atomic::AtomicUsize;
 
+    use lottery::DrawName;
     use pki::{Authority, CentralFiles, Subject};
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;

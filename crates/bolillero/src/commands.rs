@@ -12,6 +12,7 @@ mod export;
 mod generate;
 mod health;
 mod http;
+mod nodes;
 mod operator;
 mod pki;
 mod place;

@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{AWAY_TIME, QUERY_TIME_MAX, READING_TIME_MAX};
+use crate::limits::{QUERY_TIME_MAX, READING_TIME_MAX, RECONNECT_TIME};
 use crate::rows::signed;
 use crate::session::{Session, runtime};
 use crate::store::{Durable, Store};
@@ -101,7 +101,7 @@ impl Connections {
         let mut kept = self.kept.lock();
         loop {
             let away = kept.away.as_ref().filter(|(since, _)| {
-                kept.idle.is_empty() && now().saturating_duration_since(*since) < AWAY_TIME
+                kept.idle.is_empty() && now().saturating_duration_since(*since) < RECONNECT_TIME
             });
             let why = away.map(|(_, why)| why.clone());
             let why = why.or(self.ending.is_cancelled().then(|| ENDS.to_owned()));

@@ -19,8 +19,16 @@ pub const READING_TIME_MAX: Duration = Duration::from_secs(60);
 pub const SETTLE_RETRY_TIME: Duration = Duration::from_millis(200);
 /// How often an idle central looks for what others have appended, if it hears nothing.
 pub const WATCH_TIME: Duration = Duration::from_millis(500);
-/// How often a central shows the others that it lives.
+/// How often a central shows the others that it lives, and looks at them.
 pub const BEAT_TIME: Duration = Duration::from_secs(2);
+/// A central that has not shown for so long that it lives is away.
+pub const AWAY_TIME: Duration = Duration::from_secs(10);
+/// A central that is away for so long is forgotten.
+pub const FORGET_TIME: Duration = Duration::from_secs(3600);
+/// Longest time that a central takes, when it ends, to say so to the others.
+pub const LEAVE_TIME_MAX: Duration = Duration::from_secs(1);
+/// Most centrals that are looked at, the newest.
+pub const NODES_MAX: i64 = 100;
 /// Most bytes of a group, unless its first decision has more.
 pub const GROUP_LEN_MAX: usize = 4 << 20;
 /// Most events read at once.
@@ -35,7 +43,7 @@ pub const OPERATORS_CONNECTIONS_MAX: usize = 2;
 /// of which are asked while a turn holds the end of the log.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(2);
 /// For so long after no server could be used, nobody tries to connect.
-pub const AWAY_TIME: Duration = Duration::from_millis(500);
+pub const RECONNECT_TIME: Duration = Duration::from_millis(500);
 /// How far the noted last use of a session may be behind: so much earlier it may end.
 pub const SESSION_USE_TIME: Duration = Duration::from_secs(30);
 /// Most that a central's clock may differ from the database's before the central stops.

@@ -62,8 +62,9 @@ pub struct PostgresLog {
     runtime: Arc<Runtime>,
     store: Arc<Store>,
     clock: Option<Arc<dyn Clock>>,
-    /// This run's number in the table `node`.
+    /// This run's number in the table `node`, and its name there.
     node: i32,
+    name: String,
     connected: Option<Connected>,
     /// The last position that this central knows.
     known: Tip,
@@ -78,8 +79,10 @@ pub struct PostgresLog {
 /// What the thread that watches the store needs of a log.
 pub struct Watched {
     pub(crate) store: Arc<Store>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) durable: Durable,
     pub(crate) node: i32,
+    pub(crate) name: String,
     pub(crate) ending: CancellationToken,
 }
 
@@ -127,6 +130,7 @@ impl PostgresLog {
             store: Arc::new(store),
             clock,
             node,
+            name,
             connected: None,
             known,
             durable: Durable::at(known),
@@ -144,8 +148,14 @@ impl PostgresLog {
     /// Returns what a [`Watch`](crate::Watch) of this log needs.
     #[must_use]
     pub fn watched(&self) -> Watched {
-        let (store, durable) = (Arc::clone(&self.store), self.durable.clone());
-        Watched { store, durable, node: self.node, ending: self.ending.clone() }
+        Watched {
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            durable: self.durable.clone(),
+            node: self.node,
+            name: self.name.clone(),
+            ending: self.ending.clone(),
+        }
     }
 
     /// Returns the operators of the store.

@@ -128,7 +128,7 @@ impl Senders {
             let watched = log.watched();
             let engine = Arc::new(Engine::start(Box::new(log), clock.clone()).unwrap());
             senders.engines.push(Some(engine));
-            senders.watches.push(Some(Watch::start(watched, Box::new(|| ())).unwrap()));
+            senders.watches.push(Some(Watch::start(watched, Arc::new(())).unwrap()));
         }
         let terms = DrawTerms {
             name: DrawName::new("sorteo").unwrap(),

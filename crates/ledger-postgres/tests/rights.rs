@@ -17,7 +17,13 @@ fn events_are_appended_and_never_changed() {
                  arguments, reason, head, body, chain) \
                  VALUES (0, 0, 1, 3, 0, '', '', '{}', '', '', '', decode(repeat('00', 32), 'hex'))";
     server.try_sql_as("member", &database, event).unwrap();
-    let allowed = ["SELECT count(*) FROM event", "UPDATE ledger SET events = events + 1"];
+    let allowed = [
+        "SELECT count(*) FROM event",
+        "UPDATE ledger SET events = events + 1",
+        "INSERT INTO node (name) VALUES ('a')",
+        "UPDATE node SET beat_at = clock_timestamp(), presence = '[]'",
+        "DELETE FROM node",
+    ];
     for statement in allowed {
         server.try_sql_as("member", &database, statement).unwrap();
     }

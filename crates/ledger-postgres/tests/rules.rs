@@ -112,7 +112,7 @@ impl Central {
         let options =
             Options { name, require_standby: false, clock: clock.clone(), status: of_log };
         let log = PostgresLog::open(target, options).unwrap();
-        let watch = Watch::start(log.watched(), Box::new(|| ())).unwrap();
+        let watch = Watch::start(log.watched(), Arc::new(())).unwrap();
         let clock = clock.unwrap_or_else(|| Arc::<TestClock>::default());
         let engine = Engine::start(Box::new(log), clock).unwrap();
         Self { _watch: watch, engine, status }

@@ -266,10 +266,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Ending> {
     let Opened { engine, kept, keeping } = place.open(clock.clone())?;
     bound.check_draws(engine.view())?;
     let (shared, groups) = (Arc::clone(&engine), Arc::clone(engine.groups()));
+    let looked_after = &keeping;
     let served = runtime.block_on(async move {
         let shutdown = signals::shutdown_token().context("can't listen for signals")?;
         let central = Central::open(shared, clock.clone(), options);
         let central = central.await.map_err(not_opened)?;
+        looked_after.join(central.presence());
         let mut servers: Vec<Box<dyn Server>> = Vec::new();
         if let Some(http) = http {
             let (listener, options) = http.listen(http_limits, &groups, kept, log_lines_dropped)?;

@@ -1,13 +1,15 @@
 //! Several centrals on a real PostgreSQL, set up as docs/many-centrals.md says. Left out without
 //! Debian's PostgreSQL.
 
+use std::path::Path;
+
 use rustix::process::Signal;
 use test_postgres::Cluster;
 
 use crate::support::http::{Http, add_operator, add_operator_in};
 use crate::support::raw::{Raw, ack, bets, finish, get_winners, winners};
 use crate::support::{
-    Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text,
+    Bets, Central, Process, agency, exported_by, free_address, run, run_well, str, text, until,
 };
 
 const DOCUMENT: &str = include_str!("../../../../docs/many-centrals.md");
@@ -119,6 +121,66 @@ fn auditors_read_the_same(store: &Store, bets: &Bets, won: usize) {
         let refused = server.try_sql_as("ana", "lottery", &question).expect_err(table);
         assert!(refused.contains("permission denied"), "{refused}");
     }
+}
+
+/// A central with an operator, and a client of its API.
+fn operated(store: &Store, folder: &Path, name: &str, bets: &Bets) -> (Central, Http) {
+    let data = folder.join(name);
+    if !data.exists() {
+        add_operator(&data, "ana", "viewer");
+    }
+    let token = Http::new_token(&data, "ana");
+    let more = ["--node", name, "--http", "127.0.0.1:0", "--data", str(&data)];
+    let mut central = store.serve("127.0.0.1:0", bets, &more);
+    let http = Http::of(&mut central).by_token(&token);
+    (central, http)
+}
+
+/// Returns the items of a list of the API: their field of this name.
+fn listed(http: &Http, path: &str, field: &str) -> Vec<String> {
+    let list = http.ask("GET", path, "").json();
+    let items = list["items"].as_array().unwrap().iter();
+    items.map(|item| item[field].to_string().replace('"', "")).collect()
+}
+
+#[test]
+fn each_central_shows_all_centrals_and_all_agencies() {
+    if !test_postgres::is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (store, bets) = (Store::prepared(), Bets::generated(folder.path(), 20));
+    let (dying, own) = operated(&store, folder.path(), "central-1", &bets);
+    let (other, http) = operated(&store, folder.path(), "central-2", &bets);
+    let sees = |names: &[&str], states: &[&str]| {
+        let nodes = |field| listed(&http, "/api/v1/nodes", field);
+        until(&format!("{names:?} {states:?}"), || {
+            (nodes("name") == names && nodes("state") == states).then_some(())
+        });
+    };
+    let sees_agencies = |agencies: &[&str]| {
+        let connections = |field| listed(&http, "/api/v1/connections", field);
+        until(&format!("{agencies:?}"), || (connections("agency") == agencies).then_some(()));
+        connections("node")
+    };
+    sees(&["central-1", "central-2"], &["alive", "this"]);
+    // It has sent its bets and waits for the draw.
+    let waiting = agency(1, &dying.address, bets.file(1), &[]);
+    let ids = listed(&http, "/api/v1/nodes", "id");
+    assert_eq!(sees_agencies(&["1"]), ids[..1]);
+    let of_own = listed(&own, "/api/v1/connections", "peer");
+    assert_eq!(listed(&http, "/api/v1/connections", "peer"), of_own);
+
+    dying.process.kill();
+    sees(&["central-1", "central-2"], &["away", "this"]);
+    assert!(sees_agencies(&[]).is_empty());
+    drop(waiting);
+    // The next run takes its place; one that is shut down leaves.
+    let (again, _) = operated(&store, folder.path(), "central-1", &bets);
+    sees(&["central-2", "central-1"], &["this", "alive"]);
+    assert_eq!(again.process.terminate().code, Some(0));
+    sees(&["central-2"], &["this"]);
+    assert_eq!(other.process.terminate().code, Some(0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use central::{Connected, Exposition, Identity};
+use central::{Connected, Exposition};
 use lottery::{DrawId, DrawStatus, View};
 use pki::{End, EndOf};
 use serde::Serialize;
@@ -19,6 +19,7 @@ use crate::host::{GroupCounts, Scrubbed};
 use crate::limits::{METRICS_DRAWS_MAX, READINESS_TIME_MAX};
 use crate::usecases::app::App;
 use crate::usecases::draws::LifeState;
+use crate::usecases::nodes::NodeState;
 
 /// The readiness of the central, by part.
 #[derive(Serialize, ToSchema)]
@@ -92,9 +93,16 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     exposition.about("bolillero_agency_connections", "gauge", "Open connections of agencies.");
     let connected = app.service.presence().snapshot();
     for (identity, certified) in [("claimed", false), ("certified", true)] {
-        let is = |it: &&Connected| matches!(it.identity, Identity::Certified { .. }) == certified;
+        let is = |it: &&Connected| it.certified == certified;
         let count = connected.iter().filter(is).count();
         exposition.value("bolillero_agency_connections", &[("identity", identity)], count);
+    }
+    if let Some(nodes) = app.service.presence().nodes() {
+        exposition.about("bolillero_nodes", "gauge", "Centrals that share the store, by state.");
+        for state in NodeState::ALL {
+            let count = nodes.all.iter().filter(|it| NodeState::of(it, &nodes) == state).count();
+            exposition.value("bolillero_nodes", &[("state", state.as_str())], count);
+        }
     }
     exposition.about("bolillero_draw", "gauge", "1 for the state of the draw.");
     for draw in newest_draws(app.service.view()).iter().rev() {

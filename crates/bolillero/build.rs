@@ -6,7 +6,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-env=BOLILLERO_VERSION={}", version());
+    println!("cargo::rustc-env=VERSION_AND_COMMIT={}", version());
 }
 
 fn version() -> String {

@@ -1,7 +1,6 @@
 //! Several centrals on a real PostgreSQL, set up as docs/many-centrals.md says. Left out without
 //! Debian's PostgreSQL.
 
-use std::path::Path;
 
 use rustix::process::Signal;
 use test_postgres::Cluster;
@@ -123,16 +122,11 @@ fn auditors_read_the_same(store: &Store, bets: &Bets, won: usize) {
     }
 }
 
-/// A central with an operator, and a client of its API.
-fn operated(store: &Store, folder: &Path, name: &str, bets: &Bets) -> (Central, Http) {
-    let data = folder.join(name);
-    if !data.exists() {
-        add_operator(&data, "ana", "viewer");
-    }
-    let token = Http::new_token(&data, "ana");
-    let more = ["--node", name, "--http", "127.0.0.1:0", "--data", str(&data)];
+/// A central, and a client of its API with a token.
+fn operated(store: &Store, token: &str, name: &str, bets: &Bets) -> (Central, Http) {
+    let more = ["--node", name, "--http", "127.0.0.1:0"];
     let mut central = store.serve("127.0.0.1:0", bets, &more);
-    let http = Http::of(&mut central).by_token(&token);
+    let http = Http::of(&mut central).by_token(token);
     (central, http)
 }
 
@@ -150,8 +144,10 @@ fn each_central_shows_all_centrals_and_all_agencies() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (store, bets) = (Store::prepared(), Bets::generated(folder.path(), 20));
-    let (dying, own) = operated(&store, folder.path(), "central-1", &bets);
-    let (other, http) = operated(&store, folder.path(), "central-2", &bets);
+    add_operator_in(["--store", &store.central], "ana", "viewer");
+    let token = Http::new_token_in(["--store", &store.central], "ana");
+    let (dying, own) = operated(&store, &token, "central-1", &bets);
+    let (other, http) = operated(&store, &token, "central-2", &bets);
     let sees = |names: &[&str], states: &[&str]| {
         let nodes = |field| listed(&http, "/api/v1/nodes", field);
         until(&format!("{names:?} {states:?}"), || {
@@ -176,7 +172,7 @@ fn each_central_shows_all_centrals_and_all_agencies() {
     assert!(sees_agencies(&[]).is_empty());
     drop(waiting);
     // The next run takes its place; one that is shut down leaves.
-    let (again, _) = operated(&store, folder.path(), "central-1", &bets);
+    let (again, _) = operated(&store, &token, "central-1", &bets);
     sees(&["central-2", "central-1"], &["this", "alive"]);
     assert_eq!(again.process.terminate().code, Some(0));
     sees(&["central-2"], &["this"]);

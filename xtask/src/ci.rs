@@ -7,7 +7,9 @@
 use crate::steps::{cargo, step};
 use crate::tools::{BROWSER, Missing, PYTHON, VALGRIND};
 use crate::torture::Ending;
-use crate::{bench, browser, instructions, models, planted, runs, schemathesis, tidy, torture};
+use crate::{
+    bench, browser, clients, instructions, models, planted, runs, schemathesis, tidy, torture,
+};
 
 const FMT: &str = "fmt --all --check";
 /// Known before anything long begins: the lock file of each workspace is as its manifests are.
@@ -58,6 +60,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     if !missing.any_of(&[PYTHON]) {
         step("schemathesis", || schemathesis::run(SCHEMATHESIS_EXAMPLES, 0))?;
+        step("clients", clients::run)?;
     }
     if !missing.any_of(&[VALGRIND]) {
         step("instructions", || instructions::run(false))?;

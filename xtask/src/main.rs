@@ -9,6 +9,7 @@
 mod bench;
 mod browser;
 mod ci;
+mod clients;
 mod command;
 mod fuzz;
 mod instructions;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Models { replay } => models::run(&replay),
         Command::Instructions { record } => instructions::run(record),
         Command::Schemathesis { examples, seed } => schemathesis::run(examples, seed),
+        Command::Clients => clients::run(),
         Command::Browser => browser::run(),
         Command::Screenshots => browser::screenshots(),
         Command::Hostile => runs::hostile(),

@@ -1,7 +1,6 @@
 //! Several centrals on a real PostgreSQL, set up as docs/many-centrals.md says. Left out without
 //! Debian's PostgreSQL.
 
-
 use rustix::process::Signal;
 use test_postgres::Cluster;
 
